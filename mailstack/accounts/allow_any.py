@@ -15,7 +15,7 @@ from mailstack.accounts.checker import account_key
 
 
 @implementer(ICredentialsChecker)
-class OpenChecker:
+class AllowAnyChecker:
     """Any address logs in with itself as the password, or with anything."""
 
     credentialInterfaces = (IUsernamePassword,)  # noqa: N815

@@ -13,7 +13,7 @@ from mailstack.letter import Address, AddressError
 from mailstack.letter.address import ascii_domain
 from mailstack.policy.ownership import Owners
 from mailstack.protocols.connection import Clock
-from mailstack.protocols.ttl_cache import TimedCache
+from mailstack.protocols.ttl_cache import TTLCache
 from mailstack.queue import route
 from mailstack.store import Account
 
@@ -77,8 +77,8 @@ class StoreDirectory:
         self._postmaster = postmaster
         self._administrators = tuple(administrators)
         self._subaddress = subaddress
-        self._entries: TimedCache[str, _Entry] = TimedCache(clock.steady, ttl, capacity)
-        self._oldest: TimedCache[str, dict[str, str]] = TimedCache(clock.steady, ttl, 1)
+        self._entries: TTLCache[str, _Entry] = TTLCache(clock.steady, ttl, capacity)
+        self._oldest: TTLCache[str, dict[str, str]] = TTLCache(clock.steady, ttl, 1)
         """The oldest account of each domain, under a single key."""
 
     def is_local(self, domain: str) -> bool:

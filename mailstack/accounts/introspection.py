@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from mailstack.accounts.tokens import BadToken, Claims
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import Unavailable
-from mailstack.protocols.ttl_cache import TimedCache
+from mailstack.protocols.ttl_cache import TTLCache
 
 Ask = Callable[[bytes], Awaitable[bytes]]
 """Posts a form to the issuer, gives its answer. Raises OSError, sasl.Unavailable."""
@@ -23,7 +23,7 @@ class IntrospectedTokens:
         """`issuer` stands for an answer that names none: who was asked is who it is. `remember` in seconds."""
         self._ask = ask
         self._issuer = issuer
-        self._known: TimedCache[bytes, Claims] = TimedCache(clock.steady, remember, capacity)
+        self._known: TTLCache[bytes, Claims] = TTLCache(clock.steady, remember, capacity)
 
     async def claims(self, token: str) -> Claims:
         """Raises BadToken, sasl.Unavailable."""

@@ -18,7 +18,7 @@ LARGEST = 262144
 """Octets of an answer."""
 
 
-class Fetching:
+class IssuerClient:
     """Asks one URL."""
 
     def __init__(self, reactor: Any, url: str, *, timeout: float, user: str = "", password: str = "") -> None:

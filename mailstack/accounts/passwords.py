@@ -17,10 +17,10 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from mailstack.protocols.connection import Clock
-from mailstack.protocols.redacted import Discreet
+from mailstack.protocols.redacted import Redacted
 from mailstack.protocols.sasl import ScramKeys, Unavailable
 from mailstack.protocols.sasl.saslprep import saslprep
-from mailstack.protocols.ttl_cache import TimedCache
+from mailstack.protocols.ttl_cache import TTLCache
 
 MAX_OCTETS = 72
 """What bcrypt looks at; a longer password would be checked by its beginning alone."""
@@ -30,7 +30,7 @@ class PasswordError(ValueError):
     """The password cannot be set; str() says why, and what to do."""
 
 
-class Kept(Discreet, frozen=True):
+class StoredPassword(Redacted, frozen=True):
     """What is stored for a password."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("password_hash", "scram")
@@ -67,7 +67,7 @@ class Passwords:
         self._scram_iterations = scram_iterations
         self._queue_limit = queue_limit
         self._key = secrets.token_bytes(32)
-        self._right: TimedCache[bytes, bool] = TimedCache(clock.steady, remember, capacity)
+        self._right: TTLCache[bytes, bool] = TTLCache(clock.steady, remember, capacity)
         # Only its form and its cost matter: no password needs to fit it.
         self._nobody = b"$2b$%02d$" % rounds + b"." * 53
         self._waiting: dict[Hashable, list[Deferred[Any]]] = {}
@@ -77,7 +77,7 @@ class Passwords:
         self._pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
         self._pool.start()
 
-    async def keep(self, password: str) -> Kept:
+    async def keep(self, password: str) -> StoredPassword:
         """What is stored for a password. Raises PasswordError, or Unavailable when too many wait."""
         octets = _octets(password)
         if octets == b"":
@@ -88,9 +88,10 @@ class Passwords:
             raise PasswordError(f"the password has {len(octets)} octets in UTF-8; choose one of at most {MAX_OCTETS}")
         rounds = self._rounds
         return cast(
-            "Kept",
+            "StoredPassword",
             await self._in_thread(
-                object(), lambda: Kept(bcrypt.hashpw(octets, bcrypt.gensalt(rounds)), self._scram_of(password))
+                object(),
+                lambda: StoredPassword(bcrypt.hashpw(octets, bcrypt.gensalt(rounds)), self._scram_of(password)),
             ),
         )
 

@@ -15,7 +15,7 @@ from mailstack.accounts.passwords import Passwords
 
 
 @implementer(ICredentialsChecker)
-class PublicChecker:
+class SharedSecretChecker:
     """Knows passwords by address; where an account is stored, its password must still be that one."""
 
     credentialInterfaces = (IDigest,)  # noqa: N815

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.policy.counters import Ledger, OwnLedger
+from mailstack.policy.counters import CounterTable, LocalCounterTable
 from mailstack.policy.networks import client_of
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import Unavailable
@@ -37,7 +37,7 @@ class Throttle:
         shared: int = 10,
         forget: float = 600.0,
         welcome: float = 2592000.0,
-        ledgers: tuple[Ledger, Ledger] | None = None,
+        ledgers: tuple[CounterTable, CounterTable] | None = None,
     ) -> None:
         """Times in seconds. `free` failures cost nothing; the next delay is `first`, and doubles up to `longest`.
 
@@ -53,7 +53,10 @@ class Throttle:
         self._shared = shared
         self._forget = forget
         self._welcome = welcome
-        self._failures, self._places = ledgers or (OwnLedger(clock.steady, 10_000), OwnLedger(clock.steady, 10_000))
+        self._failures, self._places = ledgers or (
+            LocalCounterTable(clock.steady, 10_000),
+            LocalCounterTable(clock.steady, 10_000),
+        )
 
     def delay(self, host: str, account: str) -> float:
         """Seconds that an attempt has to wait, which takes its turn. Raises Unavailable when too many wait."""

@@ -6,10 +6,10 @@ import click
 
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.argument_types import local_address
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 
 
 @click.group()
@@ -25,7 +25,7 @@ def alias() -> None:
 @click.argument("address")
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @at_place
-def add(place: Place, address: str, targets: tuple[str, ...]) -> None:
+def add(place: TargetServer, address: str, targets: tuple[str, ...]) -> None:
     """Make an alias, or add targets to one.
 
     \b
@@ -36,7 +36,7 @@ def add(place: Place, address: str, targets: tuple[str, ...]) -> None:
     wanted = local_address(address, place.domains)
     more = [str(parse_address(target, place.domains)) for target in targets]
     if wanted.key in {parse_address(target, place.domains).key for target in targets}:
-        raise Refused(f"{wanted.key} can't lead to itself; give the account that shall get the letters")
+        raise CommandError(f"{wanted.key} can't lead to itself; give the account that shall get the letters")
     with OpenStore(place) as office:
         before = office.run(office.store.alias(wanted.key)) or ()
         after = list(dict.fromkeys([*before, *more]))
@@ -47,7 +47,7 @@ def add(place: Place, address: str, targets: tuple[str, ...]) -> None:
 @alias.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: address, targets.")
 @at_place
-def list_(place: Place, as_json: bool) -> None:
+def list_(place: TargetServer, as_json: bool) -> None:
     """List the aliases.
 
     \b
@@ -68,7 +68,7 @@ def list_(place: Place, as_json: bool) -> None:
 @alias.command()
 @click.argument("address")
 @at_place
-def remove(place: Place, address: str) -> None:
+def remove(place: TargetServer, address: str) -> None:
     """Remove an alias; letters to it are refused from now on.
 
     \b
@@ -80,5 +80,5 @@ def remove(place: Place, address: str) -> None:
         try:
             office.run(office.store.remove_alias(wanted.key))
         except KeyError:
-            raise Refused(f"there is no alias {wanted.key}; `mailstack alias list` lists them") from None
+            raise CommandError(f"there is no alias {wanted.key}; `mailstack alias list` lists them") from None
     click.echo(f"{wanted.key} leads nowhere now")

@@ -7,11 +7,11 @@ import time
 import click
 
 from mailstack.cli.argument_types import address as parse_address
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.cli.time_options import local_text
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 
 LONGEST_NAME = 100
 """Characters."""
@@ -29,7 +29,7 @@ def app_password() -> None:
 @click.argument("address")
 @click.argument("name")
 @at_place
-def add(place: Place, address: str, name: str) -> None:
+def add(place: TargetServer, address: str, name: str) -> None:
     """Make one, and show it.
 
     \b
@@ -37,7 +37,7 @@ def add(place: Place, address: str, name: str) -> None:
       mailstack user app-password add alice@home.test phone
     """
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-        raise Refused(f"a name is printable, and not longer than {LONGEST_NAME} characters")
+        raise CommandError(f"a name is printable, and not longer than {LONGEST_NAME} characters")
     wanted = parse_address(address, place.domains)
 
     from mailstack.accounts.app_passwords import digest, new_app_password
@@ -51,9 +51,9 @@ def add(place: Place, address: str, name: str) -> None:
         try:
             office.run(office.store.add_app_password(AppPassword(wanted.key, name, kept, time.time())))
         except KeyError:
-            raise Refused(f"there is no account {wanted.key}; `mailstack user list` lists them") from None
+            raise CommandError(f"there is no account {wanted.key}; `mailstack user list` lists them") from None
         except Conflict:
-            raise Refused(
+            raise CommandError(
                 f"{wanted.key} has an app password {name!r} already; remove it, or take another name"
             ) from None
     click.echo(made)
@@ -64,7 +64,7 @@ def add(place: Place, address: str, name: str) -> None:
 @click.argument("address")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: name, created.")
 @at_place
-def list_(place: Place, address: str, as_json: bool) -> None:
+def list_(place: TargetServer, address: str, as_json: bool) -> None:
     """List them, without the passwords.
 
     \b
@@ -79,7 +79,7 @@ def list_(place: Place, address: str, as_json: bool) -> None:
         known = office.run(office.store.app_passwords(wanted.key))
     if as_json:
         for each in known:
-            print_json({"name": each.name, "created": utc_text(each.created)})
+            print_json({"name": each.name, "created": iso8601(each.created)})
         return
     rows = [(each.name, local_text(each.created)) for each in known]
     print_table(("app password", "since"), rows, empty=f"{wanted.key} has no app passwords")
@@ -89,7 +89,7 @@ def list_(place: Place, address: str, as_json: bool) -> None:
 @click.argument("address")
 @click.argument("name")
 @at_place
-def remove(place: Place, address: str, name: str) -> None:
+def remove(place: TargetServer, address: str, name: str) -> None:
     """Take one away; it is wrong at once, also on a running server.
 
     \b
@@ -104,5 +104,5 @@ def remove(place: Place, address: str, name: str) -> None:
         try:
             office.run(office.store.remove_app_password(wanted.key, name))
         except KeyError:
-            raise Refused(f"{wanted.key} has no app password {name!r}") from None
+            raise CommandError(f"{wanted.key} has no app password {name!r}") from None
     click.echo(f"{wanted.key} can't log in with the password for {name} any more")

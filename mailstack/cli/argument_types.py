@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.letter import Address, AddressError, LetterId
 
 _LETTER_ID = re.compile(r"[0-9a-hjkmnp-tv-z]{15}\Z")
@@ -14,19 +14,21 @@ _LETTER_ID = re.compile(r"[0-9a-hjkmnp-tv-z]{15}\Z")
 def address(text: str, domains: Sequence[str]) -> Address:
     """An address; a name without @ is one of the first of `domains`, as at a login. Raises Refused."""
     if "@" not in text and not domains:
-        raise Refused(f"{text!r} has no domain, and this office has none to complete it; write user@domain")
+        raise CommandError(f"{text!r} has no domain, and this office has none to complete it; write user@domain")
     whole = text if "@" in text else f"{text}@{domains[0]}"
     try:
         return Address.parse(whole)
     except AddressError as error:
-        raise Refused(f"{whole!r} is not an address: {error}") from error
+        raise CommandError(f"{whole!r} is not an address: {error}") from error
 
 
 def local_address(text: str, domains: Sequence[str]) -> Address:
     """An address of ours: in one of `domains`. Raises Refused."""
     found = address(text, domains)
     if found.ascii_domain.lower() not in {domain.lower() for domain in domains}:
-        raise Refused(f"{found} is not in a domain of this office ({', '.join(domains)}); add it to `domains` first")
+        raise CommandError(
+            f"{found} is not in a domain of this office ({', '.join(domains)}); add it to `domains` first"
+        )
     return found
 
 
@@ -34,10 +36,10 @@ def letter_id(text: str) -> LetterId:
     """A letter's id, as printed anywhere. Raises Refused."""
     wanted = text.strip().lower()
     if not _LETTER_ID.match(wanted):
-        raise Refused(f"{text!r} is not a letter's id; `mailstack letters` lists them")
+        raise CommandError(f"{text!r} is not a letter's id; `mailstack letters` lists them")
     return LetterId(wanted)
 
 
-def unknown_letter(wanted: LetterId) -> Refused:
+def unknown_letter(wanted: LetterId) -> CommandError:
     """What to raise for an id that this store has not heard of."""
-    return Refused(f"no letter {wanted} is known here; `mailstack letters` lists those that are")
+    return CommandError(f"no letter {wanted} is known here; `mailstack letters` lists those that are")

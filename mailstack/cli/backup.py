@@ -12,10 +12,10 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.output import clean, size_text
 from mailstack.cli.paths import PathType
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 
 if TYPE_CHECKING:
     from mailstack.cli.migrate.backup import Saved
@@ -27,7 +27,7 @@ MAX_FAULTS = 100
 @click.command()
 @click.argument("file", metavar="FILE", type=PathType(allow_dash=True))
 @at_place
-def backup(place: Place, file: Path) -> None:
+def backup(place: TargetServer, file: Path) -> None:
     """Write all that an office keeps into FILE, as it is at one moment; the office goes on meanwhile.
 
     FILE is a tar with the database, large letters, keys and the catalogue; `-` is standard output. It unpacks to a data
@@ -43,7 +43,7 @@ def backup(place: Place, file: Path) -> None:
       mkdir -m 700 restored && tar -xpf mail.tar -C restored && mailstack store verify restored
     """
     if place.settings is not None and place.settings.store.url:
-        raise Refused(
+        raise CommandError(
             "the letters of this office are in PostgreSQL: back them up with its own means, as pg_dump, and keep the"
             f" files in {place.data} with that"
         )
@@ -62,10 +62,10 @@ def _written(data: Path, file: Path) -> tuple[Saved, str]:
         if str(file) == "-":
             return back_up(data, sys.stdout.buffer), "standard output"
         if file.is_dir():
-            raise Refused(f"no backup was written: {file} is a directory; name the file to write")
+            raise CommandError(f"no backup was written: {file} is a directory; name the file to write")
         return _whole(file, partial(back_up, data))
     except (CannotMove, StoreError, OSError, sqlite3.Error) as error:
-        raise Refused(f"no backup was written: {error}") from error
+        raise CommandError(f"no backup was written: {error}") from error
 
 
 def _whole(file: Path, write: Callable[[IO[bytes]], Saved]) -> tuple[Saved, str]:
@@ -98,4 +98,4 @@ def _report(saved: Saved, name: str) -> None:
     if saved.faults:
         for fault in saved.faults[:MAX_FAULTS]:
             click.echo(clean(f"mailstack: {fault}"), err=True)
-        raise Refused(f"the backup is incomplete: {len(saved.faults)} faults, named above; all else is in {name}")
+        raise CommandError(f"the backup is incomplete: {len(saved.faults)} faults, named above; all else is in {name}")

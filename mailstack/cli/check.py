@@ -105,11 +105,11 @@ async def _in_time(question: Coroutine[Any, Any, list[Finding]], reactor: Any) -
     from twisted.internet.defer import TimeoutError as NoAnswer
 
     from mailstack.cli.checks.finding import warning
-    from mailstack.relay.dns import NamesUnavailable
+    from mailstack.relay.dns import DnsUnavailable
 
     try:
         return await Deferred.fromCoroutine(question).addTimeout(PATIENCE, reactor)
     except NoAnswer:
         return [warning("dns", f"no answer within {PATIENCE:.0f} s, so that nothing is known of what is published")]
-    except NamesUnavailable as error:
+    except DnsUnavailable as error:
         return [warning("dns", f"no answer, so that nothing is known of what is published: {error}")]

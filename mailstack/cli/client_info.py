@@ -7,8 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mailstack.cli.errors import Refused
-from mailstack.cli.target import Place
+from mailstack.cli.errors import CommandError
+from mailstack.cli.target import TargetServer
 from mailstack.config import Config, ConfigError, load
 from mailstack.web.autoconfig.services import Services, services_at, services_of
 
@@ -24,25 +24,27 @@ class Told(Struct, frozen=True):
     """The CA that clients must be told to trust; empty: they know it."""
 
 
-def told_of(place: Place) -> Told:
+def told_of(place: TargetServer) -> Told:
     """Raises Refused."""
     if place.config is None:
         return _dev(place)
     try:
         config = load(place.config, os.environ)
     except ConfigError as error:
-        raise Refused(str(error.problems[0])) from error
+        raise CommandError(str(error.problems[0])) from error
     from mailstack.config.certificates import made_here, own_directory
 
     ca_file = str(own_directory(config) / "ca.pem") if made_here(config) else ""
     return Told(config, services_of(config), ca_file)
 
 
-def _dev(place: Place) -> Told:
+def _dev(place: TargetServer) -> Told:
     """In a dev environment the ports are those that it says it has; a stopped one has none."""
     services = place.facts.get("services")
     if not isinstance(services, dict):
-        raise Refused(f"the dev environment in {place.data} does not run; start it, or name an office with -c FILE")
+        raise CommandError(
+            f"the dev environment in {place.data} does not run; start it, or name an office with -c FILE"
+        )
     from mailstack.config.values import Domain, HostName
 
     ports = {name: int(at["port"]) for name, at in services.items()}

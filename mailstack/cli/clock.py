@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mailstack.cli.http_api import ask
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 
 
 @click.group()
@@ -24,7 +24,7 @@ def clock() -> None:
 @clock.command()
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 @at_place
-def show(place: Place, *, as_json: bool) -> None:
+def show(place: TargetServer, *, as_json: bool) -> None:
     """Say what time it is there.
 
     \b
@@ -38,7 +38,7 @@ def show(place: Place, *, as_json: bool) -> None:
 @click.argument("span")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 @at_place
-def advance(place: Place, span: str, *, as_json: bool) -> None:
+def advance(place: TargetServer, span: str, *, as_json: bool) -> None:
     """Let SPAN pass, and all that is due in it happen.
 
     SPAN is 90s, 1h, 5d …; no connection breaks.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from email.utils import formatdate, make_msgid
 from pathlib import Path
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.letter import AddressError
 from mailstack.letter.address import ascii_domain
 from mailstack.letter.address_lists import correspondents, read_address_list
@@ -46,11 +46,11 @@ def _field(line: str) -> tuple[str, bytes]:
     """Name in lower case and octets of a header field. Raises Refused."""
     name, colon, value = line.partition(":")
     if not colon or not _FIELD_NAME.match(name):
-        raise Refused(f"--header {line!r} is not NAME: VALUE")
+        raise CommandError(f"--header {line!r} is not NAME: VALUE")
     if not value.strip().isprintable():
-        raise Refused(f"--header {line!r}: the value has a character that can't be printed")
+        raise CommandError(f"--header {line!r}: the value has a character that can't be printed")
     if name.lower() == "mime-version" or name.lower().startswith("content-"):
-        raise Refused(f"--header {line!r}: {name} describes the body, which this command encodes itself")
+        raise CommandError(f"--header {line!r}: {name} describes the body, which this command encodes itself")
     people = read_address_list(value.encode()) if name.lower() in _ADDRESSED else None
     if people is not None and people.is_whole and people.mailboxes:
         return name.lower(), mailbox_field(name, [(each.name, each.address) for each in correspondents(value.encode())])
@@ -75,7 +75,7 @@ def read_file(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise Refused(f"{file} cannot be read: {error.strerror}") from error
+        raise CommandError(f"{file} cannot be read: {error.strerror}") from error
 
 
 def with_crlf(octets: bytes) -> bytes:

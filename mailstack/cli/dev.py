@@ -15,11 +15,11 @@ import click
 from click.core import ParameterSource
 
 from mailstack.cli import registry
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.paths import PathType
 
 if TYPE_CHECKING:
-    from mailstack.cli.compat.overrides import Wish
+    from mailstack.cli.compat.overrides import DevOverrides
     from mailstack.sandbox.dev import DevEnvironment, DevSettings
     from mailstack.sandbox.faults import Rule
     from mailstack.web.checks.spam.spam_filter import SpamFilter
@@ -175,10 +175,10 @@ def _opened(file: Path) -> TextIO:
     try:
         return file.open("a", encoding="utf-8", buffering=1)
     except OSError as error:
-        raise Refused(f"the log {file} can't be written: {error.strerror}") from None
+        raise CommandError(f"the log {file} can't be written: {error.strerror}") from None
 
 
-def _in_place_of(peer: str, settings: DevSettings, options: tuple[str, ...]) -> tuple[DevSettings, Wish]:
+def _in_place_of(peer: str, settings: DevSettings, options: tuple[str, ...]) -> tuple[DevSettings, DevOverrides]:
     """As another tool is told to be; what can't be is said on standard error."""
     from mailstack.cli.compat.understood import understood
 
@@ -256,7 +256,7 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool, log: TextIO | Non
     signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reactor.stop))
     reactor.run()
     if failures:
-        raise Refused(failures[0])
+        raise CommandError(failures[0])
 
 
 def _why(error: BaseException, settings: DevSettings) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.target import config_file
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def generate(file: Path, selector: str, kind: str, bits: int) -> None:
     from mailstack.policy.authentication.signature import is_selector
 
     if not is_selector(selector):
-        raise Refused(f"{selector} is no selector; take letters, digits and hyphens, as s2026")
+        raise CommandError(f"{selector} is no selector; take letters, digits and hyphens, as s2026")
     config = _load(file)
     path = config.data / "dkim" / f"{selector.lower()}.pem"
     key = keys.generate(kind, bits)
@@ -60,9 +60,9 @@ def generate(file: Path, selector: str, kind: str, bits: int) -> None:
         path.write_bytes(key.pem())
         _give_to_the_owner(config.data, path)
     except FileExistsError:
-        raise Refused(f"{path} is there already; take another selector, and retire that one later") from None
+        raise CommandError(f"{path} is there already; take another selector, and retire that one later") from None
     except OSError as error:
-        raise Refused(f"{path} cannot be written: {error.strerror}") from error
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from error
     click.echo(f"The key is in {path}. Publish in the DNS:\n")
     for domain in config.domains:
         click.echo(zone_line(selector.lower(), domain, key.record()))
@@ -82,7 +82,7 @@ def _load(file: Path) -> Config:
     try:
         return load(file, os.environ)
     except ConfigError as error:
-        raise Refused(str(error)) from error
+        raise CommandError(str(error)) from error
 
 
 def _give_to_the_owner(data: Path, path: Path) -> None:

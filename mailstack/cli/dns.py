@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
-from mailstack.cli.target import Place, with_place
+from mailstack.cli.target import TargetServer, with_place
 
 if TYPE_CHECKING:
     from mailstack.web.autoconfig.records import DnsRecord, Publication
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: domain, name, type, ttl, data, why.")
 @with_place
 def dns(
-    find: Callable[[], Place],
+    find: Callable[[], TargetServer],
     domains: tuple[str, ...],
     addresses: tuple[str, ...],
     name_servers: tuple[str, ...],
@@ -55,7 +55,7 @@ def dns(
         _table(wanted)
 
 
-def _wanted(place: Place, domains: Sequence[str], addresses: Sequence[str]) -> Publication:
+def _wanted(place: TargetServer, domains: Sequence[str], addresses: Sequence[str]) -> Publication:
     from msgspec.structs import replace
 
     from mailstack.cli.client_info import told_of
@@ -66,7 +66,7 @@ def _wanted(place: Place, domains: Sequence[str], addresses: Sequence[str]) -> P
     everything = publication(office.config, known_of(office.config, office.services, _checked(addresses)))
     chosen = {domain.lower().rstrip("."): None for domain in domains}
     if unknown := [domain for domain in chosen if domain not in everything.domains]:
-        raise Refused(f"{unknown[0]} is not a domain of this office ({', '.join(everything.domains)})")
+        raise CommandError(f"{unknown[0]} is not a domain of this office ({', '.join(everything.domains)})")
     if not chosen:
         return everything
     return replace(everything, domains={domain: everything.domains[domain] for domain in chosen})
@@ -100,7 +100,7 @@ def _zone(wanted: Publication, name_servers: Sequence[str]) -> list[str]:
             lines += ["", f"; {domain}", *zone_lines(records)]
         return lines
     if len(wanted.domains) != 1:
-        raise Refused(f"a whole zone is of one domain; choose by --domain: {', '.join(wanted.domains)}")
+        raise CommandError(f"a whole zone is of one domain; choose by --domain: {', '.join(wanted.domains)}")
     ((domain, records),) = wanted.domains.items()
     ours: list[DnsRecord] = [record for record in wanted.host if record.name.endswith(f".{domain}.")]
     return [*lines, *begin_zone(domain, name_servers, time.time()), *zone_lines([*ours, *records])]

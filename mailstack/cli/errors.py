@@ -9,7 +9,7 @@ import click
 from mailstack.cli.output import clean
 
 
-class Refused(click.ClickException):
+class CommandError(click.ClickException):
     """Ends the command with status 1; `message` is one line for people. Wrong usage is click's own, with status 2."""
 
     exit_code = 1

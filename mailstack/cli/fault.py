@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.http_api import ask
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 
 
 @click.group()
@@ -29,7 +29,7 @@ def fault() -> None:
 @fault.command()
 @click.argument("settings", metavar="NAME=VALUE…", nargs=-1, required=True)
 @at_place
-def add(place: Place, settings: tuple[str, ...]) -> None:
+def add(place: TargetServer, settings: tuple[str, ...]) -> None:
     """Have something go wrong from now on; print its id.
 
     NAME=VALUE are the fields of a rule.
@@ -45,7 +45,7 @@ def add(place: Place, settings: tuple[str, ...]) -> None:
 @fault.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @at_place
-def list_(place: Place, *, as_json: bool) -> None:
+def list_(place: TargetServer, *, as_json: bool) -> None:
     """Show what goes wrong, and how often it happened.
 
     \b
@@ -59,7 +59,7 @@ def list_(place: Place, *, as_json: bool) -> None:
 @fault.command()
 @click.argument("ids", metavar="[ID]…", nargs=-1)
 @at_place
-def clear(place: Place, ids: tuple[str, ...]) -> None:
+def clear(place: TargetServer, ids: tuple[str, ...]) -> None:
     """End the faults with these ids, or all of them.
 
     \b
@@ -79,7 +79,7 @@ def _rule(settings: Iterable[str]) -> dict[str, Any]:
     for each in settings:
         name, equals, value = each.partition("=")
         if not equals or not name:
-            raise Refused(f"{each}: write it as NAME=VALUE, as in at=rcpt")
+            raise CommandError(f"{each}: write it as NAME=VALUE, as in at=rcpt")
         rule[name] = _value(value)
     return rule
 

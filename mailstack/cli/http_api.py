@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mailstack.cli.errors import Refused
-from mailstack.cli.target import Place
+from mailstack.cli.errors import CommandError
+from mailstack.cli.target import TargetServer
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -16,14 +16,14 @@ PATIENCE = 600.0
 """Seconds; ten years of retries may take a while."""
 
 
-def ask(place: Place, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+def ask(place: TargetServer, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
     """What it answers. Raises Refused, with what it says."""
     from urllib.error import HTTPError, URLError
     from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
     web = place.facts.get("web")
     if not web:
-        raise Refused("no dev environment runs here: start one with `mailstack dev`")
+        raise CommandError("no dev environment runs here: start one with `mailstack dev`")
     octets = None if body is None else json.dumps(body).encode()
     fields = {"Content-Type": "application/json", **_login(place.facts.get("login"))}
     request = Request(f"{str(web).rstrip('/')}{path}", octets, fields, method=method)  # noqa: S310 - our own environment's
@@ -33,9 +33,9 @@ def ask(place: Place, method: str, path: str, body: Mapping[str, Any] | None = N
         with opener.open(request, timeout=PATIENCE) as answer:
             return json.load(answer)
     except HTTPError as error:
-        raise Refused(_why(error.read(65536)) or f"{path}: {error.reason}") from None
+        raise CommandError(_why(error.read(65536)) or f"{path}: {error.reason}") from None
     except (URLError, OSError, ValueError) as error:
-        raise Refused(f"{web} can't be asked: {getattr(error, 'reason', error)}") from None
+        raise CommandError(f"{web} can't be asked: {getattr(error, 'reason', error)}") from None
 
 
 def _login(login: Mapping[str, str] | None) -> dict[str, str]:

@@ -11,7 +11,7 @@ from mailstack.cli.argument_types import letter_id, unknown_letter
 from mailstack.cli.journey_text import headline, journey_lines
 from mailstack.cli.output import print_json
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter.step import Step
 from mailstack.store.journey import Journey, journey_of
 from mailstack.store.journey_json import journey_json, step_json
@@ -28,7 +28,7 @@ INTERVAL = 0.5
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document; with --follow one step a line.")
 @at_place
-def journey(place: Place, id: str, follow: bool, dialogue: bool, as_json: bool) -> None:  # noqa: A002 - the argument's name in help
+def journey(place: TargetServer, id: str, follow: bool, dialogue: bool, as_json: bool) -> None:  # noqa: A002 - the argument's name in help
     """Tell one letter's life, step by step, from submission to collection.
 
     ID is what the `250` reply, the log, `Received:` or `mailstack letters` say. When the letter was relayed to another

@@ -8,7 +8,7 @@ from mailstack.cli.argument_types import address
 from mailstack.cli.delivery_text import whereabouts
 from mailstack.cli.output import print_json, print_table, size_text
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.cli.time_options import Since, When, local_text
 from mailstack.store import Filter
 from mailstack.store.journey_json import recipient_texts, record_json, sender_text
@@ -22,7 +22,7 @@ from mailstack.store.journey_json import recipient_texts, record_json, sender_te
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @at_place
 def letters(
-    place: Place, recipient: str | None, sender: str | None, since: When | None, limit: int, as_json: bool
+    place: TargetServer, recipient: str | None, sender: str | None, since: When | None, limit: int, as_json: bool
 ) -> None:
     """List the newest letters: id, from, to, size, and where each is now.
 
@@ -58,7 +58,7 @@ def letters(
     print_table(("id", "arrived", "office", "from", "to", "size", "state"), rows, empty="no such letters")
 
 
-def _sender_key(text: str | None, place: Place) -> str | None:
+def _sender_key(text: str | None, place: TargetServer) -> str | None:
     if text is None:
         return None
     return "" if text in ("", "<>") else address(text, place.domains).key

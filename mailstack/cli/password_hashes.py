@@ -6,19 +6,19 @@ import os
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, Self, TypeVar
 
-from mailstack.accounts.passwords import Kept, Passwords
-from mailstack.cli.store_runner import Carrier, Pending
+from mailstack.accounts.passwords import Passwords, StoredPassword
+from mailstack.cli.store_runner import Pending, StoreRunner
 from mailstack.net.clock import ReactorClock
 
 T = TypeVar("T")
 
 
-class Hashing:
+class PasswordHashes:
     """The passwords of an office, for a `with` block, without its server."""
 
     def __init__(self, rounds: int, scram_iterations: int, most: int = 1) -> None:
         """`most` passwords are in work or wait at once."""
-        self._carrier = Carrier()
+        self._carrier = StoreRunner()
         clock = ReactorClock(self._carrier)  # type: ignore[arg-type] # only the time is asked
         self._passwords = Passwords(
             self._carrier,  # type: ignore[arg-type] # only calls from threads are made
@@ -36,11 +36,11 @@ class Hashing:
     def __exit__(self, *_: object) -> None:
         self._passwords.close()
 
-    def keep(self, password: str) -> Kept:
+    def keep(self, password: str) -> StoredPassword:
         """What is stored for a password. Raises PasswordError."""
         return self._carrier.run(self._passwords.keep(password))
 
-    def keep_each(self, passwords: Sequence[str]) -> Iterator[Kept]:
+    def keep_each(self, passwords: Sequence[str]) -> Iterator[StoredPassword]:
         """The same in order, while the others are made. Raises PasswordError where it is met."""
         return self._each([self._passwords.keep(password) for password in passwords])
 

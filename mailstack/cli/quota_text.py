@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 
 
 def read_quota(text: str) -> int | None:
@@ -17,7 +17,7 @@ def read_quota(text: str) -> int | None:
     try:
         return read_size(int(text) if text.isdecimal() and len(text) < 15 else text)
     except ValueError:
-        raise Refused(f"{text!r} is no quota; give a size such as 500MiB, or `none`, or `default`") from None
+        raise CommandError(f"{text!r} is no quota; give a size such as 500MiB, or `none`, or `default`") from None
 
 
 def size_text(octets: int) -> str:

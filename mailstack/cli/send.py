@@ -11,11 +11,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.cli.compose import compose, header_addresses, read_file, with_crlf
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.output import clean, print_json
 from mailstack.cli.paths import PathType
 from mailstack.cli.smtp_target import Server, Tls, of_place, parse_server
-from mailstack.cli.target import Place, with_place
+from mailstack.cli.target import TargetServer, with_place
 from mailstack.cli.user import password_file as read_password_from
 from mailstack.cli.user import read_password
 from mailstack.letter import Address, AddressError, Envelope, Recipient
@@ -55,7 +55,7 @@ class Sending(Struct, frozen=True):
 @click.option("--json", "as_json", is_flag=True, help="One JSON document: id, reply, recipients.")
 @click.option("--verbose", "-v", is_flag=True, help="Show the dialogue on standard error.")
 @with_place
-def send(find: Callable[[], Place], **options: Any) -> None:
+def send(find: Callable[[], TargetServer], **options: Any) -> None:
     """Submit a letter over SMTP with AUTH and TLS; print the reply, and the id that `mailstack journey` takes.
 
     \b
@@ -74,7 +74,7 @@ def send(find: Callable[[], Place], **options: Any) -> None:
     _tell(sending.envelope, replies, as_json=options["as_json"])
 
 
-def _server(find: Callable[[], Place], options: dict[str, Any]) -> Server:
+def _server(find: Callable[[], TargetServer], options: dict[str, Any]) -> Server:
     tls: Tls = options["tls"]
     named = options["server"]
     server = Server(*parse_server(named, tls), tls) if named else of_place(find(), tls)
@@ -133,7 +133,7 @@ def _address(text: str) -> Address:
     try:
         return Address.parse(text)
     except AddressError as error:
-        raise Refused(f"{text!r} is not an address: {error}") from error
+        raise CommandError(f"{text!r} is not an address: {error}") from error
 
 
 async def _submit(reactor: Any, server: Server, sending: Sending) -> tuple[tuple[Reply, ...], list[str]]:
@@ -141,13 +141,13 @@ async def _submit(reactor: Any, server: Server, sending: Sending) -> tuple[tuple
     import socket
 
     from mailstack.net.certificates import TlsError
-    from mailstack.net.connector import TwistedCaller
-    from mailstack.protocols.connection import HostPort, Peer, Unreachable
+    from mailstack.net.connector import TwistedConnector
+    from mailstack.protocols.connection import ConnectFailed, HostPort, Peer
     from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
-    from mailstack.protocols.smtp.client_session import SendingSession, Timeouts, Trouble
+    from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError, Timeouts
 
     engine = ClientEngine()
-    caller = TwistedCaller(reactor, ca_file=server.ca_file)
+    caller = TwistedConnector(reactor, ca_file=server.ca_file)
     implicit = server.tls == "implicit"
     waits = Timeouts(greeting=60, hello=60, mail=60, rcpt=60, data_start=60, data_block=60, final=300)
     try:
@@ -159,7 +159,7 @@ async def _submit(reactor: Any, server: Server, sending: Sending) -> tuple[tuple
             server_name=server.host,
             verify=implicit,
         )
-        session = SendingSession(peer, engine, socket.gethostname(), waits)
+        session = SmtpClientSession(peer, engine, socket.gethostname(), waits)
         await session.open()
         if server.tls == "starttls":
             await session.start_tls(server.host, verify=True)
@@ -168,14 +168,16 @@ async def _submit(reactor: Any, server: Server, sending: Sending) -> tuple[tuple
         replies = await session.transact(sending.envelope, sending.envelope.recipients, sending.content)
         await session.quit()
     except TlsError as error:
-        raise Refused(str(error)) from error
-    except Unreachable as error:
-        raise Refused(
+        raise CommandError(str(error)) from error
+    except ConnectFailed as error:
+        raise CommandError(
             f"{server.host}:{server.port} cannot be reached: {str(error).rstrip('.')}; is it running?"
         ) from error
-    except Trouble as trouble:
+    except SmtpSessionError as trouble:
         cure = _cure(server) if trouble.stage == "auth" else ""
-        raise Refused(f"{server.host}: {trouble.reason} (at {trouble.stage}){_said(trouble.reply)}{cure}") from trouble
+        raise CommandError(
+            f"{server.host}: {trouble.reason} (at {trouble.stage}){_said(trouble.reply)}{cure}"
+        ) from trouble
     return replies, session.dialogue
 
 
@@ -208,4 +210,4 @@ def _tell(envelope: Envelope, replies: tuple[Reply, ...], *, as_json: bool) -> N
             click.echo(f"id {letter}")
     refused = [f"{recipient.address}: {reply}" for recipient, reply in told if not reply.positive]
     if refused:
-        raise Refused(clean(f"refused for {'; '.join(refused)}"))
+        raise CommandError(clean(f"refused for {'; '.join(refused)}"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.target import config_file
 
 
@@ -26,22 +26,22 @@ def serve(file: Path) -> None:
       mailstack check -c /etc/mailstack/mailstack.toml
       mailstack serve -c /etc/mailstack/mailstack.toml
     """
-    from mailstack.net.sighup import expect
+    from mailstack.net.sighup import defer
 
     # Before anything is loaded that takes its time.
-    expect()
+    defer()
     from mailstack.config import ConfigError, load
 
     try:
         settings = load(file, os.environ)
     except ConfigError as error:
-        raise Refused(str(error)) from error
+        raise CommandError(str(error)) from error
 
     from twisted.internet import reactor
 
     from mailstack.net.log import log_to
     from mailstack.net.thread_pool import end_in_time
-    from mailstack.server.service import CannotStart, OfficeService
+    from mailstack.server.service import CannotStart, MailService
 
     failures: list[CannotStart] = []
 
@@ -59,11 +59,11 @@ def serve(file: Path) -> None:
 
         service = MasterService(reactor, settings, sys.stdout, failed, output=sys.stdout.fileno(), reread=reread)
     else:
-        service = OfficeService(reactor, settings, sys.stdout, failed, reread=reread)
+        service = MailService(reactor, settings, sys.stdout, failed, reread=reread)
     service.privilegedStartService()
     if not failures:
         service.startService()
         reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
         reactor.run()
     if failures:
-        raise Refused(str(failures[0]))
+        raise CommandError(str(failures[0]))

@@ -8,9 +8,9 @@ import click
 from msgspec.structs import asdict
 
 from mailstack.cli import argument_types
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.output import clean, print_json, print_table
-from mailstack.cli.target import Place, with_place
+from mailstack.cli.target import TargetServer, with_place
 
 
 @click.command()
@@ -18,7 +18,7 @@ from mailstack.cli.target import Place, with_place
 @click.argument("address", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document: client, address, services, steps.")
 @with_place
-def setup(find: Callable[[], Place], client: str | None, address: str | None, as_json: bool) -> None:
+def setup(find: Callable[[], TargetServer], client: str | None, address: str | None, as_json: bool) -> None:
     """Tell the steps that set CLIENT up for ADDRESS, with this office's host, ports and security.
 
     Without CLIENT, the clients are listed. Nothing is looked up: the account need not exist yet.
@@ -39,13 +39,13 @@ def setup(find: Callable[[], Place], client: str | None, address: str | None, as
             click.echo("\nmailstack setup CLIENT ADDRESS tells the steps.")
         return
     if client not in BY_NAME:
-        raise Refused(f"no steps are known for {client!r}; it is one of {', '.join(BY_NAME)}")
+        raise CommandError(f"no steps are known for {client!r}; it is one of {', '.join(BY_NAME)}")
     if address is None:
         raise click.UsageError("Whose account is it? Give the ADDRESS, as alice@home.test.")
     _tell(find(), client, address, as_json)
 
 
-def _tell(place: Place, client: str, address: str, as_json: bool) -> None:
+def _tell(place: TargetServer, client: str, address: str, as_json: bool) -> None:
     from mailstack.cli.client_info import told_of
     from mailstack.web.autoconfig.clients import BY_NAME
     from mailstack.web.autoconfig.formats import as_json as json_steps
@@ -57,7 +57,7 @@ def _tell(place: Place, client: str, address: str, as_json: bool) -> None:
     try:
         steps = guide.steps(whole, office.services, office.ca_file)
     except CannotSetUp as error:
-        raise Refused(str(error)) from error
+        raise CommandError(str(error)) from error
     if as_json:
         services = [{**asdict(each), "security": each.security.value} for each in office.services.all]
         document = {"client": client, "title": guide.title, "address": whole, "services": services}

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from mailstack.cli.errors import Refused
-from mailstack.cli.target import Place
-from mailstack.protocols.redacted import Discreet
+from mailstack.cli.errors import CommandError
+from mailstack.cli.target import TargetServer
+from mailstack.protocols.redacted import Redacted
 
 Tls = Literal["starttls", "implicit", "none"]
 
 USUAL_PORTS: dict[Tls, int] = {"starttls": 587, "implicit": 465, "none": 25}
 
 
-class Server(Discreet, frozen=True):
+class Server(Redacted, frozen=True):
     """Where to call, and as whom."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("password",)
@@ -35,7 +35,7 @@ class Server(Discreet, frozen=True):
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         except OSError as error:
-            raise Refused(f"{self.host} has no address: {error.strerror}; give another with --server") from error
+            raise CommandError(f"{self.host} has no address: {error.strerror}; give another with --server") from error
         return str(found[0][4][0])
 
 
@@ -46,11 +46,11 @@ def parse_server(text: str, tls: Tls) -> tuple[str, int]:
         host, port = text, str(USUAL_PORTS[tls])
     host = host.strip("[]")
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536) or not host:
-        raise Refused(f"{text!r} is not HOST or HOST:PORT; an IPv6 address stands in brackets")
+        raise CommandError(f"{text!r} is not HOST or HOST:PORT; an IPv6 address stands in brackets")
     return host, int(port)
 
 
-def of_place(place: Place, tls: Tls) -> Server:
+def of_place(place: TargetServer, tls: Tls) -> Server:
     """The submission service of an office; in a dev environment with the first account's login. Raises Refused."""
     service = "submissions" if tls == "implicit" else "submission"
     if place.config is not None:
@@ -58,10 +58,12 @@ def of_place(place: Place, tls: Tls) -> Server:
     return _of_dev(place, service, tls)
 
 
-def _of_dev(place: Place, service: str, tls: Tls) -> Server:
+def _of_dev(place: TargetServer, service: str, tls: Tls) -> Server:
     services: Mapping[str, Any] = place.facts.get("services", {})
     if service not in services:
-        raise Refused(f"the dev environment in {place.data} does not run; start it, or say where to call with --server")
+        raise CommandError(
+            f"the dev environment in {place.data} does not run; start it, or say where to call with --server"
+        )
     at = services[service]
     account: Mapping[str, str] = next(iter(place.facts.get("accounts", ())), {})
     ca_file = Path(place.facts["ca_file"]) if "ca_file" in place.facts else None
@@ -78,7 +80,7 @@ def _of_config(file: Path, service: str, tls: Tls) -> Server:
     found = [port_of(description) for description in getattr(config.listen, service)]
     interface, port = next((each for each in found if each is not None), (None, 0))
     if interface is None:
-        raise Refused(f"{file} has no {service} port to call; say where to call with --server")
+        raise CommandError(f"{file} has no {service} port to call; say where to call with --server")
     made_here = config.data / "tls" / "ca.pem"
     # A certificate that was made here is for localhost, too; one that was bought is for our name.
     host = config.hostname if config.tls.certificate else (interface or "localhost")

@@ -14,8 +14,8 @@ from typing import Any, Generic, Self, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from mailstack.cli.errors import Refused
-from mailstack.cli.target import Place, has_database
+from mailstack.cli.errors import CommandError
+from mailstack.cli.target import TargetServer, has_database
 from mailstack.store import Store, StoreError
 from mailstack.store.archive import ArchivingSqliteStore
 from mailstack.store.sql_store import SqlStore
@@ -36,7 +36,7 @@ class Pending(Generic[T]):
         Deferred.fromCoroutine(work).addBoth(self.results.append)
 
 
-class Carrier:
+class StoreRunner:
     """The least of a reactor that threads need: `callFromThread`, and the time."""
 
     seconds = staticmethod(time.time)
@@ -68,14 +68,14 @@ class Carrier:
 class OpenStore:
     """The store of a place, for a `with` block; a server may have it open at the same time."""
 
-    def __init__(self, place: Place, *, announces: bool = True, only_reads: bool = False) -> None:
+    def __init__(self, place: TargetServer, *, announces: bool = True, only_reads: bool = False) -> None:
         """Without `announces` no webhook is told of what is done. `only_reads`: nothing is done.
 
         Then an SQLite database of the newest schema is opened read-only, so that it may be on a disk that can't be written.
         """
         self._place = place
         self._data = place.data
-        self._carrier = Carrier()
+        self._carrier = StoreRunner()
         store = _store(self._carrier, place, only_reads=only_reads)
         self.store: Store = store
         self._now = store.now
@@ -101,9 +101,9 @@ class OpenStore:
         try:
             return self._carrier.run(work)
         except StoreError as error:
-            raise Refused(str(error)) from error
+            raise CommandError(str(error)) from error
         except TimeoutError as error:
-            raise Refused(f"the store did not answer within {PATIENCE:.0f} s; is its disk very busy?") from error
+            raise CommandError(f"the store did not answer within {PATIENCE:.0f} s; is its disk very busy?") from error
 
     def run_each(self, works: Iterable[Coroutine[Any, Any, T]], *, at_once: int = 64) -> Iterator[T]:
         """The results in order, with several under way, so that the store commits them together. Raises as `run`."""
@@ -119,12 +119,12 @@ class OpenStore:
         try:
             return self._carrier.wait_for(pending)
         except StoreError as error:
-            raise Refused(str(error)) from error
+            raise CommandError(str(error)) from error
         except TimeoutError as error:
-            raise Refused(f"the store did not answer within {PATIENCE:.0f} s; is its disk very busy?") from error
+            raise CommandError(f"the store did not answer within {PATIENCE:.0f} s; is its disk very busy?") from error
 
 
-def _store(carrier: Carrier, place: Place, *, only_reads: bool) -> SqlStore:
+def _store(carrier: StoreRunner, place: TargetServer, *, only_reads: bool) -> SqlStore:
     """With an archive where the office has one: a letter that a command hands in is for those who look at the inbox, too."""
     settings = place.settings
     read_only = only_reads and not has_database(place) and is_current(place.data / DATABASE)
@@ -146,7 +146,7 @@ def _store(carrier: Carrier, place: Place, *, only_reads: bool) -> SqlStore:
             carrier, reach, readers=1, writers=1, archiving=archiving, large=large, memory_limit=limit
         )
     except StoreError as error:
-        raise Refused(str(error)) from error
+        raise CommandError(str(error)) from error
 
 
 def give_to_owner(data: Path, made: Iterable[Path]) -> None:

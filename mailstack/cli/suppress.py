@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from mailstack.cli.argument_types import address as parse_address
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.cli.time_options import local_text
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 from mailstack.store import Suppression
 
 MOST_TEXT = 300
@@ -29,7 +29,7 @@ def suppress() -> None:
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
 @click.option("--why", default="the operator suppressed it", metavar="TEXT", help="What senders are told.")
 @at_place
-def add(place: Place, addresses: tuple[str, ...], why: str) -> None:
+def add(place: TargetServer, addresses: tuple[str, ...], why: str) -> None:
     """Send no letter to these addresses any more.
 
     \b
@@ -49,7 +49,7 @@ def add(place: Place, addresses: tuple[str, ...], why: str) -> None:
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: address, why, created.")
 @at_place
-def list_(place: Place, limit: int, as_json: bool) -> None:
+def list_(place: TargetServer, limit: int, as_json: bool) -> None:
     """List them, the newest first.
 
     \b
@@ -60,7 +60,7 @@ def list_(place: Place, limit: int, as_json: bool) -> None:
         found = office.run(office.store.suppressions(limit))
     if as_json:
         for each in found:
-            print_json({"address": each.address, "why": each.why, "created": utc_text(each.created)})
+            print_json({"address": each.address, "why": each.why, "created": iso8601(each.created)})
         return
     rows = [(each.address, local_text(each.created), each.why) for each in found]
     print_table(("address", "since", "why"), rows, empty="no address is suppressed")
@@ -69,7 +69,7 @@ def list_(place: Place, limit: int, as_json: bool) -> None:
 @suppress.command()
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
 @at_place
-def remove(place: Place, addresses: tuple[str, ...]) -> None:
+def remove(place: TargetServer, addresses: tuple[str, ...]) -> None:
     """Send letters to these addresses again.
 
     \b
@@ -82,5 +82,5 @@ def remove(place: Place, addresses: tuple[str, ...]) -> None:
             try:
                 office.run(office.store.unsuppress(wanted))
             except KeyError:
-                raise Refused(f"{wanted} is not suppressed; `mailstack suppress list` shows what is") from None
+                raise CommandError(f"{wanted} is not suppressed; `mailstack suppress list` shows what is") from None
             click.echo(f"{wanted} gets letters again")

@@ -13,7 +13,7 @@ import click
 from msgspec import Struct, field
 
 from mailstack.cli import registry
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.paths import PathType
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Ahead:
         self.seconds = 0.0
 
 
-class Place(Struct, frozen=True):
+class TargetServer(Struct, frozen=True):
     """What commands need to know of an office."""
 
     data: Path
@@ -74,7 +74,7 @@ config_file = click.option(
 """For a command that is about the configuration of an office: its first argument is the `file`."""
 
 
-def has_database(place: Place) -> bool:
+def has_database(place: TargetServer) -> bool:
     """Whether the office keeps its letters elsewhere than in its data directory."""
     return place.settings is not None and bool(place.settings.store.url)
 
@@ -83,7 +83,7 @@ def at_place(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command -c and --data, and the Place they mean as its first argument."""
 
     @functools.wraps(command)
-    def there(find: Callable[[], Place], **options: Any) -> Any:
+    def there(find: Callable[[], TargetServer], **options: Any) -> Any:
         return command(find(), **options)
 
     return with_place(there)
@@ -114,7 +114,7 @@ def with_place(command: Callable[..., Any]) -> Callable[..., Any]:
         if said["config"] and said["data"]:
             raise click.UsageError("-c and --data name two offices; give one of them.")
 
-        def find() -> Place:
+        def find() -> TargetServer:
             return of_config(config) if config is not None and not said["data"] else of_dev(data)
 
         return command(find, **options)
@@ -122,7 +122,7 @@ def with_place(command: Callable[..., Any]) -> Callable[..., Any]:
     return chosen
 
 
-def of_config(file: Path) -> Place:
+def of_config(file: Path) -> TargetServer:
     """The office of a configuration file; raises Refused with what is wrong in it."""
     from mailstack.config import ConfigError, load
 
@@ -130,9 +130,9 @@ def of_config(file: Path) -> Place:
         read = load(file, os.environ)
     except ConfigError as error:
         more = f" (and {len(error.problems) - 1} more: `mailstack check -c {file}`)" if len(error.problems) > 1 else ""
-        raise Refused(f"{error.problems[0]}{more}") from error
+        raise CommandError(f"{error.problems[0]}{more}") from error
     accounts = read.accounts
-    return Place(
+    return TargetServer(
         read.data,
         tuple(read.domains),
         accounts.bcrypt_rounds,
@@ -143,18 +143,18 @@ def of_config(file: Path) -> Place:
     )
 
 
-def of_dev(data: Path | None) -> Place:
+def of_dev(data: Path | None) -> TargetServer:
     """The dev environment in `data`, running or not, or else the newest that runs; raises Refused."""
     try:
         environments = registry.running()
     except registry.RegistryError as error:
-        raise Refused(str(error)) from error
+        raise CommandError(str(error)) from error
     for running in environments:
         if data is None or running.data == data.absolute():
             domains = tuple(running.facts.get("domains", DEV_DOMAINS))
-            return Place(running.data, domains, facts=running.facts)
+            return TargetServer(running.data, domains, facts=running.facts)
     if data is None:
-        raise Refused("no dev environment runs; start one with `mailstack dev`, or name an office with -c FILE")
+        raise CommandError("no dev environment runs; start one with `mailstack dev`, or name an office with -c FILE")
     if not data.is_dir():
-        raise Refused(f"{data} is not a directory; --data takes what was given to `mailstack dev --data`")
-    return Place(data.absolute())
+        raise CommandError(f"{data} is not a directory; --data takes what was given to `mailstack dev --data`")
+    return TargetServer(data.absolute())

@@ -11,17 +11,17 @@ import click
 
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.argument_types import local_address
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.lazy_group import LazyGroup
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.paths import PathType
 from mailstack.cli.quota_text import quota_text, read_quota, size_text
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.cli.time_options import local_text
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 
 if TYPE_CHECKING:
-    from mailstack.accounts.passwords import Kept
+    from mailstack.accounts.passwords import StoredPassword
 
 password_file = click.option(
     "--password-file",
@@ -56,7 +56,7 @@ def user() -> None:
 @password_file
 @weak
 @at_place
-def add(place: Place, address: str, password_file: Path | None, weak: bool) -> None:
+def add(place: TargetServer, address: str, password_file: Path | None, weak: bool) -> None:
     """Add an account.
 
     Its password has at least 8 characters ([accounts] min_password_length), and is neither one of the 1,000 most common
@@ -75,7 +75,9 @@ def add(place: Place, address: str, password_file: Path | None, weak: bool) -> N
 
     with OpenStore(place) as office:
         if office.run(office.store.account(wanted.key)) is not None:
-            raise Refused(f"{wanted.key} is there already; `mailstack user password {wanted.key}` changes its password")
+            raise CommandError(
+                f"{wanted.key} is there already; `mailstack user password {wanted.key}` changes its password"
+            )
         office.run(office.store.add_accounts([Account(wanted.key, kept.password_hash, time.time(), scram=kept.scram)]))
     click.echo(f"{wanted.key} can send and receive now")
 
@@ -85,7 +87,7 @@ def add(place: Place, address: str, password_file: Path | None, weak: bool) -> N
     "--json", "as_json", is_flag=True, help="One JSON object a line: address, created, aliases, octets, quota."
 )
 @at_place
-def list_(place: Place, as_json: bool) -> None:
+def list_(place: TargetServer, as_json: bool) -> None:
     """List the accounts.
 
     \b
@@ -105,7 +107,7 @@ def list_(place: Place, as_json: bool) -> None:
             print_json(
                 {
                     "address": account.address,
-                    "created": utc_text(account.created),
+                    "created": iso8601(account.created),
                     "aliases": names[account.address],
                     "octets": held.get(account.address, 0),
                     "quota": account.quota,
@@ -130,7 +132,7 @@ def list_(place: Place, as_json: bool) -> None:
 @click.argument("address")
 @click.argument("size", required=False)
 @at_place
-def quota(place: Place, address: str, size: str | None) -> None:
+def quota(place: TargetServer, address: str, size: str | None) -> None:
     """Say what an account's mailbox holds, or set how much it may hold.
 
     SIZE is a number of octets, as 500MiB or 2GiB; `none` for no limit; `default` for what `[delivery] quota` says. A
@@ -162,7 +164,7 @@ def quota(place: Place, address: str, size: str | None) -> None:
 @password_file
 @weak
 @at_place
-def password(place: Place, address: str, password_file: Path | None, weak: bool) -> None:
+def password(place: TargetServer, address: str, password_file: Path | None, weak: bool) -> None:
     """Give an account a new password; `mailstack user add --help` says which are taken.
 
     \b
@@ -186,7 +188,7 @@ def password(place: Place, address: str, password_file: Path | None, weak: bool)
 @click.argument("address")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: address, ended.")
 @at_place
-def kick(place: Place, address: str, as_json: bool) -> None:
+def kick(place: TargetServer, address: str, as_json: bool) -> None:
     """End every session, stream and wait of an account.
 
     A running server ends them within a second, in all its processes and nodes: SMTP, POP3, streams of events, waits for
@@ -216,7 +218,7 @@ def kick(place: Place, address: str, as_json: bool) -> None:
 @click.argument("address")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @at_place
-def remove(place: Place, address: str, yes: bool) -> None:
+def remove(place: TargetServer, address: str, yes: bool) -> None:
     """Remove an account and all letters in its mailbox.
 
     A terminal is asked first; a script is not.
@@ -239,29 +241,29 @@ def remove(place: Place, address: str, yes: bool) -> None:
     click.echo(f"{wanted.key} is gone, and its mailbox with it")
 
 
-def _unknown(address: str) -> Refused:
-    return Refused(f"there is no account {address}; `mailstack user list` lists them")
+def _unknown(address: str) -> CommandError:
+    return CommandError(f"there is no account {address}; `mailstack user list` lists them")
 
 
 def read_password(file: Path | None, *, confirm: bool = True) -> str:
     """A password from a file, standard input, or a person, who types a new one twice. Raises Refused."""
     if file is None:
         if not sys.stdin.isatty():
-            raise Refused("nobody is there to be asked for the password; give it with --password-file FILE (or -)")
+            raise CommandError("nobody is there to be asked for the password; give it with --password-file FILE (or -)")
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=confirm, err=True))
     try:
         with click.open_file(str(file), encoding="utf-8") as lines:
             found = str(lines.readline()).rstrip("\r\n")
     except OSError as error:
-        raise Refused(f"the password file {file} cannot be read: {error.strerror}") from error
+        raise CommandError(f"the password file {file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise Refused(f"the password in {file} is not UTF-8") from error
+        raise CommandError(f"the password in {file} is not UTF-8") from error
     if not found:
-        raise Refused(f"the first line of {file} is empty; the password belongs there")
+        raise CommandError(f"the first line of {file} is empty; the password belongs there")
     return found
 
 
-def check_strength(password: str, place: Place, address: str, *, weak: bool) -> None:
+def check_strength(password: str, place: TargetServer, address: str, *, weak: bool) -> None:
     """Raise PasswordError for a password that is guessed soon, unless any may be taken."""
     if weak or place.min_password_length is None:
         return
@@ -275,13 +277,13 @@ def check_strength(password: str, place: Place, address: str, *, weak: bool) -> 
         raise PasswordError(f"{error}, or take it all the same with --weak") from None
 
 
-def _keep(password: str, place: Place, address: str, *, weak: bool) -> Kept:
+def _keep(password: str, place: TargetServer, address: str, *, weak: bool) -> StoredPassword:
     from mailstack.accounts.passwords import PasswordError
-    from mailstack.cli.password_hashes import Hashing
+    from mailstack.cli.password_hashes import PasswordHashes
 
-    with Hashing(place.bcrypt_rounds, place.scram_iterations) as hashing:
+    with PasswordHashes(place.bcrypt_rounds, place.scram_iterations) as hashing:
         try:
             check_strength(password, place, address, weak=weak)
             return hashing.keep(password)
         except PasswordError as error:
-            raise Refused(str(error)) from error
+            raise CommandError(str(error)) from error

@@ -10,13 +10,13 @@ from pathlib import Path
 import click
 from msgspec import Struct
 
-from mailstack.accounts.passwords import Kept, PasswordError
+from mailstack.accounts.passwords import PasswordError, StoredPassword
 from mailstack.cli.argument_types import local_address
-from mailstack.cli.errors import Refused
-from mailstack.cli.password_hashes import Hashing
+from mailstack.cli.errors import CommandError
+from mailstack.cli.password_hashes import PasswordHashes
 from mailstack.cli.paths import PathType
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.cli.user import check_strength, weak
 from mailstack.store import Account
 
@@ -37,7 +37,7 @@ class Entry(Struct, frozen=True):
 @click.argument("file", type=PathType(allow_dash=True))
 @weak
 @at_place
-def import_users(place: Place, file: Path, weak: bool) -> None:
+def import_users(place: TargetServer, file: Path, weak: bool) -> None:
     """Add the accounts of FILE (`-` is standard input) in one transaction: all, or none.
 
     A line is an address, a blank, and the password up to the end of the line; empty lines and lines that begin with
@@ -53,7 +53,7 @@ def import_users(place: Place, file: Path, weak: bool) -> None:
     entries = read(file, place.domains)
     with (
         OpenStore(place) as office,
-        Hashing(place.bcrypt_rounds, place.scram_iterations, most=len(entries) + 1) as hashing,
+        PasswordHashes(place.bcrypt_rounds, place.scram_iterations, most=len(entries) + 1) as hashing,
     ):
         known = {account.address: account for account in office.run(office.store.accounts())}
         new = [entry for entry in entries if entry.address not in known]
@@ -77,9 +77,9 @@ def read(file: Path, domains: Sequence[str]) -> list[Entry]:
         with click.open_file(str(file), encoding="utf-8") as lines:
             return list(parse(lines, "standard input" if str(file) == "-" else str(file), domains))
     except OSError as error:
-        raise Refused(f"{file} cannot be read: {error.strerror}") from error
+        raise CommandError(f"{file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise Refused(f"{file} is not UTF-8: {error.reason}") from error
+        raise CommandError(f"{file} is not UTF-8: {error.reason}") from error
 
 
 def parse(lines: Iterable[str], name: str, domains: Sequence[str]) -> Iterator[Entry]:
@@ -91,45 +91,45 @@ def parse(lines: Iterable[str], name: str, domains: Sequence[str]) -> Iterator[E
             continue
         address, _, password = line.lstrip().partition(" ") if " " in line.strip() else line.strip().partition("\t")
         if not password:
-            raise Refused(f"{where}: there is no password; a line is ADDRESS PASSWORD")
+            raise CommandError(f"{where}: there is no password; a line is ADDRESS PASSWORD")
         try:
             key = local_address(address, domains).key
-        except Refused as error:
-            raise Refused(f"{where}: {error.message}") from None
+        except CommandError as error:
+            raise CommandError(f"{where}: {error.message}") from None
         if key in seen:
-            raise Refused(f"{where}: {key} stands in {seen[key]} already")
+            raise CommandError(f"{where}: {key} stands in {seen[key]} already")
         seen[key] = where
         yield Entry(key, password, where)
 
 
-def check_known(hashing: Hashing, pairs: Sequence[tuple[Entry, Account]]) -> None:
+def check_known(hashing: PasswordHashes, pairs: Sequence[tuple[Entry, Account]]) -> None:
     """Raise Refused for the first account that exists with another password than its line says."""
     checks = hashing.check_each([(entry.password, account.password_hash) for entry, account in pairs])
     for (entry, _), same in zip(pairs, checks, strict=True):
         if not same:
-            raise Refused(
+            raise CommandError(
                 f"{entry.where}: {entry.address} exists with another password; change it with"
                 f" `mailstack user password {entry.address}`, or take the line out. Nothing was imported"
             )
 
 
-def check_new(entries: Sequence[Entry], place: Place, *, weak: bool) -> None:
+def check_new(entries: Sequence[Entry], place: TargetServer, *, weak: bool) -> None:
     """Raise Refused for the first password that is guessed soon, before any is hashed."""
     for entry in entries:
         try:
             check_strength(entry.password, place, entry.address, weak=weak)
         except PasswordError as error:
-            raise Refused(f"{entry.where}: {error}. Nothing was imported") from None
+            raise CommandError(f"{entry.where}: {error}. Nothing was imported") from None
 
 
-def keep_all(hashing: Hashing, entries: Sequence[Entry]) -> Iterator[Kept]:
+def keep_all(hashing: PasswordHashes, entries: Sequence[Entry]) -> Iterator[StoredPassword]:
     """What is stored for the passwords, in order; raises Refused for one that can't be set."""
     kept = hashing.keep_each([entry.password for entry in entries])
     for entry in _watched(entries):
         try:
             yield next(kept)
         except PasswordError as error:
-            raise Refused(f"{entry.where}: {error}. Nothing was imported") from None
+            raise CommandError(f"{entry.where}: {error}. Nothing was imported") from None
 
 
 def _watched(entries: Sequence[Entry]) -> Iterable[Entry]:

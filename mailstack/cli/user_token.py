@@ -7,8 +7,8 @@ import time
 import click
 
 from mailstack.cli.argument_types import address as parse_address
-from mailstack.cli.errors import Refused
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.errors import CommandError
+from mailstack.cli.target import TargetServer, at_place
 
 
 @click.command()
@@ -20,7 +20,9 @@ from mailstack.cli.target import Place, at_place
 @click.option("--scope", metavar="SCOPE", help="What it grants, in place of the scope `mail` that is asked for.")
 @click.option("--audience", metavar="NAME", help="Whom it is for, in place of us.")
 @at_place
-def token(place: Place, address: str, lasting: float, expired: bool, scope: str | None, audience: str | None) -> None:
+def token(
+    place: TargetServer, address: str, lasting: float, expired: bool, scope: str | None, audience: str | None
+) -> None:
     """Print a token for OAUTHBEARER or XOAUTH2, in a dev environment; a real office takes those of its issuer.
 
     \b
@@ -28,7 +30,7 @@ def token(place: Place, address: str, lasting: float, expired: bool, scope: str 
       curl --oauth2-bearer "$(mailstack user token alice@home.test)" --user alice@home.test …
     """
     if place.config is not None:
-        raise Refused("only a dev environment issues tokens; this office takes those of [accounts.oauth] issuer")
+        raise CommandError("only a dev environment issues tokens; this office takes those of [accounts.oauth] issuer")
     wanted = parse_address(address, place.domains)
 
     from mailstack.accounts.issuer import Issuer
@@ -38,4 +40,4 @@ def token(place: Place, address: str, lasting: float, expired: bool, scope: str 
     try:
         click.echo(Issuer(place.data / "issuer").token(wanted.key, begins, lasting=lasting, **changes))
     except OSError as error:
-        raise Refused(f"{place.data}: {error.strerror}") from error
+        raise CommandError(f"{place.data}: {error.strerror}") from error

@@ -7,7 +7,6 @@ from mailstack.config.load import load
 from mailstack.config.model import (
     Accounts,
     Authentication,
-    Catalogue,
     Clients,
     Config,
     Delivery,
@@ -16,6 +15,7 @@ from mailstack.config.model import (
     Exchange,
     Greylist,
     Journey,
+    LetterIndex,
     Limits,
     Listen,
     Lmtp,
@@ -35,7 +35,6 @@ from mailstack.config.model import (
 __all__ = [
     "Accounts",
     "Authentication",
-    "Catalogue",
     "Clients",
     "Config",
     "ConfigError",
@@ -45,6 +44,7 @@ __all__ = [
     "Exchange",
     "Greylist",
     "Journey",
+    "LetterIndex",
     "Limits",
     "Listen",
     "Lmtp",

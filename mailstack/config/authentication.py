@@ -11,11 +11,11 @@ from mailstack.policy.authentication.keys import load_private
 from mailstack.policy.authentication.signing import Signer, SigningKey
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import networks_of
-from mailstack.receiving.verification import Checks, Demands
+from mailstack.receiving.verification import SenderVerification, VerificationPolicy
 
 
 def signing_keys(config: Config) -> tuple[SigningKey, ...]:
-    """With which our letters are signed. Raises KeyTrouble."""
+    """With which our letters are signed. Raises InvalidKey."""
     return tuple(
         [
             SigningKey(each.selector, load_private(each.file), each.domains or config.domains)
@@ -34,12 +34,12 @@ def signer(config: Config, keys: Sequence[SigningKey], in_thread: InThread, now:
 
 def checks(
     config: Config, lookups: Lookups, in_thread: InThread, now: Callable[[], float], chance: Callable[[], float]
-) -> Checks | None:
+) -> SenderVerification | None:
     """None when nothing is asked. `chance` gives numbers in [0, 1)."""
     ours = config.authentication
     if not (ours.spf or ours.dkim or ours.dmarc or ours.arc):
         return None
-    demands = Demands(
+    demands = VerificationPolicy(
         spf=ours.spf,
         dkim=ours.dkim,
         dmarc=ours.dmarc,
@@ -53,4 +53,6 @@ def checks(
         trusted_sealers=frozenset(ours.trusted_sealers),
         signatures=ours.signatures,
     )
-    return Checks(config.hostname, lookups, in_thread, now, demands, gather=gather, timeout=ours.timeout, chance=chance)
+    return SenderVerification(
+        config.hostname, lookups, in_thread, now, demands, gather=gather, timeout=ours.timeout, chance=chance
+    )

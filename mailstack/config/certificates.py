@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mailstack.config.model import Config
-from mailstack.net.certificate_checks import Patience
+from mailstack.net.certificate_checks import WarningThresholds
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.net.server_tls import ServerContext
 
@@ -39,6 +39,6 @@ def server_context(config: Config) -> ServerContext:
     return ServerContext(identities(config), client_ca=config.tls.client_ca, ciphers=config.tls.ciphers)
 
 
-def patience(config: Config) -> Patience:
+def patience(config: Config) -> WarningThresholds:
     """When something is to be said about a certificate's end."""
-    return Patience(config.tls.warn_before, config.tls.urgent_before)
+    return WarningThresholds(config.tls.warn_before, config.tls.urgent_before)

@@ -12,11 +12,11 @@ import msgspec
 
 from mailstack.config.errors import Problem
 from mailstack.config.source import Source
-from mailstack.config.suggest import meant
+from mailstack.config.suggest import closest
 from mailstack.config.toml_lines import KeyPath
 from mailstack.config.values import READERS, StoreName
 from mailstack.relay.routes import RouteError, Routes, SenderRoutes, SmartHost
-from mailstack.relay.tls_policy import TlsPolicy, TlsPolicyError
+from mailstack.relay.tls_policy import TlsPolicyError, TlsPolicyTable
 
 SECRET: frozenset[Any] = frozenset({SmartHost, StoreName})
 """Types whose value is never shown."""
@@ -24,7 +24,7 @@ SECRET: frozenset[Any] = frozenset({SmartHost, StoreName})
 _BY_PATTERN: Mapping[Any, Callable[[dict[str, object]], Mapping[str, Any]]] = {
     Routes: lambda lines: Routes.parse(lines).targets,
     SenderRoutes: lambda lines: SenderRoutes.parse(lines).hosts,
-    TlsPolicy: lambda lines: TlsPolicy.parse(lines).levels,
+    TlsPolicyTable: lambda lines: TlsPolicyTable.parse(lines).levels,
 }
 """Tables whose keys are patterns: how their lines are read."""
 
@@ -131,7 +131,7 @@ class _Reading:
         return None
 
     def _unknown(self, path: KeyPath, known: list[str]) -> None:
-        near = meant(path[-1], known)
+        near = closest(path[-1], known)
         cure = f'did you mean "{near}"?' if near else f"known here: {', '.join(known)}"
         self.problems.append(self._source.problem(path, "unknown key", cure))
 

@@ -35,7 +35,7 @@ from mailstack.policy.authentication.signed_fields import OVERSIGNED, SIGNED
 from mailstack.protocols.connection import HostPort
 from mailstack.queue.webhooks.webhook import EventName
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
-from mailstack.relay.tls_policy import NO_TLS_POLICY, TlsPolicy
+from mailstack.relay.tls_policy import NO_TLS_POLICY, TlsPolicyTable
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
 CountOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")]
@@ -287,7 +287,7 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     suppress_bounced: bool = False
     routes: Routes = NO_ROUTES
     sender_routes: SenderRoutes = NO_SENDER_ROUTES
-    tls_policy: TlsPolicy = NO_TLS_POLICY
+    tls_policy: TlsPolicyTable = NO_TLS_POLICY
     schedule: Schedule = field(default_factory=Schedule)
 
 
@@ -362,7 +362,7 @@ class Web(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     cors: tuple[Origin, ...] = ()
 
 
-class Catalogue(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class LetterIndex(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether and how long letters are kept for people who look."""
 
     enabled: bool = False
@@ -482,7 +482,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     limits: Limits = field(default_factory=Limits)
     clients: Clients = field(default_factory=Clients)
     web: Web = field(default_factory=Web)
-    catalogue: Catalogue = field(default_factory=Catalogue)
+    catalogue: LetterIndex = field(default_factory=LetterIndex)
     mta_sts: MtaSts = field(default_factory=MtaSts)
     tls_reports: TlsReports = field(default_factory=TlsReports)
     contents: Contents = field(default_factory=Contents)

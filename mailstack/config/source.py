@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.config.errors import ConfigError, Problem
-from mailstack.config.suggest import meant
+from mailstack.config.suggest import closest
 from mailstack.config.toml_lines import KeyPath, key_lines, line_of
 
 PREFIX = "MAILSTACK_"
@@ -68,7 +68,7 @@ def _is_ours(path: KeyPath, tables: frozenset[str], keys: frozenset[str]) -> boo
     Other programs make such names too (container platforms one for each port of a service called "mailstack"), so that
     a name without a table is only ours when it is, or nearly is, one that we know.
     """
-    return meant(path[0], tables if len(path) > 1 else keys | tables, 0.8) is not None
+    return closest(path[0], tables if len(path) > 1 else keys | tables, 0.8) is not None
 
 
 def _lay_over(given: dict[str, Any], path: KeyPath, value: str) -> None:

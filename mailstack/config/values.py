@@ -18,9 +18,9 @@ from mailstack.letter.patterns import address_pattern, domain_pattern
 from mailstack.policy.authentication.signature import is_selector
 from mailstack.policy.block import is_network
 from mailstack.protocols.connection import HostPort
-from mailstack.protocols.redacted import Discreet
+from mailstack.protocols.redacted import Redacted
 from mailstack.protocols.smtp.extensions import OFFERED
-from mailstack.relay.routes import SmartHost, Target
+from mailstack.relay.routes import RouteTarget, SmartHost
 
 Domain = NewType("Domain", str)
 """A domain name in lower case and A-labels, without a final dot, or an address literal in brackets."""
@@ -60,7 +60,7 @@ NodeName = NewType("NodeName", str)
 """What a machine's part of an office is called; empty for a name that is made."""
 
 
-class StoreName(Discreet, frozen=True):
+class StoreName(Redacted, frozen=True):
     """Where letters and accounts are kept."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("url",)
@@ -158,7 +158,7 @@ def read_nameserver(text: object) -> HostPort:
     except ValueError:
         pass
     try:
-        where = Target.parse(text if isinstance(text, str) and "//" not in text else "")
+        where = RouteTarget.parse(text if isinstance(text, str) and "//" not in text else "")
         return HostPort(str(ipaddress.ip_address(where.host)), where.port)
     except ValueError:
         raise ValueError(expected) from None

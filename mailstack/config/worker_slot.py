@@ -7,7 +7,7 @@ from msgspec import Struct
 MOST_WORKERS = 64
 
 
-class Seat(Struct, frozen=True):
+class WorkerSlot(Struct, frozen=True):
     """The workers of an office on one machine count from 1. A process that serves alone has the only seat."""
 
     number: int = 1

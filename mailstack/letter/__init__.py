@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailstack.letter.address import Address, AddressError, ReversePath
 from mailstack.letter.content import Content
 from mailstack.letter.envelope import Arrival, Envelope, Recipient
-from mailstack.letter.letter import Letter, LetterId, ids_drawn_by, new_letter_id
+from mailstack.letter.letter import Letter, LetterId, new_letter_id, seeded_ids
 from mailstack.letter.outcome import Deferred, Delivered, Failed, Outcome
 from mailstack.letter.status import Status
 
@@ -24,6 +24,6 @@ __all__ = [
     "Recipient",
     "ReversePath",
     "Status",
-    "ids_drawn_by",
     "new_letter_id",
+    "seeded_ids",
 ]

@@ -8,7 +8,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from mailstack.letter import LetterId, Recipient, Status
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 
 
 class DeliveryState(StrEnum):
@@ -27,7 +27,7 @@ OWED = frozenset({DeliveryState.QUEUED, DeliveryState.HELD})
 """The states in which we still answer for the recipient."""
 
 
-HURRIED = "to be tried now, as the operator said"
+RETRY_REQUESTED = "to be tried now, as the operator said"
 """The text of a delivery that somebody wants to see attempted, until it is."""
 
 
@@ -36,7 +36,7 @@ _RELEASED = "released by an operator at "
 
 def released_text(now: float) -> str:
     """The text of a delivery that was released by name, until it is attempted; see `Delivery.released_at`."""
-    return f"{_RELEASED}{utc_text(now)}"
+    return f"{_RELEASED}{iso8601(now)}"
 
 
 class Delivery(Struct, frozen=True):
@@ -71,7 +71,7 @@ class Delivery(Struct, frozen=True):
     @property
     def is_hurried(self) -> bool:
         """Whether an operator asked for this attempt: the host that was down may have been mended."""
-        return self.text == HURRIED
+        return self.text == RETRY_REQUESTED
 
     @property
     def released_at(self) -> float | None:

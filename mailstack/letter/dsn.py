@@ -70,14 +70,14 @@ _WHAT: dict[ReportKind, str] = {
 }
 
 
-class Notice(Struct, frozen=True):
+class RecipientStatus(Struct, frozen=True):
     """One recipient, and what became of the letter for him."""
 
     recipient: Recipient
     outcome: Outcome
 
 
-class Report(Struct, frozen=True):
+class Dsn(Struct, frozen=True):
     """All that a report says; `octets` writes it."""
 
     kind: ReportKind
@@ -94,7 +94,7 @@ class Report(Struct, frozen=True):
     """Of the original."""
     arrival: Arrival
     """Of the original."""
-    notices: tuple[Notice, ...]
+    notices: tuple[RecipientStatus, ...]
     retry_until: float
     """When a delayed letter is given up, seconds since 1970."""
     returned: Returned | None = None
@@ -203,7 +203,7 @@ class Report(Struct, frozen=True):
         kind = "message/global-delivery-status" if self.is_international else "message/delivery-status"
         return lines_part(kind, _lines(lines), eight_bit=self.eight_bit)
 
-    def _recipient_fields(self, notice: Notice) -> list[str]:
+    def _recipient_fields(self, notice: RecipientStatus) -> list[str]:
         """RFC 3464 §2.3, in its order."""
         recipient, outcome = notice.recipient, notice.outcome
         lines = [
@@ -247,7 +247,7 @@ class Report(Struct, frozen=True):
         return _readable(str(address)) if self.is_international else _clean(str(address.in_ascii))
 
 
-def _told(notice: Notice, shown: Callable[[Address], str]) -> list[str]:
+def _told(notice: RecipientStatus, shown: Callable[[Address], str]) -> list[str]:
     """One recipient, and why, for people."""
     recipient, outcome = notice.recipient, notice.outcome
     by_way = f" (by way of {shown(recipient.original)})" if recipient.original else ""

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter.address import Address, ReversePath
-from mailstack.protocols.connection import HostPort, TlsFacts
+from mailstack.protocols.connection import HostPort, TlsInfo
 
 Event = Literal["SUCCESS", "FAILURE", "DELAY"]
 """What NOTIFY may ask to be told of (RFC 3461 §4.1)."""
@@ -75,6 +75,6 @@ class Arrival(Struct, frozen=True):
     """The account that authenticated itself."""
     mechanism: str | None = None
     """How: PLAIN, LOGIN …"""
-    tls: TlsFacts | None = None
+    tls: TlsInfo | None = None
     name: str = ""
     """The client's name in the DNS, when it leads back to the address (RFC 8601 §2.7.3)."""

@@ -52,7 +52,7 @@ _lot = _Lot()
 
 
 @contextmanager
-def ids_drawn_by(draw: Callable[[int], int]) -> Iterator[None]:
+def seeded_ids(draw: Callable[[int], int]) -> Iterator[None]:
     """Within it, in this thread, `draw(bits)` decides the random part of new ids: a simulation's seed does."""
     before, _lot.draw = _lot.draw, draw
     try:

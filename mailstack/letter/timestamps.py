@@ -7,7 +7,7 @@ from functools import lru_cache
 
 
 @lru_cache(maxsize=16)  # the steps of a letter are often of one instant
-def utc_text(at: float) -> str:
+def iso8601(at: float) -> str:
     """Seconds since 1970, always of one length: "2026-11-23T21:00:00.123456Z"."""
     # Rounded as `datetime` rounds, so that a time that was told once is told the same for ever.
     second, fraction = divmod(at, 1)
@@ -15,7 +15,7 @@ def utc_text(at: float) -> str:
     return f"{_second(int(second) + carried)}.{microsecond:06}Z"
 
 
-def utc_second(at: float) -> str:
+def iso8601_seconds(at: float) -> str:
     """Without its fraction: "2026-11-23T21:00:00Z"."""
     return f"{_second(int(at))}Z"
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from mailstack.letter.address import Address, AddressError, ReversePath, ascii_domain, parse_domain
 from mailstack.letter.envelope import Arrival, Recipient
 from mailstack.letter.letter import LetterId
-from mailstack.protocols.connection import TlsFacts
+from mailstack.protocols.connection import TlsInfo
 
 LOCAL = "LOCAL"
 """The protocol of an Arrival without one: no `with` clause names it (RFC 5321 §4.4)."""
@@ -57,7 +57,7 @@ def _is_shown(recipients: Sequence[Recipient]) -> bool:
 
 @lru_cache(maxsize=1024)  # the same for all letters of a connection
 def _way(  # noqa: PLR0917  # a cache wants them by position
-    host: str | None, dns_name: str, helo: str, tls: TlsFacts | None, account: str | None, office: str, protocol: str
+    host: str | None, dns_name: str, helo: str, tls: TlsInfo | None, account: str | None, office: str, protocol: str
 ) -> str:
     """The clauses that say over what a letter came, folded; the first lines of the field."""
     clauses = []

@@ -27,7 +27,7 @@ class _Timer:
         self.call: IDelayedCall
 
 
-class TravellingClock(ReactorClock):
+class AdjustableClock(ReactorClock):
     """A ReactorClock that is `ahead` of its reactor. `pause` waits in real time; `call_later` waits in the clock's own."""
 
     def __init__(self, reactor: Any) -> None:

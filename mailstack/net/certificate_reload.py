@@ -11,7 +11,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mailstack.net.certificate_checks import DAY, Concern
+from mailstack.net.certificate_checks import DAY, CertificateWarning
 from mailstack.net.certificates import TlsError
 from mailstack.net.server_tls import ServerContext, Shown
 
@@ -20,7 +20,7 @@ _log = Logger()
 Stamps = dict[Path, tuple[int, int, int] | None]
 """What tells one version of a file from another: its inode, size and time of change. None: it can't be looked at."""
 
-News = tuple[Shown, list[Concern]]
+News = tuple[Shown, list[CertificateWarning]]
 
 
 def stamps_of(files: Sequence[Path]) -> Stamps:
@@ -44,7 +44,7 @@ class Renewal:
         reactor: Any,
         context: ServerContext,
         *,
-        concerns: Callable[[], list[Concern]],
+        concerns: Callable[[], list[CertificateWarning]],
         issue: Callable[[], object] = lambda: None,
         watch: float = 60.0,
     ) -> None:
@@ -117,7 +117,7 @@ class Renewal:
             self.reload()
 
 
-def tell(concerns: Sequence[Concern]) -> None:
+def tell(concerns: Sequence[CertificateWarning]) -> None:
     """Put them into the log."""
     for concern in concerns:
         (_log.error if concern.grave else _log.warn)("{text}", text=concern.text)

@@ -19,7 +19,7 @@ class Abortable(Protocol):
 ConnectionT = TypeVar("ConnectionT", bound=Abortable)
 
 
-class Crowd(Generic[ConnectionT]):
+class ConnectionSet(Generic[ConnectionT]):
     """Whoever makes a connection adds it, and says when it is gone."""
 
     def __init__(self, reactor: IReactorTime) -> None:

@@ -15,10 +15,10 @@ from twisted.internet.protocol import Factory
 from mailstack.net.client_tls import LOST, ClientTls
 from mailstack.net.peer import NetPeer
 from mailstack.net.tls_layer import under_tls
-from mailstack.protocols.connection import Dane, Engine, EventT, HostPort, Source, Unreachable, is_path
+from mailstack.protocols.connection import ConnectFailed, Dane, Engine, EventT, HostPort, Source, is_unix_socket
 
 
-class TwistedCaller:
+class TwistedConnector:
     """The wire.Caller of a reactor."""
 
     def __init__(
@@ -75,13 +75,13 @@ class TwistedCaller:
         try:
             await endpoint.connect(factory)
         except Exception as error:
-            raise Unreachable(_why(error, timeout)) from error
+            raise ConnectFailed(_why(error, timeout)) from error
         if tls:
             await _handshake(reactor, peer, late)
         return peer
 
     def _endpoint(self, address: HostPort, timeout: float, source: Source | None) -> IStreamClientEndpoint:
-        if is_path(address.host):
+        if is_unix_socket(address.host):
             return UNIXClientEndpoint(self._reactor, address.host, timeout)
         family = ipaddress.ip_address(address.host).version
         endpoint_class = TCP6ClientEndpoint if family == 6 else TCP4ClientEndpoint
@@ -111,7 +111,7 @@ async def _handshake(reactor: IReactorTime, peer: NetPeer[EventT], late: float) 
             timer.cancel()
         raise
     if not timer.active():
-        raise Unreachable("the TLS handshake took too long")
+        raise ConnectFailed("the TLS handshake took too long")
     timer.cancel()
     if not done:
-        raise Unreachable(f"the TLS handshake failed: {peer.tls_failure or LOST}")
+        raise ConnectFailed(f"the TLS handshake failed: {peer.tls_failure or LOST}")

@@ -24,8 +24,8 @@ from twisted.names.error import (
 from mailstack.net.resolver import Resolver, ValidatedResolver, is_authenticated
 from mailstack.net.shared_lookups import SharedLookups
 from mailstack.protocols.connection import Tlsa
-from mailstack.protocols.ttl_cache import TimedCache
-from mailstack.relay.dns import MailExchange, NamesUnavailable, NoSuchDomain
+from mailstack.protocols.ttl_cache import TTLCache
+from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.relay.trouble import clean
 
 RESOLV_CONF = "/etc/resolv.conf"
@@ -83,30 +83,30 @@ class DnsNames:
         self._most_aliases = most_aliases
         self._most_records = most_records
         self._largest_kept = largest_kept
-        self._kept: TimedCache[tuple[str, int], _Records | NoSuchDomain] = TimedCache(
+        self._kept: TTLCache[tuple[str, int], _Records | NoSuchDomain] = TTLCache(
             reactor.seconds, longest_kept, most_kept
         )
         self._lookups = SharedLookups()
 
     async def mx(self, domain: str) -> tuple[MailExchange, ...]:
-        """The MX records of a domain; raises NoSuchDomain, NamesUnavailable."""
+        """The MX records of a domain; raises NoSuchDomain, DnsUnavailable."""
         return tuple(
             MailExchange(record.payload.preference, _text(record.payload.name), is_authenticated(record))
             for record in await self._records(domain, dns.MX)
         )
 
     async def txt(self, name: str) -> tuple[str, ...]:
-        """The TXT records of a name; raises NoSuchDomain, NamesUnavailable."""
+        """The TXT records of a name; raises NoSuchDomain, DnsUnavailable."""
         records = await self._records(name, dns.TXT)
         return tuple(b"".join(record.payload.data).decode("utf-8", "replace") for record in records)
 
     async def srv(self, name: str) -> tuple[str, ...]:
-        """The SRV records of a name as a zone file has them: priority, weight, port, target; raises NoSuchDomain, NamesUnavailable."""
+        """The SRV records of a name as a zone file has them: priority, weight, port, target; raises NoSuchDomain, DnsUnavailable."""
         found = [record.payload for record in await self._records(name, dns.SRV)]
         return tuple(f"{each.priority} {each.weight} {each.port} {_text(each.target)}." for each in found)
 
     async def signed_name(self, host: str) -> str | None:
-        """Where DNSSEC vouches for the addresses of a host; raises NamesUnavailable."""
+        """Where DNSSEC vouches for the addresses of a host; raises DnsUnavailable."""
         problem = None
         for kind in (dns.A, dns.AAAA):
             try:
@@ -114,14 +114,14 @@ class DnsNames:
                     return _owner(records[0]) if all(is_authenticated(record) for record in records) else None
             except NoSuchDomain:
                 continue
-            except NamesUnavailable as trouble:
+            except DnsUnavailable as trouble:
                 problem = trouble
         if problem is not None:
             raise problem
         return None
 
     async def tlsa(self, name: str) -> tuple[Tlsa, ...]:
-        """The TLSA records of a name that DNSSEC vouches for; raises NamesUnavailable."""
+        """The TLSA records of a name that DNSSEC vouches for; raises DnsUnavailable."""
         try:
             records = await self._records(name, TLSA)
         except NoSuchDomain:
@@ -130,7 +130,7 @@ class DnsNames:
         return tuple(read_tlsa(octets) for octets in signed if len(octets) > _TLSA_HEAD)
 
     async def addresses(self, host: str) -> tuple[str, ...]:
-        """The addresses of a host, both families; raises NoSuchDomain, NamesUnavailable.
+        """The addresses of a host, both families; raises NoSuchDomain, DnsUnavailable.
 
         One family is enough: some name servers fail for AAAA that answer well for A.
         """
@@ -138,18 +138,18 @@ class DnsNames:
             return ("127.0.0.1", "::1")  # RFC 6761 §6.3: never asked of the DNS
         asked = [Deferred.fromCoroutine(self._records(host, kind)) for kind in (dns.A, dns.AAAA)]
         found: list[str] = []
-        problems: list[NoSuchDomain | NamesUnavailable] = []
+        problems: list[NoSuchDomain | DnsUnavailable] = []
         for answer in asked:
             try:
                 found += [_address(record) for record in await answer]
-            except (NoSuchDomain, NamesUnavailable) as problem:
+            except (NoSuchDomain, DnsUnavailable) as problem:
                 problems.append(problem)
         if problems and not found:
-            raise next((each for each in problems if isinstance(each, NamesUnavailable)), problems[0])
+            raise next((each for each in problems if isinstance(each, DnsUnavailable)), problems[0])
         return tuple(found)
 
     async def pointers(self, address: str) -> tuple[str, ...]:
-        """The names that an IP address leads to (RFC 1035 §3.5); raises NoSuchDomain, NamesUnavailable."""
+        """The names that an IP address leads to (RFC 1035 §3.5); raises NoSuchDomain, DnsUnavailable."""
         where = ip_address(address).reverse_pointer
         return tuple(_text(record.payload.name) for record in await self._records(where, dns.PTR))
 
@@ -199,7 +199,7 @@ class DnsNames:
             else:
                 asked = current
                 answers, ttl = await self._ask(asked, kind)
-        raise NamesUnavailable(f"{name} leads through too many aliases (CNAME)")
+        raise DnsUnavailable(f"{name} leads through too many aliases (CNAME)")
 
     def _keep(self, question: tuple[str, int], answer: _Records | NoSuchDomain, ttl: float) -> None:
         self._kept.put(question, answer, max(SHORTEST_KEPT, ttl))
@@ -221,7 +221,7 @@ class DnsNames:
             raise _NotThere(f"{told}: no such name", _negative_ttl(getattr(message, "authority", ()))) from None
         except Exception as error:  # whatever a resolver raises means that it has no answer
             reason = next((text for kind_of, text in _REASONS if isinstance(error, kind_of)), None)
-            raise NamesUnavailable(f"{told}: {reason or f'the look-up failed ({type(error).__name__})'}") from error
+            raise DnsUnavailable(f"{told}: {reason or f'the look-up failed ({type(error).__name__})'}") from error
         return list(answers), _negative_ttl(authority)
 
 

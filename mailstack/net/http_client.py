@@ -18,7 +18,7 @@ from mailstack.net.client_tls import ClientTls
 from mailstack.net.http_body import TooLarge, read_document
 from mailstack.net.http_tls import Secured, why
 from mailstack.net.http_upload import Upload
-from mailstack.protocols.connection import Unreachable
+from mailstack.protocols.connection import ConnectFailed
 from mailstack.queue.webhooks.webhook import Answer
 from mailstack.relay.loopback import is_loopback
 
@@ -27,7 +27,7 @@ _PORTS = {"http": 80, "https": 443}
 """Of the schemes that are called."""
 
 
-class HttpPoster:
+class HttpClient:
     """The webhooks.webhook.Poster of a reactor, real or simulated. Connections are kept a moment for the next request."""
 
     def __init__(
@@ -73,11 +73,11 @@ class HttpPoster:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
-            raise Unreachable(f"{url[:100]!r} is no URL: {error}") from None
+            raise ConnectFailed(f"{url[:100]!r} is no URL: {error}") from None
         if parts.scheme not in _PORTS or not url.isascii():
-            raise Unreachable(f"{url[:100]!r} is no URL of http or https, in ASCII")
+            raise ConnectFailed(f"{url[:100]!r} is no URL of http or https, in ASCII")
         if self._loopback_only and not is_loopback(host) and host != _LOCAL:
-            raise Unreachable(f"only loopback addresses are called here, and {host[:60]!r} is not one")
+            raise ConnectFailed(f"only loopback addresses are called here, and {host[:60]!r} is not one")
         secure = parts.scheme == "https"
         handshake = self._client_tls.handshake(host, verify=self._verify) if secure else None
         where = host if self._addresses is None else (await self._addresses(host))[0]
@@ -88,9 +88,9 @@ class HttpPoster:
         try:
             return await asking.addTimeout(self._timeout, self._reactor)
         except TooLate:
-            raise Unreachable(f"no answer within {self._timeout:.4g} s") from None
+            raise ConnectFailed(f"no answer within {self._timeout:.4g} s") from None
         except Exception as trouble:  # noqa: BLE001 - whatever goes wrong there, it was not taken
-            raise Unreachable(why(trouble, handshake)) from None
+            raise ConnectFailed(why(trouble, handshake)) from None
 
     def close(self) -> Deferred[None] | None:
         """Close the connections that were kept; fires when they are."""

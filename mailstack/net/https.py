@@ -12,7 +12,7 @@ from mailstack.net.http_body import TooLarge, read_document
 from mailstack.net.http_tls import Secured
 from mailstack.net.http_tls import why as explained
 from mailstack.policy.networks import networks_of, within
-from mailstack.relay.dns import Names, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
 from mailstack.relay.mta_sts import PolicyUnavailable
 from mailstack.store.tls_results import ResultType
 
@@ -29,7 +29,7 @@ class HttpsPolicies:
     def __init__(
         self,
         reactor: Any,
-        names: Names,
+        names: DnsResolver,
         client_tls: ClientTls,
         *,
         timeout: float = 60.0,
@@ -49,7 +49,7 @@ class HttpsPolicies:
         host = f"mta-sts.{domain}"
         try:
             addresses = await self._names.addresses(host)
-        except (NoSuchDomain, NamesUnavailable) as trouble:
+        except (NoSuchDomain, DnsUnavailable) as trouble:
             raise PolicyUnavailable(str(trouble)) from None
         why, kind = f"{host} has no address", _UNREACHED
         for address in addresses[:_MOST_ADDRESSES]:

@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol
 from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.internet.protocol import Factory
 
-from mailstack.net.connection_set import Crowd
+from mailstack.net.connection_set import ConnectionSet
 from mailstack.net.peer import NetPeer
 from mailstack.net.proxy_protocol import PassedAddress
 from mailstack.net.run_queue import RunQueue
@@ -36,7 +36,7 @@ class Listener(Protocol):
         """Wait for the connections to end; after `timeout` seconds they are dropped."""
 
 
-class Door(Factory, Generic[EventT]):
+class ServiceListener(Factory, Generic[EventT]):
     """One service of an office: the same engine and conversation for every connection to its ports."""
 
     noisy = False
@@ -83,7 +83,7 @@ class Door(Factory, Generic[EventT]):
             endpoint=endpoint,
             handshake_timeout=handshake_timeout,
         )
-        self._peers: Crowd[NetPeer[EventT]] = Crowd(reactor)
+        self._peers: ConnectionSet[NetPeer[EventT]] = ConnectionSet(reactor)
 
     @property
     def addresses(self) -> list[HostPort]:

@@ -20,7 +20,7 @@ from twisted.logger import Logger as TwistedLogger
 from zope.interface import implementer
 
 from mailstack.letter.step import Step
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 from mailstack.protocols.connection import Clock
 
 LOGGED_FACTS = frozenset(
@@ -90,7 +90,7 @@ class LineJournal:
 def line(step: Step) -> str:
     """A step as the log shows it."""
     told = [_told(name, value) for name, value in step.facts.items() if name in LOGGED_FACTS and value]
-    return f"{utc_text(step.at)} {step.office} id={step.letter} step={step.step}{''.join(told)}\n"
+    return f"{iso8601(step.at)} {step.office} id={step.letter} step={step.step}{''.join(told)}\n"
 
 
 class SilentJournal:
@@ -126,7 +126,7 @@ class StreamObserver:
         if text.startswith(_CHATTER):
             return
         with suppress(OSError, ValueError):
-            self._stream.write(f"{utc_text(event['log_time'])} {level}: {_one_entry(text)}\n")
+            self._stream.write(f"{iso8601(event['log_time'])} {level}: {_one_entry(text)}\n")
             self._stream.flush()
 
 

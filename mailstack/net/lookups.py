@@ -9,22 +9,22 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
 
-from mailstack.relay.dns import Names, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
 
 T = TypeVar("T")
 
 
-class ReverseNames(Names, Protocol):
+class ReverseNames(DnsResolver, Protocol):
     """Names that also knows PTR and TXT records."""
 
     async def txt(self, name: str) -> tuple[str, ...]:
-        """The TXT records of a name; raises NoSuchDomain, NamesUnavailable."""
+        """The TXT records of a name; raises NoSuchDomain, DnsUnavailable."""
 
     async def pointers(self, address: str) -> tuple[str, ...]:
-        """The names of an IP address; raises NoSuchDomain, NamesUnavailable."""
+        """The names of an IP address; raises NoSuchDomain, DnsUnavailable."""
 
 
-class TimedLookups:
+class DnsWithTimeout:
     """A policy.lookups.Lookups over Names."""
 
     def __init__(self, names: ReverseNames, reactor: IReactorTime, timeout: float) -> None:
@@ -52,5 +52,5 @@ class TimedLookups:
             return await asked
         except NoSuchDomain:
             return ()
-        except (NamesUnavailable, DeferredTimeout):
+        except (DnsUnavailable, DeferredTimeout):
             return None

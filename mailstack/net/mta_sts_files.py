@@ -7,7 +7,7 @@ import logging
 import os
 from pathlib import Path
 
-from mailstack.relay.mta_sts import KeptPolicy
+from mailstack.relay.mta_sts import CachedPolicy
 from mailstack.relay.mta_sts_policy import Mode, StsPolicy
 
 _log = logging.getLogger(__name__)
@@ -23,19 +23,19 @@ class PolicyFiles:
         self._directory = directory
         self._most = most
 
-    def get(self, domain: str) -> KeptPolicy | None:
+    def get(self, domain: str) -> CachedPolicy | None:
         try:
             with self._path(domain).open("rb") as file:
                 facts = json.loads(file.read(_MOST_OCTETS))
             policy = StsPolicy(Mode(facts["mode"]), int(facts["max_age"]), tuple(map(str, facts["mx"])))
-            return KeptPolicy(str(facts["id"]), float(facts["fetched"]), policy)
+            return CachedPolicy(str(facts["id"]), float(facts["fetched"]), policy)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as trouble:
             _log.warning("the MTA-STS policy that was kept of %s can't be read: %s", domain, trouble)
             return None
 
-    def put(self, domain: str, kept: KeptPolicy) -> None:
+    def put(self, domain: str, kept: CachedPolicy) -> None:
         policy = kept.policy
         facts = {
             "id": kept.id,

@@ -35,9 +35,9 @@ from mailstack.protocols.connection import (
     EventT,
     HostPort,
     LoggedOut,
-    Stopping,
+    ShuttingDown,
     TimedOut,
-    TlsFacts,
+    TlsInfo,
 )
 
 _log = Logger()
@@ -45,7 +45,7 @@ _log = Logger()
 HIGH_WATER = 65536
 """Octets that may wait in an engine while its conversation is busy, before we stop reading from the network."""
 
-UNKNOWN_TLS = TlsFacts("TLS", "")
+UNKNOWN_TLS = TlsInfo("TLS", "")
 """What is known before the handshake is over."""
 
 LAST_WORDS = 0.25
@@ -275,7 +275,7 @@ class NetPeer(Protocol, Generic[EventT]):
         return self._local or _host_port(self._transport().getHost())
 
     @property
-    def tls(self) -> TlsFacts | None:
+    def tls(self) -> TlsInfo | None:
         return self._facts if self._encrypted else None
 
     @property
@@ -402,7 +402,7 @@ class NetPeer(Protocol, Generic[EventT]):
     def stop(self) -> None:
         """Let the conversation say goodbye at its next pause."""
         if self._ending is None:
-            self._ending = Stopping()
+            self._ending = ShuttingDown()
             self._wake()
 
     def log_out(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from mailstack.net.clock import ReactorClock
 
 
-class Repeating:
+class PeriodicTask:
     """One piece of work every so many seconds, counted from its end; never twice at a time.
 
     What it raises is a bug: it is logged, and the work goes on.

@@ -9,12 +9,12 @@ from twisted.internet.threads import deferToThreadPool
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl.client import Derive
 from mailstack.protocols.sasl.scram_keys import salted
-from mailstack.protocols.ttl_cache import TimedCache
+from mailstack.protocols.ttl_cache import TTLCache
 
 
 def derive_in_thread(reactor: Any, clock: Clock, *, remember: float = 3600.0, capacity: int = 16) -> Derive:
     """`keys.salted` in the reactor's thread pool; results are remembered for so many seconds."""
-    known: TimedCache[tuple[str, bytes, int], bytes] = TimedCache(clock.steady, remember, capacity)
+    known: TTLCache[tuple[str, bytes, int], bytes] = TTLCache(clock.steady, remember, capacity)
 
     async def derive(password: str, salt: bytes, iterations: int) -> bytes:
         key = (password, salt, iterations)

@@ -13,14 +13,14 @@ from collections.abc import Callable
 _came = threading.Event()
 
 
-def expect() -> None:
-    """From now on a hangup ends this process no more; `hear` learns of it. Signals come to the main thread alone."""
+def defer() -> None:
+    """From now on a hangup ends this process no more; `on_sighup` learns of it. Signals come to the main thread alone."""
     _came.clear()
     signal.signal(signal.SIGHUP, lambda _number, _frame: _came.set())
 
 
-def hear(heard: Callable[[], object]) -> Callable[[], object]:
-    """Call `heard`, within the signal's handler, at each hangup, and now for those that came since `expect`.
+def on_sighup(heard: Callable[[], object]) -> Callable[[], object]:
+    """Call `heard`, within the signal's handler, at each hangup, and now for those that came since `defer`.
 
     What is returned ends it: then all is as it was before. In another thread than the main one nothing is heard.
     """

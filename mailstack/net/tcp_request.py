@@ -11,7 +11,7 @@ from twisted.internet.error import ConnectError, ConnectingCancelledError, Conne
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from mailstack.protocols.connection import HostPort, Unreachable
+from mailstack.protocols.connection import ConnectFailed, HostPort
 
 
 async def answer_to(reactor: Any, at: HostPort, question: bytes, *, most: int, timeout: float) -> bytes:
@@ -21,9 +21,9 @@ async def answer_to(reactor: Any, at: HostPort, question: bytes, *, most: int, t
     try:
         return await asking.addTimeout(timeout, reactor)
     except TooLate:
-        raise Unreachable(f"no answer within {timeout:.4g} s") from None
+        raise ConnectFailed(f"no answer within {timeout:.4g} s") from None
     except (ConnectError, ConnectingCancelledError, ConnectionClosed) as trouble:
-        raise Unreachable(str(trouble)) from None
+        raise ConnectFailed(str(trouble)) from None
 
 
 async def _ask(endpoint: Any, question: bytes, most: int) -> bytes:
@@ -48,7 +48,7 @@ class _Talk(Protocol):
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         self._heard += data
         if len(self._heard) > self._most and not self._answered.called:
-            self._answered.errback(Unreachable(f"its answer has more than {self._most} octets"))
+            self._answered.errback(ConnectFailed(f"its answer has more than {self._most} octets"))
             self._drop()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802

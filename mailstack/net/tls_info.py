@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
 
-from mailstack.protocols.connection import ClientCertificate, TlsFacts
+from mailstack.protocols.connection import ClientCertificate, TlsInfo
 
 TLS_EXPORTER = "tls-exporter"
 SERVER_END_POINT = "tls-server-end-point"
@@ -32,10 +32,10 @@ class ServerConnection(SSL.Connection):
         """False once any certificate of the client's chain was found wanting."""
 
 
-def tls_facts(transport: Any, *, verified: bool = False) -> TlsFacts:
+def tls_facts(transport: Any, *, verified: bool = False) -> TlsInfo:
     """What a Twisted TLS transport has negotiated; `verified` is what its context demanded."""
     connection: SSL.Connection = transport.getHandle()
-    return TlsFacts(
+    return TlsInfo(
         connection.get_protocol_version_name(), connection.get_cipher_name() or "", verified, _client(connection)
     )
 

@@ -1,6 +1,6 @@
 """GROUND: opinions, one file each; a Verdict is what a policy thinks of a client, a sender or a letter.
 
-A policy never acts. Several verdicts become one by `strictest`; `demand` turns a bad one into the Refusal that the
+A policy never acts. Several verdicts become one by `strictest`; `enforce` turns a bad one into the Refusal that the
 client hears.
 """
 
@@ -45,13 +45,13 @@ def strictest(verdicts: Iterable[Verdict]) -> Verdict:
     return max(verdicts, key=lambda verdict: _STRICTNESS[type(verdict)], default=PASS)
 
 
-def demand(verdict: Verdict) -> None:
+def enforce(verdict: Verdict) -> None:
     """Raise the Refusal that a Defer or Refuse stands for; a Pass does nothing."""
     if not isinstance(verdict, Pass):
         raise Refusal(verdict.reply, verdict.reason)
 
 
-async def ask(policies: Iterable[Callable[..., Awaitable[Verdict]]], *about: object) -> Verdict:
+async def evaluate(policies: Iterable[Callable[..., Awaitable[Verdict]]], *about: object) -> Verdict:
     """What the policies think together: the strictest verdict. After a Refuse nobody else is asked."""
     worst: Verdict = PASS
     for policy in policies:

@@ -14,7 +14,7 @@ from mailstack.protocols.smtp.replies import reply
 NOT_THERE = reply(550, "5.7.1", "this system sends no mail to that domain")
 
 
-class OnlyTo:
+class AllowedDomains:
     """An opinion at RCPT, where `[relay] others` is "refuse"."""
 
     def __init__(self, patterns: Sequence[str], is_local: Callable[[Address], bool]) -> None:

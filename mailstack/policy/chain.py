@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from mailstack.policy import Verdict, ask, demand
+from mailstack.policy import Verdict, enforce, evaluate
 from mailstack.policy.networks import IpNetwork, within
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client
@@ -16,7 +16,7 @@ OfSender = Callable[[Client, Mail], Awaitable[Verdict]]
 OfRecipient = Callable[[Client, Rcpt], Awaitable[Verdict]]
 
 
-class Guard(Struct, frozen=True):
+class PolicyChain(Struct, frozen=True):
     """Policies by their moment. What is empty costs nothing; `friends` are never judged, nor who logged in."""
 
     friends: tuple[IpNetwork, ...] = ()
@@ -27,17 +27,17 @@ class Guard(Struct, frozen=True):
     async def check_client(self, client: Client) -> None:
         """Raise the Refusal with which the client is greeted (RFC 5321 §3.1)."""
         if self.at_connection and not self.is_friend(client.account, client.remote.host):
-            demand(await ask(self.at_connection, client))
+            enforce(await evaluate(self.at_connection, client))
 
     async def check_sender(self, client: Client, mail: Mail) -> None:
         """Raise the Refusal of MAIL."""
         if self.at_sender and not self.is_friend(client.account, client.remote.host):
-            demand(await ask(self.at_sender, client, mail))
+            enforce(await evaluate(self.at_sender, client, mail))
 
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
         """Raise the Refusal of RCPT."""
         if self.at_recipient and not self.is_friend(client.account, client.remote.host):
-            demand(await ask(self.at_recipient, client, rcpt))
+            enforce(await evaluate(self.at_recipient, client, rcpt))
 
     def is_friend(self, account: str | None, host: str) -> bool:
         """Whether nobody who logged in so, or comes from there, is judged."""

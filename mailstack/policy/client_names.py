@@ -8,7 +8,7 @@ from typing import Any
 from mailstack.letter.address import AddressError, parse_domain
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import ip_address
-from mailstack.protocols.ttl_cache import TimedCache
+from mailstack.protocols.ttl_cache import TTLCache
 
 _MOST_POINTERS = 5
 
@@ -30,7 +30,7 @@ class ClientNames:
         self._lookups = lookups
         self._spawn = spawn
         self._most_at_once = most_at_once
-        self._known: TimedCache[str, str] = TimedCache(now, believed, capacity)
+        self._known: TTLCache[str, str] = TTLCache(now, believed, capacity)
         self._sought: set[str] = set()
 
     def seek(self, host: str) -> None:

@@ -11,7 +11,7 @@ from mailstack.policy.networks import ip_address
 from mailstack.protocols.smtp.commands import Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import Reply, clean, reply
-from mailstack.protocols.ttl_cache import TimedCache
+from mailstack.protocols.ttl_cache import TTLCache
 
 _TURNED_AWAY = reply(554, "5.7.1", "")
 _LISTED = reply(550, "5.7.1", "")
@@ -30,7 +30,7 @@ class DnsBlockLists:
     ) -> None:
         self._zones = tuple(zones)
         self._lookups = lookups
-        self._known: TimedCache[str, str] = TimedCache(now, believed, 10_000)
+        self._known: TTLCache[str, str] = TTLCache(now, believed, 10_000)
 
     async def at_connection(self, client: Client) -> Verdict:
         """The refusal is the greeting (RFC 5321 §3.1)."""

@@ -11,11 +11,11 @@ from msgspec import Struct
 
 from mailstack.policy import PASS, Defer, Verdict
 from mailstack.policy.networks import ip_address
-from mailstack.protocols.rate_limited_log import Complaint
+from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.protocols.smtp.commands import Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import reply
-from mailstack.store import Contact, Store, StoreError
+from mailstack.store import GreylistEntry, Store, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ IPV4_BITS, IPV6_BITS = 24, 64
 """RFC 6647 §5: the network and not the address counts, since big senders try again from a neighbour."""
 
 
-class Patience(Struct, frozen=True):
+class GreylistTimes(Struct, frozen=True):
     """Times of greylisting, in seconds."""
 
     delay: float = 300.0
@@ -46,19 +46,19 @@ class Greylist:
         self,
         store: Store,
         now: Callable[[], float],
-        patience: Patience | None = None,
+        patience: GreylistTimes | None = None,
         *,
         most: int = 1_000_000,
         sweep: int = 10_000,
     ) -> None:
         """`most` is remembered; it is looked at after every `sweep` new ones, so that no flood of them fills the disk."""
-        self._complaint = Complaint(_log, time.monotonic)
+        self._complaint = RateLimitedLog(_log, time.monotonic)
         self._store = store
         self._most = most
         self._sweep = sweep
         self._new = 0
         self._now = now
-        self._patience = patience or Patience()
+        self._patience = patience or GreylistTimes()
 
     async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:
         try:
@@ -74,19 +74,19 @@ class Greylist:
         friend = await self._store.contact(network)
         if friend is not None and friend.until > now:
             if friend.until < now + patience.keep * 0.9:
-                await self._store.set_contact(Contact(network, friend.first, now + patience.keep))
+                await self._store.set_contact(GreylistEntry(network, friend.first, now + patience.keep))
             return True
         triple = f"{network} {client.sender.key if client.sender else '<>'} {rcpt.address.key}"
         waiting = await self._store.contact(triple)
         if waiting is None or waiting.until <= now:
-            await self._store.set_contact(Contact(triple, now, now + patience.retry))
+            await self._store.set_contact(GreylistEntry(triple, now, now + patience.retry))
             self._new += 1
             if self._new % self._sweep == 0:
                 await self._store.forget_contacts(now, self._most)
             return False
         if now < waiting.first + patience.delay:
             return False
-        await self._store.set_contact(Contact(network, now, now + patience.keep))
+        await self._store.set_contact(GreylistEntry(network, now, now + patience.keep))
         return True
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from mailstack.policy import PASS, Defer, Verdict
-from mailstack.policy.counters import Counts, Ledger, OwnCounts
+from mailstack.policy.counters import ConnectionCounts, CounterTable, LocalConnectionCounts
 from mailstack.policy.networks import IpNetwork, client_of, is_exempt
 from mailstack.policy.rates import MINUTE, TOO_FAST, Rate
 from mailstack.protocols.connection import HostPort
@@ -37,8 +37,8 @@ class ConnectionLimits:
         per_minute: int = 0,
         busy: float = 0.8,
         now: Callable[[], float] = time.time,
-        counts: Counts | None = None,
-        rates: Ledger | None = None,
+        counts: ConnectionCounts | None = None,
+        rates: CounterTable | None = None,
         exempt: Sequence[IpNetwork] = (),
     ) -> None:
         """`per_minute`: new connections of one client; 0 is no limit. `busy`: the part of `total` from which we are.
@@ -50,7 +50,7 @@ class ConnectionLimits:
         self._per_address = per_address
         self._rate = Rate(now, per_minute, MINUTE, ledger=rates, kind="connections") if per_minute else None
         self._busy = busy * total
-        self._counts = counts or OwnCounts()
+        self._counts = counts or LocalConnectionCounts()
 
     @property
     def open(self) -> int:
@@ -84,12 +84,17 @@ class ServiceLimits:
     """Counts the connections of one service by address, within the limits of all services."""
 
     def __init__(
-        self, limits: Admission, per_address: int, *, counts: Counts | None = None, exempt: Sequence[IpNetwork] = ()
+        self,
+        limits: Admission,
+        per_address: int,
+        *,
+        counts: ConnectionCounts | None = None,
+        exempt: Sequence[IpNetwork] = (),
     ) -> None:
         """`per_address`: maximum for one client. `counts` may be shared with other processes. `exempt`: networks without it."""
         self._limits = limits
         self._per_address = per_address
-        self._counts = counts or OwnCounts()
+        self._counts = counts or LocalConnectionCounts()
         self._exempt = exempt
 
     def admit(self, remote: HostPort) -> Verdict:

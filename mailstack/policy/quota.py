@@ -12,7 +12,7 @@ FULL_NOW = reply(452, "4.2.2", "mailbox full, try again later")
 FULL = reply(552, "5.2.2", "mailbox full")
 
 
-class Holdings(Protocol):
+class MailboxUsage(Protocol):
     """The part of a Store that is asked."""
 
     async def account(self, address: str) -> Account | None: ...
@@ -26,7 +26,7 @@ class Quotas:
     Letters that enter at the same instant don't see one another, so a mailbox may end a little above its limit.
     """
 
-    def __init__(self, store: Holdings, *, default: int = 0, permanent: bool = False) -> None:
+    def __init__(self, store: MailboxUsage, *, default: int = 0, permanent: bool = False) -> None:
         """`default` is in octets, for accounts without a quota of their own; 0 is no limit.
 
         `permanent`: a letter for a full mailbox is refused for good, and not until there is room.

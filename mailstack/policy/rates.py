@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailstack.policy import PASS, Defer, Verdict
-from mailstack.policy.counters import Ledger, OwnLedger
+from mailstack.policy.counters import CounterTable, LocalCounterTable
 from mailstack.policy.networks import client_of
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client
@@ -32,14 +32,14 @@ class Rate:
         most: int,
         period: float = HOUR,
         *,
-        ledger: Ledger | None = None,
+        ledger: CounterTable | None = None,
         kind: str = "",
     ) -> None:
         """`period` in seconds. Rates that share a `ledger` differ in `kind`."""
         self._now = now
         self._each = period / most
         self._period = period
-        self._ledger = ledger or OwnLedger(now)
+        self._ledger = ledger or LocalCounterTable(now)
         self._kind = kind
 
     def take(self, name: str) -> bool:
@@ -61,7 +61,7 @@ class Rates:
         letters: int,
         recipients: int,
         *,
-        ledger: Ledger | None = None,
+        ledger: CounterTable | None = None,
         station: str = "",
     ) -> None:
         """`station`: by what its letters are told from those of others in the same `ledger`."""

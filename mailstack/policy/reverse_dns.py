@@ -14,7 +14,7 @@ NO_NAME = reply(550, "5.7.25", "your address has no name in the DNS that leads b
 _MOST_NAMES = 5
 
 
-class Nameless:
+class ReverseDnsRequired:
     """Refuses clients without a confirmed name. When the DNS does not say, they are taken."""
 
     def __init__(self, lookups: Lookups) -> None:

@@ -45,7 +45,7 @@ class TimedOut(Struct, frozen=True):
     """Seconds waited."""
 
 
-class Stopping(Struct, frozen=True):
+class ShuttingDown(Struct, frozen=True):
     """The office shuts down; say goodbye (RFC 5321 §3.8: 421) and end the conversation."""
 
 
@@ -53,7 +53,7 @@ class LoggedOut(Struct, frozen=True):
     """The credentials of the login have changed; nothing that the client still sends is answered."""
 
 
-Ending = Disconnected | TimedOut | Stopping | LoggedOut
+Ending = Disconnected | TimedOut | ShuttingDown | LoggedOut
 
 
 class HostPort(Struct, frozen=True):
@@ -87,12 +87,12 @@ class ClientCertificate(Struct, frozen=True):
     """The fingerprint: SHA-256 of its DER, in lower-case hexadecimal."""
 
 
-def is_path(host: str) -> bool:
+def is_unix_socket(host: str) -> bool:
     """Whether the host of a HostPort is the path of a UNIX socket."""
     return host.startswith("/")
 
 
-class TlsFacts(Struct, frozen=True):
+class TlsInfo(Struct, frozen=True):
     """What was negotiated, for `Received:` and the journey."""
 
     version: str
@@ -158,7 +158,7 @@ class Peer(Protocol[EventT_co]):
         """Where we are."""
 
     @property
-    def tls(self) -> TlsFacts | None:
+    def tls(self) -> TlsInfo | None:
         """What protects the connection; None in the clear."""
 
     @property
@@ -225,7 +225,7 @@ class Clock(Protocol):
         """Run a coroutine by itself. What it raises is a bug: it is logged, and nothing else stops."""
 
 
-class Caller(Protocol):
+class Connector(Protocol):
     """Opens connections outward."""
 
     async def call(
@@ -247,5 +247,5 @@ class Caller(Protocol):
         """
 
 
-class Unreachable(Exception):
+class ConnectFailed(Exception):
     """A connection could not be opened; str() says why, for people."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Stuffer:
+class DotStuffer:
     """Adds a dot to every line that begins with one, and the end mark; exact across any cut of the octets."""
 
     __slots__ = ("_tail",)

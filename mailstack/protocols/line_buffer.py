@@ -17,7 +17,7 @@ class LineTooLong(Exception):
         """The first octets of the line."""
 
 
-class BareNewline(Exception):
+class BareLF(Exception):
     """A line ended in LF without CR (RFC 5321 §2.3.8: only CRLF ends a line)."""
 
     def __init__(self, line: bytes = b"") -> None:
@@ -56,7 +56,7 @@ class LineBuffer:
         """The next line without its CRLF; None when there is no whole line.
 
         `limit` is in octets, CRLF included. Raises LineTooLong once for a longer line, as soon as that is known, and
-        BareNewline for a line that ends in LF alone; the line is consumed by then, so the caller is in step.
+        BareLF for a line that ends in LF alone; the line is consumed by then, so the caller is in step.
         """
         octets = self._octets
         if not octets:
@@ -84,7 +84,7 @@ class LineBuffer:
         if end + 1 > limit:
             raise LineTooLong(line[:_START])
         if not line.endswith(b"\r"):
-            raise BareNewline(line)
+            raise BareLF(line)
         return line[:-1]
 
     def take(self, most: int) -> bytes:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-SMALL = 16_384
+ALWAYS_ALLOWED = 16_384
 """Octets that one may hold even when room is scarce: more than most header sections have."""
 
 
-class Room:
+class MemoryBudget:
     """Counts octets that are held."""
 
     __slots__ = ("held", "most")

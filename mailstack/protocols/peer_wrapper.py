@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic
 
-from mailstack.protocols.connection import Dane, Ending, Engine, EventT, HostPort, Peer, Signal, TlsFacts
+from mailstack.protocols.connection import Dane, Ending, Engine, EventT, HostPort, Peer, Signal, TlsInfo
 
 
-class Between(Generic[EventT]):
+class PeerWrapper(Generic[EventT]):
     """A wire.Peer that is another one's; what stands in between inherits from it, and changes what it is there for."""
 
     def __init__(self, peer: Peer[EventT]) -> None:
@@ -23,7 +23,7 @@ class Between(Generic[EventT]):
         return self._peer.local
 
     @property
-    def tls(self) -> TlsFacts | None:
+    def tls(self) -> TlsInfo | None:
         return self._peer.tls
 
     @property
@@ -62,7 +62,7 @@ class Between(Generic[EventT]):
         self._peer.abort()
 
 
-class Listening(Generic[EventT]):
+class TappedEngine(Generic[EventT]):
     """A wire.Engine that is another one's, and tells what it receives."""
 
     def __init__(self, engine: Engine[EventT], heard: Callable[[bytes], object]) -> None:

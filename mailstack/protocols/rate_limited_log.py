@@ -11,7 +11,7 @@ MAX_TEXTS = 5
 """Different texts that are told within that time: an error may name another file each time."""
 
 
-class Complaint:
+class RateLimitedLog:
     """One thing that is tried over and over."""
 
     def __init__(self, log: logging.Logger, now: Callable[[], float]) -> None:

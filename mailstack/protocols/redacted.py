@@ -7,7 +7,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 
-class Discreet(Struct, frozen=True):
+class Redacted(Struct, frozen=True):
     """Leaves out the fields that SECRETS names."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ()

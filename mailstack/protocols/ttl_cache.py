@@ -9,7 +9,7 @@ KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
 
-class TimedCache(Generic[KeyT, ValueT]):
+class TTLCache(Generic[KeyT, ValueT]):
     """The newest `capacity` answers, each for `ttl` seconds. A plain dict keeps them in the order they were put."""
 
     def __init__(self, now: Callable[[], float], ttl: float, capacity: int) -> None:

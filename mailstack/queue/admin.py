@@ -13,12 +13,12 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Failed, Letter, LetterId, Recipient, Status, new_letter_id
-from mailstack.letter.delivery import HURRIED, OWED, Delivery, DeliveryState, released_text
-from mailstack.letter.dsn import Notice
+from mailstack.letter.delivery import OWED, RETRY_REQUESTED, Delivery, DeliveryState, released_text
+from mailstack.letter.dsn import RecipientStatus
 from mailstack.letter.step import Step, StepName
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.route import LOCAL, Route, Router
-from mailstack.queue.settlement import ReportDue, is_told
+from mailstack.queue.settlement import ReportDue, report_wanted
 from mailstack.store import Acceptance, Change, Conflict, Filter, Record, Settlement, Store
 
 REMOVED = Failed(Status(5, 7, 0), "the operator of the mail system took the letter out of the queue")
@@ -28,7 +28,7 @@ TOGETHER = 200
 """Letters that are read, and written, at once: an office that runs beside has its turn in between."""
 
 
-class Act(Struct, frozen=True):
+class ActionResult(Struct, frozen=True):
     """What became of an operator's wish for one delivery."""
 
     letter: LetterId
@@ -55,14 +55,14 @@ class _Wish(Struct, frozen=True):
     """More for the step."""
 
 
-_Plan = Callable[[Record], Awaitable[tuple[list[Act], Settlement]]]
+_Plan = Callable[[Record], Awaitable[tuple[list[ActionResult], Settlement]]]
 
 
 def _every(_letter: Letter, _delivery: Delivery) -> bool:
     return True
 
 
-class Operator:
+class QueueAdmin:
     """Acts in one store, for whichever office owns the letters."""
 
     def __init__(
@@ -85,21 +85,21 @@ class Operator:
         self._picks = picks
         self._known = {record.letter.id: record for record in known}
 
-    async def hold(self, ids: Sequence[LetterId]) -> list[Act]:
+    async def hold(self, ids: Sequence[LetterId]) -> list[ActionResult]:
         """No attempt is made until `release`; one that is under way ends as it may. Raises StoreError."""
         return await self._each(ids, _Wish(_held, "held"))
 
-    async def release(self, ids: Sequence[LetterId], *, rule: str = "") -> list[Act]:
+    async def release(self, ids: Sequence[LetterId], *, rule: str = "") -> list[ActionResult]:
         """What was held is due now; `rule` is the one that is taken back by this. Raises StoreError."""
         if rule:
             return await self._each(ids, _Wish(_let_go, "released", facts={"rule": rule}))
         return await self._each(ids, _Wish(_released, "released"))
 
-    async def retry(self, ids: Sequence[LetterId]) -> list[Act]:
+    async def retry(self, ids: Sequence[LetterId]) -> list[ActionResult]:
         """What waits for its time is due now. Raises StoreError."""
         return await self._each(ids, _Wish(_hurried, None))
 
-    async def remove(self, ids: Sequence[LetterId], *, bouncer: Bouncer | None = None) -> list[Act]:
+    async def remove(self, ids: Sequence[LetterId], *, bouncer: Bouncer | None = None) -> list[ActionResult]:
         """We owe it no longer. With a `bouncer` the sender is told, unless he is the null reverse-path.
 
         Raises StoreError.
@@ -110,7 +110,7 @@ class Operator:
         self._known.clear()
         return await self._each(ids, _Wish(_bounced, "bounced", bouncer))
 
-    async def redirect(self, ids: Sequence[LetterId], to: Address, router: Router) -> list[Act]:
+    async def redirect(self, ids: Sequence[LetterId], to: Address, router: Router) -> list[ActionResult]:
         """The letter goes to another address in place of each recipient that still waits, and keeps its sender.
 
         So does an alias (RFC 5321 §3.9.1): who wrote the letter hears of its failures, under the recipient he named.
@@ -118,26 +118,28 @@ class Operator:
         """
         return await self._retried(ids, self._redirecting(to, router))
 
-    async def _each(self, ids: Sequence[LetterId], wish: _Wish) -> list[Act]:
-        async def plan(record: Record) -> tuple[list[Act], Settlement]:
+    async def _each(self, ids: Sequence[LetterId], wish: _Wish) -> list[ActionResult]:
+        async def plan(record: Record) -> tuple[list[ActionResult], Settlement]:
             return await self._plan(record, wish)
 
         return await self._retried(ids, plan)
 
-    async def _retried(self, ids: Sequence[LetterId], plan: _Plan) -> list[Act]:
+    async def _retried(self, ids: Sequence[LetterId], plan: _Plan) -> list[ActionResult]:
         """Letters in their order; read again once where an attempt came between reading and writing."""
         letters = list(dict.fromkeys(ids))
-        acts: dict[LetterId, list[Act]] = {}
+        acts: dict[LetterId, list[ActionResult]] = {}
         for start in range(0, len(letters), TOGETHER):
             left = letters[start : start + TOGETHER]
             for _ in range(_TRIES):
                 left = await self._try(left, plan, acts) if left else left
             for letter in left:
                 between = "an attempt came between; try again"
-                acts[letter] = [Act(letter, act.recipient, act.why_not or between) for act in acts[letter]]
+                acts[letter] = [ActionResult(letter, act.recipient, act.why_not or between) for act in acts[letter]]
         return [act for letter in letters for act in acts[letter]]
 
-    async def _try(self, ids: Sequence[LetterId], plan: _Plan, acts: dict[LetterId, list[Act]]) -> list[LetterId]:
+    async def _try(
+        self, ids: Sequence[LetterId], plan: _Plan, acts: dict[LetterId, list[ActionResult]]
+    ) -> list[LetterId]:
         """Note in `acts` what becomes of these letters; those are returned to which an attempt came between."""
         records = {letter: self._known.pop(letter) for letter in ids if letter in self._known}
         if unread := tuple([letter for letter in ids if letter not in records]):
@@ -147,7 +149,7 @@ class Operator:
         settlements: list[Settlement] = []
         for letter in ids:
             if (record := records.get(letter)) is None:
-                acts[letter] = [Act(letter, "", "no letter has this id")]
+                acts[letter] = [ActionResult(letter, "", "no letter has this id")]
                 continue
             acts[letter], settlement = await plan(record)
             if settlement.changes:
@@ -159,24 +161,26 @@ class Operator:
                 raise trouble
         return [letter for letter, trouble in zip(changed, troubles, strict=True) if trouble is not None]
 
-    async def _plan(self, record: Record, wish: _Wish) -> tuple[list[Act], Settlement]:
+    async def _plan(self, record: Record, wish: _Wish) -> tuple[list[ActionResult], Settlement]:
         """What to write, and what can be said once it is written."""
         now, letter = self._now(), record.letter
         pairs = [(delivery, wish.becomes(delivery, now)) for delivery in self._picked(record)]
         changes = tuple(Change(before, after) for before, after in pairs if isinstance(after, Delivery))
         report = await _report(letter, changes, now, wish.bouncer) if wish.bouncer else None
         told = {"report": report.letter.id} if report else {}
-        acts: list[Act] = []
+        acts: list[ActionResult] = []
         for before, after in pairs:
             recipient = str(before.recipient.address)
             if isinstance(after, str):
-                acts.append(Act(letter.id, recipient, after))
+                acts.append(ActionResult(letter.id, recipient, after))
             elif wish.step is None:
-                acts.append(Act(letter.id, recipient))
+                acts.append(ActionResult(letter.id, recipient))
             else:
                 facts = {"recipient": recipient, "by": self._by, **wish.facts, **told}
                 acts.append(
-                    Act(letter.id, recipient, "", Step(letter.id, now, letter.arrival.office, wish.step, facts))
+                    ActionResult(
+                        letter.id, recipient, "", Step(letter.id, now, letter.arrival.office, wish.step, facts)
+                    )
                 )
         steps = tuple(act.step for act in acts if act.step is not None)
         return acts, Settlement(changes, steps=steps, acceptances=(report,) if report else ())
@@ -185,14 +189,14 @@ class Operator:
         return [delivery for delivery in record.deliveries if self._picks(record.letter, delivery)]
 
     def _redirecting(self, to: Address, router: Router) -> _Plan:
-        async def plan(record: Record) -> tuple[list[Act], Settlement]:
+        async def plan(record: Record) -> tuple[list[ActionResult], Settlement]:
             now, letter = self._now(), record.letter
             refusals = [(one, _not_redirected(one, record, to, now)) for one in self._picked(record)]
             leaving = [delivery for delivery, why_not in refusals if not why_not]
             routes = await router.route(tuple([_instead(delivery.recipient, to) for delivery in leaving]))
             nowhere = "" if all(map(_leads_somewhere, routes)) else f"no mailbox here has the address {to}"
             acts = [
-                Act(letter.id, str(one.recipient.address), why_not or nowhere)
+                ActionResult(letter.id, str(one.recipient.address), why_not or nowhere)
                 if why_not or nowhere
                 else self._redirected(letter, one, to, now)
                 for one, why_not in refusals
@@ -208,18 +212,18 @@ class Operator:
 
         return plan
 
-    def _redirected(self, letter: Letter, delivery: Delivery, to: Address, now: float) -> Act:
+    def _redirected(self, letter: Letter, delivery: Delivery, to: Address, now: float) -> ActionResult:
         recipient = str(delivery.recipient.address)
         facts = {"recipient": recipient, "to": str(to), "by": self._by}
-        return Act(letter.id, recipient, "", Step(letter.id, now, letter.arrival.office, "redirected", facts))
+        return ActionResult(letter.id, recipient, "", Step(letter.id, now, letter.arrival.office, "redirected", facts))
 
 
 async def _report(letter: Letter, changes: Sequence[Change], now: float, bouncer: Bouncer) -> Acceptance | None:
     """The report that the sender shall have; a running office finds it in the queue."""
     notices = tuple(
-        Notice(change.before.recipient, REMOVED)
+        RecipientStatus(change.before.recipient, REMOVED)
         for change in changes
-        if is_told(letter, change.before.recipient, "failed")
+        if report_wanted(letter, change.before.recipient, "failed")
     )
     if letter.envelope.sender is None or not notices:
         return None
@@ -251,7 +255,7 @@ def _let_go(delivery: Delivery, now: float) -> Delivery | str:
 def _hurried(delivery: Delivery, now: float) -> Delivery | str:
     if delivery.state is DeliveryState.HELD:
         return "it is held; release it first"
-    return _stopped(delivery) or _under_way(delivery, now) or replace(delivery, due=now, text=HURRIED)
+    return _stopped(delivery) or _under_way(delivery, now) or replace(delivery, due=now, text=RETRY_REQUESTED)
 
 
 def _removed(delivery: Delivery, _now: float) -> Delivery | str:

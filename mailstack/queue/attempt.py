@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from mailstack.letter import Letter, Outcome
 from mailstack.letter.delivery import Delivery
 from mailstack.queue.progress_watch import Watch
-from mailstack.store.delay_reasons import Condition
+from mailstack.store.delay_reasons import DelayReason
 
 
 class Attempt(Struct, frozen=True):
@@ -48,7 +48,7 @@ class Destinations(Protocol):
     def line_of(self, destination: str) -> str | None:
         """The same key for a destination alone; None if it depends on the letter. Called in any thread."""
 
-    def conditions(self, most: int) -> Sequence[Condition]:
+    def conditions(self, most: int) -> Sequence[DelayReason]:
         """At most `most` reasons why deliveries wait for hosts."""
 
 
@@ -61,7 +61,7 @@ class SeparateDomains:
     def line_of(self, destination: str) -> str | None:
         return destination
 
-    def conditions(self, _most: int) -> Sequence[Condition]:
+    def conditions(self, _most: int) -> Sequence[DelayReason]:
         return ()
 
 

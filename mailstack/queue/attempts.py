@@ -12,17 +12,17 @@ from mailstack.letter.delivery import Delivery
 from mailstack.letter.time_parameters import deadline
 from mailstack.letter.verp import delimiters_of
 from mailstack.protocols.connection import Clock
-from mailstack.protocols.rate_limited_log import Complaint
+from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.queue.attempt import Agents, Attempt
-from mailstack.queue.backlog import Backlog, Job
+from mailstack.queue.backlog import Backlog, DeliveryJob
 from mailstack.queue.damaged_letters import hold_damaged
-from mailstack.queue.hold_rules import Held, StandingOrders
+from mailstack.queue.hold_rules import HoldResult, HoldRules
 from mailstack.queue.interruption import Interrupted
-from mailstack.queue.outcome_writer import Ended
+from mailstack.queue.outcome_writer import FinishedAttempt
 from mailstack.queue.progress_watch import Watch
 from mailstack.queue.route import LOCAL
 from mailstack.queue.settings import QueueSettings
-from mailstack.queue.settlement import Settling, Times, settle, too_late
+from mailstack.queue.settlement import StateChanges, Times, settle, too_late
 from mailstack.queue.silent_hosts import SilentAttempts
 from mailstack.store import Claim, Damaged, StoreError
 
@@ -38,7 +38,7 @@ class Attempts:
     def __init__(
         self,
         agents: Agents,
-        standing: StandingOrders,
+        standing: HoldRules,
         clock: Clock,
         settings: QueueSettings,
         on_capacity: Callable[[], None],
@@ -56,19 +56,19 @@ class Attempts:
         self._clock = clock
         self._settings = settings
         self._silent = SilentAttempts(self.backlog, clock, limits, on_capacity)
-        self._unreadable = Complaint(_log, clock.steady)
+        self._unreadable = RateLimitedLog(_log, clock.steady)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is under way, nor waits to be written."""
         return not self.backlog.local and not self.backlog.active and not self.backlog.ended
 
-    def add(self, claim: Claim) -> list[Job]:
+    def add(self, claim: Claim) -> list[DeliveryJob]:
         """Puts what this process has claimed of a letter into the backlog; returns what is for mailboxes here.
 
         No limit keeps those waiting, so they are to be run at once.
         """
-        local: list[Job] = []
+        local: list[DeliveryJob] = []
         for job in self._jobs(claim):
             if job.destination == LOCAL:
                 self.backlog.local += 1
@@ -77,7 +77,7 @@ class Attempts:
                 self.backlog.add(job)
         return local
 
-    def start(self) -> Job | None:
+    def start(self) -> DeliveryJob | None:
         """Takes the next job out of the backlog, to be run or dropped; None if none may start now."""
         return self.backlog.start()
 
@@ -89,14 +89,14 @@ class Attempts:
         """Interrupts no attempt any more."""
         self._silent.stop()
 
-    async def run(self, job: Job) -> Ended:
+    async def run(self, job: DeliveryJob) -> FinishedAttempt:
         """Attempts a job that has started. Its outcome is to be written, and then `written` to be called.
 
         Raises Interrupted if nothing was attempted; then it is to be put back.
         """
         if job.destination == LOCAL:
             _, settling = await self._run(job, None)
-            return Ended(job, settling)
+            return FinishedAttempt(job, settling)
         watch = self._silent.begin(job)
         try:
             attempt, settling = await self._run(job, watch)
@@ -105,9 +105,9 @@ class Attempts:
             raise
         # Others may have the connection while this outcome is written.
         self.backlog.done(job, reached=attempt.reached, silent=self._silent.end(watch))
-        return Ended(job, settling)
+        return FinishedAttempt(job, settling)
 
-    def put_back(self, job: Job) -> bool:
+    def put_back(self, job: DeliveryJob) -> bool:
         """Has an interrupted job wait again. False if there is no capacity for that: then it is dropped."""
         if self.backlog.has_room(job.destination):
             self.backlog.put_back(job)
@@ -115,19 +115,19 @@ class Attempts:
         self.drop(job)
         return False
 
-    def drop(self, job: Job) -> None:
+    def drop(self, job: DeliveryJob) -> None:
         """Ends a job that has started and was not attempted."""
         self.backlog.done(job)
         self.backlog.written(job)
 
-    def written(self, job: Job) -> None:
+    def written(self, job: DeliveryJob) -> None:
         """Releases the memory of a job whose outcome is in the store, or can't be written."""
         if job.destination == LOCAL:
             self.backlog.local -= 1
         else:
             self.backlog.written(job)
 
-    def _jobs(self, claim: Claim) -> list[Job]:
+    def _jobs(self, claim: Claim) -> list[DeliveryJob]:
         """The claimed deliveries, grouped by the key of their destination; with VERP each recipient has his own job."""
         apart = delimiters_of(claim.letter.envelope) is not None
         groups: dict[tuple[str, int], list[Delivery]] = {}
@@ -136,12 +136,12 @@ class Attempts:
                 local = delivery.destination == LOCAL
                 line = LOCAL if local else self._agents.destinations.line(claim.letter, delivery.destination)
                 groups.setdefault((line, delivery.number if apart else 0), []).append(delivery)
-        return [Job(claim.letter, line, tuple(group)) for (line, _), group in groups.items()]
+        return [DeliveryJob(claim.letter, line, tuple(group)) for (line, _), group in groups.items()]
 
-    async def _run(self, job: Job, watch: Watch | None) -> tuple[Attempt, Settling]:
+    async def _run(self, job: DeliveryJob, watch: Watch | None) -> tuple[Attempt, StateChanges]:
         """One attempt, and what follows from it. Raises Interrupted."""
         began = self._clock.now()
-        left, held = job, Held()
+        left, held = job, HoldResult()
         try:
             attempt = _too_late(job, began)
             if attempt is None and self._standing.active:
@@ -158,7 +158,7 @@ class Attempts:
             settling = replace(settling, changes=held.changes + settling.changes, steps=held.steps + settling.steps)
         return attempt, settling
 
-    def _unsent(self, job: Job, trouble: Exception, began: float) -> tuple[Attempt, Settling]:
+    def _unsent(self, job: DeliveryJob, trouble: Exception, began: float) -> tuple[Attempt, StateChanges]:
         """Result of an attempt that raised: a hold for a damaged letter, a deferral for every other trouble."""
         letter, count = job.letter, len(job.deliveries)
         match trouble:
@@ -173,7 +173,7 @@ class Attempts:
                 attempt = Attempt((_BUG,) * count)
         return attempt, self._settling(job, attempt, began)
 
-    def _settling(self, job: Job, attempt: Attempt, began: float) -> Settling:
+    def _settling(self, job: DeliveryJob, attempt: Attempt, began: float) -> StateChanges:
         settings = self._settings
         return settle(
             job.letter,
@@ -186,7 +186,7 @@ class Attempts:
         )
 
 
-def _too_late(job: Job, now: float) -> Attempt | None:
+def _too_late(job: DeliveryJob, now: float) -> Attempt | None:
     """Result in place of an attempt whose letter was to be returned by now (RFC 2852)."""
     by = deadline(job.letter)
     if by is None or not by.returns or now < by.at:
@@ -194,7 +194,7 @@ def _too_late(job: Job, now: float) -> Attempt | None:
     return Attempt((too_late(by),) * len(job.deliveries))
 
 
-def _less(job: Job, held: Held) -> Job:
+def _less(job: DeliveryJob, held: HoldResult) -> DeliveryJob:
     """The job without the deliveries that are held."""
     if not held.changes:
         return job

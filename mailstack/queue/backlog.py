@@ -12,12 +12,12 @@ from msgspec import Struct
 from mailstack.letter import Letter
 from mailstack.letter.content import CHUNK
 from mailstack.letter.delivery import Delivery
-from mailstack.queue.concurrency import Windows
+from mailstack.queue.concurrency import ConcurrencyWindows
 from mailstack.queue.host_standings import SILENT, STANDINGS, UNKNOWN, Standings
-from mailstack.store.delay_reasons import Condition
+from mailstack.store.delay_reasons import DelayReason
 
 
-class Job(Struct, frozen=True):
+class DeliveryJob(Struct, frozen=True):
     """One attempt to make: the deliveries of one letter that go to the same hosts, claimed by us."""
 
     letter: Letter
@@ -56,7 +56,7 @@ class _Lane(NamedTuple):
     """That of the destination."""
 
 
-_Row = dict[str, deque[Job]]
+_Row = dict[str, deque[DeliveryJob]]
 """Jobs by destination: whose turn it is stands first."""
 
 
@@ -96,11 +96,11 @@ class Backlog:
         """Share of turns that destinations of each standing have had: the least is next (stride scheduling)."""
         self._last_pass = 0.0
         self._newest_turn = False
-        self._windows = Windows(first=per_destination if first is None else first, most=per_destination)
+        self._windows = ConcurrencyWindows(first=per_destination if first is None else first, most=per_destination)
         self._most = most
         self._rows: dict[_Lane, _Row] = {}
         """What may start."""
-        self._aside: dict[str, dict[_Lane, deque[Job]]] = {}
+        self._aside: dict[str, dict[_Lane, deque[DeliveryJob]]] = {}
         """What waits for an attempt of its own destination to end."""
         self._waiting_for: dict[str, int] = {}
         """How many, by destination."""
@@ -150,11 +150,11 @@ class Backlog:
         """Whether it is time to fetch more for this destination: few wait, and many more may."""
         return self._waiting_for.get(destination, 0) < min(LOW, self.room_for(destination))
 
-    def add(self, job: Job) -> None:
+    def add(self, job: DeliveryJob) -> None:
         self._wait(job)
         self.octets += _octets(job)
 
-    def start(self) -> Job | None:
+    def start(self) -> DeliveryJob | None:
         """The job whose turn it is, under way from now on; None when none may start."""
         # What is sent and not written down is sent again after a crash, so there is never much of it.
         if self._active_jobs >= self._concurrency or self._ended_jobs >= self._concurrency:
@@ -162,12 +162,12 @@ class Backlog:
         lane = self._next_lane()
         return None if lane is None else self._start_from(lane, self._next_destination(lane))
 
-    def put_back(self, job: Job) -> None:
+    def put_back(self, job: DeliveryJob) -> None:
         """An attempt was interrupted before anything came of it: the job waits for another turn."""
         self._leave(job)
         self._wait(job)
 
-    def done(self, job: Job, *, reached: bool | None = None, silent: bool = False) -> None:
+    def done(self, job: DeliveryJob, *, reached: bool | None = None, silent: bool = False) -> None:
         """Frees the connection of a job whose attempt is over; `reached` is as in its Attempt.
 
         `silent`: its hosts said nothing for long. The job counts until it is `written`.
@@ -180,7 +180,7 @@ class Backlog:
         self._ended_jobs += 1
         self._leave(job)
 
-    def written(self, job: Job) -> None:
+    def written(self, job: DeliveryJob) -> None:
         """The outcome of a job is in the store, or it can't be: either way it is in hand no longer."""
         self._ended_jobs -= 1
         self.octets -= _octets(job)
@@ -211,15 +211,15 @@ class Backlog:
         """Whether the hosts of a destination said nothing when they were called last."""
         return self._standings.of(destination) == SILENT
 
-    def is_silent(self, job: Job) -> bool:
+    def is_silent(self, job: DeliveryJob) -> bool:
         """Whether a job under way counts as one at a silent host."""
         return id(job) in self._silent
 
-    def fell_silent(self, job: Job) -> None:
+    def fell_silent(self, job: DeliveryJob) -> None:
         """Nothing has come of a job under way for a while."""
         self._silent.add(id(job))
 
-    def spoke(self, job: Job) -> None:
+    def spoke(self, job: DeliveryJob) -> None:
         """Something has."""
         self._silent.discard(id(job))
 
@@ -240,7 +240,7 @@ class Backlog:
                 del self._rows[lane]
             row = self._rows.setdefault(lane._replace(standing=after), {})
             row.setdefault(destination, deque()).extend(jobs)
-        aside: dict[_Lane, deque[Job]] = {}
+        aside: dict[_Lane, deque[DeliveryJob]] = {}
         for lane, jobs in self._aside.pop(destination, {}).items():
             aside.setdefault(lane._replace(standing=after), deque()).extend(jobs)
         if aside:
@@ -248,12 +248,12 @@ class Backlog:
 
     # --- for people
 
-    def conditions(self, most: int) -> list[Condition]:
+    def conditions(self, most: int) -> list[DelayReason]:
         """The destinations for which most jobs wait, and what they wait for."""
         longest = nlargest(most, self._waiting_for.items(), key=lambda each: each[1])
         return [self._condition(destination, waiting) for destination, waiting in longest]
 
-    def _condition(self, destination: str, waiting: int) -> Condition:
+    def _condition(self, destination: str, waiting: int) -> DelayReason:
         active, width = self._active.get(destination, 0), self._windows.width(destination)
         if self._standings.of(destination) == SILENT:
             text = f"its hosts said nothing: {waiting} wait for the connections that such hosts share, half of all"
@@ -261,7 +261,9 @@ class Backlog:
             text = f"{active} attempts are under way, as many as it gets at a time, and {waiting} wait in hand"
         else:
             text = f"{active} of its {width} attempts at a time are under way, and {waiting} wait for others to end"
-        return Condition("busy", destination, text, None, {"under_way": active, "at_a_time": width, "waiting": waiting})
+        return DelayReason(
+            "busy", destination, text, None, {"under_way": active, "at_a_time": width, "waiting": waiting}
+        )
 
     def _next_lane(self) -> _Lane | None:
         lanes = [lane for lane in self._rows if self._may_start(lane)]
@@ -309,7 +311,7 @@ class Backlog:
         """That of its standing, which has no claim to turns from when none of it waited."""
         return max(self._passes[lane.standing], self._last_pass)
 
-    def _start_from(self, lane: _Lane, destination: str) -> Job:
+    def _start_from(self, lane: _Lane, destination: str) -> DeliveryJob:
         row = self._rows[lane]
         self._last_pass = self._pass(lane)
         self._passes[lane.standing] = self._last_pass + 1 / len(row)
@@ -338,7 +340,7 @@ class Backlog:
             self._set_aside(destination)
         return job
 
-    def _wait(self, job: Job) -> None:
+    def _wait(self, job: DeliveryJob) -> None:
         """Puts a job at the end of those that wait for its destination."""
         self._waiting_for[job.destination] = self._waiting_for.get(job.destination, 0) + 1
         self._waiting_jobs += 1
@@ -349,7 +351,7 @@ class Backlog:
         else:
             self._rows.setdefault(lane, {}).setdefault(job.destination, deque()).append(job)
 
-    def _leave(self, job: Job) -> None:
+    def _leave(self, job: DeliveryJob) -> None:
         """Takes a job out of those under way, and sorts its destination by the window that is left."""
         destination = job.destination
         self._silent.discard(id(job))
@@ -385,5 +387,5 @@ class Backlog:
                 del self._rows[lane]
 
 
-def _octets(job: Job) -> int:
+def _octets(job: DeliveryJob) -> int:
     return min(job.letter.content.size, CHUNK)

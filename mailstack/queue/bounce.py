@@ -8,13 +8,13 @@ from typing import Any
 
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, Recipient
 from mailstack.letter.content import Octets, read_all, verify
-from mailstack.letter.dsn import Report
+from mailstack.letter.dsn import Dsn
 from mailstack.letter.dsn_original import Returned, is_returnable
 from mailstack.letter.header import split
 from mailstack.letter.time_parameters import PRIORITY
 from mailstack.letter.verp import sender_for
-from mailstack.policy.authentication.outbound_signing import Signing
-from mailstack.queue.enqueue import FirstClaim, enter, first_deliveries
+from mailstack.policy.authentication.outbound_signing import OutboundSigner
+from mailstack.queue.enqueue import InitialClaim, build_acceptance, first_deliveries
 from mailstack.queue.route import LOCAL, Router
 from mailstack.queue.settlement import ReportDue
 from mailstack.store import Acceptance, StoreError
@@ -32,7 +32,7 @@ class Bouncer:
         *,
         most_header: int = 65_536,
         most_returned: int = 1_048_576,
-        signing: Signing | None = None,
+        signing: OutboundSigner | None = None,
     ) -> None:
         """How many octets of the original a report returns at most: `most_header` of its header section, or
         `most_returned` of the whole, where the sender asks for that (RFC 3461 §4.3). `signing` signs those that leave.
@@ -43,7 +43,7 @@ class Bouncer:
         self._most_returned = most_returned
         self._signing = signing
 
-    async def report(self, due: ReportDue, original: Letter, now: float, claim: FirstClaim | None) -> Acceptance:
+    async def report(self, due: ReportDue, original: Letter, now: float, claim: InitialClaim | None) -> Acceptance:
         """The report, ready for a Settlement; its reverse-path is null, so that nobody bounces it (RFC 3464 §2).
 
         `original` has a sender, or `due` somebody else to tell. Raises what the router raises.
@@ -53,7 +53,7 @@ class Bouncer:
         routes = await self._router.route((Recipient(sender),))
         # What isn't ASCII reaches mailboxes here as it is; to a host elsewhere it goes encoded where that can be.
         eight_bit = not sender.is_ascii or all(route.destination == LOCAL for route in routes)
-        report = Report(
+        report = Dsn(
             due.kind,
             due.id,
             self._office,
@@ -79,9 +79,9 @@ class Bouncer:
             letter, more = await self._signed(letter, self._signing)
             facts.update(more)
         deliveries = first_deliveries(letter, routes, now=now, claim=claim)
-        return enter(letter, routes, deliveries, (), "submitted", facts, now)
+        return build_acceptance(letter, routes, deliveries, (), "submitted", facts, now)
 
-    async def _signed(self, report: Letter, signing: Signing) -> tuple[Letter, Mapping[str, Any]]:
+    async def _signed(self, report: Letter, signing: OutboundSigner) -> tuple[Letter, Mapping[str, Any]]:
         """A report is worth more unsigned than not sent at all."""
         try:
             return await signing.signed(report)
@@ -90,7 +90,7 @@ class Bouncer:
             return report, {}
 
     async def reports(
-        self, dues: Sequence[ReportDue], original: Letter, now: float, claim: FirstClaim | None
+        self, dues: Sequence[ReportDue], original: Letter, now: float, claim: InitialClaim | None
     ) -> list[Acceptance]:
         """All of them."""
         return [await self.report(due, original, now, claim) for due in dues]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 
-class Windows:
+class ConcurrencyWindows:
     """A window grows by one with as many successes as it is wide, and shrinks by one with each failure, down to one.
 
     So a destination that takes four connections and refuses the fifth settles near four, and one that is dead is tried

@@ -9,14 +9,14 @@ from msgspec.structs import replace
 from mailstack.letter import Letter
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.queue.settlement import Settling
+from mailstack.queue.settlement import StateChanges
 from mailstack.store import Change, Damaged
 
 MAX_TEXT = 500
 """Characters of the reason that a delivery keeps."""
 
 
-def hold_damaged(letter: Letter, deliveries: Sequence[Delivery], damage: Damaged, now: float) -> Settling:
+def hold_damaged(letter: Letter, deliveries: Sequence[Delivery], damage: Damaged, now: float) -> StateChanges:
     """Holds all deliveries until an operator has restored the content and releases them."""
     reason = f"the content is damaged in the store and was not sent: {damage}"[:MAX_TEXT]
     changes = [Change(delivery, _held(delivery, reason)) for delivery in deliveries]
@@ -30,7 +30,7 @@ def hold_damaged(letter: Letter, deliveries: Sequence[Delivery], damage: Damaged
         )
         for delivery in deliveries
     ]
-    return Settling(tuple(changes), (), tuple(steps), ())
+    return StateChanges(tuple(changes), (), tuple(steps), ())
 
 
 def _held(delivery: Delivery, reason: str) -> Delivery:

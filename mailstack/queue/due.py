@@ -8,8 +8,8 @@ from mailstack.letter import Letter
 from mailstack.letter.delivery import Delivery
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Destinations
-from mailstack.queue.backlog import Backlog, Job
-from mailstack.queue.parked import Lines
+from mailstack.queue.backlog import Backlog, DeliveryJob
+from mailstack.queue.parked import ParkedDestinations
 from mailstack.queue.route import LOCAL
 from mailstack.queue.settings import QueueSettings
 from mailstack.store import Claim, Store
@@ -34,7 +34,7 @@ class DueFinder:
         self._limits = settings.limits
         self._backlog = backlog
         self._destinations = destinations
-        self._lines = Lines(store, clock, settings, destinations)
+        self._lines = ParkedDestinations(store, clock, settings, destinations)
         self._fetching: set[str] = set()
         self._is_polling = False
         self._is_recovered = False
@@ -99,7 +99,7 @@ class DueFinder:
             return False
         return self._fits(letter, destination)
 
-    def holds(self, job: Job, since: float) -> bool:
+    def holds(self, job: DeliveryJob, since: float) -> bool:
         """Whether no other process can claim a job before an attempt that begins now is over.
 
         Claims made before `since` may have been released by others. Those made long ago may end during the attempt,
@@ -162,7 +162,7 @@ class DueFinder:
 
     # --- what is not attempted after all
 
-    def release(self, job: Job) -> None:
+    def release(self, job: DeliveryJob) -> None:
         """Makes a job due at once for any process."""
         self._lines.give_back(job)
 

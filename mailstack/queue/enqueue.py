@@ -10,15 +10,15 @@ from msgspec.structs import replace
 
 from mailstack.letter import Address, Delivered, Failed, Letter, Outcome, Status, new_letter_id
 from mailstack.letter.delivery import Delivery, DeliveryState
-from mailstack.letter.dsn import Notice
+from mailstack.letter.dsn import RecipientStatus
 from mailstack.letter.step import Step, StepName
 from mailstack.letter.time_parameters import TERMS, date_time_text, priority, released_at
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 from mailstack.policy.quota import FULL, FULL_NOW
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agent
 from mailstack.queue.route import LOCAL, Route
-from mailstack.queue.settlement import ReportDue, Settling, into_mailbox, is_told
+from mailstack.queue.settlement import ReportDue, StateChanges, local_delivery, report_wanted
 from mailstack.store import Acceptance, Placement
 
 COPY_OF = "copy_of"
@@ -27,7 +27,7 @@ COPY_OF = "copy_of"
 EXPANDED = Delivered(Status(2, 0, 0), "the letter goes to everybody behind this address")
 
 
-class FirstClaim(Struct, frozen=True):
+class InitialClaim(Struct, frozen=True):
     """The claim that a letter enters with, so that its first attempt needs no query."""
 
     owner: str
@@ -42,7 +42,7 @@ def first_deliveries(
     routes: Sequence[Route],
     *,
     now: float,
-    claim: FirstClaim | None,
+    claim: InitialClaim | None,
     has_room: Callable[[str], bool] = lambda _: True,
 ) -> list[Delivery]:
     """A delivery for each route, claimed if `claim` is given, the letter is released and its destination has room."""
@@ -65,7 +65,9 @@ def first_deliveries(
     return deliveries
 
 
-async def deliver_here(local: Agent, letter: Letter, deliveries: Sequence[Delivery], now: float) -> list[Settling]:
+async def deliver_locally(
+    local: Agent, letter: Letter, deliveries: Sequence[Delivery], now: float
+) -> list[StateChanges]:
     """What becomes at once of the deliveries to mailboxes here: they are in them with the acceptance, or not at all.
 
     One that does not succeed at once is left as it was, for an attempt; so is a letter that waits for its release.
@@ -83,7 +85,7 @@ async def deliver_here(local: Agent, letter: Letter, deliveries: Sequence[Delive
         raise Refusal(FULL if for_good else FULL_NOW, f"letter {letter.id} fits into none of its mailboxes")
     report = new_letter_id(now) if len(here) > 1 else None
     return [
-        into_mailbox(letter, delivery, outcome, outcome.mailbox, now, report)
+        local_delivery(letter, delivery, outcome, outcome.mailbox, now, report)
         for delivery, outcome in zip(here, attempt.outcomes, strict=True)
         if isinstance(outcome, Delivered) and outcome.mailbox is not None
     ]
@@ -94,7 +96,7 @@ def _is_full(outcome: Outcome) -> bool:
     return not isinstance(outcome, Delivered) and (outcome.status.subject, outcome.status.detail) == (2, 2)
 
 
-def reports_due(letter: Letter, routes: Sequence[Route], here: Sequence[Settling], now: float) -> list[ReportDue]:
+def reports_due(letter: Letter, routes: Sequence[Route], here: Sequence[StateChanges], now: float) -> list[ReportDue]:
     """What the sender wants to hear of at once: one report for the aliases, one for the mailboxes."""
     delivered = [due for settled in here for due in settled.reports]
     if len(delivered) > 1:
@@ -114,9 +116,9 @@ def _expansions(letter: Letter, routes: Sequence[Route], now: float) -> list[Rep
         route.recipient.original for route in routes if route.recipient.original and not _reports_success(route)
     }
     told = [
-        Notice(recipient, EXPANDED)
+        RecipientStatus(recipient, EXPANDED)
         for recipient in letter.envelope.recipients
-        if recipient.address in expanded and is_told(letter, recipient, "expanded")
+        if recipient.address in expanded and report_wanted(letter, recipient, "expanded")
     ]
     return [ReportDue("expanded", new_letter_id(now), tuple(told))] if told else []
 
@@ -125,11 +127,11 @@ def _reports_success(route: Route) -> bool:
     return route.recipient.wants_report("SUCCESS")
 
 
-def enter(  # noqa: PLR0917  # each of a type of its own
+def build_acceptance(  # noqa: PLR0917  # each of a type of its own
     letter: Letter,
     routes: Sequence[Route],
     deliveries: Sequence[Delivery],
-    here: Sequence[Settling],
+    here: Sequence[StateChanges],
     step: StepName,
     facts: Mapping[str, Any],
     now: float,
@@ -142,9 +144,7 @@ def enter(  # noqa: PLR0917  # each of a type of its own
     steps += [Step(letter.id, now, office, "routed", facts) for facts in _routed_facts(routes)]
     if (release := released_at(letter)) > now:
         recipients = [str(route.recipient.address) for route in routes]
-        steps.append(
-            Step(letter.id, now, office, "routed", {"recipients": recipients, "not_before": utc_text(release)})
-        )
+        steps.append(Step(letter.id, now, office, "routed", {"recipients": recipients, "not_before": iso8601(release)}))
     entering = list(deliveries)
     placements: list[Placement] = []
     for settled in here:

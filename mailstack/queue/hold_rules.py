@@ -25,14 +25,14 @@ from mailstack.store import Change, Orders, Rule, Store, StoreError
 _log = logging.getLogger(__name__)
 
 
-class Held(Struct, frozen=True):
+class HoldResult(Struct, frozen=True):
     """Deliveries that are stopped, and the steps that tell of it."""
 
     changes: tuple[Change, ...] = ()
     steps: tuple[Step, ...] = ()
 
 
-class StandingOrders:
+class HoldRules:
     """What is stored of them, as it was read last."""
 
     def __init__(self, store: Store, *, only_to: Sequence[str] = ()) -> None:
@@ -55,11 +55,11 @@ class StandingOrders:
         """Read them again, for other processes change them. Raises StoreError."""
         self._orders = await self._store.orders()
 
-    def hold_entering(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> Held:
+    def hold_entering(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> HoldResult:
         """Those of a letter's first deliveries that are held."""
         return _held(letter, [(one, next(iter(self._reasons(letter, one)), None)) for one in deliveries], now)
 
-    async def hold_due(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> Held:
+    async def hold_due(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> HoldResult:
         """Those that are held instead of being attempted now; the attempt that was counted for them is not made."""
         reasons = [(one, self._reasons(letter, one)) for one in deliveries]
         released = {str(one.recipient.address): at for one in deliveries if (at := one.released_at) is not None}
@@ -142,7 +142,7 @@ def is_held_by(rule: Rule, delivery: Delivery) -> bool:
     return held and delivery.text == describe(rule)
 
 
-def _held(letter: Letter, found: Sequence[tuple[Delivery, _Why | None]], now: float) -> Held:
+def _held(letter: Letter, found: Sequence[tuple[Delivery, _Why | None]], now: float) -> HoldResult:
     changes, steps = [], []
     for delivery, why in found:
         if why is None:
@@ -151,7 +151,7 @@ def _held(letter: Letter, found: Sequence[tuple[Delivery, _Why | None]], now: fl
         by = "[relay] only_to" if why.rule is None else f"{'rule ' if why.rule.kind == 'hold' else ''}{why.rule.name}"
         facts = {"recipient": str(delivery.recipient.address), "by": by, "why": why.text}
         steps.append(Step(letter.id, now, letter.arrival.office, "held", facts))
-    return Held(tuple(changes), tuple(steps))
+    return HoldResult(tuple(changes), tuple(steps))
 
 
 def _stopped(delivery: Delivery, why: str) -> Delivery:

@@ -15,7 +15,7 @@ from mailstack.letter.patterns import fits_any_domain
 from mailstack.letter.trace import delivered_to, handed_over, return_path
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Agent, Attempt
-from mailstack.queue.hold_rules import StandingOrders
+from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.progress_watch import Watch
 from mailstack.queue.route import Directory
 from mailstack.store import Store, StoreError, Suppression
@@ -30,13 +30,13 @@ _MOST_TEXT = 300
 Others = Literal["hold", "capture", "refuse"]
 
 
-class Leaving(Struct, frozen=True):
+class OutboundRules(Struct, frozen=True):
     """The operator's settings, as [relay] has them."""
 
     only_to: tuple[str, ...] = ()
     """Patterns of the only domains that letters may go to; empty: any."""
     others: Others = "hold"
-    """What becomes of the rest; `StandingOrders` holds it."""
+    """What becomes of the rest; `HoldRules` holds it."""
     capture_to: Address | None = None
     """The account here that gets what is captured."""
     suppress_bounced: bool = False
@@ -47,18 +47,18 @@ class Leaving(Struct, frozen=True):
         return not self.only_to or fits_any_domain(self.only_to, domain)
 
 
-class Gate:
+class OutboundGate:
     """An Agent that lets pass to the relay what may leave, and answers for the rest."""
 
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
         self,
         relay: Agent,
         store: Store,
-        standing: StandingOrders,
+        standing: HoldRules,
         directory: Directory,
         office: str,
         clock: Clock,
-        leaving: Leaving,
+        leaving: OutboundRules,
     ) -> None:
         self._relay = relay
         self._store = store
@@ -124,7 +124,7 @@ class Gate:
         dead = [
             Suppression(one.recipient.address.key, f"it bounced: {outcome.text}"[:_MOST_TEXT], self._clock.now())
             for one, outcome in zip(deliveries, outcomes, strict=True)
-            if isinstance(outcome, Failed) and outcome.host and is_dead(outcome.status)
+            if isinstance(outcome, Failed) and outcome.host and is_dead_address(outcome.status)
         ]
         if dead:
             try:
@@ -133,6 +133,6 @@ class Gate:
                 _log.warning("what bounced is not suppressed: %s", trouble)
 
 
-def is_dead(status: Status) -> bool:
+def is_dead_address(status: Status) -> bool:
     """Whether a failure says that nobody has the address (RFC 3463 §3.2: 5.1.1, 5.1.6) or that it is off (5.2.1)."""
     return (status.subject, status.detail) in {(1, 1), (1, 6), (2, 1)}

@@ -11,10 +11,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.protocols.connection import Clock
-from mailstack.queue.backlog import Job
+from mailstack.queue.backlog import DeliveryJob
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.settings import QueueSettings
-from mailstack.queue.settlement import Settling
+from mailstack.queue.settlement import StateChanges
 from mailstack.store import Acceptance, Conflict, Settlement, Store, StoreError, StoreFull
 
 _log = logging.getLogger(__name__)
@@ -24,11 +24,11 @@ TOGETHER = 200
 _LONGEST_WAIT = 60.0
 
 
-class Ended(Struct, frozen=True):
+class FinishedAttempt(Struct, frozen=True):
     """An attempt that is over, and what it changes."""
 
-    job: Job
-    settling: Settling
+    job: DeliveryJob
+    settling: StateChanges
     reports: tuple[Acceptance, ...] = ()
     """Those that `settling` asks for, once they are written."""
 
@@ -42,7 +42,7 @@ class Ended(Struct, frozen=True):
 class WriteDone(Protocol):
     """Continuation of an attempt whose outcome has left the OutcomeWriter."""
 
-    def __call__(self, ended: Ended, *, stored: bool) -> None:
+    def __call__(self, ended: FinishedAttempt, *, stored: bool) -> None:
         """`stored`: the store has it. If not, its claim ends with the lease, or another process has it."""
 
 
@@ -62,7 +62,7 @@ class OutcomeWriter:
         self._wait = settings.limits.settle_wait
         """Seconds before an outcome is written again that the store could not take; they double up to a minute."""
         self._done = done
-        self._gathered: list[Ended] = []
+        self._gathered: list[FinishedAttempt] = []
         self._writing = False
         self._waiting: dict[int, tuple[Callable[[], None], Callable[[], None]]] = {}
         """What is tried again later, each with what cancels that."""
@@ -70,7 +70,7 @@ class OutcomeWriter:
         self._is_hurried = False
         self._stopped = False
 
-    def write(self, ended: Ended) -> None:
+    def write(self, ended: FinishedAttempt) -> None:
         """Writes an outcome soon, once the reports that it owes are composed."""
         if ended.settling.reports:
             self._clock.spawn(self._with_reports(ended, self._wait))
@@ -98,7 +98,7 @@ class OutcomeWriter:
 
         self._waiting[number] = do, self._clock.call_later(wait, do)
 
-    async def _with_reports(self, ended: Ended, wait: float) -> None:
+    async def _with_reports(self, ended: FinishedAttempt, wait: float) -> None:
         try:
             now = self._clock.now()
             claim = self._settings.first_claim(now)
@@ -112,7 +112,7 @@ class OutcomeWriter:
         else:
             self._gather(replace(ended, reports=tuple(reports)))
 
-    def _gather(self, ended: Ended) -> None:
+    def _gather(self, ended: FinishedAttempt) -> None:
         self._gathered.append(ended)
         if not self._writing:
             self._writing = True
@@ -126,8 +126,8 @@ class OutcomeWriter:
         finally:
             self._writing = False
 
-    async def _write_group(self, group: Sequence[Ended], wait: float) -> None:
-        failed: list[Ended] = []
+    async def _write_group(self, group: Sequence[FinishedAttempt], wait: float) -> None:
+        failed: list[FinishedAttempt] = []
         for ended, trouble in zip(group, await self._troubles(group), strict=True):
             if trouble is not None and self._is_worth_another_try(ended, trouble, wait):
                 failed.append(ended)
@@ -137,13 +137,13 @@ class OutcomeWriter:
             longer = min(wait * 2, _LONGEST_WAIT)
             self._later(wait, lambda: self._write_group(failed, longer))
 
-    async def _troubles(self, group: Sequence[Ended]) -> list[Exception | None]:
+    async def _troubles(self, group: Sequence[FinishedAttempt]) -> list[Exception | None]:
         try:
             return await self._store.settle_together([ended.settlement for ended in group])
         except Exception as bug:  # noqa: BLE001  # whatever it is, these attempts are over
             return [bug] * len(group)
 
-    def _is_worth_another_try(self, ended: Ended, trouble: Exception, wait: float) -> bool:
+    def _is_worth_another_try(self, ended: FinishedAttempt, trouble: Exception, wait: float) -> bool:
         """Also tells the log of the trouble."""
         letter = ended.job.letter.id
         match trouble:

@@ -10,13 +10,13 @@ from mailstack.letter import Letter
 from mailstack.letter.delivery import Delivery
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Destinations
-from mailstack.queue.backlog import Job
+from mailstack.queue.backlog import DeliveryJob
 from mailstack.queue.route import LOCAL
 from mailstack.queue.settings import QueueSettings
 from mailstack.store import Change, Conflict, Place, Settlement, Store
 
 
-class Lines:
+class ParkedDestinations:
     """Which destinations have a line; and the claims that nobody here attempts, until the store has them back."""
 
     def __init__(self, store: Store, clock: Clock, settings: QueueSettings, destinations: Destinations) -> None:
@@ -35,7 +35,7 @@ class Lines:
         """They were claimed, but there is no room for them: they wait in the store, and were not attempted."""
         self._unwritten.append(Settlement(tuple([self._lined_up(letter, one) for one in deliveries])))
 
-    def give_back(self, job: Job) -> None:
+    def give_back(self, job: DeliveryJob) -> None:
         """It is due at once, as if nobody had claimed it."""
         now = self._clock.now()
         self._unwritten.append(Settlement(tuple([Change(one, _unclaimed(one, now)) for one in job.deliveries])))

@@ -13,19 +13,19 @@ from mailstack.letter import Letter
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.step import Journal, StepName
 from mailstack.protocols.connection import Clock
-from mailstack.protocols.rate_limited_log import Complaint
+from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.queue.attempt import Agents
 from mailstack.queue.attempts import Attempts
-from mailstack.queue.backlog import Job
+from mailstack.queue.backlog import DeliveryJob
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.due import DueFinder
-from mailstack.queue.enqueue import deliver_here, enter, first_deliveries, reports_due
-from mailstack.queue.hold_rules import Held, StandingOrders
+from mailstack.queue.enqueue import build_acceptance, deliver_locally, first_deliveries, reports_due
+from mailstack.queue.hold_rules import HoldResult, HoldRules
 from mailstack.queue.interruption import Interrupted
-from mailstack.queue.outcome_writer import Ended, OutcomeWriter
+from mailstack.queue.outcome_writer import FinishedAttempt, OutcomeWriter
 from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueSettings
-from mailstack.queue.status_publisher import Noticeboard
+from mailstack.queue.status_publisher import StatusPublisher
 from mailstack.store import Acceptance, Claim, Settlement, Store, StoreError, StoreFull
 
 _log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Queue:
         router: Router,
         bouncer: Bouncer,
         agents: Agents,
-        standing: StandingOrders,
+        standing: HoldRules,
         clock: Clock,
         journal: Journal,
         settings: QueueSettings,
@@ -64,8 +64,8 @@ class Queue:
         self._due = DueFinder(store, clock, settings, backlog, agents.destinations)
         self._outcomes = OutcomeWriter(store, clock, bouncer, settings, self._finish)
         sources = backlog.conditions, agents.destinations.conditions
-        self._board = Noticeboard(store, clock, settings.owner, sources)
-        self._complaint = Complaint(_log, clock.steady)
+        self._board = StatusPublisher(store, clock, settings.owner, sources)
+        self._complaint = RateLimitedLog(_log, clock.steady)
         self._is_running = False
         self._is_starting_attempts = False
         self._is_polling = False
@@ -86,11 +86,11 @@ class Queue:
         deliveries = first_deliveries(
             letter, routes, now=now, claim=claim, has_room=partial(self._due.has_capacity, letter)
         )
-        held = self._standing.hold_entering(letter, deliveries, now) if self._standing.active else Held()
+        held = self._standing.hold_entering(letter, deliveries, now) if self._standing.active else HoldResult()
         for change in held.changes:
             deliveries[change.before.number] = change.after
-        here = await deliver_here(self._local, letter, deliveries, now)
-        acceptance = enter(letter, routes, deliveries, here, step, facts, now)
+        here = await deliver_locally(self._local, letter, deliveries, now)
+        acceptance = build_acceptance(letter, routes, deliveries, here, step, facts, now)
         if held.steps:
             acceptance = replace(acceptance, steps=acceptance.steps + held.steps)
         dues = reports_due(letter, routes, here, now)
@@ -160,7 +160,7 @@ class Queue:
         if self._is_running:
             self._attempts.watch_silent()
 
-    async def _attempt(self, job: Job) -> None:
+    async def _attempt(self, job: DeliveryJob) -> None:
         """One job from the agent's first word to the OutcomeWriter."""
         try:
             ended = await self._attempts.run(job)
@@ -171,7 +171,7 @@ class Queue:
             self._outcomes.write(ended)
         self._start_attempts()
 
-    def _finish(self, ended: Ended, *, stored: bool) -> None:
+    def _finish(self, ended: FinishedAttempt, *, stored: bool) -> None:
         """An outcome is in the store, or can't be."""
         destination = ended.job.destination
         self._attempts.written(ended.job)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from mailstack.letter import Address
-from mailstack.queue.enqueue import FirstClaim
+from mailstack.queue.enqueue import InitialClaim
 from mailstack.queue.schedule import Schedule
 
 
@@ -65,6 +65,6 @@ class QueueSettings(Struct, frozen=True):
     jitter: Callable[[], float] = random.random
     """Source of numbers in [0, 1)."""
 
-    def first_claim(self, now: float) -> FirstClaim:
+    def first_claim(self, now: float) -> InitialClaim:
         """Claim of this process for a letter that arrives `now`."""
-        return FirstClaim(self.owner, now + self.limits.lease, self.schedule.next_due(now, 1, now, self.jitter()))
+        return InitialClaim(self.owner, now + self.limits.lease, self.schedule.next_due(now, 1, now, self.jitter()))

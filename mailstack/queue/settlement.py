@@ -39,11 +39,11 @@ from mailstack.letter import (
     new_letter_id,
 )
 from mailstack.letter.delivery import Delivery, DeliveryState
-from mailstack.letter.dsn import Notice, ReportKind
+from mailstack.letter.dsn import RecipientStatus, ReportKind
 from mailstack.letter.envelope import Event
 from mailstack.letter.step import Step, StepName
 from mailstack.letter.time_parameters import Deadline, date_time_text, deadline, released_at
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.schedule import Schedule
 from mailstack.store import Change, Placement
@@ -66,14 +66,14 @@ class ReportDue(Struct, frozen=True):
 
     kind: ReportKind
     id: LetterId
-    notices: tuple[Notice, ...]
+    notices: tuple[RecipientStatus, ...]
     retry_until: float = 0.0
     """When the original is given up, seconds since 1970; for a report of delay."""
     to: Address | None = None
     """Who gets it; None: the sender of the original."""
 
 
-class Settling(Struct, frozen=True):
+class StateChanges(Struct, frozen=True):
     """All that one attempt changes, but for the reports, which are still to be written."""
 
     changes: tuple[Change, ...]
@@ -91,7 +91,7 @@ def settle(
     schedule: Schedule,
     jitter: float,
     postmaster: Address | None = None,
-) -> Settling:
+) -> StateChanges:
     """Read the table above for every delivery that was attempted; raises ValueError unless each has an outcome.
 
     `postmaster` is who hears of reports of ours that fail; None: nobody.
@@ -99,27 +99,29 @@ def settle(
     if len(deliveries) == 1 and len(attempt.outcomes) == 1:
         outcome = attempt.outcomes[0]
         if isinstance(outcome, Delivered) and outcome.mailbox is not None and not attempt.route:
-            return into_mailbox(letter, deliveries[0], outcome, outcome.mailbox, times.ended)
+            return local_delivery(letter, deliveries[0], outcome, outcome.mailbox, times.ended)
         if isinstance(outcome, Delivered) and _is_only_relayed(letter, deliveries[0], outcome):
             return _to_another_host(letter, deliveries[0], outcome, attempt, times)
-    return _Ledger(letter, attempt, times, schedule, jitter, _reader_of_last_resort(letter, postmaster)).close(
+    return _ChangeBuilder(letter, attempt, times, schedule, jitter, _fallback_recipient(letter, postmaster)).close(
         deliveries
     )
 
 
-def into_mailbox(  # noqa: PLR0917  # each of a type of its own
+def local_delivery(  # noqa: PLR0917  # each of a type of its own
     letter: Letter, delivery: Delivery, outcome: Delivered, mailbox: str, now: float, report: LetterId | None = None
-) -> Settling:
+) -> StateChanges:
     """One recipient, one mailbox here: the commonest case, and its shortest way.
 
     `report` is the id for the report of success, if one is owed: the same for all that one report shall speak of.
     """
     facts = {"recipient": str(delivery.recipient.address), "mailbox": mailbox}
     reports: tuple[ReportDue, ...] = ()
-    if is_told(letter, delivery.recipient, "delivered"):
-        reports = (ReportDue("delivered", report or new_letter_id(now), (Notice(delivery.recipient, outcome),)),)
+    if report_wanted(letter, delivery.recipient, "delivered"):
+        reports = (
+            ReportDue("delivered", report or new_letter_id(now), (RecipientStatus(delivery.recipient, outcome),)),
+        )
         facts["report"] = reports[0].id
-    return Settling(
+    return StateChanges(
         (Change(delivery, _after(delivery, DeliveryState.DELIVERED, outcome, now)),),
         (_placement(letter, delivery, outcome, mailbox, now),),
         (Step(letter.id, now, letter.arrival.office, "delivered", facts),),
@@ -130,18 +132,20 @@ def into_mailbox(  # noqa: PLR0917  # each of a type of its own
 def _is_only_relayed(letter: Letter, delivery: Delivery, outcome: Delivered) -> bool:
     """Whether nobody is told that another host took the letter."""
     recipient = delivery.recipient
-    return outcome.mailbox is None and not letter.envelope.parameters and not is_told(letter, recipient, "relayed")
+    return (
+        outcome.mailbox is None and not letter.envelope.parameters and not report_wanted(letter, recipient, "relayed")
+    )
 
 
 def _to_another_host(
     letter: Letter, delivery: Delivery, outcome: Delivered, attempt: Attempt, times: Times
-) -> Settling:
+) -> StateChanges:
     """One recipient, and another host that took the letter: the commonest case of these, and its shortest way."""
     facts = _relayed_facts(delivery, outcome, attempt)
     steps = _told_of_attempt(letter, (delivery,), attempt, times.began)
     steps.append(Step(letter.id, times.ended, letter.arrival.office, "relayed", facts))
     change = Change(delivery, _after(delivery, DeliveryState.RELAYED, outcome, times.ended))
-    return Settling((change,), (), tuple(steps), ())
+    return StateChanges((change,), (), tuple(steps), ())
 
 
 def _told_of_attempt(letter: Letter, deliveries: Sequence[Delivery], attempt: Attempt, began: float) -> list[Step]:
@@ -157,12 +161,12 @@ def _told_of_attempt(letter: Letter, deliveries: Sequence[Delivery], attempt: At
     return steps
 
 
-def is_told(letter: Letter, recipient: Recipient, kind: ReportKind) -> bool:
+def report_wanted(letter: Letter, recipient: Recipient, kind: ReportKind) -> bool:
     """Whether a report of this kind is owed: never about a report, and as NOTIFY has it (RFC 3461 §4.1)."""
     return letter.envelope.sender is not None and recipient.wants_report(_EVENTS.get(kind, "SUCCESS"))
 
 
-def _reader_of_last_resort(letter: Letter, postmaster: Address | None) -> Address | None:
+def _fallback_recipient(letter: Letter, postmaster: Address | None) -> Address | None:
     """Who hears of a report of ours that fails: the postmaster, and nobody of what is written to him.
 
     Other letters with the null reverse-path are of strangers, who could fill his mailbox with them.
@@ -173,7 +177,7 @@ def _reader_of_last_resort(letter: Letter, postmaster: Address | None) -> Addres
     return None if postmaster.key in readers else postmaster
 
 
-class _Ledger:
+class _ChangeBuilder:
     """Where the outcomes of one attempt are entered one by one."""
 
     def __init__(  # noqa: PLR0917  # each of a type of its own
@@ -197,9 +201,9 @@ class _Ledger:
         self._placements: list[Placement] = []
         self._steps: list[Step] = []
         self._failed: list[tuple[Delivery, Failed]] = []
-        self._delayed: list[Notice] = []
+        self._delayed: list[RecipientStatus] = []
 
-    def close(self, deliveries: tuple[Delivery, ...]) -> Settling:
+    def close(self, deliveries: tuple[Delivery, ...]) -> StateChanges:
         """Everything, once each delivery has been entered."""
         self._steps += _told_of_attempt(self._letter, deliveries, self._attempt, self._began)
         pairs = list(zip(deliveries, self._attempt.outcomes, strict=True))
@@ -209,7 +213,7 @@ class _Ledger:
             if not isinstance(outcome, Delivered):
                 self._enter(delivery, outcome)
         reports += [*self._bounce(), *self._warn()]
-        return Settling(tuple(self._changes), tuple(self._placements), tuple(self._steps), tuple(reports))
+        return StateChanges(tuple(self._changes), tuple(self._placements), tuple(self._steps), tuple(reports))
 
     def _enter(self, delivery: Delivery, outcome: Deferred | Failed) -> None:
         match outcome:
@@ -235,13 +239,13 @@ class _Ledger:
             # A host before us has told of a time that had passed when the letter came (RFC 2852 §4).
             overdue = self._deadline.at > self._letter.arrival.at
         warns = not delivery.warned and (overdue or late)
-        warns = warns and is_told(self._letter, delivery.recipient, "delayed")
+        warns = warns and report_wanted(self._letter, delivery.recipient, "delayed")
         after = _after(delivery, DeliveryState.QUEUED, outcome, due, warned=delivery.warned or warns)
         self._changes.append(Change(delivery, after))
         if warns:
             told = replace(outcome, status=OVERDUE) if overdue else outcome
-            self._delayed.append(Notice(delivery.recipient, told))
-        self._step("deferred", {**_outcome_facts(delivery, outcome), "next_attempt": utc_text(due), "warned": warns})
+            self._delayed.append(RecipientStatus(delivery.recipient, told))
+        self._step("deferred", {**_outcome_facts(delivery, outcome), "next_attempt": iso8601(due), "warned": warns})
 
     def _succeed(
         self, kind: Literal["delivered", "relayed"], succeeded: Sequence[tuple[Delivery, Delivered]]
@@ -250,9 +254,9 @@ class _Ledger:
         these = [(one, how) for one, how in succeeded if (how.mailbox is None) == (kind == "relayed")]
         # RFC 3461 §5.2.1, §5.2.2: a host with DSN reports by itself, of one without we say that it took the letter.
         told = [
-            Notice(one.recipient, how)
+            RecipientStatus(one.recipient, how)
             for one, how in these
-            if (not how.dsn and is_told(self._letter, one.recipient, kind)) or self._is_traced(one.recipient, how)
+            if (not how.dsn and report_wanted(self._letter, one.recipient, kind)) or self._is_traced(one.recipient, how)
         ]
         report = self._report(kind, told)
         named = {notice.recipient for notice in told}
@@ -286,17 +290,19 @@ class _Ledger:
     def _bounce(self) -> list[ReportDue]:
         """Enter the failures: which report tells of each must be known first."""
         told = [
-            Notice(one.recipient, why) for one, why in self._failed if is_told(self._letter, one.recipient, "failed")
+            RecipientStatus(one.recipient, why)
+            for one, why in self._failed
+            if report_wanted(self._letter, one.recipient, "failed")
         ]
         if self._last_resort is not None:
-            told = [Notice(one.recipient, why) for one, why in self._failed]
+            told = [RecipientStatus(one.recipient, why) for one, why in self._failed]
         report = self._report("failed", told, self._last_resort)
         for delivery, outcome in self._failed:
             self._change(delivery, DeliveryState.BOUNCED, outcome)
             facts = _outcome_facts(delivery, outcome)
             if report is not None and self._last_resort is not None:
                 self._step("bounced", {**facts, "report": report.id, "told": str(self._last_resort)})
-            elif report is not None and is_told(self._letter, delivery.recipient, "failed"):
+            elif report is not None and report_wanted(self._letter, delivery.recipient, "failed"):
                 self._step("bounced", {**facts, "report": report.id})
             elif self._letter.envelope.sender is None:
                 self._step("bounced", {**facts, "told": "nobody: the reverse-path is null"})
@@ -308,7 +314,7 @@ class _Ledger:
         report = self._report("delayed", self._delayed)
         return [report] if report else []
 
-    def _report(self, kind: ReportKind, notices: list[Notice], to: Address | None = None) -> ReportDue | None:
+    def _report(self, kind: ReportKind, notices: list[RecipientStatus], to: Address | None = None) -> ReportDue | None:
         if not notices:
             return None
         until = self._born + self._schedule.give_up_after

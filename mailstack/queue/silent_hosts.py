@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from mailstack.protocols.connection import Clock
-from mailstack.queue.backlog import Backlog, Job
+from mailstack.queue.backlog import Backlog, DeliveryJob
 from mailstack.queue.progress_watch import Watch
 from mailstack.queue.settings import QueueLimits
 
@@ -18,7 +18,7 @@ CHECK_SILENT = 1.0
 
 
 class _Seen(Struct):
-    job: Job
+    job: DeliveryJob
     sign: tuple[int, int]
     since: float
     """Time of the last sign of progress, by `Clock.steady`."""
@@ -54,7 +54,7 @@ class SilentAttempts:
         self._cancel: Callable[[], None] | None = None
         self._is_crowded = False
 
-    def begin(self, job: Job) -> Watch:
+    def begin(self, job: DeliveryJob) -> Watch:
         """Watches the attempt of a job that is under way."""
         watch, known = Watch(), self._backlog.is_silent(job)
         self._seen[watch] = _Seen(job, watch.sign, self._clock.steady(), known, known)

@@ -7,22 +7,22 @@ from collections.abc import Callable, Sequence
 
 from mailstack.protocols.connection import Clock
 from mailstack.store import StoreError
-from mailstack.store.delay_reasons import Condition, Conditions
+from mailstack.store.delay_reasons import DelayReason, DelayReasonStore
 
 _log = logging.getLogger(__name__)
 
-Source = Callable[[int], Sequence[Condition]]
+Source = Callable[[int], Sequence[DelayReason]]
 """Gives as many conditions as asked for, at most: the worst of them."""
 
 MOST = 200
 """Conditions of each source."""
 
 
-class Noticeboard:
+class StatusPublisher:
     """Written to when something has changed, and every now and then while anything stands on it: never for each letter."""
 
     def __init__(
-        self, store: Conditions, clock: Clock, owner: str, sources: Sequence[Source], *, every: float = 2.0
+        self, store: DelayReasonStore, clock: Clock, owner: str, sources: Sequence[Source], *, every: float = 2.0
     ) -> None:
         """`every` is how many seconds there are between two notices at least."""
         self._store = store
@@ -30,7 +30,7 @@ class Noticeboard:
         self._owner = owner
         self._sources = sources
         self._every = every
-        self._told: list[Condition] = []
+        self._told: list[DelayReason] = []
         self._next = 0.0
         self._renew = 0.0
 

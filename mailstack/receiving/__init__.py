@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mailstack.receiving.submission import Submission
+from mailstack.receiving.submission import SubmissionRules
 
-__all__ = ["Submission"]
+__all__ = ["SubmissionRules"]

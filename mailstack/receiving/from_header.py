@@ -12,8 +12,8 @@ from mailstack.protocols.smtp.replies import Refusal, reply
 NO_AUTHOR = reply(554, "5.6.0", "a letter needs one From field (RFC 5322 section 3.6)")
 NOT_THE_AUTHOR = reply(550, "5.7.1", "the From address is not owned by the account that logged in")
 
-Broken = Literal["repair", "refuse", "allow"]
-Foreign = Literal["allow", "sender", "refuse"]
+WhenInvalid = Literal["repair", "refuse", "allow"]
+WhenNotOwned = Literal["allow", "sender", "refuse"]
 
 
 class Owners(Protocol):
@@ -22,10 +22,12 @@ class Owners(Protocol):
     async def owns(self, account: str, sender: Address) -> bool: ...
 
 
-class Author:
+class FromHeaderPolicy:
     """The operator's choice of what to do about it."""
 
-    def __init__(self, broken: Broken = "repair", foreign: Foreign = "allow", owners: Owners | None = None) -> None:
+    def __init__(
+        self, broken: WhenInvalid = "repair", foreign: WhenNotOwned = "allow", owners: Owners | None = None
+    ) -> None:
         """`broken`: no From, or two. `foreign`: a From that is not the account's; "sender" adds who it really was."""
         self._broken = broken
         self._foreign = foreign

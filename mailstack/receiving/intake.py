@@ -11,12 +11,12 @@ from mailstack.letter.header import count
 from mailstack.letter.step import StepName
 from mailstack.letter.time_parameters import said_priority
 from mailstack.letter.trace import received
-from mailstack.policy import demand
+from mailstack.policy import enforce
 from mailstack.policy.loop_detection import MOST_HOPS, too_many_hops
 from mailstack.policy.quota import Quotas
 from mailstack.protocols.connection import ResourceError
-from mailstack.protocols.memory_budget import Room
-from mailstack.protocols.rate_limited_log import Complaint
+from mailstack.protocols.memory_budget import MemoryBudget
+from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Facts
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 from mailstack.protocols.smtp.standard_replies import LOCAL_ERROR
@@ -32,7 +32,7 @@ NO_ROOM = reply(452, "4.3.1", "no room for the letter now, try again later")
 STORE_TROUBLE = reply(451, "4.3.0", "the letter could not be stored, try again later")
 
 
-class Counter:
+class Intake:
     """Knows the queue, the store and who lives here; turns their trouble into replies."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Counter:
         `quotas` no mailbox is ever full, and without `free_space` the disk is full when the store says so.
         """
         self.hostname = hostname
-        self.room = Room()
+        self.room = MemoryBudget()
         self._directory = directory
         self._queue = queue
         self._store = store
@@ -61,7 +61,7 @@ class Counter:
         self._hide_client = hide_client
         self._quotas = quotas
         self._free_space = free_space
-        self._complaint = Complaint(_log, time.monotonic)
+        self._complaint = RateLimitedLog(_log, time.monotonic)
 
     def is_local(self, address: Address) -> bool:
         """Whether letters to the address end here; the bare `postmaster` is ours (RFC 5321 §4.5.1)."""
@@ -78,7 +78,7 @@ class Counter:
                 raise Refusal(NO_SUCH_MAILBOX)
         elif self._quotas is not None:
             try:
-                demand(await self._quotas.room(mailbox, size))
+                enforce(await self._quotas.room(mailbox, size))
             except StoreError as error:
                 raise self._refusal(error) from error
 
@@ -92,7 +92,7 @@ class Counter:
 
     def check_hops(self, section: bytes) -> None:
         """Raise the Refusal for a letter that has travelled too far."""
-        demand(too_many_hops(count(section, b"received"), self._hops))
+        enforce(too_many_hops(count(section, b"received"), self._hops))
 
     def trace(self, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
         """Our `Received:` field."""

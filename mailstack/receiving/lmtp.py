@@ -10,16 +10,16 @@ from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import Refusal, reply
-from mailstack.receiving.intake import Counter
-from mailstack.receiving.mx import Exchange
+from mailstack.receiving.intake import Intake
+from mailstack.receiving.mx import MxRules
 
 NOT_YOU = reply(554, "5.7.1", "no LMTP service for your address")
 
 
-class LocalHandover(Exchange):
+class LmtpRules(MxRules):
     """A station (smtp.lmtp.LmtpStation) for other programs of ours: for our domains only, and without policies."""
 
-    def __init__(self, counter: Counter, networks: Sequence[str], *, priorities: TrustedHops | None = None) -> None:
+    def __init__(self, counter: Intake, networks: Sequence[str], *, priorities: TrustedHops | None = None) -> None:
         """`networks` in CIDR notation may come in; so may who finds the UNIX socket, which has no address."""
         super().__init__(counter, Relaying(), priorities=priorities)
         self._networks = networks_of(networks)

@@ -4,37 +4,37 @@ from __future__ import annotations
 
 from mailstack.letter import Arrival, Envelope, Letter, LetterId
 from mailstack.letter.header import without
-from mailstack.policy import demand
-from mailstack.policy.authentication.outbound_signing import Signing
+from mailstack.policy import enforce
+from mailstack.policy.authentication.outbound_signing import OutboundSigner
 from mailstack.policy.authentication.results import without_results_of
-from mailstack.policy.chain import Guard
+from mailstack.policy.chain import PolicyChain
 from mailstack.policy.client_names import ClientNames
 from mailstack.policy.ownership import Owners
 from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities
-from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Arrived, Client, Facts
-from mailstack.receiving.intake import Counter
-from mailstack.receiving.verification import Checks
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, ReceivedOctets
+from mailstack.receiving.intake import Intake
+from mailstack.receiving.verification import SenderVerification
 
 HIDDEN = (b"return-path", b"mt-priority")
 """Final delivery writes Return-Path (RFC 5321 §4.4), and the relay MT-Priority (RFC 6758)."""
 
 
-class Exchange:
+class MxRules:
     """A station (smtp.session.Station) for other hosts on port 25."""
 
     def __init__(
         self,
-        counter: Counter,
+        counter: Intake,
         relaying: Relaying,
         *,
         priorities: TrustedHops | None = None,
-        guard: Guard | None = None,
+        guard: PolicyChain | None = None,
         names: ClientNames | None = None,
-        checks: Checks | None = None,
-        signing: Signing | None = None,
+        checks: SenderVerification | None = None,
+        signing: OutboundSigner | None = None,
         owners: Owners | None = None,
     ) -> None:
         """`priorities` says who may have letters go first; None: nobody. `guard` is what we think of strangers.
@@ -47,7 +47,7 @@ class Exchange:
         self.counter = counter
         self._relaying = relaying
         self._priorities = priorities or TrustedHops()
-        self._guard = guard or Guard()
+        self._guard = guard or PolicyChain()
         self._names = names
         self._checks = checks
         self._signing = signing
@@ -72,7 +72,7 @@ class Exchange:
         if self.counter.is_local(rcpt.address):
             await self.counter.check_mailbox(rcpt.address, client.declared_size)
         else:
-            demand(self._relaying.may_relay(client.remote, client.account))
+            enforce(self._relaying.may_relay(client.remote, client.account))
         await self._guard.check_recipient(client, rcpt)
 
     def priorities(self, client: Client) -> Priorities:
@@ -88,7 +88,7 @@ class Exchange:
         """Nobody but us says in our name what was found out about a letter."""
         return without_results_of(self.hostname, section)
 
-    async def complete(self, letter: Letter, arrived: Arrived) -> tuple[Letter, Facts]:
+    async def complete(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:
         """With the results of our checks on top (RFC 8601 §4.1), or signed. Raises the Refusal of what its owner disowns."""
         remote = letter.arrival.remote
         if self._signing is not None and remote is not None and self._relaying.trusts(remote):

@@ -9,38 +9,38 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId
 from mailstack.letter.patterns import fits_address
 from mailstack.letter.verp import DELIMITERS, XVERP, delimiters_of
-from mailstack.policy import ask, demand
-from mailstack.policy.authentication.outbound_signing import Signing
+from mailstack.policy import enforce, evaluate
+from mailstack.policy.authentication.outbound_signing import OutboundSigner
 from mailstack.policy.authentication.results import without_results_of
 from mailstack.policy.chain import OfRecipient, OfSender
 from mailstack.policy.ownership import Owners, Ownership
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities
-from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Arrived, Client, Facts
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, ReceivedOctets
 from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.protocols.smtp.standard_replies import TLS_FIRST
 from mailstack.receiving.fixups import complete
-from mailstack.receiving.from_header import Author
-from mailstack.receiving.intake import Counter
+from mailstack.receiving.from_header import FromHeaderPolicy
+from mailstack.receiving.intake import Intake
 
 AUTH_FIRST = reply(530, "5.7.0", "Authentication required")
 SENDER_NOT_QUALIFIED = reply(501, "5.1.7", "the sender's domain is not fully qualified")
 RECIPIENT_NOT_QUALIFIED = reply(501, "5.1.3", "the recipient's domain is not fully qualified")
 
 
-class Submission:
+class SubmissionRules:
     """A station (smtp.session.Station) for our own users on ports 587 and 465."""
 
     def __init__(
         self,
-        counter: Counter,
+        counter: Intake,
         ownership: Ownership | None,
         *,
         priorities: Priorities | None = None,
-        author: Author | None = None,
+        author: FromHeaderPolicy | None = None,
         at_sender: tuple[OfSender, ...] = (),
         at_recipient: tuple[OfRecipient, ...] = (),
-        signing: Signing | None = None,
+        signing: OutboundSigner | None = None,
         owners: Owners | None = None,
         verp: Sequence[str] = (),
     ) -> None:
@@ -55,7 +55,7 @@ class Submission:
         self.counter = counter
         self._ownership = ownership
         self._priorities = priorities or Priorities()
-        self._author = author or Author()
+        self._author = author or FromHeaderPolicy()
         self._at_sender = at_sender
         self._at_recipient = at_recipient
         self._signing = signing
@@ -76,9 +76,9 @@ class Submission:
         if mail.sender is not None and not self._is_qualified(mail.sender):
             raise Refusal(SENDER_NOT_QUALIFIED)
         if self._ownership is not None:
-            demand(await self._ownership.may_send_as(client.account, mail.sender))
+            enforce(await self._ownership.may_send_as(client.account, mail.sender))
         if self._at_sender:
-            demand(await ask(self._at_sender, client, mail))
+            enforce(await evaluate(self._at_sender, client, mail))
 
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
         """Any domain; a mailbox here must be there (RFC 6409 §3.2: better told now than by a report)."""
@@ -87,7 +87,7 @@ class Submission:
         elif not self._is_qualified(rcpt.address):
             raise Refusal(RECIPIENT_NOT_QUALIFIED)
         if self._at_recipient:
-            demand(await ask(self._at_recipient, client, rcpt))
+            enforce(await evaluate(self._at_recipient, client, rcpt))
 
     def priorities(self, client: Client) -> Priorities:  # noqa: ARG002
         """The same for every user; nobody gets here without a login."""
@@ -104,7 +104,7 @@ class Submission:
         section = without_results_of(self.hostname, section)
         return complete(section, letter, self.hostname, arrival.at)
 
-    async def complete(self, letter: Letter, arrived: Arrived) -> tuple[Letter, Facts]:  # noqa: ARG002
+    async def complete(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:  # noqa: ARG002
         """Signed, where there is a key for its author and the account owns that address (RFC 6409 §8.5)."""
         if self._verp:
             letter = replace(letter, envelope=with_verp(letter.envelope, self._verp))

@@ -16,17 +16,24 @@ from mailstack.letter.header import fields
 from mailstack.policy.authentication import Fields, Gather, InThread
 from mailstack.policy.authentication.arc import Chain, read_chain, verify_chain
 from mailstack.policy.authentication.body_hash import hash_body
-from mailstack.policy.authentication.dkim import Outcome, read_signatures, verify
+from mailstack.policy.authentication.dkim import DkimResult, read_signatures, verify
 from mailstack.policy.authentication.dmarc import Dmarc, judge_many
 from mailstack.policy.authentication.dns_budget import Budget
 from mailstack.policy.authentication.results import results
 from mailstack.policy.authentication.signature import Signature
-from mailstack.policy.authentication.spf import Found, check_host
+from mailstack.policy.authentication.spf import SpfResult, check_host
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import IpNetwork, ip_address, within
-from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Arrived, Facts
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Facts, ReceivedOctets
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
-from mailstack.receiving.verification_results import Answers, Identity, facts_of, findings_of, identity_of, is_disowned
+from mailstack.receiving.verification_results import (
+    SmtpIdentity,
+    VerificationResults,
+    facts_of,
+    findings_of,
+    identity_of,
+    is_disowned,
+)
 
 DISOWNED = reply(550, "5.7.1", "the domain in From wants letters refused that it does not answer for (DMARC)")
 MALFORMED_FROM = reply(550, "5.6.0", "the letter needs one From field that names its authors (RFC 5322 section 3.6)")
@@ -46,7 +53,7 @@ MAX_AUTHOR_DOMAINS = 4
 ASK_AGAIN = reply(451, "4.4.3", "the DNS did not say who answers for the letter, try again later")
 
 
-class Demands(Struct, frozen=True):
+class VerificationPolicy(Struct, frozen=True):
     """Which questions are asked, and what follows from the answers."""
 
     spf: bool = True
@@ -75,7 +82,7 @@ class From(Struct, frozen=True):
     """Whether these are all that a reader might see there."""
 
 
-class Checks:
+class SenderVerification:
     """The operator's demands on the letters of strangers."""
 
     def __init__(
@@ -84,7 +91,7 @@ class Checks:
         lookups: Lookups,
         in_thread: InThread,
         now: Callable[[], float],
-        demands: Demands,
+        demands: VerificationPolicy,
         *,
         gather: Gather,
         timeout: float = 10.0,
@@ -100,7 +107,7 @@ class Checks:
         self._timeout = timeout
         self._chance = chance
 
-    async def examine(self, letter: Letter, arrived: Arrived) -> tuple[Letter, Facts]:
+    async def examine(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:
         """The letter with what was found out on top, and the same for its journey. Raises Refusal."""
         remote = letter.arrival.remote
         if remote is None or within(remote.host, self._demands.trusted):
@@ -125,8 +132,8 @@ class Checks:
         return From(domains[:MAX_AUTHOR_DOMAINS], is_certain=not trouble)
 
     async def _answers(
-        self, letter: Letter, arrived: Arrived, host: str, section: Fields, letter_from: From
-    ) -> Answers:
+        self, letter: Letter, arrived: ReceivedOctets, host: str, section: Fields, letter_from: From
+    ) -> VerificationResults:
         """All checks side by side, each on a budget of its own: the DNS of one domain takes no time from another's."""
         identity = identity_of(letter)
         policies = [Dmarc(author, self._budget(MAX_POLICY_QUESTIONS), self._chance) for author in letter_from.domains]
@@ -137,7 +144,7 @@ class Checks:
                 *[policy.discover() for policy in policies if self._demands.dmarc],
             ]
         )
-        answers = Answers(identity, spf, dkim, chain, None)
+        answers = VerificationResults(identity, spf, dkim, chain, None)
         if not self._demands.dmarc:
             return answers
         if len(policies) != 1 or not letter_from.is_certain:
@@ -147,7 +154,7 @@ class Checks:
     def _budget(self, max_questions: int, share: float = 1.0) -> Budget:
         return Budget(self._lookups, self._now, self._timeout * share, max_questions)
 
-    async def _spf(self, identity: Identity, host: str, helo: str) -> Found | None:
+    async def _spf(self, identity: SmtpIdentity, host: str, helo: str) -> SpfResult | None:
         address = ip_address(host)
         if not self._demands.spf or address is None:
             return None
@@ -157,8 +164,8 @@ class Checks:
         )
 
     async def _signatures(
-        self, letter: Letter, arrived: Arrived, section: Fields
-    ) -> tuple[tuple[Outcome, ...] | None, Chain | None]:
+        self, letter: Letter, arrived: ReceivedOctets, section: Fields
+    ) -> tuple[tuple[DkimResult, ...] | None, Chain | None]:
         """What DKIM and ARC come to; None is what is not asked."""
         demands = self._demands
         signatures = read_signatures(section, demands.signatures) if demands.dkim else []
@@ -177,7 +184,7 @@ class Checks:
         dkim, *chain = await self._gather(work)
         return tuple(dkim) if demands.dkim else None, chain[0] if chain else cast("Chain | None", links)
 
-    def _speaks_for(self, answers: Answers) -> bool:
+    def _speaks_for(self, answers: VerificationResults) -> bool:
         """Whether somebody whom we trust saw the letter when it was good (RFC 8617 §7.2.1, RFC 7489 §6.7)."""
         chain = answers.chain
         return (
@@ -187,7 +194,7 @@ class Checks:
             and b"dmarc=pass" in chain.results.lower()
         )
 
-    def _refusal(self, answers: Answers) -> Reply | None:
+    def _refusal(self, answers: VerificationResults) -> Reply | None:
         demands, dmarc, spf = self._demands, answers.dmarc, answers.spf
         if dmarc is not None and is_disowned(dmarc) and dmarc.wish == "reject" and demands.dmarc_reject == "refuse":
             return DISOWNED

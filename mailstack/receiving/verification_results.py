@@ -10,13 +10,13 @@ from msgspec import Struct
 from mailstack.letter import Letter
 from mailstack.letter.address import AddressError, ascii_domain, parse_domain
 from mailstack.policy.authentication.arc import Chain
-from mailstack.policy.authentication.dkim import Outcome
-from mailstack.policy.authentication.dmarc import Identifier, Judgement
+from mailstack.policy.authentication.dkim import DkimResult
+from mailstack.policy.authentication.dmarc import DmarcResult, Identifier
 from mailstack.policy.authentication.results import Finding
-from mailstack.policy.authentication.spf import Found
+from mailstack.policy.authentication.spf import SpfResult
 
 
-class Identity(Struct, frozen=True):
+class SmtpIdentity(Struct, frozen=True):
     """For whom a client sends, as SPF takes it (RFC 7208 §2.3, §2.4)."""
 
     domain: str
@@ -26,15 +26,15 @@ class Identity(Struct, frozen=True):
     """Whether it is what the client called itself, for a letter without a sender."""
 
 
-class Answers(Struct, frozen=True):
+class VerificationResults(Struct, frozen=True):
     """All that was found out about a letter."""
 
-    identity: Identity
-    spf: Found | None
-    dkim: tuple[Outcome, ...] | None
+    identity: SmtpIdentity
+    spf: SpfResult | None
+    dkim: tuple[DkimResult, ...] | None
     """None when it is not asked; empty when there is no signature."""
     chain: Chain | None
-    dmarc: Judgement | None
+    dmarc: DmarcResult | None
 
     @property
     def best_dkim(self) -> str:
@@ -66,25 +66,25 @@ class Answers(Struct, frozen=True):
         return tuple(found)
 
 
-def identity_of(letter: Letter) -> Identity:
+def identity_of(letter: Letter) -> SmtpIdentity:
     sender = letter.envelope.sender
     if sender is not None:
         domain = "" if sender.is_literal else sender.in_ascii.domain.lower()
-        return Identity(domain, str(sender.in_ascii), is_helo=False)
+        return SmtpIdentity(domain, str(sender.in_ascii), is_helo=False)
     try:
         domain = ascii_domain(parse_domain(letter.arrival.helo)).lower()
     except AddressError:
         domain = ""
     domain = "" if domain.startswith("[") else domain
-    return Identity(domain, f"postmaster@{domain}", is_helo=True)
+    return SmtpIdentity(domain, f"postmaster@{domain}", is_helo=True)
 
 
-def is_disowned(dmarc: Judgement) -> bool:
+def is_disowned(dmarc: DmarcResult) -> bool:
     """Whether the wish of the domain in From is for this letter."""
     return dmarc.result in ("fail", "permerror")
 
 
-def findings_of(answers: Answers, *, overridden: bool) -> Sequence[Finding]:
+def findings_of(answers: VerificationResults, *, overridden: bool) -> Sequence[Finding]:
     """In the order in which they are asked."""
     found: list[Finding] = []
     if answers.spf is not None:
@@ -100,7 +100,7 @@ def findings_of(answers: Answers, *, overridden: bool) -> Sequence[Finding]:
     return found
 
 
-def _of_signature(outcome: Outcome) -> Finding:
+def _of_signature(outcome: DkimResult) -> Finding:
     signature = outcome.signature
     if signature is None:
         return Finding("dkim", outcome.result, (), outcome.reason)
@@ -108,7 +108,7 @@ def _of_signature(outcome: Outcome) -> Finding:
     return Finding("dkim", outcome.result, about, outcome.reason)
 
 
-def _of_dmarc(dmarc: Judgement, *, overridden: bool) -> Finding:
+def _of_dmarc(dmarc: DmarcResult, *, overridden: bool) -> Finding:
     about = [("header.from", dmarc.domain)]
     if is_disowned(dmarc):
         about.append(("policy.dmarc", "none" if overridden else dmarc.wish))
@@ -116,7 +116,7 @@ def _of_dmarc(dmarc: Judgement, *, overridden: bool) -> Finding:
     return Finding("dmarc", dmarc.result, tuple(about), reason)
 
 
-def facts_of(answers: Answers) -> dict[str, Any]:
+def facts_of(answers: VerificationResults) -> dict[str, Any]:
     """For the journey; only what was asked."""
     facts: dict[str, Any] = {}
     if answers.spf is not None:

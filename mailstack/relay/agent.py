@@ -14,25 +14,25 @@ from mailstack.letter import Deferred, Envelope, Failed, Letter, Outcome, Recipi
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.time_parameters import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRIORITY, deadline, said_priority
 from mailstack.letter.verp import XVERP, delimiters_of, sender_for
-from mailstack.protocols.connection import Caller, Clock, HostPort, Unreachable, is_path
+from mailstack.protocols.connection import Clock, ConnectFailed, Connector, HostPort, is_unix_socket
 from mailstack.protocols.sasl.client import Derive, derive_here
-from mailstack.protocols.smtp.client_session import Timeouts, Trouble
+from mailstack.protocols.smtp.client_session import SmtpSessionError, Timeouts
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.interruption import Interrupted, Interruptible
 from mailstack.queue.progress_watch import Watch
-from mailstack.relay.connection_pool import CONNECTION_LIMITS, Connection, ConnectionLimits, Connections
-from mailstack.relay.dns import Names
+from mailstack.relay.connection_pool import CONNECTION_LIMITS, Connection, ConnectionLimits, ConnectionPool
+from mailstack.relay.dns import DnsResolver
 from mailstack.relay.host_backoff import DOWN_LIMITS, DownLimits
-from mailstack.relay.hosts import HOST_LIMITS, NAMES_UNAVAILABLE, Candidate, HostLimits, Hosts, NoWay, Way
-from mailstack.relay.mta_sts import Sts
+from mailstack.relay.hosts import HOST_LIMITS, NAMES_UNAVAILABLE, HostLimits, Hosts, NoRoute, RouteTargets, TargetHost
+from mailstack.relay.mta_sts import MtaSts
 from mailstack.relay.recipient_progress import Progress
-from mailstack.relay.require_tls import REQUIRETLS, Wishes
+from mailstack.relay.require_tls import REQUIRETLS, TlsRequest
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
-from mailstack.relay.source_addresses import OriginRule
-from mailstack.relay.tls_policy import NO_TLS_POLICY, OPPORTUNISTIC, Security, TlsPolicy
-from mailstack.relay.tls_requirements import Demands, Refused, requiretls_missing
-from mailstack.relay.transcript import ends_of
+from mailstack.relay.source_addresses import SourceRule
+from mailstack.relay.tls_policy import NO_TLS_POLICY, OPPORTUNISTIC, TlsPolicy, TlsPolicyTable
+from mailstack.relay.tls_requirements import TlsRequirementNotMet, TlsRequirements, requiretls_missing
+from mailstack.relay.transcript import truncate_middle
 from mailstack.relay.trouble import (
     NO_ANSWER,
     all_hosts_trouble,
@@ -42,7 +42,7 @@ from mailstack.relay.trouble import (
     transaction_trouble,
 )
 from mailstack.store import StoreError
-from mailstack.store.delay_reasons import Condition
+from mailstack.store.delay_reasons import DelayReason
 from mailstack.store.tls_results import SessionFailure, SessionResults
 
 _log = logging.getLogger(__name__)
@@ -91,8 +91,8 @@ class RelayAgent:
 
     def __init__(
         self,
-        names: Names,
-        caller: Caller,
+        names: DnsResolver,
+        caller: Connector,
         clock: Clock,
         *,
         hostname: str,
@@ -100,10 +100,10 @@ class RelayAgent:
         smart_hosts: Sequence[SmartHost] = (),
         sender_routes: SenderRoutes = NO_SENDER_ROUTES,
         port: int = 25,
-        security: Security = OPPORTUNISTIC,
-        tls_policy: TlsPolicy = NO_TLS_POLICY,
+        security: TlsPolicy = OPPORTUNISTIC,
+        tls_policy: TlsPolicyTable = NO_TLS_POLICY,
         dane: bool = False,
-        sts: Sts | None = None,
+        sts: MtaSts | None = None,
         ehlo_name: str = "",
         random: Random | None = None,
         attempt_limits: AttemptLimits = ATTEMPT_LIMITS,
@@ -114,7 +114,7 @@ class RelayAgent:
         derive: Derive = derive_here,
         is_ours: Callable[[HostPort], bool] = lambda _: False,
         results: SessionResults | None = None,
-        origins: Sequence[OriginRule] = (),
+        origins: Sequence[SourceRule] = (),
     ) -> None:
         """`hostname` is ours, and what EHLO says unless `ehlo_name` is another one; `random` shuffles equal hosts.
 
@@ -137,8 +137,8 @@ class RelayAgent:
             is_ours=is_ours,
             origins=origins,
         )
-        self._demands = Demands(names, dane=dane, sts=sts)
-        self._connections = Connections(
+        self._demands = TlsRequirements(names, dane=dane, sts=sts)
+        self._connections = ConnectionPool(
             caller,
             clock,
             ehlo_name or hostname,
@@ -167,7 +167,7 @@ class RelayAgent:
         destination = deliveries[0].destination
         try:
             way = await self._hosts.find(destination, letter.envelope.sender)
-        except NoWay as none:
+        except NoRoute as none:
             return Attempt((none.outcome,) * len(deliveries))
         except Interrupted as interrupted:
             if interrupted.put_back:
@@ -184,7 +184,7 @@ class RelayAgent:
         """The same for a destination alone; None where the sender of a letter matters."""
         return self._hosts.line_of(destination)
 
-    def conditions(self, most: int) -> list[Condition]:
+    def conditions(self, most: int) -> list[DelayReason]:
         """What letters wait for here, for people who ask."""
         return self._connections.down(most)
 
@@ -192,13 +192,15 @@ class RelayAgent:
         """Say goodbye on connections that were kept."""
         await self._connections.close()
 
-    async def _try_hosts(self, way: Way, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch) -> Attempt:
+    async def _try_hosts(
+        self, way: RouteTargets, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch
+    ) -> Attempt:
         recipients = tuple([delivery.recipient for delivery in deliveries])
         hurried = any(delivery.is_hurried for delivery in deliveries)
         again = deliveries[0].attempts > 1
         transcript: list[str] = []
         failures: list[Deferred | Failed] = []
-        candidate, wishes, policy = way.candidates[0], Wishes(letter), str(way.security)
+        candidate, wishes, policy = way.candidates[0], TlsRequest(letter), str(way.security)
         late = self._clock.steady() + self._limits.seconds
         reached: bool | None = False
         for candidate in way.candidates:
@@ -212,7 +214,7 @@ class RelayAgent:
                 # A reverse-path for each recipient needs a transaction for each.
                 most = self._limits.recipients if delimiters_of(letter.envelope) is None else 1
                 progress = Progress(candidate.host, len(recipients), most)
-                under_tls = wishes.requires_tls and not is_path(candidate.host)
+                under_tls = wishes.requires_tls and not is_unix_socket(candidate.host)
                 hasty = candidate is not way.candidates[-1] and self._has_another_address(way, candidate)
                 domain = way.domain if way.published and way.domain else ""
                 go = _Go(
@@ -229,13 +231,13 @@ class RelayAgent:
                     hasty,
                 )
                 handover = await self._through(go)
-            except Refused as refused:
+            except TlsRequirementNotMet as refused:
                 transcript.append(f"-- {candidate}: {clean(str(refused))}")
                 failures.append(refused.outcome)
                 reached = None
                 self._count_refused(way, candidate, refused)
                 continue
-            except (Unreachable, Trouble) as trouble:
+            except (ConnectFailed, SmtpSessionError) as trouble:
                 failures.append(host_trouble(candidate.host, trouble, must_be_tls=wishes.requires_tls))
                 continue
             except Interrupted as interrupted:
@@ -251,12 +253,12 @@ class RelayAgent:
         facts = {"host": candidate.host, "policy": policy}
         return Attempt(outcomes, way.facts(candidate), self._kept(transcript, again=again), facts, reached)
 
-    def _has_another_address(self, way: Way, candidate: Candidate) -> bool:
+    def _has_another_address(self, way: RouteTargets, candidate: TargetHost) -> bool:
         """Whether the same host is called under another one if this does not answer soon."""
         after = way.candidates[way.candidates.index(candidate) + 1 :]
         return any(each.host == candidate.host and not self._connections.is_down(each.address) for each in after)
 
-    def _count_refused(self, way: Way, candidate: Candidate, refused: Refused) -> None:
+    def _count_refused(self, way: RouteTargets, candidate: TargetHost, refused: TlsRequirementNotMet) -> None:
         """A host that must not be called, by what its domain publishes, is a session that failed (RFC 8460 §4.3.2)."""
         if self._results is not None and way.domain is not None and refused.published is not None:
             failure = SessionFailure(
@@ -278,7 +280,7 @@ class RelayAgent:
             self._check_offer(go, connection)
             try:
                 handover = await self._hand_over(connection, go, late)
-            except Trouble as trouble:
+            except SmtpSessionError as trouble:
                 go.transcript.append(f"-- it had died: {clean(str(trouble))}")
         if handover is None:
             handover = await self._hand_over(await self._open(go), go, late)
@@ -287,7 +289,7 @@ class RelayAgent:
         while handover.goes_on and self._clock.steady() < late:
             try:
                 connection = await self._open(go)
-            except (Unreachable, Trouble, Refused):
+            except (ConnectFailed, SmtpSessionError, TlsRequirementNotMet):
                 break
             handover = await self._hand_over(connection, go, late)
         return handover
@@ -309,7 +311,7 @@ class RelayAgent:
         """Raises Refused where REQUIRETLS is needed and not offered; the connection is good for other letters."""
         if go.requires_tls and REQUIRETLS not in connection.session.extensions:
             self._connections.keep(connection)
-            raise Refused(requiretls_missing(go.candidate.host))
+            raise TlsRequirementNotMet(requiretls_missing(go.candidate.host))
 
     async def _hand_over(self, connection: Connection, go: _Go, late: float) -> _Handover:
         """The transactions that this letter needs, as many as the host takes in this session, until `late`.
@@ -330,7 +332,7 @@ class RelayAgent:
                 replies = await self._transact(connection, go, batch)
                 progress.settle(batch, replies, connection.session.extensions)
                 go.watch.settle()
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             connection.drop()
             if connection.letters and not progress.transactions and is_stale(trouble):
                 raise
@@ -362,7 +364,7 @@ class RelayAgent:
         return await connection.session.transact(envelope, chosen, letter.content)
 
     def _kept(self, transcript: Sequence[str], *, again: bool) -> tuple[str, ...]:
-        return ends_of(
+        return truncate_middle(
             transcript,
             self._limits.dialogue,
             self._limits.dialogue_size_again if again else self._limits.dialogue_size,
@@ -390,8 +392,8 @@ def onward(letter: Letter, now: float, extensions: Collection[str] = ()) -> Enve
 class _Go(Struct, frozen=True):
     """One letter's go at one host."""
 
-    candidate: Candidate
-    security: Security
+    candidate: TargetHost
+    security: TlsPolicy
     requires_tls: bool
     letter: Letter
     recipients: Sequence[Recipient]

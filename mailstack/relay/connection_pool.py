@@ -8,21 +8,21 @@ from typing import NamedTuple
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mailstack.protocols.connection import Caller, Clock, HostPort, Peer, TlsFacts, Unreachable
+from mailstack.protocols.connection import Clock, ConnectFailed, Connector, HostPort, Peer, TlsInfo
 from mailstack.protocols.sasl.client import Derive, derive_here
 from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
-from mailstack.protocols.smtp.client_session import SendingSession, Timeouts, Trouble
-from mailstack.protocols.ttl_cache import TimedCache
+from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError, Timeouts
+from mailstack.protocols.ttl_cache import TTLCache
 from mailstack.queue.interruption import Interrupted
 from mailstack.queue.progress_watch import Watch
 from mailstack.relay.bearer_tokens import read_token
-from mailstack.relay.host_backoff import DOWN_LIMITS, DownHosts, DownLimits
-from mailstack.relay.hosts import Candidate
+from mailstack.relay.host_backoff import DOWN_LIMITS, DownLimits, HostBackoff
+from mailstack.relay.hosts import TargetHost
 from mailstack.relay.routes import Credentials
-from mailstack.relay.source_addresses import Origin
-from mailstack.relay.tls_policy import Demand, Security
+from mailstack.relay.source_addresses import SourceAddress
+from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
 from mailstack.relay.trouble import clean, is_down
-from mailstack.store.delay_reasons import Condition
+from mailstack.store.delay_reasons import DelayReason
 from mailstack.store.tls_results import AppliedPolicy, ResultType, SessionFailure, SessionResults
 
 
@@ -56,11 +56,11 @@ CONNECTION_LIMITS = ConnectionLimits()
 class Connection(Struct, eq=False):
     """An open session, secured as demanded."""
 
-    candidate: Candidate
+    candidate: TargetHost
     peer: Peer[ClientEvent]
-    session: SendingSession
-    security: Security
-    tls: TlsFacts | None = None
+    session: SmtpClientSession
+    security: TlsPolicy
+    tls: TlsInfo | None = None
     letters: int = 0
     """Letters carried before this one."""
     domains: set[str] = field(default_factory=set)
@@ -88,19 +88,19 @@ class Connection(Struct, eq=False):
         return lines
 
 
-_Key = tuple[str, HostPort, bool, Security, Credentials | None, Origin | None]
+_Key = tuple[str, HostPort, bool, TlsPolicy, Credentials | None, SourceAddress | None]
 """What two letters must have in common to share a connection. Security is part of it: what one way demands, and the
 identity that it shows, are not lent to another."""
 
 
-def _key(candidate: Candidate, security: Security) -> _Key:
+def _key(candidate: TargetHost, security: TlsPolicy) -> _Key:
     return candidate.host, candidate.address, candidate.lmtp, security, candidate.credentials, candidate.origin
 
 
 _Host = tuple[str, HostPort]
 
 
-def _host(candidate: Candidate) -> _Host:
+def _host(candidate: TargetHost) -> _Host:
     return candidate.host, candidate.address
 
 
@@ -112,8 +112,8 @@ class _Kept(NamedTuple):
 class _Call(Struct, frozen=True):
     """One connection to be opened."""
 
-    candidate: Candidate
-    security: Security
+    candidate: TargetHost
+    security: TlsPolicy
     transcript: list[str]
     domain: str = ""
     hasty: bool = False
@@ -124,12 +124,12 @@ def _policy(call: _Call) -> AppliedPolicy:
     return call.security.published or AppliedPolicy("no-policy-found", call.domain)
 
 
-class Connections:
+class ConnectionPool:
     """Opens connections to candidates and keeps the idle ones; bounded in number and in time."""
 
     def __init__(
         self,
-        caller: Caller,
+        caller: Connector,
         clock: Clock,
         hostname: str,
         *,
@@ -150,13 +150,13 @@ class Connections:
         self._kept: dict[_Key, list[_Kept]] = {}
         self._count = 0
         self._stop_timer: Callable[[], None] | None = None
-        self._down = DownHosts(clock, down_limits)
+        self._down = HostBackoff(clock, down_limits)
         # By name as well: whatever becomes of TLS under a name that anybody may give an address, it says nothing of others.
-        self._clear: TimedCache[_Host, str] = TimedCache(clock.steady, limits.clear, limits.remembered)
-        self._untried: TimedCache[_Host, SessionFailure] = TimedCache(clock.steady, limits.clear, limits.remembered)
+        self._clear: TTLCache[_Host, str] = TTLCache(clock.steady, limits.clear, limits.remembered)
+        self._untried: TTLCache[_Host, SessionFailure] = TTLCache(clock.steady, limits.clear, limits.remembered)
         """Why hosts failed what their domain has in testing: it is not tried again soon."""
 
-    def take(self, candidate: Candidate, security: Security, domain: str = "") -> Connection | None:
+    def take(self, candidate: TargetHost, security: TlsPolicy, domain: str = "") -> Connection | None:
         """A connection kept from an earlier letter that demanded just the same; it may have died meanwhile.
 
         `domain` is that of the recipients.
@@ -191,7 +191,7 @@ class Connections:
         """Whether it did not answer when it was called last."""
         return self._down.knows(address)
 
-    def down(self, most: int) -> list[Condition]:
+    def down(self, most: int) -> list[DelayReason]:
         """Hosts that are left alone."""
         return self._down.conditions(most)
 
@@ -207,8 +207,8 @@ class Connections:
 
     async def open(
         self,
-        candidate: Candidate,
-        security: Security,
+        candidate: TargetHost,
+        security: TlsPolicy,
         transcript: list[str],
         *,
         hurried: bool = False,
@@ -227,10 +227,10 @@ class Connections:
         address = candidate.address
         if reason := self._down.why_not(address, hurried=hurried):
             transcript.append(f"-- {candidate}: not called ({reason})")
-            raise Unreachable(reason)
+            raise ConnectFailed(reason)
         try:
             connection = await self._open_as_demanded(_Call(candidate, security, transcript, domain, hasty, watch))
-        except (Unreachable, Trouble) as trouble:
+        except (ConnectFailed, SmtpSessionError) as trouble:
             if is_down(trouble):
                 self._down.failed(address, str(trouble), candidate.host)
             else:
@@ -255,7 +255,7 @@ class Connections:
                 return connection
             try:
                 return await self._connect(call, start_tls=True, trial=True)
-            except Trouble as trouble:
+            except SmtpSessionError as trouble:
                 if trouble.stage != "starttls":
                     raise
             call.transcript.append("-- once more, for the domain's MTA-STS policy is in testing")
@@ -265,11 +265,11 @@ class Connections:
     async def _openly(self, call: _Call) -> Connection:
         """RFC 7435: where TLS is a bonus and fails, a new connection goes without it (never the same one, RFC 3207 §4.1)."""
         demand, host = call.security.demand, _host(call.candidate)
-        if demand is not Demand.OPPORTUNISTIC:
-            return await self._connect(call, start_tls=demand is not Demand.NEVER)
+        if demand is not TlsLevel.OPPORTUNISTIC:
+            return await self._connect(call, start_tls=demand is not TlsLevel.NEVER)
         try:
             return await self._connect(call, start_tls=self._clear.get(host) is None)
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             if trouble.stage != "starttls":
                 raise
             self._clear.put(host, str(trouble))
@@ -290,12 +290,12 @@ class Connections:
                 dane=security.dane,
                 source=None if candidate.origin is None else candidate.origin.source,
             )
-        except Unreachable as error:
+        except ConnectFailed as error:
             transcript.append(f"-- {candidate}: {error}")
             raise
         transcript.append(f"-- connected to {candidate}")
         own_name = "" if candidate.origin is None else candidate.origin.ehlo_name
-        session = SendingSession(peer, engine, own_name or self._hostname, self._timeouts, lmtp=candidate.lmtp)
+        session = SmtpClientSession(peer, engine, own_name or self._hostname, self._timeouts, lmtp=candidate.lmtp)
         connection = Connection(candidate, peer, session, security)
         if call.watch is not None:
             call.watch.step()
@@ -306,7 +306,7 @@ class Connections:
                 await self._begin_tls(call, connection, trial=trial)
             if who := candidate.credentials:
                 await self._authenticate(session, who)
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             if trouble.reply is None or trouble.reply.closes:
                 connection.drop()
             else:
@@ -321,7 +321,7 @@ class Connections:
         connection.tls = peer.tls
         return connection
 
-    async def _authenticate(self, session: SendingSession, who: Credentials) -> None:
+    async def _authenticate(self, session: SmtpClientSession, who: Credentials) -> None:
         """Raises Trouble."""
         if who.token_file is None:
             await session.authenticate(who.username, who.password, derive=self._derive)
@@ -329,7 +329,7 @@ class Connections:
         try:
             token = read_token(who.token_file)
         except (OSError, ValueError) as trouble:
-            raise Trouble("auth", None, f"the token can't be read: {trouble}") from None
+            raise SmtpSessionError("auth", None, f"the token can't be read: {trouble}") from None
         await session.authenticate_by_token(who.username, token)
 
     async def _begin_tls(self, call: _Call, connection: Connection, *, trial: bool) -> None:
@@ -341,7 +341,7 @@ class Connections:
         try:
             if not await self._start_tls(connection, trial=trial):
                 kind = _NOT_SUPPORTED
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             refused = trouble.reply is not None or not offered
             kind, reason = (_NOT_SUPPORTED, "") if refused else (trouble.fault or _ANY_FAULT, trouble.reason)
             self._tell_result(call, local, kind, reason)
@@ -366,9 +366,9 @@ class Connections:
         """STARTTLS if it is offered, and whether; raises Trouble when it fails, or is demanded and not offered."""
         session, security = connection.session, connection.security
         if "STARTTLS" not in session.extensions:
-            if security.demand is Demand.OPPORTUNISTIC and not trial:
+            if security.demand is TlsLevel.OPPORTUNISTIC and not trial:
                 return False
-            raise Trouble("starttls", None, "TLS is required here, and the host does not offer it")
+            raise SmtpSessionError("starttls", None, "TLS is required here, and the host does not offer it")
         # A host that says 220 and never shakes hands is not waited for without end.
         late: list[str] = []
 
@@ -381,12 +381,12 @@ class Connections:
             # RFC 7672 §8.1: the name under which the TLSA records were found.
             name = security.dane.names[0] if security.dane else connection.candidate.host
             await session.start_tls(name, verify=security.verify or trial, dane=security.dane)
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             if trouble.stage != "starttls" or trouble.reply is not None:
                 raise
             reason = f"the TLS handshake failed: {late[0]}" if late else trouble.reason
             session.dialogue.append(f"-- {reason}")
-            raise Trouble("starttls", None, reason, trouble.fault) from trouble
+            raise SmtpSessionError("starttls", None, reason, trouble.fault) from trouble
         finally:
             stop_timer()
         return True

@@ -22,31 +22,31 @@ class NoSuchDomain(Exception):
     """The name does not exist (NXDOMAIN); str() says which."""
 
 
-class NamesUnavailable(Exception):
+class DnsUnavailable(Exception):
     """Nobody could say at that moment: SERVFAIL, no answer, an endless chain of aliases; str() says why, for people."""
 
 
-class Names(Protocol):
+class DnsResolver(Protocol):
     """Looks names up and follows CNAME records, as a resolver does (RFC 5321 §5.1).
 
     A name that exists without records of the wanted type gives an empty tuple.
-    They raise NoSuchDomain and NamesUnavailable as they say, and nothing else.
+    They raise NoSuchDomain and DnsUnavailable as they say, and nothing else.
     """
 
     async def mx(self, domain: str) -> tuple[MailExchange, ...]:
-        """The MX records, in no order. Raises NoSuchDomain, NamesUnavailable."""
+        """The MX records, in no order. Raises NoSuchDomain, DnsUnavailable."""
 
     async def addresses(self, host: str) -> tuple[str, ...]:
-        """The A and AAAA records as IP addresses in text. Raises NoSuchDomain, NamesUnavailable."""
+        """The A and AAAA records as IP addresses in text. Raises NoSuchDomain, DnsUnavailable."""
 
     async def txt(self, name: str) -> tuple[str, ...]:
-        """The TXT records, the strings of each joined; hostile text. Raises NoSuchDomain, NamesUnavailable."""
+        """The TXT records, the strings of each joined; hostile text. Raises NoSuchDomain, DnsUnavailable."""
 
     async def signed_name(self, host: str) -> str | None:
         """The name at which DNSSEC vouches for the addresses of a host: its own, or the one that its aliases lead to.
 
-        None when it doesn't vouch for all of them, aliases included. Raises NamesUnavailable.
+        None when it doesn't vouch for all of them, aliases included. Raises DnsUnavailable.
         """
 
     async def tlsa(self, name: str) -> tuple[Tlsa, ...]:
-        """The TLSA records that DNSSEC vouches for; empty also for a name that does not exist. Raises NamesUnavailable."""
+        """The TLSA records that DNSSEC vouches for; empty also for a name that does not exist. Raises DnsUnavailable."""

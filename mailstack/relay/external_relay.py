@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from mailstack.letter.header import fields, split
-from mailstack.protocols.redacted import Discreet
-from mailstack.relay.routes import Credentials, SmartHost, Target
+from mailstack.protocols.redacted import Redacted
+from mailstack.relay.routes import Credentials, RouteTarget, SmartHost
 
 _RETURN_PATH, _FROM = b"Return-Path", b"From"
 
 
-class Outlet(Discreet, frozen=True):
+class ExternalRelay(Redacted, frozen=True):
     """Where it is, and what it changes of letters. Addresses are bare."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("password",)
@@ -44,7 +44,7 @@ class Outlet(Discreet, frozen=True):
         demand: Literal["", "required", "verified", "opportunistic"] = (
             "verified" if secured else "required" if self.tls else "opportunistic"
         )
-        return SmartHost(Target(self.host, self.port), self.tls == "implicit", credentials, demand)
+        return SmartHost(RouteTarget(self.host, self.port), self.tls == "implicit", credentials, demand)
 
     def takes(self, address: str) -> bool:
         return not self.is_blocked(address) and (not self.allowed or re.search(self.allowed, address) is not None)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from mailstack.protocols.connection import Clock, HostPort, is_path
-from mailstack.store.delay_reasons import Condition
+from mailstack.protocols.connection import Clock, HostPort, is_unix_socket
+from mailstack.store.delay_reasons import DelayReason
 
 
 class DownLimits(Struct, frozen=True):
@@ -37,7 +37,7 @@ class _Host(Struct):
     """Start of the call that finds out whether the host is back, by `Clock.steady`."""
 
 
-class DownHosts:
+class HostBackoff:
     """Remembers hosts that did not answer a call.
 
     The states of one host, and what `why_not` says to who wants to call it:
@@ -96,16 +96,16 @@ class DownHosts:
         if len(self._hosts) > self._limits.remembered:
             self._hosts.popitem(last=False)
 
-    def conditions(self, most: int) -> list[Condition]:
+    def conditions(self, most: int) -> list[DelayReason]:
         """The hosts that are left alone now, those that failed last first."""
-        found: list[Condition] = []
+        found: list[DelayReason] = []
         now = self._clock.steady()
         for address, host in reversed(self._hosts.items()):
             left = host.failed + host.wait - now
             if len(found) < most and left > 0:
                 facts = {"host": host.name, "address": address.host, "port": address.port}
-                name = host.name if is_path(address.host) else f"{host.name} [{address.host}]:{address.port}"
-                found.append(Condition("down", name, host.reason, float(round(self._clock.now() + left)), facts))
+                name = host.name if is_unix_socket(address.host) else f"{host.name} [{address.host}]:{address.port}"
+                found.append(DelayReason("down", name, host.reason, float(round(self._clock.now() + left)), facts))
         return found
 
 

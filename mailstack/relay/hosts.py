@@ -14,11 +14,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Deferred, Failed, Status
-from mailstack.protocols.connection import HostPort, is_path
-from mailstack.relay.dns import MailExchange, Names, NamesUnavailable, NoSuchDomain
-from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Credentials, Routes, SenderRoutes, SmartHost, Target
-from mailstack.relay.source_addresses import Origin, OriginRule, find_origin
-from mailstack.relay.tls_policy import NO_TLS_POLICY, OPPORTUNISTIC, Demand, Security, TlsPolicy, for_smart_host
+from mailstack.protocols.connection import HostPort, is_unix_socket
+from mailstack.relay.dns import DnsResolver, DnsUnavailable, MailExchange, NoSuchDomain
+from mailstack.relay.routes import (
+    NO_ROUTES,
+    NO_SENDER_ROUTES,
+    Credentials,
+    Routes,
+    RouteTarget,
+    SenderRoutes,
+    SmartHost,
+)
+from mailstack.relay.source_addresses import SourceAddress, SourceRule, find_origin
+from mailstack.relay.tls_policy import NO_TLS_POLICY, OPPORTUNISTIC, TlsLevel, TlsPolicy, TlsPolicyTable, for_smart_host
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\Z")
@@ -34,7 +42,7 @@ WRONGLY_CONFIGURED = Status(4, 3, 5)
 _MOST_LINES = 10_000
 
 
-class NoWay(Exception):
+class NoRoute(Exception):
     """No host can be called, and the outcome says what that means for every recipient there."""
 
     def __init__(self, outcome: Deferred | Failed) -> None:
@@ -42,7 +50,7 @@ class NoWay(Exception):
         self.outcome = outcome
 
 
-class Candidate(Struct, frozen=True):
+class TargetHost(Struct, frozen=True):
     """One address of one host."""
 
     host: str
@@ -52,34 +60,34 @@ class Candidate(Struct, frozen=True):
     """"MX 10 of elsewhere.test", "route *.sink.test", "smart host" …"""
     lmtp: bool = False
     """Whether it speaks LMTP."""
-    security: Security | None = None
+    security: TlsPolicy | None = None
     """What the operator demands of it; None: what the way does."""
     credentials: Credentials | None = None
     """Who we are to it."""
-    origin: Origin | None = None
+    origin: SourceAddress | None = None
     """From where it is called; None: as every other."""
     signed: bool = False
     """Whether DNSSEC vouches for the MX record that named it; true of a domain that is its own host."""
 
     def __str__(self) -> str:
-        if is_path(self.host):
+        if is_unix_socket(self.host):
             return self.host
         return f"{self.host} [{self.address.host}]:{self.address.port}"
 
 
-class Way(Struct, frozen=True):
+class RouteTargets(Struct, frozen=True):
     """How to go to a destination: whom to call, in order, and what to demand of them."""
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[TargetHost, ...]
     """Never empty."""
-    security: Security
+    security: TlsPolicy
     """What the operator demands."""
     domain: str | None = None
     """Whose hosts these are by what the DNS says; None where the operator, or an address literal, named them."""
     published: bool = False
     """Whether what that domain publishes counts: unless the operator has said what is demanded of it."""
 
-    def facts(self, chosen: Candidate) -> Mapping[str, Any]:
+    def facts(self, chosen: TargetHost) -> Mapping[str, Any]:
         """For the `routed` step."""
         return {
             "via": chosen.host,
@@ -112,7 +120,7 @@ class Hosts:
 
     def __init__(
         self,
-        names: Names,
+        names: DnsResolver,
         random: Random,
         *,
         hostname: str,
@@ -120,11 +128,11 @@ class Hosts:
         routes: Routes = NO_ROUTES,
         smart_hosts: Sequence[SmartHost] = (),
         sender_routes: SenderRoutes = NO_SENDER_ROUTES,
-        security: Security = OPPORTUNISTIC,
-        tls_policy: TlsPolicy = NO_TLS_POLICY,
+        security: TlsPolicy = OPPORTUNISTIC,
+        tls_policy: TlsPolicyTable = NO_TLS_POLICY,
         limits: HostLimits = HOST_LIMITS,
         is_ours: Callable[[HostPort], bool] = lambda _: False,
-        origins: Sequence[OriginRule] = (),
+        origins: Sequence[SourceRule] = (),
     ) -> None:
         """`random` parts hosts of equal preference; `port` is for hosts that the DNS names. `smart_hosts` go in their order.
 
@@ -171,8 +179,8 @@ class Hosts:
             origins=self._origins,
         )
 
-    async def find(self, destination: str, sender: Address | None = None) -> Way:
-        """The way to a domain or address literal, for letters of this sender; raises NoWay."""
+    async def find(self, destination: str, sender: Address | None = None) -> RouteTargets:
+        """The way to a domain or address literal, for letters of this sender; raises NoRoute."""
         way = await self._find(destination, sender)
         origin = find_origin(self._origins, sender, destination) if self._origins else None
         if origin is None:
@@ -181,80 +189,80 @@ class Hosts:
         callable_ = [each for each in way.candidates if origin.calls(each.address.host)] or way.candidates
         return replace(way, candidates=tuple([replace(each, origin=origin) for each in callable_]))
 
-    async def _find(self, destination: str, sender: Address | None) -> Way:
+    async def _find(self, destination: str, sender: Address | None) -> RouteTargets:
         said = self._tls_policy.find(destination.rstrip("."))
         security = said or self._security
         if route := self._routes.find(destination):
             pattern, target = route
-            if is_path(target.host):
+            if is_unix_socket(target.host):
                 # Who can read along on a UNIX socket can read the mailboxes too.
-                socket = Candidate(target.host, HostPort(target.host, 0), f"route {pattern}", lmtp=True)
-                return Way((socket,), Security(Demand.NEVER, why="the UNIX socket"))
-            return Way(await self._written_down(target, f"route {pattern}"), security)
+                socket = TargetHost(target.host, HostPort(target.host, 0), f"route {pattern}", lmtp=True)
+                return RouteTargets((socket,), TlsPolicy(TlsLevel.NEVER, why="the UNIX socket"))
+            return RouteTargets(await self._written_down(target, f"route {pattern}"), security)
         if of_sender := self._sender_routes.find(sender):
             return await self._through(of_sender[1], f"smart host of {of_sender[0]}")
         if self._smart_hosts:
             return await self._through(self._smart_hosts, "smart host")
         if destination.startswith("["):
-            return Way(self._elsewhere(destination, (self._literal(destination),)), security)
+            return RouteTargets(self._elsewhere(destination, (self._literal(destination),)), security)
         domain = destination.lower().rstrip(".")
-        published = said is None and security.demand is not Demand.NEVER
+        published = said is None and security.demand is not TlsLevel.NEVER
         candidates = self._elsewhere(domain, await self._named(domain))
-        return Way(candidates, security, domain=domain, published=published)
+        return RouteTargets(candidates, security, domain=domain, published=published)
 
-    def _elsewhere(self, destination: str, candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    def _elsewhere(self, destination: str, candidates: Iterable[TargetHost]) -> tuple[TargetHost, ...]:
         """Those that are not this office: anybody may publish its address, and the letter would come back and back."""
         others = tuple([each for each in candidates if not self._is_ours(each.address)])
         if not others:
-            raise NoWay(Failed(ROUTING_LOOP, f"{destination} leads to this host, which does not know it"))
+            raise NoRoute(Failed(ROUTING_LOOP, f"{destination} leads to this host, which does not know it"))
         return others
 
-    async def _through(self, smart_hosts: Sequence[SmartHost], why: str) -> Way:
+    async def _through(self, smart_hosts: Sequence[SmartHost], why: str) -> RouteTargets:
         """All addresses of all of them, in their order; one that can't be found is left out while there is another."""
-        candidates: list[Candidate] = []
-        missing: list[NoWay] = []
+        candidates: list[TargetHost] = []
+        missing: list[NoRoute] = []
         for smart_host in smart_hosts:
             security, credentials = for_smart_host(smart_host, self._security), smart_host.credentials
             try:
                 found = await self._written_down(smart_host.target, why)
-            except NoWay as none:
+            except NoRoute as none:
                 missing.append(none)
             else:
                 candidates += [replace(each, security=security, credentials=credentials) for each in found]
         if not candidates:
             raise missing[0]
-        return Way(tuple(candidates), self._security)
+        return RouteTargets(tuple(candidates), self._security)
 
-    def _literal(self, destination: str) -> Candidate:
+    def _literal(self, destination: str) -> TargetHost:
         """RFC 5321 §4.1.3: `[192.0.2.1]` is its own host."""
         literal = destination.strip("[]")
         address = _ip_address(literal[5:] if literal[:5].lower() == "ipv6:" else literal)
         if address is None:
-            raise NoWay(Failed(NO_SUCH_DOMAIN, f"{destination[:80]} is not an address that can be called"))
-        return Candidate(address, HostPort(address, self._port), "address literal")
+            raise NoRoute(Failed(NO_SUCH_DOMAIN, f"{destination[:80]} is not an address that can be called"))
+        return TargetHost(address, HostPort(address, self._port), "address literal")
 
-    async def _written_down(self, target: Target, why: str) -> tuple[Candidate, ...]:
+    async def _written_down(self, target: RouteTarget, why: str) -> tuple[TargetHost, ...]:
         """A host that the operator named. If it can't be found that is ours to mend, so letters wait."""
         try:
             addresses = await self._addresses(target.host)
-        except (NoSuchDomain, NamesUnavailable) as error:
-            raise NoWay(Deferred(WRONGLY_CONFIGURED, f"{why}: {error}")) from None
+        except (NoSuchDomain, DnsUnavailable) as error:
+            raise NoRoute(Deferred(WRONGLY_CONFIGURED, f"{why}: {error}")) from None
         if not addresses:
-            raise NoWay(Deferred(WRONGLY_CONFIGURED, f"{why}: {target.host} has no address"))
+            raise NoRoute(Deferred(WRONGLY_CONFIGURED, f"{why}: {target.host} has no address"))
         return tuple(
-            Candidate(target.host, HostPort(each, target.port), why, target.lmtp)
+            TargetHost(target.host, HostPort(each, target.port), why, target.lmtp)
             for each in addresses[: self._limits.addresses]
         )
 
-    async def _named(self, domain: str) -> tuple[Candidate, ...]:
+    async def _named(self, domain: str) -> tuple[TargetHost, ...]:
         """RFC 5321 §5.1, whole."""
         records = await self._mx(domain)
         implicit = not records
         if implicit:
             records = (MailExchange(0, domain, signed=True),)
         elif all(not record.host for record in records):
-            raise NoWay(Failed(NULL_MX, f"{domain} takes no mail (null MX, RFC 7505)"))
-        candidates: list[Candidate] = []
+            raise NoRoute(Failed(NULL_MX, f"{domain} takes no mail (null MX, RFC 7505)"))
+        candidates: list[TargetHost] = []
         unavailable = ""
         for record in self._in_order(domain, records):
             why = f"no MX: {domain} itself" if implicit else f"MX {record.preference} of {domain}"
@@ -262,11 +270,11 @@ class Hosts:
                 addresses = await self._addresses(record.host)
             except NoSuchDomain:
                 continue
-            except NamesUnavailable as error:
+            except DnsUnavailable as error:
                 unavailable = str(error)
                 continue
             candidates += [
-                Candidate(record.host, HostPort(address, self._port), why, signed=record.signed)
+                TargetHost(record.host, HostPort(address, self._port), why, signed=record.signed)
                 for address in addresses
             ]
             if len(candidates) >= self._limits.addresses:
@@ -274,20 +282,20 @@ class Hosts:
         if candidates:
             return tuple(candidates[: self._limits.addresses])
         if unavailable:
-            raise NoWay(Deferred(NAMES_UNAVAILABLE, f"{domain}: {unavailable}"))
+            raise NoRoute(Deferred(NAMES_UNAVAILABLE, f"{domain}: {unavailable}"))
         if implicit:
-            raise NoWay(Failed(NO_SUCH_DOMAIN, f"{domain} has neither MX nor address records"))
-        raise NoWay(Failed(UNABLE_TO_ROUTE, f"{domain}: none of its MX hosts has an address"))
+            raise NoRoute(Failed(NO_SUCH_DOMAIN, f"{domain} has neither MX nor address records"))
+        raise NoRoute(Failed(UNABLE_TO_ROUTE, f"{domain}: none of its MX hosts has an address"))
 
     async def _mx(self, domain: str) -> tuple[MailExchange, ...]:
         if not is_dns_name(domain):
-            raise NoWay(Failed(NO_SUCH_DOMAIN, f"{domain[:80]} is not a domain name"))
+            raise NoRoute(Failed(NO_SUCH_DOMAIN, f"{domain[:80]} is not a domain name"))
         try:
             return await self._names.mx(domain)
         except NoSuchDomain:
-            raise NoWay(Failed(NO_SUCH_DOMAIN, f"{domain}: no such domain")) from None
-        except NamesUnavailable as error:
-            raise NoWay(Deferred(NAMES_UNAVAILABLE, f"{domain}: {error}")) from None
+            raise NoRoute(Failed(NO_SUCH_DOMAIN, f"{domain}: no such domain")) from None
+        except DnsUnavailable as error:
+            raise NoRoute(Deferred(NAMES_UNAVAILABLE, f"{domain}: {error}")) from None
 
     def _in_order(self, domain: str, records: Iterable[MailExchange]) -> list[MailExchange]:
         """By preference, equals shuffled, each host once, and nothing as far away as we are ourselves."""
@@ -298,7 +306,9 @@ class Hosts:
         ours = min((record.preference for record in ordered if record.host == self._hostname), default=65536)
         nearer = {record.host: record for record in reversed(ordered) if record.preference < ours}
         if not nearer:
-            raise NoWay(Failed(ROUTING_LOOP, f"{domain}: the best mail exchange is this host, which does not know it"))
+            raise NoRoute(
+                Failed(ROUTING_LOOP, f"{domain}: the best mail exchange is this host, which does not know it")
+            )
         return sorted(nearer.values(), key=ordered.index)[: self._limits.hosts]
 
     async def _addresses(self, host: str) -> tuple[str, ...]:
@@ -321,8 +331,8 @@ def line(
     routes: Routes,
     smart_hosts: Sequence[SmartHost],
     sender_routes: SenderRoutes,
-    tls_policy: TlsPolicy,
-    origins: Sequence[OriginRule] = (),
+    tls_policy: TlsPolicyTable,
+    origins: Sequence[SourceRule] = (),
 ) -> str:
     """See `Hosts.line`; from the settings alone."""
     origin = find_origin(origins, sender, destination) if origins else None

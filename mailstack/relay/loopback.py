@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 
-from mailstack.protocols.connection import Caller, Dane, Engine, EventT, HostPort, Peer, Source, Unreachable, is_path
+from mailstack.protocols.connection import (
+    ConnectFailed,
+    Connector,
+    Dane,
+    Engine,
+    EventT,
+    HostPort,
+    Peer,
+    Source,
+    is_unix_socket,
+)
 
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
@@ -12,7 +22,7 @@ _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"
 class LoopbackOnly:
     """Wraps a Caller; every other address is Unreachable before anything is sent."""
 
-    def __init__(self, caller: Caller, *, elsewhere: int = 0) -> None:
+    def __init__(self, caller: Connector, *, elsewhere: int = 0) -> None:
         """`elsewhere` is the port of an outlet, which may be called anywhere; 0: there is none."""
         self._caller = caller
         self._elsewhere = elsewhere
@@ -29,10 +39,10 @@ class LoopbackOnly:
         dane: Dane | None = None,
         source: Source | None = None,
     ) -> Peer[EventT]:
-        """As `Caller.call`; raises Unreachable for anything outside 127.0.0.0/8, ::1 and this machine's sockets, names included."""
+        """As `Connector.call`; raises Unreachable for anything outside 127.0.0.0/8, ::1 and this machine's sockets, names included."""
         is_outlet = self._elsewhere and address.port == self._elsewhere
-        if not is_outlet and not is_path(address.host) and not is_loopback(address.host):
-            raise Unreachable(f"only loopback addresses are called here, and {address.host[:60]!r} is not one")
+        if not is_outlet and not is_unix_socket(address.host) and not is_loopback(address.host):
+            raise ConnectFailed(f"only loopback addresses are called here, and {address.host[:60]!r} is not one")
         return await self._caller.call(
             address,
             engine,

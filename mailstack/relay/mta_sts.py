@@ -10,7 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from mailstack.protocols.connection import Clock
-from mailstack.relay.dns import Names, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
 from mailstack.relay.mta_sts_policy import NotAPolicy, StsPolicy, read_policy, record_id
 from mailstack.store.tls_results import ResultType
 
@@ -26,14 +26,14 @@ class PolicyUnavailable(Exception):
         self.type = type
 
 
-class PolicySite(Protocol):
+class PolicyFetcher(Protocol):
     """Where policies come from: HTTPS, or a simulated internet."""
 
     async def fetch(self, domain: str) -> bytes:
         """What `https://mta-sts.DOMAIN/.well-known/mta-sts.txt` holds (§3.3). Raises PolicyUnavailable."""
 
 
-class KeptPolicy(Struct, frozen=True):
+class CachedPolicy(Struct, frozen=True):
     """A policy as it was fetched."""
 
     id: str
@@ -46,13 +46,13 @@ class KeptPolicy(Struct, frozen=True):
         return self.fetched <= now < self.fetched + self.policy.max_age
 
 
-class PolicyShelf(Protocol):
+class PolicyCache(Protocol):
     """Keeps policies across restarts; what it loses is fetched again."""
 
-    def get(self, domain: str) -> KeptPolicy | None:
+    def get(self, domain: str) -> CachedPolicy | None:
         """What was put there last, whether it still holds or not."""
 
-    def put(self, domain: str, kept: KeptPolicy) -> None:
+    def put(self, domain: str, kept: CachedPolicy) -> None:
         """Keep it in place of what was there. Never raises: trouble is logged."""
 
 
@@ -70,18 +70,24 @@ class StsLimits(Struct, frozen=True):
 STS_LIMITS = StsLimits()
 
 
-class Sts:
+class MtaSts:
     """Knows the policies of domains."""
 
     def __init__(
-        self, names: Names, site: PolicySite, shelf: PolicyShelf, clock: Clock, *, limits: StsLimits = STS_LIMITS
+        self,
+        names: DnsResolver,
+        site: PolicyFetcher,
+        shelf: PolicyCache,
+        clock: Clock,
+        *,
+        limits: StsLimits = STS_LIMITS,
     ) -> None:
         self._names = names
         self._site = site
         self._shelf = shelf
         self._clock = clock
         self._limits = limits
-        self._known: OrderedDict[str, tuple[float, KeptPolicy | None]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[float, CachedPolicy | None]] = OrderedDict()
         self._troubles: dict[str, ResultType] = {}
         """What went wrong with those of `_known` whose policy can't be had."""
 
@@ -100,12 +106,12 @@ class Sts:
         """Why the policy that a domain has published was not to be had when it was last looked for."""
         return self._troubles.get(domain)
 
-    async def _look(self, domain: str, now: float) -> KeptPolicy | None:
+    async def _look(self, domain: str, now: float) -> CachedPolicy | None:
         kept = self._shelf.get(domain)
         self._troubles.pop(domain, None)
         try:
             current = record_id(await self._names.txt(f"_mta-sts.{domain}"))
-        except (NoSuchDomain, NamesUnavailable):
+        except (NoSuchDomain, DnsUnavailable):
             current = None
         # No record is no reason to forget a policy: an attacker could make it go away (§3.1). Nor is it one to forget what
         # a look for another letter has found meanwhile.
@@ -119,14 +125,14 @@ class Sts:
             _log.warning("the MTA-STS policy of %s can't be had: %s", domain, trouble)
             self._troubles[domain] = trouble.type if isinstance(trouble, PolicyUnavailable) else "sts-policy-invalid"
             return self._shelf.get(domain)
-        kept = KeptPolicy(current, now, policy)
+        kept = CachedPolicy(current, now, policy)
         self._shelf.put(domain, kept)
         return kept
 
-    def _renewal(self, kept: KeptPolicy) -> float:
+    def _renewal(self, kept: CachedPolicy) -> float:
         return min(self._limits.renew, kept.policy.max_age / 2)
 
-    def _remember(self, domain: str, until: float, kept: KeptPolicy | None) -> None:
+    def _remember(self, domain: str, until: float, kept: CachedPolicy | None) -> None:
         self._known.pop(domain, None)
         self._known[domain] = until, kept
         if len(self._known) > self._limits.remembered:
@@ -134,13 +140,13 @@ class Sts:
 
 
 class MemoryShelf:
-    """A PolicyShelf that forgets at the end of the process."""
+    """A PolicyCache that forgets at the end of the process."""
 
     def __init__(self) -> None:
-        self._policies: dict[str, KeptPolicy] = {}
+        self._policies: dict[str, CachedPolicy] = {}
 
-    def get(self, domain: str) -> KeptPolicy | None:
+    def get(self, domain: str) -> CachedPolicy | None:
         return self._policies.get(domain)
 
-    def put(self, domain: str, kept: KeptPolicy) -> None:
+    def put(self, domain: str, kept: CachedPolicy) -> None:
         self._policies[domain] = kept

@@ -13,7 +13,7 @@ _MOST_HEADER = 65_536
 _NO = re.compile(rb"[^:]*:[ \t\r\n]*no[ \t\r\n]*\Z", re.IGNORECASE)
 
 
-class Wishes:
+class TlsRequest:
     """The wishes of one letter."""
 
     def __init__(self, letter: Letter) -> None:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from mailstack.letter import Address
 from mailstack.letter.address import parse_domain
 from mailstack.letter.patterns import domain_pattern, find_by_domain
-from mailstack.protocols.redacted import Discreet
+from mailstack.protocols.redacted import Redacted
 
 _HOST_PORT = re.compile(r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_.-]+)):(?P<port>[0-9]{1,5})\Z")
 
@@ -45,7 +45,7 @@ class RouteError(ValueError):
         self.given = given
 
 
-class Target(Struct, frozen=True):
+class RouteTarget(Struct, frozen=True):
     """A host and port that somebody has written down: no MX look-up is made for it."""
 
     host: str
@@ -56,7 +56,7 @@ class Target(Struct, frozen=True):
     """Whether it speaks LMTP (RFC 2033), and not SMTP."""
 
     @classmethod
-    def parse(cls, text: object) -> Target:
+    def parse(cls, text: object) -> RouteTarget:
         """Read `host:port`, `192.0.2.1:25`, `[2001:db8::1]:25`, `lmtp://host:port` or `lmtp:unix:/path`; raises RouteError."""
         if isinstance(text, str) and (path := text.removeprefix(_LMTP_UNIX)) != text:
             if not path.startswith("/") or not path.isprintable() or len(path.encode()) > _LONGEST_PATH:
@@ -77,15 +77,15 @@ class Target(Struct, frozen=True):
 class Routes(Struct, frozen=True):
     """Static routes: the most exact pattern that fits a domain wins, whatever order they were written in."""
 
-    targets: Mapping[str, Target] = field(default_factory=dict)
+    targets: Mapping[str, RouteTarget] = field(default_factory=dict)
     """By pattern (`mailstack.letter.patterns`)."""
 
     @classmethod
     def parse(cls, table: Mapping[str, object]) -> Routes:
         """Read `[relay.routes]`; raises RouteError."""
-        return cls({_pattern(pattern): Target.parse(text) for pattern, text in table.items()})
+        return cls({_pattern(pattern): RouteTarget.parse(text) for pattern, text in table.items()})
 
-    def find(self, domain: str) -> tuple[str, Target] | None:
+    def find(self, domain: str) -> tuple[str, RouteTarget] | None:
         """The pattern that decides for a domain, and where it leads; None when there is no route."""
         return find_by_domain(self.targets, domain)
 
@@ -93,7 +93,7 @@ class Routes(Struct, frozen=True):
 NO_ROUTES = Routes()
 
 
-class Credentials(Discreet, frozen=True):
+class Credentials(Redacted, frozen=True):
     """Who we are to a smart host."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("password",)
@@ -107,7 +107,7 @@ class Credentials(Discreet, frozen=True):
 class SmartHost(Struct, frozen=True):
     """Where letters go that have no route of their own (RFC 5321 §5.1, RFC 6409)."""
 
-    target: Target
+    target: RouteTarget
     implicit_tls: bool
     """smtps://: TLS before the first octet (RFC 8314 §3.3); else STARTTLS."""
     credentials: Credentials | None = None
@@ -141,7 +141,7 @@ class SmartHost(Struct, frozen=True):
         if port is None:
             port = 465 if implicit else 587 if credentials else 25
         try:
-            target = Target.parse(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+            target = RouteTarget.parse(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
         except RouteError:
             raise RouteError(_A_SMART_HOST) from None
         return cls(target, implicit, credentials)

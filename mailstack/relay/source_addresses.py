@@ -11,7 +11,7 @@ from mailstack.letter.patterns import fits_address, fits_any_domain
 from mailstack.protocols.connection import Source
 
 
-class Origin(Struct, frozen=True):
+class SourceAddress(Struct, frozen=True):
     """Where letters come from, as other hosts see it."""
 
     source: Source = Source()
@@ -29,10 +29,10 @@ class Origin(Struct, frozen=True):
         return bool(own) or not (self.source.four or self.source.six)
 
 
-class OriginRule(Struct, frozen=True):
+class SourceRule(Struct, frozen=True):
     """Which letters have an origin: those that fit both lists."""
 
-    origin: Origin
+    origin: SourceAddress
     senders: tuple[str, ...] = ()
     """Patterns of addresses (`mailstack.letter.patterns`); empty: any, the null reverse-path too."""
     domains: tuple[str, ...] = ()
@@ -43,6 +43,6 @@ class OriginRule(Struct, frozen=True):
         return by_sender and (not self.domains or fits_any_domain(self.domains, destination.lower().rstrip(".")))
 
 
-def find_origin(rules: Sequence[OriginRule], sender: Address | None, destination: str) -> Origin | None:
+def find_origin(rules: Sequence[SourceRule], sender: Address | None, destination: str) -> SourceAddress | None:
     """That of the first rule that fits; None when none does."""
     return next((rule.origin for rule in rules if rule.fits(sender, destination)), None)

@@ -32,7 +32,7 @@ from mailstack.relay.routes import SmartHost
 from mailstack.store.tls_results import AppliedPolicy, SessionFailure
 
 
-class Demand(Enum):
+class TlsLevel(Enum):
     """From the least to the most."""
 
     NEVER = "never"
@@ -46,16 +46,16 @@ class Demand(Enum):
     """TLS with a certificate that a TLSA record names, or the letter waits."""
 
 
-_STRICTNESS = {demand: rank for rank, demand in enumerate(Demand)}
+_STRICTNESS = {demand: rank for rank, demand in enumerate(TlsLevel)}
 
 LEVELS = ("never", "opportunistic", "required", "verified")
 """What an operator can ask for."""
 
 
-class Security(Struct, frozen=True, eq=False):
+class TlsPolicy(Struct, frozen=True, eq=False):
     """What is demanded, and whether TLS comes before the first octet or by STARTTLS."""
 
-    demand: Demand = Demand.OPPORTUNISTIC
+    demand: TlsLevel = TlsLevel.OPPORTUNISTIC
     implicit: bool = False
     """RFC 8314 §3.3; only where the operator said so."""
     dane: Dane | None = None
@@ -70,29 +70,29 @@ class Security(Struct, frozen=True, eq=False):
     """What is wrong with what the domain publishes, for TLS reports; the hosts are filled in later."""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Security) and self._terms == other._terms
+        return isinstance(other, TlsPolicy) and self._terms == other._terms
 
     def __hash__(self) -> int:
         return hash(self._terms)
 
     @property
-    def _terms(self) -> tuple[Demand, bool, Dane | None]:
+    def _terms(self) -> tuple[TlsLevel, bool, Dane | None]:
         return self.demand, self.implicit, self.dane
 
     @property
     def verify(self) -> bool:
-        return self.demand is Demand.VERIFIED
+        return self.demand is TlsLevel.VERIFIED
 
     def __str__(self) -> str:
         """For the journey."""
         return f"{self.demand.value}, by {self.why}"
 
-    def at_least(self, other: Security) -> Security:
+    def at_least(self, other: TlsPolicy) -> TlsPolicy:
         """The stricter of the two; `other` when they ask for the same."""
         return self if _STRICTNESS[self.demand] > _STRICTNESS[other.demand] else other
 
 
-OPPORTUNISTIC = Security()
+OPPORTUNISTIC = TlsPolicy()
 
 
 class TlsPolicyError(ValueError):
@@ -103,14 +103,14 @@ class TlsPolicyError(ValueError):
         self.given = given
 
 
-class TlsPolicy(Struct, frozen=True):
+class TlsPolicyTable(Struct, frozen=True):
     """`[relay.tls_policy]`: what the operator demands of some destinations."""
 
-    levels: Mapping[str, Demand] = field(default_factory=dict)
+    levels: Mapping[str, TlsLevel] = field(default_factory=dict)
     """By pattern (`mailstack.letter.patterns`)."""
 
     @classmethod
-    def parse(cls, table: Mapping[str, object]) -> TlsPolicy:
+    def parse(cls, table: Mapping[str, object]) -> TlsPolicyTable:
         """Raises TlsPolicyError."""
         levels = {}
         for pattern, level in table.items():
@@ -120,22 +120,22 @@ class TlsPolicy(Struct, frozen=True):
                 raise TlsPolicyError(str(error), pattern) from None
             if level not in LEVELS:
                 raise TlsPolicyError(" or ".join(f'"{each}"' for each in LEVELS), level)
-            levels[key] = Demand(level)
+            levels[key] = TlsLevel(level)
         return cls(levels)
 
-    def find(self, destination: str) -> Security | None:
+    def find(self, destination: str) -> TlsPolicy | None:
         """What is said of a domain or address literal; None when nothing is."""
         found = find_by_domain(self.levels, destination)
-        return found and Security(found[1], why=f"[relay.tls_policy] {found[0]}")
+        return found and TlsPolicy(found[1], why=f"[relay.tls_policy] {found[0]}")
 
 
-NO_TLS_POLICY = TlsPolicy()
+NO_TLS_POLICY = TlsPolicyTable()
 
 
-def for_smart_host(smart_host: SmartHost, otherwise: Security = OPPORTUNISTIC) -> Security:
+def for_smart_host(smart_host: SmartHost, otherwise: TlsPolicy = OPPORTUNISTIC) -> TlsPolicy:
     """A password goes only to a host whose certificate was checked; smtps:// asks for the same in so many words."""
     if smart_host.demand:
-        return Security(Demand(smart_host.demand), implicit=smart_host.implicit_tls, why="the smart host")
+        return TlsPolicy(TlsLevel(smart_host.demand), implicit=smart_host.implicit_tls, why="the smart host")
     if smart_host.implicit_tls or smart_host.credentials:
-        return Security(Demand.VERIFIED, implicit=smart_host.implicit_tls, why="the smart host")
+        return TlsPolicy(TlsLevel.VERIFIED, implicit=smart_host.implicit_tls, why="the smart host")
     return otherwise

@@ -5,13 +5,13 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Failed, Status
-from mailstack.protocols.connection import Dane, Tlsa, is_path
-from mailstack.relay.dns import Names, NamesUnavailable
-from mailstack.relay.hosts import Candidate, Way
-from mailstack.relay.mta_sts import Sts
+from mailstack.protocols.connection import Dane, Tlsa, is_unix_socket
+from mailstack.relay.dns import DnsResolver, DnsUnavailable
+from mailstack.relay.hosts import RouteTargets, TargetHost
+from mailstack.relay.mta_sts import MtaSts
 from mailstack.relay.mta_sts_policy import Mode
-from mailstack.relay.require_tls import Wishes
-from mailstack.relay.tls_policy import Demand, Security
+from mailstack.relay.require_tls import TlsRequest
+from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
 from mailstack.store.tls_results import AppliedPolicy, ResultType, SessionFailure
 
 TLS_POLICY = Status(4, 7, 5)
@@ -26,7 +26,7 @@ _LENGTHS = {1: 32, 2: 64}
 """Octets of a digest, by matching type."""
 
 
-class Refused(Exception):
+class TlsRequirementNotMet(Exception):
     """A host must not be called for this letter; the outcome says what that would mean if it were the only one."""
 
     def __init__(
@@ -47,22 +47,22 @@ def requiretls_missing(host: str) -> Failed:
     return Failed(REQUIRETLS_NEEDED, f"{host}: REQUIRETLS support required, and the host does not offer it", host)
 
 
-class Demands:
+class TlsRequirements:
     """Asks the DNS, the policies of domains, and the letter."""
 
-    def __init__(self, names: Names, *, dane: bool = False, sts: Sts | None = None) -> None:
+    def __init__(self, names: DnsResolver, *, dane: bool = False, sts: MtaSts | None = None) -> None:
         """`dane` says that `names` come from a resolver that validates, over a path that nobody can touch."""
         self._names = names
         self._dane = dane
         self._sts = sts
 
-    async def of(self, way: Way, candidate: Candidate, wishes: Wishes) -> Security:
+    async def of(self, way: RouteTargets, candidate: TargetHost, wishes: TlsRequest) -> TlsPolicy:
         """What the host must give. Raises Refused, and what the letter's content raises."""
         security, vouched = candidate.security or way.security, way.domain is None or candidate.signed
         if way.domain is not None and (way.published or wishes.requires_tls):
             try:
                 published, named = await self._published(way.domain, candidate, security)
-            except Refused:
+            except TlsRequirementNotMet:
                 if not await wishes.reaches_rather_than_hides():
                     raise
                 return replace(security, why=f"{security.why}, TLS-Required: No")
@@ -76,11 +76,13 @@ class Demands:
                     trial=published.trial,
                     fault=published.fault,
                 )
-        if not wishes.requires_tls or is_path(candidate.host):
+        if not wishes.requires_tls or is_unix_socket(candidate.host):
             return security
         return _with_requiretls(security, way, candidate, vouched=vouched)
 
-    async def _published(self, domain: str, candidate: Candidate, otherwise: Security) -> tuple[Security | None, bool]:
+    async def _published(
+        self, domain: str, candidate: TargetHost, otherwise: TlsPolicy
+    ) -> tuple[TlsPolicy | None, bool]:
         """What the domain asks for, and whether an enforced MTA-STS policy names this host. Raises Refused."""
         if self._dane and candidate.signed and (found := await self._by_dane(domain, candidate)) is not None:
             # RFC 8461 §2: MTA-STS never speaks where DANE does.
@@ -98,10 +100,10 @@ class Demands:
             return replace(otherwise, why=why, published=applied, trial=named, fault=fault), False
         if not named:
             text = f"{candidate.host} is not a host that the MTA-STS policy of {domain} names"
-            raise Refused(Deferred(TLS_POLICY, text, candidate.host), applied)
-        return Security(Demand.VERIFIED, why=f"MTA-STS of {domain}", published=applied), True
+            raise TlsRequirementNotMet(Deferred(TLS_POLICY, text, candidate.host), applied)
+        return TlsPolicy(TlsLevel.VERIFIED, why=f"MTA-STS of {domain}", published=applied), True
 
-    async def _by_dane(self, domain: str, candidate: Candidate) -> Security | None:
+    async def _by_dane(self, domain: str, candidate: TargetHost) -> TlsPolicy | None:
         """RFC 7672 §2.2: only what is signed counts, and what should be there and can't be had stops us."""
         host, name, base, found = candidate.host, "", None, ""
         records: tuple[Tlsa, ...] = ()
@@ -112,19 +114,19 @@ class Demands:
                 name = f"_{candidate.address.port}._tcp.{found}"
                 if records := await self._names.tlsa(name):
                     break
-        except NamesUnavailable as trouble:
+        except DnsUnavailable as trouble:
             text = f"{host}: its TLSA records can't be had ({trouble})"
             applied = AppliedPolicy("tlsa", found.lower().rstrip(".") or host)
-            raise Refused(Deferred(TLS_POLICY, text, host), applied, "dnssec-invalid") from None
+            raise TlsRequirementNotMet(Deferred(TLS_POLICY, text, host), applied, "dnssec-invalid") from None
         if not records or base is None:
             return None
         usable = tuple(record for record in records if _is_usable(record))
         applied = AppliedPolicy("tlsa", found.lower().rstrip("."), tuple([_line(record) for record in records]))
         if not usable:
             why, fault = f"DANE, no record of {name} can be used", SessionFailure("tlsa-invalid")
-            return Security(Demand.REQUIRED, why=why, published=applied, fault=fault)
+            return TlsPolicy(TlsLevel.REQUIRED, why=why, published=applied, fault=fault)
         names = tuple(dict.fromkeys((found, host, base, domain)))
-        return Security(Demand.DANE, dane=Dane(usable, names), why=f"DANE {name}", published=applied)
+        return TlsPolicy(TlsLevel.DANE, dane=Dane(usable, names), why=f"DANE {name}", published=applied)
 
 
 def _line(record: Tlsa) -> str:
@@ -139,14 +141,14 @@ def _is_usable(record: Tlsa) -> bool:
     return known and bool(record.data) and length in (None, len(record.data))
 
 
-def _with_requiretls(security: Security, way: Way, candidate: Candidate, *, vouched: bool) -> Security:
+def _with_requiretls(security: TlsPolicy, way: RouteTargets, candidate: TargetHost, *, vouched: bool) -> TlsPolicy:
     """RFC 8689 §4.2.1. Raises Refused."""
-    if security.demand is Demand.NEVER:
+    if security.demand is TlsLevel.NEVER:
         text = f"Encryption needed: {security.why} forbids TLS with {candidate.host}"
-        raise Refused(Failed(ENCRYPTION_NEEDED, text, candidate.host))
+        raise TlsRequirementNotMet(Failed(ENCRYPTION_NEEDED, text, candidate.host))
     if not vouched:
         text = f"REQUIRETLS support required: nothing vouches for {candidate.host} as a host of {way.domain}"
-        raise Refused(Failed(REQUIRETLS_NEEDED, f"{text} (neither DNSSEC nor MTA-STS)", candidate.host))
-    least = Security(Demand.VERIFIED, why="REQUIRETLS")
+        raise TlsRequirementNotMet(Failed(REQUIRETLS_NEEDED, f"{text} (neither DNSSEC nor MTA-STS)", candidate.host))
+    least = TlsPolicy(TlsLevel.VERIFIED, why="REQUIRETLS")
     verified = least.at_least(security)
     return verified if verified is least else replace(verified, why=f"{verified.why}, REQUIRETLS")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def ends_of(lines: Sequence[str], most: int, size: int) -> tuple[str, ...]:
+def truncate_middle(lines: Sequence[str], most: int, size: int) -> tuple[str, ...]:
     """The first lines and the last ones, `most` of them and `size` characters in all, with a line on how many are left out."""
     if len(lines) <= most // 2 and sum(map(len, lines)) <= size // 2:
         return tuple(lines)

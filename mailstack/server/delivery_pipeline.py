@@ -12,13 +12,13 @@ from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.clock import ReactorClock
 from mailstack.net.scram_derivation import derive_in_thread
 from mailstack.net.service_ports import leads_to
-from mailstack.policy.authentication.outbound_signing import Signing
+from mailstack.policy.authentication.outbound_signing import OutboundSigner
 from mailstack.policy.quota import Quotas
 from mailstack.protocols.connection import HostPort
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.hold_rules import StandingOrders
-from mailstack.queue.outbound_gate import Gate, Leaving
+from mailstack.queue.hold_rules import HoldRules
+from mailstack.queue.outbound_gate import OutboundGate, OutboundRules
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.schedule import Schedule
@@ -26,8 +26,8 @@ from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.relay.agent import AttemptLimits, RelayAgent
 from mailstack.relay.connection_pool import ConnectionLimits
 from mailstack.relay.host_backoff import DownLimits
-from mailstack.relay.mta_sts import Sts
-from mailstack.relay.tls_policy import Demand, Security
+from mailstack.relay.mta_sts import MtaSts
+from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
 from mailstack.server.runtime import Surroundings
 from mailstack.server.wiring.origins import origins_of
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mailstack.relay.tls_reports.reporter import Reporter
 
 
-class Carriage:
+class DeliveryPipeline:
     """One office's stations behind the counter: `queue` takes letters and has `relay` and the mailboxes carry them."""
 
     def __init__(
@@ -45,7 +45,7 @@ class Carriage:
         around: Surroundings,
         clock: ReactorClock,
         addresses: Callable[[], list[HostPort]],
-        signing: Signing,
+        signing: OutboundSigner,
     ) -> None:
         """`addresses` gives where the office listens: a letter is never relayed to ourselves.
 
@@ -68,7 +68,7 @@ class Carriage:
             smart_hosts=config.relay.smart_host,
             sender_routes=config.relay.sender_routes,
             port=config.relay.port,
-            security=Security(Demand(config.relay.tls)),
+            security=TlsPolicy(TlsLevel(config.relay.tls)),
             derive=derive_in_thread(around.reactor, clock),
             tls_policy=config.relay.tls_policy,
             dane=config.relay.dane,
@@ -85,14 +85,14 @@ class Carriage:
         self.quotas = _quotas(config, around)
         local = DeliveryAgent(around.directory, config.hostname, clock, self.quotas)
         outward = config.relay
-        standing = StandingOrders(around.store, only_to=outward.only_to if outward.others == "hold" else ())
-        leaving = Leaving(
+        standing = HoldRules(around.store, only_to=outward.only_to if outward.others == "hold" else ())
+        leaving = OutboundRules(
             () if outward.others == "hold" else outward.only_to,
             outward.others,
             outward.capture_to,
             outward.suppress_bounced,
         )
-        gate = Gate(self.relay, around.store, standing, around.directory, config.hostname, clock, leaving)
+        gate = OutboundGate(self.relay, around.store, standing, around.directory, config.hostname, clock, leaving)
         agents = Agents(local, gate, self.relay)
         bouncer = Bouncer(router, config.hostname, most_returned=config.limits.report_size, signing=signing)
         settings = _queue_settings(config, around)
@@ -130,10 +130,10 @@ def _quotas(config: Config, around: Surroundings) -> Quotas:
     return Quotas(around.store, default=config.delivery.quota, permanent=full)
 
 
-def _sts(config: Config, around: Surroundings, clock: ReactorClock) -> Sts | None:
+def _sts(config: Config, around: Surroundings, clock: ReactorClock) -> MtaSts | None:
     if around.policies is None or not config.relay.mta_sts:
         return None
-    return Sts(around.names, around.policies, around.shelf, clock)
+    return MtaSts(around.names, around.policies, around.shelf, clock)
 
 
 def _down_limits(config: Config) -> DownLimits:

@@ -20,17 +20,17 @@ from mailstack.mailbox.pop3.read_ahead import MOST_OF_ALL
 from mailstack.mailbox.pop3.session import Limits as Pop3Limits
 from mailstack.mailbox.pop3.session import converse as read_maildrop
 from mailstack.net.clock import ReactorClock
-from mailstack.net.listening import Door, Listener
+from mailstack.net.listening import Listener, ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.net.run_queue import RunQueue
 from mailstack.net.service_ports import Ports
-from mailstack.policy.counters import Commons
+from mailstack.policy.counters import SharedCounters
 from mailstack.policy.limits import Admission, ServiceLimits
 from mailstack.policy.limits import ConnectionLimits as ClientLimits
 from mailstack.policy.networks import is_exempt, networks_of, within
 from mailstack.policy.tarpit import Tarpit
 from mailstack.protocols.connection import HostPort, Peer
-from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.pop3.commands import Pop3Event
 from mailstack.protocols.pop3.responses import Code
 from mailstack.protocols.pop3.server import ServerEngine as Pop3Engine
@@ -39,20 +39,20 @@ from mailstack.protocols.smtp.commands import ServerEvent
 from mailstack.protocols.smtp.extensions.extension import BareNewlines
 from mailstack.protocols.smtp.limits import SessionLimits
 from mailstack.protocols.smtp.lmtp import LmtpSession
-from mailstack.protocols.smtp.receiving_rules import Station
+from mailstack.protocols.smtp.receiving_rules import ReceivingRules
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.protocols.smtp.server import Capabilities
 from mailstack.protocols.smtp.server import ServerEngine as SmtpEngine
-from mailstack.protocols.smtp.server_session import Session
-from mailstack.receiving.lmtp import LocalHandover
-from mailstack.receiving.mx import Exchange
-from mailstack.receiving.submission import Submission
+from mailstack.protocols.smtp.server_session import ServerSession
+from mailstack.receiving.lmtp import LmtpRules
+from mailstack.receiving.mx import MxRules
+from mailstack.receiving.submission import SubmissionRules
 from mailstack.server.runtime import Surroundings
 
 Conversation = Callable[[], Coroutine[Any, Any, None]]
 
 
-class Doors(dict[str, Listener]):
+class Listeners(dict[str, Listener]):
     """The doors that are bound, by their names in `[listen]`, and how each kind is made.
 
     Who comes before `open` waits; `close` says goodbye.
@@ -63,11 +63,11 @@ class Doors(dict[str, Listener]):
         config: Config,
         around: Surroundings,
         clock: ReactorClock,
-        commons: Commons,
+        commons: SharedCounters,
         *,
-        submission: Submission,
-        exchange: Exchange,
-        handover: LocalHandover,
+        submission: SubmissionRules,
+        exchange: MxRules,
+        handover: LmtpRules,
         in_thread: Callable[[Callable[[], Any]], Deferred[Any]],
         sessions: SessionRegistry,
     ) -> None:
@@ -106,8 +106,8 @@ class Doors(dict[str, Listener]):
         )
         self._login_delay = LoginDelay(math.ceil(limits.pop3_login_delay), clock.steady, commons.logins)
         self._run_queue = RunQueue(around.reactor)
-        self._ahead = Room(MOST_OF_ALL)
-        self._crowd = Room()
+        self._ahead = MemoryBudget(MOST_OF_ALL)
+        self._crowd = MemoryBudget()
 
     @property
     def addresses(self) -> list[HostPort]:
@@ -149,7 +149,7 @@ class Doors(dict[str, Listener]):
             await door.stop_listening()
         await gatherResults([Deferred.fromCoroutine(door.wait_until_empty(patience)) for door in self.values()])
 
-    def submission(self, *, implicit_tls: bool = False) -> Door[ServerEvent]:
+    def submission(self, *, implicit_tls: bool = False) -> ServiceListener[ServerEvent]:
         """For our own users: AUTH required (RFC 6409, RFC 8314)."""
         return self.smtp(
             self._submission,
@@ -161,17 +161,17 @@ class Doors(dict[str, Listener]):
             service="submissions" if implicit_tls else "submission",
         )
 
-    def exchange(self) -> Door[ServerEvent]:
+    def exchange(self) -> ServiceListener[ServerEvent]:
         """For other hosts: no AUTH (RFC 5321)."""
         return self.smtp(self._exchange, self.config.exchange, connections=self._exchange_connections, service="mx")
 
-    def lmtp(self) -> Door[ServerEvent]:
+    def lmtp(self) -> ServiceListener[ServerEvent]:
         """For other programs of ours that hand letters to our mailboxes (RFC 2033); limits are those of strangers."""
         return self.smtp(self._handover, self.config.exchange, lmtp=True, service="lmtp")
 
     def smtp(
         self,
-        station: Station,
+        station: ReceivingRules,
         settings: SubmissionSettings | ExchangeSettings,
         *,
         authenticator: Authenticator | None = None,
@@ -181,7 +181,7 @@ class Doors(dict[str, Listener]):
         bare_newlines: BareNewlines = "reject",
         connections: Admission | None = None,
         service: str = "smtp",
-    ) -> Door[ServerEvent]:
+    ) -> ServiceListener[ServerEvent]:
         """SMTP by the rules of a station, as its table of the configuration has them; `service` names it to people.
 
         `bare_newlines`: what becomes of lines that end in LF alone. Other hosts' letters are never taken with them: two hosts
@@ -190,7 +190,7 @@ class Doors(dict[str, Listener]):
         limits = self.config.limits
         capabilities = self._capabilities(settings, bare_newlines=bare_newlines)
         speakers = () if lmtp else networks_of(settings.xclient)
-        session_class: Any = LmtpSession if lmtp else Session
+        session_class: Any = LmtpSession if lmtp else ServerSession
         session_limits = SessionLimits(
             max_recipients=capabilities.max_recipients,
             errors=limits.errors,
@@ -256,7 +256,7 @@ class Doors(dict[str, Listener]):
             bare_newlines=bare_newlines,
         )
 
-    def pop3(self, *, implicit_tls: bool = False) -> Door[Pop3Event]:
+    def pop3(self, *, implicit_tls: bool = False) -> ServiceListener[Pop3Event]:
         """The readers' door (RFC 1939)."""
         require_tls = self.config.accounts.require_tls
         ours, around = self.config.limits, self._around
@@ -305,19 +305,19 @@ class Doors(dict[str, Listener]):
         async def load() -> Speak:
             # Many modules: in a thread, where nobody waits for them.
             await self._in_thread(partial(import_module, "mailstack.web.app"))
-            from mailstack.web.api.context import Backstage  # noqa: PLC0415
-            from mailstack.web.api.stream_limits import Places  # noqa: PLC0415
+            from mailstack.web.api.context import ApiContext  # noqa: PLC0415
+            from mailstack.web.api.stream_limits import StreamLimits  # noqa: PLC0415
             from mailstack.web.app import hosted  # noqa: PLC0415
 
             web = self.config.web
-            places = Places(web.streams, web.streams_per_client, self._commons.streams)
+            places = StreamLimits(web.streams, web.streams_per_client, self._commons.streams)
             return hosted(
                 around.reactor,
                 self.config,
                 bound,
                 accounts=around.accounts,
                 more=await around.more_pages(places) if around.more_pages else (),
-                behind=Backstage(
+                behind=ApiContext(
                     self.config,
                     around,
                     self._clock,
@@ -348,8 +348,8 @@ class Doors(dict[str, Listener]):
         *,
         implicit_tls: bool,
         connections: Admission | None = None,
-    ) -> Door[Any]:
-        return Door(
+    ) -> ServiceListener[Any]:
+        return ServiceListener(
             self._around.reactor,
             engine=engine,
             converse=converse,

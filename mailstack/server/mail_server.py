@@ -1,4 +1,4 @@
-"""PostOffice, the composition root: one host's services, built from one configuration and wired here and nowhere else."""
+"""MailServer, the composition root: one host's services, built from one configuration and wired here and nowhere else."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from mailstack.accounts.session_registry import SessionRegistry
 from mailstack.config import Config
 from mailstack.config.authentication import checks, signer
 from mailstack.net.clock import ReactorClock
-from mailstack.net.lookups import TimedLookups
-from mailstack.net.periodic import Repeating
-from mailstack.policy.authentication.outbound_signing import Signing
+from mailstack.net.lookups import DnsWithTimeout
+from mailstack.net.periodic import PeriodicTask
+from mailstack.policy.authentication.outbound_signing import OutboundSigner
 from mailstack.policy.authentication.signing import SigningKey
 from mailstack.policy.client_names import ClientNames
-from mailstack.policy.counters import alone
+from mailstack.policy.counters import single_process
 from mailstack.policy.networks import networks_of
 from mailstack.policy.ownership import Ownership
 from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities
-from mailstack.queue.webhooks.dispatcher import Announcer
-from mailstack.receiving.from_header import Author
-from mailstack.receiving.intake import Counter
-from mailstack.receiving.lmtp import LocalHandover
-from mailstack.receiving.mx import Exchange
-from mailstack.receiving.submission import Submission
-from mailstack.server.delivery_pipeline import Carriage
-from mailstack.server.listeners import Doors
-from mailstack.server.policies import about_accounts, about_strangers
+from mailstack.queue.webhooks.dispatcher import OutboxDispatcher
+from mailstack.receiving.from_header import FromHeaderPolicy
+from mailstack.receiving.intake import Intake
+from mailstack.receiving.lmtp import LmtpRules
+from mailstack.receiving.mx import MxRules
+from mailstack.receiving.submission import SubmissionRules
+from mailstack.server.delivery_pipeline import DeliveryPipeline
+from mailstack.server.listeners import Listeners
+from mailstack.server.policies import account_policies, client_policies
 from mailstack.server.runtime import Surroundings
 from mailstack.store import StoreError
 
@@ -44,7 +44,7 @@ HOUSEKEEPING = 3600.0
 """Seconds between looks for histories that may be forgotten."""
 
 
-class PostOffice:
+class MailServer:
     """The services of one host, from its configuration and its surroundings.
 
     `listen` binds the ports, `start` begins to work, `stop` ends it; an office is used once. The store is opened and
@@ -56,14 +56,14 @@ class PostOffice:
         self.clock = around.clock or ReactorClock(around.reactor)
         if around.faults is not None:
             # Only an environment where things shall go wrong pays for that.
-            from mailstack.sandbox.faults.install import beset  # noqa: PLC0415
+            from mailstack.sandbox.faults.install import with_faults  # noqa: PLC0415
 
-            around = beset(around, config.hostname, self.clock)
+            around = with_faults(around, config.hostname, self.clock)
         self._around = around
-        self._announcers: list[Announcer] = []
+        self._announcers: list[OutboxDispatcher] = []
         if config.webhooks:
             # Only an office that tells others pays for it.
-            from mailstack.queue.webhooks.wake_on_step import Waking  # noqa: PLC0415
+            from mailstack.queue.webhooks.wake_on_step import WakingJournal  # noqa: PLC0415
             from mailstack.server.wiring.webhooks import announcers, subscribe  # noqa: PLC0415
 
             subscribe(config, around.store)
@@ -76,13 +76,15 @@ class PostOffice:
                 poll=around.poll,
                 jitter=around.random.random,
             )
-            self._around = around = replace(around, journal=Waking(around.journal, self._announcers))
-        self._signing = Signing()
+            self._around = around = replace(around, journal=WakingJournal(around.journal, self._announcers))
+        self._signing = OutboundSigner()
         self.sign_by(config, around.signing_keys)
-        self._carriage = carriage = Carriage(config, around, self.clock, lambda: self.doors.addresses, self._signing)
+        self._carriage = carriage = DeliveryPipeline(
+            config, around, self.clock, lambda: self.doors.addresses, self._signing
+        )
         ours, limits = config.submission, config.limits
-        commons = around.commons or alone(self.clock)
-        self.counter = Counter(
+        commons = around.commons or single_process(self.clock)
+        self.counter = Intake(
             config.hostname,
             carriage.queue,
             around.store,
@@ -93,10 +95,10 @@ class PostOffice:
             free_space=around.free_space,
         )
         ownership = Ownership(around.directory) if ours.check_sender else None
-        author = Author(ours.broken_header, ours.check_from, around.directory)
-        lookups = TimedLookups(around.names, around.reactor, config.policy.dns_timeout)
-        at_sender, at_recipient = about_accounts(config, self.clock, lookups, self.counter.is_local, commons.rates)
-        self.submission = Submission(
+        author = FromHeaderPolicy(ours.broken_header, ours.check_from, around.directory)
+        lookups = DnsWithTimeout(around.names, around.reactor, config.policy.dns_timeout)
+        at_sender, at_recipient = account_policies(config, self.clock, lookups, self.counter.is_local, commons.rates)
+        self.submission = SubmissionRules(
             self.counter,
             ownership,
             priorities=Priorities(most=ours.max_priority),
@@ -108,12 +110,12 @@ class PostOffice:
             verp=ours.verp,
         )
         names = ClientNames(lookups, self.clock.steady, self.clock.spawn)
-        guard = about_strangers(config, around.store, self.clock, lookups, names, commons.rates)
+        guard = client_policies(config, around.store, self.clock, lookups, names, commons.rates)
         hops = TrustedHops(
             networks_of(config.exchange.priority_from),
             Priorities(config.exchange.min_priority, config.exchange.max_priority),
         )
-        self.exchange = Exchange(
+        self.exchange = MxRules(
             self.counter,
             Relaying(config.relay.relay_from),
             priorities=hops,
@@ -123,8 +125,8 @@ class PostOffice:
             signing=self._signing if config.dkim.sign_relayed else None,
             owners=around.directory,
         )
-        self.handover = LocalHandover(self.counter, config.lmtp.lmtp_from, priorities=hops)
-        self.doors = Doors(
+        self.handover = LmtpRules(self.counter, config.lmtp.lmtp_from, priorities=hops)
+        self.doors = Listeners(
             config,
             around,
             self.clock,
@@ -135,7 +137,7 @@ class PostOffice:
             in_thread=self._in_thread,
             sessions=SessionRegistry(around.store, around.reactor.callLater),
         )
-        self._pruning = Repeating(self.clock, self._prune)
+        self._pruning = PeriodicTask(self.clock, self._prune)
 
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self._around.reactor, self._around.reactor.getThreadPool(), work)

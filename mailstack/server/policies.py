@@ -6,26 +6,26 @@ from collections.abc import Callable
 
 from mailstack.config import Config
 from mailstack.letter import Address
-from mailstack.policy.allowed_domains import OnlyTo
+from mailstack.policy.allowed_domains import AllowedDomains
 from mailstack.policy.block import BlockList
-from mailstack.policy.chain import Guard, OfClient, OfRecipient, OfSender
+from mailstack.policy.chain import OfClient, OfRecipient, OfSender, PolicyChain
 from mailstack.policy.client_names import ClientNames
-from mailstack.policy.counters import Ledger
+from mailstack.policy.counters import CounterTable
 from mailstack.policy.dnsbl import DnsBlockLists
-from mailstack.policy.greylist import Greylist, Patience
+from mailstack.policy.greylist import Greylist, GreylistTimes
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import networks_of
 from mailstack.policy.rates import Rates
 from mailstack.policy.recipient_domain import RecipientDomain
-from mailstack.policy.reverse_dns import Nameless
+from mailstack.policy.reverse_dns import ReverseDnsRequired
 from mailstack.policy.sender_domain import SenderDomain
 from mailstack.protocols.connection import Clock
 from mailstack.store import Store
 
 
-def about_strangers(  # noqa: PLR0917  # collaborators, each of a type of its own
-    config: Config, store: Store, clock: Clock, lookups: Lookups, names: ClientNames, ledger: Ledger
-) -> Guard:
+def client_policies(  # noqa: PLR0917  # collaborators, each of a type of its own
+    config: Config, store: Store, clock: Clock, lookups: Lookups, names: ClientNames, ledger: CounterTable
+) -> PolicyChain:
     """For the mail exchange. What is cheap is asked first, and greylisting last: it is for whom all others let pass."""
     policy, exchange = config.policy, config.exchange
     at_connection: list[OfClient] = []
@@ -51,17 +51,17 @@ def about_strangers(  # noqa: PLR0917  # collaborators, each of a type of its ow
     if policy.sender_domain:
         at_sender.append(SenderDomain(lookups).at_sender)
     if policy.client_name:
-        at_recipient.append(Nameless(lookups).at_recipient)
+        at_recipient.append(ReverseDnsRequired(lookups).at_recipient)
     if policy.greylist.enabled:
         times = policy.greylist
-        patience = Patience(times.delay, times.retry, times.keep)
+        patience = GreylistTimes(times.delay, times.retry, times.keep)
         at_recipient.append(Greylist(store, clock.now, patience, most=times.most).at_recipient)
     friends = networks_of((*config.relay.relay_from, *policy.allow))
-    return Guard(friends, tuple(at_connection), tuple(at_sender), tuple(at_recipient))
+    return PolicyChain(friends, tuple(at_connection), tuple(at_sender), tuple(at_recipient))
 
 
-def about_accounts(
-    config: Config, clock: Clock, lookups: Lookups, is_local: Callable[[Address], bool], ledger: Ledger
+def account_policies(
+    config: Config, clock: Clock, lookups: Lookups, is_local: Callable[[Address], bool], ledger: CounterTable
 ) -> tuple[tuple[OfSender, ...], tuple[OfRecipient, ...]]:
     """For submission: of a sender, and of a recipient (RFC 6409 §3.2, §6.2)."""
     ours, relay = config.submission, config.relay
@@ -74,7 +74,7 @@ def about_accounts(
         at_sender.append(rates.at_sender)
         at_recipient.append(rates.at_recipient)
     if relay.only_to and relay.others == "refuse":
-        at_recipient.append(OnlyTo(relay.only_to, is_local).at_recipient)
+        at_recipient.append(AllowedDomains(relay.only_to, is_local).at_recipient)
     # Where all goes to a smart host, its DNS and not ours says who takes mail.
     if ours.recipient_domain and not relay.smart_host:
         domains = RecipientDomain(lookups, lambda to: not is_local(to) and relay.routes.find(to.domain) is None)

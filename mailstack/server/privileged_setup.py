@@ -19,12 +19,12 @@ from mailstack.config import Config
 from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import issue, server_context
 from mailstack.config.values import read_node_name
-from mailstack.config.worker_slot import Seat
+from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.open_files import raise_limit, shortfall
 from mailstack.net.server_tls import ServerContext
 from mailstack.net.tls import TlsError
-from mailstack.policy.authentication.keys import KeyTrouble
+from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.policy.authentication.signing import SigningKey
 from mailstack.server.wiring.contents import content_objects
 from mailstack.server.wiring.database import reach_of
@@ -44,14 +44,14 @@ class CannotStart(Exception):
     """The office can't begin its work; str() says why and what to do about it."""
 
 
-class Owner(Struct, frozen=True):
+class ServiceUser(Struct, frozen=True):
     """Whom the process becomes after the start as root; -1: this part stays as it is."""
 
     uid: int = -1
     gid: int = -1
 
 
-class Premises(Struct, frozen=True):
+class PrivilegedResources(Struct, frozen=True):
     """Read and made once for all processes of an office, which may not be able to later."""
 
     store: SqlStore
@@ -69,7 +69,7 @@ class Premises(Struct, frozen=True):
     """What this machine's part of the office is called, where several may share the store."""
 
 
-def office_store(config: Config, reactor: Any, seat: Seat, location: Location | None = None) -> SqlStore:
+def office_store(config: Config, reactor: Any, seat: WorkerSlot, location: Location | None = None) -> SqlStore:
     """The store of an office; with an archive where letters are kept for people who look.
 
     `location` is of the data directory, where another process of the office has opened it.
@@ -99,7 +99,7 @@ def office_store(config: Config, reactor: Any, seat: Seat, location: Location | 
     return ArchivingSqliteStore(reactor, config.data, large=large, memory_limit=limit, location=location)
 
 
-def furnish(config: Config, reactor: Any, owner: Owner | None) -> Premises:
+def prepare(config: Config, reactor: Any, owner: ServiceUser | None) -> PrivilegedResources:
     """Raises CannotStart. What is made in the data directory is the `owner`'s."""
     too_few = shortfall(raise_limit(), config.limits.connections, config.relay.concurrency)
     if too_few:
@@ -108,7 +108,7 @@ def furnish(config: Config, reactor: Any, owner: Owner | None) -> Premises:
         with _given_to(owner, config.data):
             config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
             node = node_name(config)
-            store = office_store(config, reactor, Seat(node=node))
+            store = office_store(config, reactor, WorkerSlot(node=node))
             store.lock_office()
             issue(config, reactor.seconds())
             (config.data / POLICIES).mkdir(mode=0o700, exist_ok=True)
@@ -116,7 +116,7 @@ def furnish(config: Config, reactor: Any, owner: Owner | None) -> Premises:
         client_tls = ClientTls(config.relay.ca_file, certificate=config.relay.certificate, key=config.relay.key)
         # Tried once here: what is wrong with them is told at the start, not with the first letter that needs them.
         client_tls.check()
-        return Premises(
+        return PrivilegedResources(
             store,
             server_context(config),
             client_tls,
@@ -132,7 +132,7 @@ def furnish(config: Config, reactor: Any, owner: Owner | None) -> Premises:
         raise CannotStart(
             f"{config.data / 'node'}: this is no name of a node; remove the file, or set postgresql.node"
         ) from None
-    except (StoreError, TlsError, KeyTrouble) as error:
+    except (StoreError, TlsError, InvalidKey) as error:
         raise CannotStart(str(error)) from error
 
 
@@ -151,7 +151,7 @@ def node_name(config: Config) -> str:
 
 
 @contextmanager
-def _given_to(owner: Owner | None, data: Path) -> Iterator[None]:
+def _given_to(owner: ServiceUser | None, data: Path) -> Iterator[None]:
     """What root makes in the data directory is the owner's: else he could not write there, nor read his own key."""
     before = _parts(data)
     yield

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from mailstack.accounts.directory import Directory
-from mailstack.config.worker_slot import Seat
+from mailstack.config.worker_slot import WorkerSlot
 from mailstack.letter import LetterId
 from mailstack.letter.step import Journal
 from mailstack.net.clock import ReactorClock
@@ -17,10 +17,10 @@ from mailstack.net.lookups import ReverseNames
 from mailstack.net.server_tls import ServerContext
 from mailstack.net.service_ports import EndpointOf, bind_anew
 from mailstack.policy.authentication.signing import SigningKey
-from mailstack.policy.counters import Commons
-from mailstack.protocols.connection import Caller, Engine, HostPort, Peer
+from mailstack.policy.counters import SharedCounters
+from mailstack.protocols.connection import Connector, Engine, HostPort, Peer
 from mailstack.protocols.sasl import Authenticator
-from mailstack.relay.mta_sts import MemoryShelf, PolicyShelf, PolicySite
+from mailstack.relay.mta_sts import MemoryShelf, PolicyCache, PolicyFetcher
 from mailstack.store import Store
 from mailstack.store.free_space import FreeSpace
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 
     # Only an office that shows letters pays for that.
-    from mailstack.accounts.passwords import Kept
-    from mailstack.mailbox.index.catalogue import Catalogue
+    from mailstack.accounts.passwords import StoredPassword
+    from mailstack.mailbox.index.catalogue import LetterIndex
     from mailstack.net.zone import Zone
     from mailstack.sandbox.dev.time_travel import TimeTravel
 
@@ -44,7 +44,7 @@ Between = Callable[[Peer[Any], Engine[Any], str, str], Peer[Any]]
 """Is given a client's peer and its engine, the office and its service ("mx", "pop3" …); what it returns is conversed with."""
 
 
-class OfficeFacts(Struct, frozen=True):
+class ServerInfo(Struct, frozen=True):
     """One office of the environment, as people are told of it."""
 
     name: str
@@ -53,10 +53,10 @@ class OfficeFacts(Struct, frozen=True):
     services: Mapping[str, HostPort]
 
 
-class Managed(Struct, frozen=True):
+class AdminHooks(Struct, frozen=True):
     """What people may manage by HTTP, beyond what is in the store; None where there is nothing to manage."""
 
-    keep_password: Callable[[str], Awaitable[Kept]] | None = None
+    keep_password: Callable[[str], Awaitable[StoredPassword]] | None = None
     """What is kept of a password; raises ValueError for an unfit one."""
     check_password: Callable[[str, str], None] = lambda _password, _address: None
     """Raises ValueError for a new password of an address that is guessed soon."""
@@ -66,7 +66,7 @@ class Managed(Struct, frozen=True):
     """Proves that a session of a browser is ours; empty: one that is made for this run."""
     zone: Zone | None = None
     travel: TimeTravel | None = None
-    offices: Callable[[], Sequence[OfficeFacts]] = tuple
+    offices: Callable[[], Sequence[ServerInfo]] = tuple
     log: ProtocolLog | None = None
     look: Callable[[str], Awaitable[Any]] | None = None
     """Asks a link of a letter for its status (mailstack.web.checks.links.Look)."""
@@ -91,15 +91,15 @@ class Surroundings(Struct, frozen=True):
     context: ServerContext
     """The certificate shown to clients."""
     names: ReverseNames
-    caller: Caller
+    caller: Connector
     directory: Directory
     certificates: Mapping[str, ServerContext] = {}
     """Of single services, in place of `context`."""
     maildrops: Store | None = None
     """The store as sessions of readers see it; None: as it is."""
-    policies: PolicySite | None = None
+    policies: PolicyFetcher | None = None
     """Where MTA-STS policies come from; None: nobody is asked."""
-    shelf: PolicyShelf = field(default_factory=MemoryShelf)
+    shelf: PolicyCache = field(default_factory=MemoryShelf)
     """Where they are kept."""
     signing_keys: tuple[SigningKey, ...] = ()
     """With which the letters of our users are signed."""
@@ -113,7 +113,7 @@ class Surroundings(Struct, frozen=True):
     """Spreads retries, and shuffles hosts that are equally good; no secret comes from it."""
     between: Between | None = None
     """Puts something between conversations and their connections, as a transcript; None: nothing."""
-    catalogue: Catalogue | None = None
+    catalogue: LetterIndex | None = None
     """The letters for people who look; None: none are kept for them."""
     free_space: FreeSpace | None = None
     """The disk of the store, and what letters that arrive must leave of it; None: any letter that fits is accepted."""
@@ -125,13 +125,13 @@ class Surroundings(Struct, frozen=True):
     """As `between`, and nearer to the conversation: where faults happen. Set by `mailstack.sandbox.faults.install`, as the next one."""
     show: Callable[[str, str], IOpenSSLServerConnectionCreator] | None = None
     """What a service of an office shows in a handshake; None: its certificate."""
-    managed: Managed = Managed()
+    managed: AdminHooks = AdminHooks()
     more_pages: Callable[[Any], Awaitable[Sequence[Any]]] | None = None
     """Gives routes (mailstack.web.routes) beyond those of every office; asked when the first client has
     come to a web door, and given how many streams may go on (mailstack.web.api.stream_limits)."""
-    seat: Seat = Seat()
+    seat: WorkerSlot = WorkerSlot()
     """Which of the office's workers this process is."""
-    commons: Commons | None = None
+    commons: SharedCounters | None = None
     """What it counts together with the others; None: it is alone."""
     endpoint: EndpointOf = bind_anew
     """What a service listens on."""

@@ -27,12 +27,12 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.config import Config, ConfigError
 from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import identities, issue, patience
-from mailstack.config.worker_slot import Seat
+from mailstack.config.worker_slot import WorkerSlot
 from mailstack.letter.step import Journal
-from mailstack.net.certificate_checks import Concern, concerns
+from mailstack.net.certificate_checks import CertificateWarning, concerns
 from mailstack.net.certificate_reload import Renewal
 from mailstack.net.clock import ReactorClock, keep_steady
-from mailstack.net.connector import TwistedCaller
+from mailstack.net.connector import TwistedConnector
 from mailstack.net.dns import system_names
 from mailstack.net.gc_freeze import settle_memory
 from mailstack.net.https import HttpsPolicies
@@ -42,37 +42,44 @@ from mailstack.net.reactor_fairness import keep_turns_short
 from mailstack.net.reactor_latency import Heartbeat
 from mailstack.net.sd_notify import tell_ready, tell_stopping
 from mailstack.net.service_ports import EndpointOf, bind_anew
-from mailstack.net.sighup import hear
+from mailstack.net.sighup import on_sighup
 from mailstack.net.thread_pool import BoundedPool
 from mailstack.net.tls import TlsError
-from mailstack.policy.authentication.keys import KeyTrouble
+from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.policy.authentication.signing import SigningKey
-from mailstack.policy.counters import Commons, alone
+from mailstack.policy.counters import SharedCounters, single_process
 from mailstack.protocols.connection import HostPort
-from mailstack.server.mail_server import PostOffice
-from mailstack.server.privileged_setup import POLICIES, CannotStart, Owner, Premises, furnish, office_store
-from mailstack.server.runtime import Managed, Surroundings
+from mailstack.server.mail_server import MailServer
+from mailstack.server.privileged_setup import (
+    POLICIES,
+    CannotStart,
+    PrivilegedResources,
+    ServiceUser,
+    office_store,
+    prepare,
+)
+from mailstack.server.runtime import AdminHooks, Surroundings
 from mailstack.server.wiring.logins import certificate_checkers, token_checkers
 from mailstack.store import StoreError
 from mailstack.store.free_space import FreeSpace
 from mailstack.store.sql_store import SqlStore
 
 if TYPE_CHECKING:
-    from mailstack.mailbox.index.catalogue import Catalogue
+    from mailstack.mailbox.index.catalogue import LetterIndex
 
-__all__ = ["CannotStart", "Inherited", "OfficeService", "Owner", "announce", "cannot_listen"]
+__all__ = ["CannotStart", "MailService", "ServiceUser", "WorkerContext", "announce", "cannot_listen"]
 
 _log = logging.getLogger(__name__)
 
 
-class Inherited(Struct, frozen=True):
+class WorkerContext(Struct, frozen=True):
     """What a worker has from the process that it comes from."""
 
-    premises: Premises
-    seat: Seat
+    premises: PrivilegedResources
+    seat: WorkerSlot
     endpoint: EndpointOf
     """Gives the sockets that are bound already."""
-    commons: Commons
+    commons: SharedCounters
     """What the limits of all workers together are counted in."""
     ready: Callable[[], None]
     """Called when the office works."""
@@ -80,7 +87,7 @@ class Inherited(Struct, frozen=True):
     """Has the others look what is new in the catalogue of letters."""
 
 
-class OfficeService(Service):
+class MailService(Service):
     """Binds its ports while it may still be root, opens the store and works after that."""
 
     def __init__(
@@ -89,9 +96,9 @@ class OfficeService(Service):
         config: Config,
         stream: Stream,
         failed: Callable[[CannotStart], None],
-        owner: Owner | None = None,
+        owner: ServiceUser | None = None,
         *,
-        inherited: Inherited | None = None,
+        inherited: WorkerContext | None = None,
         reread: Callable[[], Config] | None = None,
     ) -> None:
         """`stream` gets the journey's lines; `failed` is told, once, when the office can't start.
@@ -109,8 +116,8 @@ class OfficeService(Service):
         self._stream = stream
         self._failed = failed
         self._store: SqlStore | None = None
-        self._office: PostOffice | None = None
-        self._catalogue: Catalogue | None = None
+        self._office: MailServer | None = None
+        self._catalogue: LetterIndex | None = None
         self._heartbeat = Heartbeat(reactor)
         self._renewal: Renewal | None = None
         self._restore: Callable[[], object] = lambda: None
@@ -120,14 +127,14 @@ class OfficeService(Service):
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         try:
             premises = (
-                furnish(self._config, self._reactor, self._owner)
+                prepare(self._config, self._reactor, self._owner)
                 if self._inherited is None
                 else self._inherited.premises
             )
         except CannotStart as why:
             self._fail(str(why))
             return
-        self._office = PostOffice(self._config, self._surroundings(premises))
+        self._office = MailServer(self._config, self._surroundings(premises))
         listening = Deferred.fromCoroutine(self._office.listen())
         # What failed at once is told from here, where the program can still end with it.
         failures: list[Failure] = []
@@ -135,16 +142,16 @@ class OfficeService(Service):
         if failures:
             self._fail(cannot_listen(failures[0]))
 
-    def _surroundings(self, premises: Premises) -> Surroundings:
+    def _surroundings(self, premises: PrivilegedResources) -> Surroundings:
         """The real ones; the store is not open yet."""
         config, reactor, inherited = self._config, self._reactor, self._inherited
-        seat, endpoint = (Seat(), bind_anew) if inherited is None else (inherited.seat, inherited.endpoint)
+        seat, endpoint = (WorkerSlot(), bind_anew) if inherited is None else (inherited.seat, inherited.endpoint)
         seat = replace(seat, node=premises.node)
         location = premises.store.location
         store = premises.store if inherited is None else office_store(config, reactor, seat, location)
         self._store = store
         clock = ReactorClock(reactor, store.now or self._now)
-        commons = alone(clock) if inherited is None else inherited.commons
+        commons = single_process(clock) if inherited is None else inherited.commons
         self._keep_certificates(premises, seat, clock)
         passwords, submitters, readers = self._logins(premises, seat, store, clock, commons)
         self._passwords = passwords
@@ -172,7 +179,7 @@ class OfficeService(Service):
             context=premises.context,
             names=names,
             signing_keys=premises.keys,
-            caller=TwistedCaller(
+            caller=TwistedConnector(
                 reactor,
                 source=config.relay.source_address or None,
                 source6=config.relay.source_address6 or None,
@@ -183,7 +190,7 @@ class OfficeService(Service):
             directory=directory,
             catalogue=self._catalogue,
             free_space=None if config.store.url else FreeSpace(config.data, config.limits.min_free_space),
-            managed=Managed(
+            managed=AdminHooks(
                 keep_password=passwords.keep,
                 check_password=partial(check_password, min_length=config.accounts.min_password_length),
                 forget=directory.forget,
@@ -196,7 +203,7 @@ class OfficeService(Service):
             endpoint=endpoint,
         )
 
-    def _keep_certificates(self, premises: Premises, seat: Seat, clock: ReactorClock) -> None:
+    def _keep_certificates(self, premises: PrivilegedResources, seat: WorkerSlot, clock: ReactorClock) -> None:
         """Renewed before they end, and read again at a hangup."""
         self._renewal = Renewal(
             self._reactor,
@@ -206,9 +213,9 @@ class OfficeService(Service):
             watch=self._config.tls.watch,
         )
         # From here on, for a hangup ends a process that does not hear it.
-        self._restore = hear(lambda: self._reactor.callFromThread(self._reload))
+        self._restore = on_sighup(lambda: self._reactor.callFromThread(self._reload))
 
-    def _issue(self, premises: Premises, now: float) -> None:
+    def _issue(self, premises: PrivilegedResources, now: float) -> None:
         """Renew certificates of our own CA. Raises TlsError."""
         location = premises.store.location
         try:
@@ -219,7 +226,12 @@ class OfficeService(Service):
         issue(self._config, now)
 
     def _logins(
-        self, premises: Premises, seat: Seat, store: SqlStore, clock: ReactorClock, commons: Commons
+        self,
+        premises: PrivilegedResources,
+        seat: WorkerSlot,
+        store: SqlStore,
+        clock: ReactorClock,
+        commons: SharedCounters,
     ) -> tuple[Passwords, CredAuthenticator, CredAuthenticator]:
         """What checks passwords, and who may submit and who may read."""
         config, accounts = self._config, self._config.accounts
@@ -249,13 +261,13 @@ class OfficeService(Service):
         )
         return passwords, submitters, readers
 
-    def _made_catalogue(self, store: SqlStore, directory: StoreDirectory, clock: ReactorClock) -> Catalogue | None:
+    def _made_catalogue(self, store: SqlStore, directory: StoreDirectory, clock: ReactorClock) -> LetterIndex | None:
         """None where no letters are kept for people who look."""
         config, reactor = self._config, self._reactor
         if not config.catalogue.enabled:
             return None
         # Only an office that has one pays for it.
-        from mailstack.mailbox.index.catalogue import Catalogue  # noqa: PLC0415
+        from mailstack.mailbox.index.catalogue import LetterIndex  # noqa: PLC0415
         from mailstack.mailbox.index.database import FileDatabase  # noqa: PLC0415
         from mailstack.mailbox.index.removal import Keeping  # noqa: PLC0415
         from mailstack.mailbox.index.shared_feed import Sharing  # noqa: PLC0415
@@ -267,7 +279,7 @@ class OfficeService(Service):
             if inherited is None
             else Sharing(inherited.seat.keeps_house, inherited.commons.watchers, inherited.wake)
         )
-        return Catalogue(
+        return LetterIndex(
             store,
             FileDatabase(reactor, config.data, location=store.location),
             clock,
@@ -340,7 +352,7 @@ class OfficeService(Service):
             self._passwords.close()
             await store.close()
 
-    def _concerns(self) -> list[Concern]:
+    def _concerns(self) -> list[CertificateWarning]:
         config = self._config
         return concerns(identities(config), config.hostname, self._now(), patience(config))
 
@@ -369,7 +381,7 @@ class OfficeService(Service):
             _log.info("letters are signed with %s", ", ".join(key.selector for key in keys) or "no key")
 
     def _keep_keys(self, failure: Failure) -> None:
-        if failure.check(ConfigError, KeyTrouble):
+        if failure.check(ConfigError, InvalidKey):
             _log.error("%s; letters are signed as before", failure.getErrorMessage())
         else:
             _log.error("the keys could not be read, letters are signed as before: %s", failure.getTraceback())

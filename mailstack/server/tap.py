@@ -21,10 +21,10 @@ from twisted.application.service import IService
 from twisted.logger import Logger
 from twisted.python import usage
 
-from mailstack.net.sighup import expect
+from mailstack.net.sighup import defer
 
 if TYPE_CHECKING:
-    from mailstack.server.service import CannotStart, Owner
+    from mailstack.server.service import CannotStart, ServiceUser
 
 _log = Logger()
 
@@ -40,7 +40,7 @@ class Options(usage.Options):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        expect()
+        defer()
 
     def postOptions(self) -> None:  # noqa: N802 - Twisted's name
         from mailstack.config import ConfigError, load
@@ -62,7 +62,7 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
 
     from mailstack.net.log import carry_stdlib_logging
     from mailstack.net.thread_pool import end_in_time
-    from mailstack.server.service import OfficeService
+    from mailstack.server.service import MailService
 
     config, reread = options["office"], options["reread"]
     carry_stdlib_logging(config.log.level)
@@ -72,18 +72,18 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
         from mailstack.server.workers.master import MasterService
 
         return MasterService(reactor, config, _ToTwistedLog(), _cannot_start, _owner(options), reread=reread)
-    return OfficeService(reactor, config, _ToTwistedLog(), _cannot_start, _owner(options), reread=reread)
+    return MailService(reactor, config, _ToTwistedLog(), _cannot_start, _owner(options), reread=reread)
 
 
-def _owner(options: Options) -> Owner | None:
+def _owner(options: Options) -> ServiceUser | None:
     """Whom twistd becomes once the ports are bound: `--uid` and `--gid`."""
-    from mailstack.server.service import Owner
+    from mailstack.server.service import ServiceUser
 
     above: Mapping[str, Any] = options.parent or {}
     uid, gid = above.get("uid"), above.get("gid")
     if uid is None:
-        return None if gid is None else Owner(gid=gid)
-    return Owner(uid, pwd.getpwuid(uid).pw_gid if gid is None else gid)
+        return None if gid is None else ServiceUser(gid=gid)
+    return ServiceUser(uid, pwd.getpwuid(uid).pw_gid if gid is None else gid)
 
 
 class _ToTwistedLog(io.TextIOBase):

@@ -17,9 +17,9 @@ from mailstack.letter import Content, Letter, LetterId
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
 from mailstack.protocols.connection import ResourceError
-from mailstack.protocols.redacted import Discreet
-from mailstack.store.delay_reasons import Conditions
-from mailstack.store.outbox_types import Announcements
+from mailstack.protocols.redacted import Redacted
+from mailstack.store.delay_reasons import DelayReasonStore
+from mailstack.store.outbox_types import OutboxStore
 from mailstack.store.tls_results import TlsResults
 
 
@@ -157,7 +157,7 @@ class Maildrop(Struct, frozen=True):
     """In the order of arrival."""
 
 
-class Account(Discreet, frozen=True):
+class Account(Redacted, frozen=True):
     """Who may come in."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("scram",)
@@ -180,7 +180,7 @@ class Account(Discreet, frozen=True):
         return sha256(state).hexdigest()[:32]
 
 
-class AppPassword(Discreet, frozen=True):
+class AppPassword(Redacted, frozen=True):
     """One more password of an account, by its digest (`mailstack.accounts.app_passwords`)."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("digest",)
@@ -192,7 +192,7 @@ class AppPassword(Discreet, frozen=True):
     created: float
 
 
-class Contact(Struct, frozen=True):
+class GreylistEntry(Struct, frozen=True):
     """What greylisting remembers under a name: a network, or a network with a sender and a recipient."""
 
     name: str
@@ -263,7 +263,7 @@ class Filter(Struct, frozen=True):
     limit: int = 1000
 
 
-class Store(Announcements, Conditions, TlsResults, Protocol):
+class Store(OutboxStore, DelayReasonStore, TlsResults, Protocol):
     """Everything an office keeps."""
 
     async def open(self) -> None:
@@ -450,10 +450,10 @@ class Store(Announcements, Conditions, TlsResults, Protocol):
 
     # --- greylisting
 
-    async def contact(self, name: str) -> Contact | None:
+    async def contact(self, name: str) -> GreylistEntry | None:
         """Given also when its time is over, until it is forgotten."""
 
-    async def set_contact(self, contact: Contact) -> None:
+    async def set_contact(self, contact: GreylistEntry) -> None:
         """In place of the one of before."""
 
     async def forget_contacts(self, now: float, most: int) -> int:

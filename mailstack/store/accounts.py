@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from mailstack.store import Account, AppPassword, Conflict, StoreError, maildrops, queries, rows, sql
 from mailstack.store.batch import Transaction
-from mailstack.store.change_marker import Mark
+from mailstack.store.change_marker import ChangeMarker
 from mailstack.store.connection import Connection
-from mailstack.store.content_cache import Recent
+from mailstack.store.content_cache import ContentCache
 from mailstack.store.worker_threads import Workers
 from mailstack.store.writer import Writer
 
@@ -25,9 +25,9 @@ class StoredAddresses:
 
     _readers: Workers[Connection]
     _writer: Writer
-    _addresses: Mark | None
-    _accounts: Recent[Account | None]
-    _aliases: Recent[tuple[str, ...] | None]
+    _addresses: ChangeMarker | None
+    _accounts: ContentCache[Account | None]
+    _aliases: ContentCache[tuple[str, ...] | None]
 
     async def account(self, address: str) -> Account | None:
         return await self._believed(self._accounts, address, queries.account)
@@ -38,12 +38,12 @@ class StoredAddresses:
     async def alias(self, address: str) -> tuple[str, ...] | None:
         return await self._believed(self._aliases, address, queries.alias)
 
-    async def _believed(self, recent: Recent[T], address: str, look_up: Callable[[Connection, str], T]) -> T:
+    async def _believed(self, recent: ContentCache[T], address: str, look_up: Callable[[Connection, str], T]) -> T:
         if known := recent.get(address):
             return known[0]
         return await self._read_anew(recent, address, look_up)
 
-    async def _read_anew(self, recent: Recent[T], address: str, look_up: Callable[[Connection, str], T]) -> T:
+    async def _read_anew(self, recent: ContentCache[T], address: str, look_up: Callable[[Connection, str], T]) -> T:
         age = recent.age
         answer = await self._readers.do(lambda connection: look_up(connection, address))
         recent.add(address, answer, age)
@@ -123,7 +123,7 @@ class StoredAddresses:
         await self._change_addresses(partial(_remove_alias, address=address))
 
 
-def _marked(transaction: Transaction, change: Change, mark: Mark) -> None:
+def _marked(transaction: Transaction, change: Change, mark: ChangeMarker) -> None:
     """The change, and the mark before it is committed."""
     change(transaction)
     mark.set()

@@ -19,7 +19,7 @@ from mailstack.letter import LetterId
 from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Conflict, Placement, Settlement, rows, sql
 from mailstack.store.connection import Connection, Cursor
-from mailstack.store.outbox_types import Subscriptions
+from mailstack.store.outbox_types import OutboxSubscriptions
 
 
 class _Sequence:
@@ -101,7 +101,7 @@ class Batch:
         "subscriptions",
     )
 
-    def __init__(self, subscriptions: Subscriptions | None = None) -> None:
+    def __init__(self, subscriptions: OutboxSubscriptions | None = None) -> None:
         """`subscriptions`: who is to be told of the steps."""
         self.subscriptions = subscriptions
         self.announcements: list[Any] = []

@@ -12,7 +12,7 @@ SETTLING = 5_000_000_000
 """Nanoseconds from a mark to the end of the change that it is for: one commit."""
 
 
-class Mark:
+class ChangeMarker:
     """To look costs one system call, whatever is remembered.
 
     It is set before a change is durable, since who is killed behind that marks nothing, and once more after it. What

@@ -35,7 +35,7 @@ class RecentOctets:
         return octets
 
 
-class Recent(Generic[T]):
+class ContentCache(Generic[T]):
     """Answers that another process may make wrong, believed for a short time, or while nobody says that he changed any."""
 
     def __init__(

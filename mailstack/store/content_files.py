@@ -19,7 +19,7 @@ from typing import Protocol, TypeVar
 from twisted.internet.defer import Deferred
 
 from mailstack.letter.content import CHUNK
-from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.store import Damaged, StoreError
 from mailstack.store.contents import AHEAD, AT_ONCE, Kept, Named
 from mailstack.store.digests import Verification, new_digest
@@ -88,7 +88,7 @@ class ContentFiles:
         """`open` must be called before anything else."""
         self._directory = directory
         self.in_thread = in_thread
-        self.room = Room()
+        self.room = MemoryBudget()
         self._descriptor: int | None = None
         self._flushed: set[str] = set()
         """Folders of which this process has flushed the name: that it is there says nothing of the disk."""

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import CHUNK, Octets, verify
-from mailstack.protocols.memory_budget import SMALL, Room
+from mailstack.protocols.memory_budget import ALWAYS_ALLOWED, MemoryBudget
 from mailstack.store import StoreError
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class Kept(NamedTuple):
 class LargeContents(Protocol):
     """Where contents are that are too large for a row, each under a name that the row gives instead."""
 
-    room: Room
+    room: MemoryBudget
     """What contents that are written may hold of the memory."""
     takes: bool
     """Whether new contents may go here, or those of before are only read and removed."""
@@ -173,7 +173,7 @@ class Writing:
         self._pieces.append(octets)
         if len(self._pieces) > MOST_PIECES:
             self._pieces = [b"".join(self._pieces)]
-        if self._held > (SMALL if room.is_scarce else GATHERED if self._draft else self._memory_limit):
+        if self._held > (ALWAYS_ALLOWED if room.is_scarce else GATHERED if self._draft else self._memory_limit):
             if self._draft is None:
                 self._draft = self._large.draft()
             await self._waited(self._draft.append(self._take_pieces()))

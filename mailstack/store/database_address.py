@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mailstack.protocols.redacted import Discreet
+from mailstack.protocols.redacted import Redacted
 
 
-class Reach(Discreet, frozen=True):
+class DatabaseAddress(Redacted, frozen=True):
     """Of PostgreSQL, or of what speaks its protocol."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("url",)

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 from msgspec import Struct
 
 
-class Condition(Struct, frozen=True):
+class DelayReason(Struct, frozen=True):
     """One thing that letters wait for."""
 
     kind: Literal["down", "busy"]
@@ -23,11 +23,11 @@ class Condition(Struct, frozen=True):
     """For programs: `host`, or `under_way`, `at_a_time` and `waiting`."""
 
 
-class Conditions(Protocol):
+class DelayReasonStore(Protocol):
     """The part of `mailstack.store.Store` that keeps them."""
 
-    async def tell_conditions(self, owner: str, conditions: Sequence[Condition], valid_until: float) -> None:
+    async def tell_conditions(self, owner: str, conditions: Sequence[DelayReason], valid_until: float) -> None:
         """In place of what this process told before; believed until `valid_until`, for a process may die."""
 
-    async def conditions(self, now: float) -> list[Condition]:
+    async def conditions(self, now: float) -> list[DelayReason]:
         """What all processes tell that is still to be believed."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mailstack.protocols.rate_limited_log import Complaint
+from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.store import StoreError
 
 _log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class Location:
         """`now` gives seconds, for how often the log is told."""
         self._paths = paths
         self._opened: tuple[tuple[int, int], ...] = ()
-        self._complaint = Complaint(_log, now)
+        self._complaint = RateLimitedLog(_log, now)
         self._is_lost = False
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from mailstack.store import Contact, rows
+from mailstack.store import GreylistEntry, rows
 from mailstack.store.batch import Transaction
 from mailstack.store.connection import Connection
 from mailstack.store.worker_threads import Workers
@@ -22,10 +22,10 @@ class StoredContacts:
     _readers: Workers[Connection]
     _writer: Writer
 
-    async def contact(self, name: str) -> Contact | None:
+    async def contact(self, name: str) -> GreylistEntry | None:
         return await self._readers.do(lambda connection: _contact(connection, name))
 
-    async def set_contact(self, contact: Contact) -> None:
+    async def set_contact(self, contact: GreylistEntry) -> None:
         await self._writer.do(partial(_set_contact, new=contact))
 
     async def forget_contacts(self, now: float, most: int) -> int:
@@ -33,14 +33,16 @@ class StoredContacts:
         return forgotten
 
 
-def _contact(connection: Connection, name: str) -> Contact | None:
+def _contact(connection: Connection, name: str) -> GreylistEntry | None:
     found = connection.execute(_CONTACT, (name,)).fetchall()
     return (
-        rows.checked("contacts", name, lambda: Contact(name, float(found[0][1]), float(found[0][2]))) if found else None
+        rows.checked("contacts", name, lambda: GreylistEntry(name, float(found[0][1]), float(found[0][2])))
+        if found
+        else None
     )
 
 
-def _set_contact(transaction: Transaction, new: Contact) -> None:
+def _set_contact(transaction: Transaction, new: GreylistEntry) -> None:
     transaction.execute(_SET, (new.name, new.first, new.until))
 
 

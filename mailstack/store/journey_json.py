@@ -7,7 +7,7 @@ from typing import Any
 from mailstack.letter import Envelope
 from mailstack.letter.delivery import OWED, Delivery
 from mailstack.letter.step import Step
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 from mailstack.store import Record
 from mailstack.store.journey import Journey
 
@@ -38,7 +38,7 @@ def record_json(record: Record) -> dict[str, Any]:
         "sender": sender_text(letter.envelope),
         "recipients": recipient_texts(record),
         "size": letter.content.size,
-        "arrived": utc_text(letter.arrival.at),
+        "arrived": iso8601(letter.arrival.at),
         "state": state_of(record),
         "deliveries": [delivery_json(delivery) for delivery in record.deliveries],
     }
@@ -51,7 +51,7 @@ def delivery_json(delivery: Delivery) -> dict[str, Any]:
         "state": str(delivery.state),
         "destination": delivery.destination,
         "attempts": delivery.attempts,
-        "next_attempt": utc_text(delivery.due) if delivery.state in OWED else None,
+        "next_attempt": iso8601(delivery.due) if delivery.state in OWED else None,
         "status": str(delivery.status) if delivery.status else None,
         "text": delivery.text,
         "host": delivery.host,
@@ -70,5 +70,5 @@ def journey_json(told: Journey) -> dict[str, Any]:
 
 def step_json(step: Step) -> dict[str, Any]:
     """One step; its facts stand beside what every step has."""
-    always = {"at": utc_text(step.at), "office": step.office, "step": step.step, "letter": step.letter}
+    always = {"at": iso8601(step.at), "office": step.office, "step": step.step, "letter": step.letter}
     return always | {name: fact for name, fact in step.facts.items() if name not in always}

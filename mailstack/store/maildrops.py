@@ -9,7 +9,7 @@ from mailstack.letter.step import Step
 from mailstack.store import sql
 from mailstack.store.batch import Batch, Transaction, pieces
 from mailstack.store.mark_fetched import Fetched
-from mailstack.store.outbox_types import Subscriptions
+from mailstack.store.outbox_types import OutboxSubscriptions
 
 
 def update(
@@ -19,7 +19,7 @@ def update(
     deleted: Sequence[int],
     steps: Sequence[Step],
     *,
-    subscriptions: Subscriptions,
+    subscriptions: OutboxSubscriptions,
 ) -> list[Step]:
     """Mark as collected, remove what is deleted, and write the steps that tell of it; no letter is collected twice.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailstack.store.delay_reasons import Condition
+from mailstack.store.delay_reasons import DelayReason
 
 
 class MemoryConditions:
@@ -12,11 +12,11 @@ class MemoryConditions:
 
     def __init__(self) -> None:
         super().__init__()
-        self._conditions: dict[str, tuple[float, list[Condition]]] = {}
+        self._conditions: dict[str, tuple[float, list[DelayReason]]] = {}
 
-    async def tell_conditions(self, owner: str, conditions: Sequence[Condition], valid_until: float) -> None:
+    async def tell_conditions(self, owner: str, conditions: Sequence[DelayReason], valid_until: float) -> None:
         self._conditions[owner] = valid_until, list(conditions)
 
-    async def conditions(self, now: float) -> list[Condition]:
+    async def conditions(self, now: float) -> list[DelayReason]:
         told = sorted(self._conditions.items())
         return [condition for _, (until, conditions) in told if until > now for condition in conditions]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.store import Contact
+from mailstack.store import GreylistEntry
 
 
 class MemoryContacts:
@@ -10,12 +10,12 @@ class MemoryContacts:
 
     def __init__(self) -> None:
         super().__init__()
-        self._contacts: dict[str, Contact] = {}
+        self._contacts: dict[str, GreylistEntry] = {}
 
-    async def contact(self, name: str) -> Contact | None:
+    async def contact(self, name: str) -> GreylistEntry | None:
         return self._contacts.get(name)
 
-    async def set_contact(self, contact: Contact) -> None:
+    async def set_contact(self, contact: GreylistEntry) -> None:
         self._contacts[contact.name] = contact
 
     async def forget_contacts(self, now: float, most: int) -> int:

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from mailstack.store import Damaged, rows, sql
 from mailstack.store.batch import Transaction, pieces
 from mailstack.store.connection import Connection
-from mailstack.store.outbox_types import HURRIED, Announcement, Subscriptions, Waiting, Wants
+from mailstack.store.outbox_types import RETRY_NOW, OutboxBacklog, OutboxEntry, OutboxSubscriptions, Wants
 from mailstack.store.worker_threads import Workers
 from mailstack.store.writer import Writer
 
@@ -30,7 +30,7 @@ _LIST = f"SELECT {_ALL} FROM announcements WHERE CAST(? AS TEXT) IS NULL OR targ
 _WAITING = "SELECT target, COUNT(*), MIN(at) FROM announcements GROUP BY target ORDER BY target"
 _HURRY = "UPDATE announcements SET due = ? WHERE target = ? AND due > ? AND claimed_by IS NULL"
 _COUNT = "SELECT COUNT(*) FROM announcements WHERE target = ?"
-_FIRST = f"""UPDATE announcements SET due = {HURRIED} WHERE id IN
+_FIRST = f"""UPDATE announcements SET due = {RETRY_NOW} WHERE id IN
     (SELECT id FROM announcements WHERE target = ? AND claimed_by IS NULL ORDER BY at, id LIMIT 1)"""  # noqa: S608
 _TARGETS = "SELECT DISTINCT target FROM announcements"
 _FORGET = """DELETE FROM announcements WHERE id IN
@@ -43,19 +43,19 @@ class StoredAnnouncements:
 
     _readers: Workers[Connection]
     _writer: Writer
-    _subscriptions: Subscriptions
+    _subscriptions: OutboxSubscriptions
 
     def announce(self, target: str, wants: Wants) -> None:
         self._subscriptions.add(target, wants)
 
-    async def add_announcements(self, announcements: Sequence[Announcement]) -> None:
+    async def add_announcements(self, announcements: Sequence[OutboxEntry]) -> None:
         flat = [value for each in announcements for value in rows.announcement_row(each)]
         await self._writer.do(lambda transaction: transaction.insert("announcements", rows.ANNOUNCEMENT, flat))
 
     async def claim_announcements(
         self, target: str, owner: str, now: float, *, limit: int, lease: float
-    ) -> list[Announcement]:
-        claimed: list[Announcement | Damaged] = await self._writer.do(
+    ) -> list[OutboxEntry]:
+        claimed: list[OutboxEntry | Damaged] = await self._writer.do(
             partial(_claim, target=target, owner=owner, now=now, limit=limit, until=now + lease)
         )
         for damage in claimed:
@@ -64,7 +64,7 @@ class StoredAnnouncements:
         return [each for each in claimed if not isinstance(each, Damaged)]
 
     async def settle_announcements(
-        self, owner: str, *, told: Collection[str] = (), again: Sequence[Announcement] = ()
+        self, owner: str, *, told: Collection[str] = (), again: Sequence[OutboxEntry] = ()
     ) -> None:
         await self._writer.do(partial(_settle, owner=owner, told=list(told), again=tuple(again)))
 
@@ -74,10 +74,10 @@ class StoredAnnouncements:
     async def next_announcement(self, target: str) -> float | None:
         return await self._readers.do(lambda connection: _next(connection, target))
 
-    async def announcements(self, target: str | None, limit: int) -> list[Announcement]:
+    async def announcements(self, target: str | None, limit: int) -> list[OutboxEntry]:
         return await self._readers.do(lambda connection: _list(connection, target, limit))
 
-    async def waiting_announcements(self) -> list[Waiting]:
+    async def waiting_announcements(self) -> list[OutboxBacklog]:
         return await self._readers.do(_waiting)
 
     async def hurry_announcements(self, target: str, now: float) -> int:
@@ -105,8 +105,8 @@ class StoredAnnouncements:
 
 def _claim(
     transaction: Transaction, *, target: str, owner: str, now: float, limit: int, until: float
-) -> list[Announcement | Damaged]:
-    claimed: list[Announcement | Damaged] = []
+) -> list[OutboxEntry | Damaged]:
+    claimed: list[OutboxEntry | Damaged] = []
     ids: list[str] = []
     for found in transaction.connection.fetch_free(_DUE, rows.ANNOUNCEMENT, (target, now, limit)):
         try:
@@ -122,7 +122,7 @@ def _claim(
     return claimed
 
 
-def _settle(transaction: Transaction, owner: str, told: list[str], again: Sequence[Announcement]) -> None:
+def _settle(transaction: Transaction, owner: str, told: list[str], again: Sequence[OutboxEntry]) -> None:
     for part in pieces(told, 1):
         transaction.execute(_TOLD + sql.marks(len(part)), (owner, *part))
     for each in again:
@@ -146,12 +146,12 @@ def _targets(connection: Connection) -> list[str]:
     return [rows.text(target) for (target,) in connection.execute(_TARGETS)]
 
 
-def _list(connection: Connection, target: str | None, limit: int) -> list[Announcement]:
+def _list(connection: Connection, target: str | None, limit: int) -> list[OutboxEntry]:
     return [rows.announcement_from(found) for found in connection.execute(_LIST, (target, target, limit))]
 
 
-def _waiting(connection: Connection) -> list[Waiting]:
-    def decode(found: Sequence[Any]) -> Waiting:
-        return Waiting(rows.text(found[0]), rows.number(found[1]), float(found[2]))
+def _waiting(connection: Connection) -> list[OutboxBacklog]:
+    def decode(found: Sequence[Any]) -> OutboxBacklog:
+        return OutboxBacklog(rows.text(found[0]), rows.number(found[1]), float(found[2]))
 
     return [rows.checked("announcements", found[0], partial(decode, found)) for found in connection.execute(_WAITING)]

@@ -14,7 +14,7 @@ Wants = Callable[[Step], bool]
 """Whether a target is to be told of a step. Never raises; is called in any thread."""
 
 
-class Announcement(Struct, frozen=True):
+class OutboxEntry(Struct, frozen=True):
     """One step, and one target that is to be told of it: queued with the step, in the same transaction.
 
     States: waiting (`claimed_by` is None), being told, and gone, once it was told or is too old.
@@ -33,11 +33,11 @@ class Announcement(Struct, frozen=True):
     """Why the last attempt failed, for people."""
 
 
-HURRIED = 0.0
+RETRY_NOW = 0.0
 """The `due` of the announcement with which a target is tried although it has failed just now: an operator asked for it."""
 
 
-class Waiting(Struct, frozen=True):
+class OutboxBacklog(Struct, frozen=True):
     """What waits for one target."""
 
     target: str
@@ -51,7 +51,7 @@ def new_id() -> str:
     return f"msg_{secrets.token_hex(12)}"
 
 
-class Subscriptions:
+class OutboxSubscriptions:
     """Who wants to be told of which steps, of all that one object of a store writes."""
 
     def __init__(self) -> None:
@@ -63,17 +63,17 @@ class Subscriptions:
     def add(self, target: str, wants: Wants) -> None:
         self._wants[target] = wants
 
-    def of(self, steps: Sequence[Step]) -> list[Announcement]:
+    def of(self, steps: Sequence[Step]) -> list[OutboxEntry]:
         """What is to be queued with these steps."""
         return [
-            Announcement(new_id(), target, step, step.at)
+            OutboxEntry(new_id(), target, step, step.at)
             for step in steps
             for target, wants in self._wants.items()
             if wants(step)
         ]
 
 
-class Announcements(Protocol):
+class OutboxStore(Protocol):
     """The part of a store that keeps them."""
 
     def announce(self, target: str, wants: Wants) -> None:
@@ -82,19 +82,19 @@ class Announcements(Protocol):
         It holds for steps that this object of the store writes; other processes say the same for theirs.
         """
 
-    async def add_announcements(self, announcements: Sequence[Announcement]) -> None:
+    async def add_announcements(self, announcements: Sequence[OutboxEntry]) -> None:
         """Queue more, as to try whether a target hears."""
 
     async def claim_announcements(
         self, target: str, owner: str, now: float, *, limit: int, lease: float
-    ) -> list[Announcement]:
+    ) -> list[OutboxEntry]:
         """At most `limit` that are due, the longest due first; each counts as attempted before it is.
 
         Until `now` + `lease` nobody else gets them. One that can't be read is dropped, with a line in the log.
         """
 
     async def settle_announcements(
-        self, owner: str, *, told: Collection[str] = (), again: Sequence[Announcement] = ()
+        self, owner: str, *, told: Collection[str] = (), again: Sequence[OutboxEntry] = ()
     ) -> None:
         """Forget those that were told (by id), and give back those to be told again, with their `due` and `trouble`.
 
@@ -107,10 +107,10 @@ class Announcements(Protocol):
     async def next_announcement(self, target: str) -> float | None:
         """When the first is due; None when nothing waits."""
 
-    async def announcements(self, target: str | None, limit: int) -> list[Announcement]:
+    async def announcements(self, target: str | None, limit: int) -> list[OutboxEntry]:
         """Those that wait, for one target or for all, the oldest first."""
 
-    async def waiting_announcements(self) -> list[Waiting]:
+    async def waiting_announcements(self) -> list[OutboxBacklog]:
         """How many wait for each target, by its name."""
 
     async def hurry_announcements(self, target: str, now: float) -> int:

@@ -22,7 +22,7 @@ OCTETS = 524_288
 """Of these at most, but for the one that is wanted."""
 
 
-class Together:
+class ReadAheadBatch:
     """The letters of one claim, in the order in which they will be wanted."""
 
     def __init__(

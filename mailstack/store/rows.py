@@ -24,7 +24,7 @@ from mailstack.letter.address import ascii_domain
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState
 from mailstack.letter.step import Step
 from mailstack.store import Account, AppPassword, Damaged, Entry, StoreError
-from mailstack.store.outbox_types import Announcement
+from mailstack.store.outbox_types import OutboxEntry
 
 T = TypeVar("T")
 
@@ -262,7 +262,7 @@ def collected_from(row: Sequence[Any]) -> list[tuple[int, Step]]:
     return [] if row[2] is None else checked("deliveries", (row[0], row[1]), decode)
 
 
-def announcement_row(announcement: Announcement) -> list[Any]:
+def announcement_row(announcement: OutboxEntry) -> list[Any]:
     """In the order of ANNOUNCEMENT. Raises StoreError for facts that can't be stored."""
     step = announcement.step
     return [
@@ -280,13 +280,13 @@ def announcement_row(announcement: Announcement) -> list[Any]:
     ]
 
 
-def announcement_from(row: Sequence[Any]) -> Announcement:
+def announcement_from(row: Sequence[Any]) -> OutboxEntry:
     """From columns in the order of ANNOUNCEMENT."""
 
-    def decode() -> Announcement:
+    def decode() -> OutboxEntry:
         step = step_from((row[2], 0, *row[3:7]))
         owner = None if row[9] is None else text(row[9])
-        return Announcement(text(row[0]), text(row[1]), step, float(row[7]), number(row[8]), owner, text(row[10]))
+        return OutboxEntry(text(row[0]), text(row[1]), step, float(row[7]), number(row[8]), owner, text(row[10]))
 
     return checked("announcements", row[0], decode)
 

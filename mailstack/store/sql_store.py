@@ -36,17 +36,17 @@ from mailstack.store import (
 )
 from mailstack.store.accounts import StoredAddresses
 from mailstack.store.batch import Batch
-from mailstack.store.change_marker import Mark
+from mailstack.store.change_marker import ChangeMarker
 from mailstack.store.connection import Connection
-from mailstack.store.content_cache import Recent, RecentOctets
+from mailstack.store.content_cache import ContentCache, RecentOctets
 from mailstack.store.contents import LargeContent, LargeContents, StoredContent, Writing
 from mailstack.store.digests import digest_of
 from mailstack.store.directory_check import Location
 from mailstack.store.greylist import StoredContacts
 from mailstack.store.hold_rules import StoredOrders
 from mailstack.store.outbox import StoredAnnouncements
-from mailstack.store.outbox_types import Subscriptions
-from mailstack.store.read_ahead import Together
+from mailstack.store.outbox_types import OutboxSubscriptions
+from mailstack.store.read_ahead import ReadAheadBatch
 from mailstack.store.stored_delay_reasons import StoredConditions
 from mailstack.store.stored_tls_results import StoredTlsResults
 from mailstack.store.worker_threads import Workers
@@ -74,7 +74,7 @@ class SqlStore(
     """The time by which letters are due, where that is not this machine's."""
 
     def __init__(
-        self, *, memory_limit: int, recent_octets: int, address_seconds: float, addresses: Mark | None = None
+        self, *, memory_limit: int, recent_octets: int, address_seconds: float, addresses: ChangeMarker | None = None
     ) -> None:
         """`memory_limit`: octets of a content above which it is a large one.
 
@@ -86,9 +86,9 @@ class SqlStore(
         self._recent = RecentOctets(recent_octets)
         self._addresses = addresses
         sign = None if addresses is None else addresses.seen
-        self._accounts = Recent(address_seconds, 10_000, sign=sign)
-        self._aliases = Recent(address_seconds, 10_000, sign=sign)
-        self._subscriptions = Subscriptions()
+        self._accounts = ContentCache(address_seconds, 10_000, sign=sign)
+        self._aliases = ContentCache(address_seconds, 10_000, sign=sign)
+        self._subscriptions = OutboxSubscriptions()
 
     # --- what each database does in its own way
 
@@ -221,7 +221,7 @@ class SqlStore(
         place: Callable[[str], Place | None] = nowhere,
     ) -> list[Claim]:
         wanted = claims.Wanted(office, owner, now, limit, lease, next_due, line, place)
-        together = Together(self._read_small, self.content, self._recent, self._memory_limit)
+        together = ReadAheadBatch(self._read_small, self.content, self._recent, self._memory_limit)
         claimed: claims.Claimed = await self._writer.do(lambda change: claims.claim(change, wanted, together.content))
         for damage in claimed.damaged:
             _log.error("a delivery is held, since it can't be read: {damage}", damage=damage)

@@ -12,7 +12,7 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred
 
 from mailstack.store import Maildrop, MaildropInUse, StoreError, StoreFull, queries
-from mailstack.store.change_marker import Mark
+from mailstack.store.change_marker import ChangeMarker
 from mailstack.store.content_files import ContentFiles
 from mailstack.store.contents import LargeContents, Several
 from mailstack.store.directory_check import Location
@@ -79,7 +79,7 @@ class SqliteStore(SqlStore):
             memory_limit=memory_limit,
             recent_octets=recent_octets,
             address_seconds=address_seconds,
-            addresses=Mark(directory / TURN),
+            addresses=ChangeMarker(directory / TURN),
         )
         self._directory = directory
         self.location = location or Location(directory / DATABASE, directory / "contents")

@@ -10,14 +10,14 @@ import msgspec
 from mailstack.store import rows
 from mailstack.store.batch import Transaction
 from mailstack.store.connection import Connection
-from mailstack.store.delay_reasons import Condition
+from mailstack.store.delay_reasons import DelayReason
 from mailstack.store.worker_threads import Workers
 from mailstack.store.writer import Writer
 
 _FORGET = "DELETE FROM conditions WHERE owner = ?"
 _TELL = "INSERT INTO conditions (owner, valid_until, told) VALUES (?, ?, ?)"
 _TOLD = "SELECT owner, told FROM conditions WHERE valid_until > ? ORDER BY owner"
-_decode = msgspec.json.Decoder(list[Condition]).decode
+_decode = msgspec.json.Decoder(list[DelayReason]).decode
 
 
 class StoredConditions:
@@ -26,11 +26,11 @@ class StoredConditions:
     _readers: Workers[Connection]
     _writer: Writer
 
-    async def tell_conditions(self, owner: str, conditions: Sequence[Condition], valid_until: float) -> None:
+    async def tell_conditions(self, owner: str, conditions: Sequence[DelayReason], valid_until: float) -> None:
         told = rows.as_json(list(conditions)) if conditions else None
         await self._writer.do(partial(_tell, owner=owner, told=told, valid_until=valid_until))
 
-    async def conditions(self, now: float) -> list[Condition]:
+    async def conditions(self, now: float) -> list[DelayReason]:
         return await self._readers.do(lambda connection: _conditions(connection, now))
 
 
@@ -40,8 +40,8 @@ def _tell(transaction: Transaction, owner: str, told: str | None, valid_until: f
         transaction.execute(_TELL, (owner, valid_until, told))
 
 
-def _conditions(connection: Connection, now: float) -> list[Condition]:
-    found: list[Condition] = []
+def _conditions(connection: Connection, now: float) -> list[DelayReason]:
+    found: list[DelayReason] = []
     for owner, told in connection.execute(_TOLD, (now,)).fetchall():
         found += rows.checked("conditions", owner, partial(_decode, told))
     return found

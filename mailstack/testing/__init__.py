@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mailstack.testing.criteria import NoSuchLetter
     from mailstack.testing.journey import Journey
     from mailstack.testing.letter import Attachment, Letter
-    from mailstack.testing.local_mail_server import Office
+    from mailstack.testing.local_mail_server import LocalMailServer
     from mailstack.testing.pytest_localserver import smtpserver
     from mailstack.testing.smtpdfix import smtpd
     from mailstack.testing.unittest_case import MailstackMixin
@@ -41,11 +41,11 @@ __all__ = [
     "Internet",
     "Journey",
     "Letter",
+    "LocalMailServer",
     "MailstackMixin",
     "NoSuchLetter",
     "NotReached",
     "NotTaken",
-    "Office",
     "Path",
     "Rule",
     "SimulatedReactor",

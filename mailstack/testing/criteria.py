@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from mailstack.letter import Address, LetterId
 from mailstack.testing.letter import Letter
-from mailstack.testing.received_log import Ledger
+from mailstack.testing.received_log import ReceivedLog
 
 MOST_TOLD = 20
 """Letters that one failure describes."""
@@ -38,7 +38,7 @@ class Wish(TypedDict, total=False):
     """Only letters that were handed in after this one."""
 
 
-class Wanted(Struct, frozen=True):
+class LetterCriteria(Struct, frozen=True):
     """What must hold of a letter, as Wish has it; addresses are `Address.key`."""
 
     to: str | None = None
@@ -55,7 +55,7 @@ class Wanted(Struct, frozen=True):
         sender: str | None = None,
         query: str = "",
         after: Letter | None = None,
-    ) -> Wanted:
+    ) -> LetterCriteria:
         """As a test writes it. Raises AddressError, a ValueError, for an address that is none."""
         return cls(
             None if to is None else Address.parse(to).key,
@@ -81,11 +81,11 @@ class Wanted(Struct, frozen=True):
             parts.append(f"later than {self.after.id}")
         return " ".join(["letter", *parts])
 
-    def is_met_by(self, letter: Letter, ledger: Ledger, found: Container[str]) -> bool:
+    def is_met_by(self, letter: Letter, ledger: ReceivedLog, found: Container[str]) -> bool:
         """Whether it is one of these, and has arrived."""
         return not any(self.unfit(letter, ledger, found)) and ledger.has_arrived(LetterId(letter.id), self.to)
 
-    def unfit(self, letter: Letter, ledger: Ledger, found: Container[str]) -> Iterator[str]:
+    def unfit(self, letter: Letter, ledger: ReceivedLog, found: Container[str]) -> Iterator[str]:
         """Why this letter is not it; nothing when it is, wherever it may be at present.
 
         `found` are the ids of those that the query finds.
@@ -104,7 +104,7 @@ class Wanted(Struct, frozen=True):
             yield f"not later than {self.after.id}"
 
 
-def told(letter: Letter, ledger: Ledger, wanted: Wanted | None = None, found: Container[str] = ()) -> str:
+def told(letter: Letter, ledger: ReceivedLog, wanted: LetterCriteria | None = None, found: Container[str] = ()) -> str:
     """One letter, where it is, and why it is not the one that is wanted, as a line or more."""
     recipients = ", ".join(letter.recipients[:3]) + (" …" if len(letter.recipients) > 3 else "")
     lines = [f"{letter.id} from {letter.sender or '<>'} to {recipients}: {letter.subject!r}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from mailstack.sandbox.faults import Faults, Firing, Rule
+from mailstack.sandbox.faults import FaultEvent, Faults, Rule
 
 T = TypeVar("T")
 
@@ -49,9 +49,9 @@ class OfficeFaults:
         return count
 
     @property
-    def firings(self) -> tuple[Firing, ...]:
+    def firings(self) -> tuple[FaultEvent, ...]:
         """What happened last."""
-        firings: tuple[Firing, ...] = self._there(lambda: tuple(self._faults().firings))
+        firings: tuple[FaultEvent, ...] = self._there(lambda: tuple(self._faults().firings))
         return firings
 
 

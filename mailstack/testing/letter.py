@@ -10,8 +10,8 @@ from email.message import EmailMessage
 from functools import cached_property
 
 from mailstack.letter.address import key_of
-from mailstack.letter.parsed import Link, Part, Reading, read
-from mailstack.testing.received import Entered
+from mailstack.letter.parsed import Link, ParsedLetter, Part, parse
+from mailstack.testing.received import ReceivedLetter
 
 
 class Attachment:
@@ -32,7 +32,7 @@ class Attachment:
 class Letter:
     """One letter that was handed in, or that an office wrote itself, such as a bounce. It never changes."""
 
-    def __init__(self, entered: Entered) -> None:
+    def __init__(self, entered: ReceivedLetter) -> None:
         envelope = entered.letter.envelope
         self.number: int = entered.number
         """Grows with each letter of its office."""
@@ -46,9 +46,9 @@ class Letter:
         """All its octets, as the office keeps them."""
 
     @cached_property
-    def reading(self) -> Reading:
+    def reading(self) -> ParsedLetter:
         """All that can be read in it; never fails, whatever the octets are."""
-        return read(self.raw)
+        return parse(self.raw)
 
     @property
     def subject(self) -> str:

@@ -25,21 +25,21 @@ from mailstack.config import Schedule
 from mailstack.letter import LetterId
 from mailstack.letter.delivery import OWED
 from mailstack.letter.durations import Duration, read_duration
-from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.items import ItemFilter
 from mailstack.net.clock import ReactorClock
 from mailstack.protocols.connection import HostPort
-from mailstack.queue.admin import Operator
+from mailstack.queue.admin import QueueAdmin
 from mailstack.sandbox.dev import CAPTURE, HOME, WORLD, DevEnvironment, DevSettings
 from mailstack.store import Filter
 from mailstack.testing.certificates import keys_directory
-from mailstack.testing.criteria import NoSuchLetter, Wanted, Wish
+from mailstack.testing.criteria import LetterCriteria, NoSuchLetter, Wish
 from mailstack.testing.faults import OfficeFaults
 from mailstack.testing.journey import Journey
 from mailstack.testing.letter import Letter
 from mailstack.testing.reactor_thread import Background, background
-from mailstack.testing.received_log import Ledger
+from mailstack.testing.received_log import ReceivedLog
 from mailstack.testing.thread_results import awaited, is_in_loop
-from mailstack.testing.waiter import Lookout
+from mailstack.testing.waiter import LetterWaiter
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ GOODBYE = 0.2
 """Seconds that connections left open may take at the end."""
 
 
-class Office:
+class LocalMailServer:
     """Two post offices, yours and the rest of the world's, and their DNS. `start` and `stop`, or a `with` block.
 
     It is new and empty, and used once: for the next test make another, that takes some 30 ms.
@@ -96,7 +96,7 @@ class Office:
         )
         self._background: Background | None = None
         self._environment: DevEnvironment | None = None
-        self._ledger: Ledger | None = None
+        self._ledger: ReceivedLog | None = None
         self._ssl_context: ssl.SSLContext | None = None
         self.faults = OfficeFaults(lambda: self._running.faults, self._there)
         """What is to go wrong: `office.faults.add(at="rcpt", reply="451 4.3.0 not now", times=2)`."""
@@ -121,7 +121,7 @@ class Office:
     async def _start(self) -> None:
         assert self._background is not None
         reactor = self._background.reactor
-        self._ledger = ledger = Ledger(ReactorClock(reactor).spawn, frozenset({CAPTURE}))
+        self._ledger = ledger = ReceivedLog(ReactorClock(reactor).spawn, frozenset({CAPTURE}))
         self._environment = environment = DevEnvironment(
             reactor, replace(self._settings, keys=keys_directory()), ledger
         )
@@ -244,11 +244,11 @@ class Office:
 
     def wait_for_letters(self, count: int, *, timeout: float = TIMEOUT, **wish: Unpack[Wish]) -> list[Letter]:
         """The first `count` letters that fit, in the order in which they were handed in; see `wait_for_letter`."""
-        return self._result(self._when(Wanted.of(**wish), count, timeout, blocks=is_in_loop()), timeout)
+        return self._result(self._when(LetterCriteria.of(**wish), count, timeout, blocks=is_in_loop()), timeout)
 
     def assert_no_letter(self, *, within: float = 0.5, **wish: Unpack[Wish]) -> None:
         """No such letter is here, and none is handed in within so many seconds. Raises NoSuchLetter for the first."""
-        self._result(self._never(Wanted.of(**wish), within), within)
+        self._result(self._never(LetterCriteria.of(**wish), within), within)
 
     async def wait_for_letter_async(self, *, timeout: float = TIMEOUT, **wish: Unpack[Wish]) -> Letter:
         """`wait_for_letter` for coroutines of asyncio and Twisted: their loop turns meanwhile."""
@@ -258,11 +258,11 @@ class Office:
         self, count: int, *, timeout: float = TIMEOUT, **wish: Unpack[Wish]
     ) -> list[Letter]:
         """`wait_for_letters` for coroutines."""
-        return await awaited(self._when(Wanted.of(**wish), count, timeout, blocks=False))
+        return await awaited(self._when(LetterCriteria.of(**wish), count, timeout, blocks=False))
 
     async def assert_no_letter_async(self, *, within: float = 0.5, **wish: Unpack[Wish]) -> None:
         """`assert_no_letter` for coroutines."""
-        await awaited(self._never(Wanted.of(**wish), within))
+        await awaited(self._never(LetterCriteria.of(**wish), within))
 
     def journey(self, letter: Letter | str) -> Journey:
         """What happened to a letter, or to the one of this id, step by step and across all offices. Raises LookupError."""
@@ -290,10 +290,10 @@ class Office:
         store = self._running.store
         await self._book.settled()
         waiting = await store.records(Filter(states=OWED, limit=MOST_WAITING))
-        await Operator(store, self._ground.reactor.seconds).remove([record.letter.id for record in waiting])
+        await QueueAdmin(store, self._ground.reactor.seconds).remove([record.letter.id for record in waiting])
         for office in (HOME, WORLD, CAPTURE):
             await store.prune(office, before=math.inf, keep=0)
-        await self._running.catalogue.delete(Which())
+        await self._running.catalogue.delete(ItemFilter())
         self._book.clear()
 
     def report(self) -> str:
@@ -323,22 +323,22 @@ class Office:
         return self._background
 
     @property
-    def _book(self) -> Ledger:
+    def _book(self) -> ReceivedLog:
         assert self._ledger is not None
         return self._ledger
 
     @property
-    def _lookout(self) -> Lookout:
-        return Lookout(self._ground.reactor, self._running, self._book)
+    def _lookout(self) -> LetterWaiter:
+        return LetterWaiter(self._ground.reactor, self._running, self._book)
 
     def _call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         self._running  # noqa: B018 - says so when it does not run
         return self._ground.call(work)
 
-    def _when(self, wanted: Wanted, count: int, timeout: float, *, blocks: bool) -> Future[list[Letter]]:
+    def _when(self, wanted: LetterCriteria, count: int, timeout: float, *, blocks: bool) -> Future[list[Letter]]:
         return self._settled(lambda: self._lookout.when(wanted, count, timeout, blocks=blocks))
 
-    def _never(self, wanted: Wanted, within: float) -> Future[None]:
+    def _never(self, wanted: LetterCriteria, within: float) -> Future[None]:
         return self._settled(lambda: self._lookout.never(wanted, within))
 
     def _there(self, work: Callable[[], T]) -> T:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from mailstack.testing import Internet, Office
+    from mailstack.testing import Internet, LocalMailServer
 
 MOST_LINES = 200
 """Lines of a transcript that are shown below a test that failed."""
@@ -26,25 +26,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def mailstack(request: pytest.FixtureRequest) -> Iterator[Office]:
+def mailstack(request: pytest.FixtureRequest) -> Iterator[LocalMailServer]:
     """A post office for this test alone: see docs/reference/pytest.md."""
-    from mailstack.testing import Office  # noqa: PLC0415
+    from mailstack.testing import LocalMailServer  # noqa: PLC0415
 
-    with Office(**_options(request, "mailstack")) as office:
+    with LocalMailServer(**_options(request, "mailstack")) as office:
         yield office
 
 
 @pytest.fixture(scope="session")
-def mailstack_session() -> Iterator[Office]:
+def mailstack_session() -> Iterator[LocalMailServer]:
     """A post office for the whole session, for a program that is started once; `clear()` it between tests."""
-    from mailstack.testing import Office  # noqa: PLC0415
+    from mailstack.testing import LocalMailServer  # noqa: PLC0415
 
-    with Office() as office:
+    with LocalMailServer() as office:
         yield office
 
 
 @pytest.fixture
-def mailstack_django(mailstack: Office, settings: Any) -> Office:
+def mailstack_django(mailstack: LocalMailServer, settings: Any) -> LocalMailServer:
     """The fixture `mailstack`, with Django's settings (pytest-django's `settings`) so that it sends there."""
     for name, value in mailstack.django_settings().items():
         setattr(settings, name, value)
@@ -64,7 +64,7 @@ def _options(request: pytest.FixtureRequest, marker: str) -> dict[str, Any]:
     return dict(found.kwargs) if found else {}
 
 
-def _report(office: Office) -> str:
+def _report(office: LocalMailServer) -> str:
     try:
         return office.report()
     except Exception as error:  # noqa: BLE001 - a test may have stopped the office; its own failure is what counts

@@ -7,7 +7,7 @@ from msgspec import Struct
 from mailstack.letter import Letter
 
 
-class Entered(Struct, frozen=True):
+class ReceivedLetter(Struct, frozen=True):
     """A letter that was handed in."""
 
     number: int

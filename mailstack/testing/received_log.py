@@ -20,7 +20,7 @@ from mailstack.letter.content import read_all
 from mailstack.letter.step import Step
 from mailstack.store import Filter, Store, StoreError
 from mailstack.testing.letter import Letter
-from mailstack.testing.received import Entered
+from mailstack.testing.received import ReceivedLetter
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ ARRIVED = frozenset({"delivered", "relayed", "collected"})
 TELLING = ARRIVED | {"deferred", "bounced", "held", "released", "removed"}
 
 
-class Ledger:
+class ReceivedLog:
     """All letters of one environment. What is asked of it may be asked in any thread."""
 
     def __init__(self, spawn: Callable[[Coroutine[Any, Any, None]], None], handed_in_at: frozenset[str]) -> None:
@@ -78,7 +78,7 @@ class Ledger:
             (record,) = await self._store.records(Filter(ids=(letter,), limit=1))
             octets = await read_all(await self._store.content(letter))
             with self._lock:
-                self._letters[letter] = Letter(Entered(number, record.letter, octets))
+                self._letters[letter] = Letter(ReceivedLetter(number, record.letter, octets))
         except (KeyError, StoreError, ValueError):
             pass  # it was cleared away meanwhile
         finally:

@@ -11,19 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from mailstack.testing.local_mail_server import Office
+from mailstack.testing.local_mail_server import LocalMailServer
 
 
 class MailstackMixin:
     """Put before the class of the framework: `self.mailstack` is the office."""
 
-    mailstack: Office
+    mailstack: LocalMailServer
     mailstack_options: ClassVar[dict[str, Any]] = {}
-    """What the office is made with, as `Office` takes it."""
+    """What the office is made with, as `LocalMailServer` takes it."""
     addCleanup: Callable[..., Any]  # noqa: N815 - the framework's
 
     def setUp(self) -> None:
         """Start the office; it is stopped when the test is over, however it ended."""
         super().setUp()  # type: ignore[misc]
-        self.mailstack = Office(**self.mailstack_options).start()
+        self.mailstack = LocalMailServer(**self.mailstack_options).start()
         self.addCleanup(self.mailstack.stop)

@@ -7,26 +7,26 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
-from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.query import parse
 from mailstack.sandbox.dev import DevEnvironment
-from mailstack.testing.criteria import MOST_TOLD, NoSuchLetter, Wanted, told
+from mailstack.testing.criteria import MOST_TOLD, LetterCriteria, NoSuchLetter, told
 from mailstack.testing.letter import Letter
-from mailstack.testing.received_log import Ledger
+from mailstack.testing.received_log import ReceivedLog
 
 MOST_FOUND = 100_000
 """Letters that a query may find."""
 
 
-class Lookout:
+class LetterWaiter:
     """Of one office; everything here is done in the reactor's thread."""
 
-    def __init__(self, reactor: Any, environment: DevEnvironment, ledger: Ledger) -> None:
+    def __init__(self, reactor: Any, environment: DevEnvironment, ledger: ReceivedLog) -> None:
         self._reactor = reactor
         self._environment = environment
         self._book = ledger
 
-    def when(self, wanted: Wanted, count: int, timeout: float, *, blocks: bool) -> Future[list[Letter]]:
+    def when(self, wanted: LetterCriteria, count: int, timeout: float, *, blocks: bool) -> Future[list[Letter]]:
         """The first so many that fit and have arrived, within so many seconds; NoSuchLetter.
 
         `blocks`: whether an event loop of the test stands still meanwhile, which the failure then tells.
@@ -45,7 +45,7 @@ class Lookout:
 
         return book.watch(find, self._reactor, timeout, late)
 
-    def never(self, wanted: Wanted, within: float) -> Future[None]:
+    def never(self, wanted: LetterCriteria, within: float) -> Future[None]:
         """None when no such letter is handed in within so many seconds; NoSuchLetter."""
         book = self._book
 
@@ -65,17 +65,19 @@ class Lookout:
             lines.insert(0, f"({len(letters) - MOST_TOLD} before these)")
         return "\n".join(lines) or f"No letter was handed in. {self._ports()}"
 
-    async def _found(self, wanted: Wanted) -> Container[str]:
+    async def _found(self, wanted: LetterCriteria) -> Container[str]:
         """The ids of the letters that the query finds. Raises ValueError for one that makes no sense."""
         if not wanted.query:
             return ()
         catalogue = self._environment.catalogue
         await catalogue.up_to_date()
         now, zone = self._environment.travel.now, datetime.now().astimezone().tzinfo
-        which = Which(terms=parse(wanted.query, now, zone or UTC))
+        which = ItemFilter(terms=parse(wanted.query, now, zone or UTC))
         return {str(item.id) for item in await catalogue.first(which, MOST_FOUND)}
 
-    def _failure(self, wanted: Wanted, count: int, timeout: float, found: Container[str], *, blocks: bool) -> str:
+    def _failure(
+        self, wanted: LetterCriteria, count: int, timeout: float, found: Container[str], *, blocks: bool
+    ) -> str:
         letters = self._book.letters()
         lines = [
             f"no {wanted} came within {timeout:g} s"

@@ -11,8 +11,8 @@ from twisted.internet.threads import deferToThreadPool
 
 from mailstack.config import Config
 from mailstack.config.certificates import identities, made_here, own_directory
-from mailstack.protocols.memory_budget import Room
-from mailstack.web.api.context import Backstage
+from mailstack.protocols.memory_budget import MemoryBudget
+from mailstack.web.api.context import ApiContext
 from mailstack.web.api.routes import api_routes
 from mailstack.web.autoconfig.services import services_of
 from mailstack.web.body import Bounds
@@ -27,7 +27,7 @@ from mailstack.web.profile_signer import ProfileSigner
 from mailstack.web.routes import Route
 from mailstack.web.server_info import ShownOffice
 from mailstack.web.setup_pages import instruction_pages
-from mailstack.web.site import Everybody, Site
+from mailstack.web.site import AllowAll, Site
 
 
 def hosted(
@@ -37,7 +37,7 @@ def hosted(
     *,
     accounts: tuple[tuple[str, str], ...] = (),
     more: Sequence[Route] = (),
-    behind: Backstage | None = None,
+    behind: ApiContext | None = None,
 ) -> Speak:
     """For an office whose services have the ports `bound`. `behind` is what the API stands on; None: there is none."""
     ca_file = own_directory(config) / "ca.pem" if made_here(config) else None
@@ -57,11 +57,11 @@ def hosted(
 
 def spoken(reactor: Any, site: Site, bounds: Bounds) -> Speak:
     """HTTP, about a site."""
-    room = Room(bounds.held)
+    room = MemoryBudget(bounds.held)
     return lambda gone, remote: WebChannel(reactor, site, bounds, room, gone, remote)
 
 
-def site_of(office: ShownOffice, more: Sequence[Route] = (), behind: Backstage | None = None) -> Site:
+def site_of(office: ShownOffice, more: Sequence[Route] = (), behind: ApiContext | None = None) -> Site:
     """Every page of an office, `more`, and its API."""
     if behind is not None and not behind.around.is_open:
         # Where one has to log in, the page that all may see does not say how.
@@ -75,7 +75,7 @@ def site_of(office: ShownOffice, more: Sequence[Route] = (), behind: Backstage |
     return Site(
         (*pages, *api_routes(behind, login.routes if login else open_routes())),
         office.hosts,
-        doorkeeper=login or Everybody(),
+        doorkeeper=login or AllowAll(),
         origins=Origins(office.config.web.cors),
         root=office.config.web.root,
         sessions=behind.sessions,

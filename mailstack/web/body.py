@@ -6,7 +6,7 @@ from io import BytesIO
 
 from msgspec import Struct
 
-from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.memory_budget import MemoryBudget
 
 TOO_LARGE = b"413 Content Too Large"
 NO_ROOM = b"503 Service Unavailable"
@@ -30,7 +30,7 @@ class Bounds(Struct, frozen=True):
 class Body:
     """What has come. Of a large one no more is kept than any body may have, until its client has been let in."""
 
-    def __init__(self, small: int, most: int, room: Room) -> None:
+    def __init__(self, small: int, most: int, room: MemoryBudget) -> None:
         """Up to `small` octets count nowhere, and anybody may send them; there are never more than `most`."""
         self.octets = BytesIO()
         self.is_let_in = False

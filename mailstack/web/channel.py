@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from mailstack.protocols.connection import HostPort
-from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.web.body import Bounds
 from mailstack.web.flow_control import Flow, WebLine
 from mailstack.web.http_values import Upgrade
@@ -42,7 +42,7 @@ class WebChannel(HTTPChannel):
         reactor: Any,
         site: Site,
         bounds: Bounds,
-        room: Room,
+        room: MemoryBudget,
         gone: Callable[[Channel], None],
         remote: HostPort,
     ) -> None:

@@ -17,7 +17,7 @@ from mailstack.web.autoconfig.autodiscover import (
 from mailstack.web.autoconfig.guide import CannotSetUp
 from mailstack.web.autoconfig.mobileconfig import MEDIA_TYPE, mobileconfig
 from mailstack.web.autoconfig.mta_sts import policy_of
-from mailstack.web.http_values import Answer, Ask, Trouble, plain
+from mailstack.web.http_values import HttpError, Request, Response, plain
 from mailstack.web.routes import Route
 from mailstack.web.server_info import ShownOffice
 
@@ -44,7 +44,7 @@ class ClientFiles:
     def __init__(self, office: ShownOffice) -> None:
         self._office = office
 
-    async def autoconfig(self, ask: Ask) -> Answer:
+    async def autoconfig(self, ask: Request) -> Response:
         """Mozilla's: `?emailaddress=`, or the domain after `autoconfig.` in the host's name, or our first one."""
         office = self._office
         if text := ask.query.get("emailaddress", ""):
@@ -54,10 +54,10 @@ class ClientFiles:
             name = ask.host.removeprefix("autoconfig.")
         domain = office.domain(name) or next(iter(office.domains), None)
         if domain is None:
-            raise Trouble(404, "This office has no domains.")
-        return Answer(autoconfig(domain, office.services), XML)
+            raise HttpError(404, "This office has no domains.")
+        return Response(autoconfig(domain, office.services), XML)
 
-    async def autodiscover(self, ask: Ask) -> Answer:
+    async def autodiscover(self, ask: Request) -> Response:
         """Outlook's. What is wrong with a request is told within the answer; its status is 200 all the same."""
         office = self._office
         try:
@@ -69,36 +69,38 @@ class ClientFiles:
             return self._refused(UNSUPPORTED)
         if office.domain(address.ascii_domain) is None:
             return self._refused(UNKNOWN)
-        return Answer(settings(str(address), office.services), XML)
+        return Response(settings(str(address), office.services), XML)
 
-    def _refused(self, code: int) -> Answer:
-        return Answer(refusal(code, self._office.now()), XML)
+    def _refused(self, code: int) -> Response:
+        return Response(refusal(code, self._office.now()), XML)
 
-    async def profile(self, ask: Ask) -> Answer:
+    async def profile(self, ask: Request) -> Response:
         """Apple's: `?address=`."""
         office = self._office
         address = str(office.address(ask.query.get("address", "")))
         try:
             profile = mobileconfig(address, office.config.hostname, office.services)
         except CannotSetUp as error:
-            raise Trouble(404, str(error)) from None
+            raise HttpError(404, str(error)) from None
         if office.sign is not None:
             profile = await office.sign(profile)
-        return Answer(profile, MEDIA_TYPE, 200, (("Content-Disposition", 'attachment; filename="mail.mobileconfig"'),))
+        return Response(
+            profile, MEDIA_TYPE, 200, (("Content-Disposition", 'attachment; filename="mail.mobileconfig"'),)
+        )
 
-    async def mta_sts(self, ask: Ask) -> Answer:
+    async def mta_sts(self, ask: Request) -> Response:
         """RFC 8461 §3.3: under the host name `mta-sts.` and the domain, and no other."""
         if not ask.host.startswith("mta-sts.") or self._office.domain(ask.host.removeprefix("mta-sts.")) is None:
-            raise Trouble(404, "The policy is at https://mta-sts.DOMAIN/.well-known/mta-sts.txt")
-        return Answer(policy_of(self._office.config).encode("ascii"), "text/plain; charset=utf-8")
+            raise HttpError(404, "The policy is at https://mta-sts.DOMAIN/.well-known/mta-sts.txt")
+        return Response(policy_of(self._office.config).encode("ascii"), "text/plain; charset=utf-8")
 
-    async def authority(self, _: Ask) -> Answer:
+    async def authority(self, _: Request) -> Response:
         """The CA of the office's own, for devices that are to trust it."""
         assert self._office.ca_file is not None
         try:
             octets = self._office.ca_file.read_bytes()
         except OSError:
             return plain("The file is not there.", 404)
-        return Answer(
+        return Response(
             octets, "application/x-pem-file", 200, (("Content-Disposition", 'attachment; filename="ca.pem"'),)
         )

@@ -15,7 +15,7 @@ from mailstack.letter.compose import compose as letter_of
 from mailstack.letter.fields import folded, text_field
 from mailstack.letter.mime.composition import Composed, base64_of, disposition, file_part
 from mailstack.letter.trace import date_time
-from mailstack.web.http_values import Trouble
+from mailstack.web.http_values import HttpError
 
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,200}\Z")
 _MEDIA_TYPE = re.compile(r"([\w.+-]{1,100})/([\w.+-]{1,100})", re.ASCII)
@@ -140,16 +140,16 @@ def _check_lengths(what: str, texts: Collection[str], most: int) -> None:
     """Raises Trouble 422 for more than `most` octets in UTF-8."""
     longest = max((len(text) if len(text) > most else len(text.encode()) for text in texts), default=0)
     if longest > most:
-        raise Trouble(422, f"{what} has {longest} octets: at most {most} are taken.")
+        raise HttpError(422, f"{what} has {longest} octets: at most {most} are taken.")
 
 
-def _too_many(what: str, count: int, most: int, setting: str) -> Trouble:
+def _too_many(what: str, count: int, most: int, setting: str) -> HttpError:
     limit = f"at most {most} are taken" + (f" ({setting})" if setting else "")
-    return Trouble(422, f"The letter has {count} {what}: {limit}.")
+    return HttpError(422, f"The letter has {count} {what}: {limit}.")
 
 
-def _too_large(limits: ComposeLimits) -> Trouble:
-    return Trouble(413, f"The letter is too large: at most {limits.size} octets are taken ([submission] max_size).")
+def _too_large(limits: ComposeLimits) -> HttpError:
+    return HttpError(413, f"The letter is too large: at most {limits.size} octets are taken ([submission] max_size).")
 
 
 def _recipients_of(sending: Sending) -> tuple[str, ...]:
@@ -157,7 +157,7 @@ def _recipients_of(sending: Sending) -> tuple[str, ...]:
     named = [*(sending.to or ()), *(sending.cc or ())]
     found = dict.fromkeys([*(checked(one.email) for one in named), *(checked(each) for each in sending.bcc or ())])
     if not found:
-        raise Trouble(400, "The message has no recipient: give To, Cc or Bcc")
+        raise HttpError(400, "The message has no recipient: give To, Cc or Bcc")
     return tuple(found)
 
 
@@ -166,9 +166,9 @@ def _heading(sending: Sending, now: float) -> Heading:
     more = [text_field("X-Tags", ", ".join(sending.tags))] if sending.tags else []
     for name, value in (sending.headers or {}).items():
         if name.lower() in _OURS or (name.lower() == "x-tags" and sending.tags):
-            raise Trouble(400, f'cannot overwrite header: "{name[:200]}"')
+            raise HttpError(400, f'cannot overwrite header: "{name[:200]}"')
         if not _FIELD_NAME.match(name):
-            raise Trouble(400, f"{name[:60]!r} is no name of a header field")
+            raise HttpError(400, f"{name[:60]!r} is no name of a header field")
         more.append(text_field(name, value))
     domain = Address.parse(checked(sending.author.email)).ascii_domain or "localhost"
     return Heading(
@@ -202,12 +202,12 @@ def _file(attached: Attached, place: str) -> Composed:
     fields = disposition(place, " ".join(attached.filename.split()))
     if place == "inline":
         if not content_id.isascii() or not content_id.isprintable():
-            raise Trouble(400, f"{content_id[:60]!r} is no Content-ID")
+            raise HttpError(400, f"{content_id[:60]!r} is no Content-ID")
         fields += folded("Content-ID", [f"<{content_id}>"])
     try:
         return file_part(*_media_type(attached), base64_of(attached.content.rpartition(",")[2]), fields)
     except ValueError as error:
-        raise Trouble(400, f'error decoding base64 attachment "{attached.filename}": {error}') from None
+        raise HttpError(400, f'error decoding base64 attachment "{attached.filename}": {error}') from None
 
 
 def _media_type(attached: Attached) -> tuple[str, str]:
@@ -230,4 +230,4 @@ def checked(text: str) -> str:
     try:
         return str(Address.parse(text.strip()))
     except AddressError as error:
-        raise Trouble(400, f"{text[:100]!r} is no address: {error}") from None
+        raise HttpError(400, f"{text[:100]!r} is no address: {error}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mailstack.web.http_values import Ask, Trouble
+from mailstack.web.http_values import HttpError, Request
 
 MAY_SEND = "Authorization, Content-Type, Last-Event-ID"
 REMEMBERED = "600"
@@ -21,7 +21,7 @@ class Origins:
         """`allowed`: origins, as "http://localhost:3000"."""
         self._allowed = frozenset(origin.lower().rstrip("/") for origin in allowed)
 
-    def check(self, ask: Ask) -> None:
+    def check(self, ask: Request) -> None:
         """Raises Trouble 403 when a page of another site asks to change something (CSRF)."""
         origin = ask.fields.get("origin", "").lower()
         if origin in self._allowed:
@@ -30,9 +30,9 @@ class Origins:
         # A proxy in front may have taken TLS off.
         ours = {f"{scheme}://{ask.authority}", f"https://{ask.authority}"}
         if (origin and origin not in ours) or ask.fields.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
-            raise Trouble(403, "Pages of other sites may not do that; [web] cors may allow them.")
+            raise HttpError(403, "Pages of other sites may not do that; [web] cors may allow them.")
 
-    def check_look(self, ask: Ask) -> None:
+    def check_look(self, ask: Request) -> None:
         """Raises Trouble 403 when a page of another site asks for what it could not read: it wants what comes of asking.
 
         That is a letter marked as read, links that are tried, a place among those that wait, or how long an answer takes.
@@ -42,18 +42,18 @@ class Origins:
         if site in {"cross-site", "same-site"} and mode != "navigate":
             if ask.fields.get("origin", "").lower() in self._allowed:
                 return
-            raise Trouble(403, "Pages of other sites may not ask for that; [web] cors may allow them.")
+            raise HttpError(403, "Pages of other sites may not ask for that; [web] cors may allow them.")
 
-    def check_use(self, ask: Ask) -> None:
+    def check_use(self, ask: Request) -> None:
         """Raises Trouble 403 when it is wanted as a picture, or the like, of a page.
 
         The HTML of a letter is a page of ours to a browser. Its pictures may be the letter's parts, but must not mark
         letters as read, have links tried, or wait in all the connections that the browser has for us.
         """
         if ask.fields.get("sec-fetch-dest", "") in _WITHIN_A_PAGE:
-            raise Trouble(403, "This is no picture for a page.")
+            raise HttpError(403, "This is no picture for a page.")
 
-    def fields(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+    def fields(self, ask: Request) -> tuple[tuple[str, str], ...]:
         """For the answer to a page that may read it. No cookie goes with it, for ours are SameSite=Strict."""
         origin = ask.fields.get("origin", "")
         if not self._allowed:
@@ -66,7 +66,7 @@ class Origins:
             ("Cross-Origin-Resource-Policy", "cross-origin"),
         )
 
-    def preflight(self, ask: Ask, methods: str) -> tuple[tuple[str, str], ...]:
+    def preflight(self, ask: Request, methods: str) -> tuple[tuple[str, str], ...]:
         """What such a page may do (Fetch standard, CORS protocol)."""
         if ask.fields.get("origin", "").lower() not in self._allowed:
             return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from mailstack.web.html_page import paper, table
-from mailstack.web.http_values import Answer, Ask
+from mailstack.web.http_values import Request, Response
 from mailstack.web.routes import Route
 from mailstack.web.server_info import ShownOffice
 from mailstack.web.setup_pages import Instructions
@@ -23,7 +23,7 @@ class FrontPages:
         self._office = office
         self._instructions = Instructions(office)
 
-    async def front(self, _: Ask) -> Answer:
+    async def front(self, _: Request) -> Response:
         office = self._office
         parts = [
             f"<h1>{escape(office.config.hostname)}</h1>",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from mailstack.web.http_values import Answer
+from mailstack.web.http_values import Response
 
 HTML = "text/html; charset=utf-8"
 SHORT = 12
 """Characters: the name of a service, a port."""
 
 
-def paper(title: str, parts: Iterable[str]) -> Answer:
+def paper(title: str, parts: Iterable[str]) -> Response:
     """A page; the parts are HTML, empty ones are left out. Its links are relative, so that any path may hold it."""
     body = "\n".join(part for part in parts if part)
     page = (
@@ -21,7 +21,7 @@ def paper(title: str, parts: Iterable[str]) -> Answer:
         '<meta name="color-scheme" content="light dark">'
         f'<title>{escape(title)}</title><link rel="stylesheet" href="style.css"></head>\n<body><main>\n{body}\n</main></body></html>\n'
     )
-    return Answer(page.encode(), HTML)
+    return Response(page.encode(), HTML)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -19,7 +19,7 @@ PLAIN = "text/plain; charset=utf-8"
 T = TypeVar("T")
 
 
-class Visitor(Struct, frozen=True):
+class User(Struct, frozen=True):
     """Who asks, once a page wants to know."""
 
     account: str = ""
@@ -30,7 +30,7 @@ class Visitor(Struct, frozen=True):
     """The login that the request rests on; None where nobody has to log in."""
 
 
-class Ask(Struct, frozen=True):
+class Request(Struct, frozen=True):
     """One request, its size bounded, everything in it still hostile."""
 
     method: str
@@ -52,7 +52,7 @@ class Ask(Struct, frozen=True):
     """The path between its slashes, each part decoded by itself; empty: as `path` has them."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """What stands in the path for each {name} of the route's."""
-    visitor: Visitor = Visitor()
+    visitor: User = User()
     """Nobody, where the route is for anybody."""
     session: OpenSession | None = None
     """The request as a session of its login; None: no change ends it."""
@@ -66,10 +66,10 @@ class Ask(Struct, frozen=True):
         try:
             return self.session is None or await self.session.holds()
         except StoreError:
-            raise Trouble(503, "The accounts can't be read at the moment; try again.", ("Retry-After", "5")) from None
+            raise HttpError(503, "The accounts can't be read at the moment; try again.", ("Retry-After", "5")) from None
 
 
-class Answer(Struct, frozen=True):
+class Response(Struct, frozen=True):
     """What a page says."""
 
     body: bytes | AsyncGenerator[bytes, None]
@@ -83,7 +83,7 @@ class Answer(Struct, frozen=True):
     """Names this body (RFC 9110 §8.8.3), without quotes: who has it already is told so. Empty: nobody can have it."""
 
 
-class Line(Protocol):
+class StreamLine(Protocol):
     """A connection that speaks HTTP no longer."""
 
     async def read(self) -> bytes:
@@ -98,16 +98,16 @@ class Upgrade(Struct, frozen=True):
 
     protocol: str
     """As "websocket"."""
-    converse: Callable[[Line], Awaitable[None]]
+    converse: Callable[[StreamLine], Awaitable[None]]
     """Has the connection until it returns; cancelled when the client goes."""
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Page = Callable[[Ask], Awaitable[Answer | Upgrade]]
+Page = Callable[[Request], Awaitable[Response | Upgrade]]
 """A safe one (GET), and one of a route that `ends_with_client`, is cancelled when its client goes; others finish what they do."""
 
 
-class Trouble(Exception):
+class HttpError(Exception):
     """Ends a page; the client gets the status and the line, which says what is wrong and what to do."""
 
     def __init__(
@@ -121,26 +121,26 @@ class Trouble(Exception):
         self.facts = facts or {}
 
 
-def plain(text: str, status: int = 200, *headers: tuple[str, str]) -> Answer:
+def plain(text: str, status: int = 200, *headers: tuple[str, str]) -> Response:
     """A line or more for whoever reads it."""
-    return Answer(f"{text}\n".encode(), PLAIN, status, headers)
+    return Response(f"{text}\n".encode(), PLAIN, status, headers)
 
 
-def in_json(value: object, status: int = 200, *headers: tuple[str, str]) -> Answer:
+def in_json(value: object, status: int = 200, *headers: tuple[str, str]) -> Response:
     """Any value that msgspec knows."""
-    return Answer(msgspec.json.encode(value), JSON, status, headers)
+    return Response(msgspec.json.encode(value), JSON, status, headers)
 
 
-def check_is_json(ask: Ask) -> None:
+def check_is_json(ask: Request) -> None:
     """Raises Trouble 415 for a body that is not said to be JSON."""
     if ask.fields.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Trouble(415, "Send the body as JSON, with Content-Type: application/json")
+        raise HttpError(415, "Send the body as JSON, with Content-Type: application/json")
 
 
-def from_json(ask: Ask, kind: type[T]) -> T:
+def from_json(ask: Request, kind: type[T]) -> T:
     """The request's body as a value of `kind`. Raises Trouble 415 and 400, which say where it is wrong."""
     check_is_json(ask)
     try:
         return msgspec.json.decode(ask.body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Trouble(400, f"The body is not what this takes: {error}") from None
+        raise HttpError(400, f"The body is not what this takes: {error}") from None

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from mailstack.web.http_values import Trouble
+from mailstack.web.http_values import HttpError
 
 LONG = 65_536
 """Octets of a string from which on it is decoded by itself, so many of them in one go: meanwhile no other thread runs."""
@@ -45,9 +45,9 @@ def convert(body: bytes, kind: Any, max_values: int, limits: str = "") -> Any:
         raise malformed(error) from None
 
 
-def malformed(error: Exception) -> Trouble:
+def malformed(error: Exception) -> HttpError:
     """What is answered to a body that can't be read."""
-    return Trouble(400, f"The body is not what this takes: {error}")
+    return HttpError(400, f"The body is not what this takes: {error}")
 
 
 def _without_long_strings(body: bytes, max_values: int, mark: str, limits: str) -> tuple[bytes, dict[str, str]]:
@@ -77,9 +77,9 @@ def _without_long_strings(body: bytes, max_values: int, mark: str, limits: str) 
         if sign in (b"[", b"{", b","):
             values += 1
         if values > max_values:
-            raise Trouble(413, f"The body has too many values: at most {max_values} are taken.{limits}")
+            raise HttpError(413, f"The body has too many values: at most {max_values} are taken.{limits}")
         if depth > _MAX_DEPTH:
-            raise Trouble(400, f"The body is nested too deep: at most {_MAX_DEPTH} levels are taken.")
+            raise HttpError(400, f"The body is nested too deep: at most {_MAX_DEPTH} levels are taken.")
         at += 1
     return b"".join([*pieces, body[kept:]]), strings
 

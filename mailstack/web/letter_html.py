@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from mailstack.letter.parsed import Reading
-from mailstack.web.http_values import Answer
+from mailstack.letter.parsed import ParsedLetter
+from mailstack.web.http_values import Response
 
 _REFERENCE = re.compile(r"cid:([^\s\"'<>()]{1,998})", re.IGNORECASE)
 NOTHING_REMOTE = "img-src data: 'self'; style-src 'unsafe-inline'; font-src data:; media-src 'self'"
@@ -37,17 +37,17 @@ def policy(*, remote: bool) -> str:
     return f"default-src 'none'; {shown}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
 
 
-def html_page(reading: Reading, parts: str, *, remote: bool = False) -> Answer:
+def html_page(reading: ParsedLetter, parts: str, *, remote: bool = False) -> Response:
     """HTML of the letter, safe to show in a frame of the inbox.
 
     `parts` is the relative URL below which each part has its number; `cid:` references lead there.
     With `remote`, pictures, styles and fonts of other hosts are loaded.
     """
     page = html_of(reading, parts, remote=remote).encode()
-    return Answer(page, "text/html; charset=utf-8", 200, (("Content-Security-Policy", policy(remote=remote)),))
+    return Response(page, "text/html; charset=utf-8", 200, (("Content-Security-Policy", policy(remote=remote)),))
 
 
-def html_of(reading: Reading, parts: str, *, remote: bool = False) -> str:
+def html_of(reading: ParsedLetter, parts: str, *, remote: bool = False) -> str:
     """HTML with `cid:` references (RFC 2392) below `parts`, without elements that connect in spite of the policy."""
     numbers = {part.content_id.lower(): part.number for part in reading.tree.walk() if part.content_id}
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mailstack.letter.content import read_all
-from mailstack.letter.parsed import Link, Reading, read
-from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.letter.parsed import Link, ParsedLetter, parse
+from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.indexer import InThread
 from mailstack.mailbox.index.items import Item
-from mailstack.web.http_values import Trouble
+from mailstack.web.http_values import HttpError
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ AT_ONCE = 32_768
 class Shelf:
     """Letters of the catalogue, read."""
 
-    def __init__(self, catalogue: Catalogue, in_thread: InThread) -> None:
+    def __init__(self, catalogue: LetterIndex, in_thread: InThread) -> None:
         self.catalogue = catalogue
         self.in_thread = in_thread
 
@@ -30,20 +30,20 @@ class Shelf:
         try:
             return await read_all(await self.catalogue.content(item))
         except KeyError:
-            raise Trouble(404, f"Of letter {item.id} nothing is left but its history.") from None
+            raise HttpError(404, f"Of letter {item.id} nothing is left but its history.") from None
 
-    async def reading(self, item: Item) -> Reading:
+    async def reading(self, item: Item) -> ParsedLetter:
         """Raises Trouble 404."""
         return await self.read(await self.octets(item))
 
-    async def read(self, octets: bytes) -> Reading:
+    async def read(self, octets: bytes) -> ParsedLetter:
         """What a letter says."""
-        return await self.do(lambda: read(octets), len(octets))
+        return await self.do(lambda: parse(octets), len(octets))
 
     async def links(self, item: Item) -> tuple[Link, ...]:
         """Those of a letter. Raises Trouble 404."""
         octets = await self.octets(item)
-        return await self.do(lambda: read(octets).links, len(octets))
+        return await self.do(lambda: parse(octets).links, len(octets))
 
     async def do(self, work: Callable[[], T], octets: int) -> T:
         """What takes time in proportion to so many octets."""

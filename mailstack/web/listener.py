@@ -12,7 +12,7 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
-from mailstack.net.connection_set import Crowd
+from mailstack.net.connection_set import ConnectionSet
 from mailstack.net.service_ports import Ports
 from mailstack.policy import Pass
 from mailstack.policy.limits import ConnectionLimits
@@ -59,7 +59,7 @@ class WebDoor(Factory):
         self._speak: Speak | None = None
         self._early: list[_Early] | None = None
         """Who waits for it; None: it is not being loaded."""
-        self._channels: Crowd[Channel] = Crowd(reactor)
+        self._channels: ConnectionSet[Channel] = ConnectionSet(reactor)
 
     @property
     def addresses(self) -> list[HostPort]:

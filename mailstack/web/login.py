@@ -18,9 +18,9 @@ from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Denied, Unavailable
 from mailstack.relay.loopback import is_loopback
 from mailstack.store import StoreError
-from mailstack.web.api.context import Backstage
-from mailstack.web.http_values import Answer, Ask, Trouble, Visitor, from_json, in_json
-from mailstack.web.routes import Route, Told
+from mailstack.web.api.context import ApiContext
+from mailstack.web.http_values import HttpError, Request, Response, User, from_json, in_json
+from mailstack.web.routes import Route, RouteDoc
 
 COOKIE = "mailstack"
 LONGEST = 12 * 3600.0
@@ -86,7 +86,7 @@ class _Seal:
         return hmac.new(self._key, body, "sha256").hexdigest()
 
 
-def login_of(behind: Backstage) -> Login:
+def login_of(behind: ApiContext) -> Login:
     """By the accounts of the office."""
     config, around = behind.config, behind.around
     return Login(
@@ -105,11 +105,11 @@ def open_routes() -> tuple[Route, ...]:
     return (Route("GET", "/v1/me", _me, "user", told=_ME),)
 
 
-async def _me(ask: Ask) -> Answer:
+async def _me(ask: Request) -> Response:
     return in_json(Me(ask.visitor.account, ask.visitor.is_admin))
 
 
-_ME = Told("Who one is here.", gives=Me)
+_ME = RouteDoc("Who one is here.", gives=Me)
 
 
 class Login:
@@ -137,12 +137,12 @@ class Login:
     def routes(self) -> tuple[Route, ...]:
         """Where browsers log in, and out."""
         return (
-            Route("POST", "/v1/login", self.log_in, told=Told("Begin a session.", takes=LoginWanted, gives=Me)),
-            Route("DELETE", "/v1/login", self.log_out, told=Told("End it.", gives=Me)),
+            Route("POST", "/v1/login", self.log_in, told=RouteDoc("Begin a session.", takes=LoginWanted, gives=Me)),
+            Route("DELETE", "/v1/login", self.log_out, told=RouteDoc("End it.", gives=Me)),
             *open_routes(),
         )
 
-    async def visitor(self, ask: Ask) -> Visitor:
+    async def visitor(self, ask: Request) -> User:
         """Raises Trouble."""
         token = _token(ask)
         if token and (session := self._seal.opened(token)) is not None and await self._holds(session, token):
@@ -171,13 +171,13 @@ class Login:
         except StoreError:
             raise _unavailable() from None
 
-    def _known(self, login: AccountLogin) -> Visitor:
-        return Visitor(login.account, self._admins is None or login.account in self._admins, login)
+    def _known(self, login: AccountLogin) -> User:
+        return User(login.account, self._admins is None or login.account in self._admins, login)
 
-    async def _checked(self, ask: Ask, name: str, password: str) -> AccountLogin:
+    async def _checked(self, ask: Request, name: str, password: str) -> AccountLogin:
         """The login. Raises Trouble."""
         if self._require_tls and not ask.is_secure and not is_loopback(ask.remote.host):
-            raise Trouble(403, "Passwords are taken over https only; [accounts] require_tls says so.")
+            raise HttpError(403, "Passwords are taken over https only; [accounts] require_tls says so.")
         try:
             return await self._authenticator.login(
                 Credentials(username=name, password=password, mechanism="HTTP"), ask.remote
@@ -187,7 +187,7 @@ class Login:
         except Unavailable:
             raise _unavailable() from None
 
-    async def log_in(self, ask: Ask) -> Answer:
+    async def log_in(self, ask: Request) -> Response:
         """A session for a browser; its cookie goes nowhere but here, and no script sees it."""
         wanted = from_json(ask, LoginWanted)
         login = await self._checked(ask, wanted.username, wanted.password)
@@ -195,7 +195,7 @@ class Login:
         visitor = self._known(login)
         return in_json(Me(login.account, visitor.is_admin), 200, _cookie(ask, token, int(LONGEST)))
 
-    async def log_out(self, ask: Ask) -> Answer:
+    async def log_out(self, ask: Request) -> Response:
         # What we have not signed, or what is over, takes no room in the store.
         token, now = _token(ask), self._now()
         if token and (session := self._seal.opened(token)) is not None and session.until > now:
@@ -210,7 +210,7 @@ def _digest(token: str) -> str:
     return sha256(token.encode(errors="replace")).hexdigest()
 
 
-def _token(ask: Ask) -> str:
+def _token(ask: Request) -> str:
     for each in ask.fields.get("cookie", "").split(";"):
         name, _, value = each.strip().partition("=")
         if name == COOKIE:
@@ -218,17 +218,17 @@ def _token(ask: Ask) -> str:
     return ""
 
 
-def _cookie(ask: Ask, token: str, seconds: int) -> tuple[str, str]:
+def _cookie(ask: Request, token: str, seconds: int) -> tuple[str, str]:
     secure = "; Secure" if ask.is_secure else ""
     return ("Set-Cookie", f"{COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 
 
-def _unavailable() -> Trouble:
-    return Trouble(503, "Nobody can log in at the moment; try again.", ("Retry-After", "5"))
+def _unavailable() -> HttpError:
+    return HttpError(503, "Nobody can log in at the moment; try again.", ("Retry-After", "5"))
 
 
-def _unknown(ask: Ask, why: str) -> Trouble:
+def _unknown(ask: Request, why: str) -> HttpError:
     """Programs are told how to log in; a browser would put up a window of its own, and has a page for it."""
     if "sec-fetch-mode" in ask.fields:
-        return Trouble(401, why)
-    return Trouble(401, why, ("WWW-Authenticate", 'Basic realm="mailstack", charset="UTF-8"'))
+        return HttpError(401, why)
+    return HttpError(401, why, ("WWW-Authenticate", 'Basic realm="mailstack", charset="UTF-8"'))

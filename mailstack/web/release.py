@@ -7,8 +7,8 @@ from email.utils import formatdate, make_msgid
 
 from mailstack.letter import LetterId
 from mailstack.protocols.connection import Clock
-from mailstack.relay.external_relay import Outlet
-from mailstack.web.submission import Copied, Intake
+from mailstack.relay.external_relay import ExternalRelay
+from mailstack.web.submission import Copied, WebSubmission
 
 RELEASED = "somebody released it"
 
@@ -19,7 +19,7 @@ _HOST = "mailstack.invalid"
 class Leaving:
     """Through one outlet."""
 
-    def __init__(self, outlet: Outlet, intake: Intake, clock: Clock) -> None:
+    def __init__(self, outlet: ExternalRelay, intake: WebSubmission, clock: Clock) -> None:
         """`intake` is that of an office whose relay leads to the outlet."""
         self.outlet = outlet
         self._intake = intake

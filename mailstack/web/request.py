@@ -14,17 +14,18 @@ from urllib.parse import unquote
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
-from twisted.web.http import Request, datetimeToString
+from twisted.web import http
+from twisted.web.http import datetimeToString
 
 from mailstack.protocols.connection import HostPort
-from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.sasl import OpenSession
 from mailstack.store import StoreError
 from mailstack.web.body import TOO_LARGE, Body, Bounds
 from mailstack.web.flow_control import Flow
-from mailstack.web.http_values import Answer, Ask, Upgrade, plain
+from mailstack.web.http_values import Request, Response, Upgrade, plain
 from mailstack.web.request_target import parse_target
-from mailstack.web.site import Entered, Site
+from mailstack.web.site import AuthorizedRequest, Site
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ MOST_FIELDS = 100
 """Of a header."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-NO_BODY = Body(0, 0, Room(0))
+NO_BODY = Body(0, 0, MemoryBudget(0))
 NO_REQUEST = plain("That is no request.", 400)
 
 
@@ -41,7 +42,7 @@ class Connection(Protocol):
 
     site: Site
     bounds: Bounds
-    room: Room
+    room: MemoryBudget
     remote: HostPort
     now: Callable[[], float]
     callLater: Any  # noqa: N815 (Twisted's name)
@@ -80,7 +81,7 @@ class Connection(Protocol):
         """Switch to another protocol until the connection ends."""
 
 
-class WebRequest(Request):
+class WebRequest(http.Request):
     """One request and its answer. Twisted has read the header; we keep the body, up to the bound."""
 
     channel: Connection  # type: ignore[assignment]  # the part of it that is used
@@ -94,7 +95,7 @@ class WebRequest(Request):
     """The login of the request does not hold any longer."""
     _entering: Deferred[None] | None = None
     """Whether this client may send a large body is asked, or was."""
-    _entered: Entered | None = None
+    _entered: AuthorizedRequest | None = None
     """It may, and this is what it asks."""
     _is_told = False
     """The client sends its body when it is told to (RFC 9110 §10.1.1)."""
@@ -140,7 +141,7 @@ class WebRequest(Request):
         except ValueError:
             found = NO_REQUEST
         channel.go_on()
-        if isinstance(found, Answer):
+        if isinstance(found, Response):
             self._dismiss(found)
             return
         self._entered = self._registered(found)
@@ -149,7 +150,7 @@ class WebRequest(Request):
         elif self._is_told:
             channel.write(CONTINUE)
 
-    def _dismiss(self, answer: Answer) -> None:
+    def _dismiss(self, answer: Response) -> None:
         """Answer before the body has come."""
         self._is_dismissed = True
         self._body.drop()
@@ -194,7 +195,7 @@ class WebRequest(Request):
         if self._session is not None:
             self._session.close()
 
-    def _registered(self, entered: Entered) -> Entered:
+    def _registered(self, entered: AuthorizedRequest) -> AuthorizedRequest:
         """The same, as a session of its login."""
         sessions, login = self.channel.site.sessions, entered.ask.visitor.login
         if sessions is None or login is None:
@@ -220,7 +221,7 @@ class WebRequest(Request):
         if self._is_endless:
             self.leave()
 
-    def _failed(self, failure: Failure, ask: Ask | None = None) -> None:
+    def _failed(self, failure: Failure, ask: Request | None = None) -> None:
         """An answer that broke off: the client must see that it isn't whole."""
         if self._is_logged_out and ask is not None and not self._disconnected and not self.startedWriting:
             self._close_after()
@@ -233,14 +234,14 @@ class WebRequest(Request):
         if not self._disconnected:
             self.channel.abort()
 
-    def _ask(self) -> Ask:
+    def _ask(self) -> Request:
         """Raises ValueError for what has no place in a request."""
         hosts = self.requestHeaders.getRawHeaders("host") or []
         if len(hosts) != 1:
             raise ValueError("RFC 9112 §3.2: one Host field")
         is_secure = self.channel.isSecure()
         target = parse_target(self.uri, hosts[0], is_secure=is_secure)
-        return Ask(
+        return Request(
             method=self.method.decode("ascii"),
             path=unquote(target.path, errors="strict"),
             host=target.host,
@@ -256,7 +257,7 @@ class WebRequest(Request):
             parts=target.segments,
         )
 
-    async def _answer(self, ask: Ask) -> None:
+    async def _answer(self, ask: Request) -> None:
         site = self.channel.site
         if self._entering is not None:
             await self._entering
@@ -265,12 +266,14 @@ class WebRequest(Request):
         if self._is_dismissed or self._is_refused:
             return
         if self._entered is not None:
-            entered: Entered | Answer = replace(self._entered, ask=replace(self._entered.ask, body=ask.body))
+            entered: AuthorizedRequest | Response = replace(
+                self._entered, ask=replace(self._entered.ask, body=ask.body)
+            )
         else:
             entered = await site.enter(ask)
-            if isinstance(entered, Entered):
+            if isinstance(entered, AuthorizedRequest):
                 entered = self._registered(entered)
-        answer = entered if isinstance(entered, Answer) else await site.show(entered)
+        answer = entered if isinstance(entered, Response) else await site.show(entered)
         if isinstance(answer, Upgrade):
             await self.channel.upgrade(answer)
         elif isinstance(answer.body, bytes):
@@ -278,7 +281,7 @@ class WebRequest(Request):
         else:
             await self._tell(answer, answer.body)
 
-    def _begin(self, answer: Answer, size: int | None) -> None:
+    def _begin(self, answer: Response, size: int | None) -> None:
         """Everything above the body."""
         self.setResponseCode(answer.status, HTTPStatus(answer.status).phrase.encode())
         # RFC 9110 §6.6.1
@@ -290,7 +293,7 @@ class WebRequest(Request):
         if size is not None and answer.status not in (204, 304):
             self.setHeader("Content-Length", str(size))
 
-    def _say(self, answer: Answer) -> None:
+    def _say(self, answer: Response) -> None:
         if self._disconnected:
             return
         assert isinstance(answer.body, bytes)
@@ -299,7 +302,7 @@ class WebRequest(Request):
         self.write(answer.body)
         self.finish()
 
-    async def _tell(self, answer: Answer, pieces: AsyncGenerator[bytes, None]) -> None:
+    async def _tell(self, answer: Response, pieces: AsyncGenerator[bytes, None]) -> None:
         """Piece by piece, as the client takes them; who asked for the header gets none."""
         channel = self.channel
         flow = Flow(channel.callLater, channel.bounds.request, channel.abort)

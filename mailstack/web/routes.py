@@ -22,7 +22,7 @@ class Parameter(Struct, frozen=True):
     """A type that msgspec knows, with its bounds."""
 
 
-class Told(Struct, frozen=True):
+class RouteDoc(Struct, frozen=True):
     """What the description of the API says of a route."""
 
     summary: str
@@ -50,7 +50,7 @@ class Route(Struct, frozen=True):
     """Whether its page is cancelled when the client goes, also where it is no safe one. It shields what must not break off."""
     is_picture: bool = False
     """Whether it may be a picture, sound or film within a page, as that of a letter."""
-    told: Told | None = None
+    told: RouteDoc | None = None
     """None: it is no part of the API."""
 
 

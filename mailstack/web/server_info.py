@@ -11,7 +11,7 @@ from mailstack.config import Config
 from mailstack.letter import Address, AddressError
 from mailstack.web.autoconfig.records import WEB_LABELS
 from mailstack.web.autoconfig.services import Services
-from mailstack.web.http_values import Trouble
+from mailstack.web.http_values import HttpError
 
 
 class ShownOffice(Struct, frozen=True):
@@ -37,9 +37,9 @@ class ShownOffice(Struct, frozen=True):
         try:
             address = Address.parse(text.strip())
         except AddressError as error:
-            raise Trouble(400, f"That is no address: {error}") from None
+            raise HttpError(400, f"That is no address: {error}") from None
         if self.domain(address.ascii_domain) is None:
-            raise Trouble(404, f"This office has the domains {', '.join(self.domains)} only.")
+            raise HttpError(404, f"This office has the domains {', '.join(self.domains)} only.")
         return address
 
     def domain(self, name: str) -> str | None:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
 from mailstack.web.autoconfig.guide import CannotSetUp, Guide, Step
 from mailstack.web.html_page import paper
-from mailstack.web.http_values import Answer, Ask, Trouble
+from mailstack.web.http_values import HttpError, Request, Response
 from mailstack.web.routes import Route
 from mailstack.web.server_info import ShownOffice
 from mailstack.web.static_files import StaticFile
@@ -38,7 +38,7 @@ class Instructions:
     def __init__(self, office: ShownOffice) -> None:
         self._office = office
 
-    async def setup(self, ask: Ask) -> Answer:
+    async def setup(self, ask: Request) -> Response:
         """The steps for one client and address, `?client=&address=`; without a client, all that there are."""
         office = self._office
         name = ask.query.get("client", "")
@@ -46,12 +46,12 @@ class Instructions:
             return paper("Set up a client", self.choice(ask.query.get("address", "")))
         guide = BY_NAME.get(name)
         if guide is None:
-            raise Trouble(404, f"No steps are known for that client; it is one of {', '.join(BY_NAME)}.")
+            raise HttpError(404, f"No steps are known for that client; it is one of {', '.join(BY_NAME)}.")
         address = str(office.address(ask.query.get("address", "")))
         try:
             steps = guide.steps(address, office.services, "ca.pem" if office.ca_file else "")
         except CannotSetUp as error:
-            raise Trouble(400, str(error)) from None
+            raise HttpError(400, str(error)) from None
         parts = [
             f"<h1>{escape(guide.title)}</h1>",
             f'<p class="whose">{escape(address)}</p>',
@@ -65,20 +65,20 @@ class Instructions:
         ]
         return paper(guide.title, parts)
 
-    async def code(self, ask: Ask) -> Answer:
+    async def code(self, ask: Request) -> Response:
         """What a phone's camera reads (ISO/IEC 18004): the address of the profile, or of the steps."""
         # Most offices are never asked for one.
         import segno  # noqa: PLC0415
 
         guide = BY_NAME.get(ask.query.get("client", ""))
         if guide is None:
-            raise Trouble(404, f"There is a code for each of {', '.join(BY_NAME)}.")
+            raise HttpError(404, f"There is a code for each of {', '.join(BY_NAME)}.")
         address = str(self._office.address(ask.query.get("address", "")))
         target = f"{'https' if ask.is_secure else 'http'}://{ask.authority or ask.host}/{_path(guide, address)}"
         picture = BytesIO()
         # Dark on light in either scheme: that is what cameras know.
         segno.make(target, error="m").save(picture, kind="svg", scale=5, border=4, light="#fff", xmldecl=False)
-        return Answer(picture.getvalue(), "image/svg+xml")
+        return Response(picture.getvalue(), "image/svg+xml")
 
     def choice(self, address: str = "") -> list[str]:
         """Asks whose client is set up, and which."""
@@ -114,7 +114,7 @@ def _profile(guide: Guide, address: str) -> str:
     return f'<p><a class="button" href="{escape(_path(guide, address))}">Configuration profile</a></p>'
 
 
-def _code(guide: Guide, address: str, ask: Ask) -> str:
+def _code(guide: Guide, address: str, ask: Request) -> str:
     if guide.name not in ON_PHONES:
         return ""
     if _is_this_machine(ask.host):

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from mailstack.store import StoreError
-from mailstack.web.http_values import Trouble
+from mailstack.web.http_values import HttpError
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ async def shielded(work: Coroutine[Any, Any, T]) -> T:
             waiting.callback(result)
         elif isinstance(result, Failure) and result.check(StoreError):
             _log.error("it failed after its client had gone: %s", result.getErrorMessage())
-        elif isinstance(result, Failure) and not result.check(Trouble):
+        elif isinstance(result, Failure) and not result.check(HttpError):
             _log.error("a bug: it failed after its client had gone", exc_info=result.value)
 
     Deferred.fromCoroutine(work).addBoth(end)

@@ -15,11 +15,11 @@ from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
 from mailstack.net.thread_pool import PoolFull
-from mailstack.protocols.rate_limited_log import Complaint
+from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.protocols.sasl import Sessions
 from mailstack.store import Damaged, StoreError
 from mailstack.web.cors import Origins
-from mailstack.web.http_values import PROBLEM, Answer, Ask, Trouble, Upgrade, Visitor, plain
+from mailstack.web.http_values import PROBLEM, HttpError, Request, Response, Upgrade, User, plain
 from mailstack.web.routes import Route, Routes, variables
 from mailstack.web.shielded import shielded
 
@@ -54,34 +54,34 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """RFC 9110 §9.2.1."""
 
 
-class Entered(Struct, frozen=True):
+class AuthorizedRequest(Struct, frozen=True):
     """An ask that may be answered by its page."""
 
     route: Route
-    ask: Ask
+    ask: Request
     """With who asks, and the variables of the path."""
 
 
-class Doorkeeper(Protocol):
+class RequestAuthenticator(Protocol):
     """Who knows visitors; `mailstack.web.login` has those that ask for a password."""
 
-    async def visitor(self, ask: Ask) -> Visitor:
+    async def visitor(self, ask: Request) -> User:
         """Who asks. Raises Trouble 401, or 403."""
 
 
-class Nobody:
-    """A Doorkeeper that lets nobody in: what only users may see is not shown."""
+class DenyAll:
+    """A RequestAuthenticator that lets nobody in: what only users may see is not shown."""
 
-    async def visitor(self, ask: Ask) -> Visitor:
+    async def visitor(self, ask: Request) -> User:
         """Raises Trouble."""
-        raise Trouble(403, f"Nobody can log in here, and {ask.path} is not for everybody.")
+        raise HttpError(403, f"Nobody can log in here, and {ask.path} is not for everybody.")
 
 
-class Everybody:
-    """A Doorkeeper of a place where only its owner comes: on loopback, in a dev environment."""
+class AllowAll:
+    """A RequestAuthenticator of a place where only its owner comes: on loopback, in a dev environment."""
 
-    async def visitor(self, _: Ask) -> Visitor:
-        return Visitor(is_admin=True)
+    async def visitor(self, _: Request) -> User:
+        return User(is_admin=True)
 
 
 class Site:
@@ -92,7 +92,7 @@ class Site:
         routes: Iterable[Route],
         hosts: Iterable[str],
         *,
-        doorkeeper: Doorkeeper | None = None,
+        doorkeeper: RequestAuthenticator | None = None,
         origins: Origins | None = None,
         root: str = "/",
         sessions: Sessions | None = None,
@@ -106,9 +106,9 @@ class Site:
         self.routes = Routes(routes)
         self.sessions = sessions
         self._hosts = frozenset(host.lower() for host in hosts)
-        self._doorkeeper = doorkeeper or Nobody()
+        self._doorkeeper = doorkeeper or DenyAll()
         self._origins = origins or Origins()
-        self._complaint = Complaint(_log, time.monotonic)
+        self._complaint = RateLimitedLog(_log, time.monotonic)
         self._root = tuple(part for part in root.split("/") if part)
 
     def takes_large(self, method: str, segments: tuple[str, ...]) -> bool:
@@ -122,12 +122,12 @@ class Site:
         depth = len(self._root)
         return segments[depth:] if segments[:depth] == self._root and len(segments) > depth else None
 
-    async def answer(self, ask: Ask) -> Answer | Upgrade:
+    async def answer(self, ask: Request) -> Response | Upgrade:
         """What to say; raises nothing but CancelledError."""
         entered = await self.enter(ask)
-        return entered if isinstance(entered, Answer) else await self.show(entered)
+        return entered if isinstance(entered, Response) else await self.show(entered)
 
-    async def enter(self, ask: Ask) -> Entered | Answer:
+    async def enter(self, ask: Request) -> AuthorizedRequest | Response:
         """Everything that is decided without the body, which `ask` need not have: which page, and whether for this visitor. Or the refusal; raises as `answer`."""
         if self._root:
             inside = self._inside(ask.segments)
@@ -136,54 +136,54 @@ class Site:
             ask = replace(ask, path="/" + "/".join(inside), parts=inside)
         return await self._guarded(ask, self._entered(ask))
 
-    async def show(self, entered: Entered) -> Answer | Upgrade:
+    async def show(self, entered: AuthorizedRequest) -> Response | Upgrade:
         """What the page says, to an ask with its body; raises as `answer`."""
         return await self._guarded(entered.ask, self._shown(entered))
 
-    async def _guarded(self, ask: Ask, work: Awaitable[T | Answer]) -> T | Answer:
+    async def _guarded(self, ask: Request, work: Awaitable[T | Response]) -> T | Response:
         """With the fields of every answer, and a refusal in place of what `work` raises."""
         try:
             found = await work
-        except Trouble as trouble:
+        except HttpError as trouble:
             found = _refusal(ask, trouble)
         except PoolFull:
             found = _refusal(
-                ask, Trouble(503, "Too many requests wait to be worked on; try again.", ("Retry-After", "1"))
+                ask, HttpError(503, "Too many requests wait to be worked on; try again.", ("Retry-After", "1"))
             )
         except CancelledError:
             raise
         except Damaged as damage:
             _log.error("%s: %s", ask.path, damage)
-            found = _refusal(ask, Trouble(500, DAMAGED))
+            found = _refusal(ask, HttpError(500, DAMAGED))
         except StoreError as trouble:
             self._complaint.error("requests are answered with 503: %s", trouble)
-            found = _refusal(ask, Trouble(503, UNAVAILABLE))
+            found = _refusal(ask, HttpError(503, UNAVAILABLE))
         except Exception:  # noqa: BLE001 (whatever a page raises is ours to mend, and none of the client's business)
             _log.exception("a bug: %s", ask.path)
-            found = _refusal(ask, Trouble(500, "Something went wrong here. The office's log says what."))
-        if isinstance(found, Answer):
+            found = _refusal(ask, HttpError(500, "Something went wrong here. The office's log says what."))
+        if isinstance(found, Response):
             return replace(found, headers=(*GUARDS, *self._origins.fields(ask), *found.headers))
         return found
 
-    def logged_out(self, ask: Ask) -> Answer:
+    def logged_out(self, ask: Request) -> Response:
         """The answer to a request whose login does not hold any longer."""
-        refusal = _refusal(ask, Trouble(401, "The session has ended; log in again."))
+        refusal = _refusal(ask, HttpError(401, "The session has ended; log in again."))
         return replace(refusal, headers=(*GUARDS, *self._origins.fields(ask), *refusal.headers))
 
-    def _outside(self, ask: Ask) -> Answer:
+    def _outside(self, ask: Request) -> Response:
         """To who is not below the root: he is led there from it, whatever else he wants."""
         root = "/" + "/".join(self._root) + "/"
         if ask.segments == self._root and ask.method in SAFE:
-            return Answer(b"", "", 308, (*GUARDS, ("Location", root)))
+            return Response(b"", "", 308, (*GUARDS, ("Location", root)))
         return plain(f"There is nothing here; the front page is at {root}", 404, *GUARDS)
 
-    async def _entered(self, ask: Ask) -> Entered | Answer:
+    async def _entered(self, ask: Request) -> AuthorizedRequest | Response:
         if not self._is_ours(ask.host):
             # RFC 9110 §15.5.20
-            raise Trouble(421, "This office does not answer to that name; [web] hosts may name it.")
+            raise HttpError(421, "This office does not answer to that name; [web] hosts may name it.")
         routes = self.routes.at(ask.segments)
         if not routes:
-            raise Trouble(404, "There is nothing here; the front page is at /")
+            raise HttpError(404, "There is nothing here; the front page is at /")
         method = "GET" if ask.method == "HEAD" else ask.method
         if method not in routes:
             return self._about(ask, tuple(routes))
@@ -194,24 +194,26 @@ class Site:
             self._origins.check_look(ask)
             if not route.is_picture:
                 self._origins.check_use(ask)
-        visitor = Visitor() if route.access == "anyone" else await self._doorkeeper.visitor(ask)
+        visitor = User() if route.access == "anyone" else await self._doorkeeper.visitor(ask)
         if route.access == "admin" and not visitor.is_admin:
-            raise Trouble(403, "This is for the administrators that [web] admins names.")
-        return Entered(route, replace(ask, method=method, variables=variables(route, ask.segments), visitor=visitor))
+            raise HttpError(403, "This is for the administrators that [web] admins names.")
+        return AuthorizedRequest(
+            route, replace(ask, method=method, variables=variables(route, ask.segments), visitor=visitor)
+        )
 
-    async def _shown(self, entered: Entered) -> Answer | Upgrade:
+    async def _shown(self, entered: AuthorizedRequest) -> Response | Upgrade:
         route = entered.route
         page = route.page(entered.ask)
         # What changes something is not left half done because nobody waits for the answer.
         found = await (page if route.ends_with_client or entered.ask.method in SAFE else shielded(_of(page)))
-        return _unchanged(entered.ask, found) if isinstance(found, Answer) and found.etag else found
+        return _unchanged(entered.ask, found) if isinstance(found, Response) and found.etag else found
 
-    def _about(self, ask: Ask, methods: tuple[str, ...]) -> Answer:
+    def _about(self, ask: Request, methods: tuple[str, ...]) -> Response:
         """Which methods there are: to who asks for them, and to who asked for another."""
         allowed = ", ".join((*methods, *(("HEAD",) if "GET" in methods else ()), "OPTIONS"))
         if ask.method == "OPTIONS":
-            return Answer(b"", "", 204, (("Allow", allowed), *self._origins.preflight(ask, allowed)))
-        raise Trouble(405, f"This takes {allowed}.", ("Allow", allowed))
+            return Response(b"", "", 204, (("Allow", allowed), *self._origins.preflight(ask, allowed)))
+        raise HttpError(405, f"This takes {allowed}.", ("Allow", allowed))
 
     def _is_ours(self, host: str) -> bool:
         if host in self._hosts or host == "localhost" or host.endswith(".localhost"):
@@ -228,7 +230,7 @@ async def _of(page: Awaitable[T]) -> T:
     return await page
 
 
-def _refusal(ask: Ask, trouble: Trouble) -> Answer:
+def _refusal(ask: Request, trouble: HttpError) -> Response:
     if not ask.path.startswith(API):
         return plain(trouble.why, trouble.status, *trouble.headers)
     problem = {
@@ -237,10 +239,10 @@ def _refusal(ask: Ask, trouble: Trouble) -> Answer:
         "detail": trouble.why,
         **trouble.facts,
     }
-    return Answer(msgspec.json.encode(problem), PROBLEM, trouble.status, trouble.headers)
+    return Response(msgspec.json.encode(problem), PROBLEM, trouble.status, trouble.headers)
 
 
-def _unchanged(ask: Ask, answer: Answer) -> Answer:
+def _unchanged(ask: Request, answer: Response) -> Response:
     """With its ETag; without the body for who has it already (RFC 9110 §13.1.2, §15.4.5)."""
     tag = f'"{answer.etag}"'
     had = [each.strip().removeprefix("W/") for each in ask.fields.get("if-none-match", "").split(",")]

@@ -6,7 +6,7 @@ import gzip
 from hashlib import sha256
 from importlib.resources.abc import Traversable
 
-from mailstack.web.http_values import Answer, Ask
+from mailstack.web.http_values import Request, Response
 from mailstack.web.routes import Route
 
 MEDIA_TYPES = {
@@ -39,15 +39,15 @@ class StaticFile:
         self._gzipped = b""
         self._etag = ""
 
-    async def page(self, ask: Ask) -> Answer:
+    async def page(self, ask: Request) -> Response:
         if self._plain is None:
             self._read()
         assert self._plain is not None
         takes = [each.split(";")[0].strip() for each in ask.fields.get("accept-encoding", "").split(",")]
         if self._gzipped and "gzip" in takes:
             headers = (*self._headers, ("Content-Encoding", "gzip"))
-            return Answer(self._gzipped, self._media_type, 200, headers, etag=f"{self._etag}-gzip")
-        return Answer(self._plain, self._media_type, 200, self._headers, etag=self._etag)
+            return Response(self._gzipped, self._media_type, 200, headers, etag=f"{self._etag}-gzip")
+        return Response(self._plain, self._media_type, 200, self._headers, etag=self._etag)
 
     def _read(self) -> None:
         octets = self._file.read_bytes()

@@ -20,9 +20,9 @@ from mailstack.letter.header import split, without
 from mailstack.protocols.connection import Clock, HostPort
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities
-from mailstack.protocols.smtp.incoming_content import Arriving
+from mailstack.protocols.smtp.incoming_content import IncomingContent
 from mailstack.protocols.smtp.limits import SessionLimits
-from mailstack.protocols.smtp.receiving_rules import Station
+from mailstack.protocols.smtp.receiving_rules import ReceivingRules
 from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.queue.enqueue import COPY_OF
 
@@ -52,10 +52,10 @@ class _Author(Struct, frozen=True):
     must_start_tls: bool = False
 
 
-class Intake:
+class WebSubmission:
     """Hands letters to a station."""
 
-    def __init__(self, station: Station, clock: Clock) -> None:
+    def __init__(self, station: ReceivingRules, clock: Clock) -> None:
         self._station = station
         self._clock = clock
 
@@ -94,7 +94,7 @@ class Intake:
         self._station.counter.check_room(len(octets))
         arrival = Arrival(at=now, office=self._station.hostname, protocol="HTTP", account=account)
         limit = SessionLimits().header_size
-        arriving = Arriving(self._station, letter := new_letter_id(now), envelope, arrival, limit, Priorities())
+        arriving = IncomingContent(self._station, letter := new_letter_id(now), envelope, arrival, limit, Priorities())
         end = split(octets)
         try:
             await arriving.write(without(octets[:end], _ONLY_SEEN_BY_SENDER))

@@ -11,7 +11,7 @@ from wsproto.events import CloseConnection, Event, Message, Ping, TextMessage
 from wsproto.utilities import RemoteProtocolError, generate_accept_token
 
 from mailstack.store import StoreError
-from mailstack.web.http_values import Ask, Line, Trouble, Upgrade
+from mailstack.web.http_values import HttpError, Request, StreamLine, Upgrade
 
 _log = logging.getLogger(__name__)
 
@@ -21,13 +21,13 @@ GOING_AWAY, PROTOCOL_ERROR, TOO_BIG, BUG = 1001, 1002, 1009, 1011
 """RFC 6455 §7.4.1."""
 
 
-def told_by_websocket(ask: Ask, texts: AsyncGenerator[str, None]) -> Upgrade:
+def told_by_websocket(ask: Request, texts: AsyncGenerator[str, None]) -> Upgrade:
     """The upgrade that a client asks for. Raises Trouble 426 for no proper handshake (§4.2.1)."""
     key = ask.fields.get("sec-websocket-key", "")
     if ask.fields.get("upgrade", "").lower() != "websocket" or len(key) != 24 or not key.isascii():
-        raise Trouble(426, "This is a WebSocket: ask with Upgrade: websocket.", ("Upgrade", "websocket"))
+        raise HttpError(426, "This is a WebSocket: ask with Upgrade: websocket.", ("Upgrade", "websocket"))
     if ask.fields.get("sec-websocket-version", "").strip() != "13":
-        raise Trouble(426, "This is a WebSocket of version 13.", ("Sec-WebSocket-Version", "13"))
+        raise HttpError(426, "This is a WebSocket of version 13.", ("Sec-WebSocket-Version", "13"))
     accepted = generate_accept_token(key.encode("ascii")).decode("ascii")
     return Upgrade("websocket", _Telling(texts).converse, (("Sec-WebSocket-Accept", accepted),))
 
@@ -40,7 +40,7 @@ class _Telling:
         self._frames = Connection(ConnectionType.SERVER)
         self._heard = 0
 
-    async def converse(self, line: Line) -> None:
+    async def converse(self, line: StreamLine) -> None:
         """Until the texts end, or the client goes."""
         telling = Deferred.fromCoroutine(self._tell(line))
         try:
@@ -48,7 +48,7 @@ class _Telling:
         finally:
             telling.cancel()
 
-    async def _tell(self, line: Line) -> None:
+    async def _tell(self, line: StreamLine) -> None:
         code = GOING_AWAY
         try:
             async for text in self._texts:
@@ -65,13 +65,13 @@ class _Telling:
             await self._texts.aclose()
         await self._say(line, CloseConnection(code))
 
-    async def _say(self, line: Line, event: Event) -> None:
+    async def _say(self, line: StreamLine, event: Event) -> None:
         """Nothing, once the end was said."""
         is_answer = isinstance(event, CloseConnection) and self._frames.state is ConnectionState.REMOTE_CLOSING
         if self._frames.state is ConnectionState.OPEN or is_answer:
             await line.write(self._frames.send(event))
 
-    async def _hear(self, line: Line) -> None:
+    async def _hear(self, line: StreamLine) -> None:
         while octets := await line.read():
             self._frames.receive_data(octets)
             try:
@@ -86,7 +86,7 @@ class _Telling:
             if self._frames.state is ConnectionState.CLOSED:
                 return
 
-    async def _heed(self, line: Line, event: Event) -> None:
+    async def _heed(self, line: StreamLine, event: Event) -> None:
         if isinstance(event, CloseConnection | Ping):
             await self._say(line, event.response())
         elif isinstance(event, Message):

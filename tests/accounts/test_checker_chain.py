@@ -7,11 +7,11 @@ from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred, fail
 
-from mailstack.accounts.allow_any import OpenChecker
+from mailstack.accounts.allow_any import AllowAnyChecker
 from mailstack.accounts.checker_chain import FirstOf
 
 
-class Trouble(OpenChecker):
+class Trouble(AllowAnyChecker):
     def requestAvatarId(self, credentials):  # noqa: N802
         return fail(ZeroDivisionError())
 
@@ -30,14 +30,14 @@ def result(deferred: Deferred):
 
 
 def test_the_first_that_knows_decides():
-    assert result(ask(OpenChecker(["elsewhere.test"]), OpenChecker())) == b"carol@elsewhere.test"
+    assert result(ask(AllowAnyChecker(["elsewhere.test"]), AllowAnyChecker())) == b"carol@elsewhere.test"
 
 
 def test_nobody_knows():
     with pytest.raises(UnauthorizedLogin):
-        result(ask(OpenChecker(["elsewhere.test"]), OpenChecker(), password=b"wrong"))
+        result(ask(AllowAnyChecker(["elsewhere.test"]), AllowAnyChecker(), password=b"wrong"))
 
 
 def test_trouble_is_no_no():
     with pytest.raises(ZeroDivisionError):
-        result(ask(Trouble(), OpenChecker()))
+        result(ask(Trouble(), AllowAnyChecker()))

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
-from mailstack.accounts.issuer_client import LARGEST, Fetching
+from mailstack.accounts.issuer_client import LARGEST, IssuerClient
 from mailstack.protocols.sasl import Unavailable
 from mailstack.sandbox.simulation import SimulatedReactor
 
@@ -35,7 +35,7 @@ def ask(answer: bytes, *, post: bytes | None = None, closes: bool = True, url: s
     reactor = SimulatedReactor(seed=1)
     issuer = type("One", (Issuer,), {"answer": answer, "closes": closes})
     reactor.result_of(TCP4ServerEndpoint(reactor.host("192.0.2.80"), 8080).listen(Factory.forProtocol(issuer)))
-    fetching = Fetching(reactor.host("192.0.2.1"), url, timeout=5.0, user="office", password="secret")
+    fetching = IssuerClient(reactor.host("192.0.2.1"), url, timeout=5.0, user="office", password="secret")
     work = Deferred.fromCoroutine(fetching.get() if post is None else fetching.post(post))
     found: list[bytes] = []
     work.addCallback(found.append)

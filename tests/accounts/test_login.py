@@ -11,7 +11,7 @@ from twisted.cred.checkers import ANONYMOUS
 from twisted.cred.portal import IRealm, Portal
 from zope.interface.verify import verifyObject
 
-from mailstack.accounts.allow_any import OpenChecker
+from mailstack.accounts.allow_any import AllowAnyChecker
 from mailstack.accounts.authenticator import AT_ONCE, MOST_WAITING, CredAuthenticator
 from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.passwords import Passwords
@@ -176,23 +176,23 @@ def test_the_realm_has_nothing_for_strangers() -> None:
         Realm().requestAvatar(b"alice@home.test", None, IRealm)
 
 
-def open_login(checker: OpenChecker, user: str, password: str) -> str:
+def open_login(checker: AllowAnyChecker, user: str, password: str) -> str:
     clock = HandClock()
     authenticator = CredAuthenticator(Portal(Realm(), [checker]), clock, Throttle(clock), [], IReader)
     return run(authenticator.login(Credentials(username=user, password=password, mechanism="PLAIN"), HERE)).account
 
 
 def test_in_an_open_office_any_address_is_its_own_password() -> None:
-    assert open_login(OpenChecker(), "Carol@elsewhere.test", "carol@elsewhere.TEST") == "carol@elsewhere.test"
+    assert open_login(AllowAnyChecker(), "Carol@elsewhere.test", "carol@elsewhere.TEST") == "carol@elsewhere.test"
     for user, password in [("carol@elsewhere.test", "carol"), ("carol", "carol"), ("carol@elsewhere.test", "ä")]:
         with pytest.raises(Denied):
-            open_login(OpenChecker(), user, password)
+            open_login(AllowAnyChecker(), user, password)
 
 
 def test_an_open_office_may_take_any_password() -> None:
-    assert open_login(OpenChecker(any_password=True), "carol@elsewhere.test", "ä") == "carol@elsewhere.test"
+    assert open_login(AllowAnyChecker(any_password=True), "carol@elsewhere.test", "ä") == "carol@elsewhere.test"
 
 
 def test_an_open_office_knows_nobody_of_a_domain_with_real_accounts() -> None:
     with pytest.raises(Denied):
-        open_login(OpenChecker(["HOME.test"], any_password=True), "alice@Home.test", "alice@home.test")
+        open_login(AllowAnyChecker(["HOME.test"], any_password=True), "alice@Home.test", "alice@home.test")

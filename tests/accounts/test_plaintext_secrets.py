@@ -12,7 +12,7 @@ from twisted.cred.portal import Portal
 
 from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.passwords import Passwords
-from mailstack.accounts.plaintext_secrets import PublicChecker
+from mailstack.accounts.plaintext_secrets import SharedSecretChecker
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.throttle import Throttle
 from mailstack.protocols.connection import HostPort
@@ -32,7 +32,7 @@ class Ground:
             hashed = bcrypt.hashpw(password, bcrypt.gensalt(4))
             self.store.rows[key] = replace(self.store.rows[key], password_hash=hashed)
         self.passwords = Passwords(self.pump, clock, rounds=4)
-        checker = PublicChecker(lambda key: key.partition("@")[0], self.store, self.passwords)
+        checker = SharedSecretChecker(lambda key: key.partition("@")[0], self.store, self.passwords)
         self.door = CredAuthenticator(Portal(Realm(), [checker]), clock, Throttle(clock), ["home.test"])
 
     def login(self, user: str, password: str) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.accounts.throttle import Throttle
-from mailstack.policy.counters import OwnLedger
+from mailstack.policy.counters import LocalCounterTable
 from mailstack.protocols.sasl import Unavailable
 from tests.accounts.fakes import HandClock
 
@@ -142,7 +142,7 @@ def test_failures_are_forgotten_after_a_while_without_any() -> None:
 @given(st.lists(st.tuples(st.sampled_from(["delay", "fail", "succeed", "turn"]), st.integers(0, 20)), max_size=60))
 def test_no_delay_is_longer_than_the_bound_and_memory_is_bounded(moves: list[tuple[str, int]]) -> None:
     clock = HandClock()
-    ledgers = OwnLedger(clock.now, 5), OwnLedger(clock.now, 5)
+    ledgers = LocalCounterTable(clock.now, 5), LocalCounterTable(clock.now, 5)
     throttle = Throttle(clock, longest=15, free=0, ledgers=ledgers)
     for move, number in moves:
         host, account = f"192.0.2.{number % 4}", f"u{number % 5}@home.test"

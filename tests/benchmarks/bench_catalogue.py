@@ -19,7 +19,7 @@ from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_
 from mailstack.letter.content import Octets
 from mailstack.mailbox.index import queries, writes
 from mailstack.mailbox.index.extract import Arriving, entering
-from mailstack.mailbox.index.items import Entering, Which
+from mailstack.mailbox.index.items import ItemFilter, NewItem
 from mailstack.mailbox.index.query import parse
 from mailstack.store import Record
 from tests.mailbox.index.shelf import Shelf, text
@@ -125,17 +125,17 @@ def main(count: int) -> None:
         size = sum(file.stat().st_size for file in Path(directory).rglob("catalogue.sqlite3*"))
         say(f"the index on the disk: {size / 2**20:.0f} MiB")
         table, catalogue = Table(), shelf.catalogue
-        box = Which(mailbox="bob7@home.test")
+        box = ItemFilter(mailbox="bob7@home.test")
         for what, which, start in (
-            ("the newest 100 letters", Which(), 0),
-            ("100 letters from the middle on", Which(), count // 2),
-            ("the oldest 100", Which(), count - 100),
+            ("the newest 100 letters", ItemFilter(), 0),
+            ("100 letters from the middle on", ItemFilter(), count // 2),
+            ("the oldest 100", ItemFilter(), count - 100),
             ("100 of one mailbox", box, 0),
             ("100 of one mailbox, from its middle on", box, count // 200),
         ):
             table.timed(what, lambda which=which, start=start: shelf.run(catalogue.listed(which, 100, start)))
         for query in QUERIES:
-            which = Which(terms=parse(query, 1_760_000_000.0 + count))
+            which = ItemFilter(terms=parse(query, 1_760_000_000.0 + count))
             table.timed(f"search `{query}`", lambda which=which: shelf.run(catalogue.listed(which, 100)))
         table.timed("all mailboxes, counted", lambda: shelf.run(catalogue.mailboxes()))
         table.timed("all tags, counted", lambda: shelf.run(catalogue.tags()))
@@ -143,10 +143,10 @@ def main(count: int) -> None:
         deleted: list[str] = []
 
         async def delete() -> None:
-            deleted.append((await catalogue.delete(Which())).token)
+            deleted.append((await catalogue.delete(ItemFilter())).token)
 
         for what, do in (
-            ("all marked as read", lambda: catalogue.mark(Which(), unread=False)),
+            ("all marked as read", lambda: catalogue.mark(ItemFilter(), unread=False)),
             ("all deleted", delete),
             ("all brought back", lambda: catalogue.undo(deleted[0])),
         ):
@@ -158,7 +158,7 @@ def main(count: int) -> None:
 
 def _fill(shelf: Shelf, count: int) -> None:
     begun = time.perf_counter()
-    some: list[Entering] = []
+    some: list[NewItem] = []
     for arriving in letters(count):
         some.append(entering(arriving))
         if len(some) == AT_ONCE or arriving.number == count:
@@ -182,7 +182,7 @@ async def _nothing(shelf: Shelf) -> None:
     await shelf.catalogue._database.write(queries.progress)
 
 
-async def _add(shelf: Shelf, some: list[Entering], number: int) -> None:
+async def _add(shelf: Shelf, some: list[NewItem], number: int) -> None:
     database = shelf.catalogue._database
     await database.write(lambda connection: writes.add(connection, some, (), 0))
     del number

@@ -12,7 +12,7 @@ import multiprocessing
 import time
 from typing import Any
 
-from mailstack.store.postgresql.database import Reach
+from mailstack.store.postgresql.database import DatabaseAddress
 from mailstack.store.postgresql.store import PostgresStore
 from tests.aid import Pump
 from tests.benchmarks.bench_queue import OFFICE, due_now, finish
@@ -27,7 +27,7 @@ AT_ONCE = 50
 def fill(url: str, letters: int) -> None:
     """A queue of letters that are due."""
     pump: Any = Pump()
-    store = PostgresStore(pump, Reach(url))
+    store = PostgresStore(pump, DatabaseAddress(url))
     pump.run(store.open())
     for _ in range(0, letters, 500):
         for waiting in [pump.start(store.accept(due_now())) for _ in range(500)]:
@@ -39,7 +39,7 @@ def claim_all(url: str, number: int, begin: Any, told: Any) -> None:
     """In a process of its own: from the barrier on, until there is nothing more."""
     pump: Any = Pump()
     owner = f"{OFFICE}@c{number}"
-    store = PostgresStore(pump, Reach(url), owner=owner)
+    store = PostgresStore(pump, DatabaseAddress(url), owner=owner)
     pump.run(store.open())
     begin.wait(60)
     begun, mine, calls = time.monotonic(), 0, 0

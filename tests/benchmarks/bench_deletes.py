@@ -21,7 +21,7 @@ import psycopg
 from attrs import define, frozen
 
 from mailstack.letter import LetterId, new_letter_id
-from mailstack.letter.letter import ids_drawn_by
+from mailstack.letter.letter import seeded_ids
 from mailstack.store.tables import tables
 from tests.benchmarks.database_work import SETTINGS, Work
 from tests.benchmarks.passing import DAY, Life
@@ -54,7 +54,7 @@ def partition(url: str, now: float) -> None:
 
 def first_id(at: float) -> LetterId:
     """The lowest id of a moment."""
-    with ids_drawn_by(lambda _: 0):
+    with seeded_ids(lambda _: 0):
         return new_letter_id(at)
 
 

@@ -15,7 +15,7 @@ from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Change, Claim, Placement, Settlement
-from mailstack.store.database_address import Reach
+from mailstack.store.database_address import DatabaseAddress
 from mailstack.store.postgresql.store import PostgresStore
 from tests.aid import Pump
 from tests.benchmarks.bench_nodes import TEXT
@@ -55,7 +55,7 @@ class Life:
     @contextlib.contextmanager
     def over(cls, url: str, owner: str = OWNER) -> Iterator[Life]:
         pump: Any = Pump()
-        store = PostgresStore(pump, Reach(url, timeout=600), owner=owner)
+        store = PostgresStore(pump, DatabaseAddress(url, timeout=600), owner=owner)
         pump.run(store.open())
         try:
             yield cls(store, pump)

@@ -23,7 +23,7 @@ from mailstack.cli.checks.storage import check_storage
 from mailstack.config import Config, load
 from mailstack.net.certificates import private_ca
 from mailstack.policy.authentication.keys import generate
-from mailstack.relay.dns import MailExchange, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
 from tests.aid import run
 from tests.cli.conftest import NOON, Shelf
 
@@ -228,7 +228,7 @@ class Records:
 
     def _find(self, records: dict[str, list[str]], name: str) -> list[str]:
         if not self._up:
-            raise NamesUnavailable("no name server answered in time")
+            raise DnsUnavailable("no name server answered in time")
         if name not in records:
             raise NoSuchDomain(name)
         return records[name]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.cli.compose import compose, header_addresses, with_crlf
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.smtp_target import parse_server
 
 
@@ -38,12 +38,12 @@ def test_addresses_beyond_ascii_stand_in_the_header_as_they_are() -> None:
 
 @pytest.mark.parametrize("header", ["no colon", "X: one\nX: two", "Sub ject: x", ": x"])
 def test_a_header_that_is_none_is_refused(header: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(CommandError):
         compose("alice@home.test", ["bob@home.test"], "", "", [], [header])
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="missing"):
+    with pytest.raises(CommandError, match="missing"):
         compose("alice@home.test", ["bob@home.test"], "", "", [tmp_path / "missing"], [])
 
 
@@ -84,5 +84,5 @@ def test_servers(text: str, expected: tuple[str, int]) -> None:
 
 @pytest.mark.parametrize("text", ["mx:", ":25", "mx:0", "mx:65536", "mx:smtp"])
 def test_what_is_no_server_is_refused(text: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(CommandError):
         parse_server(text, "starttls")

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.output import clean, print_json, print_table, size_text
 from mailstack.cli.time_options import parse_when, span_text
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 
 
 @given(st.text())
@@ -24,7 +24,7 @@ def test_what_is_cleaned_can_not_move_a_terminals_cursor(text: str) -> None:
 def test_a_command_that_says_no_quotes_nobody_s_escapes(text: str) -> None:
     """Why it says no may be in the words of another host, or of what is published."""
     said = io.StringIO()
-    Refused(text).show(said)
+    CommandError(text).show(said)
     assert said.getvalue().startswith("mailstack: ")
     assert said.getvalue().removesuffix("\n").isprintable()
 
@@ -66,8 +66,8 @@ def test_spans_have_their_two_largest_units(seconds: float, text: str) -> None:
 
 
 def test_times_have_always_six_decimals() -> None:
-    assert utc_text(1_764_072_000.0) == "2025-11-25T12:00:00.000000Z"
-    assert utc_text(1_764_072_000.5) == "2025-11-25T12:00:00.500000Z"
+    assert iso8601(1_764_072_000.0) == "2025-11-25T12:00:00.000000Z"
+    assert iso8601(1_764_072_000.5) == "2025-11-25T12:00:00.500000Z"
 
 
 def test_since_takes_durations_and_dates() -> None:

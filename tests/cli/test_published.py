@@ -17,7 +17,7 @@ from mailstack.net.certificates import private_ca
 from mailstack.net.dns import DnsNames
 from mailstack.net.zone import TlsaRecord, Zone
 from mailstack.protocols.connection import Tlsa
-from mailstack.relay.dns import NamesUnavailable
+from mailstack.relay.dns import DnsUnavailable
 from mailstack.web.autoconfig.record_facts import key_hash, known_of
 from mailstack.web.autoconfig.records import DnsRecord, publication
 from mailstack.web.autoconfig.services import services_of
@@ -148,7 +148,7 @@ def test_what_the_operator_may_choose_is_good(config: Config) -> None:
 def test_a_dns_that_does_not_answer_is_for_the_caller_to_tell(config: Config) -> None:
     zone = zone_of(config)
     zone.fail("_dmarc.example.org")
-    with pytest.raises(NamesUnavailable):
+    with pytest.raises(DnsUnavailable):
         found(config, zone)
 
 

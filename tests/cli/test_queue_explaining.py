@@ -6,25 +6,27 @@ import time
 
 from mailstack.letter import LetterId
 from mailstack.store import Change, Filter, Settlement
-from mailstack.store.delay_reasons import Condition
+from mailstack.store.delay_reasons import DelayReason
 from tests.cli.conftest import DEFERRED, Mailstack, Shelf, lines_of
 
 ROUTED = {
     "recipients": ["carol@elsewhere.test"],
     "candidates": [{"host": "mx.elsewhere.test", "address": "192.0.2.7", "port": 25, "why": "MX 10"}],
 }
-DOWN = Condition(
+DOWN = DelayReason(
     "down",
     "mx.elsewhere.test [192.0.2.7]:25",
     "connection refused",
     time.time() + 500,
     {"host": "mx.elsewhere.test", "address": "192.0.2.7", "port": 25},
 )
-OTHER = Condition("down", "mx.third.test [192.0.2.8]:25", "no answer", time.time() + 500, {"host": "mx.third.test"})
-BUSY = Condition("busy", "elsewhere.test", "5 attempts are under way, as many as it gets at a time, and 9 wait in hand")
+OTHER = DelayReason("down", "mx.third.test [192.0.2.8]:25", "no answer", time.time() + 500, {"host": "mx.third.test"})
+BUSY = DelayReason(
+    "busy", "elsewhere.test", "5 attempts are under way, as many as it gets at a time, and 9 wait in hand"
+)
 
 
-def tell(shelf: Shelf, *conditions: Condition) -> None:
+def tell(shelf: Shelf, *conditions: DelayReason) -> None:
     shelf.pump.run(shelf.store.tell_conditions("mx.home.test", conditions, time.time() + 30))
 
 

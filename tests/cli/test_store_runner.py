@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mailstack.cli import store_runner
-from mailstack.cli.errors import Refused
-from mailstack.cli.store_runner import Carrier, OpenStore
-from mailstack.cli.target import Place
+from mailstack.cli.errors import CommandError
+from mailstack.cli.store_runner import OpenStore, StoreRunner
+from mailstack.cli.target import TargetServer
 
 
 def test_what_root_makes_belongs_to_the_directorys_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,7 +18,7 @@ def test_what_root_makes_belongs_to_the_directorys_owner(tmp_path: Path, monkeyp
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "chown", lambda path, uid, _gid, **_: given.append((Path(path).name, uid)))
     (tmp_path / "theirs").touch()
-    with OpenStore(Place(tmp_path)):
+    with OpenStore(TargetServer(tmp_path)):
         pass
     assert {("mailstack.sqlite3", tmp_path.stat().st_uid), ("contents", tmp_path.stat().st_uid)} <= set(given)
     assert "theirs" not in {name for name, _ in given}
@@ -27,13 +27,13 @@ def test_what_root_makes_belongs_to_the_directorys_owner(tmp_path: Path, monkeyp
 def test_anybody_else_gives_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(store_runner, "give_to_owner", None)
-    with OpenStore(Place(tmp_path)):
+    with OpenStore(TargetServer(tmp_path)):
         pass
 
 
 def test_trouble_of_the_store_is_one_line_for_people(tmp_path: Path) -> None:
     (tmp_path / "mailstack.sqlite3").mkdir()
-    with pytest.raises(Refused), OpenStore(Place(tmp_path)):
+    with pytest.raises(CommandError), OpenStore(TargetServer(tmp_path)):
         pass
 
 
@@ -45,4 +45,4 @@ def test_a_carrier_gives_up_on_threads_that_are_silent(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(store_runner, "PATIENCE", 0.0)
     with pytest.raises(TimeoutError):
-        Carrier().run(for_ever())
+        StoreRunner().run(for_ever())

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from mailstack.cli import main, registry
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.target import of_config, of_dev
 
 
@@ -20,7 +20,7 @@ def test_a_configuration_names_its_data_and_domains(config: Path, tmp_path: Path
 def test_the_first_of_many_errors_is_told_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text('hostnam = "x"\nrelay = 7\n')
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CommandError) as refused:
         of_config(file)
     assert f"{file}:1" in refused.value.message
     assert "mailstack check" in refused.value.message
@@ -39,7 +39,7 @@ def test_a_dev_environment_that_does_not_run_can_be_named_by_its_directory(tmp_p
 
 @pytest.mark.parametrize("data", [None, Path("/nowhere/at/all")])
 def test_without_any_the_refusal_says_what_to_do(data: Path | None) -> None:
-    with pytest.raises(Refused, match="mailstack dev"):
+    with pytest.raises(CommandError, match="mailstack dev"):
         of_dev(data)
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mailstack.letter import new_letter_id
 from mailstack.letter.step import Step
 from mailstack.queue.webhooks.signing import read_secrets
-from mailstack.store.outbox_types import HURRIED, Announcement, new_id
+from mailstack.store.outbox_types import RETRY_NOW, OutboxEntry, new_id
 from mailstack.store.sqlite import SqliteStore
 from tests.aid import Pump
 from tests.cli.conftest import Mailstack, lines_of
@@ -32,8 +32,8 @@ def hooked(config: Path) -> Path:
     return config
 
 
-def announcement(target: str, at: float) -> Announcement:
-    return Announcement(new_id(), target, Step(new_letter_id(at), at, "mx.home.test", "bounced"), at + 60)
+def announcement(target: str, at: float) -> OutboxEntry:
+    return OutboxEntry(new_id(), target, Step(new_letter_id(at), at, "mx.home.test", "bounced"), at + 60)
 
 
 def test_webhooks_are_listed_with_what_waits_and_hurried(hooked: Path, mailstack: Mailstack) -> None:
@@ -55,7 +55,7 @@ def test_webhooks_are_listed_with_what_waits_and_hurried(hooked: Path, mailstack
     assert first.step.letter in mailstack("webhook", "list", "--waiting").stdout
     assert mailstack("webhook", "retry", "billing").stdout == "to be told now: 2\n"
     assert mailstack("webhook", "retry", "nobody").exit_code == 1
-    assert pump.run(store.next_announcement("webhook billing")) == HURRIED
+    assert pump.run(store.next_announcement("webhook billing")) == RETRY_NOW
     pump.run(store.close())
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.config.worker_slot import MOST_WORKERS, Seat
+from mailstack.config.worker_slot import MOST_WORKERS, WorkerSlot
 
 OFFICE = "mx.home.test"
 COUNTS = st.integers(1, MOST_WORKERS)
 
 
-def seats(count: int) -> list[Seat]:
-    return [Seat(number, count) for number in range(1, count + 1)]
+def seats(count: int) -> list[WorkerSlot]:
+    return [WorkerSlot(number, count) for number in range(1, count + 1)]
 
 
 @given(COUNTS, st.integers(0, 100_000))
@@ -32,8 +32,8 @@ def test_whoever_held_claims_before_somebody_lets_go_of_them(before: int, now: i
 
 @given(COUNTS, COUNTS)
 def test_nodes_let_go_of_nothing_that_is_another_ones(one: int, two: int) -> None:
-    here = [Seat(number, one, "here") for number in range(1, one + 1)]
-    there = [Seat(number, two, "there") for number in range(1, two + 1)]
+    here = [WorkerSlot(number, one, "here") for number in range(1, one + 1)]
+    there = [WorkerSlot(number, two, "there") for number in range(1, two + 1)]
     held = {seat.owner(OFFICE) for seat in there}
     for seat in here:
         assert not held & {seat.owner(OFFICE), *seat.left_behind(OFFICE)}
@@ -48,4 +48,4 @@ def test_nobody_lets_go_of_the_claims_of_the_living(count: int) -> None:
 
 def test_one_of_them_keeps_house() -> None:
     assert [seat.keeps_house for seat in seats(3)] == [True, False, False]
-    assert Seat().owner(OFFICE) == OFFICE
+    assert WorkerSlot().owner(OFFICE) == OFFICE

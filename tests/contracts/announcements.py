@@ -1,4 +1,4 @@
-"""The contract of `mailstack.store.outbox_types.Announcements`; import it as `tests.contracts.store`."""
+"""The contract of `mailstack.store.outbox_types.OutboxStore`; import it as `tests.contracts.store`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from msgspec.structs import replace
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.step import Step
 from mailstack.store import Change, Conflict, Filter, Settlement, Store
-from mailstack.store.outbox_types import HURRIED, Announcement, Waiting, new_id
+from mailstack.store.outbox_types import RETRY_NOW, OutboxBacklog, OutboxEntry, new_id
 from tests.contracts.store import BOB, CAROL, OFFICE, Subject, acceptance, claim
 
 HOOK, OTHER = "hook", "other"
 
 
-def announcement(at: float, target: str = HOOK) -> Announcement:
+def announcement(at: float, target: str = HOOK) -> OutboxEntry:
     step = Step(acceptance(CAROL, at=at).letter.id, at, OFFICE, "relayed", {"recipient": str(CAROL)})
-    return Announcement(new_id(), target, step, at)
+    return OutboxEntry(new_id(), target, step, at)
 
 
-def claimed(subject: Subject, store: Store, now: float, limit: int = 10, owner: str = "me") -> list[Announcement]:
+def claimed(subject: Subject, store: Store, now: float, limit: int = 10, owner: str = "me") -> list[OutboxEntry]:
     return subject.run(store.claim_announcements(HOOK, owner, now, limit=limit, lease=60.0))
 
 
@@ -86,13 +86,13 @@ def test_what_was_told_is_gone_and_what_was_not_waits(subject: Subject) -> None:
     store = subject.reopen()
     (left,) = run(store.announcements(None, 10))
     assert left == replace(two, due=1300.0, attempts=1, trouble="500")
-    assert run(store.waiting_announcements()) == [Waiting(HOOK, 1, 1001.0)]
+    assert run(store.waiting_announcements()) == [OutboxBacklog(HOOK, 1, 1001.0)]
     assert claimed(subject, store, 1010.0) == []
     three = announcement(1002.0)
     run(store.add_announcements([replace(three, due=1400.0)]))
     assert run(store.hurry_announcements(OTHER, 1010.0)) == 0
     assert run(store.hurry_announcements(HOOK, 1010.0)) == 2
-    assert [each.due for each in run(store.announcements(HOOK, 10))] == [HURRIED, 1010.0]
+    assert [each.due for each in run(store.announcements(HOOK, 10))] == [RETRY_NOW, 1010.0]
     assert [each.id for each in claimed(subject, store, 1010.0)] == [two.id, three.id]
     # Nobody gets what is being told.
     assert run(store.hurry_announcements(HOOK, 1010.0)) == 2

@@ -1,14 +1,14 @@
-"""The contract of `mailstack.store.delay_reasons.Conditions`: import the tests where a fixture `subject` gives an open store."""
+"""The contract of `mailstack.store.delay_reasons.DelayReasonStore`: import the tests where a fixture `subject` gives an open store."""
 
 from __future__ import annotations
 
 from mailstack.letter.delivery import DeliveryState
 from mailstack.store import Settlement
-from mailstack.store.delay_reasons import Condition
+from mailstack.store.delay_reasons import DelayReason
 from tests.contracts.store import BOB, CAROL, Subject, acceptance, claimed, to
 
-DOWN = Condition("down", "mx [192.0.2.1]:25", "connection refused", 2000.0, {"host": "mx", "port": 25})
-BUSY = Condition("busy", "else.test", "20 attempts are under way", None, {"waiting": 7})
+DOWN = DelayReason("down", "mx [192.0.2.1]:25", "connection refused", 2000.0, {"host": "mx", "port": 25})
+BUSY = DelayReason("busy", "else.test", "20 attempts are under way", None, {"waiting": 7})
 
 
 def test_conditions_replace_those_of_the_same_process_and_stand_beside_others(subject: Subject) -> None:

@@ -22,7 +22,7 @@ from mailstack.letter import (
 from mailstack.letter.content import Octets, Prefixed, read_all
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.protocols.connection import HostPort, TlsFacts
+from mailstack.protocols.connection import HostPort, TlsInfo
 from mailstack.protocols.sasl import ScramKeys
 from mailstack.store import (
     Acceptance,
@@ -31,8 +31,8 @@ from mailstack.store import (
     Change,
     Claim,
     Conflict,
-    Contact,
     Filter,
+    GreylistEntry,
     MaildropInUse,
     Place,
     Placement,
@@ -194,7 +194,7 @@ def test_what_was_accepted_is_given_back_as_it_was(subject: Subject) -> None:
                 'odd "helo" \x00 \N{SNOWMAN}',
                 "alice@home.test",
                 "PLAIN",
-                TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", verified=True),
+                TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384", verified=True),
             ),
         ),
         (
@@ -1159,11 +1159,11 @@ def test_a_step_that_can_not_be_stored_leaves_the_mailbox_as_it_is(subject: Subj
 def test_a_contact_is_remembered_replaced_and_forgotten(subject: Subject) -> None:
     store, run = subject.store, subject.run
     assert run(store.contact("192.0.2.0/24")) is None
-    run(store.set_contact(Contact("192.0.2.0/24", 1.0, 50.0)))
-    run(store.set_contact(Contact("192.0.2.0/24", 2.0, 100.0)))
-    run(store.set_contact(Contact("a b c", 3.0, 60.0)))
+    run(store.set_contact(GreylistEntry("192.0.2.0/24", 1.0, 50.0)))
+    run(store.set_contact(GreylistEntry("192.0.2.0/24", 2.0, 100.0)))
+    run(store.set_contact(GreylistEntry("a b c", 3.0, 60.0)))
     store = subject.reopen()
-    assert run(store.contact("192.0.2.0/24")) == Contact("192.0.2.0/24", 2.0, 100.0)
+    assert run(store.contact("192.0.2.0/24")) == GreylistEntry("192.0.2.0/24", 2.0, 100.0)
     assert run(store.forget_contacts(60.0, 10)) == 1
     assert run(store.contact("a b c")) is None
     assert run(store.contact("192.0.2.0/24")) is not None
@@ -1171,7 +1171,7 @@ def test_a_contact_is_remembered_replaced_and_forgotten(subject: Subject) -> Non
 
 def test_of_too_many_contacts_those_with_the_least_time_are_forgotten(subject: Subject) -> None:
     for number in range(10):
-        subject.run(subject.store.set_contact(Contact(f"contact {number}", 0.0, 100.0 + number)))
+        subject.run(subject.store.set_contact(GreylistEntry(f"contact {number}", 0.0, 100.0 + number)))
     assert subject.run(subject.store.forget_contacts(50.0, 3)) == 7
     kept = [number for number in range(10) if subject.run(subject.store.contact(f"contact {number}"))]
     assert kept == [7, 8, 9]

@@ -13,20 +13,20 @@ from mailstack.config import Authentication, Relay, Schedule, Submission
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.net.certificates import CertificateFiles
-from mailstack.net.connector import TwistedCaller
+from mailstack.net.connector import TwistedConnector
 from mailstack.net.tls import ServerContext
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
-from mailstack.protocols.pop3.client_session import FetchingSession
+from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from mailstack.protocols.smtp.client import ClientEngine
-from mailstack.protocols.smtp.client_session import SendingSession
+from mailstack.protocols.smtp.client_session import SmtpClientSession
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.sandbox.simulation import Internet as Shipped
 from mailstack.sandbox.simulation.authority import Authority, authority
-from mailstack.sandbox.simulation.server import Notebook, Site
+from mailstack.sandbox.simulation.server import RecordingJournal, SimulatedServer
 from mailstack.store import Store
 
-__all__ = ["ONE_LETTER", "Internet", "Notebook", "Site", "issued", "page_context", "public_ca"]
+__all__ = ["ONE_LETTER", "Internet", "RecordingJournal", "SimulatedServer", "issued", "page_context", "public_ca"]
 
 ONE_LETTER = b"From: alice@home.test\r\nSubject: hello\r\n\r\nHi there\r\n.dot\r\n"
 
@@ -50,7 +50,7 @@ class Internet(Shipped):
         schedule: Schedule | None = None,
         store: Store | None = None,
         **settings: Struct,
-    ) -> Site:
+    ) -> SimulatedServer:
         """As `host`; letters here may be as short as a test needs them, without From or with another one's."""
         tables: dict[str, Any] = {
             "relay": Relay(schedule=schedule or Schedule()),
@@ -71,7 +71,7 @@ class Internet(Shipped):
 
     def submit(
         self,
-        site: Site,
+        site: SimulatedServer,
         sender: str,
         *recipients: str | Recipient,
         content: bytes = ONE_LETTER,
@@ -83,7 +83,9 @@ class Internet(Shipped):
         envelope = Envelope(Address.parse(sender), named, body, tuple(parameters.items()))
         return self.reactor.result_of(self._submit(site, sender, envelope, content))
 
-    async def _submit(self, site: Site, sender: str, envelope: Envelope, content: bytes) -> tuple[Reply, ...]:
+    async def _submit(
+        self, site: SimulatedServer, sender: str, envelope: Envelope, content: bytes
+    ) -> tuple[Reply, ...]:
         session = await self.session(site, 587)
         await session.start_tls(site.hostname, verify=False)
         await session.authenticate(sender, Address.parse(sender).key)
@@ -91,24 +93,24 @@ class Internet(Shipped):
         await session.quit()
         return replies
 
-    async def session(self, site: Site, port: int, source: str = "203.0.113.7") -> SendingSession:
+    async def session(self, site: SimulatedServer, port: int, source: str = "203.0.113.7") -> SmtpClientSession:
         """An open session from somewhere else."""
         engine = ClientEngine()
-        peer = await TwistedCaller(self.reactor.host(source)).call(HostPort(site.address, port), engine, timeout=30)
-        session = SendingSession(peer, engine, "client.test")
+        peer = await TwistedConnector(self.reactor.host(source)).call(HostPort(site.address, port), engine, timeout=30)
+        session = SmtpClientSession(peer, engine, "client.test")
         await session.open()
         return session
 
-    def fetch(self, site: Site, user: str) -> list[bytes]:
+    def fetch(self, site: SimulatedServer, user: str) -> list[bytes]:
         """Every letter of a mailbox, by POP3 under TLS; they are deleted."""
         return self.reactor.result_of(self._fetch(site, user))
 
-    async def _fetch(self, site: Site, user: str) -> list[bytes]:
+    async def _fetch(self, site: SimulatedServer, user: str) -> list[bytes]:
         engine = Pop3Client()
-        peer = await TwistedCaller(self.reactor.host("203.0.113.8")).call(
+        peer = await TwistedConnector(self.reactor.host("203.0.113.8")).call(
             HostPort(site.address, 110), engine, timeout=10
         )
-        session = FetchingSession(peer, engine)
+        session = Pop3ClientSession(peer, engine)
         await session.open()
         await session.start_tls()
         await session.utf8()

@@ -12,7 +12,7 @@ from twisted.names import dns
 
 from mailstack.config import Exchange, Greylist, Limits, Policy, Submission
 from mailstack.letter.durations import Duration
-from tests.journeys.internet import Internet, Site
+from tests.journeys.internet import Internet, SimulatedServer
 from tests.journeys.test_attacks import Attacker
 
 BEGIN = b"EHLO client.test\r\nMAIL FROM:<eve@other.test>\r\n"
@@ -25,14 +25,14 @@ def internet(tmp_path: Path) -> Internet:
     return Internet(tmp_path)
 
 
-def office(internet: Internet, **settings: Any) -> Site:
+def office(internet: Internet, **settings: Any) -> SimulatedServer:
     return internet.office(
         "mx.home.test", "192.0.2.1", domains=["home.test"], accounts=["alice@home.test", "bob@home.test"], **settings
     )
 
 
 def call(
-    internet: Internet, site: Site, octets: bytes = b"", *, host: str = "203.0.113.66", wait: float = 1
+    internet: Internet, site: SimulatedServer, octets: bytes = b"", *, host: str = "203.0.113.66", wait: float = 1
 ) -> Attacker:
     endpoint = TCP4ClientEndpoint(internet.reactor.host(host), site.address, 25)
     client: Attacker = internet.reactor.result_of(endpoint.connect(Factory.forProtocol(Attacker)))

@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.config import Exchange, Submission
 from mailstack.config.sizes import Size
-from tests.journeys.internet import Internet, Site
+from tests.journeys.internet import Internet, SimulatedServer
 
 
 @pytest.fixture
@@ -16,12 +16,12 @@ def internet(tmp_path: Path) -> Internet:
     return Internet(tmp_path)
 
 
-def announced(internet: Internet, site: Site, port: int) -> int:
+def announced(internet: Internet, site: SimulatedServer, port: int) -> int:
     """The octets of SIZE (RFC 1870)."""
     return int(internet.reactor.result_of(internet.session(site, port)).extensions["SIZE"])
 
 
-async def recipients_taken(internet: Internet, site: Site) -> int:
+async def recipients_taken(internet: Internet, site: SimulatedServer) -> int:
     """How many recipients other hosts may name in one letter."""
     session = await internet.session(site, 25)
     taken = -1

@@ -18,7 +18,7 @@ from mailstack.config.values import Keyword, Network
 from mailstack.store import ContentWriter
 from mailstack.store.contents import WritingInMemory
 from mailstack.store.memory import MemoryStore
-from tests.journeys.internet import Internet, Site
+from tests.journeys.internet import Internet, SimulatedServer
 
 SUBMISSION, POP3 = 2587, 2110
 LOGIN = b"USER bob@home.test\r\nPASS bob@home.test\r\n"
@@ -75,7 +75,7 @@ def store() -> WatchedStore:
 
 
 @pytest.fixture
-def home(internet: Internet, store: WatchedStore) -> Site:
+def home(internet: Internet, store: WatchedStore) -> SimulatedServer:
     site = internet.office(
         "mx.home.test",
         "192.0.2.1",
@@ -94,7 +94,7 @@ def home(internet: Internet, store: WatchedStore) -> Site:
 
 
 def attack(
-    internet: Internet, site: Site, octets: bytes = b"", port: int = 25, source: str = "203.0.113.66"
+    internet: Internet, site: SimulatedServer, octets: bytes = b"", port: int = 25, source: str = "203.0.113.66"
 ) -> Attacker:
     host = internet.reactor.host(source)
     endpoint = TCP4ClientEndpoint(host, site.address, port)
@@ -105,7 +105,7 @@ def attack(
     return attacker
 
 
-def test_a_refused_data_leaves_no_recipient_to_the_next_transaction(internet: Internet, home: Site) -> None:
+def test_a_refused_data_leaves_no_recipient_to_the_next_transaction(internet: Internet, home: SimulatedServer) -> None:
     attacker = attack(internet, home, BEGIN + b"DATA now\r\n")
     assert attacker.codes()[-1] == b"501"
     attacker.transport.write(b"MAIL FROM:<x@y.test>\r\nRCPT TO:<alice@home.test>\r\nDATA\r\n\r\nsecret\r\n.\r\n")
@@ -116,7 +116,9 @@ def test_a_refused_data_leaves_no_recipient_to_the_next_transaction(internet: In
 
 
 @pytest.mark.parametrize("fault", [b"a bare\nnewline", b"x" * 2_000_000])
-def test_a_content_with_a_fault_is_discarded(internet: Internet, home: Site, store: WatchedStore, fault: bytes) -> None:
+def test_a_content_with_a_fault_is_discarded(
+    internet: Internet, home: SimulatedServer, store: WatchedStore, fault: bytes
+) -> None:
     """Else whatever a stranger sends stays on the disk until the next start."""
     attacker = attack(internet, home, BEGIN + b"DATA\r\n\r\n" + fault + b"\r\n.\r\n")
     assert attacker.codes()[-1][:1] == b"5"
@@ -124,7 +126,7 @@ def test_a_content_with_a_fault_is_discarded(internet: Internet, home: Site, sto
 
 
 def test_a_client_that_vanishes_in_a_content_leaves_nothing(
-    internet: Internet, home: Site, store: WatchedStore
+    internet: Internet, home: SimulatedServer, store: WatchedStore
 ) -> None:
     attacker = attack(internet, home, BEGIN + b"DATA\r\nSubject: half\r\n\r\nof a let")
     attacker.transport.abortConnection()
@@ -133,7 +135,7 @@ def test_a_client_that_vanishes_in_a_content_leaves_nothing(
     assert internet.fetch(home, "bob@home.test") == []
 
 
-def test_recipients_beyond_the_limit_do_not_cost_the_transaction(internet: Internet, home: Site) -> None:
+def test_recipients_beyond_the_limit_do_not_cost_the_transaction(internet: Internet, home: SimulatedServer) -> None:
     """CODE-07, SMTP-22: those are told 452, and the letter goes to the others."""
     many = b"EHLO x\r\nMAIL FROM:<x@y.test>\r\n" + b"RCPT TO:<bob@home.test>\r\n" * 1100
     attacker = attack(internet, home, many + b"DATA\r\n\r\nto many\r\n.\r\nQUIT\r\n")
@@ -144,7 +146,7 @@ def test_recipients_beyond_the_limit_do_not_cost_the_transaction(internet: Inter
 
 @pytest.mark.parametrize(("port", "command"), [(25, b"HELP\r\n"), (POP3, b"CAPA\r\n")])
 def test_answers_do_not_pile_up_for_a_client_that_never_reads(
-    internet: Internet, home: Site, port: int, command: bytes
+    internet: Internet, home: SimulatedServer, port: int, command: bytes
 ) -> None:
     """SMTP-28: it is heard no more while its answers wait, and is cut in the end."""
     attacker = attack(internet, home, port=port)
@@ -160,7 +162,7 @@ def test_answers_do_not_pile_up_for_a_client_that_never_reads(
     assert not door._peers
 
 
-def test_a_client_that_reads_late_hears_every_answer(internet: Internet, home: Site) -> None:
+def test_a_client_that_reads_late_hears_every_answer(internet: Internet, home: SimulatedServer) -> None:
     attacker = attack(internet, home)
     internet.reactor.advance(1)
     attacker.transport.pauseProducing()
@@ -172,7 +174,9 @@ def test_a_client_that_reads_late_hears_every_answer(internet: Internet, home: S
     assert attacker.is_gone
 
 
-def test_an_exchange_that_is_disturbed_is_over_and_the_session_in_step(internet: Internet, home: Site) -> None:
+def test_an_exchange_that_is_disturbed_is_over_and_the_session_in_step(
+    internet: Internet, home: SimulatedServer
+) -> None:
     """Cancelled, too long, not base64, a command in its place: pipelined, each answered once and in order."""
     exchanges = [b"AUTH LOGIN", b"*", b"AUTH LOGIN", b"A" * 20_000, b"AUTH PLAIN", b"!", b"AUTH PLAIN ="]
     lines = [b"EHLO x", *exchanges, b"NOOP"]
@@ -180,7 +184,7 @@ def test_an_exchange_that_is_disturbed_is_over_and_the_session_in_step(internet:
     assert attacker.codes() == [b"220", b"250", b"334", b"501", b"334", b"500", b"334", b"501", b"501", b"250"]
 
 
-def test_a_maildrop_is_free_after_its_session_was_cut(internet: Internet, home: Site) -> None:
+def test_a_maildrop_is_free_after_its_session_was_cut(internet: Internet, home: SimulatedServer) -> None:
     """Even with answers that nobody took."""
     internet.submit(home, "alice@home.test", "bob@home.test", content=b"\r\n" + b"x" * 70_000 + b"\r\n")
     attacker = attack(internet, home, LOGIN, port=POP3)
@@ -194,7 +198,7 @@ def test_a_maildrop_is_free_after_its_session_was_cut(internet: Internet, home: 
     assert len(internet.fetch(home, "bob@home.test")) == 1
 
 
-def test_a_header_section_is_found_however_it_was_cut(internet: Internet, home: Site) -> None:
+def test_a_header_section_is_found_however_it_was_cut(internet: Internet, home: SimulatedServer) -> None:
     attacker = attack(internet, home, BEGIN + b"DATA\r\n")
     letter = b"Subject: cut\r\n\r\nbody\r\n\r\nmore\r\n"
     for octet in letter + b".\r\n":
@@ -207,7 +211,7 @@ def test_a_header_section_is_found_however_it_was_cut(internet: Internet, home: 
 
 @pytest.mark.parametrize("spoilt", [b"RSET now\r\n", b"BDAT 2000000 LAST\r\n" + b"x" * 2_000_000])
 def test_chunks_of_one_letter_never_become_another(
-    internet: Internet, home: Site, store: WatchedStore, spoilt: bytes
+    internet: Internet, home: SimulatedServer, store: WatchedStore, spoilt: bytes
 ) -> None:
     """BDAT-02: what the engine refuses ends a transaction; its chunks must not wait for the next, nor its recipients."""
     attacker = attack(internet, home, BEGIN + b"BDAT 18\r\nSubject: first\r\n\r\n" + spoilt)
@@ -223,7 +227,9 @@ def test_chunks_of_one_letter_never_become_another(
     assert [writer.is_discarded for writer in store.writers] == [True, True, False]
 
 
-def test_large_header_sections_that_come_in_drop_by_drop_do_not_fill_the_memory(internet: Internet, home: Site) -> None:
+def test_large_header_sections_that_come_in_drop_by_drop_do_not_fill_the_memory(
+    internet: Internet, home: SimulatedServer
+) -> None:
     """SMTP-28: a crowd of them is told to come again later, and honest letters pass."""
     room = home.office.counter.room
     room.most = 305_000
@@ -247,7 +253,7 @@ JUNK = [b"NOOP", b"RSET", b"VRFY bob", b"HELP", b"EHLO x", b"MAIL FROM:<x@y.test
 ONE = b"MAIL FROM:<x@y.test>\r\nRCPT TO:<bob@home.test>\r\nDATA\r\n\r\nhello\r\n.\r\n"
 
 
-def guarded(internet: Internet, address: str = "192.0.2.9", **settings: Any) -> Site:
+def guarded(internet: Internet, address: str = "192.0.2.9", **settings: Any) -> SimulatedServer:
     """An office with the limits of one that is new; its errors are answered at once."""
     limits = Limits(tarpit=0, **settings)
     relay = Relay(relay_from=(Network("198.51.100.0/24"),))
@@ -315,7 +321,7 @@ INSIDE = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\n..\n", b"\n\n.\n\n"]
 
 @pytest.mark.parametrize("inside", INSIDE)
 def test_bare_newlines_of_a_user_end_no_letter_here_and_none_at_the_next_host(
-    internet: Internet, home: Site, inside: bytes
+    internet: Internet, home: SimulatedServer, inside: bytes
 ) -> None:
     """SMUG-01, SMUG-02: what smtplib or emailjs sends goes on with CRLF alone, and each leading dot stuffed."""
     other = internet.office("mx.other.test", "192.0.2.2", domains=["other.test"], accounts=["carol@other.test"])
@@ -334,7 +340,7 @@ def test_bare_newlines_of_a_user_end_no_letter_here_and_none_at_the_next_host(
 
 
 @pytest.mark.parametrize("fault", [b"a\nb", b"a\rb"])
-def test_a_stranger_with_a_bare_newline_is_hung_up_on(internet: Internet, home: Site, fault: bytes) -> None:
+def test_a_stranger_with_a_bare_newline_is_hung_up_on(internet: Internet, home: SimulatedServer, fault: bytes) -> None:
     """SMUG-02: what follows may be commands that the host before took for content."""
     for sent in (b"DATA\r\n\r\n" + fault + b"\r\n.\r\n", b"BDAT 5 LAST\r\n" + fault + b"\r\n", fault + b"\r\n"):
         attacker = attack(internet, home, BEGIN + sent + b"MAIL FROM:<eve@y.test>\r\n")
@@ -345,7 +351,7 @@ def test_a_stranger_with_a_bare_newline_is_hung_up_on(internet: Internet, home: 
 
 @pytest.mark.parametrize("withheld", [(), ("BINARYMIME",), ("BINARYMIME", "8BITMIME")])
 def test_a_nul_in_a_letter_never_reaches_the_next_host_as_a_line(
-    internet: Internet, home: Site, withheld: tuple[Keyword, ...]
+    internet: Internet, home: SimulatedServer, withheld: tuple[Keyword, ...]
 ) -> None:
     """SMUG-04: some hosts drop a NUL, and would read CR LF NUL . CR LF as the end of the letter."""
     exchange = Exchange(withhold=tuple(Keyword(word) for word in withheld))

@@ -12,7 +12,7 @@ from mailstack.config import Authentication, Dkim, DkimKey
 from mailstack.config.values import Domain, Network, Selector
 from mailstack.letter.durations import Duration
 from mailstack.policy.authentication.keys import generate
-from tests.journeys.internet import Internet, Site
+from tests.journeys.internet import Internet, SimulatedServer
 from tests.journeys.test_abuse import call
 
 KEYS = {"s1": generate("rsa", 1024), "e1": generate("ed25519")}
@@ -25,7 +25,7 @@ def internet(tmp_path: Path) -> Internet:
     return Internet(tmp_path)
 
 
-def home(internet: Internet, tmp_path: Path) -> Site:
+def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
     """An office that signs with both kinds of keys, and what it publishes."""
     keys = []
     for selector, key in KEYS.items():
@@ -41,7 +41,7 @@ def home(internet: Internet, tmp_path: Path) -> Site:
     return site
 
 
-def other(internet: Internet, **settings: object) -> Site:
+def other(internet: Internet, **settings: object) -> SimulatedServer:
     return internet.office(
         "mx.other.test",
         "192.0.2.2",
@@ -58,7 +58,9 @@ def results_in(letter: bytes) -> bytes:
     return field[: field.index(b"\r\n")]
 
 
-def bring(internet: Internet, site: Site, content: bytes, sender: str = "alice@home.test", **how: object) -> bytes:
+def bring(
+    internet: Internet, site: SimulatedServer, content: bytes, sender: str = "alice@home.test", **how: object
+) -> bytes:
     """What the exchange says to a letter from a stranger's machine."""
     octets = f"EHLO client.test\r\nMAIL FROM:<{sender}>\r\nRCPT TO:<carol@other.test>\r\nDATA\r\n".encode()
     client = call(internet, site, octets + content + b".\r\n", **how)  # type: ignore[arg-type]

@@ -10,9 +10,9 @@ import pytest
 from mailstack.config import Exchange
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
-from mailstack.protocols.smtp.client_session import SendingSession
+from mailstack.protocols.smtp.client_session import SmtpClientSession
 from mailstack.protocols.smtp.replies import Reply
-from tests.journeys.internet import Internet, Site
+from tests.journeys.internet import Internet, SimulatedServer
 
 PICTURE = b"\x89PNG\r\n\x1a\n\0\r\0\n" + bytes(range(256)) * 40
 BINARY = (
@@ -30,12 +30,14 @@ def internet(tmp_path: Path) -> Internet:
 
 
 @pytest.fixture
-def home(internet: Internet) -> Site:
+def home(internet: Internet) -> SimulatedServer:
     return internet.office("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=["bob@home.test"])
 
 
-async def _send(internet: Internet, site: Site, content: bytes, body: str, recipients: tuple[str, ...]) -> list[Reply]:
-    session: SendingSession = await internet.session(site, 587)
+async def _send(
+    internet: Internet, site: SimulatedServer, content: bytes, body: str, recipients: tuple[str, ...]
+) -> list[Reply]:
+    session: SmtpClientSession = await internet.session(site, 587)
     await session.start_tls(site.office.config.hostname, verify=False)
     await session.authenticate("bob@home.test", "bob@home.test")
     envelope = Envelope(
@@ -46,11 +48,11 @@ async def _send(internet: Internet, site: Site, content: bytes, body: str, recip
     return list(replies)
 
 
-def send(internet: Internet, site: Site, content: bytes, body: str, *recipients: str) -> list[Reply]:
+def send(internet: Internet, site: SimulatedServer, content: bytes, body: str, *recipients: str) -> list[Reply]:
     return internet.reactor.result_of(_send(internet, site, content, body, recipients))
 
 
-def test_a_binary_letter_is_read_by_pop3(internet: Internet, home: Site) -> None:
+def test_a_binary_letter_is_read_by_pop3(internet: Internet, home: SimulatedServer) -> None:
     """BDAT-09, POP-05: it is stored in lines, so that LIST tells what RETR sends."""
     assert [one.code for one in send(internet, home, BINARY, "BINARYMIME", "bob@home.test")] == [250]
     (letter,) = internet.fetch(home, "bob@home.test")
@@ -63,7 +65,7 @@ def test_a_binary_letter_is_read_by_pop3(internet: Internet, home: Site) -> None
     [((), "BODY=BINARYMIME"), (("CHUNKING",), "BODY=8BITMIME"), (("CHUNKING", "8BITMIME"), "")],
 )
 def test_a_binary_letter_goes_on_as_the_next_host_takes_it(
-    internet: Internet, home: Site, withheld: tuple[str, ...], dialogue: str
+    internet: Internet, home: SimulatedServer, withheld: tuple[str, ...], dialogue: str
 ) -> None:
     """BDAT-09."""
     there = internet.office(
@@ -84,7 +86,7 @@ def test_a_binary_letter_goes_on_as_the_next_host_takes_it(
     internet.stop()
 
 
-def test_a_binary_letter_that_cannot_be_read_here_is_refused(internet: Internet, home: Site) -> None:
+def test_a_binary_letter_that_cannot_be_read_here_is_refused(internet: Internet, home: SimulatedServer) -> None:
     """BDAT-09, 8BIT-02."""
     signed = BINARY.replace(b"image/png", b"multipart/signed; boundary=b").replace(b"binary", b"7bit")
     signed = signed.replace(PICTURE, b"--b\r\n\r\n\0\r\n--b--\r\n")
@@ -94,7 +96,7 @@ def test_a_binary_letter_that_cannot_be_read_here_is_refused(internet: Internet,
     internet.stop()
 
 
-def test_a_letter_of_8_bits_is_converted_for_a_host_of_7(internet: Internet, home: Site) -> None:
+def test_a_letter_of_8_bits_is_converted_for_a_host_of_7(internet: Internet, home: SimulatedServer) -> None:
     """8BIT-02, RLY-24."""
     there = internet.office(
         "mx.there.test",

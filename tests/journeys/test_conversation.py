@@ -11,7 +11,7 @@ from twisted.names import dns
 
 from mailstack.config import Submission
 from mailstack.config.model import Accounts
-from tests.journeys.internet import Internet, Site
+from tests.journeys.internet import Internet, SimulatedServer
 from tests.journeys.test_attacks import SUBMISSION, Attacker, attack
 
 HELLO = b"EHLO client.test\r\n"
@@ -27,11 +27,11 @@ def internet(tmp_path: Path) -> Internet:
 
 
 @pytest.fixture
-def home(internet: Internet) -> Site:
+def home(internet: Internet) -> SimulatedServer:
     return office(internet)
 
 
-def office(internet: Internet, submission: Submission | None = None) -> Site:
+def office(internet: Internet, submission: Submission | None = None) -> SimulatedServer:
     """An office whose submission takes passwords in clear, so that octets are all there is to it."""
     site = internet.office(
         "mx.home.test",
@@ -52,34 +52,36 @@ def words(client: Attacker) -> list[str]:
     return [" ".join(line.split(" ")[:2]) for line in lines]
 
 
-def test_the_server_speaks_first_and_says_who_it_is(internet: Internet, home: Site) -> None:
+def test_the_server_speaks_first_and_says_who_it_is(internet: Internet, home: SimulatedServer) -> None:
     """SMTP-01."""
     client = attack(internet, home)
     internet.reactor.advance(1)
     assert client.heard.startswith(b"220 mx.home.test ")
 
 
-def test_nobody_is_told_who_lives_here(internet: Internet, home: Site) -> None:
+def test_nobody_is_told_who_lives_here(internet: Internet, home: SimulatedServer) -> None:
     """SMTP-11, SMTP-12: the same words for a user and for nobody; HELP helps."""
     client = attack(internet, home, HELLO + b"VRFY bob\r\nVRFY nobody\r\nEXPN bob\r\nEXPN nobody\r\nHELP\r\n")
     assert words(client)[2:] == ["252 2.5.0", "252 2.5.0", "502 5.5.1", "502 5.5.1", "214 2.0.0"]
     assert b"VRFY" not in client.heard.partition(b"252")[0]
 
 
-def test_quit_is_answered_and_ends_the_connection(internet: Internet, home: Site) -> None:
+def test_quit_is_answered_and_ends_the_connection(internet: Internet, home: SimulatedServer) -> None:
     """SMTP-13: in the middle of a transaction as well."""
     client = attack(internet, home, BEGIN + RCPT + b"QUIT\r\nNOOP\r\n")
     assert words(client)[-1] == "221 2.0.0"
     assert client.is_gone
 
 
-def test_a_hundred_recipients_are_taken(internet: Internet, home: Site) -> None:
+def test_a_hundred_recipients_are_taken(internet: Internet, home: SimulatedServer) -> None:
     """SMTP-22."""
     assert attack(internet, home, BEGIN + RCPT * 100).codes() == [b"220", *[b"250"] * 102]
 
 
 @pytest.mark.parametrize(("hops", "answer"), [(100, "250 2.0.0"), (101, "554 5.4.6")])
-def test_a_letter_that_goes_in_circles_is_refused(internet: Internet, home: Site, hops: int, answer: str) -> None:
+def test_a_letter_that_goes_in_circles_is_refused(
+    internet: Internet, home: SimulatedServer, hops: int, answer: str
+) -> None:
     """SMTP-33, CODE-20."""
     letter = b"Received: from a.test by b.test; Mon, 23 Nov 2026 21:00:00 +0000\r\n" * hops + b"\r\nround\r\n.\r\n"
     assert words(attack(internet, home, BEGIN + RCPT + b"DATA\r\n" + letter))[-1] == answer
@@ -87,7 +89,7 @@ def test_a_letter_that_goes_in_circles_is_refused(internet: Internet, home: Site
 
 @pytest.mark.parametrize("last", [b"", b".", b".\r", b"\r\n."])
 def test_a_connection_that_is_lost_before_the_final_dot_leaves_nothing(
-    internet: Internet, home: Site, last: bytes
+    internet: Internet, home: SimulatedServer, last: bytes
 ) -> None:
     """SMTP-35: no letter, and no report of it."""
     client = attack(internet, home, BEGIN + RCPT + b"DATA\r\nSubject: half\r\n\r\na letter\r\n" + last)
@@ -99,21 +101,23 @@ def test_a_connection_that_is_lost_before_the_final_dot_leaves_nothing(
 
 @pytest.mark.parametrize(("size", "answer"), [(60_000, "250 2.0.0"), (300_000, "552 5.3.4")])
 def test_a_large_header_section_is_taken_and_a_huge_one_refused(
-    internet: Internet, home: Site, size: int, answer: str
+    internet: Internet, home: SimulatedServer, size: int, answer: str
 ) -> None:
     """SMTP-37."""
     header = (b"X-Long: " + b"x" * 60 + b"\r\n") * (size // 70)
     assert words(attack(internet, home, BEGIN + RCPT + b"DATA\r\n" + header + b"\r\nbody\r\n.\r\n"))[-1] == answer
 
 
-def test_unknown_users_are_told_in_the_session_and_nobody_hears_of_it_later(internet: Internet, home: Site) -> None:
+def test_unknown_users_are_told_in_the_session_and_nobody_hears_of_it_later(
+    internet: Internet, home: SimulatedServer
+) -> None:
     """SMTP-39, CODE-04."""
     client = attack(internet, home, BEGIN + b"RCPT TO:<nobody@home.test>\r\nDATA\r\n")
     assert words(client)[-2:] == ["550 5.1.1", "554 5.5.1"]
     assert home.journal.names("mx.home.test") == []
 
 
-def test_a_whole_session_may_come_in_one_packet(internet: Internet, home: Site) -> None:
+def test_a_whole_session_may_come_in_one_packet(internet: Internet, home: SimulatedServer) -> None:
     """PIPE-01, PIPE-02, PIPE-03: in order, one reply each, and a refused recipient disturbs nobody."""
     group = BEGIN + b"RCPT TO:<nobody@home.test>\r\n" + RCPT + b"DATA\r\n"
     client = attack(internet, home, group)
@@ -124,13 +128,13 @@ def test_a_whole_session_may_come_in_one_packet(internet: Internet, home: Site) 
     assert client.codes()[6:] == [b"250", b"250", b"250", b"221"]
 
 
-def test_what_was_sent_ahead_is_not_thrown_away(internet: Internet, home: Site) -> None:
+def test_what_was_sent_ahead_is_not_thrown_away(internet: Internet, home: SimulatedServer) -> None:
     """PIPE-05: not behind a refusal, nor behind what ends a group."""
     client = attack(internet, home, HELLO + b"WHAT\r\nNOOP\r\nVRFY bob\r\nEXPN bob\r\nDATA\r\nEHLO again\r\nNOOP\r\n")
     assert client.codes() == [b"220", b"250", b"500", b"250", b"252", b"502", b"503", b"250", b"250"]
 
 
-def test_submission_is_for_those_who_log_in_and_then_for_any_domain(internet: Internet, home: Site) -> None:
+def test_submission_is_for_those_who_log_in_and_then_for_any_domain(internet: Internet, home: SimulatedServer) -> None:
     """SUBM-01, SUBM-12, CODE-02: strangers don't reach our own users that way, either."""
     stranger = attack(internet, home, BEGIN + RCPT, port=SUBMISSION)
     assert words(stranger)[2:] == ["530 5.7.0", "503 5.5.1"]
@@ -138,7 +142,7 @@ def test_submission_is_for_those_who_log_in_and_then_for_any_domain(internet: In
     assert words(alice)[2:] == ["235 2.7.0", "250 2.1.0", "250 2.1.5", "250 2.1.5"]
 
 
-def test_port_25_knows_no_login(internet: Internet, home: Site) -> None:
+def test_port_25_knows_no_login(internet: Internet, home: SimulatedServer) -> None:
     """SUBM-12."""
     client = attack(internet, home, LOGIN)
     assert b"\r\n250-AUTH" not in client.heard
@@ -160,7 +164,7 @@ def test_port_25_knows_no_login(internet: Internet, home: Site) -> None:
     ],
 )
 def test_addresses_that_lead_nowhere_are_refused_at_once(
-    internet: Internet, home: Site, line: bytes, answer: str
+    internet: Internet, home: SimulatedServer, line: bytes, answer: str
 ) -> None:
     """SUBM-02, SUBM-08."""
     assert words(attack(internet, home, MINE + line + b"\r\n", port=SUBMISSION))[-1] == answer

@@ -12,7 +12,7 @@ from mailstack.config import Relay
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.content import Octets
 from mailstack.relay.connection_pool import ConnectionLimits
-from tests.journeys.internet import Internet, Site
+from tests.journeys.internet import Internet, SimulatedServer
 
 HOME = "mx.home.test"
 TEXT = Octets(b"Subject: hello\r\n\r\nHello.\r\n")
@@ -62,7 +62,7 @@ class World:
 
     def __init__(self, tls: Literal["never", "opportunistic"] = "never") -> None:
         self.internet = Internet()
-        self.home: Site = self.internet.office(
+        self.home: SimulatedServer = self.internet.office(
             HOME, "192.0.2.1", domains=["home.test"], accounts=["alice@home.test"], relay=Relay(tls=tls)
         )
         self.arrived: dict[str, float] = {}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.net.sd_notify import tell_ready, tell_stopping
-from mailstack.net.sighup import expect, hear
+from mailstack.net.sighup import defer, on_sighup
 from tests.journeys.process import MAILSTACK, TWISTD, Process, office
 
 PROGRAMS = pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_hangups_are_kept_until_somebody_hears_them() -> None:
     heard: list[str] = []
     before = signal.getsignal(signal.SIGHUP)
     try:
-        expect()
+        defer()
         os.kill(os.getpid(), signal.SIGHUP)
         os.kill(os.getpid(), signal.SIGHUP)
-        end = hear(lambda: heard.append("hangup"))
+        end = on_sighup(lambda: heard.append("hangup"))
         assert heard == ["hangup"]
         os.kill(os.getpid(), signal.SIGHUP)
         assert heard == ["hangup"] * 2

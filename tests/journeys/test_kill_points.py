@@ -19,21 +19,21 @@ from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_
 from mailstack.letter.content import Octets, read_all
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.clock import ReactorClock
-from mailstack.net.connector import TwistedCaller
+from mailstack.net.connector import TwistedConnector
 from mailstack.net.dns import DnsNames
 from mailstack.protocols.connection import Engine, HostPort
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.hold_rules import StandingOrders
+from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.relay.agent import RelayAgent
-from mailstack.relay.tls_policy import Demand, Security
+from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
 from mailstack.store import Filter, Settlement
 from mailstack.store.memory import MemoryStore
-from tests.journeys.internet import Internet, Notebook, Site
+from tests.journeys.internet import Internet, RecordingJournal, SimulatedServer
 
 HOME, CAROL = "mx.home.test", "carol@elsewhere.test"
 LEASE = 600.0
@@ -113,7 +113,7 @@ class Life:
         self._internet = internet
         self._peers: list[Any] = []
         self._clock = ReactorClock(internet.reactor.host("192.0.2.1"))
-        self._caller = TwistedCaller(internet.reactor.host("192.0.2.1"))
+        self._caller = TwistedConnector(internet.reactor.host("192.0.2.1"))
         self.now = self._clock.now
         self.steady = self._clock.steady
         directory = StoreDirectory(store, ["home.test"], self)
@@ -122,7 +122,7 @@ class Life:
             self,
             self,
             hostname=HOME,
-            security=Security(Demand.NEVER),
+            security=TlsPolicy(TlsLevel.NEVER),
         )
         local = DeliveryAgent(directory, HOME, self)
         router = Router(directory)
@@ -131,7 +131,7 @@ class Life:
         limits = QueueLimits(lease=LEASE, poll=poll, first_per_destination=connections, per_destination=connections)
         settings = QueueSettings(HOME, owner, Schedule(first=60), limits, jitter=lambda: 0.5)
         agents = Agents(local, self._relay)
-        self.queue = Queue(mortal, router, bouncer, agents, StandingOrders(mortal), self, Notebook(), settings)
+        self.queue = Queue(mortal, router, bouncer, agents, HoldRules(mortal), self, RecordingJournal(), settings)
         internet.reactor.result_of(self.queue.start())
 
     def kill(self) -> None:
@@ -200,7 +200,7 @@ class Walk:
 
     def __init__(self, directory: Path) -> None:
         self.internet = Internet(directory)
-        self.elsewhere: Site = self.internet.office(
+        self.elsewhere: SimulatedServer = self.internet.office(
             "mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL], relay=Relay(tls="never")
         )
 

@@ -10,9 +10,9 @@ import pytest
 from mailstack.config import Delivery, Exchange, Listen, Lmtp, Relay
 from mailstack.config.sizes import Size
 from mailstack.config.values import read_network
-from mailstack.protocols.smtp.client_session import SendingSession, Trouble
+from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
 from mailstack.relay.routes import Routes
-from tests.journeys.internet import ONE_LETTER, Internet, Site
+from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def internet(tmp_path: Path) -> Internet:
 
 
 @pytest.fixture
-def inner(internet: Internet) -> Site:
+def inner(internet: Internet) -> SimulatedServer:
     return internet.office(
         "mx.inner.test",
         "192.0.2.2",
@@ -33,14 +33,16 @@ def inner(internet: Internet) -> Site:
 
 
 @pytest.fixture
-def outer(internet: Internet) -> Site:
+def outer(internet: Internet) -> SimulatedServer:
     routes = Routes.parse({"inner.test": "lmtp://192.0.2.2:24"})
     return internet.office(
         "mx.outer.test", "192.0.2.1", domains=["outer.test"], accounts=["alice@outer.test"], relay=Relay(routes=routes)
     )
 
 
-def test_each_recipient_has_an_outcome_of_his_own(internet: Internet, outer: Site, inner: Site) -> None:
+def test_each_recipient_has_an_outcome_of_his_own(
+    internet: Internet, outer: SimulatedServer, inner: SimulatedServer
+) -> None:
     """LMTP-01, CODE-05, RCVD-01: RFC 2033 §4.2."""
     to = ("bob@inner.test", "nobody@inner.test", "carol@inner.test")
     assert [reply.code for reply in internet.submit(outer, "alice@outer.test", *to)] == [250, 250, 250]
@@ -54,7 +56,9 @@ def test_each_recipient_has_an_outcome_of_his_own(internet: Internet, outer: Sit
     internet.stop()
 
 
-def test_a_letter_in_utf8_says_so_in_its_trace(internet: Internet, outer: Site, inner: Site) -> None:
+def test_a_letter_in_utf8_says_so_in_its_trace(
+    internet: Internet, outer: SimulatedServer, inner: SimulatedServer
+) -> None:
     """RCVD-01: RFC 6531 §4.3."""
     internet.submit(outer, "alice@outer.test", "bob@inner.test", SMTPUTF8="")
     internet.reactor.advance(5)
@@ -64,7 +68,7 @@ def test_a_letter_in_utf8_says_so_in_its_trace(internet: Internet, outer: Site, 
     internet.stop()
 
 
-def test_a_full_mailbox_does_not_keep_the_letter_from_the_others(internet: Internet, outer: Site) -> None:
+def test_a_full_mailbox_does_not_keep_the_letter_from_the_others(internet: Internet, outer: SimulatedServer) -> None:
     """CODE-05: LMTP says it behind the content, for this recipient alone."""
     inner = internet.office(
         "mx.inner.test",
@@ -92,14 +96,14 @@ def test_a_full_mailbox_does_not_keep_the_letter_from_the_others(internet: Inter
     internet.stop()
 
 
-def test_strangers_are_turned_away(internet: Internet, inner: Site) -> None:
+def test_strangers_are_turned_away(internet: Internet, inner: SimulatedServer) -> None:
     """LMTP-01: RFC 2033 §5: it is for programs of ours only."""
-    with pytest.raises(Trouble) as refused:
+    with pytest.raises(SmtpSessionError) as refused:
         internet.reactor.result_of(_hello(internet, inner))
     assert refused.value.reply is not None
     assert refused.value.reply.code == 554
     internet.stop()
 
 
-async def _hello(internet: Internet, site: Site) -> SendingSession:
+async def _hello(internet: Internet, site: SimulatedServer) -> SmtpClientSession:
     return await internet.session(site, 24)

@@ -12,7 +12,7 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from twisted.cred.portal import Portal
 
-from mailstack.accounts.allow_any import OpenChecker
+from mailstack.accounts.allow_any import AllowAnyChecker
 from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.certificates import CertificateChecker
 from mailstack.accounts.issuer import DEV_RULES, Issuer
@@ -24,18 +24,18 @@ from mailstack.accounts.tokens import TokenChecker
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
-from mailstack.net.connector import TwistedCaller
+from mailstack.net.connector import TwistedConnector
 from mailstack.net.server_tls import ServerContext
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
 from mailstack.protocols.pop3.client import Prompt
-from mailstack.protocols.pop3.client_session import FetchingSession
+from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from mailstack.protocols.sasl.client import choose, derive_here
 from mailstack.protocols.smtp.client import ClientEngine
-from mailstack.protocols.smtp.client_session import SendingSession, Trouble
+from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.store import Filter
-from tests.journeys.internet import Internet, Site
+from tests.journeys.internet import Internet, SimulatedServer
 from tests.net.test_tls_info import client_identity
 
 ALICE = "alice@home.test"
@@ -54,13 +54,13 @@ def internet(tmp_path: Path, files: CertificateFiles) -> Internet:
 
 
 @pytest.fixture
-def home(internet: Internet, tmp_path: Path) -> Site:
+def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
     """An office that takes every kind of proof."""
     site = internet.office("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE])
     clock = ReactorClock(site.host)
     tokens = TokenChecker(site.store, SignedTokens(Issuer(tmp_path).keys, clock), DEV_RULES, clock)
     scram = ScramChecker(site.store, b"k" * 32, 4096)
-    portal = Portal(Realm(), [OpenChecker(), scram, tokens, CertificateChecker(site.store, {}, ["home.test"])])
+    portal = Portal(Realm(), [AllowAnyChecker(), scram, tokens, CertificateChecker(site.store, {}, ["home.test"])])
     door = CredAuthenticator(portal, clock, Throttle(clock), ["home.test"], keeper=scram)
     everything = site.office.doors.smtp(site.office.submission, site.office.config.submission, authenticator=door)
     site.office.doors["everything"] = everything
@@ -68,17 +68,17 @@ def home(internet: Internet, tmp_path: Path) -> Site:
     return site
 
 
-async def session(internet: Internet, trust: ClientTls | None = None) -> SendingSession:
+async def session(internet: Internet, trust: ClientTls | None = None) -> SmtpClientSession:
     engine = ClientEngine()
-    caller = TwistedCaller(internet.reactor.host("203.0.113.7"), client_tls=trust)
+    caller = TwistedConnector(internet.reactor.host("203.0.113.7"), client_tls=trust)
     peer = await caller.call(HostPort("192.0.2.1", 2587), engine, timeout=30)
-    made = SendingSession(peer, engine, "client.test")
+    made = SmtpClientSession(peer, engine, "client.test")
     await made.open()
     await made.start_tls("mx.home.test", verify=False)
     return made
 
 
-async def auth(made: SendingSession, mechanism: str, initial: bytes, *more: bytes) -> Reply:
+async def auth(made: SmtpClientSession, mechanism: str, initial: bytes, *more: bytes) -> Reply:
     """The last reply to an exchange said by hand."""
     made._say(f"AUTH {mechanism}", secret=base64.b64encode(initial).decode() or "=")
     answer = await made._reply("auth", 30.0)
@@ -89,19 +89,19 @@ async def auth(made: SendingSession, mechanism: str, initial: bytes, *more: byte
     return answer
 
 
-def test_under_tls_1_3_the_best_mechanism_is_taken_and_told(internet: Internet, home: Site) -> None:
+def test_under_tls_1_3_the_best_mechanism_is_taken_and_told(internet: Internet, home: SimulatedServer) -> None:
     """AUTH-07, AUTH-15, RLY-23: our client and our server bind their login to the connection."""
     internet.submit(home, ALICE, "alice@home.test")
     (record,) = internet.reactor.result_of(home.store.records(Filter()))
     assert record.letter.arrival.mechanism == "SCRAM-SHA-256-PLUS"
 
 
-def test_a_wrong_password_is_refused_and_the_connection_goes_on(internet: Internet, home: Site) -> None:
+def test_a_wrong_password_is_refused_and_the_connection_goes_on(internet: Internet, home: SimulatedServer) -> None:
     """CODE-03"""
 
     async def work() -> Any:
         made = await session(internet)
-        with pytest.raises(Trouble) as caught:
+        with pytest.raises(SmtpSessionError) as caught:
             await made.authenticate(ALICE, "wrong")
         return caught.value.reply, await auth(made, "PLAIN", f"\0{ALICE}\0{ALICE}".encode())
 
@@ -110,7 +110,9 @@ def test_a_wrong_password_is_refused_and_the_connection_goes_on(internet: Intern
     assert taken.code == 235
 
 
-def test_what_is_offered_fits_the_connection(internet: Internet, home: Site, files: CertificateFiles) -> None:
+def test_what_is_offered_fits_the_connection(
+    internet: Internet, home: SimulatedServer, files: CertificateFiles
+) -> None:
     """AUTH-01, AUTH-19"""
 
     async def work() -> str:
@@ -127,7 +129,7 @@ def test_what_is_offered_fits_the_connection(internet: Internet, home: Site, fil
 
 
 def test_a_certificate_needs_no_password(
-    internet: Internet, home: Site, files: CertificateFiles, tmp_path: Path
+    internet: Internet, home: SimulatedServer, files: CertificateFiles, tmp_path: Path
 ) -> None:
     """TLS-09: EXTERNAL (RFC 4422 appendix A)."""
     own = client_identity(tmp_path, files, usage=ExtendedKeyUsageOID.CLIENT_AUTH)
@@ -143,7 +145,7 @@ def test_a_certificate_needs_no_password(
 
 
 @pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
-def test_a_token_needs_no_password(internet: Internet, home: Site, tmp_path: Path, mechanism: str) -> None:
+def test_a_token_needs_no_password(internet: Internet, home: SimulatedServer, tmp_path: Path, mechanism: str) -> None:
     """AUTH-16, AUTH-17"""
     now = ReactorClock(home.host).now()
     head = {"OAUTHBEARER": f"n,a={ALICE},", "XOAUTH2": f"user={ALICE}"}[mechanism]
@@ -164,15 +166,15 @@ def test_a_token_needs_no_password(internet: Internet, home: Site, tmp_path: Pat
     assert (denied.code, taken.code) == (535, 235)
 
 
-def test_a_reader_logs_in_by_the_same_mechanisms(internet: Internet, home: Site) -> None:
+def test_a_reader_logs_in_by_the_same_mechanisms(internet: Internet, home: SimulatedServer) -> None:
     """POP-31, POP-24: SCRAM in POP3, its signature in a challenge of its own."""
     internet.submit(home, ALICE, ALICE)
 
     async def work() -> list[str]:
         engine = Pop3Client()
-        caller = TwistedCaller(internet.reactor.host("203.0.113.8"))
+        caller = TwistedConnector(internet.reactor.host("203.0.113.8"))
         peer = await caller.call(HostPort("192.0.2.1", 110), engine, timeout=10)
-        made = FetchingSession(peer, engine)
+        made = Pop3ClientSession(peer, engine)
         await made.open()
         await made.start_tls()
         assert "SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN" in await made.capabilities()

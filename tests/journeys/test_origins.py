@@ -8,7 +8,7 @@ from mailstack.config import Listen, Relay, RelaySource
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import AddressPattern, DomainPattern, HostName, IpText
 from mailstack.sandbox.simulation import Internet
-from mailstack.sandbox.simulation.server import Site
+from mailstack.sandbox.simulation.server import SimulatedServer
 
 NEWS, ALICE = "news@home.test", "alice@home.test"
 OURS = ("192.0.2.1", "192.0.2.7", "2001:db8::1", "2001:db8::7")
@@ -19,7 +19,7 @@ def internet() -> Internet:
     return Internet()
 
 
-def home(internet: Internet, *sources: RelaySource) -> Site:
+def home(internet: Internet, *sources: RelaySource) -> SimulatedServer:
     internet.reactor.host(*OURS)
     return internet.host(
         "mx.home.test",
@@ -30,7 +30,7 @@ def home(internet: Internet, *sources: RelaySource) -> Site:
     )
 
 
-def elsewhere(internet: Internet, *, six: bool = False) -> Site:
+def elsewhere(internet: Internet, *, six: bool = False) -> SimulatedServer:
     internet.reactor.host("192.0.2.2", "2001:db8::2")
     listen = Listen(mx=(Endpoint("tcp:25"), Endpoint("tcp6:25")))
     site = internet.host(
@@ -41,7 +41,7 @@ def elsewhere(internet: Internet, *, six: bool = False) -> Site:
     return site
 
 
-def came(internet: Internet, there: Site, sender: str) -> tuple[str, str]:
+def came(internet: Internet, there: SimulatedServer, sender: str) -> tuple[str, str]:
     """From which address, and under which name, a letter of a sender comes."""
     before = len(there.journal.steps)
     internet.author(sender).submit(to="carol@elsewhere.test", subject="hello")

@@ -19,8 +19,8 @@ from mailstack.net.tls import server_context
 from mailstack.net.zone import TlsaRecord
 from mailstack.protocols.connection import HostPort, Tlsa
 from mailstack.protocols.smtp.replies import Reply
-from mailstack.relay.tls_policy import Demand, TlsPolicy
-from tests.journeys.internet import ONE_LETTER, Internet, Site, public_ca
+from mailstack.relay.tls_policy import TlsLevel, TlsPolicyTable
+from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer, public_ca
 
 ALICE, CAROL = "alice@home.test", "carol@elsewhere.test"
 MX = "mx.elsewhere.test"
@@ -34,7 +34,7 @@ def internet(tmp_path: Path) -> Internet:
     return Internet(tmp_path)
 
 
-def elsewhere(internet: Internet, *, trusted: bool = True) -> Site:
+def elsewhere(internet: Internet, *, trusted: bool = True) -> SimulatedServer:
     """The office of elsewhere.test; `trusted`: with a certificate for its name from the public CA."""
     ours = internet.context
     if trusted:
@@ -45,22 +45,24 @@ def elsewhere(internet: Internet, *, trusted: bool = True) -> Site:
     return site
 
 
-def home(internet: Internet, **relay: Any) -> Site:
+def home(internet: Internet, **relay: Any) -> SimulatedServer:
     settings = {"ca_file": public_ca().ca, "schedule": QUICK, **relay}
     return internet.office(
         "mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE], relay=Relay(**settings)
     )
 
 
-def facts(site: Site, step: str) -> Any:
+def facts(site: SimulatedServer, step: str) -> Any:
     return [each for each in site.journal.steps if each.step == step][-1].facts
 
 
-def state(internet: Internet, site: Site) -> str:
+def state(internet: Internet, site: SimulatedServer) -> str:
     return site.states()[CAROL]
 
 
-def sent(internet: Internet, site: Site, content: bytes = ONE_LETTER, **parameters: str) -> tuple[Reply, ...]:
+def sent(
+    internet: Internet, site: SimulatedServer, content: bytes = ONE_LETTER, **parameters: str
+) -> tuple[Reply, ...]:
     """One letter from alice to carol, with parameters of MAIL; half a minute later."""
 
     async def submit() -> tuple[Reply, ...]:
@@ -85,7 +87,7 @@ def sent(internet: Internet, site: Site, content: bytes = ONE_LETTER, **paramete
 def test_the_operator_demands_verified_tls_of_a_domain(internet: Internet, pattern: str) -> None:
     """RLY-19: and the reason why it failed is told to who reads the journey or the queue."""
     elsewhere(internet, trusted=False)
-    office = home(internet, tls_policy=TlsPolicy({pattern: Demand.VERIFIED}))
+    office = home(internet, tls_policy=TlsPolicyTable({pattern: TlsLevel.VERIFIED}))
     sent(internet, office)
     assert state(internet, office) == "queued"
     why = "certificate verify failed: its chain ends in a CA that is not trusted"
@@ -99,7 +101,7 @@ def test_the_operator_demands_verified_tls_of_a_domain(internet: Internet, patte
 def test_a_domain_of_which_verified_tls_is_demanded_gets_its_letter_over_it(internet: Internet) -> None:
     """RLY-19."""
     other = elsewhere(internet)
-    office = home(internet, tls_policy=TlsPolicy({"elsewhere.test": Demand.VERIFIED}))
+    office = home(internet, tls_policy=TlsPolicyTable({"elsewhere.test": TlsLevel.VERIFIED}))
     sent(internet, office)
     assert len(internet.fetch(other, CAROL)) == 1
     assert facts(office, "attempted")["tls"]["verified"] is True
@@ -221,7 +223,7 @@ def signed(internet: Internet, *records: TlsaRecord) -> None:
     internet.zone.sign("elsewhere.test", MX, name)
 
 
-def trusting(internet: Internet, **relay: Any) -> Site:
+def trusting(internet: Internet, **relay: Any) -> SimulatedServer:
     """An office that trusts its resolver, and no CA that anybody here has."""
     return home(internet, **{"dane": True, "nameservers": (HostPort("127.0.0.1", 53),), "ca_file": None, **relay})
 

@@ -13,7 +13,7 @@ from mailstack.config.endpoints import Endpoint
 from mailstack.net.tls import ServerContext
 from mailstack.web.autoconfig.records import Known, publication
 from mailstack.web.autoconfig.services import services_of
-from tests.journeys.internet import Internet, Site, issued, public_ca
+from tests.journeys.internet import Internet, SimulatedServer, issued, public_ca
 
 ALICE, CAROL = "alice@home.test", "carol@elsewhere.test"
 LISTEN = Listen(mx=(Endpoint("tcp:25"),), pop3=(Endpoint("tcp:110"),), https=(Endpoint("tcp:443"),))
@@ -24,7 +24,7 @@ def internet(tmp_path: Path) -> Internet:
     return Internet(tmp_path)
 
 
-def elsewhere(internet: Internet, **policy: Any) -> Site:
+def elsewhere(internet: Internet, **policy: Any) -> SimulatedServer:
     """An office whose web service has its MTA-STS policy, under the certificates of both names."""
     ours = internet.context
     internet.context = ServerContext([public_ca(), issued("mta-sts.elsewhere.test")])

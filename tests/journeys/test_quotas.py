@@ -9,7 +9,7 @@ import pytest
 
 from mailstack.config.model import Delivery, Schedule
 from mailstack.protocols.smtp.replies import Reply
-from tests.journeys.internet import Internet, Site
+from tests.journeys.internet import Internet, SimulatedServer
 
 ALICE, BOB = "alice@home.test", "bob@home.test"
 LETTER = b"Subject: big\r\n\r\n" + b"x" * 998 + b"\r\n" + b"y" * 998 + b"\r\n"
@@ -23,7 +23,7 @@ def internet(tmp_path: Path) -> Iterator[Internet]:
     internet.stop()
 
 
-def office(internet: Internet, **delivery: object) -> Site:
+def office(internet: Internet, **delivery: object) -> SimulatedServer:
     site = internet.office(
         "mx.home.test",
         "192.0.2.1",

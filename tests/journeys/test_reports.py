@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.letter import Address, Recipient
-from tests.journeys.internet import ONE_LETTER, Internet, Site
+from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer
 
 WANTS_ALL = (("NOTIFY", "SUCCESS,FAILURE,DELAY"),)
 
@@ -20,7 +20,7 @@ def internet(tmp_path: Path) -> Internet:
 
 
 @pytest.fixture
-def home(internet: Internet) -> Site:
+def home(internet: Internet) -> SimulatedServer:
     return internet.office(
         "mx.home.test",
         "192.0.2.1",
@@ -34,7 +34,7 @@ def home(internet: Internet) -> Site:
 
 
 @pytest.fixture
-def elsewhere(internet: Internet) -> Site:
+def elsewhere(internet: Internet) -> SimulatedServer:
     return internet.office(
         "mx.elsewhere.test",
         "192.0.2.2",
@@ -47,7 +47,7 @@ def to(address: str, *parameters: tuple[str, str]) -> Recipient:
     return Recipient(Address.parse(address), None, parameters)
 
 
-def reports_to(internet: Internet, site: Site, user: str = "alice@home.test") -> list[Message]:
+def reports_to(internet: Internet, site: SimulatedServer, user: str = "alice@home.test") -> list[Message]:
     """The letters of a mailbox, which are reports all."""
     internet.reactor.advance(5)
     letters = [email.message_from_bytes(octets) for octets in internet.fetch(site, user)]
@@ -64,7 +64,7 @@ def told(report: Message) -> list[tuple[str, str, str]]:
     return [(each["Final-Recipient"], each["Action"], each["Status"]) for each in blocks[1:]]
 
 
-def test_success_here_is_reported_once(internet: Internet, home: Site) -> None:
+def test_success_here_is_reported_once(internet: Internet, home: SimulatedServer) -> None:
     """DSN-02, DSN-03: delivered; the envelope's name and the recipient's come back."""
     internet.submit(
         home,
@@ -85,7 +85,7 @@ def test_success_here_is_reported_once(internet: Internet, home: Site) -> None:
     internet.stop()
 
 
-def test_several_successes_at_once_are_one_report(internet: Internet, home: Site) -> None:
+def test_several_successes_at_once_are_one_report(internet: Internet, home: SimulatedServer) -> None:
     """DSN-02: RFC 3461 §5.2.8."""
     internet.submit(
         home, "alice@home.test", to("bob@home.test", *WANTS_ALL), to("grüße@home.test", *WANTS_ALL), SMTPUTF8=""
@@ -100,7 +100,11 @@ def test_several_successes_at_once_are_one_report(internet: Internet, home: Site
     ("notify", "warned"), [((), 1), ((("NOTIFY", "DELAY"),), 1), ((("NOTIFY", "FAILURE"),), 0), (WANTS_ALL, 1)]
 )
 def test_a_delay_is_told_once_and_only_to_who_wants_it(
-    internet: Internet, home: Site, elsewhere: Site, notify: tuple[tuple[str, str], ...], warned: int
+    internet: Internet,
+    home: SimulatedServer,
+    elsewhere: SimulatedServer,
+    notify: tuple[tuple[str, str], ...],
+    warned: int,
 ) -> None:
     """DSN-04, RLY-27"""
     elsewhere.stop()
@@ -112,14 +116,18 @@ def test_a_delay_is_told_once_and_only_to_who_wants_it(
 
 
 @pytest.mark.parametrize("notify", [(), (("NOTIFY", "NEVER"),), (("NOTIFY", "FAILURE,DELAY"),)])
-def test_success_that_nobody_asked_for_is_not_reported(internet: Internet, home: Site, notify: tuple[str, ...]) -> None:
+def test_success_that_nobody_asked_for_is_not_reported(
+    internet: Internet, home: SimulatedServer, notify: tuple[str, ...]
+) -> None:
     """DSN-02"""
     internet.submit(home, "alice@home.test", to("bob@home.test", *notify))
     assert reports_to(internet, home) == []
     internet.stop()
 
 
-def test_a_host_with_dsn_reports_by_itself(internet: Internet, home: Site, elsewhere: Site) -> None:
+def test_a_host_with_dsn_reports_by_itself(
+    internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer
+) -> None:
     """DSN-02: NOTIFY, ORCPT, RET and ENVID go on; there is one report, from the end."""
     recipient = to("carol@elsewhere.test", *WANTS_ALL, ("ORCPT", "rfc822;carol+40elsewhere.test"))
     internet.submit(home, "alice@home.test", recipient, RET="HDRS", ENVID="17")
@@ -133,7 +141,7 @@ def test_a_host_with_dsn_reports_by_itself(internet: Internet, home: Site, elsew
 
 
 def test_a_host_without_dsn_has_us_say_relayed(
-    internet: Internet, home: Site, elsewhere: Site, monkeypatch: pytest.MonkeyPatch
+    internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DSN-02: RFC 3461 §5.2.2."""
     withhold(monkeypatch, elsewhere, "DSN")
@@ -145,7 +153,7 @@ def test_a_host_without_dsn_has_us_say_relayed(
     internet.stop()
 
 
-def test_never_means_never(internet: Internet, home: Site, elsewhere: Site) -> None:
+def test_never_means_never(internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer) -> None:
     """DSN-02: neither here nor there."""
     internet.submit(home, "alice@home.test", to("nobody@elsewhere.test", ("NOTIFY", "NEVER")))
     assert reports_to(internet, home) == []
@@ -153,7 +161,9 @@ def test_never_means_never(internet: Internet, home: Site, elsewhere: Site) -> N
     internet.stop()
 
 
-def test_an_alias_for_several_is_reported_as_expanded(internet: Internet, home: Site, elsewhere: Site) -> None:
+def test_an_alias_for_several_is_reported_as_expanded(
+    internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer
+) -> None:
     """DSN-02: RFC 3461 §5.2.7.3: once, and its members not again."""
     internet.submit(home, "alice@home.test", to("team@home.test", *WANTS_ALL))
     (report,) = reports_to(internet, home)
@@ -162,7 +172,7 @@ def test_an_alias_for_several_is_reported_as_expanded(internet: Internet, home: 
     internet.stop()
 
 
-def test_an_alias_for_one_carries_the_wish_on(internet: Internet, home: Site) -> None:
+def test_an_alias_for_one_carries_the_wish_on(internet: Internet, home: SimulatedServer) -> None:
     """DSN-02: RFC 3461 §5.2.7.2."""
     internet.submit(home, "alice@home.test", to("robert@home.test", *WANTS_ALL))
     (report,) = reports_to(internet, home)
@@ -182,7 +192,12 @@ def test_an_alias_for_one_carries_the_wish_on(internet: Internet, home: Site) ->
     ],
 )
 def test_the_letter_comes_back_as_its_sender_asks(  # noqa: PLR0917
-    internet: Internet, home: Site, elsewhere: Site, parameters: tuple[tuple[str, str], ...], content: bytes, kind: str
+    internet: Internet,
+    home: SimulatedServer,
+    elsewhere: SimulatedServer,
+    parameters: tuple[tuple[str, str], ...],
+    content: bytes,
+    kind: str,
 ) -> None:
     """DSN-03"""
     body = "7BIT" if content.isascii() else "8BITMIME"
@@ -198,7 +213,7 @@ def test_the_letter_comes_back_as_its_sender_asks(  # noqa: PLR0917
     internet.stop()
 
 
-def test_a_report_is_never_reported(internet: Internet, home: Site, elsewhere: Site) -> None:
+def test_a_report_is_never_reported(internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer) -> None:
     """RLY-17"""
 
     async def null_sender() -> None:
@@ -216,7 +231,7 @@ def test_a_report_is_never_reported(internet: Internet, home: Site, elsewhere: S
     internet.stop()
 
 
-def withhold(monkeypatch: pytest.MonkeyPatch, site: Site, *keywords: str) -> None:
+def withhold(monkeypatch: pytest.MonkeyPatch, site: SimulatedServer, *keywords: str) -> None:
     """The office offers these extensions no longer."""
     engine = site.office.doors["mx"]._engine
 
@@ -236,7 +251,9 @@ def withhold(monkeypatch: pytest.MonkeyPatch, site: Site, *keywords: str) -> Non
 INTERNATIONAL = "From: grüße@home.test\r\nSubject: Grüße\r\n\r\nHi\r\n".encode()
 
 
-def test_an_internationalized_letter_travels_unchanged(internet: Internet, home: Site, elsewhere: Site) -> None:
+def test_an_internationalized_letter_travels_unchanged(
+    internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer
+) -> None:
     """UTF8-01, UTF8-03, RCVD-01: two spellings of the domain, one mailbox."""
     internet.submit(home, "grüße@home.test", "用户@BÜCHER.test", content=INTERNATIONAL, SMTPUTF8="")
     internet.submit(home, "grüße@home.test", "用户@xn--bcher-kva.test", content=INTERNATIONAL, SMTPUTF8="")
@@ -250,7 +267,7 @@ def test_an_internationalized_letter_travels_unchanged(internet: Internet, home:
     internet.stop()
 
 
-def test_a_sender_in_another_form_is_still_himself(internet: Internet, home: Site) -> None:
+def test_a_sender_in_another_form_is_still_himself(internet: Internet, home: SimulatedServer) -> None:
     """UTF8-03: compared in form NFC and without case."""
     decomposed = "GRU\u0308\u00dfE@home.test"
     (reply,) = internet.submit(home, decomposed, "bob@home.test", content=INTERNATIONAL, SMTPUTF8="")
@@ -259,7 +276,7 @@ def test_a_sender_in_another_form_is_still_himself(internet: Internet, home: Sit
 
 
 def test_an_ascii_letter_with_the_parameter_goes_where_it_is_not_offered(
-    internet: Internet, home: Site, elsewhere: Site, monkeypatch: pytest.MonkeyPatch
+    internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """UTF8-01: our own Received field must not be what needs it."""
     withhold(monkeypatch, elsewhere, "SMTPUTF8")
@@ -283,8 +300,8 @@ def test_an_ascii_letter_with_the_parameter_goes_where_it_is_not_offered(
 )
 def test_what_needs_it_comes_back(  # noqa: PLR0917
     internet: Internet,
-    home: Site,
-    elsewhere: Site,
+    home: SimulatedServer,
+    elsewhere: SimulatedServer,
     monkeypatch: pytest.MonkeyPatch,
     sender: str,
     recipient: str,
@@ -300,7 +317,7 @@ def test_what_needs_it_comes_back(  # noqa: PLR0917
 
 
 def test_a_report_about_such_an_address_is_in_the_form_of_rfc_6533(
-    internet: Internet, home: Site, elsewhere: Site
+    internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer
 ) -> None:
     """UTF8-05"""
     recipient = to("niemand-ü@bücher.test", ("ORCPT", "utf-8;niemand-ü@bücher.test"))

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from mailstack.config import Dkim, DkimKey, Exchange, Relay, Submission
 from mailstack.config.values import Network, Selector
 from mailstack.policy.authentication.keys import generate
-from mailstack.sandbox.simulation.server import Site
+from mailstack.sandbox.simulation.server import SimulatedServer
 from tests.journeys.internet import Internet
 from tests.journeys.process import PATIENCE, office, serve
 from tests.journeys.test_abuse import call
@@ -29,7 +29,7 @@ def internet() -> Internet:
     return Internet()
 
 
-def home(internet: Internet, tmp_path: Path, *, sign_relayed: bool = False, **settings: Any) -> Site:
+def home(internet: Internet, tmp_path: Path, *, sign_relayed: bool = False, **settings: Any) -> SimulatedServer:
     file = tmp_path / "s1.pem"
     file.write_bytes(KEY.pem())
     internet.zone.txt("s1._domainkey.home.test", KEY.record())
@@ -45,11 +45,11 @@ def home(internet: Internet, tmp_path: Path, *, sign_relayed: bool = False, **se
     )
 
 
-def elsewhere(internet: Internet) -> Site:
+def elsewhere(internet: Internet) -> SimulatedServer:
     return internet.office("mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL])
 
 
-def bring(internet: Internet, site: Site, sender: str, recipient: str, author: str) -> None:
+def bring(internet: Internet, site: SimulatedServer, sender: str, recipient: str, author: str) -> None:
     octets = (
         f"EHLO machine.test\r\nMAIL FROM:<{sender}>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n"
         f"From: {author}\r\nTo: {recipient}\r\nSubject: hello\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\n"

@@ -12,7 +12,7 @@ from mailstack.config import Listen, Relay, Submission
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.net.tls import server_context
 from mailstack.relay.routes import Routes, SmartHost
-from tests.journeys.internet import ONE_LETTER, Internet, Site
+from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer
 
 PROVIDER, ACCOUNT = "smtp.provider.test", "home@provider.test"
 STARTTLS = f"smtp://home%40provider.test@{PROVIDER}"
@@ -31,7 +31,7 @@ def internet(tmp_path: Path) -> Internet:
 
 
 @pytest.fixture
-def provider(internet: Internet, files: CertificateFiles) -> Site:
+def provider(internet: Internet, files: CertificateFiles) -> SimulatedServer:
     """Takes letters of its customers' domains, by 587 and 465."""
     ours, internet.context = internet.context, server_context(files.certificate, files.key)
     site = internet.office(
@@ -47,13 +47,13 @@ def provider(internet: Internet, files: CertificateFiles) -> Site:
 
 
 @pytest.fixture
-def elsewhere(internet: Internet) -> Site:
+def elsewhere(internet: Internet) -> SimulatedServer:
     return internet.office(
         "mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=["carol@elsewhere.test"]
     )
 
 
-def home(internet: Internet, url: str, *, password: str = ACCOUNT, **relay: Any) -> Site:
+def home(internet: Internet, url: str, *, password: str = ACCOUNT, **relay: Any) -> SimulatedServer:
     """An office that relays through `url`."""
     return internet.office(
         "mx.home.test",
@@ -64,14 +64,20 @@ def home(internet: Internet, url: str, *, password: str = ACCOUNT, **relay: Any)
     )
 
 
-def facts(site: Site, step: str) -> Any:
+def facts(site: SimulatedServer, step: str) -> Any:
     """What the last such step of an office tells."""
     return [each for each in site.journal.steps if each.step == step][-1].facts
 
 
 @pytest.mark.parametrize(("url", "port"), [(STARTTLS, 587), (IMPLICIT, 465)])
 def test_a_letter_leaves_through_the_smart_host_with_auth_under_verified_tls(
-    internet: Internet, provider: Site, elsewhere: Site, files: CertificateFiles, *, url: str, port: int
+    internet: Internet,
+    provider: SimulatedServer,
+    elsewhere: SimulatedServer,
+    files: CertificateFiles,
+    *,
+    url: str,
+    port: int,
 ) -> None:
     """RLY-23."""
     office = home(internet, url, ca_file=files.ca)
@@ -99,7 +105,7 @@ def test_a_letter_leaves_through_the_smart_host_with_auth_under_verified_tls(
 
 @pytest.mark.parametrize("url", [STARTTLS, IMPLICIT])
 def test_a_smart_host_that_our_ca_does_not_vouch_for_gets_no_password_and_the_letter_waits(
-    internet: Internet, provider: Site, elsewhere: Site, tmp_path: Path, url: str
+    internet: Internet, provider: SimulatedServer, elsewhere: SimulatedServer, tmp_path: Path, url: str
 ) -> None:
     """RLY-23: another CA may have given a certificate for the same name."""
     others = private_ca(tmp_path / "other", PROVIDER, time.time())
@@ -113,7 +119,7 @@ def test_a_smart_host_that_our_ca_does_not_vouch_for_gets_no_password_and_the_le
 
 
 def test_a_wrong_password_makes_the_letter_wait(
-    internet: Internet, provider: Site, elsewhere: Site, files: CertificateFiles
+    internet: Internet, provider: SimulatedServer, elsewhere: SimulatedServer, files: CertificateFiles
 ) -> None:
     office = home(internet, STARTTLS, password="wrong", ca_file=files.ca)
     internet.submit(office, "alice@home.test", "carol@elsewhere.test")
@@ -124,7 +130,7 @@ def test_a_wrong_password_makes_the_letter_wait(
 
 
 def test_a_route_goes_before_the_smart_host(
-    internet: Internet, provider: Site, elsewhere: Site, files: CertificateFiles
+    internet: Internet, provider: SimulatedServer, elsewhere: SimulatedServer, files: CertificateFiles
 ) -> None:
     office = home(internet, STARTTLS, ca_file=files.ca, routes=Routes.parse({"elsewhere.test": "192.0.2.2:25"}))
     internet.submit(office, "alice@home.test", "carol@elsewhere.test")

@@ -14,11 +14,11 @@ from mailstack.config import Exchange, Limits, Policy, Relay, Submission
 from mailstack.config.values import Blocked, Keyword, Network
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
-from mailstack.net.connector import TwistedCaller
+from mailstack.net.connector import TwistedConnector
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.client import ClientEngine, Received
-from mailstack.protocols.smtp.client_session import SendingSession
-from tests.journeys.internet import Internet, Site
+from mailstack.protocols.smtp.client_session import SmtpClientSession
+from tests.journeys.internet import Internet, SimulatedServer
 
 
 @pytest.fixture
@@ -28,17 +28,17 @@ def internet(tmp_path: Path) -> Iterator[Internet]:
     internet.stop()
 
 
-def home(internet: Internet, **settings: Struct) -> Site:
+def home(internet: Internet, **settings: Struct) -> SimulatedServer:
     return internet.office(
         "mx.home.test", "192.0.2.10", domains=["home.test"], accounts=["alice@home.test"], **settings
     )
 
 
-def away(internet: Internet, **settings: Struct) -> Site:
+def away(internet: Internet, **settings: Struct) -> SimulatedServer:
     return internet.office("mx.else.test", "192.0.2.20", domains=["else.test"], accounts=["bob@else.test"], **settings)
 
 
-def offered(internet: Internet, site: Site, port: int) -> dict[str, str]:
+def offered(internet: Internet, site: SimulatedServer, port: int) -> dict[str, str]:
     async def ask() -> dict[str, str]:
         session = await internet.session(site, port)
         await session.quit()
@@ -47,12 +47,12 @@ def offered(internet: Internet, site: Site, port: int) -> dict[str, str]:
     return internet.reactor.result_of(ask())
 
 
-def codes(internet: Internet, site: Site, port: int, source: str, *lines: str) -> list[str]:
+def codes(internet: Internet, site: SimulatedServer, port: int, source: str, *lines: str) -> list[str]:
     """What an office answers, reply by reply, to lines that no client of ours would say."""
 
     async def talk() -> list[str]:
         engine = ClientEngine()
-        caller = TwistedCaller(internet.reactor.host(source))
+        caller = TwistedConnector(internet.reactor.host(source))
         peer: Any = await caller.call(HostPort(site.address, port), engine, timeout=30)
         replies = []
         for line in (None, *lines):
@@ -136,7 +136,7 @@ def test_what_is_held_back_beyond_its_deadline_is_not_taken(internet: Internet) 
 # --- MT-PRIORITY
 
 
-def priority(site: Site) -> str | None:
+def priority(site: SimulatedServer) -> str | None:
     (arrived,) = [step for step in site.journal.steps if step.step == "exchanged"]
     value = arrived.facts.get("terms", {}).get("MT-PRIORITY")
     return value if value is None else str(value)
@@ -234,10 +234,10 @@ def test_a_front_host_says_for_whom_it_speaks(internet: Internet) -> None:
 
     async def deliver() -> None:
         engine = ClientEngine()
-        peer: Any = await TwistedCaller(internet.reactor.host(FRONT)).call(
+        peer: Any = await TwistedConnector(internet.reactor.host(FRONT)).call(
             HostPort(there.address, 25), engine, timeout=30
         )
-        session = SendingSession(peer, engine, "client.test")
+        session = SmtpClientSession(peer, engine, "client.test")
         await session.open()
         assert session.extensions["XCLIENT"] == "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"
         peer.send(engine.command("XCLIENT ADDR=198.51.100.9 PORT=4321 HELO=real.test PROTO=ESMTP NAME=[UNAVAILABLE]"))

@@ -16,9 +16,9 @@ from mailstack.config import Dkim, DkimKey, Exchange, Relay, TlsReports
 from mailstack.config.values import Domain, Keyword, Selector
 from mailstack.policy.authentication.keys import generate
 from mailstack.protocols.connection import Tlsa
-from mailstack.relay.tls_policy import Demand, TlsPolicy
+from mailstack.relay.tls_policy import TlsLevel, TlsPolicyTable
 from mailstack.sandbox.simulation import Internet as Shipped
-from mailstack.sandbox.simulation.server import Site
+from mailstack.sandbox.simulation.server import SimulatedServer
 from tests.journeys.internet import Internet
 from tests.journeys.receiver import Receiver
 
@@ -35,7 +35,9 @@ def internet() -> Iterator[Internet]:
     internet.stop()
 
 
-def home(internet: Internet, tmp_path: Path, *, send: Any = "auto", signs: bool = True, **relay: Any) -> Site:
+def home(
+    internet: Internet, tmp_path: Path, *, send: Any = "auto", signs: bool = True, **relay: Any
+) -> SimulatedServer:
     file = tmp_path / "s1.pem"
     file.write_bytes(KEY.pem())
     keys = (DkimKey(selector=Selector("s1"), file=file),) if signs else ()
@@ -52,7 +54,9 @@ def home(internet: Internet, tmp_path: Path, *, send: Any = "auto", signs: bool 
     )
 
 
-def elsewhere(internet: Internet, certificate: Any = "good", rua: str = f"mailto:{READER}", **settings: Any) -> Site:
+def elsewhere(
+    internet: Internet, certificate: Any = "good", rua: str = f"mailto:{READER}", **settings: Any
+) -> SimulatedServer:
     internet.zone.txt("_smtp._tls.elsewhere.test", f"v=TLSRPTv1; rua={rua}")
     return Shipped.host(
         internet,
@@ -65,7 +69,7 @@ def elsewhere(internet: Internet, certificate: Any = "good", rua: str = f"mailto
     )
 
 
-def write(internet: Internet, site: Site, count: int = 1) -> None:
+def write(internet: Internet, site: SimulatedServer, count: int = 1) -> None:
     """So many letters, each over a session of its own."""
     for _ in range(count):
         internet.submit(site, ALICE, CAROL)
@@ -85,7 +89,7 @@ def report_of(letter: bytes) -> tuple[Any, Any]:
     return message, json.loads(gzip.decompress(part.get_payload(decode=True)))
 
 
-def reported(internet: Internet, there: Site) -> Any:
+def reported(internet: Internet, there: SimulatedServer) -> Any:
     """What the only report in the reader's mailbox says of its only policy."""
     (letter,) = internet.fetch(there, READER)
     (policy,) = report_of(letter)[1]["policies"]
@@ -295,7 +299,7 @@ def test_a_url_that_a_stranger_publishes_never_leads_inside(internet: Internet, 
 def test_nothing_is_sent_where_it_is_not_wanted_or_would_not_be_believed(
     internet: Internet, tmp_path: Path, how: str
 ) -> None:
-    policy = TlsPolicy({"elsewhere.test": Demand.VERIFIED}) if how == "by the operator" else TlsPolicy()
+    policy = TlsPolicyTable({"elsewhere.test": TlsLevel.VERIFIED}) if how == "by the operator" else TlsPolicyTable()
     site = home(internet, tmp_path, send="off" if how == "off" else "auto", signs=how != "unsigned", tls_policy=policy)
     there = elsewhere(internet)
     if how == "unasked":

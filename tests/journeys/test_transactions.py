@@ -12,7 +12,7 @@ from attrs import Factory, define
 from mailstack.config import Exchange, Limits
 from mailstack.config.sizes import Size
 from mailstack.letter.durations import read_duration
-from tests.journeys.internet import Internet, Site
+from tests.journeys.internet import Internet, SimulatedServer
 from tests.journeys.test_attacks import Attacker, attack
 
 PEOPLE = ("alice@home.test", "bob@home.test")
@@ -24,7 +24,7 @@ class Client:
     """Says one thing at a time, and keeps what a host owes it for the answers that it hears (RFC 5321 §4.1.4)."""
 
     internet: Internet
-    home: Site
+    home: SimulatedServer
     attacker: Attacker
     taken: list[tuple[bytes, bytes, frozenset[str]]] = Factory(list)
     """Sender, content and recipients of each letter that was answered with 250."""

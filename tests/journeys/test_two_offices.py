@@ -11,7 +11,7 @@ import pytest
 from twisted.names.error import DNSServerError
 
 from mailstack.config import Schedule
-from tests.journeys.internet import ONE_LETTER, Internet, Site
+from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer
 
 DAY = 86400
 
@@ -22,7 +22,7 @@ def internet(tmp_path: Path) -> Internet:
 
 
 @pytest.fixture
-def home(internet: Internet) -> Site:
+def home(internet: Internet) -> SimulatedServer:
     return internet.office(
         "mx.home.test",
         "192.0.2.1",
@@ -34,7 +34,7 @@ def home(internet: Internet) -> Site:
 
 
 @pytest.fixture
-def elsewhere(internet: Internet) -> Site:
+def elsewhere(internet: Internet) -> SimulatedServer:
     return internet.office(
         "mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=["carol@elsewhere.test"]
     )
@@ -44,7 +44,9 @@ def received(letter: bytes) -> list[str]:
     return [" ".join(str(field).split()) for field in email.message_from_bytes(letter).get_all("Received", [])]
 
 
-def test_a_letter_travels_from_author_to_both_readers(internet: Internet, home: Site, elsewhere: Site) -> None:
+def test_a_letter_travels_from_author_to_both_readers(
+    internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer
+) -> None:
     replies = internet.submit(home, "alice@home.test", "bob@home.test", "carol@elsewhere.test")
     assert [reply.code for reply in replies] == [250, 250]
     internet.reactor.advance(5)
@@ -64,7 +66,9 @@ def test_a_letter_travels_from_author_to_both_readers(internet: Internet, home: 
     internet.stop()
 
 
-def test_the_journey_is_told_step_by_step(internet: Internet, home: Site, elsewhere: Site) -> None:
+def test_the_journey_is_told_step_by_step(
+    internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer
+) -> None:
     internet.submit(home, "alice@home.test", "bob@home.test", "carol@elsewhere.test")
     internet.reactor.advance(5)
     internet.fetch(home, "bob@home.test")
@@ -79,7 +83,9 @@ def test_the_journey_is_told_step_by_step(internet: Internet, home: Site, elsewh
     internet.stop()
 
 
-def test_an_alias_keeps_the_sender_and_reaches_both_targets(internet: Internet, home: Site, elsewhere: Site) -> None:
+def test_an_alias_keeps_the_sender_and_reaches_both_targets(
+    internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer
+) -> None:
     """SMTP-38"""
     internet.submit(home, "alice@home.test", "team@home.test")
     internet.reactor.advance(5)
@@ -90,7 +96,9 @@ def test_an_alias_keeps_the_sender_and_reaches_both_targets(internet: Internet, 
     internet.stop()
 
 
-def test_an_unknown_reader_elsewhere_comes_back_as_a_report(internet: Internet, home: Site, elsewhere: Site) -> None:
+def test_an_unknown_reader_elsewhere_comes_back_as_a_report(
+    internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer
+) -> None:
     """RLY-09, RLY-15, RLY-16"""
     internet.submit(home, "alice@home.test", "nobody@elsewhere.test")
     internet.reactor.advance(5)
@@ -110,7 +118,7 @@ def test_an_unknown_reader_elsewhere_comes_back_as_a_report(internet: Internet, 
 
 
 def test_a_host_that_is_down_is_tried_for_five_days_and_then_the_letter_comes_back(
-    internet: Internet, home: Site, elsewhere: Site
+    internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer
 ) -> None:
     """RLY-08, RLY-27"""
     elsewhere.stop()
@@ -130,7 +138,9 @@ def test_a_host_that_is_down_is_tried_for_five_days_and_then_the_letter_comes_ba
     assert 30 <= attempts <= 60
 
 
-def test_a_host_that_comes_back_gets_the_letter_once(internet: Internet, home: Site, elsewhere: Site) -> None:
+def test_a_host_that_comes_back_gets_the_letter_once(
+    internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer
+) -> None:
     internet.zone.fail("elsewhere.test", DNSServerError)
     internet.submit(home, "alice@home.test", "carol@elsewhere.test")
     internet.reactor.advance(3600)
@@ -140,7 +150,7 @@ def test_a_host_that_comes_back_gets_the_letter_once(internet: Internet, home: S
     internet.stop()
 
 
-def test_nobody_bounces_a_bounce(internet: Internet, home: Site, elsewhere: Site) -> None:
+def test_nobody_bounces_a_bounce(internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer) -> None:
     """RLY-17: the report's own failure ends the story."""
 
     async def forge() -> tuple[int, ...]:
@@ -165,7 +175,9 @@ def test_nobody_bounces_a_bounce(internet: Internet, home: Site, elsewhere: Site
     internet.stop()
 
 
-def test_strangers_may_not_relay_and_users_must_log_in(internet: Internet, home: Site, elsewhere: Site) -> None:
+def test_strangers_may_not_relay_and_users_must_log_in(
+    internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer
+) -> None:
     """CODE-01, CODE-02, CODE-04, CODE-08"""
 
     async def ask(port: int, *lines: str) -> list[str]:
@@ -185,7 +197,7 @@ def test_strangers_may_not_relay_and_users_must_log_in(internet: Internet, home:
     internet.stop()
 
 
-def test_the_office_says_goodbye_when_it_stops(internet: Internet, home: Site) -> None:
+def test_the_office_says_goodbye_when_it_stops(internet: Internet, home: SimulatedServer) -> None:
     """SMTP-41: 421 to those who idle."""
     session = internet.reactor.result_of(internet.session(home, 25))
     stopping = home.office.stop()

@@ -8,21 +8,23 @@ from typing import Any
 
 import pytest
 
-from mailstack.net.connector import TwistedCaller
+from mailstack.net.connector import TwistedConnector
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.pop3.client import ClientEngine
-from mailstack.protocols.pop3.client_session import FetchingSession
-from tests.journeys.internet import Internet, Site
+from mailstack.protocols.pop3.client_session import Pop3ClientSession
+from tests.journeys.internet import Internet, SimulatedServer
 
 ALICE, BOB, GRETA = "alice@home.test", "bob@home.test", "gréta@home.test"
 LETTER = "From: gréta@home.test\r\nSubject: grüße\r\n\r\nbis bald\r\n".encode()
 
 
-def reading(internet: Internet, site: Site, user: str, errand: Callable[[FetchingSession], Awaitable[Any]]) -> Any:
+def reading(
+    internet: Internet, site: SimulatedServer, user: str, errand: Callable[[Pop3ClientSession], Awaitable[Any]]
+) -> Any:
     async def read() -> Any:
         engine = ClientEngine()
-        caller = TwistedCaller(internet.reactor.host("203.0.113.8"))
-        session = FetchingSession(await caller.call(HostPort(site.address, 110), engine, timeout=10), engine)
+        caller = TwistedConnector(internet.reactor.host("203.0.113.8"))
+        session = Pop3ClientSession(await caller.call(HostPort(site.address, 110), engine, timeout=10), engine)
         await session.open()
         await session.start_tls()
         result = await errand(session)
@@ -43,11 +45,11 @@ def test_a_letter_in_utf_8_comes_as_it_is_to_every_reader(internet: Internet) ->
     internet.submit(site, ALICE, BOB, content=LETTER, SMTPUTF8="")
     internet.submit(site, ALICE, BOB, content=b"Subject: plain\r\n\r\nHello.\r\n", SMTPUTF8="")
 
-    async def old(session: FetchingSession) -> Any:
+    async def old(session: Pop3ClientSession) -> Any:
         await session.login(BOB, BOB)
         return await session.retr(1), await session.retr(2), await session.list()
 
-    async def new(session: FetchingSession) -> Any:
+    async def new(session: Pop3ClientSession) -> Any:
         await session.utf8()
         await session.login(BOB, BOB)
         return await session.retr(1), await session.list()
@@ -67,7 +69,7 @@ def test_a_reader_whose_name_is_in_utf_8(internet: Internet) -> None:
     site = internet.office("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE, GRETA])
     internet.submit(site, ALICE, GRETA, content=LETTER, SMTPUTF8="")
 
-    async def read(session: FetchingSession) -> Any:
+    async def read(session: Pop3ClientSession) -> Any:
         assert "UTF8 USER" in await session.capabilities()
         await session.utf8()
         await session.login(GRETA, GRETA)

@@ -11,7 +11,7 @@ from mailstack.config.values import AddressPattern
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.protocols.smtp.replies import Reply
-from mailstack.sandbox.simulation.server import Site
+from mailstack.sandbox.simulation.server import SimulatedServer
 from tests.journeys.internet import ONE_LETTER, Internet
 from tests.journeys.test_abuse import call
 
@@ -24,7 +24,7 @@ def internet() -> Internet:
     return Internet()
 
 
-def home(internet: Internet, *patterns: str) -> Site:
+def home(internet: Internet, *patterns: str) -> SimulatedServer:
     return internet.office(
         "mx.home.test",
         "192.0.2.1",
@@ -34,11 +34,13 @@ def home(internet: Internet, *patterns: str) -> Site:
     )
 
 
-def elsewhere(internet: Internet) -> Site:
+def elsewhere(internet: Internet) -> SimulatedServer:
     return internet.office("mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL, DAVE])
 
 
-def submit(internet: Internet, site: Site, sender: str, *recipients: str, **parameters: str) -> tuple[Reply, ...]:
+def submit(
+    internet: Internet, site: SimulatedServer, sender: str, *recipients: str, **parameters: str
+) -> tuple[Reply, ...]:
     async def handed_in() -> tuple[Reply, ...]:
         session = await internet.session(site, 587)
         await session.start_tls("mx.home.test", verify=False)
@@ -58,7 +60,7 @@ def return_path(letter: bytes) -> bytes:
     return letter.split(b"\r\n", 1)[0]
 
 
-def exchanged(site: Site) -> list[Any]:
+def exchanged(site: SimulatedServer) -> list[Any]:
     return sorted(each.facts["sender"] for each in site.journal.steps if each.step == "exchanged")
 
 

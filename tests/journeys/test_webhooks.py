@@ -16,7 +16,7 @@ from mailstack.config import Webhook
 from mailstack.config.values import DomainPattern, HookName, WebUrl
 from mailstack.letter.durations import Duration
 from mailstack.queue.webhooks.signing import headers, new_secret, read_secrets
-from tests.journeys.internet import Internet, Site, public_ca
+from tests.journeys.internet import Internet, SimulatedServer, public_ca
 from tests.journeys.process import PATIENCE, Process, command, lines_of_json, office, serve
 from tests.journeys.receiver import Receiver
 from tests.waiting import until
@@ -38,7 +38,7 @@ def hook(**settings: Any) -> Webhook:
     return Webhook(**{**known, **settings})
 
 
-def home(internet: Internet, *webhooks: Webhook, **settings: Any) -> Site:
+def home(internet: Internet, *webhooks: Webhook, **settings: Any) -> SimulatedServer:
     return internet.office(
         "mx.home.test",
         "192.0.2.1",
@@ -49,7 +49,7 @@ def home(internet: Internet, *webhooks: Webhook, **settings: Any) -> Site:
     )
 
 
-def waiting(internet: Internet, site: Site) -> int:
+def waiting(internet: Internet, site: SimulatedServer) -> int:
     return sum(each.count for each in internet.reactor.result_of(site.store.waiting_announcements()))
 
 

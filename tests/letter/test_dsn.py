@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Deferred, Envelope, Failed, LetterId, Recipient, Status
-from mailstack.letter.dsn import Notice, Report
+from mailstack.letter.dsn import Dsn, RecipientStatus
 from mailstack.letter.dsn_original import Returned
 
 AT = datetime(2026, 11, 23, 21, 0, tzinfo=UTC).timestamp()
@@ -21,7 +21,7 @@ ALICE = Address("alice", "home.test")
 BOB = Recipient(Address("bob", "elsewhere.test"))
 NO_USER = Failed(Status(5, 1, 1), "mx.elsewhere.test said: 550 5.1.1 no such user / ask us", "mx.elsewhere.test")
 HEADER = b"From: alice@home.test\r\nSubject: Hello\r\nMessage-ID: <1@home.test>\r\n\r\n"
-FAILED = Report(
+FAILED = Dsn(
     "failed",
     LetterId("01hzzzzzzzreprt"),
     "mx.home.test",
@@ -30,13 +30,13 @@ FAILED = Report(
     LetterId("01hzzzzzzzorign"),
     Envelope(ALICE, (BOB,)),
     Arrival(AT, "mx.home.test", "ESMTPSA"),
-    (Notice(BOB, NO_USER),),
+    (RecipientStatus(BOB, NO_USER),),
     AT + 432000,
     Returned(HEADER),
 )
 
 
-def parse(report: Report) -> tuple[Message, list[Message]]:
+def parse(report: Dsn) -> tuple[Message, list[Message]]:
     octets = report.octets()
     assert octets.isascii()
     assert b"\0" not in octets
@@ -110,7 +110,7 @@ def test_a_failure_tells_people_what_happened_and_what_to_do():
 
 def test_a_delay_says_until_when_it_is_tried():
     busy = Deferred(Status(4, 4, 1), "mx.elsewhere.test: connection refused")
-    message, parts = parse(replace(FAILED, kind="delayed", notices=(Notice(BOB, busy),)))
+    message, parts = parse(replace(FAILED, kind="delayed", notices=(RecipientStatus(BOB, busy),)))
     assert message["Subject"] == "Your letter is delayed"
     bob = status_blocks(parts[1])[1]
     assert bob["Action"] == "delayed"
@@ -123,7 +123,9 @@ def test_a_delay_says_until_when_it_is_tried():
 
 def test_each_recipient_has_his_own_block():
     carol = Recipient(Address("carol", "home.test"), Address("list", "home.test"))
-    _, parts = parse(replace(FAILED, notices=(*FAILED.notices, Notice(carol, Failed(Status(5, 1, 1), "gone")))))
+    _, parts = parse(
+        replace(FAILED, notices=(*FAILED.notices, RecipientStatus(carol, Failed(Status(5, 1, 1), "gone"))))
+    )
     blocks = status_blocks(parts[1])
     assert [block["Final-Recipient"] for block in blocks[1:]] == [
         "rfc822; bob@elsewhere.test",
@@ -138,7 +140,7 @@ def test_what_the_sender_asked_to_be_told_is_told():
     """DSN-03: ENVID and ORCPT, decoded from xtext (RFC 3461 §4)."""
     bob = replace(BOB, parameters=(("ORCPT", "rfc822;Bob+2Bx@other.test"), ("NOTIFY", "FAILURE")))
     envelope = replace(FAILED.envelope, parameters=(("ENVID", "QQ+3D1"),))
-    _, parts = parse(replace(FAILED, envelope=envelope, notices=(Notice(bob, NO_USER),)))
+    _, parts = parse(replace(FAILED, envelope=envelope, notices=(RecipientStatus(bob, NO_USER),)))
     about, block = status_blocks(parts[1])
     assert about["Original-Envelope-Id"] == "QQ=1"
     assert block["Original-Recipient"] == "rfc822; Bob+x@other.test"
@@ -207,7 +209,7 @@ HOSTILE = st.text(st.characters(codec="utf-8"), max_size=300) | st.sampled_from(
 def test_nothing_hostile_begins_a_field_or_a_part(text, host, local, section, value):
     parameters = (("ORCPT", f"rfc822;{value}"), ("ENVID", value))
     bob = Recipient(Address(local, "elsewhere.test"), Address(local, "home.test"), parameters)
-    trouble = Notice(bob, Failed(Status(5, 0, 0), text, host))
+    trouble = RecipientStatus(bob, Failed(Status(5, 0, 0), text, host))
     envelope = Envelope(ALICE, (bob,), parameters=parameters)
     message, parts = parse(replace(FAILED, envelope=envelope, notices=(trouble,), returned=Returned(section)))
     assert len(message.items()) == 8 + 2 * ("In-Reply-To" in message)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mailstack.letter.fields import folded, mailbox_field, parameter, text_field
 from mailstack.letter.mime import composition
 from mailstack.letter.mime.composition import base64_of, disposition, file_part, multipart, text_part
-from mailstack.letter.parsed import read
+from mailstack.letter.parsed import parse
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=200)
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=60)
@@ -50,7 +50,7 @@ def lines_of(work: Callable[[], object]) -> int:
 def test_a_text_is_read_as_it_was_given(text: str) -> None:
     field = text_field("Subject", text)
     assert all(len(line) <= 998 for line in field.split(b"\r\n"))
-    assert read(field + b"\r\n").subject == " ".join(text.replace("\0", "\ufffd").split())
+    assert parse(field + b"\r\n").subject == " ".join(text.replace("\0", "\ufffd").split())
     assert field.isascii()
 
 
@@ -72,7 +72,7 @@ def test_lines_with_encoded_words_have_76_characters_at_most(text: str) -> None:
 @given(name=NAMES)
 def test_a_name_is_read_as_it_was_given(name: str) -> None:
     octets = mailbox_field("To", [(name, "bob@home.test"), ("", "carol@home.test")]) + b"\r\n"
-    first, second = read(octets).to
+    first, second = parse(octets).to
     assert (first.address, second.address) == ("bob@home.test", "carol@home.test")
     assert first.name == " ".join(name.split())
 
@@ -89,7 +89,7 @@ def test_a_file_name_is_read_by_others(name: str) -> None:
     field = disposition("attachment", name)
     assert all(len(line) <= 78 for line in field.split(b"\r\n"))
     assert parsed(field + b"\r\n").get_filename() == name
-    assert read(b"Content-Type: text/plain\r\n" + field + b"\r\nx").tree.name == name
+    assert parse(b"Content-Type: text/plain\r\n" + field + b"\r\nx").tree.name == name
 
 
 @given(text=st.text(st.characters(codec="utf-8"), max_size=300))
@@ -100,7 +100,7 @@ def test_a_text_part_holds_its_text(at_once: int, text: str) -> None:
         part = text_part("plain", text)
     whole = b"".join(part.octets)
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    assert read(whole).text == (lines if lines.endswith("\n") else f"{lines}\n").replace("\0", "\ufffd")
+    assert parse(whole).text == (lines if lines.endswith("\n") else f"{lines}\n").replace("\0", "\ufffd")
     assert max(map(len, whole.split(b"\r\n"))) <= 998
     assert b"\n" not in whole.replace(b"\r\n", b"")
     assert whole.isascii()

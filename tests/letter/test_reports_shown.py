@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Deferred, Delivered, Envelope, Failed, LetterId, Recipient, Status
-from mailstack.letter.dsn import Notice, Report
+from mailstack.letter.dsn import Dsn, RecipientStatus
 from mailstack.letter.dsn_original import Returned
 
 SHOWN = Path(__file__).parents[2] / "docs/reference/reports.md"
@@ -18,7 +18,7 @@ AT = datetime(2026, 11, 23, 21, 0, tzinfo=UTC).timestamp()
 ALICE, CAROL = Address("alice", "home.test"), Address("carol", "elsewhere.test")
 HEADER = b"From: alice@home.test\r\nSubject: Hello\r\nMessage-ID: <1@home.test>\r\n\r\n"
 
-FAILED = Report(
+FAILED = Dsn(
     "failed",
     LetterId("1m85q6jr60hg7c6"),
     "mx.home.test",
@@ -28,7 +28,7 @@ FAILED = Report(
     Envelope(ALICE, (), parameters=(("ENVID", "invoice+2017"),)),
     Arrival(AT, "mx.home.test", "ESMTPSA"),
     (
-        Notice(
+        RecipientStatus(
             Recipient(CAROL, None, (("ORCPT", "rfc822;Carol@elsewhere.test"),)),
             Failed(Status(5, 1, 1), "mx.elsewhere.test said: 550 5.1.1 no such mailbox here", "mx.elsewhere.test"),
         ),
@@ -43,18 +43,20 @@ GRETE = Address("grüße", "bücher.test")
 REPORTS = {
     "failed": FAILED,
     "failed, with the whole letter": replace(FAILED, returned=Returned(HEADER, HEADER + b"Hi Carol\r\n")),
-    "delayed": replace(FAILED, kind="delayed", at=AT + 14_400, notices=(Notice(Recipient(CAROL), BUSY),)),
+    "delayed": replace(FAILED, kind="delayed", at=AT + 14_400, notices=(RecipientStatus(Recipient(CAROL), BUSY),)),
     "delivered": replace(
         FAILED,
         kind="delivered",
-        notices=(Notice(Recipient(CAROL), Delivered(Status(2, 1, 5), "in the mailbox", "", "carol@elsewhere.test")),),
+        notices=(
+            RecipientStatus(Recipient(CAROL), Delivered(Status(2, 1, 5), "in the mailbox", "", "carol@elsewhere.test")),
+        ),
         office="mx.elsewhere.test",
     ),
     "relayed": replace(
         FAILED,
         kind="relayed",
         notices=(
-            Notice(
+            RecipientStatus(
                 Recipient(CAROL, None, (("NOTIFY", "SUCCESS"),)),
                 Delivered(Status(2, 0, 0), "mx.elsewhere.test said: 250 2.0.0 queued as 17", "mx.elsewhere.test"),
             ),
@@ -64,7 +66,7 @@ REPORTS = {
         FAILED,
         kind="expanded",
         notices=(
-            Notice(
+            RecipientStatus(
                 Recipient(TEAM, None, (("NOTIFY", "SUCCESS,FAILURE"),)),
                 Delivered(Status(2, 0, 0), "the letter goes to everybody behind this address"),
             ),
@@ -74,7 +76,7 @@ REPORTS = {
         FAILED,
         envelope=Envelope(ALICE, (), "8BITMIME", (("SMTPUTF8", ""),)),
         notices=(
-            Notice(
+            RecipientStatus(
                 Recipient(GRETE),
                 Failed(Status(5, 6, 7), "553 5.6.7 the address needs SMTPUTF8, which the host does not offer"),
             ),

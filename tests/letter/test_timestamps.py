@@ -7,20 +7,20 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter.timestamps import utc_second, utc_text
+from mailstack.letter.timestamps import iso8601, iso8601_seconds
 
 TIMES = st.floats(min_value=0, max_value=4e9)
 
 
 @given(TIMES)
 def test_a_time_is_what_datetime_says(at: float) -> None:
-    assert utc_text(at) == datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert iso8601(at) == datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @given(TIMES)
 def test_a_second_is_the_one_that_it_is_in(at: float) -> None:
-    assert utc_second(at) == datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert iso8601_seconds(at) == datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def test_a_fraction_that_is_rounded_up_carries() -> None:
-    assert utc_text(1.9999999) == "1970-01-01T00:00:02.000000Z"
+    assert iso8601(1.9999999) == "1970-01-01T00:00:02.000000Z"

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, LetterId, Recipient, trace
-from mailstack.protocols.connection import HostPort, TlsFacts
+from mailstack.protocols.connection import HostPort, TlsInfo
 
 AT = datetime(2026, 11, 23, 21, 0, tzinfo=UTC).timestamp()
 ID = LetterId("01hzzzzzzzabcde")
 BOB = Recipient(Address("bob", "home.test"))
 ARRIVAL = Arrival(AT, "mx.home.test", "ESMTPSA", HostPort("192.0.2.1", 5000), "laptop", "alice@home.test", "PLAIN")
-TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+TLS = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 
 
 def test_received_names_every_clause_in_the_order_of_the_grammar():

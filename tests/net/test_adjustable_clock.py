@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailstack.net.adjustable_clock import TravellingClock
+from mailstack.net.adjustable_clock import AdjustableClock
 from mailstack.sandbox.simulation import SimulatedReactor
 
 HOUR = 3600.0
@@ -17,11 +17,11 @@ def reactor() -> SimulatedReactor:
 
 
 @pytest.fixture
-def clock(reactor: SimulatedReactor) -> TravellingClock:
-    return TravellingClock(reactor)
+def clock(reactor: SimulatedReactor) -> AdjustableClock:
+    return AdjustableClock(reactor)
 
 
-def test_it_is_its_reactors_until_it_is_moved(reactor: SimulatedReactor, clock: TravellingClock) -> None:
+def test_it_is_its_reactors_until_it_is_moved(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
     done: list[float] = []
     clock.call_later(60, lambda: done.append(clock.now()))
     reactor.advance(59)
@@ -30,7 +30,7 @@ def test_it_is_its_reactors_until_it_is_moved(reactor: SimulatedReactor, clock: 
     assert done == [1060.0]
 
 
-def test_what_is_due_happens_in_order_and_once(reactor: SimulatedReactor, clock: TravellingClock) -> None:
+def test_what_is_due_happens_in_order_and_once(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
     done: list[str] = []
     for hours, name in ((3, "third"), (1, "first"), (2, "second"), (9, "later")):
         clock.call_later(hours * HOUR, lambda name=name: done.append(name))  # type: ignore[misc]
@@ -41,7 +41,7 @@ def test_what_is_due_happens_in_order_and_once(reactor: SimulatedReactor, clock:
     assert done == ["first", "second", "third", "later"]
 
 
-def test_what_repeats_happens_once_and_goes_on_from_there(reactor: SimulatedReactor, clock: TravellingClock) -> None:
+def test_what_repeats_happens_once_and_goes_on_from_there(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
     done: list[float] = []
 
     def again() -> None:
@@ -55,7 +55,7 @@ def test_what_repeats_happens_once_and_goes_on_from_there(reactor: SimulatedReac
     assert len(done) == 4
 
 
-def test_what_was_cancelled_never_happens_even_by_one_that_is_due(clock: TravellingClock) -> None:
+def test_what_was_cancelled_never_happens_even_by_one_that_is_due(clock: AdjustableClock) -> None:
     done: list[str] = []
     clock.call_later(HOUR, lambda: (done.append("first"), cancel()))
     cancel = clock.call_later(2 * HOUR, lambda: done.append("second"))
@@ -64,20 +64,20 @@ def test_what_was_cancelled_never_happens_even_by_one_that_is_due(clock: Travell
     cancel()
 
 
-def test_what_is_timed_by_the_steady_clock_travels_too(reactor: SimulatedReactor, clock: TravellingClock) -> None:
+def test_what_is_timed_by_the_steady_clock_travels_too(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
     before = clock.steady()
     clock.move_to(clock.now() + HOUR)
     reactor.advance(5)
     assert clock.steady() - before == HOUR + 5
 
 
-def test_it_never_goes_back(clock: TravellingClock) -> None:
+def test_it_never_goes_back(clock: AdjustableClock) -> None:
     clock.move_to(clock.now() + HOUR)
     clock.move_to(clock.now() - HOUR)
     assert clock.ahead == HOUR
 
 
-def test_pauses_keep_the_real_time(reactor: SimulatedReactor, clock: TravellingClock) -> None:
+def test_pauses_keep_the_real_time(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
     paused = Deferred.fromCoroutine(clock.pause(10))
     clock.move_to(clock.now() + HOUR)
     assert not paused.called
@@ -85,7 +85,7 @@ def test_pauses_keep_the_real_time(reactor: SimulatedReactor, clock: TravellingC
     assert paused.called
 
 
-def test_it_knows_whether_tasks_are_under_way(reactor: SimulatedReactor, clock: TravellingClock) -> None:
+def test_it_knows_whether_tasks_are_under_way(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
     clock.spawn(clock.pause(5))
     assert clock.busy == 1
     reactor.advance(5)

@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
-from mailstack.net.certificate_checks import DAY, Patience, concerns, covers
+from mailstack.net.certificate_checks import DAY, WarningThresholds, concerns, covers
 from mailstack.net.certificates import CertificateFiles, TlsError
 from mailstack.net.tls import private_ca
 
 NOW = time.time()
-PATIENCE = Patience()
+PATIENCE = WarningThresholds()
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def test_dates_are_told_in_time(files: CertificateFiles, days: int, text: str | 
 
 
 def test_how_early_is_a_setting(files: CertificateFiles) -> None:
-    assert concerns([files], "mx.home.test", NOW, Patience(warn=900 * DAY, urgent=DAY))[0].grave is False
-    assert concerns([files], "mx.home.test", NOW, Patience(warn=900 * DAY, urgent=900 * DAY))[0].grave is True
+    assert concerns([files], "mx.home.test", NOW, WarningThresholds(warn=900 * DAY, urgent=DAY))[0].grave is False
+    assert concerns([files], "mx.home.test", NOW, WarningThresholds(warn=900 * DAY, urgent=900 * DAY))[0].grave is True
 
 
 def test_a_name_that_is_not_covered(files: CertificateFiles) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.net.certificate_checks import Concern
+from mailstack.net.certificate_checks import CertificateWarning
 from mailstack.net.certificate_reload import Renewal
 from mailstack.net.server_tls import ServerContext
 from mailstack.net.tls import CertificateFiles, client_context, private_ca
@@ -21,7 +21,7 @@ class Rig:
         self.files = self.issue("old.test")
         self.reactor = SimulatedReactor()
         self.context = ServerContext([self.files])
-        self.concerns: list[Concern] = []
+        self.concerns: list[CertificateWarning] = []
         self.issued: list[float] = []
         self.renewal = Renewal(
             self.reactor.host("192.0.2.1"),
@@ -88,7 +88,7 @@ def test_a_certificate_without_its_key_is_told_and_changes_nothing(rig: Rig, log
 
 
 def test_concerns_are_told_at_the_start_and_every_day(rig: Rig, logged: list[str]) -> None:
-    rig.concerns = [Concern("it ends soon", grave=False), Concern("it has ended", grave=True)]
+    rig.concerns = [CertificateWarning("it ends soon", grave=False), CertificateWarning("it has ended", grave=True)]
     rig.renewal.start()
     rig.reactor.advance(1)
     assert [line for line in logged if "end" in line] == ["warn it ends soon", "error it has ended"]

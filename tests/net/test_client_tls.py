@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from mailstack.net.certificate_identity import name_fault
 from mailstack.net.certificates import CertificateFiles, TlsError, private_ca
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.connector import TwistedCaller
-from mailstack.net.listening import Door
+from mailstack.net.connector import TwistedConnector
+from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.net.tls import server_context
 from mailstack.policy.limits import ConnectionLimits
-from mailstack.protocols.connection import Dane, HostPort, Tlsa, Unreachable
+from mailstack.protocols.connection import ConnectFailed, Dane, HostPort, Tlsa
 from mailstack.sandbox.simulation import SimulatedReactor
 from tests.net.test_peer import Lines, echo, turned_away
 
@@ -47,7 +47,7 @@ def call(
     """A call over implicit TLS to a host with these files; raises Unreachable."""
     reactor = SimulatedReactor(seed=5)
     host = reactor.host("192.0.2.1")
-    door: Door[bytes] = Door(
+    door: ServiceListener[bytes] = ServiceListener(
         host,
         engine=Lines,
         converse=echo,
@@ -57,7 +57,7 @@ def call(
         implicit_tls=True,
     )
     reactor.result_of(door.listen(["tcp:465"]))
-    caller = TwistedCaller(reactor.host("203.0.113.7"), client_tls=trust or ClientTls())
+    caller = TwistedConnector(reactor.host("203.0.113.7"), client_tls=trust or ClientTls())
     work = caller.call(HostPort("192.0.2.1", 465), Lines(), timeout=10, tls=True, server_name=name, **options)
     peer = reactor.result_of(work)
     peer.send(b"hello\n")
@@ -89,15 +89,15 @@ def test_a_certificate_that_is_out_of_date_is_said_to_be(
     tmp_path: Path, make: Callable[[Path], CertificateFiles], why: str
 ) -> None:
     files = make(tmp_path)
-    with pytest.raises(Unreachable, match=f"^the TLS handshake failed: certificate verify failed: {why}"):
+    with pytest.raises(ConnectFailed, match=f"^the TLS handshake failed: certificate verify failed: {why}"):
         call(files, trust=ClientTls(files.ca), verify=True)
 
 
 def test_an_unknown_ca_and_a_wrong_name_are_said(files: CertificateFiles, tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match="certificate verify failed: its chain ends in a CA that is not trusted"):
+    with pytest.raises(ConnectFailed, match="certificate verify failed: its chain ends in a CA that is not trusted"):
         call(files, verify=True)
     with pytest.raises(
-        Unreachable, match=r"hostname mismatch, it is for mx\.home\.test, localhost.* not for mx\.other\.test"
+        ConnectFailed, match=r"hostname mismatch, it is for mx\.home\.test, localhost.* not for mx\.other\.test"
     ):
         call(files, trust=ClientTls(files.ca), name="mx.other.test", verify=True)
 
@@ -149,7 +149,7 @@ def test_another_certificate_is_refused(files: CertificateFiles, tmp_path: Path)
     """RLY-20."""
     others = certificates(private_ca(tmp_path, NAME, time.time()))
     records = (tlsa(others[0], 3, 1, 1), Tlsa(3, 1, 1, b""), Tlsa(3, 9, 9, b"x"), Tlsa(2, 0, 0, b"no certificate"))
-    with pytest.raises(Unreachable, match="certificate verify failed: no TLSA record matches it"):
+    with pytest.raises(ConnectFailed, match="certificate verify failed: no TLSA record matches it"):
         call(files, dane=Dane(records, (NAME,)))
 
 
@@ -165,14 +165,14 @@ def test_names_and_dates_count_below_an_authority_and_not_otherwise(files: Certi
     leaf, authority = certificates(files)
     assert call(files, dane=Dane((tlsa(leaf, 3, 1, 1),), ("mx.other.test",))).tls is not None
     assert call(files, dane=Dane((tlsa(authority, 2, 0, 1),), ("mx.other.test", NAME))).tls is not None
-    with pytest.raises(Unreachable, match="hostname mismatch"):
+    with pytest.raises(ConnectFailed, match="hostname mismatch"):
         call(files, dane=Dane((tlsa(authority, 2, 0, 1),), ("mx.other.test",)))
     old = expired(tmp_path)
     assert old.ca is not None
     old.certificate.write_bytes(old.certificate.read_bytes() + old.ca.read_bytes())
     leaf, authority = certificates(old)
     assert call(old, dane=Dane((tlsa(leaf, 3, 1, 1),), (NAME,))).tls is not None
-    with pytest.raises(Unreachable, match="expired"):
+    with pytest.raises(ConnectFailed, match="expired"):
         call(old, dane=Dane((tlsa(authority, 2, 1, 1),), (NAME,)))
 
 
@@ -184,7 +184,7 @@ def test_an_authority_that_did_not_sign_it_is_none(files: CertificateFiles, tmp_
     shown = tmp_path / "shown.pem"
     shown.write_bytes(files.certificate.read_bytes() + other.ca.read_bytes())
     record = Dane((tlsa(stranger, 2, 0, 1),), (NAME,))
-    with pytest.raises(Unreachable, match="certificate verify failed"):
+    with pytest.raises(ConnectFailed, match="certificate verify failed"):
         call(CertificateFiles(shown, files.key), dane=record)
 
 

@@ -9,12 +9,12 @@ import pytest
 from twisted.internet.protocol import Factory, Protocol
 
 from mailstack.net.certificates import CertificateFiles
-from mailstack.net.connector import TwistedCaller
-from mailstack.net.listening import Door
+from mailstack.net.connector import TwistedConnector
+from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.net.tls import private_ca, server_context
 from mailstack.policy.limits import ConnectionLimits
-from mailstack.protocols.connection import HostPort, Unreachable
+from mailstack.protocols.connection import ConnectFailed, HostPort
 from mailstack.sandbox.simulation import Path as Route
 from mailstack.sandbox.simulation import SimulatedReactor
 from tests.net.test_peer import Lines, echo, turned_away
@@ -34,11 +34,11 @@ class Rig:
     def __init__(self, files: CertificateFiles) -> None:
         self.reactor = SimulatedReactor(seed=5)
         self.host = self.reactor.host(OFFICE)
-        self.caller = TwistedCaller(self.reactor.host(CLIENT), ca_file=files.ca)
+        self.caller = TwistedConnector(self.reactor.host(CLIENT), ca_file=files.ca)
         self._context = server_context(files.certificate, files.key)
 
     def listen(self) -> None:
-        door: Door[bytes] = Door(
+        door: ServiceListener[bytes] = ServiceListener(
             self.host,
             engine=Lines,
             converse=echo,
@@ -84,7 +84,7 @@ def test_what_was_demanded_of_the_certificate_is_known_after_the_handshake(rig: 
 def test_a_certificate_for_another_name_is_refused_where_that_matters(rig: Rig) -> None:
     rig.listen()
     with pytest.raises(
-        Unreachable, match=r"handshake failed: certificate verify failed: hostname mismatch, it is for mx\.home\.test"
+        ConnectFailed, match=r"handshake failed: certificate verify failed: hostname mismatch, it is for mx\.home\.test"
     ):
         rig.call(tls=True, server_name="mx.other.test", verify=True)
     peer = rig.call(tls=True, server_name="mx.other.test")
@@ -106,7 +106,7 @@ def test_each_family_is_called_from_its_own_address(files: CertificateFiles, to:
     for interface in ("", "::"):
         there.listenTCP(25, Factory.forProtocol(Asked), interface=interface)
     here = reactor.host("203.0.113.7", "203.0.113.99", "2001:db8::7", "2001:db8::99")
-    caller = TwistedCaller(here, source="203.0.113.99", source6="2001:db8::99")
+    caller = TwistedConnector(here, source="203.0.113.99", source6="2001:db8::99")
     reactor.result_of(caller.call(HostPort(to, 25), Lines(), timeout=10))
     reactor.advance(1)
     assert called == [source]
@@ -121,7 +121,7 @@ def test_a_host_that_never_shakes_hands_is_given_up_in_time(rig: Rig) -> None:
     mute = Mute()
     rig.host.listenTCP(465, Factory.forProtocol(lambda: mute))
     begun = rig.reactor.seconds()
-    with pytest.raises(Unreachable, match="too long"):
+    with pytest.raises(ConnectFailed, match="too long"):
         rig.call(tls=True, server_name="mx.home.test")
     assert rig.reactor.seconds() - begun == pytest.approx(10, abs=0.1)
     rig.reactor.advance(1)
@@ -133,7 +133,7 @@ def test_the_time_is_for_connection_and_handshake_together(rig: Rig) -> None:
     rig.listen()
     rig.reactor.network.set_path(OFFICE, CLIENT, Route(latency=3.0))
     begun = rig.reactor.seconds()
-    with pytest.raises(Unreachable, match="too long"):
+    with pytest.raises(ConnectFailed, match="too long"):
         rig.call(tls=True, server_name="mx.home.test")
     assert rig.reactor.seconds() - begun == pytest.approx(10, abs=0.1)
 
@@ -154,6 +154,6 @@ def test_a_host_that_hangs_up_instead_of_shaking_hands_is_not_waited_for(rig: Ri
 
     rig.host.listenTCP(465, Factory.forProtocol(Rude))
     begun = rig.reactor.seconds()
-    with pytest.raises(Unreachable, match="handshake failed"):
+    with pytest.raises(ConnectFailed, match="handshake failed"):
         rig.call(tls=True, server_name="mx.home.test")
     assert rig.reactor.seconds() - begun < 1

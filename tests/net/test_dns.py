@@ -31,7 +31,7 @@ from mailstack.net.resolver import authenticated
 from mailstack.net.zone import Zone
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.agent import RelayAgent
-from mailstack.relay.dns import MailExchange, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
 from tests.aid import run
 from tests.relay.world import World, deliveries_of, letter_to
 
@@ -117,9 +117,9 @@ def test_all_other_errors_may_pass(error: type[Exception], text: str) -> None:
     """RLY-04."""
     zone = Zone({})
     zone.fail("home.test", error)
-    with pytest.raises(NamesUnavailable, match=text):
+    with pytest.raises(DnsUnavailable, match=text):
         run(DnsNames(zone, Clock()).mx("home.test"))
-    with pytest.raises(NamesUnavailable, match=text):
+    with pytest.raises(DnsUnavailable, match=text):
         run(DnsNames(zone, Clock()).addresses("home.test"))
 
 
@@ -136,7 +136,7 @@ def test_one_family_is_enough() -> None:
 
 
 def test_one_family_that_fails_leaves_an_empty_other_one_open() -> None:
-    with pytest.raises(NamesUnavailable):
+    with pytest.raises(DnsUnavailable):
         run(DnsNames(OneFamily({"mx.test": []}), Clock()).addresses("mx.test"))
 
 
@@ -189,7 +189,7 @@ def test_records_of_other_names_are_not_believed() -> None:
 @pytest.mark.parametrize("target", ["home.test", "other.test"])
 def test_a_loop_of_aliases_ends(target: str) -> None:
     names = names_of({"home.test": [dns.Record_CNAME(target)], "other.test": [dns.Record_CNAME("home.test")]})
-    with pytest.raises(NamesUnavailable, match="aliases"):
+    with pytest.raises(DnsUnavailable, match="aliases"):
         run(names.mx("home.test"))
 
 
@@ -338,7 +338,7 @@ def test_equal_questions_under_way_fail_together() -> None:
     for _ in range(3):
         Deferred.fromCoroutine(names.mx("home.test")).addBoth(lambda failed: results.append(failed.value))
     slow.waiting[0].errback(DNSServerError())
-    assert [type(each) for each in results] == [NamesUnavailable] * 3
+    assert [type(each) for each in results] == [DnsUnavailable] * 3
     assert len(slow.waiting) == 1
 
 
@@ -383,7 +383,7 @@ def test_a_resolver_that_never_answers_is_given_up() -> None:
     clock.advance(15.9)
     assert not results
     clock.advance(0.2)
-    assert isinstance(results[0].value, NamesUnavailable)
+    assert isinstance(results[0].value, DnsUnavailable)
     assert not clock.getDelayedCalls()
 
 
@@ -417,7 +417,7 @@ def test_a_chain_of_slow_aliases_has_one_time_for_all() -> None:
     Deferred.fromCoroutine(DnsNames(slow, clock, timeouts=(1, 2)).mx("home.test")).addBoth(results.append)
     for _ in range(17):
         clock.advance(1.0)
-    assert isinstance(results[0].value, NamesUnavailable)
+    assert isinstance(results[0].value, DnsUnavailable)
     assert slow.asked == 4
 
 
@@ -451,7 +451,7 @@ def test_no_octet_of_an_alias_gets_into_what_people_read(octets: bytes) -> None:
     alias.name = dns.Name(octets)
     zone = Zone({"home.test": [alias]})
     zone.fail(octets.decode("ascii", "replace"), DNSServerError)
-    with pytest.raises((NamesUnavailable, NoSuchDomain)) as found:
+    with pytest.raises((DnsUnavailable, NoSuchDomain)) as found:
         run(DnsNames(zone, Clock()).mx("home.test"))
     assert str(found.value).isprintable()
     assert str(found.value).isascii()
@@ -461,7 +461,7 @@ def test_no_octet_of_an_alias_gets_into_what_people_read(octets: bytes) -> None:
 def test_no_name_makes_it_raise_anything_else(name: str) -> None:
     names = names_of({})
     for ask in (names.mx, names.addresses):
-        with contextlib.suppress(NoSuchDomain, NamesUnavailable):
+        with contextlib.suppress(NoSuchDomain, DnsUnavailable):
             run(ask(name))
 
 
@@ -521,7 +521,7 @@ def test_a_question_for_which_no_port_was_to_be_had_is_asked_again() -> None:
 
     reactor.listenUDP = listen_udp  # type: ignore[method-assign]
     names = system_names(reactor, [("127.0.0.1", 5353)])
-    with pytest.raises(NamesUnavailable, match="CannotListenError"):
+    with pytest.raises(DnsUnavailable, match="CannotListenError"):
         run(names.mx("home.test"))
     results: list[Any] = []
     Deferred.fromCoroutine(names.mx("home.test")).addBoth(results.append)

@@ -10,7 +10,7 @@ from twisted.logger import LogLevel
 
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 from mailstack.net.log import LineJournal, StreamObserver, line
 from tests.queue.clock import HandClock
 
@@ -60,7 +60,7 @@ def test_a_stream_that_is_gone_loses_lines_and_nothing_else() -> None:
 
 
 def test_times_are_utc_with_microseconds() -> None:
-    assert utc_text(0.5) == "1970-01-01T00:00:00.500000Z"
+    assert iso8601(0.5) == "1970-01-01T00:00:00.500000Z"
 
 
 def test_questions_to_the_dns_are_not_told_one_by_one() -> None:

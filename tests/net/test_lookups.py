@@ -8,9 +8,9 @@ from twisted.internet.task import Clock
 from twisted.names import dns
 
 from mailstack.net.dns import DnsNames
-from mailstack.net.lookups import TimedLookups
+from mailstack.net.lookups import DnsWithTimeout
 from mailstack.net.zone import Zone
-from mailstack.relay.dns import MailExchange, NamesUnavailable
+from mailstack.relay.dns import DnsUnavailable, MailExchange
 from tests.aid import run
 
 ZONE = {
@@ -27,12 +27,12 @@ def zone() -> Zone:
 
 
 @pytest.fixture
-def lookups(zone: Zone) -> TimedLookups:
+def lookups(zone: Zone) -> DnsWithTimeout:
     clock = Clock()
-    return TimedLookups(DnsNames(zone, clock), clock, 5.0)
+    return DnsWithTimeout(DnsNames(zone, clock), clock, 5.0)
 
 
-def test_what_the_dns_says_is_told(lookups: TimedLookups) -> None:
+def test_what_the_dns_says_is_told(lookups: DnsWithTimeout) -> None:
     """PTR-01: both families have names."""
     assert run(lookups.addresses("one.test")) == ("192.0.2.1",)
     assert run(lookups.exchanges("one.test")) == ("mx.one.test",)
@@ -41,7 +41,7 @@ def test_what_the_dns_says_is_told(lookups: TimedLookups) -> None:
     assert run(lookups.pointers("2001:db8::1")) == ("six.one.test",)
 
 
-def test_what_does_not_exist_has_no_records_and_what_fails_is_not_known(zone: Zone, lookups: TimedLookups) -> None:
+def test_what_does_not_exist_has_no_records_and_what_fails_is_not_known(zone: Zone, lookups: DnsWithTimeout) -> None:
     assert run(lookups.addresses("nowhere.test")) == ()
     assert run(lookups.pointers("192.0.2.9")) == ()
     zone.fail("one.test")
@@ -63,7 +63,7 @@ class Silent:
         try:
             return await waiting
         except Exception as error:
-            raise NamesUnavailable(host) from error
+            raise DnsUnavailable(host) from error
 
     async def mx(self, domain: str) -> tuple[MailExchange, ...]:
         return await Deferred(self._cancel)
@@ -74,7 +74,7 @@ class Silent:
 
 def test_a_silent_dns_is_waited_for_so_long_and_no_longer() -> None:
     clock, silent = Clock(), Silent()
-    lookups = TimedLookups(silent, clock, 5.0)
+    lookups = DnsWithTimeout(silent, clock, 5.0)
     answers: list[object] = []
     for question in (lookups.addresses("a.test"), lookups.exchanges("a.test"), lookups.pointers("192.0.2.1")):
         Deferred.fromCoroutine(question).addBoth(answers.append)

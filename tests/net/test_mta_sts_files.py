@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from mailstack.net.mta_sts_files import PolicyFiles
-from mailstack.relay.mta_sts import KeptPolicy
+from mailstack.relay.mta_sts import CachedPolicy
 from mailstack.relay.mta_sts_policy import Mode, StsPolicy
 
-KEPT = KeptPolicy("20261124", 1_780_000_000.5, StsPolicy(Mode.ENFORCE, 604800, ("mx.test", "*.mx.test")))
+KEPT = CachedPolicy("20261124", 1_780_000_000.5, StsPolicy(Mode.ENFORCE, 604800, ("mx.test", "*.mx.test")))
 
 
 def test_what_is_put_there_is_there_after_a_restart(tmp_path: Path) -> None:

@@ -9,21 +9,21 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailstack.net.connector import TwistedCaller
-from mailstack.net.listening import Door
+from mailstack.net.connector import TwistedConnector
+from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import FULL, HIGH_WATER, LINGER, MUCH, NetPeer
 from mailstack.net.run_queue import BURST
 from mailstack.net.tls import private_ca, server_context
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.protocols.connection import (
     NEED_DATA,
+    ConnectFailed,
     Disconnected,
     HostPort,
     LoggedOut,
+    ShuttingDown,
     Signal,
-    Stopping,
     TimedOut,
-    Unreachable,
 )
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.sandbox.simulation import SimulatedReactor
@@ -68,15 +68,15 @@ class Rig:
     def __init__(self, directory: Path) -> None:
         self.reactor = SimulatedReactor(seed=3)
         self.host = self.reactor.host(OFFICE)
-        self.caller = TwistedCaller(self.reactor.host("203.0.113.7"))
+        self.caller = TwistedConnector(self.reactor.host("203.0.113.7"))
         files = private_ca(directory, "mx.home.test", 1_780_000_000.0)
         self.context = server_context(files.certificate, files.key)
         self.ca_file = files.ca
 
     def listen(
         self, conversation: Conversation, *, limits: ConnectionLimits | None = None, **options: Any
-    ) -> Door[bytes]:
-        door: Door[bytes] = Door(
+    ) -> ServiceListener[bytes]:
+        door: ServiceListener[bytes] = ServiceListener(
             self.host,
             engine=Lines,
             converse=conversation,
@@ -343,12 +343,12 @@ def test_implicit_tls_and_a_certificate_that_is_not_believed(rig: Rig) -> None:
     peer = rig.call(tls=True, server_name="mx.home.test")
     peer.send(b"hello\n")
     assert rig.hear(peer) == b"hello"
-    with pytest.raises(Unreachable):
+    with pytest.raises(ConnectFailed):
         rig.call(tls=True, server_name="mx.home.test", verify=True)
 
 
 def test_nobody_listens(rig: Rig) -> None:
-    with pytest.raises(Unreachable, match="refused"):
+    with pytest.raises(ConnectFailed, match="refused"):
         rig.call()
 
 
@@ -370,7 +370,7 @@ def test_stopping_lets_conversations_say_goodbye(rig: Rig) -> None:
     async def polite(peer: NetPeer[bytes], engine: Lines) -> None:
         while isinstance(event := await peer.next_event(60), bytes):
             peer.send(event + b"\n")
-        if isinstance(event, Stopping):
+        if isinstance(event, ShuttingDown):
             peer.send(b"goodbye\n")
 
     door = rig.listen(polite)
@@ -380,7 +380,7 @@ def test_stopping_lets_conversations_say_goodbye(rig: Rig) -> None:
     rig.reactor.result_of(door.stop_listening())
     assert rig.hear(peer) == b"goodbye"
     rig.reactor.result_of(door.wait_until_empty(10))
-    with pytest.raises(Unreachable):
+    with pytest.raises(ConnectFailed):
         rig.call()
 
 

@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.net.clock import ReactorClock
-from mailstack.net.periodic import Repeating
+from mailstack.net.periodic import PeriodicTask
 from mailstack.sandbox.simulation import SimulatedReactor
 
 
@@ -17,7 +17,7 @@ def test_it_is_done_every_so_many_seconds_until_it_is_stopped():
     async def work():
         times.append(reactor.seconds() - began)
 
-    repeating = Repeating(ReactorClock(reactor), work)
+    repeating = PeriodicTask(ReactorClock(reactor), work)
     repeating.stop()
     repeating.start(10.0)
     reactor.advance(35)
@@ -37,7 +37,7 @@ def test_it_is_never_done_twice_at_a_time():
         under_way.append(Deferred())
         await under_way[-1]
 
-    repeating = Repeating(ReactorClock(reactor), work)
+    repeating = PeriodicTask(ReactorClock(reactor), work)
     repeating.start(1.0)
     reactor.advance(10)
     assert len(under_way) == 1
@@ -57,6 +57,6 @@ def test_a_bug_in_it_is_logged_and_it_goes_on():
         times.append(reactor.seconds())
         raise ArithmeticError("a bug")
 
-    Repeating(ReactorClock(reactor), work).start(1.0)
+    PeriodicTask(ReactorClock(reactor), work).start(1.0)
     reactor.advance(3.5)
     assert len(times) == 3

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.net.listening import Door
+from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.protocols.connection import Disconnected, HostPort
@@ -34,8 +34,8 @@ async def tell_ends(peer: NetPeer[bytes], engine: Lines) -> None:
             peer.send(f"{line.decode()} {peer.remote.host} {peer.remote.port} {peer.local.host}\n".encode())
 
 
-def behind(rig: Rig, **options: Any) -> Door[bytes]:
-    door: Door[bytes] = Door(
+def behind(rig: Rig, **options: Any) -> ServiceListener[bytes]:
+    door: ServiceListener[bytes] = ServiceListener(
         rig.host,
         engine=Lines,
         converse=tell_ends,

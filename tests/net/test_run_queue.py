@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from mailstack.net.peer import HIGH_WATER, NetPeer
 from mailstack.net.run_queue import BURST, QUANTUM, RATE, SLICE, SWITCH, UNQUEUED, RunQueue
-from mailstack.protocols.connection import Disconnected, LoggedOut, Stopping, TimedOut
+from mailstack.protocols.connection import Disconnected, LoggedOut, ShuttingDown, TimedOut
 from tests.net.test_peer import Lines
 from tests.net.test_together import Wire
 
@@ -192,7 +192,7 @@ def test_a_server_that_stops_says_goodbye_to_those_in_the_queue(server: Server) 
         peer.stop()
     while server.turn():
         pass
-    assert server.endings == [Stopping()] * 10
+    assert server.endings == [ShuttingDown()] * 10
     assert len(server.served) == 10_000
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mailstack.letter.content import read_all
-from mailstack.store.database_address import Reach
+from mailstack.store.database_address import DatabaseAddress
 from mailstack.store.objects.bucket import Bucket
 from mailstack.store.objects.contents import ContentObjects
 from mailstack.store.postgresql.store import PostgresStore
@@ -21,7 +21,7 @@ def test_what_one_node_accepts_another_reads_and_removes(postgresql_url: str, bu
     nodes = []
     for name in ("one", "two"):
         objects = ContentObjects(pump, bucket.place, tmp_path, threads=2)
-        nodes.append(PostgresStore(pump, Reach(postgresql_url), owner=f"mx.home.test@{name}", large=objects))
+        nodes.append(PostgresStore(pump, DatabaseAddress(postgresql_url), owner=f"mx.home.test@{name}", large=objects))
         pump.run(nodes[-1].open())
     first, second = nodes
     accepted = acceptance(octets=OCTETS)

@@ -6,7 +6,7 @@ import json
 
 from mailstack.cli.argument_types import address, letter_id
 from mailstack.cli.compose import header_addresses, with_crlf
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.quota_text import read_quota
 from mailstack.cli.smtp_target import parse_server
 from mailstack.cli.time_options import parse_when
@@ -15,25 +15,25 @@ from mailstack.letter import Address
 from mailstack.letter.letter import new_letter_id
 from mailstack.web import json_body
 from mailstack.web.autoconfig.autodiscover import ASKED, BadRequest, read_request
-from mailstack.web.http_values import Trouble
+from mailstack.web.http_values import HttpError
 from tests.parsers.parser import Parser, text, unless
 
 
-@unless(Refused)
+@unless(CommandError)
 def _letter_id(octets: bytes) -> None:
     found = letter_id(text(octets))
     assert letter_id(f" {found.upper()}\n") == found
     assert len(found) == 15
 
 
-@unless(Refused)
+@unless(CommandError)
 def _server(octets: bytes) -> None:
     host, port = parse_server(text(octets), "starttls")
     assert host
     assert 0 < port < 65536
 
 
-@unless(Refused)
+@unless(CommandError)
 def _quota(octets: bytes) -> None:
     quota = read_quota(text(octets))
     assert quota is None or quota >= 0
@@ -45,13 +45,13 @@ def _since(octets: bytes) -> None:
     parse_when(text(octets))
 
 
-@unless(Refused)
+@unless(CommandError)
 def _address(octets: bytes) -> None:
     found = address(text(octets), ["home.test"])
     assert Address.parse(str(found)) == found
 
 
-@unless(Refused)
+@unless(CommandError)
 def _users(octets: bytes) -> None:
     entries = list(parse(text(octets).splitlines(keepends=True), "users", ["home.test"]))
     assert len({entry.address for entry in entries}) == len(entries)
@@ -73,7 +73,7 @@ def _letter_file(octets: bytes) -> None:
     assert all(header_addresses(letter, "To", "Cc", "From"))
 
 
-@unless(Trouble)
+@unless(HttpError)
 def _json_body(octets: bytes) -> None:
     assert json_body.decode(octets, 100) == json.loads(octets)
 

@@ -9,13 +9,13 @@ from mailstack.letter.content import Octets
 from mailstack.policy.relaying import Relaying
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
-from mailstack.protocols.pop3.client_session import Broken, FetchingSession, Refused
+from mailstack.protocols.pop3.client_session import Pop3ClientSession, Pop3ConnectionLost, Refused
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
-from mailstack.protocols.smtp.client_session import SendingSession, Trouble
+from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
-from mailstack.protocols.smtp.server_session import Session
-from mailstack.receiving.intake import Counter
-from mailstack.receiving.mx import Exchange
+from mailstack.protocols.smtp.server_session import ServerSession
+from mailstack.receiving.intake import Intake
+from mailstack.receiving.mx import MxRules
 from tests.mailbox.pop3.post import TLS, Office, Shelf
 from tests.parsers.parser import Parser
 from tests.protocols.pop3.pair import TurnedClock
@@ -30,10 +30,10 @@ _BEGIN = b"EHLO c.test\r\nMAIL FROM:<a@b.test> BODY=BINARYMIME\r\nRCPT TO:<bob@h
 def _exchange(octets: bytes) -> None:
     """Another host says anything on port 25: no reply is our own fault, and what was answered 250 is in the queue."""
     rig = Rig()
-    counter = Counter(OFFICE, rig.queue, rig.store, rig.directory)
+    counter = Intake(OFFICE, rig.queue, rig.store, rig.directory)
     engine = ServerEngine(Capabilities(OFFICE))
     wire = Wire(ScriptedEngine(), engine)
-    session = Session(wire.server, engine, Exchange(counter, Relaying(())), rig.clock)
+    session = ServerSession(wire.server, engine, MxRules(counter, Relaying(())), rig.clock)
     conversation = session.converse()
     wire.carry(wire.server, octets)
     wire.client.close()
@@ -55,7 +55,7 @@ def _sending(octets: bytes) -> None:
 def _send(octets: bytes, *, lmtp: bool) -> None:
     client = SmtpClient()
     wire = Wire(client, ScriptedEngine())
-    session = SendingSession(wire.client, client, "client.test", lmtp=lmtp)
+    session = SmtpClientSession(wire.client, client, "client.test", lmtp=lmtp)
     recipients = tuple(Recipient(Address(name, "elsewhere.test")) for name in ("carol", "dave"))
     envelope = Envelope(Address("alice", "home.test"), recipients)
     replies: list[Any] = []
@@ -68,7 +68,7 @@ def _send(octets: bytes, *, lmtp: bool) -> None:
             assert min(session.limits.recipients, session.limits.letters, session.limits.domains) >= 0
             replies.extend([await session.transact(envelope, recipients, Octets(TEXT)) for _ in range(2)])
             await session.quit()
-        except Trouble:
+        except SmtpSessionError:
             return
         finally:
             wire.client.close()
@@ -118,7 +118,7 @@ def _fetching(octets: bytes) -> None:
     engine = Pop3Client()
     wire = Wire(engine, ScriptedEngine())
     wire.client.remote = HostPort("192.0.2.1", 110)
-    session = FetchingSession(wire.client, engine, max_size=10_000)
+    session = Pop3ClientSession(wire.client, engine, max_size=10_000)
 
     async def fetch() -> None:
         try:
@@ -130,7 +130,7 @@ def _fetching(octets: bytes) -> None:
             await session.uidl()
             assert isinstance(await session.retr(1), bytes)
             await session.quit()
-        except (Refused, Broken):
+        except (Refused, Pop3ConnectionLost):
             return
         finally:
             wire.client.close()

@@ -7,14 +7,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mailstack.mailbox.pop3.top import Excerpt
+from mailstack.mailbox.pop3.top import TopFilter
 from mailstack.net.proxy_header import LONGEST_BLOCK, LONGEST_LINE, BadHeader, read_header
 from mailstack.protocols.connection import NEED_DATA, Signal
-from mailstack.protocols.dot_stuffing import Stuffer
-from mailstack.protocols.line_buffer import BareNewline, LineBuffer, LineTooLong
+from mailstack.protocols.dot_stuffing import DotStuffer
+from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
 from mailstack.protocols.pop3 import client as pop3_client
 from mailstack.protocols.pop3 import commands as pop3
-from mailstack.protocols.pop3.dot_unstuffing import Unstuffer
+from mailstack.protocols.pop3.dot_unstuffing import DotUnstuffer
 from mailstack.protocols.pop3.server import ServerEngine as Pop3Server
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
 from mailstack.protocols.smtp.client import Malformed, ReplyLimits
@@ -159,7 +159,7 @@ def _lines(octets: bytes) -> None:
             while True:
                 try:
                     line: object = buffer.line(_LONGEST_LINE)
-                except (LineTooLong, BareNewline) as wrong:
+                except (LineTooLong, BareLF) as wrong:
                     line = type(wrong).__name__
                 if line is None:
                     break
@@ -175,11 +175,11 @@ def _dots(octets: bytes) -> None:
     behind = b"+OK\r\n"
 
     def stuffed(pieces: Pieces) -> bytes:
-        stuffer = Stuffer()
+        stuffer = DotStuffer()
         return b"".join([stuffer.feed(piece) for piece in pieces]) + stuffer.finish()
 
     def unstuffed(pieces: Pieces) -> tuple[bytes, bytes]:
-        unstuffer, got, rest = Unstuffer(), b"", b""
+        unstuffer, got, rest = DotUnstuffer(), b"", b""
         for piece in pieces:
             if unstuffer.ended:
                 rest += piece
@@ -198,7 +198,7 @@ def _excerpt(octets: bytes) -> None:
     for lines in (0, 1, 7):
 
         def play(pieces: Pieces, lines: int = lines) -> bytes:
-            excerpt = Excerpt(lines)
+            excerpt = TopFilter(lines)
             return b"".join([excerpt.feed(piece) for piece in pieces])
 
         assert octets.startswith(same_in_every_cut(octets, play))

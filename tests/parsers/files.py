@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from mailstack.letter.files import mbox
-from mailstack.letter.files.detect import look
+from mailstack.letter.files.detect import detect
 from mailstack.letter.files.line_endings import with_crlf
 from tests.parsers.parser import Parser, scratch
 
@@ -24,7 +24,7 @@ def _mbox(octets: bytes) -> None:
 def _look(octets: bytes) -> None:
     file = scratch("letter.files") / "found"
     file.write_bytes(octets)
-    for found in look([file]).letters:
+    for found in detect([file]).letters:
         assert found.size <= len(octets)
         letter = b"".join(found.chunks())
         assert letter.endswith(b"\r\n") or not letter

@@ -14,7 +14,7 @@ from mailstack.net.mta_sts_files import PolicyFiles
 from mailstack.net.resolver import authenticated
 from mailstack.policy.networks import client_of, networks_of, within
 from mailstack.protocols.connection import Tlsa
-from mailstack.relay.dns import MailExchange, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.relay.mta_sts_policy import LONGEST_AGE, MOST_HOSTS, NotAPolicy, read_policy, record_id
 from mailstack.relay.tls_reports.record import MOST_ADDRESSES, read_record
 from tests.aid import run
@@ -64,7 +64,7 @@ def _names(octets: bytes) -> None:
         ):
             try:
                 found: Any = run(ask(of_what))
-            except (NoSuchDomain, NamesUnavailable):
+            except (NoSuchDomain, DnsUnavailable):
                 continue
             assert all(isinstance(each, kind) for each in found or ())
 

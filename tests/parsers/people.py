@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from mailstack.letter.parsed import Limits, read
+from mailstack.letter.parsed import Limits, parse
 from mailstack.web.checks.html import check
 from mailstack.web.checks.html_features import features_of
 from tests.letter.parsed.test_parsed_letter import LETTER
@@ -15,7 +15,7 @@ _FEW = Limits(parts=20, fields=50, text=5000, people=20, links=20, snippet=80)
 
 def _reading(octets: bytes) -> None:
     """What is read can be said in JSON, keeps its limits, and names no octets but the letter's."""
-    letter = read(octets, _FEW)
+    letter = parse(octets, _FEW)
     parts = list(letter.tree.walk())
     assert 1 <= len(parts) <= _FEW.parts
     assert len({part.number for part in parts}) == len(parts)

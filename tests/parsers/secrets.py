@@ -7,7 +7,7 @@ from collections.abc import Callable
 from mailstack.accounts.password_file import parse_passwords
 from mailstack.protocols.connection import ClientCertificate
 from mailstack.protocols.sasl import MECHANISMS, Cancelled, Channel, Denied, Malformed, ScramKeys, Unavailable
-from mailstack.protocols.sasl.client import Suspicious, choose
+from mailstack.protocols.sasl.client import ServerNotTrusted, choose
 from mailstack.protocols.sasl.saslprep import saslprep
 from tests.aid import run
 from tests.parsers.parser import Parser, text, unless
@@ -52,7 +52,7 @@ async def _derived(_password: str, _salt: bytes, _iterations: int) -> bytes:
     return bytes(32)
 
 
-@unless(Suspicious)
+@unless(ServerNotTrusted)
 def _answering(octets: bytes) -> None:
     """A server asks anything: an answer or Suspicious, and trust only for who knows the password."""
     first, *others = octets.split(b"\n\n")

@@ -33,7 +33,7 @@ def _tags(octets: bytes) -> None:
     assert all(name and value == value.strip(" \t\r\n") and ";" not in value for name, value in tags.items())
 
 
-@unless(signature.Unusable)
+@unless(signature.InvalidSignature)
 def _signature(octets: bytes) -> None:
     """What is read may be looked up, and compared."""
     found = signature.read_dkim(octets)
@@ -47,7 +47,7 @@ def _chain(octets: bytes) -> None:
     assert isinstance(links, arc.Chain) or [link.seal.instance for link in links] == list(range(1, len(links) + 1))
 
 
-@unless(signature.Unusable)
+@unless(signature.InvalidSignature)
 def _key(octets: bytes) -> None:
     record = keys.read_record(text(octets))
     assert record.kind in ("rsa", "ed25519")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.policy import PASS, Defer, Refuse, Verdict
-from mailstack.policy.chain import Guard
+from mailstack.policy.chain import PolicyChain
 from mailstack.policy.networks import networks_of
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.replies import Refusal, reply
@@ -26,7 +26,7 @@ def says(verdict: Verdict, told: list[object] | None = None):
 
 @pytest.mark.parametrize(("verdicts", "code"), [([PASS, LATER, NO], 550), ([LATER, PASS], 450), ([NO, LATER], 550)])
 def test_refuse_beats_defer_beats_pass(verdicts: list[Verdict], code: int) -> None:
-    guard = Guard(at_recipient=tuple(says(verdict) for verdict in verdicts))
+    guard = PolicyChain(at_recipient=tuple(says(verdict) for verdict in verdicts))
     with pytest.raises(Refusal) as refused:
         run(guard.check_recipient(Visitor(), rcpt()))
     assert refused.value.reply.code == code
@@ -35,13 +35,13 @@ def test_refuse_beats_defer_beats_pass(verdicts: list[Verdict], code: int) -> No
 def test_nobody_is_asked_after_a_refuse() -> None:
     told: list[object] = []
     with pytest.raises(Refusal):
-        run(Guard(at_sender=(says(NO), says(PASS, told))).check_sender(Visitor(), mail("")))
+        run(PolicyChain(at_sender=(says(NO), says(PASS, told))).check_sender(Visitor(), mail("")))
     assert told == []
 
 
 @pytest.mark.parametrize("friend", [Visitor(HostPort("10.1.2.3", 1)), Visitor(account="alice@home.test")])
 def test_friends_are_not_judged(friend: Visitor) -> None:
-    guard = Guard(networks_of(["10.0.0.0/8"]), (says(NO),), (says(NO),), (says(NO),))
+    guard = PolicyChain(networks_of(["10.0.0.0/8"]), (says(NO),), (says(NO),), (says(NO),))
     run(guard.check_client(friend))
     run(guard.check_sender(friend, mail("")))
     run(guard.check_recipient(friend, rcpt()))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mailstack.letter import Address
-from mailstack.policy.greylist import Greylist, Patience
+from mailstack.policy.greylist import Greylist, GreylistTimes
 from mailstack.protocols.connection import HostPort
-from mailstack.store import Contact, StoreError
+from mailstack.store import GreylistEntry, StoreError
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
 from tests.policy.visitor import Now, Visitor, rcpt, said
@@ -20,7 +20,7 @@ class Rig:
     def __init__(self, store: MemoryStore | None = None) -> None:
         self.now = Now()
         self.store = store or MemoryStore()
-        self.greylist = Greylist(self.store, self.now, Patience())
+        self.greylist = Greylist(self.store, self.now, GreylistTimes())
 
     def write(self, host: str = "198.51.100.7", sender: str = "eve@other.test", to: str = "bob@home.test") -> str:
         visitor = Visitor(HostPort(host, 1), sender=Address.parse(sender) if sender else None)
@@ -77,7 +77,7 @@ def test_a_network_is_known_as_long_as_it_writes() -> None:
 
 def test_a_flood_of_strangers_is_remembered_within_bounds() -> None:
     rig = Rig()
-    rig.greylist = Greylist(rig.store, rig.now, Patience(), most=20, sweep=10)
+    rig.greylist = Greylist(rig.store, rig.now, GreylistTimes(), most=20, sweep=10)
     for number in range(1000):
         rig.now.at += 1
         assert rig.write(sender=f"eve{number}@other.test") == LATER
@@ -86,7 +86,7 @@ def test_a_flood_of_strangers_is_remembered_within_bounds() -> None:
 
 def test_trouble_of_the_store_delays_nobody() -> None:
     class Broken(MemoryStore):
-        async def contact(self, name: str) -> Contact | None:
+        async def contact(self, name: str) -> GreylistEntry | None:
             raise StoreError("broken")
 
     assert Rig(Broken()).write() == ""

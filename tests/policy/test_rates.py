@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.policy.counters import OwnLedger
+from mailstack.policy.counters import LocalCounterTable
 from mailstack.policy.rates import Rate, Rates
 from mailstack.protocols.connection import HostPort
 from tests.aid import run
@@ -36,7 +36,7 @@ def test_in_no_time_is_more_taken_than_a_burst_and_what_was_given_back(waits: li
 
 def test_rates_in_one_ledger_do_not_mix() -> None:
     now = Now()
-    ledger = OwnLedger(now)
+    ledger = LocalCounterTable(now)
     letters, recipients = (Rate(now, 1, ledger=ledger, kind=kind) for kind in ("letters", "recipients"))
     assert [letters.take("alice"), recipients.take("alice"), letters.take("alice")] == [True, True, False]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.policy.reverse_dns import Nameless
+from mailstack.policy.reverse_dns import ReverseDnsRequired
 from mailstack.protocols.connection import HostPort
 from tests.aid import run
 from tests.policy.visitor import Dns, Visitor, rcpt, said
@@ -28,11 +28,11 @@ def test_who_has_no_confirmed_name_is_refused(
 ) -> None:
     """CODE-25: 550 5.7.25 (RFC 7372 §3.3); a DNS that does not answer refuses nobody."""
     dns = Dns({f"PTR {HOST}": pointers, "A mail.other.test": addresses})
-    assert said(run(Nameless(dns).at_recipient(Visitor(), rcpt()))) == answer
+    assert said(run(ReverseDnsRequired(dns).at_recipient(Visitor(), rcpt()))) == answer
 
 
 def test_the_postmaster_hears_everybody_and_this_machine_needs_no_name() -> None:
     """CODE-25: RFC 5321 §4.5.1."""
-    nameless = Nameless(Dns())
+    nameless = ReverseDnsRequired(Dns())
     assert said(run(nameless.at_recipient(Visitor(), rcpt("postmaster@home.test")))) == ""
     assert said(run(nameless.at_recipient(Visitor(HostPort("127.0.0.1", 1)), rcpt()))) == ""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.policy import PASS, Defer, Pass, Refuse, Verdict, demand, strictest
+from mailstack.policy import PASS, Defer, Pass, Refuse, Verdict, enforce, strictest
 from mailstack.protocols.smtp.replies import Refusal, reply
 
 DEFER = Defer(reply(450, "4.7.1", "slow down"), "rate")
@@ -38,12 +38,12 @@ def test_of_equal_verdicts_the_first_speaks() -> None:
 
 
 def test_a_pass_demands_nothing() -> None:
-    demand(PASS)
+    enforce(PASS)
 
 
 @pytest.mark.parametrize("verdict", [DEFER, REFUSE])
 def test_a_bad_verdict_becomes_a_refusal_with_its_private_reason(verdict: Defer | Refuse) -> None:
     with pytest.raises(Refusal) as caught:
-        demand(verdict)
+        enforce(verdict)
     assert caught.value.reply is verdict.reply
     assert caught.value.reason == verdict.reason

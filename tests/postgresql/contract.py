@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from mailstack.store.database_address import Reach
+from mailstack.store.database_address import DatabaseAddress
 from mailstack.store.postgresql.store import PostgresStore
 from tests.aid import Pump
 from tests.contracts.store import Subject
@@ -19,7 +19,7 @@ def a_subject(server: Server, way: Callable[[str], str] = lambda url: url) -> It
     opened: list[PostgresStore] = []
 
     def open_store(url: str) -> PostgresStore:
-        store = PostgresStore(pump, Reach(url), recent_octets=0)
+        store = PostgresStore(pump, DatabaseAddress(url), recent_octets=0)
         pump.run(store.open())
         return store
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.protocols.dot_stuffing import Stuffer
+from mailstack.protocols.dot_stuffing import DotStuffer
 
 texts = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"a"]), max_size=20).map(b"".join)
 
 
 def stuff(*pieces):
-    stuffer = Stuffer()
+    stuffer = DotStuffer()
     return b"".join([stuffer.feed(piece) for piece in pieces]) + stuffer.finish()
 
 

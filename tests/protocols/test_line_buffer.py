@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.protocols.line_buffer import BareNewline, LineBuffer, LineTooLong
+from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
 
 LIMIT = 12
 octets = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a", b"bc", b"0123456789", b"." * 30])).map(b"".join)
@@ -18,7 +18,7 @@ def lines_of(pieces):
         while True:
             try:
                 line = buffer.line(LIMIT)
-            except (LineTooLong, BareNewline) as error:
+            except (LineTooLong, BareLF) as error:
                 seen.append(type(error))
                 continue
             if line is None:
@@ -61,7 +61,7 @@ def test_an_endless_line_is_reported_once_and_not_kept():
 def test_a_bare_newline_gives_its_line():
     buffer = LineBuffer()
     buffer.receive(b"NOOP\nRSET\r\n")
-    with pytest.raises(BareNewline) as error:
+    with pytest.raises(BareLF) as error:
         buffer.line(LIMIT)
     assert error.value.line == b"NOOP"
     assert buffer.line(LIMIT) == b"RSET"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.protocols.ttl_cache import TimedCache
+from mailstack.protocols.ttl_cache import TTLCache
 from tests.accounts.fakes import HandClock
 
 KEYS = st.sampled_from("abcde")
@@ -22,7 +22,7 @@ MOVES = st.lists(
 @given(MOVES)
 def test_an_answer_is_what_a_plain_list_of_the_newest_ones_says(moves: list[tuple[str, str | float]]) -> None:
     clock = HandClock()
-    cache: TimedCache[object, int] = TimedCache(clock.now, ttl=10, capacity=3)
+    cache: TTLCache[object, int] = TTLCache(clock.now, ttl=10, capacity=3)
     kept: list[tuple[object, float, int]] = []
     for number, (move, what) in enumerate(moves):
         if move == "turn":
@@ -44,7 +44,7 @@ def test_an_answer_is_what_a_plain_list_of_the_newest_ones_says(moves: list[tupl
 
 def test_an_answer_is_too_old_at_its_time_to_the_second() -> None:
     clock = HandClock()
-    cache: TimedCache[str, bool] = TimedCache(clock.now, ttl=10, capacity=3)
+    cache: TTLCache[str, bool] = TTLCache(clock.now, ttl=10, capacity=3)
     cache.put("a", False)
     clock.turn(9.5)
     assert cache.get("a") is False
@@ -54,21 +54,21 @@ def test_an_answer_is_too_old_at_its_time_to_the_second() -> None:
 
 def test_a_clock_that_was_set_back_does_not_keep_an_answer_for_ever() -> None:
     clock = HandClock()
-    cache: TimedCache[str, bool] = TimedCache(clock.now, ttl=10, capacity=3)
+    cache: TTLCache[str, bool] = TTLCache(clock.now, ttl=10, capacity=3)
     cache.put("a", True)
     clock.turn(-3600)
     assert cache.get("a") is None
 
 
 def test_a_time_of_zero_keeps_nothing() -> None:
-    cache: TimedCache[str, bool] = TimedCache(HandClock().now, ttl=0, capacity=3)
+    cache: TTLCache[str, bool] = TTLCache(HandClock().now, ttl=0, capacity=3)
     cache.put("a", True)
     assert cache.get("a") is None
 
 
 def test_an_answer_may_hold_for_less_than_the_usual_time_and_never_for_more() -> None:
     clock = HandClock()
-    cache: TimedCache[str, bool] = TimedCache(clock.now, ttl=10, capacity=4)
+    cache: TTLCache[str, bool] = TTLCache(clock.now, ttl=10, capacity=4)
     for key, ttl in (("never", 0.0), ("briefly", 3.0), ("usual", 10.0), ("longer", 1000.0)):
         cache.put(key, True, ttl)
     assert cache.get("never") is None

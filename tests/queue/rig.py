@@ -14,7 +14,7 @@ from mailstack.letter.step import Step
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.queue.attempt import Agent, Agents, Attempt
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.hold_rules import StandingOrders
+from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.progress_watch import Watch
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
@@ -118,7 +118,7 @@ class Rig:
     def start(self) -> None:
         self.router = router = Router(self.directory)
         local = DeliveryAgent(self.directory, OFFICE, self.clock)
-        self.standing = StandingOrders(self.store, only_to=self.only_to)
+        self.standing = HoldRules(self.store, only_to=self.only_to)
         self.bouncer = self.wrapped(Bouncer(router, OFFICE))
         settings = QueueSettings(
             OFFICE, "me", self.schedule, self.limits, postmaster=self.postmaster, jitter=lambda: 0.5

@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.letter import Address, Deferred, Failed, LetterId, Status
 from mailstack.letter.content import read_all
-from mailstack.queue.admin import TOGETHER, Act, Operator
+from mailstack.queue.admin import TOGETHER, ActionResult, QueueAdmin
 from mailstack.store import Conflict, Filter, Record, Settlement
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
@@ -29,7 +29,7 @@ def rig():
 
 @pytest.fixture
 def operator(rig):
-    return Operator(rig.store, rig.clock.now)
+    return QueueAdmin(rig.store, rig.clock.now)
 
 
 def test_what_is_held_waits_for_its_release(rig, operator):
@@ -49,7 +49,7 @@ def test_what_is_held_waits_for_its_release(rig, operator):
 
 def test_a_retry_is_due_now_and_tells_no_step(rig, operator):
     letter = rig.accept(a_letter("x@else.test"))
-    assert run(operator.retry([letter.id])) == [Act(letter.id, "x@else.test")]
+    assert run(operator.retry([letter.id])) == [ActionResult(letter.id, "x@else.test")]
     assert rig.record(letter).deliveries[0].due == rig.clock.now()
 
 
@@ -118,7 +118,7 @@ def test_a_bounce_waits_for_the_attempt_that_is_under_way(rig, operator):
 
 
 def test_an_unknown_id_is_said_to_be_unknown(operator):
-    assert run(operator.hold([LetterId("nothing")])) == [Act(LetterId("nothing"), "", "no letter has this id")]
+    assert run(operator.hold([LetterId("nothing")])) == [ActionResult(LetterId("nothing"), "", "no letter has this id")]
 
 
 def test_what_is_held_once_more_does_not_say_that_it_was_released(rig, operator):
@@ -161,7 +161,7 @@ def test_an_attempt_between_reading_and_writing_stops_none_of_the_others():
     rig.relay.waits = True
     letters = [rig.accept(a_letter("x@else.test")).id for _ in range(3)]
     store.hurry = rig.relay.answer
-    acts = run(Operator(store, rig.clock.now).hold(letters))
+    acts = run(QueueAdmin(store, rig.clock.now).hold(letters))
     assert [act.why_not for act in acts] == ["it is relayed already", "", ""]
 
 
@@ -171,7 +171,7 @@ def test_what_is_known_is_read_again_only_where_an_attempt_came_between(rig):
     ids = [letter.id for letter in letters]
     known = run(rig.store.records(Filter(ids=tuple(ids))))
     rig.relay.answer()
-    acts = run(Operator(rig.store, rig.clock.now, known=known).hold(ids))
+    acts = run(QueueAdmin(rig.store, rig.clock.now, known=known).hold(ids))
     assert [act.why_not for act in acts] == ["it is relayed already", "", ""]
     assert [rig.steps(letter).count("held") for letter in letters] == [0, 1, 1]
 
@@ -204,7 +204,7 @@ def test_after_a_conflict_the_letter_is_read_again_once(contests, done):
     rig.relay.outcome = lambda _: BUSY
     letter = rig.accept(a_letter("x@else.test"))
     store.contests = contests
-    (act,) = run(Operator(store, rig.clock.now).hold([letter.id]))
+    (act,) = run(QueueAdmin(store, rig.clock.now).hold([letter.id]))
     assert act.done is done
     assert rig.states(letter) == ["held" if done else "queued"]
     assert done or "try again" in act.why_not
@@ -212,7 +212,7 @@ def test_after_a_conflict_the_letter_is_read_again_once(contests, done):
 
 def test_a_letter_is_redirected_and_keeps_its_sender_and_its_other_recipients(rig, operator):
     letter = rig.accept(a_letter("carl@else.test", "y@third.test"))
-    only = Operator(rig.store, rig.clock.now, picks=lambda _, one: one.destination == "else.test")
+    only = QueueAdmin(rig.store, rig.clock.now, picks=lambda _, one: one.destination == "else.test")
     (act,) = run(only.redirect([letter.id], Address("bob", "home.test"), rig.router))
     assert act.done
     assert act.step is not None
@@ -244,7 +244,7 @@ def test_the_failure_of_a_redirected_letter_is_told_under_the_name_that_its_send
 )
 def test_what_can_not_be_redirected_says_why(rig, operator, to, why_not):
     letter = rig.accept(a_letter("x@else.test", "y@third.test"))
-    only = Operator(rig.store, rig.clock.now, picks=lambda _, one: one.destination == "else.test")
+    only = QueueAdmin(rig.store, rig.clock.now, picks=lambda _, one: one.destination == "else.test")
     stored = rig.record(letter)
     assert [act.why_not for act in run(only.redirect([letter.id], Address.parse(to), rig.router))] == [why_not]
     assert rig.record(letter) == stored

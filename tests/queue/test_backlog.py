@@ -11,13 +11,13 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery
-from mailstack.queue.backlog import Backlog, Job
+from mailstack.queue.backlog import Backlog, DeliveryJob
 
 LETTER = Letter(LetterId("x"), Envelope(Address("a", "b.test"), ()), Octets(b""), Arrival(0, "b.test", "SMTP"))
 
 
-def job(destination: str) -> Job:
-    return Job(LETTER, destination, ())
+def job(destination: str) -> DeliveryJob:
+    return DeliveryJob(LETTER, destination, ())
 
 
 def started(backlog: Backlog) -> list[str]:
@@ -54,16 +54,16 @@ def test_reports_leave_room_for_what_somebody_has_just_sent():
     backlog = Backlog(concurrency=8, per_destination=1, most=100)
     report = replace(LETTER, envelope=Envelope(None, ()))
     for number in range(20):
-        backlog.add(Job(report, f"{number}.evil.test", ()))
+        backlog.add(DeliveryJob(report, f"{number}.evil.test", ()))
     assert len(started(backlog)) == 2, "nor for what did not arrive at once"
     for number in range(20):
         again = Delivery(LETTER.id, 1, Recipient(Address("x", "y.test")), f"{number}.slow.test", attempts=2)
-        backlog.add(Job(LETTER, again.destination, (again,)))
+        backlog.add(DeliveryJob(LETTER, again.destination, (again,)))
     assert started(backlog) == [f"{number}.slow.test" for number in range(4)]
     backlog.add(job("a"))
     backlog.add(job("b"))
     assert started(backlog) == ["a", "b"]
-    backlog.done(Job(report, "0.evil.test", ()))
+    backlog.done(DeliveryJob(report, "0.evil.test", ()))
     end(backlog, "a")
     assert len(started(backlog)) == 1
 
@@ -110,7 +110,7 @@ def test_the_highest_priority_starts_first():
     backlog = Backlog(concurrency=100, per_destination=2, most=100)
     for number, (destination, priority) in enumerate([("a", 0), ("b", -1), ("a", 5), ("a", 9), ("c", 5)]):
         delivery = Delivery(LETTER.id, number, Recipient(Address("x", destination)), destination, priority=priority)
-        backlog.add(Job(LETTER, destination, (delivery,)))
+        backlog.add(DeliveryJob(LETTER, destination, (delivery,)))
     order = []
     while (one := backlog.start()) is not None:
         order.append((one.destination, one.priority))
@@ -120,9 +120,9 @@ def test_the_highest_priority_starts_first():
     assert backlog.has_room("a")
 
 
-def attempted(destination: str, attempts: int) -> Job:
+def attempted(destination: str, attempts: int) -> DeliveryJob:
     delivery = Delivery(LETTER.id, 0, Recipient(Address("x", destination)), destination, attempts=attempts)
-    return Job(LETTER, destination, (delivery,))
+    return DeliveryJob(LETTER, destination, (delivery,))
 
 
 def test_letters_that_failed_before_leave_room_for_fresh_ones():
@@ -183,14 +183,14 @@ class Places:
 
     def __init__(self) -> None:
         self.backlog = Backlog(concurrency=3, per_destination=2, most=50)
-        self.active: list[Job] = []
-        self.ended: list[Job] = []
+        self.active: list[DeliveryJob] = []
+        self.ended: list[DeliveryJob] = []
         self.waiting = 0
         self.numbers = itertools.count()
 
     def add(self, which: int) -> None:
         if self.backlog.has_room("abc"[which]):
-            self.backlog.add(Job(replace(LETTER, id=LetterId(str(next(self.numbers)))), "abc"[which], ()))
+            self.backlog.add(DeliveryJob(replace(LETTER, id=LetterId(str(next(self.numbers)))), "abc"[which], ()))
             self.waiting += 1
 
     def start(self, _which: int = 0) -> None:
@@ -312,7 +312,7 @@ def test_a_destination_that_takes_a_letter_is_silent_no_longer():
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 5)), max_size=120))
 def test_every_job_ends_once_whatever_falls_silent_speaks_or_is_put_back(moves):
     backlog = Backlog(concurrency=4, per_destination=2, most=1000)
-    active: list[Job] = []
+    active: list[DeliveryJob] = []
     added = ended = 0
 
     def start():

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from mailstack.letter import Failed, Letter, LetterId, Status
 from mailstack.letter.content import Content, Octets, read_all
-from mailstack.letter.dsn import Notice
+from mailstack.letter.dsn import RecipientStatus
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.enqueue import FirstClaim
+from mailstack.queue.enqueue import InitialClaim
 from mailstack.queue.route import Router
 from mailstack.queue.settlement import ReportDue
 from mailstack.store import StoreError
@@ -26,7 +26,7 @@ LETTER = a_letter("x@else.test")
 DUE = ReportDue(
     "failed",
     LetterId("report"),
-    (Notice(LETTER.envelope.recipients[0], Failed(Status(5, 1, 1), "550 nobody", "mx.else.test")),),
+    (RecipientStatus(LETTER.envelope.recipients[0], Failed(Status(5, 1, 1), "550 nobody", "mx.else.test")),),
     START,
 )
 
@@ -72,7 +72,7 @@ def test_a_report_has_the_null_reverse_path_and_goes_to_the_sender():
 
 
 def test_a_report_can_enter_claimed():
-    claim = FirstClaim("me", START + 100, START + 300)
+    claim = InitialClaim("me", START + 100, START + 300)
     (delivery,) = run(BOUNCER.report(DUE, LETTER, START, claim)).deliveries
     assert (delivery.claimed_by, delivery.attempts, delivery.due, delivery.lease) == ("me", 1, START + 300, START + 100)
 

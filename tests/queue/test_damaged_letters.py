@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.letter import Letter
 from mailstack.letter.delivery import Delivery
-from mailstack.queue.admin import Operator
+from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.progress_watch import Watch
 from mailstack.store import Damaged, StoreError
@@ -63,7 +63,7 @@ def test_it_leaves_when_it_was_restored_and_released(rig) -> None:
     rig.accept(letter)
     assert rig.states(letter) == ["held"]
     del rig.relay.troubles[letter.id]
-    run(Operator(rig.store, rig.clock.now).release([letter.id]))
+    run(QueueAdmin(rig.store, rig.clock.now).release([letter.id]))
     rig.clock.advance(60.0)
     assert rig.states(letter) == ["relayed"]
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Deferred, LetterId, Recipient, Status
 from mailstack.letter.delivery import Delivery, released_text
 from mailstack.letter.step import Step
-from mailstack.queue.admin import Operator
+from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.hold_rules import describe, fits, is_held_by
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import Rule, StoreError
@@ -104,7 +104,7 @@ def test_what_is_released_by_name_goes_though_no_journey_can_be_read() -> None:
     rig = Rig(store=_UnreadableJourneys())
     order(rig, domain="else.test")
     letter = rig.accept(a_letter("x@else.test"))
-    run(Operator(rig.store, rig.clock.now).release([letter.id]))
+    run(QueueAdmin(rig.store, rig.clock.now).release([letter.id]))
     assert rig.record(letter).deliveries[0].released_at == rig.clock.now()
     rig.clock.advance(1)
     assert rig.states(letter) == ["relayed"]
@@ -129,7 +129,7 @@ def test_what_is_released_by_name_goes_in_spite_of_the_rule_also_when_it_is_put_
     order(rig, "pause", domain="*")
     letter = rig.accept(a_letter("x@else.test"))
     rig.clock.advance(1)
-    run(Operator(rig.store, rig.clock.now).release([letter.id]))
+    run(QueueAdmin(rig.store, rig.clock.now).release([letter.id]))
     rig.clock.advance(HOUR)
     (delivery,) = rig.record(letter).deliveries
     assert delivery.state == "queued"
@@ -142,7 +142,7 @@ def test_a_later_rule_holds_it_again(rig) -> None:
     order(rig, "pause", domain="*")
     letter = rig.accept(a_letter("x@else.test"))
     rig.clock.advance(1)
-    run(Operator(rig.store, rig.clock.now).release([letter.id]))
+    run(QueueAdmin(rig.store, rig.clock.now).release([letter.id]))
     rig.clock.advance(10)
     run(rig.store.add_rule(Rule("r2", "hold", sender="*", created=rig.clock.now())))
     rig.clock.advance(HOUR)
@@ -156,7 +156,7 @@ def test_what_the_end_of_a_rule_releases_another_may_hold(rig) -> None:
     rig.clock.advance(1)
     letter = rig.accept(a_letter("x@else.test"))
     run(rig.store.remove_rule("r1"))
-    run(Operator(rig.store, rig.clock.now).release([letter.id], rule="r1"))
+    run(QueueAdmin(rig.store, rig.clock.now).release([letter.id], rule="r1"))
     rig.clock.advance(2)
     assert rig.states(letter) == ["held"]
     assert "rule r2" in rig.record(letter).deliveries[0].text
@@ -174,7 +174,7 @@ def test_only_the_domains_that_are_named_are_sent_to_whoever_releases_the_rest()
     letter = rig.accept(a_letter("x@else.test", "y@ours.test", "z@mx.ours.test", "bob@home.test"))
     rig.clock.advance(1)
     assert rig.states(letter) == ["held", "relayed", "relayed", "delivered"]
-    run(Operator(rig.store, rig.clock.now).release([letter.id]))
+    run(QueueAdmin(rig.store, rig.clock.now).release([letter.id]))
     rig.clock.advance(2)
     assert rig.states(letter)[0] == "held"
     assert "only_to" in rig.record(letter).deliveries[0].text
@@ -185,7 +185,7 @@ def test_the_words_of_another_host_are_not_taken_for_a_rule(rig) -> None:
     rule = Rule("r1", "hold", sender="*")
     rig.relay.outcome = lambda _: Deferred(Status(4, 0, 0), describe(rule), "mx.else.test")
     letter = rig.accept(a_letter("x@else.test"))
-    run(Operator(rig.store, rig.clock.now).hold([letter.id]))
+    run(QueueAdmin(rig.store, rig.clock.now).hold([letter.id]))
     assert not is_held_by(rule, rig.record(letter).deliveries[0])
 
 

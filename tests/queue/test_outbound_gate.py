@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from mailstack.letter import Address, Failed, Status
-from mailstack.queue.outbound_gate import Gate, Leaving, is_dead
+from mailstack.queue.outbound_gate import OutboundGate, OutboundRules, is_dead_address
 from mailstack.store import Suppression
 from tests.aid import run
 from tests.queue.letters import OFFICE, a_letter
@@ -23,14 +23,14 @@ def rig() -> Iterator[Rig]:
     assert not rig.clock.bugs
 
 
-def gated(rig: Rig, leaving: Leaving) -> None:
+def gated(rig: Rig, leaving: OutboundRules) -> None:
     """Put the gate before the rig's relay."""
-    rig.gated = lambda relay: Gate(relay, rig.store, rig.standing, rig.directory, OFFICE, rig.clock, leaving)
+    rig.gated = lambda relay: OutboundGate(relay, rig.store, rig.standing, rig.directory, OFFICE, rig.clock, leaving)
     rig.start()
 
 
 def test_what_is_not_named_is_refused_and_no_connection_made(rig) -> None:
-    gated(rig, Leaving(("ours.test",), "refuse"))
+    gated(rig, OutboundRules(("ours.test",), "refuse"))
     letter = rig.accept(a_letter("x@else.test", "y@ours.test", "bob@home.test"))
     rig.clock.advance(1)
     assert rig.states(letter) == ["bounced", "relayed", "delivered"]
@@ -41,7 +41,7 @@ def test_what_is_not_named_is_refused_and_no_connection_made(rig) -> None:
 
 
 def test_what_is_not_named_is_captured_once_for_each_recipient(rig) -> None:
-    gated(rig, Leaving(("ours.test",), "capture", Address("bob", "home.test")))
+    gated(rig, OutboundRules(("ours.test",), "capture", Address("bob", "home.test")))
     letter = rig.accept(a_letter("x@else.test", "y@third.test", "z@ours.test"))
     rig.clock.advance(1)
     assert rig.states(letter) == ["delivered", "delivered", "relayed"]
@@ -50,7 +50,7 @@ def test_what_is_not_named_is_captured_once_for_each_recipient(rig) -> None:
 
 
 def test_what_is_captured_names_whom_it_was_for(rig) -> None:
-    gated(rig, Leaving(("ours.test",), "capture", Address("bob", "home.test")))
+    gated(rig, OutboundRules(("ours.test",), "capture", Address("bob", "home.test")))
     rig.accept(a_letter("x@else.test"))
     rig.clock.advance(1)
     content = run(rig.store.read("bob@home.test", 1))
@@ -62,7 +62,7 @@ def test_what_is_captured_names_whom_it_was_for(rig) -> None:
 
 
 def test_without_the_account_that_captures_letters_wait(rig) -> None:
-    gated(rig, Leaving(("ours.test",), "capture", Address("nobody", "home.test")))
+    gated(rig, OutboundRules(("ours.test",), "capture", Address("nobody", "home.test")))
     letter = rig.accept(a_letter("x@else.test"))
     rig.clock.advance(1)
     assert rig.states(letter) == ["queued"]
@@ -71,7 +71,7 @@ def test_without_the_account_that_captures_letters_wait(rig) -> None:
 
 
 def test_letters_to_suppressed_addresses_fail_at_once_with_the_reason(rig) -> None:
-    gated(rig, Leaving())
+    gated(rig, OutboundRules())
     run(rig.store.suppress([Suppression("x@else.test", "she asked for it", 1.0)]))
     rig.clock.advance(1)
     letter = rig.accept(a_letter("X@Else.test", "y@else.test"))
@@ -87,7 +87,7 @@ def test_letters_to_suppressed_addresses_fail_at_once_with_the_reason(rig) -> No
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_what_bounces_for_good_is_suppressed_by_setting(rig, wanted) -> None:
-    gated(rig, Leaving(suppress_bounced=wanted))
+    gated(rig, OutboundRules(suppress_bounced=wanted))
     rig.relay.outcome = lambda _: NOBODY
     rig.accept(a_letter("x@else.test"))
     rig.clock.advance(2)
@@ -103,4 +103,4 @@ def test_what_bounces_for_good_is_suppressed_by_setting(rig, wanted) -> None:
     [("5.1.1", True), ("5.1.6", True), ("5.2.1", True), ("5.7.1", False), ("5.2.2", False), ("5.1.8", False)],
 )
 def test_only_what_says_that_the_address_is_dead_suppresses_it(status: str, dead: bool) -> None:
-    assert is_dead(Status.parse(status)) is dead
+    assert is_dead_address(Status.parse(status)) is dead

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred as Later
 
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.letter.delivery import Delivery
-from mailstack.queue.admin import Operator
+from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import Acceptance, Filter, StoreError, StoreFull
@@ -113,8 +113,8 @@ def test_an_operator_hurries_past_a_line():
     rig.relay.waits = True
     letters = [rig.accept(a_letter("x@else.test")) for _ in range(20)]
     rig.clock.advance(2)
-    run(Operator(rig.store, rig.clock.now).hold([letters[9].id]))
-    run(Operator(rig.store, rig.clock.now).remove([letters[10].id]))
+    run(QueueAdmin(rig.store, rig.clock.now).hold([letters[9].id]))
+    run(QueueAdmin(rig.store, rig.clock.now).remove([letters[10].id]))
     rig.relay.answer_all()
     rig.clock.advance(2)
     rig.relay.answer_all()
@@ -455,19 +455,19 @@ def test_an_agent_that_forgets_a_recipient_is_a_bug(rig, monkeypatch, caplog):
 def test_what_is_held_while_in_flight_stays_held_when_deferred(rig):
     rig.relay.outcome = lambda _: BUSY
     letter = rig.accept(a_letter("x@else.test"))
-    run(Operator(rig.store, rig.clock.now).hold([letter.id]))
+    run(QueueAdmin(rig.store, rig.clock.now).hold([letter.id]))
     rig.relay.answer()
     assert rig.states(letter) == ["held"]
     rig.clock.advance(HOUR)
     assert len(rig.relay.calls) == 1
-    run(Operator(rig.store, rig.clock.now).release([letter.id]))
+    run(QueueAdmin(rig.store, rig.clock.now).release([letter.id]))
     rig.clock.advance(1)
     assert len(rig.relay.calls) == 2
 
 
 def test_success_is_a_fact_even_for_what_was_held_or_removed(rig):
     held, removed = rig.accept(a_letter("x@else.test")), rig.accept(a_letter("y@else.test"))
-    operator = Operator(rig.store, rig.clock.now)
+    operator = QueueAdmin(rig.store, rig.clock.now)
     run(operator.hold([held.id]))
     run(operator.remove([removed.id]))
     assert rig.states(held) + rig.states(removed) == ["held", "removed"]
@@ -491,7 +491,7 @@ def test_a_retry_is_seen_within_a_second(rig):
     rig.relay.waits = False
     rig.relay.outcome = lambda _: BUSY
     letter = rig.accept(a_letter("x@else.test"))
-    run(Operator(rig.store, rig.clock.now).retry([letter.id]))
+    run(QueueAdmin(rig.store, rig.clock.now).retry([letter.id]))
     rig.clock.advance(1)
     assert len(rig.relay.calls) == 2
 

@@ -8,7 +8,7 @@ from mailstack.letter import Address, Deferred, Delivered, Failed, Recipient, St
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.schedule import Schedule
-from mailstack.queue.settlement import Settling, Times, settle
+from mailstack.queue.settlement import StateChanges, Times, settle
 from tests.queue.clock import START
 from tests.queue.letters import a_letter
 
@@ -19,7 +19,7 @@ BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
 REFUSED = Failed(Status(5, 1, 1), "550 5.1.1 nobody", "mx.else.test")
 
 
-def settled(*outcomes, age=0.0, warned=False, letter=None, **attempt) -> Settling:
+def settled(*outcomes, age=0.0, warned=False, letter=None, **attempt) -> StateChanges:
     letter = letter or a_letter(*[f"r{number}@else.test" for number in range(len(outcomes))])
     deliveries = tuple(
         Delivery(

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from mailstack.queue.settings import QueueLimits
-from mailstack.queue.status_publisher import Noticeboard
+from mailstack.queue.status_publisher import StatusPublisher
 from mailstack.store import StoreError
-from mailstack.store.delay_reasons import Condition
+from mailstack.store.delay_reasons import DelayReason
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
 from tests.queue.clock import HandClock
 from tests.queue.letters import a_letter
 from tests.queue.rig import Rig
 
-DOWN = Condition("down", "mx [192.0.2.1]:25", "connection refused", 2e9)
+DOWN = DelayReason("down", "mx [192.0.2.1]:25", "connection refused", 2e9)
 
 
 class CountingStore(MemoryStore):
@@ -38,20 +38,20 @@ def clock() -> HandClock:
     return HandClock()
 
 
-def post(board: Noticeboard, clock: HandClock, seconds: int) -> None:
+def post(board: StatusPublisher, clock: HandClock, seconds: int) -> None:
     for _ in range(seconds):
         clock.advance(1)
         run(board.post())
 
 
 def test_an_empty_board_is_never_written(store, clock):
-    post(Noticeboard(store, clock, "me", [lambda _: []]), clock, 600)
+    post(StatusPublisher(store, clock, "me", [lambda _: []]), clock, 600)
     assert store.writes == 0
 
 
 def test_a_clock_that_is_set_back_keeps_no_notice_waiting(store, clock):
     told = []
-    board = Noticeboard(store, clock, "me", [lambda _: list(told)])
+    board = StatusPublisher(store, clock, "me", [lambda _: list(told)])
     post(board, clock, 4)
     clock.set_by(-86400)
     told.append(DOWN)
@@ -61,7 +61,7 @@ def test_a_clock_that_is_set_back_keeps_no_notice_waiting(store, clock):
 
 def test_what_changes_is_told_soon_and_what_stays_is_believed_as_long_as_it_stays(store, clock):
     told = []
-    board = Noticeboard(store, clock, "me", [lambda _: list(told)])
+    board = StatusPublisher(store, clock, "me", [lambda _: list(told)])
     told.append(DOWN)
     post(board, clock, 2)
     assert run(store.conditions(clock.now())) == [DOWN]
@@ -75,14 +75,14 @@ def test_what_changes_is_told_soon_and_what_stays_is_believed_as_long_as_it_stay
 
 
 def test_when_the_process_dies_what_it_told_is_soon_forgotten(store, clock):
-    post(Noticeboard(store, clock, "me", [lambda _: [DOWN]]), clock, 1)
+    post(StatusPublisher(store, clock, "me", [lambda _: [DOWN]]), clock, 1)
     clock.advance(31)
     assert run(store.conditions(clock.now())) == []
 
 
 def test_trouble_of_the_store_is_logged_and_it_is_told_later(store, clock, caplog):
     store.failing = True
-    board = Noticeboard(store, clock, "me", [lambda _: [DOWN]])
+    board = StatusPublisher(store, clock, "me", [lambda _: [DOWN]])
     post(board, clock, 3)
     assert "the disk is away" in caplog.text
     store.failing = False

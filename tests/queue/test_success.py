@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Address, Deferred, Recipient, Status
 from mailstack.letter.content import read_all
-from mailstack.queue.admin import Operator
+from mailstack.queue.admin import QueueAdmin
 from mailstack.store import StoreError
 from tests.aid import run
 from tests.queue.letters import a_letter
@@ -83,5 +83,5 @@ def test_what_an_operator_takes_out_is_told_to_who_wants_it(notify, reports):
     rig = Rig()
     rig.relay.outcome = lambda _: Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
     letter = rig.accept(a_letter(wanting("carol@else.test", notify)))
-    run(Operator(rig.store, rig.clock.now).remove([letter.id], bouncer=rig.bouncer))
+    run(QueueAdmin(rig.store, rig.clock.now).remove([letter.id], bouncer=rig.bouncer))
     assert len(rig.reports()) == reports

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Recipient, Status
 from mailstack.letter.time_parameters import read_date_time
-from mailstack.queue.admin import Operator
+from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.schedule import Schedule
 from tests.aid import run
 from tests.queue.clock import START
@@ -71,7 +71,7 @@ def test_an_operator_releases_it_early_or_cancels_it() -> None:
     """FUT-01."""
     rig = Rig()
     early, never = (rig.accept(wishing("bob@home.test", HOLDFOR="3600")) for _ in range(2))
-    operator = Operator(rig.store, rig.clock.now)
+    operator = QueueAdmin(rig.store, rig.clock.now)
     assert all(act.done for act in run(operator.retry([early.id])) + run(operator.remove([never.id])))
     rig.clock.advance(2)
     assert rig.mailbox("bob@home.test") == [early.id]

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
 from mailstack.letter.content import Octets
-from mailstack.letter.parsed import read
+from mailstack.letter.parsed import parse
 from mailstack.mailbox.index.extract import Arriving, entering
 from mailstack.protocols.smtp.replies import Refusal
-from mailstack.receiving.verification import MAX_AUTHOR_DOMAINS, Demands
+from mailstack.receiving.verification import MAX_AUTHOR_DOMAINS, VerificationPolicy
 from mailstack.store import Record
 from tests.letter.test_address_lists import READ, UNREAD
 from tests.policy.visitor import Dns
@@ -30,7 +30,7 @@ def letter_from(*bodies: bytes) -> bytes:
     return b"".join([b"From:" + body + b"\r\n" for body in bodies]) + b"Subject: hello\r\n\r\nHi\r\n"
 
 
-def refused(octets: bytes, demands: Demands | None = None) -> str:
+def refused(octets: bytes, demands: VerificationPolicy | None = None) -> str:
     """Code and status; "" when it is taken."""
     try:
         examine(octets, Dns(dict(REJECT)), sender="a@evil.test", demands=demands)
@@ -43,7 +43,7 @@ def shown(octets: bytes) -> list[str]:
     """The addresses that the inbox, the API and the search give as authors."""
     letter = Letter(new_letter_id(1.0), Envelope(None, ()), Octets(octets), Arrival(1.0, "mx", "ESMTP", STRANGER))
     found = entering(Arriving(1, Record(letter, ()), octets, ()))
-    authors = [each.address for each in read(octets).authors]
+    authors = [each.address for each in parse(octets).authors]
     searched = [address for field, address in found.addresses if field == "from" and not address.startswith("@")]
     assert {Address.parse(each).key for each in authors if _is_address(each)} <= set(searched)
     return [*authors, *searched, *([found.item.author.address] if found.item.author else [])]
@@ -84,7 +84,7 @@ def test_a_from_that_can_be_read_in_two_ways_is_refused(body: bytes) -> None:
     """CODE-25: 550 5.6.0, where DMARC is asked."""
     octets = letter_from(body)
     assert refused(octets) == "550 5.6.0"
-    assert refused(octets, Demands(dmarc=False)) == ""
+    assert refused(octets, VerificationPolicy(dmarc=False)) == ""
 
 
 @pytest.mark.parametrize(("body", "found"), READ)
@@ -117,7 +117,7 @@ def test_a_letter_without_a_certain_author_is_refused(octets: bytes) -> None:
 
 def test_marks_instead_of_a_refusal() -> None:
     """DMARC-01: permerror, and what can be read is judged by the strictest policy all the same."""
-    mark = Demands(malformed_from="mark")
+    mark = VerificationPolicy(malformed_from="mark")
     assert refused(letter_from(b" CEO <ceo@pr.test> (x"), mark) == "550 5.7.1"
     field, facts = examine(letter_from(b" A <a@evil.test> (x"), Dns(dict(REJECT)), sender="a@evil.test", demands=mark)
     assert facts["dmarc"] == "permerror"

@@ -6,7 +6,7 @@ import pytest
 
 from mailstack.letter import Address
 from mailstack.protocols.smtp.replies import Refusal
-from mailstack.receiving.from_header import Author, Foreign
+from mailstack.receiving.from_header import FromHeaderPolicy, WhenNotOwned
 from tests.aid import run
 
 ALICE = Address("alice", "home.test")
@@ -24,41 +24,45 @@ class Owners:
         return account == "alice@home.test" and sender.key in {"alice@home.test", "sales@home.test"}
 
 
-def settle(author: Author, section: bytes, sender: Address | None = ALICE) -> bytes:
+def settle(author: FromHeaderPolicy, section: bytes, sender: Address | None = ALICE) -> bytes:
     return run(author.settle(section, sender, "alice@home.test"))
 
 
-def refused(author: Author, section: bytes) -> str:
+def refused(author: FromHeaderPolicy, section: bytes) -> str:
     with pytest.raises(Refusal) as refusal:
         settle(author, section)
     return str(refusal.value.reply)[:9]
 
 
 def test_a_letter_with_one_author_is_not_touched() -> None:
-    for author in (Author(), Author("refuse", "refuse", Owners()), Author("allow", "sender", Owners())):
+    for author in (
+        FromHeaderPolicy(),
+        FromHeaderPolicy("refuse", "refuse", Owners()),
+        FromHeaderPolicy("allow", "sender", Owners()),
+    ):
         assert settle(author, ONE) == ONE
 
 
 def test_a_missing_from_is_added() -> None:
-    assert settle(Author(), NONE) == b"From: <alice@home.test>\r\n" + NONE
-    assert settle(Author(), NONE, None) == b"From: <alice@home.test>\r\n" + NONE
+    assert settle(FromHeaderPolicy(), NONE) == b"From: <alice@home.test>\r\n" + NONE
+    assert settle(FromHeaderPolicy(), NONE, None) == b"From: <alice@home.test>\r\n" + NONE
 
 
 def test_of_two_the_first_is_kept() -> None:
-    assert settle(Author(), TWO) == b"From: alice@home.test\r\nSubject: two\r\n"
+    assert settle(FromHeaderPolicy(), TWO) == b"From: alice@home.test\r\nSubject: two\r\n"
 
 
 def test_a_broken_letter_may_be_refused_or_allowed() -> None:
-    assert refused(Author("refuse"), NONE) == "554 5.6.0"
-    assert refused(Author("refuse"), TWO) == "554 5.6.0"
-    assert settle(Author("allow"), NONE) == NONE
-    assert settle(Author("allow"), TWO) == TWO
+    assert refused(FromHeaderPolicy("refuse"), NONE) == "554 5.6.0"
+    assert refused(FromHeaderPolicy("refuse"), TWO) == "554 5.6.0"
+    assert settle(FromHeaderPolicy("allow"), NONE) == NONE
+    assert settle(FromHeaderPolicy("allow"), TWO) == TWO
 
 
 def test_a_foreign_from_is_allowed_refused_or_told() -> None:
-    assert settle(Author(), FOREIGN) == FOREIGN
-    assert refused(Author(foreign="refuse", owners=Owners()), FOREIGN) == "550 5.7.1"
-    told = settle(Author(foreign="sender", owners=Owners()), FOREIGN)
+    assert settle(FromHeaderPolicy(), FOREIGN) == FOREIGN
+    assert refused(FromHeaderPolicy(foreign="refuse", owners=Owners()), FOREIGN) == "550 5.7.1"
+    told = settle(FromHeaderPolicy(foreign="sender", owners=Owners()), FOREIGN)
     assert told == b"Sender: <alice@home.test>\r\nFrom: Boss <boss@home.test>\r\n"
 
 
@@ -66,21 +70,21 @@ def test_a_foreign_from_is_allowed_refused_or_told() -> None:
 @pytest.mark.parametrize(
     "body", [b"eve@evil.test", b"alice@home.test, eve@evil.test", b"nobody", b"", b"alice@home.test (x"]
 )
-def test_a_sender_that_is_not_the_accounts_is_removed(foreign: Foreign, body: bytes) -> None:
+def test_a_sender_that_is_not_the_accounts_is_removed(foreign: WhenNotOwned, body: bytes) -> None:
     """RFC 6409 §8.1: readers show it beside a From of one's own."""
-    author = Author(foreign=foreign, owners=Owners())
+    author = FromHeaderPolicy(foreign=foreign, owners=Owners())
     assert settle(author, b"Sender: " + body + b"\r\n" + ONE) == ONE
     own = b"Sender: sales@home.test\r\n" + ONE
     assert settle(author, own) == own
     assert settle(author, own + b"Sender: eve@evil.test\r\n") == ONE
-    assert settle(Author(owners=Owners()), b"Sender: " + body + b"\r\n" + ONE).startswith(b"Sender: " + body)
+    assert settle(FromHeaderPolicy(owners=Owners()), b"Sender: " + body + b"\r\n" + ONE).startswith(b"Sender: " + body)
 
 
 def test_the_first_author_of_another_account_ends_the_look_ups() -> None:
     """Else one field of some hundred authors asks the store as often."""
     owners = Owners()
     crowd = b",".join(b"a%d@evil.test" % number for number in range(300))
-    assert refused(Author(foreign="refuse", owners=owners), b"From: " + crowd + b"\r\n") == "550 5.7.1"
+    assert refused(FromHeaderPolicy(foreign="refuse", owners=owners), b"From: " + crowd + b"\r\n") == "550 5.7.1"
     assert owners.asked == 1
 
 
@@ -89,7 +93,7 @@ def test_the_first_author_of_another_account_ends_the_look_ups() -> None:
 )
 def test_an_alias_and_another_case_are_the_accounts_own(body: bytes) -> None:
     section = b"From: " + body + b"\r\n"
-    assert settle(Author(foreign="refuse", owners=Owners()), section) == section
+    assert settle(FromHeaderPolicy(foreign="refuse", owners=Owners()), section) == section
 
 
 @pytest.mark.parametrize(
@@ -103,12 +107,12 @@ def test_an_alias_and_another_case_are_the_accounts_own(body: bytes) -> None:
     ],
 )
 def test_one_author_who_is_not_the_accounts_is_enough(body: bytes) -> None:
-    assert refused(Author(foreign="refuse", owners=Owners()), b"From: " + body + b"\r\n") == "550 5.7.1"
+    assert refused(FromHeaderPolicy(foreign="refuse", owners=Owners()), b"From: " + body + b"\r\n") == "550 5.7.1"
 
 
 @pytest.mark.parametrize("more", [b"From: boss@home.test\r\n", b"From: nobody\r\n"])
 def test_where_two_from_fields_may_stand_both_must_be_the_accounts(more: bytes) -> None:
-    author = Author("allow", foreign="refuse", owners=Owners())
+    author = FromHeaderPolicy("allow", foreign="refuse", owners=Owners())
     own = b"From: alice@home.test\r\n"
     assert settle(author, own + own) == own + own
     assert refused(author, own + more) == refused(author, more + own) == "550 5.7.1"

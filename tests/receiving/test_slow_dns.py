@@ -15,9 +15,9 @@ from mailstack.letter.header import split
 from mailstack.net.gather import gather
 from mailstack.policy.authentication.results import FIELD
 from mailstack.protocols.connection import HostPort
-from mailstack.protocols.smtp.receiving_rules import Arrived
+from mailstack.protocols.smtp.receiving_rules import ReceivedOctets
 from mailstack.protocols.smtp.replies import Refusal
-from mailstack.receiving.verification import Checks, Demands
+from mailstack.receiving.verification import SenderVerification, VerificationPolicy
 from tests.aid import run
 from tests.policy.authentication.letters import inline, signed
 from tests.policy.authentication.test_arc import RECORDS, passed_on
@@ -49,14 +49,20 @@ class SlowDns(Dns):
 
 def examine(octets: bytes, names: SlowDns, sender: str = "a@other.test", **demands: Any) -> tuple[str, float]:
     """The result of DMARC, or the code and status of a refusal; and the seconds that it took."""
-    checks = Checks(
-        "mx.home.test", names, inline, names.clock.seconds, Demands(**demands), gather=gather, chance=lambda: 0.5
+    checks = SenderVerification(
+        "mx.home.test",
+        names,
+        inline,
+        names.clock.seconds,
+        VerificationPolicy(**demands),
+        gather=gather,
+        chance=lambda: 0.5,
     )
     remote = HostPort("192.0.2.1", 25)
     arrival = Arrival(at=1.0, office="mx.home.test", protocol="ESMTP", remote=remote, helo="mx.other.test")
     letter = Letter(new_letter_id(1.0), Envelope(Address.parse(sender), ()), Octets(octets), arrival)
     ended: list[Any] = []
-    arrived = Arrived(octets[: split(octets) - 2], split(octets))
+    arrived = ReceivedOctets(octets[: split(octets) - 2], split(octets))
     Deferred.fromCoroutine(checks.examine(letter, arrived)).addBoth(ended.append)
     while not ended and names.clock.seconds() < 300:
         names.clock.advance(0.5)

@@ -13,9 +13,9 @@ from mailstack.net.gather import gather
 from mailstack.policy.authentication.results import FIELD
 from mailstack.policy.networks import networks_of
 from mailstack.protocols.connection import HostPort
-from mailstack.protocols.smtp.receiving_rules import Arrived
+from mailstack.protocols.smtp.receiving_rules import ReceivedOctets
 from mailstack.protocols.smtp.replies import Refusal
-from mailstack.receiving.verification import Checks, Demands
+from mailstack.receiving.verification import SenderVerification, VerificationPolicy
 from tests.aid import run
 from tests.policy.authentication.letters import LETTER, NOW, dns, inline, signed
 from tests.policy.visitor import Dns, Now
@@ -30,16 +30,22 @@ def examine(
     sender: str = "alice@home.test",
     helo: str = "mx.home.test",
     remote: HostPort | None = STRANGER,
-    demands: Demands | None = None,
+    demands: VerificationPolicy | None = None,
 ) -> tuple[bytes, dict[str, object]]:
     """The fields that were put on top, and what the journey is told."""
-    checks = Checks(
-        "mx.other.test", names or Dns(), inline, Now(NOW), demands or Demands(), gather=gather, chance=lambda: 0.5
+    checks = SenderVerification(
+        "mx.other.test",
+        names or Dns(),
+        inline,
+        Now(NOW),
+        demands or VerificationPolicy(),
+        gather=gather,
+        chance=lambda: 0.5,
     )
     envelope = Envelope(Address.parse(sender) if sender else None, ())
     arrival = Arrival(at=1.0, office="mx.other.test", protocol="ESMTP", remote=remote, helo=helo)
     letter = Letter(new_letter_id(1.0), envelope, Octets(octets), arrival)
-    examined, facts = run(checks.examine(letter, Arrived(octets[: max(0, split(octets) - 2)], split(octets))))
+    examined, facts = run(checks.examine(letter, ReceivedOctets(octets[: max(0, split(octets) - 2)], split(octets))))
     whole = run(read_all(examined.content))
     assert whole.endswith(octets)
     return whole.removesuffix(octets), dict(facts)
@@ -59,18 +65,18 @@ def test_a_letter_without_a_sender_is_asked_by_the_name_of_its_host() -> None:
 def test_only_what_is_wanted_is_asked() -> None:
     """SPF-02: each question can be left out."""
     names = dns()
-    field, facts = examine(signed(), names, demands=Demands(spf=False, dmarc=False, arc=False))
+    field, facts = examine(signed(), names, demands=VerificationPolicy(spf=False, dmarc=False, arc=False))
     assert field.count(b"=pass") == 1
     assert facts == {"dkim": "pass"}
     assert names.asked == ["TXT s1._domainkey.home.test"]
-    field, _ = examine(signed(), demands=Demands(dkim=False, dmarc=False, arc=False))
+    field, _ = examine(signed(), demands=VerificationPolicy(dkim=False, dmarc=False, arc=False))
     assert b"dkim" not in field
 
 
 @pytest.mark.parametrize("remote", [None, HostPort("127.0.0.1", 1), HostPort("::1", 1)])
 def test_this_machine_is_not_asked(remote: HostPort | None) -> None:
     """SPF-02: nor who comes over a UNIX socket."""
-    trusting = Demands(trusted=networks_of(("127.0.0.0/8", "::1")))
+    trusting = VerificationPolicy(trusted=networks_of(("127.0.0.0/8", "::1")))
     names = Dns()
     assert examine(LETTER, names, remote=remote, demands=trusting) == (b"", {})
     assert names.asked == []
@@ -83,7 +89,7 @@ def test_a_dns_that_is_gone_is_told_and_refuses_nobody() -> None:
     assert field.count(b"=temperror") == 3
     assert facts == {"spf": "temperror", "dkim": "temperror", "dmarc": "temperror"}
     with pytest.raises(Refusal, match=r"4\.4\.3"):
-        examine(signed(), names, demands=Demands(temperror="defer"))
+        examine(signed(), names, demands=VerificationPolicy(temperror="defer"))
 
 
 def test_marks_instead_of_refusals() -> None:
@@ -93,7 +99,7 @@ def test_marks_instead_of_refusals() -> None:
         examine(LETTER, names)
     assert (
         b"dmarc=fail header.from=home.test policy.dmarc=reject"
-        in examine(LETTER, names, demands=Demands(dmarc_reject="mark"))[0]
+        in examine(LETTER, names, demands=VerificationPolicy(dmarc_reject="mark"))[0]
     )
 
 
@@ -110,6 +116,6 @@ def test_any_letter_has_its_results(header: list[tuple[str, str]], body: bytes, 
     """AR-01: one field on top, for any octets and any name that a client gives itself."""
     lines = [f"{name}:{value}".encode().replace(b"\r", b"").replace(b"\n", b"") + b"\r\n" for name, value in header]
     octets = b"".join(lines) + b"\r\n" + body
-    field, _ = examine(octets, sender="", helo=helo, demands=Demands(malformed_from="mark"))
+    field, _ = examine(octets, sender="", helo=helo, demands=VerificationPolicy(malformed_from="mark"))
     assert count(field, FIELD) == 1
     assert field.isascii()

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Delivered, Failed, Status
 from mailstack.letter.content import Octets
-from mailstack.letter.delivery import HURRIED
+from mailstack.letter.delivery import RETRY_REQUESTED
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.commands import Rcpt
 from mailstack.protocols.smtp.replies import Reply, reply
@@ -23,7 +23,7 @@ from mailstack.relay.agent import AttemptLimits, RelayAgent
 from mailstack.relay.connection_pool import ConnectionLimits
 from mailstack.relay.loopback import LoopbackOnly
 from mailstack.relay.routes import Routes, SmartHost
-from mailstack.relay.tls_policy import Demand, Security
+from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
 from tests.relay.world import HANG_UP, SILENCE, FakeNames, FakeOffice, World, deliveries_of, letter_to
 
 MX = {"elsewhere.test": [(10, "mx.elsewhere.test"), (20, "backup.elsewhere.test")]}
@@ -381,7 +381,7 @@ def test_an_operator_who_has_mended_a_host_need_not_wait_for_its_time(world: Wor
     attempt(world, using=relay)
     office = FakeOffice(world)
     letter = letter_to(CAROL)
-    hurried = tuple(replace(each, text=HURRIED) for each in deliveries_of(letter))
+    hurried = tuple(replace(each, text=RETRY_REQUESTED) for each in deliveries_of(letter))
     world.pass_time(16)
     assert attempt(world, using=relay).reached is False
     assert world.run(relay.deliver(letter, hurried)).reached is True
@@ -451,23 +451,23 @@ def test_a_handshake_that_never_ends_is_given_up(world: World, office: FakeOffic
     assert 60 <= world.now() < 70
 
 
-@pytest.mark.parametrize("demand", [Demand.REQUIRED, Demand.VERIFIED])
-def test_required_tls_is_never_left_out(world: World, office: FakeOffice, demand: Demand) -> None:
+@pytest.mark.parametrize("demand", [TlsLevel.REQUIRED, TlsLevel.VERIFIED])
+def test_required_tls_is_never_left_out(world: World, office: FakeOffice, demand: TlsLevel) -> None:
     """RLY-19."""
     office.certificate_for = ""
-    tried = attempt(world, security=Security(demand))
+    tried = attempt(world, security=TlsPolicy(demand))
     assert isinstance(tried.outcomes[0], Deferred)
     assert tried.outcomes[0].status == Status(4, 7, 5)
     office.certificate_for = "mx.elsewhere.test"
     office.capabilities = type(office.capabilities)("mx.elsewhere.test")
-    tried = attempt(world, security=Security(demand))
+    tried = attempt(world, security=TlsPolicy(demand))
     assert isinstance(tried.outcomes[0], Deferred)
     assert "does not offer it" in tried.outcomes[0].text
     assert office.letters == []
 
 
 def test_no_tls_where_none_is_wanted(world: World, office: FakeOffice) -> None:
-    tried = attempt(world, security=Security(Demand.NEVER))
+    tried = attempt(world, security=TlsPolicy(TlsLevel.NEVER))
     assert "tls" not in tried.facts
     assert not said(tried, "C: STARTTLS")
 

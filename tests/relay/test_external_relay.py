@@ -6,26 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.relay.external_relay import Outlet
+from mailstack.relay.external_relay import ExternalRelay
 from mailstack.relay.routes import SmartHost
-from mailstack.relay.tls_policy import Demand, for_smart_host
+from mailstack.relay.tls_policy import TlsLevel, for_smart_host
 
 LETTER = b"Received: x\r\nFrom: Ann\r\n <a@b.test>\r\nDate: then\r\nX-From: y\r\n\r\nFrom: body\r\n"
 
 
 def test_a_letter_is_relayed_as_it_came() -> None:
-    assert Outlet("r.test").relayed("a@b.test", LETTER) == ("a@b.test", LETTER)
+    assert ExternalRelay("r.test").relayed("a@b.test", LETTER) == ("a@b.test", LETTER)
 
 
 def test_its_author_may_be_another() -> None:
-    sender, octets = Outlet("r.test", override_from="us@r.test").relayed("a@b.test", LETTER)
+    sender, octets = ExternalRelay("r.test", override_from="us@r.test").relayed("a@b.test", LETTER)
     assert sender == "us@r.test"
     assert octets == LETTER.replace(b"Ann\r\n <a@b.test>", b"us@r.test")
 
 
 @pytest.mark.parametrize("keeps", [False, True])
 def test_what_is_released_is_of_now(keeps: bool) -> None:
-    outlet = Outlet("r.test", return_path="back@r.test", keeps_message_id=keeps)
+    outlet = ExternalRelay("r.test", return_path="back@r.test", keeps_message_id=keeps)
     sender, octets = outlet.released("a@b.test", b"Message-ID: <old>\r\n" + LETTER, b"now", b"<new>")
     assert sender == "back@r.test"
     message_id = b"<old>" if keeps else b"<new>"
@@ -35,7 +35,7 @@ def test_what_is_released_is_of_now(keeps: bool) -> None:
 
 @given(st.binary(max_size=200))
 def test_of_any_letter_nothing_is_lost_but_what_is_replaced(octets: bytes) -> None:
-    _, made = Outlet("r.test", override_from="us@r.test").relayed("", octets)
+    _, made = ExternalRelay("r.test", override_from="us@r.test").relayed("", octets)
     assert b"From: us@r.test\r\n" in made
     assert len(made) <= len(octets) + len(b"From: us@r.test\r\n")
 
@@ -45,23 +45,27 @@ def test_of_any_letter_nothing_is_lost_but_what_is_replaced(octets: bytes) -> No
     [("", "", True), ("@x", "", True), ("@y", "", False), ("", "@x", False), ("@x", "a@", False)],
 )
 def test_it_takes_letters_for_those_that_fit(allowed: str, blocked: str, taken: bool) -> None:
-    assert Outlet("r.test", allowed=allowed, blocked=blocked).takes("a@x.test") is taken
+    assert ExternalRelay("r.test", allowed=allowed, blocked=blocked).takes("a@x.test") is taken
 
 
 @pytest.mark.parametrize(
     ("outlet", "demand", "implicit"),
     [
-        (Outlet("r.test"), Demand.OPPORTUNISTIC, False),
-        (Outlet("r.test", tls="starttls"), Demand.VERIFIED, False),
-        (Outlet("r.test", tls="implicit"), Demand.VERIFIED, True),
-        (Outlet("r.test", tls="starttls", believes_any=True, username="us", password="p"), Demand.REQUIRED, False),
-        (Outlet("r.test", tls="implicit", believes_any=True), Demand.REQUIRED, True),
+        (ExternalRelay("r.test"), TlsLevel.OPPORTUNISTIC, False),
+        (ExternalRelay("r.test", tls="starttls"), TlsLevel.VERIFIED, False),
+        (ExternalRelay("r.test", tls="implicit"), TlsLevel.VERIFIED, True),
+        (
+            ExternalRelay("r.test", tls="starttls", believes_any=True, username="us", password="p"),
+            TlsLevel.REQUIRED,
+            False,
+        ),
+        (ExternalRelay("r.test", tls="implicit", believes_any=True), TlsLevel.REQUIRED, True),
     ],
 )
-def test_tls_is_what_was_asked_for(outlet: Outlet, demand: Demand, implicit: bool) -> None:
+def test_tls_is_what_was_asked_for(outlet: ExternalRelay, demand: TlsLevel, implicit: bool) -> None:
     security = for_smart_host(outlet.smart_host)
     assert (security.demand, security.implicit) == (demand, implicit)
 
 
 def test_elsewhere_a_password_still_goes_to_verified_hosts_alone() -> None:
-    assert for_smart_host(SmartHost.parse("smtp://us:p@r.test")).demand is Demand.VERIFIED
+    assert for_smart_host(SmartHost.parse("smtp://us:p@r.test")).demand is TlsLevel.VERIFIED

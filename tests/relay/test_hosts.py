@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.protocols.connection import HostPort
 from mailstack.relay.dns import MailExchange
-from mailstack.relay.hosts import HostLimits, Hosts, NoWay, Way, is_dns_name
+from mailstack.relay.hosts import HostLimits, Hosts, NoRoute, RouteTargets, is_dns_name
 from mailstack.relay.routes import Credentials, Routes, SenderRoutes, SmartHost
-from mailstack.relay.tls_policy import Demand
+from mailstack.relay.tls_policy import TlsLevel
 from tests.aid import run
 from tests.relay.world import FakeNames
 
@@ -26,12 +26,12 @@ def hosts(mx: dict[str, Any], addresses: dict[str, Any] | None = None, **setting
     return Hosts(names, Random(5321), **{"hostname": "mx.home.test", **settings})
 
 
-def called(way: Way) -> list[str]:
+def called(way: RouteTargets) -> list[str]:
     return [candidate.host for candidate in way.candidates]
 
 
 def no_way(hosts: Hosts, destination: str = "elsewhere.test") -> Deferred | Failed:
-    with pytest.raises(NoWay) as caught:
+    with pytest.raises(NoRoute) as caught:
         run(hosts.find(destination))
     return caught.value.outcome
 
@@ -42,7 +42,7 @@ def test_hosts_come_in_the_order_of_preference() -> None:
     assert called(way) == ["a.test", "b.test", "c.test"]
     assert way.candidates[0].address == HostPort("127.0.0.1", 25)
     assert way.candidates[0].why == "MX 10 of elsewhere.test"
-    assert way.security.demand is Demand.OPPORTUNISTIC
+    assert way.security.demand is TlsLevel.OPPORTUNISTIC
 
 
 def test_equal_preference_is_shuffled() -> None:
@@ -195,7 +195,7 @@ def test_a_route_goes_before_the_smart_host_which_takes_the_rest() -> None:
     assert way.candidates[0].credentials == Credentials("alice", "secret")
     security = way.candidates[0].security
     assert security is not None
-    assert security.demand is Demand.VERIFIED
+    assert security.demand is TlsLevel.VERIFIED
 
 
 @pytest.mark.parametrize("addresses", [{}, {"relay.test": "SERVFAIL"}, {"relay.test": []}])
@@ -251,7 +251,7 @@ def test_no_records_make_it_fail_otherwise_than_by_an_outcome(records: Any, addr
     finder = hosts({"elsewhere.test": records}, addresses)
     try:
         way = run(finder.find("elsewhere.test"))
-    except NoWay:
+    except NoRoute:
         return
     assert way.candidates
     preferences = [int(candidate.why.split()[1]) for candidate in way.candidates if candidate.why.startswith("MX")]
@@ -272,8 +272,8 @@ def test_smart_hosts_are_tried_in_their_order_each_with_its_own_security() -> No
         if each.security
     ]
     assert found == [
-        ("a.test", 587, Demand.VERIFIED, Credentials("alice", "secret")),
-        ("b.test", 2525, Demand.OPPORTUNISTIC, None),
+        ("a.test", 587, TlsLevel.VERIFIED, Credentials("alice", "secret")),
+        ("b.test", 2525, TlsLevel.OPPORTUNISTIC, None),
     ]
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.protocols.connection import HostPort, Unreachable
+from mailstack.protocols.connection import ConnectFailed, HostPort
 from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.relay.loopback import LoopbackOnly, is_loopback
 from tests.relay.world import FakeOffice, World
@@ -53,7 +53,7 @@ def test_loopback_addresses_are_called(host: str) -> None:
 )
 def test_everything_else_is_refused_before_anything_is_sent(host: str) -> None:
     world = World()
-    with pytest.raises(Unreachable, match="only loopback"):
+    with pytest.raises(ConnectFailed, match="only loopback"):
         world.run(LoopbackOnly(world).call(HostPort(host, 25), ClientEngine(), timeout=1))
     assert world.calls == []
 
@@ -63,7 +63,7 @@ def test_an_outlet_is_one_port_and_no_other() -> None:
     FakeOffice(world, "192.0.2.1")
     guarded = LoopbackOnly(world, elsewhere=25)
     assert world.run(guarded.call(HostPort("192.0.2.1", 25), ClientEngine(), timeout=1)).remote.host == "192.0.2.1"
-    with pytest.raises(Unreachable, match="only loopback"):
+    with pytest.raises(ConnectFailed, match="only loopback"):
         world.run(guarded.call(HostPort("192.0.2.1", 26), ClientEngine(), timeout=1))
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailstack.relay.dns import NamesUnavailable, NoSuchDomain
-from mailstack.relay.mta_sts import KeptPolicy, MemoryShelf, PolicyUnavailable, Sts, StsLimits
+from mailstack.relay.dns import DnsUnavailable, NoSuchDomain
+from mailstack.relay.mta_sts import CachedPolicy, MemoryShelf, MtaSts, PolicyUnavailable, StsLimits
 from mailstack.relay.mta_sts_policy import Mode
 from tests.relay.world import World
 
@@ -30,7 +30,7 @@ class Published:
         if self.id == "NXDOMAIN":
             raise NoSuchDomain(name)
         if self.id == "SERVFAIL":
-            raise NamesUnavailable(name)
+            raise DnsUnavailable(name)
         return (f"v=STSv1; id={self.id}",)
 
     async def fetch(self, domain: str) -> bytes:
@@ -49,7 +49,7 @@ class Rig:
 
     def restart(self) -> None:
         names: Any = self.site
-        self.sts = Sts(names, self.site, self.shelf, self.world, limits=self.limits)
+        self.sts = MtaSts(names, self.site, self.shelf, self.world, limits=self.limits)
 
     def mode(self) -> Mode | None:
         policy = self.world.run(self.sts.policy(DOMAIN))
@@ -115,7 +115,7 @@ def test_a_look_that_fails_takes_nothing_from_another_that_did_not(fails: str) -
     """RLY-21: several letters look at the same time; who can spoil one of the looks must not spoil all."""
     site, world, found = Slow(), World(), list[Any]()
     names: Any = site
-    sts = Sts(names, site, MemoryShelf(), world)
+    sts = MtaSts(names, site, MemoryShelf(), world)
     for _ in range(2):
         Deferred.fromCoroutine(sts.policy(DOMAIN)).addBoth(found.append)
     good, bad = site.asked
@@ -126,7 +126,7 @@ def test_a_look_that_fails_takes_nothing_from_another_that_did_not(fails: str) -
     if fails == "policy":
         site.wanted[1].errback(PolicyUnavailable("reset"))
     else:
-        bad.errback(NamesUnavailable("SERVFAIL"))
+        bad.errback(DnsUnavailable("SERVFAIL"))
     Deferred.fromCoroutine(sts.policy(DOMAIN)).addBoth(found.append)
     assert [each.mode for each in found] == [Mode.ENFORCE] * 3
 
@@ -160,7 +160,7 @@ def test_a_clock_that_was_wrong_makes_no_policy_hold_for_ever(rig: Rig) -> None:
     rig.mode()
     kept = rig.shelf.get(DOMAIN)
     assert kept is not None
-    rig.shelf.put(DOMAIN, KeptPolicy(kept.id, 10**12, kept.policy))
+    rig.shelf.put(DOMAIN, CachedPolicy(kept.id, 10**12, kept.policy))
     rig.restart()
     assert rig.mode() is None or rig.site.fetched == 2
 

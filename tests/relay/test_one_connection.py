@@ -14,8 +14,8 @@ from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.hold_rules import StandingOrders
-from mailstack.queue.outbound_gate import Gate, Leaving
+from mailstack.queue.hold_rules import HoldRules
+from mailstack.queue.outbound_gate import OutboundGate, OutboundRules
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueLimits, QueueSettings
@@ -35,17 +35,17 @@ QUEUED = reply(250, "2.0.0", "Ok: queued as 4XyZ1")
 class Rig:
     """A queue whose letters go to one host over one connection, unless a test wants more."""
 
-    def __init__(self, *, connections: int = 1, leaving: Leaving | None = None, **settings: Any) -> None:
+    def __init__(self, *, connections: int = 1, leaving: OutboundRules | None = None, **settings: Any) -> None:
         self.world = World()
         self.office = FakeOffice(self.world)
         self.store = MemoryStore()
         directory = MemoryDirectory("alice@home.test")
         self.relay = agent(self.world, **settings)
         local = DeliveryAgent(directory, OFFICE, self.world)
-        router, self.standing = Router(directory), StandingOrders(self.store)
+        router, self.standing = Router(directory), HoldRules(self.store)
         gate: Any = self.relay
         if leaving is not None:
-            gate = Gate(self.relay, self.store, self.standing, directory, OFFICE, self.world, leaving)
+            gate = OutboundGate(self.relay, self.store, self.standing, directory, OFFICE, self.world, leaving)
         limits = QueueLimits(per_destination=connections, first_per_destination=connections)
         settings = QueueSettings(OFFICE, "me", limits=limits, jitter=lambda: 0.5)
         self.queue = Queue(
@@ -266,7 +266,7 @@ def test_a_letter_that_an_order_holds_is_not_offered(kind: Any) -> None:
 
 
 def test_a_suppressed_address_is_asked_for_in_the_store_and_nothing_is_said_of_it() -> None:
-    rig = Rig(leaving=Leaving())
+    rig = Rig(leaving=OutboundRules())
     dead = "dead@elsewhere.test"
     rig.world.run(rig.store.suppress([Suppression(dead, "it bounced", 0.0)]))
     rig.world.run(rig.standing.refresh())

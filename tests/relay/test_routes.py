@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.relay.routes import Credentials, RouteError, Routes, SmartHost, Target
-from mailstack.relay.tls_policy import Demand, Security, for_smart_host
+from mailstack.relay.routes import Credentials, RouteError, Routes, RouteTarget, SmartHost
+from mailstack.relay.tls_policy import TlsLevel, TlsPolicy, for_smart_host
 
 ROUTES = Routes.parse(
     {
@@ -68,18 +68,18 @@ def test_a_route_is_found_exactly_for_what_its_pattern_says(name: str, patterns:
 @pytest.mark.parametrize(
     ("text", "target"),
     [
-        ("127.0.0.1:2525", Target("127.0.0.1", 2525)),
-        ("mx.home.test:25", Target("mx.home.test", 25)),
-        ("mx.home.test.:25", Target("mx.home.test", 25)),
-        ("Relay.test:25", Target("relay.test", 25)),
-        ("[::1]:2525", Target("::1", 2525)),
-        ("[2001:DB8::1]:25", Target("2001:db8::1", 25)),
-        ("[192.0.2.1]:25", Target("192.0.2.1", 25)),
-        ("mail_relay:25", Target("mail_relay", 25)),
+        ("127.0.0.1:2525", RouteTarget("127.0.0.1", 2525)),
+        ("mx.home.test:25", RouteTarget("mx.home.test", 25)),
+        ("mx.home.test.:25", RouteTarget("mx.home.test", 25)),
+        ("Relay.test:25", RouteTarget("relay.test", 25)),
+        ("[::1]:2525", RouteTarget("::1", 2525)),
+        ("[2001:DB8::1]:25", RouteTarget("2001:db8::1", 25)),
+        ("[192.0.2.1]:25", RouteTarget("192.0.2.1", 25)),
+        ("mail_relay:25", RouteTarget("mail_relay", 25)),
     ],
 )
-def test_a_target_is_host_and_port(text: str, target: Target) -> None:
-    assert Target.parse(text) == target
+def test_a_target_is_host_and_port(text: str, target: RouteTarget) -> None:
+    assert RouteTarget.parse(text) == target
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_what_is_no_target_is_said(text: object) -> None:
 @given(st.one_of(st.text(max_size=60), st.from_regex(r"\A\S{1,20}:[0-9]{1,6}\Z")))
 def test_any_text_is_a_target_or_an_error(text: str) -> None:
     with contextlib.suppress(RouteError):
-        target = Target.parse(text)
+        target = RouteTarget.parse(text)
         again = f"[{target.host}]:{target.port}" if ":" in target.host else f"{target.host}:{target.port}"
-        assert Target.parse(again) == target
+        assert RouteTarget.parse(again) == target
 
 
 @pytest.mark.parametrize(
@@ -143,28 +143,28 @@ def test_what_is_no_pattern_is_said(pattern: str) -> None:
     ],
 )
 def test_a_pattern_is_kept_as_domains_are_compared(pattern: str, kept: str) -> None:
-    assert Routes.parse({pattern: "host:25"}) == Routes({kept: Target("host", 25)})
+    assert Routes.parse({pattern: "host:25"}) == Routes({kept: RouteTarget("host", 25)})
 
 
 @pytest.mark.parametrize(
     ("url", "smart_host"),
     [
-        ("smtp://relay.test", SmartHost(Target("relay.test", 25), implicit_tls=False)),
-        ("smtp://relay.test:2525/", SmartHost(Target("relay.test", 2525), implicit_tls=False)),
-        ("smtps://relay.test", SmartHost(Target("relay.test", 465), implicit_tls=True)),
+        ("smtp://relay.test", SmartHost(RouteTarget("relay.test", 25), implicit_tls=False)),
+        ("smtp://relay.test:2525/", SmartHost(RouteTarget("relay.test", 2525), implicit_tls=False)),
+        ("smtps://relay.test", SmartHost(RouteTarget("relay.test", 465), implicit_tls=True)),
         (
             "smtp://alice%40home.test:p%40ss%3A@relay.test",
             SmartHost(
-                Target("relay.test", 587), implicit_tls=False, credentials=Credentials("alice@home.test", "p@ss:")
+                RouteTarget("relay.test", 587), implicit_tls=False, credentials=Credentials("alice@home.test", "p@ss:")
             ),
         ),
         (
             "smtp://u%40home.test:p%3Aw@[::1]:26",
-            SmartHost(Target("::1", 26), implicit_tls=False, credentials=Credentials("u@home.test", "p:w")),
+            SmartHost(RouteTarget("::1", 26), implicit_tls=False, credentials=Credentials("u@home.test", "p:w")),
         ),
         (
             "smtps://alice:secret@[::1]:4650",
-            SmartHost(Target("::1", 4650), implicit_tls=True, credentials=Credentials("alice", "secret")),
+            SmartHost(RouteTarget("::1", 4650), implicit_tls=True, credentials=Credentials("alice", "secret")),
         ),
     ],
 )
@@ -254,21 +254,21 @@ def test_any_text_is_a_smart_host_or_an_error(text: str) -> None:
 @pytest.mark.parametrize(
     ("url", "security"),
     [
-        ("smtp://relay.test", Security()),
-        ("smtp://alice:x@relay.test", Security(Demand.VERIFIED)),
-        ("smtps://relay.test", Security(Demand.VERIFIED, implicit=True)),
+        ("smtp://relay.test", TlsPolicy()),
+        ("smtp://alice:x@relay.test", TlsPolicy(TlsLevel.VERIFIED)),
+        ("smtps://relay.test", TlsPolicy(TlsLevel.VERIFIED, implicit=True)),
     ],
 )
-def test_a_password_goes_only_over_verified_tls(url: str, security: Security) -> None:
+def test_a_password_goes_only_over_verified_tls(url: str, security: TlsPolicy) -> None:
     """RLY-23."""
     assert for_smart_host(SmartHost.parse(url)) == security
 
 
 def test_a_route_may_speak_lmtp():
     """RFC 2033: over TCP, or a socket of this machine."""
-    assert Target.parse("lmtp://mx.home.test:24") == Target("mx.home.test", 24, lmtp=True)
-    assert Target.parse("lmtp://[::1]:24") == Target("::1", 24, lmtp=True)
-    assert Target.parse("lmtp:unix:/run/lmtp") == Target("/run/lmtp", 0, lmtp=True)
+    assert RouteTarget.parse("lmtp://mx.home.test:24") == RouteTarget("mx.home.test", 24, lmtp=True)
+    assert RouteTarget.parse("lmtp://[::1]:24") == RouteTarget("::1", 24, lmtp=True)
+    assert RouteTarget.parse("lmtp:unix:/run/lmtp") == RouteTarget("/run/lmtp", 0, lmtp=True)
     for wrong in ("lmtp://host", "lmtp:host:24", "lmtp:unix:run/lmtp", "lmtp:unix:/" + "x" * 200, "lmtp://lmtp://a:1"):
         with pytest.raises(RouteError):
-            Target.parse(wrong)
+            RouteTarget.parse(wrong)

@@ -7,17 +7,17 @@ import pytest
 from mailstack.letter import Address
 from mailstack.letter.patterns import address_pattern, domain_pattern
 from mailstack.protocols.connection import Source
-from mailstack.relay.source_addresses import Origin, OriginRule, find_origin
+from mailstack.relay.source_addresses import SourceAddress, SourceRule, find_origin
 
-NEWS = Origin(Source("192.0.2.7", "2001:db8::7"), "news.home.test")
-FOUR = Origin(Source("192.0.2.8"))
-NAME = Origin(ehlo_name="out.home.test")
+NEWS = SourceAddress(Source("192.0.2.7", "2001:db8::7"), "news.home.test")
+FOUR = SourceAddress(Source("192.0.2.8"))
+NAME = SourceAddress(ehlo_name="out.home.test")
 RULES = (
-    OriginRule(
+    SourceRule(
         NEWS, (address_pattern("*@news.home.test"), address_pattern("<>")), (domain_pattern("*.elsewhere.test"),)
     ),
-    OriginRule(FOUR, (address_pattern("alice@home.test"),)),
-    OriginRule(NAME, (), (domain_pattern("elsewhere.test"),)),
+    SourceRule(FOUR, (address_pattern("alice@home.test"),)),
+    SourceRule(NAME, (), (domain_pattern("elsewhere.test"),)),
 )
 
 
@@ -35,7 +35,7 @@ RULES = (
         ("bob@home.test", "[192.0.2.1]", None),
     ],
 )
-def test_the_first_rule_that_fits_decides(sender: str | None, domain: str, origin: Origin | None) -> None:
+def test_the_first_rule_that_fits_decides(sender: str | None, domain: str, origin: SourceAddress | None) -> None:
     assert find_origin(RULES, Address.parse(sender) if sender else None, domain) == origin
 
 

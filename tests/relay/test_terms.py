@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from mailstack.letter import Deferred, Delivered, Failed, Letter, Status
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.client import ClientEngine
-from mailstack.protocols.smtp.client_session import SendingSession
+from mailstack.protocols.smtp.client_session import SmtpClientSession
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Attempt
 from mailstack.relay.agent import AttemptLimits
 from mailstack.relay.connection_pool import Connection
-from mailstack.relay.hosts import Candidate
+from mailstack.relay.hosts import TargetHost
 from mailstack.relay.tls_policy import OPPORTUNISTIC
 from tests.relay.test_agent import CAROL, agent
 from tests.relay.world import HANG_UP, FakeOffice, MemoryPeer, World, deliveries_of, letter_to
@@ -207,8 +207,8 @@ def test_a_session_is_kept_for_as_many_domains_as_a_host_takes() -> None:
     client = ClientEngine()
     client.extensions["LIMITS"] = "RCPTDOMAINMAX=2"
     nobody = cast("Any", None)
-    session = SendingSession(nobody, client, "mx.home.test")
-    candidate = Candidate("mx.test", HostPort("192.0.2.1", 25), "MX 10 of a.test")
+    session = SmtpClientSession(nobody, client, "mx.home.test")
+    candidate = TargetHost("mx.test", HostPort("192.0.2.1", 25), "MX 10 of a.test")
     connection = Connection(candidate, nobody, session, OPPORTUNISTIC, domains={"a.test", "b.test"})
     assert connection.takes("a.test")
     assert not connection.takes("c.test")

@@ -7,9 +7,16 @@ from itertools import product
 import pytest
 
 from mailstack.relay.routes import SmartHost
-from mailstack.relay.tls_policy import OPPORTUNISTIC, Demand, Security, TlsPolicy, TlsPolicyError, for_smart_host
+from mailstack.relay.tls_policy import (
+    OPPORTUNISTIC,
+    TlsLevel,
+    TlsPolicy,
+    TlsPolicyError,
+    TlsPolicyTable,
+    for_smart_host,
+)
 
-TABLE = TlsPolicy.parse(
+TABLE = TlsPolicyTable.parse(
     {"partner.test": "verified", "*.partner.test": "required", "*": "never", "[192.0.2.1]": "opportunistic"}
 )
 
@@ -17,13 +24,13 @@ TABLE = TlsPolicy.parse(
 @pytest.mark.parametrize(
     ("destination", "demand"),
     [
-        ("Partner.TEST", Demand.VERIFIED),
-        ("a.b.partner.test", Demand.REQUIRED),
-        ("other.test", Demand.NEVER),
-        ("[192.0.2.1]", Demand.OPPORTUNISTIC),
+        ("Partner.TEST", TlsLevel.VERIFIED),
+        ("a.b.partner.test", TlsLevel.REQUIRED),
+        ("other.test", TlsLevel.NEVER),
+        ("[192.0.2.1]", TlsLevel.OPPORTUNISTIC),
     ],
 )
-def test_the_most_exact_pattern_decides(destination: str, demand: Demand) -> None:
+def test_the_most_exact_pattern_decides(destination: str, demand: TlsLevel) -> None:
     """RLY-19."""
     found = TABLE.find(destination)
     assert found is not None
@@ -32,20 +39,20 @@ def test_the_most_exact_pattern_decides(destination: str, demand: Demand) -> Non
 
 
 def test_nothing_said_is_nothing_demanded() -> None:
-    assert TlsPolicy().find("partner.test") is None
-    assert TlsPolicy.parse({"other.test": "never"}).find("partner.test") is None
+    assert TlsPolicyTable().find("partner.test") is None
+    assert TlsPolicyTable.parse({"other.test": "never"}).find("partner.test") is None
 
 
 @pytest.mark.parametrize("table", [{"a b": "verified"}, {"x.test": "dane"}, {"x.test": "Verified"}, {"x.test": 5}])
 def test_a_line_that_makes_no_sense_is_refused(table: dict[str, object]) -> None:
     with pytest.raises(TlsPolicyError):
-        TlsPolicy.parse(table)
+        TlsPolicyTable.parse(table)
 
 
 def test_the_stricter_demand_wins() -> None:
-    order = list(Demand)
+    order = list(TlsLevel)
     for one, other in product(order, order):
-        stricter = Security(one).at_least(Security(other)).demand
+        stricter = TlsPolicy(one).at_least(TlsPolicy(other)).demand
         assert order.index(stricter) == max(order.index(one), order.index(other))
 
 
@@ -53,6 +60,6 @@ def test_a_smart_host_without_a_password_gets_what_is_demanded_of_all() -> None:
     """RLY-23."""
     plain = SmartHost.parse("smtp://smart.test")
     assert for_smart_host(plain) == OPPORTUNISTIC
-    assert for_smart_host(plain, Security(Demand.REQUIRED)).demand is Demand.REQUIRED
+    assert for_smart_host(plain, TlsPolicy(TlsLevel.REQUIRED)).demand is TlsLevel.REQUIRED
     for url in ("smtp://me:secret@smart.test", "smtps://smart.test"):
-        assert for_smart_host(SmartHost.parse(url)).demand is Demand.VERIFIED
+        assert for_smart_host(SmartHost.parse(url)).demand is TlsLevel.VERIFIED

@@ -9,19 +9,19 @@ import pytest
 from mailstack.letter import Deferred, Failed, Letter
 from mailstack.letter.content import Octets
 from mailstack.protocols.connection import HostPort, Tlsa
-from mailstack.relay.dns import NamesUnavailable
-from mailstack.relay.hosts import Candidate, Way
+from mailstack.relay.dns import DnsUnavailable
+from mailstack.relay.hosts import RouteTargets, TargetHost
 from mailstack.relay.mta_sts_policy import Mode, StsPolicy
-from mailstack.relay.require_tls import Wishes
-from mailstack.relay.tls_policy import Demand, Security
-from mailstack.relay.tls_requirements import Demands, Refused
+from mailstack.relay.require_tls import TlsRequest
+from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
+from mailstack.relay.tls_requirements import TlsRequirementNotMet, TlsRequirements
 from tests.relay.world import World, letter_to
 
 MX = "mx.elsewhere.test"
 GOOD = Tlsa(3, 1, 1, b"d" * 32)
 UNUSABLE = (Tlsa(1, 1, 1, b"d" * 32), Tlsa(3, 1, 1, b"short"), Tlsa(3, 2, 1, b"d" * 32), Tlsa(3, 0, 0, b""))
-CANDIDATE = Candidate(MX, HostPort("192.0.2.2", 25), "MX 10 of elsewhere.test", signed=True)
-UNSIGNED = Candidate(MX, HostPort("192.0.2.2", 25), "MX 10 of elsewhere.test")
+CANDIDATE = TargetHost(MX, HostPort("192.0.2.2", 25), "MX 10 of elsewhere.test", signed=True)
+UNSIGNED = TargetHost(MX, HostPort("192.0.2.2", 25), "MX 10 of elsewhere.test")
 
 
 class Signed:
@@ -39,7 +39,7 @@ class Signed:
     async def tlsa(self, name: str) -> tuple[Tlsa, ...]:
         self.asked.append(name)
         if self.trouble:
-            raise NamesUnavailable("SERVFAIL")
+            raise DnsUnavailable("SERVFAIL")
         return self.records if name == f"_25._tcp.{self.base}" else ()
 
 
@@ -72,42 +72,42 @@ def demanded(
     *,
     names: Any = None,
     sts: Any = None,
-    security: Security | None = None,
-    candidate: Candidate = CANDIDATE,
+    security: TlsPolicy | None = None,
+    candidate: TargetHost = CANDIDATE,
     published: bool = True,
     domain: str | None = "elsewhere.test",
     of: Letter | None = None,
-) -> Security:
-    demands = Demands(names or Signed(base=None), dane=names is not None, sts=sts)
-    way = Way((candidate,), security or Security(), domain=domain, published=published)
-    return World().run(demands.of(way, candidate, Wishes(of or letter())))
+) -> TlsPolicy:
+    demands = TlsRequirements(names or Signed(base=None), dane=names is not None, sts=sts)
+    way = RouteTargets((candidate,), security or TlsPolicy(), domain=domain, published=published)
+    return World().run(demands.of(way, candidate, TlsRequest(of or letter())))
 
 
 def test_nothing_published_leaves_what_the_operator_says() -> None:
     """RLY-19."""
-    for demand in Demand:
-        assert demanded(security=Security(demand)).demand is demand
+    for demand in TlsLevel:
+        assert demanded(security=TlsPolicy(demand)).demand is demand
 
 
 @pytest.mark.parametrize(
     ("names", "sts", "demand"),
     [
-        (Signed(GOOD), None, Demand.DANE),
-        (Signed(GOOD), ENFORCED, Demand.DANE),
-        (Signed(*UNUSABLE), None, Demand.REQUIRED),
-        (Signed(*UNUSABLE, GOOD), None, Demand.DANE),
-        (Signed(), ENFORCED, Demand.VERIFIED),
-        (Signed(GOOD, base=None), None, Demand.OPPORTUNISTIC),
-        (None, ENFORCED, Demand.VERIFIED),
-        (None, Strict(Mode.NONE), Demand.OPPORTUNISTIC),
-        (None, Strict(Mode.TESTING, MX), Demand.OPPORTUNISTIC),
+        (Signed(GOOD), None, TlsLevel.DANE),
+        (Signed(GOOD), ENFORCED, TlsLevel.DANE),
+        (Signed(*UNUSABLE), None, TlsLevel.REQUIRED),
+        (Signed(*UNUSABLE, GOOD), None, TlsLevel.DANE),
+        (Signed(), ENFORCED, TlsLevel.VERIFIED),
+        (Signed(GOOD, base=None), None, TlsLevel.OPPORTUNISTIC),
+        (None, ENFORCED, TlsLevel.VERIFIED),
+        (None, Strict(Mode.NONE), TlsLevel.OPPORTUNISTIC),
+        (None, Strict(Mode.TESTING, MX), TlsLevel.OPPORTUNISTIC),
     ],
 )
-def test_what_is_published_counts(names: Any, sts: Any, demand: Demand) -> None:
+def test_what_is_published_counts(names: Any, sts: Any, demand: TlsLevel) -> None:
     """RLY-20, RLY-21: DANE goes before MTA-STS (RFC 8461 §2)."""
     found = demanded(names=names, sts=sts)
     assert found.demand is demand
-    assert (found.dane is not None) is (demand is Demand.DANE)
+    assert (found.dane is not None) is (demand is TlsLevel.DANE)
 
 
 def test_only_usable_records_are_matched() -> None:
@@ -126,33 +126,33 @@ def test_an_alias_is_asked_for_by_the_name_that_it_leads_to_first() -> None:
     assert found.dane is not None
     assert found.dane.names == ("real.test", MX, "elsewhere.test")
     names = Signed(base="real.test")
-    assert demanded(names=names).demand is Demand.OPPORTUNISTIC
+    assert demanded(names=names).demand is TlsLevel.OPPORTUNISTIC
     assert names.asked == ["_25._tcp.real.test", f"_25._tcp.{MX}"]
 
 
 def test_an_unsigned_mx_has_no_dane() -> None:
     """RLY-20."""
     names = Signed(GOOD)
-    assert demanded(names=names, candidate=UNSIGNED).demand is Demand.OPPORTUNISTIC
+    assert demanded(names=names, candidate=UNSIGNED).demand is TlsLevel.OPPORTUNISTIC
     assert names.asked == []
 
 
 def test_records_that_cannot_be_had_keep_the_letter_here() -> None:
     """RLY-20."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(TlsRequirementNotMet) as caught:
         demanded(names=Signed(trouble=True), sts=ENFORCED)
     assert isinstance(caught.value.outcome, Deferred)
 
 
 def test_what_is_published_never_lowers_what_the_operator_says() -> None:
-    found = demanded(names=Signed(*UNUSABLE), security=Security(Demand.VERIFIED, why="me"))
-    assert (found.demand, found.why) == (Demand.VERIFIED, "me")
+    found = demanded(names=Signed(*UNUSABLE), security=TlsPolicy(TlsLevel.VERIFIED, why="me"))
+    assert (found.demand, found.why) == (TlsLevel.VERIFIED, "me")
 
 
 def test_the_operators_word_about_a_domain_is_the_last() -> None:
     """RLY-19, RLY-21."""
     for names, sts in ((Signed(GOOD), None), (None, Strict(Mode.ENFORCE, "mx9.elsewhere.test"))):
-        assert demanded(names=names, sts=sts, published=False).demand is Demand.OPPORTUNISTIC
+        assert demanded(names=names, sts=sts, published=False).demand is TlsLevel.OPPORTUNISTIC
 
 
 NO = b"Subject: x\r\ntls-REQUIRED:\r\n no\r\n\r\n"
@@ -162,9 +162,11 @@ NO = b"Subject: x\r\ntls-REQUIRED:\r\n no\r\n\r\n"
 def test_a_letter_that_rather_arrives(names: Any) -> None:
     """REQT-01: relaxes what is published, and not what the operator says."""
     sts = Strict(Mode.ENFORCE, "mx9.elsewhere.test") if names is None else None
-    assert demanded(names=names, sts=sts, of=letter(NO)).demand is Demand.OPPORTUNISTIC
-    assert demanded(names=names, sts=sts, of=letter(NO), security=Security(Demand.REQUIRED)).demand is Demand.REQUIRED
-    assert demanded(names=Signed(GOOD), of=letter(NO, requires=True)).demand is Demand.DANE
+    assert demanded(names=names, sts=sts, of=letter(NO)).demand is TlsLevel.OPPORTUNISTIC
+    assert (
+        demanded(names=names, sts=sts, of=letter(NO), security=TlsPolicy(TlsLevel.REQUIRED)).demand is TlsLevel.REQUIRED
+    )
+    assert demanded(names=Signed(GOOD), of=letter(NO, requires=True)).demand is TlsLevel.DANE
 
 
 @pytest.mark.parametrize(
@@ -173,20 +175,20 @@ def test_a_letter_that_rather_arrives(names: Any) -> None:
 )
 def test_nothing_else_says_so(content: bytes) -> None:
     """REQT-01."""
-    assert demanded(sts=ENFORCED, of=letter(content)).demand is Demand.VERIFIED
+    assert demanded(sts=ENFORCED, of=letter(content)).demand is TlsLevel.VERIFIED
 
 
 @pytest.mark.parametrize(
     ("options", "demand"),
     [
-        ({"sts": ENFORCED, "candidate": UNSIGNED}, Demand.VERIFIED),
-        ({"names": Signed(GOOD)}, Demand.DANE),
-        ({"names": Signed(*UNUSABLE)}, Demand.VERIFIED),
-        ({"candidate": UNSIGNED, "domain": None}, Demand.VERIFIED),
-        ({"sts": ENFORCED, "candidate": UNSIGNED, "published": False}, Demand.VERIFIED),
+        ({"sts": ENFORCED, "candidate": UNSIGNED}, TlsLevel.VERIFIED),
+        ({"names": Signed(GOOD)}, TlsLevel.DANE),
+        ({"names": Signed(*UNUSABLE)}, TlsLevel.VERIFIED),
+        ({"candidate": UNSIGNED, "domain": None}, TlsLevel.VERIFIED),
+        ({"sts": ENFORCED, "candidate": UNSIGNED, "published": False}, TlsLevel.VERIFIED),
     ],
 )
-def test_requiretls_wants_verified_tls_to_a_name_that_can_be_trusted(options: Any, demand: Demand) -> None:
+def test_requiretls_wants_verified_tls_to_a_name_that_can_be_trusted(options: Any, demand: TlsLevel) -> None:
     """REQT-01: RFC 8689 §4.2.1; a route is the operator's own word."""
     assert demanded(**options, of=letter(requires=True)).demand is demand
 
@@ -196,12 +198,12 @@ def test_requiretls_wants_verified_tls_to_a_name_that_can_be_trusted(options: An
     [
         ({"candidate": UNSIGNED}, "5.7.30"),
         ({"candidate": UNSIGNED, "sts": Strict(Mode.TESTING, MX)}, "5.7.30"),
-        ({"security": Security(Demand.NEVER)}, "5.7.10"),
+        ({"security": TlsPolicy(TlsLevel.NEVER)}, "5.7.10"),
     ],
 )
 def test_requiretls_comes_back(options: Any, status: str) -> None:
     """REQT-01, CODE-26."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(TlsRequirementNotMet) as caught:
         demanded(**options, of=letter(requires=True))
     outcome = caught.value.outcome
     assert isinstance(outcome, Failed)
@@ -210,4 +212,4 @@ def test_requiretls_comes_back(options: Any, status: str) -> None:
 
 def test_a_report_with_requiretls_is_rather_sent() -> None:
     """REQT-01: RFC 8689 §5."""
-    assert demanded(candidate=UNSIGNED, of=letter(requires=True, report=True)).demand is Demand.OPPORTUNISTIC
+    assert demanded(candidate=UNSIGNED, of=letter(requires=True, report=True)).demand is TlsLevel.OPPORTUNISTIC

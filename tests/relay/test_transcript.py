@@ -7,14 +7,14 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.relay.transcript import ends_of
+from mailstack.relay.transcript import truncate_middle
 
 LINES = st.lists(st.text("ab", max_size=9), max_size=30)
 
 
 @given(LINES, st.integers(0, 30), st.integers(0, 100))
 def test_no_more_is_kept_than_fits(lines: list[str], most: int, size: int) -> None:
-    kept = ends_of(lines, most, size)
+    kept = truncate_middle(lines, most, size)
     if kept == tuple(lines):
         assert len(lines) <= most
         assert sum(map(len, lines)) <= size
@@ -32,4 +32,4 @@ def test_no_more_is_kept_than_fits(lines: list[str], most: int, size: int) -> No
 
 @given(LINES)
 def test_what_fits_is_kept_whole(lines: list[str]) -> None:
-    assert ends_of(lines, 2 * len(lines), 2 * sum(map(len, lines))) == tuple(lines)
+    assert truncate_middle(lines, 2 * len(lines), 2 * sum(map(len, lines))) == tuple(lines)

@@ -24,13 +24,13 @@ from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery
 from mailstack.protocols.connection import (
     NEED_DATA,
+    ConnectFailed,
     Disconnected,
     Ending,
     Engine,
     HostPort,
     TimedOut,
-    TlsFacts,
-    Unreachable,
+    TlsInfo,
 )
 from mailstack.protocols.smtp.commands import (
     Auth,
@@ -48,7 +48,7 @@ from mailstack.protocols.smtp.commands import (
 )
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
-from mailstack.relay.dns import MailExchange, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
 
 T = TypeVar("T")
 
@@ -106,10 +106,10 @@ class World:
         self.sources.append(source)
         if address in self.black_holes:
             await self.sleep(timeout)
-            raise Unreachable("no answer")
+            raise ConnectFailed("no answer")
         office = self.offices.get(address)
         if office is None:
-            raise Unreachable("connection refused")
+            raise ConnectFailed("connection refused")
         here = HostPort("127.0.0.1", 40000 + len(self.calls))
         client = MemoryPeer(self, engine, address, here)
         server = MemoryPeer(self, office.engine(), here, address)
@@ -117,8 +117,8 @@ class World:
         server.office = client.office = office
         if tls:
             if not office.shakes_hands(server_name, verify=verify):
-                raise Unreachable("the TLS handshake failed: certificate verify failed")
-            client.tls = server.tls = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", verify)
+                raise ConnectFailed("the TLS handshake failed: certificate verify failed")
+            client.tls = server.tls = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384", verify)
             server.engine.tls = True
         office.connections += 1
         self.spawn(office.serve(server))
@@ -159,7 +159,7 @@ class MemoryPeer:
         self.engine = engine
         self.remote = remote
         self.local = local
-        self.tls: TlsFacts | None = None
+        self.tls: TlsInfo | None = None
         self.can_start_tls = True
         self.tls_failure, self.tls_fault = "certificate verify failed", "certificate-not-trusted"
         self.closed = False
@@ -204,7 +204,7 @@ class MemoryPeer:
         if not self.office.shakes_hands(server_name, verify=verify):
             self.close()
             return False
-        self.tls = self.other.tls = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", verify)
+        self.tls = self.other.tls = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384", verify)
         return True
 
     def close(self) -> None:
@@ -366,7 +366,7 @@ class FakeNames:
                 return ()
             raise NoSuchDomain(f"{name}: no such name")
         if found == "SERVFAIL":
-            raise NamesUnavailable(f"{name}: the name server failed (SERVFAIL)")
+            raise DnsUnavailable(f"{name}: the name server failed (SERVFAIL)")
         return found
 
 

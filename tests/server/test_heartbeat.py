@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from mailstack.server.workers.heartbeat import BEATS, Beats, Pulse
+from mailstack.server.workers.heartbeat import BEATS, HeartbeatMonitor, HeartbeatSender
 from mailstack.server.workers.master import _how_it_ended
 
 
 def test_beats_come_four_times_in_the_patience_until_they_stop() -> None:
     clock, beats = Clock(), list[float]()
-    beating = Beats(clock, 60.0, lambda: beats.append(clock.seconds()))
+    beating = HeartbeatSender(clock, 60.0, lambda: beats.append(clock.seconds()))
     beating.start()
     clock.pump([5.0] * 12)
     assert beats == [15.0, 30.0, 45.0, 60.0]
@@ -23,14 +23,14 @@ def test_beats_come_four_times_in_the_patience_until_they_stop() -> None:
 
 def test_a_patience_of_0_is_without_end() -> None:
     clock = Clock()
-    beating = Beats(clock, 0.0, lambda: pytest.fail("it beats"))
+    beating = HeartbeatSender(clock, 0.0, lambda: pytest.fail("it beats"))
     beating.start()
     assert not clock.getDelayedCalls()
     beating.stop()
 
 
 def test_who_is_heard_once_in_a_while_lives() -> None:
-    pulse = Pulse()
+    pulse = HeartbeatMonitor()
     for _ in range(3):
         assert [pulse.is_gone() for _ in range(BEATS)] == [False] * BEATS
         pulse.heard()
@@ -39,8 +39,8 @@ def test_who_is_heard_once_in_a_while_lives() -> None:
 
 def test_a_machine_that_slept_does_not_find_its_workers_hung() -> None:
     """For hours; what a worker said before is read after the first beat."""
-    clock, pulse, found = Clock(), Pulse(), list[bool]()
-    beating = Beats(clock, 60.0, lambda: found.append(pulse.is_gone()))
+    clock, pulse, found = Clock(), HeartbeatMonitor(), list[bool]()
+    beating = HeartbeatSender(clock, 60.0, lambda: found.append(pulse.is_gone()))
     beating.start()
     clock.advance(8 * 3600.0)
     assert found == [False]

@@ -14,7 +14,7 @@ import pytest
 from mailstack.config import load
 from mailstack.net.tls import private_ca
 from mailstack.sandbox.simulation import SimulatedReactor
-from mailstack.server.service import CannotStart, OfficeService, Owner
+from mailstack.server.service import CannotStart, MailService, ServiceUser
 from mailstack.store.locks import Turn
 from mailstack.store.sqlite import TURN
 from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD
@@ -23,13 +23,13 @@ from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD
 class Begun:
     """A service that has bound its ports, and why it has not, if so."""
 
-    def __init__(self, folder: Path, relay: str = "", owner: Owner | None = None) -> None:
+    def __init__(self, folder: Path, relay: str = "", owner: ServiceUser | None = None) -> None:
         file = folder / "mailstack.toml"
         file.write_text(f'hostname = "mx.home.test"\ndomains = ["home.test"]\n[relay]\n{relay}\n')
         self.reactor = SimulatedReactor()
         self.failures: list[CannotStart] = []
         host = self.reactor.host("192.0.2.1")
-        self.service = OfficeService(host, load(file, {}), io.StringIO(), self.failures.append, owner)
+        self.service = MailService(host, load(file, {}), io.StringIO(), self.failures.append, owner)
         self.service.privilegedStartService()
 
 
@@ -59,7 +59,7 @@ def test_other_hosts_are_checked_by_the_configured_ca_file(certificates: Path) -
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_what_root_makes_is_owned_by_whom_the_process_becomes(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
-    begun = Begun(tmp_path, owner=Owner(65534, 65533))
+    begun = Begun(tmp_path, owner=ServiceUser(65534, 65533))
     assert begun.failures == []
     data = tmp_path / "data"
     made = {data, *data.rglob("*")}
@@ -73,7 +73,7 @@ def test_what_root_makes_is_owned_by_whom_the_process_becomes(tmp_path: Path) ->
 def test_what_was_there_before_stays_whose_it_is(tmp_path: Path) -> None:
     begun = Begun(tmp_path)
     begun.reactor.result_of(begun.service.stopService())
-    begun = Begun(tmp_path, owner=Owner(65534, 65533))
+    begun = Begun(tmp_path, owner=ServiceUser(65534, 65533))
     assert {path.stat().st_uid for path in (tmp_path / "data").rglob("*")} == {0}
     begun.reactor.result_of(begun.service.stopService())
 

@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 
 from mailstack.store import Account
-from mailstack.store.change_marker import SETTLING, Mark
+from mailstack.store.change_marker import SETTLING, ChangeMarker
 from mailstack.store.sqlite import TURN, SqliteStore
 from tests.aid import Pump
 
 
 def test_each_mark_is_another_one(tmp_path: Path) -> None:
     (tmp_path / "mark").touch()
-    one, other = Mark(tmp_path / "mark"), Mark(tmp_path / "mark")
+    one, other = ChangeMarker(tmp_path / "mark"), ChangeMarker(tmp_path / "mark")
     seen = [one.seen()]
     for _ in range(100):
         one.set()
@@ -27,7 +27,7 @@ def test_each_mark_is_another_one(tmp_path: Path) -> None:
 def test_while_a_change_may_be_under_way_nothing_that_is_read_is_believed(tmp_path: Path) -> None:
     now = 1_000 * SETTLING
     (tmp_path / "mark").touch()
-    mark = Mark(tmp_path / "mark", lambda: now)
+    mark = ChangeMarker(tmp_path / "mark", lambda: now)
     mark.set()
     seen = []
     for _ in range(6):
@@ -84,6 +84,6 @@ def test_a_change_of_who_is_killed_right_after_it_is_seen(tmp_path: Path) -> Non
 
 
 def test_without_a_file_nothing_is_marked_and_nobody_fails(tmp_path: Path) -> None:
-    mark = Mark(tmp_path / "missing")
+    mark = ChangeMarker(tmp_path / "missing")
     mark.set()
     assert mark.seen() == 0

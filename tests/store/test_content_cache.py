@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.store.content_cache import Recent, RecentOctets
+from mailstack.store.content_cache import ContentCache, RecentOctets
 
 
 def test_octets_are_held_up_to_the_limit_and_the_least_used_go_first() -> None:
@@ -27,7 +27,7 @@ def test_adding_again_holds_once() -> None:
 
 def test_an_answer_is_believed_for_its_time() -> None:
     now = 0.0
-    recent: Recent[str | None] = Recent(1.0, 2, lambda: now)
+    recent: ContentCache[str | None] = ContentCache(1.0, 2, lambda: now)
     recent.add("a", None, recent.age)
     assert recent.get("a") == (None,)
     now = 1.5
@@ -35,14 +35,14 @@ def test_an_answer_is_believed_for_its_time() -> None:
 
 
 def test_no_more_answers_than_the_limit() -> None:
-    recent: Recent[int] = Recent(1.0, 2, lambda: 0.0)
+    recent: ContentCache[int] = ContentCache(1.0, 2, lambda: 0.0)
     for number, name in enumerate("abc"):
         recent.add(name, number, recent.age)
     assert [recent.get(name) for name in "abc"] == [None, (1,), (2,)]
 
 
 def test_an_answer_from_before_a_change_is_not_kept() -> None:
-    recent: Recent[int] = Recent(1.0, 2, lambda: 0.0)
+    recent: ContentCache[int] = ContentCache(1.0, 2, lambda: 0.0)
     age = recent.age
     recent.forget()
     recent.add("a", 1, age)
@@ -57,7 +57,7 @@ def test_an_answer_is_believed_longer_while_the_sign_stays_and_looked_at_once_in
         looks += 1
         return sign
 
-    recent: Recent[int] = Recent(1.0, 5, lambda: now, sign=look, longest=10.0)
+    recent: ContentCache[int] = ContentCache(1.0, 5, lambda: now, sign=look, longest=10.0)
     for name in "abc":
         recent.add(name, 1, recent.age)
     for second in range(1, 10):
@@ -70,7 +70,7 @@ def test_an_answer_is_believed_longer_while_the_sign_stays_and_looked_at_once_in
 
 def test_what_another_process_changed_is_believed_no_longer_than_without_a_sign() -> None:
     now, sign = 0.0, 1
-    recent: Recent[int] = Recent(1.0, 5, lambda: now, sign=lambda: sign)
+    recent: ContentCache[int] = ContentCache(1.0, 5, lambda: now, sign=lambda: sign)
     recent.add("a", 1, recent.age)
     now = 1.9
     assert recent.get("a") == (1,)
@@ -83,7 +83,7 @@ def test_what_another_process_changed_is_believed_no_longer_than_without_a_sign(
 
 def test_an_answer_to_a_question_from_before_a_change_is_not_believed_for_the_sign_of_after_it() -> None:
     now, sign = 0.0, 1
-    recent: Recent[int] = Recent(1.0, 5, lambda: now, sign=lambda: sign)
+    recent: ContentCache[int] = ContentCache(1.0, 5, lambda: now, sign=lambda: sign)
     age = recent.age
     now, sign = 1.5, 2
     recent.add("a", 1, age)

@@ -14,7 +14,7 @@ from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets, read_all
 from mailstack.store import Damaged, StoreError
 from mailstack.store.content_cache import RecentOctets
-from mailstack.store.read_ahead import LETTERS, OCTETS, Together
+from mailstack.store.read_ahead import LETTERS, OCTETS, ReadAheadBatch
 from tests.aid import run
 
 SMALL = 65_536
@@ -30,7 +30,7 @@ class Shelf:
         self.under_way: list[Deferred[None]] = []
         self.failing = False
         self._waits = waits
-        self._group = Together(self._read, self._read_alone, RecentOctets(held), SMALL)
+        self._group = ReadAheadBatch(self._read, self._read_alone, RecentOctets(held), SMALL)
         self.stored = {letter: self._group.content(letter, len(octets)) for letter, octets in contents.items()}
 
     async def _read(self, letters: Sequence[LetterId]) -> dict[LetterId, bytes]:

@@ -11,7 +11,7 @@ from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recip
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.protocols.connection import HostPort, TlsFacts
+from mailstack.protocols.connection import HostPort, TlsInfo
 from mailstack.store import Damaged, StoreError, rows
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -36,7 +36,7 @@ arrivals = st.builds(
     texts,
     st.none() | texts,
     st.none() | texts,
-    st.none() | st.builds(TlsFacts, texts, texts, verified=st.booleans()),
+    st.none() | st.builds(TlsInfo, texts, texts, verified=st.booleans()),
 )
 deliveries = st.builds(
     Delivery,

@@ -22,7 +22,7 @@ from mailstack.letter import LetterId
 from mailstack.letter.content import read_all
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.protocols.memory_budget import SMALL
+from mailstack.protocols.memory_budget import ALWAYS_ALLOWED
 from mailstack.store import Account, Conflict, Damaged, Filter, Placement, Settlement, StoreError, StoreFull, sql
 from mailstack.store.locks import Turn
 from mailstack.store.schema import migrations
@@ -381,7 +381,7 @@ def test_contents_go_to_files_early_when_many_come_at_a_time(pump: Pump, open_st
     room.most = 70_000
     pump.run(writers[1].write(b"x" * 10_000))
     assert (room.held, content_files(directory)) == (70_000, [])
-    pump.run(writers[2].write(b"x" * (SMALL + 1)))
+    pump.run(writers[2].write(b"x" * (ALWAYS_ALLOWED + 1)))
     assert (room.held, len(content_files(directory))) == (70_000, 1)
     pump.run(writers[3].write(b"x" * 10))
     pump.run(writers[0].finish())

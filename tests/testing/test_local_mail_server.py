@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 import pytest
 from twisted.internet.error import CannotListenError
 
-from mailstack.testing import NoSuchLetter, Office
+from mailstack.testing import LocalMailServer, NoSuchLetter
 from mailstack.testing.certificates import keys_directory
 from tests.testing.sending import collect, hand_in, letter, submit
 from tests.waiting import PATIENCE
@@ -27,7 +27,7 @@ from tests.waiting import PATIENCE
 
 @pytest.fixture(scope="module")
 def shared():
-    with Office() as office:
+    with LocalMailServer() as office:
         yield office
 
 
@@ -201,7 +201,7 @@ def test_all_ports_speak_and_trust_the_one_ca(office):
     ) as client:
         assert client.login("bob@home.test", "bob")[0] == 235
     assert Path(office.ca_file).read_bytes().startswith(b"-----BEGIN CERTIFICATE")
-    with Office() as other:
+    with LocalMailServer() as other:
         assert other.ca_file == office.ca_file
         assert other.capture.port != office.capture.port
         hand_in(other, "bob@home.test")
@@ -245,7 +245,7 @@ def test_many_threads_wait_at_once(office):
 
 
 def test_an_office_that_does_not_run_says_so():
-    office = Office()
+    office = LocalMailServer()
     with pytest.raises(RuntimeError, match="does not run"):
         _ = office.capture
     office.stop()
@@ -259,12 +259,12 @@ def test_an_office_that_can_not_start_leaves_nothing_behind(tmp_path, monkeypatc
     keys_directory()  # of all offices of the process, where it belongs
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(CannotListenError):
-        Office(host="192.0.2.1").start()
+        LocalMailServer(host="192.0.2.1").start()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_connection_left_open_does_not_hold_up_the_end():
-    with Office() as office:
+    with LocalMailServer() as office:
         client = smtplib.SMTP(office.submission.host, office.submission.port, timeout=10)
         client.starttls(context=office.ssl_context)
         began = time.monotonic()
@@ -280,7 +280,7 @@ def test_a_forked_process_has_offices_of_its_own(office):
             with pytest.raises(RuntimeError, match="runs in the parent"):
                 _ = office.letters
             hand_in(office, "bob@home.test", "From the child")
-            with Office() as own:
+            with LocalMailServer() as own:
                 hand_in(own, "bob@home.test", "Within the child")
                 assert own.wait_for_letter().subject == "Within the child"
             status = 0
@@ -298,7 +298,7 @@ def by_http(office, path, body=None):
 
 
 def test_what_programs_in_other_languages_do_by_http_is_the_same():
-    with Office() as office:
+    with LocalMailServer() as office:
         by_http(office, "v1/accounts", {"address": "dan@home.test", "password": "secret"})
         by_http(office, "v1/faults", {"at": "final", "service": "smtp", "reply": "451 4.3.0 not now", "times": 1})
         with pytest.raises(smtplib.SMTPDataError, match="451"):
@@ -319,7 +319,7 @@ def test_a_test_may_stop_the_time_of_its_program(office, monkeypatch):
     office.wait_for_letter(to="carol@elsewhere.test")
     with pytest.raises(NoSuchLetter):
         office.wait_for_letter(to="dan@elsewhere.test", timeout=0.02)
-    with Office() as another:
+    with LocalMailServer() as another:
         submit(another, "carol@elsewhere.test")
         another.wait_for_letter(to="carol@elsewhere.test")
 

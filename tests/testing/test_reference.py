@@ -27,7 +27,7 @@ def public(kind):
 @pytest.mark.parametrize(
     ("section", "kinds"),
     [
-        ("The office", [testing.Office]),
+        ("The office", [testing.LocalMailServer]),
         ("A letter", [testing.Letter, testing.Attachment]),
         ("A journey", [testing.Journey]),
         ("Faults", [OfficeFaults]),
@@ -58,7 +58,7 @@ def test_every_fixture_is_told():
 
 
 def test_every_option_and_every_wish_is_told_with_its_default():
-    options = inspect.signature(testing.Office).parameters
+    options = inspect.signature(testing.LocalMailServer).parameters
     rows = re.findall(r"^\| `(\w+)` \|.*\| `(.*)` \|$", SECTIONS["Fixtures"], re.MULTILINE)
     assert {name: value.strip('"') for name, value in rows} == {
         name: str(each.default) for name, each in options.items()
@@ -69,5 +69,5 @@ def test_every_option_and_every_wish_is_told_with_its_default():
 
 def test_every_default_of_a_wait_is_told():
     for name, told in (("wait_for_letter", "timeout"), ("wait_for_letters", "timeout"), ("assert_no_letter", "within")):
-        default = inspect.signature(getattr(testing.Office, name)).parameters[told].default
+        default = inspect.signature(getattr(testing.LocalMailServer, name)).parameters[told].default
         assert re.search(rf"`\.{name}\([^)]*{told}={default}", TEXT)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from mailstack.sandbox.faults import Rule, full_mailbox
-from mailstack.testing import NoSuchLetter, Office
+from mailstack.testing import LocalMailServer, NoSuchLetter
 from tests.testing.sending import hand_in, letter, submit
 
 
@@ -20,7 +20,7 @@ def send_newsletter(office, subscribers):
 
 
 def test_a_newsletter_with_one_bad_address_reaches_the_others_and_bounces_for_it():
-    with Office() as office:
+    with LocalMailServer() as office:
         fault = office.faults.add(
             at="rcpt", service="mx", recipient="gone@elsewhere.test", reply="550 5.1.1 no such user"
         )
@@ -59,7 +59,7 @@ def send_patiently(office, to, attempts=3):
     ids=["rcpt", "final", "dropped", "full"],
 )
 def test_an_application_that_tries_again_delivers_once(fault):
-    with Office() as office:
+    with LocalMailServer() as office:
         other = office.faults.add(at="quit", drop="before")
         office.faults.remove(other)
         office.faults.add(fault)
@@ -72,7 +72,7 @@ def test_an_application_that_tries_again_delivers_once(fault):
 
 
 def test_an_application_that_gives_up_says_so():
-    with Office() as office:
+    with LocalMailServer() as office:
         office.faults.add(at="rcpt", reply="451 4.3.0 not now")
         with pytest.raises(smtplib.SMTPRecipientsRefused):
             send_patiently(office, "bob@home.test")
@@ -80,7 +80,7 @@ def test_an_application_that_gives_up_says_so():
 
 
 def test_a_host_that_is_down_for_a_while_gets_its_letters_all_the_same():
-    with Office(retry=0.05) as office:
+    with LocalMailServer(retry=0.05) as office:
         office.faults.add(at="connect", service="mx", reply="421 4.3.2 too busy", times=2)
         submit(office, "carol@elsewhere.test")
         sent = office.wait_for_letter(to="carol@elsewhere.test")
@@ -88,7 +88,7 @@ def test_a_host_that_is_down_for_a_while_gets_its_letters_all_the_same():
 
 
 def test_five_days_of_retries_pass_in_a_moment_and_end_in_a_bounce():
-    with Office(retry="5m", give_up="5d") as office:
+    with LocalMailServer(retry="5m", give_up="5d") as office:
         office.faults.add(at="connect", service="mx", reply="421 4.3.2 too busy")
         submit(office, "carol@elsewhere.test")
         began = time.monotonic()
@@ -104,11 +104,11 @@ def test_five_days_of_retries_pass_in_a_moment_and_end_in_a_bounce():
 @pytest.mark.parametrize("wrong", [{"retry": "soon"}, {"give_up": "5 days"}])
 def test_a_span_that_is_none_is_an_error(wrong):
     with pytest.raises(ValueError, match="duration"):
-        Office(**wrong)
+        LocalMailServer(**wrong)
 
 
 def test_a_fault_that_can_not_be_meant_is_an_error():
-    with Office() as office:
+    with LocalMailServer() as office:
         for wrong in ({"at": "nowhere", "reply": "450 x"}, {"at": "rcpt"}):
             with pytest.raises(ValueError):  # noqa: PT011 - its words are those of mailstack.faults
                 office.faults.add(**wrong)

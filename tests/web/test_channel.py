@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.web.body import Bounds
-from mailstack.web.http_values import Answer, Ask, plain
+from mailstack.web.http_values import Request, Response, plain
 from mailstack.web.request import MOST_FIELDS
 from mailstack.web.request_target import parse_target
 from mailstack.web.routes import Route
@@ -26,14 +26,14 @@ class Pages:
     """Pages that say what they were asked, and one that waits."""
 
     def __init__(self) -> None:
-        self.asked: list[Ask] = []
+        self.asked: list[Request] = []
         self.waiting: Deferred[None] = Deferred()
 
-    async def echo(self, ask: Ask) -> Answer:
+    async def echo(self, ask: Request) -> Response:
         self.asked.append(ask)
         return plain(repr((ask.path, ask.query, ask.body)))
 
-    async def slow(self, ask: Ask) -> Answer:
+    async def slow(self, ask: Request) -> Response:
         await self.waiting
         return plain("at last")
 
@@ -243,7 +243,7 @@ def test_a_page_under_way_is_finished_at_the_end(pages: Pages) -> None:
 def test_a_client_that_never_reads_is_dropped(pages: Pages) -> None:
     """An answer that nobody takes holds a connection for the time of a request, and a little more."""
 
-    async def large(_: Ask) -> Answer:
+    async def large(_: Request) -> Response:
         return plain("x" * 5_000_000)
 
     web = Web(Site([Route("GET", "/", large)], ["x.test"]))

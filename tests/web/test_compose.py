@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mailstack.letter.parsed import read
+from mailstack.letter.parsed import parse
 from mailstack.web.compose import Attached, ComposeLimits, Person, Sending, compose
-from mailstack.web.http_values import Trouble
+from mailstack.web.http_values import HttpError
 
 LIMITS = ComposeLimits(size=10_000, recipients=3, attachments=2, fields=2)
 AUTHOR, BOB = Person("alice@home.test"), Person("bob@home.test")
@@ -39,7 +39,7 @@ def sending(**more: Any) -> Sending:
     ],
 )
 def test_more_than_a_letter_may_have_is_refused(letter: Sending, status: int, why: str) -> None:
-    with pytest.raises(Trouble, match=why) as trouble:
+    with pytest.raises(HttpError, match=why) as trouble:
         compose(letter, LIMITS, 0.0)
     assert trouble.value.status == status
 
@@ -55,7 +55,7 @@ def test_as_much_as_a_letter_may_have_is_taken() -> None:
     )
     letter = compose(full, LIMITS, 0.0)
     assert letter.recipients == ("bob@home.test", "carol@home.test", "dan@home.test")
-    found = read(letter.octets)
+    found = parse(letter.octets)
     assert (found.subject, found.first("X-A"), found.first("X-B")) == ("s" * 998, "x" * 998, "é")
     assert [found.content_of(part) for part in found.attachments] == [b"ABC", b""]
     assert b"dan@" not in letter.octets
@@ -63,5 +63,5 @@ def test_as_much_as_a_letter_may_have_is_taken() -> None:
 
 @pytest.mark.parametrize("content_id", ["é", "a\x01b"])
 def test_a_content_id_that_is_none_is_refused(content_id: str) -> None:
-    with pytest.raises(Trouble, match="no Content-ID"):
+    with pytest.raises(HttpError, match="no Content-ID"):
         compose(sending(html="x", attachments=(Attached("", "x", "", content_id),)), LIMITS, 0.0)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from mailstack.web.cors import Origins
-from mailstack.web.http_values import Answer, Ask, from_json, in_json
+from mailstack.web.http_values import Request, Response, from_json, in_json
 from mailstack.web.routes import Route
-from mailstack.web.site import Everybody, Site
+from mailstack.web.site import AllowAll, Site
 from tests.aid import run
 
 FRIEND = "http://friend.test:3000"
 
 
-async def act(ask: Ask) -> Answer:
+async def act(ask: Request) -> Response:
     return in_json({"done": ask.visitor.is_admin})
 
 
-async def take(ask: Ask) -> Answer:
+async def take(ask: Request) -> Response:
     return in_json(from_json(ask, dict[str, int]))
 
 
@@ -29,15 +29,15 @@ SITE = Site(
         Route("POST", "/v1/x", take, "user"),
     ],
     ["x.test"],
-    doorkeeper=Everybody(),
+    doorkeeper=AllowAll(),
     origins=Origins([FRIEND]),
 )
 
 
-def ask(method: str, body: bytes = b"", path: str = "/v1/x", **fields: str) -> Answer:
+def ask(method: str, body: bytes = b"", path: str = "/v1/x", **fields: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in fields.items()}
-    found = run(SITE.answer(Ask(method, path, "x.test", body=body, fields=named, authority="x.test:8025")))
-    assert isinstance(found, Answer)
+    found = run(SITE.answer(Request(method, path, "x.test", body=body, fields=named, authority="x.test:8025")))
+    assert isinstance(found, Response)
     return found
 
 
@@ -138,6 +138,6 @@ def test_a_body_is_json_and_says_so(body: bytes, kind: str, status: int) -> None
 
 def test_nobody_is_let_in_without_a_doorkeeper() -> None:
     site = Site([Route("GET", "/v1/x", act, "user")], ["x.test"])
-    answer = run(site.answer(Ask("GET", "/v1/x", "x.test")))
-    assert isinstance(answer, Answer)
+    answer = run(site.answer(Request("GET", "/v1/x", "x.test")))
+    assert isinstance(answer, Response)
     assert answer.status == 403

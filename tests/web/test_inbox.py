@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import mailstack
-from mailstack.web.http_values import Answer, Ask
+from mailstack.web.http_values import Request, Response
 from mailstack.web.inbox import inbox_pages
 from mailstack.web.site import Site
 from tests.aid import run
@@ -20,9 +20,9 @@ MOST = 100_000
 """Octets of all scripts together, as they are sent."""
 
 
-def get(path: str) -> Answer:
-    answer = run(Site(inbox_pages(), ["x.test"]).answer(Ask("GET", path, "x.test")))
-    assert isinstance(answer, Answer)
+def get(path: str) -> Response:
+    answer = run(Site(inbox_pages(), ["x.test"]).answer(Request("GET", path, "x.test")))
+    assert isinstance(answer, Response)
     return answer
 
 

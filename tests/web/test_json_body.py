@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.web import json_body
-from mailstack.web.http_values import Trouble
+from mailstack.web.http_values import HttpError
 from tests.letter.parsed.test_long import HELD, longest_step
 
 MIB = 1_048_576
@@ -26,12 +26,12 @@ def outcome(body: bytes) -> tuple[Any, str]:
     """The value, or why it is refused."""
     try:
         return json_body.decode(body, 1000), ""
-    except Trouble as trouble:
+    except HttpError as trouble:
         return None, trouble.why
 
 
 def refused(body: bytes, max_values: int = 1000) -> int:
-    with pytest.raises(Trouble) as trouble:
+    with pytest.raises(HttpError) as trouble:
         json_body.decode(body, max_values)
     return trouble.value.status
 
@@ -87,7 +87,7 @@ def test_values_and_levels_are_bounded_before_anything_is_decoded() -> None:
 )
 def test_no_step_takes_long(body: bytes) -> None:
     def work() -> None:
-        with suppress(Trouble):
+        with suppress(HttpError):
             json_body.decode(body, 25_000)
 
     assert min(longest_step(work) for _ in range(3)) < HELD

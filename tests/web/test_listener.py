@@ -9,7 +9,7 @@ from mailstack.net.service_ports import Ports
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.web.app import spoken
 from mailstack.web.body import Bounds
-from mailstack.web.http_values import Answer, Ask, plain
+from mailstack.web.http_values import Request, Response, plain
 from mailstack.web.listener import Speak, WebDoor
 from mailstack.web.routes import Route
 from mailstack.web.site import Site
@@ -18,7 +18,7 @@ from tests.web.browsing import Web, responses
 GET = b"GET / HTTP/1.1\r\nHost: x.test\r\n\r\n"
 
 
-async def page(ask: Ask) -> Answer:
+async def page(ask: Request) -> Response:
     return plain(f"{len(ask.body)}")
 
 
@@ -126,7 +126,7 @@ def test_limits_hold_from_the_first_connection_on() -> None:
 def test_behind_a_load_balancer_the_client_is_who_it_says(at_once: bool) -> None:
     """PRXY-01: by that address guesses are slowed, streams are counted, and passwords in clear are refused."""
 
-    async def client(ask: Ask) -> Answer:
+    async def client(ask: Request) -> Response:
         return plain(f"{ask.remote.host} {ask.remote.port}")
 
     web = Web(Site([Route("GET", "/", client)], ["x.test"]))

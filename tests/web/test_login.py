@@ -10,14 +10,14 @@ import pytest
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 
-from mailstack.accounts.allow_any import OpenChecker
+from mailstack.accounts.allow_any import AllowAnyChecker
 from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.realm import IReader, Realm
 from mailstack.accounts.throttle import Throttle
 from mailstack.protocols.connection import HostPort
 from mailstack.store import Account, AppPassword
 from mailstack.store.memory import MemoryStore
-from mailstack.web.http_values import Answer, Ask, in_json
+from mailstack.web.http_values import Request, Response, in_json
 from mailstack.web.login import COOKIE, LONGEST, Login
 from mailstack.web.routes import Route
 from mailstack.web.site import Site
@@ -28,7 +28,7 @@ BOB, ROOT = "bob@home.test", "root@home.test"
 HERE, FAR = HostPort("127.0.0.1", 5), HostPort("192.0.2.7", 5)
 
 
-async def page(ask: Ask) -> Answer:
+async def page(ask: Request) -> Response:
     return in_json({"account": ask.visitor.account, "admin": ask.visitor.is_admin})
 
 
@@ -41,7 +41,7 @@ class House:
         if store is None:
             run(self.store.add_accounts([Account(BOB, b"hash", 0.0)]))
         authenticator = CredAuthenticator(
-            Portal(Realm(), [OpenChecker()]),
+            Portal(Realm(), [AllowAnyChecker()]),
             self.clock,
             Throttle(self.clock),
             ["home.test"],
@@ -54,14 +54,14 @@ class House:
 
     def ask(
         self, method: str, path: str, *, body: Any = None, remote: HostPort = HERE, secure: bool = False, **fields: str
-    ) -> Answer:
+    ) -> Response:
         named = {name.replace("_", "-"): value for name, value in fields.items()}
         if body is not None:
             named["content-type"] = "application/json"
         octets = b"" if body is None else json.dumps(body).encode()
-        asked = Ask(method, path, "x.test", {}, octets, named, remote, is_secure=secure, authority="x.test")
+        asked = Request(method, path, "x.test", {}, octets, named, remote, is_secure=secure, authority="x.test")
         answer = run(self.site.answer(asked))
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, Response)
         return answer
 
     def session(self, user: str = BOB, **more: Any) -> str:
@@ -214,7 +214,7 @@ def test_guesses_wait_as_they_do_at_the_doors_of_mail(house: House) -> None:
     """RFC 4954 §9; the same throttle decides."""
     for _ in range(4):
         assert house.ask("GET", "/v1/own", authorization=basic(BOB, "wrong")).status == 401
-    asked = Ask("GET", "/v1/own", "x.test", fields={"authorization": basic(BOB, "wrong")}, remote=HERE)
+    asked = Request("GET", "/v1/own", "x.test", fields={"authorization": basic(BOB, "wrong")}, remote=HERE)
     answers: list[Any] = []
     Deferred.fromCoroutine(house.site.answer(asked)).addCallback(answers.append)
     assert answers == []

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.web.http_values import Answer, Ask, plain
+from mailstack.web.http_values import Request, Response, plain
 from mailstack.web.routes import MOST_PARTS, Route, Routes, variables
 
 
-async def page(_: Ask) -> Answer:
+async def page(_: Request) -> Response:
     return plain("")
 
 

@@ -17,7 +17,7 @@ from mailstack.web.app import site_of
 from mailstack.web.autoconfig.clients import GUIDES
 from mailstack.web.autoconfig.mta_sts import policy_of
 from mailstack.web.autoconfig.services import services_of
-from mailstack.web.http_values import Answer, Ask, Trouble, plain
+from mailstack.web.http_values import HttpError, Request, Response, plain
 from mailstack.web.request_target import segments_of
 from mailstack.web.routes import Route
 from mailstack.web.server_info import ShownOffice
@@ -33,12 +33,12 @@ def shown(config: Config = USUAL, **more: object) -> ShownOffice:
     return ShownOffice(config, services_of(config), lambda: 0.0, **more)  # type: ignore[arg-type]
 
 
-def get(path: str, *, host: str = "mx.home.test", office: ShownOffice | None = None, **query: str) -> Answer:
-    return run(site_of(office or shown()).answer(Ask("GET", path, host, query)))
+def get(path: str, *, host: str = "mx.home.test", office: ShownOffice | None = None, **query: str) -> Response:
+    return run(site_of(office or shown()).answer(Request("GET", path, host, query)))
 
 
-def post(path: str, body: str) -> Answer:
-    return run(site_of(shown()).answer(Ask("POST", path, "autodiscover.home.test", body=body.encode())))
+def post(path: str, body: str) -> Response:
+    return run(site_of(shown()).answer(Request("POST", path, "autodiscover.home.test", body=body.encode())))
 
 
 # --- what is refused
@@ -86,7 +86,7 @@ def test_there_is_nothing_elsewhere(path: str) -> None:
 )
 def test_other_methods_are_not_taken(method: str, path: str, allowed: str) -> None:
     """RFC 9110 §15.5.6"""
-    answer = run(site_of(shown()).answer(Ask(method, path, "localhost")))
+    answer = run(site_of(shown()).answer(Request(method, path, "localhost")))
     assert answer.status == 405
     assert dict(answer.headers)["Allow"] == allowed
 
@@ -103,10 +103,10 @@ def test_every_answer_is_guarded() -> None:
 
 
 def test_a_bug_is_ours_to_know(caplog: pytest.LogCaptureFixture) -> None:
-    async def broken(_: Ask) -> Answer:
+    async def broken(_: Request) -> Response:
         raise RuntimeError("secret")
 
-    answer = run(Site([Route("GET", "/", broken)], ["x.test"]).answer(Ask("GET", "/", "x.test")))
+    answer = run(Site([Route("GET", "/", broken)], ["x.test"]).answer(Request("GET", "/", "x.test")))
     assert answer.status == 500
     assert b"secret" not in answer.body
     assert "secret" in caplog.text
@@ -237,7 +237,7 @@ class Page(HTMLParser):
 
     VOID = ("meta", "link", "input", "br", "img")
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Response) -> None:
         super().__init__()
         self.open: list[str] = []
         self.links: list[str] = []
@@ -307,7 +307,9 @@ def test_without_a_client_all_are_offered() -> None:
     ],
 )
 def test_a_phone_s_camera_reads_where_to_go(client: str, path: str) -> None:
-    ask = Ask("GET", "/setup/code.svg", "192.0.2.1", {"client": client, "address": ADDRESS}, authority="192.0.2.1:8025")
+    ask = Request(
+        "GET", "/setup/code.svg", "192.0.2.1", {"client": client, "address": ADDRESS}, authority="192.0.2.1:8025"
+    )
     answer = run(site_of(shown()).answer(ask))
     assert (answer.status, answer.media_type) == (200, "image/svg+xml")
     expected = segno.make(f"http://192.0.2.1:8025/{path}", error="m")
@@ -352,10 +354,10 @@ def test_an_office_without_domains_still_has_a_front_page() -> None:
 
 
 def test_trouble_is_told_with_its_status() -> None:
-    async def page_of_trouble(_: Ask) -> Answer:
-        raise Trouble(410, "It is gone.")
+    async def page_of_trouble(_: Request) -> Response:
+        raise HttpError(410, "It is gone.")
 
-    answer = run(Site([Route("GET", "/", page_of_trouble)], ["x.test"]).answer(Ask("GET", "/", "x.test")))
+    answer = run(Site([Route("GET", "/", page_of_trouble)], ["x.test"]).answer(Request("GET", "/", "x.test")))
     assert (answer.status, answer.body) == (410, b"It is gone.\n")
 
 
@@ -373,12 +375,12 @@ def test_trouble_is_told_with_its_status() -> None:
     ],
 )
 def test_all_routes_stand_below_the_root(path: str, status: int, answer: str | None) -> None:
-    async def page(ask: Ask) -> Answer:
+    async def page(ask: Request) -> Response:
         return plain(ask.path)
 
     site = Site([Route("GET", "/", page), Route("GET", "/v1/things", page)], (), root="/team/mail/")
-    found = run(site.answer(Ask("GET", path, "localhost", parts=segments_of(path))))
-    assert isinstance(found, Answer)
+    found = run(site.answer(Request("GET", path, "localhost", parts=segments_of(path))))
+    assert isinstance(found, Response)
     assert found.status == status
     assert answer is None or found.body == (answer + "\n" if answer else "").encode()
     assert dict(found.headers)["X-Content-Type-Options"] == "nosniff"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.web.http_values import Answer, Ask
+from mailstack.web.http_values import Request, Response
 from mailstack.web.site import Site
 from mailstack.web.static_files import WORTH, static_routes
 from tests.aid import run
@@ -24,10 +24,10 @@ def site(tmp_path: Path) -> Site:
     return Site(static_routes(tmp_path, "/static/", ("X-Own", "yes")), ["x.test"])
 
 
-def get(site: Site, path: str, **fields: str) -> Answer:
+def get(site: Site, path: str, **fields: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in fields.items()}
-    answer = run(site.answer(Ask("GET", path, "x.test", fields=named)))
-    assert isinstance(answer, Answer)
+    answer = run(site.answer(Request("GET", path, "x.test", fields=named)))
+    assert isinstance(answer, Response)
     return answer
 
 

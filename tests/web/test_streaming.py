@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from mailstack.web.body import Bounds
-from mailstack.web.http_values import Answer, Ask, Line, Trouble, Upgrade, Visitor, in_json, plain
+from mailstack.web.http_values import HttpError, Request, Response, StreamLine, Upgrade, User, in_json, plain
 from mailstack.web.routes import Route
 from mailstack.web.shielded import shielded
 from mailstack.web.site import Site
@@ -43,13 +43,13 @@ class Pages:
         finally:
             self.ended.append("news")
 
-    async def large(self, _: Ask) -> Answer:
-        return Answer(self._pieces(200), "text/plain", size=200 * len(PIECE))
+    async def large(self, _: Request) -> Response:
+        return Response(self._pieces(200), "text/plain", size=200 * len(PIECE))
 
-    async def told(self, _: Ask) -> Answer:
-        return Answer(self._news(), "text/event-stream")
+    async def told(self, _: Request) -> Response:
+        return Response(self._news(), "text/event-stream")
 
-    async def wait(self, _: Ask) -> Answer:
+    async def wait(self, _: Request) -> Response:
         try:
             await self.next
         except CancelledError:
@@ -57,26 +57,26 @@ class Pages:
             raise
         return plain("now")
 
-    async def accept(self, ask: Ask) -> Answer:
+    async def accept(self, ask: Request) -> Response:
         return await shielded(self.change(ask))
 
-    async def change(self, _: Ask) -> Answer:
+    async def change(self, _: Request) -> Response:
         await self.next
         self.ended.append("changed")
         return plain("done")
 
-    async def broken(self, _: Ask) -> Answer:
+    async def broken(self, _: Request) -> Response:
         async def pieces() -> AsyncGenerator[bytes, None]:
             yield b"half"
             raise RuntimeError("the disk is gone")
 
-        return Answer(pieces(), "text/plain")
+        return Response(pieces(), "text/plain")
 
-    async def known(self, _: Ask) -> Answer:
-        return Answer(b"body", "text/plain", etag="abc")
+    async def known(self, _: Request) -> Response:
+        return Response(b"body", "text/plain", etag="abc")
 
-    async def talk(self, _: Ask) -> Upgrade:
-        async def converse(line: Line) -> None:
+    async def talk(self, _: Request) -> Upgrade:
+        async def converse(line: StreamLine) -> None:
             try:
                 while octets := await line.read():
                     await line.write(octets.upper())
@@ -85,7 +85,7 @@ class Pages:
 
         return Upgrade("echo", converse, (("X-Said", "yes"),))
 
-    async def big(self, ask: Ask) -> Answer:
+    async def big(self, ask: Request) -> Response:
         return in_json(len(ask.body))
 
     @property
@@ -304,12 +304,12 @@ class Doorman:
         if at_once:
             self.open.callback(None)
 
-    async def visitor(self, ask: Ask) -> Visitor:
+    async def visitor(self, ask: Request) -> User:
         self.asked += 1
         await self.open
         if "authorization" not in ask.fields:
-            raise Trouble(401, "Log in.")
-        return Visitor("bob@x.test")
+            raise HttpError(401, "Log in.")
+        return User("bob@x.test")
 
 
 def guarded(pages: Pages, doorman: Doorman) -> Web:

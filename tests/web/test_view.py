@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailstack.letter.parsed import read
+from mailstack.letter.parsed import parse
 from mailstack.web.letter_html import html_of
 
 PIECES = (
@@ -44,7 +44,7 @@ class Tags(HTMLParser):
 
 def shown(html: str) -> str:
     head = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
-    return html_of(read(head + html.encode()), "parts/")
+    return html_of(parse(head + html.encode()), "parts/")
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.config import Config
 from mailstack.config.authentication import signing_keys
-from mailstack.policy.authentication.keys import KeyTrouble
+from mailstack.policy.authentication.keys import InvalidKey
 
 
 def check_keys(config: Config) -> Iterator[Finding]:
     """The files."""
     try:
         keys = signing_keys(config)
-    except KeyTrouble as trouble:
+    except InvalidKey as trouble:
         yield broken("dkim", str(trouble))
         return
     for each in config.dkim.keys:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailstack.cli.checks.finding import Finding, good, warning
 from mailstack.config import Config
 from mailstack.net.lookups import ReverseNames
-from mailstack.relay.dns import NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import DnsUnavailable, NoSuchDomain
 
 NOBODY_ASKS = (".test", ".example", ".invalid", ".localhost", ".home.arpa", ".local", ".internal")
 """Domains that are not in the public DNS (RFC 2606, 6761, 6762, 8375)."""
@@ -31,7 +31,7 @@ async def check_names(config: Config, names: ReverseNames) -> list[Finding]:
         findings += [
             await _mail_exchange(domain, config.hostname, names) for domain in config.domains if not is_private(domain)
         ]
-    except NamesUnavailable as error:
+    except DnsUnavailable as error:
         findings.append(warning("dns", f"no answer, so that nothing is known of what is published: {error}"))
     return findings
 

@@ -16,7 +16,7 @@ from mailstack.web.autoconfig.services import services_of
 
 
 class Published(Protocol):
-    """What is asked of the DNS; each raises NoSuchDomain and NamesUnavailable, but for `tlsa`, which knows the latter only."""
+    """What is asked of the DNS; each raises NoSuchDomain and DnsUnavailable, but for `tlsa`, which knows the latter only."""
 
     async def txt(self, name: str) -> tuple[str, ...]: ...
     async def srv(self, name: str) -> tuple[str, ...]: ...
@@ -30,7 +30,7 @@ Check = Callable[[DnsRecord, Published], Coroutine[Any, Any, Finding | None]]
 async def check_published(config: Config, names: Published) -> list[Finding]:
     """A finding for each record that was looked at; what is missing is a warning. MX records are looked at elsewhere.
 
-    Raises NamesUnavailable.
+    Raises DnsUnavailable.
     """
     wanted = publication(config, known_of(config, services_of(config)))
     records = [record for domain, record in wanted.all() if not is_private(domain or config.hostname)]

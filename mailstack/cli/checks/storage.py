@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator
 
 from mailstack.cli.checks.finding import Finding, broken, good, warning
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.output import size_text
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place
+from mailstack.cli.target import TargetServer
 from mailstack.config import Config
 from mailstack.store import Account
 from mailstack.store.free_space import free_octets
@@ -30,12 +30,12 @@ def check_storage(config: Config) -> Iterator[Finding]:
             return
     elif not os.access(config.data, os.R_OK | os.W_OK | os.X_OK):
         return
-    place = Place(config.data, config.domains, config.accounts.bcrypt_rounds, settings=config)
+    place = TargetServer(config.data, config.domains, config.accounts.bcrypt_rounds, settings=config)
     try:
         with OpenStore(place) as office:
             accounts = office.run(office.store.accounts())
             aliases = {alias for alias, _ in office.run(office.store.aliases())}
-    except Refused as error:
+    except CommandError as error:
         yield broken("store", error.message)
         return
     yield from _people(config, accounts, aliases)

@@ -7,8 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mailstack.cli.compat.overrides import Wish
-from mailstack.cli.errors import Refused
+from mailstack.cli.compat.overrides import DevOverrides
+from mailstack.cli.errors import CommandError
 
 YES = {"1", "true", "yes", "t", "on"}
 NO = {"", "0", "false", "no", "f", "off"}
@@ -19,7 +19,7 @@ class Flag(Struct, frozen=True):
 
     name: str
     """Without its dashes."""
-    do: Callable[[Wish, str, str], None]
+    do: Callable[[DevOverrides, str, str], None]
     """Called with the wish, the option as it was given, and its value ("" for a switch that is on)."""
     short: str = ""
     variable: str = ""
@@ -27,16 +27,18 @@ class Flag(Struct, frozen=True):
     kind: Literal["text", "switch"] = "text"
 
 
-def instead(advice: str) -> Callable[[Wish, str, str], None]:
+def instead(advice: str) -> Callable[[DevOverrides, str, str], None]:
     """For an option that is not honoured."""
     return lambda wish, option, _: wish.instead(option, advice)
 
 
-def already(_wish: Wish, _option: str, _value: str) -> None:
+def already(_wish: DevOverrides, _option: str, _value: str) -> None:
     """For an option that asks for what is so anyway."""
 
 
-def read(table: Sequence[Flag], words: Sequence[str], environ: Mapping[str, str], wish: Wish, prefix: str) -> None:
+def read(
+    table: Sequence[Flag], words: Sequence[str], environ: Mapping[str, str], wish: DevOverrides, prefix: str
+) -> None:
     """Variables first, then options, which count more. Raises Refused for an option that is not in the table.
 
     `prefix` is that of the peer's variables: one that is unknown is told, not passed over.
@@ -52,12 +54,12 @@ def read(table: Sequence[Flag], words: Sequence[str], environ: Mapping[str, str]
         _apply(flag, wish, option, value)
 
 
-def _apply(flag: Flag, wish: Wish, option: str, value: str) -> None:
+def _apply(flag: Flag, wish: DevOverrides, option: str, value: str) -> None:
     if flag.kind == "switch":
         if value.lower() in NO:
             return
         if value.lower() not in YES:
-            raise Refused(f"{option}: {value!r} is neither true nor false")
+            raise CommandError(f"{option}: {value!r} is neither true nor false")
         value = ""
     elif not value:
         return  # as if it were not there, as for a variable that is empty
@@ -74,10 +76,10 @@ def _options(table: Sequence[Flag], words: Sequence[str], peer: str) -> Iterator
         name, equals, value = word.lstrip("-").partition("=")
         flag = known.get(name) or (short.get(name) if not word.startswith("--") else None)
         if not word.startswith("-") or flag is None:
-            raise Refused(f"{word!r} is no option of {peer}'s that is known here; mailstack's own stand before --")
+            raise CommandError(f"{word!r} is no option of {peer}'s that is known here; mailstack's own stand before --")
         if flag.kind == "switch":
             yield word.partition("=")[0], flag, value if equals else "true"
         else:
             if not equals and not rest:
-                raise Refused(f"{word} needs a value")
+                raise CommandError(f"{word} needs a value")
             yield word.partition("=")[0], flag, value if equals else rest.pop(0)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mailstack.cli.compat.flags import already
-from mailstack.cli.compat.overrides import Wish
-from mailstack.cli.errors import Refused
+from mailstack.cli.compat.overrides import DevOverrides
+from mailstack.cli.errors import CommandError
 from mailstack.sandbox.dev.preload import preloads_in
 
 VARIABLES = ("GREENMAIL_OPTS", "GREENMAIL_ADDITIONAL_OPTS")
@@ -24,19 +24,19 @@ _USER = re.compile(r"([^:,]+):([^,]*?)(?:@([^,@]+))?")
 _PROPERTY = re.compile(r"--?D(greenmail\.[A-Za-z0-9.]+)(?:=(.*))?", re.DOTALL)
 
 
-def prepare(wish: Wish) -> None:
+def prepare(wish: DevOverrides) -> None:
     """Nothing listens but the API until a property says so; passwords go in clear."""
     wish.set(clear_logins=True)
 
 
-def read(words: Sequence[str], environ: Mapping[str, str], wish: Wish) -> None:
+def read(words: Sequence[str], environ: Mapping[str, str], wish: DevOverrides) -> None:
     """Of the container's variables first, then those of the command line, which count more. Raises Refused."""
     given = [word for name in VARIABLES for word in shlex.split(environ.get(name, ""))]
     properties: dict[str, str] = {}
     for word in (*given, *words):
         found = _PROPERTY.fullmatch(word)
         if found is None:
-            raise Refused(f"{word!r} is no property of GreenMail's, as -Dgreenmail.setup.test.all")
+            raise CommandError(f"{word!r} is no property of GreenMail's, as -Dgreenmail.setup.test.all")
         properties[found[1]] = found[2] or ""
     if not any(name.startswith("greenmail.setup") for name in properties):
         properties = {"greenmail.setup.test.all": "", **properties}
@@ -45,7 +45,7 @@ def read(words: Sequence[str], environ: Mapping[str, str], wish: Wish) -> None:
         _heed(wish, name, value)
 
 
-def _listen(wish: Wish, properties: Mapping[str, str]) -> None:
+def _listen(wish: DevOverrides, properties: Mapping[str, str]) -> None:
     """Which protocols, where."""
     host = properties.get("greenmail.hostname", "")
     asked: dict[str, int] = {}
@@ -56,7 +56,7 @@ def _listen(wish: Wish, properties: Mapping[str, str]) -> None:
             protocols = STANDARD if parts[-1] == "all" else {parts[-1]: 0}
             for protocol in protocols:
                 if protocol not in STANDARD:
-                    raise Refused(f"-D{name}: {protocol!r} is no protocol; those are {', '.join(STANDARD)}")
+                    raise CommandError(f"-D{name}: {protocol!r} is no protocol; those are {', '.join(STANDARD)}")
                 asked[protocol] = STANDARD[protocol] + (above if protocol != "api" else 0)
     asked.setdefault("api", STANDARD["api"])
     for protocol, usual in asked.items():
@@ -69,7 +69,7 @@ def _listen(wish: Wish, properties: Mapping[str, str]) -> None:
         wish.instead("imap", _IMAP)
 
 
-def _heed(wish: Wish, name: str, value: str) -> None:
+def _heed(wish: DevOverrides, name: str, value: str) -> None:
     """One property that is not about where to listen."""
     option, name = f"-D{name}", name.removeprefix("greenmail.")
     if name in _HONOURED:
@@ -77,15 +77,15 @@ def _heed(wish: Wish, name: str, value: str) -> None:
     elif name in _INSTEAD:
         wish.instead(option, _INSTEAD[name])
     elif name != "hostname" and not name.startswith("setup") and not name.endswith((".port", ".hostname")):
-        raise Refused(f"{option} is no property of GreenMail's that is known here")
+        raise CommandError(f"{option} is no property of GreenMail's that is known here")
 
 
-def _accounts(wish: Wish, option: str, value: str) -> None:
+def _accounts(wish: DevOverrides, option: str, value: str) -> None:
     """local:password@domain, with commas between; without a domain the user is at home."""
     for each in filter(None, value.split(",")):
         user = _USER.fullmatch(each)
         if user is None:
-            raise Refused(f"{option}: {each!r} is no user such as bob:secret@home.test")
+            raise CommandError(f"{option}: {each!r} is no user such as bob:secret@home.test")
         local, password, domain = user.groups()
         address = local if "@" in local else f"{local}@{domain or 'home.test'}"
         wish.accounts.append((address, password))
@@ -93,31 +93,31 @@ def _accounts(wish: Wish, option: str, value: str) -> None:
             wish.said.append(f"{option}: {address} logs in with the address: {local} is {wish.login_names[local]}")
 
 
-def _logins(wish: Wish, option: str, value: str) -> None:
+def _logins(wish: DevOverrides, option: str, value: str) -> None:
     """By their addresses users log in anyway."""
     if value not in {"local_part", "email"}:
-        raise Refused(f"{option}={value}: users log in by local_part or email")
+        raise CommandError(f"{option}={value}: users log in by local_part or email")
     wish.logs_in_by_name = value == "local_part"
 
 
-def _preload(wish: Wish, option: str, value: str) -> None:
+def _preload(wish: DevOverrides, option: str, value: str) -> None:
     directory = Path(value)
     try:
         left = preloads_in(directory).left
     except OSError as error:
-        raise Refused(f"{option}: {directory} can't be read: {error.strerror}") from None
+        raise CommandError(f"{option}: {directory} can't be read: {error.strerror}") from None
     except ValueError as error:
-        raise Refused(f"{option}: {error}") from None
+        raise CommandError(f"{option}: {error}") from None
     for folder in left:
         wish.said.append(f"{option}: {folder} is not read, for mailboxes here have an INBOX only")
     wish.set(preload=directory)
 
 
-def _open(wish: Wish, _option: str, value: str) -> None:
+def _open(wish: DevOverrides, _option: str, value: str) -> None:
     wish.set(any_password=value != "false")
 
 
-def _loud(wish: Wish, _option: str, value: str) -> None:
+def _loud(wish: DevOverrides, _option: str, value: str) -> None:
     wish.quiet = value == "false"
 
 
@@ -130,7 +130,7 @@ _INSTEAD = {
     "tls.keystore.password": _CERTIFICATE,
     "tls.key.password": _CERTIFICATE,
 }
-_HONOURED: Mapping[str, Callable[[Wish, str, str], None]] = {
+_HONOURED: Mapping[str, Callable[[DevOverrides, str, str], None]] = {
     "preload.dir": _preload,
     "users": _accounts,
     "users.login": _logins,

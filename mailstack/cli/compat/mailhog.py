@@ -7,9 +7,9 @@ from functools import partial
 
 from mailstack.cli.compat.flags import Flag, instead
 from mailstack.cli.compat.logins import login_file
-from mailstack.cli.compat.overrides import Wish
+from mailstack.cli.compat.overrides import DevOverrides
 from mailstack.cli.compat.paths import web_root
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.sandbox.compat.mailhog.monkey import Jim, jim_rules
 
 PREFIX = "MH_"
@@ -30,17 +30,17 @@ _CHANCES = {
 """What his options are called, behind -jim-."""
 
 
-def prepare(wish: Wish) -> None:
+def prepare(wish: DevOverrides) -> None:
     """As MailHog is when it is told nothing, but on loopback only."""
     for service, port in (("capture", 1025), ("web", 8025)):
         wish.listen(service, service, str(port), port)
 
 
-def _listen(service: str, port: int, wish: Wish, option: str, value: str) -> None:
+def _listen(service: str, port: int, wish: DevOverrides, option: str, value: str) -> None:
     wish.listen(service, option, value, port)
 
 
-def _api(wish: Wish, option: str, value: str) -> None:
+def _api(wish: DevOverrides, option: str, value: str) -> None:
     """The API and the pages have one address here."""
     if "web" not in wish.told:
         wish.listen("web", option, value, 8025)
@@ -48,42 +48,42 @@ def _api(wish: Wish, option: str, value: str) -> None:
         wish.instead(option, f"the API is where the pages are, at port {wish.at['web'].port}")
 
 
-def _storage(wish: Wish, option: str, value: str) -> None:
+def _storage(wish: DevOverrides, option: str, value: str) -> None:
     if value not in {"memory", "maildir"}:
         wish.instead(option, _MONGO)
 
 
-def _directory(wish: Wish, option: str, value: str) -> None:
+def _directory(wish: DevOverrides, option: str, value: str) -> None:
     wish.set(data=wish.directory(option, value))
 
 
-def _jim(wish: Wish, _option: str, _value: str) -> None:
+def _jim(wish: DevOverrides, _option: str, _value: str) -> None:
     wish.invites_jim = True
 
 
-def _jim_told(field: str, wish: Wish, option: str, value: str) -> None:
+def _jim_told(field: str, wish: DevOverrides, option: str, value: str) -> None:
     try:
         wish.jim[field] = float(value)
     except ValueError:
-        raise Refused(f"{option}: {value!r} is no number") from None
+        raise CommandError(f"{option}: {value!r} is no number") from None
 
 
-def check(wish: Wish) -> None:
+def check(wish: DevOverrides) -> None:
     """What can be said only when all is read. Raises Refused."""
     try:
         jim = Jim(**wish.jim)
         jim_rules(jim)
     except ValueError as error:
-        raise Refused(f"what -jim-… says can't be: {error}") from None
+        raise CommandError(f"what -jim-… says can't be: {error}") from None
     if wish.invites_jim:
         wish.set(jim=jim)
 
 
-def _origins(wish: Wish, option: str, value: str) -> None:
+def _origins(wish: DevOverrides, option: str, value: str) -> None:
     wish.set(cors=wish.origins(option, value))
 
 
-def _flag(name: str, do: Callable[[Wish, str, str], None]) -> Flag:
+def _flag(name: str, do: Callable[[DevOverrides, str, str], None]) -> Flag:
     return Flag(name, do, variable=PREFIX + name.upper().replace("-", "_"))
 
 

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from mailstack.cli.compat import relays, tags, tls
 from mailstack.cli.compat.flags import Flag, already, instead
 from mailstack.cli.compat.logins import login_file, logins
-from mailstack.cli.compat.overrides import Wish
+from mailstack.cli.compat.overrides import DevOverrides
 from mailstack.cli.compat.paths import web_root
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.relay.loopback import is_loopback
 
 PREFIX = "MP_"
@@ -26,121 +26,123 @@ _STORAGE = "the storage here needs no such care"
 _TRIGGER = re.compile(r"(sender|recipient|authentication):(\d{3}):(\d{1,3})", re.IGNORECASE)
 
 
-def prepare(wish: Wish) -> None:
+def prepare(wish: DevOverrides) -> None:
     """As Mailpit is when it is told nothing."""
     for service, port in (("capture", 1025), ("web", 8025), ("pop3", 1110)):
         wish.listen(service, service, str(port), port)
     wish.set(max_letters=MOST, clear_logins=True)
 
 
-def _listen(service: str, port: int, wish: Wish, option: str, value: str) -> None:
+def _listen(service: str, port: int, wish: DevOverrides, option: str, value: str) -> None:
     wish.listen(service, option, value, port)
 
 
-def _database(wish: Wish, option: str, value: str) -> None:
+def _database(wish: DevOverrides, option: str, value: str) -> None:
     wish.set(data=wish.directory(option, value))
 
 
-def _most(wish: Wish, option: str, value: str) -> None:
+def _most(wish: DevOverrides, option: str, value: str) -> None:
     wish.set(max_letters=wish.number(option, value) or None)
 
 
-def _age(wish: Wish, option: str, value: str) -> None:
+def _age(wish: DevOverrides, option: str, value: str) -> None:
     wish.set(max_age=wish.duration(option, value))
 
 
-def _size(wish: Wish, option: str, value: str) -> None:
+def _size(wish: DevOverrides, option: str, value: str) -> None:
     wish.set(max_size=min(wish.number(option, value) * 1024 * 1024 or UNBOUNDED, UNBOUNDED))
 
 
-def _recipients(wish: Wish, option: str, value: str) -> None:
+def _recipients(wish: DevOverrides, option: str, value: str) -> None:
     wish.set(max_recipients=wish.number(option, value, 1))
 
 
-def _label(wish: Wish, _option: str, value: str) -> None:
+def _label(wish: DevOverrides, _option: str, value: str) -> None:
     wish.set(label=value)
 
 
-def _insecure(wish: Wish, option: str, _value: str) -> None:
+def _insecure(wish: DevOverrides, option: str, _value: str) -> None:
     """So it is anyway, unless TLS is required."""
     wish.insecure_login = option
 
 
-def _anybody_sends(wish: Wish, option: str, _value: str) -> None:
+def _anybody_sends(wish: DevOverrides, option: str, _value: str) -> None:
     wish.anybody_sends = option
 
 
-def _drop_others(wish: Wish, _option: str, _value: str) -> None:
+def _drop_others(wish: DevOverrides, _option: str, _value: str) -> None:
     wish.set(drops_others=True)
 
 
-def _once(wish: Wish, _option: str, _value: str) -> None:
+def _once(wish: DevOverrides, _option: str, _value: str) -> None:
     wish.set(drops_duplicates=True)
 
 
-def _believe(wish: Wish, _option: str, _value: str) -> None:
+def _believe(wish: DevOverrides, _option: str, _value: str) -> None:
     wish.set(untrusted_tls=True)
 
 
-def _metrics(wish: Wish, option: str, value: str) -> None:
+def _metrics(wish: DevOverrides, option: str, value: str) -> None:
     if value.strip().lower() not in {"true", "false"}:
         wish.instead(option, "metrics are at /metrics of the pages, and at no port of their own")
 
 
-def _accept_any(wish: Wish, option: str, _value: str) -> None:
+def _accept_any(wish: DevOverrides, option: str, _value: str) -> None:
     """So it is anyway, unless logins are named: variables and options come in any order."""
     wish.any_login = option
 
 
-def check(wish: Wish) -> None:
+def check(wish: DevOverrides) -> None:
     """What can be said only when all is read. Raises Refused."""
     tags.settle(wish)
     tls.settle(wish)
     relays.settle(wish)
     if wish.anybody_sends and wish.asks("send_logins"):
-        raise Refused(f"{wish.anybody_sends}: with the logins of --send-api-auth-file not everybody may; leave one out")
+        raise CommandError(
+            f"{wish.anybody_sends}: with the logins of --send-api-auth-file not everybody may; leave one out"
+        )
     if wish.anybody_sends:
         wish.set(anybody_sends=True)
     if wish.any_login and wish.asks("smtp_logins"):
-        raise Refused(
+        raise CommandError(
             f"{wish.any_login}: with the logins of --smtp-auth-file not every login can be taken; leave one out"
         )
 
 
-def _allowed(wish: Wish, option: str, value: str) -> None:
+def _allowed(wish: DevOverrides, option: str, value: str) -> None:
     try:
         re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
-        raise Refused(f"{option}: {value[:100]!r} is no regular expression: {error}") from None
+        raise CommandError(f"{option}: {value[:100]!r} is no regular expression: {error}") from None
     wish.set(allowed_recipients=value)
 
 
-def _log(wish: Wish, option: str, value: str) -> None:
+def _log(wish: DevOverrides, option: str, value: str) -> None:
     path = Path(value)
     if path.is_dir() or not path.parent.is_dir():
-        raise Refused(f"{option}: {path} can't be a file: give one in a directory that is there")
+        raise CommandError(f"{option}: {path} can't be a file: give one in a directory that is there")
     wish.log = path
 
 
-def _quiet(wish: Wish, _option: str, _value: str) -> None:
+def _quiet(wish: DevOverrides, _option: str, _value: str) -> None:
     wish.quiet = True
 
 
-def _origins(wish: Wish, option: str, value: str) -> None:
+def _origins(wish: DevOverrides, option: str, value: str) -> None:
     wish.set(cors=wish.origins(option, value))
 
 
-def _webhook(wish: Wish, option: str, value: str) -> None:
+def _webhook(wish: DevOverrides, option: str, value: str) -> None:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname or not value.isascii():
-        raise Refused(f"{option}: {value!r} is no URL such as http://127.0.0.1:3000/hook")
+        raise CommandError(f"{option}: {value!r} is no URL such as http://127.0.0.1:3000/hook")
     if parts.hostname != "localhost" and not is_loopback(parts.hostname):
         wish.instead(option, "nothing leaves this machine in dev mode; `mailstack serve` has [[webhooks]]")
         return
     wish.set(webhook=value)
 
 
-def _spam_filter(wish: Wish, option: str, value: str) -> None:
+def _spam_filter(wish: DevOverrides, option: str, value: str) -> None:
     if value == "postmark":
         wish.instead(option, "letters are not sent to Postmark; name a spamd of this machine, as 127.0.0.1:783")
         return
@@ -152,12 +154,12 @@ def _spam_filter(wish: Wish, option: str, value: str) -> None:
         wish.instead(option, str(error))
 
 
-def _triggers(wish: Wish, option: str, value: str) -> None:
+def _triggers(wish: DevOverrides, option: str, value: str) -> None:
     found = {}
     for each in value.split(","):
         trigger = _TRIGGER.fullmatch(each.strip())
         if trigger is None or not 400 <= int(trigger[2]) <= 599 or int(trigger[3]) > 100:
-            raise Refused(f"{option}: {each.strip()!r} is no trigger such as Sender:451:50")
+            raise CommandError(f"{option}: {each.strip()!r} is no trigger such as Sender:451:50")
         found[trigger[1].capitalize()] = {"ErrorCode": int(trigger[2]), "Probability": int(trigger[3])}
     wish.triggers = found
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.config.values import Origin, read_origin
 from mailstack.letter.durations import read_duration
 from mailstack.mailbox.index.tags import TagFilter
@@ -21,7 +21,7 @@ LONGEST_SOCKET = 100
 """Octets; systems take 103 or 107."""
 
 
-class Wish:
+class DevOverrides:
     """Filled option by option; then `settings`."""
 
     def __init__(self, peer: str, settings: DevSettings) -> None:
@@ -105,7 +105,7 @@ class Wish:
         everywhere = "::" if host == "[::]" else "0.0.0.0"  # noqa: S104 - they said so
         host = everywhere if text.startswith(":") or host == "[::]" else host.strip("[]") or self._settings.host
         if not port.isascii() or not port.isdigit() or int(port) > 65535:
-            raise Refused(f"{option}: {text!r} is no address such as 127.0.0.1:{usual}")
+            raise CommandError(f"{option}: {text!r} is no address such as 127.0.0.1:{usual}")
         self.at[service] = HostPort("127.0.0.1" if host == "localhost" else host, int(port))
         if option != service:
             self.told.add(service)
@@ -117,7 +117,7 @@ class Wish:
     def number(self, option: str, text: str, least: int = 0) -> int:
         """Raises Refused."""
         if not text.isascii() or not text.isdigit() or int(text) < least:
-            raise Refused(f"{option}: {text!r} is no number from {least}")
+            raise CommandError(f"{option}: {text!r} is no number from {least}")
         return int(text)
 
     def duration(self, option: str, text: str) -> float | None:
@@ -125,7 +125,7 @@ class Wish:
         try:
             return read_duration(text) or None
         except ValueError as error:
-            raise Refused(f"{option}: {text!r} is not {error}") from error
+            raise CommandError(f"{option}: {text!r} is not {error}") from error
 
     def origins(self, option: str, text: str) -> tuple[Origin, ...]:
         """Of pages that may ask, with commas between. Raises Refused."""
@@ -135,15 +135,17 @@ class Wish:
         try:
             return tuple(read_origin(each.strip()) for each in text.split(",") if each.strip())
         except ValueError as error:
-            raise Refused(f"{option}: {text!r} is not {error}") from error
+            raise CommandError(f"{option}: {text!r} is not {error}") from error
 
     def directory(self, option: str, text: str) -> Path:
         """Where letters are kept; never a file of the peer's. Raises Refused."""
         if "://" in text:
-            raise Refused(f"{option}: letters are kept in a directory of this machine, and not at {text[:60]!r}")
+            raise CommandError(f"{option}: letters are kept in a directory of this machine, and not at {text[:60]!r}")
         path = Path(text)
         if path.is_file():
-            raise Refused(f"{option}: {path} is a file of {self.peer}'s; mailstack keeps a directory: name a new one")
+            raise CommandError(
+                f"{option}: {path} is a file of {self.peer}'s; mailstack keeps a directory: name a new one"
+            )
         return path
 
 
@@ -151,9 +153,11 @@ def _socket(option: str, text: str) -> Path:
     """Raises Refused."""
     path = Path(text).absolute()
     if not text or not path.parent.is_dir():
-        raise Refused(f"{option}: a socket stands in a directory that is there, as unix:/run/user/1000/mail.sock")
+        raise CommandError(f"{option}: a socket stands in a directory that is there, as unix:/run/user/1000/mail.sock")
     if len(os.fsencode(path)) > LONGEST_SOCKET:
-        raise Refused(f"{option}: {path} is longer than the {LONGEST_SOCKET} octets that the path of a socket may have")
+        raise CommandError(
+            f"{option}: {path} is longer than the {LONGEST_SOCKET} octets that the path of a socket may have"
+        )
     if path.exists() and not path.is_socket():
-        raise Refused(f"{option}: {path} is there and no socket; name another one")
+        raise CommandError(f"{option}: {path} is there and no socket; name another one")
     return path

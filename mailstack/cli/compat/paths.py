@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from mailstack.cli.compat.overrides import Wish
-from mailstack.cli.errors import Refused
+from mailstack.cli.compat.overrides import DevOverrides
+from mailstack.cli.errors import CommandError
 from mailstack.config.values import read_web_root
 
 
-def web_root(wish: Wish, option: str, value: str) -> None:
+def web_root(wish: DevOverrides, option: str, value: str) -> None:
     """With or without its slashes. Raises Refused."""
     try:
         wish.set(web_root=read_web_root(value))
     except ValueError as error:
-        raise Refused(f"{option}: {value!r} is not {error}") from None
+        raise CommandError(f"{option}: {value!r} is not {error}") from None

@@ -9,13 +9,13 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from mailstack.cli.compat.flags import NO, YES
-from mailstack.cli.compat.overrides import Wish
+from mailstack.cli.compat.overrides import DevOverrides
 from mailstack.cli.compat.yaml_file import read_yaml
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.letter import Address, AddressError
-from mailstack.relay.external_relay import Outlet
+from mailstack.relay.external_relay import ExternalRelay
 from mailstack.relay.loopback import is_loopback
-from mailstack.relay.routes import RouteError, Target
+from mailstack.relay.routes import RouteError, RouteTarget
 
 _ERRORS = "who hands a letter in hears 250 once it is kept here; what becomes of it outside is in its journey"
 
@@ -57,34 +57,34 @@ KEYS = {
 """What variables name, one each: MP_SMTP_RELAY_HOST and so on."""
 
 
-def file(which: Literal["relay", "forward"], wish: Wish, option: str, value: str) -> None:
+def file(which: Literal["relay", "forward"], wish: DevOverrides, option: str, value: str) -> None:
     """Counts more than the variables of single settings."""
     read = asdict(read_yaml(option, value, _KINDS[which]))
     usual = _KINDS[which]()
     wish.server_files[which] = {name: each for name, each in read.items() if each != getattr(usual, name)}
     if not read["host"]:
-        raise Refused(f"{option}: {value} names no host")
+        raise CommandError(f"{option}: {value} names no host")
 
 
-def one(which: Literal["relay", "forward"], key: str, wish: Wish, option: str, value: str) -> None:
+def one(which: Literal["relay", "forward"], key: str, wish: DevOverrides, option: str, value: str) -> None:
     """One setting, by its variable."""
     kind = type(getattr(_KINDS[which](), key))
     if kind is bool and value.lower() not in YES | NO:
-        raise Refused(f"{option}: {value!r} is neither true nor false")
+        raise CommandError(f"{option}: {value!r} is neither true nor false")
     number = wish.number(option, value, 1) if kind is int else 0
     wish.servers.setdefault(which, {})[key] = value.lower() in YES if kind is bool else number or value
 
 
-def by_itself(wish: Wish, option: str, value: str) -> None:
+def by_itself(wish: DevOverrides, option: str, value: str) -> None:
     """All, or what a pattern of recipients fits."""
     wish.relays[option] = value
 
 
-def settle(wish: Wish) -> None:
+def settle(wish: DevOverrides) -> None:
     """What all of them come to. Raises Refused."""
     relay, forward = _outlet("relay", wish), _outlet("forward", wish)
     if wish.relays and relay is None:
-        raise Refused(f"{next(iter(wish.relays))} needs a server: --smtp-relay-config, or MP_SMTP_RELAY_HOST")
+        raise CommandError(f"{next(iter(wish.relays))} needs a server: --smtp-relay-config, or MP_SMTP_RELAY_HOST")
     if relay is not None:
         patterns = [_pattern(option, value) for option, value in wish.relays.items() if value]
         wish.set(relay=relay, relay_all=any(not value for value in wish.relays.values()))
@@ -101,11 +101,11 @@ def _what(patterns: list[str]) -> str:
     return f"{also}what you release"
 
 
-def _tell(wish: Wish, outlet: Outlet, what: str) -> None:
+def _tell(wish: DevOverrides, outlet: ExternalRelay, what: str) -> None:
     wish.said.append(f"LETTERS LEAVE THIS MACHINE: {what} goes to {outlet.host}:{outlet.port}, as you have asked for")
 
 
-def _outlet(which: str, wish: Wish) -> Outlet | None:
+def _outlet(which: str, wish: DevOverrides) -> ExternalRelay | None:
     given = wish.servers[which] = {**wish.servers.get(which, {}), **wish.server_files.get(which, {})}
     if not given.get("host"):
         return None
@@ -113,18 +113,18 @@ def _outlet(which: str, wish: Wish) -> Outlet | None:
     if server.forward_smtp_errors:
         wish.instead(f"{which} forward-smtp-errors", _ERRORS)
     if server.tls and server.starttls:
-        raise Refused(f"{which}: tls and starttls can't both be: the one comes before the other")
+        raise CommandError(f"{which}: tls and starttls can't both be: the one comes before the other")
     try:
-        target = Target.parse(
+        target = RouteTarget.parse(
             f"[{server.host}]:{server.port}" if ":" in server.host else f"{server.host}:{server.port}"
         )
     except RouteError as error:
-        raise Refused(f"{which}: {server.host!r} and {server.port} are not {error}") from None
+        raise CommandError(f"{which}: {server.host!r} and {server.port} are not {error}") from None
     username, password = _credentials(which, server)
     is_here = is_loopback(target.host) or target.host == "localhost"
     if username and not (server.tls or server.starttls or server.allow_insecure or is_here):
-        raise Refused(f"{which}: the password would go in clear; say starttls or tls, or allow-insecure if it may")
-    return Outlet(
+        raise CommandError(f"{which}: the password would go in clear; say starttls or tls, or allow-insecure if it may")
+    return ExternalRelay(
         host=target.host,
         port=target.port,
         tls="implicit" if server.tls else "starttls" if server.starttls else "",
@@ -145,10 +145,12 @@ def _credentials(which: str, server: _Server) -> tuple[str, str]:
     if auth in {"", "none", "false"}:
         return "", ""
     if auth not in {"plain", "login"} and not auth.startswith("cram"):
-        raise Refused(f"{which}: auth is none, plain, login or cram-md5, and not {auth[:40]!r}")
+        raise CommandError(f"{which}: auth is none, plain, login or cram-md5, and not {auth[:40]!r}")
     password = server.secret if auth.startswith("cram") else server.password
     if not server.username or not password:
-        raise Refused(f"{which}: auth {auth} needs username and {'secret' if auth.startswith('cram') else 'password'}")
+        raise CommandError(
+            f"{which}: auth {auth} needs username and {'secret' if auth.startswith('cram') else 'password'}"
+        )
     return server.username, password
 
 
@@ -160,7 +162,7 @@ def _pattern(option: str, text: str) -> str:
     try:
         re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
-        raise Refused(f"{option}: {text[:100]!r} is no regular expression: {error}") from None
+        raise CommandError(f"{option}: {text[:100]!r} is no regular expression: {error}") from None
     return text
 
 
@@ -168,4 +170,4 @@ def _address(option: str, text: str) -> str:
     try:
         return str(Address.parse(text.strip().rpartition("<")[2].removesuffix(">")))
     except AddressError as error:
-        raise Refused(f"{option}: {text[:100]!r} is no address: {error}") from None
+        raise CommandError(f"{option}: {text[:100]!r} is no address: {error}") from None

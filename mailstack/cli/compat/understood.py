@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from mailstack.cli.compat import greenmail, mailhog, mailpit
 from mailstack.cli.compat.flags import read
-from mailstack.cli.compat.overrides import Wish
+from mailstack.cli.compat.overrides import DevOverrides
 from mailstack.sandbox.dev import DevSettings
 
 
-def understood(peer: str, settings: DevSettings, words: Sequence[str], environ: Mapping[str, str]) -> Wish:
+def understood(peer: str, settings: DevSettings, words: Sequence[str], environ: Mapping[str, str]) -> DevOverrides:
     """Raises Refused for what is no option of the peer's, or has a value that none can have."""
-    wish = Wish(peer, settings)
+    wish = DevOverrides(peer, settings)
     if peer == "greenmail":
         greenmail.prepare(wish)
         greenmail.read(words, environ, wish)

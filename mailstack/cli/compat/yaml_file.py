@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 
 T = TypeVar("T")
 
@@ -22,8 +22,8 @@ def read_yaml(option: str, file: str, kind: type[T]) -> T:
             octets = stream.read(MOST)
         return msgspec.yaml.decode(octets, type=kind)
     except OSError as error:
-        raise Refused(f"{option}: {file}: {error.strerror}") from None
+        raise CommandError(f"{option}: {file}: {error.strerror}") from None
     except ImportError:
-        raise Refused(f"{option}: PyYAML is not here to read {file}; pip install 'mailstack[yaml]'") from None
+        raise CommandError(f"{option}: PyYAML is not here to read {file}; pip install 'mailstack[yaml]'") from None
     except (msgspec.DecodeError, msgspec.ValidationError, ValueError, RecursionError) as error:
-        raise Refused(f"{option}: {file}: {error}") from None
+        raise CommandError(f"{option}: {file}: {error}") from None

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.files.export import format_option, kind_of
 from mailstack.cli.files.export_common import folder_at, give
 from mailstack.cli.files.import_common import json_option, letters_in
 from mailstack.cli.paths import PathType
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, with_place
+from mailstack.cli.target import TargetServer, with_place
 from mailstack.mailbox.index.deletion import hidden_numbers
 from mailstack.store.archive import ARCHIVE
 
@@ -24,7 +24,7 @@ from mailstack.store.archive import ARCHIVE
 @format_option
 @json_option
 @with_place
-def dump(find: Callable[[], Place], path: Path, url: str | None, kind: str | None, as_json: bool) -> None:
+def dump(find: Callable[[], TargetServer], path: Path, url: str | None, kind: str | None, as_json: bool) -> None:
     """Write all letters of the inbox to DIR, each as a file ID.eml, octet for octet as it was taken.
 
     What is in DIR already is not written again, so a command that was broken off is simply given again. With --http they
@@ -44,7 +44,7 @@ def dump(find: Callable[[], Place], path: Path, url: str | None, kind: str | Non
     place = find()
     settings = place.settings
     if settings is not None and not settings.catalogue.enabled:
-        raise Refused(
+        raise CommandError(
             "this office keeps no inbox of all letters ([catalogue] enabled); `mailstack export` writes a mailbox"
         )
     with OpenStore(place, only_reads=True) as office:

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from mailstack.cli.argument_types import address as parse_address
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.files.export_common import folder_at, give
 from mailstack.cli.files.import_common import json_option, letters_in
 from mailstack.cli.paths import PathType
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter.files.writers import FOLDERS
 
 format_option = click.option(
@@ -34,7 +34,7 @@ def kind_of(path: Path, kind: str | None, default: str) -> str:
 @format_option
 @json_option
 @at_place
-def export(place: Place, address: str, path: Path, kind: str | None, as_json: bool) -> None:
+def export(place: TargetServer, address: str, path: Path, kind: str | None, as_json: bool) -> None:
     """Write the letters in the mailbox of ADDRESS to DIR, a Maildir, made if it is not there.
 
     With --format eml each is a file ID.eml, octet for octet as POP3 gives it; with --format mbox DIR is one file. What
@@ -51,5 +51,5 @@ def export(place: Place, address: str, path: Path, kind: str | None, as_json: bo
         letters = office.run(letters_in(office.store, owner.key))
         is_known = place.settings is None or office.run(office.store.account(owner.key)) is not None
         if not letters and not is_known:
-            raise Refused(f"{owner} is no account here; `mailstack user list` lists them")
+            raise CommandError(f"{owner} is no account here; `mailstack user list` lists them")
         give(office, owner.key, letters, folder_at(kind_of(path, kind, "maildir"), path), as_json=as_json)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.files.progress import Tally, progress
 from mailstack.cli.store_runner import OpenStore
 from mailstack.letter import LetterId
-from mailstack.letter.files.writers import FOLDERS, Folder
+from mailstack.letter.files.writers import FOLDERS, LetterWriter
 from mailstack.store import Entry, Filter, Store, StoreError
 
 AT_ONCE = 50
@@ -22,19 +22,21 @@ class _Facts(Struct, frozen=True):
     at: float
 
 
-def folder_at(kind: str, path: Path) -> Folder:
+def folder_at(kind: str, path: Path) -> LetterWriter:
     """Raises Refused."""
     try:
         return FOLDERS[kind](path)
     except FileExistsError as error:
-        raise Refused(
+        raise CommandError(
             f"{error}; name a file that is not there, or export as maildir or eml, which can be continued"
         ) from None
     except OSError as error:
-        raise Refused(f"{path} can't be written: {error.strerror}") from error
+        raise CommandError(f"{path} can't be written: {error.strerror}") from error
 
 
-def give(office: OpenStore, mailbox: str, letters: dict[LetterId, Entry], folder: Folder, *, as_json: bool) -> None:
+def give(
+    office: OpenStore, mailbox: str, letters: dict[LetterId, Entry], folder: LetterWriter, *, as_json: bool
+) -> None:
     """Write all, and say what was done. A letter that can't be read is named, and left out. Raises Refused."""
     tally = Tally(as_json=as_json)
     wanted = [(letter, entry.uid) for letter, entry in letters.items() if not folder.has(letter, entry.size)]
@@ -50,21 +52,21 @@ def give(office: OpenStore, mailbox: str, letters: dict[LetterId, Entry], folder
                     step()
         folder.finish()
     except OSError as error:
-        raise Refused(f"{error.filename or 'the letters'} can't be written: {error.strerror or error}") from error
+        raise CommandError(f"{error.filename or 'the letters'} can't be written: {error.strerror or error}") from error
     tally.end(
         "exported", {"exported": "exported", "known": "there already", "gone": "gone meanwhile", "damaged": "damaged"}
     )
 
 
 def _one(  # each of a type of its own
-    office: OpenStore, mailbox: str, letter: LetterId, uid: int, facts: _Facts, folder: Folder, tally: Tally
+    office: OpenStore, mailbox: str, letter: LetterId, uid: int, facts: _Facts, folder: LetterWriter, tally: Tally
 ) -> None:
     try:
         octets = office.run(_octets(office.store, mailbox, uid))
     except KeyError:
         tally.count("gone", "", letter)
         return
-    except Refused as refused:
+    except CommandError as refused:
         if not isinstance(refused.__cause__, StoreError):
             raise
         tally.count("damaged", letter, letter, f"in mailbox {mailbox}, not exported: {refused.message}")
@@ -82,7 +84,7 @@ def _facts_of(office: OpenStore, letters: list[LetterId]) -> dict[LetterId, _Fac
     """Without those of letters of which these can't be read: their content may be sound."""
     try:
         return office.run(_facts(office.store, letters))
-    except Refused:
+    except CommandError:
         if len(letters) == 1:
             return {}
     return {name: facts for letter in letters for name, facts in _facts_of(office, [letter]).items()}

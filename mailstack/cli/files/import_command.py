@@ -8,13 +8,13 @@ import click
 
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.argument_types import local_address
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.files.import_common import found_in, json_option, letters_in, paths_argument, take
 from mailstack.cli.files.importer import sender_of
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter import Address
-from mailstack.letter.parsed import Reading
+from mailstack.letter.parsed import ParsedLetter
 
 
 class _Owner:
@@ -23,7 +23,7 @@ class _Owner:
     def __init__(self, address: Address) -> None:
         self._address = address
 
-    def envelope(self, reading: Reading) -> tuple[Address | None, dict[Address, str]]:
+    def envelope(self, reading: ParsedLetter) -> tuple[Address | None, dict[Address, str]]:
         return sender_of(reading), {self._address: self._address.key}
 
 
@@ -32,7 +32,7 @@ class _Owner:
 @paths_argument
 @json_option
 @at_place
-def import_letters(place: Place, address: str, paths: tuple[Path, ...], as_json: bool) -> None:
+def import_letters(place: TargetServer, address: str, paths: tuple[Path, ...], as_json: bool) -> None:
     """Put the letters of files into the mailbox of ADDRESS.
 
     PATH is an mbox file, a Maildir, a letter in a file of its own, or a folder of any of these. The letters stay as they
@@ -51,7 +51,7 @@ def import_letters(place: Place, address: str, paths: tuple[Path, ...], as_json:
     looked = found_in(paths)
     with OpenStore(place, announces=False) as office:
         if place.settings is not None and office.run(office.store.account(owner.key)) is None:
-            raise Refused(f"{owner} is no account here; `mailstack user add {owner}` makes one")
+            raise CommandError(f"{owner} is no account here; `mailstack user add {owner}` makes one")
         known = office.run(letters_in(office.store, owner.key))
         hostname = "mx.home.test" if place.settings is None else place.settings.hostname
         take(office, place, looked, _Owner(owner), owner.key, known, hostname, as_json=as_json)

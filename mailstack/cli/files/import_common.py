@@ -7,16 +7,16 @@ from pathlib import Path
 
 import click
 
-from mailstack.cli.errors import Refused
-from mailstack.cli.files.importer import Entrance, Readers
+from mailstack.cli.errors import CommandError
+from mailstack.cli.files.importer import Importer, Readers
 from mailstack.cli.files.progress import Tally, progress
 from mailstack.cli.output import clean
 from mailstack.cli.paths import PathType
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place
+from mailstack.cli.target import TargetServer
 from mailstack.config import Config
 from mailstack.letter import LetterId
-from mailstack.letter.files.detect import Looked, look
+from mailstack.letter.files.detect import ScanResult, detect
 from mailstack.policy.quota import Quotas
 from mailstack.store import Entry, Store
 
@@ -31,25 +31,25 @@ json_option = click.option(
 )
 
 
-def found_in(paths: Sequence[Path], *, since: float | None = None) -> Looked:
+def found_in(paths: Sequence[Path], *, since: float | None = None) -> ScanResult:
     """Raises Refused when there is no letter."""
     try:
-        looked = look(paths, since=since)
+        looked = detect(paths, since=since)
     except OSError as error:
-        raise Refused(f"{error.filename or paths[0]}: {error.strerror or error}") from error
+        raise CommandError(f"{error.filename or paths[0]}: {error.strerror or error}") from error
     for left in looked.left:
         click.echo(clean(f"mailstack: {left} is a mailbox of its own: import it by its name"), err=True)
     for stranger in looked.strangers:
         click.echo(clean(f"mailstack: {stranger} holds no letter, and was passed over"), err=True)
     if not looked.letters and since is None:
-        raise Refused(f"no letter is in {', '.join(map(str, paths))}; mbox, Maildir and .eml files are read")
+        raise CommandError(f"no letter is in {', '.join(map(str, paths))}; mbox, Maildir and .eml files are read")
     return looked
 
 
 def take(
     office: OpenStore,
-    place: Place,
-    looked: Looked,
+    place: TargetServer,
+    looked: ScanResult,
     readers: Readers,
     shelf: str,
     known: dict[LetterId, Entry],
@@ -61,7 +61,7 @@ def take(
     settings = place.settings
     delivery = (settings or Config(hostname=hostname, data=place.data)).delivery  # type: ignore[arg-type]
     largest = LARGEST if settings is None else max(LARGEST, settings.submission.max_size)
-    entrance = Entrance(
+    entrance = Importer(
         office.store, hostname, readers, shelf, known, Quotas(office.store, default=delivery.quota), largest
     )
     tally = Tally(as_json=as_json)

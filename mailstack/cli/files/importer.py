@@ -27,16 +27,16 @@ from mailstack.letter import (
     new_letter_id,
 )
 from mailstack.letter.delivery import Delivery
-from mailstack.letter.files.detect import Found
+from mailstack.letter.files.detect import FoundFile
 from mailstack.letter.header import split
-from mailstack.letter.letter import ids_drawn_by
-from mailstack.letter.parsed import Reading, read
+from mailstack.letter.letter import seeded_ids
+from mailstack.letter.parsed import ParsedLetter, parse
 from mailstack.mailbox.index.copies import traced
 from mailstack.policy import Pass
 from mailstack.policy.quota import Quotas
-from mailstack.queue.enqueue import enter
+from mailstack.queue.enqueue import build_acceptance
 from mailstack.queue.route import LOCAL, Route
-from mailstack.queue.settlement import into_mailbox
+from mailstack.queue.settlement import local_delivery
 from mailstack.store import Acceptance, Damaged, Entry, Store
 
 MOST_HEADER = 262_144
@@ -59,7 +59,7 @@ class Entered(Struct, frozen=True):
 class Readers(Protocol):
     """Who gets a letter."""
 
-    def envelope(self, reading: Reading) -> tuple[Address | None, dict[Address, str]]:
+    def envelope(self, reading: ParsedLetter) -> tuple[Address | None, dict[Address, str]]:
         """Its sender, and each recipient with the mailbox. Raises ValueError, with a reason for people."""
 
 
@@ -72,7 +72,7 @@ class _Looked(Struct, frozen=True):
     head: bytes
 
 
-class Entrance:
+class Importer:
     """Puts letters into one office."""
 
     def __init__(  # each of a type of its own
@@ -100,7 +100,7 @@ class Entrance:
         self._handed_in: Deferred[None] = succeed(None)
         """Fires when all letters before have been handed to the store: in a mailbox they stand as in their files."""
 
-    async def enter(self, found: Found, now: float) -> Entered:
+    async def enter(self, found: FoundFile, now: float) -> Entered:
         """One of several under way. Raises StoreError; then it is not there, and nothing of it."""
         before, handed_in = self._handed_in, Deferred[None]()
         self._handed_in = handed_in
@@ -117,10 +117,10 @@ class Entrance:
             self._under_way[placement.mailbox] -= placement.size
         return Entered("imported", taken.letter.id)
 
-    async def _prepared(self, found: Found, now: float) -> Entered | Acceptance:
+    async def _prepared(self, found: FoundFile, now: float) -> Entered | Acceptance:
         try:
             looked = self._looked(found)
-            reading = read(looked.head)
+            reading = parse(looked.head)
             sender, mailboxes = self._readers.envelope(reading)
         except ValueError as error:
             return Entered("refused", why=str(error))
@@ -131,7 +131,7 @@ class Entrance:
             return Entered("refused", why=f"the mailbox is full: {why}")
         return await self._acceptance(found, looked, letter, sender, mailboxes, now)
 
-    def _looked(self, found: Found) -> _Looked:
+    def _looked(self, found: FoundFile) -> _Looked:
         """Raises ValueError, with a reason for people, for what can't be taken."""
         if found.size > self._largest:
             raise ValueError(f"it has {found.size} octets, and {self._largest} are the most that is taken")
@@ -189,7 +189,7 @@ class Entrance:
 
     async def _acceptance(  # each of a type of its own
         self,
-        found: Found,
+        found: FoundFile,
         looked: _Looked,
         letter: LetterId,
         sender: Address | None,
@@ -214,13 +214,13 @@ class Entrance:
         routes = [Route(Recipient(address), LOCAL, mailbox) for address, mailbox in mailboxes.items()]
         deliveries = [Delivery(letter, number, route.recipient, LOCAL) for number, route in enumerate(routes)]
         here = [
-            into_mailbox(whole, delivery, _IN_MAILBOX, route.mailbox or "", now)
+            local_delivery(whole, delivery, _IN_MAILBOX, route.mailbox or "", now)
             for delivery, route in zip(deliveries, routes, strict=True)
         ]
-        return enter(whole, routes, deliveries, here, "submitted", {"file": _file_name(found)}, now)
+        return build_acceptance(whole, routes, deliveries, here, "submitted", {"file": _file_name(found)}, now)
 
 
-def _file_name(found: Found) -> str:
+def _file_name(found: FoundFile) -> str:
     """Without its folders; names of files are any octets."""
     return os.fsencode(Path(found.name).name).decode("utf-8", "replace")
 
@@ -231,11 +231,11 @@ def _id(digest: bytes, salt: int, at: float) -> LetterId:
     def draw(bits: int) -> int:
         return int.from_bytes(hashlib.sha256(digest + salt.to_bytes(4)).digest()[:8]) & (1 << bits) - 1
 
-    with ids_drawn_by(draw):
+    with seeded_ids(draw):
         return new_letter_id(at)
 
 
-def _look(found: Found) -> _Looked:
+def _look(found: FoundFile) -> _Looked:
     """Raises OSError."""
     counted, size, is_ascii, head = hashlib.sha256(), 0, True, bytearray()
     for octets in found.chunks():
@@ -257,7 +257,7 @@ def address_of(text: str) -> Address | None:
         return None
 
 
-def sender_of(reading: Reading) -> Address | None:
+def sender_of(reading: ParsedLetter) -> Address | None:
     """The reverse-path as the last host wrote it down (RFC 5321 §4.4), else the author."""
     named = [reading.first("Return-Path"), *[one.address for one in reading.authors]]
     return next((found for each in named if (found := address_of(each)) is not None), None)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.files.import_common import found_in, json_option, letters_in, paths_argument, take
 from mailstack.cli.files.importer import address_of, sender_of
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter import Address
-from mailstack.letter.parsed import Reading
+from mailstack.letter.parsed import ParsedLetter
 from mailstack.mailbox.index.deletion import hidden_numbers
 from mailstack.store.archive import ARCHIVE
 
@@ -24,7 +24,7 @@ DAY = 86400.0
 class _Named:
     """Readers: those whom To, Cc and Bcc name; the author, when they name nobody."""
 
-    def envelope(self, reading: Reading) -> tuple[Address | None, dict[Address, str]]:
+    def envelope(self, reading: ParsedLetter) -> tuple[Address | None, dict[Address, str]]:
         sender = sender_of(reading)
         named = [address_of(one.address) for one in (*reading.to, *reading.cc, *reading.bcc)]
         recipients = dict.fromkeys(each for each in named if each is not None and each.domain)
@@ -41,7 +41,7 @@ class _Named:
               help="Only files that were changed within so many days.")  # fmt: skip
 @json_option
 @at_place
-def ingest(place: Place, paths: tuple[Path, ...], recent: int, as_json: bool) -> None:
+def ingest(place: TargetServer, paths: tuple[Path, ...], recent: int, as_json: bool) -> None:
     """Put the letters of files into the inbox of a dev environment, and into the mailboxes of those whom they name.
 
     PATH is an mbox file, a Maildir, a letter in a file of its own, or a folder of any of these. What is in the inbox
@@ -53,7 +53,9 @@ def ingest(place: Place, paths: tuple[Path, ...], recent: int, as_json: bool) ->
       mailstack dump --http http://127.0.0.1:8025 letters && mailstack ingest letters     letters of a Mailpit
     """
     if place.settings is not None:
-        raise Refused("only a dev environment has an inbox to fill; `mailstack import ADDRESS PATH` fills a mailbox")
+        raise CommandError(
+            "only a dev environment has an inbox to fill; `mailstack import ADDRESS PATH` fills a mailbox"
+        )
     looked = found_in(paths, since=place.now() - recent * DAY if recent else None)
     with OpenStore(place) as office:
         hidden = hidden_numbers(place.data)

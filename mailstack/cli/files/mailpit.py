@@ -11,10 +11,10 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.files.progress import Tally, progress
 from mailstack.letter import LetterId
-from mailstack.letter.files.writers import Folder
+from mailstack.letter.files.writers import LetterWriter
 
 AT_ONCE = 500
 """Messages of one list."""
@@ -33,10 +33,10 @@ _ID = re.compile(r"[0-9A-Za-z_-]{1,100}\Z")
 """It becomes the name of a file."""
 
 
-def dump_from(url: str, folder: Folder, *, as_json: bool) -> None:
+def dump_from(url: str, folder: LetterWriter, *, as_json: bool) -> None:
     """Write all that is there, the newest first. Raises Refused."""
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
-        raise Refused(f"{url!r} is no URL such as http://127.0.0.1:8025")
+        raise CommandError(f"{url!r} is no URL such as http://127.0.0.1:8025")
     base = url.rstrip("/")
     tally = Tally(as_json=as_json)
     try:
@@ -51,17 +51,17 @@ def dump_from(url: str, folder: Folder, *, as_json: bool) -> None:
                 step()
         folder.finish()
     except HTTPError as error:
-        raise Refused(
+        raise CommandError(
             f"{url}: {error.code} {error.reason}; is it the address of its pages, and open to everybody?"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         why = error.reason if isinstance(error, URLError) else error
-        raise Refused(f"{url} gave no letters: {why}") from None
+        raise CommandError(f"{url} gave no letters: {why}") from None
     tally.end("exported", {"exported": "exported", "known": "there already", "damaged": "damaged"})
 
 
 def _fetch(
-    url: str, folder: Folder, letter: LetterId, sender: str, at: float, tally: Tally
+    url: str, folder: LetterWriter, letter: LetterId, sender: str, at: float, tally: Tally
 ) -> None:  # each of a type of its own
     """One message. One that the server itself can't read is named, and the others are fetched."""
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.output import clean, print_json
 
 MOST_TOLD = 20
@@ -43,9 +43,9 @@ class Tally:
             parts = [f"{self.counts.get(state, 0)} {text}" for state, text in words.items()]
             click.echo(", ".join(part for part, state in zip(parts, words, strict=True) if self._tells(state, done)))
         if refused := self.counts.get("refused", 0):
-            raise Refused(f"{refused} of {sum(self.counts.values())} were not taken; the first: {self._first}")
+            raise CommandError(f"{refused} of {sum(self.counts.values())} were not taken; the first: {self._first}")
         if damaged := self.counts.get("damaged", 0):
-            raise Refused(f"{damaged} of {sum(self.counts.values())} could not be read; the first: {self._first}")
+            raise CommandError(f"{damaged} of {sum(self.counts.values())} could not be read; the first: {self._first}")
 
     def _tells(self, state: str, done: str) -> bool:
         return state == done or self.counts.get(state, 0) > 0

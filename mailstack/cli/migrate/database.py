@@ -16,7 +16,7 @@ from mailstack.cli.migrate.objects import Objects
 from mailstack.store import Damaged, sql
 from mailstack.store.content_files import is_name
 from mailstack.store.contents import AHEAD, OBJECT
-from mailstack.store.database_address import Reach
+from mailstack.store.database_address import DatabaseAddress
 from mailstack.store.postgresql import large_contents
 from mailstack.store.postgresql.connection import NOW
 from mailstack.store.postgresql.database import Database, shown
@@ -40,7 +40,7 @@ class _DatabaseEndpoint:
         """`objects`: object store of contents that rows only name; None: unread. Raises CannotMove, StoreError."""
         self._objects = objects
         self.name = shown(url)
-        self._database = Database(Reach(url, timeout=STATEMENT_TIMEOUT_S), "mailstack store")
+        self._database = Database(DatabaseAddress(url, timeout=STATEMENT_TIMEOUT_S), "mailstack store")
         self._connection = self._database.connect()
         try:
             with _store_errors():

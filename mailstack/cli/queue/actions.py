@@ -10,21 +10,21 @@ import click
 from msgspec import Struct
 
 from mailstack.cli.argument_types import letter_id
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.output import clean
 from mailstack.cli.queue.route import router_of
 from mailstack.cli.queue.selection import narrowed, select, with_selection
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter import Letter, LetterId
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState
 from mailstack.letter.time_parameters import released_at
-from mailstack.queue.admin import TOGETHER, Act, Operator
+from mailstack.queue.admin import TOGETHER, ActionResult, QueueAdmin
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.selection import Selection
 from mailstack.store import Filter
 
-Deed = Callable[[OpenStore, Operator, Sequence[LetterId]], Coroutine[Any, Any, list[Act]]]
+Deed = Callable[[OpenStore, QueueAdmin, Sequence[LetterId]], Coroutine[Any, Any, list[ActionResult]]]
 """What is done to letters."""
 
 FEW = 20
@@ -51,7 +51,7 @@ def with_wanted(*states: DeliveryState, metavar: str = "[ID...]") -> Callable[[C
         @at_place
         @with_selection(*states)
         def chosen(
-            place: Place, ids: tuple[str, ...], selection: Selection, every: bool, yes: bool, **options: Any
+            place: TargetServer, ids: tuple[str, ...], selection: Selection, every: bool, yes: bool, **options: Any
         ) -> Any:
             return command(place, Wanted(ids, selection, every, yes), **options)
 
@@ -63,7 +63,7 @@ def with_wanted(*states: DeliveryState, metavar: str = "[ID...]") -> Callable[[C
 
 @click.command()
 @with_wanted(DeliveryState.QUEUED)
-def hold(place: Place, wanted: Wanted) -> None:
+def hold(place: TargetServer, wanted: Wanted) -> None:
     """Make no attempt for letters until they are released.
 
     Chosen by filters, only the recipients that fit are held, and the number is asked about first.
@@ -78,7 +78,7 @@ def hold(place: Place, wanted: Wanted) -> None:
 
 @click.command()
 @with_wanted(DeliveryState.HELD)
-def release(place: Place, wanted: Wanted) -> None:
+def release(place: TargetServer, wanted: Wanted) -> None:
     """Let go on with letters that were held, at once.
 
     A letter that is released goes in spite of the rules and pauses that there are now; what `[relay] only_to` does not
@@ -94,7 +94,7 @@ def release(place: Place, wanted: Wanted) -> None:
 
 @click.command()
 @with_wanted(DeliveryState.QUEUED)
-def retry(place: Place, wanted: Wanted) -> None:
+def retry(place: TargetServer, wanted: Wanted) -> None:
     """Make the next attempt now, and not when it is due.
 
     A letter that its sender wants held back goes before its time when it is named here; --all and filters leave it.
@@ -111,7 +111,7 @@ def retry(place: Place, wanted: Wanted) -> None:
 @click.command()
 @click.option("--bounce", is_flag=True, help="Tell the senders, as if the letters had been refused.")
 @with_wanted(*OWED)
-def remove(place: Place, wanted: Wanted, bounce: bool) -> None:
+def remove(place: TargetServer, wanted: Wanted, bounce: bool) -> None:
     """Take letters out of the queue; nobody gets them any more.
 
     Recipients that have the letter already keep it.
@@ -122,12 +122,12 @@ def remove(place: Place, wanted: Wanted, bounce: bool) -> None:
       mailstack queue remove --from spammer@home.test --yes
     """
 
-    async def removed(office: OpenStore, operator: Operator, letters: Sequence[LetterId]) -> list[Act]:
+    async def removed(office: OpenStore, operator: QueueAdmin, letters: Sequence[LetterId]) -> list[ActionResult]:
         if not bounce:
             return await operator.remove(letters)
         found = await office.store.records(Filter(ids=tuple(letters), limit=len(letters)))
         taken_by = {record.letter.id: record.letter.arrival.office for record in found}
-        acts: list[Act] = []
+        acts: list[ActionResult] = []
         for name in dict.fromkeys(taken_by.get(letter, "") for letter in letters):
             its = [letter for letter in letters if taken_by.get(letter, "") == name]
             acts += await operator.remove(its, bouncer=Bouncer(router_of(place, office), name))
@@ -136,14 +136,14 @@ def remove(place: Place, wanted: Wanted, bounce: bool) -> None:
     act(place, wanted, "remove", "removed", removed)
 
 
-def act(place: Place, wanted: Wanted, verb: str, done: str, deed: Deed, *, harmless: bool = False) -> None:
+def act(place: TargetServer, wanted: Wanted, verb: str, done: str, deed: Deed, *, harmless: bool = False) -> None:
     """Do it to all that is wanted, and say what became of it; `harmless`: to everything without a question."""
     if sum((bool(wanted.ids), wanted.every, wanted.selection.narrows)) != 1:
         raise click.UsageError("Give letters' ids, or filters such as --to and --reason, or --all.")
     ids = [letter_id(each) for each in wanted.ids]
     with OpenStore(place) as office:
         if ids:
-            operator = Operator(office.store, place.now)
+            operator = QueueAdmin(office.store, place.now)
             _tell(office.run(deed(office, operator, ids)), done)
             return
         now = place.now()
@@ -165,13 +165,13 @@ def act(place: Place, wanted: Wanted, verb: str, done: str, deed: Deed, *, harml
         if not wanted.sure and not (harmless and wanted.every):
             click.confirm(f"{verb} {whom}?", abort=True, err=True)
         # Who was asked may have thought about it for long.
-        operator = Operator(office.store, place.now, picks=takes, known=records if wanted.sure else ())
+        operator = QueueAdmin(office.store, place.now, picks=takes, known=records if wanted.sure else ())
         letters = [record.letter.id for record in records]
         groups = [letters[at : at + TOGETHER] for at in range(0, len(letters), TOGETHER)]
         _tell_many((office.run(deed(office, operator, group)) for group in groups), done, len(records))
 
 
-def _tell(acts: Sequence[Act], done: str) -> None:
+def _tell(acts: Sequence[ActionResult], done: str) -> None:
     """Say what was done; raise Refused when a letter stayed wholly as it was."""
     for each in acts:
         if each.done:
@@ -179,9 +179,9 @@ def _tell(acts: Sequence[Act], done: str) -> None:
     _refuse(acts)
 
 
-def _tell_many(results: Iterable[list[Act]], done: str, count: int) -> None:
+def _tell_many(results: Iterable[list[ActionResult]], done: str, count: int) -> None:
     """One by one when they are few, else counted, with a bar that shows how far it is."""
-    acts: list[Act] = []
+    acts: list[ActionResult] = []
     with click.progressbar(length=count, file=sys.stderr, hidden=count <= FEW) as bar:
         for result in results:
             acts += result
@@ -193,17 +193,17 @@ def _tell_many(results: Iterable[list[Act]], done: str, count: int) -> None:
     click.echo(f"{done}: {_count(letters, 'letter')} to {_count(len(successes), 'recipient')}")
     left = [each for each in acts if not each.done and "already" not in each.why_not]
     if left:
-        raise Refused(
+        raise CommandError(
             f"{_count(len(left), 'recipient')} left as they were; the first: {left[0].letter}: {left[0].why_not}"
         )
 
 
-def _done_text(act: Act, done: str) -> str:
+def _done_text(act: ActionResult, done: str) -> str:
     report = act.step.facts.get("report") if act.step else None
     return f"{act.letter} to {act.recipient}: {done}{f', and the sender told with {report}' if report else ''}"
 
 
-def _refuse(acts: Sequence[Act]) -> None:
+def _refuse(acts: Sequence[ActionResult]) -> None:
     touched = {act.letter for act in acts if act.done}
     reasons: dict[LetterId, dict[str, None]] = {}
     for each in acts:
@@ -211,7 +211,7 @@ def _refuse(acts: Sequence[Act]) -> None:
             reasons.setdefault(each.letter, {})[each.why_not] = None
     if reasons:
         told = "; ".join(f"{letter}: {_why_not(whys)}" for letter, whys in reasons.items())
-        raise Refused(f"nothing was done for {told} (`mailstack queue list` shows what waits)")
+        raise CommandError(f"nothing was done for {told} (`mailstack queue list` shows what waits)")
 
 
 def _why_not(reasons: Collection[str]) -> str:

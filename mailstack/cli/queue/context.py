@@ -8,18 +8,18 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place
+from mailstack.cli.target import TargetServer
 from mailstack.cli.time_options import local_text
 from mailstack.letter import Address, Letter
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.patterns import fits_domain
 from mailstack.letter.step import Step
-from mailstack.queue.hold_rules import StandingOrders, describe
+from mailstack.queue.hold_rules import HoldRules, describe
 from mailstack.queue.route import LOCAL
 from mailstack.relay.hosts import line
 from mailstack.server.wiring.origins import origins_of
 from mailstack.store import Record, Rule
-from mailstack.store.delay_reasons import Condition
+from mailstack.store.delay_reasons import DelayReason
 
 
 class Reason(Struct, frozen=True):
@@ -37,12 +37,12 @@ class Reason(Struct, frozen=True):
 class Around(Struct, frozen=True):
     """Of one office, at one time."""
 
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[DelayReason, ...] = ()
     lines: Mapping[int, str] = {}
     """The lines that deliveries of the letter stand in, in the store."""
     orders: Mapping[int, str] = {}
     """Why deliveries of the letter would be held when their turn comes."""
-    place: Place | None = None
+    place: TargetServer | None = None
 
     def reasons(self, letter: Letter, delivery: Delivery, steps: Sequence[Step]) -> list[Reason]:
         """What explains a delivery that waits, beyond its schedule; `steps` are those of the letter."""
@@ -77,23 +77,23 @@ class Around(Struct, frozen=True):
         ]
 
 
-def down_text(condition: Condition) -> str:
+def down_text(condition: DelayReason) -> str:
     """For people."""
     until = "" if condition.until is None else f" until {local_text(condition.until)}"
     return f"{condition.name} is left alone{until}: {condition.text}"
 
 
-def look_around(place: Place, office: OpenStore, record: Record) -> Around:
+def look_around(place: TargetServer, office: OpenStore, record: Record) -> Around:
     """All that can be known of one letter from outside the office."""
     conditions = office.run(office.store.conditions(place.now()))
     lines = office.run(office.store.lines_of(record.letter.id))
-    standing = StandingOrders(office.store, only_to=_only_to(place))
+    standing = HoldRules(office.store, only_to=_only_to(place))
     office.run(standing.refresh())
     orders = {each.number: office.run(standing.would_hold(record.letter, each)) for each in record.deliveries}
     return Around(tuple(conditions), lines, orders, place)
 
 
-def line_of(place: Place | None, destination: str, sender: Address | None) -> str:
+def line_of(place: TargetServer | None, destination: str, sender: Address | None) -> str:
     """What the office calls the hosts that a destination goes to."""
     if place is None or place.settings is None:
         return destination
@@ -110,7 +110,11 @@ def line_of(place: Place | None, destination: str, sender: Address | None) -> st
 
 
 def reason_of(
-    destination: str, hosts: Collection[str], conditions: Sequence[Condition], rules: Sequence[Rule], place: Place
+    destination: str,
+    hosts: Collection[str],
+    conditions: Sequence[DelayReason],
+    rules: Sequence[Rule],
+    place: TargetServer,
 ) -> str:
     """What all letters for a destination wait for now, of whose `hosts` they heard last; empty when that isn't known."""
     name = line_of(place, destination, None)
@@ -120,7 +124,7 @@ def reason_of(
     return "; ".join(found)
 
 
-def _only_to(place: Place) -> Sequence[str]:
+def _only_to(place: TargetServer) -> Sequence[str]:
     if place.settings is None or place.settings.relay.others != "hold":
         return ()
     return place.settings.relay.only_to

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from mailstack.cli.delivery_text import last_word
 from mailstack.cli.time_options import span_text
 from mailstack.letter.delivery import Delivery, DeliveryState
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 from mailstack.store import Record
 from mailstack.store.journey_json import sender_text
 
@@ -74,7 +74,7 @@ class Group(Struct):
             "count": self.count,
             "held": self.held,
             "ages": dict(zip(LABELS, self.ages, strict=True)),
-            "next_attempt": None if self.next_attempt is None else utc_text(self.next_attempt),
+            "next_attempt": None if self.next_attempt is None else iso8601(self.next_attempt),
             "reason": self.reason,
         }
 

@@ -12,7 +12,7 @@ from mailstack.cli.queue.context import reason_of
 from mailstack.cli.queue.group import NAMES, By, columns, grouped
 from mailstack.cli.queue.selection import MOST, narrowed, select, with_selection
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.cli.time_options import local_text
 from mailstack.queue.route import LOCAL
 from mailstack.queue.selection import Selection
@@ -28,7 +28,7 @@ from mailstack.store.journey_json import record_json, sender_text
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @at_place
 @with_selection()
-def list_(place: Place, selection: Selection, by: By | None, limit: int, as_json: bool) -> None:
+def list_(place: TargetServer, selection: Selection, by: By | None, limit: int, as_json: bool) -> None:
     """List the letters that wait: for whom, why, and until when. The newest first.
 
     A pattern may have * and ?. With --by, the columns count letters to each recipient by the minutes since they came.

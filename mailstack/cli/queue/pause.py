@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import click
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.queue.resume import release_held
 from mailstack.cli.queue.selection import DOMAINS
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.store import Conflict, Rule
 
 
 @click.command()
 @click.argument("destination", type=DOMAINS, default="*")
 @at_place
-def pause(place: Place, destination: str) -> None:
+def pause(place: TargetServer, destination: str) -> None:
     """Stop everything outward, or everything for DESTINATION (a domain, or *.domain).
 
     Letters are taken as before, and those for mailboxes here reach them. What would leave is held, until `resume`;
@@ -29,11 +29,11 @@ def pause(place: Place, destination: str) -> None:
     new = Rule(_name(destination), "pause", domain=destination, created=place.now())
     with OpenStore(place) as office:
         if new.name in {each.name for each in office.run(office.store.orders()).rules}:
-            raise Refused(f"{_what(destination)} is paused already; `mailstack queue resume` takes that back")
+            raise CommandError(f"{_what(destination)} is paused already; `mailstack queue resume` takes that back")
         try:
             office.run(office.store.add_rule(new))
         except Conflict as conflict:
-            raise Refused(str(conflict)) from conflict
+            raise CommandError(str(conflict)) from conflict
     again = "" if destination == "*" else f" {destination}"
     click.echo(f"{_what(destination)} is paused, until `mailstack queue resume{again}`")
 
@@ -41,7 +41,7 @@ def pause(place: Place, destination: str) -> None:
 @click.command()
 @click.argument("destination", type=DOMAINS, default="*")
 @at_place
-def resume(place: Place, destination: str) -> None:
+def resume(place: TargetServer, destination: str) -> None:
     """Take a pause back; what it held goes on at once.
 
     \b
@@ -52,7 +52,7 @@ def resume(place: Place, destination: str) -> None:
     with OpenStore(place) as office:
         found = [each for each in office.run(office.store.orders()).rules if each.name == _name(destination)]
         if not found:
-            raise Refused(f"{_what(destination)} is not paused; `mailstack queue rule list` shows what is")
+            raise CommandError(f"{_what(destination)} is not paused; `mailstack queue rule list` shows what is")
         office.run(office.store.remove_rule(found[0].name))
         count = release_held(place, office, found[0])
     click.echo(f"{_what(destination)} goes on; released: {count}")

@@ -8,13 +8,13 @@ from msgspec.structs import replace
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.queue.actions import Wanted, act, with_wanted
 from mailstack.cli.queue.route import router_of
-from mailstack.cli.target import Place
+from mailstack.cli.target import TargetServer
 from mailstack.letter.delivery import OWED
 
 
 @click.command()
 @with_wanted(*OWED, metavar="[ID...] ADDRESS")
-def redirect(place: Place, wanted: Wanted) -> None:
+def redirect(place: TargetServer, wanted: Wanted) -> None:
     """Send letters to ADDRESS instead.
 
     Each recipient that still waits is replaced; one that has the letter keeps it. The sender stays the sender, and

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from mailstack.cli.queue.selection import MOST
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place
+from mailstack.cli.target import TargetServer
 from mailstack.letter.delivery import DeliveryState
-from mailstack.queue.admin import Operator
+from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.hold_rules import is_held_by
 from mailstack.store import Filter, Rule
 
 
-def release_held(place: Place, office: OpenStore, rule: Rule) -> int:
+def release_held(place: TargetServer, office: OpenStore, rule: Rule) -> int:
     """How many deliveries go on. Another rule that fits them too holds them again."""
     held = Filter(states=frozenset({DeliveryState.HELD}), limit=MOST)
     records = [
@@ -19,6 +19,6 @@ def release_held(place: Place, office: OpenStore, rule: Rule) -> int:
         for record in office.run(office.store.records(held))
         if any(is_held_by(rule, delivery) for delivery in record.deliveries)
     ]
-    operator = Operator(office.store, place.now, picks=lambda _, delivery: is_held_by(rule, delivery), known=records)
+    operator = QueueAdmin(office.store, place.now, picks=lambda _, delivery: is_held_by(rule, delivery), known=records)
     acts = office.run(operator.release([record.letter.id for record in records], rule=rule.name))
     return sum(act.done for act in acts)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from mailstack.accounts.directory import StoreDirectory
-from mailstack.cli.store_runner import Carrier, OpenStore
-from mailstack.cli.target import Place
+from mailstack.cli.store_runner import OpenStore, StoreRunner
+from mailstack.cli.target import TargetServer
 from mailstack.net.clock import ReactorClock
 from mailstack.queue.route import Router
 
 
 def clock() -> ReactorClock:
     """One of which only the time is asked: a command has no reactor."""
-    return ReactorClock(Carrier())  # type: ignore[arg-type]
+    return ReactorClock(StoreRunner())  # type: ignore[arg-type]
 
 
-def directory_of(place: Place, office: OpenStore) -> StoreDirectory:
+def directory_of(place: TargetServer, office: OpenStore) -> StoreDirectory:
     """Who lives there."""
     settings = place.settings
     if settings is None:
@@ -30,6 +30,6 @@ def directory_of(place: Place, office: OpenStore) -> StoreDirectory:
     )
 
 
-def router_of(place: Place, office: OpenStore) -> Router:
+def router_of(place: TargetServer, office: OpenStore) -> Router:
     """Which way a recipient goes."""
     return Router(directory_of(place, office))

@@ -6,14 +6,14 @@ import secrets
 
 import click
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.output import clean, print_json, print_table
 from mailstack.cli.queue.resume import release_held
 from mailstack.cli.queue.selection import ADDRESSES, DOMAINS
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.cli.time_options import local_text
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 from mailstack.store import Rule
 
 MOST = 1000
@@ -37,7 +37,7 @@ def rule() -> None:
 @click.option("--to", "recipient", type=ADDRESSES, metavar="PATTERN", help="Letters for these recipients.")
 @click.option("--domain", type=DOMAINS, metavar="PATTERN", help="Letters for this domain, or *.domain.")
 @at_place
-def add(place: Place, sender: str | None, recipient: str | None, domain: str | None) -> None:
+def add(place: TargetServer, sender: str | None, recipient: str | None, domain: str | None) -> None:
     """Hold letters that fit all that is given. A pattern may have * and ?.
 
     \b
@@ -50,7 +50,7 @@ def add(place: Place, sender: str | None, recipient: str | None, domain: str | N
     new = Rule(name, "hold", sender or "", recipient or "", domain or "", place.now())
     with OpenStore(place) as office:
         if len(office.run(office.store.orders()).rules) >= MOST:
-            raise Refused(f"there are {MOST} rules, and no more are kept; `mailstack queue rule remove` some")
+            raise CommandError(f"there are {MOST} rules, and no more are kept; `mailstack queue rule remove` some")
         office.run(office.store.add_rule(new))
     click.echo(f"rule {name} holds {words(new)}")
 
@@ -60,7 +60,7 @@ def add(place: Place, sender: str | None, recipient: str | None, domain: str | N
     "--json", "as_json", is_flag=True, help="One JSON object a line: name, kind, sender, recipient, domain, created."
 )
 @at_place
-def list_(place: Place, as_json: bool) -> None:
+def list_(place: TargetServer, as_json: bool) -> None:
     """List the rules and pauses.
 
     \b
@@ -78,7 +78,7 @@ def list_(place: Place, as_json: bool) -> None:
                     "sender": each.sender,
                     "recipient": each.recipient,
                     "domain": each.domain,
-                    "created": utc_text(each.created),
+                    "created": iso8601(each.created),
                 }
             )
         return
@@ -90,7 +90,7 @@ def list_(place: Place, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--keep-held", is_flag=True, help="Leave held what it holds; else that goes on at once.")
 @at_place
-def remove(place: Place, name: str, keep_held: bool) -> None:
+def remove(place: TargetServer, name: str, keep_held: bool) -> None:
     """Take a rule back; what it holds goes on at once.
 
     \b
@@ -100,7 +100,7 @@ def remove(place: Place, name: str, keep_held: bool) -> None:
     with OpenStore(place) as office:
         found = [each for each in office.run(office.store.orders()).rules if each.name == name]
         if not found:
-            raise Refused(f"there is no rule {name!r}; `mailstack queue rule list` lists them")
+            raise CommandError(f"there is no rule {name!r}; `mailstack queue rule list` lists them")
         office.run(office.store.remove_rule(name))
         count = 0 if keep_held else release_held(place, office, found[0])
     click.echo(f"rule {clean(name)} is gone; released: {count}")

@@ -10,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place
+from mailstack.cli.target import TargetServer
 from mailstack.cli.time_options import Since, When
 from mailstack.letter.delivery import OWED, DeliveryState
 from mailstack.letter.patterns import PatternError, address_pattern, domain_pattern
@@ -54,7 +54,7 @@ def with_selection(*states: DeliveryState) -> Callable[[Callable[..., Any]], Cal
         @click.option("--reason", metavar="TEXT", help="With this in the status or text of what was heard last.")
         @click.option("--state", type=click.Choice([*map(str, sorted(OWED))]), help="Only what is queued, or held.")
         @functools.wraps(command)
-        def chosen(place: Place, /, **options: Any) -> Any:
+        def chosen(place: TargetServer, /, **options: Any) -> Any:
             now = place.now()
             state = options.pop("state")
             selection = Selection(

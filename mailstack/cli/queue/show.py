@@ -16,12 +16,12 @@ from mailstack.cli.output import clean, print_json, size_text
 from mailstack.cli.queue.context import Around, Reason, look_around
 from mailstack.cli.queue.explain import explain
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.cli.time_options import local_text
 from mailstack.letter import Envelope
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 from mailstack.queue.schedule import Schedule
 from mailstack.store import Filter, Record
 from mailstack.store.journey_json import record_json, sender_text, step_json
@@ -35,7 +35,7 @@ WIDTH = 110
 @click.argument("id")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @at_place
-def show(place: Place, id: str, as_json: bool) -> None:  # noqa: A002 - the name in the help text
+def show(place: TargetServer, id: str, as_json: bool) -> None:  # noqa: A002 - the name in the help text
     """Explain one letter: its envelope, every attempt with what was said, the next one, and why then.
 
     `mailstack journey ID` tells the same letter's whole life, across offices.
@@ -76,7 +76,7 @@ class _Seen(Struct, frozen=True):
         return self.around.reasons(self.record.letter, delivery, self.steps)
 
 
-def schedule_of(place: Place) -> Schedule:
+def schedule_of(place: TargetServer) -> Schedule:
     """When the office tries again."""
     if place.settings is None:
         return Schedule()
@@ -90,7 +90,7 @@ def _document(seen: _Seen, now: float) -> dict[str, Any]:
     for shown, delivery in zip(document["deliveries"], record.deliveries, strict=True):
         reasons = seen.reasons(delivery)
         told = explain(record.letter, delivery, schedule, now, reasons)
-        because = [each.json(None if each.until is None else utc_text(each.until)) for each in reasons]
+        because = [each.json(None if each.until is None else iso8601(each.until)) for each in reasons]
         shown["explanation"] = {"now": told.now, "then": told.then, "because": because}
     envelope = record.letter.envelope
     document["envelope"] = {
@@ -100,7 +100,7 @@ def _document(seen: _Seen, now: float) -> dict[str, Any]:
             {"address": str(each.address), "parameters": dict(each.parameters)} for each in envelope.recipients
         ],
     }
-    document["gives_up"] = utc_text(record.letter.arrival.at + schedule.give_up_after)
+    document["gives_up"] = iso8601(record.letter.arrival.at + schedule.give_up_after)
     document["attempts"] = [step_json(step) for step in seen.steps if step.step in ATTEMPTS]
     return document
 

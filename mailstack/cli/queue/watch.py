@@ -17,7 +17,7 @@ from mailstack.cli.queue.changes import Changes
 from mailstack.cli.queue.group import columns, grouped
 from mailstack.cli.queue.selection import narrowed
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.cli.time_options import clock_text
 from mailstack.letter.step import Step
 from mailstack.queue.selection import Selection
@@ -50,7 +50,7 @@ class Span(click.ParamType[float]):
 @click.option("--for", "lasting", type=Span(), metavar="TIME", help="End after 30s, 5m …; else with Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: each step, as `journey --json` has it.")
 @at_place
-def watch(place: Place, lasting: float | None, as_json: bool) -> None:
+def watch(place: TargetServer, lasting: float | None, as_json: bool) -> None:
     """Show what happens in the queue as it happens.
 
     On a terminal: a table of what waits for which destination, and below it the last steps. Else, and with --json, a
@@ -79,7 +79,7 @@ def watch(place: Place, lasting: float | None, as_json: bool) -> None:
             return
 
 
-def _looks(place: Place, office: OpenStore, lasting: float | None) -> Iterator[tuple[Changes, list[Step]]]:
+def _looks(place: TargetServer, office: OpenStore, lasting: float | None) -> Iterator[tuple[Changes, list[Step]]]:
     began = time.monotonic()
     changes = Changes(office, place.now())
     while True:
@@ -89,7 +89,7 @@ def _looks(place: Place, office: OpenStore, lasting: float | None) -> Iterator[t
         pause(INTERVAL)
 
 
-def _table(place: Place, looks: Iterator[tuple[Changes, list[Step]]]) -> None:
+def _table(place: TargetServer, looks: Iterator[tuple[Changes, list[Step]]]) -> None:
     from rich.live import Live
 
     last: deque[Step] = deque(maxlen=MOST_STEPS)

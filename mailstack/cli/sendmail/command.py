@@ -11,13 +11,13 @@ from typing import IO
 import click
 
 from mailstack.cli.argument_types import letter_id
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.paths import PathType
 from mailstack.cli.sendmail.exits import CONFIG, DATAERR, NOPERM, OK, TEMPFAIL, UNAVAILABLE, USAGE, Ended
 from mailstack.cli.sendmail.letter import Person, prepare
 from mailstack.cli.sendmail.options import Options, parse
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, has_database, of_config, of_dev
+from mailstack.cli.target import TargetServer, has_database, of_config, of_dev
 
 SYSTEM_CONFIG = Path("/etc/mailstack/mailstack.toml")
 
@@ -43,7 +43,7 @@ def run(arguments: list[str], config: Path | None = None, data: Path | None = No
         return _do(_place(config, data), options, sys.stdin.buffer)
     except Ended as ended:
         code, why = ended.code, str(ended)
-    except Refused as refused:
+    except CommandError as refused:
         code, why = TEMPFAIL, refused.format_message()
     except PermissionError as error:
         code, why = NOPERM, f"{error}; docs/howto/use-as-sendmail.md says how others than the office's user may send"
@@ -53,7 +53,7 @@ def run(arguments: list[str], config: Path | None = None, data: Path | None = No
     return code
 
 
-def _place(config: Path | None, data: Path | None) -> Place:
+def _place(config: Path | None, data: Path | None) -> TargetServer:
     """The office that is meant: as named, as the environment says, the machine's own, or a dev environment."""
     named = config or _variable("MAILSTACK_CONFIG")
     dev = data or _variable("MAILSTACK_DATA")
@@ -61,7 +61,7 @@ def _place(config: Path | None, data: Path | None) -> Place:
         named = SYSTEM_CONFIG
     try:
         return of_config(named) if named is not None and data is None else of_dev(dev)
-    except Refused as refused:
+    except CommandError as refused:
         raise Ended(CONFIG, refused.format_message()) from refused
 
 
@@ -70,7 +70,7 @@ def _variable(name: str) -> Path | None:
     return Path(value) if value else None
 
 
-def _do(place: Place, options: Options, source: IO[bytes]) -> int:
+def _do(place: TargetServer, options: Options, source: IO[bytes]) -> int:
     if not has_database(place) and not os.access(place.data, os.W_OK | os.X_OK):
         raise PermissionError(f"{place.data} is not writable for {caller().user}")
     if options.mode == "list":
@@ -82,7 +82,7 @@ def _do(place: Place, options: Options, source: IO[bytes]) -> int:
     return OK
 
 
-def _send(place: Place, options: Options, source: IO[bytes]) -> None:
+def _send(place: TargetServer, options: Options, source: IO[bytes]) -> None:
     from mailstack.cli.sendmail.enqueue import drop, settings_of
 
     config = settings_of(place)
@@ -101,7 +101,7 @@ def _send(place: Place, options: Options, source: IO[bytes]) -> None:
         click.echo(f"queued as {letter}")
 
 
-def _list(place: Place) -> None:
+def _list(place: TargetServer) -> None:
     from mailstack.cli.sendmail.list import list_queue
 
     with OpenStore(place) as office:
@@ -109,12 +109,12 @@ def _list(place: Place) -> None:
             click.echo(line)
 
 
-def _flush(place: Place, options: Options) -> None:
+def _flush(place: TargetServer, options: Options) -> None:
     """What waits for its time is due now."""
     from mailstack.cli.queue.selection import select
     from mailstack.letter.delivery import DeliveryState
     from mailstack.letter.patterns import PatternError, domain_pattern
-    from mailstack.queue.admin import Operator
+    from mailstack.queue.admin import QueueAdmin
     from mailstack.queue.selection import Selection
 
     kind, value = options.only or ("", "")
@@ -125,7 +125,7 @@ def _flush(place: Place, options: Options) -> None:
     waiting = Selection(domain=domain, states=frozenset({DeliveryState.QUEUED}))
     with OpenStore(place) as office:
         ids = [letter_id(value)] if kind == "I" else [record.letter.id for record in select(office, waiting)]
-        operator = Operator(office.store, place.now, picks=waiting.takes)
+        operator = QueueAdmin(office.store, place.now, picks=waiting.takes)
         office.run(operator.retry(ids))
 
 

@@ -11,27 +11,27 @@ from mailstack.cli.queue.route import clock, directory_of
 from mailstack.cli.sendmail.exits import CONFIG, NOUSER, TEMPFAIL, UNAVAILABLE, Ended
 from mailstack.cli.sendmail.letter import Prepared
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place
+from mailstack.cli.target import TargetServer
 from mailstack.config import Config
 from mailstack.config.authentication import signer, signing_keys
 from mailstack.config.values import HostName
 from mailstack.letter import Arrival, Letter, LetterId, Recipient, new_letter_id
 from mailstack.letter.step import Step
 from mailstack.mailbox.delivery import DeliveryAgent
-from mailstack.policy.authentication.keys import KeyTrouble
-from mailstack.policy.authentication.outbound_signing import Signing
+from mailstack.policy.authentication.keys import InvalidKey
+from mailstack.policy.authentication.outbound_signing import OutboundSigner
 from mailstack.policy.quota import Quotas
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.hold_rules import StandingOrders
+from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueSettings
-from mailstack.receiving.from_header import Author
-from mailstack.receiving.intake import Counter
-from mailstack.receiving.submission import Submission, with_verp
+from mailstack.receiving.from_header import FromHeaderPolicy
+from mailstack.receiving.intake import Intake
+from mailstack.receiving.submission import SubmissionRules, with_verp
 from mailstack.store.free_space import FreeSpace
 
 DEV_HOST = HostName("mx.home.test")
@@ -45,12 +45,12 @@ class Nobody:
         """Nothing."""
 
 
-def settings_of(place: Place) -> Config:
+def settings_of(place: TargetServer) -> Config:
     """The office's configuration; the defaults in a dev environment."""
     return place.settings or Config(hostname=DEV_HOST, data=place.data)
 
 
-async def drop(place: Place, office: OpenStore, prepared: Prepared, user: str) -> LetterId:
+async def drop(place: TargetServer, office: OpenStore, prepared: Prepared, user: str) -> LetterId:
     """Take responsibility for a letter; durable when it returns. Raises Ended, StoreError.
 
     A running office finds at its next look what is not for a mailbox here; a stopped one when it starts.
@@ -62,15 +62,15 @@ async def drop(place: Place, office: OpenStore, prepared: Prepared, user: str) -
     quotas = Quotas(store, default=config.delivery.quota, permanent=config.delivery.when_full == "permanent")
     bouncer = Bouncer(router, name, most_returned=config.limits.report_size)
     relay = config.relay
-    standing = StandingOrders(store, only_to=relay.only_to if relay.others == "hold" else ())
+    standing = HoldRules(store, only_to=relay.only_to if relay.others == "hold" else ())
     await standing.refresh()
     local = DeliveryAgent(directory, name, time, quotas)
     # A queue that is not started claims nothing, and leaves all attempts to the server.
     settings = QueueSettings(name, name)
     queue = Queue(store, router, bouncer, Agents(local, local), standing, time, Nobody(), settings)
     space = None if config.store.url or place.settings is None else FreeSpace(config.data, config.limits.min_free_space)
-    counter = Counter(name, queue, store, directory, hops=config.limits.hops, quotas=quotas, free_space=space)
-    station = Submission(counter, None, author=Author(config.submission.broken_header))
+    counter = Intake(name, queue, store, directory, hops=config.limits.hops, quotas=quotas, free_space=space)
+    station = SubmissionRules(counter, None, author=FromHeaderPolicy(config.submission.broken_header))
     now = time.now()
     letter, arrival = new_letter_id(now), Arrival(now, name, "LOCAL", account=user)
     try:
@@ -91,20 +91,20 @@ async def drop(place: Place, office: OpenStore, prepared: Prepared, user: str) -
     return letter
 
 
-def _signing(place: Place, now: Callable[[], float]) -> Signing | None:
+def _signing(place: TargetServer, now: Callable[[], float]) -> OutboundSigner | None:
     """Puts the office's signatures on letters; None without keys. Raises Ended."""
     if place.settings is None:
         return None
     try:
         keys = signing_keys(place.settings)
-    except KeyTrouble as error:
+    except InvalidKey as error:
         raise Ended(CONFIG, str(error)) from error
     # A command has nothing else to do meanwhile, and needs no thread.
     found = signer(place.settings, keys, lambda work: succeed(work()), now)
-    return None if found is None else Signing(found)
+    return None if found is None else OutboundSigner(found)
 
 
-async def _check(counter: Counter, recipients: Sequence[Recipient], size: int) -> None:
+async def _check(counter: Intake, recipients: Sequence[Recipient], size: int) -> None:
     """Nothing is taken of a letter with a recipient that nobody here is: its author is still there to hear of it."""
     for recipient in recipients:
         if counter.is_local(recipient.address):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.migrate import RestoreTarget, StoreEndpoint
 from mailstack.cli.output import print_json
 from mailstack.cli.paths import PathType, StoreType
@@ -66,7 +66,9 @@ def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None
         target(to, new) as there,
     ):
         if new is not None and old is None and next(named_objects(here), None) is not None:
-            raise Refused(f"contents of {here.name} are in an object store: name it with --objects-from to copy them")
+            raise CommandError(
+                f"contents of {here.name} are in an object store: name it with --objects-from to copy them"
+            )
         _check_database(here)
         damaged = _copy(here, there, as_json=as_json)
         staying = sum(1 for _ in named_objects(there)) if new is None else 0
@@ -87,7 +89,7 @@ def _copy(here: StoreEndpoint, there: RestoreTarget, *, as_json: bool) -> list[s
         before = restore(here, there, on_progress, damaged.append)
         after = sums(there, "compared", on_progress, lambda _: None)
     if different := [table for table in before if before[table] != after[table]]:
-        raise Refused(
+        raise CommandError(
             f"the copy differs in: {', '.join(different)}. A disk is bad, or {here.name} was changed meanwhile;"
             f" {there.name} is empty still"
         )
@@ -97,7 +99,7 @@ def _copy(here: StoreEndpoint, there: RestoreTarget, *, as_json: bool) -> list[s
 def _check_database(here: StoreEndpoint) -> None:
     """Raises Refused for a database with damaged indexes or pages: its copy would lack rows silently."""
     if faults := list(here.integrity()):
-        raise Refused(
+        raise CommandError(
             f"{here.name} is damaged, and was not copied; the first of {len(faults)} faults: {faults[0]}."
             " `mailstack store verify` names all; docs/howto/rescue-letters.md says what to do"
         )
@@ -111,7 +113,7 @@ def _copy_data_files(here: Path, there: Path) -> list[str]:
     try:
         return [str(path) for path in copy_belongings(here, there)]
     except sqlite3.Error as error:
-        raise Refused(
+        raise CommandError(
             f"the catalogue of {here} can't be copied: {error}; it may be removed, and is made anew"
         ) from error
 
@@ -157,4 +159,6 @@ def _report(
                 f"{staying} contents stay in their object store: keep [contents] (--objects-from copies them too)"
             )
     if damaged:
-        raise Refused(f"{len(damaged)} contents are damaged in {here.name}, and are missing in the copy; see above")
+        raise CommandError(
+            f"{len(damaged)} contents are damaged in {here.name}, and are missing in the copy; see above"
+        )

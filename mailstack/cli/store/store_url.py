@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.migrate import CannotMove, RestoreTarget, StoreEndpoint
 from mailstack.cli.target import of_config
 from mailstack.store import StoreError
@@ -23,11 +23,13 @@ POSTGRESQL = ("postgresql://", "postgres://")
 def is_url(name: str) -> bool:
     """Return whether a name is a URL of PostgreSQL, whose driver can be loaded then. Raises Refused."""
     if "://" in name and not name.startswith(POSTGRESQL):
-        raise Refused(f"{name.partition('://')[0]}:// names no store; give a data directory, or a postgresql:// URL")
+        raise CommandError(
+            f"{name.partition('://')[0]}:// names no store; give a data directory, or a postgresql:// URL"
+        )
     if not name.startswith(POSTGRESQL):
         return False
     if (lacking := driver.missing()) is not None:
-        raise Refused(f"PostgreSQL needs {lacking.what}: {lacking.cure}")
+        raise CommandError(f"PostgreSQL needs {lacking.what}: {lacking.cure}")
     return True
 
 
@@ -74,7 +76,7 @@ def objects_of(config: Path | None) -> Iterator[Objects | None]:
     settings = of_config(config).settings
     assert settings is not None
     if not settings.contents.bucket:
-        raise Refused(f"{config} names no object store: it has no [contents] bucket")
+        raise CommandError(f"{config} names no object store: it has no [contents] bucket")
     from mailstack.cli.migrate.objects import Objects
     from mailstack.server.wiring.contents import place_of
 
@@ -88,4 +90,4 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except (CannotMove, StoreError, OSError) as error:
-        raise Refused(str(error)) from error
+        raise CommandError(str(error)) from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.paths import PathType, StoreType
 from mailstack.cli.store.progress import progress
@@ -69,7 +69,7 @@ def _verify_one(name: str, objects: Objects | None, *, read: bool, as_json: bool
             _print_fault(fault, as_json=as_json)
         unread = 0 if objects is not None else sum(1 for _ in named_objects(store))
     if count:
-        raise Refused(f"{name}: {count} faults")
+        raise CommandError(f"{name}: {count} faults")
     if not as_json:
         click.echo(f"{store.name}: all rows and contents can be read")
         if unread:
@@ -106,6 +106,6 @@ def _compare(name: str, other: str, objects: Objects | None, *, as_json: bool) -
     elif rows:
         print_table(("table", "rows here", "rows there"), [tuple(map(str, row)) for row in rows])
     if rows or damaged:
-        raise Refused(f"{len(rows)} tables differ, and {len(damaged)} contents are damaged")
+        raise CommandError(f"{len(rows)} tables differ, and {len(damaged)} contents are damaged")
     if not as_json:
         click.echo("both hold the same")

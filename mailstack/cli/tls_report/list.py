@@ -8,7 +8,7 @@ import click
 
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.store.tls_results import DAY, TlsCount
 
 
@@ -16,7 +16,7 @@ from mailstack.store.tls_results import DAY, TlsCount
 @click.option("--failures", is_flag=True, help="Only domains with sessions that failed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: day, domain, successes, failures.")
 @at_place
-def list_(place: Place, failures: bool, as_json: bool) -> None:
+def list_(place: TargetServer, failures: bool, as_json: bool) -> None:
     """List what was counted for each day and domain, and not reported yet.
 
     \b

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import click
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 
 
 @click.command()
 @click.argument("domain")
 @click.option("--json", "as_json", is_flag=True, help="The reports themselves (RFC 8460 §4.4), one a day and line.")
 @at_place
-def show(place: Place, domain: str, as_json: bool) -> None:
+def show(place: TargetServer, domain: str, as_json: bool) -> None:
     """Show what was counted for a domain and not reported yet: each policy, and why sessions failed.
 
     A running office brings its counts into the store every ten seconds.
@@ -32,7 +32,7 @@ def show(place: Place, domain: str, as_json: bool) -> None:
     try:
         wanted = read_domain(domain)
     except ValueError as error:
-        raise Refused(str(error)) from error
+        raise CommandError(str(error)) from error
     with OpenStore(place, only_reads=True) as office:
         counts = office.run(office.store.tls_results(wanted))
     if as_json:

@@ -8,10 +8,10 @@ import click
 
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.cli.time_options import local_text, span_text
-from mailstack.letter.timestamps import utc_text
-from mailstack.store.outbox_types import Announcement
+from mailstack.letter.timestamps import iso8601
+from mailstack.store.outbox_types import OutboxEntry
 
 
 @click.command("list")
@@ -19,7 +19,7 @@ from mailstack.store.outbox_types import Announcement
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @at_place
-def list_(place: Place, waiting: bool, limit: int, as_json: bool) -> None:
+def list_(place: TargetServer, waiting: bool, limit: int, as_json: bool) -> None:
     """List the webhooks with what waits for each, or what waits itself.
 
     \b
@@ -48,7 +48,7 @@ def list_(place: Place, waiting: bool, limit: int, as_json: bool) -> None:
                     "url": urls.get(target),
                     "events": events.get(target, []),
                     "waiting": count,
-                    "oldest": utc_text(oldest) if oldest is not None else None,
+                    "oldest": iso8601(oldest) if oldest is not None else None,
                 }
             )
         age = f"{span_text(time.time() - oldest)}" if oldest is not None else ""
@@ -58,7 +58,7 @@ def list_(place: Place, waiting: bool, limit: int, as_json: bool) -> None:
         print_table(("name", "url", "events", "waiting", "oldest"), rows, empty="no webhook is configured")
 
 
-def _print_waiting(found: list[Announcement], *, as_json: bool) -> None:
+def _print_waiting(found: list[OutboxEntry], *, as_json: bool) -> None:
     if as_json:
         for each in found:
             print_json(
@@ -67,9 +67,9 @@ def _print_waiting(found: list[Announcement], *, as_json: bool) -> None:
                     "name": name_of(each.target),
                     "letter": each.step.letter,
                     "step": each.step.step,
-                    "at": utc_text(each.step.at),
+                    "at": iso8601(each.step.at),
                     "attempts": each.attempts,
-                    "next_attempt": utc_text(each.due),
+                    "next_attempt": iso8601(each.due),
                     "trouble": each.trouble,
                 }
             )

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.target import TargetServer, at_place
 from mailstack.cli.webhook.list import name_of
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @at_place
-def retry(place: Place, names: tuple[str, ...]) -> None:
+def retry(place: TargetServer, names: tuple[str, ...]) -> None:
     """Tell at once what waits for these webhooks, or for all.
 
     A running office tries the oldest within a second, and if that is taken, the rest.
@@ -26,7 +26,7 @@ def retry(place: Place, names: tuple[str, ...]) -> None:
         targets = {name_of(each.target): each.target for each in office.run(office.store.waiting_announcements())}
         for name in names:
             if name not in targets:
-                raise Refused(f"nothing waits for {name}; `mailstack webhook list` shows for whom something does")
+                raise CommandError(f"nothing waits for {name}; `mailstack webhook list` shows for whom something does")
         now = place.now()
         wanted = [targets[name] for name in names or sorted(targets)]
         count = sum(office.run(office.store.hurry_announcements(target, now)) for target in wanted)

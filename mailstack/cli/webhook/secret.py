@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.cli.paths import PathType
 
 
@@ -41,7 +41,7 @@ def secret(file: Path) -> None:
                 os.chown(draft, facts.st_uid, facts.st_gid)
         draft.replace(file)
     except BadSecret as error:
-        raise Refused(f"{file}: {error}") from error
+        raise CommandError(f"{file}: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{file}: {error}") from error
+        raise CommandError(f"{file}: {error}") from error
     click.echo(new)

@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from mailstack.cli.errors import Refused
-from mailstack.cli.target import Place, at_place
+from mailstack.cli.errors import CommandError
+from mailstack.cli.target import TargetServer, at_place
 
 
 @click.command()
 @click.argument("name")
 @at_place
-def test(place: Place, name: str) -> None:
+def test(place: TargetServer, name: str) -> None:
     """Post one message of the type "test" to a webhook, signed as others are, and say whether it is taken.
 
     \b
@@ -23,9 +23,9 @@ def test(place: Place, name: str) -> None:
     import msgspec
 
     from mailstack.cli.reactor import run_reactor
-    from mailstack.letter.timestamps import utc_text
+    from mailstack.letter.timestamps import iso8601
     from mailstack.net.clock import ReactorClock
-    from mailstack.queue.webhooks.dispatcher import NotTold
+    from mailstack.queue.webhooks.dispatcher import SendFailed
     from mailstack.server.wiring.webhooks import webhook
     from mailstack.store.memory import MemoryStore
     from mailstack.store.outbox_types import new_id
@@ -33,12 +33,12 @@ def test(place: Place, name: str) -> None:
     configured = {str(each.name): each for each in (place.settings.webhooks if place.settings is not None else ())}
     if name not in configured:
         known = ", ".join(configured) or "none"
-        raise Refused(f"there is no webhook {name}; configured here: {known}")
+        raise CommandError(f"there is no webhook {name}; configured here: {known}")
     settings = configured[name]
 
     async def post(reactor: Any) -> None:
         clock = ReactorClock(reactor)
-        octets = msgspec.json.encode({"type": "test", "timestamp": utc_text(clock.now()), "data": {"webhook": name}})
+        octets = msgspec.json.encode({"type": "test", "timestamp": iso8601(clock.now()), "data": {"webhook": name}})
         hook = webhook(settings, MemoryStore(), clock, reactor)
         try:
             await hook.post(new_id(), octets)
@@ -47,6 +47,6 @@ def test(place: Place, name: str) -> None:
 
     try:
         run_reactor(post)
-    except NotTold as trouble:
-        raise Refused(f"{settings.url}: {trouble}") from trouble
+    except SendFailed as trouble:
+        raise CommandError(f"{settings.url}: {trouble}") from trouble
     click.echo(f"{settings.url} took it")

@@ -21,7 +21,7 @@ _BEGINNING = 4096
 _PIECE = 65536
 
 
-class Found(Struct, frozen=True):
+class FoundFile(Struct, frozen=True):
     """A letter in a file. It is opened again to be read, so that very many can be found."""
 
     name: str
@@ -32,22 +32,22 @@ class Found(Struct, frozen=True):
     """Its octets with the line ends of mail. Raises OSError."""
 
 
-class Looked(Struct, frozen=True):
+class ScanResult(Struct, frozen=True):
     """What was found in all that was named."""
 
-    letters: tuple[Found, ...] = ()
+    letters: tuple[FoundFile, ...] = ()
     strangers: tuple[Path, ...] = ()
     """Files that hold no letter."""
     left: tuple[Path, ...] = ()
     """Folders within a Maildir: mailboxes of their own."""
 
 
-def look(paths: Sequence[Path], *, since: float | None = None) -> Looked:
+def detect(paths: Sequence[Path], *, since: float | None = None) -> ScanResult:
     """All letters, in the order of the names of files. `since`: without files that were changed before (seconds since 1970).
 
     Raises OSError. Links that stand in a folder are not followed.
     """
-    letters: list[Found] = []
+    letters: list[FoundFile] = []
     strangers: list[Path] = []
     left: list[Path] = []
     for path in paths:
@@ -61,7 +61,7 @@ def look(paths: Sequence[Path], *, since: float | None = None) -> Looked:
             letters += found
             if not found and facts.st_size:
                 strangers.append(file)
-    return Looked(tuple(letters), tuple(strangers), tuple(left))
+    return ScanResult(tuple(letters), tuple(strangers), tuple(left))
 
 
 def _files(folder: Path, left: list[Path]) -> Iterator[Path]:
@@ -86,15 +86,15 @@ def _files_in(folder: Path) -> Iterator[Path]:
             yield Path(entry)
 
 
-def _letters(file: Path, size: int) -> Iterator[Found]:
+def _letters(file: Path, size: int) -> Iterator[FoundFile]:
     with file.open("rb") as opened:
         beginning = opened.read(_BEGINNING)
         if beginning.startswith(mbox.FROM):
             opened.seek(0)
             for number, (start, end) in enumerate(mbox.spans(opened), 1):
-                yield Found(f"{file}:{number}", end - start, partial(_span, file, start, end))
+                yield FoundFile(f"{file}:{number}", end - start, partial(_span, file, start, end))
         elif is_letter(beginning):
-            yield Found(str(file), size, partial(_whole, file))
+            yield FoundFile(str(file), size, partial(_whole, file))
 
 
 def is_letter(beginning: bytes) -> bool:

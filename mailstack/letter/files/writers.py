@@ -14,7 +14,7 @@ from mailstack.letter.files.detect import MAILDIR
 from mailstack.letter.files.line_endings import with_lf
 
 
-class Folder(Protocol):
+class LetterWriter(Protocol):
     """A place for letters, from its making to `finish`. All calls raise OSError."""
 
     def has(self, letter: LetterId, size: int | None = None) -> bool:
@@ -103,7 +103,7 @@ class MboxFile:
         _sync(self._path.parent)
 
 
-FOLDERS: dict[str, Callable[[Path], Folder]] = {"eml": EmlFolder, "maildir": MaildirFolder, "mbox": MboxFile}
+FOLDERS: dict[str, Callable[[Path], LetterWriter]] = {"eml": EmlFolder, "maildir": MaildirFolder, "mbox": MboxFile}
 """By the name of the format."""
 
 

@@ -1,6 +1,6 @@
 """What a letter says to people: its fields, words, parts, links and codes, from octets that may be anything.
 
-`read` never raises, whatever the octets are: what can't be understood is shown as well as it can be, or left out. All of it
+`parse` never raises, whatever the octets are: what can't be understood is shown as well as it can be, or left out. All of it
 is bounded by Limits, and takes time in proportion to the letter's size.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mailstack.letter.parsed.links import Link
 from mailstack.letter.parsed.mime_tree import Part
-from mailstack.letter.parsed.parsed_letter import Limits, Reading, read
+from mailstack.letter.parsed.parsed_letter import Limits, ParsedLetter, parse
 from mailstack.letter.parsed.unsubscribe import Unsubscribe
 
-__all__ = ["Limits", "Link", "Part", "Reading", "Unsubscribe", "read"]
+__all__ = ["Limits", "Link", "ParsedLetter", "Part", "Unsubscribe", "parse"]

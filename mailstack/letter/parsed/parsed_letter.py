@@ -58,7 +58,7 @@ class Limits(Struct, frozen=True):
     """Characters."""
 
 
-class Reading(Struct, frozen=True):
+class ParsedLetter(Struct, frozen=True):
     """One letter, read. What costs time is worked out when asked for, anew each time."""
 
     octets: bytes
@@ -139,7 +139,7 @@ class Reading(Struct, frozen=True):
         return unsubscribe(field, self.first("List-Unsubscribe-Post")) if field else None
 
 
-def read(octets: bytes, limits: Limits = Limits()) -> Reading:
+def parse(octets: bytes, limits: Limits = Limits()) -> ParsedLetter:
     """Read a letter. Never raises; a letter of many octets takes time (10 MB/s), so not where others wait."""
     octets = _in_lines(octets)
     fields = list(_fields(octets, limits))
@@ -148,7 +148,7 @@ def read(octets: bytes, limits: Limits = Limits()) -> Reading:
     tree, trouble = tree_of(octets, limits.parts)
     shown = tuple(_shown(tree))
     found = {name.lower(): body for name, body in reversed(headers)}
-    return Reading(
+    return ParsedLetter(
         octets=octets,
         headers=headers,
         subject=found.get("subject", ""),

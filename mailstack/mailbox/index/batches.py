@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.mailbox.index import queries
 from mailstack.mailbox.index.database import Database
-from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.items import ItemFilter
 from mailstack.protocols.connection import Clock
 
 BATCH = 500
@@ -27,7 +27,7 @@ class Batches:
         self._database = database
         self._clock = clock
 
-    async def apply(self, which: Which, change: Callable[..., T]) -> AsyncIterator[T]:
+    async def apply(self, which: ItemFilter, change: Callable[..., T]) -> AsyncIterator[T]:
         """Yield what `change` returns for each batch; letters that arrive meanwhile are left alone.
 
         A crash leaves whole batches, and the rest as it was.
@@ -40,7 +40,7 @@ class Batches:
             numbers = await self._database.read(partial(queries.numbers, which=choose, limit=BATCH))
             if not numbers:
                 return
-            yield await self._database.write(partial(change, which=Which(numbers=numbers)))
+            yield await self._database.write(partial(change, which=ItemFilter(numbers=numbers)))
             after = numbers[-1]
             if len(numbers) < BATCH:
                 return

@@ -1,4 +1,4 @@
-"""The Catalogue: what pages and tests ask for letters, and what people do to them."""
+"""The LetterIndex: what pages and tests ask for letters, and what people do to them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mailstack.mailbox.index.batches import BATCH, Batches
 from mailstack.mailbox.index.database import Database
 from mailstack.mailbox.index.feed import Feed
 from mailstack.mailbox.index.indexer import AGAIN, Indexing, InThread, holders_of
-from mailstack.mailbox.index.items import MOST_TOLD, Changes, Deleted, Item, Listed, MailboxCount, Which
+from mailstack.mailbox.index.items import MOST_TOLD, Changes, Deleted, Item, ItemFilter, Listed, MailboxCount
 from mailstack.mailbox.index.query import Flag, Term, Within
 from mailstack.mailbox.index.remote_indexer import ReadElsewhere
 from mailstack.mailbox.index.removal import Keeping, Removal
 from mailstack.mailbox.index.shared_feed import SharedFeed, Sharing
 from mailstack.mailbox.index.tags import Tagging
-from mailstack.mailbox.index.timeout import within
+from mailstack.mailbox.index.timeout import with_timeout
 from mailstack.protocols.connection import Clock
-from mailstack.protocols.rate_limited_log import Complaint
+from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.store import Filter, Record, Store, StoreError, StoreFull
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ PATIENCE = 5.0
 """Seconds that one waits for the index to be up to date."""
 
 
-class Catalogue:
+class LetterIndex:
     """Used from `start` to `stop`. Coroutines raise StoreError when the database can't be used."""
 
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
@@ -66,7 +66,7 @@ class Catalogue:
             else ReadElsewhere(store, database, clock, sharing.wake)
         )
         self._looking: Callable[[], None] = lambda: None
-        self._complaint = Complaint(_log, clock.steady)
+        self._complaint = RateLimitedLog(_log, clock.steady)
         self._is_open = False
 
     async def start(self) -> None:
@@ -105,12 +105,12 @@ class Catalogue:
     async def up_to_date(self) -> None:
         """Return when all letters that were accepted before are found, or, while more come all the time, after a while."""
         self._indexing.nudge()
-        await within(self._clock, self._indexing.idle(), PATIENCE)
+        await with_timeout(self._clock, self._indexing.idle(), PATIENCE)
 
     async def has_message_id(self, message_id: str) -> bool:
         """Whether a letter has this Message-ID, given without its angle brackets."""
         await self.up_to_date()
-        which = Which(terms=(Term(Within("message-id", message_id.casefold())),))
+        which = ItemFilter(terms=(Term(Within("message-id", message_id.casefold())),))
         return any(item.message_id == message_id for item in (await self.listed(which, BATCH)).items)
 
     def woken(self) -> None:
@@ -137,17 +137,17 @@ class Catalogue:
 
     # --- what there is
 
-    async def listed(self, which: Which, limit: int, start: int = 0) -> Listed:
+    async def listed(self, which: ItemFilter, limit: int, start: int = 0) -> Listed:
         """The newest first, without the newest `start`."""
         return await self._database.read(lambda connection: queries.listed(connection, which, limit, start))
 
-    async def first(self, which: Which, limit: int) -> list[Item]:
+    async def first(self, which: ItemFilter, limit: int) -> list[Item]:
         """The oldest first."""
         return await self._database.read(lambda connection: queries.first(connection, which, limit))
 
     async def item(self, letter: str, seen_by: str | None = None) -> Item | None:
         """A letter by its id, or that of a copy."""
-        found = await self.first(Which(ids=(letter,), seen_by=seen_by), 1)
+        found = await self.first(ItemFilter(ids=(letter,), seen_by=seen_by), 1)
         return found[0] if found else None
 
     async def content(self, item: Item) -> Content:
@@ -181,7 +181,7 @@ class Catalogue:
 
     # --- what people do
 
-    async def mark(self, which: Which, *, unread: bool) -> int:
+    async def mark(self, which: ItemFilter, *, unread: bool) -> int:
         """How many have changed."""
         flag = Term(Flag("read" if unread else "unread"))
         which = replace(which, terms=(*which.terms, flag))
@@ -189,13 +189,13 @@ class Catalogue:
         await self._tell_changed(numbers)
         return len(numbers)
 
-    async def tag(self, which: Which, add: Sequence[str] = (), remove: Sequence[str] = ()) -> int:
+    async def tag(self, which: ItemFilter, add: Sequence[str] = (), remove: Sequence[str] = ()) -> int:
         """How many have changed. Tags are as `tagging.tag_of` gives them."""
         numbers = await self._in_parts(which, partial(writes.tag, add=add, remove=remove))
         await self._tell_changed(numbers)
         return len(numbers)
 
-    async def set_tags(self, which: Which, tags: Sequence[str]) -> int:
+    async def set_tags(self, which: ItemFilter, tags: Sequence[str]) -> int:
         """These and no others."""
         numbers = await self._in_parts(which, partial(writes.set_tags, tags=tags))
         await self._tell_changed(numbers)
@@ -213,7 +213,7 @@ class Catalogue:
         await self._tell_changed(numbers)
         return len(numbers)
 
-    async def _in_parts(self, which: Which, change: Callable[..., list[int]]) -> list[int]:
+    async def _in_parts(self, which: ItemFilter, change: Callable[..., list[int]]) -> list[int]:
         """Change all of them; the numbers of those that changed."""
         return [number async for part in self._batches.apply(which, change) for number in part]
 
@@ -221,11 +221,11 @@ class Catalogue:
         if not numbers:
             return
         given = tuple(numbers[:MOST_TOLD])
-        items = await self.first(Which(numbers=given), len(given))
+        items = await self.first(ItemFilter(numbers=given), len(given))
         holders = frozenset(name for item in items for name in holders_of(item))
         self.feed.tell("changed", Changes(len(numbers), tuple(items)), holders)
 
-    async def delete(self, which: Which) -> Deleted:
+    async def delete(self, which: ItemFilter) -> Deleted:
         """Hide letters, as `Removal.delete` says."""
         return await self._removal.delete(which)
 

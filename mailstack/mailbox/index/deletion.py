@@ -12,14 +12,14 @@ from pathlib import Path
 
 from mailstack.letter import LetterId
 from mailstack.mailbox.index.database import FILE, PATIENCE
-from mailstack.mailbox.index.items import MOST_TOLD, Deleted, Which
+from mailstack.mailbox.index.items import MOST_TOLD, Deleted, ItemFilter
 from mailstack.mailbox.index.queries import GIVEN, numbers_in, numbers_of
 from mailstack.mailbox.index.schema import SEARCHED
 from mailstack.mailbox.index.writes import TABLES, counted
 from mailstack.store.sqlite_reading import ReadableDatabase
 
 
-def delete(connection: sqlite3.Connection, which: Which, token: str) -> Deleted:
+def delete(connection: sqlite3.Connection, which: ItemFilter, token: str) -> Deleted:
     """Out of sight, until `bring_back` or `drop`."""
     given = numbers_of(connection, which)
     with counted(connection, given):
@@ -28,7 +28,7 @@ def delete(connection: sqlite3.Connection, which: Which, token: str) -> Deleted:
     return Deleted(len(rows), token, tuple([LetterId(row[1]) for row in sorted(rows)[:MOST_TOLD]]))
 
 
-def put_away(connection: sqlite3.Connection, which: Which, account: str, token: str) -> tuple[Deleted, Deleted]:
+def put_away(connection: sqlite3.Connection, which: ItemFilter, account: str, token: str) -> tuple[Deleted, Deleted]:
     """Out of sight of an account; and which of these nobody else has, so that they are deleted."""
     given = numbers_of(connection, which)
     with counted(connection, given):

@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from mailstack.letter.address import key_of
 from mailstack.letter.address_lists import Correspondent
-from mailstack.letter.parsed import Reading, read
-from mailstack.mailbox.index.items import Entering, Item
+from mailstack.letter.parsed import ParsedLetter, parse
+from mailstack.mailbox.index.items import Item, NewItem
 from mailstack.mailbox.index.tags import Tagging, tags_of
 from mailstack.store import Record
 
@@ -30,10 +30,10 @@ class Arriving(Struct, frozen=True):
     mailboxes: tuple[str, ...]
 
 
-def entering(arriving: Arriving, tagging: Tagging = Tagging()) -> Entering:  # noqa: B008 - it is frozen
+def entering(arriving: Arriving, tagging: Tagging = Tagging()) -> NewItem:  # noqa: B008 - it is frozen
     """Takes time in proportion to the letter's size; a thread may do it."""
     letter = arriving.record.letter
-    reading = read(arriving.octets)
+    reading = parse(arriving.octets)
     named = (*reading.to, *reading.cc, *reading.bcc)
     recipients = tuple(str(each.address) for each in letter.envelope.recipients)
     known = {key_of(one.address) for one in named}
@@ -60,14 +60,14 @@ def entering(arriving: Arriving, tagging: Tagging = Tagging()) -> Entering:  # n
         tags=tags_of(tagging, letter, reading, arriving.octets),
         mailboxes=arriving.mailboxes,
     )
-    return Entering(item, tuple(_addresses(item, reading)), reading.readable[:MOST_SEARCHED])
+    return NewItem(item, tuple(_addresses(item, reading)), reading.readable[:MOST_SEARCHED])
 
 
 def _shown(people: Sequence[Correspondent]) -> tuple[Correspondent, ...]:
     return tuple(Correspondent(one.name[:LONGEST_SHOWN], one.address[:LONGEST_SHOWN]) for one in people[:MOST_SHOWN])
 
 
-def _addresses(item: Item, reading: Reading) -> Iterator[tuple[str, str]]:
+def _addresses(item: Item, reading: ParsedLetter) -> Iterator[tuple[str, str]]:
     """Each with its domain beside it, so that both are found."""
     fields: tuple[tuple[str, Iterable[str]], ...] = (
         ("from", [one.address for one in reading.authors]),

@@ -16,7 +16,7 @@ from mailstack.mailbox.index.copies import source_of
 from mailstack.mailbox.index.database import Database
 from mailstack.mailbox.index.extract import Arriving, entering
 from mailstack.mailbox.index.feed import Feed
-from mailstack.mailbox.index.items import Copy, Entering, Item
+from mailstack.mailbox.index.items import Copy, Item, NewItem
 from mailstack.mailbox.index.tags import Tagging
 from mailstack.protocols.connection import Clock
 from mailstack.store import Damaged, Entry, Filter, Record, Store, StoreError
@@ -183,7 +183,7 @@ class Indexing:
 
     async def _add(self, arriving: list[Arriving], copies: list[Copy], gone: list[int]) -> None:
         tagging = self._tagging
-        read: list[Entering] = (
+        read: list[NewItem] = (
             await self._in_thread(lambda: [entering(each, tagging) for each in arriving]) if arriving else []
         )
         read_to = self._read_to

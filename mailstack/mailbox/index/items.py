@@ -43,7 +43,7 @@ class Item(Struct, frozen=True):
     """Whose it is: the mailboxes of its recipients."""
 
 
-class Entering(Struct, frozen=True):
+class NewItem(Struct, frozen=True):
     """A letter that enters the catalogue, with what it is found by."""
 
     item: Item
@@ -61,7 +61,7 @@ class Copy(Struct, frozen=True):
     mailboxes: tuple[str, ...]
 
 
-class Which(Struct, frozen=True):
+class ItemFilter(Struct, frozen=True):
     """Which letters: every part that is set must hold."""
 
     ids: tuple[str, ...] | None = None

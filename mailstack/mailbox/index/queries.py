@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from mailstack.letter import LetterId
-from mailstack.mailbox.index.items import MOST_COUNTED, Item, Listed, MailboxCount, Which
+from mailstack.mailbox.index.items import MOST_COUNTED, Item, ItemFilter, Listed, MailboxCount
 from mailstack.mailbox.index.schema import has_trigrams
 from mailstack.mailbox.index.sql_filter import Selection, selection
 from mailstack.store import Damaged
@@ -34,11 +34,11 @@ def newest(connection: sqlite3.Connection) -> tuple[int, str]:
     return (0, "") if found is None else (int(found[0]), str(found[1]))
 
 
-def chosen_by(connection: sqlite3.Connection, which: Which) -> Selection:
+def chosen_by(connection: sqlite3.Connection, which: ItemFilter) -> Selection:
     return selection(which, trigrams=has_trigrams(connection))
 
 
-def listed(connection: sqlite3.Connection, which: Which, limit: int, start: int = 0) -> Listed:
+def listed(connection: sqlite3.Connection, which: ItemFilter, limit: int, start: int = 0) -> Listed:
     """The newest `limit` after `start` of them, and how many there are; `before` leaves the counts as they are."""
     chosen = chosen_by(connection, which)
     items = _items(
@@ -64,28 +64,28 @@ def listed(connection: sqlite3.Connection, which: Which, limit: int, start: int 
     return Listed(tuple(items), int(total), int(unread), is_exact=total != most)
 
 
-def _counted(connection: sqlite3.Connection, which: Which) -> tuple[int, int] | None:
+def _counted(connection: sqlite3.Connection, which: ItemFilter) -> tuple[int, int] | None:
     """How many and how many unread, of all, of a mailbox, or of what an account sees: those are never counted anew."""
     condition, values = "mailbox = ?", [which.seen_by or ""]
     if which.mailbox is not None:
         if which.seen_by not in {None, which.mailbox}:
             return None
         condition, values = "mailbox = ? AND is_sender = 0", [which.mailbox]
-    if replace(which, mailbox=None, seen_by=None) != Which():
+    if replace(which, mailbox=None, seen_by=None) != ItemFilter():
         return None
     statement = f"SELECT coalesce(sum(total), 0), coalesce(sum(unread), 0) FROM counts WHERE {condition}"
     total, unread = connection.execute(statement, values).fetchone()
     return int(total), int(unread)
 
 
-def first(connection: sqlite3.Connection, which: Which, limit: int) -> list[Item]:
+def first(connection: sqlite3.Connection, which: ItemFilter, limit: int) -> list[Item]:
     """The oldest `limit` of them, the oldest first."""
     chosen = chosen_by(connection, which)
     statement = f"SELECT l.number FROM {chosen.source} WHERE {chosen.condition} ORDER BY {chosen.order} LIMIT ?"
     return _items(connection, statement, [*chosen.values, limit])
 
 
-def numbers(connection: sqlite3.Connection, which: Which, limit: int) -> tuple[int, ...]:
+def numbers(connection: sqlite3.Connection, which: ItemFilter, limit: int) -> tuple[int, ...]:
     """The oldest `limit` of them, the oldest first."""
     chosen = chosen_by(connection, which)
     statement = f"{chosen.numbers} ORDER BY {chosen.order} LIMIT ?"
@@ -129,7 +129,7 @@ def _item(row: tuple[int, int, str], more: dict[str, dict[int, list[str]]]) -> I
     )
 
 
-def numbers_of(connection: sqlite3.Connection, which: Which) -> str:
+def numbers_of(connection: sqlite3.Connection, which: ItemFilter) -> str:
     """Chosen once: by a tag that is taken off they could not be chosen again."""
     chosen = chosen_by(connection, which)
     return json.dumps(numbers_in(connection, chosen.numbers, chosen.values))
@@ -137,7 +137,7 @@ def numbers_of(connection: sqlite3.Connection, which: Which) -> str:
 
 def tags(connection: sqlite3.Connection, seen_by: str | None = None) -> dict[str, int]:
     """Each tag that a letter has, of those that an account may see, and how many have it."""
-    chosen = chosen_by(connection, Which(seen_by=seen_by))
+    chosen = chosen_by(connection, ItemFilter(seen_by=seen_by))
     rows = connection.execute(
         f"SELECT min(t.name), count(*) FROM {chosen.source} JOIN tags AS t ON l.number = t.number"
         f" WHERE {chosen.condition} GROUP BY t.tag ORDER BY t.tag",

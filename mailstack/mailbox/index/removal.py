@@ -16,7 +16,7 @@ from mailstack.mailbox.index import deletion
 from mailstack.mailbox.index.batches import BATCH, Batches
 from mailstack.mailbox.index.database import Database
 from mailstack.mailbox.index.feed import Feed
-from mailstack.mailbox.index.items import MOST_TOLD, Deleted, Which
+from mailstack.mailbox.index.items import MOST_TOLD, Deleted, ItemFilter
 from mailstack.protocols.connection import Clock
 from mailstack.store import Store, StoreError
 from mailstack.store.archive import ARCHIVE
@@ -57,7 +57,7 @@ class Removal:
         """Drop no more batches."""
         self._is_stopped = True
 
-    async def delete(self, which: Which) -> Deleted:
+    async def delete(self, which: ItemFilter) -> Deleted:
         """Hide letters in the catalogue, until `undo` or the end of its time; mailboxes keep theirs.
 
         With `seen_by` they are hidden from that account, and stay for all others that have them.

@@ -19,10 +19,10 @@ from mailstack.mailbox.index import queries
 from mailstack.mailbox.index.database import Database
 from mailstack.mailbox.index.feed import Event, Feed
 from mailstack.mailbox.index.indexer import Entered
-from mailstack.mailbox.index.items import Changes, Deleted, Item, Which
-from mailstack.policy.counters import Counts
+from mailstack.mailbox.index.items import Changes, Deleted, Item, ItemFilter
+from mailstack.policy.counters import ConnectionCounts
 from mailstack.protocols.connection import Clock
-from mailstack.protocols.rate_limited_log import Complaint
+from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.store import Filter, Store, StoreError
 
 _log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Sharing(Struct, frozen=True):
 
     leads: bool
     """Whether this one does what one of them has to do for all: read what comes, and drop what is too much."""
-    watchers: Counts
+    watchers: ConnectionCounts
     """How many listen, at all of them."""
     wake: Callable[[], None]
     """Have the others look for what is new."""
@@ -115,7 +115,7 @@ class SharedFeed(Feed):
         self._clock = clock
         self._sharing = sharing
         self._untold: deque[News] = deque(maxlen=KEPT)
-        self._complaint = Complaint(_log, clock.steady)
+        self._complaint = RateLimitedLog(_log, clock.steady)
         self._telling = False
         self._asked = False
         self._reading = DeferredLock()
@@ -184,7 +184,9 @@ class SharedFeed(Feed):
         items: dict[int, Item] = {}
         entered: dict[int, Entered] = {}
         if numbers:
-            found = await self._database.read(partial(queries.first, which=Which(numbers=numbers), limit=len(numbers)))
+            found = await self._database.read(
+                partial(queries.first, which=ItemFilter(numbers=numbers), limit=len(numbers))
+            )
             items = {item.number: item for item in found}
             new = tuple([items[n].id for _, row in rows if row.name == "letter" for n in row.numbers if n in items])
             records = await self._store.records(Filter(ids=new, limit=len(new))) if new else []

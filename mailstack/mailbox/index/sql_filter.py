@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 
 from mailstack.letter.address import key_of
-from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.query import Arrived, Flag, Named, Sized, Tagged, Term, Within, Words
 from mailstack.mailbox.index.schema import COLUMNS, HEAD
 
@@ -48,7 +48,7 @@ class Selection(Struct, frozen=True):
         return f"SELECT l.number FROM {self.source} WHERE {self.condition}"
 
 
-def selection(which: Which, *, trigrams: bool) -> Selection:
+def selection(which: ItemFilter, *, trigrams: bool) -> Selection:
     """What is deleted is never chosen."""
     found: list[Condition] = [("l.deleted IS NULL", ())]
     sees = _Sight(which.seen_by)
@@ -78,7 +78,7 @@ def selection(which: Which, *, trigrams: bool) -> Selection:
     return Selection(source, " AND ".join(text for text, _ in found), values, order)
 
 
-def _picked(which: Which) -> list[Condition]:
+def _picked(which: ItemFilter) -> list[Condition]:
     """By id and by number."""
     found: list[Condition] = []
     if which.ids is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from mailstack.letter import Letter
-from mailstack.letter.parsed import Reading
+from mailstack.letter.parsed import ParsedLetter
 from mailstack.mailbox.index.query import Term
 
 MOST_TAGS = 20
@@ -47,7 +47,7 @@ def tag_of(text: str) -> str:
     return tag if len(tag) <= LONGEST_TAG and tag.isprintable() and "," not in tag else ""
 
 
-def tags_of(tagging: Tagging, letter: Letter, reading: Reading, octets: bytes) -> tuple[str, ...]:
+def tags_of(tagging: Tagging, letter: Letter, reading: ParsedLetter, octets: bytes) -> tuple[str, ...]:
     """Each once, whatever its case; takes time in proportion to the letter's size."""
     brought = _brought(tagging, reading, [str(each.address) for each in letter.envelope.recipients])
     if tagging.account and letter.arrival.account:
@@ -57,7 +57,7 @@ def tags_of(tagging: Tagging, letter: Letter, reading: Reading, octets: bytes) -
     return _once((*brought, *(tag for each in texts if each.text in lower for tag in each.tags)))
 
 
-def _brought(tagging: Tagging, reading: Reading, recipients: Sequence[str]) -> tuple[str, ...]:
+def _brought(tagging: Tagging, reading: ParsedLetter, recipients: Sequence[str]) -> tuple[str, ...]:
     found = reading.first("X-Tags").split(",") if tagging.x_tags else []
     if tagging.plus_addresses:
         for address in (*[one.address for one in reading.to], *recipients):

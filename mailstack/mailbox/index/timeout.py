@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from mailstack.protocols.connection import Clock
 
 
-async def within(clock: Clock, wait: Coroutine[Any, Any, None], seconds: float) -> bool:
+async def with_timeout(clock: Clock, wait: Coroutine[Any, Any, None], seconds: float) -> bool:
     """Whether it came to its end in time; else it is cancelled, as it is when we are."""
     waiting = Deferred.fromCoroutine(wait)
     late = False

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import msgspec
 from msgspec.structs import replace
 
-from mailstack.mailbox.index.items import Copy, Entering, Which
+from mailstack.mailbox.index.items import Copy, ItemFilter, NewItem
 from mailstack.mailbox.index.queries import GIVEN, numbers, numbers_in, numbers_of
 from mailstack.mailbox.index.schema import SEARCHED
 from mailstack.mailbox.index.tags import TagFilter
@@ -53,7 +53,7 @@ def _count(connection: sqlite3.Connection, given: str, sign: str) -> None:
 
 def add(
     connection: sqlite3.Connection,
-    entering: Sequence[Entering],
+    entering: Sequence[NewItem],
     copies: Sequence[Copy],
     read_to: int,
     filters: Sequence[TagFilter] = (),
@@ -78,7 +78,7 @@ def _tag_found(
     given: dict[int, tuple[str, ...]] = {}
     for each in filters:
         if each.terms:
-            for number in numbers(connection, Which(numbers=tuple(new), terms=each.terms), len(new)):
+            for number in numbers(connection, ItemFilter(numbers=tuple(new), terms=each.terms), len(new)):
                 given[number] = (*given.get(number, ()), *each.tags)
     connection.executemany(
         "INSERT OR IGNORE INTO tags (tag, number, name) VALUES (?, ?, ?)",
@@ -87,7 +87,7 @@ def _tag_found(
     return given
 
 
-def _add(connection: sqlite3.Connection, entering: Entering) -> None:
+def _add(connection: sqlite3.Connection, entering: NewItem) -> None:
     item, columns = entering.item, _columns(entering)
     added = connection.execute(
         "INSERT OR IGNORE INTO letters (number, id, arrived, size, attachments, inline, unread)"
@@ -127,7 +127,7 @@ def _add(connection: sqlite3.Connection, entering: Entering) -> None:
         )
 
 
-def _columns(entering: Entering) -> tuple[str, ...]:
+def _columns(entering: NewItem) -> tuple[str, ...]:
     """What is searched, in the order of the schema's COLUMNS."""
     item = entering.item
     people = (item.to, item.cc, item.bcc, item.reply_to)
@@ -173,7 +173,7 @@ def forget_all(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE progress SET number = 0")
 
 
-def mark(connection: sqlite3.Connection, which: Which, *, unread: bool) -> list[int]:
+def mark(connection: sqlite3.Connection, which: ItemFilter, *, unread: bool) -> list[int]:
     """The numbers of those that changed."""
     given = numbers_of(connection, which)
     with counted(connection, given):
@@ -181,12 +181,12 @@ def mark(connection: sqlite3.Connection, which: Which, *, unread: bool) -> list[
         return numbers_in(connection, statement, [int(unread), int(unread), given])
 
 
-def tag(connection: sqlite3.Connection, which: Which, add: Sequence[str], remove: Sequence[str]) -> list[int]:
+def tag(connection: sqlite3.Connection, which: ItemFilter, add: Sequence[str], remove: Sequence[str]) -> list[int]:
     """Put tags on, and take others off; the numbers of those that changed."""
     return _tag(connection, numbers_of(connection, which), add, remove)
 
 
-def set_tags(connection: sqlite3.Connection, which: Which, tags: Sequence[str]) -> list[int]:
+def set_tags(connection: sqlite3.Connection, which: ItemFilter, tags: Sequence[str]) -> list[int]:
     """These tags and no others; the numbers of those that changed."""
     given = numbers_of(connection, which)
     had = numbers_in(connection, f"DELETE FROM tags WHERE number {GIVEN} RETURNING number", [given])

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 
-from mailstack.mailbox.pop3.dialogue import Dialogue, Over
+from mailstack.mailbox.pop3.dialogue import Dialogue, SessionEnded
 from mailstack.mailbox.pop3.login_delay import LoginDelay
 from mailstack.protocols.pop3.commands import Apop, Auth, AuthList, AuthResponse, Pass, Rejected, Stls, User, Utf8
 from mailstack.protocols.pop3.responses import Code
@@ -19,10 +19,10 @@ from mailstack.protocols.sasl import (
     Credentials,
     Denied,
     DigestProof,
-    Exchange,
     Malformed,
     OpenSession,
     Proof,
+    SaslExchange,
     Sessions,
     Unavailable,
     offered,
@@ -118,7 +118,7 @@ class Authorization:
             self._dialogue.err("unknown mechanism")
             return None
         remote = self._dialogue.remote
-        exchange = Exchange(mechanism, initial, self._channel(), self._authenticator, remote, self._challenge)
+        exchange = SaslExchange(mechanism, initial, self._channel(), self._authenticator, remote, self._challenge)
         return await self._enter(MECHANISMS[mechanism].prove(exchange), mechanism)
 
     async def _challenge(self, challenge: bytes) -> bytes:
@@ -173,4 +173,4 @@ class Authorization:
         self._dialogue.err(str(Denied()), Code.AUTH)
         self._failures += 1
         if self._failures >= self._dialogue.limits.auth_failures:
-            raise Over
+            raise SessionEnded

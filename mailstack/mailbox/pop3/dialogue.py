@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from mailstack.protocols.connection import Ending, HostPort, LoggedOut, Peer, Stopping, TlsFacts
+from mailstack.protocols.connection import Ending, HostPort, LoggedOut, Peer, ShuttingDown, TlsInfo
 from mailstack.protocols.pop3.commands import Capa, Lang, Pop3Event, Quit, Rejected
 from mailstack.protocols.pop3.languages import LANGUAGES, choose
 from mailstack.protocols.pop3.responses import Code
@@ -33,7 +33,7 @@ class Limits(Struct, frozen=True):
     """Refused commands in a row before the connection is closed."""
 
 
-class Over(Exception):
+class SessionEnded(Exception):
     """The session ends here, without UPDATE: the client is gone or silent, we stop, or there were too many errors."""
 
 
@@ -59,7 +59,7 @@ class Dialogue:
         return self._peer.remote
 
     @property
-    def tls(self) -> TlsFacts | None:
+    def tls(self) -> TlsInfo | None:
         return self._peer.tls
 
     def channel(self, host: str) -> Channel:
@@ -72,17 +72,17 @@ class Dialogue:
         event = await self._peer.next_event(self.limits.idle_timeout)
         if isinstance(event, Ending):
             # RFC 1939 §3: a session that timed out is closed without UPDATE and without a word.
-            if isinstance(event, Stopping):
+            if isinstance(event, ShuttingDown):
                 self.err("the server is shutting down", Code.SYS_TEMP)
             elif isinstance(event, LoggedOut):
                 self.err("login is no longer valid, closing connection", Code.SYS_TEMP)
-            raise Over
+            raise SessionEnded
         return event
 
     async def drain(self) -> None:
         """Wait until the client has taken the most of what was sent. Raises Over."""
         if not await self._peer.drain(self.limits.write_timeout):
-            raise Over
+            raise SessionEnded
 
     def send(self, octets: bytes) -> None:
         """Octets that the engine made."""
@@ -97,7 +97,7 @@ class Dialogue:
         self.send(self.engine.err(text, code))
         self._errors += 1
         if self._errors >= self.limits.errors:
-            raise Over
+            raise SessionEnded
 
     def trouble(self, doing: str, error: StoreError) -> None:
         """The store could not do it: that is never the client's fault (RFC 3206 §4)."""
@@ -114,7 +114,7 @@ class Dialogue:
             return
         self.ok("begin TLS")
         if not await self._peer.start_tls():
-            raise Over
+            raise SessionEnded
 
     def answer_anywhere(self, event: Pop3Event) -> None:
         """What is answered alike before and after login."""
@@ -131,6 +131,6 @@ class Dialogue:
                 self.err(text)
             case Quit():
                 self.ok("goodbye")
-                raise Over
+                raise SessionEnded
             case _:
                 raise AssertionError(f"the order table lets no {type(event).__name__} through here")

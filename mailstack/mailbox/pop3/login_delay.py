@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mailstack.policy.counters import Ledger, OwnLedger
+from mailstack.policy.counters import CounterTable, LocalCounterTable
 
 
 class LoginDelay:
     """Remembers when each account logged in last, for all sessions of an office. Without a delay it remembers nothing."""
 
-    def __init__(self, seconds: int, now: Callable[[], float], ledger: Ledger | None = None) -> None:
+    def __init__(self, seconds: int, now: Callable[[], float], ledger: CounterTable | None = None) -> None:
         """`seconds` from one login to the next; 0 is no delay. `now` gives the time in seconds."""
         self.seconds = seconds
         self._now = now
-        self._ledger = ledger or OwnLedger(now)
+        self._ledger = ledger or LocalCounterTable(now)
 
     def wait(self, account: str) -> float:
         """Seconds before the account may log in; 0 when it may do so now."""

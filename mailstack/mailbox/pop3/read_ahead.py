@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailstack.letter import Content
 from mailstack.mailbox.pop3.maildrop import Maildrop
-from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.store import Entry, Store, StoreError
 
 MOST_OCTETS = 262_144
@@ -22,7 +22,7 @@ class ReadAhead:
     ones come along, eight times as many each time.
     """
 
-    def __init__(self, store: Store, drop: Maildrop, room: Room) -> None:
+    def __init__(self, store: Store, drop: Maildrop, room: MemoryBudget) -> None:
         """`room` is shared with all other sessions."""
         self._store = store
         self._drop = drop

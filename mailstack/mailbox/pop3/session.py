@@ -9,14 +9,14 @@ from typing import Any
 
 from mailstack.letter.step import Journal
 from mailstack.mailbox.pop3.authorization import Authorization
-from mailstack.mailbox.pop3.dialogue import Dialogue, Limits, Over
+from mailstack.mailbox.pop3.dialogue import Dialogue, Limits, SessionEnded
 from mailstack.mailbox.pop3.login_delay import LoginDelay
 from mailstack.mailbox.pop3.maildrop import Maildrop
 from mailstack.mailbox.pop3.read_ahead import MOST_OF_ALL
 from mailstack.mailbox.pop3.transaction import Transaction
 from mailstack.mailbox.pop3.update import Update
 from mailstack.protocols.connection import Clock, Peer
-from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.pop3.commands import Pop3Event
 from mailstack.protocols.pop3.responses import Code
 from mailstack.protocols.pop3.server import ServerEngine
@@ -41,7 +41,7 @@ async def converse(
     limits: Limits | None = None,
     login_delay: LoginDelay | None = None,
     holder_of: Callable[[str], str] | None = None,
-    room: Room | None = None,
+    room: MemoryBudget | None = None,
     sessions: Sessions | None = None,
     log_out: Callable[[], None] = lambda: None,
 ) -> None:
@@ -76,8 +76,8 @@ async def converse(
             update = Update(drop, store, clock, journal, office=at, facts=facts, pause=pause)
             dialogue.ok(f"maildrop has {drop}")
             try:
-                await Transaction(dialogue, drop, store, update.collect, room or Room(MOST_OF_ALL)).until_quit()
-            except Over:
+                await Transaction(dialogue, drop, store, update.collect, room or MemoryBudget(MOST_OF_ALL)).until_quit()
+            except SessionEnded:
                 await update.without_quit()
                 raise
             removed = await update.at_quit()
@@ -88,7 +88,7 @@ async def converse(
             dialogue.ok("goodbye")
         else:
             dialogue.err("the deleted messages were not removed", Code.SYS_TEMP)
-    except Over:
+    except SessionEnded:
         pass
     finally:
         authorization.close()

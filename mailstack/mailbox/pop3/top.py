@@ -5,7 +5,7 @@ from __future__ import annotations
 _BLANK_LINE = b"\r\n\r\n"
 
 
-class Excerpt:
+class TopFilter:
     """Cuts a content as it comes in chunks, so that no more of it is read than is shown."""
 
     __slots__ = ("_in_body", "_lines", "_tail", "done")

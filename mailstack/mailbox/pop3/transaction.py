@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 
 from mailstack.letter import Content
 from mailstack.letter.content import CHUNK, held, verify
-from mailstack.mailbox.pop3.dialogue import Dialogue, Over
+from mailstack.mailbox.pop3.dialogue import Dialogue, SessionEnded
 from mailstack.mailbox.pop3.maildrop import Maildrop, NoSuchLetter
 from mailstack.mailbox.pop3.read_ahead import ReadAhead
-from mailstack.mailbox.pop3.top import Excerpt
-from mailstack.protocols.memory_budget import Room
+from mailstack.mailbox.pop3.top import TopFilter
+from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.pop3.commands import Dele, List, Noop, Pop3Event, Quit, Retr, Rset, Stat, Top, Uidl
 from mailstack.store import Entry, Store, StoreError
 
@@ -27,7 +27,7 @@ class Transaction:
         drop: Maildrop,
         store: Store,
         on_collected: Callable[[Entry], None],
-        room: Room,
+        room: MemoryBudget,
     ) -> None:
         """`on_collected` is told of each letter that was sent whole. `room` is for what all sessions read ahead."""
         self._dialogue = dialogue
@@ -61,7 +61,7 @@ class Transaction:
             case Uidl(number):
                 await self._uidl(number)
             case Top(number, lines):
-                await self._show(number, "top of message follows", Excerpt(lines))
+                await self._show(number, "top of message follows", TopFilter(lines))
             case Rset():
                 self._drop.unmark_all()
                 self._dialogue.ok(f"maildrop has {self._drop}")
@@ -99,7 +99,7 @@ class Transaction:
             await self._dialogue.drain()
             self._on_collected(entry)
 
-    async def _show(self, number: int, text: str, excerpt: Excerpt | None = None) -> bool:
+    async def _show(self, number: int, text: str, excerpt: TopFilter | None = None) -> bool:
         """A letter, or an excerpt of it; whether it was sent whole."""
         content = await self._open(number, self._drop.entry(number), whole=excerpt is None)
         if content is None:
@@ -109,7 +109,7 @@ class Transaction:
             return True
         return await self._show_in_pieces(content, text, excerpt)
 
-    async def _show_in_pieces(self, content: Content, text: str, excerpt: Excerpt | None) -> bool:
+    async def _show_in_pieces(self, content: Content, text: str, excerpt: TopFilter | None) -> bool:
         """What is not in memory, never faster than the network takes it."""
         # What is small is one piece all the same, so that it is one TLS record, and its trouble can still be told.
         piece, begun = self._engine.begin(text), False
@@ -129,7 +129,7 @@ class Transaction:
                 return False
             # Only the missing end mark can tell the client that this is not the letter.
             _log.error("can't read on in a letter: %s", error)
-            raise Over from error
+            raise SessionEnded from error
         finally:
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()

@@ -11,7 +11,7 @@ from mailstack.policy.authentication import Fields, Texts
 from mailstack.policy.authentication.canonical import BodyForm, Chosen, HashedBody, canonical_field, without_signature
 from mailstack.policy.authentication.dkim import fetch_key, signed_octets
 from mailstack.policy.authentication.keys import check_use, is_signed
-from mailstack.policy.authentication.signature import Signature, Unusable, read_message_signature, read_seal
+from mailstack.policy.authentication.signature import InvalidSignature, Signature, read_message_signature, read_seal
 
 ChainResult = Literal["none", "pass", "fail", "temperror"]
 
@@ -60,7 +60,7 @@ def read_chain(fields: Fields, most: int = MOST_SETS) -> tuple[Link, ...] | Chai
             return Chain("none")
         if len(sets) > most or sorted(sets) != list(range(1, len(sets) + 1)) or any(len(s) != 3 for s in sets.values()):
             return Chain("fail", "a link is missing")
-    except Unusable as unusable:
+    except InvalidSignature as unusable:
         return Chain("fail", unusable.reason)
     return tuple(
         Link(sets[i][_RESULTS], signatures[i, _MESSAGE], signatures[i, _SEAL]) for i in range(1, len(sets) + 1)
@@ -86,7 +86,7 @@ async def verify_chain(
         for number in range(len(links), 0, -1):
             if not await _is_good(links[number - 1].seal, _sealed(canonical[:number], links[number - 1]), texts):
                 return Chain("fail", f"seal {number} is broken")
-    except Unusable as unusable:
+    except InvalidSignature as unusable:
         result: ChainResult = "temperror" if unusable.result == "temperror" else "fail"
         return Chain(result, unusable.reason)
     return Chain("pass", "", newest.seal.domain, newest.results)
@@ -127,5 +127,5 @@ def _instance_of_results(field: bytes) -> int:
     tag, _, number = field[:_LONGEST_RESULTS].partition(b":")[2].partition(b";")[0].partition(b"=")
     number = number.strip()
     if tag.strip() != b"i" or not number.isdigit() or len(number) > 2 or not 1 <= int(number) <= MOST_SETS:
-        raise Unusable("permerror", "an ARC-Authentication-Results without i=")
+        raise InvalidSignature("permerror", "an ARC-Authentication-Results without i=")
     return int(number)

@@ -9,13 +9,13 @@ from msgspec import Struct
 from mailstack.policy.authentication import Fields, Gather, Texts
 from mailstack.policy.authentication.canonical import BodyForm, Chosen, HashedBody, canonical_field, without_signature
 from mailstack.policy.authentication.keys import Record, check_use, is_signed, read_record
-from mailstack.policy.authentication.signature import Result, Signature, Unusable, read_dkim
+from mailstack.policy.authentication.signature import InvalidSignature, Result, Signature, read_dkim
 
 SLACK = 3600
 """Seconds by which clocks may differ."""
 
 
-class Outcome(Struct, frozen=True):
+class DkimResult(Struct, frozen=True):
     """What became of one signature."""
 
     result: Result
@@ -24,41 +24,45 @@ class Outcome(Struct, frozen=True):
     """None when it could not be read."""
 
 
-def read_signatures(fields: Fields, most: int) -> list[Signature | Unusable]:
+def read_signatures(fields: Fields, most: int) -> list[Signature | InvalidSignature]:
     """The topmost `most` of the DKIM-Signature fields, those that are none among them."""
-    found: list[Signature | Unusable] = []
+    found: list[Signature | InvalidSignature] = []
     for name, field in fields:
         if name == b"dkim-signature" and len(found) < most:
             try:
                 found.append(read_dkim(field))
-            except Unusable as unusable:
+            except InvalidSignature as unusable:
                 found.append(unusable)
     return found
 
 
 async def verify(
-    signatures: Sequence[Signature | Unusable],
+    signatures: Sequence[Signature | InvalidSignature],
     fields: Fields,
     bodies: Mapping[BodyForm, HashedBody],
     texts: Texts,
     now: float,
     *,
     gather: Gather,
-) -> list[Outcome]:
+) -> list[DkimResult]:
     """An outcome for each signature, in their order. Their keys are looked up side by side."""
     chosen = Chosen(fields)
     return await gather([_verified(signature, chosen, bodies, texts, now) for signature in signatures])
 
 
 async def _verified(
-    signature: Signature | Unusable, chosen: Chosen, bodies: Mapping[BodyForm, HashedBody], texts: Texts, now: float
-) -> Outcome:
-    if isinstance(signature, Unusable):
-        return Outcome(signature.result, signature.reason)
+    signature: Signature | InvalidSignature,
+    chosen: Chosen,
+    bodies: Mapping[BodyForm, HashedBody],
+    texts: Texts,
+    now: float,
+) -> DkimResult:
+    if isinstance(signature, InvalidSignature):
+        return DkimResult(signature.result, signature.reason)
     try:
         return await _outcome(signature, chosen, bodies, texts, now)
-    except Unusable as unusable:
-        return Outcome(unusable.result, unusable.reason, signature)
+    except InvalidSignature as unusable:
+        return DkimResult(unusable.result, unusable.reason, signature)
 
 
 async def _outcome(
@@ -67,34 +71,34 @@ async def _outcome(
     bodies: Mapping[BodyForm, HashedBody],
     texts: Texts,
     now: float,
-) -> Outcome:
+) -> DkimResult:
     record = await fetch_key(signature, texts)
     check_use(signature, record)
     failed: Result = "neutral" if record.is_test else "fail"
     assert signature.body is not None
     body = bodies[signature.body]
     if body.digest != signature.body_hash or body.is_short:
-        return Outcome(failed, "the body was changed", signature)
+        return DkimResult(failed, "the body was changed", signature)
     if not is_signed(record, signature, signed_octets(signature, chosen)):
-        return Outcome(failed, "the header was changed, or the key is another", signature)
+        return DkimResult(failed, "the header was changed, or the key is another", signature)
     if signature.expires is not None and signature.expires + SLACK < now:
-        return Outcome("policy", "the signature has expired", signature)
+        return DkimResult("policy", "the signature has expired", signature)
     if signature.signed_at is not None and signature.signed_at - SLACK > now:
-        return Outcome("policy", "it was signed in the future", signature)
+        return DkimResult("policy", "it was signed in the future", signature)
     if not body.is_covered:
-        return Outcome("policy", "part of the body is not signed", signature)
-    return Outcome("pass", "", signature)
+        return DkimResult("policy", "part of the body is not signed", signature)
+    return DkimResult("pass", "", signature)
 
 
 async def fetch_key(signature: Signature, texts: Texts) -> Record:
     """The key record (RFC 6376 §6.1.2). Raises Unusable."""
     found = await texts.texts(signature.key_name)
     if found is None:
-        raise Unusable("temperror", "the DNS did not say the key")
+        raise InvalidSignature("temperror", "the DNS did not say the key")
     if not found:
-        raise Unusable("permerror", "there is no key")
+        raise InvalidSignature("permerror", "there is no key")
     if len(found) > 1:
-        raise Unusable("permerror", "there are several keys")
+        raise InvalidSignature("permerror", "there are several keys")
     return read_record(found[0])
 
 

@@ -13,7 +13,7 @@ from mailstack.policy.lookups import Lookups
 
 Wish = Literal["none", "quarantine", "reject"]
 """What the owner of a domain asks for."""
-DmarcResult = Literal["none", "pass", "fail", "temperror", "permerror"]
+DmarcCode = Literal["none", "pass", "fail", "temperror", "permerror"]
 
 _MILDER: dict[Wish, Wish] = {"reject": "quarantine", "quarantine": "none", "none": "none"}
 _WISHES: dict[str, Wish] = {"none": "none", "quarantine": "quarantine", "reject": "reject"}
@@ -40,10 +40,10 @@ class Policy(Struct, frozen=True):
     """psd=: whether domains below this one are of different owners; None: not said."""
 
 
-class Judgement(Struct, frozen=True):
+class DmarcResult(Struct, frozen=True):
     """What DMARC comes to."""
 
-    result: DmarcResult
+    result: DmarcCode
     domain: str = ""
     """In From."""
     wish: Wish = "none"
@@ -100,7 +100,7 @@ class Discovery(Struct, frozen=True):
     """Reason why the policy is not known; "" when it is, or when there is none."""
 
 
-def judge_many(found: Sequence[Discovery]) -> Judgement:
+def judge_many(found: Sequence[Discovery]) -> DmarcResult:
     """The judgement of a letter whose authors are of no domain, or of several ones (RFC 7489 §6.6.1).
 
     The strictest wish holds. A domain that does not answer takes nothing from the wish of another one.
@@ -109,8 +109,8 @@ def judge_many(found: Sequence[Discovery]) -> Judgement:
     strictest = max(found, key=lambda each: list(_WISHES).index(each.wish), default=Discovery(""))
     silent = next((each for each in found if each.trouble), None)
     if silent is not None and strictest.wish != "reject":
-        return Judgement("temperror", silent.domain, reason=silent.trouble)
-    return Judgement("permerror", strictest.domain if strictest.wish != "none" else "", strictest.wish, reason)
+        return DmarcResult("temperror", silent.domain, reason=silent.trouble)
+    return DmarcResult("permerror", strictest.domain if strictest.wish != "none" else "", strictest.wish, reason)
 
 
 class Dmarc:
@@ -142,13 +142,13 @@ class Dmarc:
         except NoAnswer as error:
             return Discovery(author, trouble=str(error))
 
-    async def judge(self, found: Discovery, identifiers: Iterable[Identifier]) -> Judgement:
+    async def judge(self, found: Discovery, identifiers: Iterable[Identifier]) -> DmarcResult:
         """What the policy comes to. Only an identifier that is aligned with From lets a letter pass, or makes it doubtful."""
         author, policy, wish = self._author, found.policy, found.wish
         if found.trouble:
-            return Judgement("temperror", author, reason=found.trouble)
+            return DmarcResult("temperror", author, reason=found.trouble)
         if policy is None:
-            return Judgement("none", author)
+            return DmarcResult("none", author)
         doubt = ""
         for each in sorted(identifiers, key=lambda each: not each.is_certain):
             strict = policy.strict_spf if each.method == "spf" else policy.strict_dkim
@@ -159,13 +159,13 @@ class Dmarc:
                 doubt = str(error)
                 continue
             if each.is_certain:
-                return Judgement("pass", author, wish)
+                return DmarcResult("pass", author, wish)
             doubt = f"no answer for {each.method} of {each.domain}"
         if doubt:
-            return Judgement("temperror", author, reason=doubt)
+            return DmarcResult("temperror", author, reason=doubt)
         if policy.percent < 100 and self._chance() * 100 >= policy.percent:
             wish = _MILDER[wish]
-        return Judgement("fail", author, wish)
+        return DmarcResult("fail", author, wish)
 
     async def _is_aligned(self, other: str, *, strict: bool) -> bool:
         """RFC 7489 §3.1. Of another organization's domains nothing is asked: their answers could only cost time."""

@@ -7,12 +7,13 @@ import binascii
 import hashlib
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography import exceptions
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from msgspec import Struct
 
-from mailstack.policy.authentication.signature import Signature, Unusable
+from mailstack.policy.authentication.signature import InvalidSignature, Signature
 from mailstack.policy.authentication.tags import MalformedTags, items, read_tags, without_blanks
 
 FEWEST_BITS, MOST_BITS = 1024, 8192
@@ -23,7 +24,7 @@ _PREFIX = bytes.fromhex("302a300506032b6570032100")
 """What stands before the 32 octets of an Ed25519 key in DER (RFC 8410 §4); records have it without (RFC 8463 §4)."""
 
 
-class KeyTrouble(Exception):
+class InvalidKey(Exception):
     """A private key that can't be used; str() says why, for people."""
 
 
@@ -44,23 +45,23 @@ def read_record(text: str) -> Record:
     try:
         tags = read_tags(text)
     except MalformedTags:
-        raise Unusable("permerror", "the key record is malformed") from None
+        raise InvalidSignature("permerror", "the key record is malformed") from None
     if tags.get("v", "DKIM1") != "DKIM1" or ("v" in tags and next(iter(tags)) != "v") or "p" not in tags:
-        raise Unusable("permerror", "the key record is none")
+        raise InvalidSignature("permerror", "the key record is none")
     if "sha256" not in items(tags.get("h", "sha256")):
-        raise Unusable("permerror", "the key is not for sha256")
+        raise InvalidSignature("permerror", "the key is not for sha256")
     if not {"*", "email"} & set(items(tags.get("s", "*"))):
-        raise Unusable("permerror", "the key is not for mail")
+        raise InvalidSignature("permerror", "the key is not for mail")
     kind = tags.get("k", "rsa").lower()
     if kind not in ("rsa", "ed25519"):
-        raise Unusable("permerror", "the key is of an unknown kind")
+        raise InvalidSignature("permerror", "the key is of an unknown kind")
     encoded = without_blanks(tags["p"])
     if not encoded:
-        raise Unusable("permerror", "the key is revoked")
+        raise InvalidSignature("permerror", "the key is revoked")
     try:
         octets = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        raise Unusable("permerror", "the key is not base64") from None
+        raise InvalidSignature("permerror", "the key is not base64") from None
     flags = items(tags.get("t", ""))
     return Record(kind, octets, "y" in flags, "s" in flags)
 
@@ -68,9 +69,9 @@ def read_record(text: str) -> Record:
 def check_use(signature: Signature, record: Record) -> None:
     """Whether the key is for this signature (RFC 6376 §3.6.1). Raises Unusable."""
     if record.kind != signature.algorithm.partition("-")[0]:
-        raise Unusable("permerror", "the key is of another kind")
+        raise InvalidSignature("permerror", "the key is of another kind")
     if record.is_strict and signature.identity not in ("", signature.domain):
-        raise Unusable("permerror", "the key is not for subdomains")
+        raise InvalidSignature("permerror", "the key is not for subdomains")
 
 
 def is_signed(record: Record, signature: Signature, signed: bytes) -> bool:
@@ -79,19 +80,19 @@ def is_signed(record: Record, signature: Signature, signed: bytes) -> bool:
     try:
         key = serialization.load_der_public_key(der)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise Unusable("permerror", "the key can't be read") from None
+        raise InvalidSignature("permerror", "the key can't be read") from None
     try:
         if isinstance(key, rsa.RSAPublicKey) and record.kind == "rsa":
             if not FEWEST_BITS <= key.key_size <= MOST_BITS:
-                raise Unusable("policy", f"a key of {key.key_size} bits")
+                raise InvalidSignature("policy", f"a key of {key.key_size} bits")
             if key.public_numbers().e.bit_length() > MOST_EXPONENT_BITS:
-                raise Unusable("policy", "a key whose exponent is too large")
+                raise InvalidSignature("policy", "a key whose exponent is too large")
             key.verify(signature.value, signed, padding.PKCS1v15(), hashes.SHA256())
         elif isinstance(key, ed25519.Ed25519PublicKey) and record.kind == "ed25519":
             key.verify(signature.value, _sha256(signed))
         else:
-            raise Unusable("permerror", "the key is of another kind")
-    except InvalidSignature:
+            raise InvalidSignature("permerror", "the key is of another kind")
+    except exceptions.InvalidSignature:
         return False
     return True
 
@@ -138,17 +139,17 @@ def generate(kind: str, bits: int = 2048) -> PrivateKey:
 
 
 def load_private(path: Path) -> PrivateKey:
-    """The key in a PEM file. Raises KeyTrouble."""
+    """The key in a PEM file. Raises InvalidKey."""
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
-        raise KeyTrouble(f"{path} cannot be read: {error.strerror}") from error
+        raise InvalidKey(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise KeyTrouble(f"{path} has no private key in PEM without a password") from None
+        raise InvalidKey(f"{path} has no private key in PEM without a password") from None
     if isinstance(key, rsa.RSAPrivateKey):
         if key.key_size < FEWEST_BITS:
-            raise KeyTrouble(f"{path} has {key.key_size} bits; nobody takes fewer than {FEWEST_BITS}")
+            raise InvalidKey(f"{path} has {key.key_size} bits; nobody takes fewer than {FEWEST_BITS}")
         return PrivateKey("rsa-sha256", key)
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return PrivateKey("ed25519-sha256", key)
-    raise KeyTrouble(f"{path} has neither an RSA nor an Ed25519 key")
+    raise InvalidKey(f"{path} has neither an RSA nor an Ed25519 key")

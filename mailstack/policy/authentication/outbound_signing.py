@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Letter
 from mailstack.letter.content import Prefixed
 from mailstack.policy.authentication.signing import Signer
-from mailstack.protocols.smtp.downgrade import fit_body
+from mailstack.protocols.smtp.downgrade import downgrade_body
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Facts
 from mailstack.protocols.smtp.replies import Refusal
 
@@ -17,7 +17,7 @@ Owns = Callable[[Address], Awaitable[bool]]
 """Whether an address belongs to the account that submits a letter."""
 
 
-class Signing:
+class OutboundSigner:
     """Puts DKIM signatures on letters, by the keys that there are now."""
 
     def __init__(self, signer: Signer | None = None) -> None:
@@ -42,7 +42,7 @@ class Signing:
         if owns is not None and not await _owns_all(owns, await signer.names(letter.content)):
             return letter, NO_FACTS
         try:
-            envelope, content = await fit_body(letter.envelope, letter.content, ())
+            envelope, content = await downgrade_body(letter.envelope, letter.content, ())
         except Refusal:  # it can't be converted, here or anywhere
             envelope, content = letter.envelope, letter.content
         signatures = await signer.signatures(content)

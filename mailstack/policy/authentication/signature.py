@@ -27,7 +27,7 @@ _SELECTOR = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_
 _FORMS = {"simple": False, "relaxed": True}
 
 
-class Unusable(Exception):
+class InvalidSignature(Exception):
     """A signature that can't be verified whatever the key says."""
 
     def __init__(self, result: Result, reason: str) -> None:
@@ -71,16 +71,16 @@ def read_dkim(field: bytes) -> Signature:
     """A DKIM-Signature (RFC 6376 §3.5, §6.1.1). Raises Unusable."""
     tags = _tags(field)
     if tags.get("v") != "1":
-        raise Unusable("neutral", "v= is not 1")
+        raise InvalidSignature("neutral", "v= is not 1")
     signature = _read(field, tags)
     if "from" not in signature.names:
-        raise Unusable("permerror", "From is not signed")
+        raise InvalidSignature("permerror", "From is not signed")
     if "dns/txt" not in items(tags.get("q", "dns/txt")):
-        raise Unusable("permerror", "its key is not in the DNS")
+        raise InvalidSignature("permerror", "its key is not in the DNS")
     _, at, host = tags.get("i", f"@{signature.domain}").rpartition("@")
     identity = _domain(host)
     if not at or not is_within(identity, signature.domain):
-        raise Unusable("permerror", f"i= is not within d={signature.domain}")
+        raise InvalidSignature("permerror", f"i= is not within d={signature.domain}")
     return replace(signature, identity=identity)
 
 
@@ -89,7 +89,7 @@ def read_message_signature(field: bytes) -> Signature:
     tags = _tags(field)
     signature = _read(field, tags, instance=_instance(tags))
     if "arc-seal" in signature.names or "from" not in signature.names:
-        raise Unusable("permerror", "it signs an ARC-Seal, or no From")
+        raise InvalidSignature("permerror", "it signs an ARC-Seal, or no From")
     return signature
 
 
@@ -97,10 +97,10 @@ def read_seal(field: bytes) -> Signature:
     """An ARC-Seal (RFC 8617 §4.1.3): only header fields, always relaxed. Raises Unusable."""
     tags = _tags(field)
     if "h" in tags or "bh" in tags:
-        raise Unusable("permerror", "a seal with h= or bh=")
+        raise InvalidSignature("permerror", "a seal with h= or bh=")
     chain = tags.get("cv", "").lower()
     if chain not in ("none", "pass", "fail"):
-        raise Unusable("permerror", "cv= is missing")
+        raise InvalidSignature("permerror", "cv= is missing")
     return Signature(
         field=field,
         algorithm=_algorithm(tags),
@@ -122,11 +122,11 @@ def _read(field: bytes, tags: dict[str, str], instance: int = 0) -> Signature:
     header_form, _, body_form = tags.get("c", default).lower().partition("/")
     body_form = body_form or "simple"
     if header_form not in _FORMS or body_form not in _FORMS:
-        raise Unusable("permerror", "c= is unknown")
+        raise InvalidSignature("permerror", "c= is unknown")
     names = tuple(items(_needed(tags, "h")))
     signed_at, expires = _number(tags, "t"), _number(tags, "x")
     if signed_at is not None and expires is not None and expires <= signed_at:
-        raise Unusable("permerror", "x= is before t=")
+        raise InvalidSignature("permerror", "x= is before t=")
     return Signature(
         field=field,
         algorithm=_algorithm(tags),
@@ -145,25 +145,25 @@ def _read(field: bytes, tags: dict[str, str], instance: int = 0) -> Signature:
 
 def _tags(field: bytes) -> dict[str, str]:
     if len(field) > LONGEST_FIELD:
-        raise Unusable("neutral", "it is too long")
+        raise InvalidSignature("neutral", "it is too long")
     try:
         return read_tags(field.partition(b":")[2].decode())
     except UnicodeDecodeError:
-        raise Unusable("neutral", "it is not UTF-8") from None
+        raise InvalidSignature("neutral", "it is not UTF-8") from None
     except MalformedTags as error:
-        raise Unusable("neutral", str(error)) from None
+        raise InvalidSignature("neutral", str(error)) from None
 
 
 def _needed(tags: dict[str, str], name: str) -> str:
     if not tags.get(name):
-        raise Unusable("neutral", f"{name}= is missing")
+        raise InvalidSignature("neutral", f"{name}= is missing")
     return tags[name]
 
 
 def _algorithm(tags: dict[str, str]) -> str:
     algorithm = _needed(tags, "a").lower()
     if algorithm not in ALGORITHMS:
-        raise Unusable("permerror", f"a={algorithm[:20]} is not taken")
+        raise InvalidSignature("permerror", f"a={algorithm[:20]} is not taken")
     return algorithm
 
 
@@ -171,16 +171,16 @@ def _domain(text: str) -> str:
     try:
         domain = ascii_domain(parse_domain(without_blanks(text))).lower()
     except AddressError:
-        raise Unusable("neutral", "a domain in it is none") from None
+        raise InvalidSignature("neutral", "a domain in it is none") from None
     if domain.startswith("["):
-        raise Unusable("neutral", "a domain in it is none")
+        raise InvalidSignature("neutral", "a domain in it is none")
     return domain
 
 
 def _selector(tags: dict[str, str]) -> str:
     selector = without_blanks(_needed(tags, "s"))
     if not is_selector(selector):
-        raise Unusable("neutral", "s= is no selector")
+        raise InvalidSignature("neutral", "s= is no selector")
     return selector.lower()
 
 
@@ -192,7 +192,7 @@ def is_selector(text: str) -> bool:
 def _instance(tags: dict[str, str]) -> int:
     instance = _number(tags, "i")
     if instance is None or not 1 <= instance <= 50:
-        raise Unusable("permerror", "i= is not from 1 to 50")
+        raise InvalidSignature("permerror", "i= is not from 1 to 50")
     return instance
 
 
@@ -201,7 +201,7 @@ def _number(tags: dict[str, str], name: str) -> int | None:
     if text is None:
         return None
     if not _NUMBER.match(text):
-        raise Unusable("neutral", f"{name}= is no number")
+        raise InvalidSignature("neutral", f"{name}= is no number")
     return int(text)
 
 
@@ -209,7 +209,7 @@ def _base64(text: str) -> bytes:
     try:
         return base64.b64decode(without_blanks(text), validate=True)
     except (binascii.Error, ValueError):
-        raise Unusable("neutral", "it is not base64") from None
+        raise InvalidSignature("neutral", "it is not base64") from None
 
 
 def is_within(domain: str, parent: str) -> bool:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from mailstack.protocols.connection import Clock
 
 
-class Ledger(Protocol):
+class CounterTable(Protocol):
     """Three numbers under each name, none of which is kept longer than need be."""
 
     def row(self, name: str) -> AbstractContextManager[list[float]]:
@@ -22,7 +22,7 @@ class Ledger(Protocol):
         """
 
 
-class Counts(Protocol):
+class ConnectionCounts(Protocol):
     """How many connections there are."""
 
     def total(self) -> int:
@@ -38,27 +38,27 @@ class Counts(Protocol):
         """One that was added in this process has ended."""
 
 
-class Commons(Struct, frozen=True):
+class SharedCounters(Struct, frozen=True):
     """All that is counted together."""
 
-    connections: Counts
-    rates: Ledger
+    connections: ConnectionCounts
+    rates: CounterTable
     """What clients and accounts took lately."""
-    failures: Ledger
+    failures: CounterTable
     """Logins that failed lately."""
-    places: Ledger
+    places: CounterTable
     """Where accounts logged in from."""
-    logins: Ledger
+    logins: CounterTable
     """When readers logged in last."""
-    streams: Counts
+    streams: ConnectionCounts
     """Requests that may go on for long."""
-    watchers: Counts
+    watchers: ConnectionCounts
     """Of these, those that are told what happens to letters."""
-    exchange: Counts
+    exchange: ConnectionCounts
     """Connections to the mail exchange, which are among `connections`."""
 
 
-class OwnLedger:
+class LocalCounterTable:
     """The ledger of a process that serves alone."""
 
     def __init__(self, now: Callable[[], float], capacity: int = 100_000) -> None:
@@ -91,7 +91,7 @@ class OwnLedger:
             del self._rows[next(iter(self._rows))]
 
 
-class OwnCounts:
+class LocalConnectionCounts:
     """The connections of a process that serves alone."""
 
     def __init__(self) -> None:
@@ -118,9 +118,18 @@ class OwnCounts:
             del self._clients[client]
 
 
-def alone(clock: Clock) -> Commons:
+def single_process(clock: Clock) -> SharedCounters:
     """For an office of one process."""
     steady = clock.steady
-    failures, places = (OwnLedger(steady, 10_000) for _ in range(2))
-    rates, logins = OwnLedger(steady), OwnLedger(steady)
-    return Commons(OwnCounts(), rates, failures, places, logins, OwnCounts(), OwnCounts(), OwnCounts())
+    failures, places = (LocalCounterTable(steady, 10_000) for _ in range(2))
+    rates, logins = LocalCounterTable(steady), LocalCounterTable(steady)
+    return SharedCounters(
+        LocalConnectionCounts(),
+        rates,
+        failures,
+        places,
+        logins,
+        LocalConnectionCounts(),
+        LocalConnectionCounts(),
+        LocalConnectionCounts(),
+    )

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from typing import BinaryIO
 
-from mailstack.policy.counters import Commons
+from mailstack.policy.counters import SharedCounters
 
 _ROW = struct.Struct("=16sddd")
 """The digest of a name, and its numbers."""
@@ -27,7 +27,7 @@ _PATIENCE = 0.5
 _SLOTS = 65_536
 
 
-class SharedLedger:
+class MmapCounterTable:
     """Rows in shared memory, found by a digest under a key of this office, so that nobody can choose where his are."""
 
     def __init__(self, buckets: int = 16_384, now: Callable[[], float] = time.time) -> None:
@@ -85,7 +85,7 @@ class SharedLedger:
         return place, [0.0, 0.0, 0.0]
 
 
-class SharedCounts:
+class MmapConnectionCounts:
     """Connections by seat and client: each worker writes what is its own, and reads what is everybody's.
 
     Clients are told apart by a hash of which 65,536 values are counted: two may be counted as one, but none as less.
@@ -137,16 +137,16 @@ def _counts(number: int) -> memoryview[int]:
     return memoryview(mmap.mmap(-1, 4 * number)).cast("i")
 
 
-class SharedCommons(Commons, frozen=True):
+class SharedCommons(SharedCounters, frozen=True):
     """Made before the fork; what is counted has a seat for each worker."""
 
-    connections: SharedCounts
-    streams: SharedCounts
-    watchers: SharedCounts
-    exchange: SharedCounts
+    connections: MmapConnectionCounts
+    streams: MmapConnectionCounts
+    watchers: MmapConnectionCounts
+    exchange: MmapConnectionCounts
 
     @property
-    def _counts(self) -> tuple[SharedCounts, ...]:
+    def _counts(self) -> tuple[MmapConnectionCounts, ...]:
         return self.connections, self.streams, self.watchers, self.exchange
 
     def sit(self, number: int) -> None:
@@ -162,6 +162,6 @@ class SharedCommons(Commons, frozen=True):
 
 def shared_among(seats: int, steady: Callable[[], float]) -> SharedCommons:
     """For an office of so many workers, whose clocks give the same seconds as `steady`."""
-    rates, failures, places, logins = (SharedLedger(now=steady) for _ in range(4))
-    connections, streams, watchers, exchange = (SharedCounts(seats) for _ in range(4))
+    rates, failures, places, logins = (MmapCounterTable(now=steady) for _ in range(4))
+    connections, streams, watchers, exchange = (MmapConnectionCounts(seats) for _ in range(4))
     return SharedCommons(connections, rates, failures, places, logins, streams, watchers, exchange)

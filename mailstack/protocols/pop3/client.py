@@ -8,8 +8,8 @@ from collections import deque
 from msgspec import Struct
 
 from mailstack.protocols.connection import NEED_DATA, Signal
-from mailstack.protocols.line_buffer import BareNewline, LineBuffer, LineTooLong
-from mailstack.protocols.pop3.dot_unstuffing import Unstuffer
+from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
+from mailstack.protocols.pop3.dot_unstuffing import DotUnstuffer
 
 
 class Response(Struct, frozen=True):
@@ -59,7 +59,7 @@ class ClientEngine:
         self._lines = LineBuffer()
         # For each response that is to come: whether it has more than one line. The first is the greeting.
         self._expected: deque[bool] = deque([False])
-        self._body: Unstuffer | None = None
+        self._body: DotUnstuffer | None = None
         self._ended = False
         self._violation: Violation | None = None
 
@@ -98,11 +98,11 @@ class ClientEngine:
             return self._violate("the server speaks without being asked") if self._lines else NEED_DATA
         try:
             line = self._lines.line(self._line_limit)
-        except (LineTooLong, BareNewline) as error:
+        except (LineTooLong, BareLF) as error:
             return self._violate(f"a response is no line: {type(error).__name__}")
         return NEED_DATA if line is None else self._status(line)
 
-    def _text(self, body: Unstuffer) -> ClientEvent | Signal:
+    def _text(self, body: DotUnstuffer) -> ClientEvent | Signal:
         while self._lines:
             text = body.feed(self._lines.take(CHUNK))
             if body.ended:
@@ -131,7 +131,7 @@ class ClientEngine:
             return self._violate("a response begins with neither +OK nor -ERR")
         positive = indicator == "+OK"
         if self._expected.popleft() and positive:
-            self._body = Unstuffer()
+            self._body = DotUnstuffer()
         code = ""
         if text.startswith("[") and "]" in text:
             code, _, text = text[1:].partition("]")

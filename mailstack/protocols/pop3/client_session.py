@@ -23,11 +23,11 @@ class Refused(Exception):
         """The response code, such as "AUTH" or "IN-USE"; empty without one."""
 
 
-class Broken(Exception):
+class Pop3ConnectionLost(Exception):
     """The connection ended, or what came over it was not POP3 or too much; str() says which."""
 
 
-class FetchingSession:
+class Pop3ClientSession:
     """One connection to a POP3 server. Every method raises Refused or Broken."""
 
     def __init__(
@@ -52,7 +52,7 @@ class FetchingSession:
         """STLS (RFC 2595 §4)."""
         await self._ask("STLS")
         if not await self._peer.start_tls(server_name, verify=verify):
-            raise Broken("the TLS handshake failed")
+            raise Pop3ConnectionLost("the TLS handshake failed")
 
     async def capabilities(self) -> tuple[str, ...]:
         return await self._lines("CAPA")
@@ -128,7 +128,7 @@ class FetchingSession:
             size += len(event.octets)
             if size > self._max_size:
                 self._peer.close()
-                raise Broken(f"more than {self._max_size} octets in one response")
+                raise Pop3ConnectionLost(f"more than {self._max_size} octets in one response")
         assert isinstance(event, End)
         return b"".join(pieces)
 
@@ -153,7 +153,7 @@ class FetchingSession:
     def _check(self, event: ClientEvent) -> Response:
         if not isinstance(event, Response):
             self._peer.close()
-            raise Broken("a status line was expected")
+            raise Pop3ConnectionLost("a status line was expected")
         if not event.positive:
             raise Refused(event.text, event.code)
         return event
@@ -164,13 +164,13 @@ class FetchingSession:
             return event
         self._peer.close()
         if isinstance(event, Violation | Disconnected):
-            raise Broken(event.reason or "the connection is gone")
-        raise Broken(f"no response: {event}")
+            raise Pop3ConnectionLost(event.reason or "the connection is gone")
+        raise Pop3ConnectionLost(f"no response: {event}")
 
 
 def _number(text: str) -> int:
     if not (text.isdecimal() and len(text) <= MAX_DIGITS):
-        raise Broken("a number was expected")
+        raise Pop3ConnectionLost("a number was expected")
     return int(text)
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from mailstack.protocols.redacted import Discreet
+from mailstack.protocols.redacted import Redacted
 
 
 class User(Struct, frozen=True):
@@ -18,7 +18,7 @@ class User(Struct, frozen=True):
     name: str
 
 
-class Pass(Discreet, frozen=True):
+class Pass(Redacted, frozen=True):
     """PASS: everything up to the end of the line is the password, blanks too (RFC 1939 §7)."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("password",)
@@ -26,7 +26,7 @@ class Pass(Discreet, frozen=True):
     password: str
 
 
-class Apop(Discreet, frozen=True):
+class Apop(Redacted, frozen=True):
     """APOP: a name, and a digest of the greeting's time stamp and the password (RFC 1939 §7)."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("digest",)
@@ -36,7 +36,7 @@ class Apop(Discreet, frozen=True):
     """In lower case hexadecimal."""
 
 
-class Auth(Discreet, frozen=True):
+class Auth(Redacted, frozen=True):
     """AUTH with a mechanism (RFC 5034 §4)."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("initial",)
@@ -51,7 +51,7 @@ class AuthList(Struct, frozen=True):
     """AUTH alone: which mechanisms are there? Older than CAPA, and still asked by clients."""
 
 
-class AuthResponse(Discreet, frozen=True):
+class AuthResponse(Redacted, frozen=True):
     """The answer to a challenge."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("response",)

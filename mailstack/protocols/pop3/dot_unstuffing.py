@@ -5,7 +5,7 @@ from __future__ import annotations
 _END = b"\r\n.\r\n"
 
 
-class Unstuffer:
+class DotUnstuffer:
     """Takes a dot from every line that begins with one, and finds the end mark."""
 
     __slots__ = ("_held", "ended", "rest")

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 
 from mailstack.protocols.connection import NEED_DATA, PAUSED, Signal
-from mailstack.protocols.dot_stuffing import Stuffer
-from mailstack.protocols.line_buffer import BareNewline, LineBuffer, LineTooLong
+from mailstack.protocols.dot_stuffing import DotStuffer
+from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
 from mailstack.protocols.pop3 import responses
 from mailstack.protocols.pop3.commands import GrammarError, Pass, Pop3Event, Rejected, User, parse, parse_response
 
@@ -88,7 +88,7 @@ class ServerEngine:
         self._lines = LineBuffer()
         self._owed = True  # the greeting
         self._challenged = False
-        self._stuffer: Stuffer | None = None
+        self._stuffer: DotStuffer | None = None
 
     # --- what the network calls
 
@@ -111,7 +111,7 @@ class ServerEngine:
             event = Rejected(str(error))
         except LineTooLong:
             event = Rejected("the line is too long")
-        except BareNewline:
+        except BareLF:
             event = Rejected("a line ends in CR LF")
         self._owed = True
         self._challenged = False
@@ -175,12 +175,12 @@ class ServerEngine:
     def whole(self, text: str, octets: bytes) -> bytes:
         """A whole multi-line response (RFC 1939 §3), stuffed."""
         self._owed = False
-        stuffer = Stuffer()
+        stuffer = DotStuffer()
         return responses.ok(text) + stuffer.feed(octets) + stuffer.finish()
 
     def begin(self, text: str) -> bytes:
         """The first line of a multi-line response; the answer is owed until `end`."""
-        self._stuffer = Stuffer()
+        self._stuffer = DotStuffer()
         return responses.ok(text)
 
     def more(self, octets: bytes) -> bytes:

@@ -6,7 +6,7 @@ import json
 import re
 
 from mailstack.protocols.sasl.credentials import Token
-from mailstack.protocols.sasl.mechanism import MAX_OCTETS, AccountLogin, Anywhere, Denied, Exchange, Malformed
+from mailstack.protocols.sasl.mechanism import MAX_OCTETS, AccountLogin, Anywhere, Denied, Malformed, SaslExchange
 
 LONGEST = 10240
 """Octets of a token: what fits into a line of AUTH (RFC 4954 §4)."""
@@ -17,7 +17,7 @@ _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)\Z", re.IGNORECASE)
 _GS2 = re.compile(r"[ny],(?:a=([^,\x01]*))?,\x01")
 
 
-async def _oauthbearer(exchange: Exchange) -> AccountLogin:
+async def _oauthbearer(exchange: SaslExchange) -> AccountLogin:
     message = _text(await exchange.first())
     found = _GS2.match(message)
     if found is None:
@@ -27,12 +27,12 @@ async def _oauthbearer(exchange: Exchange) -> AccountLogin:
     return await _prove(exchange, OAUTHBEARER.name, username, pairs)
 
 
-async def _xoauth2(exchange: Exchange) -> AccountLogin:
+async def _xoauth2(exchange: SaslExchange) -> AccountLogin:
     pairs = _pairs(_text(await exchange.first()))
     return await _prove(exchange, XOAUTH2.name, pairs.get("user", ""), pairs)
 
 
-async def _prove(exchange: Exchange, name: str, username: str, pairs: dict[str, str]) -> AccountLogin:
+async def _prove(exchange: SaslExchange, name: str, username: str, pairs: dict[str, str]) -> AccountLogin:
     found = _BEARER.match(pairs.get("auth", ""))
     if found is None or len(found[1]) > LONGEST:
         raise Malformed("there is no bearer token in the message")

@@ -24,11 +24,11 @@ Derive = Callable[[str, bytes, int], Awaitable[bytes]]
 """`keys.salted`, done where it holds nobody up."""
 
 
-class Suspicious(Exception):
+class ServerNotTrusted(Exception):
     """The server says what an honest one does not; str() says what."""
 
 
-class Answering(Protocol):
+class ClientMechanism(Protocol):
     """One exchange, used once."""
 
     name: str
@@ -41,7 +41,9 @@ class Answering(Protocol):
         """The answer to a challenge. Raises Suspicious."""
 
 
-def choose(offered: Sequence[str], username: str, password: str, binding: Binding, derive: Derive) -> Answering | None:
+def choose(
+    offered: Sequence[str], username: str, password: str, binding: Binding, derive: Derive
+) -> ClientMechanism | None:
     """The best way to prove a password among those that a server offers; None when we know none of them."""
     data = binding("tls-exporter")
     try:
@@ -60,7 +62,7 @@ def choose(offered: Sequence[str], username: str, password: str, binding: Bindin
     return LoginAnswer(username, password) if "LOGIN" in offered else None
 
 
-def choose_bearer(offered: Sequence[str], username: str, token: str) -> Answering | None:
+def choose_bearer(offered: Sequence[str], username: str, token: str) -> ClientMechanism | None:
     """The way to show a bearer token: the standard's, or Google's older one; None when neither is offered."""
     for name in BearerAnswer.NAMES:
         if name in offered:
@@ -87,7 +89,7 @@ class BearerAnswer:
     async def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002
         """What is wrong with the token comes as a challenge, and the refusal after it (RFC 7628 §3.2.3)."""
         if self._asked:
-            raise Suspicious(f"{self.name} has only one challenge")
+            raise ServerNotTrusted(f"{self.name} has only one challenge")
         self._asked = True
         return b"\x01" if self.name == "OAUTHBEARER" else b""
 
@@ -102,7 +104,7 @@ class PlainAnswer:
         self.initial: bytes | None = f"\0{username}\0{password}".encode()
 
     async def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002
-        raise Suspicious("PLAIN has nothing more to ask")
+        raise ServerNotTrusted("PLAIN has nothing more to ask")
 
 
 class LoginAnswer:
@@ -117,7 +119,7 @@ class LoginAnswer:
 
     async def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002
         if not self._answers:
-            raise Suspicious("LOGIN has only two questions")
+            raise ServerNotTrusted("LOGIN has only two questions")
         return self._answers.pop(0)
 
 
@@ -153,14 +155,14 @@ class ScramAnswer:
         first = challenge.decode("utf-8", "replace")
         found = _SERVER_FIRST.match(first)
         if found is None or not found[1].startswith(self._nonce) or found[1] == self._nonce:
-            raise Suspicious("the server's first message is not SCRAM's, or not for us")
+            raise ServerNotTrusted("the server's first message is not SCRAM's, or not for us")
         iterations = int(found[3])
         if not scram_keys.FEWEST <= iterations <= MOST_ITERATIONS:
-            raise Suspicious(f"the server wants {iterations} iterations")
+            raise ServerNotTrusted(f"the server wants {iterations} iterations")
         try:
             salt = base64.b64decode(found[2], validate=True)
         except binascii.Error:
-            raise Suspicious("the salt is not base64") from None
+            raise ServerNotTrusted("the salt is not base64") from None
         salted = await self._derive(self._password, salt, iterations)
         without_proof = f"c={self._bound},r={found[1]}"
         message = f"{self._bare},{first},{without_proof}".encode()
@@ -171,7 +173,7 @@ class ScramAnswer:
     def _verify(self, challenge: bytes) -> None:
         expected = b"v=" + base64.b64encode(self._signature)
         if self.trusts or not hmac.compare_digest(challenge, expected):
-            raise Suspicious("the server does not know the password")
+            raise ServerNotTrusted("the server does not know the password")
         self.trusts = True
 
 

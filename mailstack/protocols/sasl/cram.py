@@ -6,7 +6,7 @@ import re
 import secrets
 
 from mailstack.protocols.sasl.credentials import DigestProof
-from mailstack.protocols.sasl.mechanism import AccountLogin, Anywhere, Exchange, Malformed, text
+from mailstack.protocols.sasl.mechanism import AccountLogin, Anywhere, Malformed, SaslExchange, text
 
 _DIGEST = re.compile(rb"(.+) ([0-9a-f]{32})\Z", re.DOTALL)
 
@@ -16,7 +16,7 @@ def fresh_id(host: str) -> bytes:
     return f"<{secrets.token_hex(16)}@{host or 'localhost'}>".encode("ascii", "replace")
 
 
-async def _prove(exchange: Exchange) -> AccountLogin:
+async def _prove(exchange: SaslExchange) -> AccountLogin:
     if exchange.initial is not None:
         raise Malformed("CRAM-MD5 has no initial response")
     challenge = fresh_id(exchange.channel.host)

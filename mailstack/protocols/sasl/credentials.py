@@ -7,11 +7,11 @@ from hashlib import md5
 from typing import ClassVar
 
 from mailstack.protocols.connection import ClientCertificate
-from mailstack.protocols.redacted import Discreet
+from mailstack.protocols.redacted import Redacted
 from mailstack.protocols.sasl.scram_keys import ScramKeys
 
 
-class Proof(Discreet, frozen=True, kw_only=True):
+class Proof(Redacted, frozen=True, kw_only=True):
     """What all of them say: who the client claims to be. Hostile text."""
 
     username: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from mailstack.protocols.sasl.credentials import CertificateProof, Proof
-from mailstack.protocols.sasl.mechanism import AccountLogin, Channel, Denied, Exchange, text
+from mailstack.protocols.sasl.mechanism import AccountLogin, Channel, Denied, SaslExchange, text
 
 
 class External(Struct, frozen=True):
@@ -15,7 +15,7 @@ class External(Struct, frozen=True):
     def usable(self, channel: Channel) -> bool:
         return channel.certificate is not None
 
-    async def prove(self, exchange: Exchange) -> AccountLogin:
+    async def prove(self, exchange: SaslExchange) -> AccountLogin:
         """The message is the identity to act as, or empty."""
         message = await exchange.first()
         authzid = text(message) if message else ""

@@ -1,7 +1,7 @@
 """What a SASL mechanism, the protocol that carries it, and the keeper of accounts ask of each other (RFC 4422 §3).
 
-A mechanism is one coroutine without I/O of its own: it asks the client by `Exchange.ask`, and the keeper of accounts by
-`Exchange.login`. The carrying protocol does the base64, the `*` and the timeouts (RFC 4954 §4, RFC 5034 §4).
+A mechanism is one coroutine without I/O of its own: it asks the client by `SaslExchange.ask`, and the keeper of accounts by
+`SaslExchange.login`. The carrying protocol does the base64, the `*` and the timeouts (RFC 4954 §4, RFC 5034 §4).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 from msgspec import Struct
 
 from mailstack.protocols.connection import ClientCertificate, HostPort, Peer
-from mailstack.protocols.redacted import Discreet
+from mailstack.protocols.redacted import Redacted
 from mailstack.protocols.sasl.credentials import Credentials, Proof
 from mailstack.protocols.sasl.scram_keys import ScramKeys
 
@@ -126,7 +126,7 @@ class Authenticator(Protocol):
         """What SCRAM asks of this user; for a stranger something that looks the same (RFC 5802 §9). Raises Unavailable."""
 
 
-class Exchange(Discreet, frozen=True):
+class SaslExchange(Redacted, frozen=True):
     """One authentication under way, as its mechanism sees it."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("ask",)
@@ -163,7 +163,7 @@ class Mechanism(Protocol):
     def usable(self, channel: Channel) -> bool:
         """Whether it can work on this connection, TLS or not being somebody else's question."""
 
-    async def prove(self, exchange: Exchange, /) -> AccountLogin:
+    async def prove(self, exchange: SaslExchange, /) -> AccountLogin:
         """The login that the client proved. Raises Denied, Unavailable, Malformed, Cancelled."""
 
 
@@ -172,7 +172,7 @@ class Anywhere(Struct, frozen=True):
 
     name: str
     proof: type[Proof]
-    prove: Callable[[Exchange], Coroutine[Any, Any, AccountLogin]]
+    prove: Callable[[SaslExchange], Coroutine[Any, Any, AccountLogin]]
 
     def usable(self, channel: Channel) -> bool:  # noqa: ARG002
         return True
@@ -200,10 +200,10 @@ __all__ = [
     "Channel",
     "Credentials",
     "Denied",
-    "Exchange",
     "Malformed",
     "Mechanism",
     "OpenSession",
+    "SaslExchange",
     "Sessions",
     "Unavailable",
     "text",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mailstack.protocols.sasl.credentials import Credentials
-from mailstack.protocols.sasl.mechanism import AccountLogin, Anywhere, Exchange, Malformed, text
+from mailstack.protocols.sasl.mechanism import AccountLogin, Anywhere, Malformed, SaslExchange, text
 
 
-async def _prove(exchange: Exchange) -> AccountLogin:
+async def _prove(exchange: SaslExchange) -> AccountLogin:
     parts = (await exchange.first()).split(b"\0")
     if len(parts) != 3:
         raise Malformed("PLAIN takes exactly two NULs")

@@ -14,7 +14,15 @@ import secrets
 from msgspec import Struct
 
 from mailstack.protocols.sasl.credentials import Proof, ScramProof
-from mailstack.protocols.sasl.mechanism import BINDINGS, MAX_OCTETS, AccountLogin, Channel, Denied, Exchange, Malformed
+from mailstack.protocols.sasl.mechanism import (
+    BINDINGS,
+    MAX_OCTETS,
+    AccountLogin,
+    Channel,
+    Denied,
+    Malformed,
+    SaslExchange,
+)
 from mailstack.protocols.sasl.saslprep import saslprep
 
 LONGEST = 4096
@@ -40,7 +48,7 @@ class Scram(Struct, frozen=True):
         # Both or none: libgsasl 2.2 binds whenever it can, and gives up by itself where only the unbound one is offered.
         return channel.bound
 
-    async def prove(self, exchange: Exchange) -> AccountLogin:
+    async def prove(self, exchange: SaslExchange) -> AccountLogin:
         """RFC 5802 §5: client-first, server-first, client-final, server-final."""
         first = _ClientFirst.read(await exchange.first())
         bound = first.header.encode() + self._binding(first, exchange.channel)

@@ -9,7 +9,7 @@ import hmac
 import re
 from typing import ClassVar
 
-from mailstack.protocols.redacted import Discreet
+from mailstack.protocols.redacted import Redacted
 
 HASH = "sha256"
 FEWEST = 4096
@@ -20,7 +20,7 @@ MOST = 10_000_000
 _TEXT = re.compile(r"SCRAM-SHA-256\$(\d{4,8}):([A-Za-z0-9+/=]{16,200})\$([A-Za-z0-9+/=]{44}):([A-Za-z0-9+/=]{44})\Z")
 
 
-class ScramKeys(Discreet, frozen=True):
+class ScramKeys(Redacted, frozen=True):
     """Salt, iterations and both keys; a thief of them can't log in with them, but can try passwords against them."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("stored_key", "server_key")

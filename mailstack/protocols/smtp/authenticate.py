@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mailstack.protocols.sasl import MECHANISMS, AccountLogin, Cancelled, Exchange, Malformed, Unavailable
+from mailstack.protocols.sasl import MECHANISMS, AccountLogin, Cancelled, Malformed, SaslExchange, Unavailable
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.protocols.smtp.standard_replies import AUTH_CANCELLED, AUTH_MALFORMED, AUTH_UNAVAILABLE
 
 
-class Identity(Struct, frozen=True):
+class AuthenticatedUser(Struct, frozen=True):
     """Who authenticated, and how."""
 
     login: AccountLogin
@@ -20,11 +20,11 @@ class Identity(Struct, frozen=True):
         return self.login.account
 
 
-async def identify(exchange: Exchange) -> Identity:
+async def authenticate(exchange: SaslExchange) -> AuthenticatedUser:
     """Who the client proved to be. Raises Denied for a wrong proof, which counts as a guess; Refusal for all else."""
     name = exchange.mechanism
     try:
-        return Identity(await MECHANISMS[name].prove(exchange), name)
+        return AuthenticatedUser(await MECHANISMS[name].prove(exchange), name)
     except Cancelled:
         raise Refusal(AUTH_CANCELLED) from None
     except Malformed as malformed:

@@ -1,7 +1,7 @@
 """Takes the content of DATA from a client that ends even its commands in LF alone, and gives it the line ends of mail.
 
 For the capture port of one's own machine, and never for hosts elsewhere: `printf … | nc` ends its content by LF . LF. The
-client's own DATA line tells it apart: a client that ends its commands in CRLF is read by DottedContent, so that no content
+client's own DATA line tells it apart: a client that ends its commands in CRLF is read by DataReader, so that no content
 which is not its own ends early (SMTP smuggling, 2023). All else is refused as everywhere: a bare CR, a line that is too long.
 """
 
@@ -13,7 +13,7 @@ from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.line_buffer import LineBuffer
 from mailstack.protocols.smtp.commands import Chunk, EndOfData
 from mailstack.protocols.smtp.extensions.size import too_large
-from mailstack.protocols.smtp.line_checks import LineFaults
+from mailstack.protocols.smtp.line_checks import LineChecker
 
 _END = re.compile(rb"(?P<line>\n)\.\r?\n")
 """`line` ends the last line of the content."""
@@ -21,8 +21,8 @@ _UNSETTLED = re.compile(rb"\r?(?:\n(?:\.(?:\.|\r)?)?)?\Z")
 """What stands last and may be the beginning of an end, or of a line that was stuffed."""
 
 
-class LooseContent:
-    """One content, from the answer 354 to the final dot: as DottedContent, which is for all other clients."""
+class BareLfDataReader:
+    """One content, from the answer 354 to the final dot: as DataReader, which is for all other clients."""
 
     __slots__ = ("_ended", "_faults", "_first", "_is_bare", "_lines", "_max_size", "_size")
 
@@ -31,7 +31,7 @@ class LooseContent:
         lines.unread(b"\r\n")
         self._lines = lines
         self._max_size = max_size
-        self._faults = LineFaults(max_line)
+        self._faults = LineChecker(max_line)
         self._first = True
         self._ended = False
         self._is_bare = False

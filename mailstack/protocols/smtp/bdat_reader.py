@@ -6,11 +6,11 @@ from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.line_buffer import LineBuffer
 from mailstack.protocols.smtp.commands import Chunk, EndOfData
 from mailstack.protocols.smtp.extensions.size import too_large
-from mailstack.protocols.smtp.line_checks import LineFaults, normalized, without_pairs
+from mailstack.protocols.smtp.line_checks import LineChecker, normalized, without_pairs
 from mailstack.protocols.smtp.replies import Reply
 
 
-class ChunkedContent:
+class BdatReader:
     """One content, from its first BDAT to the last. Nothing in it has a meaning here, a dot or a command least of all.
 
     What is not binary consists of lines, and may go on to a host by DATA: so it is held to the same rules as there, and
@@ -40,7 +40,7 @@ class ChunkedContent:
         self.size = 0
         """Octets that came so far."""
         self._lines = lines
-        self._faults = None if binary else LineFaults(max_line)
+        self._faults = None if binary else LineChecker(max_line)
         self._left = 0
         self._last = False
         self._at_line_start = True

@@ -38,7 +38,7 @@ _EXTENSION_OF = {
 """Parameters that go on to the next host, and the extension that each belongs to."""
 
 
-async def unfit_recipients(
+async def unsupported_recipients(
     extensions: Extensions, envelope: Envelope, recipients: Sequence[Recipient], content: Content
 ) -> dict[Recipient, Reply]:
     """Who can't be given this letter there, and what the host would have to say to it."""

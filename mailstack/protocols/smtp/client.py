@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mailstack.letter.status import Status
 from mailstack.protocols.connection import NEED_DATA, Signal
-from mailstack.protocols.line_buffer import BareNewline, LineBuffer, LineTooLong
+from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
 from mailstack.protocols.smtp.order import LocalProtocolError
 from mailstack.protocols.smtp.replies import Reply, clean
 
@@ -99,7 +99,7 @@ class ClientEngine:
                 line = self._lines.line(self._limits.line)
             except LineTooLong:
                 return self._give_up("a line of the reply is too long")
-            except BareNewline as bare:
+            except BareLF as bare:
                 # Against the standard, but which command the reply belongs to is as clear as ever.
                 line = bare.line
             if line is None:

@@ -12,14 +12,21 @@ from msgspec import Struct
 
 from mailstack.letter import Content, Envelope, Recipient
 from mailstack.protocols.connection import Dane, Disconnected, Peer, TimedOut
-from mailstack.protocols.dot_stuffing import Stuffer
-from mailstack.protocols.sasl.client import Answering, Derive, Suspicious, choose, choose_bearer, derive_here
+from mailstack.protocols.dot_stuffing import DotStuffer
+from mailstack.protocols.sasl.client import (
+    ClientMechanism,
+    Derive,
+    ServerNotTrusted,
+    choose,
+    choose_bearer,
+    derive_here,
+)
 from mailstack.protocols.smtp.client import ClientEngine, ClientEvent, Malformed, Received
 from mailstack.protocols.smtp.extensions.limits import NO_LIMITS, HostLimits
-from mailstack.protocols.smtp.outgoing import Prepared, prepare
+from mailstack.protocols.smtp.outgoing import OutgoingTransaction, prepare
 from mailstack.protocols.smtp.replies import Reply, reply
 
-__all__ = ["SendingSession", "Stage", "Timeouts", "Trouble"]
+__all__ = ["SmtpClientSession", "SmtpSessionError", "Stage", "Timeouts"]
 
 Stage = Literal["connect", "greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "final"]
 """How far a session had come."""
@@ -53,7 +60,7 @@ class Timeouts(Struct, frozen=True):
     quit: float = 5.0
 
 
-class Trouble(Exception):
+class SmtpSessionError(Exception):
     """The session can't go on; the connection is of no more use."""
 
     def __init__(self, stage: Stage, reply: Reply | None, reason: str, fault: str = "") -> None:
@@ -67,7 +74,7 @@ class Trouble(Exception):
         """Of a handshake: what was wrong with the certificate, as `Peer.tls_fault` says it."""
 
 
-class SendingSession:
+class SmtpClientSession:
     """One connection to another host, over which any number of letters go, one after the other."""
 
     def __init__(
@@ -115,20 +122,20 @@ class SendingSession:
         """The greeting, and EHLO, or HELO for a host that doesn't know it (§3.1, §3.2). Raises Trouble."""
         greeting = await self._reply("greeting", self._timeouts.greeting)
         if greeting.code != 220:
-            raise Trouble("greeting", greeting, "the host does not want to talk to us")
+            raise SmtpSessionError("greeting", greeting, "the host does not want to talk to us")
         await self._hello()
 
     async def start_tls(self, server_name: str | None, *, verify: bool, dane: Dane | None = None) -> None:
         """STARTTLS, the handshake, and EHLO again (RFC 3207 §4). Raises Trouble."""
         if "STARTTLS" not in self.extensions:
-            raise Trouble("starttls", None, "the host does not offer STARTTLS")
+            raise SmtpSessionError("starttls", None, "the host does not offer STARTTLS")
         self._say("STARTTLS")
         ready = await self._reply("starttls", self._timeouts.hello)
         if ready.code != 220:
-            raise Trouble("starttls", ready, "the host refuses STARTTLS")
+            raise SmtpSessionError("starttls", ready, "the host refuses STARTTLS")
         if not await self._peer.start_tls(server_name, verify=verify, dane=dane):
             failed = f"the TLS handshake failed: {self._peer.tls_failure}"
-            raise Trouble("starttls", None, failed, self._peer.tls_fault)
+            raise SmtpSessionError("starttls", None, failed, self._peer.tls_fault)
         self._note("-- TLS")
         await self._hello()
 
@@ -141,36 +148,36 @@ class SendingSession:
         costs.
         """
         if self._peer.tls is None and not allow_clear:
-            raise Trouble("auth", None, "a password is not sent without TLS")
+            raise SmtpSessionError("auth", None, "a password is not sent without TLS")
         offered = self.extensions.get("AUTH", "").upper().split()
         await self._prove(choose(offered, username, password, self._peer.channel_binding, derive))
 
     async def authenticate_by_token(self, username: str, token: str) -> None:
         """AUTH by a bearer token (RFC 7628), which is not sent without TLS. Raises Trouble."""
         if self._peer.tls is None:
-            raise Trouble("auth", None, "a token is not sent without TLS")
+            raise SmtpSessionError("auth", None, "a token is not sent without TLS")
         offered = self.extensions.get("AUTH", "").upper().split()
         await self._prove(choose_bearer(offered, username, token))
 
-    async def _prove(self, exchange: Answering | None) -> None:
+    async def _prove(self, exchange: ClientMechanism | None) -> None:
         """Raises Trouble."""
         if exchange is None:
-            raise Trouble("auth", None, "the host offers no way of AUTH that we know")
+            raise SmtpSessionError("auth", None, "the host offers no way of AUTH that we know")
         self._say(f"AUTH {exchange.name}", secret="" if exchange.initial is None else _base64(exchange.initial))
         answer = await self._reply("auth", self._timeouts.hello)
         while answer.code == 334:
             try:
                 response = await exchange.respond(_challenge(answer))
-            except Suspicious as suspicious:
+            except ServerNotTrusted as suspicious:
                 self._say("*")
                 await self._reply("auth", self._timeouts.hello)
-                raise Trouble("auth", None, str(suspicious)) from None
+                raise SmtpSessionError("auth", None, str(suspicious)) from None
             self._say(secret=_base64(response))
             answer = await self._reply("auth", self._timeouts.hello)
         if answer.code != 235:
-            raise Trouble("auth", answer, "the host refuses our credentials")
+            raise SmtpSessionError("auth", answer, "the host refuses our credentials")
         if not exchange.trusts:
-            raise Trouble("auth", None, "the host did not prove that it knows the password")
+            raise SmtpSessionError("auth", None, "the host did not prove that it knows the password")
         self._authenticated = True
 
     async def _hello(self) -> None:
@@ -180,7 +187,7 @@ class SendingSession:
             self._say(f"HELO {self._hostname}")
             answer = await self._reply("ehlo", self._timeouts.hello)
         if answer.code != 250:
-            raise Trouble("ehlo", answer, "the host refuses our EHLO")
+            raise SmtpSessionError("ehlo", answer, "the host refuses our EHLO")
 
     # --- letters
 
@@ -203,7 +210,7 @@ class SendingSession:
             self._note(f"-- not tried: {refusal}")
         return letter.replies(await self._carry(letter) if letter.rcpts else ())
 
-    async def _carry(self, letter: Prepared) -> Sequence[Reply]:
+    async def _carry(self, letter: OutgoingTransaction) -> Sequence[Reply]:
         """The replies for those who are asked for."""
         if "PIPELINING" in self.extensions:
             replies, started = await self._begin_in_one_group(letter)
@@ -220,7 +227,7 @@ class SendingSession:
         self._reset_first = by_bdat and any(final.code >= 400 for final in finals)
         return [one or finals.popleft() for one in replies]
 
-    async def _begin_in_one_group(self, letter: Prepared) -> tuple[list[Reply | None], Reply | None]:
+    async def _begin_in_one_group(self, letter: OutgoingTransaction) -> tuple[list[Reply | None], Reply | None]:
         """MAIL, RCPT and DATA at once (RFC 2920 §3.1); as `_begin_step_by_step`."""
         self._say(*(["RSET"] if self._reset_first else []), *letter.commands)
         await self._reset_if_needed(said=True)
@@ -231,7 +238,7 @@ class SendingSession:
             replies.append(_refusal(mail) or _refusal(answer))
         return await self._started(replies, by_bdat=letter.by_bdat)
 
-    async def _begin_step_by_step(self, letter: Prepared) -> tuple[list[Reply | None], Reply | None]:
+    async def _begin_step_by_step(self, letter: OutgoingTransaction) -> tuple[list[Reply | None], Reply | None]:
         """The refusal of each recipient, or None, and the reply 354, or None when no content shall come.
 
         What goes by BDAT needs no 354; BDAT_READY stands for it.
@@ -259,12 +266,12 @@ class SendingSession:
         if answer.code == 354:
             return replies, answer
         if answer.code < 400:
-            raise Trouble("data", answer, "the host answers DATA with neither 354 nor a refusal")
+            raise SmtpSessionError("data", answer, "the host answers DATA with neither 354 nor a refusal")
         return [one or answer for one in replies], None
 
     async def _send_content(self, content: Content | None, *, by_bdat: bool) -> None:
         """The content and what ends it; the dot alone when no recipient was taken (RFC 2920 §3.1)."""
-        stuffer = None if by_bdat else Stuffer()
+        stuffer = None if by_bdat else DotStuffer()
         waiting = b""
         if content is not None:
             if by_bdat:
@@ -288,7 +295,7 @@ class SendingSession:
         try:
             while len(finals) < taken:
                 finals.append(await self._reply("final", self._timeouts.final))
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             if not finals:
                 raise
             # Those who were answered have it; the others must not make it theirs a second time.
@@ -304,11 +311,11 @@ class SendingSession:
         try:
             # The host may have said why before it hung up.
             answer = await self._reply("data", 0.0)
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             if trouble.reply is not None:
                 raise
-            raise Trouble("data", None, "the connection was lost, or stuck, in mid-content") from trouble
-        raise Trouble("data", answer, "the host broke off in mid-content")
+            raise SmtpSessionError("data", None, "the connection was lost, or stuck, in mid-content") from trouble
+        raise SmtpSessionError("data", answer, "the host broke off in mid-content")
 
     async def _reset_if_needed(self, *, said: bool) -> None:
         """RSET when the host may think that an earlier transaction is still open."""
@@ -359,7 +366,7 @@ class SendingSession:
             self.heard += 1
             self._note_reply(answer)
             if answer.code == 421:
-                raise Trouble(stage, answer, f"the host hangs up: {answer}")
+                raise SmtpSessionError(stage, answer, f"the host hangs up: {answer}")
             return answer
         if isinstance(event, Malformed):
             reason = event.reason
@@ -372,7 +379,7 @@ class SendingSession:
         else:
             reason = "we are shutting down"
         self._note(f"-- {reason}")
-        raise Trouble(stage, None, reason)
+        raise SmtpSessionError(stage, None, reason)
 
     def _note_reply(self, answer: Reply) -> None:
         if "\n" not in answer.text:
@@ -410,4 +417,4 @@ def _challenge(answer: Reply) -> bytes:
     try:
         return base64.b64decode(answer.text, validate=True)
     except ValueError:
-        raise Suspicious("a challenge is not base64") from None
+        raise ServerNotTrusted("a challenge is not base64") from None

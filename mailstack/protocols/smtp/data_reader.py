@@ -11,7 +11,7 @@ from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.line_buffer import LineBuffer
 from mailstack.protocols.smtp.commands import Chunk, EndOfData
 from mailstack.protocols.smtp.extensions.size import too_large
-from mailstack.protocols.smtp.line_checks import LineFaults, normalized, without_pairs
+from mailstack.protocols.smtp.line_checks import LineChecker, normalized, without_pairs
 from mailstack.protocols.smtp.replies import Reply
 
 _END = b"\r\n.\r\n"
@@ -20,7 +20,7 @@ _BEGINNINGS_OF_LINE = (b"\n.", b"\n")
 """What may be the beginning of a stuffed line, where a bare LF ends one."""
 
 
-class DottedContent:
+class DataReader:
     """One content, from the answer 354 to the final dot. Only CRLF.CRLF ends it (SMTP smuggling, 2023)."""
 
     __slots__ = (
@@ -45,7 +45,7 @@ class DottedContent:
         self._first = True
         self._lines = lines
         self._max_size = max_size
-        self._faults = LineFaults(max_line)
+        self._faults = LineChecker(max_line)
         self._size = 0
         self._ended = False
         self._is_bare = False

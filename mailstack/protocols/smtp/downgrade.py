@@ -25,7 +25,7 @@ from mailstack.letter.mime import Domain, Unconvertible, convert
 from mailstack.protocols.smtp.replies import Refusal, reply
 
 
-async def fit_body(envelope: Envelope, content: Content, offered: Container[str]) -> tuple[Envelope, Content]:
+async def downgrade_body(envelope: Envelope, content: Content, offered: Container[str]) -> tuple[Envelope, Content]:
     """The letter as it goes to a host that offers these keywords; BODY says how (RFC 6152 §3, RFC 3030 §3).
 
     Raises Refusal with 5.6.3 when it can't go.

@@ -5,24 +5,24 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mailstack.letter import Arrival, Content, Envelope, Letter, LetterId
-from mailstack.protocols.memory_budget import SMALL
-from mailstack.protocols.smtp.downgrade import fit_body
+from mailstack.protocols.memory_budget import ALWAYS_ALLOWED
+from mailstack.protocols.smtp.downgrade import downgrade_body
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities, from_field
-from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Arrived, Station
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS, ReceivedOctets, ReceivingRules
 from mailstack.protocols.smtp.replies import Refusal, reply
 
 _BLANK_LINE = b"\r\n"
-_NOTHING = Arrived(b"", 0)
+_NOTHING = ReceivedOctets(b"", 0)
 NO_ROOM = reply(452, "4.3.1", "too many large header sections come in at a time, try again later")
 HEADER_TOO_LARGE = reply(552, "5.3.4", "the header section is too large")
 
 
-class Arriving:
+class IncomingContent:
     """A content on its way in: its header section is held until it is whole, the rest goes straight to the store."""
 
     def __init__(  # noqa: PLR0917  # each of a type of its own
         self,
-        station: Station,
+        station: ReceivingRules,
         letter: LetterId,
         envelope: Envelope,
         arrival: Arrival,
@@ -54,7 +54,7 @@ class Arriving:
         self._header += octets
         self._held += len(octets)
         self._room.held += len(octets)
-        if self._room.is_scarce and len(self._header) > SMALL:
+        if self._room.is_scarce and len(self._header) > ALWAYS_ALLOWED:
             raise Refusal(NO_ROOM)
         end = _end_of_header(self._header, searched)
         if end < 0 and len(self._header) <= self._header_size:
@@ -85,7 +85,7 @@ class Arriving:
         counter = self._station.counter
         if not any(counter.is_local(recipient.address) for recipient in letter.envelope.recipients):
             return letter
-        envelope, content = await fit_body(letter.envelope, letter.content, ("8BITMIME",))
+        envelope, content = await downgrade_body(letter.envelope, letter.content, ("8BITMIME",))
         return replace(letter, envelope=envelope, content=content)
 
     async def _stored(self, content: Content) -> Content:
@@ -115,7 +115,7 @@ class Arriving:
             self._envelope = from_field(self._envelope, came, self._priorities)
         section = await self._station.edit_header(came, self._letter, self._envelope, self._arrival)
         trace = self._station.counter.trace(self._letter, self._envelope, self._arrival)
-        self._arrived = Arrived(came, len(trace) + len(section) + len(_BLANK_LINE))
+        self._arrived = ReceivedOctets(came, len(trace) + len(section) + len(_BLANK_LINE))
         await self._content.write(trace + section + header[end:])
 
 

@@ -26,7 +26,7 @@ def normalized(octets: bytes, *, stuffed: bool = True) -> bytes:
     return (_STUFFED_BARE_LF if stuffed else _BARE_LF).sub(b"\r\n", octets)
 
 
-class LineFaults:
+class LineChecker:
     """Looks at a content piece by piece. Pieces never part a CR from its LF, so what is found is the same for any cut."""
 
     __slots__ = ("_bare_line", "_line_is_long", "_line_so_far", "_lines_before", "_max_line")

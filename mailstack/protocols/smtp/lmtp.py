@@ -7,25 +7,25 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from mailstack.letter import Letter, Recipient
-from mailstack.protocols.smtp.receiving_rules import Facts, Station
+from mailstack.protocols.smtp.receiving_rules import Facts, ReceivingRules
 from mailstack.protocols.smtp.replies import EachReply, Refusal, Reply, reply
-from mailstack.protocols.smtp.server_session import Session
+from mailstack.protocols.smtp.server_session import ServerSession
 from mailstack.protocols.smtp.standard_replies import queued_as
 
 
-class LmtpStation(Station, Protocol):
+class LmtpReceivingRules(ReceivingRules, Protocol):
     """Whose rules hold where letters are handed over by LMTP."""
 
     async def check_delivery(self, recipient: Recipient, size: int) -> None:
         """Whether a letter of `size` octets can be delivered to a recipient that was taken; may raise Refusal."""
 
 
-class LmtpSession(Session):
+class LmtpSession(ServerSession):
     """A Session with an engine that speaks LMTP."""
 
     __slots__ = ()
 
-    station: LmtpStation
+    station: LmtpReceivingRules
 
     @property
     def _greeting(self) -> Reply:

@@ -34,7 +34,7 @@ class State(Enum):
     __hash__ = object.__hash__  # Enum's own is a call of Python for each look into a table
 
 
-class Turn(Struct, frozen=True):
+class Transition(Struct, frozen=True):
     """Where the answer to a command leads."""
 
     accepted: State
@@ -75,75 +75,75 @@ _OUT_OF_ORDER = {
 }
 
 
-def _anywhere(state: State) -> dict[str, Turn]:
+def _anywhere(state: State) -> dict[str, Transition]:
     """What changes nothing, whatever is going on (§4.1.4: NOOP, HELP, EXPN, VRFY at any time)."""
-    stay = Turn(state, state)
-    closed = Turn(State.CLOSED, State.CLOSED)
+    stay = Transition(state, state)
+    closed = Transition(State.CLOSED, State.CLOSED)
     return {"NOOP": stay, "HELP": stay, "VRFY": stay, "EXPN": stay, "QUIT": closed}
 
 
-def _hello(state: State) -> dict[str, Turn]:
+def _hello(state: State) -> dict[str, Transition]:
     """EHLO and HELO begin anew and clear a transaction; refused, they change nothing (§4.1.4)."""
-    return {"EHLO": Turn(State.READY, state), "HELO": Turn(State.READY, state)}
+    return {"EHLO": Transition(State.READY, state), "HELO": Transition(State.READY, state)}
 
 
-ORDER: Mapping[State, Mapping[str, Turn]] = {
+ORDER: Mapping[State, Mapping[str, Transition]] = {
     State.TURNED_AWAY: {
-        "QUIT": Turn(State.CLOSED, State.CLOSED),
+        "QUIT": Transition(State.CLOSED, State.CLOSED),
     },
     State.CONNECTED: {
         **_anywhere(State.CONNECTED),
         **_hello(State.CONNECTED),
-        "RSET": Turn(State.CONNECTED, State.CONNECTED),
+        "RSET": Transition(State.CONNECTED, State.CONNECTED),
     },
     State.READY: {
         **_anywhere(State.READY),
         **_hello(State.READY),
-        "RSET": Turn(State.READY, State.READY),
-        "MAIL": Turn(State.MAIL, State.READY),
+        "RSET": Transition(State.READY, State.READY),
+        "MAIL": Transition(State.MAIL, State.READY),
     },
     State.MAIL: {
         **_anywhere(State.MAIL),
         **_hello(State.MAIL),
-        "RSET": Turn(State.READY, State.READY),
-        "RCPT": Turn(State.RCPT, State.REFUSED),
-        "DATA": Turn(State.MAIL, State.MAIL, RCPT_FIRST),
+        "RSET": Transition(State.READY, State.READY),
+        "RCPT": Transition(State.RCPT, State.REFUSED),
+        "DATA": Transition(State.MAIL, State.MAIL, RCPT_FIRST),
     },
     State.REFUSED: {
         **_anywhere(State.REFUSED),
         **_hello(State.REFUSED),
-        "RSET": Turn(State.READY, State.READY),
-        "RCPT": Turn(State.RCPT, State.REFUSED),
+        "RSET": Transition(State.READY, State.READY),
+        "RCPT": Transition(State.RCPT, State.REFUSED),
         # A client that pipelines sends DATA before it knows (RFC 2920 §3.1); that ends its transaction.
-        "DATA": Turn(State.READY, State.READY, NO_RECIPIENTS),
+        "DATA": Transition(State.READY, State.READY, NO_RECIPIENTS),
     },
     State.RCPT: {
         **_anywhere(State.RCPT),
         **_hello(State.RCPT),
-        "RSET": Turn(State.READY, State.READY),
-        "RCPT": Turn(State.RCPT, State.RCPT),
-        "DATA": Turn(State.CONTENT, State.READY),
+        "RSET": Transition(State.READY, State.READY),
+        "RCPT": Transition(State.RCPT, State.RCPT),
+        "DATA": Transition(State.CONTENT, State.READY),
     },
     State.CONTENT: {
-        END_OF_DATA: Turn(State.READY, State.READY),
+        END_OF_DATA: Transition(State.READY, State.READY),
     },
     State.CHUNKS: {
         **_anywhere(State.CHUNKS),
         **_hello(State.CHUNKS),
-        "RSET": Turn(State.READY, State.READY),
+        "RSET": Transition(State.READY, State.READY),
     },
     State.SPOILED: {
         **_anywhere(State.SPOILED),
         **_hello(State.SPOILED),
-        "RSET": Turn(State.READY, State.READY),
+        "RSET": Transition(State.READY, State.READY),
     },
     State.AUTHENTICATING: {
-        RESPONSE: Turn(State.READY, State.READY),
+        RESPONSE: Transition(State.READY, State.READY),
     },
 }
 """State, command, where its answer leads. A command that is missing is out of order: 503."""
 
 
-def out_of_order(state: State) -> Turn:
+def out_of_order(state: State) -> Transition:
     """For a command that has no place in `state`: it is refused, and the state stays (§4.1.4)."""
-    return Turn(state, state, _OUT_OF_ORDER[state])
+    return Transition(state, state, _OUT_OF_ORDER[state])

@@ -8,13 +8,13 @@ from msgspec import Struct
 
 from mailstack.letter import Content, Envelope, Recipient
 from mailstack.letter.content import Prefixed
-from mailstack.protocols.smtp.capability_match import Extensions, mail_command, rcpt_command, unfit_recipients
-from mailstack.protocols.smtp.downgrade import fit_body
+from mailstack.protocols.smtp.capability_match import Extensions, mail_command, rcpt_command, unsupported_recipients
+from mailstack.protocols.smtp.downgrade import downgrade_body
 from mailstack.protocols.smtp.extensions.mtpriority import field
 from mailstack.protocols.smtp.replies import Refusal, Reply
 
 
-class Prepared(Struct, frozen=True):
+class OutgoingTransaction(Struct, frozen=True):
     """One transaction that is to come."""
 
     decided: tuple[Reply | None, ...]
@@ -45,25 +45,25 @@ class Prepared(Struct, frozen=True):
 
 async def prepare(
     extensions: Extensions, envelope: Envelope, recipients: Sequence[Recipient], content: Content, *, vouch: bool = True
-) -> Prepared:
+) -> OutgoingTransaction:
     """Fit a letter for a host that offers these extensions.
 
     Without `vouch` the host is told that we answer for nobody (RFC 4954 §5). Raises what reading the content raises.
     """
     if "MT-PRIORITY" not in extensions and (above := field(envelope)):
         content = Prefixed(above, content)
-    unfit = await unfit_recipients(extensions, envelope, recipients, content)
+    unfit = await unsupported_recipients(extensions, envelope, recipients, content)
     fit = [recipient for recipient in recipients if recipient not in unfit] if unfit else recipients
     if fit:
         try:
-            envelope, content = await fit_body(envelope, content, extensions)
+            envelope, content = await downgrade_body(envelope, content, extensions)
         except Refusal as refusal:
             unfit, fit = {**unfit, **dict.fromkeys(fit, refusal.reply)}, []
     decided = tuple([unfit.get(recipient) for recipient in recipients]) if unfit else (None,) * len(recipients)
     if not fit:
-        return Prepared(decided, content)
+        return OutgoingTransaction(decided, content)
     mail = mail_command(extensions, envelope, fit, content)
     if not vouch:
         mail += " AUTH=<>"
     rcpts = tuple([rcpt_command(extensions, envelope, recipient) for recipient in fit])
-    return Prepared(decided, content, mail, rcpts, by_bdat=envelope.body == "BINARYMIME")
+    return OutgoingTransaction(decided, content, mail, rcpts, by_bdat=envelope.body == "BINARYMIME")

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId, ReversePath
 from mailstack.protocols.connection import HostPort, ResourceError
-from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities
 from mailstack.protocols.smtp.replies import Reply
@@ -52,7 +52,7 @@ class ArrivingContent(Protocol):
     def discard(self) -> None: ...
 
 
-class Arrived(Struct, frozen=True):
+class ReceivedOctets(Struct, frozen=True):
     """The octets of a letter as they came, for those who judge them."""
 
     section: bytes
@@ -67,14 +67,14 @@ Facts = Mapping[str, Any]
 NO_FACTS: Facts = {}
 
 
-class Counter(Protocol):
+class LetterIntake(Protocol):
     """What takes letters over: `mailstack.receiving.intake`, the same for every station of an office."""
 
     def is_local(self, address: Address) -> bool:
         """Whether letters to the address end here, where they are read by lines."""
 
     @property
-    def room(self) -> Room:
+    def room(self) -> MemoryBudget:
         """What header sections may hold of the memory until they are whole."""
 
     def reply_to(self, error: ResourceError) -> Reply:
@@ -89,14 +89,14 @@ class Counter(Protocol):
         """Our `Received:` field for this arrival."""
 
 
-class Station(Protocol):
+class ReceivingRules(Protocol):
     """Whose rules hold on this port: submission or exchange. Everything here may raise Refusal."""
 
     @property
     def hostname(self) -> str: ...
 
     @property
-    def counter(self) -> Counter: ...
+    def counter(self) -> LetterIntake: ...
 
     async def check_client(self, client: Client) -> None:
         """Whether this client is talked to at all; a Refusal is its greeting (RFC 5321 §3.1)."""
@@ -116,7 +116,7 @@ class Station(Protocol):
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
         """The header section as this station passes it on, without our `Received:`."""
 
-    async def complete(self, letter: Letter, arrived: Arrived) -> tuple[Letter, Facts]:
+    async def complete(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:
         """The whole letter as this station passes it on, with what it signs or found out; mostly the same letter."""
 
     async def accept(self, letter: Letter, facts: Facts) -> None:

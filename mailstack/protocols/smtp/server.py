@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mailstack.protocols.connection import NEED_DATA, PAUSED, Signal
-from mailstack.protocols.line_buffer import BareNewline, LineBuffer, LineTooLong
-from mailstack.protocols.smtp.bdat_reader import ChunkedContent
+from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
+from mailstack.protocols.smtp.bdat_reader import BdatReader
 from mailstack.protocols.smtp.commands import (
     Auth,
     AuthResponse,
@@ -21,7 +21,7 @@ from mailstack.protocols.smtp.commands import (
     ServerEvent,
     XClient,
 )
-from mailstack.protocols.smtp.data_reader import DottedContent
+from mailstack.protocols.smtp.data_reader import DataReader
 from mailstack.protocols.smtp.extensions import OFFERED
 from mailstack.protocols.smtp.extensions.chunking import not_taken
 from mailstack.protocols.smtp.extensions.extension import Capabilities, Extension, Terms, Verb, agree
@@ -31,14 +31,14 @@ from mailstack.protocols.smtp.order import (
     RESPONSE,
     LocalProtocolError,
     State,
-    Turn,
+    Transition,
     out_of_order,
 )
 from mailstack.protocols.smtp.replies import EachReply, Refusal, Reply, render, reply
-from mailstack.protocols.smtp.verbs import language
+from mailstack.protocols.smtp.verbs import verb_table
 
 if TYPE_CHECKING:
-    from mailstack.protocols.smtp.bare_lf_reader import LooseContent
+    from mailstack.protocols.smtp.bare_lf_reader import BareLfDataReader
 
 __all__ = ["Capabilities", "Limits", "ServerEngine"]
 
@@ -129,13 +129,13 @@ class ServerEngine:
         """The MAIL of the transaction, once it was answered positively; of no meaning after the transaction."""
         self._offered = offered
         self._limits = limits
-        self._verbs, self._order = language(offered, lmtp=lmtp)
+        self._verbs, self._order = verb_table(offered, lmtp=lmtp)
         self._lmtp = lmtp
         self._taken = 0
         """Recipients of the transaction, which LMTP counts."""
         self._lines = LineBuffer()
-        self._content: DottedContent | ChunkedContent | LooseContent | None = None
-        self._chunks: ChunkedContent | None = None
+        self._content: DataReader | BdatReader | BareLfDataReader | None = None
+        self._chunks: BdatReader | None = None
         self._speaks_lf = False
         """Whether the last line ended in LF alone."""
         self._skipping = 0
@@ -144,7 +144,7 @@ class ServerEngine:
         # The command to be answered, and where its answer leads.
         self._name = ""
         self._event: ServerEvent | None = None
-        self._turn: Turn | None = None
+        self._turn: Transition | None = None
 
     @property
     def state(self) -> State:
@@ -197,7 +197,7 @@ class ServerEngine:
             line = self._lines.line(self._limits.auth_line)
         except LineTooLong as long:
             return self._reject(self._too_long(long.start), long.start)
-        except BareNewline as bare:
+        except BareLF as bare:
             if self.capabilities.bare_newlines != "accept":
                 return self._reject(_BARE_NEWLINE, bare.line)
             line, self._speaks_lf = bare.line, True
@@ -209,7 +209,7 @@ class ServerEngine:
             return self._reject(_BARE_NEWLINE, line)
         return self._read_response(line) if self._state is State.AUTHENTICATING else self._read_command(line)
 
-    def _next_of_content(self, content: DottedContent | ChunkedContent | LooseContent) -> ServerEvent | Signal:
+    def _next_of_content(self, content: DataReader | BdatReader | BareLfDataReader) -> ServerEvent | Signal:
         event = content.next_event()
         if isinstance(event, EndOfData):
             self._content = None
@@ -257,7 +257,7 @@ class ServerEngine:
         if taken is None:
             binary = self.mail is not None and self.mail.body == "BINARYMIME"
             limits = self.capabilities
-            taken = ChunkedContent(
+            taken = BdatReader(
                 self._lines,
                 max_line=0 if binary else limits.max_line,
                 binary=binary,
@@ -277,11 +277,11 @@ class ServerEngine:
             return self._reject(refusal.reply, b"")
         return self._owe(event, self._order[State.AUTHENTICATING][RESPONSE])
 
-    def _reject(self, why: Reply, line: bytes, turn: Turn | None = None) -> Rejected:
+    def _reject(self, why: Reply, line: bytes, turn: Transition | None = None) -> Rejected:
         if turn is None:
             # Nothing follows from a line that is no command, but an exchange that is disturbed is over.
             after = State.READY if self._state is State.AUTHENTICATING else self._state
-            turn = Turn(after, after)
+            turn = Transition(after, after)
         if self._state is State.AUTHENTICATING:
             line = b""
         elif line[:5].upper() == b"AUTH ":
@@ -290,7 +290,7 @@ class ServerEngine:
         self._owe(event, turn)
         return event
 
-    def _owe(self, event: ServerEvent, turn: Turn) -> ServerEvent:
+    def _owe(self, event: ServerEvent, turn: Transition) -> ServerEvent:
         self._event = event
         self._turn = turn
         return event
@@ -345,7 +345,7 @@ class ServerEngine:
                 self.authenticated = True
         return answer
 
-    def _for_each(self, answer: Reply, turn: Turn, octets: bytes, *, accepted: bool) -> bytes:
+    def _for_each(self, answer: Reply, turn: Transition, octets: bytes, *, accepted: bool) -> bytes:
         """What ends a content is answered once for each recipient that was taken (RFC 2033 §4.2, §4.3)."""
         name = self._name
         if name == "MAIL" and accepted:
@@ -387,13 +387,13 @@ class ServerEngine:
         elif state is State.TLS or state is State.CLOSED:
             self._lines.clear()
 
-    def _dotted(self, limits: Capabilities) -> DottedContent | LooseContent:
+    def _dotted(self, limits: Capabilities) -> DataReader | BareLfDataReader:
         if self._speaks_lf:
-            from mailstack.protocols.smtp.bare_lf_reader import LooseContent  # noqa: PLC0415 - no office has it
+            from mailstack.protocols.smtp.bare_lf_reader import BareLfDataReader  # noqa: PLC0415 - no office has it
 
-            return LooseContent(self._lines, max_size=limits.max_size, max_line=limits.max_line)
+            return BareLfDataReader(self._lines, max_size=limits.max_size, max_line=limits.max_line)
         normalizes = limits.bare_newlines != "reject"
-        return DottedContent(self._lines, max_size=limits.max_size, max_line=limits.max_line, normalizes=normalizes)
+        return DataReader(self._lines, max_size=limits.max_size, max_line=limits.max_line, normalizes=normalizes)
 
     def _close(self) -> None:
         self._content = self._turn = self._event = None

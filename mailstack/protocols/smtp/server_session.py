@@ -17,24 +17,24 @@ from mailstack.protocols.connection import (
     LoggedOut,
     Peer,
     ResourceError,
-    Stopping,
+    ShuttingDown,
     TimedOut,
-    TlsFacts,
+    TlsInfo,
 )
-from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.sasl import (
     AccountLogin,
     Authenticator,
     Cancelled,
     Channel,
     Denied,
-    Exchange,
     OpenSession,
+    SaslExchange,
     Sessions,
     Unavailable,
     offered,
 )
-from mailstack.protocols.smtp.authenticate import Identity, identify
+from mailstack.protocols.smtp.authenticate import AuthenticatedUser, authenticate
 from mailstack.protocols.smtp.commands import (
     Auth,
     AuthResponse,
@@ -58,9 +58,9 @@ from mailstack.protocols.smtp.commands import (
 )
 from mailstack.protocols.smtp.extensions.extension import Capabilities
 from mailstack.protocols.smtp.extensions.futurerelease import check_times
-from mailstack.protocols.smtp.incoming_content import Arriving
+from mailstack.protocols.smtp.incoming_content import IncomingContent
 from mailstack.protocols.smtp.limits import FEWEST_RECIPIENTS, RECIPIENT, SessionLimits, Toll
-from mailstack.protocols.smtp.receiving_rules import Facts, Station
+from mailstack.protocols.smtp.receiving_rules import Facts, ReceivingRules
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 from mailstack.protocols.smtp.server import ServerEngine
 from mailstack.protocols.smtp.standard_replies import (
@@ -104,7 +104,7 @@ _NOBODY = XClient()
 """Whom a client speaks for that has not said so."""
 
 
-class Session:
+class ServerSession:
     """What is known of one connection, and what it is told."""
 
     # Thousands of these are idle at a time: slots keep each small.
@@ -142,7 +142,7 @@ class Session:
         self,
         peer: Peer[ServerEvent],
         engine: ServerEngine,
-        station: Station,
+        station: ReceivingRules,
         clock: Clock,
         *,
         limits: SessionLimits | None = None,
@@ -152,7 +152,7 @@ class Session:
         toll: Toll | None = None,
         is_busy: Callable[[], bool] = lambda: False,
         elapsed: Callable[[], float] | None = None,
-        crowd: Room | None = None,
+        crowd: MemoryBudget | None = None,
         sessions: Sessions | None = None,
         log_out: Callable[[], None] = lambda: None,
         is_exempt: Callable[[str], bool] = lambda _: False,
@@ -167,12 +167,12 @@ class Session:
         whether it may send any number of junk commands.
         """
         self.station = station
-        self.identity: Identity | None = None
+        self.identity: AuthenticatedUser | None = None
         self.sender: ReversePath = None
         self.recipients: list[Recipient] = []
         self._require_tls = require_tls
         self._mail: Mail | None = None
-        self._arriving: Arriving | None = None
+        self._arriving: IncomingContent | None = None
         self._peer = peer
         self._engine = engine
         self._clock = clock
@@ -188,7 +188,7 @@ class Session:
         self._guesses = 0
         self._junk = 0
         self._is_exempt = is_exempt
-        self._crowd = crowd or Room()
+        self._crowd = crowd or MemoryBudget()
         self._sessions = sessions
         self._log_out = log_out
         self._login: OpenSession | None = None
@@ -203,7 +203,7 @@ class Session:
         return HostPort(said.address, said.port or 0)
 
     @property
-    def tls(self) -> TlsFacts | None:
+    def tls(self) -> TlsInfo | None:
         return self._peer.tls
 
     @property
@@ -297,7 +297,7 @@ class Session:
         limit = self._limits.junk_commands
         return 0 < limit < self._junk and not self._is_exempt(self.remote.host)
 
-    async def _ask(self, door: Callable[[Session, Any], Awaitable[Reply]], event: object) -> Reply:
+    async def _ask(self, door: Callable[[ServerSession, Any], Awaitable[Reply]], event: object) -> Reply:
         """The answer to an event, whatever goes wrong in finding it."""
         try:
             return await door(self, event)
@@ -316,7 +316,7 @@ class Session:
     def _end(self, ending: Ending) -> None:
         """Say why we go, if anybody hears it (RFC 5321 §3.8, §4.5.3.2)."""
         host = self.station.hostname
-        if isinstance(ending, Stopping):
+        if isinstance(ending, ShuttingDown):
             self._peer.send(self._engine.say(reply(421, "4.3.2", f"{host} is shutting down", closes=True)))
         elif isinstance(ending, TimedOut):
             why = "is busy and can't wait longer" if self._is_busy() else "waited too long"
@@ -426,7 +426,7 @@ class Session:
             client = replace(client, address=before.address, port=before.port)
         self._spoken_for = client
         self._close_login()
-        self.identity = Identity(await self._login_of(client.login), "XCLIENT") if client.login else None
+        self.identity = AuthenticatedUser(await self._login_of(client.login), "XCLIENT") if client.login else None
         self._errors = self._guesses = self._junk = self._letters = 0
         self._offer()
         _log.info("%s speaks for %s", self._peer.remote.host, self.remote.host)
@@ -441,9 +441,9 @@ class Session:
     async def _auth(self, auth: Auth) -> Reply:
         assert self._authenticator is not None, "the engine takes only the mechanisms that it offers"
         channel, remote = self._channel(), self.remote
-        exchange = Exchange(auth.mechanism, auth.initial, channel, self._authenticator, remote, self._challenge)
+        exchange = SaslExchange(auth.mechanism, auth.initial, channel, self._authenticator, remote, self._challenge)
         try:
-            self.identity = await identify(exchange)
+            self.identity = await authenticate(exchange)
             self._register(self.identity.login)
         except Denied as denied:
             self._guesses += 1
@@ -512,7 +512,7 @@ class Session:
             self._arriving = self._begin_letter()
         return await self._take_content(self._arriving, last=chunk.last)
 
-    async def _take_content(self, arriving: Arriving, *, last: bool) -> Reply:
+    async def _take_content(self, arriving: IncomingContent, *, last: bool) -> Reply:
         try:
             end = await self._receive(arriving)
             if end.fault is None:
@@ -539,7 +539,7 @@ class Session:
         # RFC 5321 §6.1: 250 is said by the line below the durable accept, and nowhere else.
         return queued_as(letter)
 
-    def _begin_letter(self) -> Arriving:
+    def _begin_letter(self) -> IncomingContent:
         now = self._clock.now()
         assert self._mail is not None, "the engine's order table lets DATA and BDAT through only after MAIL"
         mail = self._mail
@@ -556,7 +556,9 @@ class Session:
             tls=self.tls,
         )
         priorities = self.station.priorities(self)
-        return Arriving(self.station, new_letter_id(now), envelope, arrival, self._limits.header_size, priorities)
+        return IncomingContent(
+            self.station, new_letter_id(now), envelope, arrival, self._limits.header_size, priorities
+        )
 
     def _protocol(self) -> str:
         """The `with` clause (RFC 3848; RFC 6531 §4.3)."""
@@ -565,7 +567,7 @@ class Session:
         language = "UTF8SMTP" if self._mail is not None and self._mail.smtputf8 else "ESMTP"
         return language + ("S" if self.tls else "") + ("A" if self.identity else "")
 
-    async def _receive(self, arriving: Arriving) -> EndOfData:
+    async def _receive(self, arriving: IncomingContent) -> EndOfData:
         """Everything up to the final dot, or the end of the chunk; what fails on the way is told there (RFC 1870 §6.3)."""
         failure: BaseException | None = None
         begun, size = self._elapsed(), 0
@@ -594,7 +596,7 @@ class Session:
             # Thousands may wait for their next piece: let go of this one.
             del event
 
-    _DOORS: ClassVar[dict[type, Callable[[Session, Any], Awaitable[Reply]]]] = {
+    _DOORS: ClassVar[dict[type, Callable[[ServerSession, Any], Awaitable[Reply]]]] = {
         Hello: _hello,
         Mail: _take_sender,
         Rcpt: _take_recipient,

@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from mailstack.protocols.smtp.extensions.extension import Extension, Verb
 from mailstack.protocols.smtp.grammar import READERS
-from mailstack.protocols.smtp.order import LAST_CHUNK, ORDER, RCPT_FIRST, State, Turn
+from mailstack.protocols.smtp.order import LAST_CHUNK, ORDER, RCPT_FIRST, State, Transition
 
-Order = Mapping[State, Mapping[str, Turn]]
+Order = Mapping[State, Mapping[str, Transition]]
 
 
 @lru_cache(maxsize=8)
-def language(offered: tuple[Extension, ...], *, lmtp: bool) -> tuple[Mapping[str, Verb], Order]:
+def verb_table(offered: tuple[Extension, ...], *, lmtp: bool) -> tuple[Mapping[str, Verb], Order]:
     """The verbs of RFC 5321 and of the extensions, and the order of them all; for LMTP as RFC 2033 §4 changes them."""
     verbs = {name: Verb(reader) for name, reader in READERS.items()}
     order = {state: dict(turns) for state, turns in ORDER.items()}

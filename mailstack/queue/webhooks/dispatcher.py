@@ -11,10 +11,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.protocols.connection import Clock
-from mailstack.protocols.rate_limited_log import Complaint
+from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.queue.schedule import Schedule
 from mailstack.store import StoreError, StoreFull
-from mailstack.store.outbox_types import HURRIED, Announcement, Announcements
+from mailstack.store.outbox_types import RETRY_NOW, OutboxEntry, OutboxStore
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _LEAST_WAIT = 0.001
 _MOST_TEXT = 300
 
 
-class NotTold(Exception):
+class SendFailed(Exception):
     """A target did not take an announcement; str() says why, for people."""
 
     def __init__(self, why: str, wait: float = 0.0) -> None:
@@ -32,11 +32,11 @@ class NotTold(Exception):
         self.wait = wait
 
 
-class Teller(Protocol):
+class Sink(Protocol):
     """Tells one target."""
 
-    async def tell(self, announcement: Announcement) -> None:
-        """Once. Returns when the target has it, or need not have it; raises NotTold."""
+    async def tell(self, announcement: OutboxEntry) -> None:
+        """Once. Returns when the target has it, or need not have it; raises SendFailed."""
 
     def close(self) -> None:
         """Let go of what was kept for the next one; there will be none."""
@@ -55,7 +55,7 @@ class AnnouncerLimits(Struct, frozen=True):
     """How often what is too old is dropped."""
 
 
-class Announcer:
+class OutboxDispatcher:
     """Tells one target what it is to be told. States: made, running (`start`), stopping (`stop`).
 
     What it holds in memory is claimed in the store, so that a crash loses nothing: the next `start` lets go of it.
@@ -63,9 +63,9 @@ class Announcer:
 
     def __init__(
         self,
-        store: Announcements,
+        store: OutboxStore,
         clock: Clock,
-        teller: Teller,
+        teller: Sink,
         *,
         target: str,
         owner: str,
@@ -86,7 +86,7 @@ class Announcer:
         self._schedule = schedule
         self._limits = limits
         self._jitter = jitter
-        self._complaint = Complaint(_log, clock.steady)
+        self._complaint = RateLimitedLog(_log, clock.steady)
         self._active = 0
         self._failures = 0
         """Attempts that failed since the last one that did not."""
@@ -173,7 +173,7 @@ class Announcer:
             due = await self._store.next_announcement(self.target)
             if due is None:
                 break
-            begins = now + (self._paused_until - self._clock.steady()) if due > HURRIED else now
+            begins = now + (self._paused_until - self._clock.steady()) if due > RETRY_NOW else now
             if max(due, begins) > now:
                 return max(_LEAST_WAIT, min(self._limits.poll, max(due, begins) - now))
             claimed = await self._store.claim_announcements(
@@ -194,10 +194,10 @@ class Announcer:
 
     # --- attempts
 
-    async def _attempt(self, announcement: Announcement) -> None:
+    async def _attempt(self, announcement: OutboxEntry) -> None:
         try:
             await self._teller.tell(announcement)
-        except NotTold as trouble:
+        except SendFailed as trouble:
             await self._settle_failure(announcement, str(trouble), trouble.wait)
         except Exception:  # noqa: BLE001  # whatever it is, it waits
             _log.exception("a bug: %s could not be told of letter %s", self.target, announcement.step.letter)
@@ -210,7 +210,7 @@ class Announcer:
             self.wake()
             self._end_when_idle()
 
-    async def _settle_failure(self, announcement: Announcement, why: str, wait: float) -> None:
+    async def _settle_failure(self, announcement: OutboxEntry, why: str, wait: float) -> None:
         now, steady, step = self._clock.now(), self._clock.steady(), announcement.step
         if steady >= self._paused_until:
             # Those that were under way with it tell nothing new.
@@ -225,7 +225,7 @@ class Announcer:
             again = replace(announcement, due=max(due, now + wait), trouble=why[:_MOST_TEXT])
             await self._settle(again=[again])
 
-    async def _settle(self, told: list[str] | None = None, again: list[Announcement] | None = None) -> None:
+    async def _settle(self, told: list[str] | None = None, again: list[OutboxEntry] | None = None) -> None:
         try:
             await self._store.settle_announcements(self._owner, told=told or (), again=again or ())
         except StoreError as trouble:

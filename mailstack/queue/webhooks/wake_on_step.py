@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailstack.letter.step import Journal, Step
-from mailstack.queue.webhooks.dispatcher import Announcer
+from mailstack.queue.webhooks.dispatcher import OutboxDispatcher
 
 
-class Waking:
+class WakingJournal:
     """Tells another journal first."""
 
-    def __init__(self, journal: Journal, announcers: Sequence[Announcer]) -> None:
+    def __init__(self, journal: Journal, announcers: Sequence[OutboxDispatcher]) -> None:
         self._journal = journal
         self._announcers = announcers
 

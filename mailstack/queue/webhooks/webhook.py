@@ -10,12 +10,12 @@ from msgspec import Struct
 
 from mailstack.letter.patterns import fits_any_domain
 from mailstack.letter.step import Step, StepName
-from mailstack.letter.timestamps import utc_text
-from mailstack.protocols.connection import Clock, Unreachable
+from mailstack.letter.timestamps import iso8601
+from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.queue.webhooks import signing
-from mailstack.queue.webhooks.dispatcher import NotTold
+from mailstack.queue.webhooks.dispatcher import SendFailed
 from mailstack.store import Filter, Record, Store, StoreError
-from mailstack.store.outbox_types import Announcement
+from mailstack.store.outbox_types import OutboxEntry
 
 EventName = Literal[StepName, "delayed"]
 """The steps of a journey, and "delayed": the deferral with which the sender is told of a delay."""
@@ -81,13 +81,13 @@ class Webhook:
         self._senders = senders
         self._secrets = secrets
 
-    async def tell(self, announcement: Announcement) -> None:
-        """Post it. Raises NotTold."""
+    async def tell(self, announcement: OutboxEntry) -> None:
+        """Post it. Raises SendFailed."""
         event = event_of(announcement.step, self._events)
         try:
             found = await self._store.records(Filter(ids=(announcement.step.letter,)))
         except StoreError as trouble:
-            raise NotTold(f"the letter can't be read: {trouble}") from None
+            raise SendFailed(f"the letter can't be read: {trouble}") from None
         record = found[0] if found else None
         if event is None or not self._is_of_sender(record):
             return
@@ -97,21 +97,21 @@ class Webhook:
         self._poster.close()
 
     async def post(self, message_id: str, octets: bytes) -> None:
-        """Post octets of JSON, signed now. Raises NotTold."""
+        """Post octets of JSON, signed now. Raises SendFailed."""
         try:
             keys = self._secrets()
         except (signing.BadSecret, OSError) as trouble:
-            raise NotTold(f"the secrets can't be read: {trouble}") from None
+            raise SendFailed(f"the secrets can't be read: {trouble}") from None
         headers = {
             "Content-Type": "application/json",
             **signing.headers(message_id, self._clock.now(), octets, keys),
         }
         try:
             answer = await self._poster.post(self._url, headers, octets)
-        except Unreachable as trouble:
-            raise NotTold(str(trouble)) from None
+        except ConnectFailed as trouble:
+            raise SendFailed(str(trouble)) from None
         if not 200 <= answer.code < 300:
-            raise NotTold(f"the receiver answered {answer.code}", min(answer.retry_after, _MOST_WAIT))
+            raise SendFailed(f"the receiver answered {answer.code}", min(answer.retry_after, _MOST_WAIT))
 
     def _is_of_sender(self, record: Record | None) -> bool:
         """A letter that is forgotten by now may be of somebody whom this receiver must not hear of."""
@@ -136,11 +136,11 @@ def event_of(step: Step, events: frozenset[EventName]) -> EventName | None:
 def body(event: str, step: Step, record: Record | None) -> bytes:
     """The message: its type, its time, the step as journeys have it, and its letter, if that is known still."""
     data = {"step": _step(step), "letter": None if record is None else _letter(record)}
-    return msgspec.json.encode({"type": f"letter.{event}", "timestamp": utc_text(step.at), "data": data})
+    return msgspec.json.encode({"type": f"letter.{event}", "timestamp": iso8601(step.at), "data": data})
 
 
 def _step(step: Step) -> dict[str, Any]:
-    return {**step.facts, "at": utc_text(step.at), "office": step.office, "step": step.step, "letter": step.letter}
+    return {**step.facts, "at": iso8601(step.at), "office": step.office, "step": step.step, "letter": step.letter}
 
 
 def _letter(record: Record) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def _letter(record: Record) -> dict[str, Any]:
         "sender": "" if envelope.sender is None else str(envelope.sender),
         "recipients": list(dict.fromkeys(str(each.original or each.address) for each in envelope.recipients)),
         "size": letter.content.size,
-        "arrived": utc_text(letter.arrival.at),
+        "arrived": iso8601(letter.arrival.at),
         "account": letter.arrival.account,
         "envid": dict(envelope.parameters).get("ENVID"),
     }

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from mailstack.letter.timestamps import utc_second
+from mailstack.letter.timestamps import iso8601_seconds
 from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
 
 MOST_DETAILS = 1000
@@ -60,7 +60,7 @@ def document(domain: str, day: int, counts: Sequence[TlsCount], reporting: Repor
             policies.setdefault(each.policy, []).append(each)
     return {
         "organization-name": reporting.organization,
-        "date-range": {"start-datetime": utc_second(begin), "end-datetime": utc_second(end)},
+        "date-range": {"start-datetime": iso8601_seconds(begin), "end-datetime": iso8601_seconds(end)},
         "contact-info": reporting.contact,
         "report-id": report_id,
         "policies": [_policy(policy, found) for policy, found in policies.items()],

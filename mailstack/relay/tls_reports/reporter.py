@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.content import Octets
-from mailstack.protocols.connection import Clock, Unreachable
-from mailstack.queue.webhooks.dispatcher import NotTold
+from mailstack.protocols.connection import Clock, ConnectFailed
+from mailstack.queue.webhooks.dispatcher import SendFailed
 from mailstack.queue.webhooks.webhook import Poster
-from mailstack.relay.dns import Names, NamesUnavailable, NoSuchDomain
+from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
 from mailstack.relay.tls_reports.letter import octets_of
 from mailstack.relay.tls_reports.record import Rua, read_record
 from mailstack.relay.tls_reports.report import Reporting, TlsReport, report_on
@@ -46,7 +46,7 @@ class Reporter:
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
         self,
         store: TlsResults,
-        names: Names,
+        names: DnsResolver,
         clock: Clock,
         poster: Poster,
         send: Callable[[Letter], Awaitable[None]],
@@ -56,7 +56,7 @@ class Reporter:
         owner: str,
         limits: ReporterLimits = ReporterLimits(),  # noqa: B008  # frozen
     ) -> None:
-        """`send` signs a letter and takes it into our queue; it raises NotTold when it can't. `author` is in From."""
+        """`send` signs a letter and takes it into our queue; it raises SendFailed when it can't. `author` is in From."""
         self._store = store
         self._names = names
         self._clock = clock
@@ -103,7 +103,7 @@ class Reporter:
         sent = list(due.sent)
         try:
             wanting = await self._who_wants(due.domain)
-        except NamesUnavailable as trouble:
+        except DnsUnavailable as trouble:
             _log.info("whether %s wants TLS reports can't be found out: %s", due.domain, trouble)
             await self._later(due, sent)
             return
@@ -114,7 +114,7 @@ class Reporter:
             for each in left:
                 try:
                     await self._send_to(each, report)
-                except NotTold as trouble:
+                except SendFailed as trouble:
                     _log.warning("the TLS report for %s does not reach %s: %s", due.domain, each.uri, trouble)
                 else:
                     sent.append(each.uri)
@@ -131,21 +131,21 @@ class Reporter:
             await self._store.settle_tls_report(self._owner, due, again=now + self._limits.again, sent=sent)
 
     async def _who_wants(self, domain: str) -> tuple[Rua, ...]:
-        """Raises NamesUnavailable."""
+        """Raises DnsUnavailable."""
         try:
             return read_record(await self._names.txt(f"_smtp._tls.{domain}"))
         except NoSuchDomain:
             return ()
 
     async def _send_to(self, rua: Rua, report: TlsReport) -> None:
-        """Raises NotTold."""
+        """Raises SendFailed."""
         if rua.mailbox is None:
             try:
                 answer = await self._poster.post(rua.uri, {"Content-Type": "application/tlsrpt+gzip"}, report.octets)
-            except Unreachable as trouble:
-                raise NotTold(str(trouble)) from None
+            except ConnectFailed as trouble:
+                raise SendFailed(str(trouble)) from None
             if not 200 <= answer.code < 300:
-                raise NotTold(f"the receiver answered {answer.code}")
+                raise SendFailed(f"the receiver answered {answer.code}")
             return
         now = self._clock.now()
         letter = new_letter_id(now)

@@ -8,7 +8,7 @@ import msgspec
 
 from mailstack.sandbox.faults import Faults, TooManyRules
 from mailstack.sandbox.faults.imported_rules import from_james
-from mailstack.web.http_values import Answer, Ask, Trouble, in_json
+from mailstack.web.http_values import HttpError, Request, Response, in_json
 from mailstack.web.routes import Route
 
 _PATH, _OURS = "/smtpBehaviors", "james-"
@@ -24,28 +24,28 @@ def james_pages(faults: Faults) -> tuple[Route, ...]:
             if rule.id.startswith(_OURS):
                 faults.remove(rule.id)
 
-    async def show(_: Ask) -> Answer:
+    async def show(_: Request) -> Response:
         return in_json(told)
 
-    async def put(ask: Ask) -> Answer:
+    async def put(ask: Request) -> Response:
         try:
             behaviors = msgspec.json.decode(ask.body, type=list[dict[str, Any]])
             rules = from_james(behaviors)
         except (ValueError, RecursionError) as error:
-            raise Trouble(400, f"These are no behaviors that can be had here: {error}") from None
+            raise HttpError(400, f"These are no behaviors that can be had here: {error}") from None
         clear()
         try:
             for rule in rules:
                 faults.add(rule)
         except TooManyRules as error:
             clear()
-            raise Trouble(400, str(error)) from None
+            raise HttpError(400, str(error)) from None
         told.extend(behaviors)
-        return Answer(b"", "", 204)
+        return Response(b"", "", 204)
 
-    async def end(_: Ask) -> Answer:
+    async def end(_: Request) -> Response:
         clear()
-        return Answer(b"", "", 204)
+        return Response(b"", "", 204)
 
     return (
         Route("GET", _PATH, show, "admin"),

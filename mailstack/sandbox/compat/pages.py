@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mailstack.accounts.login_names import LoginNames
 from mailstack.protocols.connection import HostPort
-from mailstack.sandbox.compat.context import Ground
+from mailstack.sandbox.compat.context import CompatContext
 from mailstack.sandbox.compat.greenmail.service import service_pages
 from mailstack.sandbox.compat.greenmail.users import user_pages
 from mailstack.sandbox.compat.james import james_pages
@@ -48,7 +48,9 @@ class Accounts(Struct, frozen=True):
     """Where letters came from at the start."""
 
 
-def peer_pages(ground: Ground, accounts: Accounts, told: Told, *, mailhog_first: bool = False) -> tuple[Route, ...]:
+def peer_pages(
+    ground: CompatContext, accounts: Accounts, told: Told, *, mailhog_first: bool = False
+) -> tuple[Route, ...]:
     """Mailpit's, MailHog's, GreenMail's, and the behaviors of James. With `mailhog_first` what Mailpit has as well answers as MailHog does."""
     hog = message_pages(ground, is_first=mailhog_first)
     taken = {(route.method, route.path) for route in hog}
@@ -63,7 +65,7 @@ def peer_pages(ground: Ground, accounts: Accounts, told: Told, *, mailhog_first:
     )
 
 
-def _greenmail(ground: Ground, accounts: Accounts) -> tuple[Route, ...]:
+def _greenmail(ground: CompatContext, accounts: Accounts) -> tuple[Route, ...]:
     return (
         *user_pages(
             accounts.store,

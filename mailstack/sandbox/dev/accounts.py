@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.cred.portal import Portal
 
-from mailstack.accounts.allow_any import OpenChecker
+from mailstack.accounts.allow_any import AllowAnyChecker
 from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.checker_chain import FirstOf
@@ -17,7 +17,7 @@ from mailstack.accounts.directory import StoreDirectory
 from mailstack.accounts.issuer import DEV_RULES, Issuer
 from mailstack.accounts.login_names import ByName, LoginNames
 from mailstack.accounts.passwords import Passwords
-from mailstack.accounts.plaintext_secrets import PublicChecker
+from mailstack.accounts.plaintext_secrets import SharedSecretChecker
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.scram import ScramChecker, office_secret
 from mailstack.accounts.signed_tokens import SignedTokens
@@ -33,7 +33,7 @@ from mailstack.sandbox.dev.shared_inbox import SharedReaders
 from mailstack.store import Account, Store
 
 if TYPE_CHECKING:
-    from mailstack.web.site import Doorkeeper
+    from mailstack.web.site import RequestAuthenticator
 
 ROUNDS = 4
 """bcrypt's least cost: these passwords are printed on the screen."""
@@ -97,7 +97,7 @@ class DevAccounts:
         """Who submits and who reads, at the doors of one office."""
         any_password = self._settings.any_password
         checkers: list[Any] = [
-            FirstOf([StoreChecker(self._store, self.passwords), OpenChecker(any_password=any_password)])
+            FirstOf([StoreChecker(self._store, self.passwords), AllowAnyChecker(any_password=any_password)])
         ]
         scram: ScramChecker | None = None
         # SCRAM's server must know the password, and "anything" is none.
@@ -107,7 +107,7 @@ class DevAccounts:
         issuer = Issuer(self._data / "issuer")
         checkers.append(TokenChecker(self._store, SignedTokens(issuer.keys, self._clock), DEV_RULES, self._clock))
         if self._settings.weak_mechanisms:
-            checkers.append(PublicChecker(_public_password, self._store, self.passwords))
+            checkers.append(SharedSecretChecker(_public_password, self._store, self.passwords))
         portal, throttle = Portal(Realm(), checkers), Throttle(self._clock)
         readers: Authenticator = CredAuthenticator(
             portal, self._clock, throttle, [HOME_DOMAIN], IReader, keeper=scram, accounts=self._store
@@ -120,14 +120,14 @@ class DevAccounts:
         )
         return ByName(self.names, submitters), ByName(self.names, readers)
 
-    def senders(self) -> Doorkeeper | None:
+    def senders(self) -> RequestAuthenticator | None:
         """Who knows those that may send by Mailpit's API; None: these are those who may see the pages."""
         from mailstack.web.login import Login  # noqa: PLC0415 - nobody asks before the pages are there
-        from mailstack.web.site import Everybody  # noqa: PLC0415
+        from mailstack.web.site import AllowAll  # noqa: PLC0415
 
         settings = self._settings
         if settings.anybody_sends:
-            return Everybody()
+            return AllowAll()
         named = logins(settings.send_logins, self.passwords, self._clock, IReader)
         return None if named is None else Login(named, self._store, self._clock, admins=None, require_tls=False)
 

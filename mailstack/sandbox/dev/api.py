@@ -6,16 +6,16 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, to_builtins
 
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 from mailstack.net.zone import Zone
 from mailstack.net.zone_text import read_name, read_record, record_text
-from mailstack.sandbox.dev.time_travel import Delayed, TimeTravel
+from mailstack.sandbox.dev.time_travel import ClockBusy, TimeTravel
 from mailstack.sandbox.faults.faults import Faults, TooManyRules
 from mailstack.sandbox.faults.rule import Rule
-from mailstack.sandbox.recording.protocol_log import Said
-from mailstack.web.api.context import Backstage
-from mailstack.web.http_values import Answer, Ask, Trouble, from_json, in_json
-from mailstack.web.routes import Route, Told
+from mailstack.sandbox.recording.protocol_log import ProtocolLogEntry
+from mailstack.web.api.context import ApiContext
+from mailstack.web.http_values import HttpError, Request, Response, from_json, in_json
+from mailstack.web.routes import Route, RouteDoc
 
 MOST_NAMES = 10_000
 MOST_RECORDS = 100
@@ -84,35 +84,37 @@ class Cleared(Struct, frozen=True):
 class ProtocolShown(Struct, frozen=True):
     """The newest lines, the oldest first."""
 
-    lines: list[Said]
+    lines: list[ProtocolLogEntry]
 
 
-def environment_routes(behind: Backstage) -> tuple[Route, ...]:
+def environment_routes(behind: ApiContext) -> tuple[Route, ...]:
     """Those for which there is something."""
     around = behind.around
     managed = around.managed
     routes: list[Route] = [
-        Route("GET", "/v1/offices", Offices(behind).offices, "admin", told=Told("The post offices.", gives=OfficeList))
+        Route(
+            "GET", "/v1/offices", Offices(behind).offices, "admin", told=RouteDoc("The post offices.", gives=OfficeList)
+        )
     ]
     if managed.zone is not None:
         routes += _zone_routes(ZonePages(managed.zone))
     if managed.travel is not None:
         clock = ClockPages(managed.travel)
         routes += [
-            Route("GET", "/v1/clock", clock.now, "admin", told=Told("The time there.", gives=ClockShown)),
+            Route("GET", "/v1/clock", clock.now, "admin", told=RouteDoc("The time there.", gives=ClockShown)),
             Route(
                 "POST",
                 "/v1/clock",
                 clock.advance,
                 "admin",
-                told=Told("Let time pass, and all happen that is due.", takes=Advance, gives=ClockShown),
+                told=RouteDoc("Let time pass, and all happen that is due.", takes=Advance, gives=ClockShown),
             ),
         ]
     if around.faults is not None:
         routes += _fault_routes(FaultPages(around.faults))
     if (log := managed.log) is not None:
 
-        async def lines(_: Ask) -> Answer:
+        async def lines(_: Request) -> Response:
             return in_json(ProtocolShown(list(log.lines)))
 
         routes.append(
@@ -121,17 +123,17 @@ def environment_routes(behind: Backstage) -> tuple[Route, ...]:
                 "/v1/protocol",
                 lines,
                 "admin",
-                told=Told("What was said on every connection, without secrets.", gives=ProtocolShown),
+                told=RouteDoc("What was said on every connection, without secrets.", gives=ProtocolShown),
             )
         )
     return tuple(routes)
 
 
 class Offices:
-    def __init__(self, behind: Backstage) -> None:
+    def __init__(self, behind: ApiContext) -> None:
         self._behind = behind
 
-    async def offices(self, _: Ask) -> Answer:
+    async def offices(self, _: Request) -> Response:
         shown = [
             OfficeShown(
                 each.name,
@@ -152,17 +154,17 @@ def _zone_routes(pages: ZonePages) -> list[Route]:
             "/v1/zone",
             pages.names,
             "admin",
-            told=Told("The names of the environment's own DNS.", gives=NameList),
+            told=RouteDoc("The names of the environment's own DNS.", gives=NameList),
         ),
-        Route("GET", one, pages.one, "admin", told=Told("The records of a name.", gives=NameShown)),
+        Route("GET", one, pages.one, "admin", told=RouteDoc("The records of a name.", gives=NameShown)),
         Route(
             "PUT",
             one,
             pages.put,
             "admin",
-            told=Told("Give a name these records and no others.", takes=Records, gives=NameShown),
+            told=RouteDoc("Give a name these records and no others.", takes=Records, gives=NameShown),
         ),
-        Route("DELETE", one, pages.remove, "admin", told=Told("Forget a name.", gives=NameShown)),
+        Route("DELETE", one, pages.remove, "admin", told=RouteDoc("Forget a name.", gives=NameShown)),
     ]
 
 
@@ -172,46 +174,48 @@ class ZonePages:
     def __init__(self, zone: Zone) -> None:
         self._zone = zone
 
-    async def names(self, _: Ask) -> Answer:
+    async def names(self, _: Request) -> Response:
         return in_json(NameList([self._shown(name) for name in sorted(self._zone.known())]))
 
     def _shown(self, name: str) -> NameShown:
         return NameShown(name, [RecordShown(*record_text(each)) for each in self._zone.known().get(name, ())])
 
-    async def one(self, ask: Ask) -> Answer:
+    async def one(self, ask: Request) -> Response:
         return in_json(self._shown(self._known(ask)))
 
-    async def put(self, ask: Ask) -> Answer:
+    async def put(self, ask: Request) -> Response:
         wanted = from_json(ask, Records).records
         name = _name(ask)
         try:
             records = [read_record(each.type, each.value) for each in wanted]
         except ValueError as error:
-            raise Trouble(400, str(error)) from None
+            raise HttpError(400, str(error)) from None
         if name not in self._zone.known() and len(self._zone.known()) >= MOST_NAMES:
-            raise Trouble(409, f"The zone has {MOST_NAMES} names, and takes no more; DELETE /v1/zone/NAME makes room.")
+            raise HttpError(
+                409, f"The zone has {MOST_NAMES} names, and takes no more; DELETE /v1/zone/NAME makes room."
+            )
         self._zone.put(name, *records)
         return in_json(self._shown(name))
 
-    async def remove(self, ask: Ask) -> Answer:
+    async def remove(self, ask: Request) -> Response:
         name = self._known(ask)
         self._zone.remove(name)
         return in_json(NameShown(name, []))
 
-    def _known(self, ask: Ask) -> str:
+    def _known(self, ask: Request) -> str:
         """Raises Trouble 404."""
         name = _name(ask)
         if name not in self._zone.known():
-            raise Trouble(404, f"{name[:100]} is not in the zone; GET /v1/zone lists what is.")
+            raise HttpError(404, f"{name[:100]} is not in the zone; GET /v1/zone lists what is.")
         return name
 
 
-def _name(ask: Ask) -> str:
+def _name(ask: Request) -> str:
     """The name in the path, as the zone has it. Raises Trouble 400."""
     try:
         return read_name(ask.variables["name"])
     except ValueError as error:
-        raise Trouble(400, f"{ask.variables['name'][:100]!r} is no name: {error}") from None
+        raise HttpError(400, f"{ask.variables['name'][:100]!r} is no name: {error}") from None
 
 
 class ClockPages:
@@ -220,32 +224,34 @@ class ClockPages:
     def __init__(self, travel: TimeTravel) -> None:
         self._travel = travel
 
-    async def now(self, _: Ask) -> Answer:
-        return in_json(ClockShown(utc_text(self._travel.now), self._travel.ahead))
+    async def now(self, _: Request) -> Response:
+        return in_json(ClockShown(iso8601(self._travel.now), self._travel.ahead))
 
-    async def advance(self, ask: Ask) -> Answer:
+    async def advance(self, ask: Request) -> Response:
         try:
             await self._travel.advance(from_json(ask, Advance).advance)
         except ValueError as error:
-            raise Trouble(400, str(error)) from None
-        except Delayed as delayed:
-            raise Trouble(409, str(delayed)) from None
+            raise HttpError(400, str(error)) from None
+        except ClockBusy as delayed:
+            raise HttpError(409, str(delayed)) from None
         return await self.now(ask)
 
 
 def _fault_routes(pages: FaultPages) -> list[Route]:
     one = "/v1/faults/{id}"
     return [
-        Route("GET", "/v1/faults", pages.listed, "admin", told=Told("What goes wrong on purpose.", gives=FaultList)),
+        Route(
+            "GET", "/v1/faults", pages.listed, "admin", told=RouteDoc("What goes wrong on purpose.", gives=FaultList)
+        ),
         Route(
             "POST",
             "/v1/faults",
             pages.add,
             "admin",
-            told=Told("Let something go wrong.", takes=Rule, gives=dict[str, Any], status=201),
+            told=RouteDoc("Let something go wrong.", takes=Rule, gives=dict[str, Any], status=201),
         ),
-        Route("DELETE", "/v1/faults", pages.clear, "admin", told=Told("End all faults.", gives=Cleared)),
-        Route("DELETE", one, pages.remove, "admin", told=Told("End one.", gives=Cleared)),
+        Route("DELETE", "/v1/faults", pages.clear, "admin", told=RouteDoc("End all faults.", gives=Cleared)),
+        Route("DELETE", one, pages.remove, "admin", told=RouteDoc("End one.", gives=Cleared)),
     ]
 
 
@@ -255,26 +261,26 @@ class FaultPages:
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
 
-    async def listed(self, _: Ask) -> Answer:
+    async def listed(self, _: Request) -> Response:
         return in_json(FaultList([_fault(rule, fired) for rule, fired in self._faults.list()]))
 
-    async def add(self, ask: Ask) -> Answer:
+    async def add(self, ask: Request) -> Response:
         try:
             rule = self._faults.add(from_json(ask, Rule))
         except TooManyRules as error:
-            raise Trouble(409, str(error)) from None
+            raise HttpError(409, str(error)) from None
         except ValueError as error:
-            raise Trouble(400, str(error)) from None
+            raise HttpError(400, str(error)) from None
         return in_json(_fault(rule, 0), 201)
 
-    async def clear(self, _: Ask) -> Answer:
+    async def clear(self, _: Request) -> Response:
         return in_json(Cleared(self._faults.clear()))
 
-    async def remove(self, ask: Ask) -> Answer:
+    async def remove(self, ask: Request) -> Response:
         try:
             self._faults.remove(ask.variables["id"])
         except KeyError:
-            raise Trouble(404, "There is no such fault; GET /v1/faults lists those that are on.") from None
+            raise HttpError(404, "There is no such fault; GET /v1/faults lists those that are on.") from None
         return in_json(Cleared(1))
 
 

@@ -15,19 +15,19 @@ from mailstack.accounts.realm import ISubmitter, Realm
 from mailstack.accounts.throttle import Throttle
 from mailstack.protocols.connection import Clock, HostPort
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys, Unavailable
-from mailstack.protocols.smtp.receiving_rules import Station
-from mailstack.receiving.mx import Exchange
+from mailstack.protocols.smtp.receiving_rules import ReceivingRules
+from mailstack.receiving.mx import MxRules
 from mailstack.sandbox.dev.capture_rules import Capture
 from mailstack.sandbox.dev.settings import DevSettings
 
 
 def capture_rules(
     settings: DevSettings,
-    exchange: Exchange,
+    exchange: MxRules,
     passwords: Passwords,
     clock: Clock,
     is_known: Callable[[str], Awaitable[bool]],
-) -> tuple[Station, Authenticator]:
+) -> tuple[ReceivingRules, Authenticator]:
     """Whose letters the capture port takes and for whom, and who logs in there; any letter and any login, if nothing is said."""
     named = logins(settings.smtp_logins, passwords, clock, ISubmitter)
     is_open = not settings.allowed_recipients and not settings.capture_tls

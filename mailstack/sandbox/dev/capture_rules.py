@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, header
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities
-from mailstack.protocols.smtp.receiving_rules import Arrived, Client, Facts
+from mailstack.protocols.smtp.receiving_rules import Client, Facts, ReceivedOctets
 from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.protocols.smtp.standard_replies import TLS_FIRST
-from mailstack.receiving.intake import Counter
-from mailstack.receiving.mx import Exchange
+from mailstack.receiving.intake import Intake
+from mailstack.receiving.mx import MxRules
 
 AUTH_FIRST = reply(530, "5.7.0", "Authentication required")
 NOT_ALLOWED = reply(550, "5.1.1", "no letter for that recipient is taken here")
@@ -29,7 +29,7 @@ class Capture:
 
     def __init__(
         self,
-        exchange: Exchange,
+        exchange: MxRules,
         *,
         login: bool = False,
         tls: bool = False,
@@ -53,7 +53,7 @@ class Capture:
         return self._exchange.hostname
 
     @property
-    def counter(self) -> Counter:
+    def counter(self) -> Intake:
         return self._exchange.counter
 
     async def check_client(self, client: Client) -> None:
@@ -91,7 +91,7 @@ class Capture:
             raise Refusal(KNOWN, "its Message-ID is known")
         return await self._exchange.edit_header(section, letter, envelope, arrival)
 
-    async def complete(self, letter: Letter, arrived: Arrived) -> tuple[Letter, Facts]:
+    async def complete(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:
         """As the exchange does."""
         return await self._exchange.complete(letter, arrived)
 

@@ -16,31 +16,31 @@ if TYPE_CHECKING:
     from mailstack.sandbox.compat.mailhog.monkey import Monkey
     from mailstack.sandbox.compat.mailpit.webhook import Hooked
     from mailstack.sandbox.dev.environment import DevEnvironment
-    from mailstack.web.api.stream_limits import Places
+    from mailstack.web.api.stream_limits import StreamLimits
 
 
-async def tool_pages(environment: DevEnvironment, places: Places) -> Sequence[Any]:
+async def compat_routes(environment: DevEnvironment, places: StreamLimits) -> Sequence[Any]:
     """Routes (mailstack.web.routes)."""
     await environment.in_thread(partial(import_module, "mailstack.sandbox.compat.pages"))
-    from mailstack.sandbox.compat.context import Ground
+    from mailstack.sandbox.compat.context import CompatContext
     from mailstack.sandbox.compat.mailhog.monkey import Monkey
     from mailstack.sandbox.compat.mailpit.about import Told
     from mailstack.sandbox.compat.pages import Accounts, peer_pages
     from mailstack.web.compose import ComposeLimits
-    from mailstack.web.submission import Intake
+    from mailstack.web.submission import WebSubmission
 
     settings, clock = environment.settings, environment.clock
     accounts, submission = environment.accounts, environment.home.config.submission
     return peer_pages(
-        Ground(
+        CompatContext(
             catalogue=environment.catalogue,
             clock=clock,
             in_thread=environment.web_pool.run,
             limits=ComposeLimits(
                 settings.max_size or submission.max_size, settings.max_recipients or submission.max_recipients
             ),
-            capture=Intake(environment.capture.exchange, clock),
-            outward=Intake(environment.home.exchange, clock),
+            capture=WebSubmission(environment.capture.exchange, clock),
+            outward=WebSubmission(environment.home.exchange, clock),
             leaving=environment.relay,
             faults=environment.faults,
             look=environment.look,
@@ -71,7 +71,7 @@ async def tool_pages(environment: DevEnvironment, places: Places) -> Sequence[An
     )
 
 
-def hooked(environment: DevEnvironment) -> Hooked | None:
+def mailpit_webhook(environment: DevEnvironment) -> Hooked | None:
     """Mailpit's webhook; to be made before the store is opened."""
     settings = environment.settings
     if not settings.webhook:
@@ -88,7 +88,7 @@ def hooked(environment: DevEnvironment) -> Hooked | None:
     )
 
 
-def invited(environment: DevEnvironment) -> Monkey | None:
+def chaos_monkey(environment: DevEnvironment) -> Monkey | None:
     """MailHog's Jim, as he is when he comes with it."""
     if (jim := environment.settings.jim) is None:
         return None

@@ -18,37 +18,37 @@ from mailstack.config import Config, Web
 from mailstack.config.values import HostName
 from mailstack.letter import LetterId
 from mailstack.letter.step import Journal
-from mailstack.letter.timestamps import utc_text
-from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.letter.timestamps import iso8601
+from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.database import FileDatabase
 from mailstack.mailbox.index.feed import Tally
 from mailstack.mailbox.index.removal import Keeping
-from mailstack.net.adjustable_clock import TravellingClock
+from mailstack.net.adjustable_clock import AdjustableClock
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.connector import TwistedCaller
+from mailstack.net.connector import TwistedConnector
 from mailstack.net.dns import DnsNames, system_names
-from mailstack.net.periodic import Repeating
+from mailstack.net.periodic import PeriodicTask
 from mailstack.net.thread_pool import BoundedPool
 from mailstack.net.zone import Zone
 from mailstack.protocols.connection import HostPort
-from mailstack.relay.external_relay import Outlet
+from mailstack.relay.external_relay import ExternalRelay
 from mailstack.relay.loopback import LoopbackOnly, is_loopback
-from mailstack.relay.routes import Routes, Target
+from mailstack.relay.routes import Routes, RouteTarget
 from mailstack.sandbox.dev import server_configs
 from mailstack.sandbox.dev.accounts import DevAccounts
 from mailstack.sandbox.dev.capture_access import capture_rules
 from mailstack.sandbox.dev.certificates import DevCertificates
-from mailstack.sandbox.dev.compat import hooked, invited, tool_pages
+from mailstack.sandbox.dev.compat import chaos_monkey, compat_routes, mailpit_webhook
 from mailstack.sandbox.dev.external_relays import OFFICES as OUTLETS
-from mailstack.sandbox.dev.external_relays import RELAY, Onward, config_of, outlets_of
+from mailstack.sandbox.dev.external_relays import RELAY, AutoForwarder, config_of, outlets_of
 from mailstack.sandbox.dev.settings import ABOUT, CAPTURE, HOME, HOME_DOMAIN, PORTS, WORLD, DevSettings
 from mailstack.sandbox.dev.shared_inbox import SharedInbox
 from mailstack.sandbox.dev.time_travel import TimeTravel
 from mailstack.sandbox.faults import Faults
 from mailstack.sandbox.faults.certificates import BadCertificates
 from mailstack.sandbox.recording.protocol_log import ProtocolLog
-from mailstack.server.mail_server import PostOffice
-from mailstack.server.runtime import Managed, OfficeFacts, Surroundings
+from mailstack.server.mail_server import MailServer
+from mailstack.server.runtime import AdminHooks, ServerInfo, Surroundings
 from mailstack.store.archive import ArchivingSqliteStore
 
 if TYPE_CHECKING:
@@ -64,26 +64,26 @@ class DevEnvironment:
         self.reactor = reactor
         self.settings = settings
         self._journal = journal
-        self.clock = TravellingClock(reactor)
+        self.clock = AdjustableClock(reactor)
         self.data = settings.data or Path(tempfile.mkdtemp(prefix="mailstack-dev-"))
         self.store = ArchivingSqliteStore(reactor, self.data)
         self.accounts = DevAccounts(reactor, settings, self.store, self.clock, self.data)
         self.web_pool = BoundedPool(reactor, "mailstack-web", Web().threads, Web().queue)
         self.catalogue = self._catalogue()
-        self._hook = hooked(self)
+        self._hook = mailpit_webhook(self)
         if self._hook is not None:
             self._journal = self._hook.waking(journal)
         self._outlets = outlets_of(settings)
-        self._carrying: dict[str, PostOffice] = {}
-        self._onward = Onward(settings, self.store, self.clock, self.leaving)
+        self._carrying: dict[str, MailServer] = {}
+        self._onward = AutoForwarder(settings, self.store, self.clock, self.leaving)
         self._journal = self._onward.waking(self._journal)
         self.log = ProtocolLog(self.catalogue.feed, self.clock.now)
         """What is said on every connection."""
         self._zone = Zone({WORLD: [dns.Record_A(settings.host, 60)]}, everything_else=WORLD)
-        self._offices: list[PostOffice] = []
-        self.home: PostOffice
-        self.capture: PostOffice
-        self._trimming = Repeating(self.clock, self._trim)
+        self._offices: list[MailServer] = []
+        self.home: MailServer
+        self.capture: MailServer
+        self._trimming = PeriodicTask(self.clock, self._trim)
         self._keys = settings.keys or self.data / "tls"
         self.ca_file = self._keys / "ca.pem"
         self.certificates: DevCertificates
@@ -94,7 +94,7 @@ class DevEnvironment:
         self.faults.magic = settings.magic_recipients
         for rule in settings.faults:
             self.faults.add(rule)
-        self.jim = invited(self)
+        self.jim = chaos_monkey(self)
         self.tally = Tally(self.catalogue.feed, self.clock.now())
         self.travel = TimeTravel(
             self.clock, [partial(self.store.next_due, office) for office in (HOME, WORLD, CAPTURE, *self._outlets)]
@@ -112,7 +112,7 @@ class DevEnvironment:
         self.certificates = DevCertificates(self.settings, self._keys, self.clock.now())
         await self.store.open()
         await self.accounts.open()
-        ways_home: dict[str, Target] = {}
+        ways_home: dict[str, RouteTarget] = {}
         world = self._office(
             server_configs.world(self.settings, self.data, Routes(ways_home)), OpenDirectory([HOME_DOMAIN], WORLD)
         )
@@ -131,7 +131,7 @@ class DevEnvironment:
         # The rest of the world has reports to send, and finds the way when home has a port for them.
         await home.doors.bind("mx", home.doors.exchange(), [server_configs.endpoint(self.settings.host)])
         (home_mx,) = home.doors["mx"].addresses
-        ways_home[HOME_DOMAIN] = Target(home_mx.host, home_mx.port)
+        ways_home[HOME_DOMAIN] = RouteTarget(home_mx.host, home_mx.port)
         station, authenticator = capture_rules(
             self.settings, capture.exchange, self.accounts.passwords, self.clock, self.catalogue.has_message_id
         )
@@ -212,21 +212,21 @@ class DevEnvironment:
     async def _preload(self, directory: Path) -> None:
         """Raises ValueError, OSError."""
         from mailstack.sandbox.dev.preload import preload  # noqa: PLC0415 - few have such a directory
-        from mailstack.web.submission import Intake  # noqa: PLC0415
+        from mailstack.web.submission import WebSubmission  # noqa: PLC0415
 
-        await preload(directory, Intake(self.capture.exchange, self.clock).hand_in, self.in_thread)
+        await preload(directory, WebSubmission(self.capture.exchange, self.clock).hand_in, self.in_thread)
 
     def _tell_the_time(self) -> None:
         """To those who look at the pages: their clock is not ours."""
-        self.catalogue.feed.tell("clock", {"now": utc_text(self.travel.now), "ahead": self.travel.ahead})
+        self.catalogue.feed.tell("clock", {"now": iso8601(self.travel.now), "ahead": self.travel.ahead})
 
     async def look(self, url: str) -> Seen:
         """What a page of this machine answers. Raises Unreachable."""
-        from mailstack.net.http_client import HttpPoster  # noqa: PLC0415 - few ask for it
+        from mailstack.net.http_client import HttpClient  # noqa: PLC0415 - few ask for it
         from mailstack.web.checks.links import Seen  # noqa: PLC0415
 
         believes = self.settings.untrusted_tls
-        poster = HttpPoster(self.reactor, ClientTls(), timeout=5.0, loopback_only=True, verify=not believes)
+        poster = HttpClient(self.reactor, ClientTls(), timeout=5.0, loopback_only=True, verify=not believes)
         try:
             answer = await poster.look(url)
             return Seen(answer.code, answer.location)
@@ -250,9 +250,9 @@ class DevEnvironment:
     def in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), work)
 
-    def _catalogue(self) -> Catalogue:
+    def _catalogue(self) -> LetterIndex:
         """All letters of all offices; whose mailbox an address is, home knows."""
-        return Catalogue(
+        return LetterIndex(
             self.store,
             FileDatabase(self.reactor, self.data, location=self.store.location),
             self.clock,
@@ -266,17 +266,19 @@ class DevEnvironment:
     def leaving(self, office: str) -> Leaving:
         """The way out by one of the offices that carry letters to an outlet."""
         from mailstack.web.release import Leaving  # noqa: PLC0415
-        from mailstack.web.submission import Intake  # noqa: PLC0415 - few have an outlet
+        from mailstack.web.submission import WebSubmission  # noqa: PLC0415 - few have an outlet
 
-        return Leaving(self._outlets[HostName(office)], Intake(self._carrying[office].exchange, self.clock), self.clock)
+        return Leaving(
+            self._outlets[HostName(office)], WebSubmission(self._carrying[office].exchange, self.clock), self.clock
+        )
 
     @property
     def relay(self) -> Leaving | None:
         """The one by which letters are released; None: there is none."""
         return self.leaving(RELAY) if RELAY in self._carrying else None
 
-    def _managed(self) -> Managed:
-        return Managed(
+    def _managed(self) -> AdminHooks:
+        return AdminHooks(
             keep_password=self.accounts.passwords.keep,
             forget=self.accounts.directory.forget,
             zone=self._zone,
@@ -288,9 +290,9 @@ class DevEnvironment:
             release=self._release if self._outlets.get(RELAY) else None,
         )
 
-    def _told_offices(self) -> list[OfficeFacts]:
+    def _told_offices(self) -> list[ServerInfo]:
         return [
-            OfficeFacts(
+            ServerInfo(
                 office.config.hostname,
                 ABOUT[office.config.hostname],
                 tuple(office.config.domains),
@@ -299,11 +301,11 @@ class DevEnvironment:
             for office in self._offices
         ]
 
-    def _office(self, config: Config, directory: Directory, outlet: Outlet | None = None) -> PostOffice:
-        caller = TwistedCaller(self.reactor)
+    def _office(self, config: Config, directory: Directory, outlet: ExternalRelay | None = None) -> MailServer:
+        caller = TwistedConnector(self.reactor)
         submitters, readers = self.accounts.authenticators()
         shared: Any = SharedInbox(self.store, self.catalogue)
-        office = PostOffice(
+        office = MailServer(
             config,
             Surroundings(
                 reactor=self.reactor,
@@ -319,7 +321,7 @@ class DevEnvironment:
                 directory=directory,
                 holder_of=_holder_of,
                 catalogue=self.catalogue,
-                more_pages=partial(tool_pages, self),
+                more_pages=partial(compat_routes, self),
                 clock=self.clock,
                 faults=self.faults,
                 bad_certificates=BadCertificates(self._keys),

@@ -16,14 +16,14 @@ from mailstack.letter.step import Journal, Step
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.schedule import Schedule
-from mailstack.queue.webhooks.dispatcher import Announcer, NotTold
-from mailstack.queue.webhooks.wake_on_step import Waking
-from mailstack.relay.external_relay import Outlet
-from mailstack.relay.routes import NULL_SENDER, SenderRoutes, SmartHost, Target
+from mailstack.queue.webhooks.dispatcher import OutboxDispatcher, SendFailed
+from mailstack.queue.webhooks.wake_on_step import WakingJournal
+from mailstack.relay.external_relay import ExternalRelay
+from mailstack.relay.routes import NULL_SENDER, RouteTarget, SenderRoutes, SmartHost
 from mailstack.sandbox.dev.server_configs import NO_PUNISHMENT, NO_QUESTIONS
 from mailstack.sandbox.dev.settings import CAPTURE, DevSettings
 from mailstack.store import Filter, Store
-from mailstack.store.outbox_types import Announcement
+from mailstack.store.outbox_types import OutboxEntry
 
 if TYPE_CHECKING:
     from mailstack.web.release import Leaving
@@ -36,15 +36,15 @@ _AGAIN = Schedule(1.0, 60.0, 0.0, 3600.0)
 """When handing in is tried again: it fails only when the store does."""
 
 
-def outlets_of(settings: DevSettings) -> dict[HostName, Outlet]:
+def outlets_of(settings: DevSettings) -> dict[HostName, ExternalRelay]:
     """By the office that carries letters there."""
     named = ((RELAY, settings.relay), (FORWARD, settings.forward))
     return {office: outlet for office, outlet in named if outlet is not None}
 
 
-def config_of(office: HostName, outlet: Outlet, settings: DevSettings, data: Path, world_port: int) -> Config:
+def config_of(office: HostName, outlet: ExternalRelay, settings: DevSettings, data: Path, world_port: int) -> Config:
     """All that it is given goes to the outlet; reports about it stay here, in the rest of the world at `world_port`."""
-    reports = SenderRoutes({NULL_SENDER: (SmartHost(Target("127.0.0.1", world_port), implicit_tls=False),)})
+    reports = SenderRoutes({NULL_SENDER: (SmartHost(RouteTarget("127.0.0.1", world_port), implicit_tls=False),)})
     return Config(
         hostname=office,
         data=data,
@@ -68,14 +68,14 @@ def _own_name() -> HostName:
         return HostName("")
 
 
-class Onward:
+class AutoForwarder:
     """What leaves by itself as it is captured. Made before the store is opened; from `start` to `stop`."""
 
     def __init__(
         self, settings: DevSettings, store: Store, clock: Clock, leaving: Callable[[HostName], Leaving]
     ) -> None:
         """`leaving` gives the way through an office, once all have been made."""
-        self._announcers: list[Announcer] = []
+        self._announcers: list[OutboxDispatcher] = []
         if settings.relay is not None and (settings.relay_all or settings.relay_matching):
             pattern = re.compile("" if settings.relay_all else settings.relay_matching)
             self._add(store, clock, RELAY, partial(leaving, RELAY), lambda to: [x for x in to if pattern.search(x)])
@@ -91,12 +91,12 @@ class Onward:
         choose: Callable[[list[str]], list[str]],
     ) -> None:
         teller = _Copies(store, leaving, choose, _WHY[target])
-        self._announcers.append(Announcer(store, clock, teller, target=target, owner="dev", schedule=_AGAIN))
+        self._announcers.append(OutboxDispatcher(store, clock, teller, target=target, owner="dev", schedule=_AGAIN))
         store.announce(target, _is_captured)
 
     def waking(self, journal: Journal) -> Journal:
         """The same journal, by which we hear at once that something was captured."""
-        return Waking(journal, self._announcers) if self._announcers else journal
+        return WakingJournal(journal, self._announcers) if self._announcers else journal
 
     async def start(self) -> None:
         for announcer in self._announcers:
@@ -134,8 +134,8 @@ class _Copies:
         self._leaving = leaving
         self._choose = choose
 
-    async def tell(self, announcement: Announcement) -> None:
-        """Nothing of a letter that is gone. Raises NotTold."""
+    async def tell(self, announcement: OutboxEntry) -> None:
+        """Nothing of a letter that is gone. Raises SendFailed."""
         from mailstack.web.submission import Copied  # noqa: PLC0415 - few have an outlet
 
         letter = announcement.step.letter
@@ -151,7 +151,7 @@ class _Copies:
             except KeyError:
                 return
             except Refusal as refusal:
-                raise NotTold(str(refusal.reply)) from None
+                raise SendFailed(str(refusal.reply)) from None
 
     def close(self) -> None:
         """Nothing is kept."""

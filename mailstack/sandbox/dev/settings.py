@@ -14,7 +14,7 @@ from mailstack.letter import Address
 from mailstack.mailbox.index.tags import Tagging
 from mailstack.net.certificates import CertificateFiles
 from mailstack.protocols.connection import HostPort
-from mailstack.relay.external_relay import Outlet
+from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.faults import Rule
 
 if TYPE_CHECKING:
@@ -106,13 +106,13 @@ class DevSettings(Struct, frozen=True):
     """More accounts: addresses and passwords."""
     login_names: Mapping[str, str] = field(default_factory=dict)
     """Names by which accounts log in besides their addresses, and these."""
-    relay: Outlet | None = None
+    relay: ExternalRelay | None = None
     """By which letters that are released leave this machine; None: nothing does."""
     relay_all: bool = False
     """Whether all that is captured leaves there by itself."""
     relay_matching: str = ""
     """A regular expression: what is captured leaves there by itself for addresses in which it is found."""
-    forward: Outlet | None = None
+    forward: ExternalRelay | None = None
     """By which a copy of all that is captured leaves this machine."""
     forward_to: tuple[str, ...] = ()
     """For whom that is."""

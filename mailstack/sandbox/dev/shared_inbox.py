@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mailstack.letter.step import Step
-from mailstack.mailbox.index.catalogue import Catalogue
-from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.catalogue import LetterIndex
+from mailstack.mailbox.index.items import ItemFilter
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys
 from mailstack.store import Entry, Maildrop, Store
@@ -44,7 +44,7 @@ class SharedReaders:
 class SharedInbox:
     """The store as sessions of POP3 see it: the archive is what the catalogue shows of it, and nobody holds it for himself."""
 
-    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+    def __init__(self, store: Store, catalogue: LetterIndex) -> None:
         self._store = store
         self._catalogue = catalogue
 
@@ -59,7 +59,7 @@ class SharedInbox:
         last = 0
         while some := await self._store.entries(ARCHIVE, last, AT_ONCE):
             last = some[-1].uid
-            shown = await self._catalogue.listed(Which(numbers=tuple(entry.uid for entry in some)), AT_ONCE)
+            shown = await self._catalogue.listed(ItemFilter(numbers=tuple(entry.uid for entry in some)), AT_ONCE)
             numbers = {item.number for item in shown.items}
             entries += [entry for entry in some if entry.uid in numbers]
         return Maildrop(ARCHIVE, 1, entries)
@@ -75,5 +75,5 @@ class SharedInbox:
         if mailbox != ARCHIVE:
             return await self._store.update_maildrop(mailbox, collected=collected, deleted=deleted, steps=steps)
         if deleted:
-            await self._catalogue.delete(Which(numbers=tuple(deleted)))
+            await self._catalogue.delete(ItemFilter(numbers=tuple(deleted)))
         return await self._store.update_maildrop(ARCHIVE, collected=collected, deleted=(), steps=steps)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from mailstack.letter.durations import LONGEST, read_duration
-from mailstack.net.adjustable_clock import TravellingClock
+from mailstack.net.adjustable_clock import AdjustableClock
 
 _LOOK = 0.005
 """Real seconds between looks whether everything is quiet."""
@@ -18,7 +18,7 @@ LONGEST_JOURNEY = 300.0
 """Real seconds of one journey: whoever asked for it does not wait for ever."""
 
 
-class Delayed(Exception):
+class ClockBusy(Exception):
     """The journey stopped on its way, because something takes its (real) time; str() says until when it came."""
 
 
@@ -28,7 +28,7 @@ class TimeTravel:
     Connections keep the real time: none of them breaks, and no client's patience ends.
     """
 
-    def __init__(self, clock: TravellingClock, dues: Iterable[Callable[[], Coroutine[Any, Any, float | None]]]) -> None:
+    def __init__(self, clock: AdjustableClock, dues: Iterable[Callable[[], Coroutine[Any, Any, float | None]]]) -> None:
         """`dues` ask the stores and queues when something is due next (seconds since 1970), or None."""
         self._clock = clock
         self._dues = tuple(dues)
@@ -55,7 +55,7 @@ class TimeTravel:
         if not 0 <= seconds <= LONGEST:
             raise ValueError("a span from 0 to ten years, forwards")
         if self._travelling:
-            raise Delayed("another journey is under way: wait until it has arrived")
+            raise ClockBusy("another journey is under way: wait until it has arrived")
         self._travelling = True
         try:
             await self._go(self._clock.now() + seconds)
@@ -70,7 +70,7 @@ class TimeTravel:
         while True:
             await self._be_still()
             if self._real() - began > LONGEST_JOURNEY:
-                raise Delayed(f"it has been on its way for {LONGEST_JOURNEY:g} s: ask again, and it goes on")
+                raise ClockBusy(f"it has been on its way for {LONGEST_JOURNEY:g} s: ask again, and it goes on")
             due = await self._next_due()
             if due is None or due > target:
                 break
@@ -98,4 +98,4 @@ class TimeTravel:
             waited += _LOOK
             quiet = quiet + 1 if not self._clock.busy else 0
             if waited > PATIENCE:
-                raise Delayed("something is under way that takes its real time: try again when it has ended")
+                raise ClockBusy("something is under way that takes its real time: try again when it has ended")

@@ -14,7 +14,7 @@ goes wrong, `foreign` the rules of other mock servers.
 
 from __future__ import annotations
 
-from mailstack.sandbox.faults.faults import Faults, Firing, TooManyRules
+from mailstack.sandbox.faults.faults import FaultEvent, Faults, TooManyRules
 from mailstack.sandbox.faults.imported_rules import from_james, from_mailpit, to_mailpit
 from mailstack.sandbox.faults.presets import (
     bad_certificate,
@@ -32,8 +32,8 @@ from mailstack.sandbox.faults.presets import (
 from mailstack.sandbox.faults.rule import Rule
 
 __all__ = [
+    "FaultEvent",
     "Faults",
-    "Firing",
     "Rule",
     "TooManyRules",
     "bad_certificate",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from mailstack.net.clock import ReactorClock
-from mailstack.protocols.connection import Caller, Engine, EventT, HostPort, Peer, Unreachable
-from mailstack.sandbox.faults.faults import Faults, Moment
+from mailstack.protocols.connection import ConnectFailed, Connector, Engine, EventT, HostPort, Peer
+from mailstack.sandbox.faults.faults import FaultContext, Faults
 
 
 class FaultyCaller:
     """A wire.Caller that is another one's."""
 
-    def __init__(self, caller: Caller, faults: Faults, office: str, clock: ReactorClock) -> None:
+    def __init__(self, caller: Connector, faults: Faults, office: str, clock: ReactorClock) -> None:
         self._caller = caller
         self._faults = faults
         self._office = office
@@ -22,13 +22,13 @@ class FaultyCaller:
         """As the other one does. Raises Unreachable."""
         rule = None
         if self._faults.any:
-            rule = self._faults.choose(Moment("call", self._office, client=address.host))
+            rule = self._faults.choose(FaultContext("call", self._office, client=address.host))
         if rule is not None:
             if rule.delay:
                 await self._clock.pause(min(rule.pause, timeout))
             if rule.silence or rule.pause >= timeout:
                 await self._clock.pause(timeout - min(rule.pause, timeout))
-                raise Unreachable(f"no answer within {timeout:.4g} s")
+                raise ConnectFailed(f"no answer within {timeout:.4g} s")
             if rule.drop:
-                raise Unreachable("connection refused")
+                raise ConnectFailed("connection refused")
         return await self._caller.call(address, engine, timeout=timeout, **demands)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mailstack.net.clock import ReactorClock
-from mailstack.sandbox.faults.faults import Faults, Moment
+from mailstack.sandbox.faults.faults import FaultContext, Faults
 from mailstack.store import StoreError, StoreFull
 
 WRITES = ("accept", "claim", "settle", "update_maildrop", "set_contact")
@@ -46,7 +46,7 @@ class FaultyStore:
         return faulty
 
     async def _fail(self, name: str) -> None:
-        rule = self._faults.choose(Moment("disk", self._office, name=name))
+        rule = self._faults.choose(FaultContext("disk", self._office, name=name))
         if rule is None:
             return
         if rule.delay:

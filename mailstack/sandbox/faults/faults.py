@@ -25,7 +25,7 @@ class TooManyRules(ValueError):
     """No more rules can be added."""
 
 
-class Moment(Struct, frozen=True):
+class FaultContext(Struct, frozen=True):
     """What is known of a step that might go wrong."""
 
     at: str
@@ -41,7 +41,7 @@ class Moment(Struct, frozen=True):
     name: str = ""
 
 
-class Firing(Struct, frozen=True):
+class FaultEvent(Struct, frozen=True):
     """A fault that happened."""
 
     rule: str
@@ -68,9 +68,9 @@ class Faults:
 
     def __init__(self, now: Callable[[], float], seed: int | str = 0) -> None:
         """`now` gives seconds since 1970. `seed` decides about probabilities."""
-        self.firings: deque[Firing] = deque(maxlen=MOST_FIRINGS)
+        self.firings: deque[FaultEvent] = deque(maxlen=MOST_FIRINGS)
         """What happened last."""
-        self.told: Callable[[Firing], object] = lambda _: None
+        self.told: Callable[[FaultEvent], object] = lambda _: None
         """Is called with each firing."""
         self.magic = False
         """Whether addresses such as "temperror@a.test" say themselves what goes wrong (`mailstack.sandbox.faults.magic_addresses`)."""
@@ -127,14 +127,14 @@ class Faults:
 
     # --- asked at every step
 
-    def choose(self, moment: Moment, fits: Callable[[Rule], bool] = lambda _: True) -> Rule | None:
+    def choose(self, moment: FaultContext, fits: Callable[[Rule], bool] = lambda _: True) -> Rule | None:
         """What goes wrong at this moment, if anything; it is counted. `fits` is what else must hold."""
         for rule in self._rules.values():
             if _holds(rule, moment) and fits(rule) and self._happens(rule, moment):
                 return rule
         return None
 
-    def _happens(self, rule: Rule, moment: Moment) -> bool:
+    def _happens(self, rule: Rule, moment: FaultContext) -> bool:
         counts = self._counts[rule.id]
         if rule.times is not None and counts.fired >= rule.times:
             return False
@@ -146,12 +146,12 @@ class Faults:
         if rule.probability < 1 and self._random.random() >= rule.probability:
             return False
         counts.fired += 1
-        firing = Firing(rule.id, moment.at, moment.office, moment.client, self._now())
+        firing = FaultEvent(rule.id, moment.at, moment.office, moment.client, self._now())
         self.firings.append(firing)
         self.told(firing)
         return True
 
-    def _is_too_early(self, rule: Rule, moment: Moment) -> bool:
+    def _is_too_early(self, rule: Rule, moment: FaultContext) -> bool:
         (recipient,) = moment.recipients
         sender = moment.sender.key if moment.sender is not None else ""
         triple = (rule.id, moment.client, sender, recipient.key)
@@ -161,7 +161,7 @@ class Faults:
         return self._now() < first + read_duration(rule.greylist)
 
 
-def _holds(rule: Rule, moment: Moment) -> bool:
+def _holds(rule: Rule, moment: FaultContext) -> bool:
     """Whether the rule's conditions do."""
     return (
         (rule.at == moment.at or (rule.at == "pop3.any" and moment.at.startswith("pop3.")))

@@ -8,7 +8,7 @@ from typing import Any
 from mailstack.letter.durations import LONGEST
 from mailstack.net.clock import ReactorClock
 from mailstack.protocols.connection import Disconnected, Ending, Peer
-from mailstack.protocols.peer_wrapper import Between
+from mailstack.protocols.peer_wrapper import PeerWrapper
 from mailstack.sandbox.faults.faults import Faults
 from mailstack.sandbox.faults.rule import Rule
 
@@ -27,7 +27,7 @@ class Place:
         self.clock = clock
 
 
-class Faulty(Between[Any], ABC):
+class FaultyPeer(PeerWrapper[Any], ABC):
     """A peer of which events are answered here, and answers changed, as rules say.
 
     States: greeting (nothing was said), talking, mute (everything is swallowed), broken.

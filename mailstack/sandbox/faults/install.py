@@ -20,7 +20,7 @@ from mailstack.sandbox.faults.tls import FaultyContext
 from mailstack.server.runtime import Surroundings
 
 
-def beset(around: Surroundings, office: str, clock: ReactorClock) -> Surroundings:
+def with_faults(around: Surroundings, office: str, clock: ReactorClock) -> Surroundings:
     """The same, with dialogues, handshakes, names, calls and writes in which goes wrong what `around.faults` says."""
     faults = around.faults
     assert faults is not None

@@ -7,8 +7,8 @@ from typing import Any
 from mailstack.net.clock import ReactorClock
 from mailstack.net.lookups import ReverseNames
 from mailstack.protocols.connection import Tlsa
-from mailstack.relay.dns import MailExchange, NamesUnavailable, NoSuchDomain
-from mailstack.sandbox.faults.faults import Faults, Moment
+from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
+from mailstack.sandbox.faults.faults import FaultContext, Faults
 
 PATIENCE = 20.0
 """Seconds after which a look-up that nobody answers is given up."""
@@ -45,10 +45,10 @@ class FaultyNames:
         return getattr(self._names, name)
 
     async def _is_empty(self, name: str) -> bool:
-        """Whether there is no such record; raises NoSuchDomain, NamesUnavailable."""
+        """Whether there is no such record; raises NoSuchDomain, DnsUnavailable."""
         if not self._faults.any:
             return False
-        rule = self._faults.choose(Moment("dns", self._office, name=name.rstrip(".")))
+        rule = self._faults.choose(FaultContext("dns", self._office, name=name.rstrip(".")))
         if rule is None:
             return False
         if rule.delay:
@@ -56,8 +56,8 @@ class FaultyNames:
         if rule.answer == "nxdomain":
             raise NoSuchDomain(f"{name}: no such name")
         if rule.answer == "servfail":
-            raise NamesUnavailable(f"{name}: the name server failed (SERVFAIL)")
+            raise DnsUnavailable(f"{name}: the name server failed (SERVFAIL)")
         if rule.answer == "timeout":
             await self._clock.pause(PATIENCE)
-            raise NamesUnavailable(f"{name}: no name server answered in time")
+            raise DnsUnavailable(f"{name}: no name server answered in time")
         return rule.answer == "nodata"

@@ -10,8 +10,8 @@ from typing import Any
 from mailstack.protocols.connection import Peer
 from mailstack.protocols.pop3.commands import AuthResponse, Pop3Event, Rejected
 from mailstack.protocols.pop3.server import ServerEngine
-from mailstack.sandbox.faults.faults import Moment
-from mailstack.sandbox.faults.faulty_peer import Faulty, Place
+from mailstack.sandbox.faults.faults import FaultContext
+from mailstack.sandbox.faults.faulty_peer import FaultyPeer, Place
 from mailstack.sandbox.faults.rule import Rule
 
 _STAT = re.compile(rb"(\+OK [0-9]+ )([0-9]+)")
@@ -20,8 +20,8 @@ _LIST = re.compile(rb"^((?:\+OK )?[0-9]+ )([0-9]+)(?=\r$)", re.MULTILINE)
 _SIZES = {"pop3.stat": _STAT, "pop3.retr": _ONE, "pop3.list": _LIST}
 
 
-class FaultyPop3(Faulty):
-    """See `Faulty`."""
+class FaultyPop3(FaultyPeer):
+    """See `FaultyPeer`."""
 
     def __init__(self, peer: Peer[Pop3Event], engine: ServerEngine, place: Place) -> None:
         super().__init__(peer, place)
@@ -47,7 +47,7 @@ class FaultyPop3(Faulty):
 
     def _find(self, at: str, fits: Callable[[Rule], bool] = lambda _: True) -> Rule | None:
         place = self._place
-        moment = Moment(at, place.office, place.service, self._client, count=self._counts[at])
+        moment = FaultContext(at, place.office, place.service, self._client, count=self._counts[at])
         return place.faults.choose(moment, fits)
 
     def _connect_rule(self) -> Rule | None:

@@ -25,8 +25,8 @@ from mailstack.protocols.smtp.commands import (
 from mailstack.protocols.smtp.order import State
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.protocols.smtp.server import ServerEngine
-from mailstack.sandbox.faults.faults import Moment
-from mailstack.sandbox.faults.faulty_peer import BROKEN, Faulty, Place
+from mailstack.sandbox.faults.faults import FaultContext
+from mailstack.sandbox.faults.faulty_peer import BROKEN, FaultyPeer, Place
 from mailstack.sandbox.faults.magic_addresses import magic
 from mailstack.sandbox.faults.rule import Rule
 
@@ -44,8 +44,8 @@ _STEPS: dict[type, str] = {
 _UNHEARD = reply(451, "4.3.0", "nobody hears this")
 
 
-class FaultySmtp(Faulty):
-    """See `Faulty`."""
+class FaultySmtp(FaultyPeer):
+    """See `FaultyPeer`."""
 
     def __init__(self, peer: Peer[ServerEvent], engine: ServerEngine, place: Place) -> None:
         super().__init__(peer, place)
@@ -109,7 +109,7 @@ class FaultySmtp(Faulty):
             for address in named:
                 if at in {"mail", "rcpt", "final"} and (rule := magic(at, address, place.service)) is not None:
                     return rule
-        moment = Moment(
+        moment = FaultContext(
             at,
             place.office,
             place.service,

@@ -9,7 +9,7 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
-from mailstack.sandbox.faults.faults import Faults, Moment
+from mailstack.sandbox.faults.faults import FaultContext, Faults
 from mailstack.sandbox.faults.rule import Certificate
 
 Shown = Callable[[str, Certificate], IOpenSSLServerConnectionCreator]
@@ -33,7 +33,7 @@ class FaultyContext:
         rule = None
         if self._faults.any:
             # Who the client is Twisted does not tell as early as that.
-            rule = self._faults.choose(Moment("tls", self._office, self._service))
+            rule = self._faults.choose(FaultContext("tls", self._office, self._service))
         if rule is None:
             return self._context.serverConnectionForTLS(protocol)
         if rule.tls == "refused" or self._shown is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mailstack.letter.durations import moment
 from mailstack.protocols.connection import Dane, Disconnected, Ending, Engine, Peer
-from mailstack.protocols.peer_wrapper import Between, Listening
+from mailstack.protocols.peer_wrapper import PeerWrapper, TappedEngine
 
 _DOT = b"\r\n.\r\n"
 _LONGEST = 16384
@@ -31,7 +31,7 @@ class Line:
         return f"{moment(self.at)}  {self.who}: {self.text}"
 
 
-class Dialogue:
+class SessionTranscript:
     """One connection. Content is not quoted: its place has its length."""
 
     def __init__(self, number: int, client: str, server: str, now: Callable[[], float]) -> None:
@@ -141,10 +141,10 @@ class Dialogue:
         self._content = ""
 
 
-class Overheard(Between[Any]):
+class RecordingPeer(PeerWrapper[Any]):
     """A peer of which a dialogue hears all."""
 
-    def __init__(self, peer: Peer[Any], dialogue: Dialogue, *, we: str) -> None:
+    def __init__(self, peer: Peer[Any], dialogue: SessionTranscript, *, we: str) -> None:
         """`we` are "S" or "C"."""
         super().__init__(peer)
         self._dialogue = dialogue
@@ -186,7 +186,7 @@ class Overheard(Between[Any]):
         self._dialogue.over = True
 
 
-def overhear_server(peer: Any, engine: Engine[Any], dialogue: Dialogue) -> Overheard:
+def record_server_session(peer: Any, engine: Engine[Any], dialogue: SessionTranscript) -> RecordingPeer:
     """Have a dialogue hear the conversation of a server, from before its greeting."""
-    peer.engine = Listening(engine, lambda octets: dialogue.hear("C", octets))
-    return Overheard(peer, dialogue, we="S")
+    peer.engine = TappedEngine(engine, lambda octets: dialogue.hear("C", octets))
+    return RecordingPeer(peer, dialogue, we="S")

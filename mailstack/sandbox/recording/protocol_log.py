@@ -8,10 +8,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 from mailstack.mailbox.index.feed import Feed
 from mailstack.protocols.connection import Engine, Peer
-from mailstack.sandbox.recording.dialogue import Dialogue, Line, overhear_server
+from mailstack.sandbox.recording.dialogue import Line, SessionTranscript, record_server_session
 
 MOST_KEPT = 2000
 """Lines."""
@@ -21,7 +21,7 @@ _REMEMBERED = 10
 """Lines that a dialogue itself looks back at."""
 
 
-class Said(Struct, frozen=True):
+class ProtocolLogEntry(Struct, frozen=True):
     """One line of the log."""
 
     at: str
@@ -41,26 +41,28 @@ class ProtocolLog:
         self._feed = feed
         self._now = now
         self._count = 0
-        self.lines: deque[Said] = deque(maxlen=kept)
+        self.lines: deque[ProtocolLogEntry] = deque(maxlen=kept)
         """The oldest first."""
 
     def between(self, peer: Peer[Any], engine: Engine[Any], office: str, service: str) -> Peer[Any]:
         """A `Surroundings.between`."""
         self._count += 1
         client = f"{peer.remote.host}:{peer.remote.port}"
-        said = Said("", office, service, client, self._count, "")
-        return overhear_server(peer, engine, _Live(said, self._now, self._tell))
+        said = ProtocolLogEntry("", office, service, client, self._count, "")
+        return record_server_session(peer, engine, _Live(said, self._now, self._tell))
 
-    def _tell(self, said: Said) -> None:
+    def _tell(self, said: ProtocolLogEntry) -> None:
         self.lines.append(said)
         if self._feed.is_watched:
             self._feed.tell("dialogue", said)
 
 
-class _Live(Dialogue):
+class _Live(SessionTranscript):
     """A dialogue that is told, and not kept."""
 
-    def __init__(self, said: Said, now: Callable[[], float], tell: Callable[[Said], None]) -> None:
+    def __init__(
+        self, said: ProtocolLogEntry, now: Callable[[], float], tell: Callable[[ProtocolLogEntry], None]
+    ) -> None:
         super().__init__(said.connection, said.client, said.office, now)
         self._said = said
         self._heard = tell
@@ -70,4 +72,4 @@ class _Live(Dialogue):
         del self.lines[:-_REMEMBERED]
         said = self._said
         text = f"{line.who}: {line.text}"[:LONGEST]
-        self._heard(Said(utc_text(line.at), said.office, said.service, said.client, said.connection, text))
+        self._heard(ProtocolLogEntry(iso8601(line.at), said.office, said.service, said.client, said.connection, text))

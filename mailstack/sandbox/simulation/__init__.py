@@ -38,21 +38,20 @@ easily forgotten, it takes `clock=reactor`; a certificate's dates are compared w
 
 from __future__ import annotations
 
-from mailstack.sandbox.recording.dialogue import Dialogue
+from mailstack.sandbox.recording.dialogue import SessionTranscript
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.internet import Internet
 from mailstack.sandbox.simulation.journeys import Journey, Stage
 from mailstack.sandbox.simulation.loop import NotReached
 from mailstack.sandbox.simulation.network import Network, Path
 from mailstack.sandbox.simulation.reactor import SimulatedReactor
-from mailstack.sandbox.simulation.server import Site
+from mailstack.sandbox.simulation.server import SimulatedServer
 from mailstack.sandbox.simulation.transcript import Transcript
 from mailstack.sandbox.simulation.users import Author, Collected, NotTaken, Reader, Sent
 
 __all__ = [
     "Author",
     "Collected",
-    "Dialogue",
     "Host",
     "Internet",
     "Journey",
@@ -62,8 +61,9 @@ __all__ = [
     "Path",
     "Reader",
     "Sent",
+    "SessionTranscript",
     "SimulatedReactor",
-    "Site",
+    "SimulatedServer",
     "Stage",
     "Transcript",
 ]

@@ -23,7 +23,7 @@ from mailstack.sandbox.simulation.https_hosts import Page
 from mailstack.sandbox.simulation.journeys import Journey, follow
 from mailstack.sandbox.simulation.network import Path
 from mailstack.sandbox.simulation.reactor import SimulatedReactor
-from mailstack.sandbox.simulation.server import Site
+from mailstack.sandbox.simulation.server import SimulatedServer
 from mailstack.sandbox.simulation.transcript import MOST_LINES
 from mailstack.sandbox.simulation.users import Author, Reader, Sent
 from mailstack.sandbox.simulation.world import World
@@ -69,7 +69,7 @@ class Internet:
         """Record of all sessions."""
         self.faults = world.faults
         """Injected faults: `internet.faults.add(Rule(at="rcpt", reply="451 4.3.0 not now", times=2))`."""
-        self.sites: dict[str, Site] = {}
+        self.sites: dict[str, SimulatedServer] = {}
         """Mail servers, by host name."""
         self._addresses = {"offices": _addresses(_OFFICES), "people": _addresses(_PEOPLE)}
         self._people: dict[str, Host] = {}
@@ -88,7 +88,7 @@ class Internet:
         store: Store | Literal["memory", "sqlite"] = "memory",
         certificate: Kind | ServerContext = "good",
         **settings: Any,
-    ) -> Site:
+    ) -> SimulatedServer:
         """A machine with a post office that works, and with its names in the DNS. Passwords are the accounts' addresses.
 
         `address` is its IP address; "" takes one that is free. `certificate` is a kind of the authority's, or a context
@@ -109,7 +109,7 @@ class Internet:
         shown = self.ca.context(hostname, certificate) if isinstance(certificate, str) else certificate
         kept = _STORES[store](self.reactor, host) if isinstance(store, str) else store
         self._world.add_server(host, hostname)
-        site = Site(self._world, host, replace(config, **settings), kept, accounts, aliases or {}, shown)
+        site = SimulatedServer(self._world, host, replace(config, **settings), kept, accounts, aliases or {}, shown)
         self.sites[hostname] = site
         self.result_of(site.begin())
         for each in domains:
@@ -117,11 +117,11 @@ class Internet:
         self.zone.a(hostname, site.address)
         return site
 
-    def author(self, address: str, site: Site | None = None) -> Author:
+    def author(self, address: str, site: SimulatedServer | None = None) -> Author:
         """Who writes from this account; `site` is its office, where the domain doesn't tell. Raises LookupError."""
         return Author(self._world, address, site or self._office_of(address), self._machine_of(address))
 
-    def reader(self, address: str, site: Site | None = None) -> Reader:
+    def reader(self, address: str, site: SimulatedServer | None = None) -> Reader:
         """Who reads at this account; as `author`."""
         return Reader(self._world, address, site or self._office_of(address), self._machine_of(address))
 
@@ -235,7 +235,7 @@ class Internet:
             self._world.add_user(host, address)
         return self._people[address]
 
-    def _office_of(self, address: str) -> Site:
+    def _office_of(self, address: str) -> SimulatedServer:
         key, domain = Address.parse(address).key, Address.parse(address).domain.lower()
         sites = list(self.sites.values())
         found = [site for site in sites if any(Address.parse(each).key == key for each in site.accounts)]

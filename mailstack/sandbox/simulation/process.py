@@ -19,7 +19,7 @@ WRITES = frozenset({"accept", "claim", "settle", "settle_together", "recover", "
 """Operations of a store between which a life can be made to end; each is one transaction."""
 
 
-class Life(Host):
+class SimulatedProcess(Host):
     """A Host for one life: its calls, listeners and connections end with it, and it never does anything again.
 
     States: alive, over (`kill`).
@@ -133,10 +133,10 @@ class Life(Host):
             do(*args, **kwargs)
 
 
-class MortalStore:
+class CrashableStore:
     """A Store that is another one's, as one life sees it: what it wrote stays, what it was about to write was never there."""
 
-    def __init__(self, store: Any, life: Life) -> None:
+    def __init__(self, store: Any, life: SimulatedProcess) -> None:
         self._store = store
         self._life = life
 
@@ -184,9 +184,9 @@ class MortalStore:
         await self._store.release_maildrop(mailbox, owner)
 
 
-def mortal(store: Store, life: Life) -> Store:
+def crashable(store: Store, life: SimulatedProcess) -> Store:
     """The store as one life sees it."""
-    seen: Any = MortalStore(store, life)
+    seen: Any = CrashableStore(store, life)
     return seen  # type: ignore[no-any-return]
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.connector import TwistedCaller
-from mailstack.protocols.connection import Dane, Engine, EventT, HostPort, Peer, Source, Unreachable
-from mailstack.protocols.peer_wrapper import Listening
-from mailstack.sandbox.recording.dialogue import Overheard
+from mailstack.net.connector import TwistedConnector
+from mailstack.protocols.connection import ConnectFailed, Dane, Engine, EventT, HostPort, Peer, Source
+from mailstack.protocols.peer_wrapper import TappedEngine
+from mailstack.sandbox.recording.dialogue import RecordingPeer
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.transcript import Transcript
 
@@ -26,7 +26,7 @@ class OverheardCaller:
         is_office: Callable[[HostPort], bool],
         name_of: Callable[[str], str],
     ) -> None:
-        self._caller = TwistedCaller(host, client_tls=client_tls)
+        self._caller = TwistedConnector(host, client_tls=client_tls)
         self._host = host
         self._name = name
         self._transcript = transcript
@@ -45,7 +45,7 @@ class OverheardCaller:
         dane: Dane | None = None,
         source: Source | None = None,
     ) -> Peer[EventT]:
-        """As TwistedCaller does."""
+        """As TwistedConnector does."""
         where = f"{self._name_of(address.host)} (port {address.port})"
         demands: dict[str, Any] = {"tls": tls, "server_name": server_name, "verify": verify, "dane": dane}
         demands["source"] = source
@@ -53,10 +53,10 @@ class OverheardCaller:
             if self._is_office(address):
                 return await self._caller.call(address, engine, timeout=timeout, **demands)
             dialogue = self._transcript.begin(self._name, where)
-            listening = Listening(engine, lambda octets: dialogue.hear("S", octets))
+            listening = TappedEngine(engine, lambda octets: dialogue.hear("S", octets))
             peer = await self._caller.call(address, listening, timeout=timeout, **demands)
-            return Overheard(peer, dialogue, we="C")
-        except Unreachable as why:
+            return RecordingPeer(peer, dialogue, we="C")
+        except ConnectFailed as why:
             if self._is_office(address):
                 dialogue = self._transcript.begin(self._name, where)
             dialogue.note(str(why))

@@ -7,7 +7,7 @@ from random import Random
 
 from twisted.cred.portal import Portal
 
-from mailstack.accounts.allow_any import OpenChecker
+from mailstack.accounts.allow_any import AllowAnyChecker
 from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.directory import StoreDirectory
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
@@ -26,9 +26,9 @@ from mailstack.protocols.sasl import ScramKeys
 from mailstack.protocols.sasl.scram_keys import FEWEST
 from mailstack.sandbox.simulation.authority import authority
 from mailstack.sandbox.simulation.host import Host
-from mailstack.sandbox.simulation.process import Life, mortal
+from mailstack.sandbox.simulation.process import SimulatedProcess, crashable
 from mailstack.sandbox.simulation.world import World
-from mailstack.server.mail_server import PostOffice
+from mailstack.server.mail_server import MailServer
 from mailstack.server.runtime import Surroundings
 from mailstack.store import Account, Filter, Store
 
@@ -37,7 +37,7 @@ _LOOK = 3600.0
 """Seconds between looks at what other processes changed: there are none."""
 
 
-class Notebook:
+class RecordingJournal:
     """A Journal that keeps the last steps, and tells that there are new ones."""
 
     def __init__(self, world: World | None = None) -> None:
@@ -56,7 +56,7 @@ class Notebook:
         return [step.step for step in self.steps if step.office == office]
 
 
-class Site:
+class SimulatedServer:
     """A host with a post office: the shipped one, from a configuration, on a simulated machine."""
 
     def __init__(  # noqa: PLR0917  # what makes an office, each of a type of its own
@@ -76,10 +76,10 @@ class Site:
         self.config = config
         self.store = store
         self.accounts = tuple(accounts)
-        self.journal = Notebook(world)
-        self.office: PostOffice
+        self.journal = RecordingJournal(world)
+        self.office: MailServer
         """The one that works now; another after each `start`."""
-        self.life: Life
+        self.life: SimulatedProcess
         """The program that it runs in."""
         self._is_closed = False
         self._world = world
@@ -96,7 +96,7 @@ class Site:
 
     async def open(self) -> None:
         """A new office on the same store, as when its program is started."""
-        self.life = Life(self.host)
+        self.life = SimulatedProcess(self.host)
         self._is_closed = False
         self.office = self._make(self.life)
         await self.office.listen()
@@ -139,11 +139,11 @@ class Site:
         """The last steps that the office told of."""
         return self.journal.steps[-last:]
 
-    def _make(self, host: Life) -> PostOffice:
+    def _make(self, host: SimulatedProcess) -> MailServer:
         config, world = self.config, self._world
-        clock, store = ReactorClock(host), mortal(self.store, host)
+        clock, store = ReactorClock(host), crashable(self.store, host)
         scram = ScramChecker(store, b"k" * 32, FEWEST)
-        portal, throttle = Portal(Realm(), [OpenChecker(), scram]), Throttle(clock)
+        portal, throttle = Portal(Realm(), [AllowAnyChecker(), scram]), Throttle(clock)
         names, client_tls = DnsNames(world.zone, host), ClientTls(config.relay.ca_file)
         surroundings = Surroundings(
             reactor=host,
@@ -165,7 +165,7 @@ class Site:
             faults=world.faults,
             bad_certificates=authority().context,
         )
-        return PostOffice(config, surroundings)
+        return MailServer(config, surroundings)
 
 
 def _account(address: str) -> Account:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 
-from mailstack.sandbox.recording.dialogue import Dialogue
+from mailstack.sandbox.recording.dialogue import SessionTranscript
 
 MOST_LINES = 100_000
 """Lines that a transcript keeps, unless it is told otherwise."""
@@ -21,7 +21,7 @@ class Transcript:
         """`now` gives virtual seconds since the start; `most` is in lines, 0 keeps none."""
         self._now = now
         self._most = most
-        self._kept: list[Dialogue] = []
+        self._kept: list[SessionTranscript] = []
         self._count = 0
 
     @property
@@ -30,7 +30,7 @@ class Transcript:
         return self._most > 0
 
     @property
-    def dialogues(self) -> tuple[Dialogue, ...]:
+    def dialogues(self) -> tuple[SessionTranscript, ...]:
         """Those that are kept, the oldest first."""
         return tuple(self._kept)
 
@@ -58,14 +58,14 @@ class Transcript:
         """The last lines, as of a log."""
         return "\n".join(str(self).splitlines()[-lines:])
 
-    def of(self, name: str) -> tuple[Dialogue, ...]:
+    def of(self, name: str) -> tuple[SessionTranscript, ...]:
         """The dialogues with, or of, this host or address."""
         return tuple(each for each in self._kept if name in f"{each.client} {each.server}")
 
-    def begin(self, client: str, server: str) -> Dialogue:
+    def begin(self, client: str, server: str) -> SessionTranscript:
         """A new connection."""
         self._count += 1
-        dialogue = Dialogue(self._count, client, server, self._now)
+        dialogue = SessionTranscript(self._count, client, server, self._now)
         if self._most:
             self._kept.append(dialogue)
             if self._count % 100 == 0:

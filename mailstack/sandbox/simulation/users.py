@@ -19,12 +19,12 @@ from mailstack.letter.content import Octets
 from mailstack.letter.mime.composition import text_part
 from mailstack.protocols.connection import HostPort
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
-from mailstack.protocols.pop3.client_session import FetchingSession
+from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from mailstack.protocols.sasl.scram_keys import salted
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
-from mailstack.protocols.smtp.client_session import SendingSession
+from mailstack.protocols.smtp.client_session import SmtpClientSession
 from mailstack.protocols.smtp.replies import Reply
-from mailstack.sandbox.simulation.server import Site
+from mailstack.sandbox.simulation.server import SimulatedServer
 from mailstack.sandbox.simulation.world import World
 
 PATIENCE = 600.0
@@ -102,7 +102,7 @@ async def _derive(password: str, salt: bytes, iterations: int) -> bytes:
 class Person:
     """Somebody with an account, and a machine of his own to use it from. The password of every account is its address."""
 
-    def __init__(self, world: World, address: str, site: Site, host: Any) -> None:
+    def __init__(self, world: World, address: str, site: SimulatedServer, host: Any) -> None:
         self.address = address
         self.site = site
         """The office that the account is at."""
@@ -166,11 +166,11 @@ class Author(Person):
             raise NotTaken(replies)
         return Sent(LetterId(found[1]), said)
 
-    async def session(self) -> SendingSession:
+    async def session(self) -> SmtpClientSession:
         """A session with the office, logged in."""
         engine, hostname = SmtpClient(), self.site.hostname
         peer = await self._caller().call(HostPort(self.site.address, 587), engine, timeout=PATIENCE)
-        session = SendingSession(peer, engine, "client.invalid")
+        session = SmtpClientSession(peer, engine, "client.invalid")
         await session.open()
         await session.start_tls(hostname, verify=True)
         await session.authenticate(self.address, self._parsed.key, derive=_derive)
@@ -209,11 +209,11 @@ class Reader(Person):
         await session.quit()
         return letters
 
-    async def session(self) -> FetchingSession:
+    async def session(self) -> Pop3ClientSession:
         """A session with the mailbox, logged in."""
         engine = Pop3Client()
         peer = await self._caller().call(HostPort(self.site.address, 110), engine, timeout=PATIENCE)
-        session = FetchingSession(peer, engine, timeout=PATIENCE)
+        session = Pop3ClientSession(peer, engine, timeout=PATIENCE)
         await session.open()
         await session.start_tls(self.site.hostname, verify=True)
         await session.utf8()

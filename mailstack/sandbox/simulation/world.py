@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IDelayedCall
 
-from mailstack.letter import ids_drawn_by
+from mailstack.letter import seeded_ids
 from mailstack.net.client_tls import ClientTls
-from mailstack.protocols.connection import Caller, Engine, HostPort, Peer
+from mailstack.protocols.connection import Connector, Engine, HostPort, Peer
 from mailstack.sandbox.faults import Faults
-from mailstack.sandbox.recording.dialogue import overhear_server
+from mailstack.sandbox.recording.dialogue import record_server_session
 from mailstack.sandbox.simulation.authority import Authority, authority
 from mailstack.sandbox.simulation.domains import Domains
 from mailstack.sandbox.simulation.durations import seconds_of
@@ -73,7 +73,7 @@ class World:
     def turning(self) -> Iterator[None]:
         """Draw letter ids from the seed, and add the end of the transcript to NotReached."""
         try:
-            with ids_drawn_by(self._ids):
+            with seeded_ids(self._ids):
                 yield
         except NotReached as never:
             raise NotReached(f"{never}\nThe transcript ends with:\n{self.transcript.tail()}") from never
@@ -92,9 +92,9 @@ class World:
         if not self.transcript.is_kept:
             return peer
         dialogue = self.transcript.begin(self._name_of(peer.remote.host), f"{server} ({service})")
-        return overhear_server(peer, engine, dialogue)
+        return record_server_session(peer, engine, dialogue)
 
-    def caller_of(self, host: Host, name: str, client_tls: ClientTls | None = None) -> Caller:
+    def caller_of(self, host: Host, name: str, client_tls: ClientTls | None = None) -> Connector:
         """Connector of a host; it records failed connections, and sessions with hosts that are no mail server."""
         return OverheardCaller(
             host, client_tls or self._trusting, name, self.transcript, self._is_server, self._name_of

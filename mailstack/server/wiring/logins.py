@@ -8,7 +8,7 @@ from typing import Any
 from mailstack.accounts.certificates import CertificateChecker
 from mailstack.accounts.checker import Accounts
 from mailstack.accounts.introspection import IntrospectedTokens
-from mailstack.accounts.issuer_client import Fetching
+from mailstack.accounts.issuer_client import IssuerClient
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.tokens import TokenChecker, TokenReader, TokenRules
 from mailstack.config.model import Config, OAuth
@@ -49,9 +49,11 @@ def token_checkers(config: Config, store: Accounts, clock: Clock, reactor: Any, 
 
 def _reader(oauth: OAuth, clock: Clock, reactor: Any, secret: str) -> TokenReader:
     if oauth.introspection:
-        asking = Fetching(reactor, oauth.introspection, timeout=oauth.timeout, user=oauth.client_id, password=secret)
+        asking = IssuerClient(
+            reactor, oauth.introspection, timeout=oauth.timeout, user=oauth.client_id, password=secret
+        )
         return IntrospectedTokens(asking.post, clock, issuer=oauth.issuer, remember=oauth.remember)
-    source = _of_file(oauth.jwks) if oauth.jwks else Fetching(reactor, oauth.jwks_url, timeout=oauth.timeout).get
+    source = _of_file(oauth.jwks) if oauth.jwks else IssuerClient(reactor, oauth.jwks_url, timeout=oauth.timeout).get
     return SignedTokens(source, clock, algorithms=oauth.algorithms, refresh=oauth.refresh)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from mailstack.config.model import Config
 from mailstack.protocols.connection import Source
-from mailstack.relay.source_addresses import Origin, OriginRule
+from mailstack.relay.source_addresses import SourceAddress, SourceRule
 
 
-def origins_of(config: Config) -> list[OriginRule]:
+def origins_of(config: Config) -> list[SourceRule]:
     """The rules of `[[relay.sources]]`, in their order."""
     return [
-        OriginRule(
-            Origin(Source(each.source_address, each.source_address6), each.ehlo_name), each.senders, each.domains
+        SourceRule(
+            SourceAddress(Source(each.source_address, each.source_address6), each.ehlo_name), each.senders, each.domains
         )
         for each in config.relay.sources
     ]

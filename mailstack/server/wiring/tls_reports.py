@@ -10,14 +10,14 @@ from mailstack.config.model import Config
 from mailstack.config.tls_report_settings import author_of
 from mailstack.letter import Letter
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.http_client import HttpPoster
-from mailstack.policy.authentication.outbound_signing import Signing
+from mailstack.net.http_client import HttpClient
+from mailstack.policy.authentication.outbound_signing import OutboundSigner
 from mailstack.policy.networks import networks_of, within
-from mailstack.protocols.connection import Clock, Unreachable
+from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.queue import Queue
-from mailstack.queue.webhooks.dispatcher import NotTold
-from mailstack.relay.dns import Names, NamesUnavailable, NoSuchDomain
+from mailstack.queue.webhooks.dispatcher import SendFailed
+from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
 from mailstack.relay.tls_reports.collector import Collector
 from mailstack.relay.tls_reports.report import Reporting
 from mailstack.relay.tls_reports.reporter import Reporter
@@ -51,9 +51,9 @@ def reporter(  # noqa: PLR0917  # each of a type of its own
     store: Store,
     clock: Clock,
     reactor: Any,
-    names: Names,
+    names: DnsResolver,
     queue: Queue,
-    signing: Signing,
+    signing: OutboundSigner,
     owner: str,
 ) -> Reporter:
     """What writes and sends. `owner` names this process in claims of reports."""
@@ -63,19 +63,19 @@ def reporter(  # noqa: PLR0917  # each of a type of its own
         try:
             signed, more = await signing.signed(letter)
             if not more:
-                raise NotTold(f"no DKIM key signs for {author_of(config).ascii_domain}")
+                raise SendFailed(f"no DKIM key signs for {author_of(config).ascii_domain}")
             await queue.accept(signed, "submitted", {**facts, **more})
         except (StoreError, Refusal) as trouble:
-            raise NotTold(str(trouble)) from None
+            raise SendFailed(str(trouble)) from None
 
-    poster = HttpPoster(reactor, ClientTls(config.relay.ca_file), timeout=_TIMEOUT, addresses=_Outside(names))
+    poster = HttpClient(reactor, ClientTls(config.relay.ca_file), timeout=_TIMEOUT, addresses=_Outside(names))
     return Reporter(store, names, clock, poster, send, reporting_of(config), author_of(config), config.hostname, owner)
 
 
 class _Outside:
     """Where a name leads to, unless that is inside: a stranger's URL must not reach what only we can."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: DnsResolver) -> None:
         self._names = names
 
     async def __call__(self, host: str) -> Sequence[str]:
@@ -85,9 +85,9 @@ class _Outside:
         except ValueError:
             try:
                 found = await self._names.addresses(host)  # type: ignore[assignment]  # any number of them
-            except (NoSuchDomain, NamesUnavailable) as trouble:
-                raise Unreachable(str(trouble)) from None
+            except (NoSuchDomain, DnsUnavailable) as trouble:
+                raise ConnectFailed(str(trouble)) from None
         outside = [address for address in found if not within(address, INTERNAL)]
         if not outside:
-            raise Unreachable(f"{host} has no address" + (" but inside of this network" if found else ""))
+            raise ConnectFailed(f"{host} has no address" + (" but inside of this network" if found else ""))
         return outside

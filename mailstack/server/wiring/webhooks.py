@@ -9,12 +9,12 @@ from typing import Any
 
 from mailstack.config.model import Config
 from mailstack.config.model import Webhook as Settings
-from mailstack.config.worker_slot import Seat
+from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.http_client import HttpPoster
+from mailstack.net.http_client import HttpClient
 from mailstack.protocols.connection import Clock
 from mailstack.queue.schedule import Schedule
-from mailstack.queue.webhooks.dispatcher import Announcer, AnnouncerLimits
+from mailstack.queue.webhooks.dispatcher import AnnouncerLimits, OutboxDispatcher
 from mailstack.queue.webhooks.signing import MOST_OCTETS, BadSecret, read_secrets
 from mailstack.queue.webhooks.webhook import Webhook, is_wanted, no_secrets
 from mailstack.store import Store
@@ -30,11 +30,18 @@ def subscribe(config: Config, store: Store) -> None:
 
 
 def announcers(
-    config: Config, store: Store, clock: Clock, reactor: Any, *, seat: Seat, poll: float, jitter: Callable[[], float]
-) -> list[Announcer]:
+    config: Config,
+    store: Store,
+    clock: Clock,
+    reactor: Any,
+    *,
+    seat: WorkerSlot,
+    poll: float,
+    jitter: Callable[[], float],
+) -> list[OutboxDispatcher]:
     """What tells them: one for each. `poll` is in seconds; `jitter` gives numbers in [0, 1)."""
     return [
-        Announcer(
+        OutboxDispatcher(
             store,
             clock,
             webhook(each, store, clock, reactor),
@@ -52,7 +59,7 @@ def announcers(
 
 def webhook(settings: Settings, store: Store, clock: Clock, reactor: Any) -> Webhook:
     """One of them."""
-    poster = HttpPoster(reactor, ClientTls(settings.ca_file), timeout=settings.timeout, connections=settings.in_flight)
+    poster = HttpClient(reactor, ClientTls(settings.ca_file), timeout=settings.timeout, connections=settings.in_flight)
     return Webhook(
         store,
         poster,

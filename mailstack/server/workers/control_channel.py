@@ -22,7 +22,7 @@ WAKE = b"wake"
 """From a worker, and on to the others: the catalogue of letters has something new."""
 
 
-class Lifeline(LineOnlyReceiver):
+class ControlChannel(LineOnlyReceiver):
     """One end of a pair of connected sockets. The system closes it with its process, however that ends."""
 
     delimiter = b"\n"
@@ -55,7 +55,7 @@ class Lifeline(LineOnlyReceiver):
             cast("Any", self.transport).socket.close()
 
 
-def hold(reactor: Any, end: socket.socket, lifeline: Lifeline) -> None:
+def watch(reactor: Any, end: socket.socket, lifeline: ControlChannel) -> None:
     """Begin; the end is the lifeline's from now on."""
     with end:
         end.setblocking(False)

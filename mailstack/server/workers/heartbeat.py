@@ -9,7 +9,7 @@ BEATS = 4
 """In the time after which a worker counts as hung."""
 
 
-class Beats:
+class HeartbeatSender:
     """A call again and again from `start` to `stop`. With a `patience` of 0 seconds there are none."""
 
     def __init__(self, reactor: Any, patience: float, beat: Callable[[], object]) -> None:
@@ -32,7 +32,7 @@ class Beats:
         self._beat()
 
 
-class Pulse:
+class HeartbeatMonitor:
     """What the master has heard of a worker. It counts its own beats, not seconds: while the machine slept nobody beat."""
 
     def __init__(self) -> None:

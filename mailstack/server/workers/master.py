@@ -14,20 +14,20 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
 from mailstack.config import Config
-from mailstack.config.worker_slot import Seat
+from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.clock import keep_steady
 from mailstack.net.gc_freeze import settle_memory
 from mailstack.net.log import Stream
 from mailstack.net.sd_notify import tell_ready, tell_stopping
-from mailstack.net.sighup import hear
+from mailstack.net.sighup import on_sighup
 from mailstack.policy.counters.shared import shared_among
-from mailstack.server.privileged_setup import CannotStart, Owner, Premises, furnish
+from mailstack.server.privileged_setup import CannotStart, PrivilegedResources, ServiceUser, prepare
 from mailstack.server.service import announce
-from mailstack.server.workers.control_channel import FAILED, READY, STOP, WAKE, Lifeline, hold
-from mailstack.server.workers.heartbeat import Beats, Pulse
+from mailstack.server.workers.control_channel import FAILED, READY, STOP, WAKE, ControlChannel, watch
+from mailstack.server.workers.heartbeat import HeartbeatMonitor, HeartbeatSender
 from mailstack.server.workers.log_forwarding import relay_log
 from mailstack.server.workers.sockets import Sockets
-from mailstack.server.workers.worker import Legacy, work
+from mailstack.server.workers.worker import WorkerArgs, run_worker
 
 _log = logging.getLogger(__name__)
 
@@ -40,10 +40,10 @@ LAST_PATIENCE = 25.0
 _REAPING = 0.02
 
 
-class _Employed:
+class _WorkerProcess:
     """One worker as the master sees it. States: starting, ready, ended."""
 
-    def __init__(self, seat: Seat, pid: int, begun: float) -> None:
+    def __init__(self, seat: WorkerSlot, pid: int, begun: float) -> None:
         self.seat = seat
         self.pid = pid
         self.begun = begun
@@ -51,12 +51,12 @@ class _Employed:
         self.why = ""
         """Why it could not start."""
         self.hung = False
-        self.pulse = Pulse()
-        self.lifeline: Lifeline
+        self.pulse = HeartbeatMonitor()
+        self.lifeline: ControlChannel
 
 
 class MasterService(Service):
-    """An office in `[workers] count` processes, as a Twisted service. See mailstack.server.service.OfficeService."""
+    """An office in `[workers] count` processes, as a Twisted service. See mailstack.server.service.MailService."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class MasterService(Service):
         config: Config,
         stream: Stream,
         failed: Callable[[CannotStart], None],
-        owner: Owner | None = None,
+        owner: ServiceUser | None = None,
         *,
         output: int | None = None,
         reread: Callable[[], Config] | None = None,
@@ -78,29 +78,29 @@ class MasterService(Service):
         self._failed = failed
         self._owner = owner
         self._output = output
-        self._premises: Premises | None = None
+        self._premises: PrivilegedResources | None = None
         self._sockets = Sockets(reactor)
         self._commons = shared_among(config.workers.count, reactor.seconds)
-        self._workers: dict[int, _Employed] = {}
+        self._workers: dict[int, _WorkerProcess] = {}
         """By the number of their seat."""
         self._waits: dict[int, float] = {}
         self._served = False
         """Whether all workers have been ready once."""
         self._gave_up = False
         self._ended: Deferred[None] | None = None
-        self._beats = Beats(reactor, config.workers.hung_after, self._feel_pulses)
+        self._beats = HeartbeatSender(reactor, config.workers.hung_after, self._feel_pulses)
         self._restore: Callable[[], object] = lambda: None
 
     def privilegedStartService(self) -> None:  # noqa: N802
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         try:
-            self._premises = furnish(self._config, self._reactor, self._owner)
+            self._premises = prepare(self._config, self._reactor, self._owner)
             self._sockets.bind(self._config)
         except CannotStart as why:
             self._fail(why)
             return
         # From here on, for a hangup ends a process that does not hear it.
-        self._restore = hear(lambda: self._reactor.callFromThread(self._hang_up))
+        self._restore = on_sighup(lambda: self._reactor.callFromThread(self._hang_up))
 
     def startService(self) -> None:  # noqa: N802
         super().startService()  # type: ignore[no-untyped-call]
@@ -111,7 +111,7 @@ class MasterService(Service):
         count = self._config.workers.count
         try:
             for number in range(1, count + 1):
-                self._employ(Seat(number, count))
+                self._employ(WorkerSlot(number, count))
             self._beats.start()
         except OSError as error:
             self._fail(CannotStart(f"{count} workers can't be forked: {error.strerror}"))
@@ -139,7 +139,7 @@ class MasterService(Service):
 
     # --- workers
 
-    def _employ(self, seat: Seat) -> None:
+    def _employ(self, seat: WorkerSlot) -> None:
         """Fork a worker for a seat."""
         assert self._premises is not None
         ours, theirs = socket.socketpair()
@@ -152,15 +152,15 @@ class MasterService(Service):
         theirs.close()
         if output is not None:
             output.close()
-        worker = _Employed(seat, pid, self._reactor.seconds())
-        worker.lifeline = Lifeline(
+        worker = _WorkerProcess(seat, pid, self._reactor.seconds())
+        worker.lifeline = ControlChannel(
             lambda line: self._hear(worker, line), lambda: self._reap(worker, self._reactor.seconds())
         )
         self._workers[seat.number] = worker
-        hold(self._reactor, ours, worker.lifeline)
+        watch(self._reactor, ours, worker.lifeline)
 
     def _be_worker(
-        self, seat: Seat, ours: socket.socket, theirs: socket.socket, output: socket.socket | None
+        self, seat: WorkerSlot, ours: socket.socket, theirs: socket.socket, output: socket.socket | None
     ) -> NoReturn:
         """In the process that was forked. Nothing leads from here back into the master's code."""
         try:
@@ -171,11 +171,13 @@ class MasterService(Service):
             descriptor = self._output if output is None else output.fileno()
             assert descriptor is not None
             sockets = self._sockets.taken_over()
-            work(Legacy(self._config, seat, self._premises, sockets, self._commons, theirs, descriptor, self._reread))
+            run_worker(
+                WorkerArgs(self._config, seat, self._premises, sockets, self._commons, theirs, descriptor, self._reread)
+            )
         finally:
             os._exit(1)
 
-    def _hear(self, worker: _Employed, line: bytes) -> None:
+    def _hear(self, worker: _WorkerProcess, line: bytes) -> None:
         worker.pulse.heard()
         if line == READY:
             worker.ready = True
@@ -203,7 +205,7 @@ class MasterService(Service):
         for service, addresses in self._sockets.addresses():
             announce(self._config.hostname, service, addresses)
 
-    def _reap(self, worker: _Employed, since: float) -> None:
+    def _reap(self, worker: _WorkerProcess, since: float) -> None:
         """Its lifeline is cut since then: it has ended, or will in a moment."""
         pid, status = os.waitpid(worker.pid, os.WNOHANG)
         if not pid:
@@ -222,21 +224,21 @@ class MasterService(Service):
         elif self.running:
             self._replace(worker, status)
 
-    def _replace(self, worker: _Employed, status: int) -> None:
+    def _replace(self, worker: _WorkerProcess, status: int) -> None:
         if self._reactor.seconds() - worker.begun > STEADY:
             self._waits.pop(worker.seat.number, None)
         wait = self._employ_later(worker.seat)
         why = worker.why or _how_it_ended(status, hung=worker.hung)
         _log.error("worker %d (pid %d) %s; another follows in %g s", worker.seat.number, worker.pid, why, wait)
 
-    def _employ_later(self, seat: Seat) -> float:
+    def _employ_later(self, seat: WorkerSlot) -> float:
         """In how many seconds; each time it takes longer."""
         wait = self._waits.get(seat.number, FIRST_WAIT)
         self._waits[seat.number] = min(2 * wait, LONGEST_WAIT)
         self._reactor.callLater(wait, self._employ_again, seat)
         return wait
 
-    def _employ_again(self, seat: Seat) -> None:
+    def _employ_again(self, seat: WorkerSlot) -> None:
         if not self.running or self._ended is not None:
             return
         try:

@@ -16,16 +16,16 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import globalLogPublisher
 
 from mailstack.config import Config
-from mailstack.config.worker_slot import Seat
+from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.line_stream import LineStream
 from mailstack.net.log import log_to
 from mailstack.net.thread_pool import end_in_time
 from mailstack.policy.counters.shared import SharedCommons
-from mailstack.server.privileged_setup import CannotStart, Premises
-from mailstack.server.service import Inherited, OfficeService
-from mailstack.server.workers.control_channel import ALIVE, FAILED, READY, STOP, WAKE, Lifeline, hold
+from mailstack.server.privileged_setup import CannotStart, PrivilegedResources
+from mailstack.server.service import MailService, WorkerContext
+from mailstack.server.workers.control_channel import ALIVE, FAILED, READY, STOP, WAKE, ControlChannel, watch
 from mailstack.server.workers.fair_accept import SharedEndpoint
-from mailstack.server.workers.heartbeat import Beats
+from mailstack.server.workers.heartbeat import HeartbeatSender
 
 _LEAD = 1
 """Connections by which a worker may be ahead of another."""
@@ -33,12 +33,12 @@ _LEAD = 1
 _log = logging.getLogger(__name__)
 
 
-class Legacy(Struct, frozen=True):
+class WorkerArgs(Struct, frozen=True):
     """What the master leaves to a worker."""
 
     config: Config
-    seat: Seat
-    premises: Premises
+    seat: WorkerSlot
+    premises: PrivilegedResources
     sockets: dict[str, list[socket.socket]]
     """By description, in the order in which the services listen."""
     commons: SharedCommons
@@ -46,10 +46,10 @@ class Legacy(Struct, frozen=True):
     output: int
     """The descriptor that the log goes to."""
     reread: Callable[[], Config] | None = None
-    """See OfficeService."""
+    """See MailService."""
 
 
-def work(legacy: Legacy) -> NoReturn:
+def run_worker(legacy: WorkerArgs) -> NoReturn:
     """In a process that has just been forked: be a worker, to the end of the process."""
     status = 1
     try:
@@ -84,24 +84,24 @@ def _new_reactor() -> Any:
 class _Worker:
     """States: starting, serving, stopping."""
 
-    def __init__(self, reactor: Any, legacy: Legacy) -> None:
+    def __init__(self, reactor: Any, legacy: WorkerArgs) -> None:
         self._reactor = reactor
         self._legacy = legacy
         self._stopping = False
         self._failed = False
-        self._lifeline = Lifeline(self._hear, self._master_gone)
-        self._service: OfficeService | None = None
+        self._lifeline = ControlChannel(self._hear, self._master_gone)
+        self._service: MailService | None = None
 
     def run(self) -> int:
         """The exit status, when all is over."""
         legacy, reactor = self._legacy, self._reactor
         end_in_time(reactor)
-        hold(reactor, legacy.lifeline, self._lifeline)
+        watch(reactor, legacy.lifeline, self._lifeline)
         signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(self._stop))
         # To the end of the process: one that can't end hangs too.
-        Beats(reactor, legacy.config.workers.hung_after, lambda: self._lifeline.say(ALIVE)).start()
+        HeartbeatSender(reactor, legacy.config.workers.hung_after, lambda: self._lifeline.say(ALIVE)).start()
         legacy.commons.sit(legacy.seat.number)
-        inherited = Inherited(
+        inherited = WorkerContext(
             legacy.premises,
             legacy.seat,
             self._endpoint,
@@ -109,7 +109,7 @@ class _Worker:
             lambda: self._lifeline.say(READY),
             lambda: self._lifeline.say(WAKE),
         )
-        self._service = service = OfficeService(
+        self._service = service = MailService(
             reactor,
             legacy.config,
             LineStream(legacy.output),

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
-from mailstack.protocols.redacted import Discreet
+from mailstack.protocols.redacted import Redacted
 from mailstack.store import Damaged, StoreError, StoreFull
 from mailstack.store.worker_threads import trouble as trouble_of_system
 
@@ -22,7 +22,7 @@ _GONE = {"NoSuchKey", "404"}
 _FULL = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "507"}
 
 
-class Place(Discreet, frozen=True):
+class Place(Redacted, frozen=True):
     """Where the bucket is, and how long it is waited for."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("secret_key",)

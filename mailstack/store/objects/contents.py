@@ -21,7 +21,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailstack.letter.content import CHUNK
-from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.store import Damaged, StoreError
 from mailstack.store.contents import AHEAD, AT_ONCE, OBJECT, Kept, Named
 from mailstack.store.objects.bucket import Bucket, Place, trouble
@@ -53,7 +53,7 @@ class ContentObjects:
         `orphan_age`: seconds after which an object that no row names is removed at the earliest, whatever a sweep asks for:
         longer than any node may take from an upload's begin to the letter's acceptance. Looked for that often, too.
         """
-        self.room = Room()
+        self.room = MemoryBudget()
         self.takes = takes
         self._reactor = reactor
         self._bucket = bucket or Bucket(place, threads)

@@ -12,7 +12,7 @@ from psycopg import sql as names
 from psycopg.conninfo import conninfo_to_dict
 
 from mailstack.store import StoreError
-from mailstack.store.database_address import Reach
+from mailstack.store.database_address import DatabaseAddress
 from mailstack.store.postgresql.connection import PostgresConnection
 from mailstack.store.postgresql.connection_watchdog import Watch
 from mailstack.store.postgresql.errors import trouble
@@ -67,7 +67,7 @@ def shown(url: str) -> str:
 class Database:
     """Gives connections, in any thread. While it can't be reached, everybody hears that at once."""
 
-    def __init__(self, reach: Reach, name: str = "mailstack") -> None:
+    def __init__(self, reach: DatabaseAddress, name: str = "mailstack") -> None:
         """`name` is what the database's own lists call us. Raises StoreError for a URL that is none."""
         self.reach = reach
         self.watch = Watch(reach.timeout)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mailstack.store.archive import Archiving
 from mailstack.store.contents import LargeContents
-from mailstack.store.database_address import Reach
+from mailstack.store.database_address import DatabaseAddress
 from mailstack.store.postgresql.store import PostgresStore
 from mailstack.store.worker_threads import CallsFromThreads
 
@@ -17,7 +17,7 @@ class ArchivingPostgresStore(Archiving, PostgresStore):
 
 def postgres_store(
     reactor: CallsFromThreads,
-    reach: Reach,
+    reach: DatabaseAddress,
     directory: Path | None = None,
     *,
     owner: str = "",

@@ -23,7 +23,7 @@ _END_COUNT = "DELETE FROM commits WHERE writer = ?"
 _LETTER, _NUMBER, _ATTEMPTS, _CLAIMED_BY = map(rows.DELIVERY_ROW.index, ("letter", "number", "attempts", "claimed_by"))
 
 
-class Doubt(Struct, frozen=True):
+class InDoubtTransaction(Struct, frozen=True):
     """One transaction."""
 
     writer: str
@@ -32,12 +32,12 @@ class Doubt(Struct, frozen=True):
     """Letter, number and attempts of each delivery that it claims."""
 
 
-class Doubts:
+class InDoubtTransactions:
     """Those of a process; used from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._doubts: list[Doubt] = []
+        self._doubts: list[InDoubtTransaction] = []
 
     def add(self, writer: str, group: Iterable[Job], outcomes: Iterable[Any]) -> None:
         """A connection of this name was lost when the group was committed, of which this would have come."""
@@ -54,20 +54,20 @@ class Doubts:
                 for one in [each for claim in outcome.claims for each in claim.deliveries]:
                     claimed += (one.letter, one.number, one.attempts)
         with self._lock:
-            self._doubts.append(Doubt(writer, claimed))
+            self._doubts.append(InDoubtTransaction(writer, claimed))
 
-    def waiting(self) -> list[Doubt]:
+    def waiting(self) -> list[InDoubtTransaction]:
         with self._lock:
             return list(self._doubts)
 
-    def settle(self, transaction: Transaction, doubt: Doubt, owner: str, now: float) -> None:
+    def settle(self, transaction: Transaction, doubt: InDoubtTransaction, owner: str, now: float) -> None:
         """Let go of what it claimed. Raises psycopg.errors.LockNotAvailable while it has not ended."""
         transaction.execute(_ENDED, (doubt.writer,)).fetchall()
         transaction.execute(_END_COUNT, (doubt.writer,))
         for part in pieces(doubt.claimed, 3):
             transaction.execute(sql.let_go_of(len(part) // 3), (now, now, now, now, owner, *part))
 
-    def is_settled(self, doubt: Doubt) -> None:
+    def is_settled(self, doubt: InDoubtTransaction) -> None:
         with self._lock:
             self._doubts.remove(doubt)
 

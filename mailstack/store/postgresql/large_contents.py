@@ -10,7 +10,7 @@ from functools import partial
 from twisted.logger import Logger
 
 from mailstack.letter.content import CHUNK
-from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.store import Damaged, sql
 from mailstack.store.batch import pieces as slices
 from mailstack.store.contents import AHEAD, AT_ONCE, Kept, Named
@@ -41,7 +41,7 @@ class ContentRows:
     def __init__(self, reactor: CallsFromThreads, threads: Connections) -> None:
         self._reactor = reactor
         self.threads = threads
-        self.room = Room()
+        self.room = MemoryBudget()
 
     def owns(self, name: str) -> bool:
         return _NAME.match(name) is not None

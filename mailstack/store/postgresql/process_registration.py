@@ -18,14 +18,14 @@ from typing import TypeVar
 import psycopg
 from twisted.logger import Logger
 
-from mailstack.protocols.rate_limited_log import Complaint
+from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.store import StoreError
 from mailstack.store.batch import Transaction
 from mailstack.store.postgresql import process_leases
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
 from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.errors import is_collision, trouble
-from mailstack.store.postgresql.in_doubt import Doubt, Doubts, has_not_ended
+from mailstack.store.postgresql.in_doubt import InDoubtTransaction, InDoubtTransactions, has_not_ended
 from mailstack.store.postgresql.schema import newest
 from mailstack.store.worker_threads import CallsFromThreads
 
@@ -64,7 +64,7 @@ class DatabaseTime:
             self._ahead = said - (before + after) / 2
 
 
-class Presence:
+class ProcessRegistration:
     """States: made, there (`begin`), gone (`end`). What is known of its life is read in the reactor's thread."""
 
     def __init__(
@@ -78,7 +78,7 @@ class Presence:
         heard: Callable[[str], None],
         forget: Callable[[list[str]], None],
         held: Callable[[], Collection[str]],
-        doubts: Doubts,
+        doubts: InDoubtTransactions,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`owner` is whom deliveries are claimed for; empty: for nobody. `seconds`: how long others believe in this life
@@ -97,7 +97,7 @@ class Presence:
         self._held = held
         self._doubts = doubts
         self._monotonic = monotonic
-        self._complaint = Complaint(logging.getLogger(__name__), monotonic)
+        self._complaint = RateLimitedLog(logging.getLogger(__name__), monotonic)
         self._sure_until = 0.0
         self._since = 0.0
         self._there_since = 0.0
@@ -213,7 +213,7 @@ class Presence:
         if process_leases.may_have_strays(connection, self._life, self._held):
             self._in_transaction(connection, lambda change: process_leases.free_strays(change, self._life, self._held))
 
-    def _settle(self, doubt: Doubt, transaction: Transaction) -> None:
+    def _settle(self, doubt: InDoubtTransaction, transaction: Transaction) -> None:
         self._doubts.settle(transaction, doubt, self._owner, self.time.now())
 
     def _take_over(self, connection: PostgresConnection) -> None:

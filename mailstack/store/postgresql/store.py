@@ -15,7 +15,7 @@ from mailstack.store import Acceptance, Maildrop, MaildropInUse, Rule, StoreErro
 from mailstack.store.accounts import Change
 from mailstack.store.batch import Batch, Transaction
 from mailstack.store.contents import LargeContents, Several
-from mailstack.store.database_address import Reach
+from mailstack.store.database_address import DatabaseAddress
 from mailstack.store.directory_check import Location
 from mailstack.store.locks import take_office
 from mailstack.store.postgresql import process_leases, schema
@@ -23,9 +23,9 @@ from mailstack.store.postgresql.connection import PostgresConnection
 from mailstack.store.postgresql.connections import Connections
 from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.errors import trouble
-from mailstack.store.postgresql.in_doubt import Doubts
+from mailstack.store.postgresql.in_doubt import InDoubtTransactions
 from mailstack.store.postgresql.large_contents import ContentRows
-from mailstack.store.postgresql.process_registration import ADDRESSES, CHANNEL, WORK, Presence
+from mailstack.store.postgresql.process_registration import ADDRESSES, CHANNEL, WORK, ProcessRegistration
 from mailstack.store.postgresql.writer import FORGET_COUNTS, PostgresWriter
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.worker_threads import CallsFromThreads, Workers
@@ -48,7 +48,7 @@ class PostgresStore(SqlStore):
     def __init__(
         self,
         reactor: CallsFromThreads,
-        reach: Reach,
+        reach: DatabaseAddress,
         directory: Path | None = None,
         *,
         owner: str = "",
@@ -80,7 +80,7 @@ class PostgresStore(SqlStore):
         )
         self._own = ContentRows(reactor, Connections(reactor, database, "mailstack-content", 2))
         self._large = self._own if large is None else Several(large, self._own)
-        doubts = Doubts()
+        doubts = InDoubtTransactions()
         self._writer = PostgresWriter(
             reactor,
             database,
@@ -92,7 +92,7 @@ class PostgresStore(SqlStore):
         )
         self._life = f"{owner or 'command'} {secrets.token_hex(8)}"
         self._owner = owner
-        self._presence = Presence(
+        self._presence = ProcessRegistration(
             reactor,
             database,
             self._life,

@@ -27,7 +27,7 @@ from mailstack.store.batch import Operation, Transaction
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
 from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.errors import is_collision, is_late, trouble
-from mailstack.store.postgresql.in_doubt import Doubts
+from mailstack.store.postgresql.in_doubt import InDoubtTransactions
 from mailstack.store.worker_threads import CallsFromThreads, Failed, tell
 from mailstack.store.writer import Job, Writer, joined, outcome
 
@@ -64,7 +64,7 @@ class PostgresWriter(Writer):
         *,
         prepare: Callable[[PostgresConnection], object],
         forget: Callable[[list[str]], None],
-        doubts: Doubts,
+        doubts: InDoubtTransactions,
         group: int,
         threads: int,
     ) -> None:
@@ -133,7 +133,7 @@ def _outcomes(hand: _Hand, group: list[Job], files: list[str]) -> list[Any]:
 class _Hand:
     """One thread's connection, and the number of its last transaction."""
 
-    def __init__(self, database: Database, doubts: Doubts) -> None:
+    def __init__(self, database: Database, doubts: InDoubtTransactions) -> None:
         self._database = database
         self._doubts = doubts
         self._prepare: Callable[[PostgresConnection], object] = lambda _: None

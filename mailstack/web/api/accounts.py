@@ -5,15 +5,15 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from mailstack.letter import Address, AddressError
-from mailstack.letter.timestamps import utc_text
-from mailstack.mailbox.index.items import MailboxCount, Which
+from mailstack.letter.timestamps import iso8601
+from mailstack.mailbox.index.items import ItemFilter, MailboxCount
 from mailstack.store import Account, Conflict, MaildropInUse
 from mailstack.store.archive import ARCHIVE
-from mailstack.web.api.context import Backstage
+from mailstack.web.api.context import ApiContext
 from mailstack.web.api.filters import seen_by
 from mailstack.web.api.paging import BY_NAME, by_name
-from mailstack.web.http_values import Answer, Ask, Trouble, from_json, in_json
-from mailstack.web.routes import Route, Told
+from mailstack.web.http_values import HttpError, Request, Response, from_json, in_json
+from mailstack.web.routes import Route, RouteDoc
 
 OWNER = "http"
 """Who holds a maildrop while it is emptied."""
@@ -92,7 +92,7 @@ class Removed(Struct, frozen=True):
     removed: str
 
 
-def account_routes(behind: Backstage) -> tuple[Route, ...]:
+def account_routes(behind: ApiContext) -> tuple[Route, ...]:
     """The routes about who is here."""
     pages = Accounts(behind)
     one, alias = "/v1/accounts/{address}", "/v1/aliases/{address}"
@@ -103,48 +103,54 @@ def account_routes(behind: Backstage) -> tuple[Route, ...]:
             "/v1/accounts",
             pages.accounts,
             "user",
-            told=Told("Who can log in; of users only oneself.", BY_NAME, gives=AccountList),
+            told=RouteDoc("Who can log in; of users only oneself.", BY_NAME, gives=AccountList),
         ),
         Route(
-            "POST", "/v1/accounts", pages.add, "admin", told=Told("Add one.", takes=NewAccount, gives=shown, status=201)
+            "POST",
+            "/v1/accounts",
+            pages.add,
+            "admin",
+            told=RouteDoc("Add one.", takes=NewAccount, gives=shown, status=201),
         ),
-        Route("PATCH", one, pages.change, "admin", told=Told("Change the password.", takes=NewPassword, gives=shown)),
-        Route("DELETE", one, pages.remove, "admin", told=Told("Remove it, and its mailbox.", gives=Removed)),
+        Route(
+            "PATCH", one, pages.change, "admin", told=RouteDoc("Change the password.", takes=NewPassword, gives=shown)
+        ),
+        Route("DELETE", one, pages.remove, "admin", told=RouteDoc("Remove it, and its mailbox.", gives=Removed)),
         Route(
             "DELETE",
             one + "/sessions",
             pages.end_sessions,
             "user",
-            told=Told("End every session, stream and wait of it; of users only one's own.", gives=SessionsEnded),
+            told=RouteDoc("End every session, stream and wait of it; of users only one's own.", gives=SessionsEnded),
         ),
         Route(
             "GET",
             "/v1/aliases",
             pages.aliases,
             "admin",
-            told=Told("Addresses that lead to others.", BY_NAME, gives=AliasList),
+            told=RouteDoc("Addresses that lead to others.", BY_NAME, gives=AliasList),
         ),
         Route(
             "POST",
             "/v1/aliases",
             pages.set_alias,
             "admin",
-            told=Told("Set one.", takes=AliasShown, gives=AliasShown, status=201),
+            told=RouteDoc("Set one.", takes=AliasShown, gives=AliasShown, status=201),
         ),
-        Route("DELETE", alias, pages.remove_alias, "admin", told=Told("Remove one.", gives=Removed)),
+        Route("DELETE", alias, pages.remove_alias, "admin", told=RouteDoc("Remove one.", gives=Removed)),
         Route(
             "GET",
             "/v1/mailboxes",
             pages.mailboxes,
             "user",
-            told=Told("Mailboxes, and how much is in each.", BY_NAME, gives=MailboxList),
+            told=RouteDoc("Mailboxes, and how much is in each.", BY_NAME, gives=MailboxList),
         ),
         Route(
             "DELETE",
             "/v1/mailboxes/{address}/letters",
             pages.empty,
             "user",
-            told=Told("Empty a mailbox; its letters go from the list as well.", gives=Emptied),
+            told=RouteDoc("Empty a mailbox; its letters go from the list as well.", gives=Emptied),
         ),
     )
 
@@ -152,12 +158,12 @@ def account_routes(behind: Backstage) -> tuple[Route, ...]:
 class Accounts:
     """The pages behind them."""
 
-    def __init__(self, behind: Backstage) -> None:
+    def __init__(self, behind: ApiContext) -> None:
         self._behind = behind
         self._store = behind.around.store
         self._managed = behind.around.managed
 
-    async def accounts(self, ask: Ask) -> Answer:
+    async def accounts(self, ask: Request) -> Response:
         own = seen_by(ask)
         found = [each for each in await self._store.accounts() if own in {None, each.address}]
         found.sort(key=lambda account: account.address)
@@ -167,24 +173,24 @@ class Accounts:
     def _shown(self, account: Account) -> AccountShown:
         around = self._behind.around
         known = dict(around.accounts)
-        return AccountShown(account.address, utc_text(account.created), account.quota, known.get(account.address))
+        return AccountShown(account.address, iso8601(account.created), account.quota, known.get(account.address))
 
-    async def add(self, ask: Ask) -> Answer:
+    async def add(self, ask: Request) -> Response:
         wanted = from_json(ask, NewAccount)
         address = self._own(wanted.address)
         keep = self._managed.keep_password
         if keep is None:
-            raise Trouble(501, "Accounts can't be added here; `mailstack user add` does it.")
+            raise HttpError(501, "Accounts can't be added here; `mailstack user add` does it.")
         try:
             self._managed.check_password(wanted.password, address.key)
             kept = await keep(wanted.password)
         except ValueError as error:
-            raise Trouble(400, str(error)) from None
+            raise HttpError(400, str(error)) from None
         account = Account(address.key, kept.password_hash, self._behind.clock.now(), scram=kept.scram)
         try:
             await self._store.add_accounts([account])
         except Conflict as conflict:
-            raise Trouble(409, str(conflict)) from None
+            raise HttpError(409, str(conflict)) from None
         self._managed.forget()
         return in_json(self._shown(account), 201)
 
@@ -192,14 +198,14 @@ class Accounts:
         """An address at a domain of this office. Raises Trouble 400."""
         address = _address(text)
         if not self._behind.around.directory.is_local(address.domain):
-            raise Trouble(400, f"{address.domain} is no domain of this office.")
+            raise HttpError(400, f"{address.domain} is no domain of this office.")
         return address
 
-    async def change(self, ask: Ask) -> Answer:
+    async def change(self, ask: Request) -> Response:
         key = _address(ask.variables["address"]).key
         keep = self._managed.keep_password
         if keep is None:
-            raise Trouble(501, "Passwords can't be changed here; `mailstack user password` does it.")
+            raise HttpError(501, "Passwords can't be changed here; `mailstack user password` does it.")
         try:
             wanted = from_json(ask, NewPassword).password
             self._managed.check_password(wanted, key)
@@ -208,14 +214,14 @@ class Accounts:
         except KeyError:
             raise _no_account(key) from None
         except ValueError as error:
-            raise Trouble(400, str(error)) from None
+            raise HttpError(400, str(error)) from None
         self._managed.forget()
         account = await self._store.account(key)
         if account is None:
             raise _no_account(key)
         return in_json(self._shown(account))
 
-    async def remove(self, ask: Ask) -> Answer:
+    async def remove(self, ask: Request) -> Response:
         key = _address(ask.variables["address"]).key
         try:
             await self._store.remove_account(key)
@@ -224,10 +230,10 @@ class Accounts:
         self._managed.forget()
         return in_json(Removed(key))
 
-    async def end_sessions(self, ask: Ask) -> Answer:
+    async def end_sessions(self, ask: Request) -> Response:
         key = _address(ask.variables["address"]).key
         if seen_by(ask) not in {None, key}:
-            raise Trouble(403, "That is another account; an administrator may end its sessions.")
+            raise HttpError(403, "That is another account; an administrator may end its sessions.")
         try:
             await self._store.end_sessions(key)
         except KeyError:
@@ -235,34 +241,34 @@ class Accounts:
         self._managed.forget()
         return in_json(SessionsEnded(key, ended=True))
 
-    async def aliases(self, ask: Ask) -> Answer:
+    async def aliases(self, ask: Request) -> Response:
         found = sorted(await self._store.aliases())
         some, following = by_name(ask, found, lambda alias: alias[0])
         return in_json(AliasList([AliasShown(address, list(to)) for address, to in some], len(found), following))
 
-    async def set_alias(self, ask: Ask) -> Answer:
+    async def set_alias(self, ask: Request) -> Response:
         wanted = from_json(ask, AliasShown)
         address = self._own(wanted.address)
         targets = [str(_address(target)) for target in wanted.targets]
         if not targets:
-            raise Trouble(400, 'An alias leads somewhere: {"address": "sales@…", "targets": ["alice@…"]}')
+            raise HttpError(400, 'An alias leads somewhere: {"address": "sales@…", "targets": ["alice@…"]}')
         try:
             await self._store.set_alias(address.key, targets)
         except Conflict as conflict:
-            raise Trouble(409, str(conflict)) from None
+            raise HttpError(409, str(conflict)) from None
         self._managed.forget()
         return in_json(AliasShown(address.key, targets), 201)
 
-    async def remove_alias(self, ask: Ask) -> Answer:
+    async def remove_alias(self, ask: Request) -> Response:
         key = _address(ask.variables["address"]).key
         try:
             await self._store.remove_alias(key)
         except KeyError:
-            raise Trouble(404, f"There is no alias {key}; GET /v1/aliases lists those that are there.") from None
+            raise HttpError(404, f"There is no alias {key}; GET /v1/aliases lists those that are there.") from None
         self._managed.forget()
         return in_json(Removed(key))
 
-    async def mailboxes(self, ask: Ask) -> Answer:
+    async def mailboxes(self, ask: Request) -> Response:
         octets = await self._store.mailboxes()
         octets.pop(ARCHIVE, None)
         counts: dict[str, MailboxCount] = {}
@@ -279,20 +285,20 @@ class Accounts:
         ]
         return in_json(MailboxList(shown, len(names), following))
 
-    async def empty(self, ask: Ask) -> Answer:
+    async def empty(self, ask: Request) -> Response:
         key = _address(ask.variables["address"]).key
         if seen_by(ask) not in {None, key}:
-            raise Trouble(403, "That is somebody else's mailbox.")
+            raise HttpError(403, "That is somebody else's mailbox.")
         deleted = 0
         try:
             maildrop = await self._store.open_maildrop(key, OWNER)
         except MaildropInUse:
-            raise Trouble(409, f"A client has the mailbox of {key} open; try again when it has gone.") from None
+            raise HttpError(409, f"A client has the mailbox of {key} open; try again when it has gone.") from None
         try:
             uids = [entry.uid for entry in maildrop.entries]
             if (catalogue := self._behind.catalogue) is not None:
                 await catalogue.up_to_date()
-                deleted = (await catalogue.delete(Which(mailbox=key, seen_by=seen_by(ask)))).count
+                deleted = (await catalogue.delete(ItemFilter(mailbox=key, seen_by=seen_by(ask)))).count
             await self._store.update_maildrop(key, collected=(), deleted=uids, steps=())
         finally:
             await self._store.release_maildrop(key, OWNER)
@@ -304,8 +310,8 @@ def _address(text: str) -> Address:
     try:
         return Address.parse(text.strip())
     except AddressError as error:
-        raise Trouble(400, f"{text[:60]!r} is no address: {error}") from None
+        raise HttpError(400, f"{text[:60]!r} is no address: {error}") from None
 
 
-def _no_account(key: str) -> Trouble:
-    return Trouble(404, f"There is no account {key}; GET /v1/accounts lists those that are there.")
+def _no_account(key: str) -> HttpError:
+    return HttpError(404, f"There is no account {key}; GET /v1/accounts lists those that are there.")

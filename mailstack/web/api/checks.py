@@ -8,14 +8,14 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.letter import LetterId
-from mailstack.letter.parsed import Reading
+from mailstack.letter.parsed import ParsedLetter
 from mailstack.web.api.letter_index import ApiShelf
 from mailstack.web.api.schemas import Unsubscribing
 from mailstack.web.checks import links as link_check
 from mailstack.web.checks.client_queue import ClientTurns, HtmlChecks
 from mailstack.web.checks.spam.verdict import Judge, Verdict
-from mailstack.web.http_values import Answer, Ask, Trouble, in_json
-from mailstack.web.routes import Parameter, Route, Told
+from mailstack.web.http_values import HttpError, Request, Response, in_json
+from mailstack.web.routes import Parameter, Route, RouteDoc
 
 _METHOD = re.compile(r"\s*([a-z0-9-]{1,40})\s*=\s*([a-z]{1,40})\b\s*(.*)", re.IGNORECASE | re.DOTALL)
 _COMMENT = re.compile(r"\([^()]*+\)")
@@ -60,26 +60,30 @@ def check_routes(shelf: ApiShelf, look: link_check.Look | None, judge: Judge | N
             one + "html",
             pages.html,
             "user",
-            told=Told("What mail clients make of its HTML.", gives=dict[str, Any]),
+            told=RouteDoc("What mail clients make of its HTML.", gives=dict[str, Any]),
         ),
         Route(
             "GET",
             one + "links",
             pages.links,
             "user",
-            told=Told("Whether its links answer: this asks their hosts.", (_FOLLOW,), gives=dict[str, Any]),
+            told=RouteDoc("Whether its links answer: this asks their hosts.", (_FOLLOW,), gives=dict[str, Any]),
         ),
         Route(
             "GET",
             one + "authentication",
             pages.authentication,
             "user",
-            told=Told("What is known of its authors.", gives=Vouching),
+            told=RouteDoc("What is known of its authors.", gives=Vouching),
         ),
         Route(
-            "GET", one + "unsubscribe", pages.unsubscribe, "user", told=Told("How to leave its list.", gives=Leaving)
+            "GET",
+            one + "unsubscribe",
+            pages.unsubscribe,
+            "user",
+            told=RouteDoc("How to leave its list.", gives=Leaving),
         ),
-        Route("GET", one + "spam", pages.spam, "user", told=Told("What a spam filter says of it.", gives=Verdict)),
+        Route("GET", one + "spam", pages.spam, "user", told=RouteDoc("What a spam filter says of it.", gives=Verdict)),
     )
 
 
@@ -94,19 +98,19 @@ class Checks:
         self._links = ClientTurns()
         self._spam = ClientTurns()
 
-    async def _reading(self, ask: Ask) -> Reading:
+    async def _reading(self, ask: Request) -> ParsedLetter:
         return await self._shelf.reading(await self._shelf.item(ask))
 
-    async def html(self, ask: Ask) -> Answer:
+    async def html(self, ask: Request) -> Response:
         answer = await self._html.of(ask, await self._shelf.item(ask))
         if answer is None:
-            raise Trouble(404, "The letter has no HTML.")
+            raise HttpError(404, "The letter has no HTML.")
         return answer
 
-    async def links(self, ask: Ask) -> Answer:
+    async def links(self, ask: Request) -> Response:
         item, look = await self._shelf.item(ask), self._look
         if look is None:
-            raise Trouble(404, "This office asks no other hosts for what is in letters.")
+            raise HttpError(404, "This office asks no other hosts for what is in letters.")
 
         async def check() -> link_check.Checked:
             links = await self._shelf.links(item)
@@ -114,7 +118,7 @@ class Checks:
 
         return in_json(await self._links.run(ask, check))
 
-    async def authentication(self, ask: Ask) -> Answer:
+    async def authentication(self, ask: Request) -> Response:
         """The field of the office that took the letter, and those of offices before it: these may be anybody's words.
 
         A letter that was relayed within the environment was looked at where it arrived: then that office's is given.
@@ -126,7 +130,7 @@ class Checks:
             told = (_told_in(found) if found is not None else []) or told
         return in_json(Vouching(told))
 
-    async def unsubscribe(self, ask: Ask) -> Answer:
+    async def unsubscribe(self, ask: Request) -> Response:
         found = (await self._reading(ask)).unsubscribe
         return in_json(
             Leaving(
@@ -136,10 +140,10 @@ class Checks:
             )
         )
 
-    async def spam(self, ask: Ask) -> Answer:
+    async def spam(self, ask: Request) -> Response:
         item, judge = await self._shelf.item(ask), self._judge
         if judge is None:
-            raise Trouble(404, "No spam filter is asked here. `mailstack dev --spam-filter` names one.")
+            raise HttpError(404, "No spam filter is asked here. `mailstack dev --spam-filter` names one.")
 
         async def check() -> Verdict:
             return await judge(await self._shelf.octets(item))
@@ -147,7 +151,7 @@ class Checks:
         return in_json(await self._spam.run(ask, check))
 
 
-def _told_in(reading: Reading) -> list[Vouched]:
+def _told_in(reading: ParsedLetter) -> list[Vouched]:
     return [vouched(body) for name, body in reading.headers if name.lower() == "authentication-results"]
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from mailstack.letter import Address, AddressError
-from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.receiving.intake import NO_ROOM
 from mailstack.web import json_body
-from mailstack.web.api.context import Backstage
+from mailstack.web.api.context import ApiContext
 from mailstack.web.api.filters import seen_by
 from mailstack.web.api.letter_index import ApiShelf
 from mailstack.web.compose import Attached, ComposeLimits, Person, Sending, check_count, checked, compose
-from mailstack.web.http_values import Answer, Ask, Trouble, check_is_json, from_json, in_json
+from mailstack.web.http_values import HttpError, Request, Response, check_is_json, from_json, in_json
 from mailstack.web.release import RELEASED
-from mailstack.web.routes import Route, Told
+from mailstack.web.routes import Route, RouteDoc
 from mailstack.web.shielded import shielded
-from mailstack.web.submission import Copied, Intake
+from mailstack.web.submission import Copied, WebSubmission
 
 
 class Attachment(Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,7 +55,7 @@ class Releasing(Struct, frozen=True, forbid_unknown_fields=True):
     to: list[str]
 
 
-def composing_routes(behind: Backstage, shelf: ApiShelf) -> tuple[Route, ...]:
+def composing_routes(behind: ApiContext, shelf: ApiShelf) -> tuple[Route, ...]:
     """Where letters are written and sent on."""
     pages = Composing(behind, shelf)
     return (
@@ -66,14 +66,14 @@ def composing_routes(behind: Backstage, shelf: ApiShelf) -> tuple[Route, ...]:
             "user",
             is_large=True,
             ends_with_client=True,
-            told=Told("Write a letter, as one of the accounts.", takes=Written, gives=Sent, status=201),
+            told=RouteDoc("Write a letter, as one of the accounts.", takes=Written, gives=Sent, status=201),
         ),
         Route(
             "POST",
             "/v1/letters/{id}/release",
             pages.release,
             "user",
-            told=Told(
+            told=RouteDoc(
                 "Send a letter on to other addresses, through the queue.", takes=Releasing, gives=Sent, status=201
             ),
         ),
@@ -83,17 +83,17 @@ def composing_routes(behind: Backstage, shelf: ApiShelf) -> tuple[Route, ...]:
 class Composing:
     """The pages behind them."""
 
-    def __init__(self, behind: Backstage, shelf: ApiShelf) -> None:
+    def __init__(self, behind: ApiContext, shelf: ApiShelf) -> None:
         self._behind = behind
         self._shelf = shelf
-        self._catalogue: Catalogue = shelf.catalogue
-        self._intake = Intake(behind.submission, behind.clock)
+        self._catalogue: LetterIndex = shelf.catalogue
+        self._intake = WebSubmission(behind.submission, behind.clock)
         submission = behind.config.submission
         self._limits = ComposeLimits(
             submission.max_size, submission.max_recipients, attachments=behind.config.web.max_attachments
         )
 
-    async def send(self, ask: Ask) -> Answer:
+    async def send(self, ask: Request) -> Response:
         check_is_json(ask)
         size, limits = len(ask.body), self._limits
         wanted = await self._shelf.do(
@@ -105,7 +105,7 @@ class Composing:
         letter = await self._shelf.do(lambda: compose(_sending(wanted, answered), limits, now), size)
         return await shielded(self._hand_in(account, letter.sender, letter.recipients, letter.octets))
 
-    async def release(self, ask: Ask) -> Answer:
+    async def release(self, ask: Request) -> Response:
         """In the name of who releases it; its own From stays as it is."""
         wanted = from_json(ask, Releasing)
         item = await self._shelf.item(ask)
@@ -113,7 +113,7 @@ class Composing:
         check_count(wanted.to, self._limits.recipients)
         recipients = tuple(dict.fromkeys(checked(each) for each in wanted.to))
         if not recipients:
-            raise Trouble(400, 'Say where to: {"to": ["dora@elsewhere.test"]}')
+            raise HttpError(400, 'Say where to: {"to": ["dora@elsewhere.test"]}')
         octets = await self._shelf.octets(item)
         outside = self._behind.around.managed.release
         if outside is not None and ask.visitor.is_admin:
@@ -121,7 +121,7 @@ class Composing:
                 author = item.author.address if item.author else account
                 return in_json(Sent(await outside(author, recipients, octets, item.id)), 201)
             except ValueError as error:
-                raise Trouble(422, str(error)) from None
+                raise HttpError(422, str(error)) from None
             except Refusal as refusal:
                 raise _refused(refusal) from None
         # The journey of a letter is its author's: he need not hear what its reader does with it.
@@ -130,17 +130,17 @@ class Composing:
 
     async def _hand_in(  # each of a type of its own
         self, account: str, sender: str, recipients: tuple[str, ...], octets: bytes, copied: Copied | None = None
-    ) -> Answer:
+    ) -> Response:
         most = self._behind.config.submission.max_size
         if len(octets) > most:
-            raise Trouble(413, f"A letter has {most} octets at most.")
+            raise HttpError(413, f"A letter has {most} octets at most.")
         try:
             letter = await self._intake.hand_in(sender, recipients, octets, account=account, copied=copied)
         except Refusal as refusal:
             raise _refused(refusal) from None
         return in_json(Sent(letter), 201)
 
-    async def _account(self, ask: Ask, author: str) -> str:
+    async def _account(self, ask: Request, author: str) -> str:
         """Who answers for the letter: who logged in; where nobody does, the account that the author's address is of."""
         if ask.visitor.account:
             return ask.visitor.account
@@ -148,25 +148,25 @@ class Composing:
             address = Address.parse(author)
             key = await self._behind.around.directory.mailbox(address)
         except AddressError as error:
-            raise Trouble(400, f"from: {author[:60]!r} is no address ({error})") from None
+            raise HttpError(400, f"from: {author[:60]!r} is no address ({error})") from None
         if key is None or not self._behind.around.directory.is_local(address.domain):
-            raise Trouble(400, f"from: {author[:60]} is no account here; GET /v1/accounts lists them.")
+            raise HttpError(400, f"from: {author[:60]} is no account here; GET /v1/accounts lists them.")
         return key
 
     async def _somebody(self) -> str:
         """The oldest account: in a dev environment, where nobody logs in, it is for the developer."""
         accounts = await self._behind.around.store.accounts()
         if not accounts:
-            raise Trouble(409, "There is no account to send in the name of; add one.")
+            raise HttpError(409, "There is no account to send in the name of; add one.")
         return min(accounts, key=lambda account: (account.created, account.address)).address
 
-    async def _answered(self, ask: Ask, letter: str | None) -> dict[str, str] | None:
+    async def _answered(self, ask: Request, letter: str | None) -> dict[str, str] | None:
         """The fields that tie an answer to what it answers (RFC 5322 §3.6.4)."""
         if letter is None:
             return None
         item = await self._catalogue.item(letter, seen_by(ask))
         if item is None:
-            raise Trouble(404, f"in_reply_to: there is no letter {letter[:40]}.")
+            raise HttpError(404, f"in_reply_to: there is no letter {letter[:40]}.")
         if not item.message_id or not item.message_id.isascii() or any(c.isspace() for c in item.message_id):
             return None
         return {"In-Reply-To": f"<{item.message_id}>", "References": f"<{item.message_id}>"}
@@ -187,7 +187,7 @@ def _sending(wanted: Written, headers: dict[str, str] | None) -> Sending:
     )
 
 
-def _refused(refusal: Refusal) -> Trouble:
+def _refused(refusal: Refusal) -> HttpError:
     reply = refusal.reply
     status = 422 if reply.code >= 500 else 507 if reply.status == NO_ROOM.status else 503
-    return Trouble(status, f"The office does not take it: {reply.code} {reply.text}")
+    return HttpError(status, f"The office does not take it: {reply.code} {reply.text}")

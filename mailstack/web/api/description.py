@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 import mailstack
-from mailstack.web.http_values import Answer, Ask, in_json
-from mailstack.web.routes import Route, Told
+from mailstack.web.http_values import Request, Response, in_json
+from mailstack.web.routes import Route, RouteDoc
 
 _REFERENCE = "#/components/schemas/{name}"
 _JSON = "application/json"
@@ -67,7 +67,7 @@ def _refusal(about: About) -> dict[str, Any]:
     return {"description": "A refusal says why.", "content": {each: {} for each in about.refused_in}}
 
 
-def _operation(route: Route, told: Told, schema_of: dict[int, Any], refusal: dict[str, Any]) -> dict[str, Any]:
+def _operation(route: Route, told: RouteDoc, schema_of: dict[int, Any], refusal: dict[str, Any]) -> dict[str, Any]:
     parts = [part for part in route.path.split("/") if part.startswith("{")]
     named = [{"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string"}} for part in parts]
     asked = [
@@ -90,7 +90,7 @@ def _operation(route: Route, told: Told, schema_of: dict[int, Any], refusal: dic
     return operation
 
 
-def _answer(told: Told, schema_of: dict[int, Any]) -> dict[str, Any]:
+def _answer(told: RouteDoc, schema_of: dict[int, Any]) -> dict[str, Any]:
     if told.gives is not None:
         return {"description": told.summary, "content": {_JSON: {"schema": schema_of[id(told.gives)]}}}
     if told.media_type:
@@ -103,11 +103,11 @@ class Description:
 
     def __init__(self, routes: Iterable[Route], path: str = "/v1/openapi.json", about: About = OURS) -> None:
         self._about = about
-        self.route = Route("GET", path, self.page, told=Told("This description.", gives=dict[str, Any]))
+        self.route = Route("GET", path, self.page, told=RouteDoc("This description.", gives=dict[str, Any]))
         self._routes = (*routes, self.route)
-        self._answer: Answer | None = None
+        self._answer: Response | None = None
 
-    async def page(self, _: Ask) -> Answer:
+    async def page(self, _: Request) -> Response:
         if self._answer is None:
             self._answer = in_json(described(self._routes, self._about))
         return self._answer

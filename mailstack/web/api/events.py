@@ -8,18 +8,18 @@ from typing import Any
 import msgspec
 
 from mailstack.letter.step import Step
-from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.feed import Event, Missed
 from mailstack.mailbox.index.indexer import Entered
 from mailstack.mailbox.index.items import Changes, Deleted, Item
-from mailstack.mailbox.index.timeout import within
+from mailstack.mailbox.index.timeout import with_timeout
 from mailstack.protocols.connection import Clock
 from mailstack.store.journey_json import step_json
 from mailstack.web.api import serialize
 from mailstack.web.api.letter_index import ApiShelf, seen_of
-from mailstack.web.api.stream_limits import Places
-from mailstack.web.http_values import Answer, Ask, Visitor
-from mailstack.web.routes import Parameter, Route, Told
+from mailstack.web.api.stream_limits import StreamLimits
+from mailstack.web.http_values import Request, Response, User
+from mailstack.web.routes import Parameter, Route, RouteDoc
 
 ALIVE = 15.0
 """Seconds of silence after which a comment is sent, so that nobody between takes the connection for dead."""
@@ -33,32 +33,32 @@ MISSED = -1
 CALLED = {"pruned": "deleted"}
 """Events that have another name outside."""
 
-_TOLD = Told(
+_TOLD = RouteDoc(
     "Server-sent events: letter (Summary), changed, deleted, step, fault, dialogue, clock, and reset when some were missed.",
     (Parameter("after", "As Last-Event-ID, for those who can't send fields."),),
     media_type="text/event-stream",
 )
 
 
-def event_routes(shelf: ApiShelf, clock: Clock, places: Places) -> tuple[Route, ...]:
+def event_routes(shelf: ApiShelf, clock: Clock, places: StreamLimits) -> tuple[Route, ...]:
     """The stream."""
-    return (Route("GET", "/v1/events", Events(shelf, clock, places).events, "user", told=_TOLD),)
+    return (Route("GET", "/v1/events", EventStreams(shelf, clock, places).events, "user", told=_TOLD),)
 
 
-class Events:
+class EventStreams:
     """The page behind it."""
 
-    def __init__(self, shelf: ApiShelf, clock: Clock, places: Places) -> None:
+    def __init__(self, shelf: ApiShelf, clock: Clock, places: StreamLimits) -> None:
         self._shelf = shelf
-        self._catalogue: Catalogue = shelf.catalogue
+        self._catalogue: LetterIndex = shelf.catalogue
         self._clock = clock
         self._places = places
 
-    async def events(self, ask: Ask) -> Answer:
+    async def events(self, ask: Request) -> Response:
         self._places.check(ask)
-        return Answer(self._stream(ask), "text/event-stream; charset=utf-8")
+        return Response(self._stream(ask), "text/event-stream; charset=utf-8")
 
-    async def _stream(self, ask: Ask) -> AsyncGenerator[bytes, None]:
+    async def _stream(self, ask: Request) -> AsyncGenerator[bytes, None]:
         with self._places.one(ask):
             async with self._catalogue.feed.watched():
                 yield b"retry: %d\n\n" % AGAIN
@@ -71,7 +71,7 @@ class Events:
                     if piece:
                         yield piece
 
-    def _begun(self, ask: Ask) -> int:
+    def _begun(self, ask: Request) -> int:
         """Where a stream goes on: before all that is known, where something was missed."""
         feed = self._catalogue.feed
         came_back = ask.fields.get("last-event-id") or ask.query.get("after", "")
@@ -82,7 +82,7 @@ class Events:
         except Missed:
             return MISSED
 
-    async def _next(self, position: int, visitor: Visitor) -> tuple[bytes, int]:
+    async def _next(self, position: int, visitor: User) -> tuple[bytes, int]:
         """What is told next, after some silence a comment, and where that leads to."""
         feed = self._catalogue.feed
         try:
@@ -90,7 +90,7 @@ class Events:
         except Missed:
             return _framed(feed.name_of(feed.newest), "reset", {}), feed.newest
         if not events:
-            return b"" if await within(self._clock, feed.more(position), ALIVE) else b":\n\n", position
+            return b"" if await with_timeout(self._clock, feed.more(position), ALIVE) else b":\n\n", position
         pieces = [
             _framed(feed.name_of(event.sequence), CALLED.get(event.name, event.name), data)
             for event in events
@@ -98,7 +98,7 @@ class Events:
         ]
         return b"".join(pieces), events[-1].sequence
 
-    async def _data(self, event: Event, visitor: Visitor) -> Any:
+    async def _data(self, event: Event, visitor: User) -> Any:
         """What is told of it, in JSON's values; None: nothing."""
         match event.data:
             case Entered(item, record):
@@ -117,11 +117,11 @@ class Events:
                 return data
 
 
-def _may_hear(event: Event, visitor: Visitor) -> bool:
+def _may_hear(event: Event, visitor: User) -> bool:
     return visitor.is_admin or (event.holders is not None and visitor.account in event.holders)
 
 
-def _is_for(item: Item, visitor: Visitor) -> bool:
+def _is_for(item: Item, visitor: User) -> bool:
     return visitor.is_admin or visitor.account in item.mailboxes or visitor.account == item.account
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailstack.letter.address import key_of
-from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.query import BadQuery, Term, parse
-from mailstack.web.http_values import Ask, Trouble
+from mailstack.web.http_values import HttpError, Request
 
 
-def seen_by(ask: Ask) -> str | None:
+def seen_by(ask: Request) -> str | None:
     """The account whose letters these must be; None for an administrator."""
     return None if ask.visitor.is_admin else ask.visitor.account
 
@@ -20,11 +20,11 @@ def terms_of(query: str, now: float) -> tuple[Term, ...]:
     try:
         return parse(query, now)
     except BadQuery as error:
-        raise Trouble(400, f"query: {error}") from None
+        raise HttpError(400, f"query: {error}") from None
 
 
 def which_of(
-    ask: Ask,
+    ask: Request,
     now: float,
     *,
     ids: Sequence[str] | None = None,
@@ -32,11 +32,11 @@ def which_of(
     mailbox: str | None = None,
     everything: bool = False,
     without: Sequence[str] = (),
-) -> Which:
+) -> ItemFilter:
     """What a body chooses. Raises Trouble 400 when it chooses nothing, so that a slip does not mean all letters."""
     if ids is None and query is None and mailbox is None and not everything:
-        raise Trouble(400, 'Say which letters: {"ids": […]}, {"query": "…"}, {"mailbox": "…"} or {"all": true}')
-    return Which(
+        raise HttpError(400, 'Say which letters: {"ids": […]}, {"query": "…"}, {"mailbox": "…"} or {"all": true}')
+    return ItemFilter(
         ids=None if ids is None else tuple(ids),
         without=tuple(without),
         terms=terms_of(query or "", now),
@@ -45,17 +45,17 @@ def which_of(
     )
 
 
-def number(ask: Ask, name: str, default: int | None, *, least: int = 0, most: int) -> int | None:
+def number(ask: Request, name: str, default: int | None, *, least: int = 0, most: int) -> int | None:
     """A whole number of the query. Raises Trouble 400."""
     text = ask.query.get(name)
     if text is None:
         return default
     if text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most:
         return int(text)
-    raise Trouble(400, f"{name} is a whole number from {least} to {most}")
+    raise HttpError(400, f"{name} is a whole number from {least} to {most}")
 
 
-def seconds(ask: Ask, name: str, default: float, most: float) -> float:
+def seconds(ask: Request, name: str, default: float, most: float) -> float:
     """A duration of the query, in seconds. Raises Trouble 400."""
     text = ask.query.get(name)
     if text is None:
@@ -65,5 +65,5 @@ def seconds(ask: Ask, name: str, default: float, most: float) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= most:
-        raise Trouble(400, f"{name} is a number of seconds from 0 to {most:g}")
+        raise HttpError(400, f"{name} is a number of seconds from 0 to {most:g}")
     return value

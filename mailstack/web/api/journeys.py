@@ -8,18 +8,18 @@ from msgspec.structs import replace
 
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step
-from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.store import Store
 from mailstack.store.journey import journey_of
 from mailstack.store.journey_json import journey_json
 from mailstack.web.api.filters import seen_by
-from mailstack.web.http_values import Answer, Ask, Trouble, in_json
-from mailstack.web.routes import Route, Told
+from mailstack.web.http_values import HttpError, Request, Response, in_json
+from mailstack.web.routes import Route, RouteDoc
 
 
-def journey_routes(store: Store, catalogue: Catalogue | None, *, hide_client: bool = False) -> tuple[Route, ...]:
+def journey_routes(store: Store, catalogue: LetterIndex | None, *, hide_client: bool = False) -> tuple[Route, ...]:
     """The route about journeys. `hide_client` shows the address of a reader's client to administrators only."""
-    told = Told("A letter's steps, the oldest first.", gives=dict[str, Any])
+    told = RouteDoc("A letter's steps, the oldest first.", gives=dict[str, Any])
     pages = Journeys(store, catalogue, hide_client=hide_client)
     return (Route("GET", "/v1/journeys/{id}", pages.journey, "user", told=told),)
 
@@ -31,12 +31,12 @@ _READER = frozenset({"client", "tls"})
 class Journeys:
     """The page behind it."""
 
-    def __init__(self, store: Store, catalogue: Catalogue | None, *, hide_client: bool = False) -> None:
+    def __init__(self, store: Store, catalogue: LetterIndex | None, *, hide_client: bool = False) -> None:
         self._store = store
         self._catalogue = catalogue
         self._hide_client = hide_client
 
-    async def journey(self, ask: Ask) -> Answer:
+    async def journey(self, ask: Request) -> Response:
         wanted = ask.variables["id"]
         if not ask.visitor.is_admin:
             await self._check_author(ask, wanted)
@@ -48,7 +48,7 @@ class Journeys:
             found = replace(found, steps=steps)
         return in_json(journey_json(found))
 
-    async def _check_author(self, ask: Ask, letter: str) -> None:
+    async def _check_author(self, ask: Request, letter: str) -> None:
         """A journey names all recipients: it is for who named them. Raises Trouble 404."""
         item = None
         if self._catalogue is not None:
@@ -57,7 +57,7 @@ class Journeys:
         if item is None:
             raise _unknown(letter)
         if item.account != ask.visitor.account:
-            raise Trouble(404, "This letter's journey is for who sent it: it names all recipients.")
+            raise HttpError(404, "This letter's journey is for who sent it: it names all recipients.")
 
 
 def _without_reader(step: Step, account: str) -> Step:
@@ -67,5 +67,5 @@ def _without_reader(step: Step, account: str) -> Step:
     return replace(step, facts={name: fact for name, fact in step.facts.items() if name not in _READER})
 
 
-def _unknown(letter: str) -> Trouble:
-    return Trouble(404, f"No office here knows a letter {letter[:40]}.")
+def _unknown(letter: str) -> HttpError:
+    return HttpError(404, f"No office here knows a letter {letter[:40]}.")

@@ -11,15 +11,15 @@ from msgspec.structs import replace
 from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
 from mailstack.letter.content import read_all
-from mailstack.letter.parsed import Limits, Reading, read
-from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.letter.parsed import Limits, ParsedLetter, parse
+from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.indexer import InThread
-from mailstack.mailbox.index.items import Item, Which
+from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.store import Record
 from mailstack.web.api import serialize
 from mailstack.web.api.filters import seen_by
 from mailstack.web.api.schemas import Letter, Summary
-from mailstack.web.http_values import Ask, Trouble, Visitor
+from mailstack.web.http_values import HttpError, Request, User
 from mailstack.web.letter_reader import Shelf
 
 T = TypeVar("T")
@@ -33,12 +33,12 @@ MOST_TEXT = 16 * 1024 * 1024
 class ApiShelf(Shelf):
     """For the pages of the API."""
 
-    def __init__(self, catalogue: Catalogue, in_thread: InThread, *, hide_client: bool = False) -> None:
+    def __init__(self, catalogue: LetterIndex, in_thread: InThread, *, hide_client: bool = False) -> None:
         """`hide_client` shows the client of a submitted letter to its author and to administrators only."""
         super().__init__(catalogue, in_thread)
         self._hide_client = hide_client
 
-    async def item(self, ask: Ask) -> Item:
+    async def item(self, ask: Request) -> Item:
         """The letter that {id} names, or the newest for "latest". Raises Trouble 404.
 
         A letter that was accepted a moment ago is waited for: its id may be known before it is read.
@@ -49,24 +49,24 @@ class ApiShelf(Shelf):
             await self.catalogue.up_to_date()
             item = await self._latest(ask) if name == "latest" else await self.catalogue.item(name, seen_by(ask))
         if item is None:
-            raise Trouble(404, f"There is no letter {name[:40]}; GET /v1/letters lists those that are there.")
+            raise HttpError(404, f"There is no letter {name[:40]}; GET /v1/letters lists those that are there.")
         return item
 
-    async def _latest(self, ask: Ask) -> Item | None:
-        return next(iter((await self.catalogue.listed(Which(seen_by=seen_by(ask)), 1)).items), None)
+    async def _latest(self, ask: Request) -> Item | None:
+        return next(iter((await self.catalogue.listed(ItemFilter(seen_by=seen_by(ask)), 1)).items), None)
 
-    async def reading_of(self, letter: LetterId) -> Reading | None:
+    async def reading_of(self, letter: LetterId) -> ParsedLetter | None:
         """Of a copy in another office; None when its octets are gone."""
         content = await self.catalogue.content_of(letter)
         if content is None:
             return None
         return await self.read(await read_all(content))
 
-    async def summaries(self, items: Sequence[Item], visitor: Visitor) -> list[Summary]:
+    async def summaries(self, items: Sequence[Item], visitor: User) -> list[Summary]:
         """With where each letter is now."""
         return await self.told(items, visitor, list)
 
-    async def told(self, items: Sequence[Item], visitor: Visitor, make: Callable[[list[Summary]], T]) -> T:
+    async def told(self, items: Sequence[Item], visitor: User, make: Callable[[list[Summary]], T]) -> T:
         """What `make`, where nobody has to wait for it, makes of the letters with where each is now."""
         records = await self.catalogue.records(items)
 
@@ -75,7 +75,7 @@ class ApiShelf(Shelf):
 
         return await self.do(tell, len(items) * WEIGHT)
 
-    async def letters(self, items: Sequence[Item], visitor: Visitor, max_text: int | None = None) -> list[Letter]:
+    async def letters(self, items: Sequence[Item], visitor: User, max_text: int | None = None) -> list[Letter]:
         """Each read; without those whose octets are gone. Of many letters only so much text is given.
 
         `max_text`: maximum characters of each letter's text.
@@ -87,7 +87,7 @@ class ApiShelf(Shelf):
         for item in items:
             try:
                 octets = await self.octets(item)
-            except Trouble:
+            except HttpError:
                 continue
             hides = self._hide_client and bool(item.account) and not is_own(item, visitor)
             make = partial(_told, item, records, octets, limits, hide_client=hides, max_text=max_text)
@@ -104,15 +104,15 @@ def _told(
     hide_client: bool,
     max_text: int | None,
 ) -> Letter:
-    return serialize.letter(item, records, read(octets, limits), hide_client=hide_client, max_text=max_text)
+    return serialize.letter(item, records, parse(octets, limits), hide_client=hide_client, max_text=max_text)
 
 
-def is_own(item: Item, visitor: Visitor) -> bool:
+def is_own(item: Item, visitor: User) -> bool:
     """Whether the visitor may see all of a letter: its author, or an administrator."""
     return visitor.is_admin or visitor.account == item.account
 
 
-def seen_of(item: Item, visitor: Visitor) -> Item:
+def seen_of(item: Item, visitor: User) -> Item:
     """A letter as its visitor may see it: who got a letter is not told who else got a blind copy (RFC 5321 §7.2)."""
     if is_own(item, visitor):
         return item

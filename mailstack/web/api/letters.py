@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Content
 from mailstack.letter.content import verify
-from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.tags import tag_of
 from mailstack.web.api import serialize
 from mailstack.web.api.filters import number, seen_by, which_of
@@ -17,9 +17,9 @@ from mailstack.web.api.letter_index import ApiShelf
 from mailstack.web.api.paging import ANY_NUMBER, Number, limit_of, limit_parameter
 from mailstack.web.api.part_headers import disposed
 from mailstack.web.api.schemas import Back, Changed, Chosen, Gone, Letter, LetterList, Marking, Node, Summary, Undoing
-from mailstack.web.http_values import Answer, Ask, Trouble, from_json, in_json
+from mailstack.web.http_values import HttpError, Request, Response, from_json, in_json
 from mailstack.web.letter_html import html_page
-from mailstack.web.routes import Parameter, Route, Told
+from mailstack.web.routes import Parameter, Route, RouteDoc
 
 LISTED = 50
 
@@ -28,7 +28,7 @@ _QUERY = Parameter(
 )
 _MAILBOX = Parameter("mailbox", "An address: the letters for this mailbox.")
 _REMOTE = Parameter("remote", "1: pictures, styles and fonts of other hosts are loaded.", Literal["0", "1"])
-_ONE = Told(
+_ONE = RouteDoc(
     "One letter, read; it stays unread.",
     (
         Parameter(
@@ -37,7 +37,7 @@ _ONE = Told(
     ),
     gives=Letter,
 )
-_LIST = Told(
+_LIST = RouteDoc(
     "Letters, the newest first.",
     (
         _MAILBOX,
@@ -57,36 +57,44 @@ def letter_routes(shelf: ApiShelf, now: Callable[[], float]) -> tuple[Route, ...
     return (
         Route("GET", "/v1/letters", pages.listed, "user", told=_LIST),
         Route(
-            "PATCH", "/v1/letters", pages.mark, "user", told=Told("Mark as read, tag.", takes=Marking, gives=Changed)
+            "PATCH",
+            "/v1/letters",
+            pages.mark,
+            "user",
+            told=RouteDoc("Mark as read, tag.", takes=Marking, gives=Changed),
         ),
-        Route("DELETE", "/v1/letters", pages.delete, "user", told=Told("Delete.", takes=Chosen, gives=Gone)),
+        Route("DELETE", "/v1/letters", pages.delete, "user", told=RouteDoc("Delete.", takes=Chosen, gives=Gone)),
         Route(
-            "POST", "/v1/undo", pages.undo, "user", told=Told("Bring back what was deleted.", takes=Undoing, gives=Back)
+            "POST",
+            "/v1/undo",
+            pages.undo,
+            "user",
+            told=RouteDoc("Bring back what was deleted.", takes=Undoing, gives=Back),
         ),
         Route(
             "GET",
             "/v1/tags",
             pages.tags,
             "user",
-            told=Told("All tags, and how many letters have each.", gives=dict[str, int]),
+            told=RouteDoc("All tags, and how many letters have each.", gives=dict[str, int]),
         ),
         Route("GET", one, pages.one, "user", told=_ONE),
-        Route("GET", one + "/source", pages.source, "user", told=Told("Its octets.", media_type="text/plain")),
+        Route("GET", one + "/source", pages.source, "user", told=RouteDoc("Its octets.", media_type="text/plain")),
         Route(
             "GET",
             one + "/html",
             pages.html,
             "user",
-            told=Told("Its HTML as a page that runs nothing.", (_REMOTE,), media_type="text/html"),
+            told=RouteDoc("Its HTML as a page that runs nothing.", (_REMOTE,), media_type="text/html"),
         ),
-        Route("GET", one + "/tree", pages.tree, "user", told=Told("Its MIME parts.", gives=Node)),
+        Route("GET", one + "/tree", pages.tree, "user", told=RouteDoc("Its MIME parts.", gives=Node)),
         Route(
             "GET",
             one + "/parts/{part}",
             pages.part,
             "user",
             is_picture=True,
-            told=Told("One part, decoded.", media_type="*/*"),
+            told=RouteDoc("One part, decoded.", media_type="*/*"),
         ),
     )
 
@@ -98,7 +106,7 @@ class Letters:
         self._shelf = shelf
         self._now = now
 
-    async def listed(self, ask: Ask) -> Answer:
+    async def listed(self, ask: Request) -> Response:
         limit = limit_of(ask, LISTED, least=0)
         before = number(ask, "before", None, most=ANY_NUMBER)
         start = number(ask, "start", 0, most=ANY_NUMBER) or 0
@@ -112,12 +120,12 @@ class Letters:
         found = await self._shelf.catalogue.listed(replace(which, before=before), limit, start)
         following = found.items[-1].number if len(found.items) == limit and limit else None
 
-        def page(shown: list[Summary]) -> Answer:
+        def page(shown: list[Summary]) -> Response:
             return in_json(LetterList(shown, found.total, found.unread, found.is_exact, following))
 
         return await self._shelf.told(found.items, ask.visitor, page)
 
-    def _which(self, ask: Ask, wish: Chosen | Marking) -> Which:
+    def _which(self, ask: Request, wish: Chosen | Marking) -> ItemFilter:
         return which_of(
             ask,
             self._now(),
@@ -128,7 +136,7 @@ class Letters:
             without=wish.without,
         )
 
-    async def mark(self, ask: Ask) -> Answer:
+    async def mark(self, ask: Request) -> Response:
         wish = from_json(ask, Marking)
         which = self._which(ask, wish)
         tags = [_tag(each) for each in wish.add_tags]
@@ -140,61 +148,63 @@ class Letters:
             changed = max(changed, await self._shelf.catalogue.tag(which, tags, wish.remove_tags))
         return in_json(Changed(changed))
 
-    async def delete(self, ask: Ask) -> Answer:
+    async def delete(self, ask: Request) -> Response:
         wish = from_json(ask, Chosen)
         which = self._which(ask, wish)
         await self._shelf.catalogue.up_to_date()
         deleted = await self._shelf.catalogue.delete(which)
         return in_json(Gone(deleted.count, deleted.token if deleted.count else None))
 
-    async def undo(self, ask: Ask) -> Answer:
+    async def undo(self, ask: Request) -> Response:
         back = await self._shelf.catalogue.undo(from_json(ask, Undoing).token)
         if not back:
-            raise Trouble(404, "It is too late to bring that back, or nothing was deleted under this token.")
+            raise HttpError(404, "It is too late to bring that back, or nothing was deleted under this token.")
         return in_json(Back(back))
 
-    async def tags(self, ask: Ask) -> Answer:
+    async def tags(self, ask: Request) -> Response:
         return in_json(await self._shelf.catalogue.tags(seen_by(ask)))
 
-    async def one(self, ask: Ask) -> Answer:
+    async def one(self, ask: Request) -> Response:
         item = await self._shelf.item(ask)
         most = number(ask, "max_text", None, most=ANY_NUMBER)
         found = await self._shelf.letters([item], ask.visitor, most)
         if not found:
-            raise Trouble(404, f"Of letter {item.id} nothing is left but its history.")
+            raise HttpError(404, f"Of letter {item.id} nothing is left but its history.")
         warnings = serialize.warnings_of(await self._shelf.catalogue.steps_of(item))
         return in_json(replace(found[0], warnings=warnings) if warnings else found[0])
 
-    async def source(self, ask: Ask) -> Answer:
+    async def source(self, ask: Request) -> Response:
         item = await self._shelf.item(ask)
         try:
             content = await self._shelf.catalogue.content(item)
             await verify(content)
         except KeyError:
-            raise Trouble(404, f"Of letter {item.id} nothing is left but its history.") from None
+            raise HttpError(404, f"Of letter {item.id} nothing is left but its history.") from None
         name = ("Content-Disposition", f'inline; filename="{item.id}.eml"')
-        return Answer(_chunks(content), "text/plain; charset=utf-8", 200, (name,), content.size)
+        return Response(_chunks(content), "text/plain; charset=utf-8", 200, (name,), content.size)
 
-    async def html(self, ask: Ask) -> Answer:
+    async def html(self, ask: Request) -> Response:
         """For a frame of the inbox; `remote=1` lets other hosts be asked."""
         remote = ask.query.get("remote", "0")
         if remote not in {"0", "1"}:
-            raise Trouble(400, f"remote is 0 or 1, not {remote[:20]!r}.")
+            raise HttpError(400, f"remote is 0 or 1, not {remote[:20]!r}.")
         reading = await self._shelf.reading(await self._shelf.item(ask))
         if not reading.html:
-            raise Trouble(404, "This letter has no HTML; its text is in GET /v1/letters/{id}.")
+            raise HttpError(404, "This letter has no HTML; its text is in GET /v1/letters/{id}.")
         return await self._shelf.do(lambda: html_page(reading, "parts/", remote=remote == "1"), len(reading.html))
 
-    async def tree(self, ask: Ask) -> Answer:
+    async def tree(self, ask: Request) -> Response:
         reading = await self._shelf.reading(await self._shelf.item(ask))
         return in_json(serialize.tree(reading.tree))
 
-    async def part(self, ask: Ask) -> Answer:
+    async def part(self, ask: Request) -> Response:
         reading = await self._shelf.reading(await self._shelf.item(ask))
         wanted = ask.variables["part"]
         part = reading.part(wanted)
         if part is None or part.is_multipart:
-            raise Trouble(404, f"There is no part {wanted[:20]}; {ask.path.rpartition('/parts/')[0]}/tree lists them.")
+            raise HttpError(
+                404, f"There is no part {wanted[:20]}; {ask.path.rpartition('/parts/')[0]}/tree lists them."
+            )
         octets = await self._shelf.do(lambda: reading.content_of(part), part.end - part.start)
         return disposed(part, octets)
 
@@ -208,5 +218,5 @@ def _tag(text: str) -> str:
     """Raises Trouble 400."""
     tag = tag_of(text)
     if not tag:
-        raise Trouble(400, f"{text[:40]!r} can be no tag: it has from 1 to 100 visible characters, and no comma.")
+        raise HttpError(400, f"{text[:40]!r} can be no tag: it has from 1 to 100 visible characters, and no comma.")
     return tag

@@ -10,24 +10,24 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from mailstack.letter.address import key_of
-from mailstack.mailbox.index.items import Item, Which
+from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.mailbox.index.query import BadQuery, Term, Within
 from mailstack.mailbox.index.query import parse as parse_query
-from mailstack.mailbox.index.timeout import within
+from mailstack.mailbox.index.timeout import with_timeout
 from mailstack.protocols.connection import Clock
 from mailstack.web.api.filters import number, seconds, seen_by, terms_of
 from mailstack.web.api.letter_index import ApiShelf
 from mailstack.web.api.schemas import Letter, Waited
-from mailstack.web.api.stream_limits import Places
-from mailstack.web.http_values import Answer, Ask, Trouble, in_json
-from mailstack.web.routes import Parameter, Route, Told
+from mailstack.web.api.stream_limits import StreamLimits
+from mailstack.web.http_values import HttpError, Request, Response, in_json
+from mailstack.web.routes import Parameter, Route, RouteDoc
 
 PATIENCE = 30.0
 """Seconds, when the request does not say."""
 LONGEST = 600.0
 MOST_WANTED = 100
 
-_TOLD = Told(
+_TOLD = RouteDoc(
     "Wait for letters, and give them with their links and codes. 408 when the time is over; `letters` has what came.",
     (
         Parameter("to", "The whole address of a recipient, by envelope, To or Cc."),
@@ -46,22 +46,22 @@ _TOLD = Told(
 )
 
 
-def wait_routes(shelf: ApiShelf, now: Callable[[], float], clock: Clock, places: Places) -> tuple[Route, ...]:
+def wait_routes(shelf: ApiShelf, now: Callable[[], float], clock: Clock, places: StreamLimits) -> tuple[Route, ...]:
     """The long poll. `now` is the time of letters, `clock` that of those who wait."""
-    return (Route("GET", "/v1/wait", Waiting(shelf, now, clock, places).wait, "user", told=_TOLD),)
+    return (Route("GET", "/v1/wait", LongPoll(shelf, now, clock, places).wait, "user", told=_TOLD),)
 
 
-class Waiting:
+class LongPoll:
     """The page behind it."""
 
-    def __init__(self, shelf: ApiShelf, now: Callable[[], float], clock: Clock, places: Places) -> None:
+    def __init__(self, shelf: ApiShelf, now: Callable[[], float], clock: Clock, places: StreamLimits) -> None:
         self._shelf = shelf
         self._now = now
         self._catalogue = shelf.catalogue
         self._clock = clock
         self._places = places
 
-    async def wait(self, ask: Ask) -> Answer:
+    async def wait(self, ask: Request) -> Response:
         wanted = number(ask, "count", 1, least=1, most=MOST_WANTED)
         patience = seconds(ask, "timeout", PATIENCE, LONGEST)
         assert wanted is not None
@@ -72,7 +72,7 @@ class Waiting:
             async with self._catalogue.feed.watched():
                 return await self._waited(ask, which, wanted, self._clock.steady() + patience)
 
-    async def _waited(self, ask: Ask, which: Which, wanted: int, until: float) -> Answer:
+    async def _waited(self, ask: Request, which: ItemFilter, wanted: int, until: float) -> Response:
         feed = self._catalogue.feed
         while True:
             position = feed.newest
@@ -80,20 +80,20 @@ class Waiting:
             if len(found) >= wanted:
                 return in_json(Waited(await self._letters(found, ask)))
             if feed.is_closed:
-                raise Trouble(503, "The office stops.")
+                raise HttpError(503, "The office stops.")
             if not await self._arrived(position, until):
                 letters = await self._letters(found, ask)
                 came = f"{len(found)} of {wanted} came" if found else "no such letter came"
-                raise Trouble(
+                raise HttpError(
                     408,
                     f"The time is over and {came}; GET /v1/letters lists what did.",
                     facts={"letters": msgspec.to_builtins(letters)},
                 )
 
-    async def _letters(self, found: Sequence[Item], ask: Ask) -> list[Letter]:
+    async def _letters(self, found: Sequence[Item], ask: Request) -> list[Letter]:
         """The letters as the visitor may see them. Raises Trouble 401 when the login does not hold any longer."""
         if not await ask.holds():
-            raise Trouble(401, "The session has ended; log in again.")
+            raise HttpError(401, "The session has ended; log in again.")
         return await self._shelf.letters(found, ask.visitor)
 
     async def _arrived(self, position: int, until: float) -> bool:
@@ -104,17 +104,17 @@ class Waiting:
                 return True
             position = feed.newest
             left = until - self._clock.steady()
-            if left <= 0 or not await within(self._clock, feed.more(position), left):
+            if left <= 0 or not await with_timeout(self._clock, feed.more(position), left):
                 return False
         return True
 
-    async def _which(self, ask: Ask) -> Which:
+    async def _which(self, ask: Request) -> ItemFilter:
         query, subject = ask.query.get("query", ""), ask.query.get("subject", "")
         terms = terms_of(query, self._now())
         if subject:
             terms = (*terms, Term(Within("subject", subject.casefold())))
         to, author = ask.query.get("to", ""), ask.query.get("from", "")
-        which = Which(
+        which = ItemFilter(
             terms=terms,
             seen_by=seen_by(ask),
             addressed=key_of(to) if to else None,
@@ -122,7 +122,7 @@ class Waiting:
         )
         return await self._after(which, ask.query.get("after", ""))
 
-    async def _after(self, which: Which, after: str) -> Which:
+    async def _after(self, which: ItemFilter, after: str) -> ItemFilter:
         """The letters behind `after`. An id that the visitor may not see is an unknown id. Raises Trouble 400."""
         if not after:
             return which
@@ -133,6 +133,6 @@ class Waiting:
         try:
             return replace(which, terms=(*which.terms, *parse_query(f'after:"{after}"', self._now())))
         except BadQuery:
-            raise Trouble(
+            raise HttpError(
                 400, "after is the number or the id of a letter that is there, or a time in ISO 8601"
             ) from None

@@ -6,7 +6,7 @@ import re
 from urllib.parse import quote
 
 from mailstack.letter.parsed import Part
-from mailstack.web.http_values import Answer
+from mailstack.web.http_values import Response
 
 SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "text/plain"})
 SHOWN_KINDS = ("audio/", "video/")
@@ -18,7 +18,7 @@ _PLAIN = re.compile(r"[^A-Za-z0-9._ -]")
 _GUARD = ("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'self'")
 
 
-def disposed(part: Part, octets: bytes) -> Answer:
+def disposed(part: Part, octets: bytes) -> Response:
     """The decoded octets, with the name that the part has."""
     kind = part.type if _TYPE.match(part.type) and not ACTIVE.search(part.type) else "application/octet-stream"
     is_shown = kind in SHOWN or kind.startswith(SHOWN_KINDS)
@@ -26,7 +26,7 @@ def disposed(part: Part, octets: bytes) -> Answer:
     name = part.name or f"part-{part.number}"
     plain = _PLAIN.sub("_", name)[:100]
     disposition = f"{'inline' if is_shown else 'attachment'}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
-    return Answer(octets, media_type, 200, (("Content-Disposition", disposition), _GUARD))
+    return Response(octets, media_type, 200, (("Content-Disposition", disposition), _GUARD))
 
 
 def _charset(part: Part) -> str:

@@ -8,16 +8,16 @@ from msgspec import Struct
 
 from mailstack.letter import Address, AddressError, Letter, LetterId
 from mailstack.letter.delivery import OWED, Delivery
-from mailstack.mailbox.index.items import Which
-from mailstack.queue.admin import Act, Operator
+from mailstack.mailbox.index.items import ItemFilter
+from mailstack.queue.admin import ActionResult, QueueAdmin
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.route import Router
 from mailstack.store import Filter, Record
 from mailstack.store.journey_json import record_json
-from mailstack.web.api.context import Backstage
+from mailstack.web.api.context import ApiContext
 from mailstack.web.api.paging import limit_of, limit_parameter
-from mailstack.web.http_values import Answer, Ask, Page, Trouble, from_json, in_json
-from mailstack.web.routes import Parameter, Route, Told
+from mailstack.web.http_values import HttpError, Page, Request, Response, from_json, in_json
+from mailstack.web.routes import Parameter, Route, RouteDoc
 
 LISTED = 100
 ACTS = ("hold", "release", "retry", "remove", "redirect")
@@ -58,7 +58,7 @@ class Waiting(Struct, frozen=True):
     """`before` of the next page; null at the end."""
 
 
-def queue_routes(behind: Backstage) -> tuple[Route, ...]:
+def queue_routes(behind: ApiContext) -> tuple[Route, ...]:
     """The routes about what is owed."""
     pages = Queue(behind)
     query = (
@@ -73,15 +73,17 @@ def queue_routes(behind: Backstage) -> tuple[Route, ...]:
         "redirect": "Send it to another address instead.",
     }
     return (
-        Route("GET", "/v1/queue", pages.listed, "admin", told=Told("What waits, and why.", query, gives=Waiting)),
-        Route("GET", "/v1/queue/{id}", pages.one, "admin", told=Told("One letter that waits.", gives=dict[str, Any])),
+        Route("GET", "/v1/queue", pages.listed, "admin", told=RouteDoc("What waits, and why.", query, gives=Waiting)),
+        Route(
+            "GET", "/v1/queue/{id}", pages.one, "admin", told=RouteDoc("One letter that waits.", gives=dict[str, Any])
+        ),
         *(
             Route(
                 "POST",
                 f"/v1/queue/{{id}}/{act}",
                 pages.acting(act),
                 "admin",
-                told=Told(told[act], takes=Wish, gives=Acts),
+                told=RouteDoc(told[act], takes=Wish, gives=Acts),
             )
             for act in ACTS
         ),
@@ -91,12 +93,12 @@ def queue_routes(behind: Backstage) -> tuple[Route, ...]:
 class Queue:
     """The pages behind them."""
 
-    def __init__(self, behind: Backstage) -> None:
+    def __init__(self, behind: ApiContext) -> None:
         self._behind = behind
         self._store = behind.around.store
         self._router = Router(behind.around.directory)
 
-    async def listed(self, ask: Ask) -> Answer:
+    async def listed(self, ask: Request) -> Response:
         limit = limit_of(ask, LISTED)
         before = await self._place(ask.query.get("before", ""))
         found = await self._store.records(Filter(states=OWED, before=before, limit=limit + 1))
@@ -110,14 +112,14 @@ class Queue:
             return None
         found = await self._store.records(Filter(ids=(LetterId(letter),), limit=1))
         if not found:
-            raise Trouble(400, "before is the id of a letter that was in the queue: `next` of the page before")
+            raise HttpError(400, "before is the id of a letter that was in the queue: `next` of the page before")
         return found[0].letter.arrival.at, found[0].letter.id
 
-    async def one(self, ask: Ask) -> Answer:
+    async def one(self, ask: Request) -> Response:
         wanted = ask.variables["id"]
         found = await self._store.records(Filter(ids=(LetterId(wanted),), limit=1))
         if not found:
-            raise Trouble(404, f"No office here knows a letter {wanted[:40]}.")
+            raise HttpError(404, f"No office here knows a letter {wanted[:40]}.")
         return in_json((await self._told(found))[0])
 
     async def _told(self, records: list[Record]) -> list[dict[str, Any]]:
@@ -125,26 +127,26 @@ class Queue:
         subjects: dict[str, str] = {}
         if self._behind.catalogue is not None and records:
             ids = tuple(record.letter.id for record in records)
-            for item in await self._behind.catalogue.first(Which(ids=ids), len(ids)):
+            for item in await self._behind.catalogue.first(ItemFilter(ids=ids), len(ids)):
                 subjects |= dict.fromkeys((item.id, *item.copies), item.subject)
         return [{**record_json(record), "subject": subjects.get(record.letter.id, "")} for record in records]
 
     def acting(self, act: str) -> Page:
         """The page of one of ACTS."""
 
-        async def page(ask: Ask) -> Answer:
+        async def page(ask: Request) -> Response:
             wish = from_json(ask, Wish) if ask.body else Wish()
             acts = await self._act(ask, act, wish)
             if not any(each.done for each in acts):
                 status = 404 if not acts or not acts[0].recipient else 409
-                raise Trouble(status, acts[0].why_not if acts else "The letter has no such recipient.")
+                raise HttpError(status, acts[0].why_not if acts else "The letter has no such recipient.")
             steps = [each.step for each in acts if each.step is not None]
             self._behind.around.journal.tell(steps)
             return in_json(Acts([Done(each.letter, each.recipient, each.done, each.why_not) for each in acts]))
 
         return page
 
-    async def _act(self, ask: Ask, act: str, wish: Wish) -> list[Act]:
+    async def _act(self, ask: Request, act: str, wish: Wish) -> list[ActionResult]:
         """Raises Trouble."""
 
         def picks(_: Letter, delivery: Delivery) -> bool:
@@ -153,7 +155,7 @@ class Queue:
 
         ids = [LetterId(ask.variables["id"])]
         by = ask.visitor.account or "operator"
-        operator = Operator(self._store, self._behind.clock.now, by=by, picks=picks)
+        operator = QueueAdmin(self._store, self._behind.clock.now, by=by, picks=picks)
         match act:
             case "hold":
                 return await operator.hold(ids)
@@ -166,7 +168,7 @@ class Queue:
         try:
             target = Address.parse(wish.to)
         except AddressError as error:
-            raise Trouble(400, f'Say where to: {{"to": "dora@elsewhere.test"}} ({error})') from None
+            raise HttpError(400, f'Say where to: {{"to": "dora@elsewhere.test"}} ({error})') from None
         return await operator.redirect(ids, target, self._router)
 
     def _bouncer(self) -> Bouncer:

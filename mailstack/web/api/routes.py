@@ -9,7 +9,7 @@ from mailstack.sandbox.dev.api import environment_routes
 from mailstack.web.api.accounts import account_routes
 from mailstack.web.api.checks import check_routes
 from mailstack.web.api.compose import composing_routes
-from mailstack.web.api.context import Backstage
+from mailstack.web.api.context import ApiContext
 from mailstack.web.api.description import Description
 from mailstack.web.api.events import event_routes
 from mailstack.web.api.journeys import journey_routes
@@ -17,11 +17,11 @@ from mailstack.web.api.letter_index import ApiShelf
 from mailstack.web.api.letters import letter_routes
 from mailstack.web.api.long_poll import wait_routes
 from mailstack.web.api.queue import queue_routes
-from mailstack.web.http_values import Answer, Ask, Trouble
+from mailstack.web.http_values import HttpError, Request, Response
 from mailstack.web.routes import Route
 
 
-def api_routes(behind: Backstage, logins: Iterable[Route]) -> tuple[Route, ...]:
+def api_routes(behind: ApiContext, logins: Iterable[Route]) -> tuple[Route, ...]:
     """In the order in which they are described; `logins` are those by which one says who one is."""
     hide_client = behind.config.submission.hide_client
     routes = (
@@ -35,7 +35,7 @@ def api_routes(behind: Backstage, logins: Iterable[Route]) -> tuple[Route, ...]:
     return (*routes, Description(routes).route)
 
 
-def _letters(behind: Backstage) -> tuple[Route, ...]:
+def _letters(behind: ApiContext) -> tuple[Route, ...]:
     """What needs the catalogue; without one, a word about that."""
     if behind.catalogue is None:
         return tuple(Route("GET", path, _no_letters) for path in ("/v1/letters", "/v1/letters/{id}", "/v1/wait"))
@@ -52,7 +52,7 @@ def _letters(behind: Backstage) -> tuple[Route, ...]:
     )
 
 
-async def _no_letters(_: Ask) -> Answer:
-    raise Trouble(
+async def _no_letters(_: Request) -> Response:
+    raise HttpError(
         404, "This office keeps no letters for people who look; [catalogue] enabled = true would have it do so."
     )

@@ -11,9 +11,9 @@ import msgspec
 from mailstack.letter import Arrival, LetterId
 from mailstack.letter.address_lists import Correspondent
 from mailstack.letter.delivery import DeliveryState
-from mailstack.letter.parsed import Part, Reading
+from mailstack.letter.parsed import ParsedLetter, Part
 from mailstack.letter.step import Step
-from mailstack.letter.timestamps import utc_text
+from mailstack.letter.timestamps import iso8601
 from mailstack.mailbox.index.items import Item
 from mailstack.store import Record
 from mailstack.web.api.schemas import Letter, Node, PartShown, Person, RecipientState, Summary, Unsubscribing
@@ -40,7 +40,7 @@ def summary(item: Item, records: Mapping[LetterId, Record]) -> Summary:
         sender=item.sender,
         recipients=recipients,
         size=item.size,
-        arrived=utc_text(item.arrived),
+        arrived=iso8601(item.arrived),
         unread=item.unread,
         tags=list(item.tags),
         attachments=item.attachments,
@@ -52,7 +52,7 @@ def summary(item: Item, records: Mapping[LetterId, Record]) -> Summary:
 def letter(
     item: Item,
     records: Mapping[LetterId, Record],
-    reading: Reading,
+    reading: ParsedLetter,
     *,
     hide_client: bool = False,
     max_text: int | None = None,
@@ -110,7 +110,7 @@ def tree(part: Part) -> Node:
     )
 
 
-def _date(reading: Reading) -> str | None:
+def _date(reading: ParsedLetter) -> str | None:
     """None for one that is beyond all calendars."""
     try:
         return None if reading.date is None else reading.date.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -126,7 +126,7 @@ def _people(some: Sequence[Correspondent]) -> list[Person]:
     return [_person(one) for one in some]
 
 
-def _parts(reading: Reading) -> list[PartShown]:
+def _parts(reading: ParsedLetter) -> list[PartShown]:
     inline = {part.number for part in reading.inline}
     return [
         PartShown(part.number, part.name, part.type, part.size, part.content_id, part.number in inline)

@@ -6,17 +6,17 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from mailstack.policy.counters import Counts
+from mailstack.policy.counters import ConnectionCounts
 from mailstack.policy.networks import client_of
-from mailstack.web.http_values import Ask, Trouble
+from mailstack.web.http_values import HttpError, Request
 
 T = TypeVar("T")
 
 
-class Places:
+class StreamLimits:
     """In all, and for one client; at every door and in every process of the office."""
 
-    def __init__(self, most: int, most_of_one: int, counts: Counts) -> None:
+    def __init__(self, most: int, most_of_one: int, counts: ConnectionCounts) -> None:
         self._most = most
         self._most_of_one = most_of_one
         self._counts = counts
@@ -26,17 +26,17 @@ class Places:
         """How many go on."""
         return self._counts.total()
 
-    def check(self, ask: Ask) -> None:
+    def check(self, ask: Request) -> None:
         """Raises Trouble 503 when there is no place for this client."""
         client = client_of(ask.remote.host)
         if self.taken >= self._most or self._counts.of(client) >= self._most_of_one:
-            raise Trouble(
+            raise HttpError(
                 503,
                 "Too many streams and waits go on; [web] streams and streams_per_client say how many may.",
                 ("Retry-After", "5"),
             )
 
-    async def held(self, ask: Ask, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    async def held(self, ask: Request, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
         """The same, with a place for as long as they come. Raises Trouble 503."""
         try:
             with self.one(ask):
@@ -48,7 +48,7 @@ class Places:
             await pieces.aclose()
 
     @contextmanager
-    def one(self, ask: Ask) -> Iterator[None]:
+    def one(self, ask: Request) -> Iterator[None]:
         """A place. Raises Trouble 503 when there is none."""
         self.check(ask)
         client = client_of(ask.remote.host)

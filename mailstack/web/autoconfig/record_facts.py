@@ -11,7 +11,7 @@ from mailstack.config import Config
 from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import identities
 from mailstack.net.certificates import TlsError, read_identity
-from mailstack.policy.authentication.keys import KeyTrouble
+from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.web.autoconfig.records import Known
 from mailstack.web.autoconfig.services import Services
 
@@ -25,7 +25,7 @@ def dkim_records(config: Config) -> tuple[tuple[str, str, str], ...]:
     """Domain, selector and text of the record for each key that signs; a key that can't be read has none."""
     try:
         keys = signing_keys(config)
-    except KeyTrouble:
+    except InvalidKey:
         return ()
     return tuple([(domain, each.selector, each.key.record()) for each in keys for domain in each.domains])
 

@@ -13,7 +13,7 @@ from mailstack.mailbox.index.items import Item
 from mailstack.policy.networks import client_of
 from mailstack.web.checks.html import report
 from mailstack.web.checks.html_features import Features, features_of
-from mailstack.web.http_values import JSON, Answer, Ask, Trouble
+from mailstack.web.http_values import JSON, HttpError, Request, Response
 from mailstack.web.letter_reader import AT_ONCE, Shelf
 
 T = TypeVar("T")
@@ -30,12 +30,12 @@ class ClientTurns:
     def __init__(self) -> None:
         self._locks: dict[str, DeferredLock] = {}
 
-    async def run(self, ask: Ask, work: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, ask: Request, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` returns, once those before it of the same client have ended. Raises Trouble 429 for one too many."""
         client = ask.visitor.account or client_of(ask.remote.host)
         lock = self._locks.setdefault(client, DeferredLock())
         if len(lock.waiting) >= MAX_WAITING:
-            raise Trouble(429, f"{MAX_WAITING} checks of yours wait already; try again later.", ("Retry-After", "1"))
+            raise HttpError(429, f"{MAX_WAITING} checks of yours wait already; try again later.", ("Retry-After", "1"))
         await lock.acquire()
         try:
             return await work()
@@ -53,11 +53,11 @@ class HtmlChecks:
         self._turns = ClientTurns()
         self._known: dict[LetterId, Features] = {}
 
-    async def of(self, ask: Ask, item: Item) -> Answer | None:
+    async def of(self, ask: Request, item: Item) -> Response | None:
         """The check of a letter, in JSON; None when it has no HTML. Raises Trouble."""
         return await self._turns.run(ask, lambda: self._of(item))
 
-    async def _of(self, item: Item) -> Answer | None:
+    async def _of(self, item: Item) -> Response | None:
         features = self._known.get(item.id)
         if features is None:
             reading = await self._shelf.reading(item)
@@ -68,7 +68,7 @@ class HtmlChecks:
         found = features
         # A report is long, however short the letter is.
         octets = await self._shelf.do(lambda: msgspec.json.encode(report(found)), AT_ONCE + 1)
-        return Answer(octets, JSON)
+        return Response(octets, JSON)
 
     def _keep(self, letter: LetterId, features: Features) -> None:
         """A letter never changes. The oldest are dropped."""

@@ -11,7 +11,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 
 from mailstack.letter.parsed import Link
-from mailstack.protocols.connection import Unreachable
+from mailstack.protocols.connection import ConnectFailed
 
 MOST = 100
 """Links of one letter that are asked."""
@@ -61,7 +61,7 @@ async def check(links: Iterable[Link], look: Look, *, follow: bool = False) -> C
 async def _looked(url: str, look: Look, *, follow: bool) -> Looked:
     try:
         seen = await look(url)
-    except Unreachable as trouble:
+    except ConnectFailed as trouble:
         return Looked(url, 0, str(trouble))
     where = url
     for _ in range(MOST_HOPS if follow else 0):
@@ -70,7 +70,7 @@ async def _looked(url: str, look: Look, *, follow: bool) -> Looked:
         try:
             where = urljoin(where, seen.location)
             seen = await look(where)
-        except (Unreachable, ValueError) as trouble:
+        except (ConnectFailed, ValueError) as trouble:
             # Its own host has answered; what is elsewhere may be nothing that we ask.
             return Looked(url, seen.code, f"{_words(seen.code)}; it leads on, but: {trouble}")
     if follow and _leads_on(seen):

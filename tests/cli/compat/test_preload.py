@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.cli.compat.understood import understood
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.sandbox.dev import DevSettings
 from mailstack.sandbox.dev.preload import preloads_in
 from tests.journeys.process import Process
@@ -39,7 +39,7 @@ def test_letters_are_found_by_mailbox_and_folder(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_no_mailbox_stops_the_start(tmp_path: Path) -> None:
     letter(tmp_path, "not an address/INBOX/a.eml")
-    with pytest.raises(Refused, match="not an address"):
+    with pytest.raises(CommandError, match="not an address"):
         understood("greenmail", DevSettings(), [f"-Dgreenmail.preload.dir={tmp_path}"], {})
 
 

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from mailstack.cli.compat import mailhog, mailpit
-from mailstack.cli.compat.overrides import Wish
+from mailstack.cli.compat.overrides import DevOverrides
 from mailstack.cli.compat.understood import understood
-from mailstack.cli.errors import Refused
+from mailstack.cli.errors import CommandError
 from mailstack.mailbox.index.tags import Tagging
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.protocols.connection import HostPort
-from mailstack.relay.external_relay import Outlet
+from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.compat.mailhog.monkey import Jim
 from mailstack.sandbox.dev import DevSettings
 
 
-def wish(peer: str, *words: str, **environ: str) -> Wish:
+def wish(peer: str, *words: str, **environ: str) -> DevOverrides:
     return understood(peer, DevSettings(), words, environ)
 
 
@@ -38,7 +38,7 @@ def test_a_socket_stands_beside_a_free_port_and_an_address_takes_its_place(tmp_p
 @pytest.mark.parametrize("path", ["", "/nowhere/at/all", "{}/" + "x" * 100, "{}/file"])
 def test_what_can_be_no_socket_is_refused(path: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Refused, match="socket"):
+    with pytest.raises(CommandError, match="socket"):
         settings("mailpit", "--smtp", f"unix:{path.format(tmp_path)}")
 
 
@@ -142,7 +142,7 @@ def test_servers_outside_are_described_by_variables_and_by_a_file_that_counts_mo
     found = wish("mailpit", "--smtp-relay-config", str(tmp_path / "relay.yaml"), "--smtp-relay-matching", "@x$", MP_SMTP_RELAY_HOST="other.test",
                  MP_SMTP_RELAY_PRESERVE_MESSAGE_IDS="true", MP_SMTP_RELAY_BLOCKED_RECIPIENTS="^no")  # fmt: skip
     told = found.settings(own_ports=False)
-    assert told.relay == Outlet(
+    assert told.relay == ExternalRelay(
         "relay.test",
         2525,
         "implicit",
@@ -155,16 +155,16 @@ def test_servers_outside_are_described_by_variables_and_by_a_file_that_counts_mo
     assert "'s'" not in repr(told.relay), "no log shows the secret"
     assert (told.relay_matching, told.relay_all, told.forward) == ("@x$", False, None)
     assert any(line.startswith("LETTERS LEAVE THIS MACHINE: what is captured") for line in found.said)
-    assert settings("mailpit", "--smtp-relay-all", MP_SMTP_RELAY_HOST="::1", MP_SMTP_RELAY_PORT="26").relay == Outlet(
-        "::1", 26
-    )
+    assert settings(
+        "mailpit", "--smtp-relay-all", MP_SMTP_RELAY_HOST="::1", MP_SMTP_RELAY_PORT="26"
+    ).relay == ExternalRelay("::1", 26)
     told = settings(
         "mailpit",
         MP_SMTP_FORWARD_HOST="f.test",
         MP_SMTP_FORWARD_TO="a@b.test, C <c@d.test>",
         MP_SMTP_FORWARD_STARTTLS="1",
     )
-    assert (told.forward, told.forward_to) == (Outlet("f.test", 25, "starttls"), ("a@b.test", "c@d.test"))
+    assert (told.forward, told.forward_to) == (ExternalRelay("f.test", 25, "starttls"), ("a@b.test", "c@d.test"))
     assert settings("mailpit", MP_SMTP_RELAY_USERNAME="us").relay is None, "without a host there is none"
 
 
@@ -186,7 +186,7 @@ def test_servers_outside_are_described_by_variables_and_by_a_file_that_counts_mo
     ],
 )  # fmt: skip
 def test_a_server_that_can_not_be_called_stops_the_start(environ: dict[str, str]) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(CommandError):
         settings("mailpit", **environ)
 
 
@@ -262,7 +262,7 @@ def _honoured_or_answered(peer: str, option: str, flag: mailpit.Flag, passwords:
     ],
 )
 def test_what_is_no_option_of_theirs_stops_the_start(peer: str, words: list[str]) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(CommandError):
         wish(peer, *words)
 
 
@@ -302,7 +302,7 @@ def test_logins_are_taken_from_files_and_variables(tmp_path: Path) -> None:
     ],
 )
 def test_what_lets_nobody_in_stops_the_start(words: tuple[str, ...]) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CommandError) as refused:
         wish("mailpit", *words)
     if "allowed" not in words[0]:
         assert "secret" not in str(refused.value)
@@ -311,7 +311,7 @@ def test_what_lets_nobody_in_stops_the_start(words: tuple[str, ...]) -> None:
 def test_a_file_of_logins_that_is_too_large_is_not_read_in_part(tmp_path: Path) -> None:
     file = tmp_path / "passwords"
     file.write_text("ann:x\n" + "#" * 1_000_000 + "\nbob:y\n")
-    with pytest.raises(Refused, match="more than 1000000 characters"):
+    with pytest.raises(CommandError, match="more than 1000000 characters"):
         wish("mailpit", "--ui-auth-file", str(file))
 
 

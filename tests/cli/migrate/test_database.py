@@ -13,7 +13,7 @@ from mailstack.cli.migrate import CannotMove, restore
 from mailstack.cli.migrate.database import DatabaseSource, DatabaseTarget
 from mailstack.letter.content import read_all
 from mailstack.store import StoreError
-from mailstack.store.database_address import Reach
+from mailstack.store.database_address import DatabaseAddress
 from mailstack.store.postgresql.store import PostgresStore
 from mailstack.store.sqlite import SqliteStore
 from mailstack.store.tables import tables
@@ -67,7 +67,7 @@ def migrated(postgresql: Server) -> str:
 def begun(url: str) -> None:
     """An office begins there, and ends."""
     pump = Pump()
-    store = PostgresStore(pump, Reach(url), owner="mx.home.test@one")
+    store = PostgresStore(pump, DatabaseAddress(url), owner="mx.home.test@one")
     try:
         pump.run(store.open())
     finally:
@@ -92,7 +92,7 @@ def test_an_office_goes_on_where_it_was(tmp_path: Path, postgresql_url: str) -> 
     before = pump.run(old.open_maildrop(BOB.key, "reader"))
     pump.run(old.close())
     copied(tmp_path / "data", postgresql_url)
-    new = PostgresStore(pump, Reach(postgresql_url), owner="mx.home.test@one")
+    new = PostgresStore(pump, DatabaseAddress(postgresql_url), owner="mx.home.test@one")
     pump.run(new.open())
     drop = pump.run(new.open_maildrop(BOB.key, "reader"))
     assert (drop.validity, drop.entries) == (before.validity, before.entries)
@@ -111,7 +111,7 @@ def test_an_office_goes_on_where_it_was(tmp_path: Path, postgresql_url: str) -> 
 def test_an_office_that_runs_is_not_copied(here: Path, tmp_path: Path, postgresql_url: str) -> None:
     copied(here, postgresql_url)
     pump = Pump()
-    store = PostgresStore(pump, Reach(postgresql_url), owner="mx.home.test@one")
+    store = PostgresStore(pump, DatabaseAddress(postgresql_url), owner="mx.home.test@one")
     pump.run(store.open())
     with pytest.raises(CannotMove, match=r"served by mx\.home\.test@one"):
         copied(postgresql_url, tmp_path / "back")
@@ -122,7 +122,7 @@ def test_an_office_that_runs_is_not_copied(here: Path, tmp_path: Path, postgresq
 def test_nobody_begins_or_writes_while_it_is_copied(here: Path, postgresql_url: str) -> None:
     copied(here, postgresql_url)
     pump = Pump()
-    store = PostgresStore(pump, Reach(postgresql_url, timeout=0.3))
+    store = PostgresStore(pump, DatabaseAddress(postgresql_url, timeout=0.3))
     pump.run(store.open())
     with closing(DatabaseSource(postgresql_url)), pytest.raises(StoreError):
         pump.run(store.set_alias("a@home.test", ["alice@home.test"]))
@@ -152,7 +152,7 @@ def test_a_target_that_is_being_filled_is_in_use(here: Path, postgresql_url: str
         with pytest.raises(CannotMove, match="is in use"):
             target_of(postgresql_url)
         pump = Pump()
-        store = PostgresStore(pump, Reach(postgresql_url, timeout=0.3), owner="mx.home.test@one")
+        store = PostgresStore(pump, DatabaseAddress(postgresql_url, timeout=0.3), owner="mx.home.test@one")
         with pytest.raises(StoreError):
             pump.run(store.open())
         pump.run(store.close())

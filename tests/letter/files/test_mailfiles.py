@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mailstack.letter import LetterId
 from mailstack.letter.files import mbox
-from mailstack.letter.files.detect import look
+from mailstack.letter.files.detect import detect
 from mailstack.letter.files.line_endings import with_crlf, with_lf
 from mailstack.letter.files.writers import FOLDERS
 
@@ -22,7 +22,7 @@ IDS = [LetterId("1m8bmrytg48hwfs"), LetterId("1m8bmrytg48hwft")]
 
 
 def found_in(*paths: Path) -> list[bytes]:
-    return [b"".join(found.chunks()) for found in look(paths).letters]
+    return [b"".join(found.chunks()) for found in detect(paths).letters]
 
 
 @pytest.mark.parametrize("kind", FOLDERS)
@@ -89,7 +89,7 @@ def test_a_folder_gives_what_is_a_letter_and_names_what_is_none(tmp_path: Path) 
     (tmp_path / ".hidden").write_bytes(LETTER)
     (tmp_path / "empty").touch()
     (tmp_path / "link").symlink_to(tmp_path / "box")
-    looked = look([tmp_path])
+    looked = detect([tmp_path])
     assert [found.name for found in looked.letters] == [
         str(tmp_path / "a" / "b.txt"),
         f"{tmp_path / 'box'}:1",
@@ -104,16 +104,16 @@ def test_a_maildir_gives_its_own_letters_and_names_the_mailboxes_in_it(tmp_path:
             (folder / name).mkdir(parents=True)
             (folder / name / "1.x").write_bytes(LETTER)
     (tmp_path / "dovecot-uidlist").write_text("3 V1\n")
-    looked = look([tmp_path])
+    looked = detect([tmp_path])
     assert [found.name for found in looked.letters] == [str(tmp_path / "cur" / "1.x"), str(tmp_path / "new" / "1.x")]
     assert (looked.strangers, looked.left) == ((), (tmp_path / ".Sent",))
 
 
 def test_what_would_never_end_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert look([tmp_path]).letters == ()
+    assert detect([tmp_path]).letters == ()
     with pytest.raises(OSError, match="neither a file nor a folder"):
-        look([tmp_path / "pipe"])
+        detect([tmp_path / "pipe"])
 
 
 @given(st.lists(st.binary(max_size=40), max_size=6))

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import transfer_encoding as transfer
-from mailstack.letter.parsed import html, links, read
+from mailstack.letter.parsed import html, links, parse
 from mailstack.letter.parsed.html import words
 
 HELD = 0.02
@@ -70,7 +70,7 @@ def longest_step(work: Callable[[], object]) -> float:
 
 
 def whole(letter: bytes) -> None:
-    reading = read(letter)
+    reading = parse(letter)
     assert reading.subject in {"x", ""}
     assert (reading.snippet, reading.links, reading.codes) is not None
     for part in reading.tree.walk():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.letter.parsed import read
+from mailstack.letter.parsed import parse
 
 
 def codes(text: str, subject: str = "") -> tuple[str, ...]:
-    return read(f"Subject: {subject}\nContent-Type: text/plain; charset=utf-8\n\n{text}".encode()).codes
+    return parse(f"Subject: {subject}\nContent-Type: text/plain; charset=utf-8\n\n{text}".encode()).codes
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,4 @@ def test_a_code_of_the_subject_comes_before_numbers_of_the_text() -> None:
 
 def test_a_code_in_html_is_found() -> None:
     html = b"Content-Type: text/html\n\n<p>Your code</p><table><tr><td><b>5</b><b>5</b><b>1234</b></td></tr></table><p>2026</p>"
-    assert read(html).codes[0] == "551234"
+    assert parse(html).codes[0] == "551234"

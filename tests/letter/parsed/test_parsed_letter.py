@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from mailstack.letter.address_lists import Correspondent
-from mailstack.letter.parsed import Limits, Link, read
+from mailstack.letter.parsed import Limits, Link, parse
 from mailstack.letter.parsed.html import _tokens, words
 from mailstack.letter.parsed.links import links_of
 
@@ -64,7 +64,7 @@ x
 
 
 def test_who_wrote_what_to_whom() -> None:
-    letter = read(LETTER)
+    letter = parse(LETTER)
     assert letter.authors == (Correspondent("Jörg Doe", "joerg@a.test"),)
     assert [(each.name, each.address) for each in letter.to] == [
         ("Doe, Jane", "jane@b.test"),
@@ -82,7 +82,7 @@ def test_who_wrote_what_to_whom() -> None:
 
 
 def test_parts_have_their_numbers_names_and_octets() -> None:
-    letter = read(LETTER)
+    letter = parse(LETTER)
     assert [(part.number, part.type) for part in letter.tree.walk()] == [
         ("0", "multipart/mixed"),
         ("1", "multipart/alternative"),
@@ -99,7 +99,7 @@ def test_parts_have_their_numbers_names_and_octets() -> None:
     assert letter.attachments[1].name == "äb.pdf"
     inner = letter.part("2")
     assert inner is not None
-    assert read(letter.content_of(inner)).subject == "inner"
+    assert parse(letter.content_of(inner)).subject == "inner"
     (image,) = letter.inline
     assert (image.name, image.content_id, image.size) == ("ä.png", "i", 6)
     assert letter.content_of(image) == b"\x89PNG\r\n"
@@ -107,7 +107,7 @@ def test_parts_have_their_numbers_names_and_octets() -> None:
 
 
 def test_links_are_those_of_the_html_and_then_of_the_text() -> None:
-    assert read(LETTER).links == (Link("https://a.test/?a=1&b=2", "href"), Link("https://a.test/x", "text"))
+    assert parse(LETTER).links == (Link("https://a.test/?a=1&b=2", "href"), Link("https://a.test/x", "text"))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_links_are_those_of_the_html_and_then_of_the_text() -> None:
     ],
 )
 def test_a_link_in_text_ends_before_the_sentence_does(written: str, link: str) -> None:
-    assert [each.url for each in read(b"\r\n" + written.encode()).links] == [link]
+    assert [each.url for each in parse(b"\r\n" + written.encode()).links] == [link]
 
 
 def test_signs_behind_a_link_and_brackets_in_html_are_taken_at_once() -> None:
@@ -137,7 +137,7 @@ def test_signs_behind_a_link_and_brackets_in_html_are_taken_at_once() -> None:
 
 def test_only_absolute_links_count_each_once() -> None:
     html = b'Content-Type: text/html\r\n\r\n<a href="/x"><a href="javascript:x"><a href="https://a.test/x"><img src="https://a.test/x"><a href="http://">'
-    assert [each.url for each in read(html).links] == ["https://a.test/x"]
+    assert [each.url for each in parse(html).links] == ["https://a.test/x"]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_only_absolute_links_count_each_once() -> None:
     ],
 )
 def test_a_field_is_decoded_as_well_as_it_can_be(field: bytes, text: str) -> None:
-    assert read(b"Subject: " + field + b"\r\n\r\n").subject == text
+    assert parse(b"Subject: " + field + b"\r\n\r\n").subject == text
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_field_is_decoded_as_well_as_it_can_be(field: bytes, text: str) -> Non
     ],
 )
 def test_people_are_found_in_bad_fields_too(field: str, people: list[tuple[str, str]]) -> None:
-    assert [(each.name, each.address) for each in read(f"To: {field}\r\n\r\n".encode()).to] == people
+    assert [(each.name, each.address) for each in parse(f"To: {field}\r\n\r\n".encode()).to] == people
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_people_are_found_in_bad_fields_too(field: str, people: list[tuple[str, 
     ],
 )
 def test_a_file_name_is_decoded_and_is_no_path(said: str, name: str) -> None:
-    letter = read(f"Content-Disposition: {said}\r\nContent-Type: text/plain\r\n\r\nx".encode())
+    letter = parse(f"Content-Disposition: {said}\r\nContent-Type: text/plain\r\n\r\nx".encode())
     assert [part.name for part in letter.attachments] == [name]
     assert letter.text == ""
 
@@ -203,12 +203,12 @@ def test_a_file_name_costs_no_more_than_its_octets() -> None:
     """A name of 64 KiB that ends in a slash held all up for ten seconds, in each of a thousand parts."""
     letter = b'Content-Disposition: attachment; filename="' + b"a" * 65_000 + b'/"\r\n\r\n'
     began = time.process_time()
-    assert read(letter).tree.name == ""
+    assert parse(letter).tree.name == ""
     assert time.process_time() - began < 1.0
 
 
 def test_html_is_read_as_a_client_shows_it_and_the_snippet_as_lists_do() -> None:
-    letter = read(
+    letter = parse(
         b"Content-Type: text/html\r\n\r\n<title>no</title><style>p{}</style><script>no</script>"
         b'<div style="display: none;">Pre&zwnj;&nbsp;header</div><h1>Hi</h1><p>a\n b<br>c &lt;</p><ul><li>x<li>y</ul>'
         b"<table><tr><td>1</td><td>2</td></tr></table><img alt='logo' src='cid:x'><!-- no -->"
@@ -219,11 +219,11 @@ def test_html_is_read_as_a_client_shows_it_and_the_snippet_as_lists_do() -> None
 
 
 def test_a_snippet_has_at_most_its_length() -> None:
-    assert len(read(b"\r\n" + b"word \xe2\x80\x8b" * 1000).snippet) <= 250
+    assert len(parse(b"\r\n" + b"word \xe2\x80\x8b" * 1000).snippet) <= 250
 
 
 def test_ways_off_a_list() -> None:
-    letter = read(
+    letter = parse(
         b"List-Unsubscribe: <https://a.test/u>,\r\n <mailto:u@a.test>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n\r\n"
     )
     found = letter.unsubscribe
@@ -231,11 +231,11 @@ def test_ways_off_a_list() -> None:
     assert found.links == ("https://a.test/u", "mailto:u@a.test")
     assert found.one_click
     assert found.faults == ()
-    bad = read(b"List-Unsubscribe: https://a.test/u\r\nList-Unsubscribe-Post: yes\r\n\r\n").unsubscribe
+    bad = parse(b"List-Unsubscribe: https://a.test/u\r\nList-Unsubscribe-Post: yes\r\n\r\n").unsubscribe
     assert bad is not None
     assert not bad.one_click
     assert len(bad.faults) == 3
-    assert read(b"\r\n").unsubscribe is None
+    assert parse(b"\r\n").unsubscribe is None
 
 
 @pytest.mark.parametrize(
@@ -251,23 +251,23 @@ def test_ways_off_a_list() -> None:
     ],
 )
 def test_what_is_hardly_a_letter_is_read_too(octets: bytes, text: str) -> None:
-    assert read(octets).text == text
+    assert parse(octets).text == text
 
 
 def test_what_is_beyond_the_limits_is_left_out_and_said() -> None:
     many = b"Content-Type: multipart/mixed; boundary=a\r\n\r\n" + b"--a\r\n\r\nx\r\n" * 50 + b"--a--"
-    letter = read(many, Limits(parts=10))
+    letter = parse(many, Limits(parts=10))
     assert len(list(letter.tree.walk())) == 10
     assert letter.trouble == "it has more than 10 parts"
     deep = b"".join(
         b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (each, each) for each in range(50)
     )
-    assert "nested" in read(deep).trouble
-    assert "nested" in read(b"Content-Type: message/rfc822\r\n\r\n" * 900).trouble
-    assert len(read(b"\r\n" + b"x" * 100, Limits(text=10)).text) == 10
+    assert "nested" in parse(deep).trouble
+    assert "nested" in parse(b"Content-Type: message/rfc822\r\n\r\n" * 900).trouble
+    assert len(parse(b"\r\n" + b"x" * 100, Limits(text=10)).text) == 10
 
 
 def test_a_date_that_is_none_is_none() -> None:
     for date in (b"", b"yesterday", b"Thu, 99 Nov 2026 22:41:22 +0100", b"1 Jan 99999 00:00:00 +9999"):
-        assert read(b"Date: " + date + b"\r\n\r\n").date is None
-    assert read(b"Date: 1 Jan 2026 00:00:00\r\n\r\n").date == datetime(2026, 1, 1, tzinfo=UTC)
+        assert parse(b"Date: " + date + b"\r\n\r\n").date is None
+    assert parse(b"Date: 1 Jan 2026 00:00:00\r\n\r\n").date == datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,9 +12,9 @@ from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recip
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.database import FileDatabase, MemoryDatabase
-from mailstack.mailbox.index.items import Item, Which
+from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.mailbox.index.query import parse
 from mailstack.mailbox.index.removal import Keeping
 from mailstack.mailbox.index.tags import Tagging
@@ -74,7 +74,7 @@ class Shelf:
         if self.directory is not None:
             self.store = ArchivingSqliteStore(self.pump, self.directory, recent_octets=0)
         database = self.memory or FileDatabase(self.pump, self.directory or Path())
-        self.catalogue = Catalogue(
+        self.catalogue = LetterIndex(
             self.store, database, self.clock, inline, own_mailbox, self.keeping, tagging=self.tagging
         )
         self.journal = self.catalogue.told_of(SilentJournal())
@@ -132,4 +132,4 @@ class Shelf:
 
     def items(self, query: str = "", **which: Any) -> tuple[Item, ...]:
         terms = parse(query, self.clock.now())
-        return self.run(self.catalogue.listed(Which(terms=terms, **which), 1000)).items
+        return self.run(self.catalogue.listed(ItemFilter(terms=terms, **which), 1000)).items

@@ -14,7 +14,7 @@ from mailstack.letter import Address, LetterId
 from mailstack.letter.delivery import DeliveryState
 from mailstack.mailbox.index import schema, writes
 from mailstack.mailbox.index.database import Operation
-from mailstack.mailbox.index.items import Copy, Which
+from mailstack.mailbox.index.items import Copy, ItemFilter
 from mailstack.mailbox.index.query import BadQuery, parse
 from mailstack.mailbox.index.removal import Keeping
 from mailstack.store.archive import ARCHIVE
@@ -49,13 +49,13 @@ def test_a_letter_is_found_as_soon_as_it_is_read(shelf: Shelf) -> None:
 
 def test_the_newest_come_first_and_pages_follow_each_other(shelf: Shelf) -> None:
     letters = [shelf.put(text(f"number {n}")) for n in range(5)]
-    newest = shelf.run(shelf.catalogue.listed(Which(), 2))
+    newest = shelf.run(shelf.catalogue.listed(ItemFilter(), 2))
     assert [item.id for item in newest.items] == [letters[4], letters[3]]
     assert (newest.total, newest.unread) == (5, 5)
-    rest = shelf.run(shelf.catalogue.listed(Which(before=newest.items[-1].number), 10))
+    rest = shelf.run(shelf.catalogue.listed(ItemFilter(before=newest.items[-1].number), 10))
     assert [item.id for item in rest.items] == letters[2::-1]
     assert rest.total == 5
-    assert [item.id for item in shelf.run(shelf.catalogue.listed(Which(), 2, 1)).items] == [letters[3], letters[2]]
+    assert [item.id for item in shelf.run(shelf.catalogue.listed(ItemFilter(), 2, 1)).items] == [letters[3], letters[2]]
 
 
 @pytest.mark.parametrize(
@@ -160,10 +160,10 @@ def test_attachments_and_inline_parts_are_found(shelf: Shelf) -> None:
 
 def test_who_has_read_a_letter_says_so(shelf: Shelf) -> None:
     first, second = shelf.put(), shelf.put()
-    assert shelf.run(shelf.catalogue.mark(Which(ids=(first,)), unread=False)) == 1
-    assert shelf.run(shelf.catalogue.mark(Which(ids=(first,)), unread=False)) == 0
+    assert shelf.run(shelf.catalogue.mark(ItemFilter(ids=(first,)), unread=False)) == 1
+    assert shelf.run(shelf.catalogue.mark(ItemFilter(ids=(first,)), unread=False)) == 0
     assert (shelf.find("is:read"), shelf.find("is:unread")) == ([first], [second])
-    assert shelf.run(shelf.catalogue.listed(Which(), 0)).unread == 1
+    assert shelf.run(shelf.catalogue.listed(ItemFilter(), 0)).unread == 1
 
 
 def test_tags_come_with_a_letter_and_from_people(shelf: Shelf) -> None:
@@ -177,14 +177,14 @@ def test_tags_come_with_a_letter_and_from_people(shelf: Shelf) -> None:
     }
     assert shelf.items()[0].mailboxes == (BOB.key,)
     assert shelf.find("tag:RED is:tagged") == [letter]
-    which = Which(ids=(letter,))
+    which = ItemFilter(ids=(letter,))
     assert shelf.run(shelf.catalogue.tag(which, ["mine"], ["NEWS", "blue"])) == 1
     assert shelf.run(shelf.catalogue.tags()) == {"mine": 1, "Red": 1, "two words": 1}
     shelf.run(shelf.catalogue.rename_tag("red", "Mine"))
     assert shelf.run(shelf.catalogue.tags()) == {"mine": 1, "two words": 1}
     shelf.run(shelf.catalogue.set_tags(which, ["only"]))
     assert shelf.items()[0].tags == ("only",)
-    by_tag = Which(terms=parse("tag:only"))
+    by_tag = ItemFilter(terms=parse("tag:only"))
     assert shelf.run(shelf.catalogue.tag(by_tag, ["other"], ["only"])) == 1
     assert shelf.items()[0].tags == ("other",)
     assert shelf.run(shelf.catalogue.remove_tag("OTHER")) == 1
@@ -206,9 +206,9 @@ def _recounted(shelf: Shelf) -> None:
     """What is kept as counts is what one would count."""
     people = (ALICE, BOB, CAROL)
     for which in (
-        Which(),
-        *(Which(mailbox=each.key) for each in people),
-        *(Which(seen_by=each.key) for each in people),
+        ItemFilter(),
+        *(ItemFilter(mailbox=each.key) for each in people),
+        *(ItemFilter(seen_by=each.key) for each in people),
     ):
         there = shelf.run(shelf.catalogue.first(which, 1000))
         # Nothing is listed, so that it is not seen from the list how many there are.
@@ -218,7 +218,7 @@ def _recounted(shelf: Shelf) -> None:
     assert counts == {
         each.key: total
         for each in people
-        if (total := shelf.run(shelf.catalogue.listed(Which(mailbox=each.key), 0)).total)
+        if (total := shelf.run(shelf.catalogue.listed(ItemFilter(mailbox=each.key), 0)).total)
     }
 
 
@@ -228,20 +228,20 @@ def test_what_is_counted_stays_right_whatever_is_done(shelf: Shelf) -> None:
     own = shelf.put(to=(ALICE,), account=ALICE.key)
     shelf.put(to=(CAROL,))
     _recounted(shelf)
-    shelf.run(catalogue.mark(Which(ids=(first,)), unread=False))
+    shelf.run(catalogue.mark(ItemFilter(ids=(first,)), unread=False))
     _recounted(shelf)
-    token = shelf.run(catalogue.delete(Which(mailbox=CAROL.key))).token
+    token = shelf.run(catalogue.delete(ItemFilter(mailbox=CAROL.key))).token
     _recounted(shelf)
-    shelf.run(catalogue.mark(Which(), unread=False))
+    shelf.run(catalogue.mark(ItemFilter(), unread=False))
     shelf.run(catalogue.undo(token))
     _recounted(shelf)
     for account in (CAROL, ALICE):
-        away = shelf.run(catalogue.delete(Which(seen_by=account.key))).token
+        away = shelf.run(catalogue.delete(ItemFilter(seen_by=account.key))).token
         _recounted(shelf)
         shelf.run(catalogue.undo(away))
         _recounted(shelf)
-    shelf.run(catalogue.delete(Which(ids=(first,), seen_by=BOB.key)))
-    shelf.run(catalogue.delete(Which(ids=(own,))))
+    shelf.run(catalogue.delete(ItemFilter(ids=(first,), seen_by=BOB.key)))
+    shelf.run(catalogue.delete(ItemFilter(ids=(own,))))
     shelf.clock.advance(shelf.keeping.undo + 1)
     wait_until(shelf, lambda: _archived(shelf, 2))
     _recounted(shelf)
@@ -269,14 +269,14 @@ def test_many_are_changed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr("mailstack.mailbox.index.batches.BATCH", 2)
     shelf = Shelf(tmp_path / "data")
     letters = [shelf.put() for _ in range(5)]
-    marking = shelf.pump.start(shelf.catalogue.mark(Which(), unread=False))
+    marking = shelf.pump.start(shelf.catalogue.mark(ItemFilter(), unread=False))
     assert any(len(shelf.find("is:read")) == 2 for _ in range(20_000)), "the first part, before time passes"
     late = shelf.put()
     assert not marking, "others have their turn first"
     wait_until(shelf, lambda: _has(shelf, marking))
     assert marking == [5]
     assert shelf.find("is:unread") == [late]
-    deleting = shelf.pump.start(shelf.catalogue.delete(Which(terms=parse("is:read"))))
+    deleting = shelf.pump.start(shelf.catalogue.delete(ItemFilter(terms=parse("is:read"))))
     wait_until(shelf, lambda: _has(shelf, deleting))
     deleted = deleting[0]
     assert (deleted.count, deleted.ids) == (5, tuple(letters))
@@ -289,13 +289,13 @@ def test_many_are_changed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_
 
 async def _has(shelf: Shelf, results: list[object]) -> bool:
     """The database is asked, so that its threads have their turn."""
-    await shelf.catalogue.listed(Which(), 0)
+    await shelf.catalogue.listed(ItemFilter(), 0)
     return bool(results)
 
 
 def test_what_is_deleted_is_out_of_sight_and_comes_back(shelf: Shelf) -> None:
     letters = [shelf.put() for _ in range(3)]
-    deleted = shelf.run(shelf.catalogue.delete(Which(ids=(letters[0], letters[2]))))
+    deleted = shelf.run(shelf.catalogue.delete(ItemFilter(ids=(letters[0], letters[2]))))
     assert (deleted.count, shelf.find()) == (2, [letters[1]])
     assert shelf.run(shelf.catalogue.undo(deleted.token)) == 2
     assert shelf.find() == letters[::-1]
@@ -304,31 +304,31 @@ def test_what_is_deleted_is_out_of_sight_and_comes_back(shelf: Shelf) -> None:
 
 def test_what_one_of_its_holders_deletes_the_others_keep(shelf: Shelf) -> None:
     both, bobs = shelf.put(to=(BOB, CAROL)), shelf.put()
-    deleted = shelf.run(shelf.catalogue.delete(Which(seen_by=BOB.key)))
+    deleted = shelf.run(shelf.catalogue.delete(ItemFilter(seen_by=BOB.key)))
     assert (deleted.count, deleted.ids) == (2, (both, bobs))
     assert shelf.find(seen_by=BOB.key) == shelf.find(mailbox=BOB.key) == []
     assert shelf.find(seen_by=CAROL.key) == shelf.find() == [both]
-    assert shelf.run(shelf.catalogue.delete(Which(seen_by=BOB.key))).count == 0
+    assert shelf.run(shelf.catalogue.delete(ItemFilter(seen_by=BOB.key))).count == 0
     assert [each.mailbox for each in shelf.run(shelf.catalogue.mailboxes())] == [CAROL.key]
     assert [event.data.only_for for event in shelf.catalogue.feed.after(0) if event.name == "deleted"] == [BOB.key, ""]
     assert shelf.run(shelf.catalogue.undo(deleted.token)) == 2
     assert shelf.find(seen_by=BOB.key) == [bobs, both]
-    shelf.run(shelf.catalogue.delete(Which(ids=(both,), seen_by=CAROL.key)))
+    shelf.run(shelf.catalogue.delete(ItemFilter(ids=(both,), seen_by=CAROL.key)))
     assert shelf.find() == [bobs, both]
-    shelf.run(shelf.catalogue.delete(Which(ids=(both,), seen_by=BOB.key)))
+    shelf.run(shelf.catalogue.delete(ItemFilter(ids=(both,), seen_by=BOB.key)))
     assert shelf.find() == [bobs], "when all have deleted it nobody has it"
 
 
 def test_all_but_some_are_chosen(shelf: Shelf) -> None:
     letters = [shelf.put() for _ in range(3)]
-    assert shelf.run(shelf.catalogue.mark(Which(without=(letters[1],)), unread=False)) == 2
+    assert shelf.run(shelf.catalogue.mark(ItemFilter(without=(letters[1],)), unread=False)) == 2
     assert shelf.find("is:unread") == [letters[1]]
 
 
 def test_what_was_deleted_comes_back_after_a_restart_too(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path / "data")
     letters = [shelf.put() for _ in range(2)]
-    token = shelf.run(shelf.catalogue.delete(Which())).token
+    token = shelf.run(shelf.catalogue.delete(ItemFilter())).token
     shelf.close()
     shelf.open()
     assert shelf.find() == []
@@ -340,7 +340,7 @@ def test_what_was_deleted_comes_back_after_a_restart_too(tmp_path: Path) -> None
 
 def test_undo_has_its_time_and_after_that_the_octets_go_too(shelf: Shelf) -> None:
     letter = shelf.put()
-    token = shelf.run(shelf.catalogue.delete(Which())).token
+    token = shelf.run(shelf.catalogue.delete(ItemFilter())).token
     shelf.clock.advance(shelf.keeping.undo + 1)
     shelf.settle()
     assert shelf.run(shelf.catalogue.undo(token)) == 0
@@ -368,8 +368,8 @@ def wait_until(shelf: Shelf, holds: object, seconds: float = 60.0) -> None:
 
 def test_all_is_there_after_a_restart_and_what_came_meanwhile(shelf: Shelf) -> None:
     first = shelf.put()
-    shelf.run(shelf.catalogue.tag(Which(), ["kept"]))
-    shelf.run(shelf.catalogue.mark(Which(), unread=False))
+    shelf.run(shelf.catalogue.tag(ItemFilter(), ["kept"]))
+    shelf.run(shelf.catalogue.mark(ItemFilter(), unread=False))
     if shelf.directory is None:
         return
     second = shelf.put(settle=False)
@@ -417,7 +417,7 @@ def test_the_oldest_go_when_there_are_too_many_or_they_are_too_old(shelf: Shelf)
 
 
 async def _is(shelf: Shelf, letters: list[LetterId]) -> bool:
-    found = await shelf.catalogue.listed(Which(), 10)
+    found = await shelf.catalogue.listed(ItemFilter(), 10)
     return [item.id for item in found.items] == letters
 
 
@@ -453,8 +453,8 @@ def test_the_feed_tells_of_letters_and_changes(shelf: Shelf) -> None:
     told: list[str] = []
     stop = shelf.catalogue.feed.listen(lambda event: told.append(event.name))
     shelf.put()
-    shelf.run(shelf.catalogue.mark(Which(), unread=False))
-    token = shelf.run(shelf.catalogue.delete(Which())).token
+    shelf.run(shelf.catalogue.mark(ItemFilter(), unread=False))
+    token = shelf.run(shelf.catalogue.delete(ItemFilter())).token
     shelf.run(shelf.catalogue.undo(token))
     assert told == ["step", "letter", "changed", "deleted", "changed"]
     stop()

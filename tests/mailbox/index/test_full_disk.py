@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, fail
 
-from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.database import MemoryDatabase, Operation
 from mailstack.mailbox.index.indexer import AGAIN
-from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.items import ItemFilter
 from mailstack.store import StoreError, StoreFull
 from tests.aid import run
 from tests.mailbox.index.shelf import Shelf, inline, own_mailbox
@@ -26,8 +26,8 @@ class FailingDatabase(MemoryDatabase):
         return super().write(operation) if self.trouble is None else fail(self.trouble)
 
 
-def catalogue_of(shelf: Shelf, database: FailingDatabase) -> Catalogue:
-    return Catalogue(shelf.store, database, shelf.clock, inline, own_mailbox, shelf.keeping)
+def catalogue_of(shelf: Shelf, database: FailingDatabase) -> LetterIndex:
+    return LetterIndex(shelf.store, database, shelf.clock, inline, own_mailbox, shelf.keeping)
 
 
 def test_a_full_disk_puts_it_off() -> None:
@@ -40,7 +40,7 @@ def test_a_full_disk_puts_it_off() -> None:
     database.trouble = None
     shelf.clock.advance(AGAIN)
     run(catalogue.up_to_date())
-    listed = run(catalogue.listed(Which(), limit=10))
+    listed = run(catalogue.listed(ItemFilter(), limit=10))
     assert [item.id for item in listed.items] == [letter]
     run(catalogue.stop())
 

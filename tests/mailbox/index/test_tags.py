@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Address
-from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.query import parse
 from mailstack.mailbox.index.tags import TagFilter, Tagging, tag_of
 from tests.mailbox.index.shelf import Shelf, text
@@ -68,7 +68,7 @@ def test_a_filter_looks_at_new_letters_alone() -> None:
     shelf = Shelf(None, tagging=Tagging(filters=(found_by("subject:offer", "Offer"),)))
     shelf.put(text("An offer"))
     (old,) = shelf.items()
-    shelf.run(shelf.catalogue.set_tags(Which(ids=(old.id,)), []))
+    shelf.run(shelf.catalogue.set_tags(ItemFilter(ids=(old.id,)), []))
     shelf.put(text("something"))
     assert [item.tags for item in shelf.items()] == [(), ()]
     shelf.close()

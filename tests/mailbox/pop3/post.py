@@ -10,16 +10,16 @@ from mailstack.letter.content import Octets
 from mailstack.letter.step import Step
 from mailstack.mailbox.pop3.login_delay import LoginDelay
 from mailstack.mailbox.pop3.session import Limits, converse
-from mailstack.protocols.connection import HostPort, TlsFacts
-from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.connection import HostPort, TlsInfo
+from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.pop3.client import ClientEngine
-from mailstack.protocols.pop3.client_session import FetchingSession
+from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from mailstack.protocols.pop3.server import ServerEngine
 from mailstack.protocols.sasl import AccountLogin, Credentials, Denied, DigestProof, Proof, ScramKeys, Unavailable
 from mailstack.store import Entry, Maildrop, MaildropInUse, StoreError
 from tests.protocols.pop3.pair import Cable, Cut, MemoryPeer, TurnedClock, whole
 
-TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+TLS = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 
 
 class Shelf:
@@ -137,13 +137,13 @@ class Office:
         self.told = Told()
         self.limits = limits or Limits()
         self.delay = LoginDelay(delay, self.clock.now)
-        self.room = Room(1_000_000)
+        self.room = MemoryBudget(1_000_000)
         self.door = Door()
         self.peers: list[MemoryPeer[Any]] = []
         self.sessions = Registered()
 
     def serve(
-        self, outward: Any, *, tls: TlsFacts | None = None, require_tls: bool = True, certificate: bool = True
+        self, outward: Any, *, tls: TlsInfo | None = None, require_tls: bool = True, certificate: bool = True
     ) -> MemoryPeer[Any]:
         engine = ServerEngine(tls=tls is not None, require_tls=require_tls, login_delay=self.delay.seconds)
         peer = MemoryPeer(
@@ -183,7 +183,7 @@ class Office:
         assert telnet.say("USER bob", "PASS secret word").endswith(b"\r\n")
         return telnet
 
-    def fetch(self, errand: Any, *, cut: Cut = whole, tls: TlsFacts | None = TLS, **settings: Any) -> Any:
+    def fetch(self, errand: Any, *, cut: Cut = whole, tls: TlsInfo | None = TLS, **settings: Any) -> Any:
         """The result of `await errand(session)` for a client of our own, joined by a cable."""
         cable = Cable(cut)
         engine = ClientEngine()
@@ -191,7 +191,7 @@ class Office:
         client: MemoryPeer[Any] = MemoryPeer(
             engine, self.clock, cable.towards(lambda: server), remote=HostPort("192.0.2.1", 110), tls=tls
         )
-        session = FetchingSession(client, engine, **settings)
+        session = Pop3ClientSession(client, engine, **settings)
         try:
             return cable.run(errand(session), self.clock)
         finally:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailstack.protocols.pop3.client_session import Broken, FetchingSession, Refused
+from mailstack.protocols.pop3.client_session import Pop3ClientSession, Pop3ConnectionLost, Refused
 from tests.mailbox.pop3.post import Office
 from tests.protocols.pop3.pair import in_pieces_of, one_at_a_time, whole
 
@@ -16,7 +16,7 @@ LETTER = b"Subject: one\r\n\r\n.\r\n..\r\n.first\r\nlast\r\n"
 CUTS = [whole, one_at_a_time, in_pieces_of(3, 1, 7, 2)]
 
 
-async def everything(session: FetchingSession) -> Any:
+async def everything(session: Pop3ClientSession) -> Any:
     """Each command once."""
     await session.open()
     capabilities = await session.capabilities()
@@ -49,7 +49,7 @@ def test_any_letter_comes_as_it_rests(body: bytes) -> None:
     """POP-28"""
     letter = b"A: b\r\n\r\n" + body + b"\r\n"
 
-    async def fetch(session: FetchingSession) -> bytes:
+    async def fetch(session: Pop3ClientSession) -> bytes:
         await session.open()
         await session.login("bob", "secret word")
         return await session.retr(1)
@@ -62,7 +62,7 @@ def test_any_letter_comes_as_it_rests(body: bytes) -> None:
 def test_stls_and_login(cut: Any, mechanism: str | None) -> None:
     """POP-23, POP-24"""
 
-    async def fetch(session: FetchingSession) -> Any:
+    async def fetch(session: Pop3ClientSession) -> Any:
         await session.open()
         await session.start_tls("mx.home.test")
         await session.login("bob", "pässword", mechanism)
@@ -74,7 +74,7 @@ def test_stls_and_login(cut: Any, mechanism: str | None) -> None:
 def test_a_long_password_goes_behind_the_prompt() -> None:
     """POP-24: the initial response would make the command longer than 255 octets."""
 
-    async def fetch(session: FetchingSession) -> None:
+    async def fetch(session: Pop3ClientSession) -> None:
         await session.open()
         await session.login("bob", "x" * 300, "PLAIN")
 
@@ -84,13 +84,13 @@ def test_a_long_password_goes_behind_the_prompt() -> None:
 
 
 def test_a_letter_too_long_for_the_reader_ends_the_session() -> None:
-    async def fetch(session: FetchingSession) -> bytes:
+    async def fetch(session: Pop3ClientSession) -> bytes:
         await session.open()
         await session.login("bob", "secret word")
         return await session.retr(1)
 
     office = Office(b"x" * 998 + b"\r\n")
-    with pytest.raises(Broken, match="more than 500 octets"):
+    with pytest.raises(Pop3ConnectionLost, match="more than 500 octets"):
         office.fetch(fetch, max_size=500)
     assert not office.shelf.holders
 
@@ -98,7 +98,7 @@ def test_a_letter_too_long_for_the_reader_ends_the_session() -> None:
 def test_a_server_that_stops_is_heard() -> None:
     office = Office(LETTER)
 
-    async def fetch(session: FetchingSession) -> None:
+    async def fetch(session: Pop3ClientSession) -> None:
         await session.open()
         await session.login("bob", "secret word")
         office.peers[-1].stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailstack.mailbox.pop3.login_delay import LoginDelay
-from mailstack.policy.counters import OwnLedger
+from mailstack.policy.counters import LocalCounterTable
 
 
 def test_a_reader_waits_from_one_login_to_the_next() -> None:
@@ -19,7 +19,7 @@ def test_a_reader_waits_from_one_login_to_the_next() -> None:
 
 
 def test_without_a_delay_nothing_is_remembered() -> None:
-    ledger = OwnLedger(lambda: 0.0)
+    ledger = LocalCounterTable(lambda: 0.0)
     delay = LoginDelay(0, lambda: 0.0, ledger)
     delay.logged_in("bob")
     assert delay.wait("bob") == 0

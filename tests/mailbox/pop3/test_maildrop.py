@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailstack import store
 from mailstack.letter import LetterId
 from mailstack.mailbox.pop3.maildrop import SLICE, Maildrop, NoSuchLetter
-from mailstack.mailbox.pop3.top import Excerpt
+from mailstack.mailbox.pop3.top import TopFilter
 from mailstack.store import Entry
 from tests.protocols.pop3.pair import in_pieces_of
 
@@ -71,7 +71,7 @@ def test_a_long_listing_comes_in_slices() -> None:
 
 
 def excerpt_of(letter: bytes, lines: int, *sizes: int) -> bytes:
-    excerpt = Excerpt(lines)
+    excerpt = TopFilter(lines)
     return b"".join([excerpt.feed(piece) for piece in in_pieces_of(*sizes)(letter)])
 
 
@@ -94,7 +94,7 @@ def test_a_letter_that_is_all_header_is_shown_whole() -> None:
 
 
 def test_an_excerpt_is_done_as_soon_as_nothing_more_is_shown() -> None:
-    excerpt = Excerpt(1)
+    excerpt = TopFilter(1)
     assert excerpt.feed(b"A: b\r\n\r\none\r\ntwo") == b"A: b\r\n\r\none\r\n"
     assert excerpt.done
     assert excerpt.feed(b"more\r\n") == b""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
-from mailstack.protocols.pop3.client_session import FetchingSession
+from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from mailstack.store import Acceptance, Change, Placement, Settlement
 from mailstack.store.memory import MemoryStore
 from tests.aid import run
@@ -44,7 +44,7 @@ def store() -> Iterator[MemoryStore]:
     run(memory.close())
 
 
-async def uidl(session: FetchingSession) -> dict[int, str]:
+async def uidl(session: Pop3ClientSession) -> dict[int, str]:
     await session.open()
     await session.login("bob", "secret word")
     found = await session.uidl()
@@ -52,7 +52,7 @@ async def uidl(session: FetchingSession) -> dict[int, str]:
     return found
 
 
-async def fetch_and_delete_the_first(session: FetchingSession) -> bytes:
+async def fetch_and_delete_the_first(session: Pop3ClientSession) -> bytes:
     await session.open()
     await session.login("bob", "secret word")
     assert await session.stat() == (2, sum((await session.list()).values()))

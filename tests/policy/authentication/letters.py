@@ -11,7 +11,7 @@ from mailstack.letter.content import Octets
 from mailstack.letter.header import fields, split
 from mailstack.net.gather import gather
 from mailstack.policy.authentication.body_hash import hash_body
-from mailstack.policy.authentication.dkim import Outcome, read_signatures, verify
+from mailstack.policy.authentication.dkim import DkimResult, read_signatures, verify
 from mailstack.policy.authentication.keys import PrivateKey, generate
 from mailstack.policy.authentication.signature import Signature
 from mailstack.policy.authentication.signing import Signer, SigningKey
@@ -48,7 +48,7 @@ def signed(letter: bytes = LETTER, *keys: PrivateKey) -> bytes:
     return run(signer(*keys).signatures(Octets(letter))) + letter
 
 
-def outcomes(letter: bytes, texts: Dns | None = None, *, now: float = NOW, most: int = 8) -> list[Outcome]:
+def outcomes(letter: bytes, texts: Dns | None = None, *, now: float = NOW, most: int = 8) -> list[DkimResult]:
     found = list(fields(letter[: split(letter)]))
     signatures = read_signatures(found, most)
     forms = {each.body for each in signatures if isinstance(each, Signature) and each.body}

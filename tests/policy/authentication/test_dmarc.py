@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.policy.authentication.dmarc import Dmarc, Identifier, Judgement, judge_many, read_policy
+from mailstack.policy.authentication.dmarc import Dmarc, DmarcResult, Identifier, judge_many, read_policy
 from tests.aid import run
 from tests.policy.visitor import Dns
 
@@ -28,7 +28,7 @@ def judge(
     chance: float = 0.5,
     there: Sequence[str] = (),
     names: Dns | None = None,
-) -> Judgement:
+) -> DmarcResult:
     """`doubtful`: domains about whose SPF and signatures the DNS gave no answer."""
     names = names or dns_of(policies)
     names.records |= {f"A {name}": ("192.0.2.1",) for name in there}
@@ -43,7 +43,7 @@ def judge(
 METHODS: tuple[Literal["spf", "dkim"], ...] = ("spf", "dkim")
 
 
-def judge_all(policies: dict[str, str | None], *authors: str) -> Judgement:
+def judge_all(policies: dict[str, str | None], *authors: str) -> DmarcResult:
     names = dns_of(policies)
     return judge_many([run(Dmarc(author, names, lambda: 0.5).discover()) for author in authors])
 
@@ -65,7 +65,7 @@ REJECT = {"home.test": "v=DMARC1; p=reject"}
 )
 def test_spf_or_dkim_must_speak_for_the_author(spf: str | None, dkim: list[str], result: str) -> None:
     """DMARC-01: relaxed alignment (RFC 7489 §3.1)."""
-    assert judge(REJECT, "home.test", spf, dkim) == Judgement(result, "home.test", "reject")  # type: ignore[arg-type]
+    assert judge(REJECT, "home.test", spf, dkim) == DmarcResult(result, "home.test", "reject")  # type: ignore[arg-type]
 
 
 def test_strict_alignment_wants_the_same_name() -> None:
@@ -142,7 +142,7 @@ def test_only_an_aligned_domain_makes_a_letter_doubtful(other: str) -> None:
     """DMARC-01: else who doesn't answer about a domain of his own passes any policy (RFC 7489 §3.1)."""
     policies = {**REJECT, other: None, "evil.example": None}
     names = dns_of(policies)
-    assert judge({}, "home.test", doubtful=[other], names=names) == Judgement("fail", "home.test", "reject")
+    assert judge({}, "home.test", doubtful=[other], names=names) == DmarcResult("fail", "home.test", "reject")
     assert judge({}, "home.test", other, [other], names=names).result == "fail"
     assert f"TXT _dmarc.{other}" not in names.asked
 
@@ -156,10 +156,10 @@ def test_strict_alignment_makes_no_subdomain_doubtful() -> None:
 
 def test_several_authors_or_none() -> None:
     """DMARC-01: permerror; the strictest wish of all holds."""
-    assert judge_all(REJECT, "other.test", "home.test") == Judgement(
+    assert judge_all(REJECT, "other.test", "home.test") == DmarcResult(
         "permerror", "home.test", "reject", "From does not name one domain"
     )
-    assert judge_all(REJECT) == Judgement("permerror", reason="From does not name one domain")
+    assert judge_all(REJECT) == DmarcResult("permerror", reason="From does not name one domain")
     assert judge_all({"home.test": "v=DMARC1; p=none"}, "other.test", "home.test").wish == "none"
 
 

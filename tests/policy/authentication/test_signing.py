@@ -9,7 +9,7 @@ import dkim
 import pytest
 
 from mailstack.letter.content import Octets
-from mailstack.policy.authentication.keys import KeyTrouble, generate, load_private
+from mailstack.policy.authentication.keys import InvalidKey, generate, load_private
 from tests.aid import run
 from tests.policy.authentication.letters import ED25519, LETTER, RSA, dns, said, signed, signer
 
@@ -70,8 +70,8 @@ def test_keys_are_kept_in_pem_and_published_as_records(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_keys_say_so(tmp_path: Path) -> None:
-    with pytest.raises(KeyTrouble, match="cannot be read"):
+    with pytest.raises(InvalidKey, match="cannot be read"):
         load_private(tmp_path / "gone")
     (tmp_path / "bad").write_bytes(b"nonsense")
-    with pytest.raises(KeyTrouble, match="no private key"):
+    with pytest.raises(InvalidKey, match="no private key"):
         load_private(tmp_path / "bad")

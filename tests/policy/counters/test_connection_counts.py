@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.policy.counters import Counts, OwnCounts
-from mailstack.policy.counters.shared import SharedCounts
+from mailstack.policy.counters import ConnectionCounts, LocalConnectionCounts
+from mailstack.policy.counters.shared import MmapConnectionCounts
 from tests.policy.counters import forked
 
 CLIENTS = ["192.0.2.1", "192.0.2.2", "2001:db8::", ""]
 
 
-@pytest.mark.parametrize("make", [OwnCounts, lambda: SharedCounts(2)], ids=["own", "shared"])
+@pytest.mark.parametrize("make", [LocalConnectionCounts, lambda: MmapConnectionCounts(2)], ids=["own", "shared"])
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(CLIENTS)), max_size=40))
 def test_no_client_is_counted_for_less_than_a_plain_counter_has(
-    make: Callable[[], Counts], moves: list[tuple[bool, str]]
+    make: Callable[[], ConnectionCounts], moves: list[tuple[bool, str]]
 ) -> None:
     counts, plain = make(), Counter[str]()
     for comes, client in moves:

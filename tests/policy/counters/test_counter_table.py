@@ -9,26 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.policy.counters import Ledger, OwnLedger, alone
-from mailstack.policy.counters.shared import SharedLedger
+from mailstack.policy.counters import CounterTable, LocalCounterTable, single_process
+from mailstack.policy.counters.shared import MmapCounterTable
 from tests.queue.clock import HandClock
 
-BOTH = pytest.mark.parametrize("make", [lambda: OwnLedger(time.time), SharedLedger], ids=["own", "shared"])
+BOTH = pytest.mark.parametrize("make", [lambda: LocalCounterTable(time.time), MmapCounterTable], ids=["own", "shared"])
 LATER = time.time() + 86_400
 
 
-def put(ledger: Ledger, name: str, *numbers: float) -> None:
+def put(ledger: CounterTable, name: str, *numbers: float) -> None:
     with ledger.row(name) as row:
         row[:] = numbers
 
 
-def get(ledger: Ledger, name: str) -> list[float]:
+def get(ledger: CounterTable, name: str) -> list[float]:
     with ledger.row(name) as row:
         return list(row)
 
 
 @BOTH
-def test_a_row_is_kept_until_its_time_is_over(make: Callable[[], Ledger]) -> None:
+def test_a_row_is_kept_until_its_time_is_over(make: Callable[[], CounterTable]) -> None:
     ledger = make()
     assert get(ledger, "alice") == [0, 0, 0]
     put(ledger, "alice", LATER, 1.5, -2.0)
@@ -41,7 +41,7 @@ def test_a_row_is_kept_until_its_time_is_over(make: Callable[[], Ledger]) -> Non
 
 @BOTH
 @given(st.lists(st.tuples(st.text(max_size=8), st.floats(0, 1e9)), max_size=60))
-def test_it_is_a_plain_dictionary(make: Callable[[], Ledger], changes: list[tuple[str, float]]) -> None:
+def test_it_is_a_plain_dictionary(make: Callable[[], CounterTable], changes: list[tuple[str, float]]) -> None:
     ledger, plain = make(), dict[str, float]()
     for name, number in changes:
         put(ledger, name, LATER, number, 0.0)
@@ -51,7 +51,7 @@ def test_it_is_a_plain_dictionary(make: Callable[[], Ledger], changes: list[tupl
 
 
 @BOTH
-def test_an_error_within_the_block_changes_nothing_for_others(make: Callable[[], Ledger]) -> None:
+def test_an_error_within_the_block_changes_nothing_for_others(make: Callable[[], CounterTable]) -> None:
     ledger = make()
     put(ledger, "alice", LATER, 1.0, 1.0)
     with pytest.raises(KeyError), ledger.row("alice"):
@@ -61,7 +61,7 @@ def test_an_error_within_the_block_changes_nothing_for_others(make: Callable[[],
 
 def test_the_rows_of_one_process_are_bounded_and_the_last_used_ones_stay() -> None:
     times = [0.0]
-    ledger = OwnLedger(lambda: times[0], capacity=100)
+    ledger = LocalCounterTable(lambda: times[0], capacity=100)
     for number in range(1000):
         put(ledger, f"client {number}", 60.0, 1.0, 1.0)
         assert len(ledger) <= 100
@@ -74,7 +74,7 @@ def test_the_rows_of_one_process_are_bounded_and_the_last_used_ones_stay() -> No
 
 
 def test_in_shared_memory_the_row_that_is_over_first_makes_room() -> None:
-    ledger = SharedLedger(buckets=16)
+    ledger = MmapCounterTable(buckets=16)
     for number in range(1000):
         put(ledger, f"client {number}", LATER + number, 1.0, 1.0)
     assert [get(ledger, f"client {number}")[1] for number in range(100)] == [0] * 100
@@ -85,7 +85,7 @@ def test_in_shared_memory_the_row_that_is_over_first_makes_room() -> None:
 
 def test_the_rows_of_one_process_go_by_the_steady_clock() -> None:
     clock = HandClock()
-    commons = alone(clock)
+    commons = single_process(clock)
     steady = (commons.rates, commons.failures, commons.places, commons.logins)
     for ledger in steady:
         put(ledger, "alice", clock.steady() + 60, 1.0, 1.0)
@@ -96,7 +96,7 @@ def test_the_rows_of_one_process_go_by_the_steady_clock() -> None:
 
 def test_shared_rows_go_by_the_clock_that_all_processes_have() -> None:
     times = [100.0]
-    ledger = SharedLedger(buckets=16, now=lambda: times[0])
+    ledger = MmapCounterTable(buckets=16, now=lambda: times[0])
     put(ledger, "alice", 160.0, 1.0, 1.0)
     times[0] = 159.0
     assert get(ledger, "alice") == [160.0, 1.0, 1.0]

@@ -18,10 +18,10 @@ from mailstack.protocols.connection import (
     EventT,
     HostPort,
     LoggedOut,
+    ShuttingDown,
     Signal,
-    Stopping,
     TimedOut,
-    TlsFacts,
+    TlsInfo,
 )
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ class MemoryPeer(Generic[EventT]):
         *,
         remote: HostPort,
         can_start_tls: bool = True,
-        tls: TlsFacts | None = None,
+        tls: TlsInfo | None = None,
     ) -> None:
         self.engine = engine
         self.remote = remote
@@ -130,7 +130,7 @@ class MemoryPeer(Generic[EventT]):
         self._wake()
 
     def stop(self) -> None:
-        self._ending = Stopping()
+        self._ending = ShuttingDown()
         self._wake()
 
     def log_out(self) -> None:
@@ -199,7 +199,7 @@ class MemoryPeer(Generic[EventT]):
 
     async def start_tls(self, server_name: str | None = None, *, verify: bool = False) -> bool:
         self.engine.tls_started()
-        self.tls = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+        self.tls = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")
         return True
 
     def close(self) -> None:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.protocols.connection import NEED_DATA, Signal
-from mailstack.protocols.dot_stuffing import Stuffer
+from mailstack.protocols.dot_stuffing import DotStuffer
 from mailstack.protocols.pop3.client import ClientEngine, End, Prompt, Response, Text, Violation
-from mailstack.protocols.pop3.dot_unstuffing import Unstuffer
+from mailstack.protocols.pop3.dot_unstuffing import DotUnstuffer
 from tests.protocols.pop3.pair import in_pieces_of, one_at_a_time, whole
 
 DOTTY = st.lists(st.sampled_from([b".", b"\r\n", b"\r", b"\n", b"a", b"..", b"\r\n.\r\n"]), max_size=30).map(b"".join)
@@ -38,7 +38,7 @@ def events(engine: ClientEngine, octets: bytes, cut: Any = whole) -> list[Any]:
 @given(DOTTY, CUTS, CUTS)
 def test_what_was_stuffed_comes_back_in_any_cut(text: bytes, cut_out: Any, cut_in: Any) -> None:
     """POP-07"""
-    stuffer, unstuffer = Stuffer(), Unstuffer()
+    stuffer, unstuffer = DotStuffer(), DotUnstuffer()
     wire = b"".join([stuffer.feed(piece) for piece in cut_out(text)]) + stuffer.finish()
     got = b"".join([unstuffer.feed(piece) for piece in cut_in(wire)])
     assert unstuffer.ended
@@ -46,7 +46,7 @@ def test_what_was_stuffed_comes_back_in_any_cut(text: bytes, cut_out: Any, cut_i
 
 
 def test_what_stands_behind_the_end_mark_is_kept() -> None:
-    unstuffer = Unstuffer()
+    unstuffer = DotUnstuffer()
     assert unstuffer.feed(b"a\r\n.\r\n+OK\r\n") == b"a\r\n"
     assert unstuffer.rest == b"+OK\r\n"
 

@@ -16,8 +16,8 @@ from mailstack.protocols.sasl import (
     Credentials,
     Denied,
     DigestProof,
-    Exchange,
     Proof,
+    SaslExchange,
     ScramKeys,
     ScramProof,
     Token,
@@ -72,7 +72,7 @@ class Talk:
             answer = waiting.pop(0)
             return answer(challenge) if callable(answer) else answer
 
-        exchange = Exchange(self.name, initial, self.channel, self.keeper, HERE, ask)
+        exchange = SaslExchange(self.name, initial, self.channel, self.keeper, HERE, ask)
         return run(MECHANISMS[self.name].prove(exchange)).account
 
 

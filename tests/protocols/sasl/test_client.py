@@ -10,9 +10,9 @@ import pytest
 from mailstack.protocols.sasl import Channel, Denied, ScramKeys, Token
 from mailstack.protocols.sasl.client import (
     MOST_ITERATIONS,
-    Answering,
+    ClientMechanism,
     ScramAnswer,
-    Suspicious,
+    ServerNotTrusted,
     choose,
     choose_bearer,
     derive_here,
@@ -28,7 +28,9 @@ def unbound(_kind: str) -> bytes | None:
     return None
 
 
-def chosen(*offered: str, binding: Callable[[str], bytes | None] = unbound, password: str = "secret") -> Answering:
+def chosen(
+    *offered: str, binding: Callable[[str], bytes | None] = unbound, password: str = "secret"
+) -> ClientMechanism:
     answering = choose(offered, "bob", password, binding, derive_here)
     assert answering is not None
     return answering
@@ -82,7 +84,7 @@ def test_our_client_and_our_server_understand_each_other(plus: bool) -> None:
     assert client.trusts
 
 
-def begun() -> tuple[Answering, str]:
+def begun() -> tuple[ClientMechanism, str]:
     client = chosen("SCRAM-SHA-256")
     assert client.initial is not None
     return client, client.initial.decode().rpartition("r=")[2]
@@ -104,7 +106,7 @@ def begun() -> tuple[Answering, str]:
 )
 def test_a_server_that_asks_for_something_else_is_suspicious(challenge: str) -> None:
     client, nonce = begun()
-    with pytest.raises(Suspicious):
+    with pytest.raises(ServerNotTrusted):
         run(client.respond(challenge.replace("{nonce}", nonce).encode()))
 
 
@@ -112,7 +114,7 @@ def test_a_server_that_asks_for_something_else_is_suspicious(challenge: str) -> 
 def test_a_server_that_does_not_know_the_password_is_not_trusted(final: bytes) -> None:
     client, nonce = begun()
     run(client.respond(f"r={nonce}x,s=c2FsdHNhbHQ=,i=4096".encode()))
-    with pytest.raises(Suspicious):
+    with pytest.raises(ServerNotTrusted):
         run(client.respond(final))
     assert not client.trusts
     assert isinstance(client, ScramAnswer)
@@ -123,7 +125,7 @@ def test_questions_without_end_are_not_answered(name: str, questions: int) -> No
     client = chosen(name)
     for _ in range(questions):
         run(client.respond(b"?"))
-    with pytest.raises(Suspicious):
+    with pytest.raises(ServerNotTrusted):
         run(client.respond(b"?"))
 
 
@@ -157,5 +159,5 @@ def test_a_token_that_is_refused_is_heard_of_in_one_challenge(name: str) -> None
     with pytest.raises(Denied):
         talk.prove(client.initial, lambda challenge: run(client.respond(challenge)))
     assert len(talk.challenges) == 1
-    with pytest.raises(Suspicious):
+    with pytest.raises(ServerNotTrusted):
         run(client.respond(b"{}"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, field
 
-from mailstack.protocols.connection import NEED_DATA, Disconnected, Signal, Stopping, TimedOut
+from mailstack.protocols.connection import NEED_DATA, Disconnected, ShuttingDown, Signal, TimedOut
 from mailstack.protocols.line_buffer import LineBuffer
 from mailstack.protocols.smtp.commands import (
     Auth,
@@ -69,7 +69,7 @@ class Host:
         content: list[bytes] = []
         while True:
             event: Any = await peer.next_event(300)
-            if isinstance(event, Disconnected | TimedOut | Stopping):
+            if isinstance(event, Disconnected | TimedOut | ShuttingDown):
                 break
             self.events.append(event)
             if isinstance(event, Chunk):

@@ -10,10 +10,10 @@ from typing import Any
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
-from mailstack.protocols.connection import NEED_DATA, Disconnected, Ending, Engine, HostPort, Signal, TimedOut, TlsFacts
+from mailstack.protocols.connection import NEED_DATA, Disconnected, Ending, Engine, HostPort, Signal, TimedOut, TlsInfo
 
 Cut = Callable[[bytes], Iterator[bytes]]
-TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+TLS = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 
 
 def whole(octets: bytes) -> Iterator[bytes]:
@@ -49,7 +49,7 @@ class MemoryPeer:
     wire: Wire
     remote: HostPort
     local: HostPort
-    tls: TlsFacts | None = None
+    tls: TlsInfo | None = None
     can_start_tls: bool = True
     closed: bool = False
     full: bool = False

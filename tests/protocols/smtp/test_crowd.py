@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from mailstack.policy.relaying import Relaying
-from mailstack.protocols.memory_budget import Room
+from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.smtp.limits import FEWEST_RECIPIENTS, RECIPIENT
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
-from mailstack.protocols.smtp.server_session import Session
-from mailstack.receiving.intake import Counter
-from mailstack.receiving.mx import Exchange
+from mailstack.protocols.smtp.server_session import ServerSession
+from mailstack.receiving.intake import Intake
+from mailstack.receiving.mx import MxRules
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
 from tests.queue.letters import OFFICE
@@ -17,13 +17,13 @@ from tests.queue.rig import Rig
 BEGIN = b"EHLO c.test\r\nMAIL FROM:<a@b.test>\r\n"
 
 
-def taken(crowd: Room, recipients: int, end: bytes = b"") -> int:
+def taken(crowd: MemoryBudget, recipients: int, end: bytes = b"") -> int:
     """Of so many recipients that one client names."""
     rig = Rig()
     engine = ServerEngine(Capabilities(OFFICE))
     wire = Wire(ScriptedEngine(), engine)
-    station = Exchange(Counter(OFFICE, rig.queue, rig.store, rig.directory), Relaying(()))
-    session = Session(wire.server, engine, station, rig.clock, crowd=crowd)
+    station = MxRules(Intake(OFFICE, rig.queue, rig.store, rig.directory), Relaying(()))
+    session = ServerSession(wire.server, engine, station, rig.clock, crowd=crowd)
     conversation = session.converse()
     wire.carry(wire.server, BEGIN + b"RCPT TO:<bob@home.test>\r\n" * recipients + end)
     wire.client.close()
@@ -34,8 +34,8 @@ def taken(crowd: Room, recipients: int, end: bytes = b"") -> int:
 
 def test_a_crowd_of_clients_holds_no_more_recipients_than_there_is_room_for() -> None:
     """RFC 5321 §4.5.3.1.8, §4.5.3.1.10: each may send a letter to 100, and the rest in another transaction."""
-    assert taken(Room(300 * RECIPIENT), 500) == 301
-    crowd = Room(300 * RECIPIENT)
+    assert taken(MemoryBudget(300 * RECIPIENT), 500) == 301
+    crowd = MemoryBudget(300 * RECIPIENT)
     crowd.held = 250 * RECIPIENT
     assert taken(crowd, 500) == FEWEST_RECIPIENTS
     assert crowd.held == 250 * RECIPIENT, "what it held is given back"

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from mailstack.letter import Address, Content, Envelope
 from mailstack.letter.content import Octets, read_all
-from mailstack.protocols.smtp.downgrade import fit_body, form_of
+from mailstack.protocols.smtp.downgrade import downgrade_body, form_of
 from mailstack.protocols.smtp.replies import Refusal
 from tests.aid import run
 
@@ -41,7 +41,7 @@ def envelope(body: str) -> Envelope:
 
 
 def fitted(body: str, content: Content, *offered: str) -> tuple[str, bytes]:
-    to_send, octets = run(fit_body(envelope(body), content, offered))
+    to_send, octets = run(downgrade_body(envelope(body), content, offered))
     return to_send.body, run(read_all(octets))
 
 
@@ -84,7 +84,7 @@ def test_octets_above_127_count_whatever_was_declared(declared: str) -> None:
 def test_lines_of_ascii_go_as_they_are(offered: tuple[str, ...]) -> None:
     content = Octets(HEAD + b"plain\r\n.\r\n")
     for declared in ("7BIT", "8BITMIME"):
-        to_send, octets = run(fit_body(envelope(declared), content, offered))
+        to_send, octets = run(downgrade_body(envelope(declared), content, offered))
         assert octets is content
         assert to_send.body == (declared if offered else "7BIT")
 

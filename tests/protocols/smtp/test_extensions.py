@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from mailstack.protocols.smtp.commands import Auth, AuthResponse, Mail, Noop, Rejected, StartTls
 from mailstack.protocols.smtp.extensions import OFFERED
 from mailstack.protocols.smtp.extensions.extension import Extension, Parameter, Verb
-from mailstack.protocols.smtp.order import State, Turn
+from mailstack.protocols.smtp.order import State, Transition
 from mailstack.protocols.smtp.replies import reply
 from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.smtp.dialogue import Dialogue
@@ -349,7 +349,7 @@ def test_a_new_extension_is_one_value():
         lambda facts: "1 2" if facts.tls else None,
         mail={"XM": Parameter(lambda value, _facts: value or "none", travels=True)},
         rcpt={"XR": Parameter(lambda value, _facts: (value or "").upper(), travels=True)},
-        verbs={"XVERB": Verb(lambda _argument, _facts: Noop(), {State.READY: Turn(State.READY, State.READY)})},
+        verbs={"XVERB": Verb(lambda _argument, _facts: Noop(), {State.READY: Transition(State.READY, State.READY)})},
     )
     session = Dialogue(OFFICE, offered=(*OFFERED, new))
     session.engine.tls = True

@@ -10,11 +10,11 @@ import pytest
 from mailstack.policy.relaying import Relaying
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
-from mailstack.protocols.smtp.server_session import Session
-from mailstack.receiving.intake import Counter
-from mailstack.receiving.mx import Exchange
+from mailstack.protocols.smtp.server_session import ServerSession
+from mailstack.receiving.intake import Intake
+from mailstack.receiving.mx import MxRules
 from mailstack.store.free_space import INTERVAL
-from mailstack.web.submission import Intake
+from mailstack.web.submission import WebSubmission
 from tests.aid import run
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
@@ -46,14 +46,14 @@ class Place:
         self.rig = Rig()
         self.disk = Disk(free[0]) if len(free) == 1 else FillingDisk(free)
         self.space = space(self.disk)
-        counter = Counter(OFFICE, self.rig.queue, self.rig.store, self.rig.directory, free_space=self.space)
-        self.station = Exchange(counter, Relaying(()))
+        counter = Intake(OFFICE, self.rig.queue, self.rig.store, self.rig.directory, free_space=self.space)
+        self.station = MxRules(counter, Relaying(()))
 
     def replies(self, *commands: bytes) -> list[bytes]:
         """The first nine octets of each reply behind EHLO."""
         engine = ServerEngine(Capabilities(OFFICE, max_size=100 * MIB))
         wire = Wire(ScriptedEngine(), engine)
-        session = Session(wire.server, engine, self.station, self.rig.clock)
+        session = ServerSession(wire.server, engine, self.station, self.rig.clock)
         conversation = session.converse()
         wire.carry(wire.server, b"EHLO c.test\r\n" + b"".join(commands))
         wire.client.close()
@@ -97,7 +97,7 @@ def test_there_is_room_again() -> None:
 
 def test_a_letter_by_http_is_refused() -> None:
     place = Place(63 * MIB)
-    intake = Intake(place.station, place.rig.clock)
+    intake = WebSubmission(place.station, place.rig.clock)
     with pytest.raises(Refusal) as refused:
         run(intake.hand_in("a@b.test", ["bob@home.test"], CONTENT))
     assert str(refused.value.reply).startswith("452 4.3.1")

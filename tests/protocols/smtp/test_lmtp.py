@@ -5,7 +5,7 @@ import pytest
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.protocols.smtp.client import ClientEngine
-from mailstack.protocols.smtp.client_session import SendingSession, Trouble
+from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
 from mailstack.protocols.smtp.commands import EndOfData
 from mailstack.protocols.smtp.replies import EachReply, reply
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
@@ -105,7 +105,7 @@ def test_the_client_hears_of_each(cut, body, withheld):
     host = Host(ServerEngine(Capabilities("mx.home.test", withheld=withheld), lmtp=True), each_his_own)
     client = ClientEngine()
     wire = Wire(client, host.engine, cut)
-    session = SendingSession(wire.client, client, "client.test", lmtp=True)
+    session = SmtpClientSession(wire.client, client, "client.test", lmtp=True)
 
     async def conversation():
         await session.open()
@@ -125,13 +125,13 @@ def test_the_client_hears_of_each(cut, body, withheld):
 def hear_from(script, *names):
     scripted, client = ScriptedEngine(), ClientEngine()
     wire = Wire(client, scripted)
-    session = SendingSession(wire.client, client, "client.test", lmtp=True)
+    session = SmtpClientSession(wire.client, client, "client.test", lmtp=True)
 
     async def conversation():
         try:
             await session.open()
             return await session.transact(*sent(*names))
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             return trouble
         finally:
             wire.client.close()

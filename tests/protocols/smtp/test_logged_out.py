@@ -10,9 +10,9 @@ from mailstack.letter import Letter
 from mailstack.protocols.connection import LoggedOut
 from mailstack.protocols.sasl import AccountLogin, Unavailable
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
-from mailstack.protocols.smtp.server_session import Session
-from mailstack.receiving.intake import Counter
-from mailstack.receiving.submission import Submission
+from mailstack.protocols.smtp.server_session import ServerSession
+from mailstack.receiving.intake import Intake
+from mailstack.receiving.submission import SubmissionRules
 from mailstack.store import Filter
 from tests.aid import run
 from tests.protocols.sasl.exchange import Keeper
@@ -58,10 +58,10 @@ class Talk:
         self.sessions = Registered()
         engine = ServerEngine(Capabilities(OFFICE))
         wire = Wire(ScriptedEngine(), engine)
-        counter = Counter(OFFICE, rig.queue, rig.store, rig.directory)
+        counter = Intake(OFFICE, rig.queue, rig.store, rig.directory)
         talk = self
 
-        class Station(Submission):
+        class Station(SubmissionRules):
             async def complete(self, letter: Letter, arrived: Any) -> Any:
                 during(talk)
                 return await super().complete(letter, arrived)
@@ -69,7 +69,7 @@ class Talk:
         def log_out() -> None:
             wire.server.ending = LoggedOut()
 
-        session = Session(
+        session = ServerSession(
             wire.server,
             engine,
             Station(counter, None),

@@ -6,15 +6,15 @@ import logging
 
 import pytest
 
-from mailstack.policy.chain import Guard
+from mailstack.policy.chain import PolicyChain
 from mailstack.policy.greylist import Greylist
 from mailstack.policy.relaying import Relaying
-from mailstack.protocols.rate_limited_log import AGAIN, MAX_TEXTS, Complaint
+from mailstack.protocols.rate_limited_log import AGAIN, MAX_TEXTS, RateLimitedLog
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
-from mailstack.protocols.smtp.server_session import Session
-from mailstack.receiving.intake import Counter
-from mailstack.receiving.mx import Exchange
-from mailstack.store import Contact, StoreError, StoreFull
+from mailstack.protocols.smtp.server_session import ServerSession
+from mailstack.receiving.intake import Intake
+from mailstack.receiving.mx import MxRules
+from mailstack.store import GreylistEntry, StoreError, StoreFull
 from mailstack.store.memory import MemoryStore
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
@@ -28,16 +28,16 @@ RCPTS = 300
 class LostStore(MemoryStore):
     """One that can't be asked about contacts."""
 
-    async def contact(self, network: str) -> Contact | None:
+    async def contact(self, network: str) -> GreylistEntry | None:
         raise StoreError(f"the database is away: {network}")
 
 
-def said(rig: Rig, guard: Guard | None = None) -> bytes:
+def said(rig: Rig, guard: PolicyChain | None = None) -> bytes:
     """The replies to one client with many recipients."""
     engine = ServerEngine(Capabilities(OFFICE))
     wire = Wire(ScriptedEngine(), engine)
-    counter = Counter(OFFICE, rig.queue, rig.store, rig.directory)
-    session = Session(wire.server, engine, Exchange(counter, Relaying(()), guard=guard), rig.clock)
+    counter = Intake(OFFICE, rig.queue, rig.store, rig.directory)
+    session = ServerSession(wire.server, engine, MxRules(counter, Relaying(()), guard=guard), rig.clock)
     conversation = session.converse()
     wire.carry(
         wire.server, b"EHLO c.test\r\nMAIL FROM:<a@b.test>\r\n" + b"RCPT TO:<bob@home.test>\r\n" * RCPTS + b"QUIT\r\n"
@@ -71,7 +71,7 @@ def test_what_is_no_outage_is_a_bug_with_its_traceback(caplog: pytest.LogCapture
 def test_greylisting_that_can_not_ask_lets_pass_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     rig = Rig()
     greylist = Greylist(LostStore(), rig.clock.now)
-    replies = said(rig, Guard(at_recipient=(greylist.at_recipient,)))
+    replies = said(rig, PolicyChain(at_recipient=(greylist.at_recipient,)))
     assert replies.count(b"\r\n250 2.1.5 ") >= 100
     (record,) = caplog.records
     assert "greylisting could not ask the store" in record.getMessage()
@@ -89,7 +89,7 @@ def test_a_full_database_is_said_to_be_full(caplog: pytest.LogCaptureFixture) ->
 
 def test_a_complaint_is_told_once_a_minute_whatever_it_says(caplog: pytest.LogCaptureFixture) -> None:
     now = 0.0
-    complaint = Complaint(logging.getLogger("test"), lambda: now)
+    complaint = RateLimitedLog(logging.getLogger("test"), lambda: now)
     for number in range(100):
         complaint.error("file %d is away", number)
     assert len(caplog.records) == MAX_TEXTS

@@ -7,7 +7,7 @@ from typing import Any
 from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
-from mailstack.protocols.smtp.server_session import Session
+from mailstack.protocols.smtp.server_session import ServerSession
 from tests.protocols.smtp.pair import Wire
 
 
@@ -47,7 +47,7 @@ def test_starttls_that_was_offered_and_is_gone_is_answered_454_and_the_session_g
             replies.append((await wire.client.next_event(10)).reply)
         wire.client.close()
 
-    session = Session(wire.server, server, QuietStation(), Clock())
+    session = ServerSession(wire.server, server, QuietStation(), Clock())
     wire.converse(ask(), session.converse())
     assert [(each.code, str(each.status or "")) for each in replies[1:]] == [
         (250, ""),

@@ -11,10 +11,10 @@ from twisted.internet.defer import Deferred
 from mailstack.letter import new_letter_id
 from mailstack.letter.step import Step
 from mailstack.queue.schedule import Schedule
-from mailstack.queue.webhooks.dispatcher import Announcer, AnnouncerLimits, NotTold
+from mailstack.queue.webhooks.dispatcher import AnnouncerLimits, OutboxDispatcher, SendFailed
 from mailstack.store import StoreError
 from mailstack.store.memory import MemoryStore
-from mailstack.store.outbox_types import Announcement, new_id
+from mailstack.store.outbox_types import OutboxEntry, new_id
 from tests.aid import run
 from tests.queue.clock import START, HandClock
 
@@ -32,7 +32,7 @@ class Ear:
         self.under_way: list[Deferred[None]] = []
         self.closed = False
 
-    async def tell(self, announcement: Announcement) -> None:
+    async def tell(self, announcement: OutboxEntry) -> None:
         self.heard.append((self.clock.now() - START, announcement.id))
         if self.waits:
             answered: Deferred[None] = Deferred()
@@ -51,7 +51,7 @@ class BrokenStore(MemoryStore):
     slow: Deferred[None] | None = None
     """Claims are made at once, and known when this says so."""
 
-    async def claim_announcements(self, target: str, owner: str, now: float, **within: Any) -> list[Announcement]:
+    async def claim_announcements(self, target: str, owner: str, now: float, **within: Any) -> list[OutboxEntry]:
         if self.away:
             raise StoreError("the disk is away")
         claimed = await super().claim_announcements(target, owner, now, **within)
@@ -73,7 +73,7 @@ class Rig:
 
     def start(self, owner: str = "me") -> None:
         self.ear = Ear(self.clock)
-        self.announcer = Announcer(
+        self.announcer = OutboxDispatcher(
             self.store,
             self.clock,
             self.ear,
@@ -88,7 +88,7 @@ class Rig:
     def queue(self, count: int, age: float = 0.0) -> list[str]:
         now = self.clock.now()
         new = [
-            Announcement(new_id(), "hook", Step(new_letter_id(now), now - age, "mx.home.test", "relayed"), now - age)
+            OutboxEntry(new_id(), "hook", Step(new_letter_id(now), now - age, "mx.home.test", "relayed"), now - age)
             for _ in range(count)
         ]
         run(self.store.add_announcements(new))
@@ -96,7 +96,7 @@ class Rig:
         self.clock.advance(0)
         return [each.id for each in new]
 
-    def waiting(self) -> list[Announcement]:
+    def waiting(self) -> list[OutboxEntry]:
         return run(self.store.announcements("hook", 1000))
 
 
@@ -112,7 +112,7 @@ def test_what_another_process_queued_is_found_within_a_second() -> None:
     rig = Rig()
     now = rig.clock.now()
     step = Step(new_letter_id(now), now, "mx.home.test", "removed")
-    run(rig.store.add_announcements([Announcement(new_id(), "hook", step, now)]))
+    run(rig.store.add_announcements([OutboxEntry(new_id(), "hook", step, now)]))
     rig.clock.advance(1.0)
     assert len(rig.ear.heard) == 1
 
@@ -129,7 +129,7 @@ def test_no_more_are_under_way_than_the_limit_says() -> None:
 
 def test_a_target_that_fails_is_left_alone_ever_longer_and_tried_with_one() -> None:
     rig = Rig()
-    rig.ear.trouble = NotTold("the receiver answered 500")
+    rig.ear.trouble = SendFailed("the receiver answered 500")
     rig.queue(1)
     rig.queue(50)
     rig.clock.advance(3 * 3600)
@@ -145,7 +145,7 @@ def test_a_target_that_fails_is_left_alone_ever_longer_and_tried_with_one() -> N
 @pytest.mark.parametrize("set_by", [-86400.0, 86400.0], ids=["back", "ahead"])
 def test_a_target_that_failed_is_left_alone_as_long_as_ever_when_the_clock_is_set(set_by: float) -> None:
     rig = Rig()
-    rig.ear.trouble = NotTold("the receiver answered 500")
+    rig.ear.trouble = SendFailed("the receiver answered 500")
     rig.queue(1)
     rig.clock.set_by(set_by)
     rig.queue(5, age=-min(0.0, set_by) + 1)
@@ -158,7 +158,7 @@ def test_a_target_that_failed_is_left_alone_as_long_as_ever_when_the_clock_is_se
 
 def test_those_that_fail_together_count_once() -> None:
     rig = Rig()
-    rig.ear.trouble = NotTold("the receiver answered 500")
+    rig.ear.trouble = SendFailed("the receiver answered 500")
     rig.ear.waits = True
     rig.queue(10)
     for answered in rig.ear.under_way:
@@ -170,7 +170,7 @@ def test_those_that_fail_together_count_once() -> None:
 
 def test_a_receiver_that_asks_for_time_gets_it() -> None:
     rig = Rig()
-    rig.ear.trouble = NotTold("the receiver answered 429", 600.0)
+    rig.ear.trouble = SendFailed("the receiver answered 429", 600.0)
     rig.queue(2)
     before = len(rig.ear.heard)
     rig.clock.advance(599)
@@ -181,7 +181,7 @@ def test_a_receiver_that_asks_for_time_gets_it() -> None:
 
 def test_an_operator_who_has_mended_it_need_not_wait() -> None:
     rig = Rig()
-    rig.ear.trouble = NotTold("connection refused")
+    rig.ear.trouble = SendFailed("connection refused")
     rig.queue(20)
     rig.clock.advance(3600)
     rig.ear.trouble = None
@@ -192,7 +192,7 @@ def test_an_operator_who_has_mended_it_need_not_wait() -> None:
 
 def test_an_operator_who_is_wrong_costs_a_dead_receiver_one_attempt() -> None:
     rig = Rig()
-    rig.ear.trouble = NotTold("connection refused")
+    rig.ear.trouble = SendFailed("connection refused")
     rig.queue(20)
     rig.clock.advance(5200)
     before = len(rig.ear.heard)
@@ -203,7 +203,7 @@ def test_an_operator_who_is_wrong_costs_a_dead_receiver_one_attempt() -> None:
 
 def test_what_is_too_old_is_dropped() -> None:
     rig = Rig()
-    rig.ear.trouble = NotTold("no answer")
+    rig.ear.trouble = SendFailed("no answer")
     rig.queue(100)
     rig.clock.advance(86_400 + 3700)
     assert rig.waiting() == []

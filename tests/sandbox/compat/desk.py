@@ -11,18 +11,18 @@ from twisted.internet.defer import Deferred
 from mailstack.accounts.login_names import LoginNames
 from mailstack.letter import Address, LetterId
 from mailstack.mailbox.index.feed import Tally
-from mailstack.policy.counters import OwnCounts
-from mailstack.protocols.connection import HostPort, Unreachable
-from mailstack.sandbox.compat.context import Ground
+from mailstack.policy.counters import LocalConnectionCounts
+from mailstack.protocols.connection import ConnectFailed, HostPort
+from mailstack.sandbox.compat.context import CompatContext
 from mailstack.sandbox.compat.mailhog.monkey import Monkey
 from mailstack.sandbox.compat.mailpit.about import Told
 from mailstack.sandbox.compat.pages import Accounts, peer_pages
 from mailstack.sandbox.faults import Faults
 from mailstack.store import Account
-from mailstack.web.api.stream_limits import Places
+from mailstack.web.api.stream_limits import StreamLimits
 from mailstack.web.checks.links import Seen
-from mailstack.web.http_values import Answer, Ask, Upgrade
-from mailstack.web.site import Everybody, Site
+from mailstack.web.http_values import Request, Response, Upgrade
+from mailstack.web.site import AllowAll, Site
 from mailstack.web.submission import Copied
 from tests.aid import run
 from tests.mailbox.index.shelf import Shelf, inline
@@ -49,7 +49,7 @@ class Desk:
         self.shelf = Shelf(None)
         self.faults = Faults(self.shelf.clock.now)
         counter: Any = Counter(self.shelf)
-        ground = Ground(
+        ground = CompatContext(
             self.shelf.catalogue,
             self.shelf.clock,
             inline,
@@ -58,7 +58,7 @@ class Desk:
             None,
             self.faults,
             self._look,
-            Places(streams, streams, OwnCounts()),
+            StreamLimits(streams, streams, LocalConnectionCounts()),
             Monkey(self.faults),
         )
         accounts = Accounts(
@@ -77,12 +77,12 @@ class Desk:
             Told(Tally(self.shelf.catalogue.feed, self.shelf.clock.now())),
             mailhog_first=mailhog_first,
         )
-        self.site = Site(pages, (), doorkeeper=Everybody())
+        self.site = Site(pages, (), doorkeeper=AllowAll())
         self.resets = 0
 
     async def _look(self, url: str) -> Seen:
         if "gone" in url:
-            raise Unreachable("nobody is there")
+            raise ConnectFailed("nobody is there")
         return Seen(404 if "missing" in url else 200)
 
     async def _add(self, address: str, password: str) -> None:
@@ -91,13 +91,13 @@ class Desk:
     async def _reset(self) -> None:
         self.resets += 1
 
-    def ask(self, method: str, path: str, body: object = None, **fields: str) -> Answer:
+    def ask(self, method: str, path: str, body: object = None, **fields: str) -> Response:
         """The answer; `body` as octets, or to be JSON. What stands behind ? is the query."""
         path, _, query = path.partition("?")
         octets = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         pairs = dict(pair.partition("=")[::2] for pair in query.split("&") if pair)
-        answer = run(self.site.answer(Ask(method, path, "localhost", pairs, octets, fields)))
-        assert isinstance(answer, Answer)
+        answer = run(self.site.answer(Request(method, path, "localhost", pairs, octets, fields)))
+        assert isinstance(answer, Response)
         return answer
 
     def get(self, path: str) -> Any:
@@ -113,12 +113,12 @@ class Desk:
             "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
             "sec-websocket-version": "13",
         }
-        found = run(self.site.answer(Ask("GET", path, "localhost", {}, b"", fields)))
+        found = run(self.site.answer(Request("GET", path, "localhost", {}, b"", fields)))
         assert isinstance(found, Upgrade)
         return found
 
 
-def whole(answer: Answer) -> bytes:
+def whole(answer: Response) -> bytes:
     if isinstance(answer.body, bytes):
         return answer.body
     body = answer.body

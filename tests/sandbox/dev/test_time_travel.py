@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailstack.net.adjustable_clock import TravellingClock
+from mailstack.net.adjustable_clock import AdjustableClock
 from mailstack.net.log import SilentJournal
 from mailstack.sandbox.dev import DevEnvironment, DevSettings
-from mailstack.sandbox.dev.time_travel import Delayed, TimeTravel
+from mailstack.sandbox.dev.time_travel import ClockBusy, TimeTravel
 from mailstack.sandbox.faults import Rule
 from mailstack.sandbox.simulation import SimulatedReactor
 from mailstack.testing.reactor_thread import background
@@ -131,28 +131,28 @@ def test_a_span_is_forwards_and_only_so_long(environment: DevEnvironment) -> Non
 def test_what_takes_its_real_time_is_not_hurried() -> None:
     """A host that never answers: the journey stops before it, and says so."""
     reactor = SimulatedReactor()
-    clock = TravellingClock(reactor)
+    clock = AdjustableClock(reactor)
     clock.spawn(clock.pause(3600))
 
     async def nothing() -> None:
         return None
 
     travel = TimeTravel(clock, [nothing])
-    with pytest.raises(Delayed, match="takes its real time"):
+    with pytest.raises(ClockBusy, match="takes its real time"):
         reactor.result_of(travel.advance("1d"))
     assert clock.ahead == 0
 
 
 def test_a_journey_with_very_many_stops_is_interrupted_and_goes_on() -> None:
     reactor = SimulatedReactor()
-    clock = TravellingClock(reactor)
+    clock = AdjustableClock(reactor)
     begun = clock.now()
 
     async def every_second() -> float:
         return clock.now() + 1
 
     travel = TimeTravel(clock, [every_second])
-    with pytest.raises(Delayed, match="ask again"):
+    with pytest.raises(ClockBusy, match="ask again"):
         reactor.result_of(travel.advance("5d"))
     assert begun < travel.now < begun + 5 * DAY
     assert travel.ahead > 0
@@ -164,9 +164,9 @@ def test_one_journey_at_a_time() -> None:
     async def nothing() -> None:
         return None
 
-    travel = TimeTravel(TravellingClock(reactor), [nothing])
+    travel = TimeTravel(AdjustableClock(reactor), [nothing])
     first = Deferred.fromCoroutine(travel.advance("1d"))
-    with pytest.raises(Delayed, match="another journey"):
+    with pytest.raises(ClockBusy, match="another journey"):
         reactor.result_of(travel.advance("1d"))
     reactor.result_of(first)
     assert travel.ahead == pytest.approx(DAY, abs=1)
@@ -174,7 +174,7 @@ def test_one_journey_at_a_time() -> None:
 
 def test_what_is_due_and_does_not_happen_holds_nobody_for_ever() -> None:
     reactor = SimulatedReactor()
-    clock = TravellingClock(reactor)
+    clock = AdjustableClock(reactor)
     due = clock.now() + 10
 
     async def always() -> float:

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mailstack.config import Relay, Schedule
-from mailstack.protocols.connection import Unreachable
-from mailstack.protocols.pop3.client_session import Broken, Refused
-from mailstack.protocols.smtp.client_session import Trouble
+from mailstack.protocols.connection import ConnectFailed
+from mailstack.protocols.pop3.client_session import Pop3ConnectionLost, Refused
+from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.sandbox.faults import Rule
 from mailstack.sandbox.simulation import Collected, Internet, NotTaken, Sent
 
@@ -71,7 +71,7 @@ def submitted(internet: Internet) -> Sent | None:
     for _ in range(4 * MOST):
         try:
             return ann.submit(to="bob@b.test", subject="Hello", text="Hello")
-        except (Trouble, NotTaken, Unreachable):
+        except (SmtpSessionError, NotTaken, ConnectFailed):
             internet.advance("2m")
     return None
 
@@ -82,7 +82,7 @@ def collected(internet: Internet, address: str) -> list[Collected]:
     for _ in range(15 * MOST):
         try:
             return letters + internet.reader(address).collect()
-        except (Broken, Refused, Unreachable):
+        except (Pop3ConnectionLost, Refused, ConnectFailed):
             internet.advance("30m")
     raise AssertionError("it can't be read, though all faults have ended")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.protocols.connection import Unreachable
-from mailstack.protocols.pop3.client_session import Broken, FetchingSession, Refused
+from mailstack.protocols.connection import ConnectFailed
+from mailstack.protocols.pop3.client_session import Pop3ClientSession, Pop3ConnectionLost, Refused
 from mailstack.sandbox.faults import Rule, maildrop_locked, no_uidl
 from mailstack.sandbox.simulation import Internet, Reader
 
@@ -26,7 +26,7 @@ def bob(internet: Internet) -> Reader:
     return internet.reader("bob@b.test")
 
 
-def opened(internet: Internet, bob: Reader) -> FetchingSession:
+def opened(internet: Internet, bob: Reader) -> Pop3ClientSession:
     return internet.result_of(bob.session())
 
 
@@ -82,7 +82,7 @@ def test_a_letter_that_comes_slowly(internet: Internet, bob: Reader, verb: str) 
 
 def test_a_letter_that_breaks_off(internet: Internet, bob: Reader) -> None:
     internet.faults.add(Rule(at="pop3.retr", drop="before", octets=5000, times=1))
-    with pytest.raises(Broken):
+    with pytest.raises(Pop3ConnectionLost):
         bob.collect()
     assert len(bob.collect()) == 2, "what was not acknowledged is still there"
 
@@ -110,14 +110,14 @@ def test_sizes_that_are_lies(internet: Internet, bob: Reader) -> None:
 )
 def test_a_server_that_is_no_use_from_the_start(internet: Internet, bob: Reader, rule: dict[str, object]) -> None:
     internet.faults.add({"at": "pop3.connect", "times": 1, **rule})
-    with pytest.raises((Broken, Refused, Unreachable)):
+    with pytest.raises((Pop3ConnectionLost, Refused, ConnectFailed)):
         bob.collect()
     assert len(bob.collect()) == 2
 
 
 def test_an_answer_to_quit_that_is_lost_has_removed_the_letters_all_the_same(internet: Internet, bob: Reader) -> None:
     internet.faults.add(Rule(at="pop3.quit", drop="before", times=1))
-    with pytest.raises(Broken):
+    with pytest.raises(Pop3ConnectionLost):
         bob.collect()
     assert bob.collect() == []
 
@@ -125,7 +125,7 @@ def test_an_answer_to_quit_that_is_lost_has_removed_the_letters_all_the_same(int
 def test_a_silent_server_is_given_up(internet: Internet, bob: Reader) -> None:
     internet.faults.add(Rule(at="pop3.retr", silence=True, times=1))
     before = internet.now
-    with pytest.raises(Broken):
+    with pytest.raises(Pop3ConnectionLost):
         bob.collect()
     assert internet.now - before >= 600
     internet.advance("2h")

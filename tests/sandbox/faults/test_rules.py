@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mailstack.letter import Address
 from mailstack.sandbox.faults import Faults, Rule, TooManyRules, from_james, from_mailpit, to_mailpit
-from mailstack.sandbox.faults.faults import MOST_RULES, Moment
+from mailstack.sandbox.faults.faults import MOST_RULES, FaultContext
 from mailstack.sandbox.faults.file import read_json_rules, read_rules
 from mailstack.sandbox.faults.magic_addresses import magic
 from mailstack.sandbox.faults.rule import STEPS
@@ -25,7 +25,7 @@ def faults(seed: int = 1) -> Faults:
 
 def meets(rules: Faults, count: int, at: str = "rcpt", **moment: Any) -> list[int]:
     """At which of so many moments, counted from 1, something happens."""
-    return [number for number in range(1, count + 1) if rules.choose(Moment(at, **moment)) is not None]
+    return [number for number in range(1, count + 1) if rules.choose(FaultContext(at, **moment)) is not None]
 
 
 def test_a_rule_reads_from_and_writes_to_json() -> None:

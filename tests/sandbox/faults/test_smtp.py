@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mailstack.config import Limits, Relay, Schedule
-from mailstack.protocols.smtp.client_session import Trouble
-from mailstack.relay.tls_policy import Demand, TlsPolicy
+from mailstack.protocols.smtp.client_session import SmtpSessionError
+from mailstack.relay.tls_policy import TlsLevel, TlsPolicyTable
 from mailstack.sandbox.faults import (
     Rule,
     bad_certificate,
@@ -74,7 +74,7 @@ def test_a_refusal_for_good_comes_back(internet: Internet, at: SmtpStep) -> None
 
 def test_a_refusal_of_auth_is_heard_by_the_author(internet: Internet) -> None:
     fault(internet, Rule(at="auth", service="submission", reply="454 4.7.0 not now", times=1))
-    with pytest.raises(Trouble, match="refuses our credentials") as refused:
+    with pytest.raises(SmtpSessionError, match="refuses our credentials") as refused:
         internet.author("ann@a.test").submit(to="bob@b.test", text="?")
     assert str(refused.value.reply) == "454 4.7.0 not now"
     internet.author("ann@a.test").submit(to="bob@b.test", text="?")
@@ -232,7 +232,7 @@ def test_a_handshake_that_fails_leaves_the_letter_to_policy(internet: Internet) 
 @pytest.mark.parametrize("kind", ["expired", "self-signed", "wrong-name"])
 def test_a_bad_certificate_is_refused_where_a_good_one_is_demanded(kind: str) -> None:
     internet = Internet(7)
-    demand = TlsPolicy({"b.test": Demand.VERIFIED})
+    demand = TlsPolicyTable({"b.test": TlsLevel.VERIFIED})
     internet.host(
         "mx.a.test",
         domains=["a.test"],

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tracemalloc
 
-from mailstack.sandbox.recording.dialogue import Dialogue
+from mailstack.sandbox.recording.dialogue import SessionTranscript
 
 READ = 65536
 
 
 def heard(*said: tuple[str, bytes]) -> list[str]:
-    dialogue = Dialogue(1, "client", "server", lambda: 0.0)
+    dialogue = SessionTranscript(1, "client", "server", lambda: 0.0)
     for who, octets in said:
         dialogue.hear(who, octets)
     return [f"{line.who}: {line.text}" for line in dialogue.lines]
@@ -22,7 +22,7 @@ def test_a_line_is_told_when_it_is_whole() -> None:
 
 def test_of_a_line_without_an_end_no_more_is_kept_than_its_beginning() -> None:
     """The engine throws such a line away as it comes; who listens must not gather it."""
-    dialogue = Dialogue(1, "client", "server", lambda: 0.0)
+    dialogue = SessionTranscript(1, "client", "server", lambda: 0.0)
     octets = b"x" * READ
     tracemalloc.start()
     try:

@@ -13,8 +13,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from mailstack.config import Relay, Schedule
-from mailstack.protocols.connection import Unreachable
-from mailstack.protocols.smtp.client_session import Trouble
+from mailstack.protocols.connection import ConnectFailed
+from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.sandbox.simulation import Internet, NotReached, NotTaken, Path
 
 
@@ -172,7 +172,7 @@ def test_raw_octets_and_parameters_go_as_they_are() -> None:
 def test_certificates_that_are_not_good_are_refused_by_who_looks_at_them(kind: str, why: str) -> None:
     internet = Internet(1)
     internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"], certificate=kind)  # type: ignore[arg-type]
-    with pytest.raises(Trouble, match="certificate verify failed") as trouble:
+    with pytest.raises(SmtpSessionError, match="certificate verify failed") as trouble:
         internet.author("ann@a.test").submit(to="ann@a.test", text="?")
     assert why in str(trouble.value)
     internet.advance(1)
@@ -301,7 +301,7 @@ def test_who_is_not_there_is_told() -> None:
     with pytest.raises(LookupError, match=r"no office has an account x@z\.test"):
         internet.author("x@z.test")
     internet.sites["mx.a.test"].stop()
-    with pytest.raises(Unreachable, match="connection refused"):
+    with pytest.raises(ConnectFailed, match="connection refused"):
         internet.author("ann@a.test").submit(to="bob@b.test", text="?")
 
 

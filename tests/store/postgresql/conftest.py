@@ -26,11 +26,11 @@ def pump() -> Pump:
 @pytest.fixture
 def url(postgresql: Server, pump: Pump) -> Iterator[str]:
     """A database with the schema."""
-    from mailstack.store.database_address import Reach
+    from mailstack.store.database_address import DatabaseAddress
     from mailstack.store.postgresql.store import PostgresStore
 
     def fill(url: str) -> None:
-        store = PostgresStore(pump, Reach(url))
+        store = PostgresStore(pump, DatabaseAddress(url))
         pump.run(store.open())
         pump.run(store.close())
 
@@ -50,14 +50,14 @@ def line(url: str) -> Iterator[Line]:
 @pytest.fixture
 def open_store(pump: Pump, url: str) -> Iterator[Open]:
     """With one thread of each kind, so that a test knows which connection does what."""
-    from mailstack.store.database_address import Reach
+    from mailstack.store.database_address import DatabaseAddress
     from mailstack.store.postgresql.store import PostgresStore
 
     opened: list[PostgresStore] = []
 
     def make(where: str = url, *, timeout: float = 15.0, connect_timeout: float = 3.0, **settings: Any) -> Any:
         settings = {"reader_threads": 1, "writer_threads": 1, "recent_octets": 0, **settings}
-        reach = Reach(where, connect_timeout=connect_timeout, timeout=timeout)
+        reach = DatabaseAddress(where, connect_timeout=connect_timeout, timeout=timeout)
         opened.append(PostgresStore(pump, reach, **settings))
         pump.run(opened[-1].open())
         return opened[-1]
@@ -70,10 +70,10 @@ def open_store(pump: Pump, url: str) -> Iterator[Open]:
 @pytest.fixture
 def other(url: str) -> Iterator[PostgresConnection]:
     """As another process has one."""
-    from mailstack.store.database_address import Reach
+    from mailstack.store.database_address import DatabaseAddress
     from mailstack.store.postgresql.database import Database
 
-    database = Database(Reach(url))
+    database = Database(DatabaseAddress(url))
     connection = database.connect()
     yield connection
     connection.close()

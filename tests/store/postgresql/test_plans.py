@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("psycopg", exc_type=ImportError)
 
 from mailstack.store import sql
-from mailstack.store.database_address import Reach
+from mailstack.store.database_address import DatabaseAddress
 from mailstack.store.postgresql.database import Database
 from tests.contracts.store import acceptance
 
@@ -31,7 +31,7 @@ def connection(url: str, pump: Pump, open_store: Open) -> Iterator[PostgresConne
     for waiting in [pump.start(store.accept(acceptance())) for _ in range(LETTERS)]:
         while not waiting:
             pump._calls.get(timeout=20)()
-    database = Database(Reach(url))
+    database = Database(DatabaseAddress(url))
     with contextlib.closing(database.watch), contextlib.closing(database.connect()) as made:
         yield made
 

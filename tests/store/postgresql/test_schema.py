@@ -61,11 +61,11 @@ def test_what_is_written_for_sqlite_is_read_as_it_is_meant() -> None:
 
 
 def test_many_that_start_at_the_same_time_make_it_once(postgresql_url: str) -> None:
-    from mailstack.store.database_address import Reach
+    from mailstack.store.database_address import DatabaseAddress
     from mailstack.store.postgresql import schema
     from mailstack.store.postgresql.database import Database
 
-    database = Database(Reach(postgresql_url, schema="mail"))
+    database = Database(DatabaseAddress(postgresql_url, schema="mail"))
 
     def start(_: int) -> int:
         connection = database.connect()
@@ -82,11 +82,11 @@ def test_many_that_start_at_the_same_time_make_it_once(postgresql_url: str) -> N
 
 
 def test_two_offices_share_a_database_by_schemas(pump: Pump, postgresql_url: str) -> None:
-    from mailstack.store.database_address import Reach
+    from mailstack.store.database_address import DatabaseAddress
     from mailstack.store.postgresql.store import PostgresStore
 
-    one = PostgresStore(pump, Reach(postgresql_url, schema="one"))
-    two = PostgresStore(pump, Reach(postgresql_url, schema="two"))
+    one = PostgresStore(pump, DatabaseAddress(postgresql_url, schema="one"))
+    two = PostgresStore(pump, DatabaseAddress(postgresql_url, schema="two"))
     pump.run(one.open())
     pump.run(two.open())
     pump.run(one.set_alias("info@home.test", [BOB.key]))
@@ -130,14 +130,14 @@ def test_what_an_older_program_can_not_live_with_waits_until_it_is_stopped(
 def test_a_database_in_another_encoding_is_refused(postgresql: Any, pump: Pump) -> None:
     import psycopg
 
-    from mailstack.store.database_address import Reach
+    from mailstack.store.database_address import DatabaseAddress
     from mailstack.store.postgresql.store import PostgresStore
 
     name = "mailstack_test_latin"
     with psycopg.connect(postgresql.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
         try:
-            store = PostgresStore(pump, Reach(postgresql.url_of(name)))
+            store = PostgresStore(pump, DatabaseAddress(postgresql.url_of(name)))
             with pytest.raises(StoreError, match="has the encoding LATIN1"):
                 pump.run(store.open())
             pump.run(store.close())
@@ -146,11 +146,11 @@ def test_a_database_in_another_encoding_is_refused(postgresql: Any, pump: Pump) 
 
 
 def test_a_wrong_password_is_told_without_any(pump: Pump, url: str) -> None:
-    from mailstack.store.database_address import Reach
+    from mailstack.store.database_address import DatabaseAddress
     from mailstack.store.postgresql.store import PostgresStore
 
     login, _, where = url.rpartition("@")
-    store = PostgresStore(pump, Reach(f"{login.rpartition(':')[0]}:hush-hush@{where}"))
+    store = PostgresStore(pump, DatabaseAddress(f"{login.rpartition(':')[0]}:hush-hush@{where}"))
     with pytest.raises(StoreError) as caught:
         pump.run(store.open())
     assert "hush" not in str(caught.value)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mailstack.mailbox.index.catalogue import Catalogue
-from mailstack.policy.counters import OwnCounts
+from mailstack.mailbox.index.catalogue import LetterIndex
+from mailstack.policy.counters import LocalConnectionCounts
 from mailstack.protocols.connection import Clock, HostPort
 from mailstack.web.api.checks import check_routes
 from mailstack.web.api.events import event_routes
@@ -14,23 +14,23 @@ from mailstack.web.api.journeys import journey_routes
 from mailstack.web.api.letter_index import ApiShelf
 from mailstack.web.api.letters import letter_routes
 from mailstack.web.api.long_poll import wait_routes
-from mailstack.web.api.stream_limits import Places
+from mailstack.web.api.stream_limits import StreamLimits
 from mailstack.web.checks.links import Seen
-from mailstack.web.http_values import Answer, Ask, Visitor
+from mailstack.web.http_values import Request, Response, User
 from mailstack.web.routes import Route
-from mailstack.web.site import Everybody, Site
+from mailstack.web.site import AllowAll, Site
 from tests.aid import run
 from tests.mailbox.index.shelf import Shelf, inline
 
 
 class As:
-    """A Doorkeeper that knows who comes."""
+    """A RequestAuthenticator that knows who comes."""
 
     def __init__(self, account: str) -> None:
         self.account = account
 
-    async def visitor(self, _: Ask) -> Visitor:
-        return Visitor(self.account)
+    async def visitor(self, _: Request) -> User:
+        return User(self.account)
 
 
 async def answers(url: str) -> Seen:
@@ -39,10 +39,10 @@ async def answers(url: str) -> Seen:
 
 
 def routes(
-    catalogue: Catalogue, store: Any, clock: Clock, places: Places | None = None, *, hide_client: bool = False
+    catalogue: LetterIndex, store: Any, clock: Clock, places: StreamLimits | None = None, *, hide_client: bool = False
 ) -> list[Route]:
     shelf = ApiShelf(catalogue, inline, hide_client=hide_client)
-    places = places or Places(100, 50, OwnCounts())
+    places = places or StreamLimits(100, 50, LocalConnectionCounts())
     return [
         *letter_routes(shelf, clock.now),
         *check_routes(shelf, answers),
@@ -58,17 +58,17 @@ class Desk(Shelf):
     hide_client = False
     """As `[submission] hide_client`."""
 
-    def ask(self, method: str, path: str, body: object = None, *, account: str = "", **query: str) -> Answer:
+    def ask(self, method: str, path: str, body: object = None, *, account: str = "", **query: str) -> Response:
         site = Site(
             routes(self.catalogue, self.store, self.clock, hide_client=self.hide_client),
             ["x.test"],
-            doorkeeper=As(account) if account else Everybody(),
+            doorkeeper=As(account) if account else AllowAll(),
         )
         octets = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         fields = {"content-type": "application/json"}
-        asked = Ask(method, path, "x.test", query, octets, fields, HostPort("127.0.0.1", 1))
+        asked = Request(method, path, "x.test", query, octets, fields, HostPort("127.0.0.1", 1))
         answer = run(site.answer(asked))
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, Response)
         return answer
 
     def json(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mailstack.letter import Address
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.step import Step
-from mailstack.web.http_values import Answer
+from mailstack.web.http_values import Response
 from tests.aid import run
 from tests.mailbox.index.shelf import ALICE, BOB, text
 from tests.web.api.desk import Desk
@@ -168,7 +168,7 @@ def test_parts_are_decoded_and_nothing_active_is_shown(desk: Desk) -> None:
     letter = desk.put(rich())
     by_name = {part["name"]: part for part in desk.json("GET", f"/v1/letters/{letter}")["parts"]}
 
-    def part(name: str) -> tuple[Answer, dict[str, str]]:
+    def part(name: str) -> tuple[Response, dict[str, str]]:
         answer = desk.ask("GET", f"/v1/letters/{letter}/parts/{by_name[name]['part']}")
         return answer, dict(answer.headers)
 

@@ -11,17 +11,17 @@ from twisted.internet.defer import Deferred
 
 from mailstack.accounts.session_registry import POLL, SessionRegistry
 from mailstack.mailbox.index.feed import Feed, Missed
-from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.items import ItemFilter
 from mailstack.net.clock import ReactorClock
-from mailstack.policy.counters import OwnCounts
+from mailstack.policy.counters import LocalConnectionCounts
 from mailstack.protocols.sasl import AccountLogin
 from mailstack.sandbox.simulation import SimulatedReactor
 from mailstack.store import Account
 from mailstack.web.api.events import ALIVE
-from mailstack.web.api.stream_limits import Places
+from mailstack.web.api.stream_limits import StreamLimits
 from mailstack.web.body import Bounds
-from mailstack.web.http_values import Ask, Visitor
-from mailstack.web.site import Doorkeeper, Everybody, Site
+from mailstack.web.http_values import Request, User
+from mailstack.web.site import AllowAll, RequestAuthenticator, Site
 from tests.mailbox.index.shelf import ALICE, BOB, Shelf, text
 from tests.sandbox.simulation.protocols import Recorder
 from tests.web.api.desk import As, routes
@@ -31,15 +31,15 @@ from tests.web.browsing import OFFICE, Response, Web, responses
 class Live:
     """The API behind a door of a simulated host."""
 
-    def __init__(self, doorkeeper: Doorkeeper | None = None) -> None:
+    def __init__(self, doorkeeper: RequestAuthenticator | None = None) -> None:
         reactor = SimulatedReactor(seed=5)
         self.clock = ReactorClock(reactor.host(OFFICE))
         self.shelf = Shelf(None, self.clock)
-        self.places = Places(3, 2, OwnCounts())
+        self.places = StreamLimits(3, 2, LocalConnectionCounts())
         self.site = Site(
             routes(self.shelf.catalogue, self.shelf.store, self.clock, self.places),
             ["x.test"],
-            doorkeeper=doorkeeper or Everybody(),
+            doorkeeper=doorkeeper or AllowAll(),
         )
         self.web = Web(self.site, bounds=Bounds(1000, 30.0, 3600.0), reactor=reactor)
         self.reactor = reactor
@@ -128,8 +128,8 @@ def test_a_stream_tells_what_happens_in_order(live: Live) -> None:
     client = live.ask("/v1/events", wait=120)
     assert client.received.count(b":\n\n") >= 120 / ALIVE - 1, "a proxy between must not take it for dead"
     letter = live.shelf.put(text("hello"))
-    live.shelf.run(live.shelf.catalogue.mark(Which(), unread=False))
-    live.shelf.run(live.shelf.catalogue.delete(Which()))
+    live.shelf.run(live.shelf.catalogue.mark(ItemFilter(), unread=False))
+    live.shelf.run(live.shelf.catalogue.delete(ItemFilter()))
     live.reactor.advance(0.1)
     told = events(client)
     assert [name for _, name, _ in told] == ["step", "letter", "changed", "deleted"]
@@ -165,7 +165,7 @@ def test_a_user_hears_of_his_own_letters(live: Live) -> None:
     client = own.ask("/v1/events")
     own.shelf.put(text("to bob"))
     own.shelf.put(text("to alice", To="alice@home.test"), to=(ALICE,))
-    own.shelf.run(own.shelf.catalogue.mark(Which(), unread=False))
+    own.shelf.run(own.shelf.catalogue.mark(ItemFilter(), unread=False))
     own.reactor.advance(0.1)
     told = events(client)
     assert [name for _, name, _ in told] == ["letter", "changed"]
@@ -183,10 +183,10 @@ class LoggedIn(Live):
         self.shelf.run(store.add_accounts([Account(BOB.key, b"x", 1.0)]))
         self.site.sessions = SessionRegistry(store, self.reactor.callLater)
 
-    async def visitor(self, _: Ask) -> Visitor:
+    async def visitor(self, _: Request) -> User:
         known = await self.shelf.store.account(BOB.key)
         assert known is not None
-        return Visitor(BOB.key, login=AccountLogin(BOB.key, known.credentials))
+        return User(BOB.key, login=AccountLogin(BOB.key, known.credentials))
 
 
 def test_next_holder_of_a_name_is_not_overheard_by_the_one_before() -> None:

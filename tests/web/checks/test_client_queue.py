@@ -14,7 +14,7 @@ from mailstack.letter import LetterId
 from mailstack.protocols.connection import HostPort
 from mailstack.web.checks.client_queue import MAX_KEPT, MAX_WAITING, ClientTurns, HtmlChecks
 from mailstack.web.checks.html_features import Features
-from mailstack.web.http_values import Ask, Trouble, Visitor
+from mailstack.web.http_values import HttpError, Request, User
 from mailstack.web.letter_reader import Shelf as Pages
 from tests.aid import run
 from tests.mailbox.index.shelf import Shelf
@@ -22,10 +22,10 @@ from tests.mailbox.index.shelf import Shelf
 HTML = b"Content-Type: text/html\r\n\r\n<style>a{color:red}</style><p hidden>x</p>"
 
 
-def by(client: str) -> Ask:
+def by(client: str) -> Request:
     if "@" in client:
-        return Ask("GET", "/", "x.test", visitor=Visitor(client))
-    return Ask("GET", "/", "x.test", remote=HostPort(client, 1))
+        return Request("GET", "/", "x.test", visitor=User(client))
+    return Request("GET", "/", "x.test", remote=HostPort(client, 1))
 
 
 def result(asked: Deferred[str]) -> str:
@@ -98,7 +98,7 @@ def test_one_too_many_is_refused() -> None:
     work = Work()
     for _ in range(1 + MAX_WAITING):
         work.ask("192.0.2.1")
-    with pytest.raises(Trouble) as trouble:
+    with pytest.raises(HttpError) as trouble:
         result(work.ask("192.0.2.1"))
     assert trouble.value.status == 429
     assert ("Retry-After", "1") in trouble.value.headers

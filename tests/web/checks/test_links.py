@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.letter.parsed.links import links_of
-from mailstack.protocols.connection import Unreachable
+from mailstack.protocols.connection import ConnectFailed
 from mailstack.web.checks.links import MOST_HOPS, Checked, Seen, check
 from tests.aid import run
 
@@ -27,7 +27,7 @@ WORLD = {
 
 async def world(url: str) -> Seen:
     if "elsewhere" in url:
-        raise Unreachable("only loopback addresses are called here")
+        raise ConnectFailed("only loopback addresses are called here")
     return WORLD.get(url.removeprefix("http://a.test/"), Seen(404))
 
 

@@ -9,7 +9,7 @@ from io import BytesIO
 
 import pytest
 
-from mailstack.letter.parsed import Reading, read
+from mailstack.letter.parsed import ParsedLetter, parse
 from mailstack.sandbox.compat.thumbnail import thumbnail
 from mailstack.web.api import serialize
 from mailstack.web.api.checks import vouched
@@ -160,8 +160,8 @@ LETTERS: dict[str, bytes] = {
 
 def works(octets: bytes) -> Iterator[tuple[str, Callable[[], object]]]:
     """All that pages, lists and checks read of a letter."""
-    whole: Callable[[], Reading] = cache(partial(read, octets))
-    yield "read", partial(read, octets)
+    whole: Callable[[], ParsedLetter] = cache(partial(parse, octets))
+    yield "read", partial(parse, octets)
     yield "snippet", lambda: whole().snippet
     yield "readable", lambda: whole().readable
     yield "links", lambda: whole().links

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mailstack.policy.authentication.spf.evaluation import Found, SpfResult, check_host
+from mailstack.policy.authentication.spf.evaluation import SpfCode, SpfResult, check_host
 
-__all__ = ["Found", "SpfResult", "check_host"]
+__all__ = ["SpfCode", "SpfResult", "check_host"]

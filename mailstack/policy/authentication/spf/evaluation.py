@@ -14,7 +14,7 @@ from mailstack.policy.authentication.spf.record import Directive, PermError, Pol
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import IpAddress, ip_address
 
-SpfResult = Literal["none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"]
+SpfCode = Literal["none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"]
 
 MOST_TERMS = 10
 """§4.6.4: mechanisms and modifiers of one check that ask the DNS; also the hosts of one mx, and the names of one ptr."""
@@ -24,10 +24,10 @@ _LABEL = re.compile(r"[ -~]{1,63}\Z")
 _LONGEST_NAME = 253
 
 
-class Found(Struct, frozen=True):
+class SpfResult(Struct, frozen=True):
     """A result, and why, for the log and the header."""
 
-    result: SpfResult
+    result: SpfCode
     reason: str = ""
 
 
@@ -37,21 +37,21 @@ class TempError(Exception):
 
 async def check_host(
     address: IpAddress, domain: str, sender: str, helo: str, lookups: Lookups, *, reverse_lookups: Lookups
-) -> Found:
+) -> SpfResult:
     """Whether a client may send for a domain; `sender` is the whole address that it goes by (§4.1).
 
     `reverse_lookups` are asked for the names of the client, which its own name servers tell: their time must not be
     that of the domain's questions.
     """
     if not _is_name(domain) or "." not in domain:
-        return Found("none", "no domain of several labels")
+        return SpfResult("none", "no domain of several labels")
     try:
         result = await _Check(address, sender, helo, lookups, reverse_lookups).evaluate(domain)
     except TempError as error:
-        return Found("temperror", str(error))
+        return SpfResult("temperror", str(error))
     except PermError as error:
-        return Found("permerror", str(error))
-    return Found(result or "none")
+        return SpfResult("permerror", str(error))
+    return SpfResult(result or "none")
 
 
 class _Check:
@@ -70,7 +70,7 @@ class _Check:
         self._voids = 0
         self._pointers: list[str] | None = None
 
-    async def evaluate(self, domain: str) -> SpfResult | None:
+    async def evaluate(self, domain: str) -> SpfCode | None:
         """What the record of a domain says; None when there is none. Raises PermError, TempError."""
         policy = await self._policy(domain)
         if policy is None:

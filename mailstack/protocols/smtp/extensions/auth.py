@@ -7,7 +7,7 @@ import binascii
 from mailstack.letter.xtext import decode_xtext
 from mailstack.protocols.smtp.commands import Auth, AuthResponse
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter, Verb
-from mailstack.protocols.smtp.order import RESPONSE, State, Turn
+from mailstack.protocols.smtp.order import RESPONSE, State, Transition
 from mailstack.protocols.smtp.replies import Refusal, reply
 
 _SYNTAX = reply(501, "5.5.4", "syntax: AUTH mechanism [initial-response]")
@@ -74,7 +74,7 @@ AUTH = Extension(
     _announced,
     mail={"AUTH": Parameter(_read_parameter)},
     verbs={
-        "AUTH": Verb(_read, {State.READY: Turn(State.READY, State.READY)}, long=True),
+        "AUTH": Verb(_read, {State.READY: Transition(State.READY, State.READY)}, long=True),
         RESPONSE: Verb(_read_response, long=True),
     },
 )

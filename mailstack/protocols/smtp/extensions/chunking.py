@@ -7,7 +7,7 @@ import re
 from mailstack.protocols.smtp.commands import Bdat
 from mailstack.protocols.smtp.extensions.extension import Capabilities, Extension, Facts, Verb
 from mailstack.protocols.smtp.extensions.size import too_large
-from mailstack.protocols.smtp.order import LAST_CHUNK, NO_RECIPIENTS, RCPT_FIRST, State, Turn
+from mailstack.protocols.smtp.order import LAST_CHUNK, NO_RECIPIENTS, RCPT_FIRST, State, Transition
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 
 # §2: chunk-size ::= 1*DIGIT; 20 digits are what SIZE takes (RFC 1870 §5), and more than any letter has octets.
@@ -41,22 +41,22 @@ CHUNKING = Extension(
         "BDAT": Verb(
             _read,
             {
-                State.MAIL: Turn(State.MAIL, State.MAIL, RCPT_FIRST),
-                State.REFUSED: Turn(State.SPOILED, State.SPOILED, NO_RECIPIENTS),
-                State.RCPT: Turn(State.CONTENT, State.SPOILED),
-                State.CHUNKS: Turn(State.CONTENT, State.SPOILED),
-                State.CONTENT: Turn(State.CHUNKS, State.SPOILED),
+                State.MAIL: Transition(State.MAIL, State.MAIL, RCPT_FIRST),
+                State.REFUSED: Transition(State.SPOILED, State.SPOILED, NO_RECIPIENTS),
+                State.RCPT: Transition(State.CONTENT, State.SPOILED),
+                State.CHUNKS: Transition(State.CONTENT, State.SPOILED),
+                State.CONTENT: Transition(State.CHUNKS, State.SPOILED),
             },
             octets=True,
         ),
         LAST_CHUNK: Verb(
             _read,
             {
-                State.MAIL: Turn(State.MAIL, State.MAIL, RCPT_FIRST),
-                State.REFUSED: Turn(State.READY, State.READY, NO_RECIPIENTS),
-                State.RCPT: Turn(State.CONTENT, State.READY),
-                State.CHUNKS: Turn(State.CONTENT, State.READY),
-                State.CONTENT: Turn(State.READY, State.READY),
+                State.MAIL: Transition(State.MAIL, State.MAIL, RCPT_FIRST),
+                State.REFUSED: Transition(State.READY, State.READY, NO_RECIPIENTS),
+                State.RCPT: Transition(State.CONTENT, State.READY),
+                State.CHUNKS: Transition(State.CONTENT, State.READY),
+                State.CONTENT: Transition(State.READY, State.READY),
             },
         ),
     },

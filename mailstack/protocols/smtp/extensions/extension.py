@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from msgspec import Struct, field
 
 from mailstack.protocols.smtp.commands import Mail, ServerEvent
-from mailstack.protocols.smtp.order import State, Turn
+from mailstack.protocols.smtp.order import State, Transition
 
 BareNewlines = Literal["reject", "normalize", "accept"]
 """Treatment of lines that end in LF alone.
@@ -107,7 +107,7 @@ class Verb(Struct, frozen=True, eq=False):
 
     read: Callable[[str, Facts], ServerEvent]
     """Reads the argument, which is ASCII; raises Refusal."""
-    turns: Mapping[State, Turn] = field(default_factory=dict)
+    turns: Mapping[State, Transition] = field(default_factory=dict)
     """Rows for the table of `mailstack.protocols.smtp.order`."""
     long: bool = False
     """Whether its line may be as long as AUTH's."""

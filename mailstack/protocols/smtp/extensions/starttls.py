@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailstack.protocols.smtp.commands import StartTls
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Verb
-from mailstack.protocols.smtp.order import State, Turn
+from mailstack.protocols.smtp.order import State, Transition
 from mailstack.protocols.smtp.replies import Refusal, reply
 
 _ARGUMENT = reply(501, "5.5.4", "STARTTLS takes no argument")
@@ -30,5 +30,5 @@ def _read(argument: str, facts: Facts) -> StartTls:
 STARTTLS = Extension(
     "STARTTLS",
     _announced,
-    verbs={"STARTTLS": Verb(_read, {State.READY: Turn(State.TLS, State.READY)})},
+    verbs={"STARTTLS": Verb(_read, {State.READY: Transition(State.TLS, State.READY)})},
 )

@@ -10,7 +10,7 @@ from mailstack.letter import Address, AddressError
 from mailstack.letter.xtext import decode_xtext
 from mailstack.protocols.smtp.commands import XClient
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Verb
-from mailstack.protocols.smtp.order import State, Turn
+from mailstack.protocols.smtp.order import State, Transition
 from mailstack.protocols.smtp.replies import Refusal, reply
 
 NAMES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT")
@@ -107,8 +107,8 @@ def _protocol(given: Mapping[str, str | None]) -> str | None:
 _VERB = Verb(
     _read,
     {
-        State.CONNECTED: Turn(State.CONNECTED, State.CONNECTED),
-        State.READY: Turn(State.CONNECTED, State.READY),
+        State.CONNECTED: Transition(State.CONNECTED, State.CONNECTED),
+        State.READY: Transition(State.CONNECTED, State.READY),
     },
 )
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from mailstack.mailbox.index.catalogue import Catalogue
-from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.catalogue import LetterIndex
+from mailstack.mailbox.index.items import ItemFilter
 from mailstack.protocols.connection import HostPort
 from mailstack.sandbox.compat.greenmail.users import Said, said
 from mailstack.store import Conflict, MaildropInUse, Store
 from mailstack.store.archive import ARCHIVE
-from mailstack.web.http_values import Answer, Ask, in_json
-from mailstack.web.routes import Route, Told
+from mailstack.web.http_values import Request, Response, in_json
+from mailstack.web.routes import Route, RouteDoc
 
 AT_ONCE = 500
 """Letters that leave a mailbox in one transaction."""
@@ -53,7 +53,7 @@ _PROTOCOLS = {
 
 def service_pages(
     store: Store,
-    catalogue: Catalogue,
+    catalogue: LetterIndex,
     services: Callable[[], Mapping[str, HostPort]],
     reset: Callable[[], Awaitable[None]],
     *,
@@ -62,7 +62,7 @@ def service_pages(
 ) -> tuple[Route, ...]:
     """`reset` brings back the accounts of the start."""
 
-    async def configuration(_: Ask) -> Answer:
+    async def configuration(_: Request) -> Response:
         setups = [
             ServerSetup(at.port, at.host, _PROTOCOLS[name], _PROTOCOLS[name].endswith("s"))
             for name, at in services().items()
@@ -71,36 +71,38 @@ def service_pages(
         directory = None if preload is None else str(preload)
         return in_json(Configuration(tuple(setups), any_password, preload_directory=directory))
 
-    async def purge(_: Ask) -> Answer:
+    async def purge(_: Request) -> Response:
         await empty(store, catalogue)
         return said("Purged mails")
 
-    async def started_anew(_: Ask) -> Answer:
+    async def started_anew(_: Request) -> Response:
         await empty(store, catalogue)
         await reset()
         return said("Performed reset")
 
-    async def ready(_: Ask) -> Answer:
+    async def ready(_: Request) -> Response:
         return said("Service running") if services() else said("Service not running", 503)
 
     return (
-        Route("GET", "/api/configuration", configuration, "admin", told=Told("What runs here.", gives=Configuration)),
-        Route("POST", "/api/mail/purge", purge, "admin", told=Told("Empty all mailboxes.", gives=Said)),
+        Route(
+            "GET", "/api/configuration", configuration, "admin", told=RouteDoc("What runs here.", gives=Configuration)
+        ),
+        Route("POST", "/api/mail/purge", purge, "admin", told=RouteDoc("Empty all mailboxes.", gives=Said)),
         Route(
             "POST",
             "/api/service/reset",
             started_anew,
             "admin",
-            told=Told("As it was at the start: no letters, and the first accounts.", gives=Said),
+            told=RouteDoc("As it was at the start: no letters, and the first accounts.", gives=Said),
         ),
-        Route("GET", "/api/service/readiness", ready, told=Told("Whether it runs.", gives=Said)),
+        Route("GET", "/api/service/readiness", ready, told=RouteDoc("Whether it runs.", gives=Said)),
     )
 
 
-async def empty(store: Store, catalogue: Catalogue) -> None:
+async def empty(store: Store, catalogue: LetterIndex) -> None:
     """Every mailbox, and the list of letters. A mailbox that a session holds keeps what that session has not deleted."""
     await catalogue.up_to_date()
-    await catalogue.delete(Which())
+    await catalogue.delete(ItemFilter())
     for mailbox in await store.mailboxes():
         # The archive is the catalogue's.
         while mailbox != ARCHIVE and (entries := await store.entries(mailbox, 0, AT_ONCE)):

@@ -11,12 +11,12 @@ from msgspec import Struct, field
 from mailstack.accounts.login_names import LoginNames
 from mailstack.letter import Address, AddressError
 from mailstack.letter.content import read_all
-from mailstack.letter.parsed import read
+from mailstack.letter.parsed import parse
 from mailstack.sandbox.compat.bodies import taken
 from mailstack.store import Conflict, Entry, Store
-from mailstack.web.http_values import JSON, Answer, Ask, in_json
+from mailstack.web.http_values import JSON, Request, Response, in_json
 from mailstack.web.letter_reader import Shelf
-from mailstack.web.routes import Route, Told
+from mailstack.web.routes import Route, RouteDoc
 
 MOST = 1000
 """Messages of one answer."""
@@ -50,7 +50,7 @@ class Said(Struct, frozen=True):
     message: str
 
 
-def said(text: str, status: int = 200) -> Answer:
+def said(text: str, status: int = 200) -> Response:
     """GreenMail's way to say something."""
     return in_json(Said(text), status)
 
@@ -66,21 +66,21 @@ def user_pages(  # noqa: PLR0917  # each of a type of its own
     """`add` takes an address and a password, `remove` a key; `domain` is that of logins without one that are no `names`."""
     pages = _Users(store, shelf, add, remove, domain, names)
     return (
-        Route("GET", "/api/user", pages.users, "admin", told=Told("All users.", gives=list[User])),
-        Route("POST", "/api/user", pages.add, "admin", told=Told("Add a user.", takes=NewUser, gives=User)),
+        Route("GET", "/api/user", pages.users, "admin", told=RouteDoc("All users.", gives=list[User])),
+        Route("POST", "/api/user", pages.add, "admin", told=RouteDoc("Add a user.", takes=NewUser, gives=User)),
         Route(
             "DELETE",
             "/api/user/{user}",
             pages.remove,
             "admin",
-            told=Told("Remove a user; the mailbox stays.", gives=Said),
+            told=RouteDoc("Remove a user; the mailbox stays.", gives=Said),
         ),
         Route(
             "GET",
             "/api/user/{user}/messages",
             pages.messages,
             "admin",
-            told=Told("All messages of a mailbox.", gives=list[Message]),
+            told=RouteDoc("All messages of a mailbox.", gives=list[Message]),
         ),
         Route("GET", "/api/user/{user}/messages/", pages.messages, "admin"),
         Route(
@@ -88,7 +88,7 @@ def user_pages(  # noqa: PLR0917  # each of a type of its own
             "/api/user/{user}/messages/{folder}",
             pages.messages,
             "admin",
-            told=Told("The same, of its INBOX.", gives=list[Message]),
+            told=RouteDoc("The same, of its INBOX.", gives=list[Message]),
         ),
         Route("GET", "/api/user/{user}/messages/{folder}/", pages.messages, "admin"),
     )
@@ -111,10 +111,10 @@ class _Users:
         self._remove = remove
         self._domain = domain
 
-    async def users(self, _: Ask) -> Answer:
+    async def users(self, _: Request) -> Response:
         return in_json([self._user(account.address) for account in await self._store.accounts()])
 
-    async def add(self, ask: Ask) -> Answer:
+    async def add(self, ask: Request) -> Response:
         wanted = taken(ask, NewUser)
         try:
             address = Address.parse(wanted.email.strip())
@@ -137,7 +137,7 @@ class _Users:
             self._names.give(login, address.key)
         return in_json(self._user(address.key))
 
-    async def remove(self, ask: Ask) -> Answer:
+    async def remove(self, ask: Request) -> Response:
         name = ask.variables["user"]
         known = {account.address for account in await self._store.accounts()}
         if (key := self._key(name)) not in known:
@@ -145,12 +145,12 @@ class _Users:
         await self._remove(key)
         return said(f"User '{name[:100]}' deleted")
 
-    async def messages(self, ask: Ask) -> Answer:
+    async def messages(self, ask: Request) -> Response:
         """The whole mailbox; there are no other folders."""
         if (folder := ask.variables.get("folder", INBOX)).lower() != INBOX:
             return said(f"There is no folder {folder[:100]!r}: mailboxes here have an INBOX only", 400)
         key = self._key(ask.variables["user"])
-        return Answer(self._shown(key, await self._store.entries(key, 0, MOST)), JSON)
+        return Response(self._shown(key, await self._store.entries(key, 0, MOST)), JSON)
 
     async def _shown(self, mailbox: str, entries: Sequence[Entry]) -> AsyncGenerator[bytes, None]:
         """One after the other: together they may be more than is to be held."""
@@ -180,7 +180,7 @@ class _Users:
 
 def _shown(uid: int, octets: bytes) -> bytes:
     """As JSON."""
-    reading = read(octets)
+    reading = parse(octets)
     source = octets.decode("utf-8", "replace")
     content_type = reading.first("Content-Type") or "text/plain"
     shown = Message(str(uid), reading.first("Message-ID"), reading.subject, content_type, source)

@@ -6,21 +6,21 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from mailstack.mailbox.index.feed import Feed, Missed
 from mailstack.mailbox.index.items import Item
-from mailstack.web.api.stream_limits import Places
-from mailstack.web.http_values import Answer, Ask, Trouble, Upgrade
+from mailstack.web.api.stream_limits import StreamLimits
+from mailstack.web.http_values import HttpError, Request, Response, Upgrade
 from mailstack.web.routes import Route
 
 Show = Callable[[Item], Awaitable[bytes]]
 
 
-def event_pages(feed: Feed, show: Show, places: Places) -> tuple[Route, ...]:
+def event_pages(feed: Feed, show: Show, places: StreamLimits) -> tuple[Route, ...]:
     """`show` gives a letter as JSON, or raises Trouble when it is gone."""
 
-    async def stream(ask: Ask) -> Answer:
+    async def stream(ask: Request) -> Response:
         places.check(ask)
-        return Answer(places.held(ask, _lines(feed, show)), "text/event-stream")
+        return Response(places.held(ask, _lines(feed, show)), "text/event-stream")
 
-    async def socket(ask: Ask) -> Upgrade:
+    async def socket(ask: Request) -> Upgrade:
         from mailstack.web.websocket import told_by_websocket  # noqa: PLC0415 - most environments have no such client
 
         places.check(ask)
@@ -56,6 +56,6 @@ async def _new(feed: Feed, show: Show) -> AsyncGenerator[bytes, None]:
             if event.name == "letter":
                 try:
                     yield await show(event.data.item)
-                except Trouble:
+                except HttpError:
                     continue
         await feed.more(at)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from mailstack.sandbox.compat.bodies import taken
 from mailstack.sandbox.compat.mailhog.monkey import Jim, Monkey
-from mailstack.web.http_values import Answer, Ask, Trouble
+from mailstack.web.http_values import HttpError, Request, Response
 from mailstack.web.routes import Route
 
 TEXT_JSON = "text/json; charset=utf-8"
@@ -32,26 +32,26 @@ def jim_pages(monkey: Monkey) -> tuple[Route, ...]:
 
     def here() -> Jim:
         if monkey.jim is None:
-            raise Trouble(404, "Jim is not here; POST invites him")
+            raise HttpError(404, "Jim is not here; POST invites him")
         return monkey.jim
 
-    async def show(_: Ask) -> Answer:
-        return Answer(msgspec.json.encode(here()), TEXT_JSON)
+    async def show(_: Request) -> Response:
+        return Response(msgspec.json.encode(here()), TEXT_JSON)
 
-    async def invite(ask: Ask) -> Answer:
+    async def invite(ask: Request) -> Response:
         if monkey.jim is not None:
-            raise Trouble(400, "Jim is here already; PUT changes what he does")
+            raise HttpError(400, "Jim is here already; PUT changes what he does")
         _tell(monkey, Jim(), ask)
-        return Answer(b"", TEXT_JSON, 201)
+        return Response(b"", TEXT_JSON, 201)
 
-    async def tell(ask: Ask) -> Answer:
+    async def tell(ask: Request) -> Response:
         _tell(monkey, here(), ask)
-        return Answer(b"", TEXT_JSON)
+        return Response(b"", TEXT_JSON)
 
-    async def send_home(_: Ask) -> Answer:
+    async def send_home(_: Request) -> Response:
         here()
         monkey.leave()
-        return Answer(b"", TEXT_JSON)
+        return Response(b"", TEXT_JSON)
 
     return (
         Route("GET", "/api/v2/jim", show, "admin"),
@@ -61,11 +61,11 @@ def jim_pages(monkey: Monkey) -> tuple[Route, ...]:
     )
 
 
-def _tell(monkey: Monkey, jim: Jim, ask: Ask) -> None:
+def _tell(monkey: Monkey, jim: Jim, ask: Request) -> None:
     """Raises Trouble 400."""
     given = msgspec.structs.asdict(taken(ask, Given)) if ask.body.strip() else {}
     names = {name.replace("_", ""): name for name in Jim.__struct_fields__}
     try:
         monkey.come(replace(jim, **{names[name]: value for name, value in given.items() if value is not None}))
     except ValueError as error:
-        raise Trouble(400, str(error)) from None
+        raise HttpError(400, str(error)) from None

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from mailstack.letter.header import fields
 from mailstack.letter.header_text import unfolded
-from mailstack.letter.parsed import Part, read
+from mailstack.letter.parsed import Part, parse
 from mailstack.mailbox.index.items import Item
 from mailstack.sandbox.compat.mailhog.shapes import Content, Message, Mime, Path, Raw
 
@@ -16,7 +16,7 @@ _MAX_DEPTH = 3
 
 def message(item: Item, octets: bytes, helo: str) -> Message:
     """Takes time in proportion to the letter's size."""
-    reading = read(octets)
+    reading = parse(octets)
     tree = reading.tree
     mime = _mime(tree, reading.octets)
     return Message(

@@ -8,16 +8,16 @@ from pathlib import Path
 from msgspec import Struct
 
 from mailstack import __version__
-from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.feed import Tally
-from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.items import ItemFilter
 from mailstack.protocols.connection import Clock
-from mailstack.relay.external_relay import Outlet
+from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.compat.mailpit.metrics import metric_pages
 from mailstack.sandbox.compat.mailpit.shapes import Information, Interface, MessageRelay, RuntimeStats
-from mailstack.web.http_values import Answer, Ask, in_json, plain
+from mailstack.web.http_values import Request, Response, in_json, plain
 from mailstack.web.routes import Route
-from mailstack.web.routes import Told as Says
+from mailstack.web.routes import RouteDoc as Says
 
 VERSION = f"v1.30.5 (mailstack {__version__})"
 """Whose API this is: clients look at the number for what they can ask."""
@@ -29,13 +29,13 @@ class Told(Struct, frozen=True):
     tally: Tally
     label: str = ""
     spam_assassin: bool = False
-    relay: Outlet | None = None
+    relay: ExternalRelay | None = None
     """By which released letters leave; None: they stay here."""
     data: Path | None = None
     """Its directory."""
 
 
-def about_pages(catalogue: Catalogue, clock: Clock, told: Told) -> tuple[Route, ...]:
+def about_pages(catalogue: LetterIndex, clock: Clock, told: Told) -> tuple[Route, ...]:
     """Pages that are about no message."""
     pages = _About(catalogue, clock, told)
     return (
@@ -48,18 +48,18 @@ def about_pages(catalogue: Catalogue, clock: Clock, told: Told) -> tuple[Route, 
 
 
 class _About:
-    def __init__(self, catalogue: Catalogue, clock: Clock, told: Told) -> None:
+    def __init__(self, catalogue: LetterIndex, clock: Clock, told: Told) -> None:
         self._catalogue = catalogue
         self._clock = clock
         self._told = told
 
-    async def info(self, _: Ask) -> Answer:
+    async def info(self, _: Request) -> Response:
         return in_json(await self.information())
 
     async def information(self) -> Information:
         """As of now."""
         await self._catalogue.up_to_date()
-        listed = await self._catalogue.listed(Which(), 0)
+        listed = await self._catalogue.listed(ItemFilter(), 0)
         data, tally = self._told.data, self._told.tally
         files = [each for each in (data.iterdir() if data else ()) if ".sqlite3" in each.name]
         return Information(
@@ -81,7 +81,7 @@ class _About:
             ),
         )
 
-    async def interface(self, _: Ask) -> Answer:
+    async def interface(self, _: Request) -> Response:
         told = self._told
         return in_json(
             Interface(
@@ -94,16 +94,16 @@ class _About:
             )
         )
 
-    async def alive(self, _: Ask) -> Answer:
+    async def alive(self, _: Request) -> Response:
         return plain("OK")
 
-    async def ready(self, _: Ask) -> Answer:
+    async def ready(self, _: Request) -> Response:
         """Once the catalogue can be asked."""
-        await self._catalogue.listed(Which(), 0)
+        await self._catalogue.listed(ItemFilter(), 0)
         return plain("OK")
 
 
-def _shown(relay: Outlet | None) -> MessageRelay:
+def _shown(relay: ExternalRelay | None) -> MessageRelay:
     """Letters can always be released: without a relay they stay here."""
     if relay is None:
         return MessageRelay(enabled=True)

@@ -6,8 +6,8 @@ from mailstack.sandbox.compat.bodies import taken
 from mailstack.sandbox.compat.mailpit.request_schemas import Trigger, Triggers
 from mailstack.sandbox.faults import Faults
 from mailstack.sandbox.faults.imported_rules import from_mailpit, to_mailpit
-from mailstack.web.http_values import Answer, Ask, Trouble, in_json
-from mailstack.web.routes import Route, Told
+from mailstack.web.http_values import HttpError, Request, Response, in_json
+from mailstack.web.routes import Route, RouteDoc
 
 _Shown = dict[str, dict[str, int]]
 _IDS = ("mailpit-sender", "mailpit-recipient", "mailpit-authentication")
@@ -16,19 +16,19 @@ _IDS = ("mailpit-sender", "mailpit-recipient", "mailpit-authentication")
 def chaos_pages(faults: Faults) -> tuple[Route, ...]:
     """Triggers that are left out are off."""
 
-    def now() -> Answer:
+    def now() -> Response:
         return in_json(to_mailpit([rule for rule, _ in faults.list()]))
 
-    async def show(_: Ask) -> Answer:
+    async def show(_: Request) -> Response:
         return now()
 
-    async def set_(ask: Ask) -> Answer:
+    async def set_(ask: Request) -> Response:
         wanted = taken(ask, Triggers)
         given = {"Sender": wanted.sender, "Recipient": wanted.recipient, "Authentication": wanted.authentication}
         try:
             rules = from_mailpit({name: _as_mailpit(trigger) for name, trigger in given.items() if trigger})
         except ValueError as error:
-            raise Trouble(400, str(error)) from None
+            raise HttpError(400, str(error)) from None
         there = {rule.id for rule, _ in faults.list()}
         for each in there.intersection(_IDS):
             faults.remove(each)
@@ -37,13 +37,13 @@ def chaos_pages(faults: Faults) -> tuple[Route, ...]:
         return now()
 
     return (
-        Route("GET", "/api/v1/chaos", show, "admin", told=Told("What goes wrong by chance.", gives=_Shown)),
+        Route("GET", "/api/v1/chaos", show, "admin", told=RouteDoc("What goes wrong by chance.", gives=_Shown)),
         Route(
             "PUT",
             "/api/v1/chaos",
             set_,
             "admin",
-            told=Told("Have things go wrong by chance; what is left out is off.", takes=Triggers, gives=_Shown),
+            told=RouteDoc("Have things go wrong by chance; what is left out is off.", takes=Triggers, gives=_Shown),
         ),
     )
 

@@ -7,20 +7,20 @@ from typing import Any
 
 import msgspec
 
-from mailstack.mailbox.index.catalogue import Catalogue
+from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.feed import Event, Missed
-from mailstack.mailbox.index.items import Which
+from mailstack.mailbox.index.items import ItemFilter
 from mailstack.sandbox.compat.mailpit.about import VERSION
 from mailstack.sandbox.compat.mailpit.serialize import summary
-from mailstack.web.api.stream_limits import Places
-from mailstack.web.http_values import Ask, Upgrade
+from mailstack.web.api.stream_limits import StreamLimits
+from mailstack.web.http_values import Request, Upgrade
 from mailstack.web.routes import Route
 
 
-def event_pages(catalogue: Catalogue, places: Places) -> tuple[Route, ...]:
+def event_pages(catalogue: LetterIndex, places: StreamLimits) -> tuple[Route, ...]:
     """The one path."""
 
-    async def events(ask: Ask) -> Upgrade:
+    async def events(ask: Request) -> Upgrade:
         from mailstack.web.websocket import told_by_websocket  # noqa: PLC0415 - most environments have no such client
 
         places.check(ask)
@@ -29,7 +29,7 @@ def event_pages(catalogue: Catalogue, places: Places) -> tuple[Route, ...]:
     return (Route("GET", "/api/events", events, "admin"),)
 
 
-async def told(catalogue: Catalogue) -> AsyncGenerator[str, None]:
+async def told(catalogue: LetterIndex) -> AsyncGenerator[str, None]:
     """Each event as Mailpit writes it, and behind those of one moment the totals."""
     feed, at = catalogue.feed, catalogue.feed.newest
     while not feed.is_closed:
@@ -46,7 +46,7 @@ async def told(catalogue: Catalogue) -> AsyncGenerator[str, None]:
                 counts = True
                 yield _said(kind, data)
         if counts:
-            listed = await catalogue.listed(Which(), 0)
+            listed = await catalogue.listed(ItemFilter(), 0)
             yield _said("stats", {"Total": listed.total, "Unread": listed.unread, "Version": VERSION})
         await feed.more(at)
 

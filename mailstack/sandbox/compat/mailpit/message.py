@@ -5,15 +5,15 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from mailstack.letter.parsed import Part
-from mailstack.mailbox.index.items import Item, Which
+from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.protocols.connection import Clock
 from mailstack.sandbox.compat.finding import found, part_of, searched
 from mailstack.sandbox.compat.mailpit import shapes
 from mailstack.sandbox.compat.mailpit.serialize import message
-from mailstack.web.http_values import PLAIN, Answer, Ask, Trouble, in_json
+from mailstack.web.http_values import PLAIN, HttpError, Request, Response, in_json
 from mailstack.web.letter_html import html_page
 from mailstack.web.letter_reader import Shelf
-from mailstack.web.routes import Route, Told
+from mailstack.web.routes import Route, RouteDoc
 
 _NEVER_SHOWN = {
     "text/javascript", "application/javascript", "application/x-javascript", "text/ecmascript", "application/ecmascript",
@@ -33,30 +33,30 @@ def message_pages(shelf: Shelf, clock: Clock) -> tuple[Route, ...]:
             "/api/v1/message/{id}",
             pages.opened,
             "admin",
-            told=Told("One message, which is read by that.", gives=shapes.Message),
+            told=RouteDoc("One message, which is read by that.", gives=shapes.Message),
         ),
         Route(
             "GET",
             "/api/v1/message/{id}/headers",
             pages.headers,
             "admin",
-            told=Told("The fields of its header.", gives=dict[str, list[str]]),
+            told=RouteDoc("The fields of its header.", gives=dict[str, list[str]]),
         ),
-        Route("GET", "/api/v1/message/{id}/raw", pages.raw, "admin", told=Told("Its source.", media_type=PLAIN)),
+        Route("GET", "/api/v1/message/{id}/raw", pages.raw, "admin", told=RouteDoc("Its source.", media_type=PLAIN)),
         Route(
             "GET",
             "/api/v1/message/{id}/part/{part}",
             pages.part,
             "admin",
             is_picture=True,
-            told=Told("One part, decoded.", media_type="*/*"),
+            told=RouteDoc("One part, decoded.", media_type="*/*"),
         ),
         Route(
             "GET",
             "/view/{name}",
             pages.view,
             "admin",
-            told=Told("Its HTML (ID.html) or text (ID.txt), safe to look at.", media_type="text/html"),
+            told=RouteDoc("Its HTML (ID.html) or text (ID.txt), safe to look at.", media_type="text/html"),
         ),
     )
 
@@ -66,17 +66,17 @@ class _Message:
         self._shelf = shelf
         self._clock = clock
 
-    async def _asked(self, ask: Ask) -> Item:
+    async def _asked(self, ask: Request) -> Item:
         return await found(self._shelf.catalogue, ask.variables["id"])
 
-    async def opened(self, ask: Ask) -> Answer:
+    async def opened(self, ask: Request) -> Response:
         """Marks it as read."""
         item = await self._asked(ask)
         reading = await self._shelf.reading(item)
-        await self._shelf.catalogue.mark(Which(ids=(item.id,)), unread=False)
+        await self._shelf.catalogue.mark(ItemFilter(ids=(item.id,)), unread=False)
         return in_json(await self._shelf.do(lambda: message(item, reading), item.size))
 
-    async def headers(self, ask: Ask) -> Answer:
+    async def headers(self, ask: Request) -> Response:
         """Names in alphabetical order and in their usual case, each with its values from the top, as they were sent."""
         reading = await self._shelf.reading(await self._asked(ask))
         fields: dict[str, list[str]] = {}
@@ -84,12 +84,12 @@ class _Message:
             fields.setdefault("-".join(word.capitalize() for word in name.split("-")), []).append(value)
         return in_json(dict(sorted(fields.items())))
 
-    async def raw(self, ask: Ask) -> Answer:
+    async def raw(self, ask: Request) -> Response:
         item = await self._asked(ask)
         save = (("Content-Disposition", f'attachment; filename="{item.id}.eml"'),) if ask.query.get("dl") == "1" else ()
-        return Answer(await self._shelf.octets(item), PLAIN, 200, save)
+        return Response(await self._shelf.octets(item), PLAIN, 200, save)
 
-    async def part(self, ask: Ask) -> Answer:
+    async def part(self, ask: Request) -> Response:
         """Its octets, as the type that it says, unless a browser could run it."""
         reading = await self._shelf.reading(await self._asked(ask))
         part = part_of(reading, ask.variables["part"])
@@ -100,25 +100,25 @@ class _Message:
             ("Content-Security-Policy", "default-src 'none'; sandbox"),
         )
         octets = await self._shelf.do(lambda: reading.content_of(part), part.size)
-        return Answer(octets, _type_of(part) if shown else "application/octet-stream", 200, headers)
+        return Response(octets, _type_of(part) if shown else "application/octet-stream", 200, headers)
 
-    async def view(self, ask: Ask) -> Answer:
+    async def view(self, ask: Request) -> Response:
         """`ID.html`, `ID.txt`, or `latest`, which leads to the newest letter that a query finds."""
         name, dot, kind = ask.variables["name"].rpartition(".")
         if not dot:
             return await self._in_inbox(ask)
         if kind not in {"html", "txt"}:
-            raise Trouble(404, "Ask for a message as ID.html or ID.txt")
+            raise HttpError(404, "Ask for a message as ID.html or ID.txt")
         reading = await self._shelf.reading(item := await found(self._shelf.catalogue, name))
         if kind == "txt":
-            return Answer((await self._shelf.do(lambda: reading.readable, item.size)).encode(), PLAIN)
+            return Response((await self._shelf.do(lambda: reading.readable, item.size)).encode(), PLAIN)
         if not reading.html:
-            raise Trouble(404, "This message does not contain a HTML part")
+            raise HttpError(404, "This message does not contain a HTML part")
         remote = ask.query.get("remote", "0") in {"1", "true"}
         parts = f"../api/v1/message/{quote(item.id)}/part/"
         return await self._shelf.do(lambda: html_page(reading, parts, remote=remote), item.size)
 
-    async def _in_inbox(self, ask: Ask) -> Answer:
+    async def _in_inbox(self, ask: Request) -> Response:
         """The letter among the others; "latest" is the newest that a query finds."""
         name = ask.variables["name"]
         if name != "latest":
@@ -126,9 +126,9 @@ class _Message:
         else:
             await self._shelf.catalogue.up_to_date()
             query = ask.query.get("query", "")
-            which = searched(query, self._clock.now()) if query.strip() else Which()
+            which = searched(query, self._clock.now()) if query.strip() else ItemFilter()
             item = next(iter((await self._shelf.catalogue.listed(which, 1)).items), None)
-        return Answer(b"", PLAIN, 302, (("Location", f"../#/letter/{item.id}" if item else "../"),))
+        return Response(b"", PLAIN, 302, (("Location", f"../#/letter/{item.id}" if item else "../"),))
 
 
 def _type_of(part: Part) -> str:

@@ -6,18 +6,18 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from mailstack.sandbox.compat.mailpit.shapes import Information
-from mailstack.web.http_values import Answer, Ask
+from mailstack.web.http_values import Request, Response
 from mailstack.web.routes import Route
 
 
 def metric_pages(information: Callable[[], Awaitable[Information]]) -> tuple[Route, ...]:
     """One path, in the text form of Prometheus."""
 
-    async def metrics(_: Ask) -> Answer:
+    async def metrics(_: Request) -> Response:
         from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest  # noqa: PLC0415 - few ask
 
         now: Any = _Now(await information())
-        return Answer(generate_latest(now), CONTENT_TYPE_PLAIN_0_0_4)
+        return Response(generate_latest(now), CONTENT_TYPE_PLAIN_0_0_4)
 
     return (Route("GET", "/metrics", metrics, "admin"),)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from mailstack.sandbox.compat.context import Ground
+from mailstack.sandbox.compat.context import CompatContext
 from mailstack.sandbox.compat.mailpit.about import Told, about_pages
 from mailstack.sandbox.compat.mailpit.chaos import chaos_pages
 from mailstack.sandbox.compat.mailpit.checks import check_pages
@@ -13,7 +13,7 @@ from mailstack.sandbox.compat.mailpit.message import message_pages
 from mailstack.sandbox.compat.mailpit.messages import list_pages
 from mailstack.sandbox.compat.mailpit.sending import sending_pages
 from mailstack.web.api.description import About, Description
-from mailstack.web.http_values import Answer, Ask
+from mailstack.web.http_values import Request, Response
 from mailstack.web.letter_reader import Shelf
 from mailstack.web.routes import Route
 
@@ -24,19 +24,19 @@ _ABOUT = About(
 )
 
 
-def mailpit_pages(ground: Ground, told: Told) -> tuple[Route, ...]:
+def mailpit_pages(ground: CompatContext, told: Told) -> tuple[Route, ...]:
     """Everything below /api/v1, /view and beside them."""
     pages = _pages(ground, told)
     return (*pages, Description(pages, "/api/v1/swagger.json", _ABOUT).route, Route("GET", "/search", _search))
 
 
-async def _search(ask: Ask) -> Answer:
+async def _search(ask: Request) -> Response:
     """Where Mailpit's pages have their search, ours have it in the fragment, which a server does not see."""
     query = urlencode({"query": ask.query.get("q") or ask.query.get("query") or ""})
-    return Answer(b"", "", 302, (("Location", f"./#/letters?{query}"),))
+    return Response(b"", "", 302, (("Location", f"./#/letters?{query}"),))
 
 
-def _pages(ground: Ground, told: Told) -> tuple[Route, ...]:
+def _pages(ground: CompatContext, told: Told) -> tuple[Route, ...]:
     shelf = Shelf(ground.catalogue, ground.in_thread)
     return (
         *list_pages(ground.catalogue, ground.clock),

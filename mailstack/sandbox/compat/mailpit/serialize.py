@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from mailstack.letter.address_lists import Correspondent
-from mailstack.letter.parsed import Part, Reading
+from mailstack.letter.parsed import ParsedLetter, Part
 from mailstack.mailbox.index.items import Item
 from mailstack.sandbox.compat.mailpit.shapes import (
     Address,
@@ -40,7 +40,7 @@ def summary(item: Item) -> MessageSummary:
     )
 
 
-def message(item: Item, reading: Reading) -> Message:
+def message(item: Item, reading: ParsedLetter) -> Message:
     """All of one."""
     left = reading.unsubscribe
     return Message(
@@ -67,7 +67,7 @@ def message(item: Item, reading: Reading) -> Message:
     )
 
 
-def attachment(part: Part, reading: Reading) -> Attachment:
+def attachment(part: Part, reading: ParsedLetter) -> Attachment:
     octets = reading.content_of(part)
     sums = [hashlib.new(name, octets, usedforsecurity=False).hexdigest() for name in ("md5", "sha1", "sha256")]
     return Attachment(part.number, part.name, part.type, part.content_id, len(octets), Checksums(*sums))

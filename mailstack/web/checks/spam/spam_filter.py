@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.http_client import HttpPoster
+from mailstack.net.http_client import HttpClient
 from mailstack.net.tcp_request import answer_to
-from mailstack.protocols.connection import HostPort, Unreachable
+from mailstack.protocols.connection import ConnectFailed, HostPort
 from mailstack.relay.loopback import is_loopback
 from mailstack.web.checks.spam.rspamd import PATH, read_checked
 from mailstack.web.checks.spam.spamassassin import question, read_report
@@ -73,7 +73,7 @@ class AskedFilter:
             return Verdict(f"the letter is larger than {MOST_SENT} octets, and spam filters skip such")
         try:
             return await (self._spamd(letter) if self._chosen.kind == "spamassassin" else self._rspamd(letter))
-        except (Unreachable, NotUnderstood) as trouble:
+        except (ConnectFailed, NotUnderstood) as trouble:
             at = self._chosen.at
             return Verdict(f"{self._chosen.kind} at {at.host} port {at.port}: {trouble}")
 
@@ -84,7 +84,7 @@ class AskedFilter:
     async def _rspamd(self, letter: bytes) -> Verdict:
         at = self._chosen.at
         host = f"[{at.host}]" if ":" in at.host else at.host
-        poster = HttpPoster(
+        poster = HttpClient(
             self._reactor, ClientTls(), timeout=self._timeout, most=MOST_ANSWERED, loopback_only=True, connections=1
         )
         try:

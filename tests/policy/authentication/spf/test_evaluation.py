@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.policy.authentication.spf import Found, check_host
+from mailstack.policy.authentication.spf import SpfResult, check_host
 from mailstack.policy.authentication.spf.macros import Values, expand
 from mailstack.policy.authentication.spf.record import PermError, is_record, read_record
 from mailstack.policy.networks import IpAddress
@@ -21,7 +21,7 @@ from tests.policy.visitor import Dns
 CLIENT = "192.0.2.7"
 
 
-def spf(address: IpAddress, domain: str, sender: str, helo: str, names: Dns) -> Coroutine[Any, Any, Found]:
+def spf(address: IpAddress, domain: str, sender: str, helo: str, names: Dns) -> Coroutine[Any, Any, SpfResult]:
     """The check with one DNS for both kinds of questions."""
     return check_host(address, domain, sender, helo, names, reverse_lookups=names)
 
