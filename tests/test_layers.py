@@ -13,9 +13,24 @@ import mailstack
 
 ROOT = Path(mailstack.__file__).parent
 
-ROOMS = """
-    letter protocols store policy queue receiving relay mailbox net accounts config web server sandbox testing cli
-""".split()
+ROOMS = [
+    "letter",
+    "protocols",
+    "store",
+    "policy",
+    "queue",
+    "receiving",
+    "relay",
+    "mailbox",
+    "net",
+    "accounts",
+    "config",
+    "web",
+    "server",
+    "sandbox",
+    "testing",
+    "cli",
+]
 """Packages of mailstack, lowest first. docs/explanation/architecture.md draws the same list."""
 
 SIBLINGS = {"receiving", "relay", "mailbox"}

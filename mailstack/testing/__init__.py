@@ -72,11 +72,11 @@ _OWN = {
     "Controller": "aiosmtpd",
     "Journey": "journey",
     "Letter": "letter",
-    "MailstackMixin": "case",
-    "NoSuchLetter": "wanted",
-    "Office": "office",
+    "MailstackMixin": "unittest_case",
+    "NoSuchLetter": "criteria",
+    "LocalMailServer": "local_mail_server",
     "smtpd": "smtpdfix",
-    "smtpserver": "localserver",
+    "smtpserver": "pytest_localserver",
 }
 """Module below this one of each name that is defined here."""
 _SIMULATION = ("Internet", "NotReached", "NotTaken", "Path", "SimulatedReactor")
@@ -85,7 +85,7 @@ _SIMULATION = ("Internet", "NotReached", "NotTaken", "Path", "SimulatedReactor")
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name in ("aiosmtpd", "localserver", "smtpdfix"):
+    if name in ("aiosmtpd", "pytest_localserver", "smtpdfix"):
         return import_module(f"{__name__}.{name}")
     if name in _OWN:
         return getattr(import_module(f"{__name__}.{_OWN[name]}"), name)

@@ -14,7 +14,7 @@ MOST_LINES = 200
 """Lines of a transcript that are shown below a test that failed."""
 
 _MARKERS = (
-    "mailstack(**options): what the fixture's office is made with, as mailstack.testing.Office takes it",
+    "mailstack(**options): what the fixture's office is made with, as mailstack.testing.LocalMailServer takes it",
     "internet(**options): what the fixture's internet is made with, as mailstack.testing.Internet takes it",
 )
 

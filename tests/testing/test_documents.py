@@ -26,7 +26,7 @@ def test_documents_import_nothing_of_mailstack_but_the_public_test_api():
         # A dotted name of a class says where to import it from, too.
         for module in re.findall(r"(?<![\w.])(mailstack(?:\.\w+)*)\.[A-Z]\w+", text):
             assert module == "mailstack.testing", f"{document.name} names a class of {module}"
-    assert {"Office", "Internet", "smtpd"} <= imported <= set(testing.__all__)
+    assert {"LocalMailServer", "Internet", "smtpd"} <= imported <= set(testing.__all__)
 
 
 def test_the_drop_in_for_aiosmtpd_as_the_how_to_has_it(capsys):

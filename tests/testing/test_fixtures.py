@@ -236,6 +236,6 @@ def test_who_uses_no_fixture_imports_nothing_of_ours(project):
 
         def test_nothing_is_there():
             ours = sorted(name for name in sys.modules if name.split(".")[0] in ("mailstack", "twisted", "msgspec"))
-            assert ours == ["mailstack", "mailstack.testing.pytest_plugin"]
+            assert ours == ["mailstack", "mailstack.testing", "mailstack.testing.pytest_plugin"]
     """)
     project.runpytest_subprocess().assert_outcomes(passed=1)

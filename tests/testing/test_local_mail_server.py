@@ -326,13 +326,13 @@ def test_a_test_may_stop_the_time_of_its_program(office, monkeypatch):
 
 ALONE = """
 import sys
-from mailstack.testing import Office
+from mailstack.testing import LocalMailServer
 from tests.testing.sending import hand_in, submit
-with Office() as office:
+with LocalMailServer() as office:
     submit(office, "carol@elsewhere.test")
     office.wait_for_letter(to="carol@elsewhere.test")
 assert "twisted.internet.reactor" not in sys.modules, "whoever runs this can no longer choose the process's reactor"
-forgotten = Office().start()
+forgotten = LocalMailServer().start()
 print("done")
 """
 
