@@ -1,4 +1,4 @@
-"""GROUND: what survives a power cut. The one interface; `memory` and `sqlite` pass the same contract test.
+"""Storage interface: what survives a power cut. Each implementation passes the same contract tests.
 
 Every coroutine that changes something returns only after the change is durable. A change and the journey steps that
 tell of it are one transaction. Calls may be made concurrently; an implementation groups them as it likes, but a call

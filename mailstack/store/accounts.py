@@ -7,12 +7,10 @@ from functools import partial
 from typing import TypeVar
 
 from mailstack.store import Account, AppPassword, Conflict, StoreError, maildrops, queries, rows, sql
-from mailstack.store.batch import Transaction
-from mailstack.store.change_marker import ChangeMarker
+from mailstack.store.batch import ReaderPool, Transaction, WriterPool
+from mailstack.store.change_marker import ChangeMark
 from mailstack.store.connection import Connection
 from mailstack.store.content_cache import ContentCache
-from mailstack.store.worker_threads import Workers
-from mailstack.store.writer import Writer
 
 T = TypeVar("T")
 Change = Callable[[Transaction], None]
@@ -23,9 +21,9 @@ _AT_ONCE = sql.MAX_PARAMETERS // 2
 class StoredAddresses:
     """The part of `mailstack.store.Store` that keeps them. What was asked lately is not asked again."""
 
-    _readers: Workers[Connection]
-    _writer: Writer
-    _addresses: ChangeMarker | None
+    _readers: ReaderPool
+    _writer: WriterPool
+    _addresses: ChangeMark | None
     _accounts: ContentCache[Account | None]
     _aliases: ContentCache[tuple[str, ...] | None]
 
@@ -123,7 +121,7 @@ class StoredAddresses:
         await self._change_addresses(partial(_remove_alias, address=address))
 
 
-def _marked(transaction: Transaction, change: Change, mark: ChangeMarker) -> None:
+def _marked(transaction: Transaction, change: Change, mark: ChangeMark) -> None:
     """The change, and the mark before it is committed."""
     change(transaction)
     mark.set()

@@ -12,14 +12,16 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Conflict, Placement, Settlement, rows, sql
 from mailstack.store.connection import Connection, Cursor
 from mailstack.store.outbox_types import OutboxSubscriptions
+
+T = TypeVar("T")
 
 
 class _Sequence:
@@ -277,6 +279,23 @@ class Batch:
 
 Operation = Callable[[Transaction], Any]
 """A change that is not merely rows. It raises StoreError or KeyError before it has changed anything, or not at all."""
+
+
+class ReaderPool(Protocol):
+    """Runs queries, each on a connection that nothing else uses meanwhile."""
+
+    def do(self, job: Callable[[Connection], T], /) -> Awaitable[T]:
+        """What `job` returns or raises."""
+
+
+class WriterPool(Protocol):
+    """Makes changes, each of which is durable when it is answered."""
+
+    def write(self, batch: Batch, /) -> Awaitable[None]:
+        """Raises StoreError."""
+
+    def do(self, operation: Operation, /) -> Awaitable[Any]:
+        """What `operation` returns or raises."""
 
 
 def pieces(flat: list[Any], width: int) -> Iterator[list[Any]]:

@@ -7,9 +7,20 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 SETTLING = 5_000_000_000
 """Nanoseconds from a mark to the end of the change that it is for: one commit."""
+
+
+class ChangeMark(Protocol):
+    """Another value after each change of the accounts, whichever process made it."""
+
+    def seen(self) -> int:
+        """Another number after each `set`."""
+
+    def set(self) -> None:
+        """Something changes, or has changed."""
 
 
 class ChangeMarker:

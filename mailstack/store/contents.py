@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 from mailstack.letter import Content, LetterId
@@ -257,14 +256,3 @@ class StoredContent:
             return await self._open(self.letter)
         except KeyError:
             raise StoreError(f"nobody needs the content of letter {self.letter} any longer: it is gone") from None
-
-
-class Gone(Struct, frozen=True):
-    """A content that nobody needed any longer."""
-
-    size: int
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Raises StoreError."""
-        raise StoreError("nobody needs this content any longer: it is gone")
-        yield b""

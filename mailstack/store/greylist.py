@@ -5,10 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from mailstack.store import GreylistEntry, rows
-from mailstack.store.batch import Transaction
+from mailstack.store.batch import ReaderPool, Transaction, WriterPool
 from mailstack.store.connection import Connection
-from mailstack.store.worker_threads import Workers
-from mailstack.store.writer import Writer
 
 _CONTACT = "SELECT name, first, until FROM contacts WHERE name = ?"
 _SET = "INSERT INTO contacts (name, first, until) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET first = excluded.first, until = excluded.until"
@@ -19,8 +17,8 @@ _SURPLUS = f"DELETE FROM contacts WHERE name IN (SELECT name FROM contacts ORDER
 class StoredContacts:
     """The part of `mailstack.store.Store` that keeps it."""
 
-    _readers: Workers[Connection]
-    _writer: Writer
+    _readers: ReaderPool
+    _writer: WriterPool
 
     async def contact(self, name: str) -> GreylistEntry | None:
         return await self._readers.do(lambda connection: _contact(connection, name))

@@ -7,10 +7,8 @@ from functools import partial
 from typing import Any
 
 from mailstack.store import Conflict, Orders, Rule, Suppression, rows, sql
-from mailstack.store.batch import Transaction, pieces
+from mailstack.store.batch import ReaderPool, Transaction, WriterPool, pieces
 from mailstack.store.connection import Connection
-from mailstack.store.worker_threads import Workers
-from mailstack.store.writer import Writer
 
 _RULE = ("name", "kind", "sender", "recipient", "domain", "created")
 _RULES = "SELECT name, kind, sender, recipient, domain, created FROM rules ORDER BY created, name"
@@ -25,8 +23,8 @@ _REMOVE_SUPPRESSION = "DELETE FROM suppressions WHERE address = ?"
 class StoredOrders:
     """The part of `mailstack.store.Store` that keeps them."""
 
-    _readers: Workers[Connection]
-    _writer: Writer
+    _readers: ReaderPool
+    _writer: WriterPool
 
     async def orders(self) -> Orders:
         return await self._readers.do(_orders)

@@ -10,11 +10,9 @@ from msgspec.structs import replace
 from twisted.logger import Logger
 
 from mailstack.store import Damaged, rows, sql
-from mailstack.store.batch import Transaction, pieces
+from mailstack.store.batch import ReaderPool, Transaction, WriterPool, pieces
 from mailstack.store.connection import Connection
 from mailstack.store.outbox_types import RETRY_NOW, OutboxBacklog, OutboxEntry, OutboxSubscriptions, Wants
-from mailstack.store.worker_threads import Workers
-from mailstack.store.writer import Writer
 
 _log = Logger()
 
@@ -41,8 +39,8 @@ _FORGOTTEN_AT_ONCE = 5000
 class StoredAnnouncements:
     """The part of `mailstack.store.Store` that keeps them."""
 
-    _readers: Workers[Connection]
-    _writer: Writer
+    _readers: ReaderPool
+    _writer: WriterPool
     _subscriptions: OutboxSubscriptions
 
     def announce(self, target: str, wants: Wants) -> None:

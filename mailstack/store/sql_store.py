@@ -35,9 +35,8 @@ from mailstack.store import (
     queries,
 )
 from mailstack.store.accounts import StoredAddresses
-from mailstack.store.batch import Batch
-from mailstack.store.change_marker import ChangeMarker
-from mailstack.store.connection import Connection
+from mailstack.store.batch import Batch, ReaderPool, WriterPool
+from mailstack.store.change_marker import ChangeMark
 from mailstack.store.content_cache import ContentCache, RecentOctets
 from mailstack.store.contents import LargeContent, LargeContents, StoredContent, Writing
 from mailstack.store.digests import digest_of
@@ -49,8 +48,6 @@ from mailstack.store.outbox_types import OutboxSubscriptions
 from mailstack.store.read_ahead import ReadAheadBatch
 from mailstack.store.stored_delay_reasons import StoredConditions
 from mailstack.store.stored_tls_results import StoredTlsResults
-from mailstack.store.worker_threads import Workers
-from mailstack.store.writer import Writer
 
 _LOOK, _PRUNED_AT_ONCE = 1000, 200
 """Old letters that one look finds, and that one transaction forgets."""
@@ -62,8 +59,8 @@ class SqlStore(
 ):
     """See `mailstack.store.Store`. Who derives from it gives threads that read, and one or more that write."""
 
-    _readers: Workers[Connection]
-    _writer: Writer
+    _readers: ReaderPool
+    _writer: WriterPool
     _large: LargeContents
     _own: LargeContents
     """Those of `_large` that need nothing else, looked through when the store is opened."""
@@ -74,7 +71,12 @@ class SqlStore(
     """The time by which letters are due, where that is not this machine's."""
 
     def __init__(
-        self, *, memory_limit: int, recent_octets: int, address_seconds: float, addresses: ChangeMarker | None = None
+        self,
+        *,
+        memory_limit: int = 65536,
+        recent_octets: int,
+        address_seconds: float,
+        addresses: ChangeMark | None = None,
     ) -> None:
         """`memory_limit`: octets of a content above which it is a large one.
 
@@ -145,6 +147,9 @@ class SqlStore(
             return content
         if isinstance(content, LargeContent) and content.where is self._large and not content.kept:
             return content
+        return await self._copied(content)
+
+    async def _copied(self, content: Content) -> Content:
         copy = self.new_content()
         try:
             async for chunk in content.chunks():

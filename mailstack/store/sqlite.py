@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.store import Maildrop, MaildropInUse, StoreError, StoreFull, queries
 from mailstack.store.change_marker import ChangeMarker
+from mailstack.store.connection import Connection
 from mailstack.store.content_files import ContentFiles
 from mailstack.store.contents import LargeContents, Several
 from mailstack.store.directory_check import Location
@@ -47,6 +48,8 @@ class SqliteStore(SqlStore):
     One thread writes, and commits together all that waits; `reader_threads` read; more wait for the disk that gets files.
     """
 
+    _readers: Workers[Connection]
+    _writer: SqliteWriter
     _own: ContentFiles
     location: Location
 

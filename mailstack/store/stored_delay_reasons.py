@@ -8,11 +8,9 @@ from functools import partial
 import msgspec
 
 from mailstack.store import rows
-from mailstack.store.batch import Transaction
+from mailstack.store.batch import ReaderPool, Transaction, WriterPool
 from mailstack.store.connection import Connection
 from mailstack.store.delay_reasons import DelayReason
-from mailstack.store.worker_threads import Workers
-from mailstack.store.writer import Writer
 
 _FORGET = "DELETE FROM conditions WHERE owner = ?"
 _TELL = "INSERT INTO conditions (owner, valid_until, told) VALUES (?, ?, ?)"
@@ -23,8 +21,8 @@ _decode = msgspec.json.Decoder(list[DelayReason]).decode
 class StoredConditions:
     """The part of `mailstack.store.Store` that keeps them."""
 
-    _readers: Workers[Connection]
-    _writer: Writer
+    _readers: ReaderPool
+    _writer: WriterPool
 
     async def tell_conditions(self, owner: str, conditions: Sequence[DelayReason], valid_until: float) -> None:
         told = rows.as_json(list(conditions)) if conditions else None

@@ -9,11 +9,9 @@ from typing import Any
 import msgspec
 
 from mailstack.store import rows
-from mailstack.store.batch import Transaction
+from mailstack.store.batch import ReaderPool, Transaction, WriterPool
 from mailstack.store.connection import Connection
 from mailstack.store.tls_results import AppliedPolicy, SessionFailure, TlsCount, TlsReportDue
-from mailstack.store.worker_threads import Workers
-from mailstack.store.writer import Writer
 
 _COUNT = """INSERT INTO tls_results (day, domain, policy, failure, sessions) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (day, domain, policy, failure) DO UPDATE SET sessions = tls_results.sessions + excluded.sessions"""
@@ -39,8 +37,8 @@ _sent = msgspec.json.Decoder(tuple[str, ...]).decode
 class StoredTlsResults:
     """The part of `mailstack.store.Store` that keeps them."""
 
-    _readers: Workers[Connection]
-    _writer: Writer
+    _readers: ReaderPool
+    _writer: WriterPool
 
     async def add_tls_results(self, counts: Sequence[TlsCount], due: Callable[[int, str], float]) -> None:
         results = [

@@ -10,14 +10,14 @@ from twisted.internet.defer import Deferred
 from mailstack.accounts.session_registry import POLL, RegisteredSession, SessionRegistry
 from mailstack.protocols.sasl import AccountLogin, Unavailable
 from mailstack.store import Account, AppPassword, StoreError
-from mailstack.store.memory import MemoryStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.clock import HandClock
 
 ANN, BEN = "ann@home.test", "ben@home.test"
 
 
-class SlowStore(MemoryStore):
+class SlowStore(InMemoryStore):
     """A store whose answers wait for a gate, may fail, and may have no version."""
 
     gate: Deferred[None] | None = None

@@ -17,7 +17,7 @@ from mailstack.config.sizes import Size
 from mailstack.config.values import Keyword, Network
 from mailstack.store import ContentWriter
 from mailstack.store.contents import WritingInMemory
-from mailstack.store.memory import MemoryStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.journeys.internet import Internet, SimulatedServer
 
 SUBMISSION, POP3 = 2587, 2110
@@ -52,7 +52,7 @@ class WatchedWriter(WritingInMemory):
         super().discard()
 
 
-class WatchedStore(MemoryStore):
+class WatchedStore(InMemoryStore):
     """Remembers the contents that it was asked to take."""
 
     def __init__(self) -> None:

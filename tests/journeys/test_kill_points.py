@@ -32,7 +32,7 @@ from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.relay.agent import RelayAgent
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
 from mailstack.store import Filter, Settlement
-from mailstack.store.memory import MemoryStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.journeys.internet import Internet, RecordingJournal, SimulatedServer
 
 HOME, CAROL = "mx.home.test", "carol@elsewhere.test"
@@ -98,7 +98,7 @@ class Life:
     def __init__(
         self,
         internet: Internet,
-        store: MemoryStore,
+        store: InMemoryStore,
         fault: Fault = "cut",
         octets: int = -1,
         *,
@@ -171,7 +171,7 @@ class Life:
 class _MortalStore:
     """The store as a process sees it, which may die with its hand on it."""
 
-    def __init__(self, store: MemoryStore, life: Life, dies_at: str) -> None:
+    def __init__(self, store: InMemoryStore, life: Life, dies_at: str) -> None:
         self._store = store
         self._life = life
         self._dies_at = dies_at
@@ -206,7 +206,7 @@ class Walk:
 
     def copies(self, fault: Fault, octets: int, dies_at: str = "") -> tuple[int, Wire, str]:
         """How many reach carol, what was said on the wire until the fault, and the state of the delivery."""
-        store = MemoryStore()
+        store = InMemoryStore()
         life = Life(self.internet, store, fault, octets, dies_at=dies_at)
         reactor = self.internet.reactor
         letter = self.letter()
@@ -221,7 +221,7 @@ class Walk:
 
     def copies_of_three(self, fault: Fault, octets: int) -> tuple[list[int], Wire]:
         """How many of each of three letters reach carol over one connection."""
-        store = MemoryStore()
+        store = InMemoryStore()
         life = Life(self.internet, store, fault, octets, connections=1)
         reactor = self.internet.reactor
         letters = [self.letter(f"letter {number}") for number in range(3)]
@@ -316,7 +316,7 @@ def test_the_outcome_is_what_a_crash_must_not_lose(walk: Walk, dies_at: str, cop
 
 def test_another_process_takes_over_when_the_lease_of_a_dead_one_ends(walk: Walk) -> None:
     """RLY-14: not before, for the first may be alive."""
-    store, reactor = MemoryStore(), walk.internet.reactor
+    store, reactor = InMemoryStore(), walk.internet.reactor
     life = Life(walk.internet, store, "kill", 200)
     letter = walk.letter()
     reactor.result_of(life.queue.accept(letter, "submitted"))

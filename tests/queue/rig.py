@@ -21,7 +21,7 @@ from mailstack.queue.route import Router
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.store import Filter, Record, Settlement, Store, StoreError
-from mailstack.store.memory import MemoryStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.clock import HandClock
 from tests.queue.letters import OFFICE
@@ -74,8 +74,22 @@ class ScriptedRelay:
         self.under_way.pop(0).callback(None)
 
 
-class FailingStore(MemoryStore):
-    """The memory store in a bad moment: `failures` settlements fail before one works."""
+class OneByOne(InMemoryStore):
+    """The store in memory, where each settlement goes through `settle`."""
+
+    async def settle_together(self, settlements: Sequence[Settlement]) -> list[Exception | None]:
+        return [await self._trouble_of(settlement) for settlement in settlements]
+
+    async def _trouble_of(self, settlement: Settlement) -> Exception | None:
+        try:
+            await self.settle(settlement)
+        except Exception as trouble:  # noqa: BLE001  # it is the result
+            return trouble
+        return None
+
+
+class FailingStore(OneByOne):
+    """The store in a bad moment: `failures` settlements fail before one works."""
 
     failures = 0
 
@@ -103,7 +117,7 @@ class Rig:
     ) -> None:
         """`relay`: an Agent in place of the scripted one. `bouncer` wraps the one of the queue."""
         self.directory = directory or MemoryDirectory("alice@home.test", "bob@home.test")
-        self.store = store or MemoryStore()
+        self.store = store or InMemoryStore()
         self.schedule = schedule or Schedule()
         self.limits = limits or QueueLimits(per_destination=10, first_per_destination=10)
         self.postmaster = postmaster

@@ -14,7 +14,7 @@ from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.hold_rules import describe, fits, is_held_by
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import Rule, StoreError
-from mailstack.store.memory import MemoryStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.letters import a_letter
 from tests.queue.rig import Rig
@@ -94,7 +94,7 @@ def test_a_rule_that_is_gone_holds_no_more(rig) -> None:
     assert rig.states(letter) == ["relayed"]
 
 
-class _UnreadableJourneys(MemoryStore):
+class _UnreadableJourneys(InMemoryStore):
     async def steps(self, letter: LetterId) -> list[Step]:
         raise StoreError("the disk is away")
 

@@ -11,7 +11,7 @@ from mailstack.letter.content import read_all
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import Acceptance, StoreFull
-from mailstack.store.memory import MemoryStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.letters import ALICE, HEADER, a_letter
 from tests.queue.people import FailingDirectory, MemoryDirectory
@@ -68,7 +68,7 @@ def test_the_journey_is_told_as_it_is_stored(rig):
     }
 
 
-class FullStore(MemoryStore):
+class FullStore(InMemoryStore):
     async def accept(self, acceptance: Acceptance) -> None:
         raise StoreFull("no space")
 

@@ -11,11 +11,11 @@ from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import Acceptance, Filter, StoreError, StoreFull
-from mailstack.store.memory import MemoryStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.letters import a_letter
 from tests.queue.people import FailingDirectory, MemoryDirectory
-from tests.queue.rig import TAKEN, FailingStore, Rig
+from tests.queue.rig import TAKEN, FailingStore, OneByOne, Rig
 
 HOUR, DAY = 3600.0, 86400.0
 BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
@@ -231,7 +231,7 @@ def test_the_runner_gives_up_settling_when_its_lease_ends():
     assert len(rig.relay.calls) == 2
 
 
-class SlowStore(MemoryStore):
+class SlowStore(InMemoryStore):
     """Takes outcomes when the test says so."""
 
     def __init__(self) -> None:
@@ -298,7 +298,7 @@ def test_an_outcome_whose_report_cannot_be_composed_waits_and_holds_up_no_other(
     assert len(rig.reports()) == 1
 
 
-class FullStore(MemoryStore):
+class FullStore(OneByOne):
     """A store whose disk is full when the test says so: it can be read."""
 
     is_full = False
@@ -358,7 +358,7 @@ def test_what_comes_before_claims_could_be_recovered_is_attempted_once():
 
 
 def test_trouble_that_is_no_full_disk_still_stops_the_start():
-    class LostStore(MemoryStore):
+    class LostStore(InMemoryStore):
         async def recover(self, owners, now):
             raise StoreError("the disk is away")
 
@@ -405,7 +405,7 @@ def test_what_waits_for_room_is_written_at_the_end_if_there_is_any():
     assert rig.states(letter) == ["relayed"]
 
 
-class UnreadableStore(MemoryStore):
+class UnreadableStore(InMemoryStore):
     readable = True
 
     async def next_due(self, office: str) -> float | None:
@@ -593,7 +593,7 @@ def test_a_strangers_letter_with_the_null_reverse_path_is_told_to_nobody():
     assert len(rig.reports()) == 1
 
 
-class DoubtfulStore(MemoryStore):
+class DoubtfulStore(InMemoryStore):
     """Shared with others, who may have taken this process for dead."""
 
     since: float | None = 0.0

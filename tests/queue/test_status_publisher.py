@@ -8,7 +8,7 @@ from mailstack.queue.settings import QueueLimits
 from mailstack.queue.status_publisher import StatusPublisher
 from mailstack.store import StoreError
 from mailstack.store.delay_reasons import DelayReason
-from mailstack.store.memory import MemoryStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.clock import HandClock
 from tests.queue.letters import a_letter
@@ -17,7 +17,7 @@ from tests.queue.rig import Rig
 DOWN = DelayReason("down", "mx [192.0.2.1]:25", "connection refused", 2e9)
 
 
-class CountingStore(MemoryStore):
+class CountingStore(InMemoryStore):
     writes = 0
     failing = False
 

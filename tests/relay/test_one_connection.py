@@ -21,7 +21,7 @@ from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.relay.connection_pool import ConnectionLimits
 from mailstack.store import Filter, Rule, StoreError, Suppression
-from mailstack.store.memory import MemoryStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.queue.letters import OFFICE, a_letter
 from tests.queue.people import MemoryDirectory
 from tests.queue.rig import Teller
@@ -38,7 +38,7 @@ class Rig:
     def __init__(self, *, connections: int = 1, leaving: OutboundRules | None = None, **settings: Any) -> None:
         self.world = World()
         self.office = FakeOffice(self.world)
-        self.store = MemoryStore()
+        self.store = InMemoryStore()
         directory = MemoryDirectory("alice@home.test")
         self.relay = agent(self.world, **settings)
         local = DeliveryAgent(directory, OFFICE, self.world)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from mailstack.accounts.checker import account_key
 from mailstack.store import Settlement
 from mailstack.store.archive import ARCHIVE, ArchivingSqliteStore
-from mailstack.store.memory_archiving import ArchivingMemoryStore
 from tests.aid import Pump
 from tests.contracts.store import acceptance
 
 
-@pytest.mark.parametrize("on_disk", [False, True])
-def test_letters_and_reports_enter_the_archive_with_their_acceptance(on_disk: bool, tmp_path: Path) -> None:
+def test_letters_and_reports_enter_the_archive_with_their_acceptance(tmp_path: Path) -> None:
     pump = Pump()
-    store = ArchivingSqliteStore(pump, tmp_path) if on_disk else ArchivingMemoryStore()
+    store = ArchivingSqliteStore(pump, tmp_path)
     pump.run(store.open())
     first, report = acceptance(), acceptance(at=1001.0)
     pump.run(store.accept(first))

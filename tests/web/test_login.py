@@ -16,7 +16,7 @@ from mailstack.accounts.realm import IReader, Realm
 from mailstack.accounts.throttle import Throttle
 from mailstack.protocols.connection import HostPort
 from mailstack.store import Account, AppPassword
-from mailstack.store.memory import MemoryStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from mailstack.web.http_values import Request, Response, in_json
 from mailstack.web.login import COOKIE, LONGEST, Login
 from mailstack.web.routes import Route
@@ -35,9 +35,9 @@ async def page(ask: Request) -> Response:
 class House:
     """A site whose pages are for users, and for administrators."""
 
-    def __init__(self, *, require_tls: bool = True, secret: bytes = b"s", store: MemoryStore | None = None) -> None:
+    def __init__(self, *, require_tls: bool = True, secret: bytes = b"s", store: InMemoryStore | None = None) -> None:
         self.clock = HandClock()
-        self.store = store or MemoryStore()
+        self.store = store or InMemoryStore()
         if store is None:
             run(self.store.add_accounts([Account(BOB, b"hash", 0.0)]))
         authenticator = CredAuthenticator(
@@ -162,7 +162,8 @@ def test_a_session_that_was_ended_stays_so_whatever_strangers_end(house: House) 
     for number in range(100):
         house.ask("DELETE", "/v1/login", cookie=f"{COOKIE}={number}.x")
     assert house.ask("GET", "/v1/own", cookie=mine).status == 401
-    assert len(house.store._logouts) == 1, "what we have not signed takes no room"
+    logouts = run(house.store._readers.do(lambda connection: connection.execute("SELECT * FROM logouts").fetchall()))
+    assert len(logouts) == 1, "what we have not signed takes no room"
 
 
 def test_session_ends_with_an_app_password_and_when_an_operator_ends_it(house: House) -> None:

@@ -27,8 +27,8 @@ def test(place: TargetServer, name: str) -> None:
     from mailstack.net.clock import ReactorClock
     from mailstack.queue.webhooks.dispatcher import SendFailed
     from mailstack.server.wiring.webhooks import webhook
-    from mailstack.store.memory import MemoryStore
     from mailstack.store.outbox_types import new_id
+    from mailstack.store.sqlite_in_memory import InMemoryStore
 
     configured = {str(each.name): each for each in (place.settings.webhooks if place.settings is not None else ())}
     if name not in configured:
@@ -39,7 +39,7 @@ def test(place: TargetServer, name: str) -> None:
     async def post(reactor: Any) -> None:
         clock = ReactorClock(reactor)
         octets = msgspec.json.encode({"type": "test", "timestamp": iso8601(clock.now()), "data": {"webhook": name}})
-        hook = webhook(settings, MemoryStore(), clock, reactor)
+        hook = webhook(settings, InMemoryStore(), clock, reactor)
         try:
             await hook.post(new_id(), octets)
         finally:

@@ -28,7 +28,7 @@ from mailstack.sandbox.simulation.transcript import MOST_LINES
 from mailstack.sandbox.simulation.users import Author, Reader, Sent
 from mailstack.sandbox.simulation.world import World
 from mailstack.store import Store
-from mailstack.store.memory import MemoryStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 
 T = TypeVar("T")
 
@@ -246,7 +246,7 @@ class Internet:
 
 
 def _memory(reactor: SimulatedReactor, host: Host) -> Store:  # noqa: ARG001
-    return MemoryStore()
+    return InMemoryStore()
 
 
 _STORES: dict[str, Callable[[SimulatedReactor, Host], Store]] = {"memory": _memory, "sqlite": sqlite_store}

@@ -143,6 +143,7 @@ class CrashableStore:
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
         if not inspect.iscoroutinefunction(found):
+            setattr(self, name, found)
             return found
         life = self._life
 

@@ -43,6 +43,7 @@ class PostgresStore(SqlStore):
     Each has a connection of its own, and one more tells and hears what other processes do.
     """
 
+    _readers: Connections
     _writer: PostgresWriter
 
     def __init__(
@@ -75,9 +76,7 @@ class PostgresStore(SqlStore):
         self._orphan_age = orphan_age
         self._database = database = Database(reach, f"mailstack {owner}".strip())
 
-        self._readers = Connections(  # type: ignore[assignment]  # it does all that is asked of it
-            reactor, database, "mailstack-reader", reader_threads, once_more=True
-        )
+        self._readers = Connections(reactor, database, "mailstack-reader", reader_threads, once_more=True)
         self._own = ContentRows(reactor, Connections(reactor, database, "mailstack-content", 2))
         self._large = self._own if large is None else Several(large, self._own)
         doubts = InDoubtTransactions()

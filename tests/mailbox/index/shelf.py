@@ -21,8 +21,8 @@ from mailstack.mailbox.index.tags import Tagging
 from mailstack.net.log import SilentJournal
 from mailstack.protocols.connection import HostPort
 from mailstack.store import Acceptance, Placement, Store
-from mailstack.store.archive import ArchivingSqliteStore
-from mailstack.store.memory_archiving import ArchivingMemoryStore
+from mailstack.store.archive import Archiving, ArchivingSqliteStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.aid import Pump, run
 from tests.queue.clock import HandClock
 
@@ -50,6 +50,10 @@ def text(subject: str = "hello", body: str = "Hello.", **fields: str) -> bytes:
     return f"{head}\r\n{body}\r\n".encode()
 
 
+class ArchivingInMemoryStore(Archiving, InMemoryStore):
+    """The store in memory, with an archive."""
+
+
 class Shelf:
     """Where letters are put; it can be closed and opened again."""
 
@@ -67,7 +71,7 @@ class Shelf:
         self.keeping = Keeping(**keeping)
         self.tagging = tagging
         self.memory = MemoryDatabase() if directory is None else None
-        self.store: Store = ArchivingMemoryStore()
+        self.store: Store = ArchivingInMemoryStore()
         self.open()
 
     def open(self) -> None:

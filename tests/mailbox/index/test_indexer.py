@@ -13,8 +13,7 @@ from mailstack.mailbox.index.catalogue import PATIENCE
 from mailstack.mailbox.index.database import MemoryDatabase
 from mailstack.mailbox.index.indexer import AGAIN, AWAY
 from mailstack.store import Damaged, StoreError
-from mailstack.store.memory_archiving import ArchivingMemoryStore
-from tests.mailbox.index.shelf import Shelf
+from tests.mailbox.index.shelf import ArchivingInMemoryStore, Shelf
 
 
 class Failing(MemoryDatabase):
@@ -48,7 +47,7 @@ def test_what_could_not_be_written_is_read_again(shelf: Shelf) -> None:
 OUT_OF_REACH = StoreError("out of reach")
 
 
-class Away(ArchivingMemoryStore):
+class Away(ArchivingInMemoryStore):
     """A store that can't read its contents for a while."""
 
     trouble: StoreError | None = None
@@ -62,7 +61,7 @@ class Away(ArchivingMemoryStore):
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> Away:
     store = Away()
-    monkeypatch.setattr("tests.mailbox.index.shelf.ArchivingMemoryStore", lambda: store)
+    monkeypatch.setattr("tests.mailbox.index.shelf.ArchivingInMemoryStore", lambda: store)
     return store
 
 

@@ -13,7 +13,7 @@ from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from mailstack.store import Acceptance, Change, Placement, Settlement
-from mailstack.store.memory import MemoryStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.aid import run
 from tests.mailbox.pop3.post import Office
 
@@ -37,8 +37,8 @@ async def deliver(store: Any, name: str, body: bytes) -> Letter:
 
 
 @pytest.fixture
-def store() -> Iterator[MemoryStore]:
-    memory = MemoryStore()
+def store() -> Iterator[InMemoryStore]:
+    memory = InMemoryStore()
     run(memory.open())
     yield memory
     run(memory.close())
@@ -63,7 +63,7 @@ async def fetch_and_delete_the_first(session: Pop3ClientSession) -> bytes:
     return letter
 
 
-def test_a_unique_id_stays_with_its_letter_and_is_never_given_again(store: MemoryStore) -> None:
+def test_a_unique_id_stays_with_its_letter_and_is_never_given_again(store: InMemoryStore) -> None:
     """POP-12, POP-28, POP-29"""
     office = Office(store=store)
     first = run(deliver(store, "first", b".dot\r\n"))
@@ -80,7 +80,7 @@ def test_a_unique_id_stays_with_its_letter_and_is_never_given_again(store: Memor
     assert step.facts["by"] == "bob@home.test"
 
 
-def test_a_letter_that_its_reader_fetches_again_is_told_once(store: MemoryStore) -> None:
+def test_a_letter_that_its_reader_fetches_again_is_told_once(store: InMemoryStore) -> None:
     office = Office(store=store)
     run(deliver(store, "first", b"x\r\n"))
     for _ in range(2):

@@ -15,7 +15,7 @@ from mailstack.protocols.smtp.server_session import ServerSession
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import MxRules
 from mailstack.store import GreylistEntry, StoreError, StoreFull
-from mailstack.store.memory import MemoryStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
 from tests.queue.letters import OFFICE
@@ -25,7 +25,7 @@ from tests.queue.rig import Rig
 RCPTS = 300
 
 
-class LostStore(MemoryStore):
+class LostStore(InMemoryStore):
     """One that can't be asked about contacts."""
 
     async def contact(self, network: str) -> GreylistEntry | None:

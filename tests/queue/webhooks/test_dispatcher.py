@@ -13,8 +13,8 @@ from mailstack.letter.step import Step
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.webhooks.dispatcher import AnnouncerLimits, OutboxDispatcher, SendFailed
 from mailstack.store import StoreError
-from mailstack.store.memory import MemoryStore
 from mailstack.store.outbox_types import OutboxEntry, new_id
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.clock import START, HandClock
 
@@ -45,7 +45,7 @@ class Ear:
         self.closed = True
 
 
-class BrokenStore(MemoryStore):
+class BrokenStore(InMemoryStore):
     broken = False
     away = False
     slow: Deferred[None] | None = None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from mailstack.relay.tls_reports.collector import FIRST, Collector
 from mailstack.store import StoreError
-from mailstack.store.memory import MemoryStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
 from tests.aid import run
 from tests.queue.clock import START, HandClock
@@ -15,7 +15,7 @@ NONE = AppliedPolicy("no-policy-found", "elsewhere.test")
 FAILED = SessionFailure("starttls-not-supported", host="mx.elsewhere.test")
 
 
-class BrokenStore(MemoryStore):
+class BrokenStore(InMemoryStore):
     broken = False
 
     async def add_tls_results(self, counts: Sequence[TlsCount], due: Callable[[int, str], float]) -> None:
@@ -42,7 +42,7 @@ def test_counts_are_stored_after_some_seconds_and_none_is_lost_by_trouble() -> N
 
 
 def test_of_too_many_different_results_the_first_are_counted() -> None:
-    clock, store = HandClock(), MemoryStore()
+    clock, store = HandClock(), InMemoryStore()
     collector = Collector(store, clock, submitter="home.test", most=10)
     for number in range(100):
         collector.count(f"d{number}.test", NONE, None)
@@ -51,7 +51,7 @@ def test_of_too_many_different_results_the_first_are_counted() -> None:
 
 
 def test_reports_are_spread_over_the_hours_after_the_day() -> None:
-    clock, store = HandClock(), MemoryStore()
+    clock, store = HandClock(), InMemoryStore()
     collector = Collector(store, clock, submitter="home.test", spread=14_400.0)
     for number in range(200):
         collector.count(f"d{number}.test", NONE, None)

@@ -1,10 +1,10 @@
-"""The memory store keeps the contract."""
+"""The SQLite store in memory keeps the contract."""
 
 from __future__ import annotations
 
 import pytest
 
-from mailstack.store.memory import MemoryStore
+from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.aid import run
 from tests.contracts.announcements import *  # noqa: F403
 from tests.contracts.conditions import *  # noqa: F403
@@ -16,9 +16,9 @@ from tests.contracts.tls_results import *  # noqa: F403
 
 @pytest.fixture
 def subject() -> Subject:
-    store = MemoryStore()
+    store = InMemoryStore()
 
-    def reopen() -> MemoryStore:
+    def reopen() -> InMemoryStore:
         run(store.close())
         run(store.open())
         return store
