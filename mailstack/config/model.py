@@ -31,7 +31,7 @@ from mailstack.config.values import (
 )
 from mailstack.letter import Address
 from mailstack.letter.durations import Duration, read_duration
-from mailstack.policy.authentication.signed_fields import OVERSIGNED, SIGNED
+from mailstack.policy.authentication import OVERSIGNED, SIGNED
 from mailstack.protocols.connection import HostPort
 from mailstack.queue.webhooks.webhook import EventName
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost

@@ -15,7 +15,7 @@ from mailstack.letter.content import Prefixed
 from mailstack.letter.header import fields
 from mailstack.policy.authentication import Fields, Gather, InThread
 from mailstack.policy.authentication.arc import Chain, read_chain, verify_chain
-from mailstack.policy.authentication.body_hash import hash_body
+from mailstack.policy.authentication.canonical import hash_body
 from mailstack.policy.authentication.dkim import DkimResult, read_signatures, verify
 from mailstack.policy.authentication.dmarc import Dmarc, judge_many
 from mailstack.policy.authentication.dns_budget import Budget

@@ -12,13 +12,12 @@ from mailstack.policy.chain import OfClient, OfRecipient, OfSender, PolicyChain
 from mailstack.policy.client_names import ClientNames
 from mailstack.policy.counters import CounterTable
 from mailstack.policy.dnsbl import DnsBlockLists
+from mailstack.policy.domain_checks import RecipientDomain, SenderDomain
 from mailstack.policy.greylist import Greylist, GreylistTimes
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import networks_of
 from mailstack.policy.rates import Rates
-from mailstack.policy.recipient_domain import RecipientDomain
 from mailstack.policy.reverse_dns import ReverseDnsRequired
-from mailstack.policy.sender_domain import SenderDomain
 from mailstack.protocols.connection import Clock
 from mailstack.store import Store
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mailstack.sandbox.faults.faults import Faults
     from mailstack.sandbox.faults.tls import Shown
     from mailstack.sandbox.recording.protocol_log import ProtocolLog
-    from mailstack.web.checks.spam.verdict import Judge
+    from mailstack.web.checks.spam import Judge
 
 Between = Callable[[Peer[Any], Engine[Any], str, str], Peer[Any]]
 """Is given a client's peer and its engine, the office and its service ("mx", "pop3" …); what it returns is conversed with."""

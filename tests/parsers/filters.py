@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 
+from mailstack.web.checks.spam import MOST_RULES, MOST_TEXT, NotUnderstood, Verdict
 from mailstack.web.checks.spam.rspamd import read_checked
 from mailstack.web.checks.spam.spam_filter import parse_filter
 from mailstack.web.checks.spam.spamassassin import read_report
-from mailstack.web.checks.spam.verdict import MOST_RULES, MOST_TEXT, NotUnderstood, Verdict
 from tests.parsers.parser import Parser, text, unless
 from tests.web.checks.spam.fakes import CHECKED, report
 

@@ -1,4 +1,4 @@
-"""The form in which header fields and bodies are signed: "simple" as they are, "relaxed" with white space evened out (RFC 6376 §3.4)."""
+"""Canonical forms of header fields and bodies, and body hashes (RFC 6376 §3.4): "simple" and "relaxed"."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from mailstack.letter import Content
+from mailstack.policy.authentication import InThread
+
+SMALL = 131072
+"""Maximum octets that are hashed in the reactor's thread; larger contents are hashed in another, in pieces."""
 _AT_ONCE = 4096
 """Empty lines that are hashed in one piece."""
 
@@ -145,3 +150,31 @@ def _end_of_text(data: bytes) -> int:
     while data.endswith(b"\r\n", 0, end):
         end -= 2
     return end
+
+
+async def hash_body(
+    content: Content, starts_at: int, forms: Iterable[BodyForm], in_thread: InThread
+) -> dict[BodyForm, HashedBody]:
+    """Hash the body, which begins at an offset of the content, in each form, in one pass."""
+    hashes = {form: BodyHash(form) for form in forms}
+    if not hashes:
+        return {}
+    skipped, waiting, size = starts_at, list[bytes](), 0
+    is_small = content.size <= SMALL
+    async for octets in content.chunks():
+        body = octets
+        if skipped:
+            body = octets[skipped:]
+            skipped -= min(skipped, len(octets))
+        waiting.append(body)
+        size += len(body)
+        if size > SMALL and not is_small:
+            piece, waiting, size = b"".join(waiting), [], 0
+            await in_thread(lambda piece=piece: _update(hashes.values(), piece))  # type: ignore[misc]
+    _update(hashes.values(), b"".join(waiting))
+    return {form: each.finish() for form, each in hashes.items()}
+
+
+def _update(hashes: Iterable[BodyHash], octets: bytes) -> None:
+    for each in hashes:
+        each.update(octets)

@@ -10,12 +10,10 @@ from msgspec import Struct
 from mailstack.letter import Address, Content
 from mailstack.letter.address_lists import authors_in
 from mailstack.letter.header import fields, split
-from mailstack.policy.authentication import Fields, InThread
-from mailstack.policy.authentication.body_hash import hash_body
-from mailstack.policy.authentication.canonical import BodyForm, Chosen, canonical_field
+from mailstack.policy.authentication import OVERSIGNED, SIGNED, Fields, InThread
+from mailstack.policy.authentication.canonical import BodyForm, Chosen, canonical_field, hash_body
 from mailstack.policy.authentication.keys import PrivateKey
 from mailstack.policy.authentication.signature import is_within
-from mailstack.policy.authentication.signed_fields import OVERSIGNED, SIGNED
 
 RELAXED = BodyForm(relaxed=True)
 _COLUMNS = 72

@@ -21,16 +21,14 @@ policies ask, and why others were not. A program can read it (RFC 8460).
 """
 
 
-def octets_of(
-    report: TlsReport, reporting: Reporting, *, author: Address, to: Address, letter: LetterId, now: float
-) -> bytes:
+def octets_of(report: TlsReport, reporting: Reporting, *, to: Address, letter: LetterId, now: float) -> bytes:
     """The whole letter, 7 bits, with CRLF.
 
     It goes also where TLS fails, for that is what it tells of (RFC 8460 §3, RFC 8689 §4.1).
     """
     day = datetime.fromtimestamp(report.day * DAY, UTC)
     heading = Heading(
-        ("", str(author.in_ascii)),
+        ("", str(reporting.author.in_ascii)),
         [("", str(to.in_ascii))],
         f"Report Domain: {report.domain} Submitter: {reporting.domain} Report-ID: <{report.id}>",
         date_time(now),

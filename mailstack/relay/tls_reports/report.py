@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from mailstack.letter import Address
 from mailstack.letter.timestamps import iso8601_seconds
 from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
 
@@ -19,13 +20,18 @@ MOST_DETAILS = 1000
 
 
 class Reporting(Struct, frozen=True):
-    """Who reports."""
+    """Identity of the reporting server."""
 
     organization: str
     contact: str
-    """An address, or a URI."""
-    domain: str
-    """Ours: the submitter."""
+    """Address or URI of its operators."""
+    author: Address
+    """Sender of reports, in envelope and From."""
+
+    @property
+    def domain(self) -> str:
+        """Domain of the author, in A-labels: the submitter of a report."""
+        return self.author.ascii_domain.lower()
 
 
 class TlsReport(Struct, frozen=True):

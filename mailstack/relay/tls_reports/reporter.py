@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
+from mailstack.letter import Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.content import Octets
 from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.queue.webhooks.dispatcher import SendFailed
@@ -51,19 +51,17 @@ class Reporter:
         poster: Poster,
         send: Callable[[Letter], Awaitable[None]],
         reporting: Reporting,
-        author: Address,
         office: str,
         owner: str,
         limits: ReporterLimits = ReporterLimits(),  # noqa: B008  # frozen
     ) -> None:
-        """`send` signs a letter and takes it into our queue; it raises SendFailed when it can't. `author` is in From."""
+        """`send` signs a letter and takes it into our queue; it raises SendFailed when it can't."""
         self._store = store
         self._names = names
         self._clock = clock
         self._poster = poster
         self._send = send
         self._reporting = reporting
-        self._author = author
         self._office = office
         self._owner = owner
         self._limits = limits
@@ -149,8 +147,6 @@ class Reporter:
             return
         now = self._clock.now()
         letter = new_letter_id(now)
-        content = Octets(
-            octets_of(report, self._reporting, author=self._author, to=rua.mailbox, letter=letter, now=now)
-        )
-        envelope = Envelope(self._author, (Recipient(rua.mailbox, parameters=NEVER),), "7BIT")
+        content = Octets(octets_of(report, self._reporting, to=rua.mailbox, letter=letter, now=now))
+        envelope = Envelope(self._reporting.author, (Recipient(rua.mailbox, parameters=NEVER),), "7BIT")
         await self._send(Letter(letter, envelope, content, Arrival(now, self._office, "LOCAL")))

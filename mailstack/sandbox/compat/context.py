@@ -12,7 +12,7 @@ from mailstack.sandbox.compat.mailhog.monkey import Monkey
 from mailstack.sandbox.faults import Faults
 from mailstack.web.api.stream_limits import StreamLimits
 from mailstack.web.checks.links import Look
-from mailstack.web.checks.spam.verdict import Judge
+from mailstack.web.checks.spam import Judge
 from mailstack.web.compose import ComposeLimits
 from mailstack.web.release import Leaving
 from mailstack.web.site import RequestAuthenticator

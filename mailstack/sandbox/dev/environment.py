@@ -53,7 +53,7 @@ from mailstack.store.archive import ArchivingSqliteStore
 
 if TYPE_CHECKING:
     from mailstack.web.checks.links import Seen
-    from mailstack.web.checks.spam.verdict import Verdict
+    from mailstack.web.checks.spam import Verdict
     from mailstack.web.release import Leaving
 
 

@@ -37,8 +37,7 @@ INTERNAL = networks_of(
 def reporting_of(config: Config) -> Reporting:
     """What reports say of us."""
     author, ours = author_of(config), config.tls_reports
-    domain = author.ascii_domain.lower()
-    return Reporting(ours.organization or domain, ours.contact or str(author.in_ascii), domain)
+    return Reporting(ours.organization or author.ascii_domain.lower(), ours.contact or str(author.in_ascii), author)
 
 
 def collector(config: Config, store: Store, clock: Clock) -> Collector:
@@ -69,7 +68,7 @@ def reporter(  # noqa: PLR0917  # each of a type of its own
             raise SendFailed(str(trouble)) from None
 
     poster = HttpClient(reactor, ClientTls(config.relay.ca_file), timeout=_TIMEOUT, addresses=_Outside(names))
-    return Reporter(store, names, clock, poster, send, reporting_of(config), author_of(config), config.hostname, owner)
+    return Reporter(store, names, clock, poster, send, reporting_of(config), config.hostname, owner)
 
 
 class _Outside:

@@ -13,7 +13,7 @@ from mailstack.web.api.letter_index import ApiShelf
 from mailstack.web.api.schemas import Unsubscribing
 from mailstack.web.checks import links as link_check
 from mailstack.web.checks.client_queue import ClientTurns, HtmlChecks
-from mailstack.web.checks.spam.verdict import Judge, Verdict
+from mailstack.web.checks.spam import Judge, Verdict
 from mailstack.web.http_values import HttpError, Request, Response, in_json
 from mailstack.web.routes import Parameter, Route, RouteDoc
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mailstack.letter.content import Octets
 from mailstack.letter.header import fields, split
 from mailstack.policy.authentication.arc import Chain, read_chain, verify_chain
-from mailstack.policy.authentication.body_hash import hash_body
+from mailstack.policy.authentication.canonical import hash_body
 from mailstack.policy.authentication.keys import generate
 from tests.aid import run
 from tests.policy.authentication.letters import LETTER, inline

@@ -7,7 +7,7 @@ from mailstack.sandbox.compat.thumbnail import NoPictures, thumbnail
 from mailstack.web.checks import html as html_check
 from mailstack.web.checks import links as link_check
 from mailstack.web.checks.client_queue import ClientTurns, HtmlChecks
-from mailstack.web.checks.spam.verdict import Judge, Verdict
+from mailstack.web.checks.spam import Judge, Verdict
 from mailstack.web.http_values import HttpError, Request, Response, in_json
 from mailstack.web.letter_reader import Shelf
 from mailstack.web.routes import Parameter, Route, RouteDoc

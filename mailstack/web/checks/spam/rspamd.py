@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from mailstack.web.checks.spam.verdict import MOST_RULES, MOST_TEXT, NotUnderstood, Rule, Verdict
+from mailstack.web.checks.spam import MOST_RULES, MOST_TEXT, NotUnderstood, Rule, Verdict
 
 PATH = "/checkv2"
 

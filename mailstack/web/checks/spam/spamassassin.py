@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mailstack.web.checks.spam.verdict import MOST_RULES, MOST_TEXT, NotUnderstood, Rule, Verdict
+from mailstack.web.checks.spam import MOST_RULES, MOST_TEXT, NotUnderstood, Rule, Verdict
 
 _STATUS = re.compile(r"SPAMD/\d{1,3}\.\d{1,3} (\d{1,5}) ?(.*)")
 _SPAM = re.compile(r"(true|yes|false|no) *; *(-?\d{1,9}(?:\.\d{1,9})?) */ *-?\d{1,9}(?:\.\d{1,9})?", re.IGNORECASE)

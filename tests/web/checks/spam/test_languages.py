@@ -7,10 +7,10 @@ import json
 import pytest
 
 from mailstack.protocols.connection import HostPort
+from mailstack.web.checks.spam import NotUnderstood, Rule, Verdict
 from mailstack.web.checks.spam.rspamd import read_checked
 from mailstack.web.checks.spam.spam_filter import SpamFilter, parse_filter
 from mailstack.web.checks.spam.spamassassin import question, read_report
-from mailstack.web.checks.spam.verdict import NotUnderstood, Rule, Verdict
 from tests.web.checks.spam.fakes import CHECKED, report
 
 
