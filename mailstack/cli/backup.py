@@ -1,4 +1,4 @@
-"""`mailstack backup`: a consistent copy of an office, in one file."""
+"""`mailstack backup`: a consistent copy of a server's data, in one file."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ MAX_FAULTS = 100
 @click.argument("file", metavar="FILE", type=PathType(allow_dash=True))
 @at_place
 def backup(place: TargetServer, file: Path) -> None:
-    """Write all that an office keeps into FILE, as it is at one moment; the office goes on meanwhile.
+    """Write all data of a server into FILE, as of one moment, while it runs.
 
     FILE is a tar with the database, large letters, keys and the catalogue; `-` is standard output. It unpacks to a data
-    directory. Whoever can read it can read all letters: it is made for you alone.
+    directory. FILE has all letters, so that only you can read it (mode 0600).
 
-    A letter whose content is lost or damaged is named, and so is a damaged database. All else is written, and the exit
+    Lost and damaged contents are named, and so is a damaged database. All else is written, and the exit
     status is 1. FILE is then written only if it is not there yet, else FILE.incomplete.
 
     \b
@@ -44,7 +44,7 @@ def backup(place: TargetServer, file: Path) -> None:
     """
     if place.settings is not None and place.settings.store.url:
         raise CommandError(
-            "the letters of this office are in PostgreSQL: back them up with its own means, as pg_dump, and keep the"
+            "the letters of this server are in PostgreSQL: back them up with its own means, as pg_dump, and keep the"
             f" files in {place.data} with that"
         )
     if str(file) == "-" and sys.stdout.isatty():

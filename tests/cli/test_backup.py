@@ -122,7 +122,7 @@ def test_what_can_not_be_backed_up_is_refused(
     mailstack: Mailstack, tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "mail.tar"
-    assert "holds no office" in mailstack("backup", str(file)).stderr
+    assert "holds no SQLite store" in mailstack("backup", str(file)).stderr
     assert not list(tmp_path.glob("mail.tar*"))
     monkeypatch.setenv("MAILSTACK_STORE", "postgresql://db.home.test/mail")
     assert "pg_dump" in mailstack("backup", str(file)).stderr

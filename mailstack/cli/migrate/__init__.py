@@ -65,8 +65,8 @@ class StoreEndpoint(Protocol):
 class RestoreTarget(StoreEndpoint, Protocol):
     """Empty store that a dump is restored into.
 
-    Nothing of it is visible to a server before `commit`. A target that is closed before that, or whose process is
-    killed, is as empty as it was.
+    Nothing of it is visible to a server before `commit`. If the target is closed before that, or its process
+    is killed, it stays empty.
     """
 
     def keep(self, name: str, octets: Iterable[bytes]) -> str:

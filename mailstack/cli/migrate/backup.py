@@ -1,4 +1,4 @@
-"""A copy of a data directory as it was at one moment, while an office goes on in it."""
+"""Backup of a data directory as of one moment, under a running server."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from mailstack.store.sqlite import DATABASE
 from mailstack.store.sqlite_reading import integrity_of
 
 TRIES = 10
-"""Letters go at any moment, and their contents with them: how often all is looked at until nothing is missing."""
+"""Maximum number of attempts to copy the database and all its files, while letters come and go."""
 GAP = 1_000_000
-"""By which uids go on in a backup: those that are given between it and its return must not be given once more."""
+"""Number of UIDs that a backup skips: the server may assign some between the backup and its return."""
 # An index may be broken, and give less than the table has.
 _COUNT = "SELECT count(*) FROM letters NOT INDEXED"
 _NAMED = "SELECT file FROM contents NOT INDEXED WHERE file IS NOT NULL"
@@ -38,26 +38,26 @@ _CONTENTS = """SELECT c.letter, c.file, c.octets, c.digest, l.size FROM contents
 
 
 class Saved(Struct, frozen=True):
-    """What is in a backup."""
+    """Summary of a backup."""
 
     letters: int
     contents: int
-    """Large ones, in files."""
+    """Number of large contents in files."""
     elsewhere: int
-    """Large ones in an object store, of which only the names are in it."""
+    """Number of large contents in an object store; the backup has only their names."""
     octets: int
     faults: tuple[str, ...] = ()
-    """What is missing or damaged in it, a line each."""
+    """Missing and damaged contents, a line each."""
 
 
 def back_up(directory: Path, to: IO[bytes]) -> Saved:
-    """Write a tar of all that an office in SQLite has. Raises CannotMove, OSError, sqlite3.Error.
+    """Write a tar of a data directory with an SQLite store. Raises CannotMove, OSError, sqlite3.Error.
 
-    Contents never change: a link to each keeps it for the backup, however soon the office removes it. What is damaged is
-    named and goes in as it is, for it may be of use to people; what can't be read is named and left out.
+    Contents never change: a link to each keeps it for the backup, however soon the server removes it. A damaged content
+    is named and added as it is, since it may be of use. An unreadable one is named and left out.
     """
     if not (directory / DATABASE).is_file():
-        raise CannotMove(f"{directory} holds no office in SQLite: there is no {DATABASE}")
+        raise CannotMove(f"{directory} holds no SQLite store: there is no {DATABASE}")
     with _place_beside(directory) as place:
         database = _moment(directory, place)
         with closing(sqlite3.connect(database)) as connection, tarfile.open(fileobj=to, mode="w|") as tar:

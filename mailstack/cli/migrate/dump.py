@@ -1,4 +1,4 @@
-"""Dump of a store: its rows without claims, its contents checked against their digests, and a checksum of each table."""
+"""Dump of a store: rows without claims, verified contents, and checksums of tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mailstack.store.rows import FAR
 from mailstack.store.tables import Row, Table, tables
 
 CONTENTS = "contents"
-"""Name of the table whose column `file` may name a large content."""
+"""Name of the table with the contents; its column `file` names a large one."""
 EVERY = 1000
 """Number of rows between two reports of progress."""
 _DELIVERIES = "deliveries"
@@ -54,7 +54,7 @@ class StoredContent:
     """Octets of one content; size and digest are known once they have been read."""
 
     def __init__(self, octets: Iterable[bytes], expected: str | None) -> None:
-        """`expected`: digest from acceptance; None for an object, whose name has one."""
+        """`expected`: digest from acceptance; None for an object: its name has one."""
         self._octets = octets
         self._expected = expected
         self._digest = new_digest()

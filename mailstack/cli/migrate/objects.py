@@ -1,4 +1,4 @@
-"""Object store behind a store that is copied or verified; all calls block."""
+"""Object store behind the source or target of a copy; all calls block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verification of one store: reads each row as a server would, each content to its end, and names what is damaged."""
+"""Verification of one store: parses each row, and reads each content to its end."""
 
 # ruff: noqa: S608  # statements hold only constants
 
@@ -21,7 +21,7 @@ _READERS: Mapping[str, tuple[tuple[str, ...], Callable[[Row], object]]] = {
     "steps": (rows.STEP, rows.step_from),
     "announcements": (rows.ANNOUNCEMENT, rows.announcement_from),
 }
-"""Columns and parser of the tables whose columns hold structured values."""
+"""Columns and parser of the tables with structured values."""
 
 _NO_CONTENT = "NOT EXISTS (SELECT 1 FROM contents AS c WHERE c.letter = t.letter)"
 _RELATIONS = {

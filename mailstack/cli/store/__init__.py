@@ -1,4 +1,4 @@
-"""`mailstack store`: commands that copy, verify and count a whole store."""
+"""`mailstack store`: copies, verifies and counts a whole store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mailstack store copy`: restores the dump of one store into another, and verifies the copy."""
+"""`mailstack store copy`: restores a dump into another store, and verifies it."""
 
 from __future__ import annotations
 

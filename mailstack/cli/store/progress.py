@@ -1,4 +1,4 @@
-"""Progress of a copy or a verification: bars on a terminal, lines elsewhere, JSON for programs."""
+"""Progress reports of long commands: bars on a terminal, lines elsewhere, JSON for programs."""
 
 from __future__ import annotations
 

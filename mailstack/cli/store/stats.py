@@ -13,7 +13,7 @@ from mailstack.cli.store.store_url import source
 @click.argument("store", type=StoreType(), metavar="STORE")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: table, rows.")
 def stats(store: str, as_json: bool) -> None:
-    """Count the rows of each table of a store whose server is stopped.
+    """Count the rows of each table of a store, while its server is stopped.
 
     \b
     Example:

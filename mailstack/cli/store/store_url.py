@@ -21,7 +21,7 @@ POSTGRESQL = ("postgresql://", "postgres://")
 
 
 def is_url(name: str) -> bool:
-    """Return whether a name is a URL of PostgreSQL, whose driver can be loaded then. Raises Refused."""
+    """Return whether a name is a URL of PostgreSQL. Raises Refused, also where its driver is missing."""
     if "://" in name and not name.startswith(POSTGRESQL):
         raise CommandError(
             f"{name.partition('://')[0]}:// names no store; give a data directory, or a postgresql:// URL"

@@ -1,4 +1,4 @@
-"""Index of all letters of a server: found, read, tagged and deleted, wherever the letters are by now.
+"""Index of all letters of a server, for pages, APIs and searches.
 
 Each letter that arrives is in the archive of the store, by the same transaction (`mailstack.store.archive`). The index is
 a database of its own, filled in the background, and made anew from the archive when it is lost. `query` is the language

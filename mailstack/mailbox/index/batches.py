@@ -1,4 +1,4 @@
-"""Changes of very many letters in batches, between which other work has its turn."""
+"""Batches of a change of very many letters, with other work between them."""
 
 from __future__ import annotations
 

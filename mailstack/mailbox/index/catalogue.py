@@ -1,4 +1,4 @@
-"""The LetterIndex: what pages and tests ask for letters, and what people do to them."""
+"""Interface of the index for pages and tests: lists, searches, tags, deletion."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from mailstack.store import Filter, Record, Store, StoreError, StoreFull
 _log = logging.getLogger(__name__)
 
 PATIENCE = 5.0
-"""Seconds that one waits for the index to be up to date."""
+"""Maximum seconds to wait until the index is up to date."""
 
 
 class LetterIndex:
-    """Used from `start` to `stop`. Coroutines raise StoreError when the database can't be used."""
+    """Index of letters, from `start` to `stop`. Coroutines raise StoreError when the database can't be used."""
 
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
         self,
@@ -47,8 +47,8 @@ class LetterIndex:
         tagging: Tagging = Tagging(),  # noqa: B008 - it is frozen
         outlets: Collection[str] = (),
     ) -> None:
-        """`store` is one with an archive; it is opened and closed by whoever made it. None shares: there is one process."""
-        # Those who listen are told in a turn of their own: not within the acceptance of a letter.
+        """`store` has an archive; the caller opens and closes it. `sharing`: None for a single process."""
+        # Listeners run in a later turn of the reactor, and not within the acceptance of a letter.
         self.feed = (
             Feed(soon=lambda do: clock.call_later(0, do))
             if sharing is None
@@ -176,7 +176,7 @@ class LetterIndex:
         return await self._database.read(lambda connection: queries.tags(connection, seen_by))
 
     async def mailboxes(self) -> list[MailboxCount]:
-        """Everybody whom a letter is for."""
+        """Return the mailboxes that have letters, with their counts."""
         return await self._database.read(queries.mailboxes)
 
     # --- what people do

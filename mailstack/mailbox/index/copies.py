@@ -1,4 +1,4 @@
-"""Copies of letters: the letter of another server of this store that was relayed and became this one."""
+"""Copies of relayed letters: finds the original in another server of the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database of the catalogue: one thread that changes it, others that read; or, in memory, none at all."""
+"""Database of the index, with a thread for writes and threads for reads."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ class FileDatabase:
 
     def _open_writer(self) -> sqlite3.Connection:
         self._location.check()
-        # Letters are nobody else's business, also where the directory is open to others.
+        # Letters are private, also where the directory is readable by others.
         self._path.touch(mode=0o600)
         connection = self._connect()
-        # SQLite lets nobody wait for this: of two processes that begin a database at once, one would be refused.
+        # SQLite does not wait here: of two processes that create a database at once, one would get an error.
         with self._turn.taken():
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -107,7 +107,7 @@ class FileDatabase:
 
 
 class MemoryDatabase:
-    """In memory, for an office whose store is there too; what is asked is done at once."""
+    """Database in memory, for a store in memory; each operation runs at once."""
 
     def __init__(self) -> None:
         self._connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -122,7 +122,7 @@ class MemoryDatabase:
     def _do(self, operation: Operation[T]) -> Deferred[T]:
         try:
             return succeed(operation(self._connection))
-        except Exception as error:  # noqa: BLE001 - it is handed to whoever asked
+        except Exception as error:  # noqa: BLE001 - the caller gets it
             return fail(trouble(error))
 
     async def close(self) -> None:

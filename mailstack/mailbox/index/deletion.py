@@ -1,4 +1,4 @@
-"""Deletion of letters: hidden under a token that brings them back for a while, then dropped for good."""
+"""Deletion of letters: hidden under a token for undo, then dropped."""
 
 # ruff: noqa: S608  # no text is made of anything but our own names and numbers of rows
 
@@ -20,7 +20,7 @@ from mailstack.store.sqlite_reading import ReadableDatabase
 
 
 def delete(connection: sqlite3.Connection, which: ItemFilter, token: str) -> Deleted:
-    """Out of sight, until `bring_back` or `drop`."""
+    """Hide letters from all, until `bring_back` or `drop`."""
     given = numbers_of(connection, which)
     with counted(connection, given):
         statement = f"UPDATE letters SET deleted = ? WHERE number {GIVEN} RETURNING number, id"
@@ -29,7 +29,7 @@ def delete(connection: sqlite3.Connection, which: ItemFilter, token: str) -> Del
 
 
 def put_away(connection: sqlite3.Connection, which: ItemFilter, account: str, token: str) -> tuple[Deleted, Deleted]:
-    """Out of sight of an account; and which of these nobody else has, so that they are deleted."""
+    """Hide letters from an account, and delete those that no other account has; both results."""
     given = numbers_of(connection, which)
     with counted(connection, given):
         hide = f"UPDATE holders SET hidden = ? WHERE mailbox = ? AND number {GIVEN}"
@@ -69,7 +69,7 @@ def keep_undoable(connection: sqlite3.Connection, token: str, until: float) -> N
 
 
 def claim(connection: sqlite3.Connection, token: str, now: float, until: float) -> bool:
-    """Whether it is not too late, and nobody else brings it back; from here on there is time `until` then."""
+    """Return whether a deletion can still be undone, and claim it until `until`; a second claim fails."""
     statement = "UPDATE undoing SET until = ?, claimed = 1 WHERE token = ? AND until > ? AND NOT claimed"
     return connection.execute(statement, (until, token, now)).rowcount > 0
 
@@ -80,7 +80,7 @@ def forget_token(connection: sqlite3.Connection, token: str) -> None:
 
 
 def overdue(connection: sqlite3.Connection, now: float) -> list[str]:
-    """The tokens whose time is over."""
+    """Return the expired tokens."""
     return [str(token) for (token,) in connection.execute("SELECT token FROM undoing WHERE until <= ?", (now,))]
 
 

@@ -1,4 +1,4 @@
-"""Makes of a letter, and of what the store knows of it, what the catalogue holds."""
+"""Extracts the index entry of a letter from its octets and its record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to letters, as it happens: a ring of the newest events, and those who wait for more."""
+"""Feed of events about letters: a ring of the newest ones, and waiting streams."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 MOST_KEPT = 5000
-"""Events; who comes back later than that has to look anew."""
+"""Maximum number of events in the ring; a stream that missed more must read the lists again."""
 
 
 class Event(Struct, frozen=True):
-    """One thing that happened."""
+    """Event about letters."""
 
     sequence: int
     name: str
     """ "letter", "changed", "deleted", "step", "fault", "dialogue" …"""
     data: Any
-    """What msgspec can write as JSON."""
+    """Value that msgspec can encode as JSON."""
     holders: frozenset[str] | None = None
-    """The mailboxes whose users may hear of it; None: administrators only."""
+    """Mailboxes with users that may see the event; None: administrators only."""
 
 
 class Missed(Exception):
@@ -32,7 +32,7 @@ class Missed(Exception):
 
 
 class Feed:
-    """Told by whoever changes something; read by streams, each from where it has got to."""
+    """Ring of events, written by each change and read by streams, each from its own position."""
 
     def __init__(self, kept: int = MOST_KEPT, soon: Callable[[Callable[[], None]], object] = lambda do: do()) -> None:
         """`soon` calls a function, at once or in a turn of its own."""
@@ -48,12 +48,12 @@ class Feed:
 
     @property
     def is_watched(self) -> bool:
-        """Whether anybody sees events as they come: what only then is of use need not be told else."""
+        """Whether any stream is open: events that are of use only then can be left out."""
         return self._watchers > 0
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """Somebody does: what happens from here on is told."""
+        """Open a stream: events from here on are kept for it."""
         self._watchers += 1
         try:
             yield
@@ -139,14 +139,14 @@ class Feed:
 
 
 class Tally:
-    """Of one feed, from now on."""
+    """Counters of one feed, from now on."""
 
     def __init__(self, feed: Feed, now: float) -> None:
         self.begun = now
         """Seconds since 1970."""
         self.accepted = 0
         self.octets = 0
-        """Of those that were accepted."""
+        """Octets of all accepted letters."""
         self.deleted = 0
         feed.listen(self._count)
 

@@ -1,4 +1,4 @@
-"""Reads what has come into the archive, in the background: never where a letter is accepted."""
+"""Indexer: adds new letters of the archive to the index, in the background."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 
 
 class Entered(Struct, frozen=True):
-    """What the feed tells of a new letter."""
+    """Event data of a new letter."""
 
     item: Item
     record: Record
@@ -60,7 +60,7 @@ class Indexing:
         tagging: Tagging = Tagging(),  # noqa: B008 - it is frozen
         outlets: Collection[str] = (),
     ) -> None:
-        """`mailbox_of` says whose mailbox an address is. What `outlets`, offices, are given is on its way out, and no letter of its own."""
+        """`mailbox_of` returns the mailbox of an address. A letter that reaches one of the `outlets`, servers, is a copy."""
         self._tagging = tagging
         self._outlets = outlets
         self._store = store
@@ -132,7 +132,7 @@ class Indexing:
         self.nudge()
 
     async def _read_on(self) -> bool:
-        """The next letters; False when there were none. Who waited before it looked need not wait for what comes meanwhile."""
+        """Index the next letters; False when there were none. Waiters from before do not wait for letters that come meanwhile."""
         waiting, self._idle = self._idle, []
         is_all = False
         try:
@@ -226,7 +226,7 @@ class Indexing:
         return now - self._unread[1] >= AWAY
 
     async def _mailboxes(self, record: Record) -> tuple[str, ...]:
-        """Whose mailboxes it is for, also where these are in another office."""
+        """Return the mailboxes of its recipients, also those of another server."""
         found: dict[str, None] = {}
         for delivery in record.deliveries:
             address = delivery.recipient.address
@@ -235,5 +235,5 @@ class Indexing:
 
 
 def holders_of(item: Item) -> frozenset[str]:
-    """Whose users may hear of a letter."""
+    """Return the mailboxes with users that may see events about a letter."""
     return frozenset((*item.mailboxes, item.account)) if item.account else frozenset(item.mailboxes)

@@ -1,4 +1,4 @@
-"""What the catalogue holds of a letter, and how letters are chosen from it: values only."""
+"""Values of the index: letters in lists, filters, results of changes."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Item(Struct, frozen=True):
     recipients: tuple[str, ...]
     """The forward-paths, as sent."""
     account: str
-    """Who submitted it, an `Address.key`; "" for a letter of another host, or from the office itself."""
+    """Account that submitted it, an `Address.key`; "" for a letter of another host, or of the server itself."""
     snippet: str
     attachments: int
     inline: int
     unread: bool = True
     tags: tuple[str, ...] = ()
     copies: tuple[LetterId, ...] = ()
-    """What became of it in other offices of this store."""
+    """Ids of its copies in other servers of this store."""
     mailboxes: tuple[str, ...] = ()
-    """Whose it is: the mailboxes of its recipients."""
+    """Mailboxes of its recipients."""
 
 
 class NewItem(Struct, frozen=True):
@@ -50,7 +50,7 @@ class NewItem(Struct, frozen=True):
     addresses: tuple[tuple[str, str], ...]
     """Fields ("from", "to" …, "recipient", "sender") with an `Address.key` each."""
     words: str
-    """What is searched: the beginning of its text."""
+    """Beginning of its text, for searches."""
 
 
 class Copy(Struct, frozen=True):
@@ -65,9 +65,9 @@ class ItemFilter(Struct, frozen=True):
     """Which letters: every part that is set must hold."""
 
     ids: tuple[str, ...] | None = None
-    """Of letters, or of their copies."""
+    """Ids of letters, or of their copies."""
     without: tuple[str, ...] = ()
-    """Not these, by id."""
+    """Ids of letters to leave out."""
     numbers: tuple[int, ...] | None = None
     terms: tuple[Term, ...] = ()
     mailbox: str | None = None
@@ -105,9 +105,9 @@ class Deleted(Struct, frozen=True):
     count: int
     token: str
     ids: tuple[LetterId, ...]
-    """Of the first of them, at most MOST_TOLD."""
+    """Ids of the first letters, at most MOST_TOLD."""
     only_for: str = ""
-    """The account that sees them no longer; "" when nobody does."""
+    """Account that no longer sees them; "" for all accounts."""
 
 
 class Changes(Struct, frozen=True):
@@ -117,7 +117,7 @@ class Changes(Struct, frozen=True):
     items: tuple[Item, ...]
     """The first of them, at most MOST_TOLD."""
     ids: tuple[LetterId, ...] = ()
-    """Of these."""
+    """Ids of these letters."""
 
 
 class MailboxCount(Struct, frozen=True):

@@ -93,7 +93,7 @@ def numbers(connection: sqlite3.Connection, which: ItemFilter, limit: int) -> tu
 
 
 def _items(connection: sqlite3.Connection, statement: str, values: Sequence[object]) -> list[Item]:
-    """The letters whose numbers a statement gives, the oldest first.
+    """Return the letters with the numbers that a statement gives, the oldest first.
 
     They are chosen in an index, and only then are the letters, which are large, looked at.
     """
@@ -147,7 +147,7 @@ def tags(connection: sqlite3.Connection, seen_by: str | None = None) -> dict[str
 
 
 def mailboxes(connection: sqlite3.Connection) -> list[MailboxCount]:
-    """Everybody whom a letter is for, by name."""
+    """Return the mailboxes that have letters, with their counts, by name."""
     rows = connection.execute(
         "SELECT mailbox, total, unread FROM counts WHERE is_sender = 0 AND mailbox <> '' AND total > 0 ORDER BY mailbox"
     )

@@ -1,5 +1,6 @@
-"""The language of searches, Mailpit's: words and "phrases" that must all be there, and filters such as from:, is:, before:.
+"""Query language of searches, as in Mailpit.
 
+Words and "phrases" must all be found; filters such as from:, is:, before: narrow the search.
 A minus or an exclamation mark before a term wants letters without it. Where Mailpit finds a@b in ba@b, an address here is
 that address: `to:a@b`; `to:@b` is a domain; anything else is a part of name or address.
 """
@@ -22,7 +23,7 @@ _TERM = re.compile(r'[-!]?(?:[a-z][a-z-]*:)?(?:"(?:[^"])*"?|[^\s"]+)', re.IGNORE
 _FILTER = re.compile(r"([a-z][a-z-]*):(.*)", re.IGNORECASE | re.DOTALL)
 _SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,6}))?\s*([kmg]?)i?b?", re.IGNORECASE)
 _MOST_OCTETS = 2**62
-"""Nothing is as large, and the database takes no larger number."""
+"""Maximum size in a query, in octets: the database takes no larger number."""
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _FLAGS = {
     ("is", "read"): "read",
@@ -48,7 +49,7 @@ class Words(Struct, frozen=True):
 
 
 class Named(Struct, frozen=True):
-    """Somebody in a field: a whole address, a domain ("@b"), or a part of name or address."""
+    """Correspondent in a field: a whole address, a domain ("@b"), or a part of name or address."""
 
     field: str
     text: str

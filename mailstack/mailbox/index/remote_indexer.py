@@ -1,4 +1,4 @@
-"""In the place of Indexing, at a worker that does not read what comes: asks the one that does, and waits for it."""
+"""Remote indexer: asks the primary worker to index new letters, and waits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ReadElsewhere:
 
     async def start(self) -> None:
         """Raises StoreError."""
-        # The writer makes the tables, if nobody has yet.
+        # The writer creates missing tables.
         await self._database.write(queries.progress)
         self._stopped = False
 

@@ -1,4 +1,4 @@
-"""Removal of letters from the catalogue: deletion with undo, and retention by number and age."""
+"""Removal of letters from the index: deletion with undo, retention by number and age."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Removal:
             self._is_dropping = False
 
     async def _drop_deleted(self) -> None:
-        """Drop deleted letters whose time for `undo` is over."""
+        """Drop deleted letters that can no longer be undone."""
         for token in await self._database.read(partial(deletion.overdue, now=self._clock.now())):
             await self._drop(partial(deletion.deleted, token=token, limit=BATCH))
             if not self._is_stopped:

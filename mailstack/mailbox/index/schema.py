@@ -1,4 +1,4 @@
-"""The tables of the catalogue. They are made anew from the archive when another version has written them."""
+"""Schema of the index; tables of another version are made anew from the archive."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CREATE TABLE heads (
     head TEXT NOT NULL
 );
 
--- Who is named where, for searches by a whole address or domain.
+-- Addresses by field, for searches by a whole address or domain.
 CREATE TABLE addresses (
     field TEXT NOT NULL,
     address TEXT NOT NULL,
@@ -51,18 +51,18 @@ CREATE TABLE tags (
 ) WITHOUT ROWID;
 CREATE INDEX tags_of ON tags (number);
 
--- Whose letters they are.
+-- Accounts that have each letter.
 CREATE TABLE holders (
     mailbox TEXT NOT NULL,
     number INTEGER NOT NULL,
     is_sender INTEGER NOT NULL,
-    hidden TEXT, -- he has deleted it, but it is others' too: the token that brings it back to him
+    hidden TEXT, -- deleted by this account while others have it: the token that brings it back
     PRIMARY KEY (mailbox, number)
 ) WITHOUT ROWID;
 CREATE INDEX holders_of ON holders (number);
 CREATE INDEX holders_hidden ON holders (hidden, number) WHERE hidden IS NOT NULL;
 
--- How many letters each holder sees, and "" of all; kept by `counting`, so that nobody has to count all of them.
+-- Number of letters that each holder sees, and "" for all; kept by `writes.counted`, so that no list counts them.
 CREATE TABLE counts (
     mailbox TEXT NOT NULL,
     is_sender INTEGER NOT NULL,
@@ -82,10 +82,10 @@ CREATE INDEX copies_of ON copies (number);
 CREATE TABLE undoing (
     token TEXT NOT NULL PRIMARY KEY,
     until REAL NOT NULL, -- seconds since 1970
-    claimed INTEGER NOT NULL DEFAULT 0 -- somebody brings it back just now
+    claimed INTEGER NOT NULL DEFAULT 0 -- an undo is under way
 ) WITHOUT ROWID;
 
--- What several processes that serve one office tell each other of letters; only the newest, and only while somebody listens.
+-- Events between the processes of one server; only the newest, and only while a stream is open.
 CREATE TABLE news (
     sequence INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL,
@@ -103,10 +103,10 @@ INSERT INTO progress (number) VALUES (0);
 
 
 COLUMNS = ("subject", "author", "recipients", "copied", "hidden", "reply", "message", "words")
-"""What is searched, the short ones first: a look at those needs no more than the beginning of a row."""
+"""Columns that are searched, the short ones first: reading those needs only the beginning of a row."""
 
 HEAD = COLUMNS[:-1]
-"""Those of `headed`, the same without the text: who asks for a subject alone need not be led through all texts with its letters."""
+"""Columns of `headed`, without the text: a search for a subject need not read the posting lists of all texts."""
 
 INDEX = "fts5"
 """The kind of table that has trigrams."""

@@ -1,4 +1,4 @@
-"""The Feed of an office that several processes serve: what one of them tells is heard at each of them, in one order."""
+"""Feed shared by worker processes, with all events in one order."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from mailstack.store import Filter, Store, StoreError
 _log = logging.getLogger(__name__)
 
 KEPT = 2000
-"""Rows; who comes back later than that has to look anew."""
+"""Maximum number of rows; a stream that missed more must read the lists again."""
 AT_ONCE = 200
 """Rows that are read together."""
 
 
 GAP = "gap"
-"""The name of a row before which some things may not have been told, because nobody listened."""
+"""Name of a row before which events may be missing, because no stream was open."""
 
 
 class News(Struct, frozen=True):
-    """One row. Letters are told by their numbers: who wants them reads them."""
+    """Row of the table of events. Letters are given by number; each process reads them itself."""
 
     name: str
-    """As an Event's."""
+    """Name of the event."""
     numbers: tuple[int, ...] = ()
     count: int = 0
     holders: frozenset[str] | None = None
@@ -91,21 +91,21 @@ def _beginning(connection: sqlite3.Connection) -> tuple[str, int]:
 
 
 class Sharing(Struct, frozen=True):
-    """What makes one catalogue of those of several processes."""
+    """Parts that join the feeds of several processes."""
 
     leads: bool
-    """Whether this one does what one of them has to do for all: read what comes, and drop what is too much."""
+    """Whether this process indexes new letters and drops old ones for all."""
     watchers: ConnectionCounts
-    """How many listen, at all of them."""
+    """Number of open streams in all processes."""
     wake: Callable[[], None]
-    """Have the others look for what is new."""
+    """Wakes the other processes."""
 
 
 class SharedFeed(Feed):
-    """States: nobody listens here, and nothing is read; somebody does, and each row becomes an event.
+    """Feed through a table of events. States: no stream is open here, and no row is read; else each row is an event.
 
-    While nobody listens anywhere nothing is told: who begins first marks the gap, so that who comes back from before it
-    knows that something is missing.
+    While no stream is open in any process, no row is written. The first new stream writes a row for the gap, so that a
+    stream from before knows that events are missing.
     """
 
     def __init__(self, database: Database, store: Store, clock: Clock, sharing: Sharing) -> None:
@@ -122,7 +122,7 @@ class SharedFeed(Feed):
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """Somebody listens. Raises StoreError."""
+        """Open a stream. Raises StoreError."""
         watchers = self._sharing.watchers
         if not watchers.total():
             # Before it counts, so that nothing but what happened before the gap can be missing behind it.
@@ -138,7 +138,7 @@ class SharedFeed(Feed):
             watchers.remove("")
 
     async def _begin(self) -> None:
-        """With all that is told since the last gap, so that who was connected to another process can go on here."""
+        """Begin at the last gap, so that a stream from another process can go on here."""
         run, gap = await self._database.read(_beginning)
         if not self.is_watched:
             self.begin(run, gap)

@@ -1,4 +1,4 @@
-"""The SQL that chooses letters. No value ever stands in a text."""
+"""SQL filter of letters; values are always parameters."""
 
 # ruff: noqa: S608  # no text is made of anything but our own names and numbers of rows
 
@@ -36,7 +36,7 @@ class Selection(Struct, frozen=True):
     """A choice of letters, as parts of a statement."""
 
     source: str
-    """What stands behind FROM; `l` is the letter."""
+    """Tables of the FROM clause; `l` is the letter."""
     condition: str
     values: tuple[object, ...]
     order: str
@@ -93,7 +93,7 @@ def _picked(which: ItemFilter) -> list[Condition]:
 
 
 class _Sight(Struct, frozen=True):
-    """In what is searched for somebody: a user finds by a blind copy nobody but himself (RFC 5322 §3.6.3)."""
+    """Columns and fields that an account may search: of blind copies only its own address (RFC 5322 §3.6.3)."""
 
     account: str | None
     """None: an administrator."""

@@ -1,4 +1,4 @@
-"""The tags that a letter gets when it comes: those that it brings with it, and those of filters that find it."""
+"""Tags of a new letter: from its header fields, its addresses, and filters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mailstack.letter.parsed import ParsedLetter
 from mailstack.mailbox.index.query import Term
 
 MOST_TAGS = 20
-"""That a letter may bring with it."""
+"""Maximum number of tags that a letter brings."""
 LONGEST_TAG = 100
 _WORD = re.compile(r"(?:^|(?<=[\s@/-]))\w")
 
@@ -24,7 +24,7 @@ class TagFilter(Struct, frozen=True):
     terms: tuple[Term, ...] = ()
     """All of which must hold; none: no letter is found by them."""
     text: bytes = b""
-    """In lower case, looked for in the octets as they are; empty: it stands in no letter."""
+    """Text in lower case, searched in the raw octets; empty: no letter has it."""
 
 
 class Tagging(Struct, frozen=True):
@@ -32,17 +32,17 @@ class Tagging(Struct, frozen=True):
 
     filters: tuple[TagFilter, ...] = ()
     x_tags: bool = True
-    """Those of the field X-Tags."""
+    """Whether the field X-Tags gives tags."""
     plus_addresses: bool = True
-    """What stands behind the plus of a recipient's address."""
+    """Whether the part behind the plus of a recipient's address is a tag."""
     account: bool = False
-    """The name of who logged in to hand the letter in."""
+    """Whether the account that submitted the letter is a tag."""
     title_case: bool = False
     """Whether words of what a letter brings begin with a capital."""
 
 
 def tag_of(text: str) -> str:
-    """A tag as it is kept; "" for what can be none: what is empty, too long, or has what nobody sees."""
+    """Return a tag as stored; "" for an empty or long text, or one with invisible characters."""
     tag = " ".join(text.split())
     return tag if len(tag) <= LONGEST_TAG and tag.isprintable() and "," not in tag else ""
 

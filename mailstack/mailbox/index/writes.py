@@ -142,7 +142,7 @@ def _columns(entering: NewItem) -> tuple[str, ...]:
 
 
 def _hold(connection: sqlite3.Connection, number: int, mailboxes: Iterable[str]) -> None:
-    """One who wrote to himself has it for himself, too."""
+    """Add the mailboxes that have a letter; a sender may be a recipient, too."""
     connection.executemany(
         "INSERT INTO holders (mailbox, number, is_sender) VALUES (?, ?, 0)"
         " ON CONFLICT (mailbox, number) DO UPDATE SET is_sender = 0",

@@ -1,7 +1,7 @@
-"""Tells other programs, by HTTP, what becomes of letters: durable, in their own time, and never in mail's way.
+"""Webhooks: durable notifications of other programs about steps, by HTTP.
 
-A step that somebody wants to hear of is queued in the transaction that stores it (`mailstack.store.outbox_types`). From
-there an `announcer`, one for each target, claims what is due and has a Teller tell it: `webhook` posts it as JSON,
-signed (`signing`). A target that does not hear is left alone for a growing time, with one probe at the end of each; what
-is too old is dropped. Nothing of this holds a letter up, and at least once means: the same id twice, if need be.
+A step that a target subscribes to is queued in the transaction that stores it (`mailstack.store.outbox_types`). From there an
+`announcer`, one for each target, claims what is due and has it sent: `webhook` posts it as signed JSON (`signing`). A
+target that fails is left alone for a growing time, with one probe at the end of each. What is too old is dropped.
+Delivery is at least once: the same id may come twice. No letter ever waits for a webhook.
 """

@@ -1,4 +1,4 @@
-"""The Announcer: claims what one target is to be told of, has it told, and settles what came of it."""
+"""Dispatcher of outbox entries to one target: claims, sends and settles them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class AnnouncerLimits(Struct, frozen=True):
     in_flight: int = 4
     """Announcements being told at the same time, while the target does well; one while it does not."""
     lease: float = 120.0
-    """After which another process takes over a claim; longer than any attempt."""
+    """Lease of a claim; longer than any attempt."""
     poll: float = 1.0
     """How often the store is looked at for what other processes queued."""
     sweep: float = 60.0

@@ -1,4 +1,4 @@
-"""Signatures that a receiver of webhooks can check, as the Standard Webhooks specification (1.0.0) has them."""
+"""Signatures of webhooks (Standard Webhooks 1.0.0)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEAST, _MOST = 24, 64
 """Octets of a secret."""
 MOST_SECRETS = 8
 MOST_OCTETS = 4096
-"""Of a file with secrets."""
+"""Maximum octets of a file with secrets."""
 
 
 class BadSecret(ValueError):

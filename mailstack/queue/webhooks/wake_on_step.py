@@ -1,4 +1,4 @@
-"""A Journal that wakes announcers when steps are durable, so that they need not wait for their next look."""
+"""Waking journal: wakes the outbox dispatchers after each durable step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A webhook: which steps its receiver wants, and how one is posted to it, as JSON."""
+"""Webhook: posts selected steps to one receiver, as JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Answer(Struct, frozen=True):
     body: bytes = b""
     """Empty when it was too long, or cut off."""
     location: str = ""
-    """Where a redirect leads (RFC 9110 §10.2.2), as it was said; nobody follows it by himself."""
+    """Target of a redirect (RFC 9110 §10.2.2), as received; redirects are not followed."""
 
 
 class Poster(Protocol):
@@ -114,7 +114,7 @@ class Webhook:
             raise SendFailed(f"the receiver answered {answer.code}", min(answer.retry_after, _MOST_WAIT))
 
     def _is_of_sender(self, record: Record | None) -> bool:
-        """A letter that is forgotten by now may be of somebody whom this receiver must not hear of."""
+        """Return whether the receiver may see the letter; an unknown sender, as of a pruned letter, may be excluded."""
         if not self._senders:
             return True
         sender = record.letter.envelope.sender if record is not None else None

@@ -1,4 +1,4 @@
-"""The Collector: counts sessions in memory for a moment, and brings the counts into the store."""
+"""Collector of TLS results: counts sessions in memory, and stores the counts."""
 
 from __future__ import annotations
 

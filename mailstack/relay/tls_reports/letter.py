@@ -1,4 +1,4 @@
-"""A TLS report as a letter: multipart/report with the compressed JSON (RFC 8460 §5.3)."""
+"""Letter with a TLS report: multipart/report with compressed JSON (RFC 8460 §5.3)."""
 
 from __future__ import annotations
 

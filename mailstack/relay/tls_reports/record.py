@@ -1,4 +1,4 @@
-"""A domain's TLSRPT record: who wants its reports (RFC 8460 §3)."""
+"""TLSRPT record of a domain: the addresses of its reports (RFC 8460 §3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 from mailstack.letter import Address, AddressError
 
 MOST_ADDRESSES = 5
-"""Of a record that are told."""
+"""Maximum number of addresses of a record that get reports."""
 
 _RECORD = re.compile(r"v=TLSRPTv1[ \t]*;")
 _RUA = re.compile(r"[ \t]*rua[ \t]*=([^;]*)\Z")
@@ -19,16 +19,16 @@ _URI = re.compile(r"[!-~]{1,1000}\Z")
 
 
 class Rua(Struct, frozen=True):
-    """One of them."""
+    """Address for reports."""
 
     uri: str
-    """As it is written."""
+    """URI as in the record."""
     mailbox: Address | None = None
-    """Of a mailto: URI; else it is an https: URI."""
+    """Mailbox of a mailto: URI; None for an https: URI."""
 
 
 def read_record(texts: Iterable[str]) -> tuple[Rua, ...]:
-    """Who is to get reports, by the TXT records of `_smtp._tls.DOMAIN`; nobody unless there is just one that can be read.
+    """Return the addresses for reports from the TXT records of `_smtp._tls.DOMAIN`; none unless exactly one is valid.
 
     URIs of other kinds are left out.
     """

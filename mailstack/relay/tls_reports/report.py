@@ -1,4 +1,4 @@
-"""A TLS report: the counts of one day for one domain, as JSON (RFC 8460 §4)."""
+"""TLS report in JSON: the counts of one day and domain (RFC 8460 §4)."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class TlsReport(Struct, frozen=True):
     """One report, ready to be sent."""
 
     domain: str
-    """About whose hosts it is."""
+    """Domain of the hosts in the report."""
     day: int
     id: str
     name: str
-    """Of its file (§5.1)."""
+    """File name (§5.1)."""
     octets: bytes
-    """Of the JSON, compressed by gzip."""
+    """JSON, compressed by gzip."""
 
 
 def report_on(domain: str, day: int, counts: Sequence[TlsCount], reporting: Reporting) -> TlsReport:

@@ -1,4 +1,4 @@
-"""The Reporter: when a day is over, writes the reports that domains ask for, and sends them."""
+"""Reporter: writes and sends TLS reports after the end of each day."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mailstack.store.tls_results import DAY, TlsReportDue, TlsResults
 _log = logging.getLogger(__name__)
 
 NEVER = (("NOTIFY", "NEVER"),)
-"""A report that can't be delivered is nobody's concern."""
+"""Parameters of the recipient: no DSN for a report that can't be delivered."""
 
 
 class ReporterLimits(Struct, frozen=True):
@@ -31,11 +31,11 @@ class ReporterLimits(Struct, frozen=True):
     poll: float = 600.0
     """How often the store is looked at."""
     lease: float = 900.0
-    """After which another process takes over a report; longer than writing and sending one takes."""
+    """Lease of a claim; longer than writing and sending one report takes."""
     again: float = 3600.0
-    """When what could not be sent is tried again."""
+    """Wait before a report that could not be sent is tried again."""
     patience: float = 172_800.0
-    """After the end of the day, when a report is given up."""
+    """Time from the end of the day until a report is given up."""
     keep: int = 4
     """Days that counts are kept at most."""
 
@@ -89,7 +89,7 @@ class Reporter:
         except StoreError as trouble:
             _log.error("TLS reports can't be written yet: %s", trouble)
         finally:
-            # Also after a bug, whose report is due again when its lease ends.
+            # Also after a bug: the report is due again when its lease ends.
             if self._running:
                 self._cancel = self._clock.call_later(wait, lambda: self._clock.spawn(self._look()))
 
@@ -97,7 +97,7 @@ class Reporter:
         return await self._store.claim_tls_report(self._owner, self._clock.now(), self._limits.lease)
 
     async def _report(self, due: TlsReportDue) -> None:
-        """One report to all who want it and haven't got it. Raises StoreError."""
+        """Send one report to all addresses that have not got it yet. Raises StoreError."""
         sent = list(due.sent)
         try:
             wanting = await self._who_wants(due.domain)

@@ -1,4 +1,4 @@
-"""The language of rspamd: POST /checkv2 asks it, and JSON is the answer."""
+"""Parses answers of rspamd (POST /checkv2, JSON)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spam filter that is asked: where it is, what it is told, and how long it may take."""
+"""Client of the configured spam filter, with its address and timeout."""
 
 from __future__ import annotations
 

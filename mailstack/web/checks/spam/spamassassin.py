@@ -1,4 +1,4 @@
-"""The language of SpamAssassin's spamd: REPORT asks it, and its answer has a score and a table of rules (SPAMC/1.5)."""
+"""Requests and answers of SpamAssassin's spamd (SPAMC/1.5, REPORT)."""
 
 from __future__ import annotations
 
