@@ -1,1 +1,1 @@
-"""GROUND: who may come in (twisted.cred), and who lives here."""
+"""Accounts: logins through twisted.cred, and the directory of addresses."""

@@ -1,4 +1,4 @@
-"""App passwords: more passwords of an account, made by us, one for each device or program, so that each can be taken away."""
+"""App passwords: generated passwords of an account, one for each device."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import re
 import secrets
 
 ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-"""Without what looks alike: l, o, 0 and 1."""
+"""Letters and digits without those that look alike: l, o, 0 and 1."""
 LETTERS = 20
-"""Of 5 bits each: nobody guesses 100 bits, so that a fast digest is enough to keep."""
+"""Number of letters, of 5 bits each: 100 bits can't be guessed, so that a fast digest is enough."""
 
 _WRITTEN = re.compile(rf"[{ALPHABET}]{{{LETTERS}}}\Z")
 
 
 def new_app_password() -> str:
-    """In groups of four, for people who type it."""
+    """Return a new password in groups of four, which are easy to type."""
     letters = "".join(secrets.choice(ALPHABET) for _ in range(LETTERS))
     return "-".join(letters[at : at + 4] for at in range(0, LETTERS, 4))
 

@@ -25,8 +25,8 @@ LONGEST_NAME = 320
 
 
 AT_ONCE = 8
-"""Logins of one client that are decided at a time: so the first failures slow the next guess, however many come at once,
-and nobody alone fills the queue for passwords."""
+"""Maximum concurrent logins of one client: so the first failures slow the next guesses, and no client alone fills the
+queue for passwords."""
 MOST_WAITING = 64
 """Logins of one client that wait for that; the next one hears to come again later."""
 
@@ -44,7 +44,7 @@ class TokenRefused(UnauthorizedLogin):
 
 
 class KeyKeeper(Protocol):
-    """Who knows what SCRAM asks: `mailstack.accounts.scram`."""
+    """Source of SCRAM keys: `mailstack.accounts.scram`."""
 
     async def keys(self, username: str) -> ScramKeys:
         """Of the account with this whole address; invented ones, always the same, for a stranger. May raise StoreError."""
@@ -128,7 +128,7 @@ class CredAuthenticator:
             yield
         finally:
             if places.waiting:
-                # Not from here, or a crowd of those who wait would answer each within the other.
+                # In a later turn: else very many waiting logins would be resumed one within the other.
                 self._clock.call_later(0, lambda: self._leave(client, places))
             else:
                 self._leave(client, places)
@@ -154,7 +154,7 @@ class CredAuthenticator:
                 account = await self._account_anew(username, proof)
         except Denied as denied:
             self._throttle.failed(host, name)
-            # Whoever looks for guessers in the log wants the name; the client hears nothing of it.
+            # The name helps to find guessers in the log; the client does not get it.
             raise Denied(": ".join([repr(username[:100]), *map(str, denied.args)]), trouble=denied.trouble) from None
         self._throttle.succeeded(host, name)
         return AccountLogin(account, credentials if account == name else await self._credentials(account))

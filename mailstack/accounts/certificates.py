@@ -1,4 +1,4 @@
-"""Clients that prove who they are by a certificate (RFC 4422 appendix A)."""
+"""Client certificates as logins (SASL EXTERNAL, RFC 4422 appendix A)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The accounts of the store as a credentials checker of twisted.cred."""
+"""Checker of twisted.cred for the passwords of accounts in the store."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class StoreChecker:
 
 
 def account_key(username: bytes) -> str | None:
-    """The key of the address that somebody logs in with; None when it is no address."""
+    """Return the key of the address in a user name; None when it is no address."""
     try:
         return Address.parse(username.decode()).key
     except (UnicodeDecodeError, AddressError):

@@ -1,4 +1,4 @@
-"""A credentials checker that asks others in turn: a Portal has room for one of each kind."""
+"""Chain of credentials checkers: a Portal takes one of each kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 @implementer(ICredentialsChecker)
 class FirstOf:
-    """Lets in whom any of its checkers lets in; the first one's word on who that is holds."""
+    """Accepts a login that any of its checkers accepts; the first one that does names the account."""
 
     credentialInterfaces = (IUsernamePassword,)  # noqa: N815
 
@@ -21,7 +21,7 @@ class FirstOf:
         self._checkers = tuple(checkers)
 
     def requestAvatarId(self, credentials: IUsernamePassword) -> Deferred[bytes | tuple[()]]:  # noqa: N802
-        """Fails with UnauthorizedLogin when nobody knows him; another failure ends the asking at once."""
+        """Fails with UnauthorizedLogin when all checkers do; another failure ends the chain at once."""
         return Deferred.fromCoroutine(self._ask(credentials))
 
     async def _ask(self, credentials: IUsernamePassword) -> bytes | tuple[()]:

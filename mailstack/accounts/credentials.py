@@ -1,4 +1,4 @@
-"""The credentials of twisted.cred for each kind of proof that SASL brings: one interface each, a portal takes what it can decide."""
+"""Credentials of twisted.cred, one interface for each kind of SASL proof."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ KINDS: dict[type[Interface], type[Proof]] = {
     IBearerToken: Token,
     ICertificate: CertificateProof,
 }
-"""Which proof a checker of an interface decides."""
+"""Kind of proof that a checker of each interface decides."""
 
 
 def cred(proof: Proof, username: str) -> ICredentials:

@@ -1,4 +1,4 @@
-"""Who lives here: which addresses are ours, and where each of them leads."""
+"""Directory of local addresses: mailboxes, aliases and owners."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class StoreDirectory:
         return None if entry is _NOWHERE else entry
 
     async def _of_domain(self, domain: str) -> _Entry:
-        """An account of the domain, or of those who run the server."""
+        """Return an account of the domain, or of the administrators."""
         if not self._domains:
             return _NOWHERE
         oldest = (await self._oldest_accounts()).get(domain)

@@ -1,4 +1,4 @@
-"""Tokens that only their issuer can read: it is asked about each (RFC 7662)."""
+"""Token introspection: asks the issuer about each token (RFC 7662)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class IntrospectedTokens:
     """A tokens.TokenReader that remembers for a moment what it was told of a good token."""
 
     def __init__(self, ask: Ask, clock: Clock, *, issuer: str, remember: float = 60.0, capacity: int = 10000) -> None:
-        """`issuer` stands for an answer that names none: who was asked is who it is. `remember` in seconds."""
+        """`issuer` completes an answer without one. `remember` in seconds."""
         self._ask = ask
         self._issuer = issuer
         self._known: TTLCache[bytes, Claims] = TTLCache(clock.steady, remember, capacity)

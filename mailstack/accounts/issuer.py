@@ -1,4 +1,4 @@
-"""A small issuer of tokens, for dev environments and tests: good ones, and each kind of bad one."""
+"""Token issuer for dev environments and tests, of valid and invalid tokens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from mailstack.accounts.tokens import TokenRules
 
 DEV_RULES = TokenRules("https://issuer.home.test", "mailstack", ("mail",), domain="home.test")
-"""What the tokens of a dev environment say, and must say."""
+"""Rules of the tokens of a dev environment."""
 
 KEY_ID = "dev"
 

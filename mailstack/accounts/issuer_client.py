@@ -1,4 +1,4 @@
-"""Documents from an issuer over HTTPS: bounded in size and time, and verified by the system's CAs."""
+"""Issuer client: fetches documents over HTTPS, bounded in size and time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class IssuerClient:
     """Asks one URL."""
 
     def __init__(self, reactor: Any, url: str, *, timeout: float, user: str = "", password: str = "") -> None:
-        """`timeout` in seconds, for the whole. With a `user` it says who we are (RFC 7617)."""
+        """`timeout` in seconds, for the whole. With a `user` it authenticates (RFC 7617)."""
         self._reactor = reactor
         self._url = url
         self._timeout = timeout

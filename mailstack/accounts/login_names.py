@@ -1,4 +1,4 @@
-"""Names by which users log in besides their addresses, as in GreenMail: kept in memory, for a dev environment."""
+"""Login names of a dev environment besides addresses, as in GreenMail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mailstack.protocols.sasl import AccountLogin, Authenticator, Proof, ScramKe
 
 
 class LoginNames:
-    """Each name is one account's."""
+    """Names in memory, each of one account."""
 
     def __init__(self, first: Mapping[str, str]) -> None:
         """`first`: names and addresses (`Address.key`) of the start."""
@@ -19,7 +19,7 @@ class LoginNames:
         self._addresses = dict(first)
 
     def address_of(self, name: str) -> str | None:
-        """Whose name it is."""
+        """Return the address of the account with this name."""
         return self._addresses.get(name)
 
     def name_of(self, address: str) -> str | None:
@@ -40,7 +40,7 @@ class LoginNames:
 
 
 class ByName:
-    """A sasl.Authenticator: who gives a name is asked about by his address."""
+    """Authenticator that replaces a login name by its address."""
 
     def __init__(self, names: LoginNames, others: Authenticator) -> None:
         self._names = names

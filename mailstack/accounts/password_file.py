@@ -1,4 +1,4 @@
-"""Names and passwords of a file as htpasswd writes it (bcrypt), or in plain, as a credentials checker of twisted.cred."""
+"""Password files as of htpasswd, as a checker of twisted.cred."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def parse_passwords(text: str) -> dict[str, str]:
 
 @implementer(ICredentialsChecker)
 class FileChecker:
-    """Who is in the file, and nobody else. The avatar id is the name as it is written there, in UTF-8."""
+    """Accepts the names in the file. The avatar id is the name as written there, in UTF-8."""
 
     credentialInterfaces = (IUsernamePassword,)  # noqa: N815
 

@@ -1,4 +1,4 @@
-"""Rules for new passwords: their length, and what is guessed first."""
+"""Rules for new passwords: minimum length, and common passwords."""
 
 from __future__ import annotations
 

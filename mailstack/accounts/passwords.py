@@ -1,4 +1,4 @@
-"""Passwords hashed and checked with bcrypt, in threads of their own and never on the reactor's."""
+"""Password hashing with bcrypt, in its own threads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mailstack.protocols.sasl.saslprep import saslprep
 from mailstack.protocols.ttl_cache import TTLCache
 
 MAX_OCTETS = 72
-"""What bcrypt looks at; a longer password would be checked by its beginning alone."""
+"""Maximum octets of a password: bcrypt ignores all behind them."""
 
 
 class PasswordError(ValueError):
@@ -42,7 +42,7 @@ class StoredPassword(Redacted, frozen=True):
 
 
 class Passwords:
-    """bcrypt, bounded: so many threads, so many who wait, and nobody twice for what is known.
+    """Bounded use of bcrypt: few threads, a bounded queue, and a cache of right passwords.
 
     A right password is remembered for a while, by a digest under a key that only this process has, so that a client
     that logs in for each letter costs no hash. The digest is over the stored hash too: a new password ends the memory
@@ -118,7 +118,7 @@ class Passwords:
         return right
 
     def close(self) -> None:
-        """Who waits hears Unavailable. Returns when the threads are done with the hash they are at."""
+        """Fail all waiting calls with Unavailable, and return when the current hashes are done."""
         if self._closed:
             return
         self._closed = True
@@ -154,7 +154,7 @@ class Passwords:
         return hmac.digest(self._key, text, "sha256")
 
     def _in_thread(self, name: Hashable, work: Callable[[], object]) -> Deferred[object]:
-        """The result of `work`; whoever asks under a name that is being worked on shares that result."""
+        """Return the result of `work`; concurrent calls with the same name share it."""
         if name not in self._waiting:
             if self._closed or len(self._waiting) >= self._queue_limit:
                 raise Unavailable("shutting down" if self._closed else f"{self._queue_limit} logins wait already")
@@ -166,7 +166,7 @@ class Passwords:
         return waiter
 
     def _done(self, name: Hashable, result: object) -> None:
-        """A result, or the Failure of the work. After `close` nobody waits any longer."""
+        """Pass on a result, or the Failure of the work. After `close` no call waits any longer."""
         for waiter in self._waiting.pop(name, ()):
             waiter.callback(result)
 

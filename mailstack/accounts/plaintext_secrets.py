@@ -1,4 +1,4 @@
-"""Digests of passwords that are no secret: CRAM-MD5 and APOP, for the accounts of a dev environment only."""
+"""Shared secrets of dev accounts: CRAM-MD5 and APOP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody who logged in may do here: the avatars of twisted.cred."""
+"""Realm of twisted.cred: the avatars of submission and reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SCRAM for the accounts of the store: what each is asked, and whether its proof is right."""
+"""SCRAM checker for accounts of the store, with invented keys for other names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registry of open sessions: ends those whose credentials have changed."""
+"""Registry of open sessions: ends those with outdated credentials."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class SessionRegistry:
                 waiting, self._waiting = self._waiting, []
                 try:
                     await self._compare()
-                except Exception as error:  # noqa: BLE001 - each who waits is told, whatever it is
+                except Exception as error:  # noqa: BLE001 - each waiting call gets it
                     self._unchecked = True
                     for waiter in waiting:
                         waiter.errback(error)

@@ -1,4 +1,4 @@
-"""Tokens that carry their issuer's signature (RFC 7515, RFC 7519), checked here with its published keys (RFC 7517)."""
+"""Signed tokens (JWT), verified with the issuer's published keys (RFC 7515, RFC 7519)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Those with a public key (RFC 8725 §3.1): a shared secret, or none, is never taken, whatever the token says."""
+"""Accepted algorithms, all with a public key (RFC 8725 §3.1): a shared secret, or none, is never valid."""
 
 MOST_KEYS = 32
 
@@ -49,7 +49,7 @@ class SignedTokens:
 
     async def claims(self, token: str) -> Claims:
         """Raises BadToken, sasl.Unavailable."""
-        import jwt  # noqa: PLC0415 - only who uses tokens pays for it
+        import jwt  # noqa: PLC0415 - needed only with tokens
 
         try:
             name = jwt.get_unverified_header(token).get("kid")
@@ -84,7 +84,7 @@ class SignedTokens:
         return [key for key in self._keys if name is None or key.key_id is None or key.key_id == name]
 
     async def _read(self, now: float) -> None:
-        """Keep what there was when it fails: an issuer that is down for an hour locks nobody out."""
+        """Read the keys again, and keep the old ones when that fails: an issuer may be down for an hour."""
         if now - self._tried_at < self._pause:
             if not self._keys:
                 raise Unavailable("the issuer's keys could not be had a moment ago")

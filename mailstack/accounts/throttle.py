@@ -1,4 +1,4 @@
-"""How long a login has to wait, after what failed before (RFC 4954 §9)."""
+"""Login throttle: delays after failed logins (RFC 4954 §9)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import Unavailable
 
 _UNTIL, _COUNT, _FREE_AT = 0, 1, 2
-"""What the rows of failures hold, each under a client and an account, "" for any: until when they are remembered, how
-many they are, and when the next attempt may be made, in seconds since 1970."""
+"""Columns of failures, each row under a client and an account, "" for any: expiry, number, and time of the next attempt,
+in seconds since 1970."""
 
 
 class Throttle:
@@ -23,8 +23,8 @@ class Throttle:
 
     So a guesser of one password is as slow on many connections as on one. A client that tries one password on many
     accounts (spraying) is slowed too, while a right login from an address that many people share waits for half a
-    minute at most. Where a user has logged in before, only the first row counts: it takes no stranger's failure to slow
-    him down. fail2ban, beside this, may read the log and close the port to a client.
+    minute at most. Where a user has logged in before, only the first row counts: failures of
+    strangers do not slow that user down. fail2ban, beside this, may read the log and close the port to a client.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Throttle:
                 failures[_COUNT] += 1
 
     def succeeded(self, host: str, account: str) -> None:
-        """The user is in: what failed for this account from here was his own mistyping, and is forgiven."""
+        """Count a login: earlier failures for this account from here were typing errors, and are forgiven."""
         client = client_of(host)
         with self._places.row(_name(client, account)) as place:
             place[_UNTIL] = self._clock.steady() + self._welcome
@@ -109,7 +109,7 @@ class Throttle:
             if beyond <= 0:
                 return 0.0
             now = self._clock.steady()
-            # Who comes when the queue is full waits as long as its last, so that a crowd of guesses refuses nobody.
+            # With a full queue a login waits as long as the last one in it, so that guesses refuse no login.
             turn = max(now, failures[_FREE_AT]) + min(self._longest, self._first * beyond / 10)
             failures[_FREE_AT] = turn = min(turn, now + 2 * self._longest)
             return turn - now

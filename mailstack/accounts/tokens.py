@@ -1,4 +1,4 @@
-"""Clients that prove who they are by a token of an issuer (RFC 6750, RFC 7628)."""
+"""Bearer tokens as logins (OAUTHBEARER, XOAUTH2; RFC 6750, RFC 7628)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mailstack.accounts.credentials import BearerToken, IBearerToken
 from mailstack.protocols.connection import Clock
 
 Claims = Mapping[str, Any]
-"""What a token says, checked for its origin (RFC 7519 §4, RFC 7662 §2.2)."""
+"""Claims of a token from a verified origin (RFC 7519 §4, RFC 7662 §2.2)."""
 
 
 class BadToken(Exception):
@@ -74,13 +74,13 @@ class TokenChecker:
         if missing:
             raise self._refused("insufficient_scope", f"the token lacks the scope {' '.join(sorted(missing))}")
         if credentials.username and account_key(credentials.username) != key:
-            raise self._refused("invalid_token", f"the token is for {key}, not for who the client says it is")
+            raise self._refused("invalid_token", f"the token is for {key}, and the client asked for another account")
         if await self._store.account(key) is None:
-            raise self._refused("invalid_token", f"the token is for {key}, who is not here")
+            raise self._refused("invalid_token", f"the token is for {key}, which has no account here")
         return key.encode()
 
     def _check_claims(self, claims: Claims) -> None:
-        """RFC 7519 §4.1, RFC 8725 §3: whom it is from and for, and when. Raises BadToken."""
+        """Check issuer, audience and times (RFC 7519 §4.1, RFC 8725 §3). Raises BadToken."""
         rules, now = self._rules, self._clock.now()
         if claims.get("iss") != rules.issuer:
             raise BadToken("another issuer")

@@ -1,4 +1,4 @@
-"""GROUND: opinions, one file each; a Verdict is what a policy thinks of a client, a sender or a letter.
+"""Policies: verdicts on clients, senders, recipients and letters.
 
 A policy never acts. Several verdicts become one by `strictest`; `enforce` turns a bad one into the Refusal that the
 client hears.
@@ -22,7 +22,7 @@ class Defer(Struct, frozen=True):
 
     reply: Reply
     reason: str = ""
-    """For the log only; never sent."""
+    """Private reason for the log; never sent."""
 
 
 class Refuse(Struct, frozen=True):
@@ -30,7 +30,7 @@ class Refuse(Struct, frozen=True):
 
     reply: Reply
     reason: str = ""
-    """For the log only; never sent."""
+    """Private reason for the log; never sent."""
 
 
 Verdict = Pass | Defer | Refuse
@@ -52,7 +52,7 @@ def enforce(verdict: Verdict) -> None:
 
 
 async def evaluate(policies: Iterable[Callable[..., Awaitable[Verdict]]], *about: object) -> Verdict:
-    """What the policies think together: the strictest verdict. After a Refuse nobody else is asked."""
+    """Return the strictest verdict of the policies. A Refuse ends the evaluation."""
     worst: Verdict = PASS
     for policy in policies:
         verdict = await policy(*about)

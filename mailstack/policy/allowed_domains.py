@@ -1,4 +1,4 @@
-"""Whether a recipient is in a domain that a staging system may write to."""
+"""Allowed domains: restricts the recipients of a staging system."""
 
 from __future__ import annotations
 

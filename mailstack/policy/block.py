@@ -1,4 +1,4 @@
-"""The operator's own block list: networks, host names, addresses and domains that we take nothing from."""
+"""Block list of the operator: networks, host names, addresses and domains."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class BlockList:
         self._name_of = name_of
 
     async def at_connection(self, client: Client) -> Verdict:
-        """Of the client's address alone; the refusal is the greeting (RFC 5321 §3.1)."""
+        """Judge the client by its address alone; the refusal is the greeting (RFC 5321 §3.1)."""
         if within(client.remote.host, self.networks):
             return Refuse(TURNED_AWAY, f"{client.remote.host} is on the block list")
         return PASS
 
     async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:
-        """Of all that is known. The postmaster hears everybody, also those who want to complain (RFC 5321 §4.5.1)."""
+        """Judge client, sender and recipient. The postmaster accepts letters of all, complaints too (RFC 5321 §4.5.1)."""
         if rcpt.address.local.lower() == "postmaster":
             return PASS
         if within(client.remote.host, self.networks):

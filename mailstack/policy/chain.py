@@ -1,4 +1,4 @@
-"""Asks the policies about strangers, each at its moment: at the connection, the sender, the recipient."""
+"""Chain of policies: runs those of connection, sender and recipient."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OfRecipient = Callable[[Client, Rcpt], Awaitable[Verdict]]
 
 
 class PolicyChain(Struct, frozen=True):
-    """Policies by their moment. What is empty costs nothing; `friends` are never judged, nor who logged in."""
+    """Policies by phase; an empty phase costs nothing. Clients in `friends` and logged-in accounts are not judged."""
 
     friends: tuple[IpNetwork, ...] = ()
     at_connection: tuple[OfClient, ...] = ()
@@ -40,5 +40,5 @@ class PolicyChain(Struct, frozen=True):
             enforce(await evaluate(self.at_recipient, client, rcpt))
 
     def is_friend(self, account: str | None, host: str) -> bool:
-        """Whether nobody who logged in so, or comes from there, is judged."""
+        """Return whether a client is exempt: logged in, or in a network of `friends`."""
         return account is not None or within(host, self.friends)

@@ -1,4 +1,4 @@
-"""The names of clients: what their address leads to in the DNS, if the name leads back (RFC 8601 §2.7.3)."""
+"""Client names: confirmed reverse DNS of an address (FCrDNS, RFC 8601 §2.7.3)."""
 
 from __future__ import annotations
 

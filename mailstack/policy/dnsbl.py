@@ -1,4 +1,4 @@
-"""DNS block lists: whether lists that others keep have the client's address (RFC 5782)."""
+"""DNS block lists: look-ups of a client's address (RFC 5782)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _LISTED = reply(550, "5.7.1", "")
 _LISTS = ipaddress.ip_network("127.0.0.0/8")
 """RFC 5782 §2.1: what an answer that means "listed" looks like; anything else comes from a list that is gone."""
 _TROUBLE = ipaddress.ip_network("127.255.255.0/24")
-"""With this, lists say that the question was not allowed: of the asker, and not of whom he asks about."""
+"""Network of answers that mean a refused query: they say nothing about the client."""
 
 
 class DnsBlockLists:
-    """Fails open: a list that does not answer blocks nobody. Answers are believed for some minutes."""
+    """Fails open: a list that does not answer blocks no client. Answers are cached for some minutes."""
 
     def __init__(
         self, zones: Sequence[str], lookups: Lookups, now: Callable[[], float], *, believed: float = 300.0
@@ -37,7 +37,7 @@ class DnsBlockLists:
         return await self._verdict(client, _TURNED_AWAY)
 
     async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:
-        """The postmaster hears everybody (RFC 5321 §4.5.1)."""
+        """Judge the client, but for letters to the postmaster (RFC 5321 §4.5.1)."""
         if rcpt.address.local.lower() == "postmaster":
             return PASS
         return await self._verdict(client, _LISTED)

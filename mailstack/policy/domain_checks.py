@@ -1,4 +1,4 @@
-"""Domains of sender and recipient, as the DNS has them: a null MX, or no such domain, is refused at once (RFC 7505 §4).
+"""Domain checks: a null MX or a missing domain is refused (RFC 7505 §4).
 
 When the DNS gives no answer in time, the letter is accepted.
 """
@@ -14,8 +14,8 @@ from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import Reply, reply
 
-SENDER_NULL_MX = reply(550, "5.7.27", "the sender's domain takes no mail (null MX), so nobody could answer")
-NO_SENDER_DOMAIN = reply(550, "5.1.8", "the sender's domain does not exist, so nobody could answer")
+SENDER_NULL_MX = reply(550, "5.7.27", "the sender's domain takes no mail (null MX), so no reply could reach it")
+NO_SENDER_DOMAIN = reply(550, "5.1.8", "the sender's domain does not exist, so no reply could reach it")
 RECIPIENT_NULL_MX = reply(556, "5.1.10", "the recipient's domain takes no mail (null MX)")
 NO_RECIPIENT_DOMAIN = reply(550, "5.1.2", "the recipient's domain does not exist")
 
@@ -33,7 +33,7 @@ class SenderDomain:
 
 
 class RecipientDomain:
-    """Refuses a recipient whose domain accepts no mail, instead of a report later (RFC 7505 §4.1)."""
+    """Refuses a recipient in a domain without mail, instead of a report later (RFC 7505 §4.1)."""
 
     def __init__(self, lookups: Lookups, is_asked_about: Callable[[Address], bool]) -> None:
         """`is_asked_about` excludes addresses that the DNS does not lead to: local ones, and those with a route."""

@@ -1,4 +1,4 @@
-"""Greylisting: a stranger's first letter is asked to come again, which real hosts do (RFC 6647)."""
+"""Greylisting: defers the first letter of an unknown network (RFC 6647)."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class GreylistTimes(Struct, frozen=True):
     """Times of greylisting, in seconds."""
 
     delay: float = 300.0
-    """What a first letter waits at least."""
+    """Minimum wait of a first letter."""
     retry: float = 86400.0
-    """Who comes again later than this begins anew."""
+    """Maximum time until the second attempt; a later one counts as the first."""
     keep: float = 3024000.0
-    """How long a network that came again is known, since its last letter: 35 days, so that monthly letters pass."""
+    """Time for which a known network stays known since its last letter: 35 days, so that monthly letters pass."""
 
 
 class Greylist:
-    """Remembers in the store who wrote to whom from where. A network that came again once is known from then on.
+    """Stores networks with sender and recipient. A network is known after one letter that was tried again.
 
-    Fails open: trouble of the store delays nobody.
+    Fails open: without the store no letter is deferred.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How many connections we hold at once, in all and for one client (RFC 5321 §7.8)."""
+"""Limits of concurrent connections, in all and per client (RFC 5321 §7.8)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ConnectionLimits:
         return self._counts.total()
 
     def is_busy(self) -> bool:
-        """Whether so many are open that nobody can be waited for as long as on a quiet day."""
+        """Return whether so many connections are open that timeouts must be shorter."""
         return self._counts.total() >= self._busy
 
     def admit(self, remote: HostPort) -> Verdict:

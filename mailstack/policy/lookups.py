@@ -1,4 +1,4 @@
-"""What policies ask of the domain name system: an answer in bounded time, or None, which nobody is judged by."""
+"""DNS queries of policies, answered in bounded time."""
 
 from __future__ import annotations
 

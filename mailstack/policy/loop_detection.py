@@ -1,4 +1,4 @@
-"""How many hosts a letter may have passed before it is taken for a loop (RFC 5321 §6.3)."""
+"""Loop detection by the number of Received fields (RFC 5321 §6.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which network an IP address belongs to: the ones that are configured, and the one that counts as one client."""
+"""IP networks of the configuration, and the network of one client."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 ONE_SITE = 64
-"""Bits of an IPv6 address that name one site (RFC 6177 §2): whoever has one address of it has 2**64 of them."""
+"""Bits of an IPv6 address that name one site (RFC 6177 §2): a client with one address of it has 2**64 of them."""
 
 
 @lru_cache(maxsize=4096)  # the same clients come with letter after letter

@@ -1,4 +1,4 @@
-"""Which reverse-paths an account may send letters under (RFC 6409 §6.1)."""
+"""Sender ownership: reverse-paths permitted to an account (RFC 6409 §6.1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NOT_YOURS = reply(553, "5.7.1", "sender address is not owned by the account that
 
 
 class Owners(Protocol):
-    """Who knows which addresses are whose."""
+    """Directory of the addresses that an account owns."""
 
     async def owns(self, account: str, sender: Address) -> bool:
         """Whether letters for `sender` would come to `account`."""
@@ -25,7 +25,7 @@ class Ownership:
         self._directory = directory
 
     async def may_send_as(self, account: str, sender: ReversePath) -> Verdict:
-        """The null reverse-path is everybody's: reports and read receipts need it (RFC 5321 §4.5.5)."""
+        """Judge a reverse-path. The null one is free: reports and read receipts need it (RFC 5321 §4.5.5)."""
         if sender is None or await self._directory.owns(account, sender):
             return PASS
         return Refuse(NOT_YOURS, f"{account} asked for {sender}")

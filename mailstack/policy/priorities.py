@@ -1,4 +1,4 @@
-"""Whose word about the priority of a letter counts on the exchange (RFC 6710 §5)."""
+"""Priorities of letters: permission by network (RFC 6710 §5)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mailstack.protocols.smtp.receiving_rules import Client
 
 
 class TrustedHops(Struct, frozen=True):
-    """Networks that may give any priority, and what everybody else may."""
+    """Networks that may give any priority, and the range for all others."""
 
     networks: tuple[IpNetwork, ...] = field(default=())
     others: Priorities = field(default_factory=Priorities)

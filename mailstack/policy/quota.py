@@ -1,4 +1,4 @@
-"""How much a mailbox may hold (RFC 3463 X.2.2): a full one refuses letters until there is room, or for good."""
+"""Mailbox quotas: a full mailbox defers or refuses letters (RFC 3463 X.2.2)."""
 
 from __future__ import annotations
 

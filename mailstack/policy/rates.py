@@ -1,4 +1,4 @@
-"""How many letters, recipients or connections in a time one name may bring (RFC 6409 §6.2)."""
+"""Rate limits of letters, recipients and connections per name (RFC 6409 §6.2)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ MINUTE = 60.0
 
 
 class Rate:
-    """So many at once, and as many again in each period, given back evenly (the "leaky bucket").
+    """Leaky bucket for each name: `most` at once, refilled evenly over `period`.
 
-    One number for each name: the time at which all that it took is given back. Who has been quiet for a period is
-    forgotten, so that memory holds only those who were there in the last one.
+    A bucket is one number: the time at which it is full again. A name without use for a period is dropped.
     """
 
     def __init__(

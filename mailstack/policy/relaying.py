@@ -1,4 +1,4 @@
-"""Who may send through us to other people's domains (RFC 5321 §3.6.2, §7.9)."""
+"""Relay permission by account and network (RFC 5321 §3.6.2, §7.9)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DENIED = reply(550, "5.7.1", "relaying denied: log in, or send to one of our own
 
 
 class Relaying:
-    """Those who logged in, and the networks of `[relay].from`; nobody else."""
+    """Permits logged-in accounts and the networks of `[relay].from`."""
 
     def __init__(self, networks: Sequence[str] = ()) -> None:
         """`networks` in CIDR notation. Raises ValueError for one that is not."""
@@ -24,7 +24,7 @@ class Relaying:
         return within(remote.host, self._networks)
 
     def may_relay(self, remote: HostPort, account: str | None) -> Verdict:
-        """`account` is who logged in on this connection, None for nobody."""
+        """Judge a client; `account` is the one that is logged in on this connection, if any."""
         if account is not None or self.trusts(remote):
             return PASS
         return Refuse(DENIED, f"{remote.host} is in no network that may relay")

@@ -1,4 +1,4 @@
-"""Whether the client has a name in the DNS that leads back to it, as every real mail host has (RFC 8601 §2.7.3)."""
+"""Reverse DNS: requires a confirmed name of each client (FCrDNS, RFC 8601 §2.7.3)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _MOST_NAMES = 5
 
 
 class ReverseDnsRequired:
-    """Refuses clients without a confirmed name. When the DNS does not say, they are taken."""
+    """Refuses clients without a confirmed name; without an answer of the DNS they are accepted."""
 
     def __init__(self, lookups: Lookups) -> None:
         self._lookups = lookups
 
     async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:
-        """The postmaster hears everybody (RFC 5321 §4.5.1)."""
+        """Judge the client, but for letters to the postmaster (RFC 5321 §4.5.1)."""
         address = ip_address(client.remote.host)
         if address is None or address.is_loopback or rcpt.address.local.lower() == "postmaster":
             return PASS

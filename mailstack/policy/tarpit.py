@@ -1,4 +1,4 @@
-"""Makes who errs again and again wait for each answer, a little longer every time."""
+"""Tarpit: growing delays of replies to a client with many errors."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class PausingClock(Protocol):
 
 
 class Tarpit:
-    """Delays of the answers to errors, by which nobody else is delayed.
+    """Delays of error replies, for each connection by itself.
 
-    Only so many wait at a time, so that a crowd of bad clients does not cost us a crowd of timers; those beyond are
-    answered at once, and closed after as many errors as the others.
+    Only `most` replies wait at a time, so that very many bad clients don't cost as many timers. Beyond that, replies are
+    sent at once; such connections are closed after as many errors as the others.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Free space on a disk, with a reserve that letters which arrive must leave."""
+"""Free space of a disk, with a reserve for other writes than new letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GROUND: who answers for a letter, by signatures and by the DNS: DKIM, SPF, DMARC and ARC, given and checked.
+"""Sender authentication with DKIM, SPF, DMARC and ARC: signed and verified.
 
 Nothing here knows how names are looked up or threads are made: both are given. The cryptography is that of the library
 `cryptography`.
@@ -17,14 +17,14 @@ SIGNED = (
 )  # fmt: skip
 """Header fields that are signed where they are (RFC 6376 §5.4.1)."""
 OVERSIGNED = ("from", "to", "cc", "subject", "date", "reply-to", "content-type")
-"""Fields that nobody may add without breaking the signature: they are named once more than they are there (§8.15)."""
+"""Header fields that break the signature when added: they are named once more than they occur (§8.15)."""
 
 Fields = Sequence[tuple[bytes, bytes]]
 """Name in lower case and octets of each field of a header section, from the top (`mailstack.letter.header.fields`)."""
 
 
 class InThread(Protocol):
-    """Does work beside the conversations, so that a large letter holds nobody up."""
+    """Runs work in a thread, so that a large letter delays no session."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
         """What the work returns or raises."""
@@ -41,4 +41,4 @@ class Texts(Protocol):
     """The one question that most of this asks of the DNS; `mailstack.policy.lookups` has them all."""
 
     async def texts(self, name: str) -> tuple[str, ...] | None:
-        """The TXT records of a name, each with its strings joined; None when nobody could say in time."""
+        """The TXT records of a name, each with its strings joined; None without an answer in time."""

@@ -1,4 +1,4 @@
-"""Whether the chain of those who passed a letter on, and vouch for what they saw, is whole: ARC (RFC 8617 §5.2)."""
+"""ARC: verifies the chain of forwarding hosts (RFC 8617 §5.2)."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _LONGEST_RESULTS = 16384
 
 
 class Chain(Struct, frozen=True):
-    """What became of it."""
+    """Result of a chain."""
 
     result: ChainResult
     reason: str = ""
     sealer: str = ""
-    """The domain that sealed last, which handed the letter to us or to somebody who is silent."""
+    """Domain of the last seal; later hosts may have added none."""
     results: bytes = b""
-    """What the last one says it found (ARC-Authentication-Results)."""
+    """ARC-Authentication-Results of the last host."""
 
 
 class Link(Struct, frozen=True):
-    """The three fields of one who passed the letter on (§4.1)."""
+    """Three fields of one host of the chain (§4.1)."""
 
     results: bytes
     message: Signature
@@ -70,7 +70,7 @@ def read_chain(fields: Fields, most: int = MOST_SETS) -> tuple[Link, ...] | Chai
 async def verify_chain(
     links: tuple[Link, ...], fields: Fields, bodies: Mapping[BodyForm, HashedBody], texts: Texts
 ) -> Chain:
-    """§5.2, steps 2 to 6. Only the newest message signature is looked at: those before may be broken by who followed."""
+    """Verify a chain (§5.2, steps 2 to 6). Only the newest message signature must be valid: later hosts may break older ones."""
     newest = links[-1]
     failed = _claims(links)
     if failed:

@@ -1,4 +1,4 @@
-"""Canonical forms of header fields and bodies, and body hashes (RFC 6376 §3.4): "simple" and "relaxed"."""
+"""Canonical forms of header fields and bodies, and body hashes (RFC 6376 §3.4)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class BodyForm(Struct, frozen=True):
 
     relaxed: bool
     length: int | None = None
-    """So many octets of the canonical body, and what follows is not signed (l=); None: all of it."""
+    """Number of signed octets of the canonical body (l=); None: all."""
 
 
 class HashedBody(Struct, frozen=True):
@@ -84,7 +84,7 @@ class BodyHash:
         self._ends = 0
         """Line ends that are hashed if anything follows them."""
         self._held = b""
-        """What can't be judged before more is known: blanks, a CR."""
+        """Octets that depend on the next piece: blanks, a CR."""
         self._begun = False
         self._is_covered = True
 

@@ -1,4 +1,4 @@
-"""What the domain in From wants done with letters that are not from it: DMARC (RFC 7489; its successor's walk of the DNS)."""
+"""DMARC: policy discovery and evaluation for the domain in From (RFC 7489)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mailstack.policy.authentication.tags import MalformedTags, read_tags
 from mailstack.policy.lookups import Lookups
 
 Wish = Literal["none", "quarantine", "reject"]
-"""What the owner of a domain asks for."""
+"""Policy that the owner of a domain asks for."""
 DmarcCode = Literal["none", "pass", "fail", "temperror", "permerror"]
 
 _MILDER: dict[Wish, Wish] = {"reject": "quarantine", "quarantine": "none", "none": "none"}
 _WISHES: dict[str, Wish] = {"none": "none", "quarantine": "quarantine", "reject": "reject"}
 _MOST_LABELS = 8
-"""Of a long name the walk looks at the whole and then at the last seven labels, so that a look-up has an end."""
+"""Maximum labels of the tree walk: for a long name the whole one, then its last seven labels."""
 
 
 class NoAnswer(Exception):
@@ -31,7 +31,7 @@ class Policy(Struct, frozen=True):
     wish: Wish
     for_subdomains: Wish
     for_missing: Wish
-    """For domains that don't exist (np=, RFC 9091)."""
+    """Policy for missing domains (np=, RFC 9091)."""
     strict_dkim: bool = False
     strict_spf: bool = False
     percent: int = 100
@@ -41,13 +41,13 @@ class Policy(Struct, frozen=True):
 
 
 class DmarcResult(Struct, frozen=True):
-    """What DMARC comes to."""
+    """Result of DMARC for one letter."""
 
     result: DmarcCode
     domain: str = ""
-    """In From."""
+    """Domain in From."""
     wish: Wish = "none"
-    """What is to be done when the result is "fail" or "permerror"."""
+    """Requested disposition when the result is "fail" or "permerror"."""
     reason: str = ""
 
 
@@ -61,7 +61,7 @@ def read_policy(text: str) -> Policy | None:
         return None
     wish = _WISHES.get(tags.get("p", "none").lower())
     if wish is None:
-        # §6.6.3: who wants reports wants at least to be told.
+        # §6.6.3: a domain with an address for reports counts as p=none.
         if not tags.get("rua"):
             return None
         wish = "none"
@@ -101,7 +101,7 @@ class Discovery(Struct, frozen=True):
 
 
 def judge_many(found: Sequence[Discovery]) -> DmarcResult:
-    """The judgement of a letter whose authors are of no domain, or of several ones (RFC 7489 §6.6.1).
+    """Judge a letter with authors of no domain, or of several (RFC 7489 §6.6.1).
 
     The strictest wish holds. A domain that does not answer takes nothing from the wish of another one.
     """

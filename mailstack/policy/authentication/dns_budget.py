@@ -1,4 +1,4 @@
-"""Budget of DNS questions: a maximum number, and a maximum time that is waited for their answers."""
+"""Budget of DNS queries: a maximum number and a maximum total time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Budget:
-    """A Lookups whose answers are all None once it is used up.
+    """Lookups that answers None once the budget is used up.
 
     Only the time of its own questions counts: what else is done meanwhile, and the questions of another budget, cost
     nothing of it. So a domain can use up no budget but that of its own check.

@@ -1,4 +1,4 @@
-"""The keys of signatures: public ones from the DNS, private ones from files (RFC 6376 §3.6, RFC 8463 §4)."""
+"""Keys of signatures: public ones in DNS, private ones in files (RFC 6376 §3.6)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from mailstack.policy.authentication.tags import MalformedTags, items, read_tags
 FEWEST_BITS, MOST_BITS = 1024, 8192
 """RFC 8301 §3.2: shorter RSA keys are never valid; longer ones cost the verifier too much."""
 MOST_EXPONENT_BITS = 32
-"""Of a public exponent: nearly all keys have 65537, and one as long as the key makes each signature cost a hundredfold."""
+"""Maximum bits of a public exponent: nearly all are 65537, and one of the key's length costs a hundredfold."""
 _PREFIX = bytes.fromhex("302a300506032b6570032100")
-"""What stands before the 32 octets of an Ed25519 key in DER (RFC 8410 §4); records have it without (RFC 8463 §4)."""
+"""DER prefix of an Ed25519 key (RFC 8410 §4), which records leave out (RFC 8463 §4)."""
 
 
 class InvalidKey(Exception):
@@ -86,7 +86,7 @@ def is_signed(record: Record, signature: Signature, signed: bytes) -> bool:
             if not FEWEST_BITS <= key.key_size <= MOST_BITS:
                 raise InvalidSignature("policy", f"a key of {key.key_size} bits")
             if key.public_numbers().e.bit_length() > MOST_EXPONENT_BITS:
-                raise InvalidSignature("policy", "a key whose exponent is too large")
+                raise InvalidSignature("policy", "a key with an exponent that is too large")
             key.verify(signature.value, signed, padding.PKCS1v15(), hashes.SHA256())
         elif isinstance(key, ed25519.Ed25519PublicKey) and record.kind == "ed25519":
             key.verify(signature.value, _sha256(signed))
@@ -105,7 +105,7 @@ class PrivateKey(Struct, frozen=True):
     """A key that signs."""
 
     algorithm: str
-    """As in a=."""
+    """Algorithm, as in a=."""
     _key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
     def sign(self, signed: bytes) -> bytes:
@@ -148,7 +148,7 @@ def load_private(path: Path) -> PrivateKey:
         raise InvalidKey(f"{path} has no private key in PEM without a password") from None
     if isinstance(key, rsa.RSAPrivateKey):
         if key.key_size < FEWEST_BITS:
-            raise InvalidKey(f"{path} has {key.key_size} bits; nobody takes fewer than {FEWEST_BITS}")
+            raise InvalidKey(f"{path} has {key.key_size} bits; verifiers accept {FEWEST_BITS} or more")
         return PrivateKey("rsa-sha256", key)
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return PrivateKey("ed25519-sha256", key)

@@ -1,4 +1,4 @@
-"""Signs what leaves in our name, once nothing of it will change any more (RFC 6409 §8.5, RFC 6376 §5.3)."""
+"""Outbound signing of letters in their final form (RFC 6409 §8.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Authentication-Results field: ours written, and those taken away that pretend to be ours (RFC 8601)."""
+"""Authentication-Results field: writes its own, and removes forged ones (RFC 8601)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mailstack.letter.header import fields
 FIELD = b"authentication-results"
 _BLANKS = re.compile(rb"[ \t\r\n]*")
 _MARK = re.compile(rb"\\.|[()]", re.DOTALL)
-"""What matters within a comment."""
+"""Special characters within a comment."""
 _ID = re.compile(rb'"((?:[^"\\]|\\.)*+)"|([^ \t\r\n;"(]+)', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9.!#$%&'*+/=?^_`{|}~@-]+")
@@ -27,9 +27,9 @@ class Finding(Struct, frozen=True):
     method: str
     result: str
     properties: tuple[tuple[str, str], ...] = ()
-    """As ("smtp.mailfrom", "other.test"); hostile text."""
+    """Pairs such as ("smtp.mailfrom", "other.test"); untrusted text."""
     reason: str = ""
-    """For people; hostile text may be in it."""
+    """Explanation for people; untrusted text may be in it."""
 
     def __str__(self) -> str:
         reason = f' reason="{_NOT_TEXT.sub("?", self.reason[:_LONGEST_REASON])}"' if self.reason else ""
@@ -58,7 +58,7 @@ def _speaks_as(ours: bytes, body: bytes) -> bool:
     """Whether a field's body begins with this authserv-id, whatever comments and quotes stand around it."""
     at = _behind_comments(body)
     if at is None:
-        return True  # a comment that does not end is written by nobody who means well
+        return True  # no honest program writes a comment without an end
     match = _ID.match(body, at)
     if match is None:
         return False

@@ -1,4 +1,4 @@
-"""One signature field of a letter, read and judged by its form: DKIM-Signature, ARC-Message-Signature, ARC-Seal (RFC 6376 §3.5, RFC 8617 §4.1)."""
+"""Signature fields DKIM-Signature, ARC-Message-Signature and ARC-Seal, parsed (RFC 6376 §3.5)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mailstack.policy.authentication.canonical import BodyForm
 from mailstack.policy.authentication.tags import MalformedTags, items, read_tags, without_blanks
 
 Result = Literal["none", "pass", "fail", "policy", "neutral", "temperror", "permerror"]
-"""What became of a signature (RFC 8601 §2.7.1)."""
+"""Result of a signature (RFC 8601 §2.7.1)."""
 
 ALGORITHMS = ("rsa-sha256", "ed25519-sha256")
 """RFC 8301 §3.1, RFC 8463 §3: rsa-sha1 is of the past, and never valid."""
@@ -40,7 +40,7 @@ class Signature(Struct, frozen=True):
     """What a signature's field says. The domain is in A-labels and lower case."""
 
     field: bytes
-    """As it stands in the letter."""
+    """Field as in the letter."""
     algorithm: str
     domain: str
     selector: str
@@ -53,7 +53,7 @@ class Signature(Struct, frozen=True):
     value: bytes
     """The signature itself."""
     identity: str = ""
-    """i= of DKIM, after its "@": the domain in whose name it is signed."""
+    """Domain of i= in DKIM, behind its "@"."""
     instance: int = 0
     """i= of ARC."""
     chain: str = ""

@@ -1,4 +1,4 @@
-"""Signs letters with DKIM: what is signed is what leaves (RFC 6376 §5, RFC 8463)."""
+"""DKIM signer (RFC 6376 §5, RFC 8463)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SigningKey(Struct, frozen=True):
     selector: str
     key: PrivateKey
     domains: tuple[str, ...]
-    """In A-labels and lower case; the addresses of these and their subdomains."""
+    """Domains in A-labels and lower case; their subdomains are included."""
 
     def domain_for(self, author: str) -> str | None:
         """The longest of its domains that an author's domain is, or is below."""

@@ -1,4 +1,4 @@
-"""Lists of tags and values, as signatures, keys and policies are written (RFC 6376 §3.2)."""
+"""Tag lists of signatures, keys and policies (RFC 6376 §3.2)."""
 
 from __future__ import annotations
 

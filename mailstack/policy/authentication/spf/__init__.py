@@ -1,4 +1,4 @@
-"""Whether a host may send for a domain: SPF, an evaluator that asks through the policies' look-ups (RFC 7208)."""
+"""SPF: evaluates permission of a host to send for a domain (RFC 7208)."""
 
 from __future__ import annotations
 

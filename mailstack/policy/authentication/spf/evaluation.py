@@ -1,4 +1,4 @@
-"""check_host(): what a domain says of a client that sends in its name (RFC 7208 §4, §5)."""
+"""SPF evaluation: check_host() of a client for a domain (RFC 7208 §4, §5)."""
 
 from __future__ import annotations
 

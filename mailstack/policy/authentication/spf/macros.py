@@ -1,4 +1,4 @@
-"""The macros of SPF: what stands in a record for the sender, the client and its address (RFC 7208 §7)."""
+"""SPF macros for sender, client and address (RFC 7208 §7)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONGEST_NAME = 253
 """§7.3: what is longer loses labels from the left."""
 _MACRO = re.compile(r"%(?:\{([A-Za-z])([0-9]*)([Rr]?)([.+,/_=-]*)\}|([%_-]))")
 _LETTERS = frozenset("slodiphv")
-"""Those of names; c, r and t are for explanations (§7.2), which nobody gets to see here."""
+"""Macro letters of names; c, r and t are for explanations (§7.2), which are not used here."""
 
 
 class Values(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The grammar of an SPF record: directives and modifiers (RFC 7208 §4.6.1, §12)."""
+"""SPF records: grammar of directives and modifiers (RFC 7208 §4.6.1, §12)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Directive(Struct, frozen=True):
     target: str = ""
     """The domain-spec, with its macros; "" is the current domain."""
     network: Network | None = None
-    """Of ip4 and ip6."""
+    """Network of ip4 and ip6."""
     bits4: int = 32
     bits6: int = 128
 
