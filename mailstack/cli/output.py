@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-UNBOUNDED = 10_000
-"""Columns of a table that goes into a file or a pipe: nothing there is cut or wrapped."""
+from mailstack.cli.table import table_lines
 
 
 def clean(text: str) -> str:
@@ -34,19 +34,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
     if not rows and empty:
         click.echo(empty)
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold", justify="right" if column == "size" else "left")
-    for row in rows:
-        table.add_row(*(Text("\n".join(map(clean, cell.split("\n")))) for cell in row))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else UNBOUNDED)
-    with console.capture() as written:
-        console.print(table)
-    click.echo("\n".join(line.rstrip() for line in written.get().splitlines()))
+    cells = [["\n".join(map(clean, cell.split("\n"))) for cell in row] for row in (columns, *rows)]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    header, *lines = table_lines(cells, width, right={at for at, name in enumerate(columns) if name == "size"})
+    click.secho(header, bold=True)
+    for line in lines:
+        click.echo(line)
 
 
 def size_text(octets: int) -> str:

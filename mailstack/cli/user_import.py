@@ -135,9 +135,7 @@ def keep_all(hashing: PasswordHashes, entries: Sequence[Entry]) -> Iterator[Stor
 def _watched(entries: Sequence[Entry]) -> Iterable[Entry]:
     """The entries, with a bar that tells a person how far it is, if there are many."""
     if len(entries) < LONG or not sys.stderr.isatty():
-        return entries
-
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(entries, "Hashing passwords", console=Console(stderr=True), transient=True)
+        yield from entries
+        return
+    with click.progressbar(entries, label="Hashing passwords", file=sys.stderr) as bar:
+        yield from bar

@@ -57,10 +57,5 @@ def progress(what: str, total: int, *, as_json: bool) -> Iterator[Callable[[], o
     if as_json or not sys.stderr.isatty():
         yield lambda: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
+    with click.progressbar(length=total, label=what, show_pos=True, file=sys.stderr) as bar:
+        yield lambda: bar.update(1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from time import sleep as pause
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -17,19 +19,19 @@ from mailstack.cli.queue.changes import Changes
 from mailstack.cli.queue.group import columns, grouped
 from mailstack.cli.queue.selection import narrowed
 from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.table import fold, table_lines
 from mailstack.cli.target import TargetServer, at_place
 from mailstack.cli.time_options import clock_text
 from mailstack.letter.step import Step
 from mailstack.queue.selection import Selection
 from mailstack.store.journey_json import step_json
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
 INTERVAL = 0.5
 """Seconds between two looks."""
-MOST_GROUPS = 15
-MOST_STEPS = 12
+MAX_GROUPS = 15
+MAX_STEPS = 12
+CLEAR = "\x1b[H\x1b[J"
+"""Moves a terminal's cursor to the top left, and erases what is below."""
 
 
 class Span(click.ParamType[float]):
@@ -69,7 +71,7 @@ def watch(place: TargetServer, lasting: float | None, as_json: bool) -> None:
                     for step in steps:
                         print_json(step_json(step))
             elif sys.stdout.isatty():
-                _table(place, looks)
+                _show(place, looks)
             else:
                 for _, steps in looks:
                     for step in steps:
@@ -89,30 +91,22 @@ def _looks(place: TargetServer, office: OpenStore, lasting: float | None) -> Ite
         pause(INTERVAL)
 
 
-def _table(place: TargetServer, looks: Iterator[tuple[Changes, list[Step]]]) -> None:
-    from rich.live import Live
-
-    last: deque[Step] = deque(maxlen=MOST_STEPS)
-    with Live(auto_refresh=False) as live:
-        for changes, steps in looks:
-            last.extend(steps)
-            live.update(_picture(changes, last, place.now()), refresh=True)
+def _show(place: TargetServer, looks: Iterator[tuple[Changes, list[Step]]]) -> None:
+    """Draws the picture again at each look, over the one before."""
+    last: deque[Step] = deque(maxlen=MAX_STEPS)
+    for changes, steps in looks:
+        last.extend(steps)
+        click.echo(CLEAR + "\n".join(_picture(changes, last, place.now(), shutil.get_terminal_size())))
 
 
-def _picture(changes: Changes, last: deque[Step], now: float) -> RenderableType:
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
+def _picture(changes: Changes, last: Iterable[Step], now: float, size: os.terminal_size) -> Iterator[str]:
+    """Lines that fit into a terminal of this size: what waits for which destination, and the last steps."""
     waiting = narrowed(changes.waiting, Selection())
-    count = sum(len(record.deliveries) for record in waiting)
-    table = Table(box=None, pad_edge=False, header_style="bold", title=f"{count} wait", title_justify="left")
-    for column in columns("destination"):
-        table.add_column(column, overflow="ellipsis", no_wrap=True)
-    for group in grouped(waiting, "destination", now)[:MOST_GROUPS]:
-        table.add_row(*(Text(clean(cell)) for cell in group.row(now)))
-    steps = Table(box=None, pad_edge=False, show_header=False)
-    for step in last:
-        told = (clock_text(step.at)[:8], step.letter, step.step, facts_text(step))
-        steps.add_row(*(Text(clean(cell), no_wrap=True, overflow="ellipsis") for cell in told))
-    return Group(table, Text(""), steps)
+    groups = grouped(waiting, "destination", now)[:MAX_GROUPS]
+    header, *table = table_lines([columns("destination"), *([*map(clean, group.row(now))] for group in groups)])
+    rows = [[clock_text(step.at)[:8], step.letter, step.step, facts_text(step)] for step in last]
+    lines = [f"{sum(len(record.deliveries) for record in waiting)} wait", header, *table, ""]
+    lines += table_lines([list(map(clean, row)) for row in rows]) if rows else []
+    for line in lines[: size.lines - 1]:
+        cut = next(fold(line, size.columns))
+        yield click.style(cut, bold=True) if line is header else cut

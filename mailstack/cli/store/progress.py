@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import click
 
@@ -34,24 +35,18 @@ def _line(step: Progress) -> None:
 
 @contextmanager
 def _bars() -> Iterator[OnProgress]:
-    from rich import progress as bars
-    from rich.console import Console
-
-    columns = (
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TimeRemainingColumn(),
-    )
-    with bars.Progress(*columns, console=Console(stderr=True)) as display:
-        tasks: dict[tuple[str, str], bars.TaskID] = {}
+    """Yield the function that shows a bar for each table, one after the other."""
+    with ExitStack() as displayed:
+        bars: dict[tuple[str, str], Any] = {}
 
         def report(step: Progress) -> None:
             if not step.total:
                 return
             key = step.what, step.table
-            if key not in tasks:
-                tasks[key] = display.add_task(" ".join(key), total=step.total)
-            display.update(tasks[key], completed=step.done)
+            if key not in bars:
+                displayed.close()
+                bar = click.progressbar(length=step.total, label=" ".join(key), show_pos=True, file=sys.stderr)
+                bars[key] = displayed.enter_context(bar)
+            bars[key].update(step.done - bars[key].pos)
 
         yield report

@@ -1,0 +1,45 @@
+"""Tables of text that fit a terminal."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailstack.cli.table import MIN_WIDTH, display_width, fold, table_lines
+
+# Characters of one cell, of two and of none.
+TEXTS = st.text("ab c日́", max_size=40)
+
+
+@given(TEXTS, st.integers(2, 20))
+def test_folded_text_fits_and_loses_only_the_blanks_it_is_cut_at(text: str, width: int) -> None:
+    parts = list(fold(text, width))
+    assert all(display_width(part) <= width for part in parts)
+    assert "".join(parts).replace(" ", "") == text.replace(" ", "")
+    assert " ".join(parts).split() == text.split() or any(display_width(word) > width for word in text.split())
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1, max_size=5), st.integers(1, 60))
+def test_a_table_fits_the_terminal_unless_its_columns_would_be_too_narrow(rows: list, width: int) -> None:
+    lines = list(table_lines(rows, width))
+    assert max(map(display_width, lines)) <= max(width, 3 * MIN_WIDTH + 4)
+
+
+def test_columns_are_aligned_by_the_cells_that_characters_take() -> None:
+    rows = [("id", "size", "to"), ("日本", "5", "a"), ("1", "1234", "b\nc")]
+    assert list(table_lines(rows, right={1})) == [
+        "id    size  to",
+        "日本     5  a",
+        "1     1234  b",
+        "            c",
+    ]
+
+
+def test_the_widest_column_is_folded_at_blanks_first() -> None:
+    rows = [("id", "reply"), ("1m8d0wv6", "452 4.2.2 mailbox full, try again later")]
+    assert list(table_lines(rows, 30)) == [
+        "id        reply",
+        "1m8d0wv6  452 4.2.2 mailbox",
+        "          full, try again",
+        "          later",
+    ]
