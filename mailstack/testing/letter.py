@@ -11,7 +11,7 @@ from functools import cached_property
 
 from mailstack.letter.address import key_of
 from mailstack.letter.parsed import Link, ParsedLetter, Part, parse
-from mailstack.testing.received import ReceivedLetter
+from mailstack.testing.entered import Entered
 
 
 class Attachment:
@@ -32,7 +32,7 @@ class Attachment:
 class Letter:
     """One letter that was handed in, or that an office wrote itself, such as a bounce. It never changes."""
 
-    def __init__(self, entered: ReceivedLetter) -> None:
+    def __init__(self, entered: Entered) -> None:
         envelope = entered.letter.envelope
         self.number: int = entered.number
         """Grows with each letter of its office."""

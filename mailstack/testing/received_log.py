@@ -19,8 +19,8 @@ from mailstack.letter.address import key_of
 from mailstack.letter.content import read_all
 from mailstack.letter.step import Step
 from mailstack.store import Filter, Store, StoreError
+from mailstack.testing.entered import Entered
 from mailstack.testing.letter import Letter
-from mailstack.testing.received import ReceivedLetter
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ class ReceivedLog:
             (record,) = await self._store.records(Filter(ids=(letter,), limit=1))
             octets = await read_all(await self._store.content(letter))
             with self._lock:
-                self._letters[letter] = Letter(ReceivedLetter(number, record.letter, octets))
+                self._letters[letter] = Letter(Entered(number, record.letter, octets))
         except (KeyError, StoreError, ValueError):
             pass  # it was cleared away meanwhile
         finally:
