@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from email.message import EmailMessage
 from functools import cached_property
 
+from mailstack.letter import Letter as AcceptedLetter
 from mailstack.letter.address import key_of
 from mailstack.letter.parsed import Link, ParsedLetter, Part, parse
-from mailstack.testing.entered import Entered
 
 
 class Attachment:
@@ -32,17 +32,17 @@ class Attachment:
 class Letter:
     """One letter that was handed in, or that an office wrote itself, such as a bounce. It never changes."""
 
-    def __init__(self, entered: Entered) -> None:
-        envelope = entered.letter.envelope
-        self.number: int = entered.number
+    def __init__(self, number: int, accepted: AcceptedLetter, octets: bytes) -> None:
+        envelope = accepted.envelope
+        self.number: int = number
         """Grows with each letter of its office."""
-        self.id: str = entered.letter.id
+        self.id: str = accepted.id
         """The one that the 250 reply named; `mailstack journey` and the office's `journey` take it."""
         self.sender: str = "" if envelope.sender is None else str(envelope.sender)
         """Of the envelope, as sent; "" is the null reverse-path of bounces and other reports."""
         self.recipients: list[str] = [str(recipient.address) for recipient in envelope.recipients]
         """Of the envelope, as sent: Bcc among them."""
-        self.raw: bytes = entered.octets
+        self.raw: bytes = octets
         """All its octets, as the office keeps them."""
 
     @cached_property

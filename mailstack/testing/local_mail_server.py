@@ -13,7 +13,6 @@ from __future__ import annotations
 import atexit
 import math
 import os
-import ssl
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
@@ -27,10 +26,10 @@ from mailstack.letter.delivery import OWED
 from mailstack.letter.durations import Duration, read_duration
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.net.clock import ReactorClock
-from mailstack.protocols.connection import HostPort
 from mailstack.queue.admin import QueueAdmin
 from mailstack.sandbox.dev import CAPTURE, HOME, WORLD, DevEnvironment, DevSettings
 from mailstack.store import Filter
+from mailstack.testing.addresses import ServerAddresses
 from mailstack.testing.certificates import keys_directory
 from mailstack.testing.criteria import LetterCriteria, NoSuchLetter, Wish
 from mailstack.testing.faults import OfficeFaults
@@ -57,7 +56,7 @@ GOODBYE = 0.2
 """Seconds that connections left open may take at the end."""
 
 
-class LocalMailServer:
+class LocalMailServer(ServerAddresses):
     """Two post offices, yours and the rest of the world's, and their DNS. `start` and `stop`, or a `with` block.
 
     It is new and empty, and used once: for the next test make another, that takes some 30 ms.
@@ -97,7 +96,6 @@ class LocalMailServer:
         self._background: Background | None = None
         self._environment: DevEnvironment | None = None
         self._ledger: ReceivedLog | None = None
-        self._ssl_context: ssl.SSLContext | None = None
         self.faults = OfficeFaults(lambda: self._running.faults, self._there)
         """What is to go wrong: `office.faults.add(at="rcpt", reply="451 4.3.0 not now", times=2)`."""
 
@@ -140,74 +138,6 @@ class LocalMailServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    # --- where it is
-
-    @property
-    def capture(self) -> HostPort:
-        """Takes any letter from any program: no login, no TLS. `.host` and `.port`, as all of these."""
-        return self._running.services["capture"]
-
-    @property
-    def submission(self) -> HostPort:
-        """For clients that log in, with STARTTLS."""
-        return self._running.services["submission"]
-
-    @property
-    def submissions(self) -> HostPort:
-        """For clients that log in, under TLS."""
-        return self._running.services["submissions"]
-
-    @property
-    def pop3(self) -> HostPort:
-        """Where mailboxes are read, with STLS."""
-        return self._running.services["pop3"]
-
-    @property
-    def pop3s(self) -> HostPort:
-        """Where mailboxes are read, under TLS."""
-        return self._running.services["pop3s"]
-
-    @property
-    def web(self) -> str:
-        """The URL of its pages, and of its HTTP API."""
-        return str(self._running.facts()["web"])
-
-    @property
-    def ca_file(self) -> str:
-        """The CA, in PEM, of the certificate that it shows: for localhost, 127.0.0.1 and ::1. The same for every office."""
-        return str(self._running.ca_file)
-
-    @property
-    def ssl_context(self) -> ssl.SSLContext:
-        """For clients: trusts that CA and no other."""
-        if self._ssl_context is None:
-            self._ssl_context = ssl.create_default_context(cafile=self.ca_file)
-        return self._ssl_context
-
-    def django_settings(self) -> dict[str, Any]:
-        """Django's settings that have it send here."""
-        return {
-            "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
-            "EMAIL_HOST": self.capture.host,
-            "EMAIL_PORT": self.capture.port,
-            "EMAIL_HOST_USER": "",
-            "EMAIL_HOST_PASSWORD": "",
-            "EMAIL_USE_TLS": False,
-            "EMAIL_USE_SSL": False,
-        }
-
-    def flask_mail_settings(self) -> dict[str, Any]:
-        """The configuration that has Flask-Mail, and its successors, send here."""
-        return {
-            "MAIL_SERVER": self.capture.host,
-            "MAIL_PORT": self.capture.port,
-            "MAIL_USERNAME": None,
-            "MAIL_PASSWORD": None,
-            "MAIL_USE_TLS": False,
-            "MAIL_USE_SSL": False,
-            "MAIL_SUPPRESS_SEND": False,
-        }
 
     # --- who is there
 

@@ -19,7 +19,6 @@ from mailstack.letter.address import key_of
 from mailstack.letter.content import read_all
 from mailstack.letter.step import Step
 from mailstack.store import Filter, Store, StoreError
-from mailstack.testing.entered import Entered
 from mailstack.testing.letter import Letter
 
 T = TypeVar("T")
@@ -78,7 +77,7 @@ class ReceivedLog:
             (record,) = await self._store.records(Filter(ids=(letter,), limit=1))
             octets = await read_all(await self._store.content(letter))
             with self._lock:
-                self._letters[letter] = Letter(Entered(number, record.letter, octets))
+                self._letters[letter] = Letter(number, record.letter, octets)
         except (KeyError, StoreError, ValueError):
             pass  # it was cleared away meanwhile
         finally:
