@@ -16,7 +16,11 @@ def test_folded_text_fits_and_loses_only_the_blanks_it_is_cut_at(text: str, widt
     parts = list(fold(text, width))
     assert all(display_width(part) <= width for part in parts)
     assert "".join(parts).replace(" ", "") == text.replace(" ", "")
-    assert " ".join(parts).split() == text.split() or any(display_width(word) > width for word in text.split())
+
+
+@given(st.lists(st.text("abc日́", min_size=1, max_size=6), min_size=1), st.integers(12, 20))
+def test_text_is_cut_at_blanks_where_its_words_fit(words: list[str], width: int) -> None:
+    assert [word for part in fold(" ".join(words), width) for word in part.split()] == words
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1, max_size=5), st.integers(1, 60))
