@@ -144,7 +144,7 @@ async def _submit(reactor: Any, server: Server, sending: Sending) -> tuple[tuple
     from mailstack.net.connector import TwistedConnector
     from mailstack.protocols.connection import ConnectFailed, HostPort, Peer
     from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
-    from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError, Timeouts
+    from mailstack.protocols.smtp.client_session import SmtpClientSession, Timeouts, Trouble
 
     engine = ClientEngine()
     caller = TwistedConnector(reactor, ca_file=server.ca_file)
@@ -173,7 +173,7 @@ async def _submit(reactor: Any, server: Server, sending: Sending) -> tuple[tuple
         raise CommandError(
             f"{server.host}:{server.port} cannot be reached: {str(error).rstrip('.')}; is it running?"
         ) from error
-    except SmtpSessionError as trouble:
+    except Trouble as trouble:
         cure = _cure(server) if trouble.stage == "auth" else ""
         raise CommandError(
             f"{server.host}: {trouble.reason} (at {trouble.stage}){_said(trouble.reply)}{cure}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mailstack.letter import Arrival, Envelope, Letter, LetterId
 from mailstack.letter.header import without
 from mailstack.policy import enforce
@@ -13,6 +15,7 @@ from mailstack.policy.ownership import Owners
 from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying
 from mailstack.protocols.smtp.commands import Mail, Rcpt
+from mailstack.protocols.smtp.extensions.hooks import HeaderHook
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, ReceivedOctets
 from mailstack.receiving.intake import Intake
@@ -78,6 +81,10 @@ class MxRules:
     def priorities(self, client: Client) -> Priorities:
         """What strangers ask for is lowered; hops that are trusted may do as they like (RFC 6710 §5)."""
         return self._priorities.of(client)
+
+    def header_hooks(self, client: Client) -> Sequence[HeaderHook]:
+        """The MT-Priority field counts for a client that is trusted."""
+        return self._priorities.of(client).header_hooks
 
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:  # noqa: ARG002
         """Nothing is changed but what is not for others to write: see HIDDEN, and RFC 8601 §5."""

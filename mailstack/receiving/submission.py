@@ -15,6 +15,7 @@ from mailstack.policy.authentication.results import without_results_of
 from mailstack.policy.chain import OfRecipient, OfSender
 from mailstack.policy.ownership import Owners, Ownership
 from mailstack.protocols.smtp.commands import Mail, Rcpt
+from mailstack.protocols.smtp.extensions.hooks import HeaderHook
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, ReceivedOctets
 from mailstack.protocols.smtp.replies import Refusal, reply
@@ -92,6 +93,10 @@ class SubmissionRules:
     def priorities(self, client: Client) -> Priorities:  # noqa: ARG002
         """The same for every user; nobody gets here without a login."""
         return self._priorities
+
+    def header_hooks(self, client: Client) -> Sequence[HeaderHook]:  # noqa: ARG002
+        """The MT-Priority field counts for a client that is trusted."""
+        return self._priorities.header_hooks
 
     def _is_qualified(self, address: Address) -> bool:
         """RFC 6409 §4.2. A domain of one label is good if it is ours."""

@@ -16,7 +16,7 @@ from mailstack.letter.time_parameters import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRI
 from mailstack.letter.verp import XVERP, delimiters_of, sender_for
 from mailstack.protocols.connection import Clock, ConnectFailed, Connector, HostPort, is_unix_socket
 from mailstack.protocols.sasl.client import Derive, derive_here
-from mailstack.protocols.smtp.client_session import SmtpSessionError, Timeouts
+from mailstack.protocols.smtp.client_session import Timeouts, Trouble
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.interruption import Interrupted, Interruptible
@@ -237,7 +237,7 @@ class RelayAgent:
                 reached = None
                 self._count_refused(way, candidate, refused)
                 continue
-            except (ConnectFailed, SmtpSessionError) as trouble:
+            except (ConnectFailed, Trouble) as trouble:
                 failures.append(host_trouble(candidate.host, trouble, must_be_tls=wishes.requires_tls))
                 continue
             except Interrupted as interrupted:
@@ -280,7 +280,7 @@ class RelayAgent:
             self._check_offer(go, connection)
             try:
                 handover = await self._hand_over(connection, go, late)
-            except SmtpSessionError as trouble:
+            except Trouble as trouble:
                 go.transcript.append(f"-- it had died: {clean(str(trouble))}")
         if handover is None:
             handover = await self._hand_over(await self._open(go), go, late)
@@ -289,7 +289,7 @@ class RelayAgent:
         while handover.goes_on and self._clock.steady() < late:
             try:
                 connection = await self._open(go)
-            except (ConnectFailed, SmtpSessionError, TlsRequirementNotMet):
+            except (ConnectFailed, Trouble, TlsRequirementNotMet):
                 break
             handover = await self._hand_over(connection, go, late)
         return handover
@@ -332,7 +332,7 @@ class RelayAgent:
                 replies = await self._transact(connection, go, batch)
                 progress.settle(batch, replies, connection.session.extensions)
                 go.watch.settle()
-        except SmtpSessionError as trouble:
+        except Trouble as trouble:
             connection.drop()
             if connection.letters and not progress.transactions and is_stale(trouble):
                 raise

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from mailstack.protocols.connection import Clock, ConnectFailed, Connector, HostPort, Peer, TlsInfo
 from mailstack.protocols.sasl.client import Derive, derive_here
 from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
-from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError, Timeouts
+from mailstack.protocols.smtp.client_session import SmtpClientSession, Timeouts, Trouble
 from mailstack.protocols.ttl_cache import TTLCache
 from mailstack.queue.interruption import Interrupted
 from mailstack.queue.progress_watch import Watch
@@ -230,7 +230,7 @@ class ConnectionPool:
             raise ConnectFailed(reason)
         try:
             connection = await self._open_as_demanded(_Call(candidate, security, transcript, domain, hasty, watch))
-        except (ConnectFailed, SmtpSessionError) as trouble:
+        except (ConnectFailed, Trouble) as trouble:
             if is_down(trouble):
                 self._down.failed(address, str(trouble), candidate.host)
             else:
@@ -255,7 +255,7 @@ class ConnectionPool:
                 return connection
             try:
                 return await self._connect(call, start_tls=True, trial=True)
-            except SmtpSessionError as trouble:
+            except Trouble as trouble:
                 if trouble.stage != "starttls":
                     raise
             call.transcript.append("-- once more, for the domain's MTA-STS policy is in testing")
@@ -269,7 +269,7 @@ class ConnectionPool:
             return await self._connect(call, start_tls=demand is not TlsLevel.NEVER)
         try:
             return await self._connect(call, start_tls=self._clear.get(host) is None)
-        except SmtpSessionError as trouble:
+        except Trouble as trouble:
             if trouble.stage != "starttls":
                 raise
             self._clear.put(host, str(trouble))
@@ -306,7 +306,7 @@ class ConnectionPool:
                 await self._begin_tls(call, connection, trial=trial)
             if who := candidate.credentials:
                 await self._authenticate(session, who)
-        except SmtpSessionError as trouble:
+        except Trouble as trouble:
             if trouble.reply is None or trouble.reply.closes:
                 connection.drop()
             else:
@@ -329,7 +329,7 @@ class ConnectionPool:
         try:
             token = read_token(who.token_file)
         except (OSError, ValueError) as trouble:
-            raise SmtpSessionError("auth", None, f"the token can't be read: {trouble}") from None
+            raise Trouble("auth", None, f"the token can't be read: {trouble}") from None
         await session.authenticate_by_token(who.username, token)
 
     async def _begin_tls(self, call: _Call, connection: Connection, *, trial: bool) -> None:
@@ -341,7 +341,7 @@ class ConnectionPool:
         try:
             if not await self._start_tls(connection, trial=trial):
                 kind = _NOT_SUPPORTED
-        except SmtpSessionError as trouble:
+        except Trouble as trouble:
             refused = trouble.reply is not None or not offered
             kind, reason = (_NOT_SUPPORTED, "") if refused else (trouble.fault or _ANY_FAULT, trouble.reason)
             self._tell_result(call, local, kind, reason)
@@ -368,7 +368,7 @@ class ConnectionPool:
         if "STARTTLS" not in session.extensions:
             if security.demand is TlsLevel.OPPORTUNISTIC and not trial:
                 return False
-            raise SmtpSessionError("starttls", None, "TLS is required here, and the host does not offer it")
+            raise Trouble("starttls", None, "TLS is required here, and the host does not offer it")
         # A host that says 220 and never shakes hands is not waited for without end.
         late: list[str] = []
 
@@ -381,12 +381,12 @@ class ConnectionPool:
             # RFC 7672 §8.1: the name under which the TLSA records were found.
             name = security.dane.names[0] if security.dane else connection.candidate.host
             await session.start_tls(name, verify=security.verify or trial, dane=security.dane)
-        except SmtpSessionError as trouble:
+        except Trouble as trouble:
             if trouble.stage != "starttls" or trouble.reply is not None:
                 raise
             reason = f"the TLS handshake failed: {late[0]}" if late else trouble.reason
             session.dialogue.append(f"-- {reason}")
-            raise SmtpSessionError("starttls", None, reason, trouble.fault) from trouble
+            raise Trouble("starttls", None, reason, trouble.fault) from trouble
         finally:
             stop_timer()
         return True

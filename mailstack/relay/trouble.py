@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 
 from mailstack.letter import Deferred, Delivered, Failed, Outcome, Status
 from mailstack.protocols.connection import ConnectFailed
-from mailstack.protocols.smtp.client_session import SmtpSessionError
+from mailstack.protocols.smtp.client_session import Trouble
 from mailstack.protocols.smtp.replies import Reply
 
 MOST_TEXT = 500
@@ -45,7 +45,7 @@ _QUEUED_AS = re.compile(
 # --- session
 
 
-def is_stale(trouble: SmtpSessionError) -> bool:
+def is_stale(trouble: Trouble) -> bool:
     """Whether a kept connection had died before it was used again, so that a fresh one may carry the letter safely.
 
     Not once the final dot may have been sent: the host may have taken the letter (RFC 1047).
@@ -56,25 +56,18 @@ def is_stale(trouble: SmtpSessionError) -> bool:
 # --- host
 
 
-def is_down(trouble: ConnectFailed | SmtpSessionError) -> bool:
+def is_down(trouble: ConnectFailed | Trouble) -> bool:
     """Whether the host said nothing at all, so that it is not called again by every letter that comes along."""
     return isinstance(trouble, ConnectFailed) or (trouble.reply is None and trouble.stage in _BEFORE_ANY_LETTER)
 
 
-def host_trouble(
-    host: str, trouble: ConnectFailed | SmtpSessionError, *, must_be_tls: bool = False
-) -> Deferred | Failed:
+def host_trouble(host: str, trouble: ConnectFailed | Trouble, *, must_be_tls: bool = False) -> Deferred | Failed:
     """What it would mean if this were the only host.
 
     5yz to the greeting or EHLO is permanent (RFC 5321 §3.1, RFC 7504). STARTTLS and AUTH fail by settings
     that somebody will mend, so the letter waits; but `must_be_tls` lets it go back at once (RFC 8689 §4.2.1).
     """
-    if (
-        must_be_tls
-        and isinstance(trouble, SmtpSessionError)
-        and trouble.stage == "starttls"
-        and _is_final(trouble.reply)
-    ):
+    if must_be_tls and isinstance(trouble, Trouble) and trouble.stage == "starttls" and _is_final(trouble.reply):
         return Failed(ENCRYPTION_NEEDED, f"Encryption needed: {_silence(host, trouble)}", host)
     if isinstance(trouble, ConnectFailed):
         return Deferred(NO_ANSWER, clean(f"{host}: {trouble}"), host)
@@ -100,7 +93,7 @@ def all_hosts_trouble(each: Sequence[Deferred | Failed]) -> Deferred | Failed:
 # --- letter
 
 
-def transaction_trouble(host: str, trouble: SmtpSessionError) -> Deferred | Failed:
+def transaction_trouble(host: str, trouble: Trouble) -> Deferred | Failed:
     """The transaction as a whole ended: for every recipient that had no outcome before."""
     if trouble.reply is not None:
         return refused(host, trouble.reply, trouble.stage)
@@ -170,7 +163,7 @@ def _is_final(reply: Reply | None) -> bool:
     return reply is None or 500 <= reply.code < 600
 
 
-def _silence(host: str, trouble: SmtpSessionError) -> str:
+def _silence(host: str, trouble: Trouble) -> str:
     text = f"{host}: {trouble.reason or 'the connection was lost'} (at {trouble.stage})"
     if trouble.stage == "final":
         text += "; the letter may have been taken all the same"

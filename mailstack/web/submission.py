@@ -19,7 +19,6 @@ from mailstack.letter import (
 from mailstack.letter.header import split, without
 from mailstack.protocols.connection import Clock, HostPort
 from mailstack.protocols.smtp.commands import Mail, Rcpt
-from mailstack.protocols.smtp.extensions.mtpriority import Priorities
 from mailstack.protocols.smtp.incoming_content import IncomingContent
 from mailstack.protocols.smtp.limits import SessionLimits
 from mailstack.protocols.smtp.receiving_rules import ReceivingRules
@@ -94,7 +93,7 @@ class WebSubmission:
         self._station.counter.check_room(len(octets))
         arrival = Arrival(at=now, office=self._station.hostname, protocol="HTTP", account=account)
         limit = SessionLimits().header_size
-        arriving = IncomingContent(self._station, letter := new_letter_id(now), envelope, arrival, limit, Priorities())
+        arriving = IncomingContent(self._station, letter := new_letter_id(now), envelope, arrival, limit)
         end = split(octets)
         try:
             await arriving.write(without(octets[:end], _ONLY_SEEN_BY_SENDER))

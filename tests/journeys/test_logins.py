@@ -32,7 +32,7 @@ from mailstack.protocols.pop3.client import Prompt
 from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from mailstack.protocols.sasl.client import choose, derive_here
 from mailstack.protocols.smtp.client import ClientEngine
-from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
+from mailstack.protocols.smtp.client_session import SmtpClientSession, Trouble
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.store import Filter
 from tests.journeys.internet import Internet, SimulatedServer
@@ -80,12 +80,12 @@ async def session(internet: Internet, trust: ClientTls | None = None) -> SmtpCli
 
 async def auth(made: SmtpClientSession, mechanism: str, initial: bytes, *more: bytes) -> Reply:
     """The last reply to an exchange said by hand."""
-    made._say(f"AUTH {mechanism}", secret=base64.b64encode(initial).decode() or "=")
-    answer = await made._reply("auth", 30.0)
+    made.say(f"AUTH {mechanism}", secret=base64.b64encode(initial).decode() or "=")
+    answer = await made.reply("auth", 30.0)
     for response in more:
         assert answer.code == 334
-        made._say(secret=base64.b64encode(response).decode())
-        answer = await made._reply("auth", 30.0)
+        made.say(secret=base64.b64encode(response).decode())
+        answer = await made.reply("auth", 30.0)
     return answer
 
 
@@ -101,7 +101,7 @@ def test_a_wrong_password_is_refused_and_the_connection_goes_on(internet: Intern
 
     async def work() -> Any:
         made = await session(internet)
-        with pytest.raises(SmtpSessionError) as caught:
+        with pytest.raises(Trouble) as caught:
             await made.authenticate(ALICE, "wrong")
         return caught.value.reply, await auth(made, "PLAIN", f"\0{ALICE}\0{ALICE}".encode())
 
@@ -157,8 +157,8 @@ def test_a_token_needs_no_password(internet: Internet, home: SimulatedServer, tm
     async def work() -> tuple[Reply, Reply, Reply]:
         made = await session(internet)
         trouble = await auth(made, mechanism, message(scope="calendar"))
-        made._say(secret="AQ==")
-        return trouble, await made._reply("auth", 30.0), await auth(made, mechanism, message())
+        made.say(secret="AQ==")
+        return trouble, await made.reply("auth", 30.0), await auth(made, mechanism, message())
 
     trouble, denied, taken = internet.reactor.result_of(work())
     told = json.loads(base64.b64decode(trouble.text))

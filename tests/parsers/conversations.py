@@ -11,7 +11,7 @@ from mailstack.protocols.connection import HostPort
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
 from mailstack.protocols.pop3.client_session import Pop3ClientSession, Pop3ConnectionLost, Refused
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
-from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
+from mailstack.protocols.smtp.client_session import SmtpClientSession, Trouble
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import ServerSession
 from mailstack.receiving.intake import Intake
@@ -68,7 +68,7 @@ def _send(octets: bytes, *, lmtp: bool) -> None:
             assert min(session.limits.recipients, session.limits.letters, session.limits.domains) >= 0
             replies.extend([await session.transact(envelope, recipients, Octets(TEXT)) for _ in range(2)])
             await session.quit()
-        except SmtpSessionError:
+        except Trouble:
             return
         finally:
             wire.client.close()
@@ -143,7 +143,7 @@ def _fetching(octets: bytes) -> None:
 PARSERS = (
     Parser(
         "exchange-session",
-        ("protocols.smtp.server_session", "protocols.smtp.incoming_content", "protocols.smtp.downgrade"),
+        ("protocols.smtp.server_session", "protocols.smtp.incoming_content", "protocols.smtp.extensions.binarymime"),
         _exchange,
         (
             _BEGIN.replace(b"BINARYMIME", b"8BITMIME") + b"DATA\r\nReceived: x\r\nSubject: x\r\n\r\nx\r\n.\r\nQUIT\r\n",

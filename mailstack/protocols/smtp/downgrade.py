@@ -17,12 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from msgspec.structs import replace
-
 from mailstack.letter import Content, Envelope
 from mailstack.letter.content import held
-from mailstack.letter.mime import Domain, Unconvertible, convert
-from mailstack.protocols.smtp.replies import Refusal, reply
+from mailstack.protocols.smtp.extensions.binarymime import fit_binary
+from mailstack.protocols.smtp.extensions.eightbitmime import declared, fit_eight_bit
 
 
 async def downgrade_body(envelope: Envelope, content: Content, offered: Container[str]) -> tuple[Envelope, Content]:
@@ -31,17 +29,12 @@ async def downgrade_body(envelope: Envelope, content: Content, offered: Containe
     Raises Refusal with 5.6.3 when it can't go.
     """
     form = await form_of(envelope.body, content)
-    if form == "BINARYMIME":
-        if "CHUNKING" in offered and "BINARYMIME" in offered:
-            return _declared(envelope, form), content
-        if "8BITMIME" in offered:
-            return _declared(envelope, "8BITMIME"), await _converted(content, Domain.EIGHT)
-        return _declared(envelope, "7BIT"), await _converted(content, Domain.SEVEN)
-    if "8BITMIME" in offered:
-        return (_declared(envelope, form) if form == "8BITMIME" else envelope), content
-    if form == "8BITMIME":
-        content = await _converted(content, Domain.SEVEN)
-    return _declared(envelope, "7BIT"), content
+    if form == "7BIT":
+        return envelope if "8BITMIME" in offered else declared(envelope, "7BIT"), content
+    return await _FITS[form](envelope, content, offered)
+
+
+_FITS = {"8BITMIME": fit_eight_bit, "BINARYMIME": fit_binary}
 
 
 async def form_of(declared: str, content: Content) -> str:
@@ -66,15 +59,3 @@ def _is_binary(octets: bytes) -> bool:
     """Whether something in it is not allowed in lines (RFC 2045 §2.8)."""
     unpaired = octets.replace(b"\r\n", b"")
     return b"\0" in octets or b"\n" in unpaired or b"\r" in unpaired
-
-
-def _declared(envelope: Envelope, body: str) -> Envelope:
-    return envelope if envelope.body == body else replace(envelope, body=body)
-
-
-async def _converted(content: Content, domain: Domain) -> Content:
-    try:
-        return await convert(content, domain)
-    except Unconvertible as why:
-        text = f"only {domain.value} letters are taken there, and this one can't be converted: {why}"
-        raise Refusal(reply(554, "5.6.3", text)) from None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from mailstack.letter import Arrival, Content, Envelope, Letter, LetterId
 from mailstack.protocols.memory_budget import ALWAYS_ALLOWED
-from mailstack.protocols.smtp.downgrade import downgrade_body
-from mailstack.protocols.smtp.extensions.mtpriority import Priorities, from_field
+from mailstack.protocols.smtp.extensions.hooks import HeaderHook, IncomingHook
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, ReceivedOctets, ReceivingRules
 from mailstack.protocols.smtp.replies import Refusal, reply
 
@@ -20,20 +21,23 @@ HEADER_TOO_LARGE = reply(552, "5.3.4", "the header section is too large")
 class IncomingContent:
     """A content on its way in: its header section is held until it is whole, the rest goes straight to the store."""
 
-    def __init__(  # noqa: PLR0917  # each of a type of its own
+    def __init__(
         self,
         station: ReceivingRules,
         letter: LetterId,
         envelope: Envelope,
         arrival: Arrival,
         header_size: int,
-        priorities: Priorities,
+        *,
+        hooks: Sequence[IncomingHook] = (),
+        header_hooks: Sequence[HeaderHook] = (),
     ) -> None:
-        """`priorities` are those of the client, and say whether a field of the header section may set one."""
+        """`hooks` are those of the extensions that the letter uses, `header_hooks` those that read its header section."""
         self._station = station
         self._letter = letter
         self._envelope = envelope
-        self._priorities = priorities
+        self._hooks = hooks
+        self._header_hooks = header_hooks
         self._arrival = arrival
         self._header_size = header_size
         self._header: bytearray | None = bytearray()
@@ -76,17 +80,9 @@ class IncomingContent:
         content = await self._content.finish()
         letter = Letter(self._letter, self._envelope, content, self._arrival)
         letter, self.facts = await self._station.complete(letter, self._arrived)
-        if letter.envelope.body == "BINARYMIME":
-            letter = await self._readable(letter)
+        for hook in self._hooks:
+            letter = await hook.complete(letter, self._station.counter)
         return letter if letter.content is content else replace(letter, content=await self._stored(letter.content))
-
-    async def _readable(self, letter: Letter) -> Letter:
-        """POP3 has lines only: what is for a mailbox here is converted before it is stored, so that sizes are right."""
-        counter = self._station.counter
-        if not any(counter.is_local(recipient.address) for recipient in letter.envelope.recipients):
-            return letter
-        envelope, content = await downgrade_body(letter.envelope, letter.content, ("8BITMIME",))
-        return replace(letter, envelope=envelope, content=content)
 
     async def _stored(self, content: Content) -> Content:
         """A content that is made of what is stored, in its place."""
@@ -111,8 +107,8 @@ class IncomingContent:
     async def _write_header(self, end: int) -> None:
         header, self._header = bytes(self._header or b""), None
         came = header[:end]
-        if self._priorities.trusted:
-            self._envelope = from_field(self._envelope, came, self._priorities)
+        for hook in self._header_hooks:
+            self._envelope = hook.read_header(self._envelope, came)
         section = await self._station.edit_header(came, self._letter, self._envelope, self._arrival)
         trace = self._station.counter.trace(self._letter, self._envelope, self._arrival)
         self._arrived = ReceivedOctets(came, len(trace) + len(section) + len(_BLANK_LINE))

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from mailstack.letter import Content, Envelope, Recipient
-from mailstack.letter.content import Prefixed
-from mailstack.protocols.smtp.capability_match import Extensions, mail_command, rcpt_command, unsupported_recipients
+from mailstack.protocols.smtp.capability_match import mail_command, rcpt_command, unsupported_recipients
 from mailstack.protocols.smtp.downgrade import downgrade_body
-from mailstack.protocols.smtp.extensions.mtpriority import field
+from mailstack.protocols.smtp.extensions import TRANSFERS, outgoing_hooks
+from mailstack.protocols.smtp.extensions.hooks import Extensions
 from mailstack.protocols.smtp.replies import Refusal, Reply
+from mailstack.protocols.smtp.transfer import DATA, Transfer
 
 
 class OutgoingTransaction(Struct, frozen=True):
@@ -23,7 +24,7 @@ class OutgoingTransaction(Struct, frozen=True):
     mail: str = ""
     rcpts: tuple[str, ...] = ()
     """One for each who is asked for. When there is none nothing is said at all."""
-    by_bdat: bool = False
+    transfer: Transfer = DATA
 
     @property
     def refusals(self) -> list[Reply]:
@@ -32,8 +33,8 @@ class OutgoingTransaction(Struct, frozen=True):
 
     @property
     def commands(self) -> list[str]:
-        """MAIL, RCPT and DATA, which may go as one group (RFC 2920 §3.1). What goes by BDAT has no DATA."""
-        return [self.mail, *self.rcpts, *([] if self.by_bdat else ["DATA"])]
+        """MAIL, RCPT and the command of the transfer, which may go as one group (RFC 2920 §3.1)."""
+        return [self.mail, *self.rcpts, *self.transfer.commands]
 
     def replies(self, told: Sequence[Reply]) -> tuple[Reply, ...]:
         """For each recipient the reply that decided; `told` has those of who was asked for."""
@@ -50,8 +51,9 @@ async def prepare(
 
     Without `vouch` the host is told that we answer for nobody (RFC 4954 §5). Raises what reading the content raises.
     """
-    if "MT-PRIORITY" not in extensions and (above := field(envelope)):
-        content = Prefixed(above, content)
+    if envelope.parameters:
+        for hook in outgoing_hooks(envelope.parameters):
+            content = hook.content(extensions, envelope, content)
     unfit = await unsupported_recipients(extensions, envelope, recipients, content)
     fit = [recipient for recipient in recipients if recipient not in unfit] if unfit else recipients
     if fit:
@@ -66,4 +68,4 @@ async def prepare(
     if not vouch:
         mail += " AUTH=<>"
     rcpts = tuple([rcpt_command(extensions, envelope, recipient) for recipient in fit])
-    return OutgoingTransaction(decided, content, mail, rcpts, by_bdat=envelope.body == "BINARYMIME")
+    return OutgoingTransaction(decided, content, mail, rcpts, TRANSFERS.get(envelope.body, DATA))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -11,6 +11,7 @@ from mailstack.letter import Address, Arrival, Content, Envelope, Letter, Letter
 from mailstack.protocols.connection import HostPort, ResourceError
 from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.smtp.commands import Mail, Rcpt
+from mailstack.protocols.smtp.extensions.hooks import HeaderHook
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities
 from mailstack.protocols.smtp.replies import Reply
 
@@ -112,6 +113,9 @@ class ReceivingRules(Protocol):
 
     def priorities(self, client: Client) -> Priorities:
         """Which priorities this client may give to its letters (RFC 6710 §5)."""
+
+    def header_hooks(self, client: Client) -> Sequence[HeaderHook]:
+        """Hooks of extensions that read the header sections of this client's letters; asked once for a client."""
 
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
         """The header section as this station passes it on, without our `Received:`."""

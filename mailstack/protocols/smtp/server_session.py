@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -56,8 +56,9 @@ from mailstack.protocols.smtp.commands import (
     Verify,
     XClient,
 )
+from mailstack.protocols.smtp.extensions import INCOMING_HOOKS, incoming_hooks
 from mailstack.protocols.smtp.extensions.extension import Capabilities
-from mailstack.protocols.smtp.extensions.futurerelease import check_times
+from mailstack.protocols.smtp.extensions.hooks import HeaderHook, IncomingHook
 from mailstack.protocols.smtp.incoming_content import IncomingContent
 from mailstack.protocols.smtp.limits import FEWEST_RECIPIENTS, RECIPIENT, SessionLimits, Toll
 from mailstack.protocols.smtp.receiving_rules import Facts, ReceivingRules
@@ -75,7 +76,6 @@ from mailstack.protocols.smtp.standard_replies import (
     NO_EXPANSION,
     NO_TLS,
     OK,
-    ONLY_BDAT,
     RECIPIENT_OK,
     SENDER_OK,
     SPOKE_EARLY,
@@ -117,6 +117,8 @@ class ServerSession:
         "_engine",
         "_errors",
         "_guesses",
+        "_header_hooks",
+        "_hooks",
         "_is_busy",
         "_is_exempt",
         "_is_logged_out",
@@ -187,6 +189,10 @@ class ServerSession:
         self._errors = 0
         self._guesses = 0
         self._junk = 0
+        self._hooks: Sequence[IncomingHook] = ()
+        """Hooks of the extensions that the transaction uses."""
+        self._header_hooks: Sequence[HeaderHook] = ()
+        """Hooks that read the header sections of this client's letters."""
         self._is_exempt = is_exempt
         self._crowd = crowd or MemoryBudget()
         self._sessions = sessions
@@ -246,6 +252,7 @@ class ServerSession:
     async def _welcome(self) -> Reply:
         """The greeting: 220, or 554 after which we wait for QUIT (RFC 5321 §3.1)."""
         host = self.station.hostname
+        self._header_hooks = self.station.header_hooks(self)
         try:
             await self.station.check_client(self)
             await self._wait_for_early_talk()
@@ -364,9 +371,12 @@ class ServerSession:
         await self.station.check_sender(self, mail)
         self.station.counter.check_room(mail.size or 0)
         answer: Reply | None = None
-        if mail.parameters:
-            check_times(mail, self._clock.now())
-            mail, answer = self.station.priorities(self).grant(mail)
+        self._hooks = ()
+        if mail.parameters or mail.body in INCOMING_HOOKS:
+            self._hooks = incoming_hooks(mail)
+            for hook in self._hooks:
+                mail, said = hook.accept_mail(mail, self.station, self, self._clock.now())
+                answer = said or answer
         self._letters += 1
         self.sender, self._mail = mail.sender, mail
         return answer or SENDER_OK
@@ -428,6 +438,7 @@ class ServerSession:
         self._close_login()
         self.identity = AuthenticatedUser(await self._login_of(client.login), "XCLIENT") if client.login else None
         self._errors = self._guesses = self._junk = self._letters = 0
+        self._header_hooks = self.station.header_hooks(self)
         self._offer()
         _log.info("%s speaks for %s", self._peer.remote.host, self.remote.host)
         try:
@@ -494,10 +505,9 @@ class ServerSession:
 
     async def _take_letter(self, _: Data) -> Reply:
         """354, the content, and the reply to its final dot."""
-        if self._mail is not None and self._mail.body == "BINARYMIME":
-            self._forget()
-            return ONLY_BDAT
         try:
+            for hook in self._hooks:
+                hook.check_data()
             self.station.counter.check_room(self.declared_size)
         except Refusal:
             self._forget()
@@ -555,9 +565,14 @@ class ServerSession:
             mechanism=self.identity.mechanism if self.identity else None,
             tls=self.tls,
         )
-        priorities = self.station.priorities(self)
         return IncomingContent(
-            self.station, new_letter_id(now), envelope, arrival, self._limits.header_size, priorities
+            self.station,
+            new_letter_id(now),
+            envelope,
+            arrival,
+            self._limits.header_size,
+            hooks=self._hooks,
+            header_hooks=self._header_hooks,
         )
 
     def _protocol(self) -> str:

@@ -22,7 +22,6 @@ AUTH_UNAVAILABLE = reply(454, "4.7.0", "temporary authentication failure, try ag
 AUTH_CANCELLED = reply(501, "5.7.0", "authentication cancelled")
 AUTH_MALFORMED = reply(501, "5.5.2", "the response does not follow the mechanism's grammar")
 TOO_MANY_RECIPIENTS = reply(452, "4.5.3", "too many recipients; send the rest in another transaction")
-ONLY_BDAT = reply(503, "5.5.1", "bad sequence of commands: BODY=BINARYMIME comes by BDAT")
 CHUNK_OK = reply(250, "2.0.0", "chunk OK")
 TOO_MANY_LETTERS = reply(452, "4.5.3", "too many letters in one session; send the rest in another one")
 TOO_MANY_ERRORS = reply(421, "4.7.0", "too many errors, closing", closes=True)

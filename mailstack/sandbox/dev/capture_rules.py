@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, header
 from mailstack.protocols.smtp.commands import Mail, Rcpt
+from mailstack.protocols.smtp.extensions.hooks import HeaderHook
 from mailstack.protocols.smtp.extensions.mtpriority import Priorities
 from mailstack.protocols.smtp.receiving_rules import Client, Facts, ReceivedOctets
 from mailstack.protocols.smtp.replies import Refusal, reply
@@ -84,6 +85,10 @@ class Capture:
     def priorities(self, client: Client) -> Priorities:
         """As the exchange has them."""
         return self._exchange.priorities(client)
+
+    def header_hooks(self, client: Client) -> Sequence[HeaderHook]:
+        """The MT-Priority field counts for a client that is trusted."""
+        return self._exchange.header_hooks(client)
 
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
         """As the exchange does. Raises Refusal, also with a reply of success."""

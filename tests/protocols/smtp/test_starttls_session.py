@@ -30,6 +30,10 @@ class QuietStation:
     async def check_client(self, client: object) -> None:
         """Everybody is welcome."""
 
+    def header_hooks(self, client: object) -> tuple[()]:
+        """No extension reads headers."""
+        return ()
+
 
 def test_starttls_that_was_offered_and_is_gone_is_answered_454_and_the_session_goes_on() -> None:
     """CODE-27."""

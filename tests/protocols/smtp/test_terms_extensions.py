@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mailstack.letter import Envelope
+from mailstack.letter.content import Octets, Prefixed
 from mailstack.protocols.smtp.commands import Hello, Mail, Rejected, XClient
+from mailstack.protocols.smtp.extensions import incoming_hooks, outgoing_hooks
 from mailstack.protocols.smtp.extensions.limits import HostLimits
-from mailstack.protocols.smtp.extensions.mtpriority import Priorities, field, from_field
+from mailstack.protocols.smtp.extensions.mtpriority import Priorities
 from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.smtp.dialogue import Dialogue
@@ -173,18 +175,34 @@ def test_a_priority_is_granted_lowered_or_refused():
 def test_a_trusted_host_s_field_is_believed(section, priority):
     """PRIO-01: RFC 6758."""
     trusted = Priorities(most=9, trusted=True)
-    envelope = from_field(Envelope(None, ()), section, trusted)
+    (hook,) = trusted.header_hooks
+    envelope = hook.read_header(Envelope(None, ()), section)
     assert dict(envelope.parameters).get("MT-PRIORITY") == priority
-    assert from_field(Envelope(None, ()), section, Priorities(most=9)) == Envelope(None, ())
+    assert Priorities(most=9).header_hooks == ()
     said = Envelope(None, (), parameters=(("MT-PRIORITY", "1"),))
-    assert from_field(said, section, trusted) == said
+    assert hook.read_header(said, section) == said
 
 
-def test_the_field_is_written_for_a_priority_that_was_said():
+@pytest.mark.parametrize("priority", ["-4", "0"])
+def test_the_field_is_written_for_a_priority_that_was_said(priority):
     """PRIO-01: RFC 6758 §3.3."""
-    assert field(Envelope(None, (), parameters=(("MT-PRIORITY", "-4"),))) == b"MT-Priority: -4\r\n"
-    assert field(Envelope(None, (), parameters=(("MT-PRIORITY", "0"),))) == b"MT-Priority: 0\r\n"
-    assert field(Envelope(None, ())) == b""
+    letter = Envelope(None, (), parameters=(("MT-PRIORITY", priority),))
+    (hook,) = outgoing_hooks(letter.parameters)
+    content = Octets(b"A: 1\r\n")
+    assert hook.content({}, letter, content) == Prefixed(b"MT-Priority: %b\r\n" % priority.encode(), content)
+    assert hook.content({"MT-PRIORITY": ""}, letter, content) is content
+
+
+@pytest.mark.parametrize("parameters", [(), (("RET", "FULL"), ("ENVID", "x"), ("SMTPUTF8", ""), ("REQUIRETLS", ""))])
+def test_a_letter_that_uses_none_of_them_has_no_hooks(parameters):
+    assert outgoing_hooks(parameters) == []
+    for body in ("7BIT", "8BITMIME"):
+        assert incoming_hooks(Mail(None, parameters, None, body)) == ()
+
+
+def test_a_hook_of_two_parameters_is_called_once():
+    parameters = (("HOLDFOR", "1"), ("HOLDUNTIL", "x"), ("MT-PRIORITY", "1"))
+    assert len(incoming_hooks(Mail(None, parameters, None, "BINARYMIME"))) == 3
 
 
 # --- what others announce

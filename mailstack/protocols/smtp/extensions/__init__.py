@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Mapping
+
+from mailstack.protocols.smtp.commands import Mail, Parameters
 from mailstack.protocols.smtp.extensions.auth import AUTH
 from mailstack.protocols.smtp.extensions.binarymime import BINARYMIME
 from mailstack.protocols.smtp.extensions.chunking import CHUNKING
@@ -11,6 +15,7 @@ from mailstack.protocols.smtp.extensions.eightbitmime import EIGHTBITMIME
 from mailstack.protocols.smtp.extensions.enhancedstatuscodes import ENHANCEDSTATUSCODES
 from mailstack.protocols.smtp.extensions.extension import Extension
 from mailstack.protocols.smtp.extensions.futurerelease import FUTURERELEASE
+from mailstack.protocols.smtp.extensions.hooks import IncomingHook, OutgoingHook
 from mailstack.protocols.smtp.extensions.limits import LIMITS
 from mailstack.protocols.smtp.extensions.mtpriority import MT_PRIORITY
 from mailstack.protocols.smtp.extensions.pipelining import PIPELINING
@@ -20,6 +25,7 @@ from mailstack.protocols.smtp.extensions.smtputf8 import SMTPUTF8
 from mailstack.protocols.smtp.extensions.starttls import STARTTLS
 from mailstack.protocols.smtp.extensions.xclient import XCLIENT
 from mailstack.protocols.smtp.extensions.xverp import VERP
+from mailstack.protocols.smtp.transfer import Transfer
 
 OFFERED: tuple[Extension, ...] = (
     PIPELINING,
@@ -42,4 +48,27 @@ OFFERED: tuple[Extension, ...] = (
 )
 """In the order in which EHLO is told of them. STARTTLS and AUTH are never the last: gsasl looks for "250-STARTTLS"."""
 
-__all__ = ["OFFERED"]
+INCOMING_HOOKS: Mapping[str, IncomingHook] = dict(ChainMap(*(dict(each.incoming) for each in OFFERED)))
+"""Hooks of received letters, by the parameter of MAIL or the value of BODY."""
+OUTGOING_HOOKS: Mapping[str, OutgoingHook] = dict(ChainMap(*(dict(each.outgoing) for each in OFFERED)))
+"""Hooks of sent letters, by the parameter of MAIL."""
+TRANSFERS: Mapping[str, Transfer] = dict(ChainMap(*(dict(each.transfers) for each in OFFERED)))
+"""Transfers of contents that DATA can't carry, by the value of BODY."""
+EXTENSION_OF: Mapping[str, str] = {
+    name: extension.keyword
+    for extension in OFFERED
+    for name, parameter in (*extension.mail.items(), *extension.rcpt.items())
+    if parameter.travels
+}
+"""Keyword of the extension that each parameter belongs to, of those that go on to the next host."""
+
+
+def incoming_hooks(mail: Mail) -> tuple[IncomingHook, ...]:
+    """Hooks of the extensions that a received letter uses, each once."""
+    words = (mail.body, *[keyword for keyword, _ in mail.parameters])
+    return tuple(dict.fromkeys([hook for word in words if (hook := INCOMING_HOOKS.get(word)) is not None]))
+
+
+def outgoing_hooks(parameters: Parameters) -> list[OutgoingHook]:
+    """Hooks of the extensions that a letter to be sent uses."""
+    return [hook for keyword, _ in parameters if (hook := OUTGOING_HOOKS.get(keyword)) is not None]

@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
-from mailstack.protocols.smtp.extensions.eightbitmime import body_reader
+from collections.abc import Container, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from mailstack.letter import Content, Envelope, Letter
+from mailstack.letter.mime import Domain
+from mailstack.protocols.smtp.client_dialogue import ClientDialogue
+from mailstack.protocols.smtp.extensions.eightbitmime import body_reader, converted, declared
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
+from mailstack.protocols.smtp.extensions.hooks import IncomingHook
+from mailstack.protocols.smtp.replies import Refusal, Reply, reply
+from mailstack.protocols.smtp.transfer import Replies
+
+if TYPE_CHECKING:
+    from mailstack.protocols.smtp.receiving_rules import LetterIntake
+
+BODY = "BINARYMIME"
+
+_ONLY_BDAT = reply(503, "5.5.1", "bad sequence of commands: BODY=BINARYMIME comes by BDAT")
+_BDAT_READY = reply(354, None, "BDAT needs no leave")
+"""Reply in place of the 354 that BDAT does not have."""
 
 
 def _announced(facts: Facts) -> str | None:
@@ -11,7 +31,61 @@ def _announced(facts: Facts) -> str | None:
     return None if "CHUNKING" in facts.capabilities.withheld else ""
 
 
+async def fit_binary(envelope: Envelope, content: Content, offered: Container[str]) -> tuple[Envelope, Content]:
+    """A binary content for a host that offers these keywords. Raises Refusal with 5.6.3 when it can't be converted."""
+    if "CHUNKING" in offered and BODY in offered:
+        return declared(envelope, BODY), content
+    if "8BITMIME" in offered:
+        return declared(envelope, "8BITMIME"), await converted(content, Domain.EIGHT)
+    return declared(envelope, "7BIT"), await converted(content, Domain.SEVEN)
+
+
+class _BinaryHook(IncomingHook):
+    """Rules for MAIL with BODY=BINARYMIME."""
+
+    def check_data(self) -> None:
+        raise Refusal(_ONLY_BDAT)
+
+    async def complete(self, letter: Letter, counter: LetterIntake) -> Letter:
+        """POP3 has lines only: a letter for a mailbox here is converted before it is stored, so that sizes are right."""
+        if not any(counter.is_local(recipient.address) for recipient in letter.envelope.recipients):
+            return letter
+        envelope, content = await fit_binary(letter.envelope, letter.content, ("8BITMIME",))
+        return replace(letter, envelope=envelope, content=content)
+
+
+class _BdatTransfer:
+    """Transfer by one BDAT: the host is asked nothing in between that it has not answered already."""
+
+    commands: tuple[str, ...] = ()
+
+    async def start(self, session: ClientDialogue, replies: Replies) -> tuple[Replies, Reply | None]:  # noqa: ARG002
+        """BDAT asks for nothing first."""
+        return replies, _BDAT_READY if None in replies else None
+
+    async def send(self, session: ClientDialogue, content: Content | None) -> None:
+        """Raises Trouble."""
+        assert content is not None, "without an accepted recipient there is no BDAT"
+        session.say(f"BDAT {content.size} LAST")
+        waiting = b""
+        async for octets in content.chunks():
+            if waiting:
+                await session.send_block(waiting)
+            waiting = octets
+        session.is_behind_dot = True
+        session.send_octets(waiting)
+        session.note(f"C: ({content.size:,} octets)")
+
+    def leaves_open(self, finals: Sequence[Reply]) -> bool:
+        """§2: what a refused BDAT leaves behind is indeterminate."""
+        return any(final.code >= 400 for final in finals)
+
+
 BINARYMIME = Extension(
-    "BINARYMIME", _announced, mail={"BODY": Parameter(body_reader("7BIT", "8BITMIME", "BINARYMIME"))}
+    BODY,
+    _announced,
+    mail={"BODY": Parameter(body_reader("7BIT", "8BITMIME", BODY))},
+    incoming={BODY: _BinaryHook()},
+    transfers={BODY: _BdatTransfer()},
 )
 """Its BODY stands in place of the one of 8BITMIME, so it comes behind it in OFFERED."""

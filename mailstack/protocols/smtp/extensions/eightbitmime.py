@@ -1,9 +1,13 @@
-"""8BITMIME (RFC 6152): octets above 127 may stand in a content."""
+"""8BITMIME (RFC 6152): octets above 127 in a content, and the conversion for hosts that don't take them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
+from msgspec.structs import replace
+
+from mailstack.letter import Content, Envelope
+from mailstack.letter.mime import Domain, Unconvertible, convert
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
 from mailstack.protocols.smtp.replies import Refusal, reply
 
@@ -19,6 +23,27 @@ def body_reader(*values: str) -> Callable[[str | None, Facts], str]:
         return body
 
     return read
+
+
+async def fit_eight_bit(envelope: Envelope, content: Content, offered: Container[str]) -> tuple[Envelope, Content]:
+    """Lines with octets above 127, for a host that offers these keywords. Raises Refusal with 5.6.3."""
+    if "8BITMIME" in offered:
+        return declared(envelope, "8BITMIME"), content
+    return declared(envelope, "7BIT"), await converted(content, Domain.SEVEN)
+
+
+def declared(envelope: Envelope, body: str) -> Envelope:
+    """The envelope with this BODY."""
+    return envelope if envelope.body == body else replace(envelope, body=body)
+
+
+async def converted(content: Content, domain: Domain) -> Content:
+    """The content in the octets of `domain`. Raises Refusal with 5.6.3."""
+    try:
+        return await convert(content, domain)
+    except Unconvertible as why:
+        text = f"only {domain.value} letters are taken there, and this one can't be converted: {why}"
+        raise Refusal(reply(554, "5.6.3", text)) from None
 
 
 # §2: body-value ::= "7BIT" / "8BITMIME"

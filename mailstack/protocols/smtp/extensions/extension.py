@@ -9,7 +9,9 @@ from typing import Literal, Protocol
 from msgspec import Struct, field
 
 from mailstack.protocols.smtp.commands import Mail, ServerEvent
+from mailstack.protocols.smtp.extensions.hooks import IncomingHook, OutgoingHook
 from mailstack.protocols.smtp.order import State, Transition
+from mailstack.protocols.smtp.transfer import Transfer
 
 BareNewlines = Literal["reject", "normalize", "accept"]
 """Treatment of lines that end in LF alone.
@@ -129,6 +131,12 @@ class Extension(Struct, frozen=True, eq=False):
     rcpt: Mapping[str, Parameter] = field(default_factory=dict)
     verbs: Mapping[str, Verb] = field(default_factory=dict)
     """Known whether offered or not: the verb itself says why it can't be used now."""
+    incoming: Mapping[str, IncomingHook] = field(default_factory=dict)
+    """Hooks of received letters, by the parameter of MAIL or the value of BODY."""
+    outgoing: Mapping[str, OutgoingHook] = field(default_factory=dict)
+    """Hooks of sent letters, by the parameter of MAIL."""
+    transfers: Mapping[str, Transfer] = field(default_factory=dict)
+    """Transfers of contents that DATA can't carry, by the value of BODY."""
 
 
 def agree(offered: tuple[Extension, ...], facts: Facts) -> Terms:

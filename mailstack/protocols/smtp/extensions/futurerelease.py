@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mailstack.letter.time_parameters import (
     HOLDFOR,
     HOLDUNTIL,
@@ -12,7 +14,11 @@ from mailstack.letter.time_parameters import (
 )
 from mailstack.protocols.smtp.commands import Mail
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
+from mailstack.protocols.smtp.extensions.hooks import IncomingHook
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
+
+if TYPE_CHECKING:
+    from mailstack.protocols.smtp.receiving_rules import Client, ReceivingRules
 
 _SYNTAX_FOR = reply(501, "5.5.4", "HOLDFOR takes seconds: 1 to 9 digits, not beginning with 0")
 _SYNTAX_UNTIL = reply(501, "5.5.4", "HOLDUNTIL takes a date and time such as 2030-01-31T18:00:00Z")
@@ -53,10 +59,15 @@ def _too_late(facts: Facts) -> Reply:
     return reply(501, "5.5.4", f"a letter is held for {facts.capabilities.max_hold} seconds at most")
 
 
-def check_times(mail: Mail, now: float) -> None:
-    """Raise the Refusal of a letter that would be late when it is released (§5.2.2). `now` is in seconds since 1970."""
-    if is_held_too_long(dict(mail.parameters), now):
-        raise Refusal(_BEHIND_DEADLINE)
+class _HoldHook(IncomingHook):
+    def accept_mail(self, mail: Mail, station: ReceivingRules, client: Client, now: float) -> tuple[Mail, Reply | None]:  # noqa: ARG002
+        """Raises the Refusal of a letter that would be late when it is released (§5.2.2)."""
+        if is_held_too_long(dict(mail.parameters), now):
+            raise Refusal(_BEHIND_DEADLINE)
+        return mail, None
+
+
+_HOLD_HOOK = _HoldHook()
 
 
 FUTURERELEASE = Extension(
@@ -66,4 +77,5 @@ FUTURERELEASE = Extension(
         HOLDFOR: Parameter(_read_for, travels=True, excludes=HOLDUNTIL),
         HOLDUNTIL: Parameter(_read_until, travels=True, excludes=HOLDFOR),
     },
+    incoming={HOLDFOR: _HOLD_HOOK, HOLDUNTIL: _HOLD_HOOK},
 )

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.letter import Envelope
+from mailstack.letter import Content, Envelope
+from mailstack.letter.content import Prefixed
 from mailstack.letter.header import count
 from mailstack.letter.time_parameters import HIGHEST, LOWEST, NORMAL, PRIORITY, read_priority, said_priority
 from mailstack.protocols.smtp.commands import Mail
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
+from mailstack.protocols.smtp.extensions.hooks import Extensions, HeaderHook, IncomingHook, OutgoingHook
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
+
+if TYPE_CHECKING:
+    from mailstack.protocols.smtp.receiving_rules import Client, ReceivingRules
 
 FIELD = b"mt-priority"
 """The name of the header field (RFC 6758 §4)."""
@@ -34,6 +40,24 @@ class Priorities(Struct, frozen=True):
     trusted: bool = False
     """Whether an MT-Priority field of its letters is believed."""
 
+    @property
+    def header_hooks(self) -> tuple[HeaderHook, ...]:
+        """The hook that reads the MT-Priority field; none for a client that is not trusted."""
+        return (self,) if self.trusted else ()
+
+    def read_header(self, envelope: Envelope, section: bytes) -> Envelope:
+        """The envelope with the priority of the MT-Priority field, unless MAIL gave one.
+
+        There must be one such field alone (RFC 6758 §3.1).
+        """
+        if PRIORITY in dict(envelope.parameters):
+            return envelope
+        found = _FIELD.search(section)
+        if found is None or count(section, FIELD) != 1:
+            return envelope
+        value = min(int(found[1]), self.most)
+        return replace(envelope, parameters=(*envelope.parameters, (PRIORITY, str(value))))
+
     def grant(self, mail: Mail) -> tuple[Mail, Reply | None]:
         """MAIL with the priority that it gets, and the reply that says so when it is another than asked for (§4.1).
 
@@ -52,24 +76,19 @@ class Priorities(Struct, frozen=True):
         return lowered, reply(250, "2.3.6", f"{self.most} is the priority that the letter gets here")
 
 
-def field(envelope: Envelope) -> bytes:
-    """The header field for a host that does not offer MT-PRIORITY (RFC 6758 §3.3); none where nobody said a priority."""
-    value = said_priority(envelope)
-    return b"" if value is None else b"MT-Priority: %d\r\n" % value
+class _IncomingPriority(IncomingHook):
+    def accept_mail(self, mail: Mail, station: ReceivingRules, client: Client, now: float) -> tuple[Mail, Reply | None]:  # noqa: ARG002
+        """MAIL with the priority that this client gets (§5)."""
+        return station.priorities(client).grant(mail)
 
 
-def from_field(envelope: Envelope, section: bytes, priorities: Priorities) -> Envelope:
-    """The envelope with the priority that the field names, from a client that is trusted and gave none itself.
-
-    There must be one such field alone (RFC 6758 §3.1).
-    """
-    if not priorities.trusted or PRIORITY in dict(envelope.parameters):
-        return envelope
-    found = _FIELD.search(section)
-    if found is None or count(section, FIELD) != 1:
-        return envelope
-    value = min(int(found[1]), priorities.most)
-    return replace(envelope, parameters=(*envelope.parameters, (PRIORITY, str(value))))
+class _OutgoingPriority(OutgoingHook):
+    def content(self, extensions: Extensions, envelope: Envelope, content: Content) -> Content:
+        """RFC 6758 §3.3: a header field tells the priority past a host without MT-PRIORITY."""
+        value = said_priority(envelope)
+        if PRIORITY in extensions or value is None:
+            return content
+        return Prefixed(b"MT-Priority: %d\r\n" % value, content)
 
 
 def _announced(facts: Facts) -> str | None:
@@ -83,7 +102,13 @@ def _read(value: str | None, _facts: Facts) -> str:
         raise Refusal(_SYNTAX) from None
 
 
-MT_PRIORITY = Extension(PRIORITY, _announced, mail={PRIORITY: Parameter(_read, travels=True)})
+MT_PRIORITY = Extension(
+    PRIORITY,
+    _announced,
+    mail={PRIORITY: Parameter(_read, travels=True)},
+    incoming={PRIORITY: _IncomingPriority()},
+    outgoing={PRIORITY: _OutgoingPriority()},
+)
 
 ANY = Priorities(most=HIGHEST, trusted=True)
 """For those who may do as they like."""
