@@ -43,7 +43,7 @@ from mailstack.protocols.smtp.receiving_rules import ReceivingRules
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.protocols.smtp.server import Capabilities
 from mailstack.protocols.smtp.server import ServerEngine as SmtpEngine
-from mailstack.protocols.smtp.server_session import ServerSession
+from mailstack.protocols.smtp.server_session import ListenerContext, ServerSession
 from mailstack.receiving.lmtp import LmtpRules
 from mailstack.receiving.mx import MxRules
 from mailstack.receiving.submission import SubmissionRules
@@ -204,7 +204,17 @@ class Listeners(dict[str, Listener]):
             greet_delay=self.config.exchange.greet_delay if station is self._exchange else 0.0,
         )
 
-        is_busy, elapsed = self._connections.is_busy, self._around.reactor.seconds
+        listener = ListenerContext(
+            session_limits,
+            authenticator,
+            require_tls,
+            self._tarpit,
+            self._connections.is_busy,
+            self._around.reactor.seconds,
+            self._crowd,
+            self._sessions,
+            self._is_exempt,
+        )
 
         def converse(peer: NetPeer[ServerEvent], engine: SmtpEngine) -> Coroutine[Any, Any, None]:
             session = session_class(
@@ -212,17 +222,9 @@ class Listeners(dict[str, Listener]):
                 engine,
                 station,
                 self._clock,
-                limits=session_limits,
-                authenticator=authenticator,
-                require_tls=require_tls,
+                listener,
                 may_speak_for_others=bool(speakers) and within(peer.remote.host, speakers),
-                toll=self._tarpit,
-                is_busy=is_busy,
-                elapsed=elapsed,
-                crowd=self._crowd,
-                sessions=self._sessions,
                 log_out=peer.log_out,
-                is_exempt=self._is_exempt,
             )
             return self._once_open(session.converse)
 

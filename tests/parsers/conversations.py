@@ -143,7 +143,13 @@ def _fetching(octets: bytes) -> None:
 PARSERS = (
     Parser(
         "exchange-session",
-        ("protocols.smtp.server_session", "protocols.smtp.incoming_content", "protocols.smtp.extensions.binarymime"),
+        (
+            "protocols.smtp.server_session",
+            "protocols.smtp.session_letter",
+            "protocols.smtp.session_state",
+            "protocols.smtp.incoming_content",
+            "protocols.smtp.extensions.binarymime",
+        ),
         _exchange,
         (
             _BEGIN.replace(b"BINARYMIME", b"8BITMIME") + b"DATA\r\nReceived: x\r\nSubject: x\r\n\r\nx\r\n.\r\nQUIT\r\n",

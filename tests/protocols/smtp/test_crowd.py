@@ -6,7 +6,7 @@ from mailstack.policy.relaying import Relaying
 from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.smtp.limits import FEWEST_RECIPIENTS, RECIPIENT
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
-from mailstack.protocols.smtp.server_session import ServerSession
+from mailstack.protocols.smtp.server_session import ListenerContext, ServerSession
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import MxRules
 from tests.protocols.smtp.hosts import ScriptedEngine
@@ -23,7 +23,7 @@ def taken(crowd: MemoryBudget, recipients: int, end: bytes = b"") -> int:
     engine = ServerEngine(Capabilities(OFFICE))
     wire = Wire(ScriptedEngine(), engine)
     station = MxRules(Intake(OFFICE, rig.queue, rig.store, rig.directory), Relaying(()))
-    session = ServerSession(wire.server, engine, station, rig.clock, crowd=crowd)
+    session = ServerSession(wire.server, engine, station, rig.clock, ListenerContext(crowd=crowd))
     conversation = session.converse()
     wire.carry(wire.server, BEGIN + b"RCPT TO:<bob@home.test>\r\n" * recipients + end)
     wire.client.close()

@@ -10,7 +10,7 @@ from mailstack.letter import Letter
 from mailstack.protocols.connection import LoggedOut
 from mailstack.protocols.sasl import AccountLogin, Unavailable
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
-from mailstack.protocols.smtp.server_session import ServerSession
+from mailstack.protocols.smtp.server_session import ListenerContext, ServerSession
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.submission import SubmissionRules
 from mailstack.store import Filter
@@ -74,9 +74,7 @@ class Talk:
             engine,
             Station(counter, None),
             rig.clock,
-            authenticator=Keeper(),
-            require_tls=False,
-            sessions=self.sessions,
+            ListenerContext(authenticator=Keeper(), require_tls=False, sessions=self.sessions),
             log_out=log_out,
             **options,
         )

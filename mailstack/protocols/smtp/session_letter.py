@@ -1,0 +1,174 @@
+"""Transactions of an SMTP session: MAIL, RCPT, DATA and BDAT, and the durable acceptance (RFC 5321 §3.3, §6.1)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from mailstack.letter import Arrival, Envelope, Letter, Recipient, new_letter_id
+from mailstack.protocols.smtp.commands import Bdat, Chunk, Data, EndOfData, Mail, Rcpt
+from mailstack.protocols.smtp.extensions import INCOMING_HOOKS, incoming_hooks
+from mailstack.protocols.smtp.incoming_content import IncomingContent
+from mailstack.protocols.smtp.limits import FEWEST_RECIPIENTS, RECIPIENT
+from mailstack.protocols.smtp.receiving_rules import Facts
+from mailstack.protocols.smtp.replies import Refusal, Reply
+from mailstack.protocols.smtp.session_login import SessionLogin
+from mailstack.protocols.smtp.session_state import Gone, Handlers
+from mailstack.protocols.smtp.standard_replies import (
+    CHUNK_OK,
+    LOGGED_OUT,
+    RECIPIENT_OK,
+    SENDER_OK,
+    START_DATA,
+    TOO_MANY_LETTERS,
+    TOO_MANY_RECIPIENTS,
+    queued_as,
+)
+
+
+class SessionLetter(SessionLogin):
+    """Commands of a transaction."""
+
+    __slots__ = ()
+
+    async def _take_sender(self, mail: Mail) -> Reply:
+        # A transaction that the engine ended by itself, as with a chunk that is too large, left chunks and recipients.
+        self._forget()
+        if self._engine.capabilities.max_letters and self._letters >= self._engine.capabilities.max_letters:
+            return TOO_MANY_LETTERS
+        await self.station.check_sender(self, mail)
+        self.station.counter.check_room(mail.size or 0)
+        answer: Reply | None = None
+        self._hooks = ()
+        if mail.parameters or mail.body in INCOMING_HOOKS:
+            self._hooks = incoming_hooks(mail)
+            for hook in self._hooks:
+                mail, said = hook.accept_mail(mail, self.station, self, self._clock.now())
+                answer = said or answer
+        self._letters += 1
+        self.sender, self._mail = mail.sender, mail
+        return answer or SENDER_OK
+
+    async def _take_recipient(self, rcpt: Rcpt) -> Reply:
+        count = len(self.recipients)
+        if count >= self._limits.max_recipients or (count >= FEWEST_RECIPIENTS and self._crowd.is_scarce):
+            return TOO_MANY_RECIPIENTS
+        await self.station.check_recipient(self, rcpt)
+        self.recipients.append(Recipient(rcpt.address, parameters=rcpt.parameters))
+        self._crowd.held += RECIPIENT
+        return RECIPIENT_OK
+
+    async def _take_letter(self, _: Data) -> Reply:
+        """354, the content, and the reply to its final dot."""
+        try:
+            for hook in self._hooks:
+                hook.check_data()
+            self.station.counter.check_room(self.declared_size)
+        except Refusal:
+            self._forget()
+            raise
+        self._arriving = arriving = self._begin_letter()
+        self._peer.send(self._engine.answer(START_DATA))
+        return await self._take_content(arriving, last=True)
+
+    async def _take_chunk(self, chunk: Bdat) -> Reply:
+        """The octets of a chunk, and the reply to it; the last one makes the letter (RFC 3030 §2)."""
+        if self._arriving is None:
+            self._arriving = self._begin_letter()
+        return await self._take_content(self._arriving, last=chunk.last)
+
+    async def _take_content(self, arriving: IncomingContent, *, last: bool) -> Reply:
+        try:
+            end = await self._receive(arriving)
+            if end.fault is None:
+                if not last:
+                    return CHUNK_OK
+                letter = await arriving.finish()
+                facts = {**arriving.facts, "bare_newlines": True} if end.bare_newlines else arriving.facts
+                answer = await self._accept(letter, facts)
+                if answer.positive:
+                    self._arriving = None
+                    self._junk = 0
+            else:
+                answer = end.fault
+        except BaseException:
+            self._forget()
+            raise
+        self._forget()
+        return answer
+
+    async def _accept(self, letter: Letter, facts: Facts) -> Reply:
+        if self._is_logged_out:
+            raise Refusal(LOGGED_OUT, "the credentials have changed")
+        await self.station.accept(letter, facts)
+        # RFC 5321 §6.1: 250 is said by the line below the durable accept, and nowhere else.
+        return queued_as(letter)
+
+    def _begin_letter(self) -> IncomingContent:
+        now = self._clock.now()
+        assert self._mail is not None, "the engine's order table lets DATA and BDAT through only after MAIL"
+        mail = self._mail
+        envelope = Envelope(mail.sender, tuple(self.recipients), mail.body, mail.parameters)
+        arrival = Arrival(
+            at=now,
+            office=self.station.hostname,
+            protocol=self._protocol(),
+            remote=self.remote,
+            helo=self.helo,
+            name=self.station.name_of(self),
+            account=self.account,
+            mechanism=self.identity.mechanism if self.identity else None,
+            tls=self.tls,
+        )
+        return IncomingContent(
+            self.station,
+            new_letter_id(now),
+            envelope,
+            arrival,
+            self._limits.header_size,
+            hooks=self._hooks,
+            header_hooks=self._header_hooks,
+        )
+
+    def _protocol(self) -> str:
+        """The `with` clause (RFC 3848; RFC 6531 §4.3)."""
+        if self._engine.hello is None or not self._engine.hello.extended or self._spoken_for.protocol == "SMTP":
+            return "SMTP"
+        language = "UTF8SMTP" if self._mail is not None and self._mail.smtputf8 else "ESMTP"
+        return language + ("S" if self.tls else "") + ("A" if self.identity else "")
+
+    async def _receive(self, arriving: IncomingContent) -> EndOfData:
+        """Everything up to the final dot, or the end of the chunk; what fails on the way is told there (RFC 1870 §6.3)."""
+        failure: BaseException | None = None
+        begun, size = self._elapsed(), 0
+        while True:
+            # Who dribbles has less time for each piece, until there is none left.
+            left = begun + self._limits.data_timeout + size / self._limits.data_rate - self._elapsed()
+            event = await self._peer.next_event(self._patience(min(self._limits.data_timeout, left)))
+            if isinstance(event, EndOfData):
+                if failure is not None:
+                    raise failure
+                return event
+            if not isinstance(event, Chunk):
+                self._end(event)  # type: ignore[arg-type]
+                raise Gone
+            size += len(event.octets)
+            if failure is None:
+                try:
+                    await arriving.write(event.octets)
+                except Refusal as refusal:
+                    # Told at the end; without its traceback, which would hold the octets until then.
+                    failure = Refusal(refusal.reply, refusal.reason)
+                    arriving.discard()
+                except Exception as error:  # noqa: BLE001 - the same, and a bug
+                    failure = error
+                    arriving.discard()
+            # Thousands may wait for their next piece: let go of this one.
+            del event
+
+    HANDLERS: ClassVar[Handlers] = {
+        **SessionLogin.HANDLERS,
+        Mail: _take_sender,
+        Rcpt: _take_recipient,
+        Data: _take_letter,
+        Bdat: _take_chunk,
+    }

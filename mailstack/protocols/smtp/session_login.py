@@ -1,0 +1,93 @@
+"""AUTH and XCLIENT of an SMTP session: the client's identity, proved or vouched for (RFC 4954)."""
+
+from __future__ import annotations
+
+import logging
+from typing import ClassVar
+
+from msgspec.structs import replace
+
+from mailstack.protocols.sasl import AccountLogin, Cancelled, Denied, SaslExchange, Unavailable
+from mailstack.protocols.smtp.authenticate import AuthenticatedUser, authenticate
+from mailstack.protocols.smtp.commands import Auth, AuthResponse, Rejected, XClient
+from mailstack.protocols.smtp.replies import Refusal, Reply
+from mailstack.protocols.smtp.session_state import Gone, Handlers, SessionState
+from mailstack.protocols.smtp.standard_replies import AUTH_UNAVAILABLE, AUTHENTICATED, BAD_CREDENTIALS, TOO_MANY_GUESSES
+
+_log = logging.getLogger(__name__)
+
+
+class SessionLogin(SessionState):
+    """Commands that change the identity of the client."""
+
+    __slots__ = ()
+
+    async def _speak_for(self, client: XClient) -> Reply:
+        """Begin the session anew, as that of the client that XCLIENT names."""
+        self._forget()
+        if client.address is None:
+            # A later XCLIENT may give the rest. It does not give the client the rights of the host in front.
+            before = self._spoken_for
+            client = replace(client, address=before.address, port=before.port)
+        self._spoken_for = client
+        self._close_login()
+        self.identity = AuthenticatedUser(await self._login_of(client.login), "XCLIENT") if client.login else None
+        self._errors = self._guesses = self._junk = self._letters = 0
+        self._header_hooks = self.station.header_hooks(self)
+        self._offer()
+        _log.info("%s speaks for %s", self._peer.remote.host, self.remote.host)
+        try:
+            await self.station.check_client(self)
+        except Refusal as refusal:
+            raise Refusal(replace(refusal.reply, closes=True), refusal.reason) from None
+        return self._greeting
+
+    async def _auth(self, auth: Auth) -> Reply:
+        authenticator = self._listener.authenticator
+        assert authenticator is not None, "the engine takes only mechanisms that it offers"
+        channel, remote = self._channel(), self.remote
+        exchange = SaslExchange(auth.mechanism, auth.initial, channel, authenticator, remote, self._challenge)
+        try:
+            self.identity = await authenticate(exchange)
+            self._register(self.identity.login)
+        except Denied as denied:
+            self._guesses += 1
+            reason = f": {denied.args[0]}" if denied.args else ""
+            _log.info("AUTH %s from %s denied%s", auth.mechanism, remote.host, reason)
+            return TOO_MANY_GUESSES if self._guesses >= self._limits.auth_failures else BAD_CREDENTIALS
+        self._offer()
+        return AUTHENTICATED
+
+    async def _login_of(self, account: str) -> AccountLogin:
+        """The login to an account that the proxy in front has authenticated, registered. Raises Refusal."""
+        if self._listener.sessions is None:
+            return AccountLogin(account)
+        try:
+            login = await self._listener.sessions.login_of(account)
+        except Unavailable as error:
+            raise Refusal(AUTH_UNAVAILABLE, str(error)) from error
+        self._register(login)
+        return login
+
+    def _register(self, login: AccountLogin) -> None:
+        if self._listener.sessions is not None:
+            self._login = self._listener.sessions.open(login, self._credentials_changed)
+
+    def _credentials_changed(self) -> None:
+        self._is_logged_out = True
+        self._log_out()
+
+    async def _challenge(self, challenge: bytes) -> bytes:
+        """The response to a challenge. Raises Cancelled, Refusal for one that is no base64."""
+        self._peer.send(self._engine.challenge(challenge))
+        event = await self._peer.next_event(self._patience(self._limits.command_timeout))
+        if isinstance(event, AuthResponse):
+            if event.response is None:
+                raise Cancelled
+            return event.response
+        if isinstance(event, Rejected):
+            raise Refusal(event.reply)
+        self._end(event)  # type: ignore[arg-type]
+        raise Gone
+
+    HANDLERS: ClassVar[Handlers] = {Auth: _auth, XClient: _speak_for}

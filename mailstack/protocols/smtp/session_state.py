@@ -1,0 +1,222 @@
+"""State of one SMTP session, and what all its commands share (RFC 5321 §3.8, §4.1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from mailstack.letter import Recipient, ReversePath
+from mailstack.protocols.connection import Clock, Ending, HostPort, LoggedOut, Peer, ShuttingDown, TimedOut, TlsInfo
+from mailstack.protocols.memory_budget import MemoryBudget
+from mailstack.protocols.sasl import Authenticator, Channel, OpenSession, Sessions, offered
+from mailstack.protocols.smtp.authenticate import AuthenticatedUser
+from mailstack.protocols.smtp.commands import Mail, ServerEvent, XClient
+from mailstack.protocols.smtp.extensions.extension import Capabilities
+from mailstack.protocols.smtp.extensions.hooks import HeaderHook, IncomingHook
+from mailstack.protocols.smtp.incoming_content import IncomingContent
+from mailstack.protocols.smtp.limits import RECIPIENT, SessionLimits, Toll
+from mailstack.protocols.smtp.receiving_rules import ReceivingRules
+from mailstack.protocols.smtp.replies import Reply, reply
+from mailstack.protocols.smtp.server import ServerEngine
+from mailstack.protocols.smtp.standard_replies import LOGGED_OUT
+
+_NO_XCLIENT = XClient()
+"""XCLIENT state before any XCLIENT."""
+
+
+Handler = Callable[[Any, Any], Awaitable[Reply]]
+"""Coroutine of a session that answers one kind of command."""
+Handlers = Mapping[type, Handler]
+
+
+class Gone(Exception):
+    """The connection ended in the middle of a command, so no reply can be sent."""
+
+
+class ListenerContext(Struct, frozen=True):
+    """Limits, policies and counters that all sessions of a listener share."""
+
+    limits: SessionLimits = SessionLimits()
+    authenticator: Authenticator | None = None
+    """Check of credentials; None offers no AUTH."""
+    require_tls: bool = True
+    """Whether AUTH is offered under TLS only (RFC 4954 §4)."""
+    toll: Toll | None = None
+    """Delay of a client that makes errors; None delays no client."""
+    is_busy: Callable[[], bool] = lambda: False
+    """Whether so many connections are open that timeouts are short."""
+    elapsed: Callable[[], float] | None = None
+    """Seconds that pass for a client; None takes those of the session's clock, which can be set forward."""
+    crowd: MemoryBudget = field(default_factory=MemoryBudget)
+    """Memory for the recipients of all transactions."""
+    sessions: Sessions | None = None
+    """Registry of logins, which ends a session whose credentials have changed; None ends no session."""
+    is_exempt: Callable[[str], bool] = lambda _: False
+    """Whether a client at an address may send any number of junk commands."""
+
+
+@lru_cache(maxsize=64)
+def _now(listener: Capabilities, **now: Any) -> Capabilities:
+    """Capabilities of a listener as TLS and AUTH stand. Most connections share one value."""
+    return replace(listener, **now)
+
+
+class SessionState:
+    """State of one connection."""
+
+    # Thousands of these are idle at a time: slots keep each small.
+    __slots__ = (
+        "_arriving",
+        "_clock",
+        "_crowd",
+        "_elapsed",
+        "_engine",
+        "_errors",
+        "_guesses",
+        "_header_hooks",
+        "_hooks",
+        "_is_busy",
+        "_is_logged_out",
+        "_junk",
+        "_letters",
+        "_limits",
+        "_listener",
+        "_log_out",
+        "_login",
+        "_mail",
+        "_may_speak_for_others",
+        "_peer",
+        "_spoken_for",
+        "identity",
+        "recipients",
+        "sender",
+        "station",
+    )
+
+    def __init__(
+        self,
+        peer: Peer[ServerEvent],
+        engine: ServerEngine,
+        station: ReceivingRules,
+        clock: Clock,
+        listener: ListenerContext | None = None,
+        *,
+        may_speak_for_others: bool = False,
+        log_out: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`may_speak_for_others` offers XCLIENT. `log_out` ends the connection after a change of credentials."""
+        listener = listener or ListenerContext()
+        self.station = station
+        self.identity: AuthenticatedUser | None = None
+        self.sender: ReversePath = None
+        self.recipients: list[Recipient] = []
+        self._mail: Mail | None = None
+        self._arriving: IncomingContent | None = None
+        self._peer = peer
+        self._engine = engine
+        self._clock = clock
+        self._listener = listener
+        self._limits = listener.limits
+        self._is_busy = listener.is_busy
+        self._elapsed = listener.elapsed or clock.steady
+        self._crowd = listener.crowd
+        self._may_speak_for_others = may_speak_for_others
+        self._spoken_for = _NO_XCLIENT
+        self._letters = 0
+        self._errors = 0
+        self._guesses = 0
+        self._junk = 0
+        self._hooks: Sequence[IncomingHook] = ()
+        """Hooks of the extensions that the transaction uses."""
+        self._header_hooks: Sequence[HeaderHook] = ()
+        """Hooks that read the header sections of this client's letters."""
+        self._log_out = log_out
+        self._login: OpenSession | None = None
+        self._is_logged_out = False
+
+    @property
+    def remote(self) -> HostPort:
+        """Address and port of the client, as the connection or XCLIENT says."""
+        there, said = self._peer.remote, self._spoken_for
+        if said.address is None:
+            return there
+        return HostPort(said.address, said.port or 0)
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        return self._peer.tls
+
+    @property
+    def account(self) -> str | None:
+        return self.identity.account if self.identity else None
+
+    @property
+    def declared_size(self) -> int:
+        return (self._mail.size or 0) if self._mail else 0
+
+    @property
+    def helo(self) -> str:
+        return self._spoken_for.hello or (self._engine.hello.domain if self._engine.hello else "")
+
+    @property
+    def must_start_tls(self) -> bool:
+        return self._listener.require_tls and self._peer.can_start_tls
+
+    @property
+    def _greeting(self) -> Reply:
+        return reply(220, None, f"{self.station.hostname} ESMTP mailstack")
+
+    def _patience(self, usual: float) -> float:
+        """Timeout in seconds: `usual`, or a short one while the listener is busy."""
+        return min(usual, self._limits.busy_timeout) if self._is_busy() else usual
+
+    def _end(self, ending: Ending) -> None:
+        """Send the reason of the end, where the connection still takes it (RFC 5321 §3.8, §4.5.3.2)."""
+        host = self.station.hostname
+        if isinstance(ending, ShuttingDown):
+            self._peer.send(self._engine.say(reply(421, "4.3.2", f"{host} is shutting down", closes=True)))
+        elif isinstance(ending, TimedOut):
+            reason = "is busy and can't wait longer" if self._is_busy() else "waited too long"
+            self._peer.send(self._engine.say(reply(421, "4.4.2", f"{host} {reason}, closing", closes=True)))
+        elif isinstance(ending, LoggedOut):
+            self._peer.send(self._engine.say(LOGGED_OUT))
+
+    def _offer(self) -> None:
+        """Set the extensions that the next EHLO is answered with, as TLS and AUTH stand."""
+        self._engine.capabilities = _now(
+            self._engine.capabilities,
+            starttls=self._peer.can_start_tls,
+            mechanisms=self._mechanisms(),
+            logins=self._listener.authenticator is not None,
+            xclient=self._may_speak_for_others,
+            # Whole seconds, as in EHLO, so that connections of the same second share one value.
+            since=self._clock.now() // 1 if self._engine.capabilities.max_hold else 0.0,
+        )
+        self._engine.tls = self.tls is not None
+        self._engine.authenticated = self.identity is not None
+
+    def _mechanisms(self) -> tuple[str, ...]:
+        if self._listener.authenticator is None or (self.tls is None and self._listener.require_tls):
+            return ()
+        return offered(self._listener.authenticator, self._channel())
+
+    def _channel(self) -> Channel:
+        return Channel.of(self._peer, self.station.hostname)
+
+    def _forget(self) -> None:
+        """The transaction is over (RFC 5321 §4.1.1.5)."""
+        self.sender, self._mail = None, None
+        self._crowd.held -= RECIPIENT * len(self.recipients)
+        self.recipients = []
+        if self._arriving is not None:
+            self._arriving.discard()
+            self._arriving = None
+
+    def _close_login(self) -> None:
+        if self._login is not None:
+            self._login.close()
+            self._login = None
