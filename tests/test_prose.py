@@ -127,8 +127,6 @@ SHARED_NAMES: frozenset[str] = frozenset()
 ALLOWED: dict[str, dict[str, int]] = {
     "first lines": {
         "": 1,
-        "letter": 39,
-        "protocols": 67,
         "store": 66,
         "policy": 39,
         "queue": 27,

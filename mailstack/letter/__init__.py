@@ -1,4 +1,4 @@
-"""What travels: a Letter is an Envelope and its Content, with where it came from (RFC 5321 §2.3.1). Values only."""
+"""Letter: one accepted email message: envelope, content, id (RFC 5321 §2.3.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mailbox address: local part and domain, as the envelope carries it (RFC 5321 §4.1.2, §4.1.3; RFC 6531 §3.3)."""
+"""Mailbox address: local part and domain (RFC 5321 §4.1.2, RFC 6531 §3.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Address lists of From, Sender, To and Cc fields (RFC 5322 §3.4, §4.4): one parser for checks and for display."""
+"""Parses address lists of From, Sender, To and Cc (RFC 5322 §3.4, §4.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Octets in any charset, named or not, as text that can be shown and stored: no surrogates, no NUL.
+"""Charset decoding of untrusted octets into storable text, without surrogates and NUL.
 
 Names mean what they mean to browsers: ISO-8859-1 is windows-1252, GB2312 is GB 18030, and what says US-ASCII, or nothing,
 is UTF-8 if it can be.

@@ -1,4 +1,4 @@
-"""Composer of new letters: the header section that each has, and its MIME body (RFC 5322 §3.6)."""
+"""Composer of new letters: header section and MIME body (RFC 5322 §3.6)."""
 
 from __future__ import annotations
 

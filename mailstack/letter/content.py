@@ -1,4 +1,4 @@
-"""A letter's header section and body: octets that never change, and may be too many to hold (RFC 5321 §2.3.9)."""
+"""Content of a letter: immutable octets, read in chunks (RFC 5321 §2.3.9)."""
 
 from __future__ import annotations
 

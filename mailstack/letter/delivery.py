@@ -1,4 +1,4 @@
-"""A Delivery: the progress of one recipient of one letter, and the legal changes of it."""
+"""Delivery: the state of one recipient of one letter, and its legal changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Report: the letter that tells a sender what became of his own (DSN: RFC 3464, in the shape of RFC 6522).
+"""Delivery status notification, the bounce or report to a sender (RFC 3464, RFC 6522).
 
 Everything in it that came over the wire (addresses, what other hosts said, the original) is hostile: it is cut, and no
 octet of it can begin a field, a line or a body part of its own.

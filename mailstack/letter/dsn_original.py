@@ -1,4 +1,4 @@
-"""What a report returns of the letter it is about: its header section, or all of it (RFC 6522 §3, third part)."""
+"""Original message in a DSN: its header section or all of it (RFC 6522)."""
 
 from __future__ import annotations
 

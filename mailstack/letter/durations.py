@@ -1,4 +1,4 @@
-"""Durations as people write them, "5m" or "1h30m", in seconds, and as they read them, "00:00:05.250"."""
+"""Parses and formats durations: "5m", "1h30m", "00:00:05.250"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The envelope: who answers for a letter, who shall get it, and how it came to us (RFC 5321 §2.3.1)."""
+"""Envelope: reverse-path, recipients, and the record of the arrival (RFC 5321 §2.3.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Header fields of a new letter, folded and encoded in linear time (RFC 5322 §2.2.3, RFC 2047, RFC 2231)."""
+"""Writes header fields, folded and encoded (RFC 5322 §2.2.3, RFC 2047, RFC 2231)."""
 
 from __future__ import annotations
 

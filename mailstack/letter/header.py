@@ -1,4 +1,4 @@
-"""The header section of a letter as octets: its fields found, counted and cut out, never folded anew (RFC 5322 §2.2).
+"""Header section as octets: fields found, counted and cut out (RFC 5322 §2.2).
 
 A *section* is what stands before the body, with or without the empty line that parts them. What is no field (a stray
 line, the empty line) is kept where it is: a letter is not refused for it here, and no octet of the rest moves.

@@ -1,4 +1,4 @@
-"""The text of header fields: unfolded, with encoded words (RFC 2047) and octets beyond ASCII (RFC 6532) as characters."""
+"""Header field text: unfolding, encoded words and UTF-8 (RFC 2047, RFC 6532)."""
 
 from __future__ import annotations
 

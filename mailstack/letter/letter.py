@@ -1,4 +1,4 @@
-"""A Letter: the thing that travels, under one id from acceptance to the end of its history."""
+"""Letter and its id, from acceptance to the end of its history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of one recipient in one attempt: Delivered, Deferred or Failed, and never anything else."""
+"""Outcome of one attempt for one recipient: Delivered, Deferred or Failed."""
 
 from __future__ import annotations
 

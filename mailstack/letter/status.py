@@ -1,4 +1,4 @@
-"""The enhanced status code: class, subject and detail of what became of something (RFC 3463)."""
+"""Enhanced status code: class, subject, detail (RFC 3463)."""
 
 from __future__ import annotations
 

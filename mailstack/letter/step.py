@@ -1,4 +1,4 @@
-"""The steps of a letter's life: what the log, the command line and the web page all show."""
+"""Steps of a journey, as the log, the commands and the pages show them."""
 
 from __future__ import annotations
 

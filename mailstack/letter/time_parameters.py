@@ -1,4 +1,4 @@
-"""What a sender asked about the time of his letter: not before when, by when, and before which others."""
+"""MAIL parameters of time and priority: HOLDFOR, HOLDUNTIL, BY, MT-PRIORITY."""
 
 from __future__ import annotations
 

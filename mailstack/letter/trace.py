@@ -1,4 +1,4 @@
-"""The fields that an office puts on a letter: trace (RFC 5321 §4.4), and the date and name a client left out."""
+"""Trace fields, Date and Message-ID of a server (RFC 5321 §4.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VERP: a reverse-path for each recipient, so that a bounce says by its address alone who could not be reached.
+"""VERP: a reverse-path for each recipient.
 
 A letter of `news@home.test` for `carol@elsewhere.test` goes out as from `news+carol=elsewhere.test@home.test`. Asked for
 by XVERP in MAIL, as Postfix has it, or by the office for senders that it knows.

@@ -1,4 +1,4 @@
-"""xtext and its kin: ASCII in which signs stand for characters that can't stand there (RFC 3461 §4, RFC 6533 §3)."""
+"""xtext and unitext encodings of addresses (RFC 3461 §4, RFC 6533 §3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sans-IO engine, a conversation and the network ask of each other.
+"""Interfaces between sans-IO engine, session and network: Engine, Peer, Connector.
 
 An *engine* speaks a language (SMTP, POP3): octets in, events out, no I/O.
 A *conversation* is one coroutine that decides what to answer.

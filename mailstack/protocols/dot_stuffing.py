@@ -1,4 +1,4 @@
-"""Dot-stuffing of multi-line texts, the same in SMTP (RFC 5321 §4.5.2) and POP3 (RFC 1939 §3)."""
+"""Dot-stuffing of multi-line texts (RFC 5321 §4.5.2, RFC 1939 §3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Command lines out of a stream of octets, however the network cut it; shared by every line-based language."""
+"""Line buffer: command lines of line-based protocols out of a stream of octets."""
 
 from __future__ import annotations
 

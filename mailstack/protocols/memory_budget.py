@@ -1,4 +1,4 @@
-"""How much memory things that come in may hold all together, so that a crowd of slow ones can't fill it."""
+"""Memory budget shared by all slow uploads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may stand between a conversation and its connection: a peer that passes everything on, and an engine that listens."""
+"""Decorators of a Peer and taps of an engine, for faults and recordings."""
 
 from __future__ import annotations
 

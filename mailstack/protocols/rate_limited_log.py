@@ -1,4 +1,4 @@
-"""Rate-limited log of a trouble that goes on: told when it begins, and then once a minute."""
+"""Rate-limited log of a lasting condition: at its start, then each minute."""
 
 from __future__ import annotations
 

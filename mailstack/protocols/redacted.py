@@ -1,4 +1,4 @@
-"""A value whose repr says nothing of its secrets, since logs and tracebacks show it."""
+"""Redacted struct: its repr shows no secrets in logs and tracebacks."""
 
 from __future__ import annotations
 

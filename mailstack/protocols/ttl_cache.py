@@ -1,4 +1,4 @@
-"""Answers that hold for a while: bounded in number and in age."""
+"""TTL cache, bounded in entries and age."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds letters in what people name: an mbox file, a Maildir, a folder of files, a single file; by what is in them, not by names."""
+"""Detects letters in mbox files, Maildirs, folders and single files by their content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ends of lines: files have those of their system, mail has CRLF alone (RFC 5321 §2.3.8)."""
+"""Line endings of files and of mail: LF and CRLF (RFC 5321 §2.3.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mbox file (RFC 4155, with the quotes of mboxrd): where its letters are, and how one is written into it."""
+"""mbox files, read and written with mboxrd quoting (RFC 4155)."""
 
 from __future__ import annotations
 

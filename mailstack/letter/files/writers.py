@@ -1,4 +1,4 @@
-"""Where letters are written to: a folder of .eml files, a Maildir, an mbox file. What is there already is left as it is."""
+"""Writers of letters to .eml folders, Maildirs and mbox files, without overwriting."""
 
 from __future__ import annotations
 

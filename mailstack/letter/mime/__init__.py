@@ -1,4 +1,4 @@
-"""A letter's MIME parts in other encodings, for hosts and readers that take fewer octets than it has (RFC 6152 §3)."""
+"""MIME: parsing, composition and conversion of a letter's parts (RFC 2045)."""
 
 from __future__ import annotations
 

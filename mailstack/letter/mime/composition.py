@@ -1,4 +1,4 @@
-"""MIME parts of a new letter (RFC 2045, 2046): texts, files and multiparts, in linear time and in short steps.
+"""MIME parts of a new letter: texts, files, multiparts (RFC 2045, 2046).
 
 Nothing here takes more than AT_ONCE octets in one call of C code: while such a call runs, no other thread does.
 """

@@ -1,4 +1,4 @@
-"""Says a letter in fewer kinds of octets, changing no part that needs no change (RFC 6152 §3, RFC 3030 §3).
+"""Converts a letter to 8bit or 7bit as a stream (RFC 6152 §3).
 
 Three readings of the content, none of which holds it: what is in each part, how large the result is, and the result.
 What a signature covers as octets (multipart/signed) is never changed. A DKIM signature may be: its signer is told to

@@ -1,4 +1,4 @@
-"""MIME header fields of a part: type, encoding, disposition, parameters (RFC 2045 §5, RFC 2183, RFC 2231)."""
+"""MIME header fields: type, encoding, disposition, parameters (RFC 2045 §5, RFC 2231)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cuts a letter, as it comes in chunks, into the heads and bodies of its MIME parts and what parts them (RFC 2046 §5.1).
+"""MIME stream parser: heads, bodies and delimiters of parts (RFC 2046 §5.1).
 
 All pieces, joined, are the letter again. No more is held than a header section or a delimiter line.
 """

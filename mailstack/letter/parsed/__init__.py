@@ -1,4 +1,4 @@
-"""What a letter says to people: its fields, words, parts, links and codes, from octets that may be anything.
+"""Parsed letters for display: fields, text, parts, links and codes.
 
 `parse` never raises, whatever the octets are: what can't be understood is shown as well as it can be, or left out. All of it
 is bounded by Limits, and takes time in proportion to the letter's size.

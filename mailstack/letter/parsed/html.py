@@ -1,4 +1,4 @@
-"""The words and the addresses in HTML, read as a row of tags and texts, in time in proportion to its length.
+"""HTML tokenizer: the words and links of a message, in linear time.
 
 No tree is built: parsers that build one take time with the square of the depth, and the depth is the writer's choice.
 """

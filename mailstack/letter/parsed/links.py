@@ -1,4 +1,4 @@
-"""The links of a letter: absolute ones of the Web, and mailto, each once, in the order in which they stand there."""
+"""Links of a message: web and mailto, each once, in order."""
 
 from __future__ import annotations
 

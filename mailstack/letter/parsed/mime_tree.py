@@ -1,4 +1,4 @@
-"""The MIME parts of a letter (RFC 2045, 2046), each with its place, its name, and where its octets are.
+"""MIME tree of a letter: numbers, names and offsets of parts (RFC 2046).
 
 Numbered as IMAP does it (RFC 3501 §6.4.5): 1, 2, 2.1; a multipart that is a whole letter has the number 0 in its place.
 """

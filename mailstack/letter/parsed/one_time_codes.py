@@ -1,4 +1,4 @@
-"""One-time codes: four to eight figures, or capitals with figures, near a word that says what they are. Rather none than a wrong one."""
+"""Login and confirmation codes in a message: digits near words like "code"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A letter as its reader sees it: who wrote what to whom, and what came with it."""
+"""Parsed letter: decoded fields, texts, attachments, links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a letter's reader leaves the list that sent it: List-Unsubscribe (RFC 2369 §3.2), and in one click (RFC 8058)."""
+"""List-Unsubscribe and one-click unsubscription (RFC 2369 §3.2, RFC 8058)."""
 
 from __future__ import annotations
 

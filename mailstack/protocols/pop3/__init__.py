@@ -1,1 +1,1 @@
-"""The language of POP3, without I/O: server and client (RFC 1939, 2449, 2595, 3206, 5034)."""
+"""POP3 without I/O: server and client (RFC 1939, 2449, 2595, 5034)."""

@@ -1,4 +1,4 @@
-"""The client's side of a POP3 connection: commands out, responses in (RFC 1939, RFC 2449 §4)."""
+"""POP3 client engine: commands out, responses in (RFC 1939, RFC 2449 §4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The conversation of a reader's program: log in, look, fetch, delete (RFC 1939). For tests and simulations."""
+"""POP3 client session: login, STAT, RETR, DELE (RFC 1939)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a POP3 client can say: the events of the server's engine, and the grammar they are read by (RFC 1939, 2449 §4)."""
+"""POP3 commands: events of the server engine and their grammar (RFC 1939)."""
 
 from __future__ import annotations
 

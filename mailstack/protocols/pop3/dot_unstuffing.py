@@ -1,4 +1,4 @@
-"""A multi-line text back out of its stuffed form, however the network cut it (RFC 1939 §3)."""
+"""Dot-unstuffing of multi-line responses (RFC 1939 §3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The languages that response texts come in, and how a client chooses one (RFC 6856 §3)."""
+"""Languages of POP3 response texts: LANG (RFC 6856 §3)."""
 
 from __future__ import annotations
 

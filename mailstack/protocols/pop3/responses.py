@@ -1,4 +1,4 @@
-"""Status lines: `+OK` and `-ERR`, with response codes (RFC 1939 §3; RFC 2449 §4, §8; RFC 3206)."""
+"""Status lines of POP3: `+OK`, `-ERR`, response codes (RFC 2449, RFC 3206)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server's side of a POP3 connection: octets in, commands out, in order, and the answers' octets (RFC 1939).
+"""POP3 server engine: octets in, commands out, responses back (RFC 1939).
 
 The order of commands is a table. After each event the engine is PAUSED until its answer is made by `ok`, `err`,
 `listing`, `challenge`, or by `begin`, `more` … `end`; so pipelined commands are answered in order (RFC 2449 §6.6).

@@ -1,4 +1,4 @@
-"""SASL: how a client proves who it is, whichever protocol carries it (RFC 4422).
+"""SASL mechanisms of server and client (RFC 4422).
 
 A new mechanism is one new file and one name in MECHANISMS.
 """

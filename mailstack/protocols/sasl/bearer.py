@@ -1,4 +1,4 @@
-"""OAUTHBEARER (RFC 7628) and XOAUTH2 (Google's older form of it): a token in place of a password."""
+"""OAUTHBEARER (RFC 7628) and XOAUTH2: a token in place of a password."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client's side of SASL: which mechanism to answer with, and what to say (RFC 4422 §3.1)."""
+"""SASL client: choice of a mechanism, and its responses (RFC 4422 §3.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CRAM-MD5 (RFC 2195): a digest of a fresh challenge. Only for passwords that are no secret: the server must know them."""
+"""CRAM-MD5 (RFC 2195), for passwords stored as plain text only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client brings to prove who it is: one value for each kind of proof."""
+"""Credentials of a client: one value for each kind of proof."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The EXTERNAL mechanism (RFC 4422 appendix A): the certificate that the client showed in TLS says who it is."""
+"""EXTERNAL (RFC 4422 appendix A): authentication by TLS client certificate."""
 
 from __future__ import annotations
 

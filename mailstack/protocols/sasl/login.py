@@ -1,4 +1,4 @@
-"""The LOGIN mechanism (draft-murchison-sasl-login-00): obsolete, and still the only one that some clients speak."""
+"""LOGIN (draft-murchison-sasl-login-00): obsolete, for clients without PLAIN."""
 
 from __future__ import annotations
 

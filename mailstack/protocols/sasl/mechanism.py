@@ -1,4 +1,4 @@
-"""What a SASL mechanism, the protocol that carries it, and the keeper of accounts ask of each other (RFC 4422 §3).
+"""Interfaces of a SASL mechanism, its protocol and the accounts (RFC 4422 §3).
 
 A mechanism is one coroutine without I/O of its own: it asks the client by `SaslExchange.ask`, and the keeper of accounts by
 `SaslExchange.login`. The carrying protocol does the base64, the `*` and the timeouts (RFC 4954 §4, RFC 5034 §4).

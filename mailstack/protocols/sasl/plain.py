@@ -1,4 +1,4 @@
-"""The PLAIN mechanism (RFC 4616): one message, `[authzid] NUL authcid NUL passwd`."""
+"""PLAIN (RFC 4616): one message, `[authzid] NUL authcid NUL passwd`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SASLprep: one form for names and passwords that look the same, before they are hashed (RFC 4013)."""
+"""SASLprep: normal form of names and passwords before hashing (RFC 4013)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SCRAM-SHA-256 and SCRAM-SHA-256-PLUS: the password never travels, and both sides prove that they know it.
+"""SCRAM-SHA-256 and SCRAM-SHA-256-PLUS, the server side (RFC 5802, RFC 7677).
 
 RFC 5802 §5 has the messages, §6 the channel binding, §7 the grammar; RFC 7677 the hash.
 """

@@ -1,4 +1,4 @@
-"""What a server keeps of a password for SCRAM-SHA-256, and the arithmetic on it (RFC 5802 §3, RFC 7677)."""
+"""SCRAM-SHA-256 keys, their derivation and proofs (RFC 5802 §3, RFC 7677)."""
 
 from __future__ import annotations
 

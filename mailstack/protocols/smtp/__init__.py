@@ -1,4 +1,4 @@
-"""The language SMTP (RFC 5321), without I/O.
+"""SMTP and LMTP without I/O: server and client (RFC 5321).
 
 * `commands` and `replies`: what a client and a server say, as values
 * `grammar`, `order`, `content`, `extensions`: what they may say

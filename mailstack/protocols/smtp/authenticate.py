@@ -1,4 +1,4 @@
-"""AUTH decided: one exchange of a SASL mechanism, and the reply to each way in which it can end (RFC 4954 §4, §6)."""
+"""AUTH exchange of one SASL mechanism, and its replies (RFC 4954 §4, §6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes the content of DATA from a client that ends even its commands in LF alone, and gives it the line ends of mail.
+"""DATA reader for clients with LF line endings, on capture ports only.
 
 For the capture port of one's own machine, and never for hosts elsewhere: `printf … | nc` ends its content by LF . LF. The
 client's own DATA line tells it apart: a client that ends its commands in CRLF is read by DataReader, so that no content

@@ -1,4 +1,4 @@
-"""Takes the content of BDAT out of the stream: counts octets, looks for faults (RFC 3030 §2)."""
+"""BDAT reader: counts octets, checks lines (RFC 3030 §2)."""
 
 from __future__ import annotations
 

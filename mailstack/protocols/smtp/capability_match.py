@@ -1,4 +1,4 @@
-"""What of a letter a host can take, by the extensions that it offers, and how MAIL and RCPT say it there.
+"""MAIL, RCPT and refusals of a letter, by a host's extensions.
 
 Nothing is left out of a letter in silence: a letter that needs what the host lacks is unfit for it, and comes back.
 """

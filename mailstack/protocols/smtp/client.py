@@ -1,4 +1,4 @@
-"""The client's side of SMTP as a state machine without I/O: commands in octets out, replies in values (RFC 5321 §4.2)."""
+"""SMTP client engine: commands out, replies in (RFC 5321 §4.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands sent and replies received by an SMTP client, with a record of the dialogue (RFC 5321 §4.2, §4.5.3.2)."""
+"""SMTP client dialogue: commands, replies and their record (RFC 5321 §4.5.3.2)."""
 
 from __future__ import annotations
 

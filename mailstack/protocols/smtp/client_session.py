@@ -1,4 +1,4 @@
-"""The sending host's side of a connection, as a conversation that reads like RFC 5321 §3: hello, letters, goodbye."""
+"""SMTP client session: hello, TLS, AUTH, letters, QUIT (RFC 5321 §3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client says, as values: the events of the server engine (RFC 5321 §4.1.1, RFC 3207, RFC 4954)."""
+"""SMTP commands: events of the server engine (RFC 5321 §4.1.1, RFC 4954)."""
 
 from __future__ import annotations
 

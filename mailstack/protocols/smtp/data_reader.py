@@ -1,4 +1,4 @@
-"""Takes the content of DATA out of the stream: finds its end, unstuffs dots, looks for faults (RFC 5321 §4.5.2).
+"""DATA reader: end, dots and line checks of a content (RFC 5321 §4.5.2).
 
 Nothing here goes line by line. Each piece that comes is searched, counted and copied as a whole, which is what makes
 a letter cheap. What is found doesn't depend on how the network cut the octets: a few at the end of a piece, which

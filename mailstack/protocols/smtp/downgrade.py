@@ -1,4 +1,4 @@
-"""Makes a letter fit for what a host offers: as it is where the host takes it, else in other octets, else not at all.
+"""8BITMIME downgrade: a letter in the octets of a host (RFC 6152 §3).
 
 What a letter is, its octets say. The BODY that was declared counts only where it promises less: who declares nothing, or
 7BIT, may send a NUL or octets above 127 all the same, and `CR LF NUL . CR LF` is the end of a letter for some hosts.

@@ -1,4 +1,4 @@
-"""A content on its way in: its header section is held until it is whole, the rest goes straight to the store."""
+"""Incoming content: header section in memory, body streamed to the store."""
 
 from __future__ import annotations
 

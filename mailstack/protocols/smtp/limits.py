@@ -1,4 +1,4 @@
-"""What one connection may do to a receiving host, and what it costs to go beyond it."""
+"""Limits of an SMTP session, and the delay for clients beyond them."""
 
 from __future__ import annotations
 

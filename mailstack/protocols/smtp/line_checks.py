@@ -1,4 +1,4 @@
-"""Why a content must be refused: lines that end in CR or LF alone, or are too long (RFC 5321 §2.3.8, §4.5.3.1.6)."""
+"""Line checks of a content: bare CR or LF, maximum length (RFC 5321 §2.3.8)."""
 
 from __future__ import annotations
 

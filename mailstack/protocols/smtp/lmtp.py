@@ -1,4 +1,4 @@
-"""LMTP (RFC 2033): a session whose client hears of each recipient by itself, and keeps the letter for those refused."""
+"""LMTP server session: a reply for each recipient (RFC 2033)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The legal order of commands, as a table: what may come in each state, and where its answer leads (RFC 5321 §4.1.4)."""
+"""Order of SMTP commands: the state table (RFC 5321 §4.1.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A letter as it is for one host: what its commands say there, who is not asked for at all, and the content that fits."""
+"""Outgoing transaction: a letter prepared for one host."""
 
 from __future__ import annotations
 

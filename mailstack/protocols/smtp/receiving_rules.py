@@ -1,4 +1,4 @@
-"""What a session asks of the station whose rules hold on its port, and of the counter that takes letters over."""
+"""Receiving rules of a port, and the intake behind them: interfaces."""
 
 from __future__ import annotations
 

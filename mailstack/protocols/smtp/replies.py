@@ -1,4 +1,4 @@
-"""Replies: values that are answered, refused with, and stored (RFC 5321 §4.2, RFC 2034, RFC 3463)."""
+"""Replies: values, refusals and their octets (RFC 5321 §4.2, RFC 2034)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server's side of SMTP as a state machine without I/O: octets in, commands out, answers back (RFC 5321)."""
+"""SMTP server engine: octets in, commands out, replies back (RFC 5321)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Server side of an SMTP session: greeting, command loop, errors, and the commands without a transaction."""
+"""SMTP server session: greeting, command loop, errors, simple commands."""
 
 from __future__ import annotations
 

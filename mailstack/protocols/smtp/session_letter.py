@@ -1,4 +1,4 @@
-"""Transactions of an SMTP session: MAIL, RCPT, DATA and BDAT, and the durable acceptance (RFC 5321 §3.3, §6.1)."""
+"""SMTP server session: MAIL, RCPT, DATA, BDAT and acceptance (RFC 5321 §6.1)."""
 
 from __future__ import annotations
 

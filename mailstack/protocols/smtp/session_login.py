@@ -1,4 +1,4 @@
-"""AUTH and XCLIENT of an SMTP session: the client's identity, proved or vouched for (RFC 4954)."""
+"""SMTP server session: AUTH and XCLIENT (RFC 4954)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State of one SMTP session, and what all its commands share (RFC 5321 §3.8, §4.1.4)."""
+"""SMTP server session: state and helpers of all commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a receiving host answers, as values (RFC 5321 §4.2.3, RFC 3463)."""
+"""Standard replies of a server (RFC 5321 §4.2.3, RFC 3463)."""
 
 from __future__ import annotations
 

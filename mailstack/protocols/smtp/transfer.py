@@ -1,4 +1,4 @@
-"""Transfer of a content to a host by DATA, and the interface for other ways (RFC 5321 §4.1.1.4)."""
+"""Transfer of a content by DATA, and its interface (RFC 5321 §4.1.1.4)."""
 
 from __future__ import annotations
 

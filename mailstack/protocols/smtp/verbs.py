@@ -1,4 +1,4 @@
-"""What a listener understands: the verbs of RFC 5321 and of the extensions that it offers, and the order of them all."""
+"""Verbs of a listener, and their order, with extensions."""
 
 from __future__ import annotations
 

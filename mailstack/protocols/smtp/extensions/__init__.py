@@ -1,4 +1,4 @@
-"""The extensions of SMTP, a file each. A new one is a new file, and its name in OFFERED."""
+"""SMTP extensions, one file each: tables of keywords, hooks and transfers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ OFFERED: tuple[Extension, ...] = (
     CHUNKING,
     BINARYMIME,
 )
-"""In the order in which EHLO is told of them. STARTTLS and AUTH are never the last: gsasl looks for "250-STARTTLS"."""
+"""Extensions in the order of the EHLO reply. A new one is a new file, and its name here.
+
+STARTTLS and AUTH are never the last: gsasl looks for "250-STARTTLS".
+"""
 
 INCOMING_HOOKS: Mapping[str, IncomingHook] = dict(ChainMap(*(dict(each.incoming) for each in OFFERED)))
 """Hooks of received letters, by the parameter of MAIL or the value of BODY."""

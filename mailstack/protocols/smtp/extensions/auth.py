@@ -1,4 +1,4 @@
-"""AUTH (RFC 4954): the client proves who it is, by a SASL mechanism; the language of it, not the proof."""
+"""AUTH (RFC 4954): grammar of the command and its responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BINARYMIME (RFC 3030 §3): a content without lines, any octet anywhere, which only BDAT can carry."""
+"""BINARYMIME (RFC 3030 §3): any octets, carried by BDAT alone."""
 
 from __future__ import annotations
 

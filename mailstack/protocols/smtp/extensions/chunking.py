@@ -1,4 +1,4 @@
-"""CHUNKING (RFC 3030 §2): BDAT says how many octets of the content follow it, so that no end mark is looked for."""
+"""CHUNKING (RFC 3030 §2): BDAT, a content in counted chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DELIVERBY (RFC 2852): the time by which a letter is to be delivered, and what to do when it can't be."""
+"""DELIVERBY (RFC 2852): the time limit of a delivery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DSN (RFC 3461): the sender says which reports it wants, of what, and under which names."""
+"""DSN (RFC 3461): RET, ENVID, NOTIFY and ORCPT."""
 
 from __future__ import annotations
 

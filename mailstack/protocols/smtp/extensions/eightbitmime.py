@@ -1,4 +1,4 @@
-"""8BITMIME (RFC 6152): octets above 127 in a content, and the conversion for hosts that don't take them."""
+"""8BITMIME (RFC 6152): octets above 127, and conversion for other hosts."""
 
 from __future__ import annotations
 

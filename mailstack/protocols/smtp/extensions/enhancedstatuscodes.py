@@ -1,4 +1,4 @@
-"""ENHANCEDSTATUSCODES (RFC 2034): replies carry RFC 3463 codes. `agree` in `extension` looks for this keyword."""
+"""ENHANCEDSTATUSCODES (RFC 2034): RFC 3463 codes in replies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an extension of SMTP brings with it: one value, made in a file of its own (RFC 5321 §2.2)."""
+"""Extension: keyword, parameters, verbs and hooks of one file (RFC 5321 §2.2)."""
 
 from __future__ import annotations
 

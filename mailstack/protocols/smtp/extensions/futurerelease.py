@@ -1,4 +1,4 @@
-"""FUTURERELEASE (RFC 4865): a submitted letter waits here until the time that its sender names."""
+"""FUTURERELEASE (RFC 4865): submitted letters held for a later release."""
 
 from __future__ import annotations
 

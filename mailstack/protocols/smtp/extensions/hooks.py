@@ -1,4 +1,4 @@
-"""Hooks of SMTP extensions: the points of a transaction at which an extension acts, for letters that use it.
+"""Hooks of SMTP extensions: points of a transaction, for letters with them.
 
 An extension registers its hooks by the word of MAIL that asks for it: the keyword of a parameter, or the value of BODY.
 `mailstack.protocols.smtp.extensions` has the tables. A letter that uses no extension runs through no code of one.

@@ -1,4 +1,4 @@
-"""MT-PRIORITY (RFC 6710): which letters go first; past hosts that don't know it, a header field says so (RFC 6758)."""
+"""MT-PRIORITY (RFC 6710) and the MT-Priority header field (RFC 6758)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PIPELINING (RFC 2920): commands may come in groups. The engine answers in order anyway, so this is a word only."""
+"""PIPELINING (RFC 2920): the keyword; the engine answers in order anyway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""REQUIRETLS (RFC 8689): the letter goes on over verified TLS, to hosts that do the same, or comes back."""
+"""REQUIRETLS (RFC 8689): delivery over verified TLS only."""
 
 from __future__ import annotations
 

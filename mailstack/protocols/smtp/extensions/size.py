@@ -1,4 +1,4 @@
-"""SIZE (RFC 1870): the largest content that is taken, and how large a client says that its letter is."""
+"""SIZE (RFC 1870): maximum and declared size of a content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SMTPUTF8 (RFC 6531): addresses and header sections in UTF-8, for a letter that says so."""
+"""SMTPUTF8 (RFC 6531): addresses and header sections in UTF-8."""
 
 from __future__ import annotations
 

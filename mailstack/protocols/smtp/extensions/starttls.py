@@ -1,4 +1,4 @@
-"""STARTTLS (RFC 3207): the connection is secured before anything of worth is said on it."""
+"""STARTTLS (RFC 3207): the command and its order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""XCLIENT: a host in front of us, which is trusted, says for whom it speaks (as Postfix's XCLIENT_README describes)."""
+"""XCLIENT, as Postfix has it: client data from a trusted proxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""XVERP, as Postfix has it: the letter goes to each recipient under a reverse-path of its own."""
+"""XVERP, as Postfix has it: VERP for a submitted letter."""
 
 from __future__ import annotations
 
