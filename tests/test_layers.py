@@ -42,8 +42,6 @@ PLAIN = {"letter", "protocols", "policy", "queue", "receiving", "relay", "config
 ABOVE_ALL = {"mailstack.__main__"}
 
 UPWARD = {
-    ("letter.envelope", "protocols.connection"),
-    ("letter.trace", "protocols.connection"),
     ("server.mail_server", "sandbox.faults.install"),
     ("server.runtime", "sandbox.dev.time_travel"),
     ("server.runtime", "sandbox.faults.faults"),

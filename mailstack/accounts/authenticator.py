@@ -15,8 +15,9 @@ from mailstack.accounts.checker import account_key
 from mailstack.accounts.credentials import KINDS, cred
 from mailstack.accounts.realm import ISubmitter
 from mailstack.accounts.throttle import Throttle
+from mailstack.letter.connection import HostPort
 from mailstack.policy.networks import client_of
-from mailstack.protocols.connection import Clock, HostPort
+from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import AccountLogin, Denied, Proof, ScramKeys, ScramProof, Unavailable
 from mailstack.store import Account, StoreError
 

@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from mailstack.accounts.checker import Accounts, account_key
 from mailstack.accounts.credentials import CertificateCredentials, ICertificate
-from mailstack.protocols.connection import ClientCertificate
+from mailstack.letter.connection import ClientCertificate
 
 
 @implementer(ICredentialsChecker)

@@ -6,7 +6,7 @@ from msgspec import Struct
 from twisted.cred.credentials import ICredentials, IUsernamePassword, UsernamePassword
 from zope.interface import Attribute, Interface, implementer
 
-from mailstack.protocols.connection import ClientCertificate
+from mailstack.letter.connection import ClientCertificate
 from mailstack.protocols.sasl import CertificateProof, Credentials, DigestProof, Proof, ScramProof, Token
 
 

@@ -140,9 +140,10 @@ async def _submit(reactor: Any, server: Server, sending: Sending) -> tuple[tuple
     """The reply for each recipient, and what was said. Raises Refused with what the server did not like."""
     import socket
 
+    from mailstack.letter.connection import HostPort
     from mailstack.net.certificates import TlsError
     from mailstack.net.connector import TwistedConnector
-    from mailstack.protocols.connection import ConnectFailed, HostPort, Peer
+    from mailstack.protocols.connection import ConnectFailed, Peer
     from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
     from mailstack.protocols.smtp.client_session import SmtpClientSession, Timeouts, Trouble
 

@@ -30,9 +30,9 @@ from mailstack.config.values import (
     WebUrl,
 )
 from mailstack.letter import Address
+from mailstack.letter.connection import HostPort
 from mailstack.letter.durations import Duration, read_duration
 from mailstack.policy.authentication import OVERSIGNED, SIGNED
-from mailstack.protocols.connection import HostPort
 from mailstack.queue.webhooks.webhook import EventName
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
 from mailstack.relay.tls_policy import NO_TLS_POLICY, TlsPolicyTable

@@ -14,10 +14,10 @@ from msgspec import Struct
 from mailstack.config import endpoints, sizes
 from mailstack.letter import Address, AddressError, durations
 from mailstack.letter.address import ascii_domain, parse_domain
+from mailstack.letter.connection import HostPort
 from mailstack.letter.patterns import address_pattern, domain_pattern
 from mailstack.policy.authentication.signature import is_selector
 from mailstack.policy.block import is_network
-from mailstack.protocols.connection import HostPort
 from mailstack.protocols.redacted import Redacted
 from mailstack.protocols.smtp.extensions import OFFERED
 from mailstack.relay.routes import RouteTarget, SmartHost

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter.address import Address, ReversePath
-from mailstack.protocols.connection import HostPort, TlsInfo
+from mailstack.letter.connection import HostPort, TlsInfo
 
 Event = Literal["SUCCESS", "FAILURE", "DELAY"]
 """What NOTIFY may ask to be told of (RFC 3461 §4.1)."""

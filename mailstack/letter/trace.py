@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from mailstack.letter.address import Address, AddressError, ReversePath, ascii_domain, parse_domain
+from mailstack.letter.connection import TlsInfo
 from mailstack.letter.envelope import Arrival, Recipient
 from mailstack.letter.letter import LetterId
-from mailstack.protocols.connection import TlsInfo
 
 LOCAL = "LOCAL"
 """The protocol of an Arrival without one: no `with` clause names it (RFC 5321 §4.4)."""

@@ -12,10 +12,11 @@ from twisted.internet.error import ConnectionRefusedError, TimeoutError  # noqa:
 from twisted.internet.interfaces import IReactorTCP, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
+from mailstack.letter.connection import HostPort, is_unix_socket
 from mailstack.net.client_tls import LOST, ClientTls
 from mailstack.net.peer import NetPeer
 from mailstack.net.tls_layer import under_tls
-from mailstack.protocols.connection import ConnectFailed, Dane, Engine, EventT, HostPort, Source, is_unix_socket
+from mailstack.protocols.connection import ConnectFailed, Dane, Engine, EventT, Source
 
 
 class TwistedConnector:

@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol
 from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.internet.protocol import Factory
 
+from mailstack.letter.connection import HostPort
 from mailstack.net.connection_set import ConnectionSet
 from mailstack.net.peer import NetPeer
 from mailstack.net.proxy_protocol import PassedAddress
@@ -15,7 +16,7 @@ from mailstack.net.run_queue import RunQueue
 from mailstack.net.service_ports import EndpointOf, Ports, bind_anew
 from mailstack.policy import Pass
 from mailstack.policy.limits import Admission
-from mailstack.protocols.connection import Engine, EventT, HostPort
+from mailstack.protocols.connection import Engine, EventT
 from mailstack.protocols.smtp.replies import Reply
 
 

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailstack.letter.connection import HostPort, TlsInfo
 from mailstack.net.client_tls import ClientTls, Handshake
 from mailstack.net.immediate_write import write
 from mailstack.net.run_queue import BURST, QUANTUM, RATE, RunQueue
@@ -33,11 +34,9 @@ from mailstack.protocols.connection import (
     Ending,
     Engine,
     EventT,
-    HostPort,
     LoggedOut,
     ShuttingDown,
     TimedOut,
-    TlsInfo,
 )
 
 _log = Logger()

@@ -10,7 +10,7 @@ import re
 
 from msgspec import Struct
 
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 
 PROXIED = "haproxy:"
 """How the description of an endpoint begins that hears such headers, as with Twisted's own."""

@@ -12,8 +12,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailstack.letter.connection import HostPort
 from mailstack.net.proxy_header import BadHeader, Passed, read_header
-from mailstack.protocols.connection import HostPort
 
 _log = Logger()
 

@@ -15,12 +15,12 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 
+from mailstack.letter.connection import HostPort
 from mailstack.net.proxy_header import PROXIED
 from mailstack.net.proxy_protocol import ProxiedFactory
 from mailstack.net.reactor_fairness import accept_few
 from mailstack.net.tls_layer import under_tls
 from mailstack.policy.networks import ip_address, networks_of, within
-from mailstack.protocols.connection import HostPort
 from mailstack.relay.loopback import is_loopback
 
 BACKLOG = 1024

@@ -11,7 +11,8 @@ from twisted.internet.error import ConnectError, ConnectingCancelledError, Conne
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from mailstack.protocols.connection import ConnectFailed, HostPort
+from mailstack.letter.connection import HostPort
+from mailstack.protocols.connection import ConnectFailed
 
 
 async def answer_to(reactor: Any, at: HostPort, question: bytes, *, most: int, timeout: float) -> bytes:

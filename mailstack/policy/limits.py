@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from mailstack.letter.connection import HostPort
 from mailstack.policy import PASS, Defer, Verdict
 from mailstack.policy.counters import ConnectionCounts, CounterTable, LocalConnectionCounts
 from mailstack.policy.networks import IpNetwork, client_of, is_exempt
 from mailstack.policy.rates import MINUTE, TOO_FAST, Rate
-from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.replies import reply
 
 TOO_MANY = reply(421, "4.3.2", "too many connections, try again later", closes=True)

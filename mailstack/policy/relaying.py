@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mailstack.letter.connection import HostPort
 from mailstack.policy import PASS, Refuse, Verdict
 from mailstack.policy.networks import networks_of, within
-from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.replies import reply
 
 DENIED = reply(550, "5.7.1", "relaying denied: log in, or send to one of our own domains")

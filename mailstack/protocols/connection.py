@@ -14,6 +14,8 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
+from mailstack.letter.connection import HostPort, TlsInfo
+
 
 class ResourceError(Exception):
     """A local resource, such as the store, that can't be used now: no bug, and no fault of the client's."""
@@ -56,15 +58,6 @@ class LoggedOut(Struct, frozen=True):
 Ending = Disconnected | TimedOut | ShuttingDown | LoggedOut
 
 
-class HostPort(Struct, frozen=True):
-    """One end of a connection."""
-
-    host: str
-    """An IP address in text, never a name; or the path of a UNIX socket, or "" for who came in by one."""
-    port: int
-    """0 for a UNIX socket."""
-
-
 class Source(Struct, frozen=True):
     """The addresses that a call comes from; empty ones are the system's choice, or the Caller's."""
 
@@ -72,37 +65,6 @@ class Source(Struct, frozen=True):
     """For calls over IPv4."""
     six: str = ""
     """For calls over IPv6."""
-
-
-class ClientCertificate(Struct, frozen=True):
-    """Who a client says it is: a certificate whose chain led to `tls.client_ca`, and whose key it has."""
-
-    subject: str
-    """The subject's distinguished name (RFC 4514)."""
-    mailboxes: tuple[str, ...] = ()
-    """The rfc822Names of its subjectAltName (RFC 5280 §4.2.1.6), as they are written there."""
-    hosts: tuple[str, ...] = ()
-    """Its dNSNames, in lower case."""
-    sha256: str = ""
-    """The fingerprint: SHA-256 of its DER, in lower-case hexadecimal."""
-
-
-def is_unix_socket(host: str) -> bool:
-    """Whether the host of a HostPort is the path of a UNIX socket."""
-    return host.startswith("/")
-
-
-class TlsInfo(Struct, frozen=True):
-    """What was negotiated, for `Received:` and the journey."""
-
-    version: str
-    """As OpenSSL says it: "TLSv1.3"."""
-    cipher: str
-    """As OpenSSL says it: "TLS_AES_256_GCM_SHA384"."""
-    verified: bool = False
-    """True when the other side's certificate was checked for its name and chain."""
-    client: ClientCertificate | None = None
-    """The client's certificate, when it was asked for one and showed one that we trust."""
 
 
 class Tlsa(Struct, frozen=True):

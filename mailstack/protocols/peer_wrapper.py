@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic
 
-from mailstack.protocols.connection import Dane, Ending, Engine, EventT, HostPort, Peer, Signal, TlsInfo
+from mailstack.letter.connection import HostPort, TlsInfo
+from mailstack.protocols.connection import Dane, Ending, Engine, EventT, Peer, Signal
 
 
 class PeerWrapper(Generic[EventT]):

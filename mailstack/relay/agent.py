@@ -11,10 +11,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Envelope, Failed, Letter, Outcome, Recipient, Status
+from mailstack.letter.connection import HostPort, is_unix_socket
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.time_parameters import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRIORITY, deadline, said_priority
 from mailstack.letter.verp import XVERP, delimiters_of, sender_for
-from mailstack.protocols.connection import Clock, ConnectFailed, Connector, HostPort, is_unix_socket
+from mailstack.protocols.connection import Clock, ConnectFailed, Connector
 from mailstack.protocols.sasl.client import Derive, derive_here
 from mailstack.protocols.smtp.client_session import Timeouts, Trouble
 from mailstack.protocols.smtp.replies import Reply

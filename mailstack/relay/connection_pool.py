@@ -8,7 +8,8 @@ from typing import NamedTuple
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mailstack.protocols.connection import Clock, ConnectFailed, Connector, HostPort, Peer, TlsInfo
+from mailstack.letter.connection import HostPort, TlsInfo
+from mailstack.protocols.connection import Clock, ConnectFailed, Connector, Peer
 from mailstack.protocols.sasl.client import Derive, derive_here
 from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
 from mailstack.protocols.smtp.client_session import SmtpClientSession, Timeouts, Trouble

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Deferred, Failed, Status
-from mailstack.protocols.connection import HostPort, is_unix_socket
+from mailstack.letter.connection import HostPort, is_unix_socket
 from mailstack.relay.dns import DnsResolver, DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.relay.routes import (
     NO_ROUTES,

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
-from mailstack.protocols.connection import (
-    ConnectFailed,
-    Connector,
-    Dane,
-    Engine,
-    EventT,
-    HostPort,
-    Peer,
-    Source,
-    is_unix_socket,
-)
+from mailstack.letter.connection import HostPort, is_unix_socket
+from mailstack.protocols.connection import ConnectFailed, Connector, Dane, Engine, EventT, Peer, Source
 
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 

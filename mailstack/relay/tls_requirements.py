@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Failed, Status
-from mailstack.protocols.connection import Dane, Tlsa, is_unix_socket
+from mailstack.letter.connection import is_unix_socket
+from mailstack.protocols.connection import Dane, Tlsa
 from mailstack.relay.dns import DnsResolver, DnsUnavailable
 from mailstack.relay.hosts import RouteTargets, TargetHost
 from mailstack.relay.mta_sts import MtaSts

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from mailstack.config import Config
 from mailstack.config.tls_report_settings import are_sent
 from mailstack.letter import Address
+from mailstack.letter.connection import HostPort
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.clock import ReactorClock
 from mailstack.net.scram_derivation import derive_in_thread
 from mailstack.net.service_ports import leads_to
 from mailstack.policy.authentication.outbound_signing import OutboundSigner
 from mailstack.policy.quota import Quotas
-from mailstack.protocols.connection import HostPort
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import HoldRules

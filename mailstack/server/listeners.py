@@ -15,6 +15,7 @@ from mailstack.config import Config
 from mailstack.config import Exchange as ExchangeSettings
 from mailstack.config import Submission as SubmissionSettings
 from mailstack.config.checks import SERVED
+from mailstack.letter.connection import HostPort
 from mailstack.mailbox.pop3.login_delay import LoginDelay
 from mailstack.mailbox.pop3.read_ahead import MOST_OF_ALL
 from mailstack.mailbox.pop3.session import Limits as Pop3Limits
@@ -29,7 +30,7 @@ from mailstack.policy.limits import Admission, ServiceLimits
 from mailstack.policy.limits import ConnectionLimits as ClientLimits
 from mailstack.policy.networks import is_exempt, networks_of, within
 from mailstack.policy.tarpit import Tarpit
-from mailstack.protocols.connection import HostPort, Peer
+from mailstack.protocols.connection import Peer
 from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.pop3.commands import Pop3Event
 from mailstack.protocols.pop3.responses import Code

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from mailstack.accounts.directory import Directory
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.letter import LetterId
+from mailstack.letter.connection import HostPort
 from mailstack.letter.step import Journal
 from mailstack.net.clock import ReactorClock
 from mailstack.net.lookups import ReverseNames
@@ -18,7 +19,7 @@ from mailstack.net.server_tls import ServerContext
 from mailstack.net.service_ports import EndpointOf, bind_anew
 from mailstack.policy.authentication.signing import SigningKey
 from mailstack.policy.counters import SharedCounters
-from mailstack.protocols.connection import Connector, Engine, HostPort, Peer
+from mailstack.protocols.connection import Connector, Engine, Peer
 from mailstack.protocols.sasl import Authenticator
 from mailstack.relay.mta_sts import MemoryShelf, PolicyCache, PolicyFetcher
 from mailstack.store import Store

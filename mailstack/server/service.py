@@ -28,6 +28,7 @@ from mailstack.config import Config, ConfigError
 from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import identities, issue, patience
 from mailstack.config.worker_slot import WorkerSlot
+from mailstack.letter.connection import HostPort
 from mailstack.letter.step import Journal
 from mailstack.net.certificate_checks import CertificateWarning, concerns
 from mailstack.net.certificate_reload import Renewal
@@ -48,7 +49,6 @@ from mailstack.net.tls import TlsError
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.policy.authentication.signing import SigningKey
 from mailstack.policy.counters import SharedCounters, single_process
-from mailstack.protocols.connection import HostPort
 from mailstack.server.mail_server import MailServer
 from mailstack.server.privileged_setup import (
     POLICIES,

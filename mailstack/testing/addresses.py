@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any
 
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.sandbox.dev import DevEnvironment
 
 

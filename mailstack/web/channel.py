@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.web.body import Bounds
 from mailstack.web.flow_control import Flow, WebLine

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.protocols.sasl import AccountLogin, OpenSession
 from mailstack.store import StoreError
 

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.http import datetimeToString
 
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.sasl import OpenSession
 from mailstack.store import StoreError

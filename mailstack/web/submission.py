@@ -16,8 +16,9 @@ from mailstack.letter import (
     ReversePath,
     new_letter_id,
 )
+from mailstack.letter.connection import HostPort
 from mailstack.letter.header import split, without
-from mailstack.protocols.connection import Clock, HostPort
+from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.incoming_content import IncomingContent
 from mailstack.protocols.smtp.limits import SessionLimits

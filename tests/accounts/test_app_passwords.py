@@ -16,7 +16,7 @@ from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.throttle import Throttle
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.protocols.sasl import Credentials, Denied
 from mailstack.store import AppPassword
 from tests.accounts.fakes import HandClock, MemoryAccounts

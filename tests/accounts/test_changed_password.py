@@ -14,7 +14,7 @@ from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.scram import ScramChecker
 from mailstack.accounts.throttle import Throttle
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.protocols.sasl import AccountLogin, Credentials, Denied, ScramKeys, ScramProof, Unavailable
 from mailstack.protocols.sasl.scram_keys import client_proof, salted
 from mailstack.store import Account

@@ -17,7 +17,7 @@ from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Reader, Realm, Submitter
 from mailstack.accounts.throttle import Throttle
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.protocols.sasl import Credentials, Denied, Unavailable
 from mailstack.store import Account
 from tests.accounts.fakes import HandClock, MemoryAccounts

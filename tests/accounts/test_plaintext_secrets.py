@@ -15,7 +15,7 @@ from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.plaintext_secrets import SharedSecretChecker
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.throttle import Throttle
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.protocols.sasl import Denied, DigestProof
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import Pump

@@ -17,7 +17,7 @@ from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.scram import ScramChecker, office_secret
 from mailstack.accounts.throttle import Throttle
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.protocols.sasl import Credentials, Denied, ScramKeys, ScramProof, Unavailable
 from mailstack.protocols.sasl.scram_keys import client_proof, salted
 from tests.accounts.fakes import HandClock, MemoryAccounts

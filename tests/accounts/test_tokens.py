@@ -20,7 +20,7 @@ from mailstack.accounts.realm import Realm
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker, TokenReader
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.protocols.sasl import Denied, Token, Unavailable
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import run

@@ -23,10 +23,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
+from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.protocols.connection import HostPort
 from mailstack.store import Acceptance, Change, Filter, Placement, Settlement
 from mailstack.store.sqlite import SqliteStore
 from tests.aid import Pump

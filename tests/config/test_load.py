@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mailstack.config import Config, ConfigError, Exchange, load
 from mailstack.letter import Address
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.relay.routes import Routes, RouteTarget, SmartHost
 from mailstack.server.wiring.database import reach_of
 

@@ -19,10 +19,10 @@ from mailstack.letter import (
     Status,
     new_letter_id,
 )
+from mailstack.letter.connection import HostPort, TlsInfo
 from mailstack.letter.content import Octets, Prefixed, read_all
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.protocols.connection import HostPort, TlsInfo
 from mailstack.protocols.sasl import ScramKeys
 from mailstack.store import (
     Acceptance,

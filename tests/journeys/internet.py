@@ -11,11 +11,11 @@ from msgspec import Struct
 
 from mailstack.config import Authentication, Relay, Schedule, Submission
 from mailstack.letter import Address, Envelope, Recipient
+from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
 from mailstack.net.certificates import CertificateFiles
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.tls import ServerContext
-from mailstack.protocols.connection import HostPort
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
 from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from mailstack.protocols.smtp.client import ClientEngine

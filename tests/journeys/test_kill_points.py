@@ -16,12 +16,13 @@ from twisted.internet.defer import Deferred
 from mailstack.accounts.directory import StoreDirectory
 from mailstack.config import Relay
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
+from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets, read_all
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.clock import ReactorClock
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.dns import DnsNames
-from mailstack.protocols.connection import Engine, HostPort
+from mailstack.protocols.connection import Engine
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import HoldRules

@@ -21,12 +21,12 @@ from mailstack.accounts.scram import ScramChecker
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker
+from mailstack.letter.connection import HostPort
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.server_tls import ServerContext
-from mailstack.protocols.connection import HostPort
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
 from mailstack.protocols.pop3.client import Prompt
 from mailstack.protocols.pop3.client_session import Pop3ClientSession

@@ -13,11 +13,12 @@ from twisted.names import dns
 
 from mailstack.config import Relay, Schedule
 from mailstack.letter import Address, Envelope, Recipient
+from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
 from mailstack.letter.durations import read_duration
 from mailstack.net.tls import server_context
 from mailstack.net.zone import TlsaRecord
-from mailstack.protocols.connection import HostPort, Tlsa
+from mailstack.protocols.connection import Tlsa
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicyTable
 from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer, public_ca

@@ -13,9 +13,9 @@ from twisted.names import dns
 from mailstack.config import Exchange, Limits, Policy, Relay, Submission
 from mailstack.config.values import Blocked, Keyword, Network
 from mailstack.letter import Address, Envelope, Recipient
+from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
 from mailstack.net.connector import TwistedConnector
-from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.client import ClientEngine, Received
 from mailstack.protocols.smtp.client_session import SmtpClientSession
 from tests.journeys.internet import Internet, SimulatedServer

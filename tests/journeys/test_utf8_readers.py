@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from mailstack.letter.connection import HostPort
 from mailstack.net.connector import TwistedConnector
-from mailstack.protocols.connection import HostPort
 from mailstack.protocols.pop3.client import ClientEngine
 from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from tests.journeys.internet import Internet, SimulatedServer

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailstack.letter.connection import HostPort
 from mailstack.net.certificate_identity import name_fault
 from mailstack.net.certificates import CertificateFiles, TlsError, private_ca
 from mailstack.net.client_tls import ClientTls
@@ -25,7 +26,7 @@ from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.net.tls import server_context
 from mailstack.policy.limits import ConnectionLimits
-from mailstack.protocols.connection import ConnectFailed, Dane, HostPort, Tlsa
+from mailstack.protocols.connection import ConnectFailed, Dane, Tlsa
 from mailstack.sandbox.simulation import SimulatedReactor
 from tests.net.test_peer import Lines, echo, turned_away
 

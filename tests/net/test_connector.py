@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from twisted.internet.protocol import Factory, Protocol
 
+from mailstack.letter.connection import HostPort
 from mailstack.net.certificates import CertificateFiles
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.net.tls import private_ca, server_context
 from mailstack.policy.limits import ConnectionLimits
-from mailstack.protocols.connection import ConnectFailed, HostPort
+from mailstack.protocols.connection import ConnectFailed
 from mailstack.sandbox.simulation import Path as Route
 from mailstack.sandbox.simulation import SimulatedReactor
 from tests.net.test_peer import Lines, echo, turned_away

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from mailstack.letter.connection import HostPort
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import FULL, HIGH_WATER, LINGER, MUCH, NetPeer
@@ -19,7 +20,6 @@ from mailstack.protocols.connection import (
     NEED_DATA,
     ConnectFailed,
     Disconnected,
-    HostPort,
     LoggedOut,
     ShuttingDown,
     Signal,

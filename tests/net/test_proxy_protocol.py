@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from mailstack.letter.connection import HostPort
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.policy.limits import ConnectionLimits
-from mailstack.protocols.connection import Disconnected, HostPort
+from mailstack.protocols.connection import Disconnected
 from tests.net.test_peer import Lines, Rig
 from tests.net.test_proxy_header import CLIENT, SERVER, TLVS, version_2
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mailstack.letter.connection import HostPort
 from mailstack.net.service_ports import leads_to
-from mailstack.protocols.connection import HostPort
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
 
+from mailstack.letter.connection import ClientCertificate
 from mailstack.net.server_tls import ServerContext
 from mailstack.net.tls import CertificateFiles, TlsError, client_context, private_ca, server_context
 from mailstack.net.tls_info import SERVER_END_POINT, TLS_EXPORTER, channel_binding, tls_facts
-from mailstack.protocols.connection import ClientCertificate
 from tests.net.handshake import Connection, Odd
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mailstack.letter import Address, Envelope, Recipient
+from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
 from mailstack.policy.relaying import Relaying
-from mailstack.protocols.connection import HostPort
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
 from mailstack.protocols.pop3.client_session import Pop3ClientSession, Pop3ConnectionLost, Refused
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient

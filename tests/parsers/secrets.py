@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailstack.accounts.password_file import parse_passwords
-from mailstack.protocols.connection import ClientCertificate
+from mailstack.letter.connection import ClientCertificate
 from mailstack.protocols.sasl import MECHANISMS, Cancelled, Channel, Denied, Malformed, ScramKeys, Unavailable
 from mailstack.protocols.sasl.client import ServerNotTrusted, choose
 from mailstack.protocols.sasl.saslprep import saslprep

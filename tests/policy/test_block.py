@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mailstack.letter import Address
+from mailstack.letter.connection import HostPort
 from mailstack.policy.block import BlockList
-from mailstack.protocols.connection import HostPort
 from tests.aid import run
 from tests.policy.visitor import Visitor, rcpt, said
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from mailstack.letter.connection import HostPort
 from mailstack.policy import PASS, Defer, Refuse, Verdict
 from mailstack.policy.chain import PolicyChain
 from mailstack.policy.networks import networks_of
-from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.replies import Refusal, reply
 from tests.aid import run
 from tests.policy.visitor import Visitor, mail, rcpt

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mailstack.letter.connection import HostPort
 from mailstack.policy.dnsbl import DnsBlockLists
-from mailstack.protocols.connection import HostPort
 from tests.aid import run
 from tests.policy.visitor import Dns, Now, Visitor, rcpt, said
 

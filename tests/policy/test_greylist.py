@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mailstack.letter import Address
+from mailstack.letter.connection import HostPort
 from mailstack.policy.greylist import Greylist, GreylistTimes
-from mailstack.protocols.connection import HostPort
 from mailstack.store import GreylistEntry, StoreError
 from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.aid import run

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailstack.letter.connection import HostPort
 from mailstack.policy import PASS, Defer
 from mailstack.policy.limits import ConnectionLimits, ServiceLimits
 from mailstack.policy.networks import networks_of
-from mailstack.protocols.connection import HostPort
 
 
 def at(host: str) -> HostPort:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailstack.letter.connection import HostPort
 from mailstack.policy.counters import LocalCounterTable
 from mailstack.policy.rates import Rate, Rates
-from mailstack.protocols.connection import HostPort
 from tests.aid import run
 from tests.policy.visitor import Now, Visitor, mail, rcpt, said
 

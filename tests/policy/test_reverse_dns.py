@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mailstack.letter.connection import HostPort
 from mailstack.policy.reverse_dns import ReverseDnsRequired
-from mailstack.protocols.connection import HostPort
 from tests.aid import run
 from tests.policy.visitor import Dns, Visitor, rcpt, said
 

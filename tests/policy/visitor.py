@@ -5,8 +5,8 @@ from __future__ import annotations
 from attrs import define, field
 
 from mailstack.letter import Address
+from mailstack.letter.connection import HostPort
 from mailstack.policy import Defer, Pass, Refuse, Verdict
-from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 
 

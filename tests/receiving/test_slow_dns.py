@@ -10,11 +10,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
+from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.header import split
 from mailstack.net.gather import gather
 from mailstack.policy.authentication.results import FIELD
-from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.receiving_rules import ReceivedOctets
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.receiving.verification import SenderVerification, VerificationPolicy

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
+from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.header import count, split
 from mailstack.net.gather import gather
 from mailstack.policy.authentication.results import FIELD
 from mailstack.policy.networks import networks_of
-from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.receiving_rules import ReceivedOctets
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.receiving.verification import SenderVerification, VerificationPolicy

@@ -13,9 +13,9 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Delivered, Failed, Status
+from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import RETRY_REQUESTED
-from mailstack.protocols.connection import HostPort
 from mailstack.protocols.smtp.commands import Rcpt
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Attempt

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.protocols.connection import ConnectFailed, HostPort
+from mailstack.letter.connection import HostPort
+from mailstack.protocols.connection import ConnectFailed
 from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.relay.loopback import LoopbackOnly, is_loopback
 from tests.relay.world import FakeOffice, World

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from mailstack.letter import Deferred, Failed, Letter
+from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
-from mailstack.protocols.connection import HostPort, Tlsa
+from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import DnsUnavailable
 from mailstack.relay.hosts import RouteTargets, TargetHost
 from mailstack.relay.mta_sts_policy import Mode, StsPolicy

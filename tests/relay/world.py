@@ -20,18 +20,10 @@ from mailstack.letter import (
     LetterId,
     Recipient,
 )
+from mailstack.letter.connection import HostPort, TlsInfo
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery
-from mailstack.protocols.connection import (
-    NEED_DATA,
-    ConnectFailed,
-    Disconnected,
-    Ending,
-    Engine,
-    HostPort,
-    TimedOut,
-    TlsInfo,
-)
+from mailstack.protocols.connection import NEED_DATA, ConnectFailed, Disconnected, Ending, Engine, TimedOut
 from mailstack.protocols.smtp.commands import (
     Auth,
     AuthResponse,

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, Status, time_parameters
+from mailstack.letter.connection import HostPort, TlsInfo
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.protocols.connection import HostPort, TlsInfo
 from mailstack.store import Damaged, StoreError, rows
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))

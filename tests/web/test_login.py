@@ -14,7 +14,7 @@ from mailstack.accounts.allow_any import AllowAnyChecker
 from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.realm import IReader, Realm
 from mailstack.accounts.throttle import Throttle
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.store import Account, AppPassword
 from mailstack.store.sqlite_in_memory import InMemoryStore
 from mailstack.web.http_values import Request, Response, in_json

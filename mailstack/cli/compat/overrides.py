@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from mailstack.cli.errors import CommandError
 from mailstack.config.values import Origin, read_origin
+from mailstack.letter.connection import HostPort
 from mailstack.letter.durations import read_duration
 from mailstack.mailbox.index.tags import TagFilter
-from mailstack.protocols.connection import HostPort
 from mailstack.relay.loopback import is_loopback
 from mailstack.sandbox.dev import PORTS, DevSettings
 from mailstack.sandbox.faults.imported_rules import from_mailpit

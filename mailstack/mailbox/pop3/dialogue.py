@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from mailstack.protocols.connection import Ending, HostPort, LoggedOut, Peer, ShuttingDown, TlsInfo
+from mailstack.letter.connection import HostPort, TlsInfo
+from mailstack.protocols.connection import Ending, LoggedOut, Peer, ShuttingDown
 from mailstack.protocols.pop3.commands import Capa, Lang, Pop3Event, Quit, Rejected
 from mailstack.protocols.pop3.languages import LANGUAGES, choose
 from mailstack.protocols.pop3.responses import Code

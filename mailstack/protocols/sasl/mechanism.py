@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
-from mailstack.protocols.connection import ClientCertificate, HostPort, Peer
+from mailstack.letter.connection import ClientCertificate, HostPort
+from mailstack.protocols.connection import Peer
 from mailstack.protocols.redacted import Redacted
 from mailstack.protocols.sasl.credentials import Credentials, Proof
 from mailstack.protocols.sasl.scram_keys import ScramKeys

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId, ReversePath
-from mailstack.protocols.connection import HostPort, ResourceError
+from mailstack.letter.connection import HostPort
+from mailstack.protocols.connection import ResourceError
 from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.extensions.hooks import HeaderHook

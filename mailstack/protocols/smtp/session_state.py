@@ -10,7 +10,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mailstack.letter import Recipient, ReversePath
-from mailstack.protocols.connection import Clock, Ending, HostPort, LoggedOut, Peer, ShuttingDown, TimedOut, TlsInfo
+from mailstack.letter.connection import HostPort, TlsInfo
+from mailstack.protocols.connection import Clock, Ending, LoggedOut, Peer, ShuttingDown, TimedOut
 from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.sasl import Authenticator, Channel, OpenSession, Sessions, offered
 from mailstack.protocols.smtp.authenticate import AuthenticatedUser

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from mailstack.accounts.login_names import LoginNames
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.sandbox.compat.context import CompatContext
 from mailstack.sandbox.compat.greenmail.service import service_pages
 from mailstack.sandbox.compat.greenmail.users import user_pages

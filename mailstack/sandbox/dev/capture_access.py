@@ -13,7 +13,8 @@ from mailstack.accounts.password_file import FileChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import ISubmitter, Realm
 from mailstack.accounts.throttle import Throttle
-from mailstack.protocols.connection import Clock, HostPort
+from mailstack.letter.connection import HostPort
+from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys, Unavailable
 from mailstack.protocols.smtp.receiving_rules import ReceivingRules
 from mailstack.receiving.mx import MxRules

@@ -17,6 +17,7 @@ from mailstack.accounts.directory import Directory, OpenDirectory, StoreDirector
 from mailstack.config import Config, Web
 from mailstack.config.values import HostName
 from mailstack.letter import LetterId
+from mailstack.letter.connection import HostPort
 from mailstack.letter.step import Journal
 from mailstack.letter.timestamps import iso8601
 from mailstack.mailbox.index.catalogue import LetterIndex
@@ -30,7 +31,6 @@ from mailstack.net.dns import DnsNames, system_names
 from mailstack.net.periodic import PeriodicTask
 from mailstack.net.thread_pool import BoundedPool
 from mailstack.net.zone import Zone
-from mailstack.protocols.connection import HostPort
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.relay.loopback import LoopbackOnly, is_loopback
 from mailstack.relay.routes import Routes, RouteTarget

@@ -11,9 +11,9 @@ from msgspec import Struct, field
 from mailstack.config import Schedule
 from mailstack.config.values import Domain, HostName, Origin, WebRoot
 from mailstack.letter import Address
+from mailstack.letter.connection import HostPort
 from mailstack.mailbox.index.tags import Tagging
 from mailstack.net.certificates import CertificateFiles
-from mailstack.protocols.connection import HostPort
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.faults import Rule
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mailstack.letter.connection import HostPort
 from mailstack.letter.step import Step
 from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.items import ItemFilter
-from mailstack.protocols.connection import HostPort
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys
 from mailstack.store import Entry, Maildrop, Store
 from mailstack.store.archive import ARCHIVE

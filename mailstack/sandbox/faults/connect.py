@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from mailstack.letter.connection import HostPort
 from mailstack.net.clock import ReactorClock
-from mailstack.protocols.connection import ConnectFailed, Connector, Engine, EventT, HostPort, Peer
+from mailstack.protocols.connection import ConnectFailed, Connector, Engine, EventT, Peer
 from mailstack.sandbox.faults.faults import FaultContext, Faults
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mailstack.letter.connection import HostPort
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.connector import TwistedConnector
-from mailstack.protocols.connection import ConnectFailed, Dane, Engine, EventT, HostPort, Peer, Source
+from mailstack.protocols.connection import ConnectFailed, Dane, Engine, EventT, Peer, Source
 from mailstack.protocols.peer_wrapper import TappedEngine
 from mailstack.sandbox.recording.dialogue import RecordingPeer
 from mailstack.sandbox.simulation.host import Host

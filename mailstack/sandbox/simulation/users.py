@@ -15,9 +15,9 @@ from msgspec import Struct
 
 from mailstack.letter import Address, Envelope, LetterId, Recipient
 from mailstack.letter.compose import Heading, compose
+from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
 from mailstack.letter.mime.composition import text_part
-from mailstack.protocols.connection import HostPort
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
 from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from mailstack.protocols.sasl.scram_keys import salted

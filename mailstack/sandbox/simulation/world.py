@@ -11,8 +11,9 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IDelayedCall
 
 from mailstack.letter import seeded_ids
+from mailstack.letter.connection import HostPort
 from mailstack.net.client_tls import ClientTls
-from mailstack.protocols.connection import Connector, Engine, HostPort, Peer
+from mailstack.protocols.connection import Connector, Engine, Peer
 from mailstack.sandbox.faults import Faults
 from mailstack.sandbox.recording.dialogue import record_server_session
 from mailstack.sandbox.simulation.authority import Authority, authority

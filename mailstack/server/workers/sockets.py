@@ -15,9 +15,9 @@ from twisted.python.failure import Failure
 
 from mailstack.config import Config
 from mailstack.config.checks import SERVED
+from mailstack.letter.connection import HostPort
 from mailstack.net.proxy_header import PROXIED
 from mailstack.net.service_ports import with_backlog
-from mailstack.protocols.connection import HostPort
 from mailstack.server.privileged_setup import CannotStart
 from mailstack.server.service import cannot_listen
 

@@ -12,9 +12,9 @@ from mailstack.cli.compat import mailhog, mailpit
 from mailstack.cli.compat.overrides import DevOverrides
 from mailstack.cli.compat.understood import understood
 from mailstack.cli.errors import CommandError
+from mailstack.letter.connection import HostPort
 from mailstack.mailbox.index.tags import Tagging
 from mailstack.net.certificates import CertificateFiles, private_ca
-from mailstack.protocols.connection import HostPort
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.compat.mailhog.monkey import Jim
 from mailstack.sandbox.dev import DevSettings

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, new_letter_id
+from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
@@ -19,7 +20,6 @@ from mailstack.mailbox.index.query import parse
 from mailstack.mailbox.index.removal import Keeping
 from mailstack.mailbox.index.tags import Tagging
 from mailstack.net.log import SilentJournal
-from mailstack.protocols.connection import HostPort
 from mailstack.store import Acceptance, Placement, Store
 from mailstack.store.archive import Archiving, ArchivingSqliteStore
 from mailstack.store.sqlite_in_memory import InMemoryStore

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mailstack.letter import Content, LetterId
+from mailstack.letter.connection import HostPort, TlsInfo
 from mailstack.letter.content import Octets
 from mailstack.letter.step import Step
 from mailstack.mailbox.pop3.login_delay import LoginDelay
 from mailstack.mailbox.pop3.session import Limits, converse
-from mailstack.protocols.connection import HostPort, TlsInfo
 from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.pop3.client import ClientEngine
 from mailstack.protocols.pop3.client_session import Pop3ClientSession

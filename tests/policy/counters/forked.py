@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 
+from mailstack.letter.connection import HostPort
 from mailstack.policy.counters.shared import SharedCommons, shared_among
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.policy.rates import Rate
-from mailstack.protocols.connection import HostPort
 
 WORKERS, ROUNDS = 3, 2000
 HERE = HostPort("192.0.2.1", 4000)

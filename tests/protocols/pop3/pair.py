@@ -10,18 +10,17 @@ from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from mailstack.letter.connection import HostPort, TlsInfo
 from mailstack.protocols.connection import (
     NEED_DATA,
     Disconnected,
     Ending,
     Engine,
     EventT,
-    HostPort,
     LoggedOut,
     ShuttingDown,
     Signal,
     TimedOut,
-    TlsInfo,
 )
 
 T = TypeVar("T")

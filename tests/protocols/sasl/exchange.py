@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, field
 
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.protocols.sasl import (
     MECHANISMS,
     AccountLogin,

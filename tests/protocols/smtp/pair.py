@@ -10,7 +10,8 @@ from typing import Any
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
-from mailstack.protocols.connection import NEED_DATA, Disconnected, Ending, Engine, HostPort, Signal, TimedOut, TlsInfo
+from mailstack.letter.connection import HostPort, TlsInfo
+from mailstack.protocols.connection import NEED_DATA, Disconnected, Ending, Engine, Signal, TimedOut
 
 Cut = Callable[[bytes], Iterator[bytes]]
 TLS = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")

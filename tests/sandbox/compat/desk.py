@@ -10,9 +10,10 @@ from twisted.internet.defer import Deferred
 
 from mailstack.accounts.login_names import LoginNames
 from mailstack.letter import Address, LetterId
+from mailstack.letter.connection import HostPort
 from mailstack.mailbox.index.feed import Tally
 from mailstack.policy.counters import LocalConnectionCounts
-from mailstack.protocols.connection import ConnectFailed, HostPort
+from mailstack.protocols.connection import ConnectFailed
 from mailstack.sandbox.compat.context import CompatContext
 from mailstack.sandbox.compat.mailhog.monkey import Monkey
 from mailstack.sandbox.compat.mailpit.about import Told

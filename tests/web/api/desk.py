@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from mailstack.letter.connection import HostPort
 from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.policy.counters import LocalConnectionCounts
-from mailstack.protocols.connection import Clock, HostPort
+from mailstack.protocols.connection import Clock
 from mailstack.web.api.checks import check_routes
 from mailstack.web.api.events import event_routes
 from mailstack.web.api.journeys import journey_routes

@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from mailstack.letter import LetterId
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.web.checks.client_queue import MAX_KEPT, MAX_WAITING, ClientTurns, HtmlChecks
 from mailstack.web.checks.html_features import Features
 from mailstack.web.http_values import HttpError, Request, User

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
+from mailstack.letter.connection import HostPort
 from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.items import ItemFilter
-from mailstack.protocols.connection import HostPort
 from mailstack.sandbox.compat.greenmail.users import Said, said
 from mailstack.store import Conflict, MaildropInUse, Store
 from mailstack.store.archive import ARCHIVE

@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from mailstack.letter.connection import HostPort
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.http_client import HttpClient
 from mailstack.net.tcp_request import answer_to
-from mailstack.protocols.connection import ConnectFailed, HostPort
+from mailstack.protocols.connection import ConnectFailed
 from mailstack.relay.loopback import is_loopback
 from mailstack.web.checks.spam import NotUnderstood, Verdict
 from mailstack.web.checks.spam.rspamd import PATH, read_checked

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mailstack.protocols.connection import HostPort
+from mailstack.letter.connection import HostPort
 from mailstack.web.checks.spam import NotUnderstood, Rule, Verdict
 from mailstack.web.checks.spam.rspamd import read_checked
 from mailstack.web.checks.spam.spam_filter import SpamFilter, parse_filter
