@@ -1,4 +1,4 @@
-"""What all processes of an office count together, for limits that hold for them as a whole: interfaces, and the lone case."""
+"""Counters shared by worker processes, with a single-process form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mailstack.protocols.connection import Clock
 
 
 class CounterTable(Protocol):
-    """Three numbers under each name, none of which is kept longer than need be."""
+    """Table of three numbers under each name, each row with an expiry."""
 
     def row(self, name: str) -> AbstractContextManager[list[float]]:
         """The numbers of a name, to be read and set within the block, which waits for nothing.
@@ -23,7 +23,7 @@ class CounterTable(Protocol):
 
 
 class ConnectionCounts(Protocol):
-    """How many connections there are."""
+    """Counts of connections."""
 
     def total(self) -> int:
         """In all."""
@@ -39,27 +39,27 @@ class ConnectionCounts(Protocol):
 
 
 class SharedCounters(Struct, frozen=True):
-    """All that is counted together."""
+    """Counters of a whole server."""
 
     connections: ConnectionCounts
     rates: CounterTable
-    """What clients and accounts took lately."""
+    """Recent use of rate limits by clients and accounts."""
     failures: CounterTable
-    """Logins that failed lately."""
+    """Recent failed logins."""
     places: CounterTable
-    """Where accounts logged in from."""
+    """Clients that an account has logged in from."""
     logins: CounterTable
-    """When readers logged in last."""
+    """Time of the last login of each reader."""
     streams: ConnectionCounts
-    """Requests that may go on for long."""
+    """Long requests, such as streams and waits."""
     watchers: ConnectionCounts
-    """Of these, those that are told what happens to letters."""
+    """Event streams, which are among `streams`."""
     exchange: ConnectionCounts
     """Connections to the mail exchange, which are among `connections`."""
 
 
 class LocalCounterTable:
-    """The ledger of a process that serves alone."""
+    """Counter table of a single process."""
 
     def __init__(self, now: Callable[[], float], capacity: int = 100_000) -> None:
         """Beyond `capacity` the rows go first that were used longest ago."""
@@ -92,7 +92,7 @@ class LocalCounterTable:
 
 
 class LocalConnectionCounts:
-    """The connections of a process that serves alone."""
+    """Connection counts of a single process."""
 
     def __init__(self) -> None:
         self._total = 0

@@ -1,4 +1,4 @@
-"""The commons of several processes: memory that those share which a fork has parted, without a process that serves it."""
+"""Counters in shared memory for forked workers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SLOTS = 65_536
 
 
 class MmapCounterTable:
-    """Rows in shared memory, found by a digest under a key of this office, so that nobody can choose where his are."""
+    """Rows in shared memory, found by a keyed digest of their name, so that no client can choose its row."""
 
     def __init__(self, buckets: int = 16_384, now: Callable[[], float] = time.time) -> None:
         """Room for eight times as many rows; memory is taken as they are used.
@@ -53,7 +53,7 @@ class MmapCounterTable:
             place, row = self._find(digest, bucket * _BUCKET, now)
             before = list(row)
             yield row
-            # Who only looks for what is not there takes no place.
+            # Reading a missing row adds none.
             if row != before:
                 _ROW.pack_into(self._memory, place, digest, *row)
         finally:
@@ -86,7 +86,7 @@ class MmapCounterTable:
 
 
 class MmapConnectionCounts:
-    """Connections by seat and client: each worker writes what is its own, and reads what is everybody's.
+    """Connections by worker and client: each worker writes its own counts, and reads those of all.
 
     Clients are told apart by a hash of which 65,536 values are counted: two may be counted as one, but none as less.
     """
@@ -161,7 +161,7 @@ class SharedCommons(SharedCounters, frozen=True):
 
 
 def shared_among(seats: int, steady: Callable[[], float]) -> SharedCommons:
-    """For an office of so many workers, whose clocks give the same seconds as `steady`."""
+    """Create the counters of a server with so many workers; their clocks agree with `steady`."""
     rates, failures, places, logins = (MmapCounterTable(now=steady) for _ in range(4))
     connections, streams, watchers, exchange = (MmapConnectionCounts(seats) for _ in range(4))
     return SharedCommons(connections, rates, failures, places, logins, streams, watchers, exchange)
