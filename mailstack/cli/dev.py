@@ -7,9 +7,9 @@ import os
 import re
 import signal
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -19,7 +19,6 @@ from mailstack.cli.errors import CommandError
 from mailstack.cli.paths import PathType
 
 if TYPE_CHECKING:
-    from mailstack.cli.compat.overrides import DevOverrides
     from mailstack.sandbox.dev import DevEnvironment, DevSettings
     from mailstack.sandbox.faults import Rule
     from mailstack.web.checks.spam.spam_filter import SpamFilter
@@ -161,33 +160,21 @@ def dev(
         spam_filter=spam_filter,
         web_hosts=web_hosts,
     )
-    if compat is None:
-        _run(settings, as_json=as_json, quiet=quiet)
-        return
-    settings, wish = _in_place_of(compat, settings, options)
-    with ExitStack() as stack:
-        log = sys.stderr if wish.log is None else stack.enter_context(_opened(wish.log))
-        _run(settings, as_json=as_json, quiet=quiet or wish.quiet, log=log)
+    if compat is not None:
+        settings = _in_place_of(compat, settings, options)
+    _run(settings, as_json=as_json, quiet=quiet)
 
 
-def _opened(file: Path) -> TextIO:
-    """To write the log behind what is in it, line by line. Raises Refused."""
-    try:
-        return file.open("a", encoding="utf-8", buffering=1)
-    except OSError as error:
-        raise CommandError(f"the log {file} can't be written: {error.strerror}") from None
+def _in_place_of(peer: str, settings: DevSettings, options: tuple[str, ...]) -> DevSettings:
+    """Settings as another tool's options ask for; what is not supported is reported on standard error."""
+    from mailstack.cli.compat import overrides_for
 
-
-def _in_place_of(peer: str, settings: DevSettings, options: tuple[str, ...]) -> tuple[DevSettings, DevOverrides]:
-    """As another tool is told to be; what can't be is said on standard error."""
-    from mailstack.cli.compat.understood import understood
-
-    wish = understood(peer, settings, options, os.environ)
+    overrides = overrides_for(peer, settings, options, os.environ)
     given = click.get_current_context().get_parameter_source("port_base")
-    settings = wish.settings(own_ports=given is not ParameterSource.DEFAULT)
-    for line in wish.said:
+    settings = overrides.settings(own_ports=given is not ParameterSource.DEFAULT)
+    for line in overrides.said:
         click.echo(f"mailstack: {line}", err=True)
-    return settings, wish
+    return settings
 
 
 def enlist(environment: DevEnvironment) -> None:
@@ -205,15 +192,10 @@ def enlist(environment: DevEnvironment) -> None:
 def _for_commands(environment: DevEnvironment) -> dict[str, Any]:
     """What commands of this user know of it: with the login by which they may do all."""
     name, password = environment.accounts.login
-    shown = environment.certificates.files.get("web")
-    return {
-        **environment.facts(),
-        "login": {"username": name, "password": password},
-        "certificate": None if shown is None else str(shown.certificate.absolute()),
-    }
+    return {**environment.facts(), "login": {"username": name, "password": password}}
 
 
-def _run(settings: DevSettings, *, as_json: bool, quiet: bool, log: TextIO | None = None) -> None:
+def _run(settings: DevSettings, *, as_json: bool, quiet: bool) -> None:
     from twisted.internet import reactor as installed
     from twisted.internet.defer import Deferred
 
@@ -225,12 +207,11 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool, log: TextIO | Non
     from mailstack.sandbox.dev import DevEnvironment
 
     reactor: Any = installed
-    log = log or sys.stderr
-    log_to(log, "warn")
+    log_to(sys.stderr, "warn")
     end_in_time(reactor)
     raise_limit()
     environment = DevEnvironment(
-        reactor, settings, SilentJournal() if quiet else LineJournal(log, ReactorClock(reactor))
+        reactor, settings, SilentJournal() if quiet else LineJournal(sys.stderr, ReactorClock(reactor))
     )
     failures: list[str] = []
 
@@ -286,12 +267,12 @@ def _holder(port: int) -> int | None:
 def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
     services, accounts = environment.services, facts["accounts"]
     submission = services["submission"]
-    outlets = [each for each in (environment.settings.relay, environment.settings.forward) if each is not None]
-    ways = " and ".join(f"{each.host}:{each.port}" for each in outlets)
-    kept = f"Letters leave this machine to {ways} alone." if outlets else "Nothing leaves this machine."
+    relay = environment.settings.relay
+    kept = (
+        f"Letters leave this machine to {relay.host}:{relay.port} alone." if relay else "Nothing leaves this machine."
+    )
     lines = [f"mailstack dev is ready. {kept}", ""]
     lines += [f"  {name:<12} {at.host}:{at.port:<6} {_SECURITY[name]}" for name, at in services.items()]
-    lines += [f"  {name:<12} unix:{path}" for name, path in environment.settings.sockets.items()]
     lines += [
         "",
         "  accounts     " + ", ".join(f"{each['address']} (password {each['password']})" for each in accounts),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -46,24 +45,20 @@ class CertificateFiles(Struct, frozen=True):
     """The CA to be given to clients, when it is our own."""
 
 
-def private_ca(directory: Path, hostname: str, now: float, *more: str, service: str = "") -> CertificateFiles:
-    """The certificate for `hostname`, `more` names, localhost, 127.0.0.1 and ::1 in `directory`, from a CA made there once.
-
-    A `service` has one of its own beside it.
+def private_ca(directory: Path, hostname: str, now: float) -> CertificateFiles:
+    """Certificate for `hostname`, localhost, 127.0.0.1 and ::1 in `directory`, from a CA made there once.
 
     Makes what is missing; renews the certificate when the name changed or less than 30 days of it remain at `now`
     (seconds since 1970), and keeps the CA, which clients trust, as long as it is good. Raises TlsError.
     """
     at = datetime.fromtimestamp(now, UTC)
-    stem = f"{service}-" if service else ""
-    files = CertificateFiles(directory / f"{stem}cert.pem", directory / f"{stem}key.pem", directory / "ca.pem")
-    names = (hostname, *more)
+    files = CertificateFiles(directory / "cert.pem", directory / "key.pem", directory / "ca.pem")
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         directory.chmod(0o700)
         ca, ca_key, is_new = _authority(directory, at)
-        if is_new or not _still_good(files, names, ca, at):
-            _issue(files, names, ca, ca_key, at)
+        if is_new or not _still_good(files, hostname, ca, at):
+            _issue(files, hostname, ca, ca_key, at)
     except OSError as error:
         raise TlsError(
             f"{error.filename or directory}: {error.strerror}; the directory of keys must be ours to write"
@@ -128,20 +123,20 @@ def _authority(directory: Path, at: datetime) -> tuple[x509.Certificate, ec.Elli
     return ca, key, True
 
 
-def _still_good(files: CertificateFiles, names: Sequence[str], ca: x509.Certificate, at: datetime) -> bool:
+def _still_good(files: CertificateFiles, hostname: str, ca: x509.Certificate, at: datetime) -> bool:
     try:
         (leaf, *_), _ = read_identity(files.certificate, files.key)
         leaf.verify_directly_issued_by(ca)
         shown = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except Exception:  # noqa: BLE001 (whatever is wrong with it, a new one is the cure)
         return False
-    wanted = x509.SubjectAlternativeName(alternative_names(*names))
+    wanted = x509.SubjectAlternativeName(alternative_names(hostname))
     return shown == wanted and leaf.not_valid_before_utc <= at < leaf.not_valid_after_utc - RENEW_BEFORE
 
 
 def _issue(
     files: CertificateFiles,
-    names: Sequence[str],
+    hostname: str,
     ca: x509.Certificate,
     ca_key: ec.EllipticCurvePrivateKey,
     at: datetime,
@@ -149,13 +144,13 @@ def _issue(
     key = ec.generate_private_key(ec.SECP256R1())
     leaf = (
         x509.CertificateBuilder()
-        .subject_name(_name(names[0][:64]))
+        .subject_name(_name(hostname[:64]))
         .issuer_name(ca.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(at - _SKEW)
         .not_valid_after(min(at + LEAF_LIFE, ca.not_valid_after_utc))
-        .add_extension(x509.SubjectAlternativeName(alternative_names(*names)), critical=False)
+        .add_extension(x509.SubjectAlternativeName(alternative_names(hostname)), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

@@ -40,13 +40,11 @@ class HttpClient:
         idle: float = 5.0,
         most: int = 65_536,
         loopback_only: bool = False,
-        verify: bool = True,
         addresses: Callable[[str], Awaitable[Sequence[str]]] | None = None,
     ) -> None:
         """`timeout` is the seconds for one request, all in all; `connections` are kept, each for `idle` seconds.
 
         Of an answer `most` octets are read. `loopback_only`: nothing outside this machine is called, whatever the URL.
-        Without `verify` any certificate will do.
         `addresses` gives those that a host may be called at, or raises Unreachable; None: whatever the system knows.
         """
         self._reactor = reactor
@@ -56,7 +54,6 @@ class HttpClient:
         self._idle = idle
         self._most = most
         self._loopback_only = loopback_only
-        self._verify = verify
         self._addresses = addresses
         self._pool: Any = None
 
@@ -79,7 +76,7 @@ class HttpClient:
         if self._loopback_only and not is_loopback(host) and host != _LOCAL:
             raise ConnectFailed(f"only loopback addresses are called here, and {host[:60]!r} is not one")
         secure = parts.scheme == "https"
-        handshake = self._client_tls.handshake(host, verify=self._verify) if secure else None
+        handshake = self._client_tls.handshake(host, verify=True) if secure else None
         where = host if self._addresses is None else (await self._addresses(host))[0]
         endpoint = self._endpoint(where, port or _PORTS[parts.scheme])
         asking = Deferred.fromCoroutine(

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import shlex
 import smtplib
 import subprocess
 import sys
-import threading
 import urllib.request
 from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import SMTP
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -127,44 +124,3 @@ def test_what_cypress_mailpit_calls(letter: str) -> None:
     assert json.loads(ask("api/v1/search?query=to%3Abob%40home.test&start=0&limit=50"))["messages_count"] == 1
     assert "<p>Hällo</p>" in ask(f"view/{message['ID']}.html")
     assert "Hällo" in ask(f"view/{message['ID']}.txt")
-
-
-class _Hook(BaseHTTPRequestHandler):
-    """Refuses the first request, so that it must come again."""
-
-    told: queue.SimpleQueue[tuple[str, dict[str, object]]] = queue.SimpleQueue()
-    refusals = 1
-
-    def do_POST(self) -> None:
-        octets = self.rfile.read(int(self.headers["Content-Length"]))
-        refused = _Hook.refusals > 0
-        _Hook.refusals -= refused
-        self.send_response(503 if refused else 200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-        if not refused:
-            self.told.put((self.headers["Mailpit-Label"], json.loads(octets)))
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def test_mailpits_webhook_is_told_of_each_letter_once(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Also when it refuses at first; and not of the copy that another office of the environment gets."""
-    with HTTPServer(("127.0.0.1", 0), _Hook) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/hook"
-        free = ("--smtp", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--pop3", "127.0.0.1:0")
-        options = ("--compat", "mailpit", *free, "--webhook-url", url, "--label", "QA")
-        for environment in _start(tmp_path_factory, *options):
-            send(environment)
-            label, summary = _Hook.told.get(timeout=PATIENCE)
-            assert (label, summary["Subject"]) == ("QA", "Grüße")
-            assert summary["To"] == [
-                {"Name": "", "Address": "bob@home.test"},
-                {"Name": "", "Address": "carol@elsewhere.test"},
-            ]
-            send(environment)
-            assert _Hook.told.get(timeout=PATIENCE)[1]["ID"] != summary["ID"]
-            assert _Hook.told.empty()
-        server.shutdown()

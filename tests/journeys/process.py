@@ -78,11 +78,11 @@ class Process:
     def line(self) -> str:
         """The next line of standard output."""
         line = self._lines.get(timeout=PATIENCE)
-        assert line, f"the process ended: {self._complaint()}"
+        assert line, f"the process ended: {self.complaint()}"
         self.said.append(line)
         return line
 
-    def _complaint(self) -> str:
+    def complaint(self) -> str:
         """What it wrote on standard error, the end of it."""
         return os.pread(self._errors.fileno(), 1 << 16, 0).decode(errors="replace")[-2000:]
 

@@ -1,4 +1,4 @@
-"""SMTP and the pages at Unix sockets: in the place of a tool that has them, and in an office."""
+"""SMTP and the pages of a server at Unix sockets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.mailpit import LETTER, Mailpit
+from tests.journeys.mailpit import LETTER
 from tests.journeys.process import PATIENCE, Process, command
 
 CONFIG = """
@@ -62,23 +62,6 @@ def send(path: Path, *, to: str = "bob@home.test") -> None:
         client.sendmail("ann@b.test", [to], LETTER.format("by a socket", 1))
 
 
-def test_the_place_of_mailpit_at_sockets(tmp_path: Path, place: Path) -> None:
-    """Commands find it all the same; one that was killed leaves no socket that the next can't take."""
-    options = ("--smtp", f"unix:{place / 'smtp'}", "--listen", f"unix:{place / 'web'}")
-    with Mailpit(tmp_path, *options) as mailpit:
-        assert mailpit.facts["sockets"] == {"capture": str(place / "smtp"), "web": str(place / "web")}
-        assert (place / "smtp").stat().st_mode & 0o777 == 0o660
-        send(place / "smtp")
-        assert page(place / "web", "/api/v1/messages")["total"] == 1
-        assert command("dump", str(tmp_path / "there"), environ=mailpit.environ) == "1 exported\n"
-        mailpit.kill()
-    with Mailpit(tmp_path, *options) as mailpit:
-        send(place / "smtp")
-        assert page(place / "web", "/api/v1/messages")["total"] == 1
-        assert mailpit.stop() == 0
-    assert list(place.iterdir()) == []
-
-
 def test_an_office_at_sockets(tmp_path: Path, place: Path) -> None:
     config = tmp_path / "mailstack.toml"
     listen = "\n".join(f'{service} = ["unix:{place / service}"]' for service in ("mx", "submission", "web"))
@@ -93,5 +76,6 @@ def test_an_office_at_sockets(tmp_path: Path, place: Path) -> None:
             client.sendmail(
                 "bob@home.test", ["bob@home.test"], LETTER.replace("a@b.test", "bob@home.test").format("by himself", 2)
             )
+        assert page(place / "web", "/v1/openapi.json")["info"]["title"] == "mailstack"
         assert len(command("letters", "-c", str(config), "--json").splitlines()) == 2
         assert server.stop() == 0

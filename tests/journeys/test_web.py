@@ -106,6 +106,27 @@ def test_check_knows_a_running_office_by_its_page(office: tuple[Path, dict[str, 
     assert (told["listen.web"], told["listen.https"]) == ("good", "good")
 
 
+def test_everything_of_the_web_stands_below_its_root(tmp_path: Path) -> None:
+    (tmp_path / "mailstack.toml").write_text(CONFIG + '[web]\nroot = "team/mail"\n')
+    with Process("serve", "-c", str(tmp_path / "mailstack.toml")) as process:
+        base = f"http://127.0.0.1:{process.services(4)['web']}/"
+
+        def fetch(path: str) -> tuple[str, bytes]:
+            with urllib.request.urlopen(base + path, timeout=20) as answer:
+                return answer.url, answer.read()
+
+        links = re.findall(rb'(?:src|href)="([^"#]+)"', fetch("team/mail/")[1])
+        assert links
+        for link in links:
+            assert not link.startswith(b"/"), "a link that leads out of the root"
+            fetch("team/mail/" + link.decode())
+        assert fetch("team/mail")[0] == base + "team/mail/", "a client without the last slash is redirected"
+        for outside in ("", "v1/openapi.json", "team/", "team/mail2/"):
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                fetch(outside)
+        assert process.stop() in (0, -15)
+
+
 def test_dev_has_a_page_with_its_services_and_accounts(tmp_path: Path) -> None:
     """The shape that programs read: `web`, and `web` among the services."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}

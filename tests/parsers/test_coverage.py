@@ -22,7 +22,6 @@ GIVEN = {"bytes", "str", "object", "str | None", "bytes | None"}
 
 READ_ELSEWHERE = {
     "cli.sendmail.letter": "tests/cli/sendmail/test_letter.py has properties of its own",
-    "cli.compat.yaml_file": "tests/cli/compat/test_yaml_file.py has a property of its own",
     "protocols.connection": "an interface",
     "protocols.peer_wrapper": "hands what it gets to the engine",
     "net.peer": "hands what it gets to the engine",

@@ -1,5 +1,20 @@
-"""`mailstack dev --compat`: the options, variables and ports of Mailpit, MailHog and GreenMail, understood as they are.
+"""Ports, logins, limits and relay of Mailpit, MailHog and GreenMail for `mailstack dev --compat`.
 
-`flags` reads options as they write them, against a table; `wish` gathers what they ask for; `mailpit`, `mailhog` and
-`greenmail` are the tables, and `understood` finds the one. Nothing is passed over in silence: an option is honoured, or a line says what to do instead.
+`overrides` reads the options of a tool into settings, `mailpit`, `mailhog` and `greenmail` are the options, and `options`
+the syntax. `removed` has the options that are not supported, each with what to use instead.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mailstack.cli.compat import greenmail, mailhog, mailpit
+from mailstack.cli.compat.overrides import DevOverrides
+from mailstack.sandbox.dev import DevSettings
+
+
+def overrides_for(peer: str, settings: DevSettings, words: Sequence[str], environ: Mapping[str, str]) -> DevOverrides:
+    """Reads the options and variables of a tool. Raises Refused for an unknown option and an invalid value."""
+    wish = DevOverrides(peer, settings)
+    {"mailpit": mailpit, "mailhog": mailhog, "greenmail": greenmail}[peer].read(words, environ, wish)
+    return wish

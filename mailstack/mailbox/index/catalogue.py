@@ -11,16 +11,15 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Content, LetterId
 from mailstack.letter.step import Journal, Step
 from mailstack.mailbox.index import queries, writes
-from mailstack.mailbox.index.batches import BATCH, Batches
+from mailstack.mailbox.index.batches import Batches
 from mailstack.mailbox.index.database import Database
 from mailstack.mailbox.index.feed import Feed
 from mailstack.mailbox.index.indexer import AGAIN, Indexing, InThread, holders_of
 from mailstack.mailbox.index.items import MOST_TOLD, Changes, Deleted, Item, ItemFilter, Listed, MailboxCount
-from mailstack.mailbox.index.query import Flag, Term, Within
+from mailstack.mailbox.index.query import Flag, Term
 from mailstack.mailbox.index.remote_indexer import ReadElsewhere
 from mailstack.mailbox.index.removal import Keeping, Removal
 from mailstack.mailbox.index.shared_feed import SharedFeed, Sharing
-from mailstack.mailbox.index.tags import Tagging
 from mailstack.mailbox.index.timeout import with_timeout
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import RateLimitedLog
@@ -44,7 +43,6 @@ class LetterIndex:
         mailbox_of: Callable[[Address], Awaitable[str | None]],
         keeping: Keeping = Keeping(),  # noqa: B008 - it is frozen
         sharing: Sharing | None = None,
-        tagging: Tagging = Tagging(),  # noqa: B008 - it is frozen
         outlets: Collection[str] = (),
     ) -> None:
         """`store` has an archive; the caller opens and closes it. `sharing`: None for a single process."""
@@ -61,7 +59,7 @@ class LetterIndex:
         self._clock = clock
         self._leads = sharing is None or sharing.leads
         self._indexing = (
-            Indexing(store, database, self.feed, clock, in_thread, mailbox_of, tagging, outlets)
+            Indexing(store, database, self.feed, clock, in_thread, mailbox_of, outlets)
             if sharing is None or sharing.leads
             else ReadElsewhere(store, database, clock, sharing.wake)
         )
@@ -106,12 +104,6 @@ class LetterIndex:
         """Return when all letters that were accepted before are found, or, while more come all the time, after a while."""
         self._indexing.nudge()
         await with_timeout(self._clock, self._indexing.idle(), PATIENCE)
-
-    async def has_message_id(self, message_id: str) -> bool:
-        """Whether a letter has this Message-ID, given without its angle brackets."""
-        await self.up_to_date()
-        which = ItemFilter(terms=(Term(Within("message-id", message_id.casefold())),))
-        return any(item.message_id == message_id for item in (await self.listed(which, BATCH)).items)
 
     def woken(self) -> None:
         """Another process that serves the office has something new."""

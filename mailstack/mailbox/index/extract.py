@@ -10,7 +10,7 @@ from mailstack.letter.address import key_of
 from mailstack.letter.address_lists import Correspondent
 from mailstack.letter.parsed import ParsedLetter, parse
 from mailstack.mailbox.index.items import Item, NewItem
-from mailstack.mailbox.index.tags import Tagging, tags_of
+from mailstack.mailbox.index.tags import tags_of
 from mailstack.store import Record
 
 MOST_SEARCHED = 65_536
@@ -30,7 +30,7 @@ class Arriving(Struct, frozen=True):
     mailboxes: tuple[str, ...]
 
 
-def entering(arriving: Arriving, tagging: Tagging = Tagging()) -> NewItem:  # noqa: B008 - it is frozen
+def entering(arriving: Arriving) -> NewItem:
     """Takes time in proportion to the letter's size; a thread may do it."""
     letter = arriving.record.letter
     reading = parse(arriving.octets)
@@ -57,7 +57,7 @@ def entering(arriving: Arriving, tagging: Tagging = Tagging()) -> NewItem:  # no
         snippet=reading.snippet,
         attachments=len(reading.attachments),
         inline=len(reading.inline),
-        tags=tags_of(tagging, letter, reading, arriving.octets),
+        tags=tags_of(letter, reading),
         mailboxes=arriving.mailboxes,
     )
     return NewItem(item, tuple(_addresses(item, reading)), reading.readable[:MOST_SEARCHED])

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from mailstack.letter import Address, LetterId
@@ -17,7 +16,6 @@ from mailstack.mailbox.index.database import Database
 from mailstack.mailbox.index.extract import Arriving, entering
 from mailstack.mailbox.index.feed import Feed
 from mailstack.mailbox.index.items import Copy, Item, NewItem
-from mailstack.mailbox.index.tags import Tagging
 from mailstack.protocols.connection import Clock
 from mailstack.store import Damaged, Entry, Filter, Record, Store, StoreError
 from mailstack.store.archive import ARCHIVE
@@ -57,11 +55,9 @@ class Indexing:
         clock: Clock,
         in_thread: InThread,
         mailbox_of: Callable[[Address], Awaitable[str | None]],
-        tagging: Tagging = Tagging(),  # noqa: B008 - it is frozen
         outlets: Collection[str] = (),
     ) -> None:
         """`mailbox_of` returns the mailbox of an address. A letter that reaches one of the `outlets`, servers, is a copy."""
-        self._tagging = tagging
         self._outlets = outlets
         self._store = store
         self._database = database
@@ -182,23 +178,13 @@ class Indexing:
         await self._add(arriving, copies, gone)
 
     async def _add(self, arriving: list[Arriving], copies: list[Copy], gone: list[int]) -> None:
-        tagging = self._tagging
-        read: list[NewItem] = (
-            await self._in_thread(lambda: [entering(each, tagging) for each in arriving]) if arriving else []
-        )
+        read: list[NewItem] = await self._in_thread(lambda: [entering(each) for each in arriving]) if arriving else []
         read_to = self._read_to
-        given = await self._database.write(
-            lambda connection: writes.add(connection, read, copies, read_to, tagging.filters)
-        )
+        await self._database.write(lambda connection: writes.add(connection, read, copies, read_to))
         if gone:
             await self._store.update_maildrop(ARCHIVE, collected=(), deleted=gone, steps=())
         for each, one in zip(arriving, read, strict=True):
-            item = one.item
-            if tags := given.get(item.number):
-                known = {tag.casefold() for tag in item.tags}
-                more = {tag.casefold(): tag for tag in reversed(tags) if tag.casefold() not in known}
-                item = replace(item, tags=(*item.tags, *reversed(more.values())))
-            self._feed.tell("letter", Entered(item, each.record), holders_of(item))
+            self._feed.tell("letter", Entered(one.item, each.record), holders_of(one.item))
 
     async def _octets(self, record: Record) -> bytes | None:
         """None when they are gone, or will never be read. Raises StoreError when they may be later."""

@@ -13,9 +13,8 @@ import msgspec
 from msgspec.structs import replace
 
 from mailstack.mailbox.index.items import Copy, ItemFilter, NewItem
-from mailstack.mailbox.index.queries import GIVEN, numbers, numbers_in, numbers_of
+from mailstack.mailbox.index.queries import GIVEN, numbers_in, numbers_of
 from mailstack.mailbox.index.schema import SEARCHED
-from mailstack.mailbox.index.tags import TagFilter
 
 TABLES = ("items", "addresses", "heads", "tags", "holders", "copies", "letters")
 
@@ -51,17 +50,8 @@ def _count(connection: sqlite3.Connection, given: str, sign: str) -> None:
     connection.execute(_OF_HOLDERS.format(sign=sign), {"given": given})
 
 
-def add(
-    connection: sqlite3.Connection,
-    entering: Sequence[NewItem],
-    copies: Sequence[Copy],
-    read_to: int,
-    filters: Sequence[TagFilter] = (),
-) -> dict[int, tuple[str, ...]]:
-    """Letters, copies of letters, and how far the archive is read with that. A letter that is there already stays.
-
-    Gives the tags that `filters` have given besides, by number.
-    """
+def add(connection: sqlite3.Connection, entering: Sequence[NewItem], copies: Sequence[Copy], read_to: int) -> None:
+    """Adds letters, copies of letters, and how far the archive is read. A letter that is there already stays."""
     there = [number for copy in copies if (number := _number_of(connection, copy.of)) is not None]
     with counted(connection, json.dumps([*there, *[each.item.number for each in entering]])):
         for each in entering:
@@ -69,22 +59,6 @@ def add(
         for copy in copies:
             _add_copy(connection, copy)
     connection.execute("UPDATE progress SET number = max(number, ?)", (read_to,))
-    return _tag_found(connection, [each.item.number for each in entering], filters) if filters and entering else {}
-
-
-def _tag_found(
-    connection: sqlite3.Connection, new: Sequence[int], filters: Sequence[TagFilter]
-) -> dict[int, tuple[str, ...]]:
-    given: dict[int, tuple[str, ...]] = {}
-    for each in filters:
-        if each.terms:
-            for number in numbers(connection, ItemFilter(numbers=tuple(new), terms=each.terms), len(new)):
-                given[number] = (*given.get(number, ()), *each.tags)
-    connection.executemany(
-        "INSERT OR IGNORE INTO tags (tag, number, name) VALUES (?, ?, ?)",
-        [(tag.casefold(), number, tag) for number, tags in given.items() for tag in tags],
-    )
-    return given
 
 
 def _add(connection: sqlite3.Connection, entering: NewItem) -> None:

@@ -1,4 +1,5 @@
-"""What clients of Mailpit, MailHog and GreenMail ask for, on our letters: each tool's paths are a package, `pages` has them together.
+"""APIs of Mailpit, MailHog and GreenMail over the letters of a dev environment.
 
-Only a dev environment has them; they stand on a Ground, and nothing of the office or its own API knows them.
+`pages` joins the routes of the three, `ground` is what they need, and `requests` reads what clients send. A path that went
+is answered with what to use instead. Nothing of the server or of its own API imports this package.
 """

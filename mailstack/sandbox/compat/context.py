@@ -1,47 +1,83 @@
-"""What pages about letters stand on."""
+"""Dependencies of the compat APIs: letters, accounts, and facts of one dev environment."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
 from msgspec import Struct
 
+from mailstack.accounts.login_names import LoginNames
 from mailstack.config import Submission
 from mailstack.mailbox.index.catalogue import LetterIndex
+from mailstack.mailbox.index.feed import Tally
 from mailstack.mailbox.index.indexer import InThread
+from mailstack.letter.connection import HostPort
 from mailstack.protocols.connection import Clock
-from mailstack.sandbox.compat.mailhog.monkey import Monkey
+from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.faults import Faults
+from mailstack.store import Store
 from mailstack.web.api.stream_limits import StreamLimits
 from mailstack.web.checks.links import Look
 from mailstack.web.checks.spam import Judge
 from mailstack.web.compose import ComposeLimits
+from mailstack.web.letter_reader import Shelf
 from mailstack.web.release import Leaving
 from mailstack.web.site import RequestAuthenticator
 from mailstack.web.submission import WebSubmission
 
 
 class CompatContext(Struct, frozen=True):
-    """Of one environment."""
+    """Letters of one environment, and the ways in and out."""
 
     catalogue: LetterIndex
     clock: Clock
     in_thread: InThread
     capture: WebSubmission
-    """Takes what is to be looked at."""
+    """Intake of letters that are sent by an API."""
     outward: WebSubmission
-    """Sends on what is released."""
+    """Intake of letters that are released within this machine."""
     leaving: Leaving | None
-    """By which it leaves this machine in place of that; None: it does not."""
+    """Relay for released letters, in place of `outward`; None: they stay on this machine."""
     faults: Faults
-    """What goes wrong, to order."""
     look: Look
-    """The status that a URL answers with."""
+    """HTTP status of a URL, for the check of links."""
     places: StreamLimits
-    """How many streams may go on, those of our own API included."""
-    jim: Monkey
-    """MailHog's, who may be here from the start."""
+    """Limit of open streams, shared with the server's own API."""
+    tally: Tally
+    """Counts since the start."""
     senders: RequestAuthenticator | None = None
-    """Who knows those that may send by Mailpit's API; None: these are those for whom the pages are."""
+    """Authenticator of Mailpit's `send`; None: that of the pages."""
     judge: Judge | None = None
-    """Asks a spam filter; None: there is none."""
+    """Spam filter; None: there is none."""
     limits: ComposeLimits = ComposeLimits(Submission().max_size, Submission().max_recipients)
-    """Limits of a letter that is written or released here."""
+    """Limits of a letter that is written or released by an API."""
+    relay: ExternalRelay | None = None
+    """Server that `leaving` relays to."""
+    data: Path | None = None
+    """Directory of the environment."""
+
+    @property
+    def shelf(self) -> Shelf:
+        """Reader of letters."""
+        return Shelf(self.catalogue, self.in_thread)
+
+
+class Accounts(Struct, frozen=True):
+    """Accounts and services of one environment, as GreenMail's API needs them."""
+
+    store: Store
+    add: Callable[[str, str], Awaitable[None]]
+    """Adds an account with its password. Raises Conflict, AddressError, ValueError."""
+    remove: Callable[[str], Awaitable[None]]
+    """Removes the account of a key."""
+    reset: Callable[[], Awaitable[None]]
+    """Restores the accounts of the start, and no others."""
+    services: Callable[[], Mapping[str, HostPort]]
+    domain: str
+    """Domain of logins without one."""
+    names: LoginNames
+    """Logins that are no addresses."""
+    any_password: bool = False
+    preload: Path | None = None
+    """Directory of the letters that were there at the start."""

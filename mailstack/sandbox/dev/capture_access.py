@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from twisted.cred.portal import Portal
 from zope.interface import Interface
@@ -23,27 +23,14 @@ from mailstack.sandbox.dev.settings import DevSettings
 
 
 def capture_rules(
-    settings: DevSettings,
-    exchange: MxRules,
-    passwords: Passwords,
-    clock: Clock,
-    is_known: Callable[[str], Awaitable[bool]],
+    settings: DevSettings, exchange: MxRules, passwords: Passwords, clock: Clock
 ) -> tuple[ReceivingRules, Authenticator]:
-    """Whose letters the capture port takes and for whom, and who logs in there; any letter and any login, if nothing is said."""
+    """Rules and logins of the capture port; without settings it accepts any letter and any login."""
     named = logins(settings.smtp_logins, passwords, clock, ISubmitter)
-    is_open = not settings.allowed_recipients and not settings.capture_tls
-    if named is None and is_open and not settings.drops_duplicates:
+    if named is None and not settings.allowed_recipients:
         return exchange, Anybody()
     pattern = re.compile(settings.allowed_recipients) if settings.allowed_recipients else None
-    rules = Capture(
-        exchange,
-        login=named is not None,
-        tls=settings.capture_tls,
-        recipients=pattern,
-        drops_others=settings.drops_others,
-        is_known=is_known if settings.drops_duplicates else None,
-    )
-    return rules, named or Anybody()
+    return Capture(exchange, login=named is not None, recipients=pattern), named or Anybody()
 
 
 def logins(

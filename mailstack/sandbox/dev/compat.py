@@ -1,6 +1,6 @@
-"""What a dev environment has of other tools for tests: their pages, Mailpit's webhook, and MailHog's monkey."""
+"""Routes of the APIs of Mailpit, MailHog and GreenMail for one dev environment."""
 
-# Few have more than the pages of them, and those only when somebody has come to the web: nothing else pays for them.
+# Few environments are asked for a page: nothing else loads what these routes need.
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -13,19 +13,15 @@ from typing import TYPE_CHECKING, Any
 from mailstack.sandbox.dev.settings import HOME_DOMAIN
 
 if TYPE_CHECKING:
-    from mailstack.sandbox.compat.mailhog.monkey import Monkey
-    from mailstack.sandbox.compat.mailpit.webhook import Hooked
     from mailstack.sandbox.dev.environment import DevEnvironment
     from mailstack.web.api.stream_limits import StreamLimits
 
 
 async def compat_routes(environment: DevEnvironment, places: StreamLimits) -> Sequence[Any]:
-    """Routes (mailstack.web.routes)."""
+    """Routes (mailstack.web.routes) of all three."""
     await environment.in_thread(partial(import_module, "mailstack.sandbox.compat.pages"))
-    from mailstack.sandbox.compat.context import CompatContext
-    from mailstack.sandbox.compat.mailhog.monkey import Monkey
-    from mailstack.sandbox.compat.mailpit.about import Told
-    from mailstack.sandbox.compat.pages import Accounts, peer_pages
+    from mailstack.sandbox.compat.context import Accounts, CompatContext
+    from mailstack.sandbox.compat.pages import peer_pages
     from mailstack.web.compose import ComposeLimits
     from mailstack.web.submission import WebSubmission
 
@@ -42,12 +38,14 @@ async def compat_routes(environment: DevEnvironment, places: StreamLimits) -> Se
             capture=WebSubmission(environment.capture.exchange, clock),
             outward=WebSubmission(environment.home.exchange, clock),
             leaving=environment.relay,
+            relay=settings.relay,
             faults=environment.faults,
             look=environment.look,
             places=places,
-            senders=environment.accounts.senders(),
-            jim=environment.jim or Monkey(environment.faults),
+            tally=environment.tally,
+            senders=accounts.senders(),
             judge=environment.judge if settings.spam_filter else None,
+            data=environment.data,
         ),
         Accounts(
             environment.store,
@@ -60,40 +58,5 @@ async def compat_routes(environment: DevEnvironment, places: StreamLimits) -> Se
             any_password=settings.any_password,
             preload=settings.preload,
         ),
-        Told(
-            tally=environment.tally,
-            label=settings.label,
-            relay=settings.relay,
-            spam_assassin=settings.spam_filter is not None,
-            data=environment.data,
-        ),
         mailhog_first=settings.compat == "mailhog",
     )
-
-
-def mailpit_webhook(environment: DevEnvironment) -> Hooked | None:
-    """Mailpit's webhook; to be made before the store is opened."""
-    settings = environment.settings
-    if not settings.webhook:
-        return None
-    from mailstack.sandbox.compat.mailpit.webhook import Hooked
-
-    return Hooked(
-        environment.reactor,
-        environment.store,
-        environment.clock,
-        environment.catalogue,
-        url=settings.webhook,
-        label=settings.label,
-    )
-
-
-def chaos_monkey(environment: DevEnvironment) -> Monkey | None:
-    """MailHog's Jim, as he is when he comes with it."""
-    if (jim := environment.settings.jim) is None:
-        return None
-    from mailstack.sandbox.compat.mailhog.monkey import Monkey
-
-    monkey = Monkey(environment.faults)
-    monkey.come(jim)
-    return monkey

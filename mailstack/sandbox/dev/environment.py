@@ -15,7 +15,6 @@ from twisted.names import dns
 
 from mailstack.accounts.directory import Directory, OpenDirectory, StoreDirectory
 from mailstack.config import Config, Web
-from mailstack.config.values import HostName
 from mailstack.letter import LetterId
 from mailstack.letter.connection import HostPort
 from mailstack.letter.step import Journal
@@ -25,10 +24,12 @@ from mailstack.mailbox.index.database import FileDatabase
 from mailstack.mailbox.index.feed import Tally
 from mailstack.mailbox.index.removal import Keeping
 from mailstack.net.adjustable_clock import AdjustableClock
+from mailstack.net.certificates import private_ca
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.dns import DnsNames, system_names
 from mailstack.net.periodic import PeriodicTask
+from mailstack.net.server_tls import ServerContext, server_context
 from mailstack.net.thread_pool import BoundedPool
 from mailstack.net.zone import Zone
 from mailstack.relay.external_relay import ExternalRelay
@@ -37,10 +38,8 @@ from mailstack.relay.routes import Routes, RouteTarget
 from mailstack.sandbox.dev import server_configs
 from mailstack.sandbox.dev.accounts import DevAccounts
 from mailstack.sandbox.dev.capture_access import capture_rules
-from mailstack.sandbox.dev.certificates import DevCertificates
-from mailstack.sandbox.dev.compat import chaos_monkey, compat_routes, mailpit_webhook
-from mailstack.sandbox.dev.external_relays import OFFICES as OUTLETS
-from mailstack.sandbox.dev.external_relays import RELAY, AutoForwarder, config_of, outlets_of
+from mailstack.sandbox.dev.compat import compat_routes
+from mailstack.sandbox.dev.external_relays import RELAY, AutoForwarder, relay_config
 from mailstack.sandbox.dev.settings import ABOUT, CAPTURE, HOME, HOME_DOMAIN, PORTS, WORLD, DevSettings
 from mailstack.sandbox.dev.shared_inbox import SharedInbox
 from mailstack.sandbox.dev.time_travel import TimeTravel
@@ -70,12 +69,8 @@ class DevEnvironment:
         self.accounts = DevAccounts(reactor, settings, self.store, self.clock, self.data)
         self.web_pool = BoundedPool(reactor, "mailstack-web", Web().threads, Web().queue)
         self.catalogue = self._catalogue()
-        self._hook = mailpit_webhook(self)
-        if self._hook is not None:
-            self._journal = self._hook.waking(journal)
-        self._outlets = outlets_of(settings)
-        self._carrying: dict[str, MailServer] = {}
-        self._onward = AutoForwarder(settings, self.store, self.clock, self.leaving)
+        self._relay: MailServer | None = None
+        self._onward = AutoForwarder(settings, self.store, self.clock, self._leaving)
         self._journal = self._onward.waking(self._journal)
         self.log = ProtocolLog(self.catalogue.feed, self.clock.now)
         """What is said on every connection."""
@@ -86,7 +81,7 @@ class DevEnvironment:
         self._trimming = PeriodicTask(self.clock, self._trim)
         self._keys = settings.keys or self.data / "tls"
         self.ca_file = self._keys / "ca.pem"
-        self.certificates: DevCertificates
+        self._context: ServerContext
         self.services: dict[str, HostPort] = {}
         self.faults = Faults(self.clock.now)
         """What goes wrong in this environment."""
@@ -94,10 +89,9 @@ class DevEnvironment:
         self.faults.magic = settings.magic_recipients
         for rule in settings.faults:
             self.faults.add(rule)
-        self.jim = chaos_monkey(self)
         self.tally = Tally(self.catalogue.feed, self.clock.now())
         self.travel = TimeTravel(
-            self.clock, [partial(self.store.next_due, office) for office in (HOME, WORLD, CAPTURE, *self._outlets)]
+            self.clock, [partial(self.store.next_due, office) for office in (HOME, WORLD, CAPTURE, RELAY)]
         )
         """The time of this environment, which can be moved ahead."""
         self.travel.arrived.append(self._tell_the_time)
@@ -109,7 +103,8 @@ class DevEnvironment:
         """
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.store.lock_office()
-        self.certificates = DevCertificates(self.settings, self._keys, self.clock.now())
+        files = private_ca(self._keys, HOME, self.clock.now())
+        self._context = server_context(files.certificate, files.key)
         await self.store.open()
         await self.accounts.open()
         ways_home: dict[str, RouteTarget] = {}
@@ -121,9 +116,9 @@ class DevEnvironment:
         self.home = home = self._office(
             server_configs.home(self.settings, self.data, world_mx.port), self.accounts.directory
         )
-        for carrier, outlet in self._outlets.items():
-            config = config_of(carrier, outlet, self.settings, self.data, world_mx.port)
-            self._carrying[carrier] = self._office(config, StoreDirectory(self.store, (), self.clock), outlet)
+        if (outlet := self.settings.relay) is not None:
+            config = relay_config(outlet, self.settings, self.data, world_mx.port)
+            self._relay = self._office(config, StoreDirectory(self.store, (), self.clock), outlet)
         capture = self.capture = self._office(
             server_configs.capture(self.settings, self.data), OpenDirectory((), CAPTURE)
         )
@@ -132,31 +127,23 @@ class DevEnvironment:
         await home.doors.bind("mx", home.doors.exchange(), [server_configs.endpoint(self.settings.host)])
         (home_mx,) = home.doors["mx"].addresses
         ways_home[HOME_DOMAIN] = RouteTarget(home_mx.host, home_mx.port)
-        station, authenticator = capture_rules(
-            self.settings, capture.exchange, self.accounts.passwords, self.clock, self.catalogue.has_message_id
-        )
+        station, login = capture_rules(self.settings, capture.exchange, self.accounts.passwords, self.clock)
         for name in ("capture", "captures"):
             if name == "capture" or name in self.settings.at:
                 door = capture.doors.smtp(
                     station,
                     capture.config.exchange,
-                    authenticator=authenticator,
-                    require_tls=self.settings.capture_tls,
+                    authenticator=login,
+                    require_tls=False,
                     implicit_tls=name == "captures",
                     bare_newlines="reject" if self.settings.strict_newlines else "accept",
                 )
                 await capture.doors.bind(name, door, [server_configs.endpoint_of(self.settings, name)])
         await self.catalogue.start()
-        if self._hook is not None:
-            await self._hook.start()
         for office in self._offices:
             await office.start()
         await self._onward.start()
         doors = {**capture.doors, **home.doors}
-        if "https" in doors:
-            doors["web"] = doors["https"]
-        for name, path in self.settings.sockets.items():
-            await doors[name].listen([server_configs.socket(path)])
         self.services = {name: doors[name].addresses[0] for name in (*PORTS, "captures") if name in doors}
         if self.settings.preload is not None:
             await self._preload(self.settings.preload)
@@ -171,13 +158,9 @@ class DevEnvironment:
         self._trimming.stop()
         # Who waits for a letter hears now that none will come.
         self.catalogue.feed.close()
-        onward: Deferred[None] = Deferred()
-        self._onward.stop(partial(onward.callback, None), patience)
-        await onward
+        await self._onward.stop(patience)
         for office in self._offices:
             await office.stop(patience)
-        if self._hook is not None:
-            await self._hook.stop(patience)
         self.web_pool.close()
         await self.catalogue.stop()
         self.accounts.passwords.close()
@@ -188,15 +171,13 @@ class DevEnvironment:
     def facts(self) -> dict[str, Any]:
         """What programs want to know once everything listens."""
         web = self.services["web"]
-        scheme = "https" if "web" in self.settings.certificates else "http"
         return {
             "ready": True,
             "ca_file": str(self.ca_file),
-            "web": f"{scheme}://{f'[{web.host}]' if ':' in web.host else web.host}:{web.port}{self.settings.web_root}",
+            "web": f"http://{f'[{web.host}]' if ':' in web.host else web.host}:{web.port}/",
             "data": str(self.data),
             "domains": [HOME_DOMAIN],
             "services": {name: {"host": at.host, "port": at.port} for name, at in self.services.items()},
-            "sockets": {name: str(path) for name, path in self.settings.sockets.items()},
             "ahead": self.travel.ahead,
             "accounts": [{"address": address, "password": password} for address, password in self.settings.accounts],
         }
@@ -225,8 +206,7 @@ class DevEnvironment:
         from mailstack.net.http_client import HttpClient  # noqa: PLC0415 - few ask for it
         from mailstack.web.checks.links import Seen  # noqa: PLC0415
 
-        believes = self.settings.untrusted_tls
-        poster = HttpClient(self.reactor, ClientTls(), timeout=5.0, loopback_only=True, verify=not believes)
+        poster = HttpClient(self.reactor, ClientTls(), timeout=5.0, loopback_only=True)
         try:
             answer = await poster.look(url)
             return Seen(answer.code, answer.location)
@@ -259,23 +239,22 @@ class DevEnvironment:
             self.in_thread,
             self.accounts.directory.mailbox,
             Keeping(self.settings.max_letters, self.settings.max_age),
-            tagging=self.settings.tagging,
-            outlets=OUTLETS,
+            outlets=(RELAY,),
         )
 
-    def leaving(self, office: str) -> Leaving:
-        """The way out by one of the offices that carry letters to an outlet."""
+    def _leaving(self) -> Leaving:
+        """Way out by the external relay, which there is."""
         from mailstack.web.release import Leaving  # noqa: PLC0415
         from mailstack.web.submission import WebSubmission  # noqa: PLC0415 - few have an outlet
 
-        return Leaving(
-            self._outlets[HostName(office)], WebSubmission(self._carrying[office].exchange, self.clock), self.clock
-        )
+        assert self._relay is not None
+        assert self.settings.relay is not None
+        return Leaving(self.settings.relay, WebSubmission(self._relay.exchange, self.clock), self.clock)
 
     @property
     def relay(self) -> Leaving | None:
-        """The one by which letters are released; None: there is none."""
-        return self.leaving(RELAY) if RELAY in self._carrying else None
+        """Way out of released letters; None: they stay on this machine."""
+        return None if self._relay is None else self._leaving()
 
     def _managed(self) -> AdminHooks:
         return AdminHooks(
@@ -287,7 +266,7 @@ class DevEnvironment:
             log=self.log,
             look=self.look,
             judge=self.judge if self.settings.spam_filter else None,
-            release=self._release if self._outlets.get(RELAY) else None,
+            release=self._release if self.settings.relay else None,
         )
 
     def _told_offices(self) -> list[ServerInfo]:
@@ -314,8 +293,7 @@ class DevEnvironment:
                 maildrops=shared if self.settings.pop3_logins else None,
                 submitters=submitters,
                 readers=readers,
-                context=self.certificates.context,
-                certificates=self.certificates.contexts(),
+                context=self._context,
                 names=DnsNames(self._zone, self.reactor) if outlet is None else system_names(self.reactor),
                 caller=LoopbackOnly(caller) if outlet is None else LoopbackOnly(caller, elsewhere=outlet.port),
                 directory=directory,

@@ -1,4 +1,4 @@
-"""The ways out of a dev environment, where it is told to have some: what leaves by itself, and the offices that carry it."""
+"""External relay of a dev environment: its configuration, and letters that leave by themselves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
 
 from mailstack.config import Config, Exchange, Relay
 from mailstack.config.values import HostName, read_host_name
@@ -29,24 +31,16 @@ if TYPE_CHECKING:
     from mailstack.web.release import Leaving
 
 RELAY = HostName("relay.home.test")
-FORWARD = HostName("forward.home.test")
-OFFICES = (RELAY, FORWARD)
-_WHY = {RELAY: "what is captured is relayed", FORWARD: "what is captured is forwarded"}
+_REASON = "what is captured is relayed"
 _AGAIN = Schedule(1.0, 60.0, 0.0, 3600.0)
-"""When handing in is tried again: it fails only when the store does."""
+"""Retries of a submission that failed with the store."""
 
 
-def outlets_of(settings: DevSettings) -> dict[HostName, ExternalRelay]:
-    """By the office that carries letters there."""
-    named = ((RELAY, settings.relay), (FORWARD, settings.forward))
-    return {office: outlet for office, outlet in named if outlet is not None}
-
-
-def config_of(office: HostName, outlet: ExternalRelay, settings: DevSettings, data: Path, world_port: int) -> Config:
-    """All that it is given goes to the outlet; reports about it stay here, in the rest of the world at `world_port`."""
+def relay_config(outlet: ExternalRelay, settings: DevSettings, data: Path, world_port: int) -> Config:
+    """Configuration that relays everything to the outlet; bounces go to the rest of the world at `world_port`."""
     reports = SenderRoutes({NULL_SENDER: (SmartHost(RouteTarget("127.0.0.1", world_port), implicit_tls=False),)})
     return Config(
-        hostname=office,
+        hostname=RELAY,
         data=data,
         exchange=Exchange(max_recipients=settings.max_recipients),
         relay=Relay(
@@ -69,53 +63,31 @@ def _own_name() -> HostName:
 
 
 class AutoForwarder:
-    """What leaves by itself as it is captured. Made before the store is opened; from `start` to `stop`."""
+    """Relays captured letters by itself, if the settings say so. Made before the store is opened; `start`, then `stop`."""
 
-    def __init__(
-        self, settings: DevSettings, store: Store, clock: Clock, leaving: Callable[[HostName], Leaving]
-    ) -> None:
-        """`leaving` gives the way through an office, once all have been made."""
+    def __init__(self, settings: DevSettings, store: Store, clock: Clock, leaving: Callable[[], Leaving]) -> None:
+        """`leaving` gives the way out, once it has been made."""
         self._announcers: list[OutboxDispatcher] = []
         if settings.relay is not None and (settings.relay_all or settings.relay_matching):
             pattern = re.compile("" if settings.relay_all else settings.relay_matching)
-            self._add(store, clock, RELAY, partial(leaving, RELAY), lambda to: [x for x in to if pattern.search(x)])
-        if settings.forward is not None:
-            self._add(store, clock, FORWARD, partial(leaving, FORWARD), lambda _: list(settings.forward_to))
-
-    def _add(
-        self,
-        store: Store,
-        clock: Clock,
-        target: HostName,
-        leaving: Callable[[], Leaving],
-        choose: Callable[[list[str]], list[str]],
-    ) -> None:
-        teller = _Copies(store, leaving, choose, _WHY[target])
-        self._announcers.append(OutboxDispatcher(store, clock, teller, target=target, owner="dev", schedule=_AGAIN))
-        store.announce(target, _is_captured)
+            teller = _Copies(store, leaving, pattern)
+            self._announcers = [OutboxDispatcher(store, clock, teller, target=RELAY, owner="dev", schedule=_AGAIN)]
+            store.announce(RELAY, _is_captured)
 
     def waking(self, journal: Journal) -> Journal:
-        """The same journal, by which we hear at once that something was captured."""
+        """Journal that wakes this one when a letter was captured."""
         return WakingJournal(journal, self._announcers) if self._announcers else journal
 
     async def start(self) -> None:
         for announcer in self._announcers:
             await announcer.start()
 
-    def stop(self, done: Callable[[], Any], patience: float) -> None:
-        """What has not left then waits in the store; `done` is called at the end."""
-        left = len(self._announcers)
-
-        def one() -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                done()
-
+    async def stop(self, patience: float) -> None:
+        """Stops; letters that have not left wait in the store."""
         for announcer in self._announcers:
-            announcer.stop(one, patience)
-        if not self._announcers:
-            done()
+            stopped: Deferred[None] = Deferred()
+            announcer.stop(partial(stopped.callback, None), patience)
+            await stopped
 
 
 def _is_captured(step: Step) -> bool:
@@ -123,30 +95,28 @@ def _is_captured(step: Step) -> bool:
 
 
 class _Copies:
-    """A webhooks.announcer.Teller that hands in each letter it is told of."""
+    """webhooks.announcer.Teller that relays the letter of each step."""
 
-    def __init__(
-        self, store: Store, leaving: Callable[[], Leaving], choose: Callable[[list[str]], list[str]], why: str
-    ) -> None:
-        """`why` it leaves, for people."""
-        self._why = why
+    def __init__(self, store: Store, leaving: Callable[[], Leaving], pattern: re.Pattern[str]) -> None:
+        """`pattern` is found in the recipients for whom a letter leaves."""
         self._store = store
         self._leaving = leaving
-        self._choose = choose
+        self._pattern = pattern
 
     async def tell(self, announcement: OutboxEntry) -> None:
-        """Nothing of a letter that is gone. Raises SendFailed."""
+        """Relays a letter that is still here. Raises SendFailed."""
         from mailstack.web.submission import Copied  # noqa: PLC0415 - few have an outlet
 
         letter = announcement.step.letter
         for record in await self._store.records(Filter(ids=(letter,), limit=1)):
             envelope = record.letter.envelope
-            recipients = self._choose([str(each.address) for each in envelope.recipients])
+            addresses = [str(each.address) for each in envelope.recipients]
+            recipients = [each for each in addresses if self._pattern.search(each)]
             if not recipients:
                 return
             try:
                 octets = await read_all(await self._store.content(letter))
-                copied = Copied(letter, self._why)
+                copied = Copied(letter, _REASON)
                 await self._leaving().relay(str(envelope.sender or ""), recipients, octets, copied)
             except KeyError:
                 return

@@ -27,14 +27,12 @@ def home(settings: DevSettings, data: Path, world_port: int) -> Config:
         submissions=at["submissions"],
         pop3=at["pop3"],
         pop3s=at["pop3s"],
-        web=() if "web" in settings.certificates else at["web"],
-        https=at["web"] if "web" in settings.certificates else (),
+        web=at["web"],
     )
     web = Web(
         hosts=tuple(HostName(name) for name in settings.web_hosts),
         admins=tuple([Address(user, HOME_DOMAIN) for user in USERS]),
         cors=settings.cors,
-        root=settings.web_root,
     )
     return Config(
         hostname=HOME,
@@ -85,9 +83,3 @@ def endpoint(host: str, port: int = 0) -> Endpoint:
     """0: a free port."""
     interface = host.replace(":", "\\:")
     return Endpoint(f"tcp:{port}:interface={interface}")
-
-
-def socket(path: Path) -> Endpoint:
-    """One that a process has left, that was killed, is taken over."""
-    escaped = str(path.absolute()).replace("\\", "\\\\").replace(":", "\\:")
-    return Endpoint(f"unix:{escaped}:mode=660:lockfile=1")

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from mailstack.config import Schedule
-from mailstack.config.values import Domain, HostName, Origin, WebRoot
+from mailstack.config.values import Domain, HostName, Origin
 from mailstack.letter import Address
 from mailstack.letter.connection import HostPort
-from mailstack.mailbox.index.tags import Tagging
-from mailstack.net.certificates import CertificateFiles
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.faults import Rule
 
 if TYPE_CHECKING:
-    from mailstack.sandbox.compat.mailhog.monkey import Jim
     from mailstack.web.checks.spam.spam_filter import SpamFilter
 
 HOME_DOMAIN = Domain("home.test")
@@ -30,9 +27,6 @@ ABOUT = {
     HOME: "Your own office: the accounts, submission and POP3.",
     WORLD: "The rest of the world: takes letters for every other domain, and opens a mailbox for each recipient.",
     HostName("relay.home.test"): "Carries what is released to the relay that you named, outside this machine.",
-    HostName(
-        "forward.home.test"
-    ): "Carries a copy of what is captured to the server that you named, outside this machine.",
     CAPTURE: "Takes any letter from any program, without a login, and puts it into mailboxes as it is.",
 }
 USERS = ("alice", "bob")
@@ -69,8 +63,6 @@ class DevSettings(Struct, frozen=True):
     """Whether addresses such as "temperror@elsewhere.test" say themselves what goes wrong."""
     at: Mapping[str, HostPort] = field(default_factory=dict)
     """Where services listen that listen elsewhere than the port base says; "captures" (under TLS) does only if named here."""
-    sockets: Mapping[str, Path] = field(default_factory=dict)
-    """Unix sockets at which services listen as well, for this user and his group."""
     compat: str = ""
     """The tool whose place this takes: "mailpit", "mailhog" or "greenmail"; where paths collide, its answer counts."""
     web_logins: Mapping[str, str] = field(default_factory=dict)
@@ -81,25 +73,10 @@ class DevSettings(Struct, frozen=True):
     """Of those who may send by Mailpit's API, in place of those for whom the pages are."""
     anybody_sends: bool = False
     """Whether everybody may."""
-    untrusted_tls: bool = False
-    """Whether any certificate is believed of a page that is asked whether it is there."""
     pop3_logins: Mapping[str, str] = field(default_factory=dict)
     """Of those who read all letters by POP3, as in one mailbox; everybody else reads his own."""
     allowed_recipients: str = ""
     """A regular expression: the capture port takes letters for addresses in which it is found."""
-    drops_others: bool = False
-    """Whether letters for other addresses are taken there as well, and dropped."""
-    drops_duplicates: bool = False
-    """Whether a letter whose Message-ID another one has is taken there as well, and dropped."""
-    capture_tls: bool = False
-    """Whether the capture port takes letters under TLS only, which clients begin by STARTTLS."""
-    certificates: Mapping[str, CertificateFiles | tuple[str, ...]] = field(default_factory=dict)
-    """What "capture", "pop3s" and "web" show: files, or names for which there shall be a certificate of our CA.
-
-    Others show the one that is made here; with one of its own, the page is under TLS.
-    """
-    web_root: WebRoot = WebRoot("/")
-    """The path below which the pages and the API stand."""
     web_hosts: tuple[str, ...] = ()
     """More names that the pages answer to, as that of a container."""
     users: tuple[tuple[str, str], ...] = ()
@@ -112,24 +89,12 @@ class DevSettings(Struct, frozen=True):
     """Whether all that is captured leaves there by itself."""
     relay_matching: str = ""
     """A regular expression: what is captured leaves there by itself for addresses in which it is found."""
-    forward: ExternalRelay | None = None
-    """By which a copy of all that is captured leaves this machine."""
-    forward_to: tuple[str, ...] = ()
-    """For whom that is."""
-    tagging: Tagging = Tagging()
-    """Which tags letters get when they come."""
-    label: str = ""
-    """What the API calls this environment."""
     cors: tuple[Origin, ...] = ()
     """Origins whose pages may ask."""
-    webhook: str = ""
-    """A URL of this machine to which the summary of each letter is posted, as Mailpit does it."""
     spam_filter: SpamFilter | None = None
     """Who is asked for the spam score of a letter when somebody wants to know it."""
     preload: Path | None = None
     """A directory of letters that are in mailboxes from the start (mailstack.sandbox.dev.preload)."""
-    jim: Jim | None = None
-    """MailHog's monkey, who refuses by chance, as he is here from the start; None: he is not."""
     strict_newlines: bool = False
     """Whether the capture port refuses lines that end in LF alone, as other hosts do."""
     clear_logins: bool = False

@@ -9,13 +9,12 @@ A `Rule` is a value, the same in Python, JSON and TOML. `Faults` has those that 
 
 Where things are: `rule` is one fault, `faults` those that are on, `standing`, `smtp` and `pop3` let them happen in a
 dialogue, `tls`, `names`, `calls` and `disk` beneath it; `common` are faults with a name, `magic` addresses that say what
-goes wrong, `foreign` the rules of other mock servers.
+goes wrong.
 """
 
 from __future__ import annotations
 
 from mailstack.sandbox.faults.faults import FaultEvent, Faults, TooManyRules
-from mailstack.sandbox.faults.imported_rules import from_james, from_mailpit, to_mailpit
 from mailstack.sandbox.faults.presets import (
     bad_certificate,
     cut_in_content,
@@ -39,8 +38,6 @@ __all__ = [
     "bad_certificate",
     "cut_in_content",
     "disk_full",
-    "from_james",
-    "from_mailpit",
     "full_mailbox",
     "greylisting",
     "half_open",
@@ -48,6 +45,5 @@ __all__ = [
     "lost_answer",
     "maildrop_locked",
     "no_uidl",
-    "to_mailpit",
     "too_busy",
 ]

@@ -1,4 +1,4 @@
-"""Rules from a file: TOML with one [[fault]] table each, or JSON with a list, of our rules or of James's behaviours."""
+"""Fault rules of a file: TOML with [[fault]] tables, or a list in JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from mailstack.sandbox.faults.imported_rules import from_james
 from mailstack.sandbox.faults.rule import Rule
 
 
@@ -24,14 +23,12 @@ def read_rules(octets: bytes) -> tuple[Rule, ...]:
 
 
 def read_json_rules(octets: bytes) -> tuple[Rule, ...]:
-    """The rules in their order; a list of `{"command": …, "response": …}` is one of James's mock server. Raises ValueError."""
+    """Rules in their order. Raises ValueError that says which one is wrong, and why."""
     try:
         # A ValidationError, which is a ValueError, for what is no list of objects.
         given = msgspec.json.decode(octets, type=list[dict[str, Any]])
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    if given and all("command" in each for each in given):
-        return tuple(from_james(given))
     return _rules(given)
 
 

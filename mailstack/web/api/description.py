@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 import mailstack
 from mailstack.web.http_values import Request, Response, in_json
@@ -25,19 +24,7 @@ _PROBLEM_SCHEMA = {
 }
 
 
-class About(Struct, frozen=True):
-    """What a description says of the whole."""
-
-    title: str = "mailstack"
-    text: str = "Letters, their journeys, the queue, and what else an office has."
-    refused_in: tuple[str, ...] = ()
-    """The media types that a refusal may have; empty: it is a problem in JSON."""
-
-
-OURS = About()
-
-
-def described(routes: Iterable[Route], about: About = OURS) -> dict[str, Any]:
+def described(routes: Iterable[Route]) -> dict[str, Any]:
     """The document about those of the routes that are told."""
     told = [(route, route.told) for route in routes if route.told is not None]
     types = [kind for _, each in told for kind in (each.takes, each.gives) if kind is not None]
@@ -45,15 +32,13 @@ def described(routes: Iterable[Route], about: About = OURS) -> dict[str, Any]:
     schema_of = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for route, each in told:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(
-            route, each, schema_of, _refusal(about) if about.refused_in else _PROBLEM
-        )
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, each, schema_of)
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": about.title,
+            "title": "mailstack",
             "version": mailstack.__version__,
-            "description": about.text,
+            "description": "Letters, their journeys, the queue, and what else an office has.",
         },
         "paths": paths,
         "components": {
@@ -63,11 +48,7 @@ def described(routes: Iterable[Route], about: About = OURS) -> dict[str, Any]:
     }
 
 
-def _refusal(about: About) -> dict[str, Any]:
-    return {"description": "A refusal says why.", "content": {each: {} for each in about.refused_in}}
-
-
-def _operation(route: Route, told: RouteDoc, schema_of: dict[int, Any], refusal: dict[str, Any]) -> dict[str, Any]:
+def _operation(route: Route, told: RouteDoc, schema_of: dict[int, Any]) -> dict[str, Any]:
     parts = [part for part in route.path.split("/") if part.startswith("{")]
     named = [{"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string"}} for part in parts]
     asked = [
@@ -80,7 +61,7 @@ def _operation(route: Route, told: RouteDoc, schema_of: dict[int, Any], refusal:
         ),
         "summary": told.summary,
         "parameters": [*named, *asked],
-        "responses": {str(told.status): _answer(told, schema_of), "default": refusal},
+        "responses": {str(told.status): _answer(told, schema_of), "default": _PROBLEM},
     }
     if told.takes is not None:
         operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema_of[id(told.takes)]}}}
@@ -101,13 +82,14 @@ def _answer(told: RouteDoc, schema_of: dict[int, Any]) -> dict[str, Any]:
 class Description:
     """The page with it; made when it is asked for first."""
 
-    def __init__(self, routes: Iterable[Route], path: str = "/v1/openapi.json", about: About = OURS) -> None:
-        self._about = about
-        self.route = Route("GET", path, self.page, told=RouteDoc("This description.", gives=dict[str, Any]))
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.route = Route(
+            "GET", "/v1/openapi.json", self.page, told=RouteDoc("This description.", gives=dict[str, Any])
+        )
         self._routes = (*routes, self.route)
         self._answer: Response | None = None
 
     async def page(self, _: Request) -> Response:
         if self._answer is None:
-            self._answer = in_json(described(self._routes, self._about))
+            self._answer = in_json(described(self._routes))
         return self._answer

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.cli.compat.understood import understood
+from mailstack.cli.compat import overrides_for
 from mailstack.cli.errors import CommandError
 from mailstack.sandbox.dev import DevSettings
 from mailstack.sandbox.dev.preload import preloads_in
@@ -32,7 +32,7 @@ def test_letters_are_found_by_mailbox_and_folder(tmp_path: Path) -> None:
     found = preloads_in(tmp_path)
     assert found.letters == (("ann@x.test", other), *([("bob@x.test", first)] if first else []), ("bob@x.test", second))
     assert found.left == (tmp_path / "ann@x.test" / "Sent",)
-    wish = understood("greenmail", DevSettings(), [f"-Dgreenmail.preload.dir={tmp_path}"], {})
+    wish = overrides_for("greenmail", DevSettings(), [f"-Dgreenmail.preload.dir={tmp_path}"], {})
     assert wish.settings(own_ports=False).preload == tmp_path
     assert any("Sent is not read" in line for line in wish.said)
 
@@ -40,7 +40,7 @@ def test_letters_are_found_by_mailbox_and_folder(tmp_path: Path) -> None:
 def test_a_directory_that_is_no_mailbox_stops_the_start(tmp_path: Path) -> None:
     letter(tmp_path, "not an address/INBOX/a.eml")
     with pytest.raises(CommandError, match="not an address"):
-        understood("greenmail", DevSettings(), [f"-Dgreenmail.preload.dir={tmp_path}"], {})
+        overrides_for("greenmail", DevSettings(), [f"-Dgreenmail.preload.dir={tmp_path}"], {})
 
 
 def test_letters_are_there_from_the_start(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from mailstack.mailbox.index.database import FileDatabase, MemoryDatabase
 from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.mailbox.index.query import parse
 from mailstack.mailbox.index.removal import Keeping
-from mailstack.mailbox.index.tags import Tagging
 from mailstack.net.log import SilentJournal
 from mailstack.store import Acceptance, Placement, Store
 from mailstack.store.archive import Archiving, ArchivingSqliteStore
@@ -61,15 +60,12 @@ class Shelf:
         self,
         directory: Path | None,
         clock: Any = None,
-        *,
-        tagging: Tagging = Tagging(),  # noqa: B008 - it is frozen
         **keeping: Any,
     ) -> None:
         self.clock = clock or HandClock()
         self.pump = Pump()
         self.directory = directory
         self.keeping = Keeping(**keeping)
-        self.tagging = tagging
         self.memory = MemoryDatabase() if directory is None else None
         self.store: Store = ArchivingInMemoryStore()
         self.open()
@@ -78,9 +74,7 @@ class Shelf:
         if self.directory is not None:
             self.store = ArchivingSqliteStore(self.pump, self.directory, recent_octets=0)
         database = self.memory or FileDatabase(self.pump, self.directory or Path())
-        self.catalogue = LetterIndex(
-            self.store, database, self.clock, inline, own_mailbox, self.keeping, tagging=self.tagging
-        )
+        self.catalogue = LetterIndex(self.store, database, self.clock, inline, own_mailbox, self.keeping)
         self.journal = self.catalogue.told_of(SilentJournal())
         self.run(self.store.open())
         self.run(self.catalogue.start())

@@ -10,14 +10,12 @@ from twisted.internet.defer import Deferred
 
 from mailstack.accounts.login_names import LoginNames
 from mailstack.letter import Address, LetterId
-from mailstack.letter.connection import HostPort
 from mailstack.mailbox.index.feed import Tally
 from mailstack.policy.counters import LocalConnectionCounts
+from mailstack.letter.connection import HostPort
 from mailstack.protocols.connection import ConnectFailed
-from mailstack.sandbox.compat.context import CompatContext
-from mailstack.sandbox.compat.mailhog.monkey import Monkey
-from mailstack.sandbox.compat.mailpit.about import Told
-from mailstack.sandbox.compat.pages import Accounts, peer_pages
+from mailstack.sandbox.compat.context import Accounts, CompatContext
+from mailstack.sandbox.compat.pages import peer_pages
 from mailstack.sandbox.faults import Faults
 from mailstack.store import Account
 from mailstack.web.api.stream_limits import StreamLimits
@@ -60,7 +58,7 @@ class Desk:
             self.faults,
             self._look,
             StreamLimits(streams, streams, LocalConnectionCounts()),
-            Monkey(self.faults),
+            Tally(self.shelf.catalogue.feed, self.shelf.clock.now()),
         )
         accounts = Accounts(
             self.shelf.store,
@@ -72,12 +70,7 @@ class Desk:
             LoginNames({}),
             any_password=True,
         )
-        pages = peer_pages(
-            ground,
-            accounts,
-            Told(Tally(self.shelf.catalogue.feed, self.shelf.clock.now())),
-            mailhog_first=mailhog_first,
-        )
+        pages = peer_pages(ground, accounts, mailhog_first=mailhog_first)
         self.site = Site(pages, (), doorkeeper=AllowAll())
         self.resets = 0
 
@@ -95,11 +88,15 @@ class Desk:
     def ask(self, method: str, path: str, body: object = None, **fields: str) -> Response:
         """The answer; `body` as octets, or to be JSON. What stands behind ? is the query."""
         path, _, query = path.partition("?")
-        octets = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         pairs = dict(pair.partition("=")[::2] for pair in query.split("&") if pair)
-        answer = run(self.site.answer(Request(method, path, "localhost", pairs, octets, fields)))
+        answer = self.request(method, path, pairs, body, **fields)
         assert isinstance(answer, Response)
         return answer
+
+    def request(self, method: str, path: str, query: dict[str, str], body: object, **fields: str) -> Response | Upgrade:
+        """The answer, or the upgrade of a WebSocket."""
+        octets = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        return run(self.site.answer(Request(method, path, "localhost", query, octets, fields)))
 
     def get(self, path: str) -> Any:
         """JSON, all of it."""

@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from twisted.internet.defer import Deferred
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import CloseConnection, TextMessage
 
-from mailstack.sandbox.compat.mailhog.monkey import Jim, jim_rules
 from tests.aid import run
 from tests.mailbox.index.shelf import ALICE, BOB, text
-from tests.sandbox.compat.desk import Desk, whole
+from tests.sandbox.compat.desk import Desk, Wire, whole
 from tests.sandbox.compat.test_mailpit import CAROL, HTML
 
 
@@ -96,68 +98,12 @@ def test_downloads_deletion_and_release(desk: Desk) -> None:
     assert desk.get("/api/v2/messages")["items"] == []
 
 
-def test_new_messages_are_told_by_an_event_source(desk: Desk) -> None:
-    answer = desk.ask("GET", "/api/v1/events")
-    assert answer.media_type == "text/event-stream"
-    from tests.aid import run
-
-    body = answer.body
-    assert not isinstance(body, bytes)
-    run(body.__anext__())
-    from twisted.internet.defer import Deferred
-
-    told: list[bytes] = []
-    Deferred.fromCoroutine(_next(body)).addCallback(told.append)
-    letter = desk.shelf.put()
-    assert told
-    assert json.loads(told[0].removeprefix(b"data: "))["ID"] == letter
-    run(body.aclose())
-
-
-async def _next(body):  # type: ignore[no-untyped-def]
-    return await body.__anext__()
-
-
 def test_without_its_flag_mailpits_list_stands_where_both_have_one() -> None:
     desk = Desk()
     desk.shelf.put()
     assert desk.get("/api/v1/messages")["messages_count"] == 1
     assert json.loads(whole(desk.ask("GET", "/api/v2/messages")))["total"] == 1
     desk.shelf.close()
-
-
-def test_jim_is_invited_told_and_sent_home(desk: Desk) -> None:
-    assert desk.ask("GET", "/api/v2/jim").status == 404
-    assert desk.ask("DELETE", "/api/v2/jim").status == 404
-    assert desk.ask("POST", "/api/v2/jim", {"AcceptChance": 1, "RejectSenderChance": 0.5}).status == 201
-    assert desk.ask("POST", "/api/v2/jim").status == 400
-    jim = desk.get("/api/v2/jim")
-    assert (jim["AcceptChance"], jim["RejectSenderChance"], jim["RejectAuthChance"]) == (1, 0.5, 0.05)
-    rules = {rule.id: rule.probability for rule, _ in desk.faults.list()}
-    assert rules["jim-mail"] == 0.5
-    assert "jim-connect" not in rules
-    assert (
-        desk.ask("PUT", "/api/v2/jim", {"RejectSenderChance": 0, "DisconnectChance": 0, "LinkSpeedAffect": 0}).status
-        == 200
-    )
-    assert {rule.id for rule, _ in desk.faults.list()} == {"jim-rcpt", "jim-auth"}
-    for wrong in ({"AcceptChance": 2}, {"LinkSpeedMin": 0}, {"LinkSpeedMin": 99999}, {"AcceptChance": "x"}):
-        assert desk.ask("PUT", "/api/v2/jim", wrong).status == 400
-    assert desk.ask("DELETE", "/api/v2/jim").status == 200
-    assert desk.faults.list() == []
-
-
-def test_jim_slows_lines_down_at_his_chance() -> None:
-    """Speeds from the slowest to the fastest, which happen, all together, as often as he is told."""
-    slow = [rule for rule in jim_rules(Jim(link_speed_affect=0.4)) if rule.speed]
-    assert (slow[0].speed, slow[-1].speed) == (1024, 10240)
-    missed = 1.0
-    for rule in slow:
-        missed *= 1 - rule.probability
-    assert missed == pytest.approx(0.6)
-    assert len({rule.probability * 1 for rule in slow}) == len(slow), (
-        "each is asked where those before it did not happen"
-    )
 
 
 def test_many_letters_are_read_some_at_a_time_and_not_where_others_wait(desk: Desk) -> None:
@@ -174,20 +120,28 @@ async def _all(body):  # type: ignore[no-untyped-def]
     return [piece async for piece in body]
 
 
+def test_new_messages_are_sent_by_a_websocket(desk: Desk) -> None:
+    wire, client = Wire(), Connection(ConnectionType.CLIENT)
+    Deferred.fromCoroutine(desk.upgrade("/api/v2/websocket").converse(wire))  # type: ignore[arg-type]
+    letter = desk.shelf.put()
+    client.receive_data(wire.written)
+    (message,) = [json.loads(event.data) for event in client.events() if isinstance(event, TextMessage)]
+    assert message["ID"] == letter
+    wire.say(client.send(CloseConnection(1000)))
+
+
 def test_streams_take_the_places_that_there_are() -> None:
-    """[web] streams is for Mailpit's and MailHog's as for our own."""
+    """[web] streams limits Mailpit's and MailHog's as well as our own."""
     desk = Desk(streams=1)
-    stream = desk.ask("GET", "/api/v1/events").body
-    assert not isinstance(stream, bytes)
-    run(stream.__anext__())
-    for path in ("/api/v1/events", "/api/v2/websocket", "/api/events"):
-        fields = {
-            "upgrade": "websocket",
-            "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
-            "sec-websocket-version": "13",
-        }
+    wire = Wire()
+    Deferred.fromCoroutine(desk.upgrade("/api/v2/websocket").converse(wire))  # type: ignore[arg-type]
+    fields = {
+        "upgrade": "websocket",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "sec-websocket-version": "13",
+    }
+    for path in ("/api/v2/websocket", "/api/events"):
         assert desk.ask("GET", path, **fields).status == 503, path
-    run(stream.aclose())
-    again = desk.ask("GET", "/api/v1/events")
-    assert again.status == 200
+    wire.say(Connection(ConnectionType.CLIENT).send(CloseConnection(1000)))
+    desk.upgrade("/api/events")
     desk.shelf.close()

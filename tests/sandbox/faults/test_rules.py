@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Address
-from mailstack.sandbox.faults import Faults, Rule, TooManyRules, from_james, from_mailpit, to_mailpit
+from mailstack.sandbox.faults import Faults, Rule, TooManyRules
 from mailstack.sandbox.faults.faults import MOST_RULES, FaultContext
 from mailstack.sandbox.faults.file import read_json_rules, read_rules
 from mailstack.sandbox.faults.magic_addresses import magic
@@ -138,65 +138,10 @@ def test_rules_come_and_go() -> None:
         rules.add({"at": "rcpt", "reply": "451 no"})
 
 
-def test_mailpits_triggers() -> None:
-    triggers = {
-        "Sender": {"ErrorCode": 451, "Probability": 5},
-        "Recipient": {"ErrorCode": 550, "Probability": 100},
-        "Authentication": {"ErrorCode": 535, "Probability": 0},
-    }
-    rules = from_mailpit(triggers)
-    assert [(rule.at, rule.refusal.code, rule.probability) for rule in rules] == [
-        ("mail", 451, 0.05),
-        ("rcpt", 550, 1.0),
-    ]
-    assert to_mailpit(rules) == triggers
-    assert to_mailpit([]) == {
-        "Sender": {"ErrorCode": 451, "Probability": 0},
-        "Recipient": {"ErrorCode": 451, "Probability": 0},
-        "Authentication": {"ErrorCode": 535, "Probability": 0},
-    }
-    for wrong in (
-        {"Sender": {"ErrorCode": 200, "Probability": 5}},
-        {"Nobody": {}},
-        {"Sender": {"Probability": 101}},
-        {"Sender": 5},
-    ):
-        with pytest.raises(ValueError, match=r"\w"):
-            from_mailpit(wrong)
-
-
-def test_behaviours_of_james() -> None:
-    (first, second) = from_james(
-        [
-            {
-                "command": "RCPT TO",
-                "condition": {"operator": "contains", "matchingValue": "bob@"},
-                "response": {"code": 451, "message": "not bob"},
-                "numberOfAnswer": 2,
-            },
-            {"command": "DATA", "condition": {"operator": "matchAll"}, "response": {"code": 554, "message": "no"}},
-        ]
-    )
-    assert (first.at, first.recipient, first.times, first.reply) == ("rcpt", "*bob@*", 2, "451 not bob")
-    assert (second.at, second.times) == ("final", None)
-    for wrong in (
-        {"command": "TURN", "response": {"code": 451}},
-        {"command": "RCPT TO", "response": {"code": 250}},
-        {"command": "DATA", "condition": {"operator": "contains", "matchingValue": "x"}, "response": {"code": 451}},
-        {"command": "DATA", "condition": {"operator": "isSad"}, "response": {"code": 451}},
-    ):
-        with pytest.raises(ValueError, match=r"\w"):
-            from_james([wrong])
-
-
-def test_a_file_of_rules_is_toml_or_json_ours_or_jamess() -> None:
+def test_a_file_of_rules_is_toml_or_json() -> None:
     rule = Rule(at="rcpt", reply="451 no", times=2)
     assert read_rules(b'[[fault]]\nat = "rcpt"\nreply = "451 no"\ntimes = 2\n') == (rule,)
     assert read_json_rules(b'[{"at": "rcpt", "reply": "451 no", "times": 2}]') == (rule,)
-    (james,) = read_json_rules(
-        b'[{"command": "RCPT TO", "response": {"code": 451, "message": "no"}, "numberOfAnswer": 2}]'
-    )
-    assert (james.at, james.reply, james.times) == ("rcpt", "451 no", 2)
     for wrong, why in (
         (b"[fault]", "nothing else|tables|at"),
         (b'[[fault]]\nat = "x"', "fault 1"),
@@ -261,20 +206,3 @@ def test_whatever_json_says_is_a_rule_or_a_value_error(given: dict[str, Any], at
     rules.add(rule)
     found = Counter(meets(rules, 3, at, recipients=(Address("bob", "b.test"),)))
     assert sum(found.values()) <= 3
-
-
-@given(
-    json_values
-    | st.lists(st.dictionaries(st.sampled_from(["command", "condition", "response", "numberOfAnswer"]), json_values))
-)
-def test_whatever_others_say_is_rules_or_a_value_error(given: Any) -> None:
-    for read in (from_mailpit, from_james):
-        try:
-            rules = read(
-                given
-                if isinstance(given, dict if read is from_mailpit else list)
-                else ({} if read is from_mailpit else [])
-            )  # type: ignore[operator]
-        except ValueError:
-            continue
-        assert all(isinstance(rule, Rule) for rule in rules)

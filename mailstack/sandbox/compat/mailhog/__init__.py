@@ -1,1 +1,1 @@
-"""MailHog's APIs v1 and v2, on our letters: `shapes` are what it says, `messages` its pages, `events` its streams, `jim` its monkey."""
+"""MailHog's API v2, and what its client libraries call of v1."""

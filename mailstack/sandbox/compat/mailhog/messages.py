@@ -1,4 +1,4 @@
-"""MailHog's messages: listed and searched (v2), fetched, downloaded, deleted and released (v1)."""
+"""MailHog's API: lists, search and events of v2; one message, deletion and release of v1."""
 
 from __future__ import annotations
 
@@ -7,81 +7,85 @@ from contextlib import suppress
 from functools import partial
 
 import msgspec
+from msgspec import Struct
 
 from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
+from mailstack.mailbox.index.feed import Missed
 from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.mailbox.index.query import Named, Term, Words
 from mailstack.protocols.smtp.replies import Refusal
-from mailstack.sandbox.compat.bodies import taken
 from mailstack.sandbox.compat.context import CompatContext
-from mailstack.sandbox.compat.finding import found, number_of, part_of
-from mailstack.sandbox.compat.mailhog.events import event_pages
-from mailstack.sandbox.compat.mailhog.jim import jim_pages
-from mailstack.sandbox.compat.mailhog.releasing import Releasing
 from mailstack.sandbox.compat.mailhog.serialize import message
+from mailstack.sandbox.compat.requests import decode_body, find_letter, find_part, integer_parameter
 from mailstack.store import Record
-from mailstack.web.http_values import HttpError, Request, Response
-from mailstack.web.letter_reader import Shelf
+from mailstack.web.http_values import HttpError, Request, Response, Upgrade
 from mailstack.web.release import RELEASED
 from mailstack.web.routes import Route
 from mailstack.web.submission import Copied
 
 TEXT_JSON = "text/json; charset=utf-8"
-USUAL, MOST = 50, 250
+DEFAULT_LIMIT, MAX_LIMIT = 50, 250
 """Messages of one answer of v2."""
-MOST_OF_V1 = 1000
+MAX_V1 = 1000
+"""Maximum messages of one answer of v1."""
 AT_ONCE = 20
-"""Letters that are read together."""
-MOST_HELD = 4 * 1024 * 1024
-"""Octets of letters from which on no more are held together."""
-MOST_SEARCHED = 10_000
-"""Letters that are looked at for a part of an address."""
+"""Letters that are read in one go."""
+MAX_HELD = 4 * 1024 * 1024
+"""Octets of letters in memory above which a batch ends."""
+MAX_SEARCHED = 10_000
+"""Maximum letters that a search for a part of an address compares."""
 
 
-def message_pages(ground: CompatContext, *, is_first: bool) -> tuple[Route, ...]:
-    """With `is_first` the paths that Mailpit has as well answer as MailHog does."""
+def mailhog_pages(ground: CompatContext, *, is_first: bool) -> tuple[Route, ...]:
+    """Routes of MailHog; with `is_first` also those that Mailpit answers otherwise."""
     pages = _Messages(ground)
     shared = (
         Route("GET", "/api/v1/messages", pages.all_of_v1, "admin"),
         Route("DELETE", "/api/v1/messages", pages.delete_all, "admin"),
     )
+    letter = "/api/v1/messages/{id}"
     return (
         *(shared if is_first else ()),
-        *event_pages(ground.catalogue.feed, pages.shown, ground.places),
-        *jim_pages(ground.jim),
-        Route("GET", "/api/v1/messages/{id}", pages.one, "admin"),
-        Route("DELETE", "/api/v1/messages/{id}", pages.delete, "admin"),
-        Route("GET", "/api/v1/messages/{id}/download", pages.download, "admin"),
-        Route("GET", "/api/v1/messages/{id}/mime/part/{part}/download", pages.part, "admin", is_picture=True),
-        Route("POST", "/api/v1/messages/{id}/release", pages.release, "admin"),
+        Route("GET", letter, pages.one, "admin"),
+        Route("DELETE", letter, pages.delete, "admin"),
+        Route("GET", f"{letter}/download", pages.download, "admin"),
+        Route("GET", f"{letter}/mime/part/{{part}}/download", pages.part, "admin", is_picture=True),
+        Route("POST", f"{letter}/release", pages.release, "admin"),
         Route("GET", "/api/v2/messages", pages.messages, "admin"),
         Route("GET", "/api/v2/search", pages.search, "admin"),
         Route("GET", "/api/v2/outgoing-smtp", pages.outgoing, "admin"),
+        Route("GET", "/api/v2/websocket", pages.events, "admin"),
     )
+
+
+class ReleaseRequest(Struct, frozen=True):
+    """POST /release: the recipient. The server that it names is not used."""
+
+    email: str
 
 
 class _Messages:
     def __init__(self, ground: CompatContext) -> None:
         self._ground = ground
         self._catalogue = ground.catalogue
-        self._shelf = Shelf(ground.catalogue, ground.in_thread)
+        self._shelf = ground.shelf
 
     # --- version 2
 
     async def messages(self, ask: Request) -> Response:
         await self._catalogue.up_to_date()
-        start, limit = number_of(ask, "start", 0), _limit(ask)
+        start, limit = integer_parameter(ask, "start", 0), _limit(ask)
         listed = await self._catalogue.listed(ItemFilter(), limit, start)
         return self._page(listed.items, listed.total, start)
 
     async def search(self, ask: Request) -> Response:
-        """By a part of an address of the envelope, or of anything in the letter."""
+        """Searches the addresses of the envelope, or the whole letter."""
         kind, query = ask.query.get("kind", ""), ask.query.get("query", "").strip()
         if kind not in {"from", "to", "containing"} or not query:
             raise HttpError(400, "Ask with kind=from, to or containing, and a query")
         await self._catalogue.up_to_date()
-        start, limit = number_of(ask, "start", 0), _limit(ask)
+        start, limit = integer_parameter(ask, "start", 0), _limit(ask)
         if kind == "containing":
             listed = await self._catalogue.listed(ItemFilter(terms=(Term(Words(query.casefold())),)), limit, start)
             return self._page(listed.items, listed.total, start)
@@ -92,9 +96,9 @@ class _Messages:
         if "@" in query[1:-1]:
             key = key_of(query)
             which = ItemFilter(addressed=key) if kind == "to" else ItemFilter(written_by=key)
-            return list((await self._catalogue.listed(which, MOST_SEARCHED)).items)
+            return list((await self._catalogue.listed(which, MAX_SEARCHED)).items)
         term = Term(Named("addressed", query.casefold()))
-        items = (await self._catalogue.listed(ItemFilter(terms=(term,)), MOST_SEARCHED)).items
+        items = (await self._catalogue.listed(ItemFilter(terms=(term,)), MAX_SEARCHED)).items
         return [item for item in items if query.casefold() in _envelope(item, kind).casefold()]
 
     def _page(self, items: Sequence[Item], total: int, start: int) -> Response:
@@ -103,32 +107,32 @@ class _Messages:
         return Response(self._streamed(items, opening, b"]}"), TEXT_JSON)
 
     async def outgoing(self, _: Request) -> Response:
-        """Servers to release to are not kept here."""
+        """Answers an empty list: released letters go through the queue."""
         return Response(b"{}", TEXT_JSON)
 
     # --- version 1
 
     async def all_of_v1(self, _: Request) -> Response:
         await self._catalogue.up_to_date()
-        listed = await self._catalogue.listed(ItemFilter(), MOST_OF_V1)
+        listed = await self._catalogue.listed(ItemFilter(), MAX_V1)
         return Response(self._streamed(listed.items, b"[", b"]"), TEXT_JSON)
 
     async def one(self, ask: Request) -> Response:
-        item = await found(self._catalogue, ask.variables["id"])
+        item = await find_letter(self._catalogue, ask.variables["id"])
         return Response(await self.shown(item), TEXT_JSON)
 
     async def download(self, ask: Request) -> Response:
-        item = await found(self._catalogue, ask.variables["id"])
+        item = await find_letter(self._catalogue, ask.variables["id"])
         save = (("Content-Disposition", f'attachment; filename="{item.id}.eml"'),)
         return Response(await self._shelf.octets(item), "message/rfc822", 200, save)
 
     async def part(self, ask: Request) -> Response:
-        """By its place among the parts of the letter, counted from 0; decoded, for saving."""
-        reading = await self._shelf.reading(await found(self._catalogue, ask.variables["id"]))
+        """Downloads a decoded part by its place in the letter, counted from 0."""
+        reading = await self._shelf.reading(await find_letter(self._catalogue, ask.variables["id"]))
         place = ask.variables["part"]
         if not place.isascii() or not place.isdigit() or len(place) > 6:
             raise HttpError(404, "Error: there is no such part")
-        part = part_of(reading, str(int(place) + 1))
+        part = find_part(reading, str(int(place) + 1))
         octets = await self._shelf.do(lambda: reading.content_of(part), part.size)
         return Response(octets, "application/octet-stream", 200, (("Content-Disposition", "attachment"),))
 
@@ -138,14 +142,14 @@ class _Messages:
         return Response(b"", TEXT_JSON)
 
     async def delete(self, ask: Request) -> Response:
-        item = await found(self._catalogue, ask.variables["id"])
+        item = await find_letter(self._catalogue, ask.variables["id"])
         await self._catalogue.delete(ItemFilter(ids=(item.id,)))
         return Response(b"", TEXT_JSON)
 
     async def release(self, ask: Request) -> Response:
-        """Through our queue, whatever server is named: it is carried like every letter, and nobody waits here for that."""
-        wanted = taken(ask, Releasing)
-        item = await found(self._catalogue, ask.variables["id"])
+        """Releases a letter through the queue, whatever server is named, without waiting for its delivery."""
+        wanted = decode_body(ask, ReleaseRequest)
+        item = await find_letter(self._catalogue, ask.variables["id"])
         octets = await self._shelf.octets(item)
         try:
             await self._ground.outward.hand_in(item.sender, [wanted.email], octets, copied=Copied(item.id, RELEASED))
@@ -153,12 +157,34 @@ class _Messages:
             raise HttpError(400, str(refusal.reply)) from None
         return Response(b"", TEXT_JSON)
 
-    # --- what is shown
+    # --- events
+
+    async def events(self, ask: Request) -> Upgrade:
+        """Upgrades to a WebSocket with each new letter."""
+        from mailstack.web.websocket import told_by_websocket  # noqa: PLC0415 - most environments have no such client
+
+        self._ground.places.check(ask)
+        return told_by_websocket(ask, self._ground.places.held(ask, self._new_letters()))
+
+    async def _new_letters(self) -> AsyncGenerator[str, None]:
+        """Letters from now on; a slow client misses some."""
+        feed, at = self._catalogue.feed, self._catalogue.feed.newest
+        while not feed.is_closed:
+            try:
+                happened = feed.after(at)
+            except Missed:
+                happened, at = [], feed.newest
+            for event in happened:
+                at = event.sequence
+                if event.name == "letter":
+                    with suppress(HttpError):  # it went meanwhile
+                        yield (await self.shown(event.data.item)).decode()
+            await feed.more(at)
+
+    # --- serialization
 
     async def _streamed(self, items: Sequence[Item], opening: bytes, end: bytes) -> AsyncGenerator[bytes, None]:
-        """Some letters after the others: together they may be more than is to be held. They are read in a thread: of many
-        small ones the reactor would have no end.
-        """
+        """Letters in batches that are read in a thread: all of them may be more than fits into memory."""
         yield opening
         between = b""
         for start in range(0, len(items), AT_ONCE):
@@ -168,14 +194,14 @@ class _Messages:
             for item in some:
                 with suppress(HttpError):  # it went meanwhile
                     held.append((item, await self._shelf.octets(item)))
-                if held and (item is some[-1] or sum(len(octets) for _, octets in held) > MOST_HELD):
+                if held and (item is some[-1] or sum(len(octets) for _, octets in held) > MAX_HELD):
                     shown: list[bytes] = await self._ground.in_thread(partial(_shown, held, records))
                     yield between + b",".join(shown)
                     between, held = b",", []
         yield end
 
     async def shown(self, item: Item) -> bytes:
-        """As JSON. Raises Trouble 404."""
+        """Letter in JSON. Raises Trouble 404."""
         records = await self._catalogue.records([item])
         octets = await self._shelf.octets(item)
         (shown,) = await self._shelf.do(lambda: _shown([(item, octets)], records), len(octets))
@@ -183,7 +209,7 @@ class _Messages:
 
 
 def _shown(held: Sequence[tuple[Item, bytes]], records: Mapping[LetterId, Record]) -> list[bytes]:
-    """Takes time in proportion to their octets."""
+    """Letters in JSON; takes time in proportion to their octets."""
     found = []
     for item, octets in held:
         record = records.get(item.id)
@@ -196,4 +222,4 @@ def _envelope(item: Item, kind: str) -> str:
 
 
 def _limit(ask: Request) -> int:
-    return min(number_of(ask, "limit", USUAL), MOST)
+    return min(integer_parameter(ask, "limit", DEFAULT_LIMIT), MAX_LIMIT)

@@ -1,17 +1,63 @@
-"""Letters as MailHog shows messages: everything in them as it was sent, still encoded."""
+"""Serializes letters as MailHog's messages, with everything still encoded."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from msgspec import Struct, field
+
 from mailstack.letter.header import fields
 from mailstack.letter.header_text import unfolded
 from mailstack.letter.parsed import Part, parse
 from mailstack.mailbox.index.items import Item
-from mailstack.sandbox.compat.mailhog.shapes import Content, Message, Mime, Path, Raw
 
 _MAX_DEPTH = 3
-"""Multiparts within each other whose bodies are given as a whole."""
+"""Maximum depth of multiparts whose body is given as a whole."""
+
+
+class Path(Struct, frozen=True, rename="pascal"):
+    """Forward-path or reverse-path."""
+
+    relays: tuple[str, ...] | None
+    mailbox: str
+    domain: str
+    params: str
+
+
+class Content(Struct, frozen=True, rename="pascal"):
+    """Letter or part, with its body as it was sent."""
+
+    headers: dict[str, list[str]]
+    body: str
+    size: int
+    mime: Mime | None = field(name="MIME", default=None)
+
+
+class Mime(Struct, frozen=True, rename="pascal"):
+    """Parts of a multipart."""
+
+    parts: tuple[Content, ...]
+
+
+class Raw(Struct, frozen=True, rename="pascal"):
+    """Envelope and content of the SMTP session."""
+
+    from_: str = field(name="From")
+    to: tuple[str, ...]
+    data: str
+    helo: str
+
+
+class Message(Struct, frozen=True, rename="pascal"):
+    """One letter."""
+
+    id: str = field(name="ID")
+    from_: Path = field(name="From")
+    to: tuple[Path, ...]
+    content: Content
+    created: str
+    mime: Mime | None = field(name="MIME")
+    raw: Raw
 
 
 def message(item: Item, octets: bytes, helo: str) -> Message:
@@ -38,7 +84,7 @@ def _mime(part: Part, letter: bytes, depth: int = 0) -> Mime | None:
 
 
 def _content(part: Part, letter: bytes, depth: int) -> Content:
-    """A part. The body of a multipart has those of its parts in it again: far within, only these are given."""
+    """Part with its body. The body of a multipart repeats its parts: far within, it is left out."""
     mime = _mime(part, letter, depth)
     body = letter[part.start : part.end] if mime is None or depth <= _MAX_DEPTH else b""
     return Content(_headers(letter[part.head : part.start]), _text(body), part.end - part.start, mime)
@@ -46,9 +92,9 @@ def _content(part: Part, letter: bytes, depth: int) -> Content:
 
 def _headers(section: bytes) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for name, field in fields(section):
+    for name, line in fields(section):
         if name:
-            found.setdefault(_text(field.partition(b":")[0].strip()), []).append(_text(unfolded(field)))
+            found.setdefault(_text(line.partition(b":")[0].strip()), []).append(_text(unfolded(line)))
     return found
 
 

@@ -1,5 +1,5 @@
-"""Mailpit's API v1, on our letters: what its clients ask finds an answer, in its words.
+"""Mailpit's API v1 and its WebSocket over the letters of a dev environment.
 
-`shapes` are what it says and `taken` what it is given; `messages` are its lists, `message` is one of them, `sending` takes
-letters in and sends them on, `events` tells what happens, `about` is the rest.
+`pages` is the table of routes, `schemas` and `serialize` are what they answer. `messages` has lists and tags, `message` one
+letter, `checks` opinions about it, `sending` the ways in and out, `events` the WebSocket, and `about` the rest.
 """

@@ -1,110 +1,92 @@
-"""What Mailpit says of itself: its state, the settings of its interface, and whether it is alive."""
+"""Mailpit's application information, interface settings, health checks and chaos triggers."""
 
 from __future__ import annotations
 
 import resource
-from pathlib import Path
-
-from msgspec import Struct
+from collections.abc import Mapping
 
 from mailstack import __version__
-from mailstack.mailbox.index.catalogue import LetterIndex
-from mailstack.mailbox.index.feed import Tally
 from mailstack.mailbox.index.items import ItemFilter
-from mailstack.protocols.connection import Clock
 from mailstack.relay.external_relay import ExternalRelay
-from mailstack.sandbox.compat.mailpit.metrics import metric_pages
-from mailstack.sandbox.compat.mailpit.shapes import Information, Interface, MessageRelay, RuntimeStats
-from mailstack.web.http_values import Request, Response, in_json, plain
-from mailstack.web.routes import Route
-from mailstack.web.routes import RouteDoc as Says
+from mailstack.sandbox.compat.context import CompatContext
+from mailstack.sandbox.compat.mailpit.schemas import (
+    Information,
+    Interface,
+    MessageRelay,
+    RuntimeStats,
+    Trigger,
+    TriggersRequest,
+)
+from mailstack.sandbox.compat.requests import decode_body
+from mailstack.sandbox.faults import Faults, Rule
+from mailstack.web.http_values import HttpError, Request, Response, in_json, plain
 
 VERSION = f"v1.30.5 (mailstack {__version__})"
-"""Whose API this is: clients look at the number for what they can ask."""
+"""Version of Mailpit whose API this is: clients read the number."""
+
+_TRIGGERS = {"Sender": ("mail", 451), "Recipient": ("rcpt", 451), "Authentication": ("auth", 535)}
+"""Mailpit's triggers: step of the session, and usual code."""
 
 
-class Told(Struct, frozen=True):
-    """What an instance was told, and what it can."""
+class About:
+    """Facts of the environment."""
 
-    tally: Tally
-    label: str = ""
-    spam_assassin: bool = False
-    relay: ExternalRelay | None = None
-    """By which released letters leave; None: they stay here."""
-    data: Path | None = None
-    """Its directory."""
-
-
-def about_pages(catalogue: LetterIndex, clock: Clock, told: Told) -> tuple[Route, ...]:
-    """Pages that are about no message."""
-    pages = _About(catalogue, clock, told)
-    return (
-        Route("GET", "/api/v1/info", pages.info, "admin", told=Says("What there is.", gives=Information)),
-        Route("GET", "/api/v1/webui", pages.interface, "admin", told=Says("What the pages may show.", gives=Interface)),
-        *metric_pages(pages.information),
-        Route("GET", "/livez", pages.alive),
-        Route("GET", "/readyz", pages.ready),
-    )
-
-
-class _About:
-    def __init__(self, catalogue: LetterIndex, clock: Clock, told: Told) -> None:
-        self._catalogue = catalogue
-        self._clock = clock
-        self._told = told
+    def __init__(self, ground: CompatContext) -> None:
+        self._ground = ground
+        self._catalogue = ground.catalogue
 
     async def info(self, _: Request) -> Response:
-        return in_json(await self.information())
-
-    async def information(self) -> Information:
-        """As of now."""
         await self._catalogue.up_to_date()
         listed = await self._catalogue.listed(ItemFilter(), 0)
-        data, tally = self._told.data, self._told.tally
+        data, tally = self._ground.data, self._ground.tally
         files = [each for each in (data.iterdir() if data else ()) if ".sqlite3" in each.name]
-        return Information(
-            version=VERSION,
-            latest_version=VERSION,
-            database=str(data or ""),
-            database_size=sum(each.stat().st_size for each in files),
-            messages=listed.total,
-            unread=listed.unread,
-            tags=await self._catalogue.tags(),
-            runtime_stats=RuntimeStats(
-                uptime=int(self._clock.now() - tally.begun),
-                memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-                messages_deleted=tally.deleted,
-                smtp_accepted=tally.accepted,
-                smtp_accepted_size=tally.octets,
-                smtp_rejected=0,
-                smtp_ignored=0,
-            ),
+        stats = RuntimeStats(
+            uptime=int(self._ground.clock.now() - tally.begun),
+            memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            messages_deleted=tally.deleted,
+            smtp_accepted=tally.accepted,
+            smtp_accepted_size=tally.octets,
+            smtp_rejected=0,
+            smtp_ignored=0,
+        )
+        return in_json(
+            Information(
+                version=VERSION,
+                latest_version=VERSION,
+                database=str(data or ""),
+                database_size=sum(each.stat().st_size for each in files),
+                messages=listed.total,
+                unread=listed.unread,
+                tags=await self._catalogue.tags(),
+                runtime_stats=stats,
+            )
         )
 
     async def interface(self, _: Request) -> Response:
-        told = self._told
         return in_json(
             Interface(
-                label=told.label,
-                message_relay=_shown(told.relay),
-                spam_assassin=told.spam_assassin,
+                label="",
+                message_relay=_relay(self._ground.relay),
+                spam_assassin=self._ground.judge is not None,
                 chaos_enabled=True,
                 duplicates_ignored=False,
                 hide_delete_all_button=False,
             )
         )
 
-    async def alive(self, _: Request) -> Response:
-        return plain("OK")
-
     async def ready(self, _: Request) -> Response:
-        """Once the catalogue can be asked."""
+        """Answers once the catalogue can be read."""
         await self._catalogue.listed(ItemFilter(), 0)
         return plain("OK")
 
 
-def _shown(relay: ExternalRelay | None) -> MessageRelay:
-    """Letters can always be released: without a relay they stay here."""
+async def alive(_: Request) -> Response:
+    """Answers while the process runs."""
+    return plain("OK")
+
+
+def _relay(relay: ExternalRelay | None) -> MessageRelay:
+    """Settings of `release`, which works without a relay too: the letter then stays on this machine."""
     if relay is None:
         return MessageRelay(enabled=True)
     return MessageRelay(
@@ -116,3 +98,48 @@ def _shown(relay: ExternalRelay | None) -> MessageRelay:
         override_from=relay.override_from,
         preserve_message_ids=relay.keeps_message_id,
     )
+
+
+class Chaos:
+    """Chaos triggers as fault rules, one for each trigger that is on."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+
+    async def triggers(self, _: Request) -> Response:
+        """Answers all three triggers; one without a rule has the probability 0."""
+        rules = {rule.id: rule for rule, _ in self._faults.list()}
+        return in_json({name: _shown(rules.get(_rule_id(name)), usual) for name, (_, usual) in _TRIGGERS.items()})
+
+    async def set_triggers(self, ask: Request) -> Response:
+        """Replaces all triggers; those that are left out are off."""
+        wanted = decode_body(ask, TriggersRequest)
+        given = {"Sender": wanted.sender, "Recipient": wanted.recipient, "Authentication": wanted.authentication}
+        rules = [rule for name, trigger in given.items() if trigger and (rule := _rule(name, trigger))]
+        for known in {rule.id for rule, _ in self._faults.list()}.intersection(map(_rule_id, _TRIGGERS)):
+            self._faults.remove(known)
+        for rule in rules:
+            self._faults.add(rule)
+        return await self.triggers(ask)
+
+
+def _rule(name: str, trigger: Trigger) -> Rule | None:
+    """Rule of a trigger; None for the probability 0. Raises Trouble 400."""
+    step, usual = _TRIGGERS[name]
+    code = trigger.error_code or usual
+    if not 400 <= code <= 599 or not 0 <= trigger.probability <= 100:
+        raise HttpError(400, f"{name}: ErrorCode is from 400 to 599, Probability from 0 to 100")
+    if not trigger.probability:
+        return None
+    reply = f"{code} {code // 100}.0.0 chaos: {name.lower()} refused"
+    return Rule(at=step, id=_rule_id(name), reply=reply, probability=trigger.probability / 100)
+
+
+def _rule_id(name: str) -> str:
+    return f"mailpit-{name.lower()}"
+
+
+def _shown(rule: Rule | None, usual: int) -> Mapping[str, int]:
+    if rule is None:
+        return {"ErrorCode": usual, "Probability": 0}
+    return {"ErrorCode": rule.refusal.code, "Probability": round(rule.probability * 100)}

@@ -1,4 +1,4 @@
-"""Mailpit's WebSocket /api/events: what happens to messages, as it happens."""
+"""Mailpit's WebSocket /api/events: new, changed and deleted messages."""
 
 from __future__ import annotations
 
@@ -14,29 +14,24 @@ from mailstack.sandbox.compat.mailpit.about import VERSION
 from mailstack.sandbox.compat.mailpit.serialize import summary
 from mailstack.web.api.stream_limits import StreamLimits
 from mailstack.web.http_values import Request, Upgrade
-from mailstack.web.routes import Route
 
 
-def event_pages(catalogue: LetterIndex, places: StreamLimits) -> tuple[Route, ...]:
-    """The one path."""
+async def events(catalogue: LetterIndex, places: StreamLimits, ask: Request) -> Upgrade:
+    """Upgrades to the WebSocket."""
+    from mailstack.web.websocket import told_by_websocket  # noqa: PLC0415 - most environments have no such client
 
-    async def events(ask: Request) -> Upgrade:
-        from mailstack.web.websocket import told_by_websocket  # noqa: PLC0415 - most environments have no such client
-
-        places.check(ask)
-        return told_by_websocket(ask, places.held(ask, told(catalogue)))
-
-    return (Route("GET", "/api/events", events, "admin"),)
+    places.check(ask)
+    return told_by_websocket(ask, places.held(ask, _messages(catalogue)))
 
 
-async def told(catalogue: LetterIndex) -> AsyncGenerator[str, None]:
-    """Each event as Mailpit writes it, and behind those of one moment the totals."""
+async def _messages(catalogue: LetterIndex) -> AsyncGenerator[str, None]:
+    """Events as Mailpit writes them, and the totals after those of one moment."""
     feed, at = catalogue.feed, catalogue.feed.newest
     while not feed.is_closed:
         try:
             happened = feed.after(at)
         except Missed:
-            # So much has happened that everything is to be read anew.
+            # More happened than the feed remembers: the client has to read everything again.
             happened, at = [], feed.newest
             yield _said("truncate", None)
         counts = False

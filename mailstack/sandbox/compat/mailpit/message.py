@@ -1,4 +1,4 @@
-"""One message of Mailpit's: opened, its header, its source, its parts, and as a page."""
+"""Mailpit's message: content, header, source, parts, and the views of its HTML and text."""
 
 from __future__ import annotations
 
@@ -7,77 +7,40 @@ from urllib.parse import quote
 from mailstack.letter.parsed import Part
 from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.protocols.connection import Clock
-from mailstack.sandbox.compat.finding import found, part_of, searched
-from mailstack.sandbox.compat.mailpit import shapes
 from mailstack.sandbox.compat.mailpit.serialize import message
+from mailstack.sandbox.compat.requests import find_letter, find_part, search_filter
 from mailstack.web.http_values import PLAIN, HttpError, Request, Response, in_json
 from mailstack.web.letter_html import html_page
 from mailstack.web.letter_reader import Shelf
-from mailstack.web.routes import Route, RouteDoc
 
 _NEVER_SHOWN = {
     "text/javascript", "application/javascript", "application/x-javascript", "text/ecmascript", "application/ecmascript",
     "text/html", "text/xml", "application/xhtml+xml", "image/svg+xml", "application/xml", "text/xsl",
 }  # fmt: skip
-"""Types of parts that could act as pages of ours: they are for saving."""
-_LONGEST_NAME = 255
-"""Characters; a Content-ID may have thousands, for which no client has room in a header."""
+"""Types of parts that a browser could run in this origin; they are served as attachments."""
+_MAX_NAME = 255
+"""Maximum characters of a file name in a header; a Content-ID may have thousands."""
 
 
-def message_pages(shelf: Shelf, clock: Clock) -> tuple[Route, ...]:
-    """What is about one message."""
-    pages = _Message(shelf, clock)
-    return (
-        Route(
-            "GET",
-            "/api/v1/message/{id}",
-            pages.opened,
-            "admin",
-            told=RouteDoc("One message, which is read by that.", gives=shapes.Message),
-        ),
-        Route(
-            "GET",
-            "/api/v1/message/{id}/headers",
-            pages.headers,
-            "admin",
-            told=RouteDoc("The fields of its header.", gives=dict[str, list[str]]),
-        ),
-        Route("GET", "/api/v1/message/{id}/raw", pages.raw, "admin", told=RouteDoc("Its source.", media_type=PLAIN)),
-        Route(
-            "GET",
-            "/api/v1/message/{id}/part/{part}",
-            pages.part,
-            "admin",
-            is_picture=True,
-            told=RouteDoc("One part, decoded.", media_type="*/*"),
-        ),
-        Route(
-            "GET",
-            "/view/{name}",
-            pages.view,
-            "admin",
-            told=RouteDoc("Its HTML (ID.html) or text (ID.txt), safe to look at.", media_type="text/html"),
-        ),
-    )
+class Messages:
+    """Handlers of the paths about one message."""
 
-
-class _Message:
     def __init__(self, shelf: Shelf, clock: Clock) -> None:
         self._shelf = shelf
         self._clock = clock
 
     async def _asked(self, ask: Request) -> Item:
-        return await found(self._shelf.catalogue, ask.variables["id"])
+        return await find_letter(self._shelf.catalogue, ask.variables["id"])
 
-    async def opened(self, ask: Request) -> Response:
-        """Marks it as read."""
+    async def message(self, ask: Request) -> Response:
+        """Answers the message and marks it as read."""
         item = await self._asked(ask)
         reading = await self._shelf.reading(item)
         await self._shelf.catalogue.mark(ItemFilter(ids=(item.id,)), unread=False)
         return in_json(await self._shelf.do(lambda: message(item, reading), item.size))
 
     async def headers(self, ask: Request) -> Response:
-        """Names in alphabetical order and in their usual case, each with its values from the top, as they were sent."""
+        """Answers the fields by name, in alphabetical order and canonical case, with their values as they were sent."""
         reading = await self._shelf.reading(await self._asked(ask))
         fields: dict[str, list[str]] = {}
         for name, value in reading.fields:
@@ -90,11 +53,11 @@ class _Message:
         return Response(await self._shelf.octets(item), PLAIN, 200, save)
 
     async def part(self, ask: Request) -> Response:
-        """Its octets, as the type that it says, unless a browser could run it."""
+        """Answers a decoded part in its own type, unless a browser could run it."""
         reading = await self._shelf.reading(await self._asked(ask))
-        part = part_of(reading, ask.variables["part"])
+        part = find_part(reading, ask.variables["part"])
         shown = part.type not in _NEVER_SHOWN
-        name = quote((part.name or part.content_id)[:_LONGEST_NAME], safe="")
+        name = quote((part.name or part.content_id)[:_MAX_NAME], safe="")
         headers = (
             ("Content-Disposition", f'{"inline" if shown else "attachment"}; filename="{name}"'),
             ("Content-Security-Policy", "default-src 'none'; sandbox"),
@@ -103,13 +66,13 @@ class _Message:
         return Response(octets, _type_of(part) if shown else "application/octet-stream", 200, headers)
 
     async def view(self, ask: Request) -> Response:
-        """`ID.html`, `ID.txt`, or `latest`, which leads to the newest letter that a query finds."""
+        """Answers `ID.html` and `ID.txt`, and redirects `ID` and `latest` to the inbox."""
         name, dot, kind = ask.variables["name"].rpartition(".")
         if not dot:
             return await self._in_inbox(ask)
         if kind not in {"html", "txt"}:
             raise HttpError(404, "Ask for a message as ID.html or ID.txt")
-        reading = await self._shelf.reading(item := await found(self._shelf.catalogue, name))
+        reading = await self._shelf.reading(item := await find_letter(self._shelf.catalogue, name))
         if kind == "txt":
             return Response((await self._shelf.do(lambda: reading.readable, item.size)).encode(), PLAIN)
         if not reading.html:
@@ -119,20 +82,20 @@ class _Message:
         return await self._shelf.do(lambda: html_page(reading, parts, remote=remote), item.size)
 
     async def _in_inbox(self, ask: Request) -> Response:
-        """The letter among the others; "latest" is the newest that a query finds."""
+        """Redirects to the letter in the inbox; "latest" is the newest that a query finds."""
         name = ask.variables["name"]
         if name != "latest":
-            item: Item | None = await found(self._shelf.catalogue, name)
+            item: Item | None = await find_letter(self._shelf.catalogue, name)
         else:
             await self._shelf.catalogue.up_to_date()
             query = ask.query.get("query", "")
-            which = searched(query, self._clock.now()) if query.strip() else ItemFilter()
+            which = search_filter(query, self._clock.now()) if query.strip() else ItemFilter()
             item = next(iter((await self._shelf.catalogue.listed(which, 1)).items), None)
         return Response(b"", PLAIN, 302, (("Location", f"../#/letter/{item.id}" if item else "../"),))
 
 
 def _type_of(part: Part) -> str:
-    """What stands in a field of HTTP must be nothing but a type."""
+    """Media type that is safe in a header field."""
     if not part.type.isascii() or not part.type.isprintable():
         return "application/octet-stream"
     charset = (

@@ -1,49 +1,60 @@
-"""All paths of Mailpit's, for one office."""
+"""Routes of Mailpit's API v1, of its views and of its health checks."""
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from functools import partial
 
 from mailstack.sandbox.compat.context import CompatContext
-from mailstack.sandbox.compat.mailpit.about import Told, about_pages
-from mailstack.sandbox.compat.mailpit.chaos import chaos_pages
-from mailstack.sandbox.compat.mailpit.checks import check_pages
-from mailstack.sandbox.compat.mailpit.events import event_pages
-from mailstack.sandbox.compat.mailpit.message import message_pages
-from mailstack.sandbox.compat.mailpit.messages import list_pages
-from mailstack.sandbox.compat.mailpit.sending import sending_pages
-from mailstack.web.api.description import About, Description
-from mailstack.web.http_values import Request, Response
-from mailstack.web.letter_reader import Shelf
+from mailstack.sandbox.compat.mailpit.about import About, Chaos, alive
+from mailstack.sandbox.compat.mailpit.checks import Checks
+from mailstack.sandbox.compat.mailpit.events import events
+from mailstack.sandbox.compat.mailpit.message import Messages
+from mailstack.sandbox.compat.mailpit.messages import Lists
+from mailstack.sandbox.compat.mailpit.sending import Transfers
 from mailstack.web.routes import Route
 
-_ABOUT = About(
-    "Mailpit's API, answered by mailstack",
-    "What mailstack answers on the paths of Mailpit's API v1. Names in bodies may be written in any case.",
-    refused_in=("text/plain", "application/json"),
-)
+_Admin = partial(Route, access="admin")
 
 
-def mailpit_pages(ground: CompatContext, told: Told) -> tuple[Route, ...]:
-    """Everything below /api/v1, /view and beside them."""
-    pages = _pages(ground, told)
-    return (*pages, Description(pages, "/api/v1/swagger.json", _ABOUT).route, Route("GET", "/search", _search))
-
-
-async def _search(ask: Request) -> Response:
-    """Where Mailpit's pages have their search, ours have it in the fragment, which a server does not see."""
-    query = urlencode({"query": ask.query.get("q") or ask.query.get("query") or ""})
-    return Response(b"", "", 302, (("Location", f"./#/letters?{query}"),))
-
-
-def _pages(ground: CompatContext, told: Told) -> tuple[Route, ...]:
-    shelf = Shelf(ground.catalogue, ground.in_thread)
+def mailpit_pages(ground: CompatContext) -> tuple[Route, ...]:
+    """Everything below /api/v1, /view and beside them that Mailpit's clients call."""
+    shelf = ground.shelf
+    lists, one, transfers = Lists(ground.catalogue, ground.clock), Messages(shelf, ground.clock), Transfers(ground)
+    checks, about, chaos = Checks(shelf, ground.look, ground.judge), About(ground), Chaos(ground.faults)
+    letter = "/api/v1/message/{id}"
     return (
-        *list_pages(ground.catalogue, ground.clock),
-        *message_pages(shelf, ground.clock),
-        *sending_pages(ground, shelf),
-        *event_pages(ground.catalogue, ground.places),
-        *check_pages(shelf, ground.look, ground.judge),
-        *chaos_pages(ground.faults),
-        *about_pages(ground.catalogue, ground.clock, told),
+        _Admin("GET", "/api/v1/messages", lists.messages),
+        _Admin("PUT", "/api/v1/messages", lists.mark),
+        _Admin("DELETE", "/api/v1/messages", lists.delete),
+        _Admin("GET", "/api/v1/search", lists.search),
+        _Admin("DELETE", "/api/v1/search", lists.delete_found),
+        _Admin("GET", "/api/v1/tags", lists.tags),
+        _Admin("PUT", "/api/v1/tags", lists.set_tags),
+        _Admin("PUT", "/api/v1/tags/{tag}", lists.rename_tag),
+        _Admin("DELETE", "/api/v1/tags/{tag}", lists.remove_tag),
+        _Admin("GET", letter, one.message),
+        _Admin("GET", f"{letter}/headers", one.headers),
+        _Admin("GET", f"{letter}/raw", one.raw),
+        _Admin("GET", f"{letter}/part/{{part}}", one.part, is_picture=True),
+        _Admin("GET", f"{letter}/part/{{part}}/thumb", checks.thumbnail, is_picture=True),
+        _Admin("GET", f"{letter}/html-check", checks.html),
+        _Admin("GET", f"{letter}/link-check", checks.links),
+        _Admin("GET", f"{letter}/sa-check", checks.spam),
+        _Admin("GET", "/view/{name}", one.view),
+        _Admin("POST", f"{letter}/release", transfers.release),
+        Route(
+            "POST",
+            "/api/v1/send",
+            transfers.send,
+            "admin" if ground.senders is None else "anyone",
+            is_large=True,
+            ends_with_client=True,
+        ),
+        _Admin("GET", "/api/events", partial(events, ground.catalogue, ground.places)),
+        _Admin("GET", "/api/v1/chaos", chaos.triggers),
+        _Admin("PUT", "/api/v1/chaos", chaos.set_triggers),
+        _Admin("GET", "/api/v1/info", about.info),
+        _Admin("GET", "/api/v1/webui", about.interface),
+        Route("GET", "/livez", alive),
+        Route("GET", "/readyz", about.ready),
     )

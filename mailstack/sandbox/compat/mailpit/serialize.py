@@ -1,4 +1,4 @@
-"""Letters as Mailpit shows messages."""
+"""Serializes letters as Mailpit's messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from mailstack.letter.address_lists import Correspondent
 from mailstack.letter.parsed import ParsedLetter, Part
 from mailstack.mailbox.index.items import Item
-from mailstack.sandbox.compat.mailpit.shapes import (
+from mailstack.sandbox.compat.mailpit.schemas import (
     Address,
     Attachment,
     Checksums,
@@ -20,7 +20,7 @@ from mailstack.sandbox.compat.mailpit.shapes import (
 
 
 def summary(item: Item) -> MessageSummary:
-    """One row of a list."""
+    """Row of a list."""
     return MessageSummary(
         id=item.id,
         message_id=item.message_id,
@@ -41,7 +41,7 @@ def summary(item: Item) -> MessageSummary:
 
 
 def message(item: Item, reading: ParsedLetter) -> Message:
-    """All of one."""
+    """One letter with its texts and attachments; takes time in proportion to its size."""
     left = reading.unsubscribe
     return Message(
         id=item.id,
@@ -74,7 +74,7 @@ def attachment(part: Part, reading: ParsedLetter) -> Attachment:
 
 
 def instant(at: float) -> str:
-    """A time as Go writes it: RFC 3339, in UTC, with milliseconds."""
+    """Time as Go writes it: RFC 3339, in UTC, with milliseconds."""
     return _iso(datetime.fromtimestamp(at, UTC))
 
 

@@ -40,7 +40,7 @@ def test_spamassassin_is_asked(tmp_path: Path) -> None:
     # With --compat its ports are taken, too: say others.
     with fake_spamd() as port, dev(
         tmp_path, "--compat", "mailpit", "--smtp", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--pop3", "127.0.0.1:0",
-        "--enable-spamassassin", f"127.0.0.1:{port}",
+        "--spam-filter", f"spamassassin:127.0.0.1:{port}",
     ) as process:  # fmt: skip
         there = Environment(process)
         assert there.get("api/v1/webui")["SpamAssassin"] is True

@@ -1,4 +1,4 @@
-"""The values of Mailpit's API v1, named in JSON as it names them."""
+"""Schemas of Mailpit's API v1: its names in answers, lower-case names in requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Address(Struct, frozen=True, rename="pascal"):
 
 
 class MessageSummary(Struct, frozen=True, rename="pascal"):
-    """One message as lists show it."""
+    """MessageSummary: a row of a list."""
 
     id: str = field(name="ID")
     message_id: str = field(name="MessageID")
@@ -20,7 +20,7 @@ class MessageSummary(Struct, frozen=True, rename="pascal"):
     to: tuple[Address, ...]
     cc: tuple[Address, ...]
     bcc: tuple[Address, ...]
-    """Who got it, but is not named in its header."""
+    """Recipients of the envelope that the header does not name."""
     reply_to: tuple[Address, ...]
     subject: str
     created: str
@@ -32,7 +32,7 @@ class MessageSummary(Struct, frozen=True, rename="pascal"):
 
 
 class MessagesSummary(Struct, frozen=True):
-    """A page of a list."""
+    """MessagesSummary: a page of a list."""
 
     total: int
     unread: int
@@ -67,7 +67,7 @@ class ListUnsubscribe(Struct, frozen=True, rename="pascal"):
 
 
 class Message(Struct, frozen=True, rename="pascal"):
-    """One message, opened."""
+    """Message: one letter."""
 
     id: str = field(name="ID")
     message_id: str = field(name="MessageID")
@@ -88,7 +88,7 @@ class Message(Struct, frozen=True, rename="pascal"):
     inline: tuple[Attachment, ...]
     attachments: tuple[Attachment, ...]
     read: bool = True
-    """Older clients want it."""
+    """Constant field that older clients read."""
 
 
 class RuntimeStats(Struct, frozen=True, rename="pascal"):
@@ -133,3 +133,51 @@ class Interface(Struct, frozen=True, rename="pascal"):
     chaos_enabled: bool
     duplicates_ignored: bool
     hide_delete_all_button: bool
+
+
+class MarkRequest(Struct, frozen=True):
+    """PUT /messages."""
+
+    ids: tuple[str, ...] | None = None
+    read: bool = False
+    search: str | None = None
+
+
+class DeleteRequest(Struct, frozen=True):
+    """DELETE /messages."""
+
+    ids: tuple[str, ...] | None = None
+
+
+class TagsRequest(Struct, frozen=True):
+    """PUT /tags."""
+
+    ids: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
+
+
+class TagNameRequest(Struct, frozen=True):
+    """PUT /tags/{Tag}."""
+
+    name: str
+
+
+class ReleaseRequest(Struct, frozen=True):
+    """POST /release."""
+
+    to: tuple[str, ...]
+
+
+class Trigger(Struct, frozen=True):
+    """Chaos trigger: reply code of a refusal, and its probability in percent."""
+
+    error_code: int = field(name="errorcode", default=0)
+    probability: int = 0
+
+
+class TriggersRequest(Struct, frozen=True):
+    """PUT /chaos."""
+
+    sender: Trigger | None = None
+    recipient: Trigger | None = None
+    authentication: Trigger | None = None

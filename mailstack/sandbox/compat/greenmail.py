@@ -1,0 +1,241 @@
+"""GreenMail's API: users, the messages in their mailboxes, and the service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from functools import partial
+
+import msgspec
+from msgspec import Struct, field
+
+from mailstack.letter import Address, AddressError
+from mailstack.letter.content import read_all
+from mailstack.letter.parsed import parse
+from mailstack.mailbox.index.catalogue import LetterIndex
+from mailstack.mailbox.index.items import ItemFilter
+from mailstack.sandbox.compat.context import Accounts
+from mailstack.sandbox.compat.requests import decode_body
+from mailstack.store import Conflict, Entry, MaildropInUse, Store
+from mailstack.store.archive import ARCHIVE
+from mailstack.web.http_values import JSON, Request, Response, in_json
+from mailstack.web.letter_reader import Shelf
+from mailstack.web.routes import Route
+
+MAX_MESSAGES = 1000
+"""Maximum messages of one answer."""
+MAX_LOGIN = 320
+"""Maximum characters of a login."""
+PURGE_BATCH = 500
+"""Letters that leave a mailbox in one transaction."""
+INBOX = "inbox"
+_PROTOCOLS = {
+    "capture": "smtp",
+    "captures": "smtps",
+    "submission": "smtp",
+    "submissions": "smtps",
+    "pop3": "pop3",
+    "pop3s": "pop3s",
+    "web": "api",
+}
+
+
+class NewUser(Struct, frozen=True):
+    """POST /api/user."""
+
+    email: str
+    password: str
+    login: str = ""
+
+
+class User(Struct, frozen=True):
+    """Account."""
+
+    login: str
+    email: str
+
+
+class Message(Struct, frozen=True):
+    """Letter of a mailbox, with its source."""
+
+    uid: str
+    message_id: str = field(name="Message-ID")
+    subject: str
+    content_type: str = field(name="contentType")
+    mime_message: str = field(name="mimeMessage")
+
+
+class Reply(Struct, frozen=True):
+    """Outcome in words."""
+
+    message: str
+
+
+class ServerSetup(Struct, frozen=True, rename="camel"):
+    """Service; times in milliseconds, -1 for none."""
+
+    port: int
+    address: str
+    protocol: str
+    is_secure: bool
+    read_timeout: int = -1
+    write_timeout: int = -1
+    connection_timeout: int = -1
+    server_startup_timeout: int = 2000
+    is_dynamic_port: bool = False
+
+
+class Configuration(Struct, frozen=True, rename="camel"):
+    """GET /api/configuration."""
+
+    server_setups: tuple[ServerSetup, ...]
+    authentication_disabled: bool = False
+    sieve_ignore_detail: bool = False
+    preload_directory: str | None = None
+
+
+def greenmail_pages(accounts: Accounts, shelf: Shelf) -> tuple[Route, ...]:
+    """Routes of users, their messages and the service."""
+    users, service = _Users(accounts, shelf), _Service(accounts, shelf.catalogue)
+    messages = "/api/user/{user}/messages"
+    return (
+        Route("GET", "/api/user", users.users, "admin"),
+        Route("POST", "/api/user", users.add, "admin"),
+        Route("DELETE", "/api/user/{user}", users.remove, "admin"),
+        Route("GET", messages, users.messages, "admin"),
+        Route("GET", f"{messages}/", users.messages, "admin"),
+        Route("GET", f"{messages}/{{folder}}", users.messages, "admin"),
+        Route("GET", f"{messages}/{{folder}}/", users.messages, "admin"),
+        Route("GET", "/api/configuration", service.configuration, "admin"),
+        Route("POST", "/api/mail/purge", service.purge, "admin"),
+        Route("POST", "/api/service/reset", service.reset, "admin"),
+        Route("GET", "/api/service/readiness", service.ready),
+    )
+
+
+def _reply(text: str, status: int = 200) -> Response:
+    return in_json(Reply(text), status)
+
+
+class _Users:
+    def __init__(self, accounts: Accounts, shelf: Shelf) -> None:
+        self._accounts = accounts
+        self._store = accounts.store
+        self._names = accounts.names
+        self._shelf = shelf
+
+    async def users(self, _: Request) -> Response:
+        return in_json([self._user(account.address) for account in await self._store.accounts()])
+
+    async def add(self, ask: Request) -> Response:
+        wanted = decode_body(ask, NewUser)
+        try:
+            address = Address.parse(wanted.email.strip())
+        except AddressError as error:
+            return _reply(f"Can not create user: {wanted.email[:100]!r} is no address: {error}", 400)
+        login = wanted.login.strip()
+        if login.lower() in {address.key, str(address).lower()} or self._key(login) == address.key:
+            login = ""
+        if "@" in login or not login.isprintable() or len(login) > MAX_LOGIN:
+            return _reply("Can not create user: a login is the address, or a name without @", 400)
+        if self._names.address_of(login) is not None:
+            return _reply(f"Can not create user: the login {login} is there already", 400)
+        try:
+            await self._accounts.add(str(address), wanted.password)
+        except Conflict:
+            return _reply(f"Can not create user: {address} is there already", 400)
+        except ValueError as error:
+            return _reply(f"Can not create user: {error}", 400)
+        if login:
+            self._names.give(login, address.key)
+        return in_json(self._user(address.key))
+
+    async def remove(self, ask: Request) -> Response:
+        name = ask.variables["user"]
+        known = {account.address for account in await self._store.accounts()}
+        if (key := self._key(name)) not in known:
+            return _reply(f"User '{name[:100]}' not found", 400)
+        await self._accounts.remove(key)
+        return _reply(f"User '{name[:100]}' deleted")
+
+    async def messages(self, ask: Request) -> Response:
+        """Answers the letters of the INBOX, which is the only folder."""
+        if (folder := ask.variables.get("folder", INBOX)).lower() != INBOX:
+            return _reply(f"There is no folder {folder[:100]!r}: mailboxes here have an INBOX only", 400)
+        key = self._key(ask.variables["user"])
+        return Response(self._shown(key, await self._store.entries(key, 0, MAX_MESSAGES)), JSON)
+
+    async def _shown(self, mailbox: str, entries: Sequence[Entry]) -> AsyncGenerator[bytes, None]:
+        """Letters one by one: all of them may be more than fits into memory."""
+        between = b"["
+        for entry in entries:
+            try:
+                octets = await read_all(await self._store.read(mailbox, entry.uid))
+            except KeyError:
+                continue  # it went meanwhile
+            yield between + await self._shelf.do(partial(_shown, entry.uid, octets), len(octets))
+            between = b","
+        yield b"[]" if between == b"[" else b"]"
+
+    def _key(self, name: str) -> str:
+        """Mailbox of an address or a login; "" for none."""
+        if (address := self._names.address_of(name)) is not None:
+            return address
+        try:
+            return Address.parse(name if "@" in name else f"{name}@{self._accounts.domain}").key
+        except AddressError:
+            return ""
+
+    def _user(self, address: str) -> User:
+        local, _, domain = address.rpartition("@")
+        return User(self._names.name_of(address) or (local if domain == self._accounts.domain else address), address)
+
+
+def _shown(uid: int, octets: bytes) -> bytes:
+    """Letter in JSON."""
+    reading = parse(octets)
+    source = octets.decode("utf-8", "replace")
+    content_type = reading.first("Content-Type") or "text/plain"
+    shown = Message(str(uid), reading.first("Message-ID"), reading.subject, content_type, source)
+    return msgspec.json.encode(shown)
+
+
+class _Service:
+    def __init__(self, accounts: Accounts, catalogue: LetterIndex) -> None:
+        self._accounts = accounts
+        self._catalogue = catalogue
+
+    async def configuration(self, _: Request) -> Response:
+        accounts = self._accounts
+        setups = [
+            ServerSetup(at.port, at.host, _PROTOCOLS[name], _PROTOCOLS[name].endswith("s"))
+            for name, at in accounts.services().items()
+            if name in _PROTOCOLS
+        ]
+        directory = None if accounts.preload is None else str(accounts.preload)
+        return in_json(Configuration(tuple(setups), accounts.any_password, preload_directory=directory))
+
+    async def purge(self, _: Request) -> Response:
+        await _purge(self._accounts.store, self._catalogue)
+        return _reply("Purged mails")
+
+    async def reset(self, _: Request) -> Response:
+        """Deletes all letters and restores the accounts of the start."""
+        await _purge(self._accounts.store, self._catalogue)
+        await self._accounts.reset()
+        return _reply("Performed reset")
+
+    async def ready(self, _: Request) -> Response:
+        return _reply("Service running") if self._accounts.services() else _reply("Service not running", 503)
+
+
+async def _purge(store: Store, catalogue: LetterIndex) -> None:
+    """Empties the mailboxes and the index. A mailbox in use keeps what its session has not deleted."""
+    await catalogue.up_to_date()
+    await catalogue.delete(ItemFilter())
+    for mailbox in await store.mailboxes():
+        # The index owns the archive.
+        while mailbox != ARCHIVE and (entries := await store.entries(mailbox, 0, PURGE_BATCH)):
+            try:
+                await store.update_maildrop(mailbox, collected=(), deleted=[entry.uid for entry in entries], steps=())
+            except (Conflict, MaildropInUse):
+                break
