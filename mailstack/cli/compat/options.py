@@ -1,4 +1,4 @@
-"""Options as Mailpit and MailHog write them, and their environment variables, read against a table."""
+"""Parser of options and environment variables as Mailpit and MailHog have them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _apply(option: Option, wish: DevOverrides, given: str, value: str) -> None:
 
 
 def _given(table: Sequence[Option], words: Sequence[str], peer: str) -> Iterator[tuple[str, Option, str]]:
-    """Options of a command line in the syntax of pflag and Go: --name value, --name=value, -n value, -name value."""
+    """Options in the syntax of pflag and Go: --name value, --name=value, -n value, -name value."""
     known = {option.name: option for option in table}
     short = {option.short: option for option in table if option.short}
     rest = list(words)

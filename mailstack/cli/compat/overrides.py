@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from mailstack.accounts.password_file import parse_passwords
 from mailstack.cli.errors import CommandError
 from mailstack.config.values import read_origin
-from mailstack.letter.durations import read_duration
 from mailstack.letter.connection import HostPort
+from mailstack.letter.durations import read_duration
 from mailstack.relay.loopback import is_loopback
 from mailstack.sandbox.dev import PORTS, DevSettings
 
@@ -21,7 +21,7 @@ MAX_LOGIN_FILE = 1_000_000
 
 
 class DevOverrides:
-    """Overrides that are filled option by option, and then make `settings`. Methods raise Refused for invalid values."""
+    """Overrides, filled option by option. Methods raise Refused for invalid values."""
 
     def __init__(self, peer: str, settings: DevSettings) -> None:
         self.peer = peer
@@ -30,7 +30,7 @@ class DevOverrides:
         self.at: dict[str, HostPort] = {}
         """Addresses of services."""
         self.told: set[str] = set()
-        """Services whose address an option named."""
+        """Services with an address from an option."""
         self.accounts: list[tuple[str, str]] = []
         """Addresses and passwords of more accounts."""
         self.login_names: dict[str, str] = {}
@@ -38,14 +38,17 @@ class DevOverrides:
         self.relay: dict[str, Any] = {}
         """Fields of relay.Relay."""
         self.relayed: dict[str, str] = {}
-        """Patterns of recipients for whom captured letters leave, by option; "" for all."""
+        """Patterns of the recipients of captured letters that leave, by option; "" for all."""
         self.any_login = False
         """Whether an option asked for any login to be accepted."""
         self._changes: dict[str, Any] = {}
         self._settings = settings
 
     def settings(self, *, own_ports: bool) -> DevSettings:
-        """Settings with the overrides. `own_ports`: services that the tool lacks have mailstack's usual ports, else free ones."""
+        """Settings with the overrides.
+
+        `own_ports`: services that the tool lacks have mailstack's usual ports, else free ones.
+        """
         rest = {} if own_ports else {name: self.local(0) for name in PORTS}
         web = self.at["web"].host if "web" in self.at else self._settings.host
         if not is_loopback(web) and not self.asks("web_logins"):
@@ -109,7 +112,7 @@ class DevOverrides:
             raise CommandError(f"{option}: {error}") from None
 
     def allow_origins(self, option: str, text: str) -> None:
-        """Sets the origins, separated by commas, whose pages may call the API."""
+        """Sets the origins, separated by commas, that may call the API."""
         if "*" in text:
             self.not_supported(
                 option, "name the origins, as http://localhost:3000; not every page may read your letters"

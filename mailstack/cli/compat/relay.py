@@ -1,4 +1,4 @@
-"""External relay of Mailpit: the variables MP_SMTP_RELAY_…, and which letters leave by themselves."""
+"""Options and variables (MP_SMTP_RELAY_…) of Mailpit's external relay."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mailstack.relay.loopback import is_loopback
 from mailstack.relay.routes import RouteError, RouteTarget
 
 
-class Relay(Struct, frozen=True):
+class RelayVariables(Struct, frozen=True):
     """Variables that describe the server."""
 
     host: str = ""
@@ -62,14 +62,14 @@ OPTIONS = (
             partial(_READERS[type(each.default)], each.name),
             kind="switch" if each.default is False else "text",
         )
-        for each in fields(Relay)
+        for each in fields(RelayVariables)
     ),
 )
 
 
 def settle(wish: DevOverrides) -> None:
     """Sets the relay that the variables describe. Raises Refused."""
-    relay = _outlet(Relay(**wish.relay))
+    relay = _outlet(RelayVariables(**wish.relay))
     if relay is None:
         if wish.relayed:
             raise CommandError(f"{next(iter(wish.relayed))} needs a relay: set MP_SMTP_RELAY_HOST")
@@ -83,7 +83,7 @@ def settle(wish: DevOverrides) -> None:
     wish.said.append(f"LETTERS LEAVE THIS MACHINE: {what} go to {relay.host}:{relay.port}, as configured")
 
 
-def _outlet(relay: Relay) -> ExternalRelay | None:
+def _outlet(relay: RelayVariables) -> ExternalRelay | None:
     if not relay.host:
         return None
     if relay.tls and relay.starttls:
@@ -115,8 +115,8 @@ def _outlet(relay: Relay) -> ExternalRelay | None:
     )
 
 
-def _credentials(relay: Relay) -> tuple[str, str]:
-    """Login of the relay; the best mechanism that the server offers is used, whichever is named."""
+def _credentials(relay: RelayVariables) -> tuple[str, str]:
+    """Login of the relay; the best mechanism that the server offers is used."""
     auth = relay.auth.lower()
     if auth in {"", "none", "false"}:
         return "", ""

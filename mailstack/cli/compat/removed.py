@@ -1,4 +1,4 @@
-"""Options of Mailpit, MailHog and GreenMail that are not supported, and what to use instead.
+"""Unsupported options of Mailpit, MailHog and GreenMail, with advice for each.
 
 A key has the names of options, with * for any text, and ends in = where they take a value. An empty text stands for an
 option that asks for what is always so.
@@ -66,7 +66,7 @@ REMOVED: Mapping[str, Mapping[str, str]] = {
 
 
 def advice_for(peer: str, name: str) -> tuple[str, bool] | None:
-    """Advice for an option that is not supported, and whether it takes a value; None for any other."""
+    """Advice for an unsupported option, and whether it takes a value; None for others."""
     for names, advice in REMOVED[peer].items():
         if any(fnmatchcase(name, pattern) for pattern in names.rstrip("=").split()):
             return advice, names.endswith("=")

@@ -1,4 +1,4 @@
-"""Tags of a letter: those of its X-Tags field, and those behind the plus of its recipients."""
+"""Tags of a new letter, from its X-Tags field and its recipients' plus addresses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_TAG = 100
 
 
 def tag_of(text: str) -> str:
-    """Tag in its stored form; "" for text that is empty, too long, or has commas or control characters."""
+    """Tag in its stored form; "" for text that can't be a tag."""
     tag = " ".join(text.split())
     return tag if len(tag) <= MAX_TAG and tag.isprintable() and "," not in tag else ""
 

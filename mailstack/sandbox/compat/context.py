@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from mailstack.accounts.login_names import LoginNames
 from mailstack.config import Submission
+from mailstack.letter.connection import HostPort
 from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.feed import Tally
 from mailstack.mailbox.index.indexer import InThread
-from mailstack.letter.connection import HostPort
 from mailstack.protocols.connection import Clock
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.faults import Faults
@@ -63,7 +63,7 @@ class CompatContext(Struct, frozen=True):
         return Shelf(self.catalogue, self.in_thread)
 
 
-class Accounts(Struct, frozen=True):
+class CompatAccounts(Struct, frozen=True):
     """Accounts and services of one environment, as GreenMail's API needs them."""
 
     store: Store

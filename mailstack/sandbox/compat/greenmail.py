@@ -13,7 +13,7 @@ from mailstack.letter.content import read_all
 from mailstack.letter.parsed import parse
 from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.items import ItemFilter
-from mailstack.sandbox.compat.context import Accounts
+from mailstack.sandbox.compat.context import CompatAccounts
 from mailstack.sandbox.compat.requests import decode_body
 from mailstack.store import Conflict, Entry, MaildropInUse, Store
 from mailstack.store.archive import ARCHIVE
@@ -47,14 +47,14 @@ class NewUser(Struct, frozen=True):
     login: str = ""
 
 
-class User(Struct, frozen=True):
+class GreenMailUser(Struct, frozen=True):
     """Account."""
 
     login: str
     email: str
 
 
-class Message(Struct, frozen=True):
+class GreenMailMessage(Struct, frozen=True):
     """Letter of a mailbox, with its source."""
 
     uid: str
@@ -64,7 +64,7 @@ class Message(Struct, frozen=True):
     mime_message: str = field(name="mimeMessage")
 
 
-class Reply(Struct, frozen=True):
+class GreenMailReply(Struct, frozen=True):
     """Outcome in words."""
 
     message: str
@@ -84,7 +84,7 @@ class ServerSetup(Struct, frozen=True, rename="camel"):
     is_dynamic_port: bool = False
 
 
-class Configuration(Struct, frozen=True, rename="camel"):
+class GreenMailConfiguration(Struct, frozen=True, rename="camel"):
     """GET /api/configuration."""
 
     server_setups: tuple[ServerSetup, ...]
@@ -93,7 +93,7 @@ class Configuration(Struct, frozen=True, rename="camel"):
     preload_directory: str | None = None
 
 
-def greenmail_pages(accounts: Accounts, shelf: Shelf) -> tuple[Route, ...]:
+def greenmail_pages(accounts: CompatAccounts, shelf: Shelf) -> tuple[Route, ...]:
     """Routes of users, their messages and the service."""
     users, service = _Users(accounts, shelf), _Service(accounts, shelf.catalogue)
     messages = "/api/user/{user}/messages"
@@ -113,11 +113,11 @@ def greenmail_pages(accounts: Accounts, shelf: Shelf) -> tuple[Route, ...]:
 
 
 def _reply(text: str, status: int = 200) -> Response:
-    return in_json(Reply(text), status)
+    return in_json(GreenMailReply(text), status)
 
 
 class _Users:
-    def __init__(self, accounts: Accounts, shelf: Shelf) -> None:
+    def __init__(self, accounts: CompatAccounts, shelf: Shelf) -> None:
         self._accounts = accounts
         self._store = accounts.store
         self._names = accounts.names
@@ -185,9 +185,11 @@ class _Users:
         except AddressError:
             return ""
 
-    def _user(self, address: str) -> User:
+    def _user(self, address: str) -> GreenMailUser:
         local, _, domain = address.rpartition("@")
-        return User(self._names.name_of(address) or (local if domain == self._accounts.domain else address), address)
+        return GreenMailUser(
+            self._names.name_of(address) or (local if domain == self._accounts.domain else address), address
+        )
 
 
 def _shown(uid: int, octets: bytes) -> bytes:
@@ -195,12 +197,12 @@ def _shown(uid: int, octets: bytes) -> bytes:
     reading = parse(octets)
     source = octets.decode("utf-8", "replace")
     content_type = reading.first("Content-Type") or "text/plain"
-    shown = Message(str(uid), reading.first("Message-ID"), reading.subject, content_type, source)
+    shown = GreenMailMessage(str(uid), reading.first("Message-ID"), reading.subject, content_type, source)
     return msgspec.json.encode(shown)
 
 
 class _Service:
-    def __init__(self, accounts: Accounts, catalogue: LetterIndex) -> None:
+    def __init__(self, accounts: CompatAccounts, catalogue: LetterIndex) -> None:
         self._accounts = accounts
         self._catalogue = catalogue
 
@@ -212,7 +214,7 @@ class _Service:
             if name in _PROTOCOLS
         ]
         directory = None if accounts.preload is None else str(accounts.preload)
-        return in_json(Configuration(tuple(setups), accounts.any_password, preload_directory=directory))
+        return in_json(GreenMailConfiguration(tuple(setups), accounts.any_password, preload_directory=directory))
 
     async def purge(self, _: Request) -> Response:
         await _purge(self._accounts.store, self._catalogue)
@@ -229,7 +231,10 @@ class _Service:
 
 
 async def _purge(store: Store, catalogue: LetterIndex) -> None:
-    """Empties the mailboxes and the index. A mailbox in use keeps what its session has not deleted."""
+    """Empties the mailboxes and the index.
+
+    A mailbox in use keeps what its session has not deleted.
+    """
     await catalogue.up_to_date()
     await catalogue.delete(ItemFilter())
     for mailbox in await store.mailboxes():

@@ -1,10 +1,10 @@
-"""Routes of Mailpit, MailHog and GreenMail together, and answers for the paths that went."""
+"""Routes of Mailpit, MailHog and GreenMail, and answers for removed paths."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mailstack.sandbox.compat.context import Accounts, CompatContext
+from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
 from mailstack.sandbox.compat.greenmail import greenmail_pages
 from mailstack.sandbox.compat.mailhog.messages import mailhog_pages
 from mailstack.sandbox.compat.mailpit.pages import mailpit_pages
@@ -24,7 +24,7 @@ REMOVED = {
 """Paths of these tools that are not answered, and what to use instead."""
 
 
-def peer_pages(ground: CompatContext, accounts: Accounts, *, mailhog_first: bool = False) -> tuple[Route, ...]:
+def peer_pages(ground: CompatContext, accounts: CompatAccounts, *, mailhog_first: bool = False) -> tuple[Route, ...]:
     """Routes of all three. `mailhog_first`: MailHog's answer counts where Mailpit has the same path."""
     hog = mailhog_pages(ground, is_first=mailhog_first)
     known = {(route.method, route.path) for route in hog}

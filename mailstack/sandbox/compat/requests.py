@@ -1,4 +1,4 @@
-"""Requests of other tools' clients: bodies, parameters, and the letters that they name."""
+"""Requests of other tools' clients: bodies, parameters, letters and parts."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from mailstack.web.http_values import HttpError, Request
 T = TypeVar("T")
 
 _OPAQUE = "headers"
-"""Field of a body whose names are the client's and keep their case."""
+"""Field of a body with names of the client, which keep their case."""
 _MAX_DEPTH = 10
 MAX_VALUES = 50_000
 """Maximum values of a body that is no letter; `[web] max_body` limits its octets."""
 
 
 def decode_body(ask: Request, kind: type[T], max_values: int = MAX_VALUES, limits: str = "") -> T:
-    """Decodes a JSON body, whose names may have any case, as Go reads them.
+    """Decodes a JSON body with names in any case, as Go reads them.
 
     `kind` has its names in lower case. Raises Trouble 400 and 413 with the reason.
     """
@@ -37,7 +37,10 @@ def decode_body(ask: Request, kind: type[T], max_values: int = MAX_VALUES, limit
 
 
 def form_fields(ask: Request) -> dict[str, list[str]] | None:
-    """Fields of a form by lower-case names, which some clients send in place of JSON; None for another body."""
+    """Fields of a form by lower-case name; None for another body.
+
+    Some clients send a form in place of JSON.
+    """
     if ask.fields.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         return None
     try:
@@ -79,7 +82,10 @@ def find_part(reading: ParsedLetter, number: str) -> Part:
 
 
 def search_filter(query: str, now: float, zone: str = "") -> ItemFilter:
-    """Filter of a search. Raises Trouble 400 for an empty or invalid query, and for an unknown time zone."""
+    """Filter of a search.
+
+    Raises Trouble 400 for an empty or invalid query, and for an unknown time zone.
+    """
     if not query.strip():
         raise HttpError(400, "Error: no search query")
     try:
@@ -97,6 +103,6 @@ def _time_zone(name: str) -> tzinfo:
 
 
 def integer_parameter(ask: Request, name: str, default: int) -> int:
-    """Integer parameter of the query; text that is no number counts as absent, as it does for Mailpit."""
+    """Integer parameter of the query; other text counts as absent, as for Mailpit."""
     text = ask.query.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else default

@@ -1,4 +1,4 @@
-"""Whom the dev environment lets in by name, at the capture port and at its pages, and whom it takes letters for."""
+"""Logins and recipients that the capture port and the pages accept."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def capture_rules(
 def logins(
     secrets: Mapping[str, str], passwords: Passwords, clock: Clock, interface: type[Interface]
 ) -> Authenticator | None:
-    """Of those who are named, and nobody else; None when nobody is."""
+    """Authenticator of these logins alone; None without logins."""
     if not secrets:
         return None
     portal = Portal(Realm(), [FileChecker(secrets, passwords)])

@@ -1,4 +1,4 @@
-"""Rules of a restricted capture port: those of the exchange, a login, and a pattern of recipients."""
+"""Rules of a restricted capture port: a login and a pattern of recipients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Capture:
     """Station (smtp.session.Station) over that of the exchange."""
 
     def __init__(self, exchange: MxRules, *, login: bool, recipients: re.Pattern[str] | None) -> None:
-        """`login`: senders have to log in. `recipients`: pattern of accepted addresses; None: all of them."""
+        """`login`: senders log in first. `recipients`: pattern of accepted addresses; None: all."""
         self._exchange = exchange
         self._login = login
         self._recipients = recipients

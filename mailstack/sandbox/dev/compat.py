@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 async def compat_routes(environment: DevEnvironment, places: StreamLimits) -> Sequence[Any]:
     """Routes (mailstack.web.routes) of all three."""
     await environment.in_thread(partial(import_module, "mailstack.sandbox.compat.pages"))
-    from mailstack.sandbox.compat.context import Accounts, CompatContext
+    from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
     from mailstack.sandbox.compat.pages import peer_pages
     from mailstack.web.compose import ComposeLimits
     from mailstack.web.submission import WebSubmission
@@ -47,7 +47,7 @@ async def compat_routes(environment: DevEnvironment, places: StreamLimits) -> Se
             judge=environment.judge if settings.spam_filter else None,
             data=environment.data,
         ),
-        Accounts(
+        CompatAccounts(
             environment.store,
             accounts.add,
             accounts.remove,

@@ -1,4 +1,4 @@
-"""External relay of a dev environment: its configuration, and letters that leave by themselves."""
+"""External relay of a dev environment, and automatic relaying of captured letters."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _AGAIN = Schedule(1.0, 60.0, 0.0, 3600.0)
 
 
 def relay_config(outlet: ExternalRelay, settings: DevSettings, data: Path, world_port: int) -> Config:
-    """Configuration that relays everything to the outlet; bounces go to the rest of the world at `world_port`."""
+    """Configuration that relays everything to the outlet, and bounces to `world_port`."""
     reports = SenderRoutes({NULL_SENDER: (SmartHost(RouteTarget("127.0.0.1", world_port), implicit_tls=False),)})
     return Config(
         hostname=RELAY,
@@ -55,7 +55,7 @@ def relay_config(outlet: ExternalRelay, settings: DevSettings, data: Path, world
 
 
 def _own_name() -> HostName:
-    """That of this machine, by which servers know a client better than by one of ours."""
+    """Host name of this machine, which other servers can look up."""
     try:
         return read_host_name(socket.gethostname())
     except ValueError:
@@ -63,7 +63,10 @@ def _own_name() -> HostName:
 
 
 class AutoForwarder:
-    """Relays captured letters by itself, if the settings say so. Made before the store is opened; `start`, then `stop`."""
+    """Relays captured letters, if the settings ask for it.
+
+    Made before the store is opened; `start`, then `stop`.
+    """
 
     def __init__(self, settings: DevSettings, store: Store, clock: Clock, leaving: Callable[[], Leaving]) -> None:
         """`leaving` gives the way out, once it has been made."""
@@ -98,7 +101,7 @@ class _Copies:
     """webhooks.announcer.Teller that relays the letter of each step."""
 
     def __init__(self, store: Store, leaving: Callable[[], Leaving], pattern: re.Pattern[str]) -> None:
-        """`pattern` is found in the recipients for whom a letter leaves."""
+        """`pattern` is found in the recipients of letters that leave."""
         self._store = store
         self._leaving = leaving
         self._pattern = pattern

@@ -10,11 +10,11 @@ from twisted.internet.defer import Deferred
 
 from mailstack.accounts.login_names import LoginNames
 from mailstack.letter import Address, LetterId
+from mailstack.letter.connection import HostPort
 from mailstack.mailbox.index.feed import Tally
 from mailstack.policy.counters import LocalConnectionCounts
-from mailstack.letter.connection import HostPort
 from mailstack.protocols.connection import ConnectFailed
-from mailstack.sandbox.compat.context import Accounts, CompatContext
+from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
 from mailstack.sandbox.compat.pages import peer_pages
 from mailstack.sandbox.faults import Faults
 from mailstack.store import Account
@@ -60,7 +60,7 @@ class Desk:
             StreamLimits(streams, streams, LocalConnectionCounts()),
             Tally(self.shelf.catalogue.feed, self.shelf.clock.now()),
         )
-        accounts = Accounts(
+        accounts = CompatAccounts(
             self.shelf.store,
             self._add,
             self.shelf.store.remove_account,

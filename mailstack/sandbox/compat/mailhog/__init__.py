@@ -1,1 +1,1 @@
-"""MailHog's API v2, and what its client libraries call of v1."""
+"""MailHog's API v2, and the paths of v1 used by its client libraries."""

@@ -1,4 +1,4 @@
-"""MailHog's API: lists, search and events of v2; one message, deletion and release of v1."""
+"""MailHog's lists, search and WebSocket (v2), and its messages (v1)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def mailhog_pages(ground: CompatContext, *, is_first: bool) -> tuple[Route, ...]
     )
 
 
-class ReleaseRequest(Struct, frozen=True):
+class MailHogRelease(Struct, frozen=True):
     """POST /release: the recipient. The server that it names is not used."""
 
     email: str
@@ -147,8 +147,8 @@ class _Messages:
         return Response(b"", TEXT_JSON)
 
     async def release(self, ask: Request) -> Response:
-        """Releases a letter through the queue, whatever server is named, without waiting for its delivery."""
-        wanted = decode_body(ask, ReleaseRequest)
+        """Releases a letter through the queue, whatever server the request names."""
+        wanted = decode_body(ask, MailHogRelease)
         item = await find_letter(self._catalogue, ask.variables["id"])
         octets = await self._shelf.octets(item)
         try:
@@ -184,7 +184,7 @@ class _Messages:
     # --- serialization
 
     async def _streamed(self, items: Sequence[Item], opening: bytes, end: bytes) -> AsyncGenerator[bytes, None]:
-        """Letters in batches that are read in a thread: all of them may be more than fits into memory."""
+        """Letters in batches: all of them may be more than fits into memory."""
         yield opening
         between = b""
         for start in range(0, len(items), AT_ONCE):

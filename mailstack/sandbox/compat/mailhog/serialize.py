@@ -12,10 +12,10 @@ from mailstack.letter.parsed import Part, parse
 from mailstack.mailbox.index.items import Item
 
 _MAX_DEPTH = 3
-"""Maximum depth of multiparts whose body is given as a whole."""
+"""Maximum depth of multiparts that have a whole body."""
 
 
-class Path(Struct, frozen=True, rename="pascal"):
+class MailHogPath(Struct, frozen=True, rename="pascal"):
     """Forward-path or reverse-path."""
 
     relays: tuple[str, ...] | None
@@ -24,22 +24,22 @@ class Path(Struct, frozen=True, rename="pascal"):
     params: str
 
 
-class Content(Struct, frozen=True, rename="pascal"):
+class MailHogContent(Struct, frozen=True, rename="pascal"):
     """Letter or part, with its body as it was sent."""
 
     headers: dict[str, list[str]]
     body: str
     size: int
-    mime: Mime | None = field(name="MIME", default=None)
+    mime: MailHogMime | None = field(name="MIME", default=None)
 
 
-class Mime(Struct, frozen=True, rename="pascal"):
+class MailHogMime(Struct, frozen=True, rename="pascal"):
     """Parts of a multipart."""
 
-    parts: tuple[Content, ...]
+    parts: tuple[MailHogContent, ...]
 
 
-class Raw(Struct, frozen=True, rename="pascal"):
+class MailHogRaw(Struct, frozen=True, rename="pascal"):
     """Envelope and content of the SMTP session."""
 
     from_: str = field(name="From")
@@ -48,46 +48,48 @@ class Raw(Struct, frozen=True, rename="pascal"):
     helo: str
 
 
-class Message(Struct, frozen=True, rename="pascal"):
+class MailHogMessage(Struct, frozen=True, rename="pascal"):
     """One letter."""
 
     id: str = field(name="ID")
-    from_: Path = field(name="From")
-    to: tuple[Path, ...]
-    content: Content
+    from_: MailHogPath = field(name="From")
+    to: tuple[MailHogPath, ...]
+    content: MailHogContent
     created: str
-    mime: Mime | None = field(name="MIME")
-    raw: Raw
+    mime: MailHogMime | None = field(name="MIME")
+    raw: MailHogRaw
 
 
-def message(item: Item, octets: bytes, helo: str) -> Message:
+def message(item: Item, octets: bytes, helo: str) -> MailHogMessage:
     """Takes time in proportion to the letter's size."""
     reading = parse(octets)
     tree = reading.tree
     mime = _mime(tree, reading.octets)
-    return Message(
+    return MailHogMessage(
         id=item.id,
         from_=_path(item.sender),
         to=tuple(_path(each) for each in item.recipients),
-        content=Content(_headers(reading.octets[: tree.start]), _text(reading.octets[tree.start :]), len(octets), None),
+        content=MailHogContent(
+            _headers(reading.octets[: tree.start]), _text(reading.octets[tree.start :]), len(octets), None
+        ),
         created=datetime.fromtimestamp(item.arrived, UTC).isoformat().replace("+00:00", "Z"),
         mime=mime,
-        raw=Raw(item.sender, item.recipients, _text(octets), helo),
+        raw=MailHogRaw(item.sender, item.recipients, _text(octets), helo),
     )
 
 
-def _mime(part: Part, letter: bytes, depth: int = 0) -> Mime | None:
+def _mime(part: Part, letter: bytes, depth: int = 0) -> MailHogMime | None:
     """The parts of a multipart."""
     if not part.is_multipart:
         return None
-    return Mime(tuple(_content(each, letter, depth + 1) for each in part.parts))
+    return MailHogMime(tuple(_content(each, letter, depth + 1) for each in part.parts))
 
 
-def _content(part: Part, letter: bytes, depth: int) -> Content:
-    """Part with its body. The body of a multipart repeats its parts: far within, it is left out."""
+def _content(part: Part, letter: bytes, depth: int) -> MailHogContent:
+    """Part with its body; a deep multipart has only its parts, which its body would repeat."""
     mime = _mime(part, letter, depth)
     body = letter[part.start : part.end] if mime is None or depth <= _MAX_DEPTH else b""
-    return Content(_headers(letter[part.head : part.start]), _text(body), part.end - part.start, mime)
+    return MailHogContent(_headers(letter[part.head : part.start]), _text(body), part.end - part.start, mime)
 
 
 def _headers(section: bytes) -> dict[str, list[str]]:
@@ -98,9 +100,9 @@ def _headers(section: bytes) -> dict[str, list[str]]:
     return found
 
 
-def _path(address: str) -> Path:
+def _path(address: str) -> MailHogPath:
     mailbox, _, domain = address.rpartition("@")
-    return Path(None, mailbox, domain, "")
+    return MailHogPath(None, mailbox, domain, "")
 
 
 def _text(octets: bytes) -> str:

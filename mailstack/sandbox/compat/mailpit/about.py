@@ -10,25 +10,25 @@ from mailstack.mailbox.index.items import ItemFilter
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.compat.context import CompatContext
 from mailstack.sandbox.compat.mailpit.schemas import (
-    Information,
-    Interface,
+    AppInformation,
+    ChaosRequest,
+    ChaosTrigger,
+    InterfaceSettings,
     MessageRelay,
     RuntimeStats,
-    Trigger,
-    TriggersRequest,
 )
 from mailstack.sandbox.compat.requests import decode_body
 from mailstack.sandbox.faults import Faults, Rule
 from mailstack.web.http_values import HttpError, Request, Response, in_json, plain
 
 VERSION = f"v1.30.5 (mailstack {__version__})"
-"""Version of Mailpit whose API this is: clients read the number."""
+"""Version of the API, which clients read."""
 
 _TRIGGERS = {"Sender": ("mail", 451), "Recipient": ("rcpt", 451), "Authentication": ("auth", 535)}
 """Mailpit's triggers: step of the session, and usual code."""
 
 
-class About:
+class InfoHandlers:
     """Facts of the environment."""
 
     def __init__(self, ground: CompatContext) -> None:
@@ -50,7 +50,7 @@ class About:
             smtp_ignored=0,
         )
         return in_json(
-            Information(
+            AppInformation(
                 version=VERSION,
                 latest_version=VERSION,
                 database=str(data or ""),
@@ -64,7 +64,7 @@ class About:
 
     async def interface(self, _: Request) -> Response:
         return in_json(
-            Interface(
+            InterfaceSettings(
                 label="",
                 message_relay=_relay(self._ground.relay),
                 spam_assassin=self._ground.judge is not None,
@@ -86,7 +86,7 @@ async def alive(_: Request) -> Response:
 
 
 def _relay(relay: ExternalRelay | None) -> MessageRelay:
-    """Settings of `release`, which works without a relay too: the letter then stays on this machine."""
+    """Settings of `release`; without a relay a released letter stays on this machine."""
     if relay is None:
         return MessageRelay(enabled=True)
     return MessageRelay(
@@ -100,7 +100,7 @@ def _relay(relay: ExternalRelay | None) -> MessageRelay:
     )
 
 
-class Chaos:
+class ChaosHandlers:
     """Chaos triggers as fault rules, one for each trigger that is on."""
 
     def __init__(self, faults: Faults) -> None:
@@ -113,7 +113,7 @@ class Chaos:
 
     async def set_triggers(self, ask: Request) -> Response:
         """Replaces all triggers; those that are left out are off."""
-        wanted = decode_body(ask, TriggersRequest)
+        wanted = decode_body(ask, ChaosRequest)
         given = {"Sender": wanted.sender, "Recipient": wanted.recipient, "Authentication": wanted.authentication}
         rules = [rule for name, trigger in given.items() if trigger and (rule := _rule(name, trigger))]
         for known in {rule.id for rule, _ in self._faults.list()}.intersection(map(_rule_id, _TRIGGERS)):
@@ -123,7 +123,7 @@ class Chaos:
         return await self.triggers(ask)
 
 
-def _rule(name: str, trigger: Trigger) -> Rule | None:
+def _rule(name: str, trigger: ChaosTrigger) -> Rule | None:
     """Rule of a trigger; None for the probability 0. Raises Trouble 400."""
     step, usual = _TRIGGERS[name]
     code = trigger.error_code or usual

@@ -11,11 +11,11 @@ from mailstack.web.http_values import HttpError, Request, Response, in_json
 from mailstack.web.letter_reader import Shelf
 
 
-class Checks:
+class CheckHandlers:
     """Handlers of the checks."""
 
     def __init__(self, shelf: Shelf, look: link_check.Look, judge: Judge | None) -> None:
-        """`look` asks a URL for its status; `judge` is the spam filter, if there is one."""
+        """`look` asks a URL for its status; `judge` is the spam filter, if any."""
         self._shelf = shelf
         self._look = look
         self._judge = judge

@@ -22,7 +22,7 @@ _MAX_NAME = 255
 """Maximum characters of a file name in a header; a Content-ID may have thousands."""
 
 
-class Messages:
+class MessageHandlers:
     """Handlers of the paths about one message."""
 
     def __init__(self, shelf: Shelf, clock: Clock) -> None:
@@ -40,7 +40,7 @@ class Messages:
         return in_json(await self._shelf.do(lambda: message(item, reading), item.size))
 
     async def headers(self, ask: Request) -> Response:
-        """Answers the fields by name, in alphabetical order and canonical case, with their values as they were sent."""
+        """Answers the header fields by name, in alphabetical order and canonical case."""
         reading = await self._shelf.reading(await self._asked(ask))
         fields: dict[str, list[str]] = {}
         for name, value in reading.fields:
@@ -82,7 +82,7 @@ class Messages:
         return await self._shelf.do(lambda: html_page(reading, parts, remote=remote), item.size)
 
     async def _in_inbox(self, ask: Request) -> Response:
-        """Redirects to the letter in the inbox; "latest" is the newest that a query finds."""
+        """Redirects to the letter in the inbox; "latest" is the newest match."""
         name = ask.variables["name"]
         if name != "latest":
             item: Item | None = await find_letter(self._shelf.catalogue, name)

@@ -27,7 +27,7 @@ DEFAULT_LIMIT = 50
 OK = Response(b"ok", "text/plain; charset=utf-8")
 
 
-class Lists:
+class ListHandlers:
     """Handlers of the paths about many messages."""
 
     def __init__(self, catalogue: LetterIndex, clock: Clock) -> None:
@@ -83,7 +83,7 @@ class Lists:
         return OK
 
     async def delete(self, ask: Request) -> Response:
-        """Deletes the ids of the body, or all without any. An invalid body deletes nothing."""
+        """Deletes the ids of the body, or all; an invalid body deletes nothing."""
         form = form_fields(ask)
         if form is not None:
             ids = tuple(form.get("ids", ()))
@@ -127,5 +127,7 @@ def _all_or(ids: tuple[str, ...] | None) -> ItemFilter:
 def _tag(text: str) -> str:
     tag = tag_of(text)
     if not tag:
-        raise HttpError(400, f"{text[:60]!r} can't be a tag: it is empty, too long, or has a comma or what nobody sees")
+        raise HttpError(
+            400, f"{text[:60]!r} can't be a tag: it is empty, too long, or has a comma or invisible characters"
+        )
     return tag

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 from mailstack.sandbox.compat.context import CompatContext
-from mailstack.sandbox.compat.mailpit.about import About, Chaos, alive
-from mailstack.sandbox.compat.mailpit.checks import Checks
+from mailstack.sandbox.compat.mailpit.about import ChaosHandlers, InfoHandlers, alive
+from mailstack.sandbox.compat.mailpit.checks import CheckHandlers
 from mailstack.sandbox.compat.mailpit.events import events
-from mailstack.sandbox.compat.mailpit.message import Messages
-from mailstack.sandbox.compat.mailpit.messages import Lists
-from mailstack.sandbox.compat.mailpit.sending import Transfers
+from mailstack.sandbox.compat.mailpit.message import MessageHandlers
+from mailstack.sandbox.compat.mailpit.messages import ListHandlers
+from mailstack.sandbox.compat.mailpit.sending import TransferHandlers
 from mailstack.web.routes import Route
 
 _Admin = partial(Route, access="admin")
@@ -19,8 +19,16 @@ _Admin = partial(Route, access="admin")
 def mailpit_pages(ground: CompatContext) -> tuple[Route, ...]:
     """Everything below /api/v1, /view and beside them that Mailpit's clients call."""
     shelf = ground.shelf
-    lists, one, transfers = Lists(ground.catalogue, ground.clock), Messages(shelf, ground.clock), Transfers(ground)
-    checks, about, chaos = Checks(shelf, ground.look, ground.judge), About(ground), Chaos(ground.faults)
+    lists, one, transfers = (
+        ListHandlers(ground.catalogue, ground.clock),
+        MessageHandlers(shelf, ground.clock),
+        TransferHandlers(ground),
+    )
+    checks, about, chaos = (
+        CheckHandlers(shelf, ground.look, ground.judge),
+        InfoHandlers(ground),
+        ChaosHandlers(ground.faults),
+    )
     letter = "/api/v1/message/{id}"
     return (
         _Admin("GET", "/api/v1/messages", lists.messages),

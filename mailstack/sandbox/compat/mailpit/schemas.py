@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 
-class Address(Struct, frozen=True, rename="pascal"):
+class MailpitAddress(Struct, frozen=True, rename="pascal"):
     name: str
     address: str
 
@@ -16,12 +16,12 @@ class MessageSummary(Struct, frozen=True, rename="pascal"):
     id: str = field(name="ID")
     message_id: str = field(name="MessageID")
     read: bool
-    from_: Address | None = field(name="From")
-    to: tuple[Address, ...]
-    cc: tuple[Address, ...]
-    bcc: tuple[Address, ...]
+    from_: MailpitAddress | None = field(name="From")
+    to: tuple[MailpitAddress, ...]
+    cc: tuple[MailpitAddress, ...]
+    bcc: tuple[MailpitAddress, ...]
     """Recipients of the envelope that the header does not name."""
-    reply_to: tuple[Address, ...]
+    reply_to: tuple[MailpitAddress, ...]
     subject: str
     created: str
     username: str
@@ -50,7 +50,7 @@ class Checksums(Struct, frozen=True):
     sha256: str = field(name="SHA256")
 
 
-class Attachment(Struct, frozen=True, rename="pascal"):
+class MailpitAttachment(Struct, frozen=True, rename="pascal"):
     part_id: str = field(name="PartID")
     file_name: str
     content_type: str
@@ -66,16 +66,16 @@ class ListUnsubscribe(Struct, frozen=True, rename="pascal"):
     header_post: str
 
 
-class Message(Struct, frozen=True, rename="pascal"):
+class MailpitMessage(Struct, frozen=True, rename="pascal"):
     """Message: one letter."""
 
     id: str = field(name="ID")
     message_id: str = field(name="MessageID")
-    from_: Address | None = field(name="From")
-    to: tuple[Address, ...]
-    cc: tuple[Address, ...]
-    bcc: tuple[Address, ...]
-    reply_to: tuple[Address, ...]
+    from_: MailpitAddress | None = field(name="From")
+    to: tuple[MailpitAddress, ...]
+    cc: tuple[MailpitAddress, ...]
+    bcc: tuple[MailpitAddress, ...]
+    reply_to: tuple[MailpitAddress, ...]
     return_path: str
     subject: str
     list_unsubscribe: ListUnsubscribe
@@ -85,8 +85,8 @@ class Message(Struct, frozen=True, rename="pascal"):
     text: str
     html: str = field(name="HTML")
     size: int
-    inline: tuple[Attachment, ...]
-    attachments: tuple[Attachment, ...]
+    inline: tuple[MailpitAttachment, ...]
+    attachments: tuple[MailpitAttachment, ...]
     read: bool = True
     """Constant field that older clients read."""
 
@@ -101,7 +101,7 @@ class RuntimeStats(Struct, frozen=True, rename="pascal"):
     smtp_ignored: int = field(name="SMTPIgnored")
 
 
-class Information(Struct, frozen=True, rename="pascal"):
+class AppInformation(Struct, frozen=True, rename="pascal"):
     """AppInformation."""
 
     version: str
@@ -124,7 +124,7 @@ class MessageRelay(Struct, frozen=True, rename="pascal"):
     preserve_message_ids: bool = field(name="PreserveMessageIDs", default=False)
 
 
-class Interface(Struct, frozen=True, rename="pascal"):
+class InterfaceSettings(Struct, frozen=True, rename="pascal"):
     """WebUIConfiguration."""
 
     label: str
@@ -168,16 +168,16 @@ class ReleaseRequest(Struct, frozen=True):
     to: tuple[str, ...]
 
 
-class Trigger(Struct, frozen=True):
+class ChaosTrigger(Struct, frozen=True):
     """Chaos trigger: reply code of a refusal, and its probability in percent."""
 
     error_code: int = field(name="errorcode", default=0)
     probability: int = 0
 
 
-class TriggersRequest(Struct, frozen=True):
+class ChaosRequest(Struct, frozen=True):
     """PUT /chaos."""
 
-    sender: Trigger | None = None
-    recipient: Trigger | None = None
-    authentication: Trigger | None = None
+    sender: ChaosTrigger | None = None
+    recipient: ChaosTrigger | None = None
+    authentication: ChaosTrigger | None = None

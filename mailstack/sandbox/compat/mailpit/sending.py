@@ -1,4 +1,4 @@
-"""Mailpit's POST /send and /release: letters that enter or leave by HTTP."""
+"""Mailpit's POST /send and /release."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mailstack.web.shielded import shielded
 from mailstack.web.submission import Copied
 
 
-class Transfers:
+class TransferHandlers:
     """Handlers of `send` and `release`."""
 
     def __init__(self, ground: CompatContext) -> None:

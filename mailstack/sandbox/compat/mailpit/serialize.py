@@ -10,11 +10,11 @@ from mailstack.letter.address_lists import Correspondent
 from mailstack.letter.parsed import ParsedLetter, Part
 from mailstack.mailbox.index.items import Item
 from mailstack.sandbox.compat.mailpit.schemas import (
-    Address,
-    Attachment,
     Checksums,
     ListUnsubscribe,
-    Message,
+    MailpitAddress,
+    MailpitAttachment,
+    MailpitMessage,
     MessageSummary,
 )
 
@@ -40,10 +40,10 @@ def summary(item: Item) -> MessageSummary:
     )
 
 
-def message(item: Item, reading: ParsedLetter) -> Message:
+def message(item: Item, reading: ParsedLetter) -> MailpitMessage:
     """One letter with its texts and attachments; takes time in proportion to its size."""
     left = reading.unsubscribe
-    return Message(
+    return MailpitMessage(
         id=item.id,
         message_id=item.message_id,
         from_=_address(item.author) if item.author else None,
@@ -67,10 +67,10 @@ def message(item: Item, reading: ParsedLetter) -> Message:
     )
 
 
-def attachment(part: Part, reading: ParsedLetter) -> Attachment:
+def attachment(part: Part, reading: ParsedLetter) -> MailpitAttachment:
     octets = reading.content_of(part)
     sums = [hashlib.new(name, octets, usedforsecurity=False).hexdigest() for name in ("md5", "sha1", "sha256")]
-    return Attachment(part.number, part.name, part.type, part.content_id, len(octets), Checksums(*sums))
+    return MailpitAttachment(part.number, part.name, part.type, part.content_id, len(octets), Checksums(*sums))
 
 
 def instant(at: float) -> str:
@@ -82,9 +82,9 @@ def _iso(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _address(one: Correspondent) -> Address:
-    return Address(one.name, one.address)
+def _address(one: Correspondent) -> MailpitAddress:
+    return MailpitAddress(one.name, one.address)
 
 
-def _addresses(people: Iterable[Correspondent]) -> tuple[Address, ...]:
+def _addresses(people: Iterable[Correspondent]) -> tuple[MailpitAddress, ...]:
     return tuple(_address(one) for one in people)

@@ -1,23 +1,23 @@
-"""A picture of 180 by 120 points, made with Pillow where that is installed."""
+"""Thumbnails of pictures, made with Pillow if it is installed."""
 
 from __future__ import annotations
 
 from io import BytesIO
 
 SIZE = (180, 120)
-MOST_POINTS = 6_000_000
-"""Of a picture that is decoded: a few octets may say that they are a thousand times as many."""
-MOST_OF_JPEG = 24_000_000
-"""Points of a JPEG, which is decoded at an eighth of its size."""
+MAX_POINTS = 6_000_000
+"""Maximum points of a decoded picture: a few octets may claim a thousand times as many."""
+MAX_JPEG_POINTS = 24_000_000
+"""Maximum points of a JPEG, which is decoded at an eighth of its size."""
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 
 
 class NoPictures(Exception):
-    """str() says what is missing."""
+    """Pillow is not installed; str() says how to install it."""
 
 
 def thumbnail(octets: bytes) -> bytes:
-    """As JPEG: cut to shape, or on white where it is smaller; white alone for what is no picture. Raises NoPictures."""
+    """JPEG of SIZE: the picture, cut to shape or on white; white for other octets. Raises NoPictures."""
     try:
         from PIL import Image, ImageOps  # noqa: PLC0415 - optional
     except ImportError:
@@ -25,7 +25,7 @@ def thumbnail(octets: bytes) -> bytes:
     canvas = Image.new("RGB", SIZE, "white")
     try:
         picture = Image.open(BytesIO(octets), formats=FORMATS)
-        if picture.width * picture.height <= (MOST_OF_JPEG if picture.format == "JPEG" else MOST_POINTS):
+        if picture.width * picture.height <= (MAX_JPEG_POINTS if picture.format == "JPEG" else MAX_POINTS):
             picture.draft("RGB", (SIZE[0] * 2, SIZE[1] * 2))
             times = max(1, min(picture.width // SIZE[0], picture.height // SIZE[1]) // 2)
             seen = picture.reduce(times).convert("RGBA")
