@@ -200,9 +200,9 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool) -> None:
     from twisted.internet.defer import Deferred
 
     from mailstack.net.clock import ReactorClock
-    from mailstack.net.gc_freeze import settle_memory
     from mailstack.net.log import LineJournal, SilentJournal, log_to
     from mailstack.net.open_files import raise_limit
+    from mailstack.net.reactor_patches import freeze_startup_objects
     from mailstack.net.thread_pool import end_in_time
     from mailstack.sandbox.dev import DevEnvironment
 
@@ -221,7 +221,7 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool) -> None:
         facts = environment.facts()
         click.echo(json.dumps(facts) if as_json else _welcome(environment, facts))
         sys.stdout.flush()
-        settle_memory()
+        freeze_startup_objects()
 
     def failed(failure: Any) -> None:
         failures.append(_why(failure.value, settings))

@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from mailstack.letter.connection import HostPort, TlsInfo
 from mailstack.net.client_tls import ClientTls, Handshake
-from mailstack.net.immediate_write import write
+from mailstack.net.reactor_patches import write
 from mailstack.net.run_queue import BURST, QUANTUM, RATE, RunQueue
 from mailstack.net.task import PAUSE, Task
 from mailstack.net.tls_info import channel_binding, tls_facts

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import (
 from mailstack.letter.connection import HostPort
 from mailstack.net.proxy_header import PROXIED
 from mailstack.net.proxy_protocol import ProxiedFactory
-from mailstack.net.reactor_fairness import accept_few
+from mailstack.net.reactor_patches import bound_accepts
 from mailstack.net.tls_layer import under_tls
 from mailstack.policy.networks import ip_address, networks_of, within
 from mailstack.relay.loopback import is_loopback
@@ -76,7 +76,7 @@ class Ports:
             inner = description.removeprefix(PROXIED)
             endpoint = self._endpoint(self._reactor, with_backlog(inner))
             port = await endpoint.listen(factory if inner == description else self._behind_proxy(factory))
-            accept_few(port)
+            bound_accepts(port)
             self._ports.append(port)
 
     def _behind_proxy(self, factory: IProtocolFactory) -> ProxiedFactory:

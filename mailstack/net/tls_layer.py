@@ -4,7 +4,7 @@ OpenSSL keeps 40 KB for a connection. Twisted's layer, the failure that it ends 
 refer to each other, so that those 40 KB would wait for Python's cycle collector: megabytes, under clients that come for
 one letter each, and a tenth of a second of its work when 10,000 go at once.
 
-What a handshake says is sent at once, as other replies are (`mailstack.net.immediate_write`). A client's handshake has its own time.
+What a handshake says is sent at once, as other replies are (`mailstack.net.reactor_patches`). A client's handshake has its own time.
 """
 # ruff: noqa: N802 - the names of methods are Twisted's
 
@@ -13,17 +13,17 @@ from __future__ import annotations
 from typing import Any
 
 from OpenSSL.SSL import WantReadError
+from twisted.internet import tcp
 from twisted.internet._newtls import _BypassTLS
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactorTime, ISSLTransport
 from twisted.internet.protocol import connectionDone
-from twisted.internet.tcp import Connection
 from twisted.logger import Logger
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides
 
-from mailstack.net.immediate_write import RECORD, send_now
+from mailstack.net.reactor_patches import TLS_RECORD, send_now
 
 _log = Logger()
 
@@ -71,12 +71,12 @@ class TlsLayer(BufferingTLSTransport):
 
     def _flushSendBIO(self) -> None:
         try:
-            octets = self._tlsConnection.bio_read(2 * RECORD)
+            octets = self._tlsConnection.bio_read(2 * TLS_RECORD)
         except WantReadError:
             return
         connection = self.begun_on or self.transport
         # TLS's goodbye may wait: a client that has heard QUIT's answer is mostly gone before it.
-        if isinstance(connection, Connection) and not self.disconnecting:
+        if isinstance(connection, tcp.Connection) and not self.disconnecting:
             octets = send_now(connection, octets)
         if octets:
             self.transport.write(octets)  # type: ignore[union-attr]
@@ -131,3 +131,34 @@ def start_tls(transport: Any, tls: Any, *, client: bool, handshake_timeout: floa
     layer.makeConnection(_BypassTLS(FileDescriptor, transport))
     if producer is not None:
         transport.registerProducer(producer, streaming)
+
+
+class OnOurTime:
+    """Mixed into a TCP transport of Twisted's, before its class."""
+
+    _tlsClientDefault: bool  # noqa: N815
+
+    def startTLS(self, ctx: Any, normal: bool = True) -> None:
+        """Shake hands on the open connection; `normal` is whether who called it is the client in TLS as well."""
+        start_tls(self, ctx, client=self._tlsClientDefault == normal)
+
+
+class OwnServer(OnOurTime, tcp.Server):
+    """A connection from outside."""
+
+
+class OwnPort(tcp.Port):
+    """A listener."""
+
+    transport = OwnServer
+
+
+class OwnClient(OnOurTime, tcp.Client):
+    """A connection outward."""
+
+
+class OwnConnector(tcp.Connector):
+    """Calls, and keeps the time allowed for that."""
+
+    def _makeTransport(self) -> OwnClient:
+        return OwnClient(self.host, self.port, self.bindAddress, self, self.reactor)  # type: ignore[no-untyped-call]

@@ -35,12 +35,11 @@ from mailstack.net.certificate_reload import Renewal
 from mailstack.net.clock import ReactorClock, keep_steady
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.dns import system_names
-from mailstack.net.gc_freeze import settle_memory
 from mailstack.net.https import HttpsPolicies
 from mailstack.net.log import LineJournal, Stream
 from mailstack.net.mta_sts_files import PolicyFiles
-from mailstack.net.reactor_fairness import keep_turns_short
 from mailstack.net.reactor_latency import Heartbeat
+from mailstack.net.reactor_patches import bound_turns, freeze_startup_objects
 from mailstack.net.sd_notify import tell_ready, tell_stopping
 from mailstack.net.service_ports import EndpointOf, bind_anew
 from mailstack.net.sighup import on_sighup
@@ -317,8 +316,8 @@ class MailService(Service):
         if self._catalogue is not None:
             await self._catalogue.start()
         await self._office.start()
-        settle_memory()
-        keep_turns_short(self._reactor)
+        freeze_startup_objects()
+        bound_turns(self._reactor)
         self._heartbeat.start()
         if self._renewal is not None:
             self._renewal.start()

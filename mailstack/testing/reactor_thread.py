@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IConnector, IListeningPort
 from twisted.internet.protocol import ClientFactory, ServerFactory
 from twisted.python.failure import Failure
 
-from mailstack.net.reactor_tcp import OwnConnector, OwnPort
+from mailstack.net.tls_layer import OwnConnector, OwnPort
 from mailstack.testing import real_time
 
 T = TypeVar("T")

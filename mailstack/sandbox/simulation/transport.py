@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet import tcp
 
-from mailstack.net.reactor_tcp import OnOurTime
+from mailstack.net.tls_layer import OnOurTime
 from mailstack.sandbox.simulation.sockets import SimulatedSocket
 
 

@@ -16,8 +16,8 @@ from twisted.internet.defer import Deferred
 from mailstack.config import Config
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.clock import keep_steady
-from mailstack.net.gc_freeze import settle_memory
 from mailstack.net.log import Stream
+from mailstack.net.reactor_patches import freeze_startup_objects
 from mailstack.net.sd_notify import tell_ready, tell_stopping
 from mailstack.net.sighup import on_sighup
 from mailstack.policy.counters.shared import shared_among
@@ -107,7 +107,7 @@ class MasterService(Service):
         if self._gave_up:
             return
         # What is never looked at again is shared with the workers for as long as they live.
-        settle_memory()
+        freeze_startup_objects()
         count = self._config.workers.count
         try:
             for number in range(1, count + 1):

@@ -1,7 +1,8 @@
-"""Turns of the reactor stay short, however many clients speak at once, and whatever one of them does."""
+"""Patches of the reactor: bounded turns and accepts, the frozen start, and the switch that leaves all of them out."""
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import socket
@@ -9,12 +10,22 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
-from twisted.internet.tcp import Port
+from twisted.internet.tcp import Connection, Port
 from twisted.logger import globalLogPublisher
 
-from mailstack.net.reactor_fairness import ACCEPTS, EVENTS, LONGEST, ShortTurn, accept_few, keep_turns_short
+from mailstack.net import reactor_patches
+from mailstack.net.reactor_patches import (
+    MAX_ACCEPTS,
+    MAX_EVENTS,
+    MAX_TURN,
+    BoundedTurn,
+    bound_accepts,
+    bound_turns,
+    enabled,
+    freeze_startup_objects,
+)
 
 if not hasattr(select, "epoll"):
     pytest.skip("this system has no epoll", allow_module_level=True)
@@ -57,7 +68,7 @@ class Client:
 @pytest.fixture
 def reactor() -> Iterator[EPollReactor]:
     reactor = EPollReactor()
-    keep_turns_short(reactor)
+    bound_turns(reactor)
     yield reactor
     for reader in reactor.removeAll():
         if isinstance(reader, Client):
@@ -76,10 +87,10 @@ def clients(reactor: EPollReactor, number: int, heard: Callable[[Client], object
 
 def test_all_who_speak_are_heard_a_few_at_a_time(reactor: EPollReactor) -> None:
     heard: list[Client] = []
-    waiting = clients(reactor, 3 * EVENTS, heard.append)
+    waiting = clients(reactor, 3 * MAX_EVENTS, heard.append)
     for turn in range(1, 4):
         reactor.doIteration(0)
-        assert len(heard) == turn * EVENTS
+        assert len(heard) == turn * MAX_EVENTS
     reactor.doIteration(0)
     assert sorted(map(id, heard)) == sorted(map(id, waiting))
 
@@ -92,10 +103,10 @@ def test_nobody_is_heard_twice_while_others_wait(reactor: EPollReactor) -> None:
         heard.append(client)
         client.speak()
 
-    clients(reactor, 2 * EVENTS, insist)
+    clients(reactor, 2 * MAX_EVENTS, insist)
     for _ in range(2):
         reactor.doIteration(0)
-    assert len(set(heard)) == len(heard) == 2 * EVENTS
+    assert len(set(heard)) == len(heard) == 2 * MAX_EVENTS
 
 
 def test_who_fails_is_lost_and_logged_and_the_others_are_heard(reactor: EPollReactor) -> None:
@@ -150,14 +161,14 @@ class Slow:
 
     def hear(self, client: Client) -> None:
         self.heard.append(client)
-        self.now += LONGEST / 3 + 1e-6
+        self.now += MAX_TURN / 3 + 1e-6
 
 
 def test_a_turn_ends_when_its_time_is_over_and_who_was_not_heard_comes_first_in_the_next(
     reactor: EPollReactor,
 ) -> None:
     slow = Slow()
-    reactor.doIteration = ShortTurn(reactor, lambda: slow.now)  # type: ignore[method-assign]
+    reactor.doIteration = BoundedTurn(reactor, lambda: slow.now)  # type: ignore[method-assign]
     waiting = clients(reactor, 8, slow.hear)
     reactor.doIteration(0)
     assert len(slow.heard) == 3
@@ -172,7 +183,7 @@ def test_a_turn_ends_when_its_time_is_over_and_who_was_not_heard_comes_first_in_
 
 def test_who_took_the_descriptor_of_one_that_was_to_be_heard_is_not_taken_for_it(reactor: EPollReactor) -> None:
     slow = Slow()
-    reactor.doIteration = ShortTurn(reactor, lambda: slow.now)  # type: ignore[method-assign]
+    reactor.doIteration = BoundedTurn(reactor, lambda: slow.now)  # type: ignore[method-assign]
     waiting = clients(reactor, 4, slow.hear)
     reactor.doIteration(0)
     (left,) = set(waiting) - set(slow.heard)
@@ -189,7 +200,7 @@ def test_who_took_the_descriptor_of_one_that_was_to_be_heard_is_not_taken_for_it
 
 def test_other_reactors_are_left_alone() -> None:
     clock = Clock()
-    keep_turns_short(clock)
+    bound_turns(clock)
     assert not hasattr(clock, "doIteration")
 
 
@@ -199,14 +210,65 @@ def test_a_burst_of_connections_is_taken_a_few_at_a_time(
     taken: list[object] = []
     port = Port(0, Factory(), interface="127.0.0.1", reactor=reactor)
     port.startListening()
-    accept_few(port)
+    bound_accepts(port)
     monkeypatch.setattr(port.factory, "buildProtocol", taken.append)
     place = port.getHost()
     with ExitStack() as stack:
         stack.callback(port.socket.close)
-        for _ in range(ACCEPTS + 8):
+        for _ in range(MAX_ACCEPTS + 8):
             stack.enter_context(socket.create_connection((place.host, place.port), 10))
-        for expected in (ACCEPTS, ACCEPTS + 8):
+        for expected in (MAX_ACCEPTS, MAX_ACCEPTS + 8):
             reactor.doIteration(10)
             assert len(taken) == expected
         reactor.removeReader(port)
+
+
+def test_startup_objects_are_frozen() -> None:
+    try:
+        freeze_startup_objects()
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
+
+
+@pytest.mark.parametrize(
+    ("value", "on"),
+    [(None, True), ("on", True), ("", True), ("off", False), ("OFF", False), ("0", False), ("no", False)],
+)
+def test_the_environment_switches_all_patches_off(value: str | None, *, on: bool) -> None:
+    assert enabled({} if value is None else {reactor_patches.SWITCH: value}) is on
+
+
+def test_without_patches_the_reactor_is_as_twisted_made_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reactor_patches, "ENABLED", False)
+    plain = EPollReactor()
+    port = Port(0, Factory(), interface="127.0.0.1", reactor=plain)
+    iteration, accept, frozen = plain.doIteration, port.doRead, gc.get_freeze_count()
+    bound_turns(plain)
+    bound_accepts(port)
+    freeze_startup_objects()
+    assert plain.doIteration == iteration
+    assert port.doRead == accept
+    assert gc.get_freeze_count() == frozen
+    plain.removeAll()
+    plain._poller.close()
+
+
+@pytest.mark.parametrize("on", [True, False], ids=["patched", "plain"])
+def test_a_reply_goes_out_at_once_only_with_the_patch(monkeypatch: pytest.MonkeyPatch, *, on: bool) -> None:
+    monkeypatch.setattr(reactor_patches, "ENABLED", on)
+    plain = EPollReactor()
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.setblocking(False)
+        connection = Connection(ours, Protocol(), plain)
+        connection.connected = 1
+        reactor_patches.write(connection, b"250 OK\r\n")
+        ready, _, _ = select.select([theirs], [], [], 0)
+        assert bool(ready) is on
+        if not on:
+            plain.doIteration(1)
+        assert theirs.recv(100) == b"250 OK\r\n"
+        plain.removeAll()
+        plain._poller.close()
+        ours.close()
