@@ -14,7 +14,7 @@ from twisted.internet.protocol import Factory
 
 from mailstack.letter.connection import HostPort, is_unix_socket
 from mailstack.net.client_tls import LOST, ClientTls
-from mailstack.net.peer import NetPeer
+from mailstack.net.peer import NetPeer, PeerTls
 from mailstack.net.tls_layer import under_tls
 from mailstack.protocols.connection import ConnectFailed, Dane, Engine, EventT, Source
 
@@ -63,9 +63,7 @@ class TwistedConnector:
         peer = NetPeer(
             reactor,
             engine,
-            encrypted=tls,
-            client_tls=self._client_tls,
-            shaking=shaking,
+            tls=PeerTls(encrypted=tls, client_tls=self._client_tls, handshake=shaking),
             lifetime=self._lifetime,
         )
         factory: Factory[Any] = Factory.forProtocol(lambda: peer)

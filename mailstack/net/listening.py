@@ -10,10 +10,10 @@ from twisted.internet.protocol import Factory
 
 from mailstack.letter.connection import HostPort
 from mailstack.net.connection_set import ConnectionSet
-from mailstack.net.peer import NetPeer
+from mailstack.net.peer import NetPeer, PeerTls
 from mailstack.net.proxy_protocol import PassedAddress
 from mailstack.net.run_queue import RunQueue
-from mailstack.net.service_ports import EndpointOf, Ports, bind_anew
+from mailstack.net.service_ports import Ports
 from mailstack.policy import Pass
 from mailstack.policy.limits import Admission
 from mailstack.protocols.connection import Engine, EventT
@@ -45,26 +45,21 @@ class ServiceListener(Factory, Generic[EventT]):
     def __init__(
         self,
         reactor: IReactorTime,
+        ports: Ports,
         *,
         engine: Callable[[], Engine[EventT]],
         converse: Callable[[NetPeer[EventT], Any], Coroutine[Any, Any, None]],
         turn_away: Callable[[NetPeer[EventT], Any, Reply], Coroutine[Any, Any, None]],
         limits: Admission,
         context: IOpenSSLServerConnectionCreator,
-        implicit_tls: bool = False,
         lifetime: float = 86400.0,
-        proxies: Iterable[str] = (),
-        proxy_timeout: float = 5.0,
-        endpoint: EndpointOf = bind_anew,
         queue: RunQueue | None = None,
-        handshake_timeout: float = 30.0,
     ) -> None:
-        """`converse` is given the peer and the engine that `engine` made for it.
+        """`converse` is called with a peer and the engine that `engine` made for it.
 
-        `turn_away` is the conversation with a client that `limits` does not admit, and is given the reply as well.
-        `proxies` are the networks (CIDR) of load balancers, whose PROXY header must be there in `proxy_timeout` seconds.
-        A client has `handshake_timeout` seconds for each TLS handshake.
-        `queue` is that of all listeners of the reactor, which share its time; None: this one has its own.
+        `turn_away` is the conversation with a client that `limits` refuses; its third argument is the reply.
+        `context` has the certificate for STARTTLS. `lifetime` is the maximum duration of a connection in seconds.
+        `queue` is shared by all listeners of the reactor; without it the listener has its own.
         """
         self._queue = queue or RunQueue(reactor)
         self._reactor = reactor
@@ -72,18 +67,9 @@ class ServiceListener(Factory, Generic[EventT]):
         self._converse = converse
         self._turn_away = turn_away
         self._limits = limits
-        self._context = context
-        self._implicit_tls = implicit_tls
+        self._tls = PeerTls(context, encrypted=ports.encrypted, handshake_timeout=ports.handshake_timeout)
         self._lifetime = lifetime
-        self._handshake_timeout = handshake_timeout
-        self._ports = Ports(
-            reactor,
-            implicit_tls=context if implicit_tls else None,
-            proxies=proxies,
-            proxy_timeout=proxy_timeout,
-            endpoint=endpoint,
-            handshake_timeout=handshake_timeout,
-        )
+        self._ports = ports
         self._peers: ConnectionSet[NetPeer[EventT]] = ConnectionSet(reactor)
 
     @property
@@ -109,14 +95,12 @@ class ServiceListener(Factory, Generic[EventT]):
             self._reactor,
             engine,
             conversation=converse,
-            context=self._context,
-            encrypted=self._implicit_tls,
+            tls=self._tls,
             lifetime=self._lifetime,
             remote=remote if isinstance(addr, PassedAddress) else None,
             local=addr.local if isinstance(addr, PassedAddress) else None,
             done=self._left if isinstance(verdict, Pass) else self._peers.gone,
             queue=self._queue,
-            handshake_timeout=self._handshake_timeout,
         )
         self._peers.add(peer)
         return peer

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic
 
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
     IHandshakeListener,
-    IOpenSSLServerConnectionCreator,
     IPushProducer,
     IReactorTime,
 )
@@ -72,6 +72,24 @@ def _host_port(address: IAddress) -> HostPort:
     return HostPort(getattr(address, "host", ""), getattr(address, "port", 0))
 
 
+class PeerTls(Struct, frozen=True):
+    """TLS of one connection: a server has a context, a client has `client_tls`."""
+
+    context: Any = None
+    """`IOpenSSLServerConnectionCreator` of a server; None without a certificate, and for clients."""
+    encrypted: bool = False
+    """Whether TLS begins with the first octet."""
+    handshake_timeout: float = 30.0
+    """Seconds that a client has for the handshake after STARTTLS."""
+    client_tls: ClientTls | None = None
+    """Trust settings of a client; None for the defaults."""
+    handshake: Handshake | None = None
+    """Handshake of a client whose TLS begins with the first octet."""
+
+
+NO_TLS = PeerTls()
+
+
 @implementer(IHandshakeListener, IPushProducer)
 class NetPeer(Protocol, Generic[EventT]):
     """A wire.Peer over a Twisted transport, for servers and clients of every language.
@@ -84,9 +102,7 @@ class NetPeer(Protocol, Generic[EventT]):
     # Thousands of these are idle at a time: slots keep each small.
     __slots__ = (
         "_born",
-        "_client_tls",
         "_closing",
-        "_context",
         "_conversation",
         "_credit",
         "_credited",
@@ -98,7 +114,6 @@ class NetPeer(Protocol, Generic[EventT]):
         "_facts",
         "_full",
         "_handshake",
-        "_handshake_timeout",
         "_late",
         "_lifetime",
         "_local",
@@ -110,6 +125,7 @@ class NetPeer(Protocol, Generic[EventT]):
         "_shaking",
         "_task",
         "_timer",
+        "_tls",
         "_tls_failure",
         "_tls_fault",
         "_unsent",
@@ -127,38 +143,30 @@ class NetPeer(Protocol, Generic[EventT]):
         engine: Engine[EventT],
         *,
         conversation: Conversation[EventT] | None = None,
-        context: IOpenSSLServerConnectionCreator | None = None,
-        encrypted: bool = False,
-        client_tls: ClientTls | None = None,
-        shaking: Handshake | None = None,
+        tls: PeerTls = NO_TLS,
         lifetime: float = 86400.0,
         remote: HostPort | None = None,
         local: HostPort | None = None,
         done: Callable[[NetPeer[EventT]], None] | None = None,
         queue: RunQueue | None = None,
-        handshake_timeout: float = 30.0,
     ) -> None:
-        """`context` is the server's certificate, `client_tls` what a client has in its place.
+        """`lifetime` is the maximum duration of the connection in seconds.
 
-        `encrypted` says that TLS is there from the first octet, `shaking` is a client's handshake for that.
-        `lifetime` is how long the connection may last in all, in seconds. `remote` and `local` are its ends, where a proxy
-        is between them; else the transport knows. `done` is called once, when it is lost. `queue` is shared by all
-        connections that have a conversation; None: this one has its own. `handshake_timeout`: seconds that
-        a client has for TLS after STARTTLS.
+        `remote` and `local` are its ends behind a proxy; without a proxy the transport gives them. `done` is called
+        once, when the connection is lost. `queue` is shared by all connections that have a conversation; without it
+        the connection has its own.
         """
         self.connected = 0
         self.transport = None
         self.engine = engine
         self._reactor = reactor
         self._conversation = conversation
-        self._context = context
-        self._client_tls = client_tls
-        self._shaking = shaking
+        self._tls = tls
+        self._shaking = tls.handshake
         self._tls_failure = self._tls_fault = ""
-        self._encrypted = encrypted
+        self._encrypted = tls.encrypted
         self._facts = UNKNOWN_TLS
         self._lifetime = lifetime
-        self._handshake_timeout = handshake_timeout
         self._remote = remote
         self._local = local
         self._done = done
@@ -287,7 +295,7 @@ class NetPeer(Protocol, Generic[EventT]):
 
     @property
     def can_start_tls(self) -> bool:
-        return self._context is not None and not self._encrypted
+        return self._tls.context is not None and not self._encrypted
 
     def channel_binding(self, kind: str) -> bytes | None:
         if self._facts is UNKNOWN_TLS or isinstance(self._ending, Disconnected):
@@ -369,10 +377,11 @@ class NetPeer(Protocol, Generic[EventT]):
         transport = self._transport()
         self.engine.tls_started()
         self._encrypted = True
-        if self._context is not None:
-            start_tls(transport, self._context, client=False, handshake_timeout=self._handshake_timeout)
+        tls = self._tls
+        if tls.context is not None:
+            start_tls(transport, tls.context, client=False, handshake_timeout=tls.handshake_timeout)
             return True
-        client_tls = self._client_tls or ClientTls()
+        client_tls = tls.client_tls or ClientTls()
         self._shaking = client_tls.handshake(server_name, verify=verify, dane=dane)
         start_tls(transport, self._shaking, client=True)
         return await self.handshake()

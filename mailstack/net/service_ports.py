@@ -54,10 +54,16 @@ class Ports:
         self._implicit_tls = implicit_tls
         self._proxies = networks_of(proxies)
         self._proxy_timeout = proxy_timeout
-        self._handshake_timeout = handshake_timeout
+        self.handshake_timeout = handshake_timeout
+        """Seconds that a client has for a TLS handshake."""
         self._endpoint = endpoint
         self._proxied: list[ProxiedFactory] = []
         self._ports: list[IListeningPort] = []
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS begins with the first octet."""
+        return self._implicit_tls is not None
 
     @property
     def addresses(self) -> list[HostPort]:
@@ -70,7 +76,7 @@ class Ports:
         factory = service
         if self._implicit_tls is not None:
             factory = under_tls(
-                service, self._implicit_tls, self._reactor, client=False, handshake_timeout=self._handshake_timeout
+                service, self._implicit_tls, self._reactor, client=False, handshake_timeout=self.handshake_timeout
             )
         for description in descriptions:
             inner = description.removeprefix(PROXIED)

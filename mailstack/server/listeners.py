@@ -302,7 +302,7 @@ class Listeners(dict[str, Listener]):
         # Only an office that has such a door pays for it.
         from mailstack.web.listener import Speak, WebDoor  # noqa: PLC0415
 
-        around, proxy = self._around, self.config.proxy
+        around = self._around
         bound = {name: door.addresses[0].port for name, door in self.items() if door.addresses}
 
         async def load() -> Speak:
@@ -332,14 +332,7 @@ class Listeners(dict[str, Listener]):
                 ),
             )
 
-        ports = Ports(
-            around.reactor,
-            implicit_tls=around.certificate_of("https").for_web() if implicit_tls else None,
-            proxies=proxy.networks,
-            proxy_timeout=proxy.timeout,
-            endpoint=around.endpoint,
-            handshake_timeout=self.config.limits.handshake_timeout,
-        )
+        ports = self._ports(around.certificate_of("https").for_web() if implicit_tls else None)
         return WebDoor(around.reactor, ports, limits=self._connections, load=load)
 
     def _door(
@@ -352,19 +345,27 @@ class Listeners(dict[str, Listener]):
         implicit_tls: bool,
         connections: Admission | None = None,
     ) -> ServiceListener[Any]:
+        context = self._around.context_of(self.config.hostname, service)
         return ServiceListener(
             self._around.reactor,
+            self._ports(context if implicit_tls else None),
             engine=engine,
             converse=converse,
             turn_away=turn_away,
             limits=connections or self._connections,
-            context=self._around.context_of(self.config.hostname, service),
-            implicit_tls=implicit_tls,
+            context=context,
             lifetime=self.config.limits.session_time,
+            queue=self._run_queue,
+        )
+
+    def _ports(self, implicit_tls: Any) -> Ports:
+        """Ports of one service, under TLS from the first octet if `implicit_tls` has a certificate."""
+        return Ports(
+            self._around.reactor,
+            implicit_tls=implicit_tls,
             proxies=self.config.proxy.networks,
             proxy_timeout=self.config.proxy.timeout,
             endpoint=self._around.endpoint,
-            queue=self._run_queue,
             handshake_timeout=self.config.limits.handshake_timeout,
         )
 

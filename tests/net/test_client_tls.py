@@ -22,13 +22,11 @@ from mailstack.net.certificate_identity import name_fault
 from mailstack.net.certificates import CertificateFiles, TlsError, private_ca
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.connector import TwistedConnector
-from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.net.tls import server_context
-from mailstack.policy.limits import ConnectionLimits
 from mailstack.protocols.connection import ConnectFailed, Dane, Tlsa
 from mailstack.sandbox.simulation import SimulatedReactor
-from tests.net.test_peer import Lines, echo, turned_away
+from tests.net.test_peer import Lines, door_of, echo
 
 NAME = "mx.home.test"
 
@@ -48,15 +46,7 @@ def call(
     """A call over implicit TLS to a host with these files; raises Unreachable."""
     reactor = SimulatedReactor(seed=5)
     host = reactor.host("192.0.2.1")
-    door: ServiceListener[bytes] = ServiceListener(
-        host,
-        engine=Lines,
-        converse=echo,
-        turn_away=turned_away,
-        limits=ConnectionLimits(),
-        context=server_context(files.certificate, files.key),
-        implicit_tls=True,
-    )
+    door = door_of(host, server_context(files.certificate, files.key), echo, implicit_tls=True)
     reactor.result_of(door.listen(["tcp:465"]))
     caller = TwistedConnector(reactor.host("203.0.113.7"), client_tls=trust or ClientTls())
     work = caller.call(HostPort("192.0.2.1", 465), Lines(), timeout=10, tls=True, server_name=name, **options)

@@ -11,14 +11,12 @@ from twisted.internet.protocol import Factory, Protocol
 from mailstack.letter.connection import HostPort
 from mailstack.net.certificates import CertificateFiles
 from mailstack.net.connector import TwistedConnector
-from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.net.tls import private_ca, server_context
-from mailstack.policy.limits import ConnectionLimits
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.sandbox.simulation import Path as Route
 from mailstack.sandbox.simulation import SimulatedReactor
-from tests.net.test_peer import Lines, echo, turned_away
+from tests.net.test_peer import Lines, door_of, echo
 
 OFFICE, CLIENT = "192.0.2.1", "203.0.113.7"
 
@@ -39,15 +37,7 @@ class Rig:
         self._context = server_context(files.certificate, files.key)
 
     def listen(self) -> None:
-        door: ServiceListener[bytes] = ServiceListener(
-            self.host,
-            engine=Lines,
-            converse=echo,
-            turn_away=turned_away,
-            limits=ConnectionLimits(),
-            context=self._context,
-            implicit_tls=True,
-        )
+        door = door_of(self.host, self._context, echo, implicit_tls=True)
         self.reactor.result_of(door.listen(["tcp:465"]))
 
     def call(self, **options: Any) -> NetPeer[bytes]:

@@ -14,6 +14,7 @@ from mailstack.net.connector import TwistedConnector
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import FULL, HIGH_WATER, LINGER, MUCH, NetPeer
 from mailstack.net.run_queue import BURST
+from mailstack.net.service_ports import Ports
 from mailstack.net.tls import private_ca, server_context
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.protocols.connection import (
@@ -64,6 +65,29 @@ async def turned_away(peer: NetPeer[bytes], engine: Lines, reply: Reply) -> None
     peer.send(f"{reply.code}\n".encode())
 
 
+def door_of(
+    host: Any,
+    context: Any,
+    conversation: Conversation,
+    *,
+    implicit_tls: bool = False,
+    limits: ConnectionLimits | None = None,
+    lifetime: float = 86400.0,
+    **options: Any,
+) -> ServiceListener[bytes]:
+    """A listener for lines; `options` are those of its ports."""
+    return ServiceListener(
+        host,
+        Ports(host, implicit_tls=context if implicit_tls else None, **options),
+        engine=Lines,
+        converse=conversation,
+        turn_away=turned_away,
+        limits=limits or ConnectionLimits(),
+        context=context,
+        lifetime=lifetime,
+    )
+
+
 class Rig:
     def __init__(self, directory: Path) -> None:
         self.reactor = SimulatedReactor(seed=3)
@@ -76,15 +100,7 @@ class Rig:
     def listen(
         self, conversation: Conversation, *, limits: ConnectionLimits | None = None, **options: Any
     ) -> ServiceListener[bytes]:
-        door: ServiceListener[bytes] = ServiceListener(
-            self.host,
-            engine=Lines,
-            converse=conversation,
-            turn_away=turned_away,
-            limits=limits or ConnectionLimits(),
-            context=self.context,
-            **options,
-        )
+        door = door_of(self.host, self.context, conversation, limits=limits, **options)
         self.reactor.result_of(door.listen(["tcp:25"]))
         return door
 

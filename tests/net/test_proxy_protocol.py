@@ -12,7 +12,7 @@ from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.protocols.connection import Disconnected
-from tests.net.test_peer import Lines, Rig
+from tests.net.test_peer import Lines, Rig, door_of
 from tests.net.test_proxy_header import CLIENT, SERVER, TLVS, version_2
 
 PROXY = "203.0.113.7"
@@ -36,17 +36,7 @@ async def tell_ends(peer: NetPeer[bytes], engine: Lines) -> None:
 
 
 def behind(rig: Rig, **options: Any) -> ServiceListener[bytes]:
-    door: ServiceListener[bytes] = ServiceListener(
-        rig.host,
-        engine=Lines,
-        converse=tell_ends,
-        turn_away=turned_away,
-        limits=options.pop("limits", None) or ConnectionLimits(),
-        context=rig.context,
-        proxies=options.pop("proxies", [PROXY]),
-        proxy_timeout=5,
-        **options,
-    )
+    door = door_of(rig.host, rig.context, tell_ends, **{"proxies": [PROXY], "proxy_timeout": 5, **options})
     rig.reactor.result_of(door.listen(["haproxy:tcp:25"]))
     return door
 
