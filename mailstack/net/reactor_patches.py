@@ -1,6 +1,6 @@
 """Reactor patches: bounded turns, few accepts a turn, immediate writes, and a start outside the garbage collector.
 
-Each changes private parts of Twisted or of CPython's defaults for a measured reason (decision 39).
+Each changes private parts of Twisted or of CPython's defaults for a measured reason (decision 41).
 `MAILSTACK_REACTOR_PATCHES=off` in the environment leaves all of them out.
 """
 
