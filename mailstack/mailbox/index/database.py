@@ -1,4 +1,4 @@
-"""Database of the index, with a thread for writes and threads for reads."""
+"""Database of the index: a thread for writes, and threads for reads."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred
 
 from mailstack.mailbox.index.schema import set_up
 from mailstack.store.directory_check import Location
 from mailstack.store.locks import Turn
-from mailstack.store.worker_threads import CallsFromThreads, Workers, trouble
+from mailstack.store.worker_threads import CallsFromThreads, Workers
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
@@ -99,37 +99,15 @@ class FileDatabase:
         """SQLite's own way to wait for another process is to look again and again, ever more seldom."""
         self._location.check()
         with self._turn.taken():
-            return _transact(connection, operation)
+            return transact(connection, operation)
 
     async def close(self) -> None:
         await self._readers.close()
         await self._writer.close()
 
 
-class MemoryDatabase:
-    """Database in memory, for a store in memory; each operation runs at once."""
-
-    def __init__(self) -> None:
-        self._connection = sqlite3.connect(":memory:", isolation_level=None)
-        set_up(self._connection)
-
-    def read(self, operation: Operation[T]) -> Deferred[T]:
-        return self._do(operation)
-
-    def write(self, operation: Operation[T]) -> Deferred[T]:
-        return self._do(lambda connection: _transact(connection, operation))
-
-    def _do(self, operation: Operation[T]) -> Deferred[T]:
-        try:
-            return succeed(operation(self._connection))
-        except Exception as error:  # noqa: BLE001 - the caller gets it
-            return fail(trouble(error))
-
-    async def close(self) -> None:
-        self._connection.close()
-
-
-def _transact(connection: sqlite3.Connection, operation: Operation[T]) -> T:
+def transact(connection: sqlite3.Connection, operation: Operation[T]) -> T:
+    """Run an operation in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         result = operation(connection)

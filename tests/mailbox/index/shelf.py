@@ -14,7 +14,7 @@ from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
 from mailstack.mailbox.index.catalogue import LetterIndex
-from mailstack.mailbox.index.database import FileDatabase, MemoryDatabase
+from mailstack.mailbox.index.database import FileDatabase
 from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.mailbox.index.query import parse
 from mailstack.mailbox.index.removal import Keeping
@@ -23,6 +23,7 @@ from mailstack.store import Acceptance, Placement, Store
 from mailstack.store.archive import Archiving, ArchivingSqliteStore
 from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.aid import Pump, run
+from tests.mailbox.index.memory_database import MemoryDatabase
 from tests.queue.clock import HandClock
 
 T = TypeVar("T")

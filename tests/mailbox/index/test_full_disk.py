@@ -9,11 +9,12 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from mailstack.mailbox.index.catalogue import LetterIndex
-from mailstack.mailbox.index.database import MemoryDatabase, Operation
+from mailstack.mailbox.index.database import Operation
 from mailstack.mailbox.index.indexer import AGAIN
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.store import StoreError, StoreFull
 from tests.aid import run
+from tests.mailbox.index.memory_database import MemoryDatabase
 from tests.mailbox.index.shelf import Shelf, inline, own_mailbox
 
 

@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred, fail
 
 from mailstack.letter import Content, LetterId
 from mailstack.mailbox.index.catalogue import PATIENCE
-from mailstack.mailbox.index.database import MemoryDatabase
 from mailstack.mailbox.index.indexer import AGAIN, AWAY
 from mailstack.store import Damaged, StoreError
+from tests.mailbox.index.memory_database import MemoryDatabase
 from tests.mailbox.index.shelf import ArchivingInMemoryStore, Shelf
 
 
