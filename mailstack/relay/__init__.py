@@ -1,18 +1,22 @@
 """STATION 3, MTA outward: carries letters to the hosts that answer for other domains (RFC 5321 §5).
 
-routes       what the operator has decided: static routes, a smart host
-patterns     how the operator names domains
-names        what we ask of the domain name system
-hosts        which hosts may take a letter for a destination, in order
-security     which TLS is demanded of them: the table
-sts_policy   what a domain publishes by MTA-STS
-sts          that, found and kept
-wishes       what the letter itself asks for
-demands      all of these asked for one host and one letter
-connections  sessions with them: opened, secured, kept for the next letter
-trouble      what their replies, or their silence, mean for each recipient
-agent        one attempt: all of the above in turn
-loopback     the guard that keeps a local environment on this machine
+routes          static routes and smart hosts, as the operator writes them
+routing         all that the operator says about destinations and senders
+patterns        patterns of domains
+names           questions to the domain name system
+hosts           hosts that may take a letter for a destination, in order
+security        TLS levels: the table
+sts_policy      MTA-STS policies of domains
+sts             the same, found and kept
+wishes          demands of the letter itself
+demands         TLS level of one host for one letter, by all of these
+session_opener  connections: opened, secured and authenticated
+connections     connections kept for the next letter
+transactions    transactions of one letter with one host
+trouble         meaning of replies, or of silence, for each recipient
+agent           one attempt: all of the above in turn
+limits          limits and times of all of these
+loopback        guard that keeps a local environment on this machine
 """
 
 from __future__ import annotations

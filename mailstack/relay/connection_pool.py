@@ -1,93 +1,22 @@
-"""Sessions with other hosts: opened, secured, and kept a moment for the next letter."""
+"""Pool of connections to hosts, each kept a moment for the next letter."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from msgspec import Struct, field
-from msgspec.structs import replace
-
-from mailstack.letter.connection import HostPort, TlsInfo
-from mailstack.protocols.connection import Clock, ConnectFailed, Connector, Peer
-from mailstack.protocols.sasl.client import Derive, derive_here
-from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
-from mailstack.protocols.smtp.client_session import SmtpClientSession, Timeouts, Trouble
-from mailstack.protocols.ttl_cache import TTLCache
+from mailstack.letter.connection import HostPort
+from mailstack.protocols.connection import Clock, ConnectFailed
+from mailstack.protocols.smtp.client_session import Trouble
 from mailstack.queue.interruption import Interrupted
-from mailstack.queue.progress_watch import Watch
-from mailstack.relay.bearer_tokens import read_token
-from mailstack.relay.host_backoff import DOWN_LIMITS, DownLimits, HostBackoff
+from mailstack.relay.host_backoff import HostBackoff
 from mailstack.relay.hosts import TargetHost
 from mailstack.relay.routes import Credentials
+from mailstack.relay.session_opener import Call, Connection, ConnectionLimits, SessionOpener
 from mailstack.relay.source_addresses import SourceAddress
-from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
-from mailstack.relay.trouble import clean, is_down
+from mailstack.relay.tls_policy import TlsPolicy
+from mailstack.relay.trouble import is_down
 from mailstack.store.delay_reasons import DelayReason
-from mailstack.store.tls_results import AppliedPolicy, ResultType, SessionFailure, SessionResults
-
-
-class ConnectionLimits(Struct, frozen=True):
-    """Times are in seconds."""
-
-    connect: float = 30.0
-    """For a connection to open, its TLS included when that comes first."""
-    connect_next: float = 5.0
-    """The same, where another address of that host is called next: IPv6 that leads nowhere costs no more than that."""
-    handshake: float = 60.0
-    """For STARTTLS and the TLS that it begins."""
-    idle: float = 2.0
-    """How long a connection is kept after a letter."""
-    letters: int = 100
-    """Letters over one connection."""
-    kept: int = 100
-    """Idle connections in all."""
-    clear: float = 600.0
-    """How long STARTTLS is not tried again where it failed."""
-    remembered: int = 1000
-    """Maximum number of hosts remembered as failing in TLS."""
-
-
-_NOT_SUPPORTED: ResultType = "starttls-not-supported"
-_ANY_FAULT: ResultType = "validation-failure"
-
-CONNECTION_LIMITS = ConnectionLimits()
-
-
-class Connection(Struct, eq=False):
-    """An open session, secured as demanded."""
-
-    candidate: TargetHost
-    peer: Peer[ClientEvent]
-    session: SmtpClientSession
-    security: TlsPolicy
-    tls: TlsInfo | None = None
-    letters: int = 0
-    """Letters carried before this one."""
-    domains: set[str] = field(default_factory=set)
-    """Of the recipients named so far, in lower case and A-labels."""
-
-    @property
-    def is_used_up(self) -> bool:
-        """Whether the host takes no more letters in this session (RFC 9422 §4.1)."""
-        most = self.session.limits.letters
-        return 0 < most <= self.session.transactions
-
-    def takes(self, domain: str) -> bool:
-        """Whether recipients of this domain may be named in this session (RFC 9422 §4.3)."""
-        most = self.session.limits.domains
-        return not most or domain in self.domains or len(self.domains) < most
-
-    def drop(self) -> None:
-        """Hang up without a word, as after trouble: nothing that was said on it counts any more."""
-        self.peer.close()
-
-    def new_lines(self) -> list[str]:
-        """The dialogue since the last call, which is then forgotten here: a connection may carry many letters."""
-        lines = self.session.dialogue.copy()
-        self.session.dialogue.clear()
-        return lines
-
 
 _Key = tuple[str, HostPort, bool, TlsPolicy, Credentials | None, SourceAddress | None]
 """What two letters must have in common to share a connection. Security is part of it: what one way demands, and the
@@ -98,64 +27,22 @@ def _key(candidate: TargetHost, security: TlsPolicy) -> _Key:
     return candidate.host, candidate.address, candidate.lmtp, security, candidate.credentials, candidate.origin
 
 
-_Host = tuple[str, HostPort]
-
-
-def _host(candidate: TargetHost) -> _Host:
-    return candidate.host, candidate.address
-
-
 class _Kept(NamedTuple):
     until: float
     connection: Connection
 
 
-class _Call(Struct, frozen=True):
-    """One connection to be opened."""
-
-    candidate: TargetHost
-    security: TlsPolicy
-    transcript: list[str]
-    domain: str = ""
-    hasty: bool = False
-    watch: Watch | None = None
-
-
-def _policy(call: _Call) -> AppliedPolicy:
-    return call.security.published or AppliedPolicy("no-policy-found", call.domain)
-
-
 class ConnectionPool:
     """Opens connections to candidates and keeps the idle ones; bounded in number and in time."""
 
-    def __init__(
-        self,
-        caller: Connector,
-        clock: Clock,
-        hostname: str,
-        *,
-        limits: ConnectionLimits = CONNECTION_LIMITS,
-        down_limits: DownLimits = DOWN_LIMITS,
-        timeouts: Timeouts | None = None,
-        derive: Derive = derive_here,
-        results: SessionResults | None = None,
-    ) -> None:
-        """`hostname` is what we say in EHLO; `derive` does what SCRAM costs; `results` hears what TLS came to."""
-        self._caller = caller
+    def __init__(self, opener: SessionOpener, clock: Clock, limits: ConnectionLimits, down: HostBackoff) -> None:
+        self._opener = opener
         self._clock = clock
-        self._hostname = hostname
         self._limits = limits
-        self._timeouts = timeouts or Timeouts()
-        self._derive = derive
-        self._results = results
+        self._down = down
         self._kept: dict[_Key, list[_Kept]] = {}
         self._count = 0
         self._stop_timer: Callable[[], None] | None = None
-        self._down = HostBackoff(clock, down_limits)
-        # By name as well: whatever becomes of TLS under a name that anybody may give an address, it says nothing of others.
-        self._clear: TTLCache[_Host, str] = TTLCache(clock.steady, limits.clear, limits.remembered)
-        self._untried: TTLCache[_Host, SessionFailure] = TTLCache(clock.steady, limits.clear, limits.remembered)
-        """Why hosts failed what their domain has in testing: it is not tried again soon."""
 
     def take(self, candidate: TargetHost, security: TlsPolicy, domain: str = "") -> Connection | None:
         """A connection kept from an earlier letter that demanded just the same; it may have died meanwhile.
@@ -206,31 +93,18 @@ class ConnectionPool:
         for connection in idle:
             await connection.session.quit()
 
-    async def open(
-        self,
-        candidate: TargetHost,
-        security: TlsPolicy,
-        transcript: list[str],
-        *,
-        hurried: bool = False,
-        hasty: bool = False,
-        domain: str = "",
-        watch: Watch | None = None,
-    ) -> Connection:
-        """A fresh connection, secured as demanded; what is said goes into `transcript`.
-
-        One who is `hurried` also calls a host that has been down for long, one who is `hasty` has another address of
-        it to call. `domain` is whose hosts these are by what
-        the DNS says, if nobody else said more: what TLS comes to is counted for it. `watch` is of the attempt.
+    async def open(self, call: Call, *, hurried: bool = False) -> Connection:
+        """A new connection, secured as demanded. With `hurried` also a host is called that has been down for long.
 
         Raises Unreachable, or Trouble of a stage before MAIL.
         """
+        candidate = call.candidate
         address = candidate.address
         if reason := self._down.why_not(address, hurried=hurried):
-            transcript.append(f"-- {candidate}: not called ({reason})")
+            call.transcript.append(f"-- {candidate}: not called ({reason})")
             raise ConnectFailed(reason)
         try:
-            connection = await self._open_as_demanded(_Call(candidate, security, transcript, domain, hasty, watch))
+            connection = await self._opener.open(call)
         except (ConnectFailed, Trouble) as trouble:
             if is_down(trouble):
                 self._down.failed(address, str(trouble), candidate.host)
@@ -245,152 +119,6 @@ class ConnectionPool:
             raise
         self._down.reached(address)
         return connection
-
-    async def _open_as_demanded(self, call: _Call) -> Connection:
-        """What a domain has in testing is tried first, as if it were enforced, where somebody wants to hear what comes of it."""
-        host = _host(call.candidate)
-        if self._results is not None and call.security.trial:
-            if (known := self._untried.get(host)) is not None:
-                connection = await self._openly(replace(call, domain=""))
-                self._results.count(call.domain, _policy(call), known)
-                return connection
-            try:
-                return await self._connect(call, start_tls=True, trial=True)
-            except Trouble as trouble:
-                if trouble.stage != "starttls":
-                    raise
-            call.transcript.append("-- once more, for the domain's MTA-STS policy is in testing")
-            call = replace(call, domain="")
-        return await self._openly(call)
-
-    async def _openly(self, call: _Call) -> Connection:
-        """RFC 7435: where TLS is a bonus and fails, a new connection goes without it (never the same one, RFC 3207 §4.1)."""
-        demand, host = call.security.demand, _host(call.candidate)
-        if demand is not TlsLevel.OPPORTUNISTIC:
-            return await self._connect(call, start_tls=demand is not TlsLevel.NEVER)
-        try:
-            return await self._connect(call, start_tls=self._clear.get(host) is None)
-        except Trouble as trouble:
-            if trouble.stage != "starttls":
-                raise
-            self._clear.put(host, str(trouble))
-            call.transcript.append("-- once more, in the clear")
-        return await self._connect(call, start_tls=False)
-
-    async def _connect(self, call: _Call, *, start_tls: bool, trial: bool = False) -> Connection:
-        candidate, security, transcript = call.candidate, call.security, call.transcript
-        engine = ClientEngine()
-        try:
-            peer: Peer[ClientEvent] = await self._caller.call(
-                candidate.address,
-                engine,
-                timeout=self._limits.connect_next if call.hasty else self._limits.connect,
-                tls=security.implicit,
-                server_name=candidate.host,
-                verify=security.verify,
-                dane=security.dane,
-                source=None if candidate.origin is None else candidate.origin.source,
-            )
-        except ConnectFailed as error:
-            transcript.append(f"-- {candidate}: {error}")
-            raise
-        transcript.append(f"-- connected to {candidate}")
-        own_name = "" if candidate.origin is None else candidate.origin.ehlo_name
-        session = SmtpClientSession(peer, engine, own_name or self._hostname, self._timeouts, lmtp=candidate.lmtp)
-        connection = Connection(candidate, peer, session, security)
-        if call.watch is not None:
-            call.watch.step()
-            call.watch.session = session
-        try:
-            await session.open()
-            if start_tls and not security.implicit:
-                await self._begin_tls(call, connection, trial=trial)
-            if who := candidate.credentials:
-                await self._authenticate(session, who)
-        except Trouble as trouble:
-            if trouble.reply is None or trouble.reply.closes:
-                connection.drop()
-            else:
-                # A host that turns us away is still told goodbye (RFC 5321 §3.1, §4.1.1.10).
-                self._clock.spawn(session.quit())
-            raise
-        except BaseException:
-            connection.drop()
-            raise
-        finally:
-            transcript += connection.new_lines()
-        connection.tls = peer.tls
-        return connection
-
-    async def _authenticate(self, session: SmtpClientSession, who: Credentials) -> None:
-        """Raises Trouble."""
-        if who.token_file is None:
-            await session.authenticate(who.username, who.password, derive=self._derive)
-            return
-        try:
-            token = read_token(who.token_file)
-        except (OSError, ValueError) as trouble:
-            raise Trouble("auth", None, f"the token can't be read: {trouble}") from None
-        await session.authenticate_by_token(who.username, token)
-
-    async def _begin_tls(self, call: _Call, connection: Connection, *, trial: bool) -> None:
-        """STARTTLS, and the count of what came of it. Raises Trouble."""
-        # Known only as long as there is a connection, and it is in the clear.
-        local = connection.peer.local.host if self._results is not None else ""
-        offered = "STARTTLS" in connection.session.extensions
-        kind = reason = ""
-        try:
-            if not await self._start_tls(connection, trial=trial):
-                kind = _NOT_SUPPORTED
-        except Trouble as trouble:
-            refused = trouble.reply is not None or not offered
-            kind, reason = (_NOT_SUPPORTED, "") if refused else (trouble.fault or _ANY_FAULT, trouble.reason)
-            self._tell_result(call, local, kind, reason)
-            raise
-        self._tell_result(call, local, kind, reason)
-
-    def _tell_result(self, call: _Call, local: str, kind: str, reason: str) -> None:
-        if self._results is None or not call.domain:
-            return
-        host, wrong = call.candidate, call.security.fault
-        if not kind and wrong is not None:
-            kind, reason = wrong.type, wrong.reason
-        failure = None
-        if kind:
-            known: ResultType = kind  # type: ignore[assignment]  # of our own words
-            failure = SessionFailure(known, local, host.host, host.address.host, clean(reason))
-            if call.security.trial:
-                self._untried.put(_host(host), failure)
-        self._results.count(call.domain, _policy(call), failure)
-
-    async def _start_tls(self, connection: Connection, *, trial: bool) -> bool:
-        """STARTTLS if it is offered, and whether; raises Trouble when it fails, or is demanded and not offered."""
-        session, security = connection.session, connection.security
-        if "STARTTLS" not in session.extensions:
-            if security.demand is TlsLevel.OPPORTUNISTIC and not trial:
-                return False
-            raise Trouble("starttls", None, "TLS is required here, and the host does not offer it")
-        # A host that says 220 and never shakes hands is not waited for without end.
-        late: list[str] = []
-
-        def give_up() -> None:
-            late.append(f"it took longer than {self._limits.handshake:g} seconds")
-            connection.drop()
-
-        stop_timer = self._clock.call_later(self._limits.handshake, give_up)
-        try:
-            # RFC 7672 §8.1: the name under which the TLSA records were found.
-            name = security.dane.names[0] if security.dane else connection.candidate.host
-            await session.start_tls(name, verify=security.verify or trial, dane=security.dane)
-        except Trouble as trouble:
-            if trouble.stage != "starttls" or trouble.reply is not None:
-                raise
-            reason = f"the TLS handshake failed: {late[0]}" if late else trouble.reason
-            session.dialogue.append(f"-- {reason}")
-            raise Trouble("starttls", None, reason, trouble.fault) from trouble
-        finally:
-            stop_timer()
-        return True
 
     def _expire(self) -> None:
         """Say goodbye on those that were idle for long enough. One timer serves all, for a busy host keeps hundreds a second."""

@@ -25,7 +25,7 @@ class DownLimits(Struct, frozen=True):
     """Hosts; beyond that the one that was first down is forgotten."""
 
 
-DOWN_LIMITS = DownLimits()
+_LIMITS = DownLimits()
 
 
 class _Host(Struct):
@@ -51,7 +51,7 @@ class HostBackoff:
         probed    no                          `reached`: unknown; `failed`: down, for twice the time
     """
 
-    def __init__(self, clock: Clock, limits: DownLimits = DOWN_LIMITS) -> None:
+    def __init__(self, clock: Clock, limits: DownLimits = _LIMITS) -> None:
         self._clock = clock
         self._limits = limits
         self._hosts: OrderedDict[HostPort, _Host] = OrderedDict()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, zip_longest
 from random import Random
@@ -16,17 +16,10 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.letter.connection import HostPort, is_unix_socket
 from mailstack.relay.dns import DnsResolver, DnsUnavailable, MailExchange, NoSuchDomain
-from mailstack.relay.routes import (
-    NO_ROUTES,
-    NO_SENDER_ROUTES,
-    Credentials,
-    Routes,
-    RouteTarget,
-    SenderRoutes,
-    SmartHost,
-)
-from mailstack.relay.source_addresses import SourceAddress, SourceRule, find_origin
-from mailstack.relay.tls_policy import NO_TLS_POLICY, OPPORTUNISTIC, TlsLevel, TlsPolicy, TlsPolicyTable, for_smart_host
+from mailstack.relay.routes import Credentials, RouteTarget, SmartHost
+from mailstack.relay.routing import OwnHost, Routing
+from mailstack.relay.source_addresses import SourceAddress, find_origin
+from mailstack.relay.tls_policy import TlsLevel, TlsPolicy, for_smart_host
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\Z")
@@ -109,7 +102,7 @@ class HostLimits(Struct, frozen=True):
     """Candidates in all; RFC 5321 §5.1 asks for two at least."""
 
 
-HOST_LIMITS = HostLimits()
+_LIMITS = HostLimits()
 
 
 class Hosts:
@@ -122,67 +115,38 @@ class Hosts:
         self,
         names: DnsResolver,
         random: Random,
-        *,
-        hostname: str,
-        port: int = 25,
-        routes: Routes = NO_ROUTES,
-        smart_hosts: Sequence[SmartHost] = (),
-        sender_routes: SenderRoutes = NO_SENDER_ROUTES,
-        security: TlsPolicy = OPPORTUNISTIC,
-        tls_policy: TlsPolicyTable = NO_TLS_POLICY,
-        limits: HostLimits = HOST_LIMITS,
-        is_ours: Callable[[HostPort], bool] = lambda _: False,
-        origins: Sequence[SourceRule] = (),
+        own: OwnHost,
+        routing: Routing,
+        limits: HostLimits = _LIMITS,
     ) -> None:
-        """`random` parts hosts of equal preference; `port` is for hosts that the DNS names. `smart_hosts` go in their order.
-
-        `security` is demanded where `tls_policy` says nothing. `is_ours` knows where this office itself listens. The
-        first of `origins` that fits says from where a letter's hosts are called.
-        """
+        """`random` parts hosts of equal preference."""
         self._names = names
         self._random = random
-        self._hostname = hostname.lower().rstrip(".")
-        self._port = port
-        self._routes = routes
-        self._smart_hosts = smart_hosts
-        self._sender_routes = sender_routes
-        self._security = security
-        self._tls_policy = tls_policy
+        self._hostname = own.hostname.lower().rstrip(".")
+        self._is_ours = own.is_ours
+        self._routing = routing
         self._limits = limits
-        self._is_ours = is_ours
-        self._origins = tuple(origins)
         self._lines: dict[str, str] = {}
         """By destination, where the sender does not matter: they are asked for several times for each letter."""
 
     def line(self, destination: str, sender: Address | None) -> str:
         """What letters have in common that go to the same hosts by what the operator says; else the destination itself."""
-        if self._origins or self._sender_routes.hosts:
-            return self._line(destination, sender)
+        if self._routing.origins or self._routing.sender_routes.hosts:
+            return self._routing.line(destination, sender)
         if (known := self._lines.get(destination)) is None:
             if len(self._lines) >= _MOST_LINES:
                 self._lines.clear()
-            known = self._lines[destination] = self._line(destination, None)
+            known = self._lines[destination] = self._routing.line(destination, None)
         return known
 
     def line_of(self, destination: str) -> str | None:
         """The same for a destination alone; None where the sender matters."""
-        return None if self._origins or self._sender_routes.hosts else self.line(destination, None)
-
-    def _line(self, destination: str, sender: Address | None) -> str:
-        return line(
-            destination,
-            sender,
-            routes=self._routes,
-            smart_hosts=self._smart_hosts,
-            sender_routes=self._sender_routes,
-            tls_policy=self._tls_policy,
-            origins=self._origins,
-        )
+        return None if self._routing.origins or self._routing.sender_routes.hosts else self.line(destination, None)
 
     async def find(self, destination: str, sender: Address | None = None) -> RouteTargets:
         """The way to a domain or address literal, for letters of this sender; raises NoRoute."""
         way = await self._find(destination, sender)
-        origin = find_origin(self._origins, sender, destination) if self._origins else None
+        origin = find_origin(self._routing.origins, sender, destination) if self._routing.origins else None
         if origin is None:
             return way
         # A host is not called from an address that others are meant to have, as long as it has one of the right family.
@@ -190,19 +154,19 @@ class Hosts:
         return replace(way, candidates=tuple([replace(each, origin=origin) for each in callable_]))
 
     async def _find(self, destination: str, sender: Address | None) -> RouteTargets:
-        said = self._tls_policy.find(destination.rstrip("."))
-        security = said or self._security
-        if route := self._routes.find(destination):
+        said = self._routing.tls_policy.find(destination.rstrip("."))
+        security = said or self._routing.security
+        if route := self._routing.routes.find(destination):
             pattern, target = route
             if is_unix_socket(target.host):
                 # Who can read along on a UNIX socket can read the mailboxes too.
                 socket = TargetHost(target.host, HostPort(target.host, 0), f"route {pattern}", lmtp=True)
                 return RouteTargets((socket,), TlsPolicy(TlsLevel.NEVER, why="the UNIX socket"))
             return RouteTargets(await self._written_down(target, f"route {pattern}"), security)
-        if of_sender := self._sender_routes.find(sender):
+        if of_sender := self._routing.sender_routes.find(sender):
             return await self._through(of_sender[1], f"smart host of {of_sender[0]}")
-        if self._smart_hosts:
-            return await self._through(self._smart_hosts, "smart host")
+        if self._routing.smart_hosts:
+            return await self._through(self._routing.smart_hosts, "smart host")
         if destination.startswith("["):
             return RouteTargets(self._elsewhere(destination, (self._literal(destination),)), security)
         domain = destination.lower().rstrip(".")
@@ -222,7 +186,7 @@ class Hosts:
         candidates: list[TargetHost] = []
         missing: list[NoRoute] = []
         for smart_host in smart_hosts:
-            security, credentials = for_smart_host(smart_host, self._security), smart_host.credentials
+            security, credentials = for_smart_host(smart_host, self._routing.security), smart_host.credentials
             try:
                 found = await self._written_down(smart_host.target, why)
             except NoRoute as none:
@@ -231,7 +195,7 @@ class Hosts:
                 candidates += [replace(each, security=security, credentials=credentials) for each in found]
         if not candidates:
             raise missing[0]
-        return RouteTargets(tuple(candidates), self._security)
+        return RouteTargets(tuple(candidates), self._routing.security)
 
     def _literal(self, destination: str) -> TargetHost:
         """RFC 5321 §4.1.3: `[192.0.2.1]` is its own host."""
@@ -239,7 +203,7 @@ class Hosts:
         address = _ip_address(literal[5:] if literal[:5].lower() == "ipv6:" else literal)
         if address is None:
             raise NoRoute(Failed(NO_SUCH_DOMAIN, f"{destination[:80]} is not an address that can be called"))
-        return TargetHost(address, HostPort(address, self._port), "address literal")
+        return TargetHost(address, HostPort(address, self._routing.port), "address literal")
 
     async def _written_down(self, target: RouteTarget, why: str) -> tuple[TargetHost, ...]:
         """A host that the operator named. If it can't be found that is ours to mend, so letters wait."""
@@ -274,7 +238,7 @@ class Hosts:
                 unavailable = str(error)
                 continue
             candidates += [
-                TargetHost(record.host, HostPort(address, self._port), why, signed=record.signed)
+                TargetHost(record.host, HostPort(address, self._routing.port), why, signed=record.signed)
                 for address in addresses
             ]
             if len(candidates) >= self._limits.addresses:
@@ -322,36 +286,6 @@ class Hosts:
         four = [address for address in found if ":" not in address]
         turns = chain.from_iterable(zip_longest(six, four))
         return tuple(address for address in turns if address is not None)[: self._limits.addresses_of_a_host]
-
-
-def line(
-    destination: str,
-    sender: Address | None,
-    *,
-    routes: Routes,
-    smart_hosts: Sequence[SmartHost],
-    sender_routes: SenderRoutes,
-    tls_policy: TlsPolicyTable,
-    origins: Sequence[SourceRule] = (),
-) -> str:
-    """See `Hosts.line`; from the settings alone."""
-    origin = find_origin(origins, sender, destination) if origins else None
-    if origin is not None:
-        others = line(
-            destination,
-            sender,
-            routes=routes,
-            smart_hosts=smart_hosts,
-            sender_routes=sender_routes,
-            tls_policy=tls_policy,
-        )
-        return f"{others} from {origin.label}"
-    if route := routes.find(destination):
-        said = tls_policy.find(destination.rstrip("."))
-        return f"{route[1].host}:{route[1].port}" + (f" ({said.why})" if said else "")
-    if of_sender := sender_routes.find(sender):
-        return f"smart host of {of_sender[0]}"
-    return "smart host" if smart_hosts else destination
 
 
 def is_dns_name(text: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mailstack.config import Config
+from mailstack.config.routing import routing_of
 from mailstack.config.tls_report_settings import are_sent
 from mailstack.letter import Address
 from mailstack.letter.connection import HostPort
@@ -23,13 +24,13 @@ from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settings import QueueLimits, QueueSettings
-from mailstack.relay.agent import AttemptLimits, RelayAgent
-from mailstack.relay.connection_pool import ConnectionLimits
+from mailstack.relay.agent import PublishedTls, RelayAgent
 from mailstack.relay.host_backoff import DownLimits
+from mailstack.relay.limits import AttemptLimits, RelayLimits
 from mailstack.relay.mta_sts import MtaSts
-from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
+from mailstack.relay.routing import OwnHost
+from mailstack.relay.session_opener import ConnectionLimits
 from mailstack.server.runtime import Surroundings
-from mailstack.server.wiring.origins import origins_of
 
 if TYPE_CHECKING:
     from mailstack.relay.tls_reports.collector import Collector
@@ -63,24 +64,12 @@ class DeliveryPipeline:
             around.names,
             around.caller,
             clock,
-            hostname=config.hostname,
-            routes=config.relay.routes,
-            smart_hosts=config.relay.smart_host,
-            sender_routes=config.relay.sender_routes,
-            port=config.relay.port,
-            security=TlsPolicy(TlsLevel(config.relay.tls)),
-            derive=derive_in_thread(around.reactor, clock),
-            tls_policy=config.relay.tls_policy,
-            dane=config.relay.dane,
-            sts=_sts(config, around, clock),
-            ehlo_name=config.relay.ehlo_name,
-            random=around.random,
-            attempt_limits=AttemptLimits(recipients=config.relay.max_recipients),
-            connection_limits=ConnectionLimits(letters=config.relay.letters_per_connection),
-            down_limits=_down_limits(config),
-            is_ours=lambda where: leads_to(where, addresses()),
-            results=self.collector,
-            origins=origins_of(config),
+            OwnHost(config.hostname, config.relay.ehlo_name, lambda where: leads_to(where, addresses())),
+            routing_of(config),
+            PublishedTls(config.relay.dane, _sts(config, around, clock), self.collector),
+            _relay_limits(config),
+            around.random,
+            derive_in_thread(around.reactor, clock),
         )
         self.quotas = _quotas(config, around)
         local = DeliveryAgent(around.directory, config.hostname, clock, self.quotas)
@@ -136,10 +125,15 @@ def _sts(config: Config, around: Surroundings, clock: ReactorClock) -> MtaSts | 
     return MtaSts(around.names, around.policies, around.shelf, clock)
 
 
-def _down_limits(config: Config) -> DownLimits:
-    """A letter that finds a host down comes back after the host is called again, however short the schedule is."""
+def _relay_limits(config: Config) -> RelayLimits:
     relay, waits = config.relay, config.relay.schedule
-    return DownLimits(min(relay.down_first, waits.first / 2), min(relay.down_longest, waits.longest / 2))
+    # A letter that finds a host down comes back after the host is called again, however short the schedule is.
+    down = DownLimits(min(relay.down_first, waits.first / 2), min(relay.down_longest, waits.longest / 2))
+    return RelayLimits(
+        attempt=AttemptLimits(recipients=relay.max_recipients),
+        connections=ConnectionLimits(letters=relay.letters_per_connection),
+        down=down,
+    )
 
 
 def _postmaster(config: Config) -> Address | None:

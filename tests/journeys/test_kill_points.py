@@ -31,6 +31,7 @@ from mailstack.queue.route import Router
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.relay.agent import RelayAgent
+from mailstack.relay.routing import OwnHost, Routing
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
 from mailstack.store import Filter, Settlement
 from mailstack.store.sqlite_in_memory import InMemoryStore
@@ -122,8 +123,8 @@ class Life:
             DnsNames(internet.zone, internet.reactor.host("192.0.2.1")),
             self,
             self,
-            hostname=HOME,
-            security=TlsPolicy(TlsLevel.NEVER),
+            OwnHost(HOME),
+            Routing(security=TlsPolicy(TlsLevel.NEVER)),
         )
         local = DeliveryAgent(directory, HOME, self)
         router = Router(directory)

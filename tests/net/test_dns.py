@@ -32,6 +32,7 @@ from mailstack.net.zone import Zone
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.agent import RelayAgent
 from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
+from mailstack.relay.routing import OwnHost
 from tests.aid import run
 from tests.relay.world import World, deliveries_of, letter_to
 
@@ -350,7 +351,7 @@ def test_a_retry_to_a_dead_host_asks_nothing_that_is_known(*, implicit: bool) ->
     zone = Delegated({"dead.test": [], host: [dns.Record_A("127.0.0.9", ttl=300)]})
     if not implicit:
         zone.put("dead.test", dns.Record_MX(10, host, ttl=300))
-    relay = RelayAgent(DnsNames(zone, world.clock), world, world, hostname="mx.home.test")
+    relay = RelayAgent(DnsNames(zone, world.clock), world, world, OwnHost("mx.home.test"))
     letter = letter_to("bob@dead.test")
     for wait, questions in ((0, 3), (30, 0), (60, 0), (120, 0), (100, 3), (200, 0)):
         world.pass_time(wait)

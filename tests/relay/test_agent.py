@@ -6,7 +6,6 @@ import functools
 import operator
 import re
 import time
-from random import Random
 from typing import Any
 
 import pytest
@@ -19,12 +18,13 @@ from mailstack.letter.delivery import RETRY_REQUESTED
 from mailstack.protocols.smtp.commands import Rcpt
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Attempt
-from mailstack.relay.agent import AttemptLimits, RelayAgent
-from mailstack.relay.connection_pool import ConnectionLimits
+from mailstack.relay.agent import RelayAgent
+from mailstack.relay.limits import AttemptLimits
 from mailstack.relay.loopback import LoopbackOnly
 from mailstack.relay.routes import Routes, SmartHost
+from mailstack.relay.session_opener import ConnectionLimits
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
-from tests.relay.world import HANG_UP, SILENCE, FakeNames, FakeOffice, World, deliveries_of, letter_to
+from tests.relay.world import HANG_UP, SILENCE, FakeNames, FakeOffice, World, deliveries_of, letter_to, relay_agent
 
 MX = {"elsewhere.test": [(10, "mx.elsewhere.test"), (20, "backup.elsewhere.test")]}
 ADDRESSES = {"mx.elsewhere.test": ["127.0.0.1"], "backup.elsewhere.test": ["127.0.0.2"]}
@@ -48,8 +48,7 @@ def backup(world: World) -> FakeOffice:
 
 
 def agent(world: World, **settings: Any) -> RelayAgent:
-    usual: dict[str, Any] = {"hostname": "mx.home.test", "random": Random(1)}
-    return RelayAgent(FakeNames(MX, ADDRESSES), LoopbackOnly(world), world, **{**usual, **settings})
+    return relay_agent(FakeNames(MX, ADDRESSES), LoopbackOnly(world), world, **settings)
 
 
 def attempt(
@@ -265,7 +264,7 @@ def test_one_host_that_is_only_down_keeps_the_letter(world: World, office: FakeO
 
 def test_an_attempt_does_not_call_hosts_for_ever(world: World) -> None:
     world.black_holes |= {HostPort("127.0.0.1", 25), HostPort("127.0.0.2", 25)}
-    attempt(world, attempt_limits=AttemptLimits(seconds=10))
+    attempt(world, attempt=AttemptLimits(seconds=10))
     assert len(world.calls) == 1
 
 
@@ -273,7 +272,7 @@ def of_both_families(world: World) -> RelayAgent:
     """Knows a host with an address of each family, and calls anybody."""
     host = "mx.elsewhere.test"
     names = FakeNames({"elsewhere.test": [(10, host)]}, {host: ["192.0.2.1", "2001:db8::1"]})
-    return RelayAgent(names, world, world, hostname="mx.home.test", random=Random(1))
+    return relay_agent(names, world, world)
 
 
 def test_ipv6_that_leads_nowhere_costs_one_letter_a_few_seconds_and_the_next_ones_nothing(world: World) -> None:
@@ -435,7 +434,7 @@ def test_a_name_that_anybody_gives_a_host_takes_tls_from_nobody_else(world: Worl
     names = FakeNames(
         {"evil.test": [(10, "mx.evil.test")], **MX}, {"mx.evil.test": ["127.0.0.1"], "mx.elsewhere.test": ["127.0.0.1"]}
     )
-    relay = RelayAgent(names, LoopbackOnly(world), world, hostname="mx.home.test")
+    relay = relay_agent(names, LoopbackOnly(world), world)
     assert "tls" not in attempt(world, "eve@evil.test", using=relay).facts
     assert "tls" in attempt(world, using=relay).facts
 
@@ -605,7 +604,7 @@ def test_more_transactions_than_are_reasonable_are_left_to_the_next_attempt(worl
     limited = Limited(1, reply(452, "4.5.3", "too many"))
     office.answers |= {"mail": limited.mail, "rcpt": limited.rcpt}
     names = [f"user{number}@elsewhere.test" for number in range(10)]
-    tried = attempt(world, *names, attempt_limits=AttemptLimits(transactions=4))
+    tried = attempt(world, *names, attempt=AttemptLimits(transactions=4))
     assert [type(each) for each in tried.outcomes] == [Delivered] * 4 + [Deferred] * 6
     assert tried.outcomes[9].status == Status(4, 5, 3)
 
@@ -638,7 +637,7 @@ def test_many_recipients_are_sent_in_groups(world: World, office: FakeOffice) ->
 
 def test_a_host_that_dribbles_is_dropped_within_the_lease(world: World, office: FakeOffice) -> None:
     office.answers["final"] = SILENCE
-    tried = attempt(world, attempt_limits=AttemptLimits(handover=100))
+    tried = attempt(world, attempt=AttemptLimits(handover=100))
     assert isinstance(tried.outcomes[0], Deferred)
     assert 100 <= world.now() < 110
 
@@ -671,7 +670,7 @@ def test_an_idle_connection_is_closed_with_a_goodbye(world: World, office: FakeO
 
 def test_a_connection_carries_a_limited_number_of_letters(world: World, office: FakeOffice) -> None:
     """RLY-13."""
-    relay = agent(world, connection_limits=ConnectionLimits(letters=3))
+    relay = agent(world, connections=ConnectionLimits(letters=3))
     for _ in range(7):
         attempt(world, using=relay)
     assert office.connections == 3
@@ -679,7 +678,7 @@ def test_a_connection_carries_a_limited_number_of_letters(world: World, office: 
 
 
 def test_idle_connections_are_limited_in_number(world: World, office: FakeOffice) -> None:
-    relay = agent(world, connection_limits=ConnectionLimits(kept=0))
+    relay = agent(world, connections=ConnectionLimits(kept=0))
     attempt(world, using=relay)
     attempt(world, using=relay)
     assert office.connections == 2
@@ -733,7 +732,7 @@ def test_a_connection_is_never_shared_between_ways(world: World, office: FakeOff
 
 def test_domains_of_one_host_share_its_connection(world: World, office: FakeOffice) -> None:
     names = FakeNames({**MX, "other.test": [(10, "mx.elsewhere.test")]}, ADDRESSES)
-    relay = RelayAgent(names, world, world, hostname="mx.home.test")
+    relay = relay_agent(names, world, world)
     attempt(world, using=relay)
     attempt(world, "erin@other.test", using=relay)
     assert office.connections == 1

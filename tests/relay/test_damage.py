@@ -10,7 +10,9 @@ from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Delivered, Letter
 from mailstack.letter.content import Octets
-from mailstack.relay.agent import UNREADABLE, AttemptLimits, RelayAgent
+from mailstack.relay.agent import RelayAgent
+from mailstack.relay.limits import AttemptLimits
+from mailstack.relay.transactions import UNREADABLE
 from mailstack.store import Damaged, StoreError
 from tests.relay.test_agent import CAROL, DAVE, agent
 from tests.relay.world import FakeOffice, World, deliveries_of, letter_to
@@ -65,7 +67,7 @@ def test_a_damaged_letter_never_ends_and_the_next_one_goes_on_a_fresh_connection
 
 def test_a_letter_that_breaks_between_two_transactions_is_not_sent_twice_to_the_first(world: World) -> None:
     office = FakeOffice(world)
-    using = agent(world, attempt_limits=AttemptLimits(recipients=1))
+    using = agent(world, attempt=AttemptLimits(recipients=1))
     # Each transaction reads it twice: to see what it is, and to send it.
     tried = deliver(world, using, broken_letter(CAROL, DAVE, good=2))
     assert isinstance(tried.outcomes[0], Delivered)

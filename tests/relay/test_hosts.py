@@ -14,6 +14,7 @@ from mailstack.letter.connection import HostPort
 from mailstack.relay.dns import MailExchange
 from mailstack.relay.hosts import HostLimits, Hosts, NoRoute, RouteTargets, is_dns_name
 from mailstack.relay.routes import Credentials, Routes, SenderRoutes, SmartHost
+from mailstack.relay.routing import OwnHost, Routing
 from mailstack.relay.tls_policy import TlsLevel
 from tests.aid import run
 from tests.relay.world import FakeNames
@@ -23,7 +24,8 @@ ADDRESSES = {"a.test": ["127.0.0.1"], "b.test": ["127.0.0.2"], "c.test": ["127.0
 
 def hosts(mx: dict[str, Any], addresses: dict[str, Any] | None = None, **settings: Any) -> Hosts:
     names = FakeNames(mx, ADDRESSES if addresses is None else addresses)
-    return Hosts(names, Random(5321), **{"hostname": "mx.home.test", **settings})
+    own = OwnHost("mx.home.test", **{name: settings.pop(name) for name in ("is_ours",) if name in settings})
+    return Hosts(names, Random(5321), own, Routing(**settings))
 
 
 def called(way: RouteTargets) -> list[str]:
@@ -110,7 +112,7 @@ def test_no_way_is_an_outcome(mx: Any, addresses: Any, outcome: type, status: st
 def test_a_null_mx_is_never_asked_for_addresses() -> None:
     """RLY-05."""
     names = FakeNames({"elsewhere.test": [(0, "")]}, ADDRESSES)
-    no_way(Hosts(names, Random(1), hostname="mx.home.test"))
+    no_way(Hosts(names, Random(1), OwnHost("mx.home.test"), Routing()))
     assert names.asked == ["elsewhere.test"]
 
 
@@ -151,7 +153,7 @@ def test_a_host_named_twice_is_called_once() -> None:
 def test_an_address_literal_is_its_own_host(literal: str, address: str) -> None:
     """RLY-06."""
     names = FakeNames()
-    way = run(Hosts(names, Random(1), hostname="mx.home.test", port=2525).find(literal))
+    way = run(Hosts(names, Random(1), OwnHost("mx.home.test"), Routing(port=2525)).find(literal))
     assert way.candidates[0].address == HostPort(address, 2525)
     assert names.asked == []
 
@@ -210,11 +212,11 @@ def test_what_a_hostile_zone_makes_us_try_is_bounded() -> None:
     addresses = {f"h{n}.test": [f"127.0.{n % 250}.{m}" for m in range(50)] for n in range(1000)}
     names = FakeNames({"elsewhere.test": records}, addresses)
     limits = HostLimits(hosts=5, addresses_of_a_host=2, addresses=7)
-    way = run(Hosts(names, Random(1), hostname="mx.home.test", limits=limits).find("elsewhere.test"))
+    way = run(Hosts(names, Random(1), OwnHost("mx.home.test"), Routing(), limits).find("elsewhere.test"))
     assert len(way.candidates) == 7
     assert len(names.asked) == 5
     empty = FakeNames({"elsewhere.test": records}, {f"h{n}.test": [] for n in range(1000)})
-    no_way(Hosts(empty, Random(1), hostname="mx.home.test", limits=limits))
+    no_way(Hosts(empty, Random(1), OwnHost("mx.home.test"), Routing(), limits))
     assert len(empty.asked) == 6
 
 

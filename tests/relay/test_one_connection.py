@@ -19,7 +19,7 @@ from mailstack.queue.outbound_gate import OutboundGate, OutboundRules
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueLimits, QueueSettings
-from mailstack.relay.connection_pool import ConnectionLimits
+from mailstack.relay.session_opener import ConnectionLimits
 from mailstack.store import Filter, Rule, StoreError, Suppression
 from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.queue.letters import OFFICE, a_letter
@@ -35,7 +35,7 @@ QUEUED = reply(250, "2.0.0", "Ok: queued as 4XyZ1")
 class Rig:
     """A queue whose letters go to one host over one connection, unless a test wants more."""
 
-    def __init__(self, *, connections: int = 1, leaving: OutboundRules | None = None, **settings: Any) -> None:
+    def __init__(self, *, per_destination: int = 1, leaving: OutboundRules | None = None, **settings: Any) -> None:
         self.world = World()
         self.office = FakeOffice(self.world)
         self.store = InMemoryStore()
@@ -46,7 +46,7 @@ class Rig:
         gate: Any = self.relay
         if leaving is not None:
             gate = OutboundGate(self.relay, self.store, self.standing, directory, OFFICE, self.world, leaving)
-        limits = QueueLimits(per_destination=connections, first_per_destination=connections)
+        limits = QueueLimits(per_destination=per_destination, first_per_destination=per_destination)
         settings = QueueSettings(OFFICE, "me", limits=limits, jitter=lambda: 0.5)
         self.queue = Queue(
             self.store,
@@ -117,7 +117,7 @@ def test_letters_go_one_after_the_other_and_each_journey_reads_alike() -> None:
 
 
 def test_no_more_connections_are_open_than_one_destination_gets() -> None:
-    rig = Rig(connections=2)
+    rig = Rig(per_destination=2)
     letters = [a_letter(CAROL, at=0.0) for _ in range(30)]
     rig.accept(*letters)
     rig.world.pass_time(5)
@@ -127,7 +127,7 @@ def test_no_more_connections_are_open_than_one_destination_gets() -> None:
 
 
 def test_a_connection_carries_no_more_letters_than_it_may() -> None:
-    rig, letters = Rig(connection_limits=ConnectionLimits(letters=2)), three()
+    rig, letters = Rig(connections=ConnectionLimits(letters=2)), three()
     rig.accept(*letters)
     rig.world.pass_time(5)
     assert {rig.state(letter) for letter in letters} == {"relayed"}
@@ -185,7 +185,7 @@ def test_a_host_that_hangs_up_on_a_further_letter_is_called_again(stage: str, ho
 
 def test_a_letter_that_is_not_answered_does_not_hold_up_the_others() -> None:
     """A host that scans one letter for minutes gets no connection more than it may have."""
-    rig = Rig(connections=2)
+    rig = Rig(per_destination=2)
     stuck = a_letter(CAROL, at=0.0, body=b"stuck\r\n")
     others = [a_letter(CAROL, at=0.0) for _ in range(3)]
     rig.office.answers["final"] = nth(1, QUEUED, SILENCE)

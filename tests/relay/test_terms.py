@@ -14,9 +14,9 @@ from mailstack.protocols.smtp.client_session import SmtpClientSession
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Attempt
-from mailstack.relay.agent import AttemptLimits
-from mailstack.relay.connection_pool import Connection
 from mailstack.relay.hosts import TargetHost
+from mailstack.relay.limits import AttemptLimits
+from mailstack.relay.session_opener import Connection
 from mailstack.relay.tls_policy import OPPORTUNISTIC
 from tests.relay.test_agent import CAROL, agent
 from tests.relay.world import HANG_UP, FakeOffice, MemoryPeer, World, deliveries_of, letter_to
@@ -187,7 +187,7 @@ def test_a_host_that_wants_a_session_for_each_recipient_has_one_time_for_all_of_
     world = FarAway()
     office = FakeOffice(world)
     offering(office, max_recipients=1, max_letters=1)
-    outcomes = carry(world, many(9), attempt_limits=AttemptLimits(handover=150.0)).outcomes
+    outcomes = carry(world, many(9), attempt=AttemptLimits(handover=150.0)).outcomes
     assert [type(each) for each in outcomes] == [Delivered] * 2 + [Deferred] * 7
     assert world.now() < 200.0
 

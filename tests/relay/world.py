@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
+from random import Random
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -40,7 +41,10 @@ from mailstack.protocols.smtp.commands import (
 )
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
+from mailstack.relay.agent import PublishedTls, RelayAgent
 from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
+from mailstack.relay.limits import RelayLimits
+from mailstack.relay.routing import OwnHost, Routing
 
 T = TypeVar("T")
 
@@ -372,3 +376,13 @@ def deliveries_of(letter: Letter, destination: str = "") -> tuple[Delivery, ...]
         Delivery(letter.id, number, recipient, destination or recipient.address.domain)
         for number, recipient in enumerate(letter.envelope.recipients)
     )
+
+
+def relay_agent(names: Any, caller: Any, clock: Any, *, random: Random | None = None, **settings: Any) -> RelayAgent:
+    """One whose settings are given flat; those of RelayLimits by the name of their part."""
+    structs = [
+        kind(**{name: settings.pop(name) for name in kind.__struct_fields__ if name in settings})
+        for kind in (Routing, PublishedTls, RelayLimits)
+    ]
+    own = OwnHost(**{"hostname": "mx.home.test", **settings})
+    return RelayAgent(names, caller, clock, own, *structs, random or Random(1))

@@ -10,14 +10,13 @@ from msgspec import Struct
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer
 from mailstack.cli.time_options import local_text
+from mailstack.config.routing import routing_of
 from mailstack.letter import Address, Letter
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.patterns import fits_domain
 from mailstack.letter.step import Step
 from mailstack.queue.hold_rules import HoldRules, describe
 from mailstack.queue.route import LOCAL
-from mailstack.relay.hosts import line
-from mailstack.server.wiring.origins import origins_of
 from mailstack.store import Record, Rule
 from mailstack.store.delay_reasons import DelayReason
 
@@ -97,16 +96,7 @@ def line_of(place: TargetServer | None, destination: str, sender: Address | None
     """What the office calls the hosts that a destination goes to."""
     if place is None or place.settings is None:
         return destination
-    relay = place.settings.relay
-    return line(
-        destination,
-        sender,
-        routes=relay.routes,
-        smart_hosts=relay.smart_host,
-        sender_routes=relay.sender_routes,
-        tls_policy=relay.tls_policy,
-        origins=origins_of(place.settings),
-    )
+    return routing_of(place.settings).line(destination, sender)
 
 
 def reason_of(

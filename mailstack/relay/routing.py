@@ -1,0 +1,56 @@
+"""Routing rules of the relay: what the operator says about destinations and senders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mailstack.letter import Address
+from mailstack.letter.connection import HostPort
+from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
+from mailstack.relay.source_addresses import SourceRule, find_origin
+from mailstack.relay.tls_policy import NO_TLS_POLICY, OPPORTUNISTIC, TlsPolicy, TlsPolicyTable
+
+
+class OwnHost(Struct, frozen=True):
+    """The sending host, as other hosts know it."""
+
+    hostname: str
+    """Name of this host, which is never relayed to."""
+    ehlo_name: str = ""
+    """Name in EHLO; empty: the hostname."""
+    is_ours: Callable[[HostPort], bool] = lambda _: False
+    """Whether this host listens at an address, so that a letter relayed there would come back."""
+
+
+class Routing(Struct, frozen=True):
+    """Routes, smart hosts, source addresses and TLS levels, as the operator has set them."""
+
+    routes: Routes = NO_ROUTES
+    """Hosts of destinations, which come before all others."""
+    sender_routes: SenderRoutes = NO_SENDER_ROUTES
+    """Smart hosts of senders, which come next."""
+    smart_hosts: tuple[SmartHost, ...] = ()
+    """Smart hosts of all other letters, in their order."""
+    port: int = 25
+    """Port of the hosts that the DNS names."""
+    origins: tuple[SourceRule, ...] = ()
+    """Source addresses and names in EHLO; the first rule that fits a letter counts."""
+    security: TlsPolicy = OPPORTUNISTIC
+    """TLS level where `tls_policy` says nothing."""
+    tls_policy: TlsPolicyTable = NO_TLS_POLICY
+    """TLS levels of destinations."""
+
+    def line(self, destination: str, sender: Address | None) -> str:
+        """Key that letters share which go to the same hosts by these rules; else the destination itself."""
+        origin = find_origin(self.origins, sender, destination) if self.origins else None
+        if origin is not None:
+            return f"{replace(self, origins=()).line(destination, sender)} from {origin.label}"
+        if route := self.routes.find(destination):
+            said = self.tls_policy.find(destination.rstrip("."))
+            return f"{route[1].host}:{route[1].port}" + (f" ({said.why})" if said else "")
+        if of_sender := self.sender_routes.find(sender):
+            return f"smart host of {of_sender[0]}"
+        return "smart host" if self.smart_hosts else destination
