@@ -78,12 +78,14 @@ class Attempts:
         return local
 
     def start(self) -> DeliveryJob | None:
-        """Takes the next job out of the backlog, to be run or dropped; None if none may start now."""
-        return self.backlog.start()
+        """Takes the next job out of the backlog, to be run or dropped; None if none may start now.
 
-    def watch_silent(self) -> None:
-        """Interrupts attempts at silent hosts from now on, if others wait for their connections."""
-        self._silent.watch()
+        From then on attempts at silent hosts are interrupted, if others wait for their connections.
+        """
+        job = self.backlog.start()
+        if job is None:
+            self._silent.watch()
+        return job
 
     def stop(self) -> None:
         """Interrupts no attempt any more."""

@@ -188,6 +188,11 @@ class Backlog:
     # --- silent hosts
 
     @property
+    def has_startable(self) -> bool:
+        """Whether any job waits for something else than an attempt of its own destination to end."""
+        return bool(self._rows)
+
+    @property
     def is_crowded(self) -> bool:
         """Whether jobs wait for a connection, and not for silent ones of their own kind to end."""
         return any(

@@ -157,8 +157,6 @@ class Queue:
                 self._attempts.drop(job)
                 self._due.release(job)
         self._is_starting_attempts = False
-        if self._is_running:
-            self._attempts.watch_silent()
 
     async def _attempt(self, job: DeliveryJob) -> None:
         """One job from the agent's first word to the OutcomeWriter."""

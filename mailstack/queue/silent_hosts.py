@@ -67,7 +67,7 @@ class SilentAttempts:
 
     def watch(self) -> None:
         """Check soon, if letters wait because of silent hosts, and as long as they do."""
-        if self._cancel is not None and self._is_crowded:
+        if not self._backlog.has_startable or (self._cancel is not None and self._is_crowded):
             return
         if (is_crowded := self._backlog.is_crowded) or (self._cancel is None and self._backlog.silent_wait):
             self.stop()

@@ -119,11 +119,11 @@ class RelayAgent:
         self, way: RouteTargets, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch
     ) -> Attempt:
         recipients = tuple([delivery.recipient for delivery in deliveries])
-        hurried = any(delivery.is_hurried for delivery in deliveries)
+        hurried = bool([one for one in deliveries if one.is_hurried])
         again = deliveries[0].attempts > 1
         transcript: list[str] = []
         failures: list[Deferred | Failed] = []
-        candidate, wishes, policy = way.candidates[0], TlsRequest(letter), str(way.security)
+        candidate, wishes, security = way.candidates[0], TlsRequest(letter), way.security
         late = self._clock.steady() + self._limits.seconds
         reached: bool | None = False
         domain = recipients[0].address.ascii_domain.lower()
@@ -135,7 +135,6 @@ class RelayAgent:
             watch.session = None
             try:
                 security = await self._demands.of(way, candidate, wishes)
-                policy = str(security)
                 # A reverse-path for each recipient needs a transaction for each.
                 most = self._limits.recipients if delimiters_of(letter.envelope) is None else 1
                 progress = Progress(candidate.host, len(recipients), most)
@@ -159,11 +158,11 @@ class RelayAgent:
                 transcript.append(f"-- {candidate}: {interrupted}")
                 failures.append(Deferred(NO_ANSWER, clean(f"{candidate.host}: {interrupted}"), candidate.host))
                 continue
-            facts = {**handover.facts, "policy": policy}
+            facts = {**handover.facts, "policy": str(security)}
             history = way.facts(candidate), self._kept(transcript, again=again), facts
             return Attempt(handover.outcomes, *history, reached=not handover.lost)
         outcomes = (all_hosts_trouble(failures),) * len(recipients)
-        facts = {"host": candidate.host, "policy": policy}
+        facts = {"host": candidate.host, "policy": str(security)}
         return Attempt(outcomes, way.facts(candidate), self._kept(transcript, again=again), facts, reached)
 
     def _has_another_address(self, way: RouteTargets, candidate: TargetHost) -> bool:

@@ -41,6 +41,7 @@ class ConnectionPool:
         self._limits = limits
         self._down = down
         self._kept: dict[_Key, list[_Kept]] = {}
+        """Idle connections; empty lists stay until the next time that connections expire."""
         self._count = 0
         self._stop_timer: Callable[[], None] | None = None
 
@@ -49,13 +50,11 @@ class ConnectionPool:
 
         `domain` is that of the recipients.
         """
-        waiting = self._kept.get(key := _key(candidate, security))
+        waiting = self._kept.get(_key(candidate, security))
         if not waiting:
             return None
         kept = waiting.pop()
         self._count -= 1
-        if not waiting:
-            del self._kept[key]
         if not kept.connection.takes(domain):
             self._clock.spawn(kept.connection.session.quit())
             return None

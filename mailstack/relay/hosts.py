@@ -213,10 +213,8 @@ class Hosts:
             raise NoRoute(Deferred(WRONGLY_CONFIGURED, f"{why}: {error}")) from None
         if not addresses:
             raise NoRoute(Deferred(WRONGLY_CONFIGURED, f"{why}: {target.host} has no address"))
-        return tuple(
-            TargetHost(target.host, HostPort(each, target.port), why, target.lmtp)
-            for each in addresses[: self._limits.addresses]
-        )
+        chosen = addresses[: self._limits.addresses]
+        return tuple([TargetHost(target.host, HostPort(each, target.port), why, target.lmtp) for each in chosen])
 
     async def _named(self, domain: str) -> tuple[TargetHost, ...]:
         """RFC 5321 §5.1, whole."""

@@ -148,7 +148,7 @@ class Transactions:
 
     async def _transact(self, connection: Connection, go: HostAttempt, batch: Sequence[int]) -> tuple[Reply, ...]:
         """Sends the letter to these of its recipients. Raises Trouble, and what reading the content raises."""
-        letter, chosen = go.letter, tuple(go.recipients[number] for number in batch)
+        letter, chosen = go.letter, tuple([go.recipients[number] for number in batch])
         envelope = onward(letter, self._clock.now(), connection.session.extensions)
         if delimiters_of(letter.envelope) is not None:
             envelope = replace(envelope, sender=sender_for(letter.envelope, chosen[0]))

@@ -12,6 +12,7 @@ from mailstack.letter.connection import HostPort
 from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.protocols.smtp.client_session import SmtpClientSession
 from mailstack.protocols.smtp.commands import Mail, Rcpt
+from mailstack.protocols.smtp.extensions.limits import HostLimits
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Attempt
 from mailstack.relay.hosts import TargetHost
@@ -204,15 +205,14 @@ def test_a_session_that_is_used_up_is_not_kept(world: World, office: FakeOffice)
 
 def test_a_session_is_kept_for_as_many_domains_as_a_host_takes() -> None:
     """LIM-01: RCPTDOMAINMAX counts over a whole session (RFC 9422 §4.3)."""
-    client = ClientEngine()
-    client.extensions["LIMITS"] = "RCPTDOMAINMAX=2"
     nobody = cast("Any", None)
-    session = SmtpClientSession(nobody, client, "mx.home.test")
+    session = SmtpClientSession(nobody, ClientEngine(), "mx.home.test")
+    session.limits = HostLimits(domains=2)
     candidate = TargetHost("mx.test", HostPort("192.0.2.1", 25), "MX 10 of a.test")
     connection = Connection(candidate, nobody, session, OPPORTUNISTIC, domains={"a.test", "b.test"})
     assert connection.takes("a.test")
     assert not connection.takes("c.test")
-    client.extensions.clear()
+    session.limits = HostLimits()
     assert connection.takes("c.test")
 
 

@@ -39,6 +39,8 @@ class SmtpClientSession(ClientDialogue):
     ) -> None:
         """`engine` is the one that `peer` runs; `hostname` is the name in EHLO. `lmtp` speaks RFC 2033."""
         super().__init__(peer, engine, timeouts)
+        self.limits = NO_LIMITS
+        """Limits of one session, as the host announces them (RFC 9422)."""
         self.transactions = 0
         """Number of letters begun, which a host may limit (RFC 9422)."""
         self._hostname = hostname
@@ -50,12 +52,6 @@ class SmtpClientSession(ClientDialogue):
     def extensions(self) -> dict[str, str]:
         """What the host offers now: keyword in upper case, and what stood behind it."""
         return self._engine.extensions
-
-    @property
-    def limits(self) -> HostLimits:
-        """What the host says that it takes in one session (RFC 9422)."""
-        said = self._engine.extensions.get("LIMITS")
-        return HostLimits.parse(said) if said else NO_LIMITS
 
     # --- before the letters
 
@@ -129,6 +125,7 @@ class SmtpClientSession(ClientDialogue):
             answer = await self.reply("ehlo", self.timeouts.hello)
         if answer.code != 250:
             raise Trouble("ehlo", answer, "the host refuses our EHLO")
+        self.limits = HostLimits.parse(self.extensions.get("LIMITS", ""))
 
     # --- letters
 
