@@ -14,7 +14,7 @@ from mailstack.letter.header import split
 from mailstack.letter.time_parameters import PRIORITY
 from mailstack.letter.verp import sender_for
 from mailstack.policy.authentication.outbound_signing import OutboundSigner
-from mailstack.queue.enqueue import InitialClaim, build_acceptance, first_deliveries
+from mailstack.queue.enqueue import InitialClaim, enter_report
 from mailstack.queue.route import LOCAL, Router
 from mailstack.queue.settlement import ReportDue
 from mailstack.store import Acceptance, StoreError
@@ -78,8 +78,7 @@ class Bouncer:
         if self._signing is not None and any(route.destination != LOCAL for route in routes):
             letter, more = await self._signed(letter, self._signing)
             facts.update(more)
-        deliveries = first_deliveries(letter, routes, now=now, claim=claim)
-        return build_acceptance(letter, routes, deliveries, (), "submitted", facts, now)
+        return enter_report(letter, routes, facts, now, claim)
 
     async def _signed(self, report: Letter, signing: OutboundSigner) -> tuple[Letter, Mapping[str, Any]]:
         """A report is worth more unsigned than not sent at all."""

@@ -1,4 +1,4 @@
-"""How a letter enters the queue: its deliveries, made or claimed already where that can be, and its first steps."""
+"""Builds the acceptance of a letter: its deliveries, made or claimed already where that can be, and its first steps."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from mailstack.letter.timestamps import iso8601
 from mailstack.policy.quota import FULL, FULL_NOW
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agent
+from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.route import LOCAL, Route
 from mailstack.queue.settlement import ReportDue, StateChanges, local_delivery, report_wanted
 from mailstack.store import Acceptance, Placement
@@ -35,6 +36,57 @@ class InitialClaim(Struct, frozen=True):
     """Until when it holds, seconds since 1970."""
     due: float
     """When the second attempt is, set before the first is made."""
+
+
+class Entry(Struct, frozen=True):
+    """Acceptance of a letter, and the reports that are owed with it."""
+
+    acceptance: Acceptance
+    """Deliveries, steps and placements for the store."""
+    reports: Sequence[ReportDue]
+    """Reports to be stored in the same transaction."""
+    is_settled: bool
+    """Whether all deliveries are in mailboxes here, so that none is left to attempt."""
+
+
+class AcceptanceBuilder:
+    """Builds all that the store accepts with a letter: held or delivered at once where that can be."""
+
+    def __init__(self, local: Agent, standing: HoldRules) -> None:
+        self._local = local
+        self._standing = standing
+
+    async def build(  # noqa: PLR0917  # each of a type of its own
+        self,
+        letter: Letter,
+        routes: Sequence[Route],
+        step: StepName,
+        facts: Mapping[str, Any],
+        now: float,
+        claim: InitialClaim | None,
+        has_room: Callable[[str], bool],
+    ) -> Entry:
+        """`claim` is given to deliveries whose destination `has_room`. Raises StoreError, and Refusal as `deliver_locally`."""
+        deliveries = first_deliveries(letter, routes, now=now, claim=claim, has_room=has_room)
+        held: tuple[Step, ...] = ()
+        if self._standing.active:
+            found = self._standing.hold_entering(letter, deliveries, now)
+            held = found.steps
+            for change in found.changes:
+                deliveries[change.before.number] = change.after
+        here = await deliver_locally(self._local, letter, deliveries, now)
+        acceptance = build_acceptance(letter, routes, deliveries, here, step, facts, now)
+        if held:
+            acceptance = replace(acceptance, steps=acceptance.steps + held)
+        return Entry(acceptance, reports_due(letter, routes, here, now), len(here) == len(deliveries))
+
+
+def enter_report(
+    report: Letter, routes: Sequence[Route], facts: Mapping[str, Any], now: float, claim: InitialClaim | None
+) -> Acceptance:
+    """Acceptance of a report: it is attempted as any other letter, and never delivered at once."""
+    deliveries = first_deliveries(report, routes, now=now, claim=claim)
+    return build_acceptance(report, routes, deliveries, (), "submitted", facts, now)
 
 
 def first_deliveries(

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from msgspec.structs import replace
-
 from mailstack.letter import Letter
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.step import Journal, StepName
@@ -19,8 +17,8 @@ from mailstack.queue.attempts import Attempts
 from mailstack.queue.backlog import DeliveryJob
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.due import DueFinder
-from mailstack.queue.enqueue import build_acceptance, deliver_locally, first_deliveries, reports_due
-from mailstack.queue.hold_rules import HoldResult, HoldRules
+from mailstack.queue.enqueue import AcceptanceBuilder
+from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.interruption import Interrupted
 from mailstack.queue.outcome_writer import FinishedAttempt, OutcomeWriter
 from mailstack.queue.route import Router
@@ -54,7 +52,7 @@ class Queue:
         self._store = store
         self._router = router
         self._bouncer = bouncer
-        self._local = agents.local
+        self._builder = AcceptanceBuilder(agents.local, standing)
         self._standing = standing
         self._clock = clock
         self._journal = journal
@@ -83,26 +81,19 @@ class Queue:
         routes = await self._router.route(letter.envelope.recipients)
         now = self._clock.now()
         claim = self._settings.first_claim(now) if self._due.may_claim else None
-        deliveries = first_deliveries(
-            letter, routes, now=now, claim=claim, has_room=partial(self._due.has_capacity, letter)
-        )
-        held = self._standing.hold_entering(letter, deliveries, now) if self._standing.active else HoldResult()
-        for change in held.changes:
-            deliveries[change.before.number] = change.after
-        here = await deliver_locally(self._local, letter, deliveries, now)
-        acceptance = build_acceptance(letter, routes, deliveries, here, step, facts, now)
-        if held.steps:
-            acceptance = replace(acceptance, steps=acceptance.steps + held.steps)
-        dues = reports_due(letter, routes, here, now)
-        reports = await self._bouncer.reports(dues, letter, now, claim) if dues else ()
-        if reports:
+        has_capacity = partial(self._due.has_capacity, letter)
+        entry = await self._builder.build(letter, routes, step, facts, now, claim, has_capacity)
+        acceptance = entry.acceptance
+        reports: Sequence[Acceptance] = ()
+        if entry.reports:
+            reports = await self._bouncer.reports(entry.reports, letter, now, claim)
             await self._store.settle(Settlement((), acceptances=(acceptance, *reports)))
         else:
             await self._store.accept(acceptance)
         # From here on the letter is ours, and nothing may fail its sender any more.
         self._journal.tell(acceptance.steps)
         self._enter(reports)
-        if len(here) < len(deliveries):
+        if not entry.is_settled:
             self._attempt_claimed(Claim(letter, acceptance.deliveries))
 
     async def start(self) -> None:
