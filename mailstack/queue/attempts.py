@@ -123,14 +123,14 @@ class Attempts:
         self.backlog.written(job)
 
     def written(self, job: DeliveryJob) -> None:
-        """Releases the memory of a job whose outcome is in the store, or can't be written."""
+        """Releases the memory of a job; its outcome is in the store, or can't be written."""
         if job.destination == LOCAL:
             self.backlog.local -= 1
         else:
             self.backlog.written(job)
 
     def _jobs(self, claim: Claim) -> list[DeliveryJob]:
-        """The claimed deliveries, grouped by the key of their destination; with VERP each recipient has his own job."""
+        """The claimed deliveries, grouped by the key of their destination; with VERP each recipient has its own job."""
         apart = delimiters_of(claim.letter.envelope) is not None
         groups: dict[tuple[str, int], list[Delivery]] = {}
         for delivery in claim.deliveries:
@@ -189,7 +189,7 @@ class Attempts:
 
 
 def _too_late(job: DeliveryJob, now: float) -> Attempt | None:
-    """Result in place of an attempt whose letter was to be returned by now (RFC 2852)."""
+    """Result in place of an attempt, for a letter that was to be returned by now (RFC 2852)."""
     by = deadline(job.letter)
     if by is None or not by.returns or now < by.at:
         return None

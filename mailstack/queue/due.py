@@ -1,4 +1,4 @@
-"""Claims deliveries that are due, and parks those whose destination has no capacity."""
+"""Claims deliveries that are due, and parks them if their destination has no capacity."""
 
 from __future__ import annotations
 

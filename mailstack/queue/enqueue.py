@@ -66,7 +66,7 @@ class AcceptanceBuilder:
         claim: InitialClaim | None,
         has_room: Callable[[str], bool],
     ) -> Entry:
-        """`claim` is given to deliveries whose destination `has_room`. Raises StoreError, and Refusal as `deliver_locally`."""
+        """`claim` is given to deliveries if `has_room` says so of their destination. Raises as `deliver_locally` does."""
         deliveries = first_deliveries(letter, routes, now=now, claim=claim, has_room=has_room)
         held: tuple[Step, ...] = ()
         if self._standing.active:

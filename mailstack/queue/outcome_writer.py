@@ -20,7 +20,7 @@ from mailstack.store import Acceptance, Conflict, Settlement, Store, StoreError,
 _log = logging.getLogger(__name__)
 
 TOGETHER = 200
-"""Outcomes in one transaction: enough that it costs none of them much, few enough that nobody waits for it long."""
+"""Maximum number of outcomes in one transaction: each costs little then, and none waits for it long."""
 _LONGEST_WAIT = 60.0
 
 
@@ -40,14 +40,14 @@ class FinishedAttempt(Struct, frozen=True):
 
 
 class WriteDone(Protocol):
-    """Continuation of an attempt whose outcome has left the OutcomeWriter."""
+    """Continuation of an attempt, once its outcome has left the OutcomeWriter."""
 
     def __call__(self, ended: FinishedAttempt, *, stored: bool) -> None:
         """`stored`: the store has it. If not, its claim ends with the lease, or another process has it."""
 
 
 class OutcomeWriter:
-    """Writes one group while the next gathers: under load many share a flush of the disk, else nobody waits.
+    """Writes one group while the next gathers: under load many share a flush of the disk, else none waits.
 
     An outcome that the store can't take is written again until the lease of its claim ends: a short trouble of the
     disk must not have a relayed letter sent twice.

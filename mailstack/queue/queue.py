@@ -99,7 +99,7 @@ class Queue:
     async def start(self) -> None:
         """Releases what an earlier life of this process had claimed, and begins attempts. Raises StoreError.
 
-        On a full disk the release is put off, so that readers, who make room, are served.
+        On a full disk the release is put off, so that readers are served, which makes room.
         """
         try:
             await self._due.recover()

@@ -13,45 +13,45 @@ from mailstack.queue.schedule import Schedule
 
 
 class QueueLimits(Struct, frozen=True):
-    """How much is attempted at a time. Times are in seconds."""
+    """Limits and times of claims and attempts."""
 
     concurrency: int = 100
-    """Attempts at other hosts under way."""
+    """Maximum number of attempts at other hosts under way."""
     per_destination: int = 20
-    """Of these, for one destination that does well."""
+    """Maximum number of these for one destination that does well."""
     first_per_destination: int = 5
-    """Of these, for a destination of which nothing is known."""
+    """Maximum number of these for a destination of which nothing is known."""
     backlog: int = 5000
     """Maximum number of letters for other hosts in memory, waiting or under way; and as many for mailboxes here."""
     backlog_octets: int = 33_554_432
-    """Of contents that the backlog may keep from being let go of once their letters are stored."""
+    """Maximum number of octets of contents that the backlog keeps in memory once their letters are stored."""
     claims: int = 500
-    """Deliveries claimed with one query."""
+    """Maximum number of deliveries claimed with one query."""
     poll: float = 1.0
-    """How often the store is looked at for what other processes changed."""
+    """Seconds between two polls of the store for what other processes changed."""
     lease: float = 7200.0
-    """After which a claim is anybody's. An attempt begins in the first third of it, and takes no longer than the rest."""
+    """Seconds until a claim ends. An attempt begins in the first third of it, and takes no longer than the rest."""
     line_wait: float = 3600.0
-    """When a delivery whose destination had no room is looked at again, if it was not fetched from its line before."""
+    """Seconds after which a parked delivery is due again, if it was not fetched before."""
     lines: int = 10_000
-    """Destinations known to have such deliveries."""
+    """Maximum number of destinations known to have parked deliveries."""
     quiet_after: float = 0.5
-    """Time without a sign of progress after which a host counts as silent, while letters wait for a connection."""
+    """Seconds without a sign of progress after which a host counts as silent, while letters wait for a connection."""
     silent_time: float = 10.0
-    """Time that a silent host keeps its connection while more than half of all are with silent hosts, and letters wait."""
+    """Seconds that a silent host keeps its connection while more than half of all are with silent hosts, and letters wait."""
     silent_final: float = 60.0
-    """The same behind the final dot, where the host may have taken the letter."""
+    """The same number after the final dot, for the host may have taken the letter."""
     silent_wait: float = 120.0
-    """Time, more or less, after which a delivery is looked at again that found half the backlog waiting for silent hosts."""
+    """Seconds, more or less, until a delivery is due again that found half the backlog waiting for silent hosts."""
     settle_wait: float = 1.0
-    """Before an outcome that the store could not take is settled again; doubles up to a minute."""
+    """Seconds until an outcome is written again that the store could not take; they double up to a minute."""
 
 
 class QueueSettings(Struct, frozen=True):
     """Names, limits and times of the queue of one host, as one process serves it."""
 
     hostname: str
-    """Name of the host whose letters these are."""
+    """Name of the host that has accepted the letters."""
     owner: str
     """Name of this process in claims, which stays the same after a crash."""
     schedule: Schedule = Schedule()
@@ -59,7 +59,7 @@ class QueueSettings(Struct, frozen=True):
     limits: QueueLimits = QueueLimits()
     """Limits and times of claims and attempts."""
     stale_owners: tuple[str, ...] = ()
-    """Names of processes that are dead for good, whose claims this one releases."""
+    """Names of processes that are dead for good; this one releases their claims."""
     postmaster: Address | None = None
     """Reader of reports that can't be delivered; None: they are dropped."""
     jitter: Callable[[], float] = random.random

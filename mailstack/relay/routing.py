@@ -1,4 +1,4 @@
-"""Routing rules of the relay: what the operator says about destinations and senders."""
+"""Routing rules of the relay: routes, smart hosts, source addresses and TLS levels."""
 
 from __future__ import annotations
 

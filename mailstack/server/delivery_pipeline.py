@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mailstack.config import Config
-from mailstack.config.routing import routing_of
 from mailstack.config.tls_report_settings import are_sent
 from mailstack.letter import Address
 from mailstack.letter.connection import HostPort
@@ -31,6 +30,7 @@ from mailstack.relay.mta_sts import MtaSts
 from mailstack.relay.routing import OwnHost
 from mailstack.relay.session_opener import ConnectionLimits
 from mailstack.server.runtime import Surroundings
+from mailstack.server.wiring.routing import routing_of
 
 if TYPE_CHECKING:
     from mailstack.relay.tls_reports.collector import Collector

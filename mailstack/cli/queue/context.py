@@ -10,13 +10,13 @@ from msgspec import Struct
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer
 from mailstack.cli.time_options import local_text
-from mailstack.config.routing import routing_of
 from mailstack.letter import Address, Letter
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.patterns import fits_domain
 from mailstack.letter.step import Step
 from mailstack.queue.hold_rules import HoldRules, describe
 from mailstack.queue.route import LOCAL
+from mailstack.server.wiring.routing import routing_of
 from mailstack.store import Record, Rule
 from mailstack.store.delay_reasons import DelayReason
 
