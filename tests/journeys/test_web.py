@@ -166,9 +166,9 @@ def test_a_dev_environment_loads_its_pages_when_somebody_asks_for_one(tmp_path: 
     """So it is ready sooner, and takes less, where nobody looks at it: as in most tests."""
     code = f"""
 import json, sys, urllib.request
-from mailstack.testing import Office
+from mailstack.testing import LocalMailServer
 def loaded(): return sorted(m for m in sys.modules if m.startswith({ONLY_WHEN_ASKED}))
-office = Office().start()
+office = LocalMailServer().start()
 before = loaded()
 urllib.request.urlopen(office.web).read()
 print(json.dumps([before, "mailstack.sandbox.compat.pages" in loaded()]))
