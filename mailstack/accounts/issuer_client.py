@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 
-from mailstack.net.http_body import TooLarge, read_document
-from mailstack.net.http_upload import Upload
+from mailstack.net.http_body import TooLarge, Upload, read_document
 from mailstack.protocols.sasl import Unavailable
 
 LARGEST = 262144

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mailstack.config.model import Config
-from mailstack.net.gather import gather
+from mailstack.net.task import gather
 from mailstack.policy.authentication import InThread
 from mailstack.policy.authentication.keys import load_private
 from mailstack.policy.authentication.signing import Signer, SigningKey

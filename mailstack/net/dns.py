@@ -21,8 +21,8 @@ from twisted.names.error import (
     DNSServerError,
 )
 
+from mailstack.net.lookups import SharedLookups
 from mailstack.net.resolver import Resolver, ValidatedResolver, is_authenticated
-from mailstack.net.shared_lookups import SharedLookups
 from mailstack.protocols.connection import Tlsa
 from mailstack.protocols.ttl_cache import TTLCache
 from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain

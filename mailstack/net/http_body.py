@@ -1,10 +1,10 @@
-"""Reads the body of an answer over HTTP, up to a limit."""
+"""HTTP bodies: a bounded reader for responses, and a producer for requests."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -50,3 +50,20 @@ class _Body(Protocol):
         transport: Any = self.transport
         if transport is not None:
             transport.abortConnection()
+
+
+class Upload:
+    """An IBodyProducer, which is declared where twisted.web is imported."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.length = len(body)
+
+    def startProducing(self, consumer: Any) -> Deferred[None]:  # noqa: N802
+        consumer.write(self._body)
+        return succeed(None)
+
+    def stopProducing(self) -> None:  # noqa: N802
+        """Does nothing: the whole body is written at once."""
+
+    pauseProducing = resumeProducing = stopProducing  # noqa: N815

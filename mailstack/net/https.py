@@ -9,8 +9,8 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 
 from mailstack.net.client_tls import ClientTls, Handshake
 from mailstack.net.http_body import TooLarge, read_document
-from mailstack.net.http_tls import Secured
-from mailstack.net.http_tls import why as explained
+from mailstack.net.http_client import Secured
+from mailstack.net.http_client import why as explained
 from mailstack.policy.networks import networks_of, within
 from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
 from mailstack.relay.mta_sts import PolicyUnavailable

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import select
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -63,6 +65,33 @@ class Stream(Protocol):
     def write(self, text: str, /) -> object: ...
 
     def flush(self) -> object: ...
+
+
+_ATOMIC_WRITE = max(select.PIPE_BUF, 512)
+"""Octets that the system writes to a pipe in one piece (POSIX)."""
+
+
+class LineStream:
+    """Stream on a file descriptor to which several processes write whole lines.
+
+    A line that exceeds one atomic write may be interleaved with another.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, text: str, /) -> None:
+        """Whole lines, as many as fit in one piece at a time. Raises OSError."""
+        octets = text.encode(errors="backslashreplace")
+        start = 0
+        while start < len(octets):
+            end = len(octets)
+            if end - start > _ATOMIC_WRITE:
+                end = octets.rfind(b"\n", start, start + _ATOMIC_WRITE) + 1 or start + _ATOMIC_WRITE
+            start += os.write(self._descriptor, octets[start:end])
+
+    def flush(self) -> None:
+        """Nothing is held back."""
 
 
 class LineJournal:

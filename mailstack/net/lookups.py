@@ -1,13 +1,14 @@
-"""Asks the domain name system within a time, for policies that must not wait: no answer is None."""
+"""DNS lookups with a timeout, and equal lookups joined while they are under way."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
 
@@ -54,3 +55,38 @@ class DnsWithTimeout:
             return ()
         except (DnsUnavailable, DeferredTimeout):
             return None
+
+
+class SharedLookups:
+    """Look-ups under way, by what they ask. A caller that is cancelled leaves the others their answer."""
+
+    def __init__(self) -> None:
+        self._pending: dict[Hashable, tuple[Deferred[Any], list[Deferred[Any]]]] = {}
+
+    def join(self, question: Hashable, start: Callable[[], Deferred[Any]]) -> Deferred[Any]:
+        """The answer to `question`, which `start` asks if it is not under way."""
+        if (found := self._pending.get(question)) is None:
+            lookup = start()
+            if lookup.called:
+                return lookup
+            found = self._pending[question] = (lookup, [])
+            lookup.addBoth(self._answer, question)
+        lookup, callers = found
+        caller: Deferred[Any] = Deferred(lambda cancelled: self._leave(question, cancelled))
+        callers.append(caller)
+        return caller
+
+    def _answer(self, result: object, question: Hashable) -> None:
+        _, callers = self._pending.pop(question)
+        for caller in callers:
+            if isinstance(result, Failure):
+                caller.errback(result)
+            else:
+                caller.callback(result)
+
+    def _leave(self, question: Hashable, cancelled: Deferred[Any]) -> None:
+        """A caller waits no longer; a look-up for which none waits is cancelled."""
+        lookup, callers = self._pending[question]
+        callers.remove(cancelled)
+        if not callers:
+            lookup.cancel()

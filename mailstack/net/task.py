@@ -1,4 +1,4 @@
-"""Drives a coroutine: a Deferred that it awaits resumes it, and so does a network peer, without a Deferred of its own.
+"""Coroutine driver whose waits need no Deferred, and concurrent coroutines.
 
 Deferred.fromCoroutine does the same for Deferreds alone. A conversation waits for octets several times a letter, and a
 Deferred for each of these waits costs a tenth of the time that a letter takes.
@@ -6,9 +6,10 @@ Deferred for each of these waits costs a tenth of the time that a letter takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from typing import Any
 
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.python.failure import Failure
 
 
@@ -64,3 +65,12 @@ class Task:
                 if self._waits is not None:
                     self._waits()
                 waited.addBoth(self.resume)
+
+
+async def gather(work: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """The results of all coroutines, in their order. The first exception is raised once it happens."""
+    try:
+        return await gatherResults([Deferred.fromCoroutine(each) for each in work], consumeErrors=True)
+    except FirstError as error:
+        error.subFailure.raiseException()
+        raise

@@ -20,10 +20,10 @@ from mailstack.config.authentication import signing_keys
 from mailstack.config.certificates import issue, server_context
 from mailstack.config.values import read_node_name
 from mailstack.config.worker_slot import WorkerSlot
+from mailstack.net.certificates import TlsError
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.open_files import raise_limit, shortfall
 from mailstack.net.server_tls import ServerContext
-from mailstack.net.tls import TlsError
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.policy.authentication.signing import SigningKey
 from mailstack.server.wiring.contents import content_objects

@@ -32,6 +32,7 @@ from mailstack.letter.connection import HostPort
 from mailstack.letter.step import Journal
 from mailstack.net.certificate_checks import CertificateWarning, concerns
 from mailstack.net.certificate_reload import Renewal
+from mailstack.net.certificates import TlsError
 from mailstack.net.clock import ReactorClock, keep_steady
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.dns import system_names
@@ -44,7 +45,6 @@ from mailstack.net.sd_notify import tell_ready, tell_stopping
 from mailstack.net.service_ports import EndpointOf, bind_anew
 from mailstack.net.sighup import on_sighup
 from mailstack.net.thread_pool import BoundedPool
-from mailstack.net.tls import TlsError
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.policy.authentication.signing import SigningKey
 from mailstack.policy.counters import SharedCounters, single_process

@@ -15,7 +15,7 @@ from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
 from mailstack.net.certificates import CertificateFiles
 from mailstack.net.connector import TwistedConnector
-from mailstack.net.tls import ServerContext
+from mailstack.net.server_tls import ServerContext
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
 from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from mailstack.protocols.smtp.client import ClientEngine

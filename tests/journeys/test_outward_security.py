@@ -16,7 +16,7 @@ from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
 from mailstack.letter.durations import read_duration
-from mailstack.net.tls import server_context
+from mailstack.net.server_tls import server_context
 from mailstack.net.zone import TlsaRecord
 from mailstack.protocols.connection import Tlsa
 from mailstack.protocols.smtp.replies import Reply

@@ -10,7 +10,7 @@ from twisted.names import dns
 
 from mailstack.config import Listen, MtaSts, Relay
 from mailstack.config.endpoints import Endpoint
-from mailstack.net.tls import ServerContext
+from mailstack.net.server_tls import ServerContext
 from mailstack.web.autoconfig.records import Known, publication
 from mailstack.web.autoconfig.services import services_of
 from tests.journeys.internet import Internet, SimulatedServer, issued, public_ca

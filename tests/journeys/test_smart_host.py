@@ -10,7 +10,7 @@ import pytest
 
 from mailstack.config import Listen, Relay, Submission
 from mailstack.net.certificates import CertificateFiles, private_ca
-from mailstack.net.tls import server_context
+from mailstack.net.server_tls import server_context
 from mailstack.relay.routes import Routes, SmartHost
 from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer
 

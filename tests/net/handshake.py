@@ -15,7 +15,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailstack.net.tls import CertificateFiles
+from mailstack.net.certificates import CertificateFiles
 
 
 @implementer(IHandshakeListener)

@@ -12,8 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from mailstack.net.certificate_checks import DAY, WarningThresholds, concerns, covers
-from mailstack.net.certificates import CertificateFiles, TlsError
-from mailstack.net.tls import private_ca
+from mailstack.net.certificates import CertificateFiles, TlsError, private_ca
 
 NOW = time.time()
 PATIENCE = WarningThresholds()

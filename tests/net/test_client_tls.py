@@ -23,7 +23,7 @@ from mailstack.net.certificates import CertificateFiles, TlsError, private_ca
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.peer import NetPeer
-from mailstack.net.tls import server_context
+from mailstack.net.server_tls import server_context
 from mailstack.protocols.connection import ConnectFailed, Dane, Tlsa
 from mailstack.sandbox.simulation import SimulatedReactor
 from tests.net.test_peer import Lines, door_of, echo

@@ -9,10 +9,10 @@ import pytest
 from twisted.internet.protocol import Factory, Protocol
 
 from mailstack.letter.connection import HostPort
-from mailstack.net.certificates import CertificateFiles
+from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.peer import NetPeer
-from mailstack.net.tls import private_ca, server_context
+from mailstack.net.server_tls import server_context
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.sandbox.simulation import Path as Route
 from mailstack.sandbox.simulation import SimulatedReactor

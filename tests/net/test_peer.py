@@ -10,12 +10,13 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.letter.connection import HostPort
+from mailstack.net.certificates import private_ca
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import FULL, HIGH_WATER, LINGER, MUCH, NetPeer
 from mailstack.net.run_queue import BURST
+from mailstack.net.server_tls import server_context
 from mailstack.net.service_ports import Ports
-from mailstack.net.tls import private_ca, server_context
 from mailstack.policy.limits import ConnectionLimits
 from mailstack.protocols.connection import (
     NEED_DATA,

@@ -12,9 +12,10 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from mailstack.net.certificates import covered_names
-from mailstack.net.server_tls import ServerContext
-from mailstack.net.tls import CertificateFiles, TlsError, client_context, private_ca, server_context, tls_facts
+from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, private_ca
+from mailstack.net.client_tls import client_context
+from mailstack.net.server_tls import ServerContext, server_context
+from mailstack.net.tls_info import tls_facts
 from tests.net.handshake import Connection, Odd, Side
 
 

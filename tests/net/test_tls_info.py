@@ -13,8 +13,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
 
 from mailstack.letter.connection import ClientCertificate
-from mailstack.net.server_tls import ServerContext
-from mailstack.net.tls import CertificateFiles, TlsError, client_context, private_ca, server_context
+from mailstack.net.certificates import CertificateFiles, TlsError, private_ca
+from mailstack.net.client_tls import client_context
+from mailstack.net.server_tls import ServerContext, server_context
 from mailstack.net.tls_info import SERVER_END_POINT, TLS_EXPORTER, channel_binding, tls_facts
 from tests.net.handshake import Connection, Odd
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.config import load
-from mailstack.net.tls import private_ca
+from mailstack.net.certificates import private_ca
 from mailstack.sandbox.simulation import SimulatedReactor
 from mailstack.server.service import CannotStart, MailService, ServiceUser
 from mailstack.store.locks import Turn

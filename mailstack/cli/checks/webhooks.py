@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.config import Config
+from mailstack.net.certificates import TlsError
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.tls import TlsError
 from mailstack.queue.webhooks.signing import BadSecret
 
 

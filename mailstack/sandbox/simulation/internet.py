@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall
 from mailstack.config import Config, Listen, Relay, Submission
 from mailstack.config.values import Domain, HostName
 from mailstack.letter import Address, LetterId
-from mailstack.net.tls import ServerContext
+from mailstack.net.server_tls import ServerContext
 from mailstack.sandbox.simulation.authority import Kind
 from mailstack.sandbox.simulation.disk import sqlite_store
 from mailstack.sandbox.simulation.durations import seconds_of

@@ -21,7 +21,7 @@ from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
 from mailstack.net.dns import DnsNames
 from mailstack.net.https import HttpsPolicies
-from mailstack.net.tls import ServerContext
+from mailstack.net.server_tls import ServerContext
 from mailstack.protocols.sasl import ScramKeys
 from mailstack.protocols.sasl.scram_keys import FEWEST
 from mailstack.sandbox.simulation.authority import authority

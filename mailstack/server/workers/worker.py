@@ -17,8 +17,7 @@ from twisted.logger import globalLogPublisher
 
 from mailstack.config import Config
 from mailstack.config.worker_slot import WorkerSlot
-from mailstack.net.line_stream import LineStream
-from mailstack.net.log import log_to
+from mailstack.net.log import LineStream, log_to
 from mailstack.net.thread_pool import end_in_time
 from mailstack.policy.counters.shared import SharedCommons
 from mailstack.server.privileged_setup import CannotStart, PrivilegedResources

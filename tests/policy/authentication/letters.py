@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from mailstack.letter.content import Octets
 from mailstack.letter.header import fields, split
-from mailstack.net.gather import gather
+from mailstack.net.task import gather
 from mailstack.policy.authentication.canonical import hash_body
 from mailstack.policy.authentication.dkim import DkimResult, read_signatures, verify
 from mailstack.policy.authentication.keys import PrivateKey, generate
