@@ -47,7 +47,6 @@ UPWARD = {
     ("server.runtime", "sandbox.faults.faults"),
     ("server.runtime", "sandbox.faults.tls"),
     ("server.runtime", "sandbox.recording.protocol_log"),
-    ("testing.journey", "cli.journey_text"),
     ("web.api.context", "server.runtime"),
     ("web.api.routes", "sandbox.dev.api"),
 }

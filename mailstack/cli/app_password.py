@@ -10,7 +10,7 @@ from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.target import TargetServer, at_place
-from mailstack.cli.time_options import local_text
+from mailstack.letter.display_text import local_text
 from mailstack.letter.timestamps import iso8601
 
 LONGEST_NAME = 100

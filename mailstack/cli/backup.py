@@ -13,9 +13,9 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from mailstack.cli.errors import CommandError
-from mailstack.cli.output import clean, size_text
 from mailstack.cli.paths import PathType
 from mailstack.cli.target import TargetServer, at_place
+from mailstack.letter.display_text import clean, size_text
 
 if TYPE_CHECKING:
     from mailstack.cli.migrate.backup import Saved

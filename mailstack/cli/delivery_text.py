@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mailstack.cli.time_options import span_text
 from mailstack.letter.delivery import Delivery
+from mailstack.letter.display_text import span_text
 from mailstack.store import Record
 
 

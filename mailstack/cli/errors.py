@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import click
 
-from mailstack.cli.output import clean
+from mailstack.letter.display_text import clean
 
 
 class CommandError(click.ClickException):

@@ -8,13 +8,13 @@ from time import sleep as pause
 import click
 
 from mailstack.cli.argument_types import letter_id, unknown_letter
-from mailstack.cli.journey_text import headline, journey_lines
 from mailstack.cli.output import print_json
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter.step import Step
 from mailstack.store.journey import Journey, journey_of
 from mailstack.store.journey_json import journey_json, step_json
+from mailstack.store.journey_text import headline, journey_lines
 
 INTERVAL = 0.5
 """Seconds between two looks of --follow."""

@@ -6,10 +6,11 @@ import click
 
 from mailstack.cli.argument_types import address
 from mailstack.cli.delivery_text import whereabouts
-from mailstack.cli.output import print_json, print_table, size_text
+from mailstack.cli.output import print_json, print_table
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
-from mailstack.cli.time_options import Since, When, local_text
+from mailstack.cli.time_options import Since, When
+from mailstack.letter.display_text import local_text, size_text
 from mailstack.store import Filter
 from mailstack.store.journey_json import recipient_texts, record_json, sender_text
 

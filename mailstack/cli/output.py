@@ -11,13 +11,7 @@ from typing import Any
 import click
 
 from mailstack.cli.table import table_lines
-
-
-def clean(text: str) -> str:
-    """`text` with everything that is not printable written as an escape: peers choose much of what we print."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+from mailstack.letter.display_text import clean
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -40,14 +34,3 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
     click.secho(header, bold=True)
     for line in lines:
         click.echo(line)
-
-
-def size_text(octets: int) -> str:
-    """Octets for people: "812 B", "1.2 kB", "5.0 MB", "12.5 GB"."""
-    if octets < 1000:
-        return f"{octets} B"
-    if octets < 1_000_000:
-        return f"{octets / 1000:.1f} kB"
-    if octets < 1_000_000_000:
-        return f"{octets / 1_000_000:.1f} MB"
-    return f"{octets / 1_000_000_000:.1f} GB"

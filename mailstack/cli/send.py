@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from mailstack.cli.compose import compose, header_addresses, read_file, with_crlf
 from mailstack.cli.errors import CommandError
-from mailstack.cli.output import clean, print_json
+from mailstack.cli.output import print_json
 from mailstack.cli.paths import PathType
 from mailstack.cli.smtp_target import Server, Tls, of_place, parse_server
 from mailstack.cli.target import TargetServer, with_place
@@ -20,6 +20,7 @@ from mailstack.cli.user import password_file as read_password_from
 from mailstack.cli.user import read_password
 from mailstack.letter import Address, AddressError, Envelope, Recipient
 from mailstack.letter.content import Octets
+from mailstack.letter.display_text import clean
 from mailstack.letter.header import split
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.relay.trouble import queued_as

@@ -9,8 +9,9 @@ from msgspec.structs import asdict
 
 from mailstack.cli import argument_types
 from mailstack.cli.errors import CommandError
-from mailstack.cli.output import clean, print_json, print_table
+from mailstack.cli.output import print_json, print_table
 from mailstack.cli.target import TargetServer, with_place
+from mailstack.letter.display_text import clean
 
 
 @click.command()

@@ -2,34 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
 from msgspec import Struct
-
-
-def local_text(at: float) -> str:
-    """As people read it, in their time zone, to the second."""
-    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def clock_text(at: float) -> str:
-    """Only the time of day, to the millisecond, in the reader's time zone."""
-    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
-
-
-def span_text(seconds: float) -> str:
-    """A duration for people in its two largest units: "3 d 4 h", "12 s"."""
-    rest = max(0, round(seconds))
-    parts: list[str] = []
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, rest = divmod(rest, length)
-        if count or (unit == "s" and not parts):
-            parts.append(f"{count} {unit}")
-        elif parts:
-            break
-    return " ".join(parts[:2])
 
 
 class When(Struct, frozen=True):

@@ -17,7 +17,7 @@ from mailstack.cli.output import print_json, print_table
 from mailstack.cli.paths import PathType
 from mailstack.cli.quota_text import quota_text, read_quota, size_text
 from mailstack.cli.target import TargetServer, at_place
-from mailstack.cli.time_options import local_text
+from mailstack.letter.display_text import local_text
 from mailstack.letter.timestamps import iso8601
 
 if TYPE_CHECKING:

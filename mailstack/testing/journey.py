@@ -29,6 +29,6 @@ class Journey:
         return len(self.steps)
 
     def __str__(self) -> str:
-        from mailstack.cli.journey_text import headline, journey_lines  # noqa: PLC0415 - brings the command line along
+        from mailstack.store.journey_text import headline, journey_lines  # noqa: PLC0415 - brings the command line along
 
         return "\n".join([headline(self._found), *journey_lines(self.steps)])

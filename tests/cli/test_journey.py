@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mailstack.cli.journey_text import facts_text
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step, StepName
+from mailstack.store.journey_text import facts_text
 from tests.cli.conftest import DEFERRED, DELIVERED, NOON, RELAYED, Mailstack, Shelf, lines_of
 
 DIALOGUE = ["C: RCPT TO:<carol@elsewhere.test>", "S: 450 4.2.1 mailbox busy"]

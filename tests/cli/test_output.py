@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.cli.errors import CommandError
-from mailstack.cli.output import clean, print_json, print_table, size_text
-from mailstack.cli.time_options import parse_when, span_text
+from mailstack.cli.output import print_json, print_table
+from mailstack.cli.time_options import parse_when
+from mailstack.letter.display_text import clean, size_text, span_text
 from mailstack.letter.timestamps import iso8601
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.cli.errors import CommandError
-from mailstack.cli.output import size_text
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer
 from mailstack.config import Config
+from mailstack.letter.display_text import size_text
 from mailstack.store import Account
 from mailstack.store.free_space import free_octets
 

@@ -10,12 +10,12 @@ import click
 from mailstack.cli.errors import CommandError
 from mailstack.cli.files.importer import Importer, Readers
 from mailstack.cli.files.progress import Tally, progress
-from mailstack.cli.output import clean
 from mailstack.cli.paths import PathType
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer
 from mailstack.config import Config
 from mailstack.letter import LetterId
+from mailstack.letter.display_text import clean
 from mailstack.letter.files.detect import ScanResult, detect
 from mailstack.policy.quota import Quotas
 from mailstack.store import Entry, Store

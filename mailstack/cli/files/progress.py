@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from mailstack.cli.errors import CommandError
-from mailstack.cli.output import clean, print_json
+from mailstack.cli.output import print_json
+from mailstack.letter.display_text import clean
 
 MOST_TOLD = 20
 """Letters that were refused and are told one by one to people."""

@@ -11,13 +11,13 @@ from msgspec import Struct
 
 from mailstack.cli.argument_types import letter_id
 from mailstack.cli.errors import CommandError
-from mailstack.cli.output import clean
 from mailstack.cli.queue.route import router_of
 from mailstack.cli.queue.selection import narrowed, select, with_selection
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter import Letter, LetterId
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState
+from mailstack.letter.display_text import clean
 from mailstack.letter.time_parameters import released_at
 from mailstack.queue.admin import TOGETHER, ActionResult, QueueAdmin
 from mailstack.queue.bounce import Bouncer

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer
-from mailstack.cli.time_options import local_text
 from mailstack.letter import Address, Letter
 from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.display_text import local_text
 from mailstack.letter.patterns import fits_domain
 from mailstack.letter.step import Step
 from mailstack.queue.hold_rules import HoldRules, describe

@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 
 from mailstack.cli.queue.context import Reason
-from mailstack.cli.time_options import local_text, span_text
 from mailstack.letter import Letter
 from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.display_text import local_text, span_text
 from mailstack.letter.time_parameters import deadline, released_at
 from mailstack.queue.route import LOCAL
 from mailstack.queue.schedule import Schedule

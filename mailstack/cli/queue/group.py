@@ -9,8 +9,8 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from mailstack.cli.delivery_text import last_word
-from mailstack.cli.time_options import span_text
 from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.display_text import span_text
 from mailstack.letter.timestamps import iso8601
 from mailstack.store import Record
 from mailstack.store.journey_json import sender_text

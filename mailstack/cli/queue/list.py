@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import click
 
 from mailstack.cli.delivery_text import due_text, last_word
-from mailstack.cli.output import print_json, print_table, size_text
+from mailstack.cli.output import print_json, print_table
 from mailstack.cli.queue.context import reason_of
 from mailstack.cli.queue.group import NAMES, By, columns, grouped
 from mailstack.cli.queue.selection import MOST, narrowed, select, with_selection
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
-from mailstack.cli.time_options import local_text
+from mailstack.letter.display_text import local_text, size_text
 from mailstack.queue.route import LOCAL
 from mailstack.queue.selection import Selection
 from mailstack.store import Record

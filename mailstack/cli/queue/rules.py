@@ -7,12 +7,12 @@ import secrets
 import click
 
 from mailstack.cli.errors import CommandError
-from mailstack.cli.output import clean, print_json, print_table
+from mailstack.cli.output import print_json, print_table
 from mailstack.cli.queue.resume import release_held
 from mailstack.cli.queue.selection import ADDRESSES, DOMAINS
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
-from mailstack.cli.time_options import local_text
+from mailstack.letter.display_text import clean, local_text
 from mailstack.letter.timestamps import iso8601
 from mailstack.store import Rule
 

@@ -11,20 +11,20 @@ from msgspec import Struct
 
 from mailstack.cli.argument_types import letter_id, unknown_letter
 from mailstack.cli.delivery_text import last_word
-from mailstack.cli.journey_text import journey_lines
-from mailstack.cli.output import clean, print_json, size_text
+from mailstack.cli.output import print_json
 from mailstack.cli.queue.context import Around, Reason, look_around
 from mailstack.cli.queue.explain import explain
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
-from mailstack.cli.time_options import local_text
 from mailstack.letter import Envelope
 from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.display_text import clean, local_text, size_text
 from mailstack.letter.step import Step
 from mailstack.letter.timestamps import iso8601
 from mailstack.queue.schedule import Schedule
 from mailstack.store import Filter, Record
 from mailstack.store.journey_json import record_json, sender_text, step_json
+from mailstack.store.journey_text import journey_lines
 
 ATTEMPTS = frozenset({"routed", "attempted", "deferred", "relayed", "delivered", "bounced"})
 """Steps that tell of an attempt."""

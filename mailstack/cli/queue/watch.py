@@ -13,18 +13,18 @@ from typing import Any
 
 import click
 
-from mailstack.cli.journey_text import facts_text, journey_lines
-from mailstack.cli.output import clean, print_json
+from mailstack.cli.output import print_json
 from mailstack.cli.queue.changes import Changes
 from mailstack.cli.queue.group import columns, grouped
 from mailstack.cli.queue.selection import narrowed
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.table import fold, table_lines
 from mailstack.cli.target import TargetServer, at_place
-from mailstack.cli.time_options import clock_text
+from mailstack.letter.display_text import clean, clock_text
 from mailstack.letter.step import Step
 from mailstack.queue.selection import Selection
 from mailstack.store.journey_json import step_json
+from mailstack.store.journey_text import facts_text, journey_lines
 
 INTERVAL = 0.5
 """Seconds between two looks."""

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from mailstack.cli.delivery_text import last_word
-from mailstack.cli.output import clean
 from mailstack.cli.store_runner import OpenStore
 from mailstack.letter.delivery import OWED, DeliveryState
+from mailstack.letter.display_text import clean
 from mailstack.store import Filter, Record
 from mailstack.store.journey_json import sender_text
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.cli.journey_text import facts_text
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step
+from mailstack.store.journey_text import facts_text
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One journey as lines for people: when, where, what, and why."""
+"""Journey text: one line for each step, with its time, server and reason."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from mailstack.cli.output import clean, size_text
-from mailstack.cli.time_options import clock_text, local_text
+from mailstack.letter.display_text import clean, clock_text, local_text, size_text
 from mailstack.letter.step import Step
 from mailstack.letter.time_parameters import NORMAL, PRIORITY
 from mailstack.store.journey import Journey
