@@ -1,4 +1,4 @@
-"""What every agent looks like to the queue: one attempt for some recipients of one letter, one outcome for each."""
+"""Interface of agents: one attempt for some recipients of one letter, with an outcome for each."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mailstack.store.delay_reasons import DelayReason
 
 
 class Attempt(Struct, frozen=True):
-    """What an agent did, kept as history."""
+    """Attempt of an agent, as history keeps it."""
 
     outcomes: tuple[Outcome, ...]
     """One for each delivery that was given, in that order."""
     route: Mapping[str, Any] = field(default_factory=dict)
-    """Which way and why, for the `routed` step: `via`, `why`, `candidates` …; empty when there is nothing to tell."""
+    """Facts of the `routed` step: `via`, `why`, `candidates` …; empty if there is no such step."""
     dialogue: tuple[str, ...] = ()
-    """What was said, a line each, "C: …" and "S: …"; content and secrets left out."""
+    """Lines of the dialogue, "C: …" and "S: …", without content and secrets."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """More for the `attempted` step: `host`, `tls` …"""
+    """Facts of the `attempted` step: `host`, `tls` …"""
     reached: bool | None = None
     """Whether the destination served us to the end of a session's business; False when none of its hosts let us begin,
     or hung up. It decides how many attempts at a time the destination gets; None says nothing about that."""
@@ -42,10 +42,10 @@ class Agent(Protocol):
 class Destinations(Protocol):
     """Limits of destinations: which deliveries share an attempt, connections and a place in the queue."""
 
-    def line(self, letter: Letter, destination: str) -> str:
+    def key(self, letter: Letter, destination: str) -> str:
         """Key that deliveries share which go to the same hosts."""
 
-    def line_of(self, destination: str) -> str | None:
+    def key_of(self, destination: str) -> str | None:
         """The same key for a destination alone; None if it depends on the letter. Called in any thread."""
 
     def conditions(self, most: int) -> Sequence[DelayReason]:
@@ -55,10 +55,10 @@ class Destinations(Protocol):
 class SeparateDomains:
     """Destinations that are keyed by their domain."""
 
-    def line(self, _letter: Letter, destination: str) -> str:
+    def key(self, _letter: Letter, destination: str) -> str:
         return destination
 
-    def line_of(self, destination: str) -> str | None:
+    def key_of(self, destination: str) -> str | None:
         return destination
 
     def conditions(self, _most: int) -> Sequence[DelayReason]:

@@ -1,4 +1,4 @@
-"""Starts attempts within the limits of connections, and turns what comes of them into state changes."""
+"""Attempts: started within the limits of connections, and run to their state changes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from mailstack.letter.verp import delimiters_of
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.queue.attempt import Agents, Attempt
-from mailstack.queue.backlog import Backlog, DeliveryJob
+from mailstack.queue.backlog import Backlog
 from mailstack.queue.damaged_letters import hold_damaged
+from mailstack.queue.delivery_job import DeliveryJob
 from mailstack.queue.hold_rules import HoldResult, HoldRules
 from mailstack.queue.interruption import Interrupted
 from mailstack.queue.outcome_writer import FinishedAttempt
@@ -136,9 +137,9 @@ class Attempts:
         for delivery in claim.deliveries:
             if delivery.claimed_by == self._settings.owner:
                 local = delivery.destination == LOCAL
-                line = LOCAL if local else self._agents.destinations.line(claim.letter, delivery.destination)
-                groups.setdefault((line, delivery.number if apart else 0), []).append(delivery)
-        return [DeliveryJob(claim.letter, line, tuple(group)) for (line, _), group in groups.items()]
+                key = LOCAL if local else self._agents.destinations.key(claim.letter, delivery.destination)
+                groups.setdefault((key, delivery.number if apart else 0), []).append(delivery)
+        return [DeliveryJob(claim.letter, key, tuple(group)) for (key, _), group in groups.items()]
 
     async def _run(self, job: DeliveryJob, watch: Watch | None) -> tuple[Attempt, StateChanges]:
         """One attempt, and what follows from it. Raises Interrupted."""

@@ -1,84 +1,41 @@
-"""The Backlog: jobs for other hosts that wait for a connection's turn, and the limits that say whose turn it is."""
+"""Backlog: jobs for other hosts, started in turn within the limits of connections."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
 from heapq import nlargest
-from typing import NamedTuple
 
-from msgspec import Struct
-
-from mailstack.letter import Letter
-from mailstack.letter.content import CHUNK
-from mailstack.letter.delivery import Delivery
 from mailstack.queue.concurrency import ConcurrencyWindows
+from mailstack.queue.delivery_job import DeliveryJob, Lane
 from mailstack.queue.host_standings import SILENT, STANDINGS, UNKNOWN, Standings
 from mailstack.store.delay_reasons import DelayReason
 
-
-class DeliveryJob(Struct, frozen=True):
-    """One attempt to make: the deliveries of one letter that go to the same hosts, claimed by us."""
-
-    letter: Letter
-    destination: str
-    """LOCAL, or what these hosts are known by: a domain, or the smart host."""
-    deliveries: tuple[Delivery, ...]
-
-    @property
-    def priority(self) -> int:
-        """That of the letter (RFC 6710)."""
-        return self.deliveries[0].priority if self.deliveries else 0
-
-    @property
-    def is_patient(self) -> bool:
-        """Whether it was tried before, or is a report: of those anybody can provoke any number, to hosts of his own."""
-        tried = bool(self.deliveries) and self.deliveries[0].attempts > 1
-        return tried or self.is_report
-
-    @property
-    def is_report(self) -> bool:
-        """Whether nobody sent it (RFC 5321 §4.5.5)."""
-        return self.letter.envelope.sender is None
-
-
 LOW = 200
-"""Jobs that wait for a destination when more are fetched: a host takes as many while the store looks for them."""
-
-
-class _Lane(NamedTuple):
-    """Jobs that go before those of a lower lane."""
-
-    priority: int
-    patient: bool
-    report: bool
-    standing: int = UNKNOWN
-    """That of the destination."""
-
+"""Number of waiting jobs of a destination below which more are fetched: a host takes as many meanwhile."""
 
 _Row = dict[str, deque[DeliveryJob]]
-"""Jobs by destination: whose turn it is stands first."""
+"""Jobs by destination; the next destination stands first."""
 
 
 class Backlog:
-    """Starts jobs within the limits: the highest priority first, destinations in turn, for each in the order they came.
+    """Active queue: the highest priority first, destinations in turn, for each in the order in which jobs came.
 
-    A destination may hold no more waiting jobs than there is room left for others. So a host that takes its letters
-    slowly fills half of the backlog, a second one a quarter, and the way is never blocked for the rest. Reports, and
-    letters that failed before, leave a quarter of the connections to what somebody has just sent: a thousand hosts that
-    never answer can't keep fresh letters waiting. Reports have a quarter at most: nor can hosts of a stranger's, to which
-    he has any number of them go, keep waiting what our users have sent and what did not arrive at once.
+    A destination may hold no more waiting jobs than there is room left for others. So a slow host fills half of the
+    backlog, a second one a quarter, and there is always room for the rest. Of the connections these have a share:
 
-    Destinations whose hosts are silent have half of the connections at most (`mailstack.queue.silent_hosts`). While silent hosts have that half, a quarter of all is for those
-    that took letters, and every second unknown destination to start is the newest one: a letter does not wait for the
-    thousands that came before it.
+        retries and reports       three quarters: a thousand hosts that never answer don't keep new letters waiting
+        reports                   a quarter: strangers can provoke any number of them, to hosts of their own
+        silent destinations       half (`mailstack.queue.silent_hosts`)
+        destinations that took    a quarter, while silent ones have their half; of the unknown ones every second to
+        letters                   start is the newest, which does not wait for the thousands before it
 
-    What each call costs does not depend on how many jobs or destinations wait: a destination whose window is full
-    stands aside until one of its attempts ends.
+    The cost of a call does not depend on how many jobs or destinations wait. A destination with a full window stands
+    aside until one of its attempts ends.
     """
 
     def __init__(self, *, concurrency: int, per_destination: int, most: int, first: int | None = None) -> None:
-        """At most `concurrency` jobs under way; `most` under way and waiting.
+        """At most `concurrency` jobs are under way, and `most` under way or waiting.
 
         A destination begins with `first` under way at a time (None: with all) and gets up to `per_destination`.
         """
@@ -89,21 +46,21 @@ class Backlog:
         self._max_unproven = max(1, concurrency * 3 // 4)
         self._standings = Standings()
         self._silent: set[int] = set()
-        """Jobs under way whose hosts are silent, by id()."""
+        """Jobs under way at silent hosts, by id()."""
         self._waiting_silent = 0
         """Jobs that wait for destinations known as silent."""
         self._passes = [0.0] * STANDINGS
-        """Share of turns that destinations of each standing have had: the least is next (stride scheduling)."""
+        """Share of turns that destinations of each standing have had; the lowest is next (stride scheduling)."""
         self._last_pass = 0.0
         self._newest_turn = False
         self._windows = ConcurrencyWindows(first=per_destination if first is None else first, most=per_destination)
         self._most = most
-        self._rows: dict[_Lane, _Row] = {}
-        """What may start."""
-        self._aside: dict[str, dict[_Lane, deque[DeliveryJob]]] = {}
-        """What waits for an attempt of its own destination to end."""
+        self._rows: dict[Lane, _Row] = {}
+        """Jobs that may start."""
+        self._aside: dict[str, dict[Lane, deque[DeliveryJob]]] = {}
+        """Jobs that wait for an attempt at their own destination to end."""
         self._waiting_for: dict[str, int] = {}
-        """How many, by destination."""
+        """Number of waiting jobs by destination."""
         self._active: dict[str, int] = {}
         self._active_jobs = 0
         self._active_patient = 0
@@ -115,7 +72,7 @@ class Backlog:
         self.local = 0
         """Number of jobs for mailboxes here, which are not limited otherwise, under way or ended but not written down."""
         self.octets = 0
-        """What the contents of all jobs hold of memory at most: the larger ones are in files."""
+        """Maximum number of octets that the contents of all jobs take in memory."""
 
     def __len__(self) -> int:
         """Number of jobs waiting, under way, and ended but not written down."""
@@ -123,17 +80,17 @@ class Backlog:
 
     @property
     def active(self) -> int:
-        """Jobs under way."""
+        """Number of jobs under way."""
         return self._active_jobs
 
     @property
     def ended(self) -> int:
-        """Jobs whose outcome is still to be written."""
+        """Number of jobs with an outcome that is still to be written."""
         return self._ended_jobs
 
     @property
     def room(self) -> int:
-        """How many jobs more it takes."""
+        """Number of jobs that may be added."""
         return max(0, self._most - len(self))
 
     def has_room(self, destination: str) -> bool:
@@ -152,23 +109,23 @@ class Backlog:
 
     def add(self, job: DeliveryJob) -> None:
         self._wait(job)
-        self.octets += _octets(job)
+        self.octets += job.octets
 
     def start(self) -> DeliveryJob | None:
-        """The job whose turn it is, under way from now on; None when none may start."""
-        # What is sent and not written down is sent again after a crash, so there is never much of it.
+        """Takes the next job, which is under way from now on; None if none may start."""
+        # Letters that are sent and not written down are sent again after a crash, so there are never many of them.
         if self._active_jobs >= self._concurrency or self._ended_jobs >= self._concurrency:
             return None
         lane = self._next_lane()
         return None if lane is None else self._start_from(lane, self._next_destination(lane))
 
     def put_back(self, job: DeliveryJob) -> None:
-        """An attempt was interrupted before anything came of it: the job waits for another turn."""
+        """Has a job wait again: its attempt was interrupted before anything came of it."""
         self._leave(job)
         self._wait(job)
 
     def done(self, job: DeliveryJob, *, reached: bool | None = None, silent: bool = False) -> None:
-        """Frees the connection of a job whose attempt is over; `reached` is as in its Attempt.
+        """Frees the connection of a job after its attempt; `reached` is as in that Attempt.
 
         `silent`: its hosts said nothing for long. The job counts until it is `written`.
         """
@@ -183,7 +140,7 @@ class Backlog:
     def written(self, job: DeliveryJob) -> None:
         """The outcome of a job is in the store, or it can't be: either way it is in hand no longer."""
         self._ended_jobs -= 1
-        self.octets -= _octets(job)
+        self.octets -= job.octets
 
     # --- silent hosts
 
@@ -245,7 +202,7 @@ class Backlog:
                 del self._rows[lane]
             row = self._rows.setdefault(lane._replace(standing=after), {})
             row.setdefault(destination, deque()).extend(jobs)
-        aside: dict[_Lane, deque[DeliveryJob]] = {}
+        aside: dict[Lane, deque[DeliveryJob]] = {}
         for lane, jobs in self._aside.pop(destination, {}).items():
             aside.setdefault(lane._replace(standing=after), deque()).extend(jobs)
         if aside:
@@ -270,14 +227,14 @@ class Backlog:
             "busy", destination, text, None, {"under_way": active, "at_a_time": width, "waiting": waiting}
         )
 
-    def _next_lane(self) -> _Lane | None:
+    def _next_lane(self) -> Lane | None:
         lanes = [lane for lane in self._rows if self._may_start(lane)]
         if len(lanes) < 2:  # there is nothing to choose
             return lanes[0] if lanes else None
         return max(lanes, key=self._rank)
 
-    def _next_destination(self, lane: _Lane) -> str:
-        """Whose turn it is in a lane."""
+    def _next_destination(self, lane: Lane) -> str:
+        """Next destination in a lane."""
         row = self._rows[lane]
         if lane.standing == UNKNOWN and self._is_silence_full:
             self._newest_turn = not self._newest_turn
@@ -285,7 +242,7 @@ class Backlog:
                 return next(reversed(row))
         return next(iter(row))
 
-    def _may_start(self, lane: _Lane) -> bool:
+    def _may_start(self, lane: Lane) -> bool:
         if lane.standing == SILENT and self._is_silence_full:
             return False
         return self._has_share(lane) and self._active_jobs < self._limit(lane)
@@ -295,16 +252,16 @@ class Backlog:
         """Whether silent hosts have their half."""
         return len(self._silent) >= self._max_silent
 
-    def _limit(self, lane: _Lane) -> int:
+    def _limit(self, lane: Lane) -> int:
         """How many jobs may be under way when one of a lane starts."""
         return self._max_unproven if lane.standing == UNKNOWN and self._is_silence_full else self._concurrency
 
-    def _has_share(self, lane: _Lane) -> bool:
+    def _has_share(self, lane: Lane) -> bool:
         if lane.report and self._active_reports >= self._most_reports:
             return False
         return not lane.patient or self._active_patient < self._most_patient
 
-    def _rank(self, lane: _Lane) -> tuple[int, bool, bool, float]:
+    def _rank(self, lane: Lane) -> tuple[int, bool, bool, float]:
         """Of the same priority, patient and fresh letters take turns; of the patient ones, reports and what was tried before.
 
         Of these the destinations of each standing, as often as there are any.
@@ -312,11 +269,11 @@ class Backlog:
         turn = -self._pass(lane)
         return lane.priority, lane.patient is self._patient_turn, lane.report is self._reports_turn, turn
 
-    def _pass(self, lane: _Lane) -> float:
+    def _pass(self, lane: Lane) -> float:
         """That of its standing, which has no claim to turns from when none of it waited."""
         return max(self._passes[lane.standing], self._last_pass)
 
-    def _start_from(self, lane: _Lane, destination: str) -> DeliveryJob:
+    def _start_from(self, lane: Lane, destination: str) -> DeliveryJob:
         row = self._rows[lane]
         self._last_pass = self._pass(lane)
         self._passes[lane.standing] = self._last_pass + 1 / len(row)
@@ -350,7 +307,7 @@ class Backlog:
         self._waiting_for[job.destination] = self._waiting_for.get(job.destination, 0) + 1
         self._waiting_jobs += 1
         self._waiting_silent += self.is_known_silent(job.destination)
-        lane = _Lane(job.priority, job.is_patient, job.is_report, self._standings.of(job.destination))
+        lane = Lane(job.priority, job.is_retry, job.is_report, self._standings.of(job.destination))
         if self._is_full(job.destination):
             self._aside.setdefault(job.destination, {}).setdefault(lane, deque()).append(job)
         else:
@@ -361,7 +318,7 @@ class Backlog:
         destination = job.destination
         self._silent.discard(id(job))
         self._active_jobs -= 1
-        self._active_patient -= job.is_patient
+        self._active_patient -= job.is_retry
         self._active_reports -= job.is_report
         if left := self._active[destination] - 1:
             self._active[destination] = left
@@ -390,7 +347,3 @@ class Backlog:
             aside[lane] = jobs
             if not row:
                 del self._rows[lane]
-
-
-def _octets(job: DeliveryJob) -> int:
-    return min(job.letter.content.size, CHUNK)

@@ -1,4 +1,4 @@
-"""Claims deliveries that are due, and parks them if their destination has no capacity."""
+"""Claims deliveries that are due, and parks those without capacity."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from mailstack.letter import Letter
 from mailstack.letter.delivery import Delivery
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Destinations
-from mailstack.queue.backlog import Backlog, DeliveryJob
+from mailstack.queue.backlog import Backlog
+from mailstack.queue.delivery_job import DeliveryJob
 from mailstack.queue.parked import ParkedDestinations
 from mailstack.queue.route import LOCAL
 from mailstack.queue.settings import QueueSettings
@@ -34,7 +35,7 @@ class DueFinder:
         self._limits = settings.limits
         self._backlog = backlog
         self._destinations = destinations
-        self._lines = ParkedDestinations(store, clock, settings, destinations)
+        self._parked = ParkedDestinations(store, clock, settings, destinations)
         self._fetching: set[str] = set()
         self._is_polling = False
         self._is_recovered = False
@@ -56,7 +57,7 @@ class DueFinder:
 
     async def start(self, poll: Callable[[], None]) -> None:
         """Calls `poll` when something may be due, from now on. Raises StoreError."""
-        self._lines.names.update(await self._store.lines(self._settings.hostname, self._limits.lines))
+        self._parked.keys.update(await self._store.lines(self._settings.hostname, self._limits.lines))
         self._is_polling, self._poll = True, poll
         self._store.on_news(self.poll_soon)
 
@@ -124,65 +125,65 @@ class DueFinder:
             if due > now:
                 self.next_wait = max(_MIN_WAIT, min(self._limits.poll, due - now))
                 return
-            placed = self._lines.placed
+            unclaimed = self._parked.unclaimed
             claims = await self._claim(min(capacity, self._limits.claims))
-            if not claims and placed == self._lines.placed:
+            if not claims and unclaimed == self._parked.unclaimed:
                 return
             for claim in claims:
                 if fitting := self._fitting(claim):
                     yield Claim(claim.letter, fitting)
             await self.write_parked()
 
-    def low_lines(self) -> list[str]:
-        """Destinations for which deliveries are parked, and few wait in memory."""
-        return [line for line in self._lines.names if self._backlog.is_low(line)]
+    def low_parked(self) -> list[str]:
+        """Keys of destinations for which deliveries are parked, and few wait in memory."""
+        return [key for key in self._parked.keys if self._backlog.is_low(key)]
 
-    def is_low(self, line: str) -> bool:
+    def is_low(self, key: str) -> bool:
         """Whether `fetch` would claim anything for a destination."""
-        return line in self._lines.names and self._backlog.is_low(line)
+        return key in self._parked.keys and self._backlog.is_low(key)
 
-    async def fetch(self, line: str) -> AsyncIterator[Claim]:
+    async def fetch(self, key: str) -> AsyncIterator[Claim]:
         """Yields what is parked for a destination until enough waits in memory, or nothing is parked.
 
         Each is to be added to the backlog before the next is asked for. Raises StoreError.
         """
-        if line in self._fetching:
+        if key in self._fetching:
             return
-        self._fetching.add(line)
+        self._fetching.add(key)
         try:
-            while self._is_polling and self.is_low(line):
-                limit = min(self._backlog.room_for(line), self._limits.claims)
-                claims = await self._claim(limit, line)
+            while self._is_polling and self.is_low(key):
+                limit = min(self._backlog.room_for(key), self._limits.claims)
+                claims = await self._claim(limit, key)
                 if sum([len(claim.deliveries) for claim in claims]) < limit:
-                    self._lines.names.discard(line)
+                    self._parked.keys.discard(key)
                 for claim in claims:
                     yield claim
         finally:
-            self._fetching.discard(line)
+            self._fetching.discard(key)
 
     # --- what is not attempted after all
 
     def release(self, job: DeliveryJob) -> None:
         """Makes a job due at once for any process."""
-        self._lines.give_back(job)
+        self._parked.release(job)
 
     def put_off(self, deliveries: Sequence[Delivery]) -> None:
         """Makes deliveries for silent hosts due later."""
-        self._lines.put_off(deliveries)
+        self._parked.put_off(deliveries)
 
     async def write_parked(self) -> None:
         """Writes to the store what was parked, released and put off. Raises StoreError."""
         if self._is_polling:
-            await self._lines.write()
+            await self._parked.write()
 
     # --- privately
 
     def _fits(self, letter: Letter, destination: str) -> bool:
         if destination == LOCAL:
             return self._backlog.local < self._limits.backlog
-        line = self._destinations.line(letter, destination)
+        key = self._destinations.key(letter, destination)
         # What is parked goes first.
-        return line not in self._lines.names and self._backlog.has_room(line)
+        return key not in self._parked.keys and self._backlog.has_room(key)
 
     def _fitting(self, claim: Claim) -> tuple[Delivery, ...]:
         """The deliveries that have capacity; the others were not attempted, and wait in the store again."""
@@ -197,19 +198,19 @@ class DueFinder:
             else:
                 parked.append(delivery)
         if silent:
-            self._lines.put_off(silent)
+            self._parked.put_off(silent)
         if parked:
-            self._lines.line_up(claim.letter, parked)
+            self._parked.park(claim.letter, parked)
         return tuple(fitting)
 
     def _waits_for_silent(self, letter: Letter, destination: str) -> bool:
-        return destination != LOCAL and self._backlog.is_known_silent(self._destinations.line(letter, destination))
+        return destination != LOCAL and self._backlog.is_known_silent(self._destinations.key(letter, destination))
 
     def _next_due(self, delivery: Delivery, arrived: float) -> float:
         settings = self._settings
         return settings.schedule.next_due(arrived, delivery.attempts, self._clock.now(), settings.jitter())
 
-    async def _claim(self, limit: int, line: str | None = None) -> list[Claim]:
+    async def _claim(self, limit: int, key: str | None = None) -> list[Claim]:
         return await self._store.claim(
             self._settings.hostname,
             self._settings.owner,
@@ -217,8 +218,8 @@ class DueFinder:
             limit=limit,
             lease=self._limits.lease,
             next_due=self._next_due,
-            line=line,
-            place=self._lines.place,
+            line=key,
+            place=self._parked.slot,
         )
 
 

@@ -1,4 +1,4 @@
-"""Builds the acceptance of a letter: its deliveries, made or claimed already where that can be, and its first steps."""
+"""Builds the acceptance of a letter: its deliveries and its first steps."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class InitialClaim(Struct, frozen=True):
 
     owner: str
     lease: float
-    """Until when it holds, seconds since 1970."""
+    """End of the claim, seconds since 1970."""
     due: float
-    """When the second attempt is, set before the first is made."""
+    """Time of the second attempt, set before the first is made."""
 
 
 class Entry(Struct, frozen=True):

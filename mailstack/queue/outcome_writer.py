@@ -1,4 +1,4 @@
-"""Writes outcomes of attempts to the store, in one transaction for all that wait."""
+"""Writes outcomes to the store, all that wait in one transaction."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.protocols.connection import Clock
-from mailstack.queue.backlog import DeliveryJob
 from mailstack.queue.bounce import Bouncer
+from mailstack.queue.delivery_job import DeliveryJob
 from mailstack.queue.settings import QueueSettings
 from mailstack.queue.settlement import StateChanges
 from mailstack.store import Acceptance, Conflict, Settlement, Store, StoreError, StoreFull
@@ -30,11 +30,11 @@ class FinishedAttempt(Struct, frozen=True):
     job: DeliveryJob
     settling: StateChanges
     reports: tuple[Acceptance, ...] = ()
-    """Those that `settling` asks for, once they are written."""
+    """Reports that `settling` asks for, once they are composed."""
 
     @property
     def settlement(self) -> Settlement:
-        """For the store."""
+        """All that the store is to write."""
         settling = self.settling
         return Settlement(settling.changes, settling.placements, settling.steps, self.reports)
 
@@ -65,7 +65,7 @@ class OutcomeWriter:
         self._gathered: list[FinishedAttempt] = []
         self._writing = False
         self._waiting: dict[int, tuple[Callable[[], None], Callable[[], None]]] = {}
-        """What is tried again later, each with what cancels that."""
+        """Writes to be repeated later, each with the call that cancels its timer."""
         self._numbers = itertools.count()
         self._is_hurried = False
         self._stopped = False

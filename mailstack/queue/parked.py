@@ -1,4 +1,4 @@
-"""Lines: what a destination has no room for waits in the store, and goes on from there in its order."""
+"""Parks deliveries in the store when their destination has no capacity, and fetches them in order."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from mailstack.letter import Letter
 from mailstack.letter.delivery import Delivery
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Destinations
-from mailstack.queue.backlog import DeliveryJob
+from mailstack.queue.delivery_job import DeliveryJob
 from mailstack.queue.route import LOCAL
 from mailstack.queue.settings import QueueSettings
 from mailstack.store import Change, Conflict, Place, Settlement, Store
 
 
 class ParkedDestinations:
-    """Which destinations have a line; and the claims that nobody here attempts, until the store has them back."""
+    """Destinations with parked deliveries, and claims that the store is to have back unattempted."""
 
     def __init__(self, store: Store, clock: Clock, settings: QueueSettings, destinations: Destinations) -> None:
-        self.names: set[str] = set()
-        """Destinations for which letters wait in line, in the store."""
-        self.placed = 0
-        """How many went there without a claim."""
+        self.keys: set[str] = set()
+        """Keys of the destinations for which deliveries are parked in the store."""
+        self.unclaimed = 0
+        """Number of deliveries that were parked without a claim."""
         self._store = store
         self._clock = clock
         self._limits = settings.limits
@@ -31,22 +31,22 @@ class ParkedDestinations:
         self._destinations = destinations
         self._unwritten: list[Settlement] = []
 
-    def line_up(self, letter: Letter, deliveries: Sequence[Delivery]) -> None:
-        """They were claimed, but there is no room for them: they wait in the store, and were not attempted."""
-        self._unwritten.append(Settlement(tuple([self._lined_up(letter, one) for one in deliveries])))
+    def park(self, letter: Letter, deliveries: Sequence[Delivery]) -> None:
+        """Parks claimed deliveries, for which there is no capacity."""
+        self._unwritten.append(Settlement(tuple([self._parked(letter, one) for one in deliveries])))
 
-    def give_back(self, job: DeliveryJob) -> None:
-        """It is due at once, as if nobody had claimed it."""
+    def release(self, job: DeliveryJob) -> None:
+        """Makes a job due at once, as if it had not been claimed."""
         now = self._clock.now()
         self._unwritten.append(Settlement(tuple([Change(one, _unclaimed(one, now)) for one in job.deliveries])))
 
     def put_off(self, deliveries: Sequence[Delivery]) -> None:
-        """They were claimed for hosts known as silent, of which enough wait in hand; they were not attempted."""
+        """Makes deliveries due later that were claimed for silent hosts, of which enough wait in memory."""
         due = self._clock.now() + self._limits.silent_wait * (0.5 + self._jitter())
         self._unwritten.append(Settlement(tuple([Change(one, _unclaimed(one, due)) for one in deliveries])))
 
     async def write(self) -> None:
-        """Have the store take back what was given back. What it can't take now is tried again with the next call.
+        """Writes all of these to the store. Those that it can't take now are written again with the next call.
 
         Raises StoreError.
         """
@@ -57,33 +57,33 @@ class ParkedDestinations:
         failed = [
             (one, trouble)
             for one, trouble in zip(waiting, troubles, strict=True)
-            if trouble is not None and not isinstance(trouble, Conflict)  # then somebody else has it by now
+            if trouble is not None and not isinstance(trouble, Conflict)  # then another process has it by now
         ]
         self._unwritten += [one for one, _ in failed]
         if failed:
             raise failed[0][1]
 
-    def place(self, destination: str) -> Place | None:
-        """What is due for a destination that has a line stands there at once; claimed, it would only be given back.
+    def slot(self, destination: str) -> Place | None:
+        """Parking slot of a delivery that is due while others of its destination are parked: it is parked unclaimed.
 
         Called in any thread.
         """
-        line = None if destination == LOCAL else self._destinations.line_of(destination)
-        if line is None or line not in self.names:
+        key = None if destination == LOCAL else self._destinations.key_of(destination)
+        if key is None or key not in self.keys:
             return None
-        self.placed += 1
-        return Place(line, self._due())
+        self.unclaimed += 1
+        return Place(key, self._due())
 
-    def _lined_up(self, letter: Letter, one: Delivery) -> Change:
+    def _parked(self, letter: Letter, one: Delivery) -> Change:
         if one.destination == LOCAL:
             return Change(one, _unclaimed(one, self._clock.now() + self._limits.poll))
-        line = self._destinations.line(letter, one.destination)
-        if len(self.names) < self._limits.lines:
-            self.names.add(line)
-        return Change(one, _unclaimed(one, self._due()), line)
+        key = self._destinations.key(letter, one.destination)
+        if len(self.keys) < self._limits.lines:
+            self.keys.add(key)
+        return Change(one, _unclaimed(one, self._due()), key)
 
     def _due(self) -> float:
-        """When it is looked at again, if it was not fetched from its line before."""
+        """Time at which a parked delivery is due again, if it was not fetched before."""
         return self._clock.now() + self._limits.line_wait * (0.5 + self._jitter())
 
 

@@ -1,4 +1,4 @@
-"""The Queue: where letters are taken into our care, durably, and attempted until nothing is owed any more."""
+"""Queue: accepts letters durably, and attempts them until none is owed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.queue.attempt import Agents
 from mailstack.queue.attempts import Attempts
-from mailstack.queue.backlog import DeliveryJob
 from mailstack.queue.bounce import Bouncer
+from mailstack.queue.delivery_job import DeliveryJob
 from mailstack.queue.due import DueFinder
 from mailstack.queue.enqueue import AcceptanceBuilder
 from mailstack.queue.hold_rules import HoldRules
@@ -198,8 +198,8 @@ class Queue:
             async for claim in self._due.claims():
                 self._attempt_claimed(claim)
             wait = self._due.next_wait
-            for line in self._due.low_lines():
-                await self._fetch(line)
+            for key in self._due.low_parked():
+                await self._fetch(key)
             await self._board.post()
             self._start_attempts()
             self._complaint.is_over()
@@ -209,13 +209,13 @@ class Queue:
             self._is_polling = False
             self._due.poll_in(wait)
 
-    async def _fetch(self, line: str) -> None:
+    async def _fetch(self, key: str) -> None:
         """Attempts what is parked for a destination, as far as there is capacity."""
         try:
-            async for claim in self._due.fetch(line):
+            async for claim in self._due.fetch(key):
                 self._attempt_claimed(claim)
         except StoreError as trouble:
-            self._complaint.error("what waits for %s can't be claimed: %s", line, trouble)
+            self._complaint.error("what waits for %s can't be claimed: %s", key, trouble)
 
     # --- the end
 

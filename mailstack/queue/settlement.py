@@ -1,4 +1,4 @@
-"""What the outcomes of one attempt make of a letter: new states, placements, steps, and the reports that are owed.
+"""Turns outcomes of one attempt into new states, placements, steps and reports.
 
 Pure: nothing here waits or writes. The table, for one delivery (see the states in `mailstack.queue`):
 
@@ -14,8 +14,8 @@ Pure: nothing here waits or writes. The table, for one delivery (see the states 
     Deferred   too old                      bounced    bounced   "failed"
     Failed     -                            bounced    bounced   "failed"
 
-One report of a kind speaks of all recipients of the attempt. None is owed to the null reverse-path (RFC 5321 §4.5.5),
-but for a report of ours that fails: of it the postmaster hears, once. None is owed either where NOTIFY says so (RFC 3461 §4.1); of success only where NOTIFY asks for it.
+One report of a kind covers all recipients of the attempt. None is owed to the null reverse-path (RFC 5321 §4.5.5), but
+for a report of this server that fails: the postmaster gets that one. NOTIFY decides about all others (RFC 3461 §4.1).
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ from mailstack.letter.step import Step, StepName
 from mailstack.letter.time_parameters import Deadline, date_time_text, deadline, released_at
 from mailstack.letter.timestamps import iso8601
 from mailstack.queue.attempt import Attempt
+from mailstack.queue.attempt_steps import MAX_TEXT, outcome_facts, relayed_facts, span_text, steps_of_attempt
 from mailstack.queue.schedule import Schedule
 from mailstack.store import Change, Placement
 
 EXPIRED = Status(5, 4, 7)
 OVERDUE = Status(4, 4, 7)
-_MOST_TEXT = 1000
 _EVENTS: Mapping[ReportKind, Event] = {"failed": "FAILURE", "delayed": "DELAY"}
 
 
@@ -141,24 +141,11 @@ def _to_another_host(
     letter: Letter, delivery: Delivery, outcome: Delivered, attempt: Attempt, times: Times
 ) -> StateChanges:
     """One recipient, and another host that took the letter: the commonest case of these, and its shortest way."""
-    facts = _relayed_facts(delivery, outcome, attempt)
-    steps = _told_of_attempt(letter, (delivery,), attempt, times.began)
+    facts = relayed_facts(delivery, outcome, attempt)
+    steps = steps_of_attempt(letter, (delivery,), attempt, times.began)
     steps.append(Step(letter.id, times.ended, letter.arrival.office, "relayed", facts))
     change = Change(delivery, _after(delivery, DeliveryState.RELAYED, outcome, times.ended))
     return StateChanges((change,), (), tuple(steps), ())
-
-
-def _told_of_attempt(letter: Letter, deliveries: Sequence[Delivery], attempt: Attempt, began: float) -> list[Step]:
-    """Which way it went, and what was said."""
-    steps: list[Step] = []
-    recipients = [str(delivery.recipient.address) for delivery in deliveries]
-    if attempt.route:
-        facts = {"recipients": recipients, **attempt.route}
-        steps.append(Step(letter.id, began, letter.arrival.office, "routed", facts))
-    if attempt.dialogue or attempt.facts:
-        facts = {"recipients": recipients, **attempt.facts, "dialogue": list(attempt.dialogue)}
-        steps.append(Step(letter.id, began, letter.arrival.office, "attempted", facts))
-    return steps
 
 
 def report_wanted(letter: Letter, recipient: Recipient, kind: ReportKind) -> bool:
@@ -205,7 +192,7 @@ class _ChangeBuilder:
 
     def close(self, deliveries: tuple[Delivery, ...]) -> StateChanges:
         """Everything, once each delivery has been entered."""
-        self._steps += _told_of_attempt(self._letter, deliveries, self._attempt, self._began)
+        self._steps += steps_of_attempt(self._letter, deliveries, self._attempt, self._began)
         pairs = list(zip(deliveries, self._attempt.outcomes, strict=True))
         succeeded = [(delivery, outcome) for delivery, outcome in pairs if isinstance(outcome, Delivered)]
         reports = [*self._succeed("delivered", succeeded), *self._succeed("relayed", succeeded)]
@@ -222,7 +209,7 @@ class _ChangeBuilder:
             case Deferred() if not self._schedule.is_expired(self._born, self._now):
                 self._defer(delivery, outcome)
             case Deferred():
-                text = f"gave up after trying for {_span(self._schedule.give_up_after)}; at last: {outcome.text}"
+                text = f"gave up after trying for {span_text(self._schedule.give_up_after)}; at last: {outcome.text}"
                 self._failed.append((delivery, Failed(EXPIRED, text, outcome.host)))
             case Failed():
                 self._failed.append((delivery, outcome))
@@ -245,7 +232,7 @@ class _ChangeBuilder:
         if warns:
             told = replace(outcome, status=OVERDUE) if overdue else outcome
             self._delayed.append(RecipientStatus(delivery.recipient, told))
-        self._step("deferred", {**_outcome_facts(delivery, outcome), "next_attempt": iso8601(due), "warned": warns})
+        self._step("deferred", {**outcome_facts(delivery, outcome), "next_attempt": iso8601(due), "warned": warns})
 
     def _succeed(
         self, kind: Literal["delivered", "relayed"], succeeded: Sequence[tuple[Delivery, Delivered]]
@@ -280,7 +267,7 @@ class _ChangeBuilder:
     def _enter_success(self, delivery: Delivery, outcome: Delivered, facts: Mapping[str, Any]) -> None:
         if outcome.mailbox is None:
             self._change(delivery, DeliveryState.RELAYED, outcome)
-            self._step("relayed", {**_relayed_facts(delivery, outcome, self._attempt), **facts})
+            self._step("relayed", {**relayed_facts(delivery, outcome, self._attempt), **facts})
         else:
             self._change(delivery, DeliveryState.DELIVERED, outcome)
             self._placements.append(_placement(self._letter, delivery, outcome, outcome.mailbox, self._now))
@@ -299,7 +286,7 @@ class _ChangeBuilder:
         report = self._report("failed", told, self._last_resort)
         for delivery, outcome in self._failed:
             self._change(delivery, DeliveryState.BOUNCED, outcome)
-            facts = _outcome_facts(delivery, outcome)
+            facts = outcome_facts(delivery, outcome)
             if report is not None and self._last_resort is not None:
                 self._step("bounced", {**facts, "report": report.id, "told": str(self._last_resort)})
             elif report is not None and report_wanted(self._letter, delivery.recipient, "failed"):
@@ -347,7 +334,7 @@ def _after(
         None,
         0.0,
         outcome.status,
-        outcome.text[:_MOST_TEXT],
+        outcome.text[:MAX_TEXT],
         outcome.host,
         delivery.warned if warned is None else warned,
         delivery.priority,
@@ -357,27 +344,3 @@ def _after(
 def _placement(letter: Letter, delivery: Delivery, outcome: Delivered, mailbox: str, now: float) -> Placement:
     size = len(outcome.headers) + letter.content.size
     return Placement(mailbox, (letter.id, delivery.number), outcome.headers, size, now)
-
-
-def _relayed_facts(delivery: Delivery, outcome: Delivered, attempt: Attempt) -> dict[str, Any]:
-    facts = _outcome_facts(delivery, outcome)
-    if "remote_id" in attempt.facts:
-        facts["remote_id"] = attempt.facts["remote_id"]
-    return facts
-
-
-def _outcome_facts(delivery: Delivery, outcome: Outcome) -> dict[str, Any]:
-    return {
-        "recipient": str(delivery.recipient.address),
-        "status": str(outcome.status),
-        "reply": outcome.text[:_MOST_TEXT],
-        "host": outcome.host,
-    }
-
-
-def _span(seconds: float) -> str:
-    """For people: "5 days", "4 hours", "90 seconds"."""
-    for unit, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * unit:
-            return f"{seconds / unit:.4g} {name}"
-    return f"{seconds:.4g} seconds"

@@ -1,4 +1,4 @@
-"""Limits attempts at silent hosts to half of the connections while letters wait."""
+"""Limits attempts at silent hosts to half of the connections."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from mailstack.protocols.connection import Clock
-from mailstack.queue.backlog import Backlog, DeliveryJob
+from mailstack.queue.backlog import Backlog
+from mailstack.queue.delivery_job import DeliveryJob
 from mailstack.queue.progress_watch import Watch
 from mailstack.queue.settings import QueueLimits
 
@@ -28,10 +29,10 @@ class _Seen(Struct):
 
 
 class SilentAttempts:
-    """Watches the attempts under way, and interrupts some of those whose hosts are silent.
+    """Watches the attempts under way, and interrupts some of those at silent hosts.
 
     A host is silent when nothing has come of an attempt for `quiet_after` seconds: no DNS answer, no connection, no TLS,
-    no reply. As long as connections are to be had that costs nobody anything, and each step has the time that RFC 5321
+    no reply. While connections are free, that costs nothing, and each step has the time that RFC 5321
     §4.5.3.2 gives it. While letters wait for a connection:
 
         silent attempts           what becomes of them

@@ -76,7 +76,7 @@ class RelayAgent:
         self._limits = limits.attempt
 
     async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch | None = None, /) -> Attempt:
-        """Try once; all deliveries are of one `line`. Raises Interrupted."""
+        """Try once; all deliveries share one `key`. Raises Interrupted."""
         if watch is None:
             return await self._deliver(letter, deliveries, Watch())
         watch.work = work = Interruptible(self._deliver(letter, deliveries, watch))
@@ -99,13 +99,13 @@ class RelayAgent:
             return Attempt((outcome,) * len(deliveries))
         return await self._try_hosts(way, letter, deliveries, watch)
 
-    def line(self, letter: Letter, destination: str) -> str:
+    def key(self, letter: Letter, destination: str) -> str:
         """What the letters that go to the same hosts have in common: they share transactions, connections and limits."""
-        return self._hosts.line(destination, letter.envelope.sender)
+        return self._hosts.key(destination, letter.envelope.sender)
 
-    def line_of(self, destination: str) -> str | None:
+    def key_of(self, destination: str) -> str | None:
         """The same for a destination alone; None where the sender of a letter matters."""
-        return self._hosts.line_of(destination)
+        return self._hosts.key_of(destination)
 
     def conditions(self, most: int) -> list[DelayReason]:
         """What letters wait for here, for people who ask."""

@@ -32,7 +32,7 @@ NAMES_UNAVAILABLE = Status(4, 4, 3)
 WRONGLY_CONFIGURED = Status(4, 3, 5)
 
 
-_MOST_LINES = 10_000
+_MAX_KEYS = 10_000
 
 
 class NoRoute(Exception):
@@ -126,22 +126,22 @@ class Hosts:
         self._is_ours = own.is_ours
         self._routing = routing
         self._limits = limits
-        self._lines: dict[str, str] = {}
+        self._keys: dict[str, str] = {}
         """By destination, where the sender does not matter: they are asked for several times for each letter."""
 
-    def line(self, destination: str, sender: Address | None) -> str:
+    def key(self, destination: str, sender: Address | None) -> str:
         """What letters have in common that go to the same hosts by what the operator says; else the destination itself."""
         if self._routing.origins or self._routing.sender_routes.hosts:
-            return self._routing.line(destination, sender)
-        if (known := self._lines.get(destination)) is None:
-            if len(self._lines) >= _MOST_LINES:
-                self._lines.clear()
-            known = self._lines[destination] = self._routing.line(destination, None)
+            return self._routing.destination_key(destination, sender)
+        if (known := self._keys.get(destination)) is None:
+            if len(self._keys) >= _MAX_KEYS:
+                self._keys.clear()
+            known = self._keys[destination] = self._routing.destination_key(destination, None)
         return known
 
-    def line_of(self, destination: str) -> str | None:
+    def key_of(self, destination: str) -> str | None:
         """The same for a destination alone; None where the sender matters."""
-        return None if self._routing.origins or self._routing.sender_routes.hosts else self.line(destination, None)
+        return None if self._routing.origins or self._routing.sender_routes.hosts else self.key(destination, None)
 
     async def find(self, destination: str, sender: Address | None = None) -> RouteTargets:
         """The way to a domain or address literal, for letters of this sender; raises NoRoute."""

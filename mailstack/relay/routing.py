@@ -43,11 +43,11 @@ class Routing(Struct, frozen=True):
     tls_policy: TlsPolicyTable = NO_TLS_POLICY
     """TLS levels of destinations."""
 
-    def line(self, destination: str, sender: Address | None) -> str:
+    def destination_key(self, destination: str, sender: Address | None) -> str:
         """Key that letters share which go to the same hosts by these rules; else the destination itself."""
         origin = find_origin(self.origins, sender, destination) if self.origins else None
         if origin is not None:
-            return f"{replace(self, origins=()).line(destination, sender)} from {origin.label}"
+            return f"{replace(self, origins=()).destination_key(destination, sender)} from {origin.label}"
         if route := self.routes.find(destination):
             said = self.tls_policy.find(destination.rstrip("."))
             return f"{route[1].host}:{route[1].port}" + (f" ({said.why})" if said else "")

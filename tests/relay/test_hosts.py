@@ -303,7 +303,7 @@ def test_a_senders_route_goes_behind_that_of_the_recipient_and_before_the_smart_
     assert why("x.test", "bob@home.test") == ["smart host of home.test", "a.test:25"]
     assert why("x.test", None) == ["smart host of <>", "b.test:26"]
     assert why("x.test", "eve@else.test") == ["smart host", "a.test:2000"]
-    lines = {finder.line(destination, Address.parse("alice@home.test")) for destination in ("x.test", "y.test")}
+    lines = {finder.key(destination, Address.parse("alice@home.test")) for destination in ("x.test", "y.test")}
     assert lines == {"smart host of alice@home.test"}
-    assert finder.line("sink.test", None) == "127.0.0.1:2525"
-    assert hosts({}).line("x.test", None) == "x.test"
+    assert finder.key("sink.test", None) == "127.0.0.1:2525"
+    assert hosts({}).key("x.test", None) == "x.test"

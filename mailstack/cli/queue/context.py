@@ -58,7 +58,7 @@ class Around(Struct, frozen=True):
     def _turn(self, letter: Letter, delivery: Delivery) -> list[Reason]:
         """Whether it waits for others that go to the same hosts."""
         own = self.lines.get(delivery.number)
-        name = own or line_of(self.place, delivery.destination, letter.envelope.sender)
+        name = own or destination_key(self.place, delivery.destination, letter.envelope.sender)
         told = [f"; {each.text}" for each in self.conditions if each.kind == "busy" and each.name == name]
         if own:
             text = f"it stands in line for {name}, and its turn comes as soon as there is room{''.join(told)}"
@@ -92,11 +92,11 @@ def look_around(place: TargetServer, office: OpenStore, record: Record) -> Aroun
     return Around(tuple(conditions), lines, orders, place)
 
 
-def line_of(place: TargetServer | None, destination: str, sender: Address | None) -> str:
+def destination_key(place: TargetServer | None, destination: str, sender: Address | None) -> str:
     """What the office calls the hosts that a destination goes to."""
     if place is None or place.settings is None:
         return destination
-    return routing_of(place.settings).line(destination, sender)
+    return routing_of(place.settings).destination_key(destination, sender)
 
 
 def reason_of(
@@ -107,7 +107,7 @@ def reason_of(
     place: TargetServer,
 ) -> str:
     """What all letters for a destination wait for now, of whose `hosts` they heard last; empty when that isn't known."""
-    name = line_of(place, destination, None)
+    name = destination_key(place, destination, None)
     found = [describe(rule) for rule in rules if rule.kind == "pause" and fits_domain(rule.domain, destination)]
     found += [down_text(each) for each in conditions if each.kind == "down" and each.facts.get("host") in hosts]
     found += [each.text for each in conditions if each.kind == "busy" and each.name == name]
