@@ -21,7 +21,7 @@ from mailstack.cli.paths import PathType
 if TYPE_CHECKING:
     from mailstack.sandbox.dev import DevEnvironment, DevSettings
     from mailstack.sandbox.faults import Rule
-    from mailstack.web.checks.spam.spam_filter import SpamFilter
+    from mailstack.web.checks.spam_filter import SpamFilter
 
 _SECURITY = {
     "capture": "takes any letter, no login",
@@ -64,7 +64,7 @@ def _spam_filter(_context: click.Context, _option: click.Parameter, value: str |
     """Where it is."""
     if value is None:
         return None
-    from mailstack.web.checks.spam.spam_filter import parse_filter
+    from mailstack.web.checks.spam_filter import parse_filter
 
     try:
         return parse_filter(value)

@@ -59,8 +59,7 @@ def _wanted(place: TargetServer, domains: Sequence[str], addresses: Sequence[str
     from msgspec.structs import replace
 
     from mailstack.cli.client_info import told_of
-    from mailstack.web.autoconfig.record_facts import known_of
-    from mailstack.web.autoconfig.records import publication
+    from mailstack.web.autoconfig.records import known_of, publication
 
     office = told_of(place)
     everything = publication(office.config, known_of(office.config, office.services, _checked(addresses)))
@@ -82,7 +81,7 @@ def _checked(addresses: Sequence[str]) -> tuple[str, ...]:
 
 
 def _table(wanted: Publication) -> None:
-    from mailstack.web.autoconfig.zone_file import data_text
+    from mailstack.web.autoconfig.records import data_text
 
     rows = [(record.name, record.type, data_text(record), record.why) for _, record in wanted.all()]
     print_table(("name", "type", "data", "why"), rows)
@@ -91,7 +90,7 @@ def _table(wanted: Publication) -> None:
 
 
 def _zone(wanted: Publication, name_servers: Sequence[str]) -> list[str]:
-    from mailstack.web.autoconfig.zone_file import begin_zone, zone_lines
+    from mailstack.web.autoconfig.records import begin_zone, zone_lines
 
     lines = [f"; {note}" for note in wanted.notes]
     if not name_servers:

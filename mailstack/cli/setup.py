@@ -49,9 +49,8 @@ def setup(find: Callable[[], TargetServer], client: str | None, address: str | N
 def _tell(place: TargetServer, client: str, address: str, as_json: bool) -> None:
     from mailstack.cli.client_info import told_of
     from mailstack.web.autoconfig.clients import BY_NAME
-    from mailstack.web.autoconfig.formats import as_json as json_steps
-    from mailstack.web.autoconfig.formats import as_text
-    from mailstack.web.autoconfig.guide import CannotSetUp
+    from mailstack.web.autoconfig.guide import CannotSetUp, as_text
+    from mailstack.web.autoconfig.guide import as_json as json_steps
 
     guide, office = BY_NAME[client], told_of(place)
     whole = str(argument_types.local_address(address, place.domains))

@@ -17,17 +17,15 @@ from mailstack.web.api.routes import api_routes
 from mailstack.web.autoconfig.services import services_of
 from mailstack.web.body import Bounds
 from mailstack.web.channel import WebChannel
-from mailstack.web.client_files import client_files
+from mailstack.web.client_files import ProfileSigner, client_files
 from mailstack.web.cors import Origins
-from mailstack.web.front_page import front_pages
-from mailstack.web.inbox import inbox_pages
+from mailstack.web.html_pages import front_pages, instruction_pages
 from mailstack.web.listener import Speak
 from mailstack.web.login import login_of, open_routes
-from mailstack.web.profile_signer import ProfileSigner
 from mailstack.web.routes import Route
 from mailstack.web.server_info import ShownOffice
-from mailstack.web.setup_pages import instruction_pages
 from mailstack.web.site import AllowAll, Site
+from mailstack.web.static_files import inbox_pages
 
 
 def hosted(

@@ -212,7 +212,7 @@ class WebRequest(http.Request):
             self.leave()
 
     def leave(self) -> None:
-        """Nobody waits for the answer. What must not break off is shielded from this (`mailstack.web.shielded`)."""
+        """Nobody waits for the answer. What must not break off is shielded from this (`mailstack.web.site`)."""
         if self._work is not None:
             self._work.cancel()
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import ipaddress
 import logging
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
 from http import HTTPStatus
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from mailstack.net.thread_pool import PoolFull
 from mailstack.protocols.rate_limited_log import RateLimitedLog
@@ -21,7 +22,6 @@ from mailstack.store import Damaged, StoreError
 from mailstack.web.cors import Origins
 from mailstack.web.http_values import PROBLEM, HttpError, Request, Response, Upgrade, User, plain
 from mailstack.web.routes import Route, Routes, variables
-from mailstack.web.shielded import shielded
 
 _log = logging.getLogger(__name__)
 
@@ -250,3 +250,19 @@ def _unchanged(ask: Request, answer: Response) -> Response:
     if answer.status == 200 and ask.method in ("GET", "HEAD") and (tag in had or "*" in had):
         return replace(answer, body=b"", status=304, size=None)
     return answer
+
+
+async def shielded(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`. A caller that is cancelled hears CancelledError at once, and `work` goes on to its end."""
+    waiting: Deferred[T] = Deferred()
+
+    def end(result: T | Failure) -> None:
+        if not waiting.called:
+            waiting.callback(result)
+        elif isinstance(result, Failure) and result.check(StoreError):
+            _log.error("it failed after its client had gone: %s", result.getErrorMessage())
+        elif isinstance(result, Failure) and not result.check(HttpError):
+            _log.error("a bug: it failed after its client had gone", exc_info=result.value)
+
+    Deferred.fromCoroutine(work).addBoth(end)
+    return await waiting

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from hashlib import sha256
+from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from mailstack.web.http_values import Request, Response
@@ -61,3 +62,18 @@ def static_routes(folder: Traversable, prefix: str, *headers: tuple[str, str]) -
     """Every file in the folder whose kind is known, under `prefix` and its name."""
     names = sorted(each.name for each in folder.iterdir() if each.name[each.name.rfind(".") :] in MEDIA_TYPES)
     return tuple(Route("GET", prefix + name, StaticFile(folder.joinpath(name), *headers).page) for name in names)
+
+
+_RULES = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+POLICY = ("Content-Security-Policy", _RULES)
+"""Scripts and styles are files of ours, and nothing else is one. A letter's HTML is a frame with a policy of its own."""
+
+
+def inbox_pages() -> tuple[Route, ...]:
+    """The page at `/`, in place of the front page, and what it is made of."""
+    folder = files("mailstack.web").joinpath("pages")
+    index = StaticFile(folder.joinpath("index.html"), POLICY)
+    return (Route("GET", "/", index.page), *static_routes(folder, "/pages/", POLICY))

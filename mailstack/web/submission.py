@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from email.utils import formatdate, make_msgid
 
 from msgspec import Struct
 
@@ -25,6 +26,7 @@ from mailstack.protocols.smtp.limits import SessionLimits
 from mailstack.protocols.smtp.receiving_rules import ReceivingRules
 from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.queue.enqueue import COPY_OF
+from mailstack.relay.external_relay import ExternalRelay
 
 NO_RECIPIENT = reply(554, "5.5.1", "no recipients")
 BAD_ADDRESS = reply(501, "5.1.3", "that is no address")
@@ -111,3 +113,34 @@ class WebSubmission:
 
 def _is_ascii(sender: str, recipients: Sequence[str]) -> bool:
     return "".join((sender, *recipients)).isascii()
+
+
+RELEASED = "somebody released it"
+
+_HOST = "mailstack.invalid"
+"""Behind the @ of a Message-ID where the author has no domain."""
+
+
+class Leaving:
+    """Through one outlet."""
+
+    def __init__(self, outlet: ExternalRelay, intake: WebSubmission, clock: Clock) -> None:
+        """`intake` is that of an office whose relay leads to the outlet."""
+        self.outlet = outlet
+        self._intake = intake
+        self._clock = clock
+
+    async def relay(self, sender: str, recipients: Sequence[str], octets: bytes, copied: Copied) -> LetterId | None:
+        """A letter as it came, to those that the outlet takes; None when these are none. Raises Refusal."""
+        taken = [each for each in recipients if self.outlet.takes(each)]
+        if not taken:
+            return None
+        sender, octets = self.outlet.relayed(sender, octets)
+        return await self._intake.hand_in(sender, taken, octets, copied=copied)
+
+    async def release(self, author: str, recipients: Sequence[str], octets: bytes, of: LetterId) -> LetterId:
+        """A letter that somebody sends on, as one of now. Raises Refusal."""
+        date = formatdate(self._clock.now()).encode()
+        message_id = make_msgid(domain=author.rpartition("@")[2] or _HOST).encode()
+        sender, octets = self.outlet.released(author, octets, date, message_id)
+        return await self._intake.hand_in(sender, recipients, octets, copied=Copied(of, RELEASED))

@@ -18,8 +18,7 @@ from mailstack.net.dns import DnsNames
 from mailstack.net.zone import TlsaRecord, Zone
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import DnsUnavailable
-from mailstack.web.autoconfig.record_facts import key_hash, known_of
-from mailstack.web.autoconfig.records import DnsRecord, publication
+from mailstack.web.autoconfig.records import DnsRecord, key_hash, known_of, publication
 from mailstack.web.autoconfig.services import services_of
 from tests.aid import run
 from tests.cli.conftest import NOON

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import math
 
-from mailstack.web.checks.spam import MOST_RULES, MOST_TEXT, NotUnderstood, Verdict
-from mailstack.web.checks.spam.rspamd import read_checked
-from mailstack.web.checks.spam.spam_filter import parse_filter
-from mailstack.web.checks.spam.spamassassin import read_report
+from mailstack.web.checks.spam import MOST_RULES, MOST_TEXT, NotUnderstood, Verdict, read_checked, read_report
+from mailstack.web.checks.spam_filter import parse_filter
 from tests.parsers.parser import Parser, text, unless
 from tests.web.checks.spam.fakes import CHECKED, report
 
@@ -35,18 +33,16 @@ def _filter(octets: bytes) -> None:
 
 
 PARSERS = (
-    Parser(
-        "spamd", ("web.checks.spam.spamassassin",), _report, (report(), report("x", "no;1/2"), b"SPAMD/1.0 76 Bad\r\n")
-    ),
+    Parser("spamd", ("web.checks.spam",), _report, (report(), report("x", "no;1/2"), b"SPAMD/1.0 76 Bad\r\n")),
     Parser(
         "rspamd",
-        ("web.checks.spam.rspamd",),
+        ("web.checks.spam",),
         _checked,
         (json.dumps(CHECKED).encode(), b'{"score": 1e400, "action": ""}'),
     ),
     Parser(
         "spam-filter",
-        ("web.checks.spam.spam_filter",),
+        ("web.checks.spam_filter",),
         _filter,
         (b"spamassassin:127.0.0.1:783", b"rspamd:http://[::1]:11333/"),
     ),

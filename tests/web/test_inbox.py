@@ -8,8 +8,8 @@ from pathlib import Path
 
 import mailstack
 from mailstack.web.http_values import Request, Response
-from mailstack.web.inbox import inbox_pages
 from mailstack.web.site import Site
+from mailstack.web.static_files import inbox_pages
 from tests.aid import run
 from tests.browser import screenshots
 

@@ -10,8 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from mailstack.web.body import Bounds
 from mailstack.web.http_values import HttpError, Request, Response, StreamLine, Upgrade, User, in_json, plain
 from mailstack.web.routes import Route
-from mailstack.web.shielded import shielded
-from mailstack.web.site import Site
+from mailstack.web.site import Site, shielded
 from tests.web.browsing import Web, responses
 
 PIECE = b"x" * 100_000

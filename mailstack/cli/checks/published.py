@@ -10,8 +10,7 @@ from mailstack.cli.checks.names import is_private
 from mailstack.config import Config
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import NoSuchDomain
-from mailstack.web.autoconfig.record_facts import known_of
-from mailstack.web.autoconfig.records import DnsRecord, publication
+from mailstack.web.autoconfig.records import DnsRecord, known_of, publication
 from mailstack.web.autoconfig.services import services_of
 
 

@@ -22,9 +22,8 @@ from mailstack.web.checks.links import Look
 from mailstack.web.checks.spam import Judge
 from mailstack.web.compose import ComposeLimits
 from mailstack.web.letter_reader import Shelf
-from mailstack.web.release import Leaving
 from mailstack.web.site import RequestAuthenticator
-from mailstack.web.submission import WebSubmission
+from mailstack.web.submission import Leaving, WebSubmission
 
 
 class CompatContext(Struct, frozen=True):

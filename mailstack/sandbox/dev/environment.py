@@ -53,7 +53,7 @@ from mailstack.store.archive import ArchivingSqliteStore
 if TYPE_CHECKING:
     from mailstack.web.checks.links import Seen
     from mailstack.web.checks.spam import Verdict
-    from mailstack.web.release import Leaving
+    from mailstack.web.submission import Leaving
 
 
 class DevEnvironment:
@@ -215,7 +215,7 @@ class DevEnvironment:
 
     async def judge(self, letter: bytes) -> Verdict:
         """What the spam filter says."""
-        from mailstack.web.checks.spam.spam_filter import AskedFilter  # noqa: PLC0415 - few ask for it
+        from mailstack.web.checks.spam_filter import AskedFilter  # noqa: PLC0415 - few ask for it
 
         assert self.settings.spam_filter is not None
         return await AskedFilter(self.reactor, self.settings.spam_filter)(letter)
@@ -244,8 +244,7 @@ class DevEnvironment:
 
     def _leaving(self) -> Leaving:
         """Way out by the external relay, which there is."""
-        from mailstack.web.release import Leaving  # noqa: PLC0415
-        from mailstack.web.submission import WebSubmission  # noqa: PLC0415 - few have an outlet
+        from mailstack.web.submission import Leaving, WebSubmission  # noqa: PLC0415
 
         assert self._relay is not None
         assert self.settings.relay is not None

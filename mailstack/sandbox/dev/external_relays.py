@@ -28,7 +28,7 @@ from mailstack.store import Filter, Store
 from mailstack.store.outbox_types import OutboxEntry
 
 if TYPE_CHECKING:
-    from mailstack.web.release import Leaving
+    from mailstack.web.submission import Leaving
 
 RELAY = HostName("relay.home.test")
 _REASON = "what is captured is relayed"

@@ -16,7 +16,7 @@ from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.faults import Rule
 
 if TYPE_CHECKING:
-    from mailstack.web.checks.spam.spam_filter import SpamFilter
+    from mailstack.web.checks.spam_filter import SpamFilter
 
 HOME_DOMAIN = Domain("home.test")
 HOME = HostName("mx.home.test")

@@ -10,8 +10,7 @@ from mailstack.mailbox.index.items import ItemFilter, MailboxCount
 from mailstack.store import Account, Conflict, MaildropInUse
 from mailstack.store.archive import ARCHIVE
 from mailstack.web.api.context import ApiContext
-from mailstack.web.api.filters import seen_by
-from mailstack.web.api.paging import BY_NAME, by_name
+from mailstack.web.api.filters import BY_NAME, by_name, seen_by
 from mailstack.web.http_values import HttpError, Request, Response, from_json, in_json
 from mailstack.web.routes import Route, RouteDoc
 

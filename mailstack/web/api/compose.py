@@ -14,10 +14,9 @@ from mailstack.web.api.filters import seen_by
 from mailstack.web.api.letter_index import ApiShelf
 from mailstack.web.compose import Attached, ComposeLimits, Person, Sending, check_count, checked, compose
 from mailstack.web.http_values import HttpError, Request, Response, check_is_json, from_json, in_json
-from mailstack.web.release import RELEASED
 from mailstack.web.routes import Route, RouteDoc
-from mailstack.web.shielded import shielded
-from mailstack.web.submission import Copied, WebSubmission
+from mailstack.web.site import shielded
+from mailstack.web.submission import RELEASED, Copied, WebSubmission
 
 
 class Attachment(Struct, frozen=True, forbid_unknown_fields=True):

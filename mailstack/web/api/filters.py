@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
+
+from msgspec import Meta
 
 from mailstack.letter.address import key_of
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.query import BadQuery, Term, parse
 from mailstack.web.http_values import HttpError, Request
+from mailstack.web.routes import Parameter
 
 
 def seen_by(ask: Request) -> str | None:
@@ -67,3 +71,34 @@ def seconds(ask: Request, name: str, default: float, most: float) -> float:
     if not 0 <= value <= most:
         raise HttpError(400, f"{name} is a number of seconds from 0 to {most:g}")
     return value
+
+
+MOST = 1000
+"""Of one page."""
+ANY_NUMBER = 2**62
+"""A letter's number is less."""
+
+Number = Annotated[int, Meta(ge=0, le=ANY_NUMBER)]
+T = TypeVar("T")
+
+
+def limit_parameter(usual: int, *, least: int = 1) -> Parameter:
+    """As the description of the API has it."""
+    kind = Annotated[int, Meta(ge=least, le=MOST)]
+    return Parameter("limit", f"At most so many; {usual} if it is not said, {MOST} at most.", kind)
+
+
+def limit_of(ask: Request, usual: int, *, least: int = 1) -> int:
+    """Raises Trouble 400."""
+    found = number(ask, "limit", usual, least=least, most=MOST)
+    return usual if found is None else found
+
+
+BY_NAME = (limit_parameter(MOST), Parameter("after", "What comes after this address: `next` of the page before."))
+
+
+def by_name(ask: Request, all_of_them: Sequence[T], name_of: Callable[[T], str]) -> tuple[list[T], str | None]:
+    """A page of what is sorted by name, and `after` of the next one; None at the end."""
+    limit, after = limit_of(ask, MOST), ask.query.get("after", "")
+    left = [each for each in all_of_them if name_of(each) > after]
+    return left[:limit], name_of(left[limit - 1]) if len(left) > limit else None

@@ -12,13 +12,11 @@ from mailstack.letter.content import verify
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.tags import tag_of
 from mailstack.web.api import serialize
-from mailstack.web.api.filters import number, seen_by, which_of
+from mailstack.web.api.filters import ANY_NUMBER, Number, limit_of, limit_parameter, number, seen_by, which_of
 from mailstack.web.api.letter_index import ApiShelf
-from mailstack.web.api.paging import ANY_NUMBER, Number, limit_of, limit_parameter
-from mailstack.web.api.part_headers import disposed
 from mailstack.web.api.schemas import Back, Changed, Chosen, Gone, Letter, LetterList, Marking, Node, Summary, Undoing
 from mailstack.web.http_values import HttpError, Request, Response, from_json, in_json
-from mailstack.web.letter_html import html_page
+from mailstack.web.letter_html import disposed, html_page
 from mailstack.web.routes import Parameter, Route, RouteDoc
 
 LISTED = 50

@@ -15,7 +15,7 @@ from mailstack.queue.route import Router
 from mailstack.store import Filter, Record
 from mailstack.store.journey_json import record_json
 from mailstack.web.api.context import ApiContext
-from mailstack.web.api.paging import limit_of, limit_parameter
+from mailstack.web.api.filters import limit_of, limit_parameter
 from mailstack.web.http_values import HttpError, Page, Request, Response, from_json, in_json
 from mailstack.web.routes import Parameter, Route, RouteDoc
 

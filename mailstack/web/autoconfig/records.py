@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import Struct
 
 from mailstack.config import Config
+from mailstack.config.authentication import signing_keys
+from mailstack.config.certificates import identities
+from mailstack.net.certificates import TlsError, read_identity
+from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.web.autoconfig.mta_sts import policy_id
 from mailstack.web.autoconfig.services import KNOWN, Services
 
@@ -144,3 +151,59 @@ def _notes(config: Config, known: Known, domains: Iterable[str]) -> Iterator[str
         yield f"Letters leave by {', '.join(out)}: add the provider's `include:` to the SPF records."
     if known.key_hash:
         yield "TLSA must be published anew, an hour before, when a renewed certificate has a new key."
+
+
+def known_of(config: Config, services: Services, addresses: Sequence[str] = ()) -> Known:
+    """What the records need to know; a certificate that can't be read, or is made at the first start, gives none."""
+    return Known(services, bool(config.listen.https), tuple(addresses), key_hash(config), dkim_records(config))
+
+
+def dkim_records(config: Config) -> tuple[tuple[str, str, str], ...]:
+    """Domain, selector and text of the record for each key that signs; a key that can't be read has none."""
+    try:
+        keys = signing_keys(config)
+    except InvalidKey:
+        return ()
+    return tuple([(domain, each.selector, each.key.record()) for each in keys for domain in each.domains])
+
+
+def key_hash(config: Config) -> str:
+    """SHA-256 of the public key in the certificate that hosts are shown; "" where there is none to be read."""
+    shown = identities(config)[0]
+    try:
+        chain, _ = read_identity(shown.certificate, shown.key)
+    except TlsError:
+        return ""
+    octets = chain[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(octets).hexdigest()
+
+
+_LONGEST = 255
+"""Octets of one character-string (RFC 1035 §3.3)."""
+
+
+def data_text(record: DnsRecord) -> str:
+    """The data as a zone file has it: TXT in quotes, in pieces of at most 255 octets."""
+    if record.type != "TXT":
+        return record.data
+    pieces = [record.data[at : at + _LONGEST] for at in range(0, len(record.data), _LONGEST)]
+    return " ".join('"' + piece.replace("\\", "\\\\").replace('"', '\\"') + '"' for piece in pieces or [""])
+
+
+def zone_lines(records: Iterable[DnsRecord]) -> list[str]:
+    """Each record on a line, with absolute names, so that it may stand in any zone file."""
+    records = list(records)
+    width = max((len(record.name) for record in records), default=0)
+    return [f"{each.name:<{width}} {each.ttl} IN {each.type:<5} {data_text(each)}" for each in records]
+
+
+def begin_zone(domain: str, name_servers: Sequence[str], now: float) -> list[str]:
+    """SOA and NS, which make a whole zone of what follows; `now`, in seconds since 1970, is its serial number."""
+    first = f"{name_servers[0].rstrip('.')}."
+    serial = f"{datetime.fromtimestamp(now, UTC):%Y%m%d%H}"
+    return [
+        f"$ORIGIN {domain}.",
+        "$TTL 3600",
+        f"{domain}. 3600 IN SOA {first} hostmaster.{domain}. {serial} 7200 900 1209600 3600",
+        *(f"{domain}. 3600 IN NS {each.rstrip('.')}." for each in name_servers),
+    ]

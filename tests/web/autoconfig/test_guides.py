@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
-from mailstack.web.autoconfig.formats import as_json, as_markdown, as_text
-from mailstack.web.autoconfig.guide import CannotSetUp, Guide, Step
+from mailstack.web.autoconfig.guide import CannotSetUp, Guide, Step, as_json, as_markdown, as_text
 from mailstack.web.autoconfig.services import services_of
 from tests.web.autoconfig.offices import ALL, office, usual
 

@@ -13,10 +13,18 @@ from mailstack.config.values import Domain, HostName
 from mailstack.net.certificates import private_ca
 from mailstack.relay.routes import SmartHost
 from mailstack.web.autoconfig.mta_sts import policy_id, policy_of
-from mailstack.web.autoconfig.record_facts import key_hash, known_of
-from mailstack.web.autoconfig.records import DnsRecord, Known, Publication, publication
+from mailstack.web.autoconfig.records import (
+    DnsRecord,
+    Known,
+    Publication,
+    begin_zone,
+    data_text,
+    key_hash,
+    known_of,
+    publication,
+    zone_lines,
+)
 from mailstack.web.autoconfig.services import services_of
-from mailstack.web.autoconfig.zone_file import begin_zone, data_text, zone_lines
 from tests.web.autoconfig.offices import ALL, USUAL, office
 
 NOON = 1_764_072_000.0

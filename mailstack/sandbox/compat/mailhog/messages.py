@@ -20,9 +20,8 @@ from mailstack.sandbox.compat.mailhog.serialize import message
 from mailstack.sandbox.compat.requests import decode_body, find_letter, find_part, integer_parameter
 from mailstack.store import Record
 from mailstack.web.http_values import HttpError, Request, Response, Upgrade
-from mailstack.web.release import RELEASED
 from mailstack.web.routes import Route
-from mailstack.web.submission import Copied
+from mailstack.web.submission import RELEASED, Copied
 
 TEXT_JSON = "text/json; charset=utf-8"
 DEFAULT_LIMIT, MAX_LIMIT = 50, 250

@@ -12,9 +12,8 @@ from mailstack.sandbox.compat.mailpit.schemas import ReleaseRequest
 from mailstack.sandbox.compat.requests import decode_body, find_letter
 from mailstack.web.compose import ComposeLimits, Sending, Written, check_count, checked, compose
 from mailstack.web.http_values import HttpError, Request, Response, in_json
-from mailstack.web.release import RELEASED
-from mailstack.web.shielded import shielded
-from mailstack.web.submission import Copied
+from mailstack.web.site import shielded
+from mailstack.web.submission import RELEASED, Copied
 
 
 class TransferHandlers:

@@ -7,10 +7,8 @@ import json
 import pytest
 
 from mailstack.letter.connection import HostPort
-from mailstack.web.checks.spam import NotUnderstood, Rule, Verdict
-from mailstack.web.checks.spam.rspamd import read_checked
-from mailstack.web.checks.spam.spam_filter import SpamFilter, parse_filter
-from mailstack.web.checks.spam.spamassassin import question, read_report
+from mailstack.web.checks.spam import NotUnderstood, Rule, Verdict, question, read_checked, read_report
+from mailstack.web.checks.spam_filter import SpamFilter, parse_filter
 from tests.web.checks.spam.fakes import CHECKED, report
 
 

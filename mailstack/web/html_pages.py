@@ -1,8 +1,9 @@
-"""The pages that tell how to set a client up: which clients there are, the steps for each, a code for phones."""
+"""HTML of the pages that need no script: whole, escaped, with one style."""
 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from io import BytesIO
@@ -10,11 +11,39 @@ from urllib.parse import urlencode
 
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
 from mailstack.web.autoconfig.guide import CannotSetUp, Guide, Step
-from mailstack.web.html_page import paper
 from mailstack.web.http_values import HttpError, Request, Response
 from mailstack.web.routes import Route
 from mailstack.web.server_info import ShownOffice
 from mailstack.web.static_files import StaticFile
+
+HTML = "text/html; charset=utf-8"
+SHORT = 12
+"""Characters: the name of a service, a port."""
+
+
+def paper(title: str, parts: Iterable[str]) -> Response:
+    """A page; the parts are HTML, empty ones are left out. Its links are relative, so that any path may hold it."""
+    body = "\n".join(part for part in parts if part)
+    page = (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f'<title>{escape(title)}</title><link rel="stylesheet" href="style.css"></head>\n<body><main>\n{body}\n</main></body></html>\n'
+    )
+    return Response(page.encode(), HTML)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Texts in rows."""
+    head = "".join(f"<th>{escape(each)}</th>" for each in columns)
+    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(text: str) -> str:
+    """What is short is not broken, also where there is little room."""
+    return f'<td class="short">{escape(text)}</td>' if len(text) <= SHORT else f"<td>{escape(text)}</td>"
+
 
 PROFILED = frozenset({"ios", "apple-mail"})
 """Clients that install a configuration profile."""
@@ -150,3 +179,32 @@ def _step(step: Step) -> str:
     if step.text:
         parts.append(f"<pre>{escape(step.text)}</pre>")
     return f"<li>{''.join(parts)}</li>"
+
+
+def front_pages(office: ShownOffice, path: str = "/") -> tuple[Route, ...]:
+    """The page; its place is another where the inbox is at `/`."""
+    return (Route("GET", path, FrontPages(office).front),)
+
+
+class FrontPages:
+    """It needs no script, and fits a phone; colours are those that the device is set to."""
+
+    def __init__(self, office: ShownOffice) -> None:
+        self._office = office
+        self._instructions = Instructions(office)
+
+    async def front(self, _: Request) -> Response:
+        office = self._office
+        parts = [
+            f"<h1>{escape(office.config.hostname)}</h1>",
+            f"<p>Mail for {escape(', '.join(office.domains))}.</p>",
+            "<h2>Services</h2>",
+            table(
+                ("service", "host", "port", "security"),
+                [(each.name, each.host, str(each.port), each.security.value) for each in office.services.all],
+            ),
+            "<p>User name: the whole address. The server requires authentication for sending, too.</p>",
+            "<h2>Accounts</h2>" + table(("address", "password"), office.accounts) if office.accounts else "",
+            *("<h2>Set up a client</h2>", *self._instructions.choice()[1:]),
+        ]
+        return paper(office.config.hostname, parts)

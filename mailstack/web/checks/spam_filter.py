@@ -13,9 +13,7 @@ from mailstack.net.http_client import HttpClient
 from mailstack.net.tcp_request import answer_to
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.relay.loopback import is_loopback
-from mailstack.web.checks.spam import NotUnderstood, Verdict
-from mailstack.web.checks.spam.rspamd import PATH, read_checked
-from mailstack.web.checks.spam.spamassassin import question, read_report
+from mailstack.web.checks.spam import PATH, NotUnderstood, Verdict, question, read_checked, read_report
 
 TIMEOUT = 30.0
 """Seconds for one letter: filters ask the DNS."""

@@ -1,11 +1,86 @@
-"""Requests and answers of SpamAssassin's spamd (SPAMC/1.5, REPORT)."""
+"""Verdicts of a spam filter on the same machine: SpamAssassin's spamd, or rspamd.
+
+`spamassassin` and `rspamd` parse their answers, and `chosen` has the filter that is asked. A Verdict has the shape of
+Mailpit's SpamAssassinResponse.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
-from mailstack.web.checks.spam import MOST_RULES, MOST_TEXT, NotUnderstood, Rule, Verdict
+import msgspec
+from msgspec import Struct
+
+MOST_RULES = 500
+MOST_TEXT = 500
+"""Characters of a name or a description."""
+
+
+class Rule(Struct, frozen=True, rename="pascal"):
+    """One thing that the filter looks for, and found."""
+
+    score: float
+    """Points; what is below 0 speaks for the letter."""
+    name: str
+    description: str
+
+
+class Verdict(Struct, frozen=True, rename="pascal"):
+    """All of them."""
+
+    error: str = ""
+    """Why there is none; then the rest says nothing."""
+    is_spam: bool = False
+    score: float = 0.0
+    rules: tuple[Rule, ...] = ()
+
+
+class NotUnderstood(ValueError):
+    """What came is no answer of that filter; str() says why."""
+
+
+Judge = Callable[[bytes], Awaitable[Verdict]]
+"""Asks about the octets of a letter. Never raises for what a filter does: that is the verdict's `error`."""
+
+
+PATH = "/checkv2"
+
+_HARMLESS = frozenset({"no action", "greylist", "soft reject"})
+"""Actions for letters that are not held for spam; the others mark, change, refuse or drop the letter."""
+
+
+class _Symbol(Struct):
+    name: str = ""
+    score: float = 0.0
+    description: str | None = None
+    options: list[str] = []
+
+
+class _Checked(Struct):
+    score: float
+    action: str
+    symbols: dict[str, _Symbol] = {}
+
+
+def read_checked(octets: bytes) -> Verdict:
+    """The body of an answer. The rules that weigh most come first. Raises NotUnderstood."""
+    try:
+        checked = msgspec.json.decode(octets, type=_Checked)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise NotUnderstood(f"what came is no answer of rspamd: {error}") from None
+    rules = [
+        Rule(symbol.score, (symbol.name or name)[:MOST_TEXT], _words(symbol))
+        for name, symbol in checked.symbols.items()
+    ]
+    rules.sort(key=lambda rule: -abs(rule.score))
+    return Verdict("", checked.action not in _HARMLESS, checked.score, tuple(rules[:MOST_RULES]))
+
+
+def _words(symbol: _Symbol) -> str:
+    options = f"[{', '.join(symbol.options[:20])}]" if symbol.options else ""
+    return f"{symbol.description or ''} {options}".strip()[:MOST_TEXT]
+
 
 _STATUS = re.compile(r"SPAMD/\d{1,3}\.\d{1,3} (\d{1,5}) ?(.*)")
 _SPAM = re.compile(r"(true|yes|false|no) *; *(-?\d{1,9}(?:\.\d{1,9})?) */ *-?\d{1,9}(?:\.\d{1,9})?", re.IGNORECASE)
