@@ -132,7 +132,7 @@ def _store(carrier: StoreRunner, place: TargetServer, *, only_reads: bool) -> Sq
         return ArchivingSqliteStore(carrier, place.data, read_only=read_only)
     from mailstack.server.wiring.contents import content_objects
 
-    archiving = settings.catalogue.enabled
+    archiving = settings.index.enabled
     try:
         large, limit = content_objects(settings, carrier), settings.contents.above
         if not settings.store.url:

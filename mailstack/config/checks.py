@@ -44,7 +44,7 @@ def check(config: Config, source: Source) -> list[Problem]:
         *_smart_host(config, source),
         *_logins(config, source),
         *_outward(config, source),
-        *_only_to(config, source),
+        *_allowed_domains(config, source),
         *_schedule(config, source),
         *_relay(config, source),
         *_workers(config, source),
@@ -57,11 +57,11 @@ def check(config: Config, source: Source) -> list[Problem]:
     ]
 
 
-def _only_to(config: Config, source: Source) -> Iterator[Problem]:
+def _allowed_domains(config: Config, source: Source) -> Iterator[Problem]:
     relay = config.relay
-    if relay.others == "capture" and relay.only_to and relay.capture_to is None:
+    if relay.when_not_allowed == "capture" and relay.allowed_domains and relay.capture_to is None:
         cure = 'name an account here, as capture_to = "staging@home.test"'
-        yield source.problem(("relay", "others"), "there is no capture_to", cure)
+        yield source.problem(("relay", "when_not_allowed"), "there is no capture_to", cure)
     if relay.capture_to is not None and relay.capture_to.ascii_domain.lower() not in config.domains:
         trouble = f"{relay.capture_to} is in none of `domains`"
         yield source.problem(("relay", "capture_to"), trouble, "name an account here")
@@ -253,8 +253,8 @@ def _relay(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem(("relay", "per_destination"), "must not be greater than concurrency")
     if relay.first_per_destination > relay.per_destination:
         yield source.problem(("relay", "first_per_destination"), "must not be greater than per_destination")
-    if relay.down_longest < relay.down_first:
-        yield source.problem(("relay", "down_longest"), "must not be shorter than down_first")
+    if relay.host_backoff_longest < relay.host_backoff_first:
+        yield source.problem(("relay", "host_backoff_longest"), "must not be shorter than host_backoff_first")
 
 
 def _contents(config: Config, source: Source) -> Iterator[Problem]:

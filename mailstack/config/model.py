@@ -138,7 +138,7 @@ class Submission(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_recipients: Count = 1000
     check_sender: bool = True
     max_hold: Duration = read_duration("30d")
-    least_deliver_by: Duration = read_duration("10s")
+    min_deliver_by: Duration = read_duration("10s")
     max_priority: Priority = 3
     withhold: tuple[Keyword, ...] = ()
     xclient: tuple[Network, ...] = ()
@@ -156,7 +156,7 @@ class Exchange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     max_size: Size | None = None
     max_recipients: Count | None = None
-    least_deliver_by: Duration = read_duration("10s")
+    min_deliver_by: Duration = read_duration("10s")
     max_priority: Priority = 0
     min_priority: Priority = -9
     priority_from: tuple[Network, ...] = ()
@@ -182,7 +182,7 @@ class Greylist(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     delay: Duration = read_duration("5m")
     retry: Duration = read_duration("1d")
     keep: Duration = read_duration("35d")
-    most: Count = 1_000_000
+    max_entries: Count = 1_000_000
 
 
 class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -277,12 +277,12 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     per_destination: Count = 20
     first_per_destination: Count = 5
     letters_per_connection: Count = 100
-    down_first: Duration = read_duration("15s")
-    down_longest: Duration = read_duration("10m")
+    host_backoff_first: Duration = read_duration("15s")
+    host_backoff_longest: Duration = read_duration("10m")
     silent_time: Duration = read_duration("10s")
     max_recipients: Count = 100
-    only_to: tuple[DomainPattern, ...] = ()
-    others: Literal["hold", "capture", "refuse"] = "hold"
+    allowed_domains: tuple[DomainPattern, ...] = ()
+    when_not_allowed: Literal["hold", "capture", "refuse"] = "hold"
     capture_to: Address | None = None
     suppress_bounced: bool = False
     routes: Routes = NO_ROUTES
@@ -295,10 +295,10 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How letters come into mailboxes here."""
 
     postmaster: Address | None = None
-    lost_reports: Literal["postmaster", "drop"] = "postmaster"
+    undeliverable_reports: Literal["postmaster", "drop"] = "postmaster"
     subaddress: bool = True
     quota: SizeOrNone = SizeOrNone(0)
-    when_full: Literal["temporary", "permanent"] = "temporary"
+    mailbox_full: Literal["temporary", "permanent"] = "temporary"
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -308,14 +308,14 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     connections_per_address: Count = 2000
     connections_per_minute: CountOrNone = 0
     exempt: tuple[Network, ...] = (Network("127.0.0.0/8"), Network("::1/128"))
-    busy: Percent = 80
+    busy_percent: Percent = 80
     busy_timeout: Duration = read_duration("30s")
     errors: Count = 20
     junk_commands: CountOrNone = 100
     auth_failures: Count = 5
     tarpit: Duration = read_duration("1s")
     tarpit_longest: Duration = read_duration("10s")
-    tarpit_most: CountOrNone = 100
+    tarpit_connections: CountOrNone = 100
     command_timeout: Duration = read_duration("5m")
     data_timeout: Duration = read_duration("3m")
     handshake_timeout: Duration = read_duration("30s")
@@ -362,7 +362,7 @@ class Web(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     cors: tuple[Origin, ...] = ()
 
 
-class LetterIndex(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Index(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether and how long letters are kept for people who look."""
 
     enabled: bool = False
@@ -482,7 +482,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     limits: Limits = field(default_factory=Limits)
     clients: Clients = field(default_factory=Clients)
     web: Web = field(default_factory=Web)
-    catalogue: LetterIndex = field(default_factory=LetterIndex)
+    index: Index = field(default_factory=Index)
     mta_sts: MtaSts = field(default_factory=MtaSts)
     tls_reports: TlsReports = field(default_factory=TlsReports)
     contents: Contents = field(default_factory=Contents)

@@ -25,4 +25,4 @@ class AllowedDomains:
         to = rcpt.address
         if self._is_local(to) or fits_any_domain(self._patterns, to.ascii_domain.lower()):
             return PASS
-        return Refuse(NOT_THERE, f"[relay] only_to does not name {to.domain}")
+        return Refuse(NOT_THERE, f"[relay] allowed_domains does not name {to.domain}")

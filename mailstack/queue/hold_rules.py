@@ -2,7 +2,7 @@
 
 A rule fits by sender, recipient and domain; a pause fits whatever would leave for a destination. What an operator
 releases by name goes in spite of the rules that were there, and is held again by later ones only. That `[relay]
-only_to` does not name a domain can't be overruled so: a staging system must not write to customers by mistake.
+allowed_domains` does not name a domain can't be overruled so: a staging system must not write to customers by mistake.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ class HoldResult(Struct, frozen=True):
 class HoldRules:
     """What is stored of them, as it was read last."""
 
-    def __init__(self, store: Store, *, only_to: Sequence[str] = ()) -> None:
-        """`only_to`: patterns of the only domains elsewhere that letters may go to, others wait; empty: anywhere."""
+    def __init__(self, store: Store, *, allowed_domains: Sequence[str] = ()) -> None:
+        """`allowed_domains`: patterns of the only domains elsewhere that letters may go to, others wait; empty: anywhere."""
         self._store = store
-        self._only_to = tuple(only_to)
+        self._allowed_domains = tuple(allowed_domains)
         self._orders = Orders()
 
     @property
     def active(self) -> bool:
         """Whether anything may be held at all."""
-        return bool(self._orders.rules or self._only_to)
+        return bool(self._orders.rules or self._allowed_domains)
 
     @property
     def suppressing(self) -> bool:
@@ -84,8 +84,14 @@ class HoldRules:
         if delivery.state is not DeliveryState.QUEUED:
             return []
         found = [_Why(describe(rule), rule) for rule in self._orders.rules if fits(rule, letter, delivery)]
-        if self._only_to and delivery.destination != LOCAL and not fits_any_domain(self._only_to, delivery.destination):
-            found.insert(0, _Why(f"[relay] only_to does not name {delivery.destination}, so nothing is sent there"))
+        if (
+            self._allowed_domains
+            and delivery.destination != LOCAL
+            and not fits_any_domain(self._allowed_domains, delivery.destination)
+        ):
+            found.insert(
+                0, _Why(f"[relay] allowed_domains does not name {delivery.destination}, so nothing is sent there")
+            )
         return found
 
     async def _released(self, letter: Letter) -> dict[str, float]:
@@ -148,7 +154,11 @@ def _held(letter: Letter, found: Sequence[tuple[Delivery, _Why | None]], now: fl
         if why is None:
             continue
         changes.append(Change(delivery, _stopped(delivery, why.text)))
-        by = "[relay] only_to" if why.rule is None else f"{'rule ' if why.rule.kind == 'hold' else ''}{why.rule.name}"
+        by = (
+            "[relay] allowed_domains"
+            if why.rule is None
+            else f"{'rule ' if why.rule.kind == 'hold' else ''}{why.rule.name}"
+        )
         facts = {"recipient": str(delivery.recipient.address), "by": by, "why": why.text}
         steps.append(Step(letter.id, now, letter.arrival.office, "held", facts))
     return HoldResult(tuple(changes), tuple(steps))

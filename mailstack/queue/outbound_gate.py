@@ -27,15 +27,15 @@ _TAKEN = Status(2, 1, 5)
 _NO_CAPTURE = Status(4, 3, 5)
 _MOST_TEXT = 300
 
-Others = Literal["hold", "capture", "refuse"]
+WhenNotAllowed = Literal["hold", "capture", "refuse"]
 
 
 class OutboundRules(Struct, frozen=True):
     """The operator's settings, as [relay] has them."""
 
-    only_to: tuple[str, ...] = ()
+    allowed_domains: tuple[str, ...] = ()
     """Patterns of the only domains that letters may go to; empty: any."""
-    others: Others = "hold"
+    when_not_allowed: WhenNotAllowed = "hold"
     """What becomes of the rest; `HoldRules` holds it."""
     capture_to: Address | None = None
     """The account here that gets what is captured."""
@@ -44,7 +44,7 @@ class OutboundRules(Struct, frozen=True):
 
     def allows(self, domain: str) -> bool:
         """Whether letters may go to a domain, in lower case and A-labels."""
-        return not self.only_to or fits_any_domain(self.only_to, domain)
+        return not self.allowed_domains or fits_any_domain(self.allowed_domains, domain)
 
 
 class OutboundGate:
@@ -70,7 +70,7 @@ class OutboundGate:
 
     async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch | None = None, /) -> Attempt:
         """As the relay does; an unused gate costs a look at two settings."""
-        if self._leaving.only_to or self._standing.suppressing:
+        if self._leaving.allowed_domains or self._standing.suppressing:
             attempt = await self._sorted(letter, deliveries, watch)
         else:
             attempt = await self._relay.deliver(letter, deliveries, watch)
@@ -90,9 +90,9 @@ class OutboundGate:
         return replace(attempt, outcomes=tuple([answers[one.number] for one in deliveries]))
 
     async def _not_allowed(self, letter: Letter, delivery: Delivery) -> Outcome:
-        why = f"[relay] only_to of {self._office} does not name {delivery.destination}"
+        why = f"[relay] allowed_domains of {self._office} does not name {delivery.destination}"
         to = self._leaving.capture_to
-        if self._leaving.others != "capture" or to is None:
+        if self._leaving.when_not_allowed != "capture" or to is None:
             return Failed(NOT_ALLOWED, f"this system sends no mail there: {why}")
         try:
             mailbox = await self._directory.mailbox(to)

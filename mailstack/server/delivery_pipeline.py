@@ -74,10 +74,12 @@ class DeliveryPipeline:
         self.quotas = _quotas(config, around)
         local = DeliveryAgent(around.directory, config.hostname, clock, self.quotas)
         outward = config.relay
-        standing = HoldRules(around.store, only_to=outward.only_to if outward.others == "hold" else ())
+        standing = HoldRules(
+            around.store, allowed_domains=outward.allowed_domains if outward.when_not_allowed == "hold" else ()
+        )
         leaving = OutboundRules(
-            () if outward.others == "hold" else outward.only_to,
-            outward.others,
+            () if outward.when_not_allowed == "hold" else outward.allowed_domains,
+            outward.when_not_allowed,
             outward.capture_to,
             outward.suppress_bounced,
         )
@@ -115,7 +117,7 @@ def _queue_settings(config: Config, around: Surroundings) -> QueueSettings:
 
 
 def _quotas(config: Config, around: Surroundings) -> Quotas:
-    full = config.delivery.when_full == "permanent"
+    full = config.delivery.mailbox_full == "permanent"
     return Quotas(around.store, default=config.delivery.quota, permanent=full)
 
 
@@ -128,7 +130,9 @@ def _sts(config: Config, around: Surroundings, clock: ReactorClock) -> MtaSts | 
 def _relay_limits(config: Config) -> RelayLimits:
     relay, waits = config.relay, config.relay.schedule
     # A letter that finds a host down comes back after the host is called again, however short the schedule is.
-    down = DownLimits(min(relay.down_first, waits.first / 2), min(relay.down_longest, waits.longest / 2))
+    down = DownLimits(
+        min(relay.host_backoff_first, waits.first / 2), min(relay.host_backoff_longest, waits.longest / 2)
+    )
     return RelayLimits(
         attempt=AttemptLimits(recipients=relay.max_recipients),
         connections=ConnectionLimits(letters=relay.letters_per_connection),
@@ -138,6 +142,6 @@ def _relay_limits(config: Config) -> RelayLimits:
 
 def _postmaster(config: Config) -> Address | None:
     """Who hears of reports that can't be delivered."""
-    if config.delivery.lost_reports == "drop":
+    if config.delivery.undeliverable_reports == "drop":
         return None
     return Address("postmaster", config.domains[0] if config.domains else "")

@@ -90,7 +90,7 @@ class Listeners(dict[str, Listener]):
             limits.connections,
             limits.connections_per_address,
             per_minute=limits.connections_per_minute,
-            busy=limits.busy / 100,
+            busy=limits.busy_percent / 100,
             now=clock.steady,
             counts=commons.connections,
             rates=commons.rates,
@@ -103,7 +103,7 @@ class Listeners(dict[str, Listener]):
             exempt=self._exempt,
         )
         self._tarpit = Tarpit(
-            clock, first=limits.tarpit, longest=limits.tarpit_longest, most=around.seat.share(limits.tarpit_most)
+            clock, first=limits.tarpit, longest=limits.tarpit_longest, most=around.seat.share(limits.tarpit_connections)
         )
         self._login_delay = LoginDelay(math.ceil(limits.pop3_login_delay), clock.steady, commons.logins)
         self._run_queue = RunQueue(around.reactor)
@@ -252,7 +252,7 @@ class Listeners(dict[str, Listener]):
             max_recipients=settings.max_recipients or ours.max_recipients,
             max_letters=self.config.limits.session_letters,
             max_hold=int(settings.max_hold) if isinstance(settings, SubmissionSettings) else 0,
-            least_by=int(settings.least_deliver_by),
+            least_by=int(settings.min_deliver_by),
             priorities=True,
             verp=isinstance(settings, SubmissionSettings),
             withheld=frozenset(settings.withhold),

@@ -188,7 +188,7 @@ class MailServer:
             # Of webhooks that are no longer configured.
             await self._around.store.forget_announcements(None, before)
             if self.config.policy.greylist.enabled:
-                await self._around.store.forget_contacts(self.clock.now(), self.config.policy.greylist.most)
+                await self._around.store.forget_contacts(self.clock.now(), self.config.policy.greylist.max_entries)
             await self._around.store.sweep()
         except StoreError as error:
             _log.error("old histories could not be forgotten: %s", error)  # no bug

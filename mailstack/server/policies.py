@@ -54,7 +54,7 @@ def client_policies(  # noqa: PLR0917  # collaborators, each of a type of its ow
     if policy.greylist.enabled:
         times = policy.greylist
         patience = GreylistTimes(times.delay, times.retry, times.keep)
-        at_recipient.append(Greylist(store, clock.now, patience, most=times.most).at_recipient)
+        at_recipient.append(Greylist(store, clock.now, patience, most=times.max_entries).at_recipient)
     friends = networks_of((*config.relay.relay_from, *policy.allow))
     return PolicyChain(friends, tuple(at_connection), tuple(at_sender), tuple(at_recipient))
 
@@ -72,8 +72,8 @@ def account_policies(
         )
         at_sender.append(rates.at_sender)
         at_recipient.append(rates.at_recipient)
-    if relay.only_to and relay.others == "refuse":
-        at_recipient.append(AllowedDomains(relay.only_to, is_local).at_recipient)
+    if relay.allowed_domains and relay.when_not_allowed == "refuse":
+        at_recipient.append(AllowedDomains(relay.allowed_domains, is_local).at_recipient)
     # Where all goes to a smart host, its DNS and not ours says who takes mail.
     if ours.recipient_domain and not relay.smart_host:
         domains = RecipientDomain(lookups, lambda to: not is_local(to) and relay.routes.find(to.domain) is None)

@@ -87,11 +87,11 @@ def office_store(config: Config, reactor: Any, seat: WorkerSlot, location: Locat
             lost_after=config.postgresql.lost_after,
             readers=config.postgresql.readers,
             writers=config.postgresql.writers,
-            archiving=config.catalogue.enabled,
+            archiving=config.index.enabled,
             large=large,
             memory_limit=limit,
         )
-    if not config.catalogue.enabled:
+    if not config.index.enabled:
         return SqliteStore(reactor, config.data, large=large, memory_limit=limit, location=location)
     # Only an office with an archive pays for it.
     from mailstack.store.archive import ArchivingSqliteStore  # noqa: PLC0415

@@ -263,7 +263,7 @@ class MailService(Service):
     def _made_catalogue(self, store: SqlStore, directory: StoreDirectory, clock: ReactorClock) -> LetterIndex | None:
         """None where no letters are kept for people who look."""
         config, reactor = self._config, self._reactor
-        if not config.catalogue.enabled:
+        if not config.index.enabled:
             return None
         # Only an office that has one pays for it.
         from mailstack.mailbox.index.catalogue import LetterIndex  # noqa: PLC0415
@@ -271,7 +271,7 @@ class MailService(Service):
         from mailstack.mailbox.index.removal import Keeping  # noqa: PLC0415
         from mailstack.mailbox.index.shared_feed import Sharing  # noqa: PLC0415
 
-        settings, inherited = config.catalogue, self._inherited
+        settings, inherited = config.index, self._inherited
         keeping = Keeping(settings.max_letters or None, settings.max_age or None, settings.undo)
         sharing = (
             None

@@ -57,7 +57,7 @@ def served(tmp_path: Path) -> Iterator[dict[str, int]]:
     """The ports of `mailstack serve` with an inbox in the browser."""
     config = office(tmp_path)
     listen = 'web = ["tcp:0:interface=127.0.0.1"]\nsubmission'
-    config.write_text(config.read_text().replace("submission", listen, 1) + "[catalogue]\nenabled = true\n")
+    config.write_text(config.read_text().replace("submission", listen, 1) + "[index]\nenabled = true\n")
     server, ports = serve(config, services=4)
     with server:
         yield ports

@@ -119,8 +119,8 @@ def test_a_backup_of_a_broken_index_is_not_called_good(mailstack: Mailstack, off
 
 
 def test_a_broken_catalogue_ends_no_backup(mailstack: Mailstack, office: Damaged, tmp_path: Path) -> None:
-    (office.data / "catalogue.sqlite3").write_bytes(b"no database" * 1000)
-    assert "catalogue.sqlite3 can't be read" in failed(mailstack("backup", str(tmp_path / "mail.tar")))
+    (office.data / "index.sqlite3").write_bytes(b"no database" * 1000)
+    assert "index.sqlite3 can't be read" in failed(mailstack("backup", str(tmp_path / "mail.tar")))
     with tarfile.open(tmp_path / "mail.tar") as tar:
         assert len([name for name in tar.getnames() if name.startswith("contents/")]) == 3
 

@@ -36,7 +36,7 @@ def office(shelf: Shelf, tmp_path: Path) -> Path:
     data = tmp_path / "data"
     (data / "tls").mkdir()
     (data / "tls" / "key.pem").write_text("a key")
-    with closing(sqlite3.connect(data / "catalogue.sqlite3")) as catalogue:
+    with closing(sqlite3.connect(data / "index.sqlite3")) as catalogue:
         catalogue.execute("CREATE TABLE tags (tag TEXT)")
     return data
 
@@ -47,7 +47,7 @@ def test_an_office_moves_with_all_that_it_has(mailstack: Mailstack, office: Path
     assert result.exit_code == 0, result.stderr
     assert "copied: letters, 3 rows" in result.stderr
     assert "compared: contents, 3 rows" in result.stderr
-    assert "catalogue.sqlite3, tls/key.pem" in result.stdout
+    assert "index.sqlite3, tls/key.pem" in result.stdout
     assert (there / "tls" / "key.pem").read_text() == "a key"
     assert mailstack("store", "verify", str(office), str(there)).stdout == "both hold the same\n"
     assert "all rows and contents can be read" in mailstack("store", "verify", str(there)).stdout

@@ -403,7 +403,10 @@ BASE = 'hostname = "mx.home.test"\ndomains = ["home.test"]\n'
         (BASE + "[relay]\nper_destination = 160\n", "4: relay.per_destination: must not be greater than concurrency"),
         (BASE + "[workers]\ncount = 21\n", "4: workers.count: 21 workers can't share relay.per_destination = 20"),
         (BASE + "[relay]\nper_destination = 4\n", "3: relay.first_per_destination: must not be greater than per_dest"),
-        (BASE + '[relay]\ndown_first = "1h"\n', "3: relay.down_longest: must not be shorter than down_first"),
+        (
+            BASE + '[relay]\nhost_backoff_first = "1h"\n',
+            "3: relay.host_backoff_longest: must not be shorter than host_backoff_first",
+        ),
         (
             BASE + '[relay]\nsmart_host = ["smtp://a.test", "b.test"]\n',
             "4: relay.smart_host[1]: expected a URL such as",
@@ -464,10 +467,10 @@ def test_more_certificates_are_tables_with_paths_relative_to_the_file(tmp_path: 
 @pytest.mark.parametrize(
     ("relay", "key"),
     [
-        ('only_to = ["ours.test"]\nothers = "capture"', "others"),
+        ('allowed_domains = ["ours.test"]\nwhen_not_allowed = "capture"', "when_not_allowed"),
         ('capture_to = "bob@else.test"', "capture_to"),
-        ('only_to = ["a..b"]', "only_to"),
-        ('others = "lose"', "others"),
+        ('allowed_domains = ["a..b"]', "allowed_domains"),
+        ('when_not_allowed = "lose"', "when_not_allowed"),
     ],
 )
 def test_what_a_staging_system_can_not_do_stops_the_start(tmp_path: Path, relay: str, key: str) -> None:

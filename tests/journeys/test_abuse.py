@@ -194,7 +194,7 @@ def test_connections_of_an_address_are_limited_in_number_and_rate(internet: Inte
 
 def test_waits_are_shorter_while_the_office_is_busy(internet: Internet) -> None:
     """SMTP-26, SMTP-28: five minutes on a quiet day, busy_timeout when nearly all connections are taken."""
-    site = office(internet, limits=Limits(connections=10, busy=50))
+    site = office(internet, limits=Limits(connections=10, busy_percent=50))
     calm = call(internet, site, b"NOOP\r\n")
     internet.reactor.advance(200)
     assert not calm.is_gone

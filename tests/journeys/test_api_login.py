@@ -25,7 +25,7 @@ web = ["tcp:0:interface=127.0.0.1"]
 bcrypt_rounds = 4
 [web]
 admins = ["root@home.test"]
-[catalogue]
+[index]
 enabled = true
 [authentication]
 spf = false

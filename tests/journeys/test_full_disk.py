@@ -66,7 +66,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 def configured(directory: Path, reserve: str, *, catalogue: str = "true") -> Path:
     config = office(directory)
     text = config.read_text().replace("[listen]", '[listen]\nweb = ["tcp:0:interface=127.0.0.1"]')
-    config.write_text(f'{text}[catalogue]\nenabled = {catalogue}\n[limits]\nmin_free_space = "{reserve}"\n')
+    config.write_text(f'{text}[index]\nenabled = {catalogue}\n[limits]\nmin_free_space = "{reserve}"\n')
     return config
 
 

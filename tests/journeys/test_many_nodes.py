@@ -56,7 +56,7 @@ def check(config: Path) -> str:
 
 def test_workers_are_processes_of_a_node(tmp_path: Path, postgresql_url: str) -> None:
     """With the archive that people look into: what one worker takes all show."""
-    config = node(tmp_path / "one", postgresql_url, "[catalogue]\nenabled = true\n")
+    config = node(tmp_path / "one", postgresql_url, "[index]\nenabled = true\n")
     users = tmp_path / "users"
     users.write_text("alice@home.test alice\nbob@home.test bob\n")
     command("user", "import", "--weak", "-c", str(config), str(users))

@@ -53,7 +53,7 @@ def test_a_staging_office_captures_what_is_for_customers(tmp_path: Path) -> None
     config = office(tmp_path)
     whole = config.read_text().replace(
         "[relay.routes]",
-        '[relay]\nonly_to = ["ours.test"]\nothers = "capture"\ncapture_to = "bob@home.test"\n[relay.routes]',
+        '[relay]\nallowed_domains = ["ours.test"]\nwhen_not_allowed = "capture"\ncapture_to = "bob@home.test"\n[relay.routes]',
     )
     config.write_text(whole)
     server, ports = serve(config)

@@ -44,7 +44,7 @@ def texts(replies: tuple[Reply, ...]) -> list[str]:
 @pytest.mark.parametrize(("policy", "reply"), [("temporary", "452 4.2.2"), ("permanent", "552 5.2.2")])
 def test_a_letter_that_is_declared_too_large_is_refused_at_rcpt(internet: Internet, policy: str, reply: str) -> None:
     """CODE-05"""
-    site = office(internet, when_full=policy)
+    site = office(internet, mailbox_full=policy)
     assert texts(internet.submit(site, ALICE, BOB, ALICE, content=LETTER)) == [reply, "250 2.0.0"]
     assert site.states() == {ALICE: "delivered"}
 
@@ -88,7 +88,7 @@ def test_a_letter_that_fits_nowhere_is_refused_behind_the_final_dot(
     internet: Internet, policy: str, reply: str
 ) -> None:
     """CODE-05: an alias is not followed at RCPT, and a client need not declare a size."""
-    site = office(internet, when_full=policy)
+    site = office(internet, mailbox_full=policy)
     internet.reactor.result_of(site.store.set_quota(ALICE, QUOTA))
     assert texts(internet.submit(site, ALICE, "both@home.test", content=LETTER)) == [reply]
     assert site.states() == {}

@@ -25,7 +25,7 @@ NOISE = 1.0
 """Seconds by which a busy machine may be late."""
 USERS = ("ann", "ben", "cat", "dan", "eve", "fay")
 WEB = """
-[catalogue]
+[index]
 enabled = true
 [web]
 admins = ["root@home.test"]

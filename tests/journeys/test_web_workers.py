@@ -20,7 +20,7 @@ from tests.waiting import PATIENCE, until
 
 WORKERS = 3
 WEB = """
-[catalogue]
+[index]
 enabled = true
 [web]
 admins = ["alice@home.test"]

@@ -112,7 +112,7 @@ class Rig:
         limits: QueueLimits | None = None,
         postmaster: Address | None = None,
         relay: Any = None,
-        only_to: Sequence[str] = (),
+        allowed_domains: Sequence[str] = (),
         bouncer: Callable[[Bouncer], Any] = lambda bouncer: bouncer,
     ) -> None:
         """`relay`: an Agent in place of the scripted one. `bouncer` wraps the one of the queue."""
@@ -123,7 +123,7 @@ class Rig:
         self.postmaster = postmaster
         self.clock = HandClock()
         self.relay = relay or ScriptedRelay()
-        self.only_to = only_to
+        self.allowed_domains = allowed_domains
         self.wrapped = bouncer
         self.gated: Callable[[Agent], Agent] = lambda relay: relay
         self.journal = Teller()
@@ -132,7 +132,7 @@ class Rig:
     def start(self) -> None:
         self.router = router = Router(self.directory)
         local = DeliveryAgent(self.directory, OFFICE, self.clock)
-        self.standing = HoldRules(self.store, only_to=self.only_to)
+        self.standing = HoldRules(self.store, allowed_domains=self.allowed_domains)
         self.bouncer = self.wrapped(Bouncer(router, OFFICE))
         settings = QueueSettings(
             OFFICE, "me", self.schedule, self.limits, postmaster=self.postmaster, jitter=lambda: 0.5

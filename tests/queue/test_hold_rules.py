@@ -170,14 +170,14 @@ def test_the_office_remembers_the_rules_when_it_starts_again(rig) -> None:
 
 
 def test_only_the_domains_that_are_named_are_sent_to_whoever_releases_the_rest() -> None:
-    rig = Rig(only_to=("ours.test", "*.ours.test"))
+    rig = Rig(allowed_domains=("ours.test", "*.ours.test"))
     letter = rig.accept(a_letter("x@else.test", "y@ours.test", "z@mx.ours.test", "bob@home.test"))
     rig.clock.advance(1)
     assert rig.states(letter) == ["held", "relayed", "relayed", "delivered"]
     run(QueueAdmin(rig.store, rig.clock.now).release([letter.id]))
     rig.clock.advance(2)
     assert rig.states(letter)[0] == "held"
-    assert "only_to" in rig.record(letter).deliveries[0].text
+    assert "allowed_domains" in rig.record(letter).deliveries[0].text
     assert all("x@else.test" not in recipients for _, recipients in rig.relay.calls)
 
 

@@ -37,7 +37,7 @@ def test_what_is_not_named_is_refused_and_no_connection_made(rig) -> None:
     assert [recipients for _, recipients in rig.relay.calls] == [("y@ours.test",)]
     (report,) = rig.reports()
     assert b"5.7.1" in rig.octets(report)
-    assert b"only_to" in rig.octets(report)
+    assert b"allowed_domains" in rig.octets(report)
 
 
 def test_what_is_not_named_is_captured_once_for_each_recipient(rig) -> None:

@@ -28,7 +28,7 @@ def dump(find: Callable[[], TargetServer], path: Path, url: str | None, kind: st
     """Write all letters of the inbox to DIR, each as a file ID.eml, octet for octet as it was taken.
 
     What is in DIR already is not written again, so a command that was broken off is simply given again. With --http they
-    are asked for by Mailpit's API. An office has an inbox of all letters when it has [catalogue] enabled.
+    are asked for by Mailpit's API. An office has an inbox of all letters when it has [index] enabled.
 
     \b
     Example:
@@ -43,9 +43,9 @@ def dump(find: Callable[[], TargetServer], path: Path, url: str | None, kind: st
         return
     place = find()
     settings = place.settings
-    if settings is not None and not settings.catalogue.enabled:
+    if settings is not None and not settings.index.enabled:
         raise CommandError(
-            "this office keeps no inbox of all letters ([catalogue] enabled); `mailstack export` writes a mailbox"
+            "this office keeps no inbox of all letters ([index] enabled); `mailstack export` writes a mailbox"
         )
     with OpenStore(place, only_reads=True) as office:
         hidden = hidden_numbers(place.data)

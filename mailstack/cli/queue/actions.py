@@ -81,7 +81,7 @@ def hold(place: TargetServer, wanted: Wanted) -> None:
 def release(place: TargetServer, wanted: Wanted) -> None:
     """Let go on with letters that were held, at once.
 
-    A letter that is released goes in spite of the rules and pauses that there are now; what `[relay] only_to` does not
+    A letter that is released goes in spite of the rules and pauses that there are now; what `[relay] allowed_domains` does not
     allow is held again.
 
     \b

@@ -86,7 +86,7 @@ def look_around(place: TargetServer, office: OpenStore, record: Record) -> Aroun
     """All that can be known of one letter from outside the office."""
     conditions = office.run(office.store.conditions(place.now()))
     lines = office.run(office.store.lines_of(record.letter.id))
-    standing = HoldRules(office.store, only_to=_only_to(place))
+    standing = HoldRules(office.store, allowed_domains=_allowed_domains(place))
     office.run(standing.refresh())
     orders = {each.number: office.run(standing.would_hold(record.letter, each)) for each in record.deliveries}
     return Around(tuple(conditions), lines, orders, place)
@@ -114,10 +114,10 @@ def reason_of(
     return "; ".join(found)
 
 
-def _only_to(place: TargetServer) -> Sequence[str]:
-    if place.settings is None or place.settings.relay.others != "hold":
+def _allowed_domains(place: TargetServer) -> Sequence[str]:
+    if place.settings is None or place.settings.relay.when_not_allowed != "hold":
         return ()
-    return place.settings.relay.only_to
+    return place.settings.relay.allowed_domains
 
 
 def _last(steps: Sequence[Step], name: str, delivery: Delivery) -> Mapping[str, Any]:

@@ -59,10 +59,10 @@ async def drop(place: TargetServer, office: OpenStore, prepared: Prepared, user:
     name = config.hostname
     directory = directory_of(place, office)
     router = Router(directory)
-    quotas = Quotas(store, default=config.delivery.quota, permanent=config.delivery.when_full == "permanent")
+    quotas = Quotas(store, default=config.delivery.quota, permanent=config.delivery.mailbox_full == "permanent")
     bouncer = Bouncer(router, name, most_returned=config.limits.report_size)
     relay = config.relay
-    standing = HoldRules(store, only_to=relay.only_to if relay.others == "hold" else ())
+    standing = HoldRules(store, allowed_domains=relay.allowed_domains if relay.when_not_allowed == "hold" else ())
     await standing.refresh()
     local = DeliveryAgent(directory, name, time, quotas)
     # A queue that is not started claims nothing, and leaves all attempts to the server.

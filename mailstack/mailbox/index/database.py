@@ -17,8 +17,8 @@ from mailstack.store.worker_threads import CallsFromThreads, Workers
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 
-FILE = "catalogue.sqlite3"
-TURN = "catalogue.turn"
+FILE = "index.sqlite3"
+TURN = "index.turn"
 PATIENCE = 10.0
 """Seconds to wait for other processes."""
 

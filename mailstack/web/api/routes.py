@@ -54,5 +54,5 @@ def _letters(behind: ApiContext) -> tuple[Route, ...]:
 
 async def _no_letters(_: Request) -> Response:
     raise HttpError(
-        404, "This office keeps no letters for people who look; [catalogue] enabled = true would have it do so."
+        404, "This office keeps no letters for people who look; [index] enabled = true would have it do so."
     )

@@ -1,6 +1,6 @@
 """The catalogue with many letters: filling it, lists, searches, changes, and how soon a new letter is told.
 
-python -m tests.benchmarks.bench_catalogue [LETTERS]      100,000 if it is not said
+python -m tests.benchmarks.bench_index [LETTERS]      100,000 if it is not said
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def main(count: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
         shelf = Shelf(Path(directory) / "data")
         _fill(shelf, count)
-        size = sum(file.stat().st_size for file in Path(directory).rglob("catalogue.sqlite3*"))
+        size = sum(file.stat().st_size for file in Path(directory).rglob("index.sqlite3*"))
         say(f"the index on the disk: {size / 2**20:.0f} MiB")
         table, catalogue = Table(), shelf.catalogue
         box = ItemFilter(mailbox="bob7@home.test")

@@ -384,7 +384,7 @@ def test_a_lost_index_is_made_anew(shelf: Shelf) -> None:
     if shelf.directory is None:
         return
     shelf.close()
-    for file in shelf.directory.glob("catalogue.sqlite3*"):
+    for file in shelf.directory.glob("index.sqlite3*"):
         file.unlink()
     shelf.open()
     assert shelf.find() == letters[::-1]
