@@ -10,16 +10,16 @@ from msgspec.structs import replace
 from mailstack.mailbox.pop3.top import TopFilter
 from mailstack.net.proxy_header import LONGEST_BLOCK, LONGEST_LINE, BadHeader, read_header
 from mailstack.protocols.connection import NEED_DATA, Signal
-from mailstack.protocols.dot_stuffing import DotStuffer
+from mailstack.protocols.dot_stuffing import DotStuffer, DotUnstuffer
 from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
 from mailstack.protocols.pop3 import client as pop3_client
 from mailstack.protocols.pop3 import commands as pop3
-from mailstack.protocols.pop3.dot_unstuffing import DotUnstuffer
 from mailstack.protocols.pop3.server import ServerEngine as Pop3Server
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
 from mailstack.protocols.smtp.client import Malformed, ReplyLimits
+from mailstack.protocols.smtp.limits import LineLimits
 from mailstack.protocols.smtp.replies import MAX_LINE
-from mailstack.protocols.smtp.server import Capabilities, Limits
+from mailstack.protocols.smtp.server import Capabilities
 from tests.parsers.parser import Parser, Pieces, same_in_every_cut
 from tests.protocols.smtp.dialogue import Dialogue, merged
 
@@ -37,7 +37,7 @@ CAPABILITIES = Capabilities(
     max_recipients=10,
     since=1_750_000_000.0,
 )
-_LIMITS = Limits(command_line=300, auth_line=600)
+_LIMITS = LineLimits(command_line=300, auth_line=600)
 _LONGEST_LINE = 100
 
 
@@ -310,14 +310,12 @@ PARSERS = (
     ),
     Parser(
         "pop3-client",
-        ("protocols.pop3.client", "protocols.pop3.dot_unstuffing"),
+        ("protocols.pop3.client", "protocols.dot_stuffing"),
         _pop3_client,
         (b"+OK hi\r\n+OK\r\nTOP\r\n.\r\n+ YQ==\r\n+OK [X-Y] in\r\n+OK\r\n..a\r\n.\r\n-ERR [SYS/TEMP] bye\r\n",),
     ),
     Parser("protocols.line_buffer", ("protocols.line_buffer",), _lines, (b"a\r\nb\nc\rd\r\n" + b"x" * 120 + b"\r\n",)),
-    Parser(
-        "dots", ("protocols.dot_stuffing", "protocols.pop3.dot_unstuffing"), _dots, (b".\r\n..\r\n\r\n.\r\n\r.\n.a",)
-    ),
+    Parser("dots", ("protocols.dot_stuffing",), _dots, (b".\r\n..\r\n\r\n.\r\n\r.\n.a",)),
     Parser("excerpt", ("mailbox.pop3.top",), _excerpt, (b"A: b\r\n\r\n1\r\n2\n3\r\n\r\n", b"\r\nx\r\n", b"A: b\r\n")),
     Parser(
         "proxy-header",

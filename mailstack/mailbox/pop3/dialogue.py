@@ -10,8 +10,7 @@ from msgspec import Struct
 from mailstack.letter.connection import HostPort, TlsInfo
 from mailstack.protocols.connection import Ending, LoggedOut, Peer, ShuttingDown
 from mailstack.protocols.pop3.commands import Capa, Lang, Pop3Event, Quit, Rejected
-from mailstack.protocols.pop3.languages import LANGUAGES, choose
-from mailstack.protocols.pop3.responses import Code
+from mailstack.protocols.pop3.responses import LANGUAGES, Code, choose_language
 from mailstack.protocols.pop3.server import ServerEngine
 from mailstack.protocols.sasl import Channel
 from mailstack.store import Damaged, StoreError
@@ -126,7 +125,7 @@ class Dialogue:
             case Lang(None):
                 self.send(self.engine.listing("languages follow", [f"{tag} {name}" for tag, name in LANGUAGES.items()]))
             case Lang(str(wanted)):
-                tag = choose(wanted)
+                tag = choose_language(wanted)
                 self.err("there are no texts in this language") if tag is None else self.ok(f"{tag} is spoken now")
             case Rejected(text):
                 self.err(text)

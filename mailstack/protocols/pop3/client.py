@@ -8,8 +8,8 @@ from collections import deque
 from msgspec import Struct
 
 from mailstack.protocols.connection import NEED_DATA, Signal
+from mailstack.protocols.dot_stuffing import DotUnstuffer
 from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
-from mailstack.protocols.pop3.dot_unstuffing import DotUnstuffer
 
 
 class Response(Struct, frozen=True):

@@ -12,6 +12,7 @@ import re
 from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.line_buffer import LineBuffer
 from mailstack.protocols.smtp.commands import Chunk, EndOfData
+from mailstack.protocols.smtp.extensions.extension import Capabilities
 from mailstack.protocols.smtp.extensions.size import too_large
 from mailstack.protocols.smtp.line_checks import LineChecker
 
@@ -36,6 +37,11 @@ class BareLfDataReader:
         self._ended = False
         self._is_bare = False
         self._size = 0
+
+    @classmethod
+    def of(cls, lines: LineBuffer, capabilities: Capabilities) -> BareLfDataReader:
+        """The reader of a content that begins."""
+        return cls(lines, max_size=capabilities.max_size, max_line=capabilities.max_line)
 
     def next_event(self) -> Chunk | EndOfData | Signal:
         """The next piece, the end, or NEED_DATA. Pieces stop at the first fault; octets are counted on."""

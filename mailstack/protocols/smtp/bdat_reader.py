@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.line_buffer import LineBuffer
-from mailstack.protocols.smtp.commands import Chunk, EndOfData
+from mailstack.protocols.smtp.commands import Chunk, EndOfData, Mail
+from mailstack.protocols.smtp.extensions.extension import Capabilities
 from mailstack.protocols.smtp.extensions.size import too_large
 from mailstack.protocols.smtp.line_checks import LineChecker, normalized, without_pairs
 from mailstack.protocols.smtp.replies import Reply
@@ -49,6 +50,18 @@ class BdatReader:
         self._is_bare = False
         self._normalizes = normalizes
         self._max_size = max_size if normalizes else 0
+
+    @classmethod
+    def of(cls, lines: LineBuffer, mail: Mail | None, capabilities: Capabilities) -> BdatReader:
+        """The reader of a content that begins, for the MAIL of its transaction."""
+        binary = mail is not None and mail.body == "BINARYMIME"
+        return cls(
+            lines,
+            max_line=0 if binary else capabilities.max_line,
+            binary=binary,
+            normalizes=capabilities.bare_newlines != "reject",
+            max_size=capabilities.max_size,
+        )
 
     def begin(self, size: int, *, last: bool) -> None:
         """The next `size` octets of the stream are content."""

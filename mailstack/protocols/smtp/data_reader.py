@@ -10,6 +10,7 @@ from __future__ import annotations
 from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.line_buffer import LineBuffer
 from mailstack.protocols.smtp.commands import Chunk, EndOfData
+from mailstack.protocols.smtp.extensions.extension import Capabilities
 from mailstack.protocols.smtp.extensions.size import too_large
 from mailstack.protocols.smtp.line_checks import LineChecker, normalized, without_pairs
 from mailstack.protocols.smtp.replies import Reply
@@ -51,6 +52,16 @@ class DataReader:
         self._is_bare = False
         self._normalizes = normalizes
         self._open_ends = (*_BEGINNINGS_OF_END, *_BEGINNINGS_OF_LINE) if normalizes else _BEGINNINGS_OF_END
+
+    @classmethod
+    def of(cls, lines: LineBuffer, capabilities: Capabilities) -> DataReader:
+        """The reader of a content that begins."""
+        return cls(
+            lines,
+            max_size=capabilities.max_size,
+            max_line=capabilities.max_line,
+            normalizes=capabilities.bare_newlines != "reject",
+        )
 
     def next_event(self) -> Chunk | EndOfData | Signal:
         """The next piece, the end, or NEED_DATA. Pieces stop at the first fault; octets are counted on."""

@@ -1,9 +1,12 @@
-"""Reads the arguments of commands: paths and parameters (RFC 5321 §4.1.1, §4.1.2)."""
+"""Grammar of SMTP commands: verbs, paths, parameters (RFC 5321 §4.1.1, §4.1.2)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from msgspec.structs import replace
 
 from mailstack.letter.address import Address, AddressError
 from mailstack.protocols.smtp.commands import (
@@ -21,8 +24,10 @@ from mailstack.protocols.smtp.commands import (
     ServerEvent,
     Verify,
 )
-from mailstack.protocols.smtp.extensions.extension import Facts, Parameter
-from mailstack.protocols.smtp.replies import Refusal, reply
+from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter, Verb
+from mailstack.protocols.smtp.order import LAST_CHUNK, ORDER, RCPT_FIRST, State, Transition
+from mailstack.protocols.smtp.replies import Refusal, Reply, reply
+from mailstack.protocols.smtp.standard_replies import NO_COMMAND, NO_WEB_SERVER, NOT_IMPLEMENTED, UNKNOWN_COMMAND
 
 # The argument of EHLO should be a domain or an address literal, but a host's name is no reason to refuse its mail
 # (§4.1.4), and people give hosts names with underscores, apostrophes and percent signs. Parentheses would disturb the
@@ -218,3 +223,50 @@ READERS: Mapping[str, Callable[[str, Facts], ServerEvent]] = {
     "QUIT": _without_argument(Quit()),
 }
 """The commands of RFC 5321, each with what reads its argument; a reader raises Refusal."""
+
+Order = Mapping[State, Mapping[str, Transition]]
+
+# Commands of the standards that this server does not serve (RFC 5321 §4.2.4: 502).
+_FOREIGN = frozenset({"ATRN", "BURL", "EHLO", "ETRN", "HELO", "LHLO", "SAML", "SEND", "SOML", "TURN", "XFORWARD"})
+# A web page can make a browser connect here. Commands in the body of its request must not be obeyed.
+_HTTP = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PRI", "PUT", "TRACE"})
+HELLO = ("EHLO", "HELO", "LHLO")
+_WITH_ADDRESS = ("MAIL", "RCPT", "VRFY", "EXPN")
+
+
+@lru_cache(maxsize=8)
+def verb_table(offered: tuple[Extension, ...], *, lmtp: bool) -> tuple[Mapping[str, Verb], Order]:
+    """The verbs of RFC 5321 and of the extensions, and the order of them all; for LMTP as RFC 2033 §4 changes them."""
+    verbs = {name: Verb(reader) for name, reader in READERS.items()}
+    order = {state: dict(turns) for state, turns in ORDER.items()}
+    for extension in offered:
+        verbs.update(extension.verbs)
+        for name, verb in extension.verbs.items():
+            for state, turn in verb.turns.items():
+                order[state][name] = turn
+    if lmtp:
+        verbs["LHLO"] = verbs.pop("EHLO")
+        del verbs["HELO"]
+        for turns in order.values():
+            if (hello := turns.pop("EHLO", None)) is not None:
+                turns["LHLO"] = hello
+        # §4.2: without a recipient DATA must fail with 503.
+        order[State.REFUSED] |= {
+            name: replace(order[State.REFUSED][name], reply=RCPT_FIRST) for name in ("DATA", "BDAT", LAST_CHUNK)
+        }
+    return verbs, order
+
+
+def unknown_command(name: str, *, lmtp: bool) -> Reply:
+    """The reply to a verb that is not served."""
+    if name in _HTTP:
+        return NO_WEB_SERVER
+    # RFC 2033 §4.1: EHLO is answered with 500 in LMTP.
+    if name in _FOREIGN and not (lmtp and name in HELLO):
+        return NOT_IMPLEMENTED
+    return UNKNOWN_COMMAND if name else NO_COMMAND
+
+
+def may_be_read(name: str, line: bytes) -> bool:
+    """Whether a line beyond printable ASCII goes to its reader all the same: one with an address (RFC 6531)."""
+    return name in _WITH_ADDRESS and not any(octet < 0x20 or octet == 0x7F for octet in line)

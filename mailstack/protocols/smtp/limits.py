@@ -12,6 +12,15 @@ RECIPIENT = 1024
 """Octets that one takes of the memory, with its parameters, until its letter has come."""
 
 
+class LineLimits(Struct, frozen=True):
+    """Maximum lengths of lines, in octets with CRLF."""
+
+    command_line: int = 2048
+    """Maximum length of a command (RFC 5321 §4.5.3.1.4: 512, and more for each extension with parameters)."""
+    auth_line: int = 12288
+    """Maximum length of a line of AUTH (RFC 4954 §4), and of any line."""
+
+
 class SessionLimits(Struct, frozen=True):
     """What one connection may do; every value is a setting."""
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import binascii
-from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from mailstack.protocols.connection import NEED_DATA, PAUSED, Signal
 from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
+from mailstack.protocols.smtp.bare_lf_reader import BareLfDataReader
 from mailstack.protocols.smtp.bdat_reader import BdatReader
 from mailstack.protocols.smtp.commands import (
     Auth,
@@ -25,6 +23,8 @@ from mailstack.protocols.smtp.data_reader import DataReader
 from mailstack.protocols.smtp.extensions import OFFERED
 from mailstack.protocols.smtp.extensions.chunking import not_taken
 from mailstack.protocols.smtp.extensions.extension import Capabilities, Extension, Terms, Verb, agree
+from mailstack.protocols.smtp.grammar import HELLO, may_be_read, unknown_command, verb_table
+from mailstack.protocols.smtp.limits import LineLimits
 from mailstack.protocols.smtp.order import (
     END_OF_DATA,
     LAST_CHUNK,
@@ -34,53 +34,25 @@ from mailstack.protocols.smtp.order import (
     Transition,
     out_of_order,
 )
-from mailstack.protocols.smtp.replies import EachReply, Refusal, Reply, render, reply
-from mailstack.protocols.smtp.verbs import verb_table
+from mailstack.protocols.smtp.replies import EachReply, Refusal, Reply, render
+from mailstack.protocols.smtp.standard_replies import AUTH_TOO_LONG, BARE_NEWLINE, TOO_LONG, UNPRINTABLE
 
-if TYPE_CHECKING:
-    from mailstack.protocols.smtp.bare_lf_reader import BareLfDataReader
-
-__all__ = ["Capabilities", "Limits", "ServerEngine"]
+__all__ = ["Capabilities", "ServerEngine"]
 
 _LOGGED = 128
 """Octets of a rejected line that its event carries."""
 
 _NO_TERMS = Terms()
 
-_EMPTY = reply(500, "5.5.2", "a command is needed")
-_UNKNOWN = reply(500, "5.5.2", "unknown command")
-_NOT_IMPLEMENTED = reply(502, "5.5.1", "command not implemented")
-_UNPRINTABLE = reply(500, "5.5.2", "a command is printable ASCII, ended by CRLF")
-_BARE_NEWLINE = reply(500, "5.5.2", "bare <CR> or <LF> received, closing", closes=True)
-_TOO_LONG = reply(500, "5.5.2", "the command line is too long")
-_AUTH_TOO_LONG = reply(500, "5.5.6", "the authentication exchange line is too long")
-_WEB = reply(421, "4.7.0", "this is a mail server, goodbye", closes=True)
-
-# Commands that the standards know and this server doesn't serve (RFC 5321 §4.2.4: 502).
-_FOREIGN = frozenset({"ATRN", "BURL", "EHLO", "ETRN", "HELO", "LHLO", "SAML", "SEND", "SOML", "TURN", "XFORWARD"})
-# A web page can make a browser talk to us; what it smuggles into the body of a request must not be obeyed.
-_HTTP = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PRI", "PUT", "TRACE"})
-_HELLO = ("EHLO", "HELO", "LHLO")
 _TELLING = frozenset({Hello, Mail, Auth, AuthResponse, XClient})
 """After which of them, if it was accepted, there is something to remember."""
-_WITH_ADDRESS = ("MAIL", "RCPT", "VRFY", "EXPN")
-
-
-class Limits(Struct, frozen=True):
-    """How long lines may be, in octets with CRLF."""
-
-    command_line: int = 2048
-    """RFC 5321 §4.5.3.1.4 asks for 512, and more for each extension that adds parameters."""
-    auth_line: int = 12288
-    """RFC 4954 §4 asks for this; nothing longer is ever kept."""
 
 
 class ServerEngine:
-    """One connection, as the server sees it.
+    """Server side of one connection.
 
-    `next_event` gives one command at a time and is PAUSED until it was answered with `answer` (or `challenge`), so a
-    client that pipelines gets its answers in order, and what it sends waits for us. A Chunk needs no answer, nor does Bdat:
-    the answer to it is the one to the EndOfData that follows.
+    `next_event` gives one command at a time, and then PAUSED until `answer` or `challenge` replies to it. So replies keep
+    their order under PIPELINING. Chunk and Bdat get no reply of their own: that to the EndOfData behind them counts.
     """
 
     # Thousands of these are idle at a time: slots keep each small.
@@ -112,7 +84,7 @@ class ServerEngine:
         self,
         capabilities: Capabilities,
         offered: tuple[Extension, ...] = OFFERED,
-        limits: Limits = Limits(),
+        limits: LineLimits = LineLimits(),
         *,
         lmtp: bool = False,
     ) -> None:
@@ -148,14 +120,11 @@ class ServerEngine:
 
     @property
     def state(self) -> State:
-        """Where the session stands."""
         return self._state
 
     @property
     def buffered(self) -> int:
         return len(self._lines)
-
-    # --- what comes in
 
     def receive(self, octets: bytes) -> None:
         """Take octets as the network cut them. Those that come between 220 to STARTTLS and TLS are thrown away."""
@@ -173,7 +142,6 @@ class ServerEngine:
             self._state = State.CONNECTED
 
     def _begin_anew(self) -> None:
-        """Forget who the client was."""
         self.hello = None
         self.terms = _NO_TERMS
         self.mail = None
@@ -199,14 +167,14 @@ class ServerEngine:
             return self._reject(self._too_long(long.start), long.start)
         except BareLF as bare:
             if self.capabilities.bare_newlines != "accept":
-                return self._reject(_BARE_NEWLINE, bare.line)
+                return self._reject(BARE_NEWLINE, bare.line)
             line, self._speaks_lf = bare.line, True
         else:
             self._speaks_lf = False
         if line is None:
             return NEED_DATA
         if b"\r" in line:
-            return self._reject(_BARE_NEWLINE, line)
+            return self._reject(BARE_NEWLINE, line)
         return self._read_response(line) if self._state is State.AUTHENTICATING else self._read_command(line)
 
     def _next_of_content(self, content: DataReader | BdatReader | BareLfDataReader) -> ServerEvent | Signal:
@@ -223,16 +191,16 @@ class ServerEngine:
         self._name = name = name.upper()
         verb = self._verbs.get(name)
         if verb is None:
-            return self._reject(_no_command(name, lmtp=self._lmtp), line)
+            return self._reject(unknown_command(name, lmtp=self._lmtp), line)
         if verb.octets:
             return self._read_chunk(verb, argument.lstrip(" "), line)
         if len(line) + 2 > self._limits.command_line and not verb.long:
-            return self._reject(_TOO_LONG, line)
+            return self._reject(TOO_LONG, line)
         turn = self._order[self._state].get(name) or out_of_order(self._state)
         if turn.reply is not None:
             return self._reject(turn.reply, line, turn)
-        if not (text.isascii() and text.isprintable()) and not _may_be_read(name, line):
-            return self._reject(_UNPRINTABLE, line, turn)
+        if not (text.isascii() and text.isprintable()) and not may_be_read(name, line):
+            return self._reject(UNPRINTABLE, line, turn)
         try:
             event = verb.read(argument.lstrip(" "), self)
         except Refusal as refusal:
@@ -255,15 +223,7 @@ class ServerEngine:
             self._skipping = chunk.size
             return self._reject(why, line, turn)
         if taken is None:
-            binary = self.mail is not None and self.mail.body == "BINARYMIME"
-            limits = self.capabilities
-            taken = BdatReader(
-                self._lines,
-                max_line=0 if binary else limits.max_line,
-                binary=binary,
-                normalizes=limits.bare_newlines != "reject",
-                max_size=limits.max_size,
-            )
+            taken = BdatReader.of(self._lines, self.mail, self.capabilities)
         taken.begin(chunk.size, last=chunk.last)
         self._content = self._chunks = taken
         self._state = turn.accepted
@@ -297,9 +257,7 @@ class ServerEngine:
 
     def _too_long(self, start: bytes) -> Reply:
         auth = self._state is State.AUTHENTICATING or start[:5].upper() == b"AUTH "
-        return _AUTH_TOO_LONG if auth else _TOO_LONG
-
-    # --- what goes out
+        return AUTH_TOO_LONG if auth else TOO_LONG
 
     def greet(self, greeting: Reply) -> bytes:
         """The first words: 220, or 554 (then only QUIT is served, §3.1), or 421. The text begins with our name."""
@@ -324,7 +282,7 @@ class ServerEngine:
         self._turn = self._event = None
         if accepted and type(event) in _TELLING:
             answer = self._learn(event, answer)
-        octets = render(answer, enhanced=self.terms.enhanced and self._name not in _HELLO)
+        octets = render(answer, enhanced=self.terms.enhanced and self._name not in HELLO)
         if self._lmtp:
             octets = self._for_each(answer, turn, octets, accepted=accepted)
         self._enter(turn.accepted if accepted else turn.refused)
@@ -381,34 +339,12 @@ class ServerEngine:
     def _enter(self, state: State) -> None:
         self._state = state
         if state is State.CONTENT:
-            limits = self.capabilities
             self._name = END_OF_DATA
-            self._content = self._dotted(limits)
+            reader = BareLfDataReader if self._speaks_lf else DataReader
+            self._content = reader.of(self._lines, self.capabilities)
         elif state is State.TLS or state is State.CLOSED:
             self._lines.clear()
-
-    def _dotted(self, limits: Capabilities) -> DataReader | BareLfDataReader:
-        if self._speaks_lf:
-            from mailstack.protocols.smtp.bare_lf_reader import BareLfDataReader  # noqa: PLC0415 - no office has it
-
-            return BareLfDataReader(self._lines, max_size=limits.max_size, max_line=limits.max_line)
-        normalizes = limits.bare_newlines != "reject"
-        return DataReader(self._lines, max_size=limits.max_size, max_line=limits.max_line, normalizes=normalizes)
 
     def _close(self) -> None:
         self._content = self._turn = self._event = None
         self._enter(State.CLOSED)
-
-
-def _no_command(name: str, *, lmtp: bool) -> Reply:
-    if name in _HTTP:
-        return _WEB
-    # RFC 2033 §4.1: who says EHLO to LMTP hears 500.
-    if name in _FOREIGN and not (lmtp and name in _HELLO):
-        return _NOT_IMPLEMENTED
-    return _UNKNOWN if name else _EMPTY
-
-
-def _may_be_read(name: str, line: bytes) -> bool:
-    """Whether a line that isn't printable ASCII shall reach its reader all the same: one with an address (RFC 6531)."""
-    return name in _WITH_ADDRESS and not any(octet < 0x20 or octet == 0x7F for octet in line)

@@ -5,16 +5,47 @@ from __future__ import annotations
 import logging
 from typing import ClassVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.protocols.sasl import AccountLogin, Cancelled, Denied, SaslExchange, Unavailable
-from mailstack.protocols.smtp.authenticate import AuthenticatedUser, authenticate
+from mailstack.protocols.sasl import MECHANISMS, AccountLogin, Cancelled, Denied, Malformed, SaslExchange, Unavailable
 from mailstack.protocols.smtp.commands import Auth, AuthResponse, Rejected, XClient
 from mailstack.protocols.smtp.replies import Refusal, Reply
 from mailstack.protocols.smtp.session_state import Gone, Handlers, SessionState
-from mailstack.protocols.smtp.standard_replies import AUTH_UNAVAILABLE, AUTHENTICATED, BAD_CREDENTIALS, TOO_MANY_GUESSES
+from mailstack.protocols.smtp.standard_replies import (
+    AUTH_CANCELLED,
+    AUTH_MALFORMED,
+    AUTH_UNAVAILABLE,
+    AUTHENTICATED,
+    BAD_CREDENTIALS,
+    TOO_MANY_GUESSES,
+)
 
 _log = logging.getLogger(__name__)
+
+
+class AuthenticatedUser(Struct, frozen=True):
+    """Account that authenticated itself, and the mechanism."""
+
+    login: AccountLogin
+    mechanism: str
+
+    @property
+    def account(self) -> str:
+        return self.login.account
+
+
+async def authenticate(exchange: SaslExchange) -> AuthenticatedUser:
+    """The account that the client proved. Raises Denied for a wrong proof, which counts as a guess, else Refusal."""
+    name = exchange.mechanism
+    try:
+        return AuthenticatedUser(await MECHANISMS[name].prove(exchange), name)
+    except Cancelled:
+        raise Refusal(AUTH_CANCELLED) from None
+    except Malformed as malformed:
+        raise Refusal(AUTH_MALFORMED, f"{name}: {malformed}") from None
+    except Unavailable as trouble:
+        raise Refusal(AUTH_UNAVAILABLE, f"{name}: {trouble}") from None
 
 
 class SessionLogin(SessionState):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -14,7 +14,6 @@ from mailstack.letter.connection import HostPort, TlsInfo
 from mailstack.protocols.connection import Clock, Ending, LoggedOut, Peer, ShuttingDown, TimedOut
 from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.sasl import Authenticator, Channel, OpenSession, Sessions, offered
-from mailstack.protocols.smtp.authenticate import AuthenticatedUser
 from mailstack.protocols.smtp.commands import Mail, ServerEvent, XClient
 from mailstack.protocols.smtp.extensions.extension import Capabilities
 from mailstack.protocols.smtp.extensions.hooks import HeaderHook, IncomingHook
@@ -24,6 +23,9 @@ from mailstack.protocols.smtp.receiving_rules import ReceivingRules
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.protocols.smtp.server import ServerEngine
 from mailstack.protocols.smtp.standard_replies import LOGGED_OUT
+
+if TYPE_CHECKING:
+    from mailstack.protocols.smtp.session_login import AuthenticatedUser
 
 _NO_XCLIENT = XClient()
 """XCLIENT state before any XCLIENT."""

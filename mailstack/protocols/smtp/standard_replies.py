@@ -30,6 +30,16 @@ LOGGED_OUT = reply(421, "4.7.0", "login is no longer valid, closing connection",
 SPOKE_EARLY = reply(554, "5.5.0", "you spoke before you were greeted")
 LOCAL_ERROR = reply(451, "4.3.0", "local error in processing; nothing was lost, try again later")
 
+# Replies of the engine, which no session sees.
+NO_COMMAND = reply(500, "5.5.2", "a command is needed")
+UNKNOWN_COMMAND = reply(500, "5.5.2", "unknown command")
+NOT_IMPLEMENTED = reply(502, "5.5.1", "command not implemented")
+UNPRINTABLE = reply(500, "5.5.2", "a command is printable ASCII, ended by CRLF")
+BARE_NEWLINE = reply(500, "5.5.2", "bare <CR> or <LF> received, closing", closes=True)
+TOO_LONG = reply(500, "5.5.2", "the command line is too long")
+AUTH_TOO_LONG = reply(500, "5.5.6", "the authentication exchange line is too long")
+NO_WEB_SERVER = reply(421, "4.7.0", "this is a mail server, goodbye", closes=True)
+
 
 def queued_as(letter: Letter) -> Reply:
     """What is said once a letter is ours."""

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.protocols.connection import NEED_DATA, Signal
-from mailstack.protocols.dot_stuffing import DotStuffer
+from mailstack.protocols.dot_stuffing import DotStuffer, DotUnstuffer
 from mailstack.protocols.pop3.client import ClientEngine, End, Prompt, Response, Text, Violation
-from mailstack.protocols.pop3.dot_unstuffing import DotUnstuffer
 from tests.protocols.pop3.pair import in_pieces_of, one_at_a_time, whole
 
 DOTTY = st.lists(st.sampled_from([b".", b"\r\n", b"\r", b"\n", b"a", b"..", b"\r\n.\r\n"]), max_size=30).map(b"".join)

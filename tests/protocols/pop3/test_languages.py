@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.protocols.pop3.languages import DEFAULT, LANGUAGES, choose
+from mailstack.protocols.pop3.responses import DEFAULT, LANGUAGES, choose_language
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from mailstack.protocols.pop3.languages import DEFAULT, LANGUAGES, choose
 )
 def test_a_range_is_looked_up_from_its_front(wanted: str, tag: str | None) -> None:
     """POP-25: RFC 4647 section 3.4."""
-    assert choose(wanted) == tag
+    assert choose_language(wanted) == tag
 
 
 def test_there_is_the_language_that_must_be_there() -> None:

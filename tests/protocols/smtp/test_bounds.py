@@ -6,7 +6,8 @@ import pytest
 
 from mailstack.protocols.connection import NEED_DATA
 from mailstack.protocols.smtp.commands import Auth, Chunk
-from mailstack.protocols.smtp.server import Capabilities, Limits, ServerEngine
+from mailstack.protocols.smtp.limits import LineLimits
+from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from tests.protocols.smtp.dialogue import Dialogue
 
 PIECE = b"x" * 65536
@@ -39,7 +40,7 @@ def test_octets_without_a_line_end_are_not_kept(lines: list[bytes], octet: bytes
         while (event := session.engine.next_event()) is not NEED_DATA:
             if not isinstance(event, Chunk):
                 session.engine.answer(session.answers(event))
-        assert session.engine.buffered <= Limits().auth_line
+        assert session.engine.buffered <= LineLimits().auth_line
 
 
 def test_what_is_sent_ahead_waits_outside() -> None:

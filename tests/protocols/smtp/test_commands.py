@@ -4,7 +4,8 @@ import pytest
 
 from mailstack.letter import Address
 from mailstack.protocols.smtp.commands import Expand, Hello, Help, Mail, Noop, Rcpt, Rejected, Verify
-from mailstack.protocols.smtp.server import Capabilities, Limits
+from mailstack.protocols.smtp.limits import LineLimits
+from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.smtp.dialogue import Dialogue
 
 FULL = Capabilities("mx.home.test", max_size=1000)
@@ -172,7 +173,7 @@ def test_after_helo_no_parameter_is_known():
 
 def test_a_session_goes_on_after_an_over_long_line():
     """SMTP-20."""
-    session = Dialogue(limits=Limits(command_line=100, auth_line=200))
+    session = Dialogue(limits=LineLimits(command_line=100, auth_line=200))
     assert session.codes(b"NOOP " + b"x" * 93, b"NOOP " + b"x" * 94, b"NOOP " + b"x" * 500, b"NOOP") == [
         ("250", "OK"),
         ("500", "the"),

@@ -6,12 +6,13 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailstack.protocols.smtp.limits import LineLimits
 from mailstack.protocols.smtp.replies import MAX_LINE
-from mailstack.protocols.smtp.server import Capabilities, Limits
+from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.smtp.dialogue import Dialogue, merged
 
 CAPABILITIES = Capabilities("mx.home.test", max_size=200, mechanisms=("PLAIN", "LOGIN"), max_line=60)
-LIMITS = Limits(command_line=100, auth_line=200)
+LIMITS = LineLimits(command_line=100, auth_line=200)
 
 words = st.sampled_from(
     [
