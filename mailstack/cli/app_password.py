@@ -6,12 +6,15 @@ import time
 
 import click
 
+from mailstack.accounts.app_passwords import digest, new_app_password
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
+from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter.display_text import local_text
 from mailstack.letter.timestamps import iso8601
+from mailstack.store import AppPassword, Conflict
 
 LONGEST_NAME = 100
 """Characters."""
@@ -39,10 +42,6 @@ def add(place: TargetServer, address: str, name: str) -> None:
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise CommandError(f"a name is printable, and not longer than {LONGEST_NAME} characters")
     wanted = parse_address(address, place.domains)
-
-    from mailstack.accounts.app_passwords import digest, new_app_password
-    from mailstack.cli.store_runner import OpenStore
-    from mailstack.store import AppPassword, Conflict
 
     made = new_app_password()
     kept = digest(wanted.key, made)
@@ -73,8 +72,6 @@ def list_(place: TargetServer, address: str, as_json: bool) -> None:
     """
     wanted = parse_address(address, place.domains)
 
-    from mailstack.cli.store_runner import OpenStore
-
     with OpenStore(place, only_reads=True) as office:
         known = office.run(office.store.app_passwords(wanted.key))
     if as_json:
@@ -97,8 +94,6 @@ def remove(place: TargetServer, address: str, name: str) -> None:
       mailstack user app-password remove alice@home.test phone
     """
     wanted = parse_address(address, place.domains)
-
-    from mailstack.cli.store_runner import OpenStore
 
     with OpenStore(place) as office:
         try:

@@ -13,9 +13,12 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from mailstack.cli.errors import CommandError
+from mailstack.cli.migrate import CannotMove
+from mailstack.cli.migrate.backup import back_up
 from mailstack.cli.paths import PathType
 from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter.display_text import clean, size_text
+from mailstack.store import StoreError
 
 if TYPE_CHECKING:
     from mailstack.cli.migrate.backup import Saved
@@ -54,10 +57,6 @@ def backup(place: TargetServer, file: Path) -> None:
 
 def _written(data: Path, file: Path) -> tuple[Saved, str]:
     """What is in it, and the name of the file. Raises Refused."""
-    from mailstack.cli.migrate import CannotMove
-    from mailstack.cli.migrate.backup import back_up
-    from mailstack.store import StoreError
-
     try:
         if str(file) == "-":
             return back_up(data, sys.stdout.buffer), "standard output"

@@ -8,11 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import click
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as NoAnswer
 
-from mailstack.cli.checks.finding import Finding, broken, good
+from mailstack.cli.checks.certificate import check_certificate
+from mailstack.cli.checks.finding import Finding, broken, good, warning
+from mailstack.cli.checks.from_header import check_from_header
+from mailstack.cli.checks.keys import check_keys
+from mailstack.cli.checks.names import check_names
+from mailstack.cli.checks.objects import check_objects
+from mailstack.cli.checks.open_files import check_open_files
+from mailstack.cli.checks.ports import check_ports
+from mailstack.cli.checks.published import check_published
+from mailstack.cli.checks.storage import check_storage
+from mailstack.cli.checks.webhooks import check_webhooks
 from mailstack.cli.output import print_json, print_table
+from mailstack.cli.reactor import run_reactor
 from mailstack.cli.target import config_file
 from mailstack.config import Config, ConfigError, load
+from mailstack.net.dns import system_names
+from mailstack.relay.dns import DnsUnavailable
 
 PATIENCE = 8.0
 """Seconds that the DNS may take; a machine that is offline must not wait longer to hear the rest."""
@@ -58,15 +73,6 @@ def examine(file: Path, *, dns: bool) -> Iterator[Finding]:
         return
     yield good("configuration", f"{file} can be used")
 
-    from mailstack.cli.checks.certificate import check_certificate
-    from mailstack.cli.checks.from_header import check_from_header
-    from mailstack.cli.checks.keys import check_keys
-    from mailstack.cli.checks.objects import check_objects
-    from mailstack.cli.checks.open_files import check_open_files
-    from mailstack.cli.checks.ports import check_ports
-    from mailstack.cli.checks.storage import check_storage
-    from mailstack.cli.checks.webhooks import check_webhooks
-
     yield from check_certificate(config)
     yield from check_keys(config)
     yield check_from_header(config)
@@ -81,12 +87,6 @@ def examine(file: Path, *, dns: bool) -> Iterator[Finding]:
 
 def _ask_names(config: Config) -> list[Finding]:
     """Both questions at once, each with the same patience."""
-    from twisted.internet.defer import Deferred
-
-    from mailstack.cli.checks.names import check_names
-    from mailstack.cli.checks.published import check_published
-    from mailstack.cli.reactor import run_reactor
-    from mailstack.net.dns import system_names
 
     async def ask(reactor: Any) -> list[Finding]:
         names = system_names(reactor, [(server.host, server.port) for server in config.relay.nameservers])
@@ -101,12 +101,6 @@ def _ask_names(config: Config) -> list[Finding]:
 
 async def _in_time(question: Coroutine[Any, Any, list[Finding]], reactor: Any) -> list[Finding]:
     """The findings, or that there are none in time."""
-    from twisted.internet.defer import Deferred
-    from twisted.internet.defer import TimeoutError as NoAnswer
-
-    from mailstack.cli.checks.finding import warning
-    from mailstack.relay.dns import DnsUnavailable
-
     try:
         return await Deferred.fromCoroutine(question).addTimeout(PATIENCE, reactor)
     except NoAnswer:

@@ -10,6 +10,8 @@ from msgspec import Struct
 from mailstack.cli.errors import CommandError
 from mailstack.cli.target import TargetServer
 from mailstack.config import Config, ConfigError, load
+from mailstack.config.certificates import made_here, own_directory
+from mailstack.config.values import Domain, HostName
 from mailstack.web.autoconfig.services import Services, services_at, services_of
 
 DEV_HOST = "mx.home.test"
@@ -32,8 +34,6 @@ def told_of(place: TargetServer) -> Told:
         config = load(place.config, os.environ)
     except ConfigError as error:
         raise CommandError(str(error.problems[0])) from error
-    from mailstack.config.certificates import made_here, own_directory
-
     ca_file = str(own_directory(config) / "ca.pem") if made_here(config) else ""
     return Told(config, services_of(config), ca_file)
 
@@ -45,8 +45,6 @@ def _dev(place: TargetServer) -> Told:
         raise CommandError(
             f"the dev environment in {place.data} does not run; start it, or name an office with -c FILE"
         )
-    from mailstack.config.values import Domain, HostName
-
     ports = {name: int(at["port"]) for name, at in services.items()}
     config = Config(
         hostname=HostName(DEV_HOST), data=Path(place.data), domains=tuple(Domain(each) for each in place.domains)

@@ -10,6 +10,9 @@ import click
 
 from mailstack.cli.errors import CommandError
 from mailstack.cli.target import config_file
+from mailstack.config import ConfigError, load
+from mailstack.policy.authentication import keys
+from mailstack.policy.authentication.signature import is_selector
 
 if TYPE_CHECKING:
     from mailstack.config import Config
@@ -46,9 +49,6 @@ def generate(file: Path, selector: str, kind: str, bits: int) -> None:
       mailstack dkim generate s2026 -c mailstack.toml
       mailstack dkim generate e2026 --kind ed25519 -c mailstack.toml
     """
-    from mailstack.policy.authentication import keys
-    from mailstack.policy.authentication.signature import is_selector
-
     if not is_selector(selector):
         raise CommandError(f"{selector} is no selector; take letters, digits and hyphens, as s2026")
     config = _load(file)
@@ -77,8 +77,6 @@ def zone_line(selector: str, domain: str, record: str) -> str:
 
 
 def _load(file: Path) -> Config:
-    from mailstack.config import ConfigError, load
-
     try:
         return load(file, os.environ)
     except ConfigError as error:

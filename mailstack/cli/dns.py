@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
+from mailstack.cli.client_info import told_of
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.target import TargetServer, with_place
+from mailstack.web.autoconfig.records import begin_zone, data_text, known_of, publication, zone_lines
 
 if TYPE_CHECKING:
     from mailstack.web.autoconfig.records import DnsRecord, Publication
@@ -56,11 +60,6 @@ def dns(
 
 
 def _wanted(place: TargetServer, domains: Sequence[str], addresses: Sequence[str]) -> Publication:
-    from msgspec.structs import replace
-
-    from mailstack.cli.client_info import told_of
-    from mailstack.web.autoconfig.records import known_of, publication
-
     office = told_of(place)
     everything = publication(office.config, known_of(office.config, office.services, _checked(addresses)))
     chosen = {domain.lower().rstrip("."): None for domain in domains}
@@ -72,8 +71,6 @@ def _wanted(place: TargetServer, domains: Sequence[str], addresses: Sequence[str
 
 
 def _checked(addresses: Sequence[str]) -> tuple[str, ...]:
-    from ipaddress import ip_address
-
     try:
         return tuple(str(ip_address(each)) for each in addresses)
     except ValueError as error:
@@ -81,8 +78,6 @@ def _checked(addresses: Sequence[str]) -> tuple[str, ...]:
 
 
 def _table(wanted: Publication) -> None:
-    from mailstack.web.autoconfig.records import data_text
-
     rows = [(record.name, record.type, data_text(record), record.why) for _, record in wanted.all()]
     print_table(("name", "type", "data", "why"), rows)
     for note in wanted.notes:
@@ -90,8 +85,6 @@ def _table(wanted: Publication) -> None:
 
 
 def _zone(wanted: Publication, name_servers: Sequence[str]) -> list[str]:
-    from mailstack.web.autoconfig.records import begin_zone, zone_lines
-
     lines = [f"; {note}" for note in wanted.notes]
     if not name_servers:
         lines.append("; All names are absolute: $INCLUDE this file into the zone of each name, or copy the lines.")

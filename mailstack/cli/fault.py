@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -66,8 +67,6 @@ def clear(place: TargetServer, ids: tuple[str, ...]) -> None:
     Example:
       mailstack fault clear f1
     """
-    from urllib.parse import quote
-
     paths = [f"/v1/faults/{quote(each, safe='')}" for each in ids] or ["/v1/faults"]
     ended = sum(ask(place, "DELETE", path)["cleared"] for path in paths)
     click.echo(f"{ended} ended" if ended else "there was none")

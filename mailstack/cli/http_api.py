@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, Request, build_opener
 
 from mailstack.cli.errors import CommandError
 from mailstack.cli.target import TargetServer
@@ -15,9 +18,6 @@ PATIENCE = 600.0
 
 def ask(place: TargetServer, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
     """What it answers. Raises Refused, with what it says."""
-    from urllib.error import HTTPError, URLError
-    from urllib.request import ProxyHandler, Request, build_opener
-
     web = place.facts.get("web")
     if not web:
         raise CommandError("no dev environment runs here: start one with `mailstack dev`")
@@ -39,8 +39,6 @@ def _login(login: Mapping[str, str] | None) -> dict[str, str]:
     """By name and password (RFC 7617)."""
     if not login:
         return {}
-    from base64 import b64encode
-
     given = b64encode(f"{login['username']}:{login['password']}".encode()).decode()
     return {"Authorization": f"Basic {given}"}
 

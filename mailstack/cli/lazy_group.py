@@ -1,12 +1,35 @@
-"""A click group whose commands are imported only when they are called."""
+"""Lazy registry of commands: click groups and option callbacks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
 import click
+
+
+def load(name: str) -> Any:
+    """Imports an object that is named as "module:attribute"."""
+    module, attribute = name.split(":")
+    return getattr(import_module(module), attribute)
+
+
+def lazy_callback(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Returns a callback that parses an option with "module:attribute", and imports nothing without the option.
+
+    A ValueError of the parser is wrong usage.
+    """
+
+    def callback(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            return load(name)(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return callback
 
 
 class LazyGroup(click.Group):
@@ -22,8 +45,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._lazy:
             return super().get_command(ctx, cmd_name)
-        module, attribute = self._lazy[cmd_name][0].split(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        command: click.Command = load(self._lazy[cmd_name][0])
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailstack.cli.errors import CommandError
+from mailstack.config.sizes import read_size
 
 
 def read_quota(text: str) -> int | None:
@@ -11,8 +12,6 @@ def read_quota(text: str) -> int | None:
         return None
     if text == "none":
         return 0
-
-    from mailstack.config.sizes import read_size
 
     try:
         return read_size(int(text) if text.isdecimal() and len(text) < 15 else text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,14 +15,21 @@ from mailstack.cli.compose import compose, header_addresses, read_file, with_crl
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json
 from mailstack.cli.paths import PathType
+from mailstack.cli.reactor import run_reactor
 from mailstack.cli.smtp_target import Server, Tls, of_place, parse_server
 from mailstack.cli.target import TargetServer, with_place
 from mailstack.cli.user import password_file as read_password_from
 from mailstack.cli.user import read_password
 from mailstack.letter import Address, AddressError, Envelope, Recipient
+from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
 from mailstack.letter.display_text import clean
 from mailstack.letter.header import split
+from mailstack.net.certificates import TlsError
+from mailstack.net.connector import TwistedConnector
+from mailstack.protocols.connection import ConnectFailed, Peer
+from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
+from mailstack.protocols.smtp.client_session import SmtpClientSession, Timeouts, Trouble
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.relay.trouble import queued_as
 
@@ -66,8 +74,6 @@ def send(find: Callable[[], TargetServer], **options: Any) -> None:
     """
     server = _server(find, options)
     sending = _sending(server, options)
-
-    from mailstack.cli.reactor import run_reactor
 
     replies, dialogue = run_reactor(lambda reactor: _submit(reactor, server, sending))
     if options["verbose"]:
@@ -139,15 +145,6 @@ def _address(text: str) -> Address:
 
 async def _submit(reactor: Any, server: Server, sending: Sending) -> tuple[tuple[Reply, ...], list[str]]:
     """The reply for each recipient, and what was said. Raises Refused with what the server did not like."""
-    import socket
-
-    from mailstack.letter.connection import HostPort
-    from mailstack.net.certificates import TlsError
-    from mailstack.net.connector import TwistedConnector
-    from mailstack.protocols.connection import ConnectFailed, Peer
-    from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
-    from mailstack.protocols.smtp.client_session import SmtpClientSession, Timeouts, Trouble
-
     engine = ClientEngine()
     caller = TwistedConnector(reactor, ca_file=server.ca_file)
     implicit = server.tls == "implicit"

@@ -8,10 +8,14 @@ import click
 from msgspec.structs import asdict
 
 from mailstack.cli import argument_types
+from mailstack.cli.client_info import told_of
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.target import TargetServer, with_place
 from mailstack.letter.display_text import clean
+from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
+from mailstack.web.autoconfig.guide import CannotSetUp, as_text
+from mailstack.web.autoconfig.guide import as_json as json_steps
 
 
 @click.command()
@@ -29,8 +33,6 @@ def setup(find: Callable[[], TargetServer], client: str | None, address: str | N
       mailstack setup
       mailstack setup thunderbird alice@home.test -c mailstack.toml
     """
-    from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
-
     if client is None:
         if as_json:
             for guide in GUIDES:
@@ -47,11 +49,6 @@ def setup(find: Callable[[], TargetServer], client: str | None, address: str | N
 
 
 def _tell(place: TargetServer, client: str, address: str, as_json: bool) -> None:
-    from mailstack.cli.client_info import told_of
-    from mailstack.web.autoconfig.clients import BY_NAME
-    from mailstack.web.autoconfig.guide import CannotSetUp, as_text
-    from mailstack.web.autoconfig.guide import as_json as json_steps
-
     guide, office = BY_NAME[client], told_of(place)
     whole = str(argument_types.local_address(address, place.domains))
     try:

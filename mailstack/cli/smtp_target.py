@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,8 +72,6 @@ def _of_dev(place: TargetServer, service: str, tls: Tls) -> Server:
 
 
 def _of_config(file: Path, service: str, tls: Tls) -> Server:
-    import os
-
     from mailstack.config import load
     from mailstack.config.endpoints import port_of
 

@@ -8,6 +8,8 @@ from typing import Any
 import click
 from msgspec import Struct
 
+from mailstack.letter.durations import read_duration
+
 
 class When(Struct, frozen=True):
     """A moment as people name it: so long ago, or at a time."""
@@ -24,8 +26,6 @@ class When(Struct, frozen=True):
 
 def parse_when(text: str) -> When:
     """Of "2h" (ago), or of a date or time as ISO 8601 writes it (local time unless it says more). Raises ValueError."""
-    from mailstack.letter.durations import read_duration
-
     try:
         return When(read_duration(text.strip()))
     except ValueError:

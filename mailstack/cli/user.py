@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailstack.accounts.password_rules import check_password
+from mailstack.accounts.passwords import PasswordError
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.argument_types import local_address
 from mailstack.cli.errors import CommandError
 from mailstack.cli.lazy_group import LazyGroup
 from mailstack.cli.output import print_json, print_table
+from mailstack.cli.password_hashes import PasswordHashes
 from mailstack.cli.paths import PathType
 from mailstack.cli.quota_text import quota_text, read_quota, size_text
+from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter.display_text import local_text
 from mailstack.letter.timestamps import iso8601
+from mailstack.store import Account
 
 if TYPE_CHECKING:
     from mailstack.accounts.passwords import StoredPassword
@@ -70,9 +75,6 @@ def add(place: TargetServer, address: str, password_file: Path | None, weak: boo
     wanted = local_address(address, place.domains)
     kept = _keep(read_password(password_file), place, wanted.key, weak=weak)
 
-    from mailstack.cli.store_runner import OpenStore
-    from mailstack.store import Account
-
     with OpenStore(place) as office:
         if office.run(office.store.account(wanted.key)) is not None:
             raise CommandError(
@@ -95,8 +97,6 @@ def list_(place: TargetServer, as_json: bool) -> None:
       mailstack user list
       mailstack user list --json | jq -r .address
     """
-    from mailstack.cli.store_runner import OpenStore
-
     with OpenStore(place, only_reads=True) as office:
         accounts = sorted(office.run(office.store.accounts()), key=lambda account: account.address)
         aliases = office.run(office.store.aliases())
@@ -146,8 +146,6 @@ def quota(place: TargetServer, address: str, size: str | None) -> None:
     wanted = parse_address(address, place.domains)
     limit = None if size is None else read_quota(size)
 
-    from mailstack.cli.store_runner import OpenStore
-
     with OpenStore(place) as office:
         account = office.run(office.store.account(wanted.key))
         if account is None:
@@ -174,8 +172,6 @@ def password(place: TargetServer, address: str, password_file: Path | None, weak
     wanted = parse_address(address, place.domains)
     kept = _keep(read_password(password_file), place, wanted.key, weak=weak)
 
-    from mailstack.cli.store_runner import OpenStore
-
     with OpenStore(place) as office:
         try:
             office.run(office.store.set_password(wanted.key, kept.password_hash, kept.scram))
@@ -200,8 +196,6 @@ def kick(place: TargetServer, address: str, as_json: bool) -> None:
       mailstack user kick alice@home.test
     """
     wanted = parse_address(address, place.domains)
-
-    from mailstack.cli.store_runner import OpenStore
 
     with OpenStore(place) as office:
         try:
@@ -230,8 +224,6 @@ def remove(place: TargetServer, address: str, yes: bool) -> None:
     wanted = parse_address(address, place.domains)
     if not yes and sys.stdin.isatty():
         click.confirm(f"Remove {wanted.key} and every letter in its mailbox?", abort=True)
-
-    from mailstack.cli.store_runner import OpenStore
 
     with OpenStore(place) as office:
         try:
@@ -268,9 +260,6 @@ def check_strength(password: str, place: TargetServer, address: str, *, weak: bo
     if weak or place.min_password_length is None:
         return
 
-    from mailstack.accounts.password_rules import check_password
-    from mailstack.accounts.passwords import PasswordError
-
     try:
         check_password(password, address, min_length=place.min_password_length)
     except PasswordError as error:
@@ -278,9 +267,6 @@ def check_strength(password: str, place: TargetServer, address: str, *, weak: bo
 
 
 def _keep(password: str, place: TargetServer, address: str, *, weak: bool) -> StoredPassword:
-    from mailstack.accounts.passwords import PasswordError
-    from mailstack.cli.password_hashes import PasswordHashes
-
     with PasswordHashes(place.bcrypt_rounds, place.scram_iterations) as hashing:
         try:
             check_strength(password, place, address, weak=weak)

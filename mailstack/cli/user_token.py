@@ -6,6 +6,7 @@ import time
 
 import click
 
+from mailstack.accounts.issuer import Issuer
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.errors import CommandError
 from mailstack.cli.target import TargetServer, at_place
@@ -32,8 +33,6 @@ def token(
     if place.config is not None:
         raise CommandError("only a dev environment issues tokens; this office takes those of [accounts.oauth] issuer")
     wanted = parse_address(address, place.domains)
-
-    from mailstack.accounts.issuer import Issuer
 
     changes = {name: value for name, value in (("scope", scope), ("aud", audience)) if value is not None}
     begins = time.time() - (86400.0 + lasting if expired else 0.0)

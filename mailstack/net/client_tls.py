@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from mailstack.net.certificate_identity import name_fault
 from mailstack.net.certificates import TlsError, read_identity
+from mailstack.net.dane import dane_fault
 from mailstack.net.server_tls import CIPHERS, modern
 from mailstack.protocols.connection import Dane
 
@@ -152,8 +153,6 @@ class Handshake:
         """
         if self._dane is None:
             return True
-        from mailstack.net.dane import dane_fault  # noqa: PLC0415 - few hosts have it
-
         try:
             self._fault = dane_fault(connection.get_peer_cert_chain(as_cryptography=True) or [], self._dane) or ""
         except Exception as error:  # noqa: BLE001 - a stranger's certificates: what can't be read matches nothing

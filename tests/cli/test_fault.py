@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mailstack.cli import main, registry
-from mailstack.cli.dev import enlist
+from mailstack.cli.dev_run import enlist
 from mailstack.net.log import SilentJournal
 from mailstack.sandbox.dev import DevEnvironment, DevSettings
 from mailstack.testing.reactor_thread import background

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 
+import psycopg
+
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.config import Config
 from mailstack.server.wiring.database import reach_of
 from mailstack.store import StoreError
+from mailstack.store.postgresql import process_leases, schema
+from mailstack.store.postgresql.database import Database
+from mailstack.store.postgresql.errors import trouble
 
 
 def check_database(config: Config) -> tuple[list[Finding], bool]:
     """What there is to say, and whether its tables are there to be read. Nothing is made or changed."""
-    import psycopg
-
-    from mailstack.store.postgresql import process_leases, schema
-    from mailstack.store.postgresql.database import Database
-    from mailstack.store.postgresql.errors import trouble
-
     try:
         database = Database(reach_of(config), "mailstack check")
         with contextlib.closing(database.watch), contextlib.closing(database.connect()) as connection:

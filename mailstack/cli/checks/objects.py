@@ -9,7 +9,11 @@ from hashlib import sha256
 
 from mailstack.cli.checks.finding import Finding, broken, good
 from mailstack.config import Config
+from mailstack.server.wiring.contents import place_of
 from mailstack.store import StoreError
+from mailstack.store.contents import OBJECT
+from mailstack.store.objects.bucket import Bucket, trouble
+from mailstack.store.objects.contents import Reading
 
 PROBE = b"A content that `mailstack check` wrote, and removes.\r\n"
 
@@ -19,11 +23,6 @@ def check_objects(config: Config) -> Iterator[Finding]:
     ours = config.contents
     if not ours.bucket:
         return
-    from mailstack.server.wiring.contents import place_of
-    from mailstack.store.contents import OBJECT
-    from mailstack.store.objects.bucket import Bucket, trouble
-    from mailstack.store.objects.contents import Reading
-
     name = f"{secrets.token_hex(16)}.{sha256(PROBE).hexdigest()}"
     where = f"bucket {ours.bucket} at {ours.endpoint or 'Amazon'}"
     try:

@@ -9,12 +9,11 @@ from mailstack.config import Config
 from mailstack.net.certificates import TlsError
 from mailstack.net.client_tls import ClientTls
 from mailstack.queue.webhooks.signing import BadSecret
+from mailstack.server.wiring.webhooks import secrets_in
 
 
 def check_webhooks(config: Config) -> Iterator[Finding]:
     """Secrets and CAs."""
-    from mailstack.server.wiring.webhooks import secrets_in
-
     for each in config.webhooks:
         part = f"webhook {each.name}"
         try:

@@ -11,6 +11,7 @@ from mailstack.cli.errors import CommandError
 from mailstack.cli.files.export import format_option, kind_of
 from mailstack.cli.files.export_common import folder_at, give
 from mailstack.cli.files.import_common import json_option, letters_in
+from mailstack.cli.files.mailpit import dump_from
 from mailstack.cli.paths import PathType
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, with_place
@@ -37,8 +38,6 @@ def dump(find: Callable[[], TargetServer], path: Path, url: str | None, kind: st
     """
     kind = kind_of(path, kind, "eml")
     if url is not None:
-        from mailstack.cli.files.mailpit import dump_from
-
         dump_from(url, folder_at(kind, path), as_json=as_json)
         return
     place = find()

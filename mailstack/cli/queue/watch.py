@@ -21,6 +21,7 @@ from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.table import fold, table_lines
 from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter.display_text import clean, clock_text
+from mailstack.letter.durations import read_duration
 from mailstack.letter.step import Step
 from mailstack.queue.selection import Selection
 from mailstack.store.journey_json import step_json
@@ -40,8 +41,6 @@ class Span(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from mailstack.letter.durations import read_duration
-
         try:
             return read_duration(value)
         except ValueError as error:

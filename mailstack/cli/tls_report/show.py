@@ -8,6 +8,10 @@ from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
+from mailstack.config import Config
+from mailstack.config.values import Domain, read_domain
+from mailstack.relay.tls_reports.report import document, report_on
+from mailstack.server.wiring.tls_reports import reporting_of
 
 
 @click.command()
@@ -24,11 +28,6 @@ def show(place: TargetServer, domain: str, as_json: bool) -> None:
       mailstack tls-report show elsewhere.test
       mailstack tls-report show elsewhere.test --json | jq .policies
     """
-    from mailstack.config import Config
-    from mailstack.config.values import Domain, read_domain
-    from mailstack.relay.tls_reports.report import document, report_on
-    from mailstack.server.wiring.tls_reports import reporting_of
-
     try:
         wanted = read_domain(domain)
     except ValueError as error:

@@ -11,6 +11,7 @@ from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter.display_text import local_text, span_text
 from mailstack.letter.timestamps import iso8601
+from mailstack.server.wiring.webhooks import target_of
 from mailstack.store.outbox_types import OutboxEntry
 
 
@@ -32,8 +33,6 @@ def list_(place: TargetServer, waiting: bool, limit: int, as_json: bool) -> None
             _print_waiting(office.run(office.store.announcements(None, limit)), as_json=as_json)
             return
         counts = {each.target: each for each in office.run(office.store.waiting_announcements())}
-    from mailstack.server.wiring.webhooks import target_of
-
     configured = place.settings.webhooks if place.settings is not None else ()
     urls = {target_of(each): str(each.url) for each in configured}
     events = {target_of(each): list(each.events) for each in configured}

@@ -9,6 +9,7 @@ import click
 
 from mailstack.cli.errors import CommandError
 from mailstack.cli.paths import PathType
+from mailstack.queue.webhooks.signing import BadSecret, new_secret, read_secrets
 
 
 @click.command()
@@ -23,8 +24,6 @@ def secret(file: Path) -> None:
     Example:
       mailstack webhook secret billing.secret
     """
-    from mailstack.queue.webhooks.signing import BadSecret, new_secret, read_secrets
-
     try:
         before = file.read_text("utf-8") if file.exists() else ""
         new = new_secret()

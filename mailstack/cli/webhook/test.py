@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import click
+import msgspec
 
 from mailstack.cli.errors import CommandError
+from mailstack.cli.reactor import run_reactor
 from mailstack.cli.target import TargetServer, at_place
+from mailstack.letter.timestamps import iso8601
+from mailstack.net.clock import ReactorClock
+from mailstack.queue.webhooks.dispatcher import SendFailed
+from mailstack.server.wiring.webhooks import webhook
+from mailstack.store.outbox_types import new_id
+from mailstack.store.sqlite_in_memory import InMemoryStore
 
 
 @click.command()
@@ -20,16 +28,6 @@ def test(place: TargetServer, name: str) -> None:
     Example:
       mailstack webhook test billing
     """
-    import msgspec
-
-    from mailstack.cli.reactor import run_reactor
-    from mailstack.letter.timestamps import iso8601
-    from mailstack.net.clock import ReactorClock
-    from mailstack.queue.webhooks.dispatcher import SendFailed
-    from mailstack.server.wiring.webhooks import webhook
-    from mailstack.store.outbox_types import new_id
-    from mailstack.store.sqlite_in_memory import InMemoryStore
-
     configured = {str(each.name): each for each in (place.settings.webhooks if place.settings is not None else ())}
     if name not in configured:
         known = ", ".join(configured) or "none"

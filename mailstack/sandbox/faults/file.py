@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -40,3 +41,13 @@ def _rules(given: list[Any]) -> tuple[Rule, ...]:
         except ValueError as error:
             raise ValueError(f"fault {number}: {error}") from None
     return tuple(rules)
+
+
+def read_rule_file(file: Path) -> tuple[Rule, ...]:
+    """Parses the rules of a file: JSON by its suffix, else TOML. Raises ValueError with the file's name."""
+    read = read_json_rules if file.suffix == ".json" else read_rules
+    try:
+        return read(file.read_bytes())
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"{file}: {reason}") from None
