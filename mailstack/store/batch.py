@@ -221,7 +221,7 @@ class Batch:
         if self.steps:
             transaction.insert("steps", rows.STEP, self.steps)
         if self.announcements:
-            transaction.insert("announcements", rows.ANNOUNCEMENT, self.announcements)
+            transaction.insert("outbox", rows.ANNOUNCEMENT, self.announcements)
         if self.placements:
             # Late, since from here on others who write wait for these mailboxes; but what is in one is dropped by nobody.
             self._place(transaction)

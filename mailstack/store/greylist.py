@@ -8,10 +8,10 @@ from mailstack.store import GreylistEntry, rows
 from mailstack.store.batch import ReaderPool, Transaction, WriterPool
 from mailstack.store.connection import Connection
 
-_CONTACT = "SELECT name, first, until FROM contacts WHERE name = ?"
-_SET = "INSERT INTO contacts (name, first, until) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET first = excluded.first, until = excluded.until"
-_FORGET = "DELETE FROM contacts WHERE until <= ?"
-_SURPLUS = f"DELETE FROM contacts WHERE name IN (SELECT name FROM contacts ORDER BY until DESC LIMIT {2**62} OFFSET ?)"  # noqa: S608  # a number
+_CONTACT = "SELECT name, first, until FROM greylist WHERE name = ?"
+_SET = "INSERT INTO greylist (name, first, until) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET first = excluded.first, until = excluded.until"
+_FORGET = "DELETE FROM greylist WHERE until <= ?"
+_SURPLUS = f"DELETE FROM greylist WHERE name IN (SELECT name FROM greylist ORDER BY until DESC LIMIT {2**62} OFFSET ?)"  # noqa: S608  # a number
 
 
 class StoredContacts:
@@ -34,7 +34,7 @@ class StoredContacts:
 def _contact(connection: Connection, name: str) -> GreylistEntry | None:
     found = connection.execute(_CONTACT, (name,)).fetchall()
     return (
-        rows.checked("contacts", name, lambda: GreylistEntry(name, float(found[0][1]), float(found[0][2])))
+        rows.checked("greylist", name, lambda: GreylistEntry(name, float(found[0][1]), float(found[0][2])))
         if found
         else None
     )

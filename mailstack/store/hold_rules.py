@@ -11,12 +11,12 @@ from mailstack.store.batch import ReaderPool, Transaction, WriterPool, pieces
 from mailstack.store.connection import Connection
 
 _RULE = ("name", "kind", "sender", "recipient", "domain", "created")
-_RULES = "SELECT name, kind, sender, recipient, domain, created FROM rules ORDER BY created, name"
-_RULE_OF = "SELECT 1 FROM rules WHERE name = ?"
-_REMOVE_RULE = "DELETE FROM rules WHERE name = ?"
+_RULES = "SELECT name, kind, sender, recipient, domain, created FROM hold_rules ORDER BY created, name"
+_RULE_OF = "SELECT 1 FROM hold_rules WHERE name = ?"
+_REMOVE_RULE = "DELETE FROM hold_rules WHERE name = ?"
 _ANY = "SELECT 1 FROM suppressions LIMIT 1"
-_SUPPRESSIONS = "SELECT address, why, created FROM suppressions ORDER BY created DESC, address LIMIT ?"
-_SUPPRESS = "INSERT INTO suppressions (address, why, created) VALUES (?, ?, ?) ON CONFLICT (address) DO NOTHING"
+_SUPPRESSIONS = "SELECT address, reason, created FROM suppressions ORDER BY created DESC, address LIMIT ?"
+_SUPPRESS = "INSERT INTO suppressions (address, reason, created) VALUES (?, ?, ?) ON CONFLICT (address) DO NOTHING"
 _REMOVE_SUPPRESSION = "DELETE FROM suppressions WHERE address = ?"
 
 
@@ -59,13 +59,13 @@ def _add_rule(transaction: Transaction, rule: Rule) -> None:
     if transaction.execute(_RULE_OF, (rule.name,)).fetchall():
         raise Conflict(f"there is a rule {rule.name} already")
     row = [rule.name, rule.kind, rule.sender, rule.recipient, rule.domain, rule.created]
-    transaction.insert("rules", _RULE, row)
+    transaction.insert("hold_rules", _RULE, row)
 
 
 def _suppressed(connection: Connection, addresses: Sequence[str]) -> dict[str, Suppression]:
     found: list[Any] = []
     for part in pieces(list(addresses), 1):
-        statement = f"SELECT address, why, created FROM suppressions WHERE address IN {sql.marks(len(part))}"  # noqa: S608  # question marks
+        statement = f"SELECT address, reason, created FROM suppressions WHERE address IN {sql.marks(len(part))}"  # noqa: S608  # question marks
         found += connection.execute(statement, part).fetchall()
     return {each.address: each for each in map(_suppression_from, found)}
 
@@ -91,7 +91,7 @@ def _rule_from(row: Sequence[Any]) -> Rule:
         name, _, sender, recipient, domain = map(rows.text, row[:5])
         return Rule(name, row[1], sender, recipient, domain, float(row[5]))
 
-    return rows.checked("rules", row[0], decode)
+    return rows.checked("hold_rules", row[0], decode)
 
 
 def _suppression_from(row: Sequence[Any]) -> Suppression:

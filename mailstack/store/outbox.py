@@ -17,22 +17,22 @@ from mailstack.store.outbox_types import RETRY_NOW, OutboxBacklog, OutboxEntry, 
 _log = Logger()
 
 _ALL = ", ".join(rows.ANNOUNCEMENT)
-_DUE = f"SELECT {_ALL} FROM announcements WHERE target = ? AND due <= ? ORDER BY due, at LIMIT ?"  # noqa: S608
-_CLAIM = "UPDATE announcements SET attempts = attempts + 1, claimed_by = ?, due = ? WHERE id IN "
-_TOLD = "DELETE FROM announcements WHERE claimed_by = ? AND id IN "
-_DROP = "DELETE FROM announcements WHERE id = ?"
-_AGAIN = "UPDATE announcements SET claimed_by = NULL, due = ?, trouble = ? WHERE claimed_by = ? AND id = ?"
-RECOVER = "UPDATE announcements SET claimed_by = NULL, due = ? WHERE claimed_by = ?"
-_NEXT = "SELECT MIN(due) FROM announcements WHERE target = ?"
-_LIST = f"SELECT {_ALL} FROM announcements WHERE CAST(? AS TEXT) IS NULL OR target = ? ORDER BY at, id LIMIT ?"  # noqa: S608
-_WAITING = "SELECT target, COUNT(*), MIN(at) FROM announcements GROUP BY target ORDER BY target"
-_HURRY = "UPDATE announcements SET due = ? WHERE target = ? AND due > ? AND claimed_by IS NULL"
-_COUNT = "SELECT COUNT(*) FROM announcements WHERE target = ?"
-_FIRST = f"""UPDATE announcements SET due = {RETRY_NOW} WHERE id IN
-    (SELECT id FROM announcements WHERE target = ? AND claimed_by IS NULL ORDER BY at, id LIMIT 1)"""  # noqa: S608
-_TARGETS = "SELECT DISTINCT target FROM announcements"
-_FORGET = """DELETE FROM announcements WHERE id IN
-    (SELECT id FROM announcements WHERE target = ? AND at < ? AND (claimed_by IS NULL OR due <= ?) LIMIT ?)"""
+_DUE = f"SELECT {_ALL} FROM outbox WHERE target = ? AND due <= ? ORDER BY due, at LIMIT ?"  # noqa: S608
+_CLAIM = "UPDATE outbox SET attempts = attempts + 1, claimed_by = ?, due = ? WHERE id IN "
+_TOLD = "DELETE FROM outbox WHERE claimed_by = ? AND id IN "
+_DROP = "DELETE FROM outbox WHERE id = ?"
+_AGAIN = "UPDATE outbox SET claimed_by = NULL, due = ?, trouble = ? WHERE claimed_by = ? AND id = ?"
+RECOVER = "UPDATE outbox SET claimed_by = NULL, due = ? WHERE claimed_by = ?"
+_NEXT = "SELECT MIN(due) FROM outbox WHERE target = ?"
+_LIST = f"SELECT {_ALL} FROM outbox WHERE CAST(? AS TEXT) IS NULL OR target = ? ORDER BY at, id LIMIT ?"  # noqa: S608
+_WAITING = "SELECT target, COUNT(*), MIN(at) FROM outbox GROUP BY target ORDER BY target"
+_HURRY = "UPDATE outbox SET due = ? WHERE target = ? AND due > ? AND claimed_by IS NULL"
+_COUNT = "SELECT COUNT(*) FROM outbox WHERE target = ?"
+_FIRST = f"""UPDATE outbox SET due = {RETRY_NOW} WHERE id IN
+    (SELECT id FROM outbox WHERE target = ? AND claimed_by IS NULL ORDER BY at, id LIMIT 1)"""  # noqa: S608
+_TARGETS = "SELECT DISTINCT target FROM outbox"
+_FORGET = """DELETE FROM outbox WHERE id IN
+    (SELECT id FROM outbox WHERE target = ? AND at < ? AND (claimed_by IS NULL OR due <= ?) LIMIT ?)"""
 _FORGOTTEN_AT_ONCE = 5000
 
 
@@ -48,7 +48,7 @@ class StoredAnnouncements:
 
     async def add_announcements(self, announcements: Sequence[OutboxEntry]) -> None:
         flat = [value for each in announcements for value in rows.announcement_row(each)]
-        await self._writer.do(lambda transaction: transaction.insert("announcements", rows.ANNOUNCEMENT, flat))
+        await self._writer.do(lambda transaction: transaction.insert("outbox", rows.ANNOUNCEMENT, flat))
 
     async def claim_announcements(
         self, target: str, owner: str, now: float, *, limit: int, lease: float
@@ -132,12 +132,12 @@ def _hurry(transaction: Transaction, target: str, now: float) -> int:
     transaction.execute(_HURRY, (now, target, now))
     transaction.execute(_FIRST, (target,))
     ((count,),) = transaction.execute(_COUNT, (target,)).fetchall()
-    return rows.checked("announcements", target, lambda: rows.number(count))
+    return rows.checked("outbox", target, lambda: rows.number(count))
 
 
 def _next(connection: Connection, target: str) -> float | None:
     ((due,),) = connection.execute(_NEXT, (target,)).fetchall()
-    return None if due is None else rows.checked("announcements", target, lambda: float(due))
+    return None if due is None else rows.checked("outbox", target, lambda: float(due))
 
 
 def _targets(connection: Connection) -> list[str]:
@@ -152,4 +152,4 @@ def _waiting(connection: Connection) -> list[OutboxBacklog]:
     def decode(found: Sequence[Any]) -> OutboxBacklog:
         return OutboxBacklog(rows.text(found[0]), rows.number(found[1]), float(found[2]))
 
-    return [rows.checked("announcements", found[0], partial(decode, found)) for found in connection.execute(_WAITING)]
+    return [rows.checked("outbox", found[0], partial(decode, found)) for found in connection.execute(_WAITING)]

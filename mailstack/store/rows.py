@@ -44,7 +44,7 @@ _UNFIT = re.compile(r"[\x00-\x20\x7f<>]")
 # Angle brackets are xtext like others (RFC 3461 §4): an ENVID is often a Message-ID.
 _NO_PARAMETER = re.compile(r"[\x00-\x20\x7f]")
 
-LETTER = ("id", "office", "sender", "arrived", "size", "envelope", "arrival")
+LETTER = ("id", "server", "sender", "arrived", "size", "envelope", "arrival")
 DELIVERY = (
     "letter",
     "number",
@@ -61,8 +61,8 @@ DELIVERY = (
     "warned",
     "priority",
 )
-DELIVERY_ROW = (*DELIVERY, "office", "address", "original", "waits_until")
-STEP = ("letter", "seq", "at", "office", "step", "facts")
+DELIVERY_ROW = (*DELIVERY, "server", "address", "original", "waits_until")
+STEP = ("letter", "seq", "at", "server", "step", "facts")
 ANNOUNCEMENT = ("id", "target", *STEP[:1], *STEP[2:], "due", "attempts", "claimed_by", "trouble")
 
 
@@ -288,7 +288,7 @@ def announcement_from(row: Sequence[Any]) -> OutboxEntry:
         owner = None if row[9] is None else text(row[9])
         return OutboxEntry(text(row[0]), text(row[1]), step, float(row[7]), number(row[8]), owner, text(row[10]))
 
-    return checked("announcements", row[0], decode)
+    return checked("outbox", row[0], decode)
 
 
 def account_from(row: Sequence[Any]) -> Account:

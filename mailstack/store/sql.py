@@ -25,7 +25,7 @@ MOVE = (
     "was_state",
     *rows.DELIVERY[3:],
     "waits_until",
-    "line",
+    "parked_for",
 )
 """A delivery's new values behind what it must have been."""
 PLACEMENT = ("name", "back", "letter", "number", "size", "at", "headers")
@@ -158,46 +158,47 @@ _DELIVERY = ", ".join(rows.DELIVERY)
 _LETTER = ", ".join(rows.LETTER)
 
 DUE = f"""SELECT {_DELIVERY} FROM deliveries
-    WHERE office = ? AND priority = ? AND waits_until <= ? AND state = 'queued' ORDER BY waits_until LIMIT ?"""
+    WHERE server = ? AND priority = ? AND waits_until <= ? AND state = 'queued' ORDER BY waits_until LIMIT ?"""
 _PRIORITIES = ", ".join(f"({priority})" for priority in range(HIGHEST, LOWEST - 1, -1))
 # A look into the index for each priority costs the same whatever waits; an order over all of them would not.
 NEXT_DUE = f"""WITH priorities (priority) AS (VALUES {_PRIORITIES})
-    SELECT priority, (SELECT waits_until FROM deliveries AS d WHERE d.office = ? AND d.priority = priorities.priority
+    SELECT priority, (SELECT waits_until FROM deliveries AS d WHERE d.server = ? AND d.priority = priorities.priority
         AND d.waits_until < ? ORDER BY d.waits_until LIMIT 1) AS due FROM priorities"""
 """The earliest time for each priority, the highest first."""
 IN_LINE = f"""SELECT {_DELIVERY} FROM deliveries
-    WHERE office = ? AND line = ? AND state = 'queued' AND claimed_by IS NULL ORDER BY priority DESC, letter LIMIT ?"""
-LINES = """WITH RECURSIVE found (line) AS (
-        SELECT MIN(line) FROM deliveries WHERE office = ? AND line IS NOT NULL
-        UNION ALL SELECT (SELECT MIN(d.line) FROM deliveries AS d WHERE d.office = ? AND d.line > found.line) FROM found
-        WHERE found.line IS NOT NULL)
-    SELECT line FROM found WHERE line IS NOT NULL LIMIT ?"""
+    WHERE server = ? AND parked_for = ? AND state = 'queued' AND claimed_by IS NULL ORDER BY priority DESC, letter LIMIT ?"""
+LINES = """WITH RECURSIVE found (parked_for) AS (
+        SELECT MIN(parked_for) FROM deliveries WHERE server = ? AND parked_for IS NOT NULL
+        UNION ALL SELECT
+            (SELECT MIN(d.parked_for) FROM deliveries AS d WHERE d.server = ? AND d.parked_for > found.parked_for)
+        FROM found WHERE found.parked_for IS NOT NULL)
+    SELECT parked_for FROM found WHERE parked_for IS NOT NULL LIMIT ?"""
 """From one to the next: what waits in them is not looked at."""
-LINES_OF = "SELECT number, line FROM deliveries WHERE letter = ? AND line IS NOT NULL"
+LINES_OF = "SELECT number, parked_for FROM deliveries WHERE letter = ? AND parked_for IS NOT NULL"
 CLAIM = ("letter", "number", "due", "waits_until")
 
 
 def claim(count: int) -> str:
     """Parameters: owner, lease, then `count` rows of CLAIM."""
     return f"""UPDATE deliveries AS d
-        SET attempts = d.attempts + 1, claimed_by = ?, lease = ?, due = v.due, waits_until = v.waits_until, line = NULL
+        SET attempts = d.attempts + 1, claimed_by = ?, lease = ?, due = v.due, waits_until = v.waits_until, parked_for = NULL
         FROM {named(CLAIM, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
 
 
-LINE_UP = ("letter", "number", "due", "waits_until", "line")
+LINE_UP = ("letter", "number", "due", "waits_until", "parked_for")
 
 
 @lru_cache(maxsize=512)
 def line_up(count: int) -> str:
     """For `count` rows of LINE_UP."""
-    return f"""UPDATE deliveries AS d SET due = v.due, waits_until = v.waits_until, line = v.line
+    return f"""UPDATE deliveries AS d SET due = v.due, waits_until = v.waits_until, parked_for = v.parked_for
         FROM {named(LINE_UP, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
 
 
-_ADDED = ", ".join("l.office" if name == "office" else f"v.{name}" for name in rows.DELIVERY_ROW)
+_ADDED = ", ".join("l.server" if name == "server" else f"v.{name}" for name in rows.DELIVERY_ROW)
 ADD_DELIVERY = f"""INSERT INTO deliveries ({", ".join(rows.DELIVERY_ROW)}) SELECT {_ADDED}
     FROM {named(rows.DELIVERY_ROW, 1)} AS v JOIN letters AS l ON l.id = v.letter"""
-"""One more for a letter that is there; its office is the letter's."""
+"""One more for a letter that is there; its server is the letter's."""
 SET_ASIDE = """UPDATE deliveries SET state = 'held', text = ?, waits_until = ?, claimed_by = NULL
     WHERE letter = ? AND number = ?"""
 
@@ -363,7 +364,7 @@ def records(
     if ids:
         where.append(f"l.id IN {marks(ids)}")
     if office:
-        where.append("l.office = ?")
+        where.append("l.server = ?")
     if sender:
         where.append("l.sender = ?")
     if recipient:
@@ -390,9 +391,9 @@ def records(
 OWED = "SELECT count(DISTINCT letter) FROM deliveries WHERE waits_until IS NOT NULL"
 
 FORGOTTEN = f"""SELECT id, arrived, {_unowed("letters.id")} AND {_unkept("letters.id")} FROM letters
-    WHERE arrived < ? AND office = ? AND (arrived, id) > (?, ?) ORDER BY arrived, id LIMIT ?"""
+    WHERE arrived < ? AND server = ? AND (arrived, id) > (?, ?) ORDER BY arrived, id LIMIT ?"""
 """The next old letters behind one, and whether each may go: those that are kept are looked at once, and not with each part."""
-SURPLUS = f"""SELECT id FROM (SELECT id, arrived FROM letters WHERE office = ? ORDER BY arrived DESC, id DESC
+SURPLUS = f"""SELECT id FROM (SELECT id, arrived FROM letters WHERE server = ? ORDER BY arrived DESC, id DESC
     LIMIT {2**62} OFFSET ?) AS letters WHERE {_unowed("letters.id")} LIMIT ?"""
 
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from mailstack.store.schema import migrations, version_of
+from mailstack.store.schema import has_newest
 
 MAX_FAULTS = 100
 """Faults of one database that are named."""
@@ -76,7 +76,7 @@ def is_current(path: Path) -> bool:
         database = ReadableDatabase(path)
         try:
             with closing(database.connect()) as connection:
-                return version_of(connection) == migrations()[-1].version
+                return has_newest(connection)
         finally:
             database.close()
     except sqlite3.Error:

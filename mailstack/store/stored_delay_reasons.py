@@ -12,9 +12,9 @@ from mailstack.store.batch import ReaderPool, Transaction, WriterPool
 from mailstack.store.connection import Connection
 from mailstack.store.delay_reasons import DelayReason
 
-_FORGET = "DELETE FROM conditions WHERE owner = ?"
-_TELL = "INSERT INTO conditions (owner, valid_until, told) VALUES (?, ?, ?)"
-_TOLD = "SELECT owner, told FROM conditions WHERE valid_until > ? ORDER BY owner"
+_FORGET = "DELETE FROM delay_reasons WHERE owner = ?"
+_TELL = "INSERT INTO delay_reasons (owner, valid_until, reasons) VALUES (?, ?, ?)"
+_TOLD = "SELECT owner, reasons FROM delay_reasons WHERE valid_until > ? ORDER BY owner"
 _decode = msgspec.json.Decoder(list[DelayReason]).decode
 
 
@@ -41,5 +41,5 @@ def _tell(transaction: Transaction, owner: str, told: str | None, valid_until: f
 def _conditions(connection: Connection, now: float) -> list[DelayReason]:
     found: list[DelayReason] = []
     for owner, told in connection.execute(_TOLD, (now,)).fetchall():
-        found += rows.checked("conditions", owner, partial(_decode, told))
+        found += rows.checked("delay_reasons", owner, partial(_decode, told))
     return found

@@ -55,7 +55,7 @@ class Work:
 
 
 _CALLS = """
-SELECT sum(calls), sum(calls) FILTER (WHERE query LIKE 'UPDATE commits %' OR query LIKE 'UPDATE lives %')
+SELECT sum(calls), sum(calls) FILTER (WHERE query LIKE 'UPDATE commits %' OR query LIKE 'UPDATE process_leases %')
 FROM pg_stat_statements
 WHERE query NOT IN ('BEGIN', 'COMMIT', 'ROLLBACK')
 """

@@ -78,7 +78,7 @@ def test_a_network_is_known_as_long_as_it_writes() -> None:
 def count(store: InMemoryStore) -> int:
     """Names that are remembered."""
     return int(
-        run(store._readers.do(lambda connection: connection.execute("SELECT count(*) FROM contacts").fetchall()))[0][0]
+        run(store._readers.do(lambda connection: connection.execute("SELECT count(*) FROM greylist").fetchall()))[0][0]
     )
 
 

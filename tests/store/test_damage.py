@@ -16,7 +16,6 @@ from mailstack.letter.content import read_all, verify
 from mailstack.store import Damaged, StoreError
 from mailstack.store.contents import AHEAD
 from mailstack.store.digests import Verification, digest_of
-from mailstack.store.schema import migrate, migrations
 from mailstack.store.sqlite import DATABASE, SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import BOB, OFFICE, acceptance, later, placing
@@ -197,14 +196,6 @@ def test_the_digest_is_the_same_in_rows_and_in_files(pump: Pump, store: SqliteSt
     with closing(sqlite3.connect(directory / DATABASE)) as connection:
         found = {digest for (digest,) in connection.execute("SELECT digest FROM contents")}
     assert found == {digest_of(octets) for octets in (SMALL, LARGE, LARGER)}
-
-
-def test_an_older_schema_gets_the_column(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "old", isolation_level=None)) as connection:
-        migrate(connection, [each for each in migrations() if each.version < 16])
-        connection.execute("INSERT INTO contents (letter, octets) VALUES ('l', x'00')")
-        migrate(connection, migrations())
-        assert connection.execute("SELECT letter, digest FROM contents").fetchall() == [("l", None)]
 
 
 @given(st.binary(min_size=1, max_size=50), st.integers(0, 20), st.lists(st.integers(1, 9), max_size=20))

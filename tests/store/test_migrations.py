@@ -67,22 +67,41 @@ def test_a_newer_database_is_refused_with_what_to_do(connection: sqlite3.Connect
 
 def test_a_store_of_a_newer_program_does_not_open_and_stays_as_it_is(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / DATABASE)
-    connection.execute("CREATE TABLE schema_version (version INTEGER NOT NULL)")
-    connection.execute("INSERT INTO schema_version VALUES (9999)")
+    connection.execute("CREATE TABLE schema_info (version INTEGER NOT NULL)")
+    connection.execute("INSERT INTO schema_info VALUES (9999)")
     connection.commit()
     pump = Pump()
     store = SqliteStore(pump, tmp_path)
     with pytest.raises(StoreError, match=r"mailstack\.sqlite3: the database has schema version 9999"):
         pump.run(store.open())
     pump.run(store.close())
+    assert tables(connection) == {"schema_info"}
+    connection.close()
+
+
+def test_a_store_of_before_0_1_says_what_it_is_and_how_its_mail_is_moved(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / DATABASE)
+    connection.execute("CREATE TABLE schema_version (version INTEGER NOT NULL)")
+    connection.execute("INSERT INTO schema_version VALUES (17)")
+    connection.commit()
+    pump = Pump()
+    store = SqliteStore(pump, tmp_path)
+    with pytest.raises(StoreError) as caught:
+        pump.run(store.open())
+    pump.run(store.close())
+    assert str(caught.value).startswith(
+        f"{tmp_path / DATABASE}: this store was made by a mailstack before 0.1 (schema version 17)"
+    )
+    assert "`mailstack export`" in str(caught.value)
+    assert "`mailstack import`" in str(caught.value)
     assert tables(connection) == {"schema_version"}
     connection.close()
 
 
 @pytest.mark.parametrize("value", [(), ("x",), (1, 2)])
 def test_a_damaged_version_is_refused(connection: sqlite3.Connection, value: tuple[object, ...]) -> None:
-    connection.execute("CREATE TABLE schema_version (version)")
+    connection.execute("CREATE TABLE schema_info (version)")
     for version in value:
-        connection.execute("INSERT INTO schema_version VALUES (?)", (version,))
+        connection.execute("INSERT INTO schema_info VALUES (?)", (version,))
     with pytest.raises(StoreError, match="damaged"):
         migrate(connection, migrations())

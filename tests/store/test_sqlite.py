@@ -632,7 +632,7 @@ def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, direc
             directory,
             "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
             " INSERT INTO entries SELECT mailbox, (SELECT max(uid) FROM entries) + i, letter,"
-            " (SELECT max(number) FROM entries) + i, size, at, headers, utf8 FROM entries JOIN n WHERE uid = 1",
+            " (SELECT max(number) FROM entries) + i, size, at, headers FROM entries JOIN n WHERE uid = 1",
             more,
         )
         drop = pump.run(store.open_maildrop(BOB.key, "me"))

@@ -30,7 +30,7 @@ STATEMENT_TIMEOUT_S = 3600.0
 """Maximum seconds of one statement: one counts all rows of a large table."""
 _FETCH_SIZE = {CONTENTS: 50}
 """Number of rows per fetch of tables with large rows."""
-_LOCKED = ", ".join(["lives", *(table.name for table in tables())])
+_LOCKED = ", ".join(["process_leases", *(table.name for table in tables())])
 
 
 class _DatabaseEndpoint:

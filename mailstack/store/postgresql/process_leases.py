@@ -15,21 +15,21 @@ from mailstack.store.connection import Connection
 from mailstack.store.outbox import RECOVER
 from mailstack.store.postgresql.connection import NOW
 
-_PREDECESSORS = "DELETE FROM lives WHERE owner = ? AND owner <> '' AND id <> ? RETURNING id"
-_FREE_ALL = "DELETE FROM held_maildrops WHERE life = ?"
-_JOIN = f"INSERT INTO lives (id, owner, program, until) VALUES (?, ?, ?, {NOW} + ?)"
-_RENEW = f"UPDATE lives SET until = {NOW} + ? WHERE id = ?"
-_LEAVE = "DELETE FROM lives WHERE id = ?"
-_LATE = f"SELECT id, owner FROM lives WHERE until < {NOW} ORDER BY id FOR UPDATE SKIP LOCKED"
-_HAS_SUCCESSOR = "SELECT 1 FROM lives WHERE owner = ? AND id <> ? LIMIT 1"
-_TWIN = f"SELECT 1 FROM lives WHERE owner = ? AND id <> ? AND until > {NOW} LIMIT 1"
-_LIVING = f"SELECT owner FROM lives WHERE owner <> '' AND until > {NOW} ORDER BY owner"
-_TAKE = f"""INSERT INTO held_maildrops (mailbox, life) SELECT ?, id FROM lives WHERE id = ? AND until > {NOW}
-    ON CONFLICT (mailbox) DO UPDATE SET life = excluded.life WHERE NOT EXISTS
-    (SELECT 1 FROM lives WHERE lives.id = held_maildrops.life AND lives.until > {NOW})"""
-_FREE = "DELETE FROM held_maildrops WHERE mailbox = ? AND life = ?"
-_HELD = "SELECT mailbox FROM held_maildrops WHERE life = ?"
-_HOLDS = "SELECT 1 FROM held_maildrops WHERE mailbox = ? AND life = ? FOR UPDATE"
+_PREDECESSORS = "DELETE FROM process_leases WHERE owner = ? AND owner <> '' AND id <> ? RETURNING id"
+_FREE_ALL = "DELETE FROM held_maildrops WHERE process = ?"
+_JOIN = f"INSERT INTO process_leases (id, owner, program, until) VALUES (?, ?, ?, {NOW} + ?)"
+_RENEW = f"UPDATE process_leases SET until = {NOW} + ? WHERE id = ?"
+_LEAVE = "DELETE FROM process_leases WHERE id = ?"
+_LATE = f"SELECT id, owner FROM process_leases WHERE until < {NOW} ORDER BY id FOR UPDATE SKIP LOCKED"
+_HAS_SUCCESSOR = "SELECT 1 FROM process_leases WHERE owner = ? AND id <> ? LIMIT 1"
+_TWIN = f"SELECT 1 FROM process_leases WHERE owner = ? AND id <> ? AND until > {NOW} LIMIT 1"
+_LIVING = f"SELECT owner FROM process_leases WHERE owner <> '' AND until > {NOW} ORDER BY owner"
+_TAKE = f"""INSERT INTO held_maildrops (mailbox, process) SELECT ?, id FROM process_leases WHERE id = ? AND until > {NOW}
+    ON CONFLICT (mailbox) DO UPDATE SET process = excluded.process WHERE NOT EXISTS
+    (SELECT 1 FROM process_leases WHERE process_leases.id = held_maildrops.process AND process_leases.until > {NOW})"""
+_FREE = "DELETE FROM held_maildrops WHERE mailbox = ? AND process = ?"
+_HELD = "SELECT mailbox FROM held_maildrops WHERE process = ?"
+_HOLDS = "SELECT 1 FROM held_maildrops WHERE mailbox = ? AND process = ? FOR UPDATE"
 
 
 def join(transaction: Transaction, life: str, owner: str, *, program: int, seconds: float, now: float) -> None:

@@ -19,8 +19,6 @@ from mailstack.store.postgresql.connection import NOW, PostgresConnection
 from mailstack.store.postgresql.connection_watchdog import Watch
 from mailstack.store.postgresql.dialect import definitions
 
-BASELINE = 14
-"""The version that begins here."""
 OLDEST_SERVER = 130000
 _GROWS = "-- mailstack: grows"
 _PATIENCE = 3600.0
@@ -43,8 +41,13 @@ class Migration(Struct, frozen=True):
 def migrations() -> list[Migration]:
     """All that this program knows, in order."""
     own = schema.migrations(resources.files(schema.__name__) / "postgresql")
+    return joined(own, schema.migrations())
+
+
+def joined(own: list[schema.Migration], of_sqlite: list[schema.Migration]) -> list[Migration]:
+    """Migrations of PostgreSQL, and of SQLite's those that have no counterpart here, in order."""
     numbers = {each.version for each in own}
-    shared = [each for each in schema.migrations() if each.version > BASELINE and each.version not in numbers]
+    shared = [each for each in of_sqlite if each.version not in numbers]
     found = [Migration(each.version, each.script, each.script.startswith(_GROWS)) for each in own]
     found += [Migration(each.version, definitions(each.script), each.script.startswith(_GROWS)) for each in shared]
     return sorted(found, key=lambda migration: migration.version)
@@ -123,12 +126,12 @@ def _migrated(connection: PostgresConnection, name: str, known: list[Migration])
     if version:
         _refuse_to_break(connection, coming)
     else:
-        connection.execute("CREATE TABLE schema_version (version BIGINT NOT NULL, serves BIGINT NOT NULL)")
-        connection.execute("INSERT INTO schema_version (version, serves) VALUES (0, 0)")
+        connection.execute("CREATE TABLE schema_info (version BIGINT NOT NULL, serves BIGINT NOT NULL)")
+        connection.execute("INSERT INTO schema_info (version, serves) VALUES (0, 0)")
     for migration in coming:
         connection.raw.execute(migration.script.encode())
         serves = serves if migration.grows and serves else migration.version
-    connection.execute("UPDATE schema_version SET version = ?, serves = ?", (known[-1].version, serves))
+    connection.execute("UPDATE schema_info SET version = ?, serves = ?", (known[-1].version, serves))
     connection.commit()
     return known[-1].version
 
@@ -153,7 +156,7 @@ def _refuse_to_break(connection: PostgresConnection, coming: list[Migration]) ->
     """What older programs could not go on with is not made while one of them runs."""
     if all(migration.grows for migration in coming):
         return
-    statement = f"SELECT owner FROM lives WHERE program < ? AND until > {NOW} ORDER BY owner"  # noqa: S608  # no value
+    statement = f"SELECT owner FROM process_leases WHERE program < ? AND until > {NOW} ORDER BY owner"  # noqa: S608  # no value
     others = [owner or "a command" for (owner,) in connection.execute(statement, (coming[-1].version,))]
     if others:
         raise StoreError(
@@ -164,15 +167,18 @@ def _refuse_to_break(connection: PostgresConnection, coming: list[Migration]) ->
 def _version(connection: PostgresConnection) -> tuple[int, int] | None:
     """The version, and the oldest that programs must know to serve; None for a schema that has just been made."""
     found = connection.execute(
-        "SELECT 1 FROM information_schema.tables WHERE table_name = ? AND table_schema = current_schema()",
-        (schema.VERSION_TABLE,),
+        "SELECT table_name FROM information_schema.tables WHERE table_name IN (?, ?) AND table_schema = current_schema()",
+        (schema.VERSION_TABLE, schema.PREVIEW_TABLE),
     ).fetchall()
+    if (schema.PREVIEW_TABLE,) in found:
+        ((version,),) = connection.execute(f"SELECT MAX(version) FROM {schema.PREVIEW_TABLE}").fetchall()  # noqa: S608  # our name
+        raise schema.made_before(version)
     if not found:
         return None
     with contextlib.suppress(ValueError):
-        ((version, serves),) = connection.execute("SELECT version, serves FROM schema_version").fetchall()
+        ((version, serves),) = connection.execute("SELECT version, serves FROM schema_info").fetchall()
         return int(version), int(serves)
-    raise StoreError("the table schema_version does not hold one version: the database is damaged")
+    raise StoreError("the table schema_info does not hold one version: the database is damaged")
 
 
 def version_of(connection: PostgresConnection) -> int | None:

@@ -1,4 +1,4 @@
-"""The schema's history: numbered SQL files, run forward and never back."""
+"""Schema migrations: numbered SQL files, run forward and never back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from msgspec import Struct
 
 from mailstack.store import StoreError
 
-VERSION_TABLE = "schema_version"
+VERSION_TABLE = "schema_info"
+PREVIEW_TABLE = "schema_version"
+"""Version table of mailstack before 0.1, whose schemas are not continued."""
 
 _FILE = re.compile(r"(\d{4})_\w+\.sql\Z")
 
@@ -41,24 +43,24 @@ def migrate(connection: sqlite3.Connection, known: list[Migration]) -> int:
     """
     newest = known[-1].version
     # A database that is up to date is only read, so that a command never waits here for a busy server.
-    if _version(connection) == newest:
+    if _stored_version(connection) == newest:
         return newest
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = _version(connection)
+        version = _stored_version(connection) or 0
         if version > newest:
             raise StoreError(
                 f"the database has schema version {version}, this program knows {newest}: start the newer mailstack that"
                 " wrote it, or restore a backup of before"
             )
         if version == 0:
-            connection.execute("CREATE TABLE schema_version (version INTEGER NOT NULL)")
-            connection.execute("INSERT INTO schema_version (version) VALUES (0)")
+            connection.execute("CREATE TABLE schema_info (version INTEGER NOT NULL)")
+            connection.execute("INSERT INTO schema_info (version) VALUES (0)")
         for migration in known:
             if migration.version > version:
                 for statement in _statements(migration.script):
                     connection.execute(statement)
-        connection.execute("UPDATE schema_version SET version = ?", (newest,))
+        connection.execute("UPDATE schema_info SET version = ?", (newest,))
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
@@ -66,17 +68,41 @@ def migrate(connection: sqlite3.Connection, known: list[Migration]) -> int:
     return newest
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    """0 for a database that has just been made."""
-    found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (VERSION_TABLE,)).fetchall()
-    return version_of(connection) if found else 0
+def made_before(version: object) -> StoreError:
+    """Error for a store of mailstack before 0.1."""
+    return StoreError(
+        f"this store was made by a mailstack before 0.1 (schema version {version}), and can't be read by this one: write"
+        " its mailboxes to files with the mailstack that made it (`mailstack export`), start on an empty store, and put"
+        " them into it (`mailstack import`)"
+    )
+
+
+def _stored_version(connection: sqlite3.Connection) -> int | None:
+    """None for a database that has just been made. Raises StoreError for one of before 0.1."""
+    found = connection.execute(
+        "SELECT name FROM sqlite_master WHERE name IN (?, ?)", (VERSION_TABLE, PREVIEW_TABLE)
+    ).fetchall()
+    if (PREVIEW_TABLE,) in found:
+        raise made_before(_number_in(connection, PREVIEW_TABLE))
+    return _number_in(connection, VERSION_TABLE) if found else None
 
 
 def version_of(connection: sqlite3.Connection) -> int:
     """The version of a database that has one. Raises StoreError."""
-    rows = connection.execute("SELECT version FROM schema_version").fetchall()
+    if (version := _stored_version(connection)) is None:
+        raise StoreError("there is no table schema_info: the database holds no store")
+    return version
+
+
+def has_newest(connection: sqlite3.Connection) -> bool:
+    """Whether the database has the newest schema that this program knows. Raises StoreError."""
+    return _stored_version(connection) == migrations()[-1].version
+
+
+def _number_in(connection: sqlite3.Connection, table: str) -> int:
+    rows = connection.execute(f"SELECT version FROM {table}").fetchall()  # noqa: S608  # one of our names
     if len(rows) != 1 or not isinstance(rows[0][0], int):
-        raise StoreError("the table schema_version does not hold one version: the database is damaged")
+        raise StoreError(f"the table {table} does not hold one version: the database is damaged")
     return int(rows[0][0])
 
 

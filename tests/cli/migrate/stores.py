@@ -22,7 +22,7 @@ from mailstack.store.tables import Row, Table, tables
 Office = dict[str, list[Row]]
 """The rows of each table; a content that is a pair of a name and octets is in a file."""
 
-SMALL = {"warned", "utf8", "priority"}
+SMALL = {"warned", "priority"}
 """Columns of which another database may have a narrower type."""
 
 _texts = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=12)

@@ -148,9 +148,9 @@ def one_office() -> Office:
         "steps": [(f"l{n}", 2**62 + n, 1.5, "mx.home.test", "submitted", "{}") for n in range(3)],
         "mailboxes": [(1, "alice@home.test", 7, 3, 6), (2, "bob@home.test", 9, 2, 3)],
         "entries": [
-            (1, 1, "l0", 0, 3, 1.5, b"", 0),
-            (1, 2, "l1", 0, 3, 1.5, b"", 1),
-            (2, 1, "l2", 0, 3, 1.5, b"\0", 0),
+            (1, 1, "l0", 0, 3, 1.5, b""),
+            (1, 2, "l1", 0, 3, 1.5, b""),
+            (2, 1, "l2", 0, 3, 1.5, b"\0"),
         ],
         "accounts": [("alice@home.test", b"$2b$", 1.0, "", None, 0)],
         "contents": [
@@ -221,7 +221,7 @@ def test_a_content_that_is_not_the_same_is_found(here: Path, tmp_path: Path, oct
 
 def test_an_older_schema_is_brought_up_to_date_first(here: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(here / DATABASE, isolation_level=None)) as connection:
-        connection.execute("UPDATE schema_version SET version = version - 1")
+        connection.execute("UPDATE schema_info SET version = version - 1")
     with pytest.raises(CannotMove, match="open it once"):
         copied(here, tmp_path / "there")
 
@@ -284,7 +284,7 @@ def assert_faults_are_told(tmp_path: Path, there: Any) -> None:
     office["deliveries"].append(
         ("read", 0, "mx.home.test", "a@b", None, to, "local", "queued", 1.0, *waiting[:-1], "[[]]")
     )
-    office["entries"].append((2, 2, "gone", 0, 3, 1.5, b"", 0))
+    office["entries"].append((2, 2, "gone", 0, 3, 1.5, b""))
     write_office(tmp_path / "broken", office)
     with closing(there(tmp_path / "broken")) as source:
         found = list(faults(source, silent))

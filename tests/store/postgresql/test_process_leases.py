@@ -17,7 +17,7 @@ from tests.contracts.store import BOB, OFFICE, acceptance, later
 
 pytest.importorskip("psycopg", exc_type=ImportError)
 
-LONG_PAST = "UPDATE lives SET until = 0"
+LONG_PAST = "UPDATE process_leases SET until = 0"
 
 
 def until(pump: Pump, condition: Callable[[], Any], seconds: float = 10.0) -> None:
@@ -33,7 +33,7 @@ def owners(other: Any) -> list[str]:
 
 
 def dead_life(other: Any, owner: str, life: str = "dead") -> None:
-    other.execute("INSERT INTO lives (id, owner, program, until) VALUES (?, ?, 14, 0)", (life, owner))
+    other.execute("INSERT INTO process_leases (id, owner, program, until) VALUES (?, ?, 14, 0)", (life, owner))
 
 
 def test_a_process_with_a_thousand_open_connections_goes_on_to_live_and_to_hear(
@@ -68,7 +68,7 @@ def test_what_a_dead_process_had_claimed_is_others_soon(pump: Pump, open_store: 
     claimed_by(pump, store, "there")
     dead_life(other, "there")
     until(pump, lambda: owners(other) == [None])
-    assert other.execute("SELECT count(*) FROM lives WHERE owner = 'there'").fetchall() == [(0,)]
+    assert other.execute("SELECT count(*) FROM process_leases WHERE owner = 'there'").fetchall() == [(0,)]
     (claim,) = pump.run(store.claim(OFFICE, "here", store.now() + 1, limit=10, lease=60.0, next_due=later))
     assert claim.deliveries[0].attempts == 2
 
@@ -89,8 +89,8 @@ def test_a_process_that_starts_again_lets_go_of_what_its_own_life_before_had(
     first = open_store(owner="here")
     claimed_by(pump, first, "here")
     claimed_by(pump, first, "there")
-    other.execute("INSERT INTO held_maildrops (mailbox, life) VALUES ('x', ?)", (first._life,))
-    other.execute("INSERT INTO lives (id, owner, program, until) VALUES ('t', 'there', 14, 1e15)")
+    other.execute("INSERT INTO held_maildrops (mailbox, process) VALUES ('x', ?)", (first._life,))
+    other.execute("INSERT INTO process_leases (id, owner, program, until) VALUES ('t', 'there', 14, 1e15)")
     open_store(owner="here")
     assert owners(other) == [None, "there"]
     assert other.execute("SELECT count(*) FROM held_maildrops").fetchall() == [(0,)]
@@ -99,9 +99,9 @@ def test_a_process_that_starts_again_lets_go_of_what_its_own_life_before_had(
 def test_a_life_that_ended_is_no_reason_to_take_from_its_successor(pump: Pump, open_store: Any, other: Any) -> None:
     store = open_store(owner="here", lost_after=0.4)
     claimed_by(pump, store, "there")
-    other.execute("INSERT INTO lives (id, owner, program, until) VALUES ('new', 'there', 14, 1e15)")
+    other.execute("INSERT INTO process_leases (id, owner, program, until) VALUES ('new', 'there', 14, 1e15)")
     dead_life(other, "there")
-    until(pump, lambda: other.execute("SELECT 1 FROM lives WHERE id = 'dead'").fetchall() == [])
+    until(pump, lambda: other.execute("SELECT 1 FROM process_leases WHERE id = 'dead'").fetchall() == [])
     assert owners(other) == ["there"]
 
 
@@ -110,7 +110,7 @@ def test_who_was_taken_for_dead_begins_anew(pump: Pump, open_store: Any, other: 
     before = store.tenure()
     assert before is not None
     claimed_by(pump, store, "here")
-    other.execute("DELETE FROM lives")
+    other.execute("DELETE FROM process_leases")
     until(pump, lambda: (store.tenure() or 0.0) > before)
     assert owners(other) == [None]
     assert store.tenure() <= store.now()
@@ -132,7 +132,7 @@ def test_a_life_that_ends_in_order_leaves_nothing(pump: Pump, open_store: Any, o
     store = open_store(owner="there")
     pump.run(store.open_maildrop(BOB.key, "me"))
     pump.run(store.close())
-    assert other.execute("SELECT owner FROM lives").fetchall() == [("here",)]
+    assert other.execute("SELECT owner FROM process_leases").fetchall() == [("here",)]
     assert other.execute("SELECT count(*) FROM held_maildrops").fetchall() == [(0,)]
 
 

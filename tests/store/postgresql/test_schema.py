@@ -15,7 +15,7 @@ from tests.contracts.store import BOB
 
 pytest.importorskip("psycopg", exc_type=ImportError)
 
-ONLY_HERE = {"lives", "held_maildrops", "commits", "large_contents", "pieces", "schema_version"}
+ONLY_HERE = {"process_leases", "held_maildrops", "commits", "large_contents", "pieces", "schema_info"}
 
 
 def columns_of(other: Any) -> dict[str, set[str]]:
@@ -46,7 +46,35 @@ def test_both_histories_end_with_one_version() -> None:
 
     assert schema.newest() == migrations()[-1].version
     versions = [migration.version for migration in schema.migrations()]
-    assert versions == list(range(schema.BASELINE, schema.newest() + 1))
+    assert versions == [migration.version for migration in migrations()]
+
+
+def test_a_later_migration_is_sqlites_unless_it_has_one_of_its_own() -> None:
+    from mailstack.store.postgresql.schema import joined
+    from mailstack.store.schema import Migration
+
+    lite = [Migration(1, "CREATE TABLE a (b REAL);\n"), Migration(2, "-- mailstack: grows\nCREATE TABLE c (d BLOB);\n")]
+    lite.append(Migration(3, "ALTER TABLE c ADD COLUMN e REAL;\n"))
+    here = [
+        Migration(1, "CREATE TABLE a (b DOUBLE PRECISION);\n"),
+        Migration(3, "ALTER TABLE c ADD COLUMN e BIGINT;\n"),
+    ]
+    found = joined(here, lite)
+    assert [(each.version, each.grows) for each in found] == [(1, False), (2, True), (3, False)]
+    assert [each.script for each in found] == [here[0].script, "\nCREATE TABLE c (d BYTEA);\n", here[1].script]
+
+
+def test_a_database_of_before_0_1_says_what_it_is_and_how_its_mail_is_moved(url: str, pump: Pump, other: Any) -> None:
+    from mailstack.store.database_address import DatabaseAddress
+    from mailstack.store.postgresql.store import PostgresStore
+
+    other.execute("CREATE SCHEMA before")
+    other.execute("CREATE TABLE before.schema_version (version BIGINT NOT NULL, serves BIGINT NOT NULL)")
+    other.execute("INSERT INTO before.schema_version VALUES (17, 14)")
+    store = PostgresStore(pump, DatabaseAddress(url, schema="before"))
+    with pytest.raises(StoreError, match=r"made by a mailstack before 0\.1 \(schema version 17\).*`mailstack export`"):
+        pump.run(store.open())
+    pump.run(store.close())
 
 
 def test_what_is_written_for_sqlite_is_read_as_it_is_meant() -> None:
@@ -76,7 +104,7 @@ def test_many_that_start_at_the_same_time_make_it_once(postgresql_url: str) -> N
     with ThreadPoolExecutor(6) as threads:
         assert list(threads.map(start, range(6))) == [schema.newest()] * 6
     connection = database.connect()
-    assert connection.execute("SELECT count(*) FROM schema_version").fetchall() == [(1,)]
+    assert connection.execute("SELECT count(*) FROM schema_info").fetchall() == [(1,)]
     connection.close()
     database.watch.close()
 
@@ -99,8 +127,7 @@ def next_version(*, grows: bool) -> list[Any]:
     from mailstack.store.postgresql.schema import Migration, migrations
 
     known = migrations()
-    script = "CREATE TABLE extra (a BIGINT);\n" if grows else "ALTER TABLE rules RENAME COLUMN why TO reason;\n"
-    return [*known, Migration(known[-1].version + 1, script if grows else "CREATE TABLE extra (a BIGINT);\n", grows)]
+    return [*known, Migration(known[-1].version + 1, "CREATE TABLE extra (a BIGINT);\n", grows)]
 
 
 def test_an_older_program_goes_on_where_a_newer_one_only_added(pump: Pump, open_store: Any, other: Any) -> None:
