@@ -33,7 +33,7 @@ MAX_FAULTS = 100
 def backup(place: TargetServer, file: Path) -> None:
     """Write all data of a server into FILE, as of one moment, while it runs.
 
-    FILE is a tar with the database, large letters, keys and the catalogue; `-` is standard output. It unpacks to a data
+    FILE is a tar with the database, large letters, keys and the index; `-` is standard output. It unpacks to a data
     directory. FILE has all letters, so that only you can read it (mode 0600).
 
     Lost and damaged contents are named, and so is a damaged database. All else is written, and the exit

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     # Only an office that shows letters pays for that.
     from mailstack.accounts.passwords import StoredPassword
-    from mailstack.mailbox.index.catalogue import LetterIndex
+    from mailstack.mailbox.index.letter_index import LetterIndex
     from mailstack.net.zone import Zone
     from mailstack.sandbox.dev.time_travel import TimeTravel
 
@@ -114,7 +114,7 @@ class Surroundings(Struct, frozen=True):
     """Spreads retries, and shuffles hosts that are equally good; no secret comes from it."""
     between: Between | None = None
     """Puts something between conversations and their connections, as a transcript; None: nothing."""
-    catalogue: LetterIndex | None = None
+    index: LetterIndex | None = None
     """The letters for people who look; None: none are kept for them."""
     free_space: FreeSpace | None = None
     """The disk of the store, and what letters that arrive must leave of it; None: any letter that fits is accepted."""

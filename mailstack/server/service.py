@@ -64,7 +64,7 @@ from mailstack.store.free_space import FreeSpace
 from mailstack.store.sql_store import SqlStore
 
 if TYPE_CHECKING:
-    from mailstack.mailbox.index.catalogue import LetterIndex
+    from mailstack.mailbox.index.letter_index import LetterIndex
 
 __all__ = ["CannotStart", "MailService", "ServiceUser", "WorkerContext", "announce", "cannot_listen"]
 
@@ -83,7 +83,7 @@ class WorkerContext(Struct, frozen=True):
     ready: Callable[[], None]
     """Called when the office works."""
     wake: Callable[[], None]
-    """Has the others look what is new in the catalogue of letters."""
+    """Has the others look what is new in the index of letters."""
 
 
 class MailService(Service):
@@ -116,7 +116,7 @@ class MailService(Service):
         self._failed = failed
         self._store: SqlStore | None = None
         self._office: MailServer | None = None
-        self._catalogue: LetterIndex | None = None
+        self._index: LetterIndex | None = None
         self._heartbeat = Heartbeat(reactor)
         self._renewal: Renewal | None = None
         self._restore: Callable[[], object] = lambda: None
@@ -167,12 +167,12 @@ class MailService(Service):
             administrators=config.web.admins,
             subaddress=config.delivery.subaddress,
         )
-        self._catalogue = self._made_catalogue(store, directory, clock)
+        self._index = self._made_index(store, directory, clock)
         journal: Journal = LineJournal(self._stream, clock)
         return Surroundings(
             reactor=reactor,
             store=store,
-            journal=journal if self._catalogue is None else self._catalogue.told_of(journal),
+            journal=journal if self._index is None else self._index.told_of(journal),
             submitters=submitters,
             readers=readers,
             context=premises.context,
@@ -187,7 +187,7 @@ class MailService(Service):
             policies=HttpsPolicies(reactor, names, premises.client_tls),
             shelf=PolicyFiles(config.data / POLICIES),
             directory=directory,
-            catalogue=self._catalogue,
+            index=self._index,
             free_space=None if config.store.url else FreeSpace(config.data, config.limits.min_free_space),
             managed=AdminHooks(
                 keep_password=passwords.keep,
@@ -260,14 +260,14 @@ class MailService(Service):
         )
         return passwords, submitters, readers
 
-    def _made_catalogue(self, store: SqlStore, directory: StoreDirectory, clock: ReactorClock) -> LetterIndex | None:
+    def _made_index(self, store: SqlStore, directory: StoreDirectory, clock: ReactorClock) -> LetterIndex | None:
         """None where no letters are kept for people who look."""
         config, reactor = self._config, self._reactor
         if not config.index.enabled:
             return None
         # Only an office that has one pays for it.
-        from mailstack.mailbox.index.catalogue import LetterIndex  # noqa: PLC0415
         from mailstack.mailbox.index.database import FileDatabase  # noqa: PLC0415
+        from mailstack.mailbox.index.letter_index import LetterIndex  # noqa: PLC0415
         from mailstack.mailbox.index.removal import Keeping  # noqa: PLC0415
         from mailstack.mailbox.index.shared_feed import Sharing  # noqa: PLC0415
 
@@ -289,9 +289,9 @@ class MailService(Service):
         )
 
     def woken(self) -> None:
-        """Another worker has something new in the catalogue of letters."""
-        if self._catalogue is not None:
-            self._catalogue.woken()
+        """Another worker has something new in the index of letters."""
+        if self._index is not None:
+            self._index.woken()
 
     def startService(self) -> None:  # noqa: N802
         super().startService()  # type: ignore[no-untyped-call]
@@ -313,8 +313,8 @@ class MailService(Service):
         await self._store.open()
         if not self.running:
             return
-        if self._catalogue is not None:
-            await self._catalogue.start()
+        if self._index is not None:
+            await self._index.start()
         await self._office.start()
         freeze_startup_objects()
         bound_turns(self._reactor)
@@ -338,14 +338,14 @@ class MailService(Service):
             self._renewal.stop()
         self._restore()
         office, self._office = self._office, None
-        if self._catalogue is not None:
+        if self._index is not None:
             # Who waits for a letter hears now that none will come.
-            self._catalogue.feed.close()
+            self._index.feed.close()
         if office is not None:
             await office.stop()
         self._web_pool.close()
-        if self._catalogue is not None:
-            await self._catalogue.stop()
+        if self._index is not None:
+            await self._index.stop()
         if self._store is not None:
             store, self._store = self._store, None
             self._passwords.close()

@@ -223,7 +223,7 @@ class LocalMailServer(ServerAddresses):
         await QueueAdmin(store, self._ground.reactor.seconds).remove([record.letter.id for record in waiting])
         for office in (HOME, WORLD, CAPTURE):
             await store.prune(office, before=math.inf, keep=0)
-        await self._running.catalogue.delete(ItemFilter())
+        await self._running.index.delete(ItemFilter())
         self._book.clear()
 
     def report(self) -> str:

@@ -69,11 +69,11 @@ class LetterWaiter:
         """The ids of the letters that the query finds. Raises ValueError for one that makes no sense."""
         if not wanted.query:
             return ()
-        catalogue = self._environment.catalogue
-        await catalogue.up_to_date()
+        index = self._environment.index
+        await index.up_to_date()
         now, zone = self._environment.travel.now, datetime.now().astimezone().tzinfo
         which = ItemFilter(terms=parse(wanted.query, now, zone or UTC))
-        return {str(item.id) for item in await catalogue.first(which, MOST_FOUND)}
+        return {str(item.id) for item in await index.first(which, MOST_FOUND)}
 
     def _failure(
         self, wanted: LetterCriteria, count: int, timeout: float, found: Container[str], *, blocks: bool

@@ -64,7 +64,7 @@ def site_of(office: ShownOffice, more: Sequence[Route] = (), behind: ApiContext 
     if behind is not None and not behind.around.is_open:
         # Where one has to log in, the page that all may see does not say how.
         office = replace(office, accounts=())
-    has_inbox = behind is not None and behind.catalogue is not None
+    has_inbox = behind is not None and behind.index is not None
     first = (*inbox_pages(), *front_pages(office, "/office")) if has_inbox else front_pages(office)
     pages = (*first, *instruction_pages(office), *client_files(office), *more)
     if behind is None:

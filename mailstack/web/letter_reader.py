@@ -1,4 +1,4 @@
-"""Letters of the catalogue for pages: their octets, and what they say, read where nobody has to wait for it."""
+"""Letters of the index for pages: their octets, and what they say, read where nobody has to wait for it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from mailstack.letter.content import read_all
 from mailstack.letter.parsed import Link, ParsedLetter, parse
-from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.indexer import InThread
 from mailstack.mailbox.index.items import Item
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.web.http_values import HttpError
 
 T = TypeVar("T")
@@ -19,16 +19,16 @@ AT_ONCE = 32_768
 
 
 class Shelf:
-    """Letters of the catalogue, read."""
+    """Letters of the index, read."""
 
-    def __init__(self, catalogue: LetterIndex, in_thread: InThread) -> None:
-        self.catalogue = catalogue
+    def __init__(self, index: LetterIndex, in_thread: InThread) -> None:
+        self.index = index
         self.in_thread = in_thread
 
     async def octets(self, item: Item) -> bytes:
         """Raises Trouble 404."""
         try:
-            return await read_all(await self.catalogue.content(item))
+            return await read_all(await self.index.content(item))
         except KeyError:
             raise HttpError(404, f"Of letter {item.id} nothing is left but its history.") from None
 

@@ -1,4 +1,4 @@
-"""The catalogue with many letters: filling it, lists, searches, changes, and how soon a new letter is told.
+"""The index with many letters: filling it, lists, searches, changes, and how soon a new letter is told.
 
 python -m tests.benchmarks.bench_index [LETTERS]      100,000 if it is not said
 """
@@ -124,7 +124,7 @@ def main(count: int) -> None:
         _fill(shelf, count)
         size = sum(file.stat().st_size for file in Path(directory).rglob("index.sqlite3*"))
         say(f"the index on the disk: {size / 2**20:.0f} MiB")
-        table, catalogue = Table(), shelf.catalogue
+        table, index = Table(), shelf.index
         box = ItemFilter(mailbox="bob7@home.test")
         for what, which, start in (
             ("the newest 100 letters", ItemFilter(), 0),
@@ -133,22 +133,22 @@ def main(count: int) -> None:
             ("100 of one mailbox", box, 0),
             ("100 of one mailbox, from its middle on", box, count // 200),
         ):
-            table.timed(what, lambda which=which, start=start: shelf.run(catalogue.listed(which, 100, start)))
+            table.timed(what, lambda which=which, start=start: shelf.run(index.listed(which, 100, start)))
         for query in QUERIES:
             which = ItemFilter(terms=parse(query, 1_760_000_000.0 + count))
-            table.timed(f"search `{query}`", lambda which=which: shelf.run(catalogue.listed(which, 100)))
-        table.timed("all mailboxes, counted", lambda: shelf.run(catalogue.mailboxes()))
-        table.timed("all tags, counted", lambda: shelf.run(catalogue.tags()))
+            table.timed(f"search `{query}`", lambda which=which: shelf.run(index.listed(which, 100)))
+        table.timed("all mailboxes, counted", lambda: shelf.run(index.mailboxes()))
+        table.timed("all tags, counted", lambda: shelf.run(index.tags()))
         table.row("a letter accepted, read, indexed and told", _live(shelf))
         deleted: list[str] = []
 
         async def delete() -> None:
-            deleted.append((await catalogue.delete(ItemFilter())).token)
+            deleted.append((await index.delete(ItemFilter())).token)
 
         for what, do in (
-            ("all marked as read", lambda: catalogue.mark(ItemFilter(), unread=False)),
+            ("all marked as read", lambda: index.mark(ItemFilter(), unread=False)),
             ("all deleted", delete),
-            ("all brought back", lambda: catalogue.undo(deleted[0])),
+            ("all brought back", lambda: index.undo(deleted[0])),
         ):
             meanwhile: list[float] = []
             table.timed(what, lambda do=do, meanwhile=meanwhile: _meanwhile(shelf, do(), meanwhile), 1)
@@ -179,11 +179,11 @@ def _meanwhile(shelf: Shelf, work: Coroutine[Any, Any, Any], spent: list[float])
 
 
 async def _nothing(shelf: Shelf) -> None:
-    await shelf.catalogue._database.write(queries.progress)
+    await shelf.index._database.write(queries.progress)
 
 
 async def _add(shelf: Shelf, some: list[NewItem], number: int) -> None:
-    database = shelf.catalogue._database
+    database = shelf.index._database
     await database.write(lambda connection: writes.add(connection, some, (), 0))
     del number
 
@@ -191,9 +191,7 @@ async def _add(shelf: Shelf, some: list[NewItem], number: int) -> None:
 def _live(shelf: Shelf) -> list[float]:
     """From the acceptance to the event, with all those letters there."""
     told: list[float] = []
-    stop = shelf.catalogue.feed.listen(
-        lambda event: told.append(time.perf_counter()) if event.name == "letter" else None
-    )
+    stop = shelf.index.feed.listen(lambda event: told.append(time.perf_counter()) if event.name == "letter" else None)
     spent = []
     # The archive of this bench holds nothing of the letters above: its numbers must begin behind them.
     for _ in range(100):

@@ -42,8 +42,8 @@ def test_an_office_comes_back_with_all_that_it_had(mailstack: Mailstack, shelf: 
     data = tmp_path / "data"
     (data / "tls").mkdir()
     (data / "tls" / "key.pem").write_text("a key")
-    with closing(sqlite3.connect(data / "index.sqlite3")) as catalogue:
-        catalogue.execute("CREATE TABLE tags (tag TEXT)")
+    with closing(sqlite3.connect(data / "index.sqlite3")) as index:
+        index.execute("CREATE TABLE tags (tag TEXT)")
     large = acceptance(octets=b"x" * 100_000)
     shelf.pump.run(shelf.store.accept(large))
     shelf.pump.run(shelf.store.settle(placing(large.deliveries[0], size=100_000)))
@@ -69,8 +69,8 @@ def test_an_office_comes_back_with_all_that_it_had(mailstack: Mailstack, shelf: 
     assert [entry.uid for entry in pump.run(there.entries(BOB.key, 0, 10))] == [1, backup.GAP + 2]
     pump.run(there.close())
     assert (tmp_path / "there" / "tls" / "key.pem").read_text() == "a key"
-    with closing(sqlite3.connect(tmp_path / "there" / "index.sqlite3")) as catalogue:
-        assert catalogue.execute("SELECT count(*) FROM tags").fetchall() == [(0,)]
+    with closing(sqlite3.connect(tmp_path / "there" / "index.sqlite3")) as index:
+        assert index.execute("SELECT count(*) FROM tags").fetchall() == [(0,)]
     assert not list(data.glob(".backup-*"))
 
 

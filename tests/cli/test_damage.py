@@ -118,7 +118,7 @@ def test_a_backup_of_a_broken_index_is_not_called_good(mailstack: Mailstack, off
     assert "mailstack.sqlite3: " in failed(mailstack("backup", str(tmp_path / "mail.tar")))
 
 
-def test_a_broken_catalogue_ends_no_backup(mailstack: Mailstack, office: Damaged, tmp_path: Path) -> None:
+def test_a_broken_index_ends_no_backup(mailstack: Mailstack, office: Damaged, tmp_path: Path) -> None:
     (office.data / "index.sqlite3").write_bytes(b"no database" * 1000)
     assert "index.sqlite3 can't be read" in failed(mailstack("backup", str(tmp_path / "mail.tar")))
     with tarfile.open(tmp_path / "mail.tar") as tar:

@@ -26,7 +26,7 @@ KILLS = 6
 
 @pytest.fixture
 def office(shelf: Shelf, tmp_path: Path) -> Path:
-    """A few letters that wait, one that was delivered, an account, a key and a catalogue; closed."""
+    """A few letters that wait, one that was delivered, an account, a key and an index; closed."""
     shelf.accept()
     shelf.accept(sender="", recipients=("a@b.test", "c@b.test"))
     shelf.add_account()
@@ -36,8 +36,8 @@ def office(shelf: Shelf, tmp_path: Path) -> Path:
     data = tmp_path / "data"
     (data / "tls").mkdir()
     (data / "tls" / "key.pem").write_text("a key")
-    with closing(sqlite3.connect(data / "index.sqlite3")) as catalogue:
-        catalogue.execute("CREATE TABLE tags (tag TEXT)")
+    with closing(sqlite3.connect(data / "index.sqlite3")) as index:
+        index.execute("CREATE TABLE tags (tag TEXT)")
     return data
 
 

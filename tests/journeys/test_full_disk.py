@@ -63,10 +63,10 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
             subprocess.run(["umount", "--lazy", str(data)], check=True)
 
 
-def configured(directory: Path, reserve: str, *, catalogue: str = "true") -> Path:
+def configured(directory: Path, reserve: str, *, index: str = "true") -> Path:
     config = office(directory)
     text = config.read_text().replace("[listen]", '[listen]\nweb = ["tcp:0:interface=127.0.0.1"]')
-    config.write_text(f'{text}[index]\nenabled = {catalogue}\n[limits]\nmin_free_space = "{reserve}"\n')
+    config.write_text(f'{text}[index]\nenabled = {index}\n[limits]\nmin_free_space = "{reserve}"\n')
     return config
 
 
@@ -172,7 +172,7 @@ def test_below_the_reserve_letters_are_put_off_and_readers_make_room(tmp_path: P
 
 def test_letters_that_come_leave_the_reserve(tmp_path: Path, disk: Disk) -> None:
     """Also those whose size nobody has declared; what is left is enough for all that must be written."""
-    config = configured(tmp_path, disk.reserve, catalogue="false")
+    config = configured(tmp_path, disk.reserve, index="false")
     server, ports = begun(config)
     with server:
         taken, code = 0, 250

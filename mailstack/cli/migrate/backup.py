@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from mailstack.cli.migrate import CannotMove
 from mailstack.cli.migrate.data_files import LINKS, belongings, copy_database
-from mailstack.mailbox.index.database import FILE as CATALOGUE
+from mailstack.mailbox.index.database import FILE as INDEX
 from mailstack.store import sql
 from mailstack.store.content_files import DIRECTORY as CONTENTS
 from mailstack.store.content_files import is_name, path_of
@@ -230,8 +230,8 @@ def _add_belongings(directory: Path, place: Path, tar: tarfile.TarFile) -> Itera
     for inside in belongings(directory):
         path = directory / inside
         try:
-            if inside.name == CATALOGUE:
-                path = place / CATALOGUE
+            if inside.name == INDEX:
+                path = place / INDEX
                 copy_database(directory / inside, path)
             octets = path.read_bytes()
             entry = tar.gettarinfo(path, str(inside))

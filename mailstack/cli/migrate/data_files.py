@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from mailstack.mailbox.index.database import FILE as CATALOGUE
+from mailstack.mailbox.index.database import FILE as INDEX
 from mailstack.store.content_files import DIRECTORY as CONTENTS
 from mailstack.store.sqlite import DATABASE, MAILDROPS, TURN
 from mailstack.store.sqlite_reading import ReadableDatabase
@@ -25,7 +25,7 @@ def belongings(directory: Path) -> Iterator[Path]:
         inside = path.relative_to(directory)
         if inside.parts[0] in _STORE or inside.parts[0].startswith(LINKS):
             continue
-        if inside.name.startswith((DATABASE, f"{CATALOGUE}-")) or not path.is_file():
+        if inside.name.startswith((DATABASE, f"{INDEX}-")) or not path.is_file():
             continue
         yield inside
 
@@ -39,7 +39,7 @@ def copy_belongings(source: Path, target: Path) -> list[Path]:
             continue
         there.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = there.with_name(f"{there.name}.part")
-        if inside.name == CATALOGUE:
+        if inside.name == INDEX:
             copy_database(source / inside, part)
         else:
             shutil.copy2(source / inside, part)

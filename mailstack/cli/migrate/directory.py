@@ -15,7 +15,7 @@ from pathlib import Path
 from mailstack.cli.migrate import CannotMove
 from mailstack.cli.migrate.objects import Objects
 from mailstack.letter.content import CHUNK
-from mailstack.mailbox.index.database import FILE as CATALOGUE
+from mailstack.mailbox.index.database import FILE as INDEX
 from mailstack.store import Damaged, StoreError, sql
 from mailstack.store.batch import pieces
 from mailstack.store.content_files import DIRECTORY as CONTENTS
@@ -91,8 +91,8 @@ class _Directory:
 
     def integrity(self) -> Iterator[str]:
         yield from integrity_of(self._connection, DATABASE)
-        if (self.directory / CATALOGUE).is_file():
-            yield from _integrity_of_catalogue(self.directory / CATALOGUE)
+        if (self.directory / INDEX).is_file():
+            yield from _integrity_of_index(self.directory / INDEX)
 
     def octets(self, name: str) -> Iterator[bytes] | None:
         if name.startswith(OBJECT):
@@ -200,8 +200,8 @@ class DirectoryTarget(_Directory):
                 raise
 
 
-def _integrity_of_catalogue(path: Path) -> Iterator[str]:
-    name = f"{CATALOGUE} (it may be removed, and is made anew)"
+def _integrity_of_index(path: Path) -> Iterator[str]:
+    name = f"{INDEX} (it may be removed, and is made anew)"
     try:
         database = ReadableDatabase(path)
     except (sqlite3.Error, OSError) as error:

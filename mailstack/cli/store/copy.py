@@ -114,7 +114,7 @@ def _copy_data_files(here: Path, there: Path) -> list[str]:
         return [str(path) for path in copy_belongings(here, there)]
     except sqlite3.Error as error:
         raise CommandError(
-            f"the catalogue of {here} can't be copied: {error}; it may be removed, and is made anew"
+            f"the index of {here} can't be copied: {error}; it may be removed, and is made anew"
         ) from error
 
 
@@ -151,9 +151,7 @@ def _report(
         if files:
             click.echo(f"copied too: {', '.join(files)}")
         elif not has_data_files:
-            click.echo(
-                "keys, certificates and the catalogue stay in the `data` directory, which the server still needs"
-            )
+            click.echo("keys, certificates and the index stay in the `data` directory, which the server still needs")
         if staying:
             click.echo(
                 f"{staying} contents stay in their object store: keep [contents] (--objects-from copies them too)"

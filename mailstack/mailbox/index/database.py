@@ -51,11 +51,11 @@ class FileDatabase:
         self._location = location or Location()
         self._turn = Turn(directory / TURN, PATIENCE)
         self._writer = Workers(
-            reactor, "mailstack-catalogue-writer", 1, start=self._open_writer, stop=sqlite3.Connection.close
+            reactor, "mailstack-index-writer", 1, start=self._open_writer, stop=sqlite3.Connection.close
         )
         self._readers = Workers(
             reactor,
-            "mailstack-catalogue-reader",
+            "mailstack-index-reader",
             reader_threads,
             start=self._open_reader,
             stop=sqlite3.Connection.close,

@@ -117,9 +117,9 @@ def drop(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[LetterI
 
 
 def hidden_numbers(directory: Path) -> frozenset[int]:
-    """Return the numbers of deleted letters that can still come back, for programs that read the archive without a catalogue.
+    """Return the numbers of deleted letters that can still come back, for programs that read the archive without an index.
 
-    Empty where there is no catalogue, or one that can't be read.
+    Empty where there is no index, or one that can't be read.
     """
     file = directory / FILE
     if not file.exists():

@@ -114,7 +114,7 @@ class Indexing:
                 while not self._stopped and await self._read_on():
                     pass
         except StoreError as error:
-            _log.error("the catalogue is not up to date, and tried again soon: %s", error)  # no bug of ours
+            _log.error("the index is not up to date, and tried again soon: %s", error)  # no bug of ours
             self._rests = True
             self._clock.call_later(AGAIN, self._go_on)
         finally:
@@ -201,7 +201,7 @@ class Indexing:
         except StoreError as error:
             if not (isinstance(error, Damaged) or self._is_given_up(record.letter.id)):
                 raise
-            _log.warning("letter %s is not in the catalogue: %s", record.letter.id, error)
+            _log.warning("letter %s is not in the index: %s", record.letter.id, error)
             return None
         return b"".join(pieces)
 

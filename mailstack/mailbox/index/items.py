@@ -44,7 +44,7 @@ class Item(Struct, frozen=True):
 
 
 class NewItem(Struct, frozen=True):
-    """A letter that enters the catalogue, with what it is found by."""
+    """A letter that enters the index, with what it is found by."""
 
     item: Item
     addresses: tuple[tuple[str, str], ...]

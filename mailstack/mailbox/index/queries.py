@@ -1,4 +1,4 @@
-"""Queries of the tables of the catalogue, each an operation on a connection."""
+"""Queries of the tables of the index, each an operation on a connection."""
 
 # ruff: noqa: S608  # no text is made of anything but our own names and numbers of rows
 
@@ -119,7 +119,7 @@ def _item(row: tuple[int, int, str], more: dict[str, dict[int, list[str]]]) -> I
     try:
         item = _decode(text)
     except msgspec.MsgspecError as error:
-        raise Damaged(f"catalogue, letter {number}: {error}; remove the file, and it is made anew") from error
+        raise Damaged(f"index, letter {number}: {error}; remove the file, and it is made anew") from error
     return replace(
         item,
         unread=bool(unread),

@@ -28,7 +28,7 @@ MAX_CHANGE_S = 600.0
 
 
 class Keeping(Struct, frozen=True):
-    """Retention of letters in the catalogue."""
+    """Retention of letters in the index."""
 
     letters: int | None = None
     """Maximum number of letters; None: unlimited."""
@@ -58,7 +58,7 @@ class Removal:
         self._is_stopped = True
 
     async def delete(self, which: ItemFilter) -> Deleted:
-        """Hide letters in the catalogue, until `undo` or the end of its time; mailboxes keep theirs.
+        """Hide letters in the index, until `undo` or the end of its time; mailboxes keep theirs.
 
         With `seen_by` they are hidden from that account, and stay for all others that have them.
         """
@@ -106,7 +106,7 @@ class Removal:
             await self._drop_deleted()
             await self._retain()
         except StoreError as error:
-            _log.error("letters could not be dropped from the catalogue: %s", error)  # no bug
+            _log.error("letters could not be dropped from the index: %s", error)  # no bug
         finally:
             self._is_dropping = False
 

@@ -1,4 +1,4 @@
-"""Writes to the tables of the catalogue, each an operation on a connection."""
+"""Writes to the tables of the index, each an operation on a connection."""
 
 # ruff: noqa: S608  # statements hold only names of the schema and numbers of rows
 

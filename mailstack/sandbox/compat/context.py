@@ -10,9 +10,9 @@ from msgspec import Struct
 from mailstack.accounts.login_names import LoginNames
 from mailstack.config import Submission
 from mailstack.letter.connection import HostPort
-from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.feed import Tally
 from mailstack.mailbox.index.indexer import InThread
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.protocols.connection import Clock
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.faults import Faults
@@ -29,7 +29,7 @@ from mailstack.web.submission import Leaving, WebSubmission
 class CompatContext(Struct, frozen=True):
     """Letters of one environment, and the ways in and out."""
 
-    catalogue: LetterIndex
+    index: LetterIndex
     clock: Clock
     in_thread: InThread
     capture: WebSubmission
@@ -59,7 +59,7 @@ class CompatContext(Struct, frozen=True):
     @property
     def shelf(self) -> Shelf:
         """Reader of letters."""
-        return Shelf(self.catalogue, self.in_thread)
+        return Shelf(self.index, self.in_thread)
 
 
 class CompatAccounts(Struct, frozen=True):

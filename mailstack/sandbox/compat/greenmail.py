@@ -11,8 +11,8 @@ from msgspec import Struct, field
 from mailstack.letter import Address, AddressError
 from mailstack.letter.content import read_all
 from mailstack.letter.parsed import parse
-from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.items import ItemFilter
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.sandbox.compat.context import CompatAccounts
 from mailstack.sandbox.compat.requests import decode_body
 from mailstack.store import Conflict, Entry, MaildropInUse, Store
@@ -95,7 +95,7 @@ class GreenMailConfiguration(Struct, frozen=True, rename="camel"):
 
 def greenmail_pages(accounts: CompatAccounts, shelf: Shelf) -> tuple[Route, ...]:
     """Routes of users, their messages and the service."""
-    users, service = _Users(accounts, shelf), _Service(accounts, shelf.catalogue)
+    users, service = _Users(accounts, shelf), _Service(accounts, shelf.index)
     messages = "/api/user/{user}/messages"
     return (
         Route("GET", "/api/user", users.users, "admin"),
@@ -202,9 +202,9 @@ def _shown(uid: int, octets: bytes) -> bytes:
 
 
 class _Service:
-    def __init__(self, accounts: CompatAccounts, catalogue: LetterIndex) -> None:
+    def __init__(self, accounts: CompatAccounts, index: LetterIndex) -> None:
         self._accounts = accounts
-        self._catalogue = catalogue
+        self._index = index
 
     async def configuration(self, _: Request) -> Response:
         accounts = self._accounts
@@ -217,12 +217,12 @@ class _Service:
         return in_json(GreenMailConfiguration(tuple(setups), accounts.any_password, preload_directory=directory))
 
     async def purge(self, _: Request) -> Response:
-        await _purge(self._accounts.store, self._catalogue)
+        await _purge(self._accounts.store, self._index)
         return _reply("Purged mails")
 
     async def reset(self, _: Request) -> Response:
         """Deletes all letters and restores the accounts of the start."""
-        await _purge(self._accounts.store, self._catalogue)
+        await _purge(self._accounts.store, self._index)
         await self._accounts.reset()
         return _reply("Performed reset")
 
@@ -230,13 +230,13 @@ class _Service:
         return _reply("Service running") if self._accounts.services() else _reply("Service not running", 503)
 
 
-async def _purge(store: Store, catalogue: LetterIndex) -> None:
+async def _purge(store: Store, index: LetterIndex) -> None:
     """Empties the mailboxes and the index.
 
     A mailbox in use keeps what its session has not deleted.
     """
-    await catalogue.up_to_date()
-    await catalogue.delete(ItemFilter())
+    await index.up_to_date()
+    await index.delete(ItemFilter())
     for mailbox in await store.mailboxes():
         # The index owns the archive.
         while mailbox != ARCHIVE and (entries := await store.entries(mailbox, 0, PURGE_BATCH)):

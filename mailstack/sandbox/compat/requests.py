@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from mailstack.letter.parsed import ParsedLetter, Part
-from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.items import Item, ItemFilter
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.mailbox.index.query import BadQuery, parse
 from mailstack.web import json_body
 from mailstack.web.http_values import HttpError, Request
@@ -61,13 +61,13 @@ def _lower_names(value: Any, depth: int = 0) -> Any:
     return [_lower_names(each, depth + 1) for each in value] if isinstance(value, list) else value
 
 
-async def find_letter(catalogue: LetterIndex, letter: str) -> Item:
+async def find_letter(index: LetterIndex, letter: str) -> Item:
     """Letter with this id, or the newest for "latest". Raises Trouble 404."""
-    await catalogue.up_to_date()
+    await index.up_to_date()
     if letter != "latest":
-        item = await catalogue.item(letter)
+        item = await index.item(letter)
     else:
-        item = next(iter((await catalogue.listed(ItemFilter(), 1)).items), None)
+        item = next(iter((await index.listed(ItemFilter(), 1)).items), None)
     if item is None:
         raise HttpError(404, "Error: message not found")
     return item

@@ -29,7 +29,7 @@ async def compat_routes(environment: DevEnvironment, places: StreamLimits) -> Se
     accounts, submission = environment.accounts, environment.home.config.submission
     return peer_pages(
         CompatContext(
-            catalogue=environment.catalogue,
+            index=environment.index,
             clock=clock,
             in_thread=environment.web_pool.run,
             limits=ComposeLimits(

@@ -19,9 +19,9 @@ from mailstack.letter import LetterId
 from mailstack.letter.connection import HostPort
 from mailstack.letter.step import Journal
 from mailstack.letter.timestamps import iso8601
-from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.database import FileDatabase
 from mailstack.mailbox.index.feed import Tally
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.mailbox.index.removal import Keeping
 from mailstack.net.adjustable_clock import AdjustableClock
 from mailstack.net.certificates import private_ca
@@ -68,11 +68,11 @@ class DevEnvironment:
         self.store = ArchivingSqliteStore(reactor, self.data)
         self.accounts = DevAccounts(reactor, settings, self.store, self.clock, self.data)
         self.web_pool = BoundedPool(reactor, "mailstack-web", Web().threads, Web().queue)
-        self.catalogue = self._catalogue()
+        self.index = self._index()
         self._relay: MailServer | None = None
         self._onward = AutoForwarder(settings, self.store, self.clock, self._leaving)
         self._journal = self._onward.waking(self._journal)
-        self.log = ProtocolLog(self.catalogue.feed, self.clock.now)
+        self.log = ProtocolLog(self.index.feed, self.clock.now)
         """What is said on every connection."""
         self._zone = Zone({WORLD: [dns.Record_A(settings.host, 60)]}, everything_else=WORLD)
         self._offices: list[MailServer] = []
@@ -85,11 +85,11 @@ class DevEnvironment:
         self.services: dict[str, HostPort] = {}
         self.faults = Faults(self.clock.now)
         """What goes wrong in this environment."""
-        self.faults.told = lambda firing: self.catalogue.feed.tell("fault", firing)
+        self.faults.told = lambda firing: self.index.feed.tell("fault", firing)
         self.faults.magic = settings.magic_recipients
         for rule in settings.faults:
             self.faults.add(rule)
-        self.tally = Tally(self.catalogue.feed, self.clock.now())
+        self.tally = Tally(self.index.feed, self.clock.now())
         self.travel = TimeTravel(
             self.clock, [partial(self.store.next_due, office) for office in (HOME, WORLD, CAPTURE, RELAY)]
         )
@@ -139,7 +139,7 @@ class DevEnvironment:
                     bare_newlines="reject" if self.settings.strict_newlines else "accept",
                 )
                 await capture.doors.bind(name, door, [server_configs.endpoint_of(self.settings, name)])
-        await self.catalogue.start()
+        await self.index.start()
         for office in self._offices:
             await office.start()
         await self._onward.start()
@@ -157,12 +157,12 @@ class DevEnvironment:
         """
         self._trimming.stop()
         # Who waits for a letter hears now that none will come.
-        self.catalogue.feed.close()
+        self.index.feed.close()
         await self._onward.stop(patience)
         for office in self._offices:
             await office.stop(patience)
         self.web_pool.close()
-        await self.catalogue.stop()
+        await self.index.stop()
         self.accounts.passwords.close()
         await self.store.close()
         if self.settings.data is None:
@@ -199,7 +199,7 @@ class DevEnvironment:
 
     def _tell_the_time(self) -> None:
         """To those who look at the pages: their clock is not ours."""
-        self.catalogue.feed.tell("clock", {"now": iso8601(self.travel.now), "ahead": self.travel.ahead})
+        self.index.feed.tell("clock", {"now": iso8601(self.travel.now), "ahead": self.travel.ahead})
 
     async def look(self, url: str) -> Seen:
         """What a page of this machine answers. Raises Unreachable."""
@@ -230,7 +230,7 @@ class DevEnvironment:
     def in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), work)
 
-    def _catalogue(self) -> LetterIndex:
+    def _index(self) -> LetterIndex:
         """All letters of all offices; whose mailbox an address is, home knows."""
         return LetterIndex(
             self.store,
@@ -282,13 +282,13 @@ class DevEnvironment:
     def _office(self, config: Config, directory: Directory, outlet: ExternalRelay | None = None) -> MailServer:
         caller = TwistedConnector(self.reactor)
         submitters, readers = self.accounts.authenticators()
-        shared: Any = SharedInbox(self.store, self.catalogue)
+        shared: Any = SharedInbox(self.store, self.index)
         office = MailServer(
             config,
             Surroundings(
                 reactor=self.reactor,
                 store=self.store,
-                journal=self.catalogue.told_of(self._journal),
+                journal=self.index.told_of(self._journal),
                 maildrops=shared if self.settings.pop3_logins else None,
                 submitters=submitters,
                 readers=readers,
@@ -297,7 +297,7 @@ class DevEnvironment:
                 caller=LoopbackOnly(caller) if outlet is None else LoopbackOnly(caller, elsewhere=outlet.port),
                 directory=directory,
                 holder_of=_holder_of,
-                catalogue=self.catalogue,
+                index=self.index,
                 more_pages=partial(compat_routes, self),
                 clock=self.clock,
                 faults=self.faults,

@@ -7,8 +7,8 @@ from typing import Any
 
 from mailstack.letter.connection import HostPort
 from mailstack.letter.step import Step
-from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.items import ItemFilter
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys
 from mailstack.store import Entry, Maildrop, Store
 from mailstack.store.archive import ARCHIVE
@@ -42,11 +42,11 @@ class SharedReaders:
 
 
 class SharedInbox:
-    """The store as sessions of POP3 see it: the archive is what the catalogue shows of it, and nobody holds it for himself."""
+    """The store as sessions of POP3 see it: the archive is what the index shows of it, and nobody holds it for himself."""
 
-    def __init__(self, store: Store, catalogue: LetterIndex) -> None:
+    def __init__(self, store: Store, index: LetterIndex) -> None:
         self._store = store
-        self._catalogue = catalogue
+        self._index = index
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -54,12 +54,12 @@ class SharedInbox:
     async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
         if mailbox != ARCHIVE:
             return await self._store.open_maildrop(mailbox, owner)
-        await self._catalogue.up_to_date()
+        await self._index.up_to_date()
         entries: list[Entry] = []
         last = 0
         while some := await self._store.entries(ARCHIVE, last, AT_ONCE):
             last = some[-1].uid
-            shown = await self._catalogue.listed(ItemFilter(numbers=tuple(entry.uid for entry in some)), AT_ONCE)
+            shown = await self._index.listed(ItemFilter(numbers=tuple(entry.uid for entry in some)), AT_ONCE)
             numbers = {item.number for item in shown.items}
             entries += [entry for entry in some if entry.uid in numbers]
         return Maildrop(ARCHIVE, 1, entries)
@@ -75,5 +75,5 @@ class SharedInbox:
         if mailbox != ARCHIVE:
             return await self._store.update_maildrop(mailbox, collected=collected, deleted=deleted, steps=steps)
         if deleted:
-            await self._catalogue.delete(ItemFilter(numbers=tuple(deleted)))
+            await self._index.delete(ItemFilter(numbers=tuple(deleted)))
         return await self._store.update_maildrop(ARCHIVE, collected=collected, deleted=(), steps=steps)

@@ -19,7 +19,7 @@ FAILED = b"failed "
 ALIVE = b"alive"
 """From a worker, again and again: its reactor turns."""
 WAKE = b"wake"
-"""From a worker, and on to the others: the catalogue of letters has something new."""
+"""From a worker, and on to the others: the index of letters has something new."""
 
 
 class ControlChannel(LineOnlyReceiver):

@@ -271,8 +271,8 @@ class Accounts:
         octets = await self._store.mailboxes()
         octets.pop(ARCHIVE, None)
         counts: dict[str, MailboxCount] = {}
-        if (catalogue := self._behind.catalogue) is not None:
-            counts = {each.mailbox: each for each in await catalogue.mailboxes()}
+        if (index := self._behind.index) is not None:
+            counts = {each.mailbox: each for each in await index.mailboxes()}
         own = seen_by(ask)
         names = sorted(name for name in {*octets, *counts} if own in {None, name})
         nothing = MailboxCount("", 0, 0)
@@ -295,9 +295,9 @@ class Accounts:
             raise HttpError(409, f"A client has the mailbox of {key} open; try again when it has gone.") from None
         try:
             uids = [entry.uid for entry in maildrop.entries]
-            if (catalogue := self._behind.catalogue) is not None:
-                await catalogue.up_to_date()
-                deleted = (await catalogue.delete(ItemFilter(mailbox=key, seen_by=seen_by(ask)))).count
+            if (index := self._behind.index) is not None:
+                await index.up_to_date()
+                deleted = (await index.delete(ItemFilter(mailbox=key, seen_by=seen_by(ask)))).count
             await self._store.update_maildrop(key, collected=(), deleted=uids, steps=())
         finally:
             await self._store.release_maildrop(key, OWNER)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from mailstack.letter import Address, AddressError
-from mailstack.mailbox.index.catalogue import LetterIndex
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.receiving.intake import NO_ROOM
 from mailstack.web import json_body
@@ -85,7 +85,7 @@ class Composing:
     def __init__(self, behind: ApiContext, shelf: ApiShelf) -> None:
         self._behind = behind
         self._shelf = shelf
-        self._catalogue: LetterIndex = shelf.catalogue
+        self._index: LetterIndex = shelf.index
         self._intake = WebSubmission(behind.submission, behind.clock)
         submission = behind.config.submission
         self._limits = ComposeLimits(
@@ -163,7 +163,7 @@ class Composing:
         """The fields that tie an answer to what it answers (RFC 5322 §3.6.4)."""
         if letter is None:
             return None
-        item = await self._catalogue.item(letter, seen_by(ask))
+        item = await self._index.item(letter, seen_by(ask))
         if item is None:
             raise HttpError(404, f"in_reply_to: there is no letter {letter[:40]}.")
         if not item.message_id or not item.message_id.isascii() or any(c.isspace() for c in item.message_id):

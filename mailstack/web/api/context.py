@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from mailstack.accounts.session_registry import SessionRegistry
 from mailstack.config import Config
-from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.indexer import InThread
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.policy.counters import SharedCounters
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.receiving_rules import ReceivingRules
@@ -32,6 +32,6 @@ class ApiContext(Struct, frozen=True):
     """Requests that go on, each ended when its login does not hold any longer."""
 
     @property
-    def catalogue(self) -> LetterIndex | None:
+    def index(self) -> LetterIndex | None:
         """None: no letters are kept for people."""
-        return self.around.catalogue
+        return self.around.index

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from mailstack.letter.step import Step
-from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.feed import Event, Missed
 from mailstack.mailbox.index.indexer import Entered
 from mailstack.mailbox.index.items import Changes, Deleted, Item
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.mailbox.index.timeout import with_timeout
 from mailstack.protocols.connection import Clock
 from mailstack.store.journey_json import step_json
@@ -50,7 +50,7 @@ class EventStreams:
 
     def __init__(self, shelf: ApiShelf, clock: Clock, places: StreamLimits) -> None:
         self._shelf = shelf
-        self._catalogue: LetterIndex = shelf.catalogue
+        self._index: LetterIndex = shelf.index
         self._clock = clock
         self._places = places
 
@@ -60,10 +60,10 @@ class EventStreams:
 
     async def _stream(self, ask: Request) -> AsyncGenerator[bytes, None]:
         with self._places.one(ask):
-            async with self._catalogue.feed.watched():
+            async with self._index.feed.watched():
                 yield b"retry: %d\n\n" % AGAIN
                 position = self._begun(ask)
-                while not self._catalogue.feed.is_closed:
+                while not self._index.feed.is_closed:
                     piece, position = await self._next(position, ask.visitor)
                     # The name may have another holder by now, whose letters these are.
                     if not await ask.holds():
@@ -73,7 +73,7 @@ class EventStreams:
 
     def _begun(self, ask: Request) -> int:
         """Where a stream goes on: before all that is known, where something was missed."""
-        feed = self._catalogue.feed
+        feed = self._index.feed
         came_back = ask.fields.get("last-event-id") or ask.query.get("after", "")
         if not came_back:
             return feed.newest
@@ -84,7 +84,7 @@ class EventStreams:
 
     async def _next(self, position: int, visitor: User) -> tuple[bytes, int]:
         """What is told next, after some silence a comment, and where that leads to."""
-        feed = self._catalogue.feed
+        feed = self._index.feed
         try:
             events = feed.after(position)[:MOST_AT_ONCE]
         except Missed:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step
-from mailstack.mailbox.index.catalogue import LetterIndex
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.store import Store
 from mailstack.store.journey import journey_of
 from mailstack.store.journey_json import journey_json
@@ -17,10 +17,10 @@ from mailstack.web.http_values import HttpError, Request, Response, in_json
 from mailstack.web.routes import Route, RouteDoc
 
 
-def journey_routes(store: Store, catalogue: LetterIndex | None, *, hide_client: bool = False) -> tuple[Route, ...]:
+def journey_routes(store: Store, index: LetterIndex | None, *, hide_client: bool = False) -> tuple[Route, ...]:
     """The route about journeys. `hide_client` shows the address of a reader's client to administrators only."""
     told = RouteDoc("A letter's steps, the oldest first.", gives=dict[str, Any])
-    pages = Journeys(store, catalogue, hide_client=hide_client)
+    pages = Journeys(store, index, hide_client=hide_client)
     return (Route("GET", "/v1/journeys/{id}", pages.journey, "user", told=told),)
 
 
@@ -31,9 +31,9 @@ _READER = frozenset({"client", "tls"})
 class Journeys:
     """The page behind it."""
 
-    def __init__(self, store: Store, catalogue: LetterIndex | None, *, hide_client: bool = False) -> None:
+    def __init__(self, store: Store, index: LetterIndex | None, *, hide_client: bool = False) -> None:
         self._store = store
-        self._catalogue = catalogue
+        self._index = index
         self._hide_client = hide_client
 
     async def journey(self, ask: Request) -> Response:
@@ -51,9 +51,9 @@ class Journeys:
     async def _check_author(self, ask: Request, letter: str) -> None:
         """A journey names all recipients: it is for who named them. Raises Trouble 404."""
         item = None
-        if self._catalogue is not None:
-            await self._catalogue.up_to_date()
-            item = await self._catalogue.item(letter, seen_by(ask))
+        if self._index is not None:
+            await self._index.up_to_date()
+            item = await self._index.item(letter, seen_by(ask))
         if item is None:
             raise _unknown(letter)
         if item.account != ask.visitor.account:

@@ -1,4 +1,4 @@
-"""Letters of the catalogue as the API gives them: found, and told as their visitor may see them."""
+"""Letters of the index as the API gives them: found, and told as their visitor may see them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
 from mailstack.letter.content import read_all
 from mailstack.letter.parsed import Limits, ParsedLetter, parse
-from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.indexer import InThread
 from mailstack.mailbox.index.items import Item, ItemFilter
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.store import Record
 from mailstack.web.api import serialize
 from mailstack.web.api.filters import seen_by
@@ -33,9 +33,9 @@ MOST_TEXT = 16 * 1024 * 1024
 class ApiShelf(Shelf):
     """For the pages of the API."""
 
-    def __init__(self, catalogue: LetterIndex, in_thread: InThread, *, hide_client: bool = False) -> None:
+    def __init__(self, index: LetterIndex, in_thread: InThread, *, hide_client: bool = False) -> None:
         """`hide_client` shows the client of a submitted letter to its author and to administrators only."""
-        super().__init__(catalogue, in_thread)
+        super().__init__(index, in_thread)
         self._hide_client = hide_client
 
     async def item(self, ask: Request) -> Item:
@@ -44,20 +44,20 @@ class ApiShelf(Shelf):
         A letter that was accepted a moment ago is waited for: its id may be known before it is read.
         """
         name = ask.variables["id"]
-        item = None if name == "latest" else await self.catalogue.item(name, seen_by(ask))
+        item = None if name == "latest" else await self.index.item(name, seen_by(ask))
         if item is None:
-            await self.catalogue.up_to_date()
-            item = await self._latest(ask) if name == "latest" else await self.catalogue.item(name, seen_by(ask))
+            await self.index.up_to_date()
+            item = await self._latest(ask) if name == "latest" else await self.index.item(name, seen_by(ask))
         if item is None:
             raise HttpError(404, f"There is no letter {name[:40]}; GET /v1/letters lists those that are there.")
         return item
 
     async def _latest(self, ask: Request) -> Item | None:
-        return next(iter((await self.catalogue.listed(ItemFilter(seen_by=seen_by(ask)), 1)).items), None)
+        return next(iter((await self.index.listed(ItemFilter(seen_by=seen_by(ask)), 1)).items), None)
 
     async def reading_of(self, letter: LetterId) -> ParsedLetter | None:
         """Of a copy in another office; None when its octets are gone."""
-        content = await self.catalogue.content_of(letter)
+        content = await self.index.content_of(letter)
         if content is None:
             return None
         return await self.read(await read_all(content))
@@ -68,7 +68,7 @@ class ApiShelf(Shelf):
 
     async def told(self, items: Sequence[Item], visitor: User, make: Callable[[list[Summary]], T]) -> T:
         """What `make`, where nobody has to wait for it, makes of the letters with where each is now."""
-        records = await self.catalogue.records(items)
+        records = await self.index.records(items)
 
         def tell() -> T:
             return make([serialize.summary(seen_of(item, visitor), records) for item in items])
@@ -81,7 +81,7 @@ class ApiShelf(Shelf):
         `max_text`: maximum characters of each letter's text.
         """
         items = [seen_of(item, visitor) for item in items]
-        records = await self.catalogue.records(items)
+        records = await self.index.records(items)
         limits = Limits(text=min(Limits().text, MOST_TEXT // max(1, len(items))))
         found: list[Letter] = []
         for item in items:

@@ -115,7 +115,7 @@ class Letters:
             mailbox=ask.query.get("mailbox") or None,
             everything=True,
         )
-        found = await self._shelf.catalogue.listed(replace(which, before=before), limit, start)
+        found = await self._shelf.index.listed(replace(which, before=before), limit, start)
         following = found.items[-1].number if len(found.items) == limit and limit else None
 
         def page(shown: list[Summary]) -> Response:
@@ -140,27 +140,27 @@ class Letters:
         tags = [_tag(each) for each in wish.add_tags]
         changed = 0
         if wish.unread is not None:
-            changed = await self._shelf.catalogue.mark(which, unread=wish.unread)
+            changed = await self._shelf.index.mark(which, unread=wish.unread)
         if tags or wish.remove_tags:
             # What was chosen by is:unread is not so any longer.
-            changed = max(changed, await self._shelf.catalogue.tag(which, tags, wish.remove_tags))
+            changed = max(changed, await self._shelf.index.tag(which, tags, wish.remove_tags))
         return in_json(Changed(changed))
 
     async def delete(self, ask: Request) -> Response:
         wish = from_json(ask, Chosen)
         which = self._which(ask, wish)
-        await self._shelf.catalogue.up_to_date()
-        deleted = await self._shelf.catalogue.delete(which)
+        await self._shelf.index.up_to_date()
+        deleted = await self._shelf.index.delete(which)
         return in_json(Gone(deleted.count, deleted.token if deleted.count else None))
 
     async def undo(self, ask: Request) -> Response:
-        back = await self._shelf.catalogue.undo(from_json(ask, Undoing).token)
+        back = await self._shelf.index.undo(from_json(ask, Undoing).token)
         if not back:
             raise HttpError(404, "It is too late to bring that back, or nothing was deleted under this token.")
         return in_json(Back(back))
 
     async def tags(self, ask: Request) -> Response:
-        return in_json(await self._shelf.catalogue.tags(seen_by(ask)))
+        return in_json(await self._shelf.index.tags(seen_by(ask)))
 
     async def one(self, ask: Request) -> Response:
         item = await self._shelf.item(ask)
@@ -168,13 +168,13 @@ class Letters:
         found = await self._shelf.letters([item], ask.visitor, most)
         if not found:
             raise HttpError(404, f"Of letter {item.id} nothing is left but its history.")
-        warnings = serialize.warnings_of(await self._shelf.catalogue.steps_of(item))
+        warnings = serialize.warnings_of(await self._shelf.index.steps_of(item))
         return in_json(replace(found[0], warnings=warnings) if warnings else found[0])
 
     async def source(self, ask: Request) -> Response:
         item = await self._shelf.item(ask)
         try:
-            content = await self._shelf.catalogue.content(item)
+            content = await self._shelf.index.content(item)
             await verify(content)
         except KeyError:
             raise HttpError(404, f"Of letter {item.id} nothing is left but its history.") from None

@@ -57,7 +57,7 @@ class LongPoll:
     def __init__(self, shelf: ApiShelf, now: Callable[[], float], clock: Clock, places: StreamLimits) -> None:
         self._shelf = shelf
         self._now = now
-        self._catalogue = shelf.catalogue
+        self._index = shelf.index
         self._clock = clock
         self._places = places
 
@@ -67,16 +67,16 @@ class LongPoll:
         assert wanted is not None
         with self._places.one(ask):
             # Those that are accepted already are read first: then a wait of no time at all tells what is there.
-            await self._catalogue.up_to_date()
+            await self._index.up_to_date()
             which = await self._which(ask)
-            async with self._catalogue.feed.watched():
+            async with self._index.feed.watched():
                 return await self._waited(ask, which, wanted, self._clock.steady() + patience)
 
     async def _waited(self, ask: Request, which: ItemFilter, wanted: int, until: float) -> Response:
-        feed = self._catalogue.feed
+        feed = self._index.feed
         while True:
             position = feed.newest
-            found = await self._catalogue.first(which, wanted)
+            found = await self._index.first(which, wanted)
             if len(found) >= wanted:
                 return in_json(Waited(await self._letters(found, ask)))
             if feed.is_closed:
@@ -98,7 +98,7 @@ class LongPoll:
 
     async def _arrived(self, position: int, until: float) -> bool:
         """Whether a letter has come since `position`; False when the time is over."""
-        feed = self._catalogue.feed
+        feed = self._index.feed
         while not feed.is_closed:
             if any(event.name in {"letter", "changed"} for event in feed.since(position)):
                 return True
@@ -128,7 +128,7 @@ class LongPoll:
             return which
         if after.isascii() and after.isdigit() and len(after) < 15:
             return replace(which, after=int(after))
-        if (item := await self._catalogue.item(after, which.seen_by)) is not None:
+        if (item := await self._index.item(after, which.seen_by)) is not None:
             return replace(which, after=item.number)
         try:
             return replace(which, terms=(*which.terms, *parse_query(f'after:"{after}"', self._now())))

@@ -123,11 +123,11 @@ class Queue:
         return in_json((await self._told(found))[0])
 
     async def _told(self, records: list[Record]) -> list[dict[str, Any]]:
-        """With the subjects, as far as the catalogue has them."""
+        """With the subjects, as far as the index has them."""
         subjects: dict[str, str] = {}
-        if self._behind.catalogue is not None and records:
+        if self._behind.index is not None and records:
             ids = tuple(record.letter.id for record in records)
-            for item in await self._behind.catalogue.first(ItemFilter(ids=ids), len(ids)):
+            for item in await self._behind.index.first(ItemFilter(ids=ids), len(ids)):
                 subjects |= dict.fromkeys((item.id, *item.copies), item.subject)
         return [{**record_json(record), "subject": subjects.get(record.letter.id, "")} for record in records]
 

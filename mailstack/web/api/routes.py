@@ -26,7 +26,7 @@ def api_routes(behind: ApiContext, logins: Iterable[Route]) -> tuple[Route, ...]
     hide_client = behind.config.submission.hide_client
     routes = (
         *_letters(behind),
-        *journey_routes(behind.around.store, behind.catalogue, hide_client=hide_client),
+        *journey_routes(behind.around.store, behind.index, hide_client=hide_client),
         *queue_routes(behind),
         *account_routes(behind),
         *environment_routes(behind),
@@ -36,10 +36,10 @@ def api_routes(behind: ApiContext, logins: Iterable[Route]) -> tuple[Route, ...]
 
 
 def _letters(behind: ApiContext) -> tuple[Route, ...]:
-    """What needs the catalogue; without one, a word about that."""
-    if behind.catalogue is None:
+    """What needs the index; without one, a word about that."""
+    if behind.index is None:
         return tuple(Route("GET", path, _no_letters) for path in ("/v1/letters", "/v1/letters/{id}", "/v1/wait"))
-    shelf = ApiShelf(behind.catalogue, behind.in_thread, hide_client=behind.config.submission.hide_client)
+    shelf = ApiShelf(behind.index, behind.in_thread, hide_client=behind.config.submission.hide_client)
     # Who waits at a connection does so in real time, wherever the clock of letters has travelled.
     patience = ReactorClock(behind.around.reactor)
     places = behind.places

@@ -1,4 +1,4 @@
-"""Makes of what the catalogue and the store know the values that the API gives."""
+"""Makes of what the index and the store know the values that the API gives."""
 
 from __future__ import annotations
 

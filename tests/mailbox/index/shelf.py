@@ -1,4 +1,4 @@
-"""A catalogue beside a store, in memory or on disk, and letters to put into it."""
+"""An index beside a store, in memory or on disk, and letters to put into it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.database import FileDatabase
 from mailstack.mailbox.index.items import Item, ItemFilter
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.mailbox.index.query import parse
 from mailstack.mailbox.index.removal import Keeping
 from mailstack.net.log import SilentJournal
@@ -75,21 +75,21 @@ class Shelf:
         if self.directory is not None:
             self.store = ArchivingSqliteStore(self.pump, self.directory, recent_octets=0)
         database = self.memory or FileDatabase(self.pump, self.directory or Path())
-        self.catalogue = LetterIndex(self.store, database, self.clock, inline, own_mailbox, self.keeping)
-        self.journal = self.catalogue.told_of(SilentJournal())
+        self.index = LetterIndex(self.store, database, self.clock, inline, own_mailbox, self.keeping)
+        self.journal = self.index.told_of(SilentJournal())
         self.run(self.store.open())
-        self.run(self.catalogue.start())
+        self.run(self.index.start())
         self.settle()
 
     def close(self) -> None:
-        self.run(self.catalogue.stop())
+        self.run(self.index.stop())
         self.run(self.store.close())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return run(work) if self.directory is None else self.pump.run(work)
 
     def settle(self) -> None:
-        self.run(self.catalogue.up_to_date())
+        self.run(self.index.up_to_date())
         if isinstance(self.clock, HandClock):
             self.clock.advance(0)
 
@@ -131,4 +131,4 @@ class Shelf:
 
     def items(self, query: str = "", **which: Any) -> tuple[Item, ...]:
         terms = parse(query, self.clock.now())
-        return self.run(self.catalogue.listed(ItemFilter(terms=terms, **which), 1000)).items
+        return self.run(self.index.listed(ItemFilter(terms=terms, **which), 1000)).items

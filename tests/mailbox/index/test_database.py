@@ -1,4 +1,4 @@
-"""What only a catalogue on disk can do wrong: other processes have it too."""
+"""What only an index on disk can do wrong: other processes have it too."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def test_it_is_begun_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     # Of two processes that turn one to write-ahead logging at once, SQLite refuses one without any wait.
     monkeypatch.setattr(database, "PATIENCE", 0.01)
     pump = Pump()
-    catalogue = FileDatabase(pump, tmp_path)
+    index = FileDatabase(pump, tmp_path)
 
     async def begin() -> None:
-        await catalogue.write(lambda _: None)
+        await index.write(lambda _: None)
 
     with Turn(tmp_path / TURN, 0.0).taken(), pytest.raises(StoreError, match="another process has kept the database"):
         pump.run(begin())
     assert sqlite3.connect(tmp_path / FILE).execute("PRAGMA journal_mode").fetchone() == ("delete",)
-    pump.run(catalogue.close())
+    pump.run(index.close())

@@ -1,4 +1,4 @@
-"""A catalogue that can't be opened on a full disk keeps no office from its start, and is opened when there is room."""
+"""An index that can't be opened on a full disk keeps no office from its start, and is opened when there is room."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, fail
 
-from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.database import Operation
 from mailstack.mailbox.index.indexer import AGAIN
 from mailstack.mailbox.index.items import ItemFilter
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.store import StoreError, StoreFull
 from tests.aid import run
 from tests.mailbox.index.memory_database import MemoryDatabase
@@ -27,7 +27,7 @@ class FailingDatabase(MemoryDatabase):
         return super().write(operation) if self.trouble is None else fail(self.trouble)
 
 
-def catalogue_of(shelf: Shelf, database: FailingDatabase) -> LetterIndex:
+def index_of(shelf: Shelf, database: FailingDatabase) -> LetterIndex:
     return LetterIndex(shelf.store, database, shelf.clock, inline, own_mailbox, shelf.keeping)
 
 
@@ -35,23 +35,23 @@ def test_a_full_disk_puts_it_off() -> None:
     shelf, database = Shelf(None), FailingDatabase()
     letter = shelf.put(b"Subject: one\r\n\r\n")
     database.trouble = StoreFull("no space left on device")
-    catalogue = catalogue_of(shelf, database)
-    run(catalogue.start())
+    index = index_of(shelf, database)
+    run(index.start())
     shelf.clock.advance(3 * AGAIN)
     database.trouble = None
     shelf.clock.advance(AGAIN)
-    run(catalogue.up_to_date())
-    listed = run(catalogue.listed(ItemFilter(), limit=10))
+    run(index.up_to_date())
+    listed = run(index.listed(ItemFilter(), limit=10))
     assert [item.id for item in listed.items] == [letter]
-    run(catalogue.stop())
+    run(index.stop())
 
 
 def test_it_is_not_opened_after_the_end() -> None:
     shelf, database = Shelf(None), FailingDatabase()
     database.trouble = StoreFull("no space left on device")
-    catalogue = catalogue_of(shelf, database)
-    run(catalogue.start())
-    run(catalogue.stop())
+    index = index_of(shelf, database)
+    run(index.start())
+    run(index.stop())
     database.trouble = None
     shelf.clock.advance(10 * AGAIN)
     with pytest.raises(sqlite3.ProgrammingError):
@@ -62,4 +62,4 @@ def test_other_trouble_stops_the_start() -> None:
     shelf, database = Shelf(None), FailingDatabase()
     database.trouble = StoreError("input/output error")
     with pytest.raises(StoreError, match="input/output"):
-        run(catalogue_of(shelf, database).start())
+        run(index_of(shelf, database).start())

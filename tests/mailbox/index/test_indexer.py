@@ -9,8 +9,8 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from mailstack.letter import Content, LetterId
-from mailstack.mailbox.index.catalogue import PATIENCE
 from mailstack.mailbox.index.indexer import AGAIN, AWAY
+from mailstack.mailbox.index.letter_index import PATIENCE
 from mailstack.store import Damaged, StoreError
 from tests.mailbox.index.memory_database import MemoryDatabase
 from tests.mailbox.index.shelf import ArchivingInMemoryStore, Shelf
@@ -127,7 +127,7 @@ def test_who_waits_need_not_wait_for_letters_that_come_later(monkeypatch: pytest
     for number in range(20):
         # Each comes while the one before is written: it never is idle.
         shelf.put(settle=False)
-        Deferred.fromCoroutine(shelf.catalogue.up_to_date()).addCallback(lambda _, number=number: told.append(number))
+        Deferred.fromCoroutine(shelf.index.up_to_date()).addCallback(lambda _, number=number: told.append(number))
         if number:
             database.go_on()
             # The first was being read already: whether it was the last is known by the next look.
@@ -139,9 +139,9 @@ def test_who_waits_need_not_wait_for_letters_that_come_later(monkeypatch: pytest
 
 
 def test_nobody_waits_for_ever_for_an_index_that_is_behind(shelf: Shelf) -> None:
-    shelf.catalogue._indexing._works = True
+    shelf.index._indexing._works = True
     done: list[object] = []
-    Deferred.fromCoroutine(shelf.catalogue.up_to_date()).addCallback(done.append)
+    Deferred.fromCoroutine(shelf.index.up_to_date()).addCallback(done.append)
     shelf.clock.advance(PATIENCE - 1)
     assert done == []
     shelf.clock.advance(2)

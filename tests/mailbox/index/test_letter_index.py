@@ -1,4 +1,4 @@
-"""What the catalogue keeps and finds: the same in memory and on disk."""
+"""What the index keeps and finds: the same in memory and on disk."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def test_a_letter_is_found_as_soon_as_it_is_read(shelf: Shelf) -> None:
 
 def test_the_newest_come_first_and_pages_follow_each_other(shelf: Shelf) -> None:
     letters = [shelf.put(text(f"number {n}")) for n in range(5)]
-    newest = shelf.run(shelf.catalogue.listed(ItemFilter(), 2))
+    newest = shelf.run(shelf.index.listed(ItemFilter(), 2))
     assert [item.id for item in newest.items] == [letters[4], letters[3]]
     assert (newest.total, newest.unread) == (5, 5)
-    rest = shelf.run(shelf.catalogue.listed(ItemFilter(before=newest.items[-1].number), 10))
+    rest = shelf.run(shelf.index.listed(ItemFilter(before=newest.items[-1].number), 10))
     assert [item.id for item in rest.items] == letters[2::-1]
     assert rest.total == 5
-    assert [item.id for item in shelf.run(shelf.catalogue.listed(ItemFilter(), 2, 1)).items] == [letters[3], letters[2]]
+    assert [item.id for item in shelf.run(shelf.index.listed(ItemFilter(), 2, 1)).items] == [letters[3], letters[2]]
 
 
 @pytest.mark.parametrize(
@@ -160,10 +160,10 @@ def test_attachments_and_inline_parts_are_found(shelf: Shelf) -> None:
 
 def test_who_has_read_a_letter_says_so(shelf: Shelf) -> None:
     first, second = shelf.put(), shelf.put()
-    assert shelf.run(shelf.catalogue.mark(ItemFilter(ids=(first,)), unread=False)) == 1
-    assert shelf.run(shelf.catalogue.mark(ItemFilter(ids=(first,)), unread=False)) == 0
+    assert shelf.run(shelf.index.mark(ItemFilter(ids=(first,)), unread=False)) == 1
+    assert shelf.run(shelf.index.mark(ItemFilter(ids=(first,)), unread=False)) == 0
     assert (shelf.find("is:read"), shelf.find("is:unread")) == ([first], [second])
-    assert shelf.run(shelf.catalogue.listed(ItemFilter(), 0)).unread == 1
+    assert shelf.run(shelf.index.listed(ItemFilter(), 0)).unread == 1
 
 
 def test_tags_come_with_a_letter_and_from_people(shelf: Shelf) -> None:
@@ -178,16 +178,16 @@ def test_tags_come_with_a_letter_and_from_people(shelf: Shelf) -> None:
     assert shelf.items()[0].mailboxes == (BOB.key,)
     assert shelf.find("tag:RED is:tagged") == [letter]
     which = ItemFilter(ids=(letter,))
-    assert shelf.run(shelf.catalogue.tag(which, ["mine"], ["NEWS", "blue"])) == 1
-    assert shelf.run(shelf.catalogue.tags()) == {"mine": 1, "Red": 1, "two words": 1}
-    shelf.run(shelf.catalogue.rename_tag("red", "Mine"))
-    assert shelf.run(shelf.catalogue.tags()) == {"mine": 1, "two words": 1}
-    shelf.run(shelf.catalogue.set_tags(which, ["only"]))
+    assert shelf.run(shelf.index.tag(which, ["mine"], ["NEWS", "blue"])) == 1
+    assert shelf.run(shelf.index.tags()) == {"mine": 1, "Red": 1, "two words": 1}
+    shelf.run(shelf.index.rename_tag("red", "Mine"))
+    assert shelf.run(shelf.index.tags()) == {"mine": 1, "two words": 1}
+    shelf.run(shelf.index.set_tags(which, ["only"]))
     assert shelf.items()[0].tags == ("only",)
     by_tag = ItemFilter(terms=parse("tag:only"))
-    assert shelf.run(shelf.catalogue.tag(by_tag, ["other"], ["only"])) == 1
+    assert shelf.run(shelf.index.tag(by_tag, ["other"], ["only"])) == 1
     assert shelf.items()[0].tags == ("other",)
-    assert shelf.run(shelf.catalogue.remove_tag("OTHER")) == 1
+    assert shelf.run(shelf.index.remove_tag("OTHER")) == 1
     assert shelf.find("is:tagged") == []
 
 
@@ -198,7 +198,7 @@ def test_each_mailbox_has_its_own_view(shelf: Shelf) -> None:
     assert shelf.find(mailbox=CAROL.key) == [carols, both]
     assert shelf.find(mailbox=ALICE.key) == []
     assert shelf.find(seen_by=ALICE.key) == [both], "who submitted a letter may see it"
-    counts = {each.mailbox: (each.total, each.unread) for each in shelf.run(shelf.catalogue.mailboxes())}
+    counts = {each.mailbox: (each.total, each.unread) for each in shelf.run(shelf.index.mailboxes())}
     assert counts == {BOB.key: (1, 1), CAROL.key: (2, 2)}
 
 
@@ -210,38 +210,38 @@ def _recounted(shelf: Shelf) -> None:
         *(ItemFilter(mailbox=each.key) for each in people),
         *(ItemFilter(seen_by=each.key) for each in people),
     ):
-        there = shelf.run(shelf.catalogue.first(which, 1000))
+        there = shelf.run(shelf.index.first(which, 1000))
         # Nothing is listed, so that it is not seen from the list how many there are.
-        listed = shelf.run(shelf.catalogue.listed(which, 0))
+        listed = shelf.run(shelf.index.listed(which, 0))
         assert (listed.total, listed.unread) == (len(there), sum(item.unread for item in there)), which
-    counts = {each.mailbox: each.total for each in shelf.run(shelf.catalogue.mailboxes())}
+    counts = {each.mailbox: each.total for each in shelf.run(shelf.index.mailboxes())}
     assert counts == {
         each.key: total
         for each in people
-        if (total := shelf.run(shelf.catalogue.listed(ItemFilter(mailbox=each.key), 0)).total)
+        if (total := shelf.run(shelf.index.listed(ItemFilter(mailbox=each.key), 0)).total)
     }
 
 
 def test_what_is_counted_stays_right_whatever_is_done(shelf: Shelf) -> None:
-    catalogue = shelf.catalogue
+    index = shelf.index
     first = shelf.put(to=(BOB, CAROL), account=ALICE.key)
     own = shelf.put(to=(ALICE,), account=ALICE.key)
     shelf.put(to=(CAROL,))
     _recounted(shelf)
-    shelf.run(catalogue.mark(ItemFilter(ids=(first,)), unread=False))
+    shelf.run(index.mark(ItemFilter(ids=(first,)), unread=False))
     _recounted(shelf)
-    token = shelf.run(catalogue.delete(ItemFilter(mailbox=CAROL.key))).token
+    token = shelf.run(index.delete(ItemFilter(mailbox=CAROL.key))).token
     _recounted(shelf)
-    shelf.run(catalogue.mark(ItemFilter(), unread=False))
-    shelf.run(catalogue.undo(token))
+    shelf.run(index.mark(ItemFilter(), unread=False))
+    shelf.run(index.undo(token))
     _recounted(shelf)
     for account in (CAROL, ALICE):
-        away = shelf.run(catalogue.delete(ItemFilter(seen_by=account.key))).token
+        away = shelf.run(index.delete(ItemFilter(seen_by=account.key))).token
         _recounted(shelf)
-        shelf.run(catalogue.undo(away))
+        shelf.run(index.undo(away))
         _recounted(shelf)
-    shelf.run(catalogue.delete(ItemFilter(ids=(first,), seen_by=BOB.key)))
-    shelf.run(catalogue.delete(ItemFilter(ids=(own,))))
+    shelf.run(index.delete(ItemFilter(ids=(first,), seen_by=BOB.key)))
+    shelf.run(index.delete(ItemFilter(ids=(own,))))
     shelf.clock.advance(shelf.keeping.undo + 1)
     wait_until(shelf, lambda: _archived(shelf, 2))
     _recounted(shelf)
@@ -261,7 +261,7 @@ def test_who_gets_a_copy_of_what_he_sent_is_counted_once(shelf: Shelf) -> None:
 
 
 async def _write(shelf: Shelf, operation: Operation[None]) -> None:
-    await shelf.catalogue._database.write(operation)
+    await shelf.index._database.write(operation)
 
 
 def test_many_are_changed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -269,18 +269,18 @@ def test_many_are_changed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr("mailstack.mailbox.index.batches.BATCH", 2)
     shelf = Shelf(tmp_path / "data")
     letters = [shelf.put() for _ in range(5)]
-    marking = shelf.pump.start(shelf.catalogue.mark(ItemFilter(), unread=False))
+    marking = shelf.pump.start(shelf.index.mark(ItemFilter(), unread=False))
     assert any(len(shelf.find("is:read")) == 2 for _ in range(20_000)), "the first part, before time passes"
     late = shelf.put()
     assert not marking, "others have their turn first"
     wait_until(shelf, lambda: _has(shelf, marking))
     assert marking == [5]
     assert shelf.find("is:unread") == [late]
-    deleting = shelf.pump.start(shelf.catalogue.delete(ItemFilter(terms=parse("is:read"))))
+    deleting = shelf.pump.start(shelf.index.delete(ItemFilter(terms=parse("is:read"))))
     wait_until(shelf, lambda: _has(shelf, deleting))
     deleted = deleting[0]
     assert (deleted.count, deleted.ids) == (5, tuple(letters))
-    bringing = shelf.pump.start(shelf.catalogue.undo(deleted.token))
+    bringing = shelf.pump.start(shelf.index.undo(deleted.token))
     wait_until(shelf, lambda: _has(shelf, bringing))
     assert (bringing, shelf.find()) == ([5], [late, *letters[::-1]])
     _recounted(shelf)
@@ -289,50 +289,50 @@ def test_many_are_changed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_
 
 async def _has(shelf: Shelf, results: list[object]) -> bool:
     """The database is asked, so that its threads have their turn."""
-    await shelf.catalogue.listed(ItemFilter(), 0)
+    await shelf.index.listed(ItemFilter(), 0)
     return bool(results)
 
 
 def test_what_is_deleted_is_out_of_sight_and_comes_back(shelf: Shelf) -> None:
     letters = [shelf.put() for _ in range(3)]
-    deleted = shelf.run(shelf.catalogue.delete(ItemFilter(ids=(letters[0], letters[2]))))
+    deleted = shelf.run(shelf.index.delete(ItemFilter(ids=(letters[0], letters[2]))))
     assert (deleted.count, shelf.find()) == (2, [letters[1]])
-    assert shelf.run(shelf.catalogue.undo(deleted.token)) == 2
+    assert shelf.run(shelf.index.undo(deleted.token)) == 2
     assert shelf.find() == letters[::-1]
-    assert shelf.run(shelf.catalogue.undo(deleted.token)) == 0
+    assert shelf.run(shelf.index.undo(deleted.token)) == 0
 
 
 def test_what_one_of_its_holders_deletes_the_others_keep(shelf: Shelf) -> None:
     both, bobs = shelf.put(to=(BOB, CAROL)), shelf.put()
-    deleted = shelf.run(shelf.catalogue.delete(ItemFilter(seen_by=BOB.key)))
+    deleted = shelf.run(shelf.index.delete(ItemFilter(seen_by=BOB.key)))
     assert (deleted.count, deleted.ids) == (2, (both, bobs))
     assert shelf.find(seen_by=BOB.key) == shelf.find(mailbox=BOB.key) == []
     assert shelf.find(seen_by=CAROL.key) == shelf.find() == [both]
-    assert shelf.run(shelf.catalogue.delete(ItemFilter(seen_by=BOB.key))).count == 0
-    assert [each.mailbox for each in shelf.run(shelf.catalogue.mailboxes())] == [CAROL.key]
-    assert [event.data.only_for for event in shelf.catalogue.feed.after(0) if event.name == "deleted"] == [BOB.key, ""]
-    assert shelf.run(shelf.catalogue.undo(deleted.token)) == 2
+    assert shelf.run(shelf.index.delete(ItemFilter(seen_by=BOB.key))).count == 0
+    assert [each.mailbox for each in shelf.run(shelf.index.mailboxes())] == [CAROL.key]
+    assert [event.data.only_for for event in shelf.index.feed.after(0) if event.name == "deleted"] == [BOB.key, ""]
+    assert shelf.run(shelf.index.undo(deleted.token)) == 2
     assert shelf.find(seen_by=BOB.key) == [bobs, both]
-    shelf.run(shelf.catalogue.delete(ItemFilter(ids=(both,), seen_by=CAROL.key)))
+    shelf.run(shelf.index.delete(ItemFilter(ids=(both,), seen_by=CAROL.key)))
     assert shelf.find() == [bobs, both]
-    shelf.run(shelf.catalogue.delete(ItemFilter(ids=(both,), seen_by=BOB.key)))
+    shelf.run(shelf.index.delete(ItemFilter(ids=(both,), seen_by=BOB.key)))
     assert shelf.find() == [bobs], "when all have deleted it nobody has it"
 
 
 def test_all_but_some_are_chosen(shelf: Shelf) -> None:
     letters = [shelf.put() for _ in range(3)]
-    assert shelf.run(shelf.catalogue.mark(ItemFilter(without=(letters[1],)), unread=False)) == 2
+    assert shelf.run(shelf.index.mark(ItemFilter(without=(letters[1],)), unread=False)) == 2
     assert shelf.find("is:unread") == [letters[1]]
 
 
 def test_what_was_deleted_comes_back_after_a_restart_too(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path / "data")
     letters = [shelf.put() for _ in range(2)]
-    token = shelf.run(shelf.catalogue.delete(ItemFilter())).token
+    token = shelf.run(shelf.index.delete(ItemFilter())).token
     shelf.close()
     shelf.open()
     assert shelf.find() == []
-    assert shelf.run(shelf.catalogue.undo(token)) == 2
+    assert shelf.run(shelf.index.undo(token)) == 2
     assert shelf.find() == letters[::-1]
     _recounted(shelf)
     shelf.close()
@@ -340,10 +340,10 @@ def test_what_was_deleted_comes_back_after_a_restart_too(tmp_path: Path) -> None
 
 def test_undo_has_its_time_and_after_that_the_octets_go_too(shelf: Shelf) -> None:
     letter = shelf.put()
-    token = shelf.run(shelf.catalogue.delete(ItemFilter())).token
+    token = shelf.run(shelf.index.delete(ItemFilter())).token
     shelf.clock.advance(shelf.keeping.undo + 1)
     shelf.settle()
-    assert shelf.run(shelf.catalogue.undo(token)) == 0
+    assert shelf.run(shelf.index.undo(token)) == 0
 
     async def gone() -> bool:
         try:
@@ -368,8 +368,8 @@ def wait_until(shelf: Shelf, holds: object, seconds: float = 60.0) -> None:
 
 def test_all_is_there_after_a_restart_and_what_came_meanwhile(shelf: Shelf) -> None:
     first = shelf.put()
-    shelf.run(shelf.catalogue.tag(ItemFilter(), ["kept"]))
-    shelf.run(shelf.catalogue.mark(ItemFilter(), unread=False))
+    shelf.run(shelf.index.tag(ItemFilter(), ["kept"]))
+    shelf.run(shelf.index.mark(ItemFilter(), unread=False))
     if shelf.directory is None:
         return
     second = shelf.put(settle=False)
@@ -408,7 +408,7 @@ def test_the_index_of_another_archive_is_made_anew(shelf: Shelf) -> None:
 
 
 def test_the_oldest_go_when_there_are_too_many_or_they_are_too_old(shelf: Shelf) -> None:
-    shelf.catalogue._removal.keeping = Keeping(letters=2, age=3600.0)
+    shelf.index._removal.keeping = Keeping(letters=2, age=3600.0)
     letters = [shelf.put() for _ in range(4)]
     shelf.clock.advance(2)
     wait_until(shelf, lambda: _is(shelf, letters[:1:-1]))
@@ -417,7 +417,7 @@ def test_the_oldest_go_when_there_are_too_many_or_they_are_too_old(shelf: Shelf)
 
 
 async def _is(shelf: Shelf, letters: list[LetterId]) -> bool:
-    found = await shelf.catalogue.listed(ItemFilter(), 10)
+    found = await shelf.index.listed(ItemFilter(), 10)
     return [item.id for item in found.items] == letters
 
 
@@ -429,10 +429,10 @@ def test_a_copy_in_another_office_is_no_letter_of_its_own(shelf: Shelf) -> None:
     assert shelf.find() == [source]
     assert shelf.items()[0].copies == (copy,)
     assert shelf.find(ids=(copy,)) == [source]
-    item = shelf.run(shelf.catalogue.item(copy))
+    item = shelf.run(shelf.index.item(copy))
     assert item is not None
     assert item.id == source
-    assert set(shelf.run(shelf.catalogue.records([item]))) == {source, copy}
+    assert set(shelf.run(shelf.index.records([item]))) == {source, copy}
     assert [entry.letter for entry in shelf.run(shelf.store.entries(ARCHIVE, 0, 10))] == [source]
 
 
@@ -451,11 +451,11 @@ def test_a_letter_that_only_claims_to_be_a_copy_is_one_of_its_own(shelf: Shelf) 
 
 def test_the_feed_tells_of_letters_and_changes(shelf: Shelf) -> None:
     told: list[str] = []
-    stop = shelf.catalogue.feed.listen(lambda event: told.append(event.name))
+    stop = shelf.index.feed.listen(lambda event: told.append(event.name))
     shelf.put()
-    shelf.run(shelf.catalogue.mark(ItemFilter(), unread=False))
-    token = shelf.run(shelf.catalogue.delete(ItemFilter())).token
-    shelf.run(shelf.catalogue.undo(token))
+    shelf.run(shelf.index.mark(ItemFilter(), unread=False))
+    token = shelf.run(shelf.index.delete(ItemFilter())).token
+    shelf.run(shelf.index.undo(token))
     assert told == ["step", "letter", "changed", "deleted", "changed"]
     stop()
     shelf.put()

@@ -1,4 +1,4 @@
-"""The pages of Mailpit, MailHog and GreenMail over a catalogue in memory, asked without a network."""
+"""The pages of Mailpit, MailHog and GreenMail over an index in memory, asked without a network."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Desk:
         self.faults = Faults(self.shelf.clock.now)
         counter: Any = Counter(self.shelf)
         ground = CompatContext(
-            self.shelf.catalogue,
+            self.shelf.index,
             self.shelf.clock,
             inline,
             counter,
@@ -58,7 +58,7 @@ class Desk:
             self.faults,
             self._look,
             StreamLimits(streams, streams, LocalConnectionCounts()),
-            Tally(self.shelf.catalogue.feed, self.shelf.clock.now()),
+            Tally(self.shelf.index.feed, self.shelf.clock.now()),
         )
         accounts = CompatAccounts(
             self.shelf.store,

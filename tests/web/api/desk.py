@@ -1,4 +1,4 @@
-"""The API over a catalogue in memory, asked without a network."""
+"""The API over an index in memory, asked without a network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from mailstack.letter.connection import HostPort
-from mailstack.mailbox.index.catalogue import LetterIndex
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.policy.counters import LocalConnectionCounts
 from mailstack.protocols.connection import Clock
 from mailstack.web.api.checks import check_routes
@@ -40,16 +40,16 @@ async def answers(url: str) -> Seen:
 
 
 def routes(
-    catalogue: LetterIndex, store: Any, clock: Clock, places: StreamLimits | None = None, *, hide_client: bool = False
+    index: LetterIndex, store: Any, clock: Clock, places: StreamLimits | None = None, *, hide_client: bool = False
 ) -> list[Route]:
-    shelf = ApiShelf(catalogue, inline, hide_client=hide_client)
+    shelf = ApiShelf(index, inline, hide_client=hide_client)
     places = places or StreamLimits(100, 50, LocalConnectionCounts())
     return [
         *letter_routes(shelf, clock.now),
         *check_routes(shelf, answers),
         *wait_routes(shelf, clock.now, clock, places),
         *event_routes(shelf, clock, places),
-        *journey_routes(store, catalogue, hide_client=hide_client),
+        *journey_routes(store, index, hide_client=hide_client),
     ]
 
 
@@ -61,7 +61,7 @@ class Desk(Shelf):
 
     def ask(self, method: str, path: str, body: object = None, *, account: str = "", **query: str) -> Response:
         site = Site(
-            routes(self.catalogue, self.store, self.clock, hide_client=self.hide_client),
+            routes(self.index, self.store, self.clock, hide_client=self.hide_client),
             ["x.test"],
             doorkeeper=As(account) if account else AllowAll(),
         )

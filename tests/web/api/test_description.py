@@ -27,7 +27,7 @@ def desk() -> Iterator[Desk]:
 
 def all_routes(desk: Desk) -> list[Route]:
     login = Login(None, desk.store, desk.clock)  # type: ignore[arg-type]
-    return [*routes(desk.catalogue, desk.store, desk.clock), *login.routes]
+    return [*routes(desk.index, desk.store, desk.clock), *login.routes]
 
 
 def references(value: Any) -> Iterator[str]:

@@ -37,7 +37,7 @@ class Live:
         self.shelf = Shelf(None, self.clock)
         self.places = StreamLimits(3, 2, LocalConnectionCounts())
         self.site = Site(
-            routes(self.shelf.catalogue, self.shelf.store, self.clock, self.places),
+            routes(self.shelf.index, self.shelf.store, self.clock, self.places),
             ["x.test"],
             doorkeeper=doorkeeper or AllowAll(),
         )
@@ -128,8 +128,8 @@ def test_a_stream_tells_what_happens_in_order(live: Live) -> None:
     client = live.ask("/v1/events", wait=120)
     assert client.received.count(b":\n\n") >= 120 / ALIVE - 1, "a proxy between must not take it for dead"
     letter = live.shelf.put(text("hello"))
-    live.shelf.run(live.shelf.catalogue.mark(ItemFilter(), unread=False))
-    live.shelf.run(live.shelf.catalogue.delete(ItemFilter()))
+    live.shelf.run(live.shelf.index.mark(ItemFilter(), unread=False))
+    live.shelf.run(live.shelf.index.delete(ItemFilter()))
     live.reactor.advance(0.1)
     told = events(client)
     assert [name for _, name, _ in told] == ["step", "letter", "changed", "deleted"]
@@ -165,7 +165,7 @@ def test_a_user_hears_of_his_own_letters(live: Live) -> None:
     client = own.ask("/v1/events")
     own.shelf.put(text("to bob"))
     own.shelf.put(text("to alice", To="alice@home.test"), to=(ALICE,))
-    own.shelf.run(own.shelf.catalogue.mark(ItemFilter(), unread=False))
+    own.shelf.run(own.shelf.index.mark(ItemFilter(), unread=False))
     own.reactor.advance(0.1)
     told = events(client)
     assert [name for _, name, _ in told] == ["letter", "changed"]
@@ -218,7 +218,7 @@ def test_wait_and_stream_are_ended_when_nothing_comes() -> None:
 
 def test_waits_and_streams_end_with_the_office(live: Live) -> None:
     waiting, stream = live.ask("/v1/wait"), live.ask("/v1/events")
-    live.shelf.catalogue.feed.close()
+    live.shelf.index.feed.close()
     live.reactor.advance(0.1)
     assert answer(waiting).status == 503
     assert stream.received.endswith(b"0\r\n\r\n")

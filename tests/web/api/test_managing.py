@@ -120,7 +120,7 @@ def test_a_letter_is_sent_on(api: Api) -> None:
 def test_what_waits_is_held_released_and_redirected(api: Api) -> None:
     fault = api("POST", "v1/faults", {"at": "rcpt", "service": "mx", "reply": "451 4.3.0 not now"}, 201)
     letter = write(api, "slow@far.test", "waits")
-    # Its subject is known once it is in the catalogue.
+    # Its subject is known once it is in the index.
     api("GET", "v1/wait?to=slow@far.test")
 
     def waiting() -> dict[str, Any]:

@@ -117,19 +117,19 @@ class Counted(Pages):
 
 def test_html_is_looked_at_once_for_each_letter() -> None:
     shelf = Shelf(None)
-    pages = Counted(shelf.catalogue, lambda work: work())
+    pages = Counted(shelf.index, lambda work: work())
     checks = HtmlChecks(pages)
     letter = shelf.put(HTML)
     plain = shelf.put(b"Subject: x\r\n\r\nx")
-    run(shelf.catalogue.up_to_date())
-    item = run(shelf.catalogue.item(letter))
+    run(shelf.index.up_to_date())
+    item = run(shelf.index.item(letter))
     assert item is not None
     found = [run(checks.of(by("192.0.2.1"), item)) for _ in range(2)]
     assert pages.count == 4  # reading, features, and a report each time
     assert found[0] is not None
     assert found[0] == found[1]
     assert json.loads(found[0].body)["Total"]["Nodes"] == 2
-    item = run(shelf.catalogue.item(plain))
+    item = run(shelf.index.item(plain))
     assert item is not None
     assert run(checks.of(by("192.0.2.1"), item)) is None
     for number in range(MAX_KEPT + 5):

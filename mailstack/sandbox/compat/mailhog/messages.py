@@ -67,15 +67,15 @@ class MailHogRelease(Struct, frozen=True):
 class _Messages:
     def __init__(self, ground: CompatContext) -> None:
         self._ground = ground
-        self._catalogue = ground.catalogue
+        self._index = ground.index
         self._shelf = ground.shelf
 
     # --- version 2
 
     async def messages(self, ask: Request) -> Response:
-        await self._catalogue.up_to_date()
+        await self._index.up_to_date()
         start, limit = integer_parameter(ask, "start", 0), _limit(ask)
-        listed = await self._catalogue.listed(ItemFilter(), limit, start)
+        listed = await self._index.listed(ItemFilter(), limit, start)
         return self._page(listed.items, listed.total, start)
 
     async def search(self, ask: Request) -> Response:
@@ -83,10 +83,10 @@ class _Messages:
         kind, query = ask.query.get("kind", ""), ask.query.get("query", "").strip()
         if kind not in {"from", "to", "containing"} or not query:
             raise HttpError(400, "Ask with kind=from, to or containing, and a query")
-        await self._catalogue.up_to_date()
+        await self._index.up_to_date()
         start, limit = integer_parameter(ask, "start", 0), _limit(ask)
         if kind == "containing":
-            listed = await self._catalogue.listed(ItemFilter(terms=(Term(Words(query.casefold())),)), limit, start)
+            listed = await self._index.listed(ItemFilter(terms=(Term(Words(query.casefold())),)), limit, start)
             return self._page(listed.items, listed.total, start)
         items = await self._addressed(kind, query)
         return self._page(items[start : start + limit], len(items), start)
@@ -95,9 +95,9 @@ class _Messages:
         if "@" in query[1:-1]:
             key = key_of(query)
             which = ItemFilter(addressed=key) if kind == "to" else ItemFilter(written_by=key)
-            return list((await self._catalogue.listed(which, MAX_SEARCHED)).items)
+            return list((await self._index.listed(which, MAX_SEARCHED)).items)
         term = Term(Named("addressed", query.casefold()))
-        items = (await self._catalogue.listed(ItemFilter(terms=(term,)), MAX_SEARCHED)).items
+        items = (await self._index.listed(ItemFilter(terms=(term,)), MAX_SEARCHED)).items
         return [item for item in items if query.casefold() in _envelope(item, kind).casefold()]
 
     def _page(self, items: Sequence[Item], total: int, start: int) -> Response:
@@ -112,22 +112,22 @@ class _Messages:
     # --- version 1
 
     async def all_of_v1(self, _: Request) -> Response:
-        await self._catalogue.up_to_date()
-        listed = await self._catalogue.listed(ItemFilter(), MAX_V1)
+        await self._index.up_to_date()
+        listed = await self._index.listed(ItemFilter(), MAX_V1)
         return Response(self._streamed(listed.items, b"[", b"]"), TEXT_JSON)
 
     async def one(self, ask: Request) -> Response:
-        item = await find_letter(self._catalogue, ask.variables["id"])
+        item = await find_letter(self._index, ask.variables["id"])
         return Response(await self.shown(item), TEXT_JSON)
 
     async def download(self, ask: Request) -> Response:
-        item = await find_letter(self._catalogue, ask.variables["id"])
+        item = await find_letter(self._index, ask.variables["id"])
         save = (("Content-Disposition", f'attachment; filename="{item.id}.eml"'),)
         return Response(await self._shelf.octets(item), "message/rfc822", 200, save)
 
     async def part(self, ask: Request) -> Response:
         """Downloads a decoded part by its place in the letter, counted from 0."""
-        reading = await self._shelf.reading(await find_letter(self._catalogue, ask.variables["id"]))
+        reading = await self._shelf.reading(await find_letter(self._index, ask.variables["id"]))
         place = ask.variables["part"]
         if not place.isascii() or not place.isdigit() or len(place) > 6:
             raise HttpError(404, "Error: there is no such part")
@@ -136,19 +136,19 @@ class _Messages:
         return Response(octets, "application/octet-stream", 200, (("Content-Disposition", "attachment"),))
 
     async def delete_all(self, _: Request) -> Response:
-        await self._catalogue.up_to_date()
-        await self._catalogue.delete(ItemFilter())
+        await self._index.up_to_date()
+        await self._index.delete(ItemFilter())
         return Response(b"", TEXT_JSON)
 
     async def delete(self, ask: Request) -> Response:
-        item = await find_letter(self._catalogue, ask.variables["id"])
-        await self._catalogue.delete(ItemFilter(ids=(item.id,)))
+        item = await find_letter(self._index, ask.variables["id"])
+        await self._index.delete(ItemFilter(ids=(item.id,)))
         return Response(b"", TEXT_JSON)
 
     async def release(self, ask: Request) -> Response:
         """Releases a letter through the queue, whatever server the request names."""
         wanted = decode_body(ask, MailHogRelease)
-        item = await find_letter(self._catalogue, ask.variables["id"])
+        item = await find_letter(self._index, ask.variables["id"])
         octets = await self._shelf.octets(item)
         try:
             await self._ground.outward.hand_in(item.sender, [wanted.email], octets, copied=Copied(item.id, RELEASED))
@@ -167,7 +167,7 @@ class _Messages:
 
     async def _new_letters(self) -> AsyncGenerator[str, None]:
         """Letters from now on; a slow client misses some."""
-        feed, at = self._catalogue.feed, self._catalogue.feed.newest
+        feed, at = self._index.feed, self._index.feed.newest
         while not feed.is_closed:
             try:
                 happened = feed.after(at)
@@ -188,7 +188,7 @@ class _Messages:
         between = b""
         for start in range(0, len(items), AT_ONCE):
             some = items[start : start + AT_ONCE]
-            records = await self._catalogue.records(some)
+            records = await self._index.records(some)
             held: list[tuple[Item, bytes]] = []
             for item in some:
                 with suppress(HttpError):  # it went meanwhile
@@ -201,7 +201,7 @@ class _Messages:
 
     async def shown(self, item: Item) -> bytes:
         """Letter in JSON. Raises Trouble 404."""
-        records = await self._catalogue.records([item])
+        records = await self._index.records([item])
         octets = await self._shelf.octets(item)
         (shown,) = await self._shelf.do(lambda: _shown([(item, octets)], records), len(octets))
         return shown

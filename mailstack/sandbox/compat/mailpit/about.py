@@ -33,11 +33,11 @@ class InfoHandlers:
 
     def __init__(self, ground: CompatContext) -> None:
         self._ground = ground
-        self._catalogue = ground.catalogue
+        self._index = ground.index
 
     async def info(self, _: Request) -> Response:
-        await self._catalogue.up_to_date()
-        listed = await self._catalogue.listed(ItemFilter(), 0)
+        await self._index.up_to_date()
+        listed = await self._index.listed(ItemFilter(), 0)
         data, tally = self._ground.data, self._ground.tally
         files = [each for each in (data.iterdir() if data else ()) if ".sqlite3" in each.name]
         stats = RuntimeStats(
@@ -57,7 +57,7 @@ class InfoHandlers:
                 database_size=sum(each.stat().st_size for each in files),
                 messages=listed.total,
                 unread=listed.unread,
-                tags=await self._catalogue.tags(),
+                tags=await self._index.tags(),
                 runtime_stats=stats,
             )
         )
@@ -75,8 +75,8 @@ class InfoHandlers:
         )
 
     async def ready(self, _: Request) -> Response:
-        """Answers once the catalogue can be read."""
-        await self._catalogue.listed(ItemFilter(), 0)
+        """Answers once the index can be read."""
+        await self._index.listed(ItemFilter(), 0)
         return plain("OK")
 
 

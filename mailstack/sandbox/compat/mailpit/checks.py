@@ -23,13 +23,13 @@ class CheckHandlers:
         self._link_checks, self._spam_checks = ClientTurns(), ClientTurns()
 
     async def html(self, ask: Request) -> Response:
-        answer = await self._html_checks.of(ask, await find_letter(self._shelf.catalogue, ask.variables["id"]))
+        answer = await self._html_checks.of(ask, await find_letter(self._shelf.index, ask.variables["id"]))
         if answer is None:
             raise HttpError(400, "message does not contain HTML")
         return answer
 
     async def links(self, ask: Request) -> Response:
-        item = await find_letter(self._shelf.catalogue, ask.variables["id"])
+        item = await find_letter(self._shelf.index, ask.variables["id"])
         follow = ask.query.get("follow") == "true"
 
         async def check() -> link_check.Checked:
@@ -41,7 +41,7 @@ class CheckHandlers:
         judge = self._judge
         if judge is None:
             raise HttpError(400, "There is no spam filter; mailstack dev --spam-filter names one.")
-        item = await find_letter(self._shelf.catalogue, ask.variables["id"])
+        item = await find_letter(self._shelf.index, ask.variables["id"])
 
         async def check() -> Verdict:
             return await judge(await self._shelf.octets(item))
@@ -50,7 +50,7 @@ class CheckHandlers:
 
     async def thumbnail(self, ask: Request) -> Response:
         """Answers a small JPEG, which is white for a part that is no picture."""
-        reading = await self._shelf.reading(await find_letter(self._shelf.catalogue, ask.variables["id"]))
+        reading = await self._shelf.reading(await find_letter(self._shelf.index, ask.variables["id"]))
         part = find_part(reading, ask.variables["part"])
         octets = reading.content_of(part) if part.type.startswith("image/") else b""
         try:

@@ -7,26 +7,26 @@ from typing import Any
 
 import msgspec
 
-from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.feed import Event, Missed
 from mailstack.mailbox.index.items import ItemFilter
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.sandbox.compat.mailpit.about import VERSION
 from mailstack.sandbox.compat.mailpit.serialize import summary
 from mailstack.web.api.stream_limits import StreamLimits
 from mailstack.web.http_values import Request, Upgrade
 
 
-async def events(catalogue: LetterIndex, places: StreamLimits, ask: Request) -> Upgrade:
+async def events(index: LetterIndex, places: StreamLimits, ask: Request) -> Upgrade:
     """Upgrades to the WebSocket."""
     from mailstack.web.websocket import told_by_websocket  # noqa: PLC0415 - most environments have no such client
 
     places.check(ask)
-    return told_by_websocket(ask, places.held(ask, _messages(catalogue)))
+    return told_by_websocket(ask, places.held(ask, _messages(index)))
 
 
-async def _messages(catalogue: LetterIndex) -> AsyncGenerator[str, None]:
+async def _messages(index: LetterIndex) -> AsyncGenerator[str, None]:
     """Events as Mailpit writes them, and the totals after those of one moment."""
-    feed, at = catalogue.feed, catalogue.feed.newest
+    feed, at = index.feed, index.feed.newest
     while not feed.is_closed:
         try:
             happened = feed.after(at)
@@ -41,7 +41,7 @@ async def _messages(catalogue: LetterIndex) -> AsyncGenerator[str, None]:
                 counts = True
                 yield _said(kind, data)
         if counts:
-            listed = await catalogue.listed(ItemFilter(), 0)
+            listed = await index.listed(ItemFilter(), 0)
             yield _said("stats", {"Total": listed.total, "Unread": listed.unread, "Version": VERSION})
         await feed.more(at)
 

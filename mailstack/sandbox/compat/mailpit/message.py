@@ -30,13 +30,13 @@ class MessageHandlers:
         self._clock = clock
 
     async def _asked(self, ask: Request) -> Item:
-        return await find_letter(self._shelf.catalogue, ask.variables["id"])
+        return await find_letter(self._shelf.index, ask.variables["id"])
 
     async def message(self, ask: Request) -> Response:
         """Answers the message and marks it as read."""
         item = await self._asked(ask)
         reading = await self._shelf.reading(item)
-        await self._shelf.catalogue.mark(ItemFilter(ids=(item.id,)), unread=False)
+        await self._shelf.index.mark(ItemFilter(ids=(item.id,)), unread=False)
         return in_json(await self._shelf.do(lambda: message(item, reading), item.size))
 
     async def headers(self, ask: Request) -> Response:
@@ -72,7 +72,7 @@ class MessageHandlers:
             return await self._in_inbox(ask)
         if kind not in {"html", "txt"}:
             raise HttpError(404, "Ask for a message as ID.html or ID.txt")
-        reading = await self._shelf.reading(item := await find_letter(self._shelf.catalogue, name))
+        reading = await self._shelf.reading(item := await find_letter(self._shelf.index, name))
         if kind == "txt":
             return Response((await self._shelf.do(lambda: reading.readable, item.size)).encode(), PLAIN)
         if not reading.html:
@@ -85,12 +85,12 @@ class MessageHandlers:
         """Redirects to the letter in the inbox; "latest" is the newest match."""
         name = ask.variables["name"]
         if name != "latest":
-            item: Item | None = await find_letter(self._shelf.catalogue, name)
+            item: Item | None = await find_letter(self._shelf.index, name)
         else:
-            await self._shelf.catalogue.up_to_date()
+            await self._shelf.index.up_to_date()
             query = ask.query.get("query", "")
             which = search_filter(query, self._clock.now()) if query.strip() else ItemFilter()
-            item = next(iter((await self._shelf.catalogue.listed(which, 1)).items), None)
+            item = next(iter((await self._shelf.index.listed(which, 1)).items), None)
         return Response(b"", PLAIN, 302, (("Location", f"../#/letter/{item.id}" if item else "../"),))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mailstack.mailbox.index.catalogue import LetterIndex
 from mailstack.mailbox.index.items import ItemFilter
+from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.mailbox.index.query import Arrived, Term
 from mailstack.mailbox.index.tags import tag_of
 from mailstack.protocols.connection import Clock
@@ -30,8 +30,8 @@ OK = Response(b"ok", "text/plain; charset=utf-8")
 class ListHandlers:
     """Handlers of the paths about many messages."""
 
-    def __init__(self, catalogue: LetterIndex, clock: Clock) -> None:
-        self._catalogue = catalogue
+    def __init__(self, index: LetterIndex, clock: Clock) -> None:
+        self._index = index
         self._clock = clock
 
     async def messages(self, ask: Request) -> Response:
@@ -41,15 +41,15 @@ class ListHandlers:
         return await self._page(ask, self._found_by(ask, ask.query.get("query", "")))
 
     async def _page(self, ask: Request, which: ItemFilter) -> Response:
-        await self._catalogue.up_to_date()
+        await self._index.up_to_date()
         start, limit = (
             integer_parameter(ask, "start", 0),
             min(integer_parameter(ask, "limit", DEFAULT_LIMIT), MAX_LIMIT),
         )
         if before := integer_parameter(ask, "before", 0):
             which = replace(which, terms=(*which.terms, Term(Arrived(is_after=False, at=before / 1000))))
-        everything = await self._catalogue.listed(ItemFilter(), 0)
-        found = await self._catalogue.listed(which, limit, start)
+        everything = await self._index.listed(ItemFilter(), 0)
+        found = await self._index.listed(which, limit, start)
         return in_json(
             MessagesSummary(
                 total=everything.total,
@@ -58,7 +58,7 @@ class ListHandlers:
                 messages_count=found.total,
                 messages_unread=found.unread,
                 start=start,
-                tags=tuple(await self._catalogue.tags()),
+                tags=tuple(await self._index.tags()),
                 messages=tuple(summary(item) for item in found.items),
             )
         )
@@ -77,9 +77,9 @@ class ListHandlers:
         )
         if wanted.ids and wanted.search:
             raise HttpError(400, "You may specify either IDs or a search query, not both")
-        await self._catalogue.up_to_date()
+        await self._index.up_to_date()
         which = self._found_by(ask, wanted.search) if wanted.search else _all_or(wanted.ids)
-        await self._catalogue.mark(which, unread=not wanted.read)
+        await self._index.mark(which, unread=not wanted.read)
         return OK
 
     async def delete(self, ask: Request) -> Response:
@@ -89,31 +89,31 @@ class ListHandlers:
             ids = tuple(form.get("ids", ()))
         else:
             ids = (decode_body(ask, DeleteRequest).ids or ()) if ask.body.strip() else ()
-        await self._catalogue.up_to_date()
-        await self._catalogue.delete(_all_or(ids))
+        await self._index.up_to_date()
+        await self._index.delete(_all_or(ids))
         return OK
 
     async def delete_found(self, ask: Request) -> Response:
-        await self._catalogue.up_to_date()
-        await self._catalogue.delete(self._found_by(ask, ask.query.get("query", "")))
+        await self._index.up_to_date()
+        await self._index.delete(self._found_by(ask, ask.query.get("query", "")))
         return OK
 
     async def tags(self, _: Request) -> Response:
-        return in_json(tuple(await self._catalogue.tags()))
+        return in_json(tuple(await self._index.tags()))
 
     async def set_tags(self, ask: Request) -> Response:
         """Replaces the tags of messages."""
         wanted = decode_body(ask, TagsRequest)
         if wanted.ids:
-            await self._catalogue.set_tags(ItemFilter(ids=wanted.ids), [_tag(each) for each in wanted.tags or ()])
+            await self._index.set_tags(ItemFilter(ids=wanted.ids), [_tag(each) for each in wanted.tags or ()])
         return OK
 
     async def rename_tag(self, ask: Request) -> Response:
-        await self._catalogue.rename_tag(ask.variables["tag"], _tag(decode_body(ask, TagNameRequest).name))
+        await self._index.rename_tag(ask.variables["tag"], _tag(decode_body(ask, TagNameRequest).name))
         return OK
 
     async def remove_tag(self, ask: Request) -> Response:
-        await self._catalogue.remove_tag(ask.variables["tag"])
+        await self._index.remove_tag(ask.variables["tag"])
         return OK
 
     def _found_by(self, ask: Request, query: str) -> ItemFilter:

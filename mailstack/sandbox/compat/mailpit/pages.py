@@ -20,7 +20,7 @@ def mailpit_pages(ground: CompatContext) -> tuple[Route, ...]:
     """Everything below /api/v1, /view and beside them that Mailpit's clients call."""
     shelf = ground.shelf
     lists, one, transfers = (
-        ListHandlers(ground.catalogue, ground.clock),
+        ListHandlers(ground.index, ground.clock),
         MessageHandlers(shelf, ground.clock),
         TransferHandlers(ground),
     )
@@ -58,7 +58,7 @@ def mailpit_pages(ground: CompatContext) -> tuple[Route, ...]:
             is_large=True,
             ends_with_client=True,
         ),
-        _Admin("GET", "/api/events", partial(events, ground.catalogue, ground.places)),
+        _Admin("GET", "/api/events", partial(events, ground.index, ground.places)),
         _Admin("GET", "/api/v1/chaos", chaos.triggers),
         _Admin("PUT", "/api/v1/chaos", chaos.set_triggers),
         _Admin("GET", "/api/v1/info", about.info),

@@ -44,7 +44,7 @@ class TransferHandlers:
             raise HttpError(400, "No valid addresses found")
         check_count(wanted, self._ground.limits.recipients)
         recipients = [checked(each) for each in wanted]
-        item = await find_letter(self._shelf.catalogue, ask.variables["id"])
+        item = await find_letter(self._shelf.index, ask.variables["id"])
         octets = await self._shelf.octets(item)
         author = item.author.address if item.author else ""
         leaving = self._ground.leaving

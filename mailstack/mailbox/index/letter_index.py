@@ -81,7 +81,7 @@ class LetterIndex:
             self._look()
 
     def _begin_later(self, trouble: StoreError) -> None:
-        self._complaint.error("the catalogue of letters can't be opened yet: %s", trouble)
+        self._complaint.error("the index of letters can't be opened yet: %s", trouble)
         self._looking = self._clock.call_later(AGAIN, lambda: self._clock.spawn(self._begin_again()))
 
     async def _begin_again(self) -> None:
