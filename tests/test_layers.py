@@ -41,15 +41,7 @@ PLAIN = {"letter", "protocols", "policy", "queue", "receiving", "relay", "config
 
 ABOVE_ALL = {"mailstack.__main__"}
 
-UPWARD = {
-    ("server.mail_server", "sandbox.faults.install"),
-    ("server.runtime", "sandbox.dev.time_travel"),
-    ("server.runtime", "sandbox.faults.faults"),
-    ("server.runtime", "sandbox.faults.tls"),
-    ("server.runtime", "sandbox.recording.protocol_log"),
-    ("web.api.context", "server.runtime"),
-    ("web.api.routes", "sandbox.dev.api"),
-}
+UPWARD: set[tuple[str, str]] = set()
 """Imports against the order that are still to be cut. The list only gets shorter."""
 
 

@@ -1,4 +1,4 @@
-"""The certificates that a configuration names, or the one that is made where it names none."""
+"""Certificate files of a configuration: named ones, or those of the private CA."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from pathlib import Path
 
 from mailstack.config.model import Config
 from mailstack.net.certificate_checks import WarningThresholds
-from mailstack.net.certificates import CertificateFiles, private_ca
-from mailstack.net.server_tls import ServerContext
+from mailstack.net.certificates import CertificateFiles
 
 
 def made_here(config: Config) -> bool:
@@ -26,17 +25,6 @@ def identities(config: Config) -> list[CertificateFiles]:
     others = [(each.certificate, each.key) for each in tls.certificates]
     pairs = [(tls.certificate or ours / "cert.pem", tls.key or ours / "key.pem"), *others]
     return [CertificateFiles(file, key) for file, key in pairs if file is not None and key is not None]
-
-
-def issue(config: Config, now: float) -> None:
-    """Make what is missing, or at its end, of the private CA at `now`, in seconds since 1970. Raises TlsError."""
-    if made_here(config):
-        private_ca(own_directory(config), config.hostname, now)
-
-
-def server_context(config: Config) -> ServerContext:
-    """What clients are shown. Raises TlsError."""
-    return ServerContext(identities(config), client_ca=config.tls.client_ca, ciphers=config.tls.ciphers)
 
 
 def patience(config: Config) -> WarningThresholds:

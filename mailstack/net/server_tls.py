@@ -69,6 +69,10 @@ class ServerContext:
     def serverConnectionForTLS(self, _protocol: object) -> SSL.Connection:  # noqa: N802 (Twisted's name)
         return ServerConnection(self._shown.first, self._shown, asked=self._client_ca is not None)
 
+    def context(self, _service: str) -> ServerContext:
+        """Context of each service: this one."""
+        return self
+
     def for_web(self) -> IOpenSSLServerConnectionCreator:
         """The same certificates, for HTTP."""
         return _WebContext(self)

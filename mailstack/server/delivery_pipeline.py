@@ -1,18 +1,21 @@
-"""What carries letters once they are ours: the queue, the relay and the way into mailboxes, wired together."""
+"""Delivery pipeline: queue, relay and local delivery, built from one configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import TYPE_CHECKING
 
+from mailstack.accounts.directory import Directory
 from mailstack.config import Config
 from mailstack.config.tls_report_settings import are_sent
+from mailstack.config.worker_slot import WorkerSlot
 from mailstack.letter import Address
 from mailstack.letter.connection import HostPort
+from mailstack.letter.step import Journal
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.clock import ReactorClock
 from mailstack.net.scram_derivation import derive_in_thread
-from mailstack.net.service_ports import leads_to
 from mailstack.policy.authentication.outbound_signing import OutboundSigner
 from mailstack.policy.quota import Quotas
 from mailstack.queue.attempt import Agents
@@ -29,8 +32,9 @@ from mailstack.relay.limits import AttemptLimits, RelayLimits
 from mailstack.relay.mta_sts import MtaSts
 from mailstack.relay.routing import OwnHost
 from mailstack.relay.session_opener import ConnectionLimits
-from mailstack.server.runtime import Surroundings
+from mailstack.server.runtime import Runtime, Storage
 from mailstack.server.wiring.routing import routing_of
+from mailstack.store import Store
 
 if TYPE_CHECKING:
     from mailstack.relay.tls_reports.collector import Collector
@@ -38,93 +42,105 @@ if TYPE_CHECKING:
 
 
 class DeliveryPipeline:
-    """One office's stations behind the counter: `queue` takes letters and has `relay` and the mailboxes carry them."""
+    """Delivery pipeline of one server: `queue` accepts letters, and delivers them by `relay` or into mailboxes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # dependencies, each of a type of its own
         self,
         config: Config,
-        around: Surroundings,
-        clock: ReactorClock,
-        addresses: Callable[[], list[HostPort]],
+        runtime: Runtime,
+        storage: Storage,
+        directory: Directory,
+        journal: Journal,
+        slot: WorkerSlot,
         signing: OutboundSigner,
+        is_ours: Callable[[HostPort], bool],
     ) -> None:
-        """`addresses` gives where the office listens: a letter is never relayed to ourselves.
-
-        `signing` signs what leaves in our name.
-        """
-        router = Router(around.directory)
-        self.collector: Collector | None = None
-        self.reporter: Reporter | None = None
-        if are_sent(config):
-            # Only an office that reports pays for it.
-            from mailstack.server.wiring.tls_reports import collector  # noqa: PLC0415
-
-            self.collector = collector(config, around.store, clock)
-        self.relay = RelayAgent(
-            around.names,
-            around.caller,
-            clock,
-            OwnHost(config.hostname, config.relay.ehlo_name, lambda where: leads_to(where, addresses())),
-            routing_of(config),
-            PublishedTls(config.relay.dane, _sts(config, around, clock), self.collector),
-            _relay_limits(config),
-            around.random,
-            derive_in_thread(around.reactor, clock),
-        )
-        self.quotas = _quotas(config, around)
-        local = DeliveryAgent(around.directory, config.hostname, clock, self.quotas)
-        outward = config.relay
-        standing = HoldRules(
-            around.store, allowed_domains=outward.allowed_domains if outward.when_not_allowed == "hold" else ()
-        )
-        leaving = OutboundRules(
-            () if outward.when_not_allowed == "hold" else outward.allowed_domains,
-            outward.when_not_allowed,
-            outward.capture_to,
-            outward.suppress_bounced,
-        )
-        gate = OutboundGate(self.relay, around.store, standing, around.directory, config.hostname, clock, leaving)
+        """`signing` signs the server's own letters. `is_ours` tells the server's own addresses, never relayed to."""
+        clock, store = runtime.clock, storage.store
+        name = config.hostname
+        self.collector = _collector(config, store, clock)
+        self.relay = _relay(config, runtime, storage, self.collector, is_ours)
+        full = config.delivery.mailbox_full == "permanent"
+        self.quotas = Quotas(store, default=config.delivery.quota, permanent=full)
+        local = DeliveryAgent(directory, name, clock, self.quotas)
+        holds = config.relay.when_not_allowed == "hold"
+        standing = HoldRules(store, allowed_domains=config.relay.allowed_domains if holds else ())
+        gate = OutboundGate(self.relay, store, standing, directory, name, clock, _leaving(config))
+        router = Router(directory)
+        bouncer = Bouncer(router, name, most_returned=config.limits.report_size, signing=signing)
+        settings = _queue_settings(config, storage.poll, slot, runtime.random)
         agents = Agents(local, gate, self.relay)
-        bouncer = Bouncer(router, config.hostname, most_returned=config.limits.report_size, signing=signing)
-        settings = _queue_settings(config, around)
-        self.queue = Queue(around.store, router, bouncer, agents, standing, clock, around.journal, settings)
-        if self.collector is not None and around.seat.keeps_house:
+        self.queue = Queue(store, router, bouncer, agents, standing, clock, journal, settings)
+        self.reporter: Reporter | None = None
+        if self.collector is not None and slot.keeps_house:
+            # Only a server that sends reports loads it.
             from mailstack.server.wiring.tls_reports import reporter  # noqa: PLC0415
 
             self.reporter = reporter(
-                config, around.store, clock, around.reactor, around.names, self.queue, signing, settings.owner
+                config, store, clock, runtime.reactor, runtime.dns, self.queue, signing, settings.owner
             )
 
 
-def _queue_settings(config: Config, around: Surroundings) -> QueueSettings:
-    waits, relay, seat = config.relay.schedule, config.relay, around.seat
+def _collector(config: Config, store: Store, clock: ReactorClock) -> Collector | None:
+    """Counter for TLS reports. None: the server sends none."""
+    if not are_sent(config):
+        return None
+    # Only a server that sends reports loads it.
+    from mailstack.server.wiring.tls_reports import collector  # noqa: PLC0415
+
+    return collector(config, store, clock)
+
+
+def _relay(
+    config: Config,
+    runtime: Runtime,
+    storage: Storage,
+    collector: Collector | None,
+    is_ours: Callable[[HostPort], bool],
+) -> RelayAgent:
+    return RelayAgent(
+        runtime.dns,
+        runtime.network,
+        runtime.clock,
+        OwnHost(config.hostname, config.relay.ehlo_name, is_ours),
+        routing_of(config),
+        PublishedTls(config.relay.dane, _sts(config, runtime, storage), collector),
+        _relay_limits(config),
+        runtime.random,
+        derive_in_thread(runtime.reactor, runtime.clock),
+    )
+
+
+def _sts(config: Config, runtime: Runtime, storage: Storage) -> MtaSts | None:
+    if runtime.policies is None or not config.relay.mta_sts:
+        return None
+    return MtaSts(runtime.dns, runtime.policies, storage.policy_shelf, runtime.clock)
+
+
+def _leaving(config: Config) -> OutboundRules:
+    relay = config.relay
+    allowed_domains = () if relay.when_not_allowed == "hold" else relay.allowed_domains
+    return OutboundRules(allowed_domains, relay.when_not_allowed, relay.capture_to, relay.suppress_bounced)
+
+
+def _queue_settings(config: Config, poll: float, slot: WorkerSlot, random: Random) -> QueueSettings:
+    waits, relay = config.relay.schedule, config.relay
     limits = QueueLimits(
-        concurrency=seat.share(relay.concurrency),
-        per_destination=seat.share(relay.per_destination),
-        first_per_destination=max(1, seat.share(relay.first_per_destination)),
-        poll=around.poll,
+        concurrency=slot.share(relay.concurrency),
+        per_destination=slot.share(relay.per_destination),
+        first_per_destination=max(1, slot.share(relay.first_per_destination)),
+        poll=poll,
         silent_time=relay.silent_time,
     )
     return QueueSettings(
         config.hostname,
-        seat.owner(config.hostname),
+        slot.owner(config.hostname),
         Schedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after),
         limits,
-        tuple(seat.left_behind(config.hostname)),
+        tuple(slot.left_behind(config.hostname)),
         _postmaster(config),
-        around.random.random,
+        random.random,
     )
-
-
-def _quotas(config: Config, around: Surroundings) -> Quotas:
-    full = config.delivery.mailbox_full == "permanent"
-    return Quotas(around.store, default=config.delivery.quota, permanent=full)
-
-
-def _sts(config: Config, around: Surroundings, clock: ReactorClock) -> MtaSts | None:
-    if around.policies is None or not config.relay.mta_sts:
-        return None
-    return MtaSts(around.names, around.policies, around.shelf, clock)
 
 
 def _relay_limits(config: Config) -> RelayLimits:

@@ -1,146 +1,85 @@
-"""MailServer, the composition root: one host's services, built from one configuration and wired here and nowhere else."""
+"""Mail server: builds one host's services from its configuration and dependencies, and runs them."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
 from mailstack.accounts.session_registry import SessionRegistry
+from mailstack.accounts.user_access import UserAccess
 from mailstack.config import Config
-from mailstack.config.authentication import checks, signer
-from mailstack.net.clock import ReactorClock
-from mailstack.net.lookups import DnsWithTimeout
-from mailstack.net.periodic import PeriodicTask
+from mailstack.letter.connection import HostPort
+from mailstack.net.service_ports import leads_to
 from mailstack.policy.authentication.outbound_signing import OutboundSigner
 from mailstack.policy.authentication.signing import SigningKey
-from mailstack.policy.client_names import ClientNames
-from mailstack.policy.counters import single_process
-from mailstack.policy.networks import networks_of
-from mailstack.policy.ownership import Ownership
-from mailstack.policy.priorities import TrustedHops
-from mailstack.policy.relaying import Relaying
-from mailstack.protocols.smtp.extensions.mtpriority import Priorities
-from mailstack.queue.webhooks.dispatcher import OutboxDispatcher
-from mailstack.receiving.from_header import FromHeaderPolicy
-from mailstack.receiving.intake import Intake
-from mailstack.receiving.lmtp import LmtpRules
-from mailstack.receiving.mx import MxRules
-from mailstack.receiving.submission import SubmissionRules
 from mailstack.server.delivery_pipeline import DeliveryPipeline
+from mailstack.server.history_pruner import HistoryPruner
+from mailstack.server.listener_kit import ListenerKit
 from mailstack.server.listeners import Listeners
-from mailstack.server.policies import account_policies, client_policies
-from mailstack.server.runtime import Surroundings
-from mailstack.store import StoreError
+from mailstack.server.pop3_listeners import Pop3Listeners
+from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources
+from mailstack.server.smtp_listeners import SmtpListeners
+from mailstack.server.web_listeners import WebListeners
+from mailstack.server.webhook_dispatch import WebhookDispatch
+from mailstack.server.wiring.authentication import signer
+from mailstack.server.wiring.receiving import make_receiving
 
-_log = logging.getLogger(__name__)
-
-HOUSEKEEPING = 3600.0
-"""Seconds between looks for histories that may be forgotten."""
+if TYPE_CHECKING:
+    from mailstack.web.admin_hooks import WebOptions
 
 
 class MailServer:
-    """The services of one host, from its configuration and its surroundings.
+    """Services of one host; used once.
 
-    `listen` binds the ports, `start` begins to work, `stop` ends it; an office is used once. The store is opened and
-    closed by whoever made it, so that several offices can share one.
+    `listen` binds the ports, `start` begins to work, `stop` ends it. The caller opens and closes the store, which several
+    servers can share.
     """
 
-    def __init__(self, config: Config, around: Surroundings) -> None:
+    def __init__(  # noqa: PLR0917  # dependencies, each of a type of its own
+        self,
+        config: Config,
+        runtime: Runtime,
+        storage: Storage,
+        access: UserAccess,
+        observers: Observers,
+        workers: WorkerResources,
+        web: WebOptions | None = None,
+    ) -> None:
         self.config = config
-        self.clock = around.clock or ReactorClock(around.reactor)
-        if around.faults is not None:
-            # Only an environment where things shall go wrong pays for that.
-            from mailstack.sandbox.faults.install import with_faults  # noqa: PLC0415
-
-            around = with_faults(around, config.hostname, self.clock)
-        self._around = around
-        self._announcers: list[OutboxDispatcher] = []
-        if config.webhooks:
-            # Only an office that tells others pays for it.
-            from mailstack.queue.webhooks.wake_on_step import WakingJournal  # noqa: PLC0415
-            from mailstack.server.wiring.webhooks import announcers, subscribe  # noqa: PLC0415
-
-            subscribe(config, around.store)
-            self._announcers = announcers(
-                config,
-                around.store,
-                self.clock,
-                around.reactor,
-                seat=around.seat,
-                poll=around.poll,
-                jitter=around.random.random,
-            )
-            self._around = around = replace(around, journal=WakingJournal(around.journal, self._announcers))
-        self._signing = OutboundSigner()
-        self.sign_by(config, around.signing_keys)
+        self.clock = clock = runtime.clock
+        self._runtime = runtime
+        self._workers = workers
+        store, directory, reactor = storage.store, access.directory, runtime.reactor
+        self._webhooks = WebhookDispatch(config, runtime, storage, workers)
+        observers = self._webhooks.waking(observers)
+        journal = observers.journal
+        self._signing = signing = OutboundSigner()
         self._carriage = carriage = DeliveryPipeline(
-            config, around, self.clock, lambda: self.doors.addresses, self._signing
+            config, runtime, storage, directory, journal, workers.slot, signing, self._is_ours
         )
-        ours, limits = config.submission, config.limits
-        commons = around.commons or single_process(self.clock)
-        self.counter = Intake(
-            config.hostname,
-            carriage.queue,
-            around.store,
-            around.directory,
-            hops=limits.hops,
-            hide_client=ours.hide_client,
-            quotas=carriage.quotas,
-            free_space=around.free_space,
+        receiving = make_receiving(
+            config, runtime, storage, access, workers.counters, carriage, signing, self._in_thread
         )
-        ownership = Ownership(around.directory) if ours.check_sender else None
-        author = FromHeaderPolicy(ours.broken_header, ours.check_from, around.directory)
-        lookups = DnsWithTimeout(around.names, around.reactor, config.policy.dns_timeout)
-        at_sender, at_recipient = account_policies(config, self.clock, lookups, self.counter.is_local, commons.rates)
-        self.submission = SubmissionRules(
-            self.counter,
-            ownership,
-            priorities=Priorities(most=ours.max_priority),
-            author=author,
-            at_sender=at_sender,
-            at_recipient=at_recipient,
-            signing=self._signing,
-            owners=around.directory,
-            verp=ours.verp,
-        )
-        names = ClientNames(lookups, self.clock.steady, self.clock.spawn)
-        guard = client_policies(config, around.store, self.clock, lookups, names, commons.rates)
-        hops = TrustedHops(
-            networks_of(config.exchange.priority_from),
-            Priorities(config.exchange.min_priority, config.exchange.max_priority),
-        )
-        self.exchange = MxRules(
-            self.counter,
-            Relaying(config.relay.relay_from),
-            priorities=hops,
-            guard=guard,
-            names=names if config.exchange.reverse_dns else None,
-            checks=checks(config, lookups, self._in_thread, self.clock.now, around.random.random),
-            signing=self._signing if config.dkim.sign_relayed else None,
-            owners=around.directory,
-        )
-        self.handover = LmtpRules(self.counter, config.lmtp.lmtp_from, priorities=hops)
+        self.submission, self.exchange = receiving.submission, receiving.exchange
+        kit = ListenerKit(config, runtime, observers, workers)
+        sessions = SessionRegistry(store, reactor.callLater)
         self.doors = Listeners(
             config,
-            around,
-            self.clock,
-            commons,
-            submission=self.submission,
-            exchange=self.exchange,
-            handover=self.handover,
-            in_thread=self._in_thread,
-            sessions=SessionRegistry(around.store, around.reactor.callLater),
+            kit,
+            SmtpListeners(kit, receiving, access.submitters, sessions),
+            Pop3Listeners(kit, storage, access, journal, sessions),
+            WebListeners(kit, store, access, observers, self.submission, sessions, self._in_thread, web),
         )
-        self._pruning = PeriodicTask(self.clock, self._prune)
+        self._pruner = HistoryPruner(config, store, clock)
 
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
-        return deferToThreadPool(self._around.reactor, self._around.reactor.getThreadPool(), work)
+        return deferToThreadPool(self._runtime.reactor, self._runtime.reactor.getThreadPool(), work)
+
+    def _is_ours(self, address: HostPort) -> bool:
+        return leads_to(address, self.doors.addresses)
 
     def sign_by(self, config: Config, keys: Sequence[SigningKey]) -> None:
         """Sign letters by these keys from now on, as `[dkim]` of a configuration wants it."""
@@ -151,19 +90,18 @@ class MailServer:
         await self.doors.listen()
 
     async def start(self) -> None:
-        """Serve those who wait, and work through the queue."""
+        """Work through the queue, and start the sessions that wait."""
         await self._carriage.queue.start()
-        if self._around.seat.keeps_house:
-            for announcer in self._announcers:
-                await announcer.start()
+        if self._workers.slot.keeps_house:
+            await self._webhooks.start()
             if self._carriage.reporter is not None:
                 self._carriage.reporter.start()
-            self._pruning.start(HOUSEKEEPING)
+            self._pruner.start()
         self.doors.open()
 
     async def stop(self, patience: float = 10.0) -> None:
-        """Say goodbye to clients (RFC 5321 §3.8), finish the attempts under way within `patience` seconds each."""
-        self._pruning.stop()
+        """End the sessions (RFC 5321 §3.8), and the attempts under way within `patience` seconds each."""
+        self._pruner.stop()
         await self.doors.close(patience)
         stopped: Deferred[None] = Deferred()
         self._carriage.queue.stop(lambda: stopped.callback(None), patience)
@@ -173,22 +111,4 @@ class MailServer:
             self._carriage.reporter.stop()
         if self._carriage.collector is not None:
             await self._carriage.collector.flush()
-        told: list[Deferred[None]] = []
-        for announcer in self._announcers:
-            ended: Deferred[None] = Deferred()
-            told.append(ended)
-            announcer.stop(partial(ended.callback, None), patience)
-        await gatherResults(told)
-
-    async def _prune(self) -> None:
-        """Forget histories that are older than the configuration wants."""
-        before = self.clock.now() - self.config.journey.keep
-        try:
-            await self._around.store.prune(self.config.hostname, before=before)
-            # Of webhooks that are no longer configured.
-            await self._around.store.forget_announcements(None, before)
-            if self.config.policy.greylist.enabled:
-                await self._around.store.forget_contacts(self.clock.now(), self.config.policy.greylist.max_entries)
-            await self._around.store.sweep()
-        except StoreError as error:
-            _log.error("old histories could not be forgotten: %s", error)  # no bug
+        await self._webhooks.stop(patience)

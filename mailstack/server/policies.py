@@ -1,4 +1,4 @@
-"""Builds the policies that a configuration asks for."""
+"""Policy chains of a server, from its configuration."""
 
 from __future__ import annotations
 

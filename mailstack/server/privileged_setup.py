@@ -1,4 +1,4 @@
-"""The Premises of an office: what it needs before it can work, made while the process may still be root."""
+"""Privileged setup: opens keys, certificates and store while the process may be root."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from msgspec import Struct
 from mailstack.accounts.scram import office_secret
 from mailstack.config import Config
 from mailstack.config.authentication import signing_keys
-from mailstack.config.certificates import issue, server_context
 from mailstack.config.values import read_node_name
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.certificates import TlsError
@@ -26,6 +25,7 @@ from mailstack.net.open_files import raise_limit, shortfall
 from mailstack.net.server_tls import ServerContext
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.policy.authentication.signing import SigningKey
+from mailstack.server.wiring.certificates import issue, server_context
 from mailstack.server.wiring.contents import content_objects
 from mailstack.server.wiring.database import reach_of
 from mailstack.server.wiring.logins import client_secret

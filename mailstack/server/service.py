@@ -1,70 +1,46 @@
-"""One office as a Twisted service: what `twistd mailstack` and `mailstack serve` run."""
+"""Twisted service of one mail server, for `twistd mailstack` and `mailstack serve`."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.application.service import Service
-from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
-from mailstack.accounts.authenticator import CredAuthenticator
-from mailstack.accounts.checker import StoreChecker
-from mailstack.accounts.directory import StoreDirectory
-from mailstack.accounts.password_rules import check_password
-from mailstack.accounts.passwords import Passwords
-from mailstack.accounts.realm import IReader, ISubmitter, Realm
-from mailstack.accounts.scram import ScramChecker
-from mailstack.accounts.throttle import Throttle
-from mailstack.config import Config, ConfigError
-from mailstack.config.authentication import signing_keys
-from mailstack.config.certificates import identities, issue, patience
+from mailstack.config import Config
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.letter.connection import HostPort
 from mailstack.letter.step import Journal
-from mailstack.net.certificate_checks import CertificateWarning, concerns
 from mailstack.net.certificate_reload import Renewal
-from mailstack.net.certificates import TlsError
 from mailstack.net.clock import ReactorClock, keep_steady
-from mailstack.net.connector import TwistedConnector
-from mailstack.net.dns import system_names
-from mailstack.net.https import HttpsPolicies
 from mailstack.net.log import LineJournal, Stream
-from mailstack.net.mta_sts_files import PolicyFiles
 from mailstack.net.reactor_latency import Heartbeat
 from mailstack.net.reactor_patches import bound_turns, freeze_startup_objects
 from mailstack.net.sd_notify import tell_ready, tell_stopping
-from mailstack.net.service_ports import EndpointOf, bind_anew
 from mailstack.net.sighup import on_sighup
 from mailstack.net.thread_pool import BoundedPool
-from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.policy.authentication.signing import SigningKey
-from mailstack.policy.counters import SharedCounters, single_process
+from mailstack.policy.counters import single_process
+from mailstack.server.key_reload import KeyReload
 from mailstack.server.mail_server import MailServer
-from mailstack.server.privileged_setup import (
-    POLICIES,
-    CannotStart,
-    PrivilegedResources,
-    ServiceUser,
-    office_store,
-    prepare,
-)
-from mailstack.server.runtime import AdminHooks, Surroundings
-from mailstack.server.wiring.logins import certificate_checkers, token_checkers
-from mailstack.store import StoreError
-from mailstack.store.free_space import FreeSpace
+from mailstack.server.privileged_setup import CannotStart, PrivilegedResources, ServiceUser, office_store, prepare
+from mailstack.server.runtime import Observers, WorkerResources
+from mailstack.server.wiring.certificates import make_renewal
+from mailstack.server.wiring.index import make_index
+from mailstack.server.wiring.runtime import server_runtime, server_storage
+from mailstack.server.wiring.user_access import make_directory, make_passwords, make_user_access
+from mailstack.server.wiring.web import web_options
 from mailstack.store.sql_store import SqlStore
 
 if TYPE_CHECKING:
     from mailstack.mailbox.index.letter_index import LetterIndex
+    from mailstack.mailbox.index.shared_feed import Sharing
 
 __all__ = ["CannotStart", "MailService", "ServiceUser", "WorkerContext", "announce", "cannot_listen"]
 
@@ -72,18 +48,15 @@ _log = logging.getLogger(__name__)
 
 
 class WorkerContext(Struct, frozen=True):
-    """What a worker has from the process that it comes from."""
+    """Objects that a worker inherits from its master."""
 
     premises: PrivilegedResources
-    seat: WorkerSlot
-    endpoint: EndpointOf
-    """Gives the sockets that are bound already."""
-    commons: SharedCounters
-    """What the limits of all workers together are counted in."""
+    workers: WorkerResources
+    """Shared counters, worker slot and bound sockets."""
     ready: Callable[[], None]
-    """Called when the office works."""
+    """Reports that the server is ready."""
     wake: Callable[[], None]
-    """Has the others look what is new in the index of letters."""
+    """Wakes the other workers after a change of the index."""
 
 
 class MailService(Service):
@@ -133,7 +106,7 @@ class MailService(Service):
         except CannotStart as why:
             self._fail(str(why))
             return
-        self._office = MailServer(self._config, self._surroundings(premises))
+        self._office = self._build(premises)
         listening = Deferred.fromCoroutine(self._office.listen())
         # What failed at once is told from here, where the program can still end with it.
         failures: list[Failure] = []
@@ -141,152 +114,46 @@ class MailService(Service):
         if failures:
             self._fail(cannot_listen(failures[0]))
 
-    def _surroundings(self, premises: PrivilegedResources) -> Surroundings:
-        """The real ones; the store is not open yet."""
+    def _build(self, premises: PrivilegedResources) -> MailServer:
+        """The server; its store is not open yet."""
         config, reactor, inherited = self._config, self._reactor, self._inherited
-        seat, endpoint = (WorkerSlot(), bind_anew) if inherited is None else (inherited.seat, inherited.endpoint)
-        seat = replace(seat, node=premises.node)
+        slot = replace(WorkerSlot() if inherited is None else inherited.workers.slot, node=premises.node)
         location = premises.store.location
-        store = premises.store if inherited is None else office_store(config, reactor, seat, location)
+        store = premises.store if inherited is None else office_store(config, reactor, slot, location)
         self._store = store
         clock = ReactorClock(reactor, store.now or self._now)
-        commons = single_process(clock) if inherited is None else inherited.commons
-        self._keep_certificates(premises, seat, clock)
-        passwords, submitters, readers = self._logins(premises, seat, store, clock, commons)
-        self._passwords = passwords
-        names = system_names(
-            reactor,
-            [(server.host, server.port) for server in config.relay.nameservers],
-            validated=config.relay.dane,
-        )
-        directory = StoreDirectory(
-            store,
-            config.domains,
-            clock,
-            postmaster=config.delivery.postmaster,
-            administrators=config.web.admins,
-            subaddress=config.delivery.subaddress,
-        )
-        self._index = self._made_index(store, directory, clock)
-        journal: Journal = LineJournal(self._stream, clock)
-        return Surroundings(
-            reactor=reactor,
-            store=store,
-            journal=journal if self._index is None else self._index.told_of(journal),
-            submitters=submitters,
-            readers=readers,
-            context=premises.context,
-            names=names,
-            signing_keys=premises.keys,
-            caller=TwistedConnector(
-                reactor,
-                source=config.relay.source_address or None,
-                source6=config.relay.source_address6 or None,
-                client_tls=premises.client_tls,
-            ),
-            policies=HttpsPolicies(reactor, names, premises.client_tls),
-            shelf=PolicyFiles(config.data / POLICIES),
-            directory=directory,
-            index=self._index,
-            free_space=None if config.store.url else FreeSpace(config.data, config.limits.min_free_space),
-            managed=AdminHooks(
-                keep_password=passwords.keep,
-                check_password=partial(check_password, min_length=config.accounts.min_password_length),
-                forget=directory.forget,
-                session_secret=premises.secret,
-            ),
-            clock=clock,
-            seat=seat,
-            commons=commons,
-            web_threads=self._web_pool.run,
-            endpoint=endpoint,
-        )
-
-    def _keep_certificates(self, premises: PrivilegedResources, seat: WorkerSlot, clock: ReactorClock) -> None:
-        """Renewed before they end, and read again at a hangup."""
-        self._renewal = Renewal(
-            self._reactor,
-            premises.context,
-            concerns=self._concerns,
-            issue=lambda: self._issue(premises, clock.now()) if seat.keeps_house else None,
-            watch=self._config.tls.watch,
+        workers = replace(WorkerResources(single_process(clock)) if inherited is None else inherited.workers, slot=slot)
+        self._renewal = make_renewal(
+            config, reactor, premises.context, self._now, clock.now if slot.keeps_house else None, location
         )
         # From here on, for a hangup ends a process that does not hear it.
-        self._restore = on_sighup(lambda: self._reactor.callFromThread(self._reload))
-
-    def _issue(self, premises: PrivilegedResources, now: float) -> None:
-        """Renew certificates of our own CA. Raises TlsError."""
-        location = premises.store.location
-        try:
-            if location is not None:
-                location.check()
-        except StoreError as error:
-            raise TlsError(str(error)) from error
-        issue(self._config, now)
-
-    def _logins(
-        self,
-        premises: PrivilegedResources,
-        seat: WorkerSlot,
-        store: SqlStore,
-        clock: ReactorClock,
-        commons: SharedCounters,
-    ) -> tuple[Passwords, CredAuthenticator, CredAuthenticator]:
-        """What checks passwords, and who may submit and who may read."""
-        config, accounts = self._config, self._config.accounts
-        passwords = Passwords(
-            self._reactor,
-            clock,
-            rounds=accounts.bcrypt_rounds,
-            scram_iterations=accounts.scram_iterations,
-            threads=max(1, seat.share(accounts.threads)),
-            queue_limit=max(1, seat.share(accounts.queue)),
-            remember=accounts.remember,
+        self._restore = on_sighup(lambda: reactor.callFromThread(self._reload))
+        self._passwords = passwords = make_passwords(config, reactor, clock, slot)
+        directory = make_directory(config, store, clock)
+        access = make_user_access(config, reactor, clock, store, premises, workers, passwords, directory)
+        self._index = index = make_index(config, reactor, clock, store, directory, self._sharing())
+        journal: Journal = LineJournal(self._stream, clock)
+        server = MailServer(
+            config,
+            server_runtime(config, reactor, clock, premises),
+            server_storage(config, store),
+            access,
+            Observers(journal if index is None else index.told_of(journal), index),
+            workers,
+            web_options(config, passwords, directory, premises.secret, self._web_pool),
         )
-        scram = ScramChecker(store, premises.secret, accounts.scram_iterations) if accounts.scram else None
-        tokens = token_checkers(config, store, clock, self._reactor, premises.token_secret)
-        checkers = [StoreChecker(store, passwords), *tokens, *certificate_checkers(config, store)]
-        portal = Portal(Realm(), [*checkers, scram] if scram is not None else checkers)
-        throttle = Throttle(
-            clock,
-            first=accounts.failure_delay,
-            longest=accounts.longest_delay,
-            shared=accounts.shared_failures,
-            ledgers=(commons.failures, commons.places),
-        )
-        submitters, readers = (
-            CredAuthenticator(portal, clock, throttle, config.domains, avatar, keeper=scram, accounts=store)
-            for avatar in (ISubmitter, IReader)
-        )
-        return passwords, submitters, readers
+        server.sign_by(config, premises.keys)
+        return server
 
-    def _made_index(self, store: SqlStore, directory: StoreDirectory, clock: ReactorClock) -> LetterIndex | None:
-        """None where no letters are kept for people who look."""
-        config, reactor = self._config, self._reactor
-        if not config.index.enabled:
+    def _sharing(self) -> Sharing | None:
+        """How workers share an index. None: a single process."""
+        if self._inherited is None or not self._config.index.enabled:
             return None
-        # Only an office that has one pays for it.
-        from mailstack.mailbox.index.database import FileDatabase  # noqa: PLC0415
-        from mailstack.mailbox.index.letter_index import LetterIndex  # noqa: PLC0415
-        from mailstack.mailbox.index.removal import Keeping  # noqa: PLC0415
+        # Only workers with an index load it.
         from mailstack.mailbox.index.shared_feed import Sharing  # noqa: PLC0415
 
-        settings, inherited = config.index, self._inherited
-        keeping = Keeping(settings.max_letters or None, settings.max_age or None, settings.undo)
-        sharing = (
-            None
-            if inherited is None
-            else Sharing(inherited.seat.keeps_house, inherited.commons.watchers, inherited.wake)
-        )
-        return LetterIndex(
-            store,
-            FileDatabase(reactor, config.data, location=store.location),
-            clock,
-            lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work),
-            directory.mailbox,
-            keeping,
-            sharing,
-        )
+        workers = self._inherited.workers
+        return Sharing(workers.slot.keeps_house, workers.counters.watchers, self._inherited.wake)
 
     def woken(self) -> None:
         """Another worker has something new in the index of letters."""
@@ -326,7 +193,7 @@ class MailService(Service):
             self._reread_keys()
             self._inherited.ready()
         else:
-            for name, door in self._office.doors.items():
+            for name, door in self._office.doors.bound.items():
                 announce(self._config.hostname, name, door.addresses)
             tell_ready()
 
@@ -351,10 +218,6 @@ class MailService(Service):
             self._passwords.close()
             await store.close()
 
-    def _concerns(self) -> list[CertificateWarning]:
-        config = self._config
-        return concerns(identities(config), config.hostname, self._now(), patience(config))
-
     def _reload(self) -> None:
         """Read certificates and DKIM keys again. What is wrong with them is logged, and changes nothing."""
         if self._renewal is not None:
@@ -362,28 +225,12 @@ class MailService(Service):
         self._reread_keys()
 
     def _reread_keys(self) -> None:
-        reread = self._reread
-        if reread is None:
-            return
+        if self._reread is not None:
+            KeyReload(self._reactor, self._reread, self._sign_by).start()
 
-        def read() -> tuple[Config, tuple[SigningKey, ...]]:
-            config = reread()
-            return config, signing_keys(config)
-
-        reading = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), read)
-        reading.addCallbacks(self._take_keys, self._keep_keys)
-
-    def _take_keys(self, found: tuple[Config, tuple[SigningKey, ...]]) -> None:
-        config, keys = found
+    def _sign_by(self, config: Config, keys: tuple[SigningKey, ...]) -> None:
         if self._office is not None:
             self._office.sign_by(config, keys)
-            _log.info("letters are signed with %s", ", ".join(key.selector for key in keys) or "no key")
-
-    def _keep_keys(self, failure: Failure) -> None:
-        if failure.check(ConfigError, InvalidKey):
-            _log.error("%s; letters are signed as before", failure.getErrorMessage())
-        else:
-            _log.error("the keys could not be read, letters are signed as before: %s", failure.getTraceback())
 
     def _fail(self, why: str) -> None:
         self._office = None

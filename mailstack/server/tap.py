@@ -1,4 +1,4 @@
-"""What `twistd mailstack` runs: the options, and the service of one configuration file.
+"""Twisted plugin: options and service of `twistd mailstack`.
 
 Nearly everything is loaded by what needs it: until a hangup is expected it would end twistd.
 """

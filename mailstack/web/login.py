@@ -88,15 +88,15 @@ class _Seal:
 
 def login_of(behind: ApiContext) -> Login:
     """By the accounts of the office."""
-    config, around = behind.config, behind.around
+    config, access, options = behind.config, behind.access, behind.options
     return Login(
-        around.visitors or around.readers,
-        around.store,
+        access.web or access.readers,
+        behind.store,
         behind.clock,
-        admins=None if around.visitors else [admin.key for admin in config.web.admins],
+        admins=None if access.web else [admin.key for admin in config.web.admins],
         # Those of a dev environment are for tests, and it has no https.
-        require_tls=config.accounts.require_tls and not around.accounts,
-        secret=around.managed.session_secret,
+        require_tls=config.accounts.require_tls and not options.shown_accounts,
+        secret=options.session_secret,
     )
 
 

@@ -37,7 +37,7 @@ NO_BODY = Body(0, 0, MemoryBudget(0))
 NO_REQUEST = plain("That is no request.", 400)
 
 
-class Connection(Protocol):
+class HttpConnection(Protocol):
     """HTTP connection as a request sees it."""
 
     site: Site
@@ -84,7 +84,7 @@ class Connection(Protocol):
 class WebRequest(http.Request):
     """One request and its answer. Twisted has read the header; we keep the body, up to the bound."""
 
-    channel: Connection  # type: ignore[assignment]  # the part of it that is used
+    channel: HttpConnection  # type: ignore[assignment]  # the part of it that is used
     _body = NO_BODY
     """Until its header has come."""
     _work: Deferred[None] | None = None

@@ -86,10 +86,10 @@ def home(internet: Internet, store: WatchedStore) -> SimulatedServer:
         limits=Limits(command_timeout=300.0, junk_commands=0),
     )
     # Doors that take passwords in the clear as well, so that an attack is its octets and nothing else.
-    site.office.doors.config = replace(site.office.config, accounts=Accounts(require_tls=False))
-    for port, door in ((SUBMISSION, site.office.doors.submission()), (POP3, site.office.doors.pop3())):
-        site.office.doors[str(port)] = door
-        internet.reactor.result_of(door.listen([f"tcp:{port}"]))
+    doors = site.office.doors
+    doors.kit.config = replace(site.office.config, accounts=Accounts(require_tls=False))
+    for port, listener in ((SUBMISSION, doors.smtp.submission()), (POP3, doors.pop3.listener())):
+        internet.reactor.result_of(doors.bind(str(port), listener, [f"tcp:{port}"]))
     return site
 
 
@@ -154,7 +154,7 @@ def test_answers_do_not_pile_up_for_a_client_that_never_reads(
     attacker.transport.pauseProducing()
     attacker.transport.write(command * 2_000_000)
     internet.reactor.advance(100)
-    door = home.office.doors["mx" if port == 25 else str(port)]
+    door = home.office.doors.bound["mx" if port == 25 else str(port)]
     (peer,) = door._peers
     waiting = len(peer.transport.dataBuffer) + peer.transport._tempDataLen
     assert waiting < 300_000
@@ -231,7 +231,7 @@ def test_large_header_sections_that_come_in_drop_by_drop_do_not_fill_the_memory(
     internet: Internet, home: SimulatedServer
 ) -> None:
     """SMTP-28: a crowd of them is told to come again later, and honest letters pass."""
-    room = home.office.counter.room
+    room = home.office.submission.counter.room
     room.most = 305_000
     crowd = [attack(internet, home, BEGIN + b"DATA\r\nX: " + b"y" * 100_000) for _ in range(4)]
     assert 300_000 < room.held < 305_000

@@ -40,9 +40,9 @@ def office(internet: Internet, submission: Submission | None = None) -> Simulate
         accounts=["alice@home.test", "bob@home.test"],
         submission=submission or Submission(),
     )
-    site.office.doors.config = replace(site.office.config, accounts=Accounts(require_tls=False))
-    door = site.office.doors[str(SUBMISSION)] = site.office.doors.submission()
-    internet.reactor.result_of(door.listen([f"tcp:{SUBMISSION}"]))
+    doors = site.office.doors
+    doors.kit.config = replace(site.office.config, accounts=Accounts(require_tls=False))
+    internet.reactor.result_of(doors.bind(str(SUBMISSION), doors.smtp.submission(), [f"tcp:{SUBMISSION}"]))
     return site
 
 

@@ -34,6 +34,7 @@ from mailstack.protocols.sasl.client import choose, derive_here
 from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.protocols.smtp.client_session import SmtpClientSession, Trouble
 from mailstack.protocols.smtp.replies import Reply
+from mailstack.server.smtp_listeners import SmtpService
 from mailstack.store import Filter
 from tests.journeys.internet import Internet, SimulatedServer
 from tests.net.test_tls_info import client_identity
@@ -62,9 +63,11 @@ def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
     scram = ScramChecker(site.store, b"k" * 32, 4096)
     portal = Portal(Realm(), [AllowAnyChecker(), scram, tokens, CertificateChecker(site.store, {}, ["home.test"])])
     door = CredAuthenticator(portal, clock, Throttle(clock), ["home.test"], keeper=scram)
-    everything = site.office.doors.smtp(site.office.submission, site.office.config.submission, authenticator=door)
-    site.office.doors["everything"] = everything
-    internet.reactor.result_of(everything.listen(["tcp:2587"]))
+    doors = site.office.doors
+    everything = doors.smtp.listener(
+        SmtpService("smtp", site.office.submission, site.office.config.submission, authenticator=door)
+    )
+    internet.reactor.result_of(doors.bind("everything", everything, ["tcp:2587"]))
     return site
 
 

@@ -233,7 +233,7 @@ def test_a_report_is_never_reported(internet: Internet, home: SimulatedServer, e
 
 def withhold(monkeypatch: pytest.MonkeyPatch, site: SimulatedServer, *keywords: str) -> None:
     """The office offers these extensions no longer."""
-    engine = site.office.doors["mx"]._engine
+    engine = site.office.doors.bound["mx"]._engine
 
     def poorer() -> object:
         from msgspec.structs import replace
@@ -242,7 +242,7 @@ def withhold(monkeypatch: pytest.MonkeyPatch, site: SimulatedServer, *keywords: 
         made.capabilities = replace(made.capabilities, withheld=frozenset(keywords))
         return made
 
-    monkeypatch.setattr(site.office.doors["mx"], "_engine", poorer)
+    monkeypatch.setattr(site.office.doors.bound["mx"], "_engine", poorer)
 
 
 # --- internationalized mail

@@ -51,7 +51,7 @@ def test_other_hosts_are_checked_by_the_configured_ca_file(certificates: Path) -
     begun = Begun(certificates, 'ca_file = "ca.pem"')
     assert begun.failures == []
     assert begun.service._office is not None
-    caller = begun.service._office._around.caller
+    caller = begun.service._office._runtime.network
     assert caller._client_tls._ca_file == certificates / "ca.pem"
     begun.reactor.result_of(begun.service.stopService())
 

@@ -13,7 +13,7 @@ from mailstack.cli.sendmail.letter import Prepared
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer
 from mailstack.config import Config
-from mailstack.config.authentication import signer, signing_keys
+from mailstack.config.authentication import signing_keys
 from mailstack.config.values import HostName
 from mailstack.letter import Arrival, Letter, LetterId, Recipient, new_letter_id
 from mailstack.letter.step import Step
@@ -32,6 +32,7 @@ from mailstack.queue.settings import QueueSettings
 from mailstack.receiving.from_header import FromHeaderPolicy
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.submission import SubmissionRules, with_verp
+from mailstack.server.wiring.authentication import signer
 from mailstack.store.free_space import FreeSpace
 
 DEV_HOST = HostName("mx.home.test")

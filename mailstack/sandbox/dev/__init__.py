@@ -1,4 +1,4 @@
-"""The dev environment of `mailstack dev` and of tests: `settings` is what it is told, `offices` its three, `environment` all of it."""
+"""Dev environment of `mailstack dev` and of test fixtures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The accounts of a dev environment: those of the start, what tests add, and how they log in."""
+"""Accounts of a dev environment: initial ones, added ones, and their logins."""
 
 from __future__ import annotations
 

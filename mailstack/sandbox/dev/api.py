@@ -1,19 +1,20 @@
-"""The environment: its post offices, its DNS, its clock, what goes wrong in it, and what is said on its connections."""
+"""API of a dev environment: servers, DNS zone, clock, faults, protocol log."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct, to_builtins
 
+from mailstack.letter.connection import HostPort
 from mailstack.letter.timestamps import iso8601
 from mailstack.net.zone import Zone
 from mailstack.net.zone_text import read_name, read_record, record_text
 from mailstack.sandbox.dev.time_travel import ClockBusy, TimeTravel
 from mailstack.sandbox.faults.faults import Faults, TooManyRules
 from mailstack.sandbox.faults.rule import Rule
-from mailstack.sandbox.recording.protocol_log import ProtocolLogEntry
-from mailstack.web.api.context import ApiContext
+from mailstack.sandbox.recording.protocol_log import ProtocolLog, ProtocolLogEntry
 from mailstack.web.http_values import HttpError, Request, Response, from_json, in_json
 from mailstack.web.routes import Route, RouteDoc
 
@@ -87,63 +88,52 @@ class ProtocolShown(Struct, frozen=True):
     lines: list[ProtocolLogEntry]
 
 
-def environment_routes(behind: ApiContext) -> tuple[Route, ...]:
-    """Those for which there is something."""
-    around = behind.around
-    managed = around.managed
-    routes: list[Route] = [
+class ServerInfo(Struct, frozen=True):
+    """One mail server of the environment."""
+
+    name: str
+    about: str
+    domains: tuple[str, ...]
+    services: Mapping[str, HostPort]
+
+
+def environment_routes(
+    servers: Callable[[], Iterable[ServerInfo]], zone: Zone, travel: TimeTravel, faults: Faults, log: ProtocolLog
+) -> tuple[Route, ...]:
+    """Routes for the servers, DNS zone, clock, faults and protocol log of an environment."""
+    clock = ClockPages(travel)
+
+    async def offices(_: Request) -> Response:
+        return in_json(OfficeList([_shown(each) for each in servers()]))
+
+    async def lines(_: Request) -> Response:
+        return in_json(ProtocolShown(list(log.lines)))
+
+    return (
+        Route("GET", "/v1/offices", offices, "admin", told=RouteDoc("The post offices.", gives=OfficeList)),
+        *_zone_routes(ZonePages(zone)),
+        Route("GET", "/v1/clock", clock.now, "admin", told=RouteDoc("The time there.", gives=ClockShown)),
         Route(
-            "GET", "/v1/offices", Offices(behind).offices, "admin", told=RouteDoc("The post offices.", gives=OfficeList)
-        )
-    ]
-    if managed.zone is not None:
-        routes += _zone_routes(ZonePages(managed.zone))
-    if managed.travel is not None:
-        clock = ClockPages(managed.travel)
-        routes += [
-            Route("GET", "/v1/clock", clock.now, "admin", told=RouteDoc("The time there.", gives=ClockShown)),
-            Route(
-                "POST",
-                "/v1/clock",
-                clock.advance,
-                "admin",
-                told=RouteDoc("Let time pass, and all happen that is due.", takes=Advance, gives=ClockShown),
-            ),
-        ]
-    if around.faults is not None:
-        routes += _fault_routes(FaultPages(around.faults))
-    if (log := managed.log) is not None:
-
-        async def lines(_: Request) -> Response:
-            return in_json(ProtocolShown(list(log.lines)))
-
-        routes.append(
-            Route(
-                "GET",
-                "/v1/protocol",
-                lines,
-                "admin",
-                told=RouteDoc("What was said on every connection, without secrets.", gives=ProtocolShown),
-            )
-        )
-    return tuple(routes)
+            "POST",
+            "/v1/clock",
+            clock.advance,
+            "admin",
+            told=RouteDoc("Let time pass, and all happen that is due.", takes=Advance, gives=ClockShown),
+        ),
+        *_fault_routes(FaultPages(faults)),
+        Route(
+            "GET",
+            "/v1/protocol",
+            lines,
+            "admin",
+            told=RouteDoc("What was said on every connection, without secrets.", gives=ProtocolShown),
+        ),
+    )
 
 
-class Offices:
-    def __init__(self, behind: ApiContext) -> None:
-        self._behind = behind
-
-    async def offices(self, _: Request) -> Response:
-        shown = [
-            OfficeShown(
-                each.name,
-                each.about,
-                list(each.domains),
-                {name: Service(at.host, at.port) for name, at in each.services.items()},
-            )
-            for each in self._behind.around.managed.offices()
-        ]
-        return in_json(OfficeList(shown))
+def _shown(server: ServerInfo) -> OfficeShown:
+    services = {name: Service(at.host, at.port) for name, at in server.services.items()}
+    return OfficeShown(server.name, server.about, list(server.domains), services)
 
 
 def _zone_routes(pages: ZonePages) -> list[Route]:

@@ -1,58 +1,57 @@
-"""Routes of the APIs of Mailpit, MailHog and GreenMail for one dev environment."""
+"""Compat routes of a dev environment: the APIs of Mailpit, MailHog and GreenMail."""
 
 # Few environments are asked for a page: nothing else loads what these routes need.
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mailstack.sandbox.dev.settings import HOME_DOMAIN
+from mailstack.sandbox.dev.parts import EnvironmentParts
+from mailstack.sandbox.dev.servers import Servers
+from mailstack.sandbox.dev.settings import CAPTURE, HOME, HOME_DOMAIN
 
 if TYPE_CHECKING:
-    from mailstack.sandbox.dev.environment import DevEnvironment
     from mailstack.web.api.stream_limits import StreamLimits
+    from mailstack.web.routes import Route
 
 
-async def compat_routes(environment: DevEnvironment, places: StreamLimits) -> Sequence[Any]:
-    """Routes (mailstack.web.routes) of all three."""
-    await environment.in_thread(partial(import_module, "mailstack.sandbox.compat.pages"))
+def compat_routes(parts: EnvironmentParts, servers: Servers, streams: StreamLimits) -> tuple[Route, ...]:
+    """Routes of all three."""
     from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
     from mailstack.sandbox.compat.pages import peer_pages
     from mailstack.web.compose import ComposeLimits
     from mailstack.web.submission import WebSubmission
 
-    settings, clock = environment.settings, environment.clock
-    accounts, submission = environment.accounts, environment.home.config.submission
+    settings, clock, accounts = parts.settings, parts.clock, parts.accounts
+    capture, home = servers.all[CAPTURE], servers.all[HOME]
+    submission = home.config.submission
     return peer_pages(
         CompatContext(
-            index=environment.index,
+            index=parts.index,
             clock=clock,
-            in_thread=environment.web_pool.run,
+            in_thread=parts.web_pool.run,
             limits=ComposeLimits(
                 settings.max_size or submission.max_size, settings.max_recipients or submission.max_recipients
             ),
-            capture=WebSubmission(environment.capture.exchange, clock),
-            outward=WebSubmission(environment.home.exchange, clock),
-            leaving=environment.relay,
+            capture=WebSubmission(capture.exchange, clock),
+            outward=WebSubmission(home.exchange, clock),
+            leaving=servers.relay,
             relay=settings.relay,
-            faults=environment.faults,
-            look=environment.look,
-            places=places,
-            tally=environment.tally,
+            faults=parts.faults,
+            look=parts.look,
+            places=streams,
+            tally=parts.tally,
             senders=accounts.senders(),
-            judge=environment.judge if settings.spam_filter else None,
-            data=environment.data,
+            judge=parts.judge if settings.spam_filter else None,
+            data=parts.data,
         ),
         CompatAccounts(
-            environment.store,
+            parts.store,
             accounts.add,
             accounts.remove,
             accounts.reset,
-            lambda: environment.services,
+            lambda: servers.services,
             HOME_DOMAIN,
             accounts.names,
             any_password=settings.any_password,

@@ -1,4 +1,4 @@
-"""Letters that are there from the start, from a directory as GreenMail has it: ADDRESS/INBOX/*.eml."""
+"""Preloaded letters of a directory: ADDRESS/INBOX/*.eml, as in GreenMail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configurations of the three offices of a dev environment, and where they listen."""
+"""Configurations of the three servers of a dev environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One POP3 mailbox with all letters, for those that Mailpit's password file names; everybody else reads his own."""
+"""POP3 mailbox with all letters, for the logins of a password file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Travel in time for an environment that runs on the real one: days of retries, notices and expiry happen now, in order."""
+"""Time travel: moves the clock of a dev environment to the next event."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""What goes wrong, said in the words of mail: rules for tests and for `mailstack dev`, at every step of a letter's way.
+"""Fault injection: rules for tests and `mailstack dev`.
 
     faults.add(Rule(at="rcpt", recipient="*@b.test", reply="452 4.2.2 mailbox full", times=2))
     faults.add(lost_answer(times=1))
     faults.add({"at": "pop3.retr", "delay": "30s"})
 
-A `Rule` is a value, the same in Python, JSON and TOML. `Faults` has those that are on: `list`, `add`, `remove`, `clear`,
-`fired`. `Internet.faults` and `mailstack dev` have one each; an office without any pays nothing.
+A `Rule` is a value, the same in Python, JSON and TOML. `Faults` has the active rules: `list`, `add`, `remove`, `clear`,
+`fired`. `Internet.faults` and `mailstack dev` have one each. A server without faults pays nothing.
 
-Where things are: `rule` is one fault, `faults` those that are on, `standing`, `smtp` and `pop3` let them happen in a
-dialogue, `tls`, `names`, `calls` and `disk` beneath it; `common` are faults with a name, `magic` addresses that say what
-goes wrong.
+Files: `rule` is one fault, `faults` the active rules. `install` wraps a server's runtime and store. `faulty_peer`, `smtp`
+and `pop3` change sessions; `tls`, `names`, `connect` and `disk` change what lies below them. `presets` are faults with a
+name, `magic_addresses` addresses that name a fault.
 """
 
 from __future__ import annotations

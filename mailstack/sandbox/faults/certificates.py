@@ -1,4 +1,4 @@
-"""Certificates for tests: good ones, and such as are not, from whatever authority is there."""
+"""Certificates for tests: valid, expired, self-signed, or for another name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls to other hosts that come to nothing, where a fault says so."""
+"""Faulty connector: outbound connections fail by rule."""
 
 from __future__ import annotations
 

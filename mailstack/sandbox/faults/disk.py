@@ -1,4 +1,4 @@
-"""A store that can't write, or only slowly, where a fault says so."""
+"""Faulty store: writes fail or take long by rule."""
 
 from __future__ import annotations
 

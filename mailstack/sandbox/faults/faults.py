@@ -1,4 +1,4 @@
-"""The faults that are on: rules to be added and removed at any time, asked at every step, counting how often they happen."""
+"""Active fault rules: added and removed at any time, with counts."""
 
 from __future__ import annotations
 

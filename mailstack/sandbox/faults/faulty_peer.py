@@ -1,4 +1,4 @@
-"""Where a fault happens in a dialogue: between a conversation and its connection, the same for SMTP and POP3."""
+"""Faulty peer: changes events and replies of a session by rule."""
 
 from __future__ import annotations
 

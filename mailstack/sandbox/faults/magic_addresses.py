@@ -1,4 +1,4 @@
-"""Addresses that say themselves what goes wrong, as mox's localserve has them: "temperror@a.test", "rcptto550@a.test".
+"""Magic addresses that name their own fault: "temperror@a.test", "rcptto550@a.test".
 
 A local part that ends in "temperror", "permerror", "timeout" or a code from 400 to 599 makes the letter fail: at its end,
 or at the command that its beginning names, "mailfrom" (of the sender) or "rcptto". One that begins with "queue" is taken

@@ -1,4 +1,4 @@
-"""Names that are looked up in vain, or slowly, where a fault says so."""
+"""Faulty DNS resolver: lookups fail or take long by rule."""
 
 from __future__ import annotations
 

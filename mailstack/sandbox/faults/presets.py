@@ -1,4 +1,4 @@
-"""Faults that have a name: what goes wrong most often, as rules in a word each."""
+"""Presets: frequent faults as one-word rules."""
 
 from __future__ import annotations
 

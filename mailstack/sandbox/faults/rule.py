@@ -1,4 +1,4 @@
-"""One fault: where it happens, to whom, how often, and what it is; a value that reads from and writes to JSON."""
+"""Fault rule: where, to whom, how often and what; a JSON value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handshakes that fail, and certificates that nobody should trust, where a fault says so."""
+"""Faulty TLS: handshakes fail, or show a bad certificate, by rule."""
 
 from __future__ import annotations
 
@@ -14,6 +14,23 @@ from mailstack.sandbox.faults.rule import Certificate
 
 Shown = Callable[[str, Certificate], IOpenSSLServerConnectionCreator]
 """Gives what a host with this name shows in place of its own certificate. May raise whatever making it raises."""
+
+
+class FaultyTls:
+    """TLS contexts of a server (mailstack.server.runtime.TlsContexts), with faults in those of SMTP and POP3."""
+
+    def __init__(self, contexts: Any, faults: Faults, server: str, shown: Shown | None) -> None:
+        self._contexts = contexts
+        self._faults = faults
+        self._server = server
+        self._shown = shown
+
+    def context(self, service: str) -> IOpenSSLServerConnectionCreator:
+        return FaultyContext(self._contexts.context(service), self._faults, self._server, service, self._shown)
+
+    def for_web(self) -> IOpenSSLServerConnectionCreator:
+        web: IOpenSSLServerConnectionCreator = self._contexts.for_web()
+        return web
 
 
 @implementer(IOpenSSLServerConnectionCreator)

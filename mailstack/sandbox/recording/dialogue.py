@@ -1,4 +1,4 @@
-"""What is said on one connection, line by line: without secrets, and without the contents of letters."""
+"""Session transcript: lines of one connection, without secrets and content."""
 
 from __future__ import annotations
 

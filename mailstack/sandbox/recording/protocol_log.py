@@ -1,4 +1,4 @@
-"""The live log of what is said on every connection: its newest lines, told as they are said."""
+"""Live protocol log: newest lines of all sessions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ProtocolLog:
         """The oldest first."""
 
     def between(self, peer: Peer[Any], engine: Engine[Any], office: str, service: str) -> Peer[Any]:
-        """A `Surroundings.between`."""
+        """Record a session (mailstack.server.runtime.PeerHook)."""
         self._count += 1
         client = f"{peer.remote.host}:{peer.remote.port}"
         said = ProtocolLogEntry("", office, service, client, self._count, "")

@@ -1,4 +1,4 @@
-"""An internet in a process: hosts, TCP between them and days of time, in milliseconds, on the shipped code unchanged.
+"""Simulation of an internet in one process, in virtual time.
 
 `Internet` is what most want: post offices, their DNS, and people who write and read.
 
@@ -24,10 +24,10 @@ jumps to the next call. One seed, one order of events: a run that failed fails a
     reactor.run(lambda: client.lines == [b"250 OK"], at_most=60)  # or NotReached, with what would have come next
     reactor.advance(5 * 86400)  # five days of retries
 
-Where things are: `internet` is the whole, `site` one office of it, `people` its authors and readers, `domains` its DNS,
-`authority` its certificates, `transcript` and `journeys` what happened in it. Of the reactor, `clock` is time, `loop` its turns, `network` who is where and how far, `sockets` TCP, `poll` readiness,
-`transport` what Twisted puts on a socket, `host` the reactor that the code under test is given, `reactor` the one that
-the test holds; `names`, `threads` and `triggers` are the rest of what a reactor has.
+Files: `internet` is the whole, `world` what its hosts share, `server` one mail server, `users` its authors and readers,
+`domains` its DNS, `authority` its certificates, `transcript` and `journeys` what happened in it. Of the reactor, `clock` is time, `loop` its turns, `network` addresses and paths, `sockets` TCP, `poll` readiness,
+`transport` what Twisted puts on a socket, `host` the reactor of the code under test, `reactor` that of the test;
+`names`, `threads` and `triggers` are the rest of a reactor.
 
 What nobody caught, and failures that were only logged, come out of `run`, `advance` and `result_of`; a test of what
 happens behind a bug makes its reactor `forgiving`. Real threads are foreign here: `callInThread` works in the next

@@ -1,4 +1,4 @@
-"""The certification authority of a simulated internet: certificates that are good, and such as are not."""
+"""Certificate authority of a simulated internet, with valid and invalid certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Virtual time: calls in a heap, made in order of their time, and of their birth when that is the same."""
+"""Virtual clock: delayed calls in order of time, then of creation."""
 # ruff: noqa: N802, SLF001 - the names of methods are Twisted's; a call and its clock are one thing
 
 from __future__ import annotations

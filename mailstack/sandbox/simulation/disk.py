@@ -1,4 +1,4 @@
-"""A store on the real disk for a simulated office: the shipped SQLite, whose threads virtual time waits for."""
+"""SQLite store on disk for a simulated server."""
 
 from __future__ import annotations
 

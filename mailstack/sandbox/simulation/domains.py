@@ -1,4 +1,4 @@
-"""The domain name system of a simulated internet: records, failures and slow answers, said in a word each."""
+"""DNS zone of a simulated internet, with failures and slow answers."""
 
 from __future__ import annotations
 

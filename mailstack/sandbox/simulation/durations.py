@@ -1,4 +1,4 @@
-"""Spans of virtual time, as people say them: "5d", "1h30m"."""
+"""Durations of virtual time: "5d", "1h30m", or seconds."""
 
 from __future__ import annotations
 

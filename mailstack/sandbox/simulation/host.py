@@ -1,4 +1,4 @@
-"""A reactor as one host of the network sees it: its own addresses and ports, everybody's time."""
+"""Reactor of one simulated host: own addresses and ports, shared time."""
 # ruff: noqa: N802, N803 - the names of methods and arguments are Twisted's
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""HTTPS hosts of a simulated internet, with one page each: a domain's MTA-STS policy, or whatever takes its place."""
+"""HTTPS hosts of a simulated internet, for MTA-STS policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An internet of mail in one process: post offices, their DNS, the people who write and read, and virtual time."""
+"""Simulated internet of mail servers, users and DNS in virtual time."""
 
 from __future__ import annotations
 

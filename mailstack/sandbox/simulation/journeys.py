@@ -1,4 +1,4 @@
-"""A letter's journey across the hosts of a simulated internet, as objects."""
+"""Journey of a letter across the simulated servers, as objects."""
 
 from __future__ import annotations
 

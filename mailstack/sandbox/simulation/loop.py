@@ -1,4 +1,4 @@
-"""The turns of a simulated reactor: everything that can be done now, then time jumps to the next thing to do."""
+"""Event loop of the simulated reactor: ready work first, then a jump in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that need no DNS: IP addresses, and localhost (RFC 6761 §6.3)."""
+"""Resolver for IP addresses and localhost (RFC 6761 §6.3), without DNS."""
 # ruff: noqa: N802, N803 - the names of methods and arguments are Twisted's
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The internet between simulated hosts: who has which address, and how long octets travel."""
+"""Simulated network: addresses of hosts, and paths between them."""
 
 from __future__ import annotations
 
@@ -96,9 +96,6 @@ class NetworkSocket(Protocol):
 
     @property
     def writable(self) -> bool: ...
-
-    @property
-    def is_listening(self) -> bool: ...
 
     @property
     def ends(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Which simulated sockets can be read and written, and who waits for that; what epoll is to a real reactor."""
+"""Poll of simulated sockets, in place of epoll."""
 # ruff: noqa: N802 - the names of methods are Twisted's
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One life of an office's program: it can end at any moment, as SIGKILL ends it, and what it wrote before remains."""
+"""Simulated process that can be killed at any write to its store."""
 # ruff: noqa: N802, N803 - the names of methods and arguments are Twisted's
 
 from __future__ import annotations

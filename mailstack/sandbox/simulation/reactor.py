@@ -1,4 +1,4 @@
-"""The simulated reactor: a network of hosts in one process, and the virtual time they live in."""
+"""Simulated reactor: hosts of one network, and their virtual time."""
 # ruff: noqa: N802, N803 - the names of methods and arguments are Twisted's
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Calls from a machine of a simulated internet, of which its transcript tells what nobody else can."""
+"""Recording connector: outbound sessions for the transcript."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One post office of a simulated internet, and what stands around it: its machine, store, accounts and names."""
+"""Simulated server: the shipped one on a simulated host."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mailstack.accounts.directory import StoreDirectory
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.scram import ScramChecker
 from mailstack.accounts.throttle import Throttle
+from mailstack.accounts.user_access import UserAccess
 from mailstack.config import Config
 from mailstack.config.authentication import signing_keys
 from mailstack.letter import Address
@@ -22,14 +23,15 @@ from mailstack.net.clock import ReactorClock
 from mailstack.net.dns import DnsNames
 from mailstack.net.https import HttpsPolicies
 from mailstack.net.server_tls import ServerContext
+from mailstack.policy.counters import single_process
 from mailstack.protocols.sasl import ScramKeys
 from mailstack.protocols.sasl.scram_keys import FEWEST
-from mailstack.sandbox.simulation.authority import authority
+from mailstack.sandbox.faults.install import with_disk_faults, with_faults
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.process import SimulatedProcess, crashable
 from mailstack.sandbox.simulation.world import World
 from mailstack.server.mail_server import MailServer
-from mailstack.server.runtime import Surroundings
+from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources
 from mailstack.store import Account, Filter, Store
 
 MOST_STEPS = 10_000
@@ -140,32 +142,39 @@ class SimulatedServer:
         return self.journal.steps[-last:]
 
     def _make(self, host: SimulatedProcess) -> MailServer:
-        config, world = self.config, self._world
-        clock, store = ReactorClock(host), crashable(self.store, host)
-        scram = ScramChecker(store, b"k" * 32, FEWEST)
-        portal, throttle = Portal(Realm(), [AllowAnyChecker(), scram]), Throttle(clock)
-        names, client_tls = DnsNames(world.zone, host), ClientTls(config.relay.ca_file)
-        surroundings = Surroundings(
-            reactor=host,
-            store=store,
-            journal=self.journal,
-            submitters=CredAuthenticator(
-                portal, clock, throttle, config.domains, ISubmitter, keeper=scram, accounts=store
-            ),
-            readers=CredAuthenticator(portal, clock, throttle, config.domains, IReader, keeper=scram, accounts=store),
-            context=self._context,
-            names=names,
-            caller=world.caller_of(host, self.hostname, client_tls),
-            policies=HttpsPolicies(host, names, client_tls),
-            directory=StoreDirectory(store, config.domains, clock),
-            signing_keys=signing_keys(config),
-            poll=_LOOK,
-            random=Random(f"{world.seed}/{self.hostname}"),  # noqa: S311 - the seed shall decide it
-            between=world.record,
-            faults=world.faults,
-            bad_certificates=authority().context,
+        config, world, name = self.config, self._world, self.hostname
+        clock, client_tls = ReactorClock(host), ClientTls(config.relay.ca_file)
+        store, dns = crashable(self.store, host), DnsNames(world.zone, host)
+        runtime = Runtime(
+            host,
+            clock,
+            world.caller_of(host, name, client_tls),
+            dns,
+            self._context,
+            Random(f"{world.seed}/{name}"),  # noqa: S311 - the seed shall decide it
+            HttpsPolicies(host, dns, client_tls),
         )
-        return MailServer(config, surroundings)
+        server = MailServer(
+            config,
+            with_faults(runtime, world.faults, name, world.ca.context),
+            Storage(with_disk_faults(store, world.faults, name, clock), poll=_LOOK),
+            _user_access(config, store, clock),
+            Observers(self.journal, recorder=world.record),
+            WorkerResources(single_process(clock)),
+        )
+        server.sign_by(config, signing_keys(config))
+        return server
+
+
+def _user_access(config: Config, store: Store, clock: ReactorClock) -> UserAccess:
+    """Users whose passwords are their addresses."""
+    scram = ScramChecker(store, b"k" * 32, FEWEST)
+    portal, throttle = Portal(Realm(), [AllowAnyChecker(), scram]), Throttle(clock)
+    submitters, readers = (
+        CredAuthenticator(portal, clock, throttle, config.domains, avatar, keeper=scram, accounts=store)
+        for avatar in (ISubmitter, IReader)
+    )
+    return UserAccess(submitters, readers, StoreDirectory(store, config.domains, clock))
 
 
 def _account(address: str) -> Account:

@@ -1,4 +1,4 @@
-"""A TCP socket in memory: the calls and errors of the system's own, between the hosts of a simulated network.
+"""Simulated TCP sockets, with the calls and errors of real ones.
 
 Twisted's own transports run on it, so what tests see of closing, aborting, back-pressure and STARTTLS is not an
 imitation of them. What the simulation leaves out of TCP: nothing is lost on the way, and a backlog has no end.
@@ -219,7 +219,7 @@ class SimulatedSocket:
                 caller._linger = True
                 caller.close()
         elif self._peer is not None and self._linger:
-            self._travel(self._peer._take_reset)
+            self._travel(self._peer.take_reset)
         elif self._peer is not None and not self._shut:
             self._travel(self._peer._take_end)
         self._shut = True
@@ -232,7 +232,7 @@ class SimulatedSocket:
         if machine is None or self._number == -1:
             return  # nobody there, or nobody here any more: silence
         listener = machine.listener(host, port)
-        if listener is None or not listener.is_listening:
+        if listener is None:
             latency = self._network.path(self._bound[0], host).latency
             self._network.carry(host, self._bound[0], self._network.clock.now + latency, self._fail, errno.ECONNREFUSED)
             return
@@ -245,7 +245,7 @@ class SimulatedSocket:
 
     def _answered(self, other: SimulatedSocket) -> None:
         if self._number == -1:
-            other._take_reset()
+            other.take_reset()
             return
         self._join(other, other._bound)
         self._network.woken(self)
@@ -269,10 +269,6 @@ class SimulatedSocket:
 
     # --- what the other side, or the network, did arrives
 
-    @property
-    def is_listening(self) -> bool:
-        return self._backlog is not None
-
     def enqueue(self, connection: SimulatedSocket) -> None:
         """Add a new connection to the backlog."""
         assert self._backlog is not None
@@ -293,15 +289,11 @@ class SimulatedSocket:
         self._linger = True
         self.close()
 
-    def take_reset(self) -> None:
-        """The connection is over, for nobody knows why."""
-        self._take_reset()
-
     def _take(self, segment: bytes) -> None:
         if self._number == -1:
             # RFC 9293 §3.10.7.1: what comes to a connection that is no more is answered with a reset.
             if self._peer is not None:
-                self._travel(self._peer._take_reset)
+                self._travel(self._peer.take_reset)
             return
         self._received.append(segment)
         self._network.woken(self)
@@ -310,7 +302,7 @@ class SimulatedSocket:
         self._eof = True
         self._network.woken(self)
 
-    def _take_reset(self) -> None:
+    def take_reset(self) -> None:
         self._shut = True
         self._peer = None
         self._fail(errno.ECONNRESET)

@@ -1,4 +1,4 @@
-"""Threads that are none: what is given to them is done in the next turn, one piece after the other."""
+"""Thread pool without threads: work runs in the next turn."""
 # ruff: noqa: N802, N803 - the names of methods and arguments are Twisted's
 
 from __future__ import annotations

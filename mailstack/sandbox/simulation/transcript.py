@@ -1,4 +1,4 @@
-"""What was said in a simulated internet: dialogues with their times, to be read, compared, and shown when a test fails."""
+"""Transcript of all sessions, to read, compare and print."""
 
 from __future__ import annotations
 

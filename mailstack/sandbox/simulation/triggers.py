@@ -1,4 +1,4 @@
-"""What is called when a reactor starts and stops, in three phases (IReactorCore.addSystemEventTrigger)."""
+"""System event triggers of a reactor (IReactorCore.addSystemEventTrigger)."""
 
 from __future__ import annotations
 

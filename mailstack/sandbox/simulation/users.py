@@ -1,4 +1,4 @@
-"""The people of a simulated internet: authors who hand letters in, readers who collect them, over real engines."""
+"""Users of a simulated internet: authors submit letters, readers collect them."""
 
 from __future__ import annotations
 

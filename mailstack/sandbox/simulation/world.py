@@ -1,4 +1,4 @@
-"""World: what all hosts of a simulated internet share: reactor, DNS, CA, faults, transcript."""
+"""World: reactor, DNS, CA, faults and transcript of a simulated internet."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Wiring of a server: builds the objects that its configuration names."""
+"""Wiring: builds the dependencies of a mail server from its configuration."""

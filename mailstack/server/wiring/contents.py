@@ -1,4 +1,4 @@
-"""The object store of a configuration, put together."""
+"""Object store of a configuration."""
 
 from __future__ import annotations
 

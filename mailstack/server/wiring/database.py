@@ -1,4 +1,4 @@
-"""How the configuration says to reach the database."""
+"""Database address of a configuration."""
 
 from __future__ import annotations
 

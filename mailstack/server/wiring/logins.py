@@ -1,4 +1,4 @@
-"""What a configuration says of logins without a password: whose tokens and certificates are taken."""
+"""Checkers for tokens and client certificates of a configuration."""
 
 from __future__ import annotations
 

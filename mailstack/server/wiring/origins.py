@@ -1,4 +1,4 @@
-"""From where, and under which name, hosts are called, as a configuration says."""
+"""Source addresses and EHLO names of a configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The TLS reports of a configuration, put together."""
+"""TLS reports (RFC 8460) of a configuration: counter and sender."""
 
 from __future__ import annotations
 

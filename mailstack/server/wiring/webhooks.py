@@ -1,4 +1,4 @@
-"""The webhooks of a configuration, put together."""
+"""Webhook dispatchers of a configuration."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Several processes that serve one office on one machine: a master that listens and forks, and the workers it forks."""
+"""Worker processes: a master binds the ports, and forks workers that serve."""

@@ -1,4 +1,4 @@
-"""The Lifeline: what master and worker say to each other, and by whose end each learns of the other's end."""
+"""Control channel between master and worker: a socket pair with lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes connections from a socket that other processes take them from too, so that each gets its part."""
+"""Fair accept: a worker pauses while it has more connections than others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pulse of a worker: whether its reactor still turns, as it tells itself and its master counts."""
+"""Heartbeat of a worker: its sender, and the monitor in the master."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Brings the lines of a worker's log to a log that only the master may write, such as twistd's."""
+"""Log forwarding from a worker to its master."""
 
 from __future__ import annotations
 

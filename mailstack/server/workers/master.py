@@ -1,4 +1,4 @@
-"""The master of an office's workers: binds and prepares all, forks them, sees to their ends, ends when all have ended."""
+"""Master process: binds ports, forks workers, and replaces those that end."""
 
 from __future__ import annotations
 

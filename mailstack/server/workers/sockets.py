@@ -1,4 +1,4 @@
-"""The sockets that all workers of an office listen on: bound once, by the process that the workers come from."""
+"""Listening sockets that all workers share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker does from its fork to its end: one office on the sockets and premises of its master."""
+"""Worker process: one mail server on the sockets of its master."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from mailstack.net.log import LineStream, log_to
 from mailstack.net.thread_pool import end_in_time
 from mailstack.policy.counters.shared import SharedCommons
 from mailstack.server.privileged_setup import CannotStart, PrivilegedResources
+from mailstack.server.runtime import WorkerResources
 from mailstack.server.service import MailService, WorkerContext
 from mailstack.server.workers.control_channel import ALIVE, FAILED, READY, STOP, WAKE, ControlChannel, watch
 from mailstack.server.workers.fair_accept import SharedEndpoint
@@ -102,9 +103,7 @@ class _Worker:
         legacy.commons.sit(legacy.seat.number)
         inherited = WorkerContext(
             legacy.premises,
-            legacy.seat,
-            self._endpoint,
-            legacy.commons,
+            WorkerResources(legacy.commons, legacy.seat, self._endpoint),
             lambda: self._lifeline.say(READY),
             lambda: self._lifeline.say(WAKE),
         )

@@ -159,8 +159,8 @@ class Accounts:
 
     def __init__(self, behind: ApiContext) -> None:
         self._behind = behind
-        self._store = behind.around.store
-        self._managed = behind.around.managed
+        self._store = behind.store
+        self._admin = behind.options.admin
 
     async def accounts(self, ask: Request) -> Response:
         own = seen_by(ask)
@@ -170,18 +170,17 @@ class Accounts:
         return in_json(AccountList([self._shown(each) for each in some], len(found), following))
 
     def _shown(self, account: Account) -> AccountShown:
-        around = self._behind.around
-        known = dict(around.accounts)
+        known = dict(self._behind.options.shown_accounts)
         return AccountShown(account.address, iso8601(account.created), account.quota, known.get(account.address))
 
     async def add(self, ask: Request) -> Response:
         wanted = from_json(ask, NewAccount)
         address = self._own(wanted.address)
-        keep = self._managed.keep_password
+        keep = self._admin.keep_password
         if keep is None:
             raise HttpError(501, "Accounts can't be added here; `mailstack user add` does it.")
         try:
-            self._managed.check_password(wanted.password, address.key)
+            self._admin.check_password(wanted.password, address.key)
             kept = await keep(wanted.password)
         except ValueError as error:
             raise HttpError(400, str(error)) from None
@@ -190,31 +189,31 @@ class Accounts:
             await self._store.add_accounts([account])
         except Conflict as conflict:
             raise HttpError(409, str(conflict)) from None
-        self._managed.forget()
+        self._admin.forget()
         return in_json(self._shown(account), 201)
 
     def _own(self, text: str) -> Address:
         """An address at a domain of this office. Raises Trouble 400."""
         address = _address(text)
-        if not self._behind.around.directory.is_local(address.domain):
+        if not self._behind.access.directory.is_local(address.domain):
             raise HttpError(400, f"{address.domain} is no domain of this office.")
         return address
 
     async def change(self, ask: Request) -> Response:
         key = _address(ask.variables["address"]).key
-        keep = self._managed.keep_password
+        keep = self._admin.keep_password
         if keep is None:
             raise HttpError(501, "Passwords can't be changed here; `mailstack user password` does it.")
         try:
             wanted = from_json(ask, NewPassword).password
-            self._managed.check_password(wanted, key)
+            self._admin.check_password(wanted, key)
             kept = await keep(wanted)
             await self._store.set_password(key, kept.password_hash, kept.scram)
         except KeyError:
             raise _no_account(key) from None
         except ValueError as error:
             raise HttpError(400, str(error)) from None
-        self._managed.forget()
+        self._admin.forget()
         account = await self._store.account(key)
         if account is None:
             raise _no_account(key)
@@ -226,7 +225,7 @@ class Accounts:
             await self._store.remove_account(key)
         except KeyError:
             raise _no_account(key) from None
-        self._managed.forget()
+        self._admin.forget()
         return in_json(Removed(key))
 
     async def end_sessions(self, ask: Request) -> Response:
@@ -237,7 +236,7 @@ class Accounts:
             await self._store.end_sessions(key)
         except KeyError:
             raise _no_account(key) from None
-        self._managed.forget()
+        self._admin.forget()
         return in_json(SessionsEnded(key, ended=True))
 
     async def aliases(self, ask: Request) -> Response:
@@ -255,7 +254,7 @@ class Accounts:
             await self._store.set_alias(address.key, targets)
         except Conflict as conflict:
             raise HttpError(409, str(conflict)) from None
-        self._managed.forget()
+        self._admin.forget()
         return in_json(AliasShown(address.key, targets), 201)
 
     async def remove_alias(self, ask: Request) -> Response:
@@ -264,7 +263,7 @@ class Accounts:
             await self._store.remove_alias(key)
         except KeyError:
             raise HttpError(404, f"There is no alias {key}; GET /v1/aliases lists those that are there.") from None
-        self._managed.forget()
+        self._admin.forget()
         return in_json(Removed(key))
 
     async def mailboxes(self, ask: Request) -> Response:

@@ -114,7 +114,7 @@ class Composing:
         if not recipients:
             raise HttpError(400, 'Say where to: {"to": ["dora@elsewhere.test"]}')
         octets = await self._shelf.octets(item)
-        outside = self._behind.around.managed.release
+        outside = self._behind.options.admin.release
         if outside is not None and ask.visitor.is_admin:
             try:
                 author = item.author.address if item.author else account
@@ -145,16 +145,16 @@ class Composing:
             return ask.visitor.account
         try:
             address = Address.parse(author)
-            key = await self._behind.around.directory.mailbox(address)
+            key = await self._behind.access.directory.mailbox(address)
         except AddressError as error:
             raise HttpError(400, f"from: {author[:60]!r} is no address ({error})") from None
-        if key is None or not self._behind.around.directory.is_local(address.domain):
+        if key is None or not self._behind.access.directory.is_local(address.domain):
             raise HttpError(400, f"from: {author[:60]} is no account here; GET /v1/accounts lists them.")
         return key
 
     async def _somebody(self) -> str:
         """The oldest account: in a dev environment, where nobody logs in, it is for the developer."""
-        accounts = await self._behind.around.store.accounts()
+        accounts = await self._behind.store.accounts()
         if not accounts:
             raise HttpError(409, "There is no account to send in the name of; add one.")
         return min(accounts, key=lambda account: (account.created, account.address)).address

@@ -1,37 +1,47 @@
-"""What the API stands on: one office, and what is around it."""
+"""API context: the parts of a server that pages and API use."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from msgspec import Struct
 
 from mailstack.accounts.session_registry import SessionRegistry
+from mailstack.accounts.user_access import UserAccess
 from mailstack.config import Config
+from mailstack.letter.step import Journal
 from mailstack.mailbox.index.indexer import InThread
 from mailstack.mailbox.index.letter_index import LetterIndex
-from mailstack.policy.counters import SharedCounters
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.receiving_rules import ReceivingRules
-from mailstack.server.runtime import Surroundings
+from mailstack.store import Store
+from mailstack.web.admin_hooks import WebOptions
 from mailstack.web.api.stream_limits import StreamLimits
 
 
-class ApiContext(Struct, frozen=True):
-    """Of one office."""
+class Requests(Struct, frozen=True):
+    """What long requests need: threads, timers, limits."""
 
-    config: Config
-    around: Surroundings
-    clock: Clock
+    reactor: Any
+    """Source of real time, for requests that wait."""
     in_thread: InThread
     places: StreamLimits
-    """For streams, and waits for letters."""
-    submission: ReceivingRules
-    """Takes what users write here."""
-    commons: SharedCounters
-    """What all processes of the office count together."""
+    """Limits of streams, and of waits for letters."""
     sessions: SessionRegistry
-    """Requests that go on, each ended when its login does not hold any longer."""
+    """Requests in progress, each of which ends with its login."""
 
-    @property
-    def index(self) -> LetterIndex | None:
-        """None: no letters are kept for people."""
-        return self.around.index
+
+class ApiContext(Struct, frozen=True):
+    """Parts of one server."""
+
+    config: Config
+    clock: Clock
+    store: Store
+    access: UserAccess
+    journal: Journal
+    index: LetterIndex | None
+    """Index of letters. None: no inbox."""
+    submission: ReceivingRules
+    """Rules for letters that users write here."""
+    requests: Requests
+    options: WebOptions

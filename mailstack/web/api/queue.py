@@ -95,8 +95,8 @@ class Queue:
 
     def __init__(self, behind: ApiContext) -> None:
         self._behind = behind
-        self._store = behind.around.store
-        self._router = Router(behind.around.directory)
+        self._store = behind.store
+        self._router = Router(behind.access.directory)
 
     async def listed(self, ask: Request) -> Response:
         limit = limit_of(ask, LISTED)
@@ -141,7 +141,7 @@ class Queue:
                 status = 404 if not acts or not acts[0].recipient else 409
                 raise HttpError(status, acts[0].why_not if acts else "The letter has no such recipient.")
             steps = [each.step for each in acts if each.step is not None]
-            self._behind.around.journal.tell(steps)
+            self._behind.journal.tell(steps)
             return in_json(Acts([Done(each.letter, each.recipient, each.done, each.why_not) for each in acts]))
 
         return page

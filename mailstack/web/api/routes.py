@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mailstack.net.clock import ReactorClock
-from mailstack.sandbox.dev.api import environment_routes
 from mailstack.web.api.accounts import account_routes
 from mailstack.web.api.checks import check_routes
 from mailstack.web.api.compose import composing_routes
@@ -21,16 +20,15 @@ from mailstack.web.http_values import HttpError, Request, Response
 from mailstack.web.routes import Route
 
 
-def api_routes(behind: ApiContext, logins: Iterable[Route]) -> tuple[Route, ...]:
-    """In the order in which they are described; `logins` are those by which one says who one is."""
+def api_routes(behind: ApiContext, more: Iterable[Route]) -> tuple[Route, ...]:
+    """Routes in the order of their description; `more` comes last."""
     hide_client = behind.config.submission.hide_client
     routes = (
         *_letters(behind),
-        *journey_routes(behind.around.store, behind.index, hide_client=hide_client),
+        *journey_routes(behind.store, behind.index, hide_client=hide_client),
         *queue_routes(behind),
         *account_routes(behind),
-        *environment_routes(behind),
-        *logins,
+        *more,
     )
     return (*routes, Description(routes).route)
 
@@ -39,14 +37,14 @@ def _letters(behind: ApiContext) -> tuple[Route, ...]:
     """What needs the index; without one, a word about that."""
     if behind.index is None:
         return tuple(Route("GET", path, _no_letters) for path in ("/v1/letters", "/v1/letters/{id}", "/v1/wait"))
-    shelf = ApiShelf(behind.index, behind.in_thread, hide_client=behind.config.submission.hide_client)
+    shelf = ApiShelf(behind.index, behind.requests.in_thread, hide_client=behind.config.submission.hide_client)
     # Who waits at a connection does so in real time, wherever the clock of letters has travelled.
-    patience = ReactorClock(behind.around.reactor)
-    places = behind.places
+    patience = ReactorClock(behind.requests.reactor)
+    places = behind.requests.places
     return (
         *letter_routes(shelf, behind.clock.now),
         *composing_routes(behind, shelf),
-        *check_routes(shelf, behind.around.managed.look, behind.around.managed.judge),
+        *check_routes(shelf, behind.options.admin.look, behind.options.admin.judge),
         *wait_routes(shelf, behind.clock.now, patience, places),
         *event_routes(shelf, patience, places),
     )

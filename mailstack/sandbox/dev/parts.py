@@ -1,0 +1,126 @@
+"""Shared parts of a dev environment: store, index, accounts, clock, faults."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.names import dns
+
+from mailstack.config import Web
+from mailstack.letter.timestamps import iso8601
+from mailstack.mailbox.index.database import FileDatabase
+from mailstack.mailbox.index.feed import Tally
+from mailstack.mailbox.index.letter_index import LetterIndex
+from mailstack.mailbox.index.removal import Keeping
+from mailstack.net.adjustable_clock import AdjustableClock
+from mailstack.net.certificates import private_ca
+from mailstack.net.client_tls import ClientTls
+from mailstack.net.server_tls import ServerContext, server_context
+from mailstack.net.thread_pool import BoundedPool
+from mailstack.net.zone import Zone
+from mailstack.sandbox.dev.accounts import DevAccounts
+from mailstack.sandbox.dev.external_relays import RELAY
+from mailstack.sandbox.dev.settings import CAPTURE, HOME, WORLD, DevSettings
+from mailstack.sandbox.dev.time_travel import TimeTravel
+from mailstack.sandbox.faults import Faults
+from mailstack.sandbox.faults.certificates import BadCertificates
+from mailstack.sandbox.recording.protocol_log import ProtocolLog
+from mailstack.store.archive import ArchivingSqliteStore
+
+if TYPE_CHECKING:
+    from mailstack.web.checks.links import Seen
+    from mailstack.web.checks.spam import Verdict
+
+
+class EnvironmentParts:
+    """Made before the store is open; from `open` to `close`."""
+
+    def __init__(self, reactor: Any, settings: DevSettings) -> None:
+        self.reactor = reactor
+        self.settings = settings
+        self.clock = AdjustableClock(reactor)
+        self.data = settings.data or Path(tempfile.mkdtemp(prefix="mailstack-dev-"))
+        self.store = ArchivingSqliteStore(reactor, self.data)
+        self.accounts = DevAccounts(reactor, settings, self.store, self.clock, self.data)
+        self.web_pool = BoundedPool(reactor, "mailstack-web", Web().threads, Web().queue)
+        self.index = LetterIndex(
+            self.store,
+            FileDatabase(reactor, self.data, location=self.store.location),
+            self.clock,
+            self.in_thread,
+            self.accounts.directory.mailbox,
+            Keeping(settings.max_letters, settings.max_age),
+            outlets=(RELAY,),
+        )
+        """Index of all letters of all servers."""
+        feed = self.index.feed
+        self.log = ProtocolLog(feed, self.clock.now)
+        """Live log of all sessions."""
+        self.zone = Zone({WORLD: [dns.Record_A(settings.host, 60)]}, everything_else=WORLD)
+        self.keys = settings.keys or self.data / "tls"
+        """Directory of the private CA."""
+        self.context: ServerContext
+        """TLS context of all services, once the store is open."""
+        self.bad_certificates = BadCertificates(self.keys)
+        self.faults = Faults(self.clock.now)
+        """Injected faults."""
+        self.faults.told = lambda firing: feed.tell("fault", firing)
+        self.faults.magic = settings.magic_recipients
+        for rule in settings.faults:
+            self.faults.add(rule)
+        self.tally = Tally(feed, self.clock.now())
+        names = (HOME, WORLD, CAPTURE, RELAY)
+        self.travel = TimeTravel(self.clock, [partial(self.store.next_due, name) for name in names])
+        """Clock control."""
+        self.travel.arrived.append(self._publish_time)
+
+    async def open(self) -> None:
+        """Open the store, and add the accounts of the start. Raises StoreError, TlsError, OSError."""
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.store.lock_office()
+        files = private_ca(self.keys, HOME, self.clock.now())
+        self.context = server_context(files.certificate, files.key)
+        await self.store.open()
+        await self.accounts.open()
+
+    async def close(self) -> None:
+        """Close the store; remove its directory, unless the settings name one."""
+        self.web_pool.close()
+        await self.index.stop()
+        self.accounts.passwords.close()
+        await self.store.close()
+        if self.settings.data is None:
+            shutil.rmtree(self.data, ignore_errors=True)
+
+    def in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
+        return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), work)
+
+    async def look(self, url: str) -> Seen:
+        """Response status of a page of this machine. Raises Unreachable."""
+        from mailstack.net.http_client import HttpClient  # noqa: PLC0415 - few ask for it
+        from mailstack.web.checks.links import Seen  # noqa: PLC0415
+
+        poster = HttpClient(self.reactor, ClientTls(), timeout=5.0, loopback_only=True)
+        try:
+            answer = await poster.look(url)
+            return Seen(answer.code, answer.location)
+        finally:
+            poster.close()
+
+    async def judge(self, letter: bytes) -> Verdict:
+        """Verdict of the spam filter."""
+        from mailstack.web.checks.spam_filter import AskedFilter  # noqa: PLC0415 - few ask for it
+
+        assert self.settings.spam_filter is not None
+        return await AskedFilter(self.reactor, self.settings.spam_filter)(letter)
+
+    def _publish_time(self) -> None:
+        """The pages show the clock of the environment, not that of the browser."""
+        self.index.feed.tell("clock", {"now": iso8601(self.travel.now), "ahead": self.travel.ahead})

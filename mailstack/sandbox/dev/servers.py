@@ -1,0 +1,119 @@
+"""Servers of a dev environment, built from its shared parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mailstack.accounts.directory import Directory
+from mailstack.accounts.user_access import UserAccess
+from mailstack.config import Config
+from mailstack.letter import LetterId
+from mailstack.letter.connection import HostPort
+from mailstack.letter.step import Journal
+from mailstack.net.connector import TwistedConnector
+from mailstack.net.dns import DnsNames, system_names
+from mailstack.policy.counters import single_process
+from mailstack.relay.external_relay import ExternalRelay
+from mailstack.relay.loopback import LoopbackOnly
+from mailstack.sandbox.dev.external_relays import RELAY
+from mailstack.sandbox.dev.parts import EnvironmentParts
+from mailstack.sandbox.dev.settings import ABOUT, HOME, HOME_DOMAIN, WORLD
+from mailstack.sandbox.dev.shared_inbox import SharedInbox
+from mailstack.sandbox.faults.install import with_disk_faults, with_faults
+from mailstack.server.mail_server import MailServer
+from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources
+
+if TYPE_CHECKING:
+    from mailstack.sandbox.dev.api import ServerInfo
+    from mailstack.web.admin_hooks import WebOptions
+    from mailstack.web.submission import Leaving
+
+
+class Servers:
+    """All servers of one environment, by host name."""
+
+    def __init__(self, parts: EnvironmentParts) -> None:
+        self.all: dict[str, MailServer] = {}
+        self.services: dict[str, HostPort] = {}
+        """Addresses of the services that users connect to."""
+        self.journal: Journal
+        """Receives each step of a letter; to be set before `add`."""
+        self._parts = parts
+
+    def add(
+        self, config: Config, directory: Directory, web: WebOptions | None = None, outlet: ExternalRelay | None = None
+    ) -> MailServer:
+        """A new server; only one with an `outlet` may connect to other machines, and only to that relay."""
+        parts, name = self._parts, config.hostname
+        reactor, clock, store = parts.reactor, parts.clock, parts.store
+        caller = TwistedConnector(reactor)
+        runtime = Runtime(
+            reactor,
+            clock,
+            LoopbackOnly(caller) if outlet is None else LoopbackOnly(caller, elsewhere=outlet.port),
+            DnsNames(parts.zone, reactor) if outlet is None else system_names(reactor),
+            parts.context,
+        )
+        shared: Any = SharedInbox(store, parts.index) if parts.settings.pop3_logins else None
+        submitters, readers = parts.accounts.authenticators()
+        server = MailServer(
+            config,
+            with_faults(runtime, parts.faults, name, parts.bad_certificates),
+            Storage(with_disk_faults(store, parts.faults, name, clock), shared),
+            UserAccess(submitters, readers, directory, parts.accounts.visitors(), _server_of_mailbox),
+            Observers(parts.index.told_of(self.journal), parts.index, parts.log.between),
+            WorkerResources(single_process(clock)),
+            web,
+        )
+        self.all[name] = server
+        return server
+
+    async def start(self) -> None:
+        """Start all of them."""
+        for server in self.all.values():
+            await server.start()
+
+    async def stop(self, patience: float) -> None:
+        """Stop all of them; clients have `patience` seconds to finish."""
+        for server in self.all.values():
+            await server.stop(patience)
+
+    def infos(self) -> list[ServerInfo]:
+        """Names, domains and addresses of all servers."""
+        from mailstack.sandbox.dev.api import ServerInfo  # noqa: PLC0415 - only pages ask
+
+        return [
+            ServerInfo(
+                name,
+                ABOUT[server.config.hostname],
+                tuple(server.config.domains),
+                {service: door.addresses[0] for service, door in server.doors.bound.items() if door.addresses},
+            )
+            for name, server in self.all.items()
+        ]
+
+    def leaving(self) -> Leaving:
+        """Way to the external relay of the settings."""
+        from mailstack.web.submission import Leaving, WebSubmission  # noqa: PLC0415 - few have an outlet
+
+        clock, outlet = self._parts.clock, self._parts.settings.relay
+        assert outlet is not None
+        return Leaving(outlet, WebSubmission(self.all[RELAY].exchange, clock), clock)
+
+    @property
+    def relay(self) -> Leaving | None:
+        """Way by which letters are released to an external relay. None: there is no relay."""
+        return None if self._parts.settings.relay is None else self.leaving()
+
+    async def release(self, author: str, recipients: Sequence[str], octets: bytes, of: LetterId) -> LetterId:
+        """Release a letter to the external relay. Raises Refusal, and ValueError for addresses that it does not accept."""
+        assert self.relay is not None
+        if refused := [each for each in recipients if not self.relay.outlet.takes(each)]:
+            raise ValueError(f"The relay takes no letters for {', '.join(refused)}.")
+        return await self.relay.release(author, recipients, octets, of)
+
+
+def _server_of_mailbox(mailbox: str) -> str:
+    """All letters are read at the ports of home, which reports only about its own."""
+    return HOME if mailbox.endswith(f"@{HOME_DOMAIN}") else WORLD

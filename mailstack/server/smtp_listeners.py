@@ -1,0 +1,178 @@
+"""SMTP and LMTP listeners: submission, MX and LMTP, each by its receiving rules."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from msgspec import Struct
+
+from mailstack.accounts.session_registry import SessionRegistry
+from mailstack.config import Exchange as ExchangeSettings
+from mailstack.config import Submission as SubmissionSettings
+from mailstack.net.listening import ServiceListener
+from mailstack.net.peer import NetPeer
+from mailstack.policy.limits import Admission, ServiceLimits
+from mailstack.policy.networks import networks_of, within
+from mailstack.policy.tarpit import Tarpit
+from mailstack.protocols.memory_budget import MemoryBudget
+from mailstack.protocols.sasl import Authenticator
+from mailstack.protocols.smtp.commands import ServerEvent
+from mailstack.protocols.smtp.extensions.extension import BareNewlines
+from mailstack.protocols.smtp.limits import SessionLimits
+from mailstack.protocols.smtp.lmtp import LmtpSession
+from mailstack.protocols.smtp.receiving_rules import ReceivingRules
+from mailstack.protocols.smtp.replies import Reply
+from mailstack.protocols.smtp.server import Capabilities
+from mailstack.protocols.smtp.server import ServerEngine as SmtpEngine
+from mailstack.protocols.smtp.server_session import ListenerContext, ServerSession
+from mailstack.server.listener_kit import ListenerKit
+from mailstack.server.wiring.receiving import Receiving
+
+
+class SmtpService(Struct, frozen=True):
+    """One SMTP or LMTP service."""
+
+    name: str
+    """Name in sessions' records and TLS contexts."""
+    station: ReceivingRules
+    """Receiving rules."""
+    settings: SubmissionSettings | ExchangeSettings
+    authenticator: Authenticator | None = None
+    """Authenticator for AUTH. None: AUTH is not offered."""
+    require_tls: bool = True
+    """Whether AUTH needs TLS."""
+    implicit_tls: bool = False
+    lmtp: bool = False
+    bare_newlines: BareNewlines = "reject"
+    """Handling of lines that end in LF alone. Letters of other hosts must be rejected: two hosts that disagree about the
+    end of a letter make two of it (SMTP smuggling)."""
+    connections: Admission | None = None
+    """Connection limits of the service. None: those of the server alone."""
+
+
+class SmtpListeners:
+    """Makes the listeners of one server."""
+
+    def __init__(
+        self, kit: ListenerKit, receiving: Receiving, submitters: Authenticator, sessions: SessionRegistry
+    ) -> None:
+        self._kit = kit
+        self._receiving = receiving
+        self._submitters = submitters
+        self._sessions = sessions
+        self._clock = kit.runtime.clock
+        config, workers = kit.config, kit.workers
+        limits = config.limits
+        self._mx_connections = ServiceLimits(
+            kit.connections,
+            config.exchange.connections_per_address,
+            counts=workers.counters.exchange,
+            exempt=kit.exempt,
+        )
+        self._tarpit = Tarpit(
+            self._clock,
+            first=limits.tarpit,
+            longest=limits.tarpit_longest,
+            most=workers.slot.share(limits.tarpit_connections),
+        )
+        self._crowd = MemoryBudget()
+
+    def submission(self, *, implicit_tls: bool = False) -> ServiceListener[ServerEvent]:
+        """Listener for users: AUTH required (RFC 6409, RFC 8314)."""
+        config = self._kit.config
+        return self.listener(
+            SmtpService(
+                "submissions" if implicit_tls else "submission",
+                self._receiving.submission,
+                config.submission,
+                authenticator=self._submitters,
+                require_tls=config.accounts.require_tls,
+                implicit_tls=implicit_tls,
+                bare_newlines="normalize",
+            )
+        )
+
+    def mx(self) -> ServiceListener[ServerEvent]:
+        """Listener for other hosts: no AUTH (RFC 5321)."""
+        station, settings = self._receiving.exchange, self._kit.config.exchange
+        return self.listener(SmtpService("mx", station, settings, connections=self._mx_connections))
+
+    def lmtp(self) -> ServiceListener[ServerEvent]:
+        """Listener for programs that deliver to local mailboxes (RFC 2033), with the limits of the MX."""
+        return self.listener(SmtpService("lmtp", self._receiving.handover, self._kit.config.exchange, lmtp=True))
+
+    def listener(self, service: SmtpService) -> ServiceListener[ServerEvent]:
+        """Listener of one service."""
+        kit, clock, name = self._kit, self._clock, service.name
+        capabilities = self._capabilities(service)
+        context = self._context(service, capabilities)
+        speakers = () if service.lmtp else networks_of(service.settings.xclient)
+        session_class: Any = LmtpSession if service.lmtp else ServerSession
+
+        def converse(peer: NetPeer[ServerEvent], engine: SmtpEngine) -> Coroutine[Any, Any, None]:
+            session = session_class(
+                kit.hooked(peer, engine, name),
+                engine,
+                service.station,
+                clock,
+                context,
+                may_speak_for_others=bool(speakers) and within(peer.remote.host, speakers),
+                log_out=peer.log_out,
+            )
+            return kit.once_open(session.converse)
+
+        async def turn_away(peer: NetPeer[ServerEvent], engine: SmtpEngine, reply: Reply) -> None:
+            peer.send(engine.greet(reply))
+
+        def engine() -> SmtpEngine:
+            return SmtpEngine(capabilities, lmtp=service.lmtp)
+
+        return kit.listener(
+            name, engine, converse, turn_away, implicit_tls=service.implicit_tls, connections=service.connections
+        )
+
+    def _context(self, service: SmtpService, capabilities: Capabilities) -> ListenerContext:
+        kit, config = self._kit, self._kit.config
+        limits = config.limits
+        session_limits = SessionLimits(
+            max_recipients=capabilities.max_recipients,
+            errors=limits.errors,
+            junk_commands=limits.junk_commands,
+            auth_failures=limits.auth_failures,
+            command_timeout=limits.command_timeout,
+            data_timeout=limits.data_timeout,
+            header_size=limits.header_size,
+            data_rate=limits.data_rate,
+            busy_timeout=limits.busy_timeout,
+            greet_delay=config.exchange.greet_delay if service.station is self._receiving.exchange else 0.0,
+        )
+        return ListenerContext(
+            session_limits,
+            service.authenticator,
+            service.require_tls,
+            self._tarpit,
+            kit.connections.is_busy,
+            kit.runtime.reactor.seconds,
+            self._crowd,
+            self._sessions,
+            kit.is_exempt,
+        )
+
+    def _capabilities(self, service: SmtpService) -> Capabilities:
+        """What a listener offers; a limit that is None is the one for our own users."""
+        config, settings = self._kit.config, service.settings
+        ours = config.submission
+        return Capabilities(
+            config.hostname,
+            max_size=settings.max_size or ours.max_size,
+            max_line=config.limits.content_line,
+            max_recipients=settings.max_recipients or ours.max_recipients,
+            max_letters=config.limits.session_letters,
+            max_hold=int(settings.max_hold) if isinstance(settings, SubmissionSettings) else 0,
+            least_by=int(settings.min_deliver_by),
+            priorities=True,
+            verp=isinstance(settings, SubmissionSettings),
+            withheld=frozenset(settings.withhold),
+            bare_newlines=service.bare_newlines,
+        )

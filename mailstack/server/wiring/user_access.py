@@ -1,0 +1,80 @@
+"""Passwords, authenticators and directory of a configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.cred.portal import Portal
+
+from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.checker import StoreChecker
+from mailstack.accounts.directory import StoreDirectory
+from mailstack.accounts.passwords import Passwords
+from mailstack.accounts.realm import IReader, ISubmitter, Realm
+from mailstack.accounts.scram import ScramChecker
+from mailstack.accounts.throttle import Throttle
+from mailstack.accounts.user_access import UserAccess
+from mailstack.config import Config
+from mailstack.config.worker_slot import WorkerSlot
+from mailstack.net.clock import ReactorClock
+from mailstack.server.privileged_setup import PrivilegedResources
+from mailstack.server.runtime import WorkerResources
+from mailstack.server.wiring.logins import certificate_checkers, token_checkers
+from mailstack.store.sql_store import SqlStore
+
+
+def make_passwords(config: Config, reactor: Any, clock: ReactorClock, slot: WorkerSlot) -> Passwords:
+    """Password hashing in threads, with this worker's share of the limits."""
+    accounts = config.accounts
+    return Passwords(
+        reactor,
+        clock,
+        rounds=accounts.bcrypt_rounds,
+        scram_iterations=accounts.scram_iterations,
+        threads=max(1, slot.share(accounts.threads)),
+        queue_limit=max(1, slot.share(accounts.queue)),
+        remember=accounts.remember,
+    )
+
+
+def make_directory(config: Config, store: SqlStore, clock: ReactorClock) -> StoreDirectory:
+    """Accounts and aliases of the store."""
+    delivery = config.delivery
+    return StoreDirectory(
+        store,
+        config.domains,
+        clock,
+        postmaster=delivery.postmaster,
+        administrators=config.web.admins,
+        subaddress=delivery.subaddress,
+    )
+
+
+def make_user_access(  # noqa: PLR0917  # dependencies, each of a type of its own
+    config: Config,
+    reactor: Any,
+    clock: ReactorClock,
+    store: SqlStore,
+    premises: PrivilegedResources,
+    workers: WorkerResources,
+    passwords: Passwords,
+    directory: StoreDirectory,
+) -> UserAccess:
+    """Logins by password, SCRAM, token and client certificate."""
+    accounts, counters = config.accounts, workers.counters
+    scram = ScramChecker(store, premises.secret, accounts.scram_iterations) if accounts.scram else None
+    tokens = token_checkers(config, store, clock, reactor, premises.token_secret)
+    checkers = [StoreChecker(store, passwords), *tokens, *certificate_checkers(config, store)]
+    portal = Portal(Realm(), [*checkers, scram] if scram is not None else checkers)
+    throttle = Throttle(
+        clock,
+        first=accounts.failure_delay,
+        longest=accounts.longest_delay,
+        shared=accounts.shared_failures,
+        ledgers=(counters.failures, counters.places),
+    )
+    submitters, readers = (
+        CredAuthenticator(portal, clock, throttle, config.domains, avatar, keeper=scram, accounts=store)
+        for avatar in (ISubmitter, IReader)
+    )
+    return UserAccess(submitters, readers, directory)

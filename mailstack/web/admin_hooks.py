@@ -1,0 +1,66 @@
+"""Admin hooks: functions that a program gives to the pages and API of its server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from mailstack.accounts.passwords import StoredPassword
+    from mailstack.letter import LetterId
+    from mailstack.mailbox.index.indexer import InThread
+    from mailstack.web.api.stream_limits import StreamLimits
+    from mailstack.web.checks.spam import Judge
+    from mailstack.web.routes import Route
+
+
+class AdminHooks(Struct, frozen=True):
+    """What administrators can do by HTTP beyond reading and writing the store. None: not possible on this server."""
+
+    keep_password: Callable[[str], Awaitable[StoredPassword]] | None = None
+    """Hashes a password. Raises ValueError for an unacceptable one."""
+    check_password: Callable[[str, str], None] = lambda _password, _address: None
+    """Checks that a new password of an address is hard to guess. Raises ValueError."""
+    forget: Callable[[], None] = lambda: None
+    """Invalidates the cache of accounts and aliases."""
+    look: Callable[[str], Awaitable[Any]] | None = None
+    """Requests a link of a letter (mailstack.web.checks.links.Look)."""
+    judge: Judge | None = None
+    """Asks a spam filter about a letter."""
+    release: Callable[[str, Sequence[str], bytes, LetterId], Awaitable[str]] | None = None
+    """Sends a letter to an external relay, and returns its id there. Raises Refusal, and ValueError for addresses that
+    the relay does not accept. None: the server's own queue sends it."""
+
+
+class SiteExtension(Struct, frozen=True):
+    """Routes that a program adds to the site of its server."""
+
+    api: tuple[Route, ...] = ()
+    """Routes that the description of the API lists."""
+    pages: tuple[Route, ...] = ()
+    """All other routes."""
+
+
+class ExtensionLoader(Protocol):
+    """Function that loads additional routes."""
+
+    async def __call__(self, streams: StreamLimits, /) -> SiteExtension:
+        """Routes; `streams` limits their long-running requests."""
+
+
+class WebOptions(Struct, frozen=True):
+    """Site of a server, as its program wants it."""
+
+    admin: AdminHooks = AdminHooks()
+    session_secret: bytes = b""
+    """Key that signs browser sessions. Empty: a random key for each start."""
+    in_thread: InThread | None = None
+    """Thread pool for pages and API. None: the reactor's."""
+    extend: ExtensionLoader | None = None
+    """Additional routes, loaded with the first request."""
+    no_login: bool = False
+    """Whether each client is an administrator without a login: for sites that only this machine reaches."""
+    shown_accounts: tuple[tuple[str, str], ...] = ()
+    """Addresses and passwords that each page may show: those of a dev environment."""
