@@ -549,6 +549,20 @@ def test_fifty_thousand_letters_are_listed_in_step() -> None:
     assert telnet.listen().endswith(b"\r\n50000 a1-c350\r\n.\r\n")
 
 
+def test_a_listing_is_sent_no_faster_than_it_is_taken() -> None:
+    """POP-30"""
+    office = Office()
+    office.shelf.letters = dict.fromkeys(range(1, 3 * SLICE + 1), Octets(LETTER))
+    telnet = office.logged_in()
+    telnet.peer.slow = True
+    assert telnet.say("LIST").count(b"\r\n") == SLICE + 1
+    office.clock.advance(0)
+    assert telnet.listen() == b"", "the client has not taken the first slice"
+    telnet.peer.take()
+    office.clock.advance(0)
+    assert telnet.listen().count(b"\r\n") == SLICE
+
+
 # --- UTF-8 and languages (RFC 6856)
 
 UTF8_LETTER = "Subject: h\u00e9llo\r\n\r\nbody\r\n".encode()
