@@ -141,8 +141,6 @@ ALLOWED: dict[str, dict[str, int]] = {
         "cli": 93,
     },
     "persons": {
-        "letter": 39,
-        "protocols": 74,
         "store": 164,
         "queue": 39,
         "receiving": 42,
@@ -158,8 +156,7 @@ ALLOWED: dict[str, dict[str, int]] = {
         "docs": 413,
     },
     "attributes": {
-        "letter": 48,
-        "protocols": 57,
+        "protocols": 2,
         "store": 54,
         "queue": 6,
         "receiving": 2,

@@ -38,7 +38,7 @@ class Address(Struct, frozen=True):
 
     local: str
     domain: str
-    """As it was written: a domain name, with A-labels or U-labels, without a final dot; or a literal in brackets; or ""
+    """Domain as written: a name with A-labels or U-labels, without a final dot; or a literal in brackets; or ""
     for the bare `postmaster` (§4.5.1)."""
 
     @classmethod
@@ -104,11 +104,11 @@ def _written(local: str, domain: str) -> str:
 
 
 ReversePath = Address | None
-"""Where bounces go; None is the null reverse-path `<>` (RFC 5321 §4.5.5)."""
+"""Address for bounces; None is the null reverse-path `<>` (RFC 5321 §4.5.5)."""
 
 
 def key_of(text: str) -> str:
-    """The Address.key of what somebody wrote; a text that is no address stays as it is, in lower case."""
+    """Address.key of a text; a text that is no address stays as it is, in lower case."""
     try:
         return Address.parse(text).key
     except AddressError:
@@ -128,7 +128,7 @@ def _split(text: str) -> tuple[str, str, str]:
 def parse_local_part(text: str) -> str:
     """The local part without its quotes; raises AddressError."""
     if not text.isascii() and not text.isprintable():
-        raise AddressError("the local part holds characters that nobody can see")
+        raise AddressError("the local part holds characters that can't be printed")
     if _DOT_STRING.match(text):
         local = text
     elif quoted := _QUOTED_STRING.match(text):

@@ -43,7 +43,7 @@ class Mailbox(Struct, frozen=True):
     name: bytes
     """Display name with its quotes and encoded words, or else the comment; b"" for none."""
     text: bytes
-    """What stands where the address belongs, without a route. It may be no address."""
+    """Text where the address belongs, without a route. It may be no address."""
     is_clear: bool
     """Whether no other reader can take it for another address than this one."""
 

@@ -40,7 +40,7 @@ _MEANT = {
     "unknown_8bit": "",
     "default": "",
 }
-"""Other names of codecs, and codecs that hold more than their name promises; "" is UTF-8, or what Windows wrote."""
+"""Codecs by other names, and codecs that are supersets of the named one; "" is UTF-8 or cp1252."""
 _LONGEST_NAME = 40
 _MARKS = {
     "utf_16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),

@@ -27,7 +27,7 @@ class Heading(Struct, frozen=True):
     cc: Sequence[NamedMailbox] = ()
     reply_to: Sequence[NamedMailbox] = ()
     more: Sequence[bytes] = ()
-    """Other fields, each whole. Such a field replaces the one above that has its name."""
+    """Further fields, each whole. Such a field replaces the one above that has its name."""
 
     @property
     def octets(self) -> bytes:

@@ -14,7 +14,7 @@ CHUNK = 65536
 class Content(Protocol):
     """Octets with a known number, read from the start as often as one likes.
 
-    Every line ends in CRLF, but in a letter whose BODY is BINARYMIME: that has no lines.
+    Every line ends in CRLF. Only a letter with BODY=BINARYMIME has no lines.
     """
 
     @property

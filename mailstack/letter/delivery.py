@@ -28,7 +28,7 @@ OWED = frozenset({DeliveryState.QUEUED, DeliveryState.HELD})
 
 
 RETRY_REQUESTED = "to be tried now, as the operator said"
-"""The text of a delivery that somebody wants to see attempted, until it is."""
+"""The text of a delivery with a requested retry, until the attempt."""
 
 
 _RELEASED = "released by an operator at "
@@ -47,26 +47,26 @@ class Delivery(Struct, frozen=True):
     """Counts from 0 within the letter."""
     recipient: Recipient
     destination: str
-    """What attempts are grouped by: "local", or the domain or host that the letter goes to."""
+    """Group of attempts: "local", or the domain or host that the letter goes to."""
     state: DeliveryState = DeliveryState.QUEUED
     due: float = 0.0
-    """When the next attempt may be made, seconds since 1970."""
+    """Time from which the next attempt may be made, in seconds since 1970."""
     attempts: int = 0
     """Attempts begun."""
     claimed_by: str | None = None
     """The process that has an attempt under way."""
     lease: float = 0.0
-    """Until when that claim holds, seconds since 1970; then another process may take it."""
+    """End of that claim, in seconds since 1970; then another process may claim it."""
     status: Status | None = None
-    """Of the last outcome."""
+    """Status of the last outcome."""
     text: str = ""
-    """Of the last outcome: the other side's reply, or our reason."""
+    """Text of the last outcome: the host's reply, or a reason."""
     host: str = ""
     """The host of the last outcome."""
     warned: bool = False
     """Whether the sender was told of a delay."""
     priority: int = 0
-    """From -9 to 9; of what is due, the highest goes first (RFC 6710)."""
+    """Priority from -9 to 9; of what is due, the highest goes first (RFC 6710)."""
 
     @property
     def is_hurried(self) -> bool:

@@ -46,12 +46,12 @@ _ADVICE = {
     6: "The host there can't take this kind of content. Send it in another form.",
     7: "The host there doesn't want this letter. The words above, or its postmaster, can say why.",
 }
-"""What a sender can do, by the subject of the status (RFC 3463 §3)."""
+"""Advice for the sender, by the subject of the status (RFC 3463 §3)."""
 _ADVICE_ON = {
     "5.6.7": "The host there takes only addresses in plain ASCII. Use such a one, if the recipient and you have it.",
     "5.6.9": "The host there takes only ASCII in the header. Write names and subject so that your program encodes them.",
 }
-"""More exactly, for some statuses."""
+"""Advice for single statuses, in place of that for the subject."""
 
 
 _SUBJECTS: dict[ReportKind, str] = {
@@ -59,19 +59,19 @@ _SUBJECTS: dict[ReportKind, str] = {
     "delayed": "Your letter is delayed",
     "delivered": "Your letter was delivered",
     "relayed": "Your letter was passed on",
-    "expanded": "Your letter was passed on to all who share an address",
+    "expanded": "Your letter was passed on to the members of an alias",
 }
 _WHAT: dict[ReportKind, str] = {
     "failed": "could not be delivered to",
     "delayed": "has not reached",
     "delivered": "was delivered to",
     "relayed": "was passed on to a host that tells no more about it, for",
-    "expanded": "was passed on to everybody behind",
+    "expanded": "was passed on to the members of",
 }
 
 
 class RecipientStatus(Struct, frozen=True):
-    """One recipient, and what became of the letter for him."""
+    """One recipient, and the outcome of the letter's delivery to it."""
 
     recipient: Recipient
     outcome: Outcome
@@ -82,23 +82,23 @@ class Dsn(Struct, frozen=True):
 
     kind: ReportKind
     id: LetterId
-    """Of the report itself, a letter like others."""
+    """Id of the report itself, a letter like others."""
     office: str
     """The host name of the office that reports."""
     at: float
-    """When, and when the last attempt was; seconds since 1970."""
+    """Time of the report, and of the last attempt, in seconds since 1970."""
     sender: Address
-    """Who gets it: the reverse-path of the original, or the postmaster where that is null."""
+    """Recipient of the report: the reverse-path of the original, or the postmaster where that is null."""
     original: LetterId
     envelope: Envelope
-    """Of the original."""
+    """Envelope of the original."""
     arrival: Arrival
-    """Of the original."""
+    """Arrival of the original."""
     notices: tuple[RecipientStatus, ...]
     retry_until: float
-    """When a delayed letter is given up, seconds since 1970."""
+    """Time at which a delayed letter is given up, in seconds since 1970."""
     returned: Returned | None = None
-    """What of the original is returned; None when it can't be read."""
+    """Returned part of the original; None when it can't be read."""
     eight_bit: bool = False
     """Whether octets above 127 reach the sender as they are; else they are encoded."""
 
@@ -183,7 +183,7 @@ class Dsn(Struct, frozen=True):
                 return ["You asked to be told."]
 
     def _promise(self) -> list[str]:
-        """Said to who asked for it (RFC 3461 §4.1)."""
+        """Promise for a sender that asked for reports of failures (RFC 3461 §4.1)."""
         all_told = all(notice.recipient.wants_report("FAILURE") for notice in self.notices)
         return ["You will hear of it if it fails."] if all_told else []
 

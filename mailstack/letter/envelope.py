@@ -11,7 +11,7 @@ from mailstack.letter.address import Address, ReversePath
 from mailstack.letter.connection import HostPort, TlsInfo
 
 Event = Literal["SUCCESS", "FAILURE", "DELAY"]
-"""What NOTIFY may ask to be told of (RFC 3461 §4.1)."""
+"""Events that NOTIFY can name (RFC 3461 §4.1)."""
 
 
 class Recipient(Struct, frozen=True):
@@ -19,7 +19,7 @@ class Recipient(Struct, frozen=True):
 
     address: Address
     original: Address | None = None
-    """What the sender wrote, when an alias led to `address`."""
+    """Address that the sender wrote, when an alias led to `address`."""
     parameters: tuple[tuple[str, str], ...] = ()
     """RCPT parameters to be carried on, keyword in upper case and value as sent."""
 
@@ -31,7 +31,7 @@ class Recipient(Struct, frozen=True):
         return event != "SUCCESS"
 
     def without_success(self) -> Recipient:
-        """The same, for one of several members of an alias whose own success was reported (RFC 3461 §5.2.7.3)."""
+        """The same without SUCCESS, for members of an alias after the report of its own success (RFC 3461 §5.2.7.3)."""
         if not self.wants_report("SUCCESS"):
             return self
         return replace(self, parameters=tuple((keyword, _left(keyword, value)) for keyword, value in self.parameters))
@@ -49,7 +49,7 @@ class Envelope(Struct, frozen=True):
     sender: ReversePath
     recipients: tuple[Recipient, ...]
     body: str = "7BIT"
-    """What BODY= said: "7BIT", "8BITMIME" (RFC 6152 §2) or "BINARYMIME" (RFC 3030 §3)."""
+    """Value of BODY: "7BIT", "8BITMIME" (RFC 6152 §2) or "BINARYMIME" (RFC 3030 §3)."""
     parameters: tuple[tuple[str, str], ...] = ()
     """MAIL parameters to be carried on, keyword in upper case and value as sent."""
 
@@ -60,7 +60,7 @@ class Envelope(Struct, frozen=True):
 
 
 class Arrival(Struct, frozen=True):
-    """When, from whom and over what a letter came; becomes its `Received:` field (RFC 5321 §4.4)."""
+    """Time, client and connection of a letter's arrival; becomes its `Received:` field (RFC 5321 §4.4)."""
 
     at: float
     """UTC, as seconds since 1970."""
@@ -70,7 +70,7 @@ class Arrival(Struct, frozen=True):
     """The `with` clause: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848), UTF8SMTP … (RFC 6531 §4.3), or LOCAL for letters made here."""
     remote: HostPort | None = None
     helo: str = ""
-    """What the client called itself; hostile text."""
+    """Client's name in EHLO; hostile text."""
     account: str | None = None
     """The account that authenticated itself."""
     mechanism: str | None = None

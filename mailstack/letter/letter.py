@@ -20,7 +20,7 @@ LetterId = NewType("LetterId", str)
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_DIGITS, _RANDOM_DIGITS = 9, 6
 _REMEMBERED = 8192
-"""So many random parts in a thread; half a megabyte."""
+"""Maximum number of random parts that are remembered in a thread; half a megabyte."""
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 
 

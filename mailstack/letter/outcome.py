@@ -8,7 +8,7 @@ from mailstack.letter.status import Status
 
 
 class Delivered(Struct, frozen=True):
-    """Somebody else answers for it now: a mailbox here, or the host that said 250."""
+    """Delivered to a mailbox here, or to the host that replied 250."""
 
     status: Status = Status(2, 0, 0)
     text: str = ""

@@ -36,7 +36,7 @@ class Step(Struct, frozen=True):
     office: str
     step: StepName
     facts: Mapping[str, Any] = {}
-    """What explains it: `by`, `client`, `tls`, `recipient`, `host`, `reply`, `next_attempt`, `dialogue` … JSON values."""
+    """Facts of the step: `by`, `client`, `tls`, `recipient`, `host`, `reply`, `next_attempt`, `dialogue` … JSON values."""
 
 
 class Journal(Protocol):

@@ -39,9 +39,9 @@ class DeliverBy(Struct, frozen=True):
     """The value of BY= (RFC 2852 §4)."""
 
     seconds: int
-    """From the time that it is said; not positive when the time has passed, which only `returns` being False allows."""
+    """Seconds from MAIL on; zero or less, once the time has passed, only if `returns` is False."""
     returns: bool
-    """What is not delivered in time comes back ("R"); else the sender is told of the delay, and it goes on ("N")."""
+    """Whether a late letter comes back ("R"); else the delay is reported and delivery goes on ("N")."""
     traced: bool = False
     """Whether the sender wants to hear of each relaying ("T")."""
 
@@ -129,7 +129,7 @@ def deadline(letter: Letter) -> Deadline | None:
 
 
 def deadline_of(envelope: Envelope, arrived: float) -> Deadline | None:
-    """The same, for who has no Letter; `arrived` is in seconds since 1970."""
+    """The same, without a Letter; `arrived` is in seconds since 1970."""
     if not envelope.parameters:
         return None
     value = dict(envelope.parameters).get(BY)
@@ -158,7 +158,7 @@ def hold_request(envelope: Envelope) -> str:
 
 
 def said_priority(envelope: Envelope) -> int | None:
-    """LOWEST to HIGHEST, if somebody named a priority."""
+    """LOWEST to HIGHEST; None without MT-PRIORITY."""
     if not envelope.parameters:
         return None
     value = dict(envelope.parameters).get(PRIORITY)
@@ -166,5 +166,5 @@ def said_priority(envelope: Envelope) -> int | None:
 
 
 def priority(envelope: Envelope) -> int:
-    """LOWEST to HIGHEST; NORMAL where nobody asked for another."""
+    """LOWEST to HIGHEST; NORMAL without MT-PRIORITY."""
     return said_priority(envelope) or NORMAL

@@ -37,7 +37,7 @@ def received(
 
     The recipient is named when there is only one, so that no blind copy shows (§7.2), and only in ASCII, so that the
     field never keeps a letter from a host without SMTPUTF8. `hide_client` leaves the `from`
-    clause out, and `show_account` names who authenticated himself: both are the operator's to choose (§7.6). `priority`
+    clause out, and `show_account` names the authenticated account: both are settings (§7.6). `priority`
     is told if there is one (RFC 6710 §4.1).
     """
     if arrival.protocol == LOCAL and arrival.account is not None:
@@ -87,8 +87,8 @@ def delivered_to(address: Address) -> bytes:
 def handed_over(office: str, letter: LetterId, address: Address, at: float) -> bytes:
     """The `Received:` field of final delivery: the last hop, from an office's queue into a mailbox of its own.
 
-    It says when that was and for whom, which a letter to several people says nowhere else. There is no `with` clause:
-    nothing was spoken (RFC 5321 §4.4: the clause names a protocol).
+    It names the time and the recipient, which a letter to several recipients has nowhere else. There is no `with` clause,
+    since no protocol was used (RFC 5321 §4.4).
     """
     text = f"Received: from {office} by {office} (final delivery)\r\n\tid {letter} for <{_printable(address)}>;"
     return f"{text}\r\n\t{date_time(at)}\r\n".encode()

@@ -13,7 +13,7 @@ from mailstack.letter.envelope import Envelope, Recipient
 
 XVERP = "XVERP"
 DELIMITERS = "+="
-"""Before the recipient, and in place of his "@"; the first is that of subaddresses, so that bounces find the sender."""
+"""Delimiters before the recipient and in place of its "@". The first is that of subaddresses, so that bounces find the sender."""
 
 _DELIMITERS = re.compile(r"[-+=]{2}\Z")
 _PLAIN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\Z")
@@ -27,7 +27,7 @@ def read_delimiters(text: str) -> str:
 
 
 def delimiters_of(envelope: Envelope) -> str | None:
-    """Those that its sender asks for; None for a letter that goes out as from its sender himself."""
+    """Delimiters that the sender asks for; None for a letter without VERP."""
     if envelope.sender is None or not envelope.parameters:
         return None
     asked = dict(envelope.parameters).get(XVERP)

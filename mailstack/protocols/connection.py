@@ -25,7 +25,7 @@ class Signal(Enum):
     """What an engine says when it has no event to give."""
 
     NEED_DATA = "need data"
-    """Nothing more can be said before more octets are received."""
+    """The next event needs more octets."""
     PAUSED = "paused"
     """An answer to the last event is owed; what follows it waits, in order (RFC 2920 §3.2)."""
 
@@ -62,9 +62,9 @@ class Source(Struct, frozen=True):
     """The addresses that a call comes from; empty ones are the system's choice, or the Caller's."""
 
     four: str = ""
-    """For calls over IPv4."""
+    """Source address of connections over IPv4."""
     six: str = ""
-    """For calls over IPv6."""
+    """Source address of connections over IPv6."""
 
 
 class Tlsa(Struct, frozen=True):
@@ -84,7 +84,7 @@ class Dane(Struct, frozen=True):
 
     records: tuple[Tlsa, ...]
     names: tuple[str, ...]
-    """Below an authority the certificate must be for one of these (RFC 7672 §3.2.2); the first is asked for."""
+    """Names, one of which a certificate below an authority must have (RFC 7672 §3.2.2); the first is asked for."""
 
 
 EventT = TypeVar("EventT")

@@ -60,7 +60,7 @@ class LineBuffer:
         """
         octets = self._octets
         if not octets:
-            return None  # as after each command whose sender waits for the answer
+            return None  # as after each command of a client that waits for the reply
         end = octets.find(b"\n", self._scanned)
         if self._skipping:
             if end < 0:

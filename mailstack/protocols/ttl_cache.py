@@ -17,7 +17,7 @@ class TTLCache(Generic[KeyT, ValueT]):
         self._ttl = ttl
         self._capacity = capacity
         self._entries: dict[KeyT, tuple[float, float, ValueT]] = {}
-        """When it was put, for how long, and the answer."""
+        """Time of storing, lifetime in seconds, and the answer."""
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -1,5 +1,5 @@
 """Mailbox files: mbox, Maildir and .eml, read and written.
 
-`finding` looks for letters in what somebody names, `mbox` knows where they begin in such a file, `lines` gives all of
-them the line ends of mail, and `folders` are the three places that letters are written to.
+`detect` finds letters in a path, `mbox` finds their offsets in such a file, `line_endings` converts LF and CRLF, and
+`writers` write to the three formats.
 """

@@ -15,7 +15,7 @@ from mailstack.letter.files.line_endings import with_crlf
 from mailstack.letter.header import split
 
 MAILDIR = ("cur", "new")
-"""What a Maildir has, and where its letters are; what is in `tmp` is not whole."""
+"""Folders of a Maildir with letters; what is in `tmp` is not whole."""
 _BEGINNING = 4096
 """Octets by which one sees whether a file is a letter."""
 _PIECE = 65536
@@ -25,11 +25,11 @@ class FoundFile(Struct, frozen=True):
     """A letter in a file. It is opened again to be read, so that very many can be found."""
 
     name: str
-    """For people: the file, and in an mbox the number of the letter, from 1."""
+    """Name for messages: the file, and in an mbox the number of the letter, from 1."""
     size: int
     """Octets, as the file has them."""
     chunks: Callable[[], Iterator[bytes]]
-    """Its octets with the line ends of mail. Raises OSError."""
+    """Reads the octets with the line endings of mail. Raises OSError."""
 
 
 class ScanResult(Struct, frozen=True):

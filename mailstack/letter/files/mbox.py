@@ -9,9 +9,9 @@ from typing import BinaryIO
 from mailstack.letter.files.line_endings import with_lf
 
 FROM = b"From "
-"""What a line begins with that parts two letters; the line before it is empty."""
+"""Beginning of a line between two letters; the line before it is empty."""
 _DATED = re.compile(rb"From .*(?:\d:\d\d.*\d{4}|\d{4}.*\d:\d\d)")
-"""What such a line has as well (RFC 4155, Appendix A): when the letter came, in whatever form."""
+"""Time of arrival in such a line, in any form (RFC 4155, Appendix A)."""
 _DATE_WITHIN = 200
 """Octets of the line."""
 PIECE = 65536
@@ -22,9 +22,9 @@ _TO_QUOTE = re.compile(rb"^(?=>*From )", re.MULTILINE)
 
 
 def spans(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """Where each letter begins and ends, without the lines that part it from its neighbours; the file is read once.
+    """Offsets of the beginning and end of each letter, without its "From " line; the file is read once.
 
-    A sentence that begins with "From" parts nothing, even unquoted, in a file whose first line has a date.
+    Where the first line has a date, an unquoted line of text that begins with "From " is no beginning.
     """
     start: int | None = None
     at = blank = 0

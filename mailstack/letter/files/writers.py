@@ -21,7 +21,7 @@ class LetterWriter(Protocol):
         """Whether it is there, whole: `size` in octets, if that is known. What a power cut has left of one is not."""
 
     def add(self, letter: LetterId, sender: str, at: float, octets: Iterable[bytes]) -> None:
-        """Write one. Who is killed has written it as a whole, or not at all. `at` is when it arrived, seconds since 1970."""
+        """Write one. A killed process has written it as a whole, or not at all. `at` is when it arrived, seconds since 1970."""
 
     def finish(self) -> None:
         """All that was added is on the disk."""
@@ -81,7 +81,7 @@ class MboxFile:
     """One file, written beside its place and moved there at the end: a program that reads it never meets a half one."""
 
     def __init__(self, path: Path) -> None:
-        """Raises FileExistsError: nobody can see which letters one has that is there."""
+        """Raises FileExistsError: the letters of an existing file are not known."""
         if path.exists():
             raise FileExistsError(f"{path} is there already")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ class MboxFile:
 
 
 FOLDERS: dict[str, Callable[[Path], LetterWriter]] = {"eml": EmlFolder, "maildir": MaildirFolder, "mbox": MboxFile}
-"""By the name of the format."""
+"""Writers by the name of their format."""
 
 
 def _write(file: Path, octets: Iterable[bytes], at: float) -> None:

@@ -35,7 +35,7 @@ class Composed(Struct, frozen=True):
 
 
 def text_part(subtype: str, text: str) -> Composed:
-    """A text, whose last line is ended. Encoded in base64 or quoted-printable where it can't stand as it is."""
+    """A text with a CRLF at its end. Encoded in base64 or quoted-printable where it can't stand as it is."""
     pieces = list(_in_lines(text))
     longest = max(max(map(len, piece.split(b"\r\n"))) for piece in pieces)
     high = sum(len(piece) - len(piece.translate(None, _HIGH)) for piece in pieces)
@@ -55,7 +55,7 @@ def file_part(main: str, sub: str, octets: Iterable[bytes], fields: bytes) -> Co
 
 
 def lines_part(kind: str, text: bytes, *, eight_bit: bool) -> Composed:
-    """Part of a type whose lines stay as they are where that may be, else in quoted-printable.
+    """Part of a type, with its lines as they are where that may be, else in quoted-printable.
 
     With `eight_bit` octets above 127 need no encoding (RFC 6152).
     """

@@ -52,9 +52,9 @@ class Change(Struct, frozen=True):
     """What becomes of a section of the letter: of a part, or of the filler that follows a delimiter."""
 
     head: bytes | None = None
-    """In place of its header section."""
+    """Header section in place of the old one; None keeps it."""
     encoding: str = ""
-    """What its body is encoded by: "base64" or "quoted-printable"; "" leaves it as it is."""
+    """Encoding of its body: "base64" or "quoted-printable"; "" leaves it as it is."""
     left_out: bool = False
     """Filler that the domain has no octets for."""
 
@@ -102,7 +102,7 @@ class Plan:
 
     def __init__(self, domain: Domain) -> None:
         self.changes: dict[int, Change] = {}
-        """By section: they are counted by heads and delimiters."""
+        """Changes by number of the section: heads and delimiters count."""
         self._domain = domain
         self._section = -1
         self._head: Head | None = None
@@ -141,7 +141,7 @@ class Plan:
         encoding = "quoted-printable" if is_text and 4 * seen.high <= seen.size else "base64"
         more = b""
         if head.is_letter and not head.described.is_mime:
-            # RFC 1428 §3: nobody said what the octets mean, and neither can we.
+            # RFC 1428 §3: the charset of the octets is unknown.
             more = b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n"
         self.changes[self._section] = Change(relabel(head.section, encoding, more), encoding)
 

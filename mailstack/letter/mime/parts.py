@@ -51,17 +51,17 @@ class Head(Struct, frozen=True):
     is_letter: bool
     """The letter itself, or one within it: not only the head of a part."""
     sealed: bool
-    """Within a multipart/signed: nothing in it may change (RFC 1847 §2.1)."""
+    """Whether it is within a multipart/signed, where nothing may change (RFC 1847 §2.1)."""
 
 
 class Body(Struct, frozen=True):
-    """Some octets of the leaf whose head came last."""
+    """Some octets of the leaf that the last head began."""
 
     octets: bytes
 
 
 class Filler(Struct, frozen=True):
-    """Some octets of what stands before a multipart's first part, or behind its last: nobody is shown it."""
+    """Some octets before the first part of a multipart, or behind its last: they are never shown."""
 
     octets: bytes
 

@@ -16,7 +16,7 @@ from mailstack.letter.mime.parts import Body, Delimiter, Head, Kind, Parts, Piec
 from mailstack.letter.transfer_encoding import AT_ONCE, decoded, decoded_size
 
 _PARTING = re.compile(r"[/\\\x00-\x1f\x7f]")
-"""What stands between the names of a path, or in none."""
+"""Octets between the names of a path, or in none."""
 _LONGEST_NAME = 255
 _MOST_DEPTH = 40
 """Multiparts and letters within each other; of multiparts, MOST_DEPTH in mailstack.letter.mime.parts."""
@@ -34,18 +34,18 @@ class Part(Struct, frozen=True):
     disposition: str
     """"inline", "attachment", another word, or ""."""
     content_id: str
-    """Without its angle brackets."""
+    """Content-ID without its angle brackets."""
     encoding: str
     is_letter: bool
     """A whole letter, or one within it: its header section has the fields of RFC 5322."""
     head: int
-    """Where its header section begins."""
+    """Offset of its header section."""
     start: int
     end: int
     size: int
     """Octets when decoded."""
     parts: tuple[Part, ...] = ()
-    """Those within a multipart; the letter in a message/rfc822."""
+    """Parts of a multipart; the letter in a message/rfc822."""
 
     @property
     def is_multipart(self) -> bool:
@@ -68,7 +68,7 @@ class Part(Struct, frozen=True):
 
 
 class _Open:
-    """A part whose end is not yet known."""
+    """A part without a known end."""
 
     def __init__(self, number: str, head: Head, at: int) -> None:
         self.number = number
@@ -173,5 +173,5 @@ def _nothing(letter: bytes) -> Part:
 
 
 def _file_name(name: str) -> str:
-    """The last of a path, since it will be the name of a file on somebody's disk."""
+    """The last name of a path, since it may become the name of a file."""
     return _PARTING.split(name.strip())[-1].strip(". ")[:_LONGEST_NAME]

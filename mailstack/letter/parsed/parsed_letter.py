@@ -43,7 +43,7 @@ class Limits(Struct, frozen=True):
     text: int = 2_097_152
     """Octets of the text, and of the HTML, that are decoded."""
     tags: int = 20_000
-    """Tags of the HTML, opening and closing, whose words, links and codes are read."""
+    """Maximum tags of the HTML, opening and closing, that are parsed for words, links and codes."""
     references: int = 100_000
     """References of the HTML, as `&amp;`, that are read as characters."""
     people: int = 1000
@@ -67,27 +67,27 @@ class ParsedLetter(Struct, frozen=True):
     """Names as written, and bodies unfolded and decoded, from the top."""
     subject: str
     authors: tuple[Correspondent, ...]
-    """From (RFC 5322 §3.6.2)."""
+    """Mailboxes of From (RFC 5322 §3.6.2)."""
     sender: Correspondent | None
     to: tuple[Correspondent, ...]
     cc: tuple[Correspondent, ...]
     bcc: tuple[Correspondent, ...]
     reply_to: tuple[Correspondent, ...]
     date: datetime | None
-    """With the writer's offset; None when there is none, or it can't be read."""
+    """Date with the writer's offset; None when there is none, or it can't be read."""
     message_id: str
-    """Without its angle brackets."""
+    """Message-ID without its angle brackets."""
     tree: Part
     text: str
-    """What is text/plain, without attachments; lines end in LF."""
+    """Text of text/plain, without attachments; lines end in LF."""
     text_truncated: bool
     """Whether the letter has more text than `Limits.text` allows."""
     html: str
     attachments: tuple[Part, ...]
     inline: tuple[Part, ...]
-    """What the HTML shows within itself: parts with a Content-ID beside it, or that say so."""
+    """Parts that the HTML shows: with a Content-ID beside it, or with disposition inline."""
     trouble: str
-    """What kept us from reading all of it; mostly ""."""
+    """Reason why some of it was not parsed; mostly ""."""
     limits: Limits
 
     def first(self, name: str) -> str:

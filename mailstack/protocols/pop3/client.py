@@ -17,7 +17,7 @@ class Response(Struct, frozen=True):
 
     positive: bool
     text: str
-    """Behind the indicator and the response code; hostile text, ASCII."""
+    """Text behind the indicator and the response code; hostile, ASCII."""
     code: str = ""
     """The response code without its brackets, in upper case; empty when there is none (RFC 2449 §8)."""
 
@@ -64,7 +64,7 @@ class ClientEngine:
         self._violation: Violation | None = None
 
     def command(self, line: bytes, *, multiline: bool = False) -> bytes:
-        """The octets of a command, whose response is expected from now on."""
+        """The octets of a command; its response is expected from now on."""
         if b"\r" in line or b"\n" in line:
             raise ValueError("a command is one line")
         self._expected.append(multiline)

@@ -11,7 +11,7 @@ MAX_INITIAL = 255
 """Octets of an AUTH command with its initial response, CRLF included (RFC 5034 §4)."""
 
 MAX_DIGITS = 15
-"""Of a number or size."""
+"""Maximum digits of a number or size."""
 
 
 class Refused(Exception):

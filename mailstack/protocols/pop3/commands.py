@@ -33,7 +33,7 @@ class Apop(Redacted, frozen=True):
 
     name: str
     digest: str
-    """In lower case hexadecimal."""
+    """Digest in lower-case hexadecimal."""
 
 
 class Auth(Redacted, frozen=True):
@@ -42,7 +42,7 @@ class Auth(Redacted, frozen=True):
     SECRETS: ClassVar[tuple[str, ...]] = ("initial",)
 
     mechanism: str
-    """In upper case; the server may not know it."""
+    """Mechanism in upper case; the server may not know it."""
     initial: bytes | None = None
     """The initial response, decoded; None when there is none, b"" when it is `=`."""
 
@@ -166,7 +166,7 @@ def _decode(text: bytes) -> bytes:
 
 
 _DIGITS = 10
-"""Of a number: more letters than any maildrop has, and `int` stays cheap."""
+"""Maximum digits of a number: more than any maildrop needs, and cheap for `int`."""
 
 
 def _number(text: bytes, what: str) -> int:

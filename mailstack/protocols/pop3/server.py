@@ -48,7 +48,7 @@ _ORDER: dict[str, tuple[State, ...]] = {
     "CAPA": _BEFORE + _AFTER,
     "QUIT": _BEFORE + _AFTER,
 }
-"""In which states a command may be given."""
+"""States in which each command is allowed."""
 
 _SECRET = frozenset({"USER", "PASS", "APOP", "AUTH"})
 """Commands that carry a password, or lead to one."""
@@ -143,7 +143,7 @@ class ServerEngine:
         lines += ["UTF8 USER" if self.password_allowed else "UTF8", "LANG"]
         lines += ["RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", f"LOGIN-DELAY {self._login_delay}"]
         if self.state is State.TRANSACTION:
-            # RFC 2449 §6.9 allows it before login too, where it would only help those who look for old versions.
+            # RFC 2449 §6.9 allows it before login too, where it would only help a search for old versions.
             lines.append(f"IMPLEMENTATION {self._implementation}")
         return lines
 

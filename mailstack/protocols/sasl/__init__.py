@@ -53,7 +53,7 @@ __all__ = [
 _ALL: tuple[Mechanism, ...] = (EXTERNAL, SCRAM_PLUS, SCRAM, OAUTHBEARER, XOAUTH2, PLAIN, LOGIN, CRAM_MD5)
 
 MECHANISMS: dict[str, Mechanism] = {mechanism.name: mechanism for mechanism in _ALL}
-"""By name, the preferred one first: the order in which they are announced."""
+"""Mechanisms by name, in the order of the EHLO reply: the preferred one first."""
 
 
 def offered(authenticator: Authenticator, channel: Channel) -> tuple[str, ...]:

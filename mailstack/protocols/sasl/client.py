@@ -21,7 +21,7 @@ Binding = Callable[[str], bytes | None]
 """The data of a channel binding by its name; `wire.Peer.channel_binding`."""
 
 Derive = Callable[[str, bytes, int], Awaitable[bytes]]
-"""`keys.salted`, done where it holds nobody up."""
+"""`scram_keys.salted`, run where it delays no other session."""
 
 
 class ServerNotTrusted(Exception):
@@ -108,7 +108,7 @@ class PlainAnswer:
 
 
 class LoginAnswer:
-    """Two questions, whose words don't matter."""
+    """Two prompts; their words don't matter."""
 
     name = "LOGIN"
     trusts = True

@@ -12,17 +12,17 @@ from mailstack.protocols.sasl.scram_keys import ScramKeys
 
 
 class Proof(Redacted, frozen=True, kw_only=True):
-    """What all of them say: who the client claims to be. Hostile text."""
+    """Claimed identity, common to all kinds. Hostile text."""
 
     username: str
     """The authentication identity, as sent."""
     mechanism: str
-    """What it came by: a SASL mechanism's name, or USER or APOP for POP3's own commands."""
+    """Name of a SASL mechanism, or USER or APOP for POP3's own commands."""
     authzid: str = ""
     """The identity to act as; empty when it is that of `username` (RFC 4422 §3.4.1)."""
 
     def acts_for(self, account: str) -> bool:
-        """Whether no identity is asked for but `account`'s own: nobody here may act for another (RFC 4616 §2)."""
+        """Whether no identity is asked for but `account`'s own: no account may act for another (RFC 4616 §2)."""
         return self.authzid.casefold() in {"", self.username.casefold(), account.casefold()}
 
 
@@ -54,7 +54,7 @@ class DigestProof(Proof, frozen=True, kw_only=True):
 
     challenge: bytes
     digest: str
-    """In lower case hexadecimal."""
+    """Digest in lower-case hexadecimal."""
 
     def fits(self, password: str) -> bool:
         """Only for passwords that are no secret: the server must know the password itself."""

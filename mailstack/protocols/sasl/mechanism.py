@@ -111,7 +111,7 @@ class Sessions(Protocol):
 
 
 class Authenticator(Protocol):
-    """Who may come in; `mailstack.accounts` has the one for real accounts."""
+    """Check of credentials; `mailstack.accounts` has the one for real accounts."""
 
     @property
     def kinds(self) -> frozenset[type[Proof]]:
@@ -162,7 +162,7 @@ class Mechanism(Protocol):
         """What it brings to the authenticator."""
 
     def usable(self, channel: Channel) -> bool:
-        """Whether it can work on this connection, TLS or not being somebody else's question."""
+        """Whether it can work on this connection; whether TLS is required is decided elsewhere."""
 
     async def prove(self, exchange: SaslExchange, /) -> AccountLogin:
         """The login that the client proved. Raises Denied, Unavailable, Malformed, Cancelled."""

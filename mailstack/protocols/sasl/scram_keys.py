@@ -15,7 +15,7 @@ HASH = "sha256"
 FEWEST = 4096
 """Iterations (RFC 7677 §4)."""
 MOST = 10_000_000
-"""What more than this would cost serves nobody."""
+"""Maximum iterations: more would only cost time."""
 
 _TEXT = re.compile(r"SCRAM-SHA-256\$(\d{4,8}):([A-Za-z0-9+/=]{16,200})\$([A-Za-z0-9+/=]{44}):([A-Za-z0-9+/=]{44})\Z")
 

@@ -19,7 +19,7 @@ from mailstack.protocols.smtp.line_checks import LineChecker
 _END = re.compile(rb"(?P<line>\n)\.\r?\n")
 """`line` ends the last line of the content."""
 _UNSETTLED = re.compile(rb"\r?(?:\n(?:\.(?:\.|\r)?)?)?\Z")
-"""What stands last and may be the beginning of an end, or of a line that was stuffed."""
+"""Last octets that may begin an end mark, or a line that was stuffed."""
 
 
 class BareLfDataReader:

@@ -45,7 +45,7 @@ class BdatReader:
         self._left = 0
         self._last = False
         self._at_line_start = True
-        # A CR whose LF may be the first octet of the next piece, or of the next chunk.
+        # A CR at the end: its LF may be the first octet of the next piece, or of the next chunk.
         self._held = b""
         self._is_bare = False
         self._normalizes = normalizes

@@ -23,7 +23,7 @@ NO_UTF8_HEADER = reply(554, "5.6.9", "the header is not ASCII and needs SMTPUTF8
 async def unsupported_recipients(
     extensions: Extensions, envelope: Envelope, recipients: Sequence[Recipient], content: Content
 ) -> dict[Recipient, Reply]:
-    """Who can't be given this letter there, and what the host would have to say to it."""
+    """Recipients that the host can't be given, each with the reply that the host would have to give."""
     refusal = await _unfit(extensions, envelope, content)
     if refusal is not None:
         return dict.fromkeys(recipients, refusal)

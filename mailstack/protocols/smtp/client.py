@@ -55,7 +55,7 @@ class ClientEngine:
 
     def __init__(self, limits: ReplyLimits = ReplyLimits()) -> None:
         self.extensions: dict[str, str] = {}
-        """What the last EHLO was told: keyword in upper case, and what stood behind it."""
+        """Extensions of the last EHLO reply: keyword in upper case, and the text behind it."""
         self._limits = limits
         self._lines = LineBuffer()
         self._texts: list[str] = []

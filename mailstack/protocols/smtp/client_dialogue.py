@@ -33,11 +33,11 @@ class Timeouts(Struct, frozen=True):
     mail: float = 300.0
     rcpt: float = 300.0
     data_start: float = 120.0
-    """For 354."""
+    """Timeout for 354."""
     data_block: float = 180.0
-    """For the network to take a block of the content."""
+    """Timeout for the network to take a block of the content."""
     final: float = 600.0
-    """For the reply to the final dot: too short a time makes duplicates (RFC 1047)."""
+    """Timeout for the reply to the final dot: too short a time makes duplicates (RFC 1047)."""
     quit: float = 5.0
 
 
@@ -48,11 +48,11 @@ class Trouble(Exception):
         super().__init__(f"{stage}: {reason}")
         self.stage: Stage = stage
         self.reply = reply
-        """What the host said to it; None when it said nothing, or nothing that SMTP knows."""
+        """Reply of the host; None without one, or for octets that are no SMTP."""
         self.reason = reason
-        """For people."""
+        """Reason, for people."""
         self.fault = fault
-        """Of a handshake: what was wrong with the certificate, as `Peer.tls_fault` says it."""
+        """Fault of the certificate in a handshake, as in `Peer.tls_fault`."""
 
 
 class ClientDialogue:
@@ -65,7 +65,7 @@ class ClientDialogue:
         self.heard = 0
         """Number of replies received and of content blocks that the network took."""
         self.is_behind_dot = False
-        """Whether the host may have a whole letter whose final reply has not come."""
+        """Whether the host may have a whole letter without having replied to it."""
         self.timeouts = timeouts
         self._peer = peer
         self._engine = engine

@@ -138,7 +138,7 @@ class SmtpClientSession(ClientDialogue):
         connection failed before that was known; of 421, which ends the connection, too. Stage "final" means that the
         letter may have been taken all the same.
         """
-        # RFC 4954 §5: to whom we logged in, we vouch for nobody; we believe nobody either.
+        # RFC 4954 §5: AUTH=<> vouches for no sender. Received AUTH= is not believed either.
         vouch = not self._authenticated
         letter = await prepare(self.extensions, envelope, recipients, content, vouch=vouch)
         self._room = LINES
@@ -149,7 +149,7 @@ class SmtpClientSession(ClientDialogue):
         return letter.replies(await self._carry(letter) if letter.rcpts else ())
 
     async def _carry(self, letter: OutgoingTransaction) -> Sequence[Reply]:
-        """The replies for those who are asked for."""
+        """The replies for the recipients that the host is asked about."""
         if "PIPELINING" in self.extensions:
             replies, started = await self._begin_in_one_group(letter)
         else:
@@ -192,7 +192,7 @@ class SmtpClientSession(ClientDialogue):
         return await letter.transfer.start(self, replies)
 
     async def _finals(self, taken: int) -> deque[Reply]:
-        """The reply to the content, for each recipient whose RCPT was taken; LMTP gives each his own (RFC 2033 §4.2)."""
+        """The reply to the content, for each accepted RCPT; LMTP gives each one of its own (RFC 2033 §4.2)."""
         if not self._lmtp:
             return deque([await self.reply("final", self.timeouts.final)] * taken)
         finals: deque[Reply] = deque()
@@ -202,7 +202,7 @@ class SmtpClientSession(ClientDialogue):
         except Trouble as trouble:
             if not finals:
                 raise
-            # Those who were answered have it; the others must not make it theirs a second time.
+            # Recipients with a reply have the letter; the others must not cause a second delivery to them.
             unknown = reply(451, "4.4.2", f"no reply for this recipient: {trouble.reason[:200]}")
             finals.extend([trouble.reply or unknown] * (taken - len(finals)))
         return finals

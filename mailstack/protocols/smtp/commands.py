@@ -18,7 +18,7 @@ class Hello(Struct, frozen=True):
     """EHLO or HELO (RFC 5321 §4.1.1.1)."""
 
     domain: str
-    """What the client calls itself: one word of printable ASCII, not checked to be a domain; hostile text."""
+    """Client's name: one word of printable ASCII, not checked to be a domain; hostile text."""
     extended: bool
     """True for EHLO."""
 
@@ -29,9 +29,9 @@ class Mail(Struct, frozen=True):
     sender: ReversePath
     parameters: Parameters
     size: int | None
-    """What SIZE= declared, in octets (RFC 1870 §5); None without."""
+    """Declared size in octets (RFC 1870 §5); None without SIZE."""
     body: str = "7BIT"
-    """What BODY= declared (RFC 6152 §2, RFC 3030 §3), in upper case."""
+    """Declared BODY (RFC 6152 §2, RFC 3030 §3), in upper case."""
 
     @property
     def smtputf8(self) -> bool:
@@ -114,7 +114,7 @@ class Auth(Struct, frozen=True):
     """AUTH (RFC 4954 §4). Answer with `challenge`, or with a reply that ends the exchange."""
 
     mechanism: str
-    """In upper case; one of those that are offered."""
+    """Mechanism in upper case; one of those that are offered."""
     initial: bytes | None
     """The initial response, decoded; None when there was none, b"" for "="."""
 
@@ -127,21 +127,21 @@ class AuthResponse(Struct, frozen=True):
 
 
 class XClient(Struct, frozen=True):
-    """XCLIENT: for whom a trusted host speaks. None is what it did not say, or does not know. Answer with 220."""
+    """XCLIENT: client data from a trusted proxy; None for what it did not give. Reply with 220."""
 
     name: str | None = None
     """The client's host name."""
     address: str | None = None
-    """Its IP address."""
+    """Client's IP address."""
     port: int | None = None
     protocol: str | None = None
     """SMTP or ESMTP."""
     hello: str | None = None
-    """What it said in EHLO; hostile text, printable ASCII."""
+    """Client's name in EHLO; hostile text, printable ASCII."""
     login: str | None = None
     """The account that it proved to be."""
     local_address: str | None = None
-    """Where it connected to."""
+    """Address that the client connected to."""
     local_port: int | None = None
 
 

@@ -18,7 +18,7 @@ from mailstack.protocols.smtp.replies import Reply
 _END = b"\r\n.\r\n"
 _BEGINNINGS_OF_END = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 _BEGINNINGS_OF_LINE = (b"\n.", b"\n")
-"""What may be the beginning of a stuffed line, where a bare LF ends one."""
+"""Octets that may begin a stuffed line, where a bare LF ends one."""
 
 
 class DataReader:

@@ -1,7 +1,7 @@
 """8BITMIME downgrade: a letter in the octets of a host (RFC 6152 §3).
 
-What a letter is, its octets say. The BODY that was declared counts only where it promises less: who declares nothing, or
-7BIT, may send a NUL or octets above 127 all the same, and `CR LF NUL . CR LF` is the end of a letter for some hosts.
+The octets of a letter decide. The declared BODY counts only where it allows more: a client that declares 7BIT, or
+nothing, may send a NUL or octets above 127 all the same. `CR LF NUL . CR LF` is the end of a letter for some hosts.
 
 the letter is               the host offers            it goes
 --------------------------  -------------------------  -------------------------------------------

@@ -44,7 +44,7 @@ class IncomingContent:
         self._content = station.counter.new_content()
         self._arrived = _NOTHING
         self.facts = NO_FACTS
-        """What the station found out about the letter, once it is finished."""
+        """Facts that the receiving rules found about the finished letter."""
         self._room = station.counter.room
         self._held = 0
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 
 FEWEST_RECIPIENTS = 100
-"""Which a letter may have, however many wait in other sessions (RFC 5321 §4.5.3.1.8)."""
+"""Recipients that each letter may have, whatever other sessions hold (RFC 5321 §4.5.3.1.8)."""
 RECIPIENT = 1024
 """Octets that one takes of the memory, with its parameters, until its letter has come."""
 
@@ -25,7 +25,7 @@ class SessionLimits(Struct, frozen=True):
     """What one connection may do; every value is a setting."""
 
     max_recipients: int = 1000
-    """In one transaction (RFC 5321 §4.5.3.1.8: at least 100)."""
+    """Maximum recipients of one transaction (RFC 5321 §4.5.3.1.8: at least 100)."""
     errors: int = 20
     """Refused commands before 421."""
     junk_commands: int = 100
@@ -41,9 +41,9 @@ class SessionLimits(Struct, frozen=True):
     data_rate: int = 128
     """Octets a second that a content must have on the average, once `data_timeout` is over."""
     busy_timeout: float = 30.0
-    """What the other times shrink to, in seconds, while the office is busy."""
+    """Maximum of the other timeouts, in seconds, while the server is busy."""
     greet_delay: float = 0.0
-    """Seconds before the greeting; who speaks in them is no mail host (RFC 5321 §4.3.1)."""
+    """Seconds before the greeting; a client that sends in them is no mail host (RFC 5321 §4.3.1)."""
 
 
 class Toll(Protocol):

@@ -14,7 +14,7 @@ from mailstack.protocols.smtp.standard_replies import queued_as
 
 
 class LmtpReceivingRules(ReceivingRules, Protocol):
-    """Whose rules hold where letters are handed over by LMTP."""
+    """Receiving rules of an LMTP port."""
 
     async def check_delivery(self, recipient: Recipient, size: int) -> None:
         """Whether a letter of `size` octets can be delivered to a recipient that was taken; may raise Refusal."""
@@ -36,7 +36,7 @@ class LmtpSession(ServerSession):
         return super()._protocol().replace("ESMTP", "LMTP").replace("UTF8SMTP", "UTF8LMTP")
 
     async def _accept(self, letter: Letter, facts: Facts) -> Reply:
-        """A reply for each recipient (§4.2); the letter is taken for those who have room for it."""
+        """A reply for each recipient (§4.2); the letter is accepted for those with room for it."""
         refusals: dict[int, Reply] = {}
         recipients = letter.envelope.recipients
         for number, recipient in enumerate(recipients):

@@ -22,14 +22,14 @@ class State(Enum):
     CONNECTED = "greeted; no EHLO or HELO, or none since TLS began"
     READY = "said hello; no transaction"
     MAIL = "a transaction without recipients"
-    REFUSED = "a transaction whose recipients were all refused so far"
+    REFUSED = "a transaction with refused recipients only"
     RCPT = "a transaction with a recipient"
     CONTENT = "354 was said, or BDAT came; octets up to the final dot, or the end of the chunk, are content"
     CHUNKS = "a chunk was taken, and the next is awaited (RFC 3030)"
     SPOILED = "a chunk was refused, and with it the letter: RSET must come"
     AUTHENTICATING = "a challenge was sent; the next line answers it"
     TLS = "220 to STARTTLS was said; nothing is read before TLS begins"
-    CLOSED = "we said goodbye; nothing is read any more"
+    CLOSED = "closed: nothing is read any more"
 
     __hash__ = object.__hash__  # Enum's own is a call of Python for each look into a table
 
@@ -38,9 +38,9 @@ class Transition(Struct, frozen=True):
     """Where the answer to a command leads."""
 
     accepted: State
-    """After a positive answer."""
+    """State after a positive reply."""
     refused: State
-    """After a negative one."""
+    """State after a negative reply."""
     reply: Reply | None = None
     """Set when the command is refused for its order alone: what to answer."""
 
@@ -48,7 +48,7 @@ class Transition(Struct, frozen=True):
 END_OF_DATA = "end of data"
 """Stands for the final dot among the verbs; the blanks keep it from being one."""
 LAST_CHUNK = "BDAT LAST"
-"""Stands for BDAT with LAST (RFC 3030 §2), whose answer leads elsewhere."""
+"""Name of BDAT with LAST (RFC 3030 §2): its reply leads to another state."""
 RESPONSE = "response to a challenge"
 """Stands for the line that answers a challenge (RFC 4954 §4)."""
 

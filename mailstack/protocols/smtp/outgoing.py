@@ -19,11 +19,11 @@ class OutgoingTransaction(Struct, frozen=True):
     """One transaction that is to come."""
 
     decided: tuple[Reply | None, ...]
-    """For each recipient what the host would have to say to him, where that is known; None: he is asked for."""
+    """Reply that the host would have to give to each recipient, where that is known; None asks the host."""
     content: Content
     mail: str = ""
     rcpts: tuple[str, ...] = ()
-    """One for each who is asked for. When there is none nothing is said at all."""
+    """RCPT commands of the recipients that the host is asked about. Without any nothing is sent."""
     transfer: Transfer = DATA
 
     @property
@@ -37,7 +37,7 @@ class OutgoingTransaction(Struct, frozen=True):
         return [self.mail, *self.rcpts, *self.transfer.commands]
 
     def replies(self, told: Sequence[Reply]) -> tuple[Reply, ...]:
-        """For each recipient the reply that decided; `told` has those of who was asked for."""
+        """The deciding reply for each recipient; `told` has those of the host."""
         if len(told) == len(self.decided):
             return tuple(told)
         each = iter(told)
@@ -49,7 +49,7 @@ async def prepare(
 ) -> OutgoingTransaction:
     """Fit a letter for a host that offers these extensions.
 
-    Without `vouch` the host is told that we answer for nobody (RFC 4954 §5). Raises what reading the content raises.
+    Without `vouch` MAIL has AUTH=<> (RFC 4954 §5). Raises what reading the content raises.
     """
     if envelope.parameters:
         for hook in outgoing_hooks(envelope.parameters):

@@ -18,7 +18,7 @@ from mailstack.protocols.smtp.replies import Reply
 
 
 class Client(Protocol):
-    """What is known of who is at the other end; a Session is one."""
+    """Client at the other end; a ServerSession is one."""
 
     @property
     def remote(self) -> HostPort: ...
@@ -55,16 +55,16 @@ class ArrivingContent(Protocol):
 
 
 class ReceivedOctets(Struct, frozen=True):
-    """The octets of a letter as they came, for those who judge them."""
+    """Octets of a letter as received, for verification."""
 
     section: bytes
     """The header section, without the empty line behind it, before anything was put into it or taken from it."""
     body_at: int
-    """Where the body begins in the content that the letter has."""
+    """Offset of the body in the content of the letter."""
 
 
 Facts = Mapping[str, Any]
-"""What the first step of a letter's journey tells beyond its arrival."""
+"""Facts in the first step of a letter's journey, beyond its arrival."""
 
 NO_FACTS: Facts = {}
 
@@ -92,7 +92,7 @@ class LetterIntake(Protocol):
 
 
 class ReceivingRules(Protocol):
-    """Whose rules hold on this port: submission or exchange. Everything here may raise Refusal."""
+    """Rules of a port: submission, MX or LMTP. Everything here may raise Refusal."""
 
     @property
     def hostname(self) -> str: ...

@@ -38,7 +38,7 @@ class EachReply(Reply, frozen=True, cache_hash=True):
     """LMTP's answers to one content (RFC 2033 §4.2); code and text are those of the best of them."""
 
     each: tuple[Reply, ...] = ()
-    """For each recipient that was taken, in their order."""
+    """Replies for the accepted recipients, in their order."""
 
 
 class Refusal(Exception):

@@ -45,7 +45,7 @@ _LOGGED = 128
 _NO_TERMS = Terms()
 
 _TELLING = frozenset({Hello, Mail, Auth, AuthResponse, XClient})
-"""After which of them, if it was accepted, there is something to remember."""
+"""Commands that change the engine's state beside the order, once accepted."""
 
 
 class ServerEngine:
@@ -96,7 +96,7 @@ class ServerEngine:
         self.tls = False
         self.authenticated = False
         self.terms = _NO_TERMS
-        """What the last EHLO agreed."""
+        """Terms of the last EHLO."""
         self.mail: Mail | None = None
         """The MAIL of the transaction, once it was answered positively; of no meaning after the transaction."""
         self._offered = offered

@@ -141,7 +141,7 @@ class SessionLetter(SessionLogin):
         failure: BaseException | None = None
         begun, size = self._elapsed(), 0
         while True:
-            # Who dribbles has less time for each piece, until there is none left.
+            # A client that dribbles has less time for each piece, until there is none left.
             left = begun + self._limits.data_timeout + size / self._limits.data_rate - self._elapsed()
             event = await self._peer.next_event(self._patience(min(self._limits.data_timeout, left)))
             if isinstance(event, EndOfData):

@@ -57,7 +57,7 @@ class ListenerContext(Struct, frozen=True):
     crowd: MemoryBudget = field(default_factory=MemoryBudget)
     """Memory for the recipients of all transactions."""
     sessions: Sessions | None = None
-    """Registry of logins, which ends a session whose credentials have changed; None ends no session."""
+    """Registry of logins, which ends a session after a change of its credentials; None ends no session."""
     is_exempt: Callable[[str], bool] = lambda _: False
     """Whether a client at an address may send any number of junk commands."""
 

@@ -37,7 +37,7 @@ class DataTransfer:
     commands: tuple[str, ...] = ("DATA",)
 
     async def start(self, session: ClientDialogue, replies: Replies) -> tuple[Replies, Reply | None]:
-        """The reply to DATA decides for the recipients whose RCPT was accepted."""
+        """The reply to DATA decides for the accepted recipients."""
         answer = await session.reply("data", session.timeouts.data_start)
         if answer.code == 354:
             return replies, answer

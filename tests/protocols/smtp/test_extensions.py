@@ -155,7 +155,7 @@ def test_every_answer_behind_ehlo_has_a_status_but_those_that_must_not():
         ("250", "2.0.0"),
         ("354", "end"),
         ("250", "2.0.0"),
-        ("501", "say"),
+        ("501", "syntax:"),
         ("221", "2.0.0"),
     ]
 

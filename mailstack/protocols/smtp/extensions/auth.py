@@ -63,7 +63,7 @@ def _decode(text: str) -> bytes:
 
 
 def _read_parameter(value: str | None, _facts: Facts) -> str:
-    # §5: we trust nobody to vouch for another, so the value is checked and then forgotten.
+    # §5: no client is trusted to vouch for another, so the value is checked and then dropped.
     if not value or (value != "<>" and decode_xtext(value) is None):
         raise Refusal(_PARAMETER)
     return value

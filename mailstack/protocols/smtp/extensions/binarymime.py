@@ -88,4 +88,4 @@ BINARYMIME = Extension(
     incoming={BODY: _BinaryHook()},
     transfers={BODY: _BdatTransfer()},
 )
-"""Its BODY stands in place of the one of 8BITMIME, so it comes behind it in OFFERED."""
+"""BODY of this extension replaces that of 8BITMIME, so it comes behind it in OFFERED."""

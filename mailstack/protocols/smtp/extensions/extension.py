@@ -53,7 +53,7 @@ class Capabilities(Struct, frozen=True):
     bare_newlines: BareNewlines = "reject"
     """Treatment of lines that end in LF alone."""
     since: float = 0.0
-    """When the session began, seconds since 1970; 0 where nothing is held back."""
+    """Start of the session in seconds since 1970; 0 where nothing is held back."""
     withheld: frozenset[str] = frozenset()
     """Keywords of extensions that are not offered here, in upper case."""
 
@@ -126,7 +126,7 @@ class Extension(Struct, frozen=True, eq=False):
 
     keyword: str
     argument: Callable[[Facts], str | None] = _always
-    """What follows the keyword in the answer to EHLO; None while it is not offered. Capabilities and TLS alone decide that."""
+    """Text behind the keyword in the EHLO reply; None while it is not offered. Capabilities and TLS alone decide that."""
     mail: Mapping[str, Parameter] = field(default_factory=dict)
     rcpt: Mapping[str, Parameter] = field(default_factory=dict)
     verbs: Mapping[str, Verb] = field(default_factory=dict)
@@ -164,7 +164,7 @@ def _agreed(offered: tuple[Extension, ...], capabilities: Capabilities, tls: boo
 
 @lru_cache(maxsize=64)
 def _terms(told: tuple[tuple[Extension, str], ...]) -> Terms:
-    """Of these extensions with their arguments. Those who are told the same share it."""
+    """Terms of these extensions with their arguments. Sessions with the same reply share them."""
     mail: dict[str, Parameter] = {}
     rcpt: dict[str, Parameter] = {}
     for extension, _ in told:

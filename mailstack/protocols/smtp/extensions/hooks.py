@@ -36,7 +36,7 @@ class IncomingHook:
 
 
 class HeaderHook(Protocol):
-    """Point at which the header section of a letter is whole, for clients whose header fields an extension reads."""
+    """Point at which the header section of a letter is whole, for clients with trusted header fields."""
 
     def read_header(self, envelope: Envelope, section: bytes) -> Envelope:
         """The envelope with what the header section asks for."""

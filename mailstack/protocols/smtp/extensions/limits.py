@@ -24,7 +24,7 @@ class HostLimits(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> HostLimits:
-        """What stands behind the keyword; limits that nobody knows, or that make no sense, say nothing (§3.7)."""
+        """Parses the text behind the keyword; unknown limits and senseless values are ignored (§3.7)."""
         if not text:
             return NO_LIMITS
         values: dict[str, int] = {}

@@ -111,4 +111,4 @@ MT_PRIORITY = Extension(
 )
 
 ANY = Priorities(most=HIGHEST, trusted=True)
-"""For those who may do as they like."""
+"""Priorities without limits, for trusted clients."""

@@ -86,7 +86,7 @@ def _port(given: Mapping[str, str | None], name: str) -> int | None:
 
 
 def _login(given: Mapping[str, str | None]) -> str | None:
-    """The account as it is known here; a name that is no address is nobody's here, and proves nothing more."""
+    """The account's key; a name that is no address belongs to no account."""
     text = given.get("LOGIN")
     if text is None:
         return None
@@ -103,7 +103,7 @@ def _protocol(given: Mapping[str, str | None]) -> str | None:
     return text and text.upper()
 
 
-# Whoever it is now has not said hello: 220 greets him, and everything begins anew.
+# The client that is named has sent no EHLO: 220 greets it, and everything begins anew.
 _VERB = Verb(
     _read,
     {

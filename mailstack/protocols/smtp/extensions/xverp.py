@@ -10,7 +10,7 @@ _SYNTAX = reply(501, "5.5.4", 'XVERP takes two of "-", "+" and "=", as XVERP=+='
 
 
 def _announced(facts: Facts) -> str | None:
-    # Only for who logged in: each recipient costs a transaction, and the bounces are the sender's.
+    # Only after a login: each recipient costs a transaction, and the bounces go to the sender.
     return "" if facts.capabilities.verp else None
 
 
