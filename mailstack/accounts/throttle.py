@@ -37,14 +37,14 @@ class Throttle:
         shared: int = 10,
         forget: float = 600.0,
         welcome: float = 2592000.0,
-        ledgers: tuple[CounterTable, CounterTable] | None = None,
+        tables: tuple[CounterTable, CounterTable] | None = None,
     ) -> None:
         """Times in seconds. `free` failures cost nothing; the next delay is `first`, and doubles up to `longest`.
 
         `shared` failures of one client, for any accounts, cost other accounts nothing.
 
         Failures are forgotten `forget` seconds after the last one, a place that a user came from after `welcome`.
-        `ledgers`: for failures and for places, which other processes may share.
+        `tables`: for failures and for places, which other processes may share.
         """
         self._clock = clock
         self._first = first
@@ -53,7 +53,7 @@ class Throttle:
         self._shared = shared
         self._forget = forget
         self._welcome = welcome
-        self._failures, self._places = ledgers or (
+        self._failures, self._places = tables or (
             LocalCounterTable(clock.steady, 10_000),
             LocalCounterTable(clock.steady, 10_000),
         )
@@ -61,12 +61,12 @@ class Throttle:
     def delay(self, host: str, account: str) -> float:
         """Seconds that an attempt has to wait, which takes its turn. Raises Unavailable when too many wait."""
         client = client_of(host)
-        with self._places.row(_name(client, account)) as place:
+        with self._places.entry(_name(client, account)) as place:
             known = bool(place[0])
         own = self._turn(client, account)
         if known:
             return own
-        with self._failures.row(_name("", account)) as everywhere:
+        with self._failures.entry(_name("", account)) as everywhere:
             slowed = self._growth(everywhere[_COUNT])
         return max(own, slowed, self._share(client))
 
@@ -74,24 +74,24 @@ class Throttle:
         """A wrong user name or password."""
         client = client_of(host)
         for name in (_name(client, ""), _name("", account), _name(client, account)):
-            with self._failures.row(name) as failures:
+            with self._failures.entry(name) as failures:
                 failures[_UNTIL] = self._clock.steady() + self._forget
                 failures[_COUNT] += 1
 
     def succeeded(self, host: str, account: str) -> None:
         """Count a login: earlier failures for this account from here were typing errors, and are forgiven."""
         client = client_of(host)
-        with self._places.row(_name(client, account)) as place:
+        with self._places.entry(_name(client, account)) as place:
             place[_UNTIL] = self._clock.steady() + self._welcome
-        with self._failures.row(_name(client, account)) as own:
+        with self._failures.entry(_name(client, account)) as own:
             forgiven = own[_COUNT]
             own[:] = [0.0, 0.0, 0.0]
         if forgiven:
-            with self._failures.row(_name(client, "")) as from_here:
+            with self._failures.entry(_name(client, "")) as from_here:
                 from_here[_COUNT] = max(0.0, from_here[_COUNT] - forgiven)
 
     def _turn(self, client: str, account: str) -> float:
-        with self._failures.row(_name(client, account)) as failures:
+        with self._failures.entry(_name(client, account)) as failures:
             delay = self._growth(failures[_COUNT])
             if not delay:
                 return 0.0
@@ -104,7 +104,7 @@ class Throttle:
 
     def _share(self, client: str) -> float:
         """The wait of an account that is new at a client with many failures."""
-        with self._failures.row(_name(client, "")) as failures:
+        with self._failures.entry(_name(client, "")) as failures:
             beyond = failures[_COUNT] - self._shared
             if beyond <= 0:
                 return 0.0

@@ -65,7 +65,7 @@ class DeliveryAgent:
 
     async def _full(self, mailbox: str, size: int) -> Deferred | Failed | None:
         """Why so many octets can't enter the mailbox; None when they can. Raises StoreError."""
-        verdict = await self._quotas.room(mailbox, size) if self._quotas is not None else PASS
+        verdict = await self._quotas.check(mailbox, size) if self._quotas is not None else PASS
         if isinstance(verdict, Pass):
             return None
         _log.info("%s", verdict.reason)

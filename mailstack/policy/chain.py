@@ -17,28 +17,28 @@ OfRecipient = Callable[[Client, Rcpt], Awaitable[Verdict]]
 
 
 class PolicyChain(Struct, frozen=True):
-    """Policies by phase; an empty phase costs nothing. Clients in `friends` and logged-in accounts are not judged."""
+    """Policies by phase; an empty phase costs nothing. Clients in `allowlist` and logged-in accounts are not judged."""
 
-    friends: tuple[IpNetwork, ...] = ()
+    allowlist: tuple[IpNetwork, ...] = ()
     at_connection: tuple[OfClient, ...] = ()
     at_sender: tuple[OfSender, ...] = ()
     at_recipient: tuple[OfRecipient, ...] = ()
 
     async def check_client(self, client: Client) -> None:
         """Raise the Refusal with which the client is greeted (RFC 5321 §3.1)."""
-        if self.at_connection and not self.is_friend(client.account, client.remote.host):
+        if self.at_connection and not self.is_allowed(client.account, client.remote.host):
             enforce(await evaluate(self.at_connection, client))
 
     async def check_sender(self, client: Client, mail: Mail) -> None:
         """Raise the Refusal of MAIL."""
-        if self.at_sender and not self.is_friend(client.account, client.remote.host):
+        if self.at_sender and not self.is_allowed(client.account, client.remote.host):
             enforce(await evaluate(self.at_sender, client, mail))
 
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
         """Raise the Refusal of RCPT."""
-        if self.at_recipient and not self.is_friend(client.account, client.remote.host):
+        if self.at_recipient and not self.is_allowed(client.account, client.remote.host):
             enforce(await evaluate(self.at_recipient, client, rcpt))
 
-    def is_friend(self, account: str | None, host: str) -> bool:
-        """Return whether a client is exempt: logged in, or in a network of `friends`."""
-        return account is not None or within(host, self.friends)
+    def is_allowed(self, account: str | None, host: str) -> bool:
+        """Return whether a client is exempt: logged in, or in a network of `allowlist`."""
+        return account is not None or within(host, self.allowlist)

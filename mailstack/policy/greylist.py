@@ -46,19 +46,19 @@ class Greylist:
         self,
         store: Store,
         now: Callable[[], float],
-        patience: GreylistTimes | None = None,
+        times: GreylistTimes | None = None,
         *,
-        most: int = 1_000_000,
+        max_entries: int = 1_000_000,
         sweep: int = 10_000,
     ) -> None:
-        """`most` is remembered; it is looked at after every `sweep` new ones, so that no flood of them fills the disk."""
+        """`max_entries` limits the stored entries. Every `sweep` new entries the store is pruned, so that a flood can't fill it."""
         self._complaint = RateLimitedLog(_log, time.monotonic)
         self._store = store
-        self._most = most
+        self._max_entries = max_entries
         self._sweep = sweep
         self._new = 0
         self._now = now
-        self._patience = patience or GreylistTimes()
+        self._times = times or GreylistTimes()
 
     async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:
         try:
@@ -69,29 +69,29 @@ class Greylist:
         return PASS if known else Defer(COME_AGAIN, f"{client.remote.host} is not known yet")
 
     async def _is_known(self, client: Client, rcpt: Rcpt) -> bool:
-        now, patience = self._now(), self._patience
+        now, times = self._now(), self._times
         network = network_of(client.remote.host)
-        friend = await self._store.contact(network)
-        if friend is not None and friend.until > now:
-            if friend.until < now + patience.keep * 0.9:
-                await self._store.set_contact(GreylistEntry(network, friend.first, now + patience.keep))
+        network_entry = await self._store.contact(network)
+        if network_entry is not None and network_entry.until > now:
+            if network_entry.until < now + times.keep * 0.9:
+                await self._store.set_contact(GreylistEntry(network, network_entry.first, now + times.keep))
             return True
         triple = f"{network} {client.sender.key if client.sender else '<>'} {rcpt.address.key}"
-        waiting = await self._store.contact(triple)
-        if waiting is None or waiting.until <= now:
-            await self._store.set_contact(GreylistEntry(triple, now, now + patience.retry))
+        triple_entry = await self._store.contact(triple)
+        if triple_entry is None or triple_entry.until <= now:
+            await self._store.set_contact(GreylistEntry(triple, now, now + times.retry))
             self._new += 1
             if self._new % self._sweep == 0:
-                await self._store.forget_contacts(now, self._most)
+                await self._store.forget_contacts(now, self._max_entries)
             return False
-        if now < waiting.first + patience.delay:
+        if now < triple_entry.first + times.delay:
             return False
-        await self._store.set_contact(GreylistEntry(network, now, now + patience.keep))
+        await self._store.set_contact(GreylistEntry(network, now, now + times.keep))
         return True
 
 
 def network_of(host: str) -> str:
-    """The network that counts as one sender."""
+    """Return the network of an address, which counts as one client."""
     address = ip_address(host)
     if address is None:
         return host

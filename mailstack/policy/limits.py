@@ -26,7 +26,7 @@ class Admission(Protocol):
         """An admitted connection has ended."""
 
 
-class ConnectionLimits:
+class ConnectionLimiter:
     """Counts connections from `admit` to `release`. One IPv6 site counts as one client."""
 
     def __init__(
@@ -48,7 +48,7 @@ class ConnectionLimits:
         self._exempt = exempt
         self._total = total
         self._per_address = per_address
-        self._rate = Rate(now, per_minute, MINUTE, ledger=rates, kind="connections") if per_minute else None
+        self._rate = Rate(now, per_minute, MINUTE, table=rates, kind="connections") if per_minute else None
         self._busy = busy * total
         self._counts = counts or LocalConnectionCounts()
 
@@ -70,7 +70,7 @@ class ConnectionLimits:
         if not is_exempt(remote.host, self._exempt):
             if count >= self._per_address:
                 return Defer(TOO_MANY, f"{client} has {count} connections open")
-            if self._rate is not None and not self._rate.take(client):
+            if self._rate is not None and not self._rate.consume(client):
                 return Defer(TOO_FAST, f"{client} opened too many connections within a minute")
         self._counts.add(client)
         return PASS
@@ -80,7 +80,7 @@ class ConnectionLimits:
         self._counts.remove(client_of(remote.host))
 
 
-class ServiceLimits:
+class ServiceLimiter:
     """Counts the connections of one service by address, within the limits of all services."""
 
     def __init__(

@@ -13,7 +13,7 @@ FULL = reply(552, "5.2.2", "mailbox full")
 
 
 class MailboxUsage(Protocol):
-    """The part of a Store that is asked."""
+    """Part of a Store with the sizes of mailboxes."""
 
     async def account(self, address: str) -> Account | None: ...
 
@@ -21,22 +21,22 @@ class MailboxUsage(Protocol):
 
 
 class Quotas:
-    """An opinion on letters for mailboxes here. A mailbox without a limit costs one look at an account that is remembered.
+    """Policy on the size of mailboxes. A mailbox without a quota costs one lookup of a cached account.
 
-    Letters that enter at the same instant don't see one another, so a mailbox may end a little above its limit.
+    Concurrent letters don't see each other, so a mailbox may exceed its quota slightly.
     """
 
     def __init__(self, store: MailboxUsage, *, default: int = 0, permanent: bool = False) -> None:
         """`default` is in octets, for accounts without a quota of their own; 0 is no limit.
 
-        `permanent`: a letter for a full mailbox is refused for good, and not until there is room.
+        `permanent`: a full mailbox refuses letters (552) instead of deferring them (452).
         """
         self._store = store
         self._default = default
         self._permanent = permanent
 
-    async def room(self, mailbox: str, size: int) -> Verdict:
-        """Whether `size` octets more may enter; a mailbox that is full refuses the empty letter too.
+    async def check(self, mailbox: str, size: int) -> Verdict:
+        """Return the verdict on `size` more octets. A full mailbox accepts no empty letter either.
 
         Raises StoreError.
         """
@@ -47,5 +47,5 @@ class Quotas:
         held = await self._store.octets_in(mailbox)
         if held < limit and held + size <= limit:
             return PASS
-        reason = f"{mailbox} holds {held} of {limit} octets, and {size} more should enter"
+        reason = f"{mailbox} holds {held} of {limit} octets, and the letter has {size}"
         return Refuse(FULL, reason) if self._permanent else Defer(FULL_NOW, reason)

@@ -20,7 +20,7 @@ MINUTE = 60.0
 
 
 class Rate:
-    """Leaky bucket for each name: `most` at once, refilled evenly over `period`.
+    """Leaky bucket for each name: `limit` at once, refilled evenly over `period`.
 
     A bucket is one number: the time at which it is full again. A name without use for a period is dropped.
     """
@@ -28,31 +28,31 @@ class Rate:
     def __init__(
         self,
         now: Callable[[], float],
-        most: int,
+        limit: int,
         period: float = HOUR,
         *,
-        ledger: CounterTable | None = None,
+        table: CounterTable | None = None,
         kind: str = "",
     ) -> None:
-        """`period` in seconds. Rates that share a `ledger` differ in `kind`."""
+        """`period` is in seconds. Rates that share a `table` differ in `kind`."""
         self._now = now
-        self._each = period / most
+        self._each = period / limit
         self._period = period
-        self._ledger = ledger or LocalCounterTable(now)
+        self._table = table or LocalCounterTable(now)
         self._kind = kind
 
-    def take(self, name: str) -> bool:
-        """Whether there was one left for `name`; it is used up then."""
+    def consume(self, name: str) -> bool:
+        """Return whether `name` is within its limit, and count the use if so."""
         now = self._now()
-        with self._ledger.row(f"{self._kind} {name}") as row:
-            before = max(now, row[0])
+        with self._table.entry(f"{self._kind} {name}") as entry:
+            before = max(now, entry[0])
             allowed = before + self._each - now <= self._period + self._each / 1000
-            row[0] = before + self._each if allowed else before
+            entry[0] = before + self._each if allowed else before
         return allowed
 
 
 class Rates:
-    """Letters and recipients in an hour, of an account that logged in, or else of a client address; 0 is no limit."""
+    """Limits of letters and recipients per hour, by account or else by client address; 0 is no limit."""
 
     def __init__(
         self,
@@ -60,22 +60,22 @@ class Rates:
         letters: int,
         recipients: int,
         *,
-        ledger: CounterTable | None = None,
-        station: str = "",
+        table: CounterTable | None = None,
+        service: str = "",
     ) -> None:
-        """`station`: by what its letters are told from those of others in the same `ledger`."""
-        self._letters = Rate(now, letters, ledger=ledger, kind=f"{station} letters") if letters else None
-        self._recipients = Rate(now, recipients, ledger=ledger, kind=f"{station} recipients") if recipients else None
+        """`service` distinguishes the counts of several services in one `table`."""
+        self._letters = Rate(now, letters, table=table, kind=f"{service} letters") if letters else None
+        self._recipients = Rate(now, recipients, table=table, kind=f"{service} recipients") if recipients else None
 
     async def at_sender(self, client: Client, mail: Mail) -> Verdict:  # noqa: ARG002
         name = _name(client)
-        if self._letters is None or self._letters.take(name):
+        if self._letters is None or self._letters.consume(name):
             return PASS
         return Defer(TOO_MANY_LETTERS, f"{name} sent all the letters of an hour")
 
     async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:  # noqa: ARG002
         name = _name(client)
-        if self._recipients is None or self._recipients.take(name):
+        if self._recipients is None or self._recipients.consume(name):
             return PASS
         return Defer(TOO_MANY_RECIPIENTS, f"{name} named all the recipients of an hour")
 

@@ -12,10 +12,10 @@ class PausingClock(Protocol):
 
 
 class Tarpit:
-    """Delays of error replies, for each connection by itself.
+    """Delays of error replies, by connection.
 
-    Only `most` replies wait at a time, so that very many bad clients don't cost as many timers. Beyond that, replies are
-    sent at once; such connections are closed after as many errors as the others.
+    At most `max_waiting` replies wait at a time, which bounds the timers. Beyond that, replies are sent at once; such
+    connections are closed after as many errors as all others.
     """
 
     def __init__(
@@ -25,30 +25,30 @@ class Tarpit:
         first: float,
         longest: float,
         free: int = 5,
-        most: int = 100,
+        max_waiting: int = 100,
     ) -> None:
-        """Seconds. `free` errors of a connection cost nothing; the next delay is `first`, and doubles to `longest`."""
+        """`first` and `longest` are in seconds. After `free` errors the delay is `first`, and doubles up to `longest`."""
         self._clock = clock
         self._first = first
         self._longest = longest
         self._free = free
-        self._most = most
+        self._max_waiting = max_waiting
         self.waiting = 0
-        """How many are in it now."""
+        """Number of replies that wait now."""
 
     async def pause(self, seconds: float) -> None:
         """Return after `seconds`."""
         await self._clock.pause(seconds)
 
     def delay(self, errors: int) -> float:
-        """How long the answer to a connection's `errors`-th error waits, in seconds."""
+        """Return the delay of the reply to the `errors`-th error of a connection, in seconds."""
         beyond = errors - self._free - 1
         return 0.0 if beyond < 0 else min(self._longest, self._first * 2.0 ** min(beyond, 60))
 
     async def hold(self, errors: int) -> None:
-        """Return when the answer may be given."""
+        """Return when the reply may be sent."""
         delay = self.delay(errors)
-        if delay <= 0 or self.waiting >= self._most:
+        if delay <= 0 or self.waiting >= self._max_waiting:
             return
         self.waiting += 1
         try:

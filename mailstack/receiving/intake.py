@@ -78,7 +78,7 @@ class Intake:
                 raise Refusal(NO_SUCH_MAILBOX)
         elif self._quotas is not None:
             try:
-                enforce(await self._quotas.room(mailbox, size))
+                enforce(await self._quotas.check(mailbox, size))
             except StoreError as error:
                 raise self._refusal(error) from error
 

@@ -104,7 +104,7 @@ class MxRules:
                 return await self._signing.signed(letter)
             if owners is not None:
                 return await self._signing.signed(letter, lambda author: owners.owns(account, author))
-        if self._checks is None or self._guard.is_friend(letter.arrival.account, remote.host if remote else ""):
+        if self._checks is None or self._guard.is_allowed(letter.arrival.account, remote.host if remote else ""):
             return letter, NO_FACTS
         return await self._checks.examine(letter, arrived)
 

@@ -12,8 +12,7 @@ from mailstack.config import Config
 from mailstack.net.listening import ServiceListener
 from mailstack.net.run_queue import RunQueue
 from mailstack.net.service_ports import Ports
-from mailstack.policy.limits import Admission
-from mailstack.policy.limits import ConnectionLimits as ClientLimits
+from mailstack.policy.limits import Admission, ConnectionLimiter
 from mailstack.policy.networks import is_exempt, networks_of
 from mailstack.protocols.connection import Peer
 from mailstack.server.runtime import Observers, Runtime, WorkerResources
@@ -31,7 +30,7 @@ class ListenerKit:
         limits = config.limits
         self.exempt = networks_of((*limits.exempt, *config.relay.relay_from))
         """Networks without client limits."""
-        self.connections = ClientLimits(
+        self.connections = ConnectionLimiter(
             limits.connections,
             limits.connections_per_address,
             per_minute=limits.connections_per_minute,

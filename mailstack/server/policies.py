@@ -23,7 +23,7 @@ from mailstack.store import Store
 
 
 def client_policies(  # noqa: PLR0917  # collaborators, each of a type of its own
-    config: Config, store: Store, clock: Clock, lookups: Lookups, names: ClientNames, ledger: CounterTable
+    config: Config, store: Store, clock: Clock, lookups: Lookups, names: ClientNames, table: CounterTable
 ) -> PolicyChain:
     """For the mail exchange. What is cheap is asked first, and greylisting last: it is for whom all others let pass."""
     policy, exchange = config.policy, config.exchange
@@ -37,7 +37,7 @@ def client_policies(  # noqa: PLR0917  # collaborators, each of a type of its ow
         at_recipient.append(block.at_recipient)
     if exchange.letters_per_hour or exchange.recipients_per_hour:
         rates = Rates(
-            clock.steady, exchange.letters_per_hour, exchange.recipients_per_hour, ledger=ledger, station="exchange"
+            clock.steady, exchange.letters_per_hour, exchange.recipients_per_hour, table=table, service="exchange"
         )
         at_sender.append(rates.at_sender)
         at_recipient.append(rates.at_recipient)
@@ -53,23 +53,22 @@ def client_policies(  # noqa: PLR0917  # collaborators, each of a type of its ow
         at_recipient.append(ReverseDnsRequired(lookups).at_recipient)
     if policy.greylist.enabled:
         times = policy.greylist
-        patience = GreylistTimes(times.delay, times.retry, times.keep)
-        at_recipient.append(Greylist(store, clock.now, patience, most=times.max_entries).at_recipient)
+        greylist_times = GreylistTimes(times.delay, times.retry, times.keep)
+        greylist = Greylist(store, clock.now, greylist_times, max_entries=times.max_entries)
+        at_recipient.append(greylist.at_recipient)
     friends = networks_of((*config.relay.relay_from, *policy.allow))
     return PolicyChain(friends, tuple(at_connection), tuple(at_sender), tuple(at_recipient))
 
 
 def account_policies(
-    config: Config, clock: Clock, lookups: Lookups, is_local: Callable[[Address], bool], ledger: CounterTable
+    config: Config, clock: Clock, lookups: Lookups, is_local: Callable[[Address], bool], table: CounterTable
 ) -> tuple[tuple[OfSender, ...], tuple[OfRecipient, ...]]:
     """For submission: of a sender, and of a recipient (RFC 6409 §3.2, §6.2)."""
     ours, relay = config.submission, config.relay
     at_sender: list[OfSender] = []
     at_recipient: list[OfRecipient] = []
     if ours.letters_per_hour or ours.recipients_per_hour:
-        rates = Rates(
-            clock.steady, ours.letters_per_hour, ours.recipients_per_hour, ledger=ledger, station="submission"
-        )
+        rates = Rates(clock.steady, ours.letters_per_hour, ours.recipients_per_hour, table=table, service="submission")
         at_sender.append(rates.at_sender)
         at_recipient.append(rates.at_recipient)
     if relay.allowed_domains and relay.when_not_allowed == "refuse":

@@ -153,7 +153,7 @@ class MailService(Service):
         from mailstack.mailbox.index.shared_feed import Sharing  # noqa: PLC0415
 
         workers = self._inherited.workers
-        return Sharing(workers.slot.keeps_house, workers.counters.watchers, self._inherited.wake)
+        return Sharing(workers.slot.keeps_house, workers.counters.event_listeners, self._inherited.wake)
 
     def woken(self) -> None:
         """Another worker has something new in the index of letters."""

@@ -12,7 +12,7 @@ from mailstack.config import Exchange as ExchangeSettings
 from mailstack.config import Submission as SubmissionSettings
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
-from mailstack.policy.limits import Admission, ServiceLimits
+from mailstack.policy.limits import Admission, ServiceLimiter
 from mailstack.policy.networks import networks_of, within
 from mailstack.policy.tarpit import Tarpit
 from mailstack.protocols.memory_budget import MemoryBudget
@@ -64,7 +64,7 @@ class SmtpListeners:
         self._clock = kit.runtime.clock
         config, workers = kit.config, kit.workers
         limits = config.limits
-        self._mx_connections = ServiceLimits(
+        self._mx_connections = ServiceLimiter(
             kit.connections,
             config.exchange.connections_per_address,
             counts=workers.counters.exchange,
@@ -74,7 +74,7 @@ class SmtpListeners:
             self._clock,
             first=limits.tarpit,
             longest=limits.tarpit_longest,
-            most=workers.slot.share(limits.tarpit_connections),
+            max_waiting=workers.slot.share(limits.tarpit_connections),
         )
         self._crowd = MemoryBudget()
 

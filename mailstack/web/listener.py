@@ -16,7 +16,7 @@ from mailstack.letter.connection import HostPort
 from mailstack.net.connection_set import ConnectionSet
 from mailstack.net.service_ports import Ports
 from mailstack.policy import Pass
-from mailstack.policy.limits import ConnectionLimits
+from mailstack.policy.limits import ConnectionLimiter
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class WebDoor(Factory):
     noisy = False
 
     def __init__(
-        self, reactor: IReactorTime, ports: Ports, *, limits: ConnectionLimits, load: Callable[[], Awaitable[Speak]]
+        self, reactor: IReactorTime, ports: Ports, *, limits: ConnectionLimiter, load: Callable[[], Awaitable[Speak]]
     ) -> None:
         self._ports = ports
         self._limits = limits

@@ -142,8 +142,8 @@ def test_failures_are_forgotten_after_a_while_without_any() -> None:
 @given(st.lists(st.tuples(st.sampled_from(["delay", "fail", "succeed", "turn"]), st.integers(0, 20)), max_size=60))
 def test_no_delay_is_longer_than_the_bound_and_memory_is_bounded(moves: list[tuple[str, int]]) -> None:
     clock = HandClock()
-    ledgers = LocalCounterTable(clock.now, 5), LocalCounterTable(clock.now, 5)
-    throttle = Throttle(clock, longest=15, free=0, ledgers=ledgers)
+    tables = LocalCounterTable(clock.now, 5), LocalCounterTable(clock.now, 5)
+    throttle = Throttle(clock, longest=15, free=0, tables=tables)
     for move, number in moves:
         host, account = f"192.0.2.{number % 4}", f"u{number % 5}@home.test"
         if move == "fail":
@@ -155,7 +155,7 @@ def test_no_delay_is_longer_than_the_bound_and_memory_is_bounded(moves: list[tup
         else:
             with suppress(Unavailable):
                 assert 0 <= throttle.delay(host, account) <= 30
-        assert all(len(ledger) <= 5 for ledger in ledgers)
+        assert all(len(table) <= 5 for table in tables)
 
 
 def test_a_clock_that_is_set_back_neither_prolongs_delays_nor_keeps_failures() -> None:

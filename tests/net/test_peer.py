@@ -17,7 +17,7 @@ from mailstack.net.peer import FULL, HIGH_WATER, LINGER, MUCH, NetPeer
 from mailstack.net.run_queue import BURST
 from mailstack.net.server_tls import server_context
 from mailstack.net.service_ports import Ports
-from mailstack.policy.limits import ConnectionLimits
+from mailstack.policy.limits import ConnectionLimiter
 from mailstack.protocols.connection import (
     NEED_DATA,
     ConnectFailed,
@@ -72,7 +72,7 @@ def door_of(
     conversation: Conversation,
     *,
     implicit_tls: bool = False,
-    limits: ConnectionLimits | None = None,
+    limits: ConnectionLimiter | None = None,
     lifetime: float = 86400.0,
     **options: Any,
 ) -> ServiceListener[bytes]:
@@ -83,7 +83,7 @@ def door_of(
         engine=Lines,
         converse=conversation,
         turn_away=turned_away,
-        limits=limits or ConnectionLimits(),
+        limits=limits or ConnectionLimiter(),
         context=context,
         lifetime=lifetime,
     )
@@ -99,7 +99,7 @@ class Rig:
         self.ca_file = files.ca
 
     def listen(
-        self, conversation: Conversation, *, limits: ConnectionLimits | None = None, **options: Any
+        self, conversation: Conversation, *, limits: ConnectionLimiter | None = None, **options: Any
     ) -> ServiceListener[bytes]:
         door = door_of(self.host, self.context, conversation, limits=limits, **options)
         self.reactor.result_of(door.listen(["tcp:25"]))
@@ -371,7 +371,7 @@ def test_nobody_listens(rig: Rig) -> None:
 
 def test_too_many_connections_are_turned_away(rig: Rig) -> None:
     """SMTP-26"""
-    rig.listen(echo, limits=ConnectionLimits(10, 2))
+    rig.listen(echo, limits=ConnectionLimiter(10, 2))
     first, second, third = rig.call(), rig.call(), rig.call()
     assert rig.hear(third) == b"421"
     assert isinstance(rig.hear(third), Disconnected)

@@ -10,7 +10,7 @@ import pytest
 from mailstack.letter.connection import HostPort
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
-from mailstack.policy.limits import ConnectionLimits
+from mailstack.policy.limits import ConnectionLimiter
 from mailstack.protocols.connection import Disconnected
 from tests.net.test_peer import Lines, Rig, door_of
 from tests.net.test_proxy_header import CLIENT, SERVER, TLVS, version_2
@@ -128,7 +128,7 @@ def test_implicit_tls_begins_after_the_header(rig: Rig) -> None:
 
 def test_limits_are_for_clients_and_not_for_their_proxy(rig: Rig) -> None:
     """PRXY-01, SMTP-26."""
-    limits = ConnectionLimits(per_address=1)
+    limits = ConnectionLimiter(per_address=1)
     behind(rig, limits=limits)
     peers = [rig.call() for _ in range(3)]
     for peer, client in zip(peers, ("192.0.2.5", "192.0.2.6", "192.0.2.6"), strict=True):

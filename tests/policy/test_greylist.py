@@ -84,7 +84,7 @@ def count(store: InMemoryStore) -> int:
 
 def test_a_flood_of_strangers_is_remembered_within_bounds() -> None:
     rig = Rig()
-    rig.greylist = Greylist(rig.store, rig.now, GreylistTimes(), most=20, sweep=10)
+    rig.greylist = Greylist(rig.store, rig.now, GreylistTimes(), max_entries=20, sweep=10)
     for number in range(1000):
         rig.now.at += 1
         assert rig.write(sender=f"eve{number}@other.test") == LATER

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mailstack.letter.connection import HostPort
 from mailstack.policy import PASS, Defer
-from mailstack.policy.limits import ConnectionLimits, ServiceLimits
+from mailstack.policy.limits import ConnectionLimiter, ServiceLimiter
 from mailstack.policy.networks import networks_of
 
 
@@ -17,7 +17,7 @@ def at(host: str) -> HostPort:
 
 def test_beyond_the_total_everybody_hears_421_4_3_2() -> None:
     """CODE-16"""
-    limits = ConnectionLimits(total=2, per_address=10)
+    limits = ConnectionLimiter(total=2, per_address=10)
     assert limits.admit(at("192.0.2.1")) is PASS
     assert limits.admit(at("192.0.2.2")) is PASS
     verdict = limits.admit(at("192.0.2.3"))
@@ -27,7 +27,7 @@ def test_beyond_the_total_everybody_hears_421_4_3_2() -> None:
 
 
 def test_one_client_cannot_take_the_place_of_others() -> None:
-    limits = ConnectionLimits(total=10, per_address=1)
+    limits = ConnectionLimiter(total=10, per_address=1)
     assert limits.admit(at("192.0.2.1")) is PASS
     assert isinstance(limits.admit(at("192.0.2.1")), Defer)
     assert isinstance(limits.admit(at("::ffff:192.0.2.1")), Defer)
@@ -35,14 +35,14 @@ def test_one_client_cannot_take_the_place_of_others() -> None:
 
 
 def test_an_ipv6_site_is_one_client() -> None:
-    limits = ConnectionLimits(total=10, per_address=1)
+    limits = ConnectionLimiter(total=10, per_address=1)
     assert limits.admit(at("2001:db8::1")) is PASS
     assert isinstance(limits.admit(at("2001:db8::2")), Defer)
     assert limits.admit(at("2001:db8:0:1::1")) is PASS
 
 
 def test_a_released_connection_makes_room() -> None:
-    limits = ConnectionLimits(total=1, per_address=1)
+    limits = ConnectionLimiter(total=1, per_address=1)
     assert limits.admit(at("192.0.2.1")) is PASS
     limits.release(at("192.0.2.1"))
     assert limits.open == 0
@@ -50,8 +50,8 @@ def test_a_released_connection_makes_room() -> None:
 
 
 def test_a_service_has_its_own_limit_within_that_of_all() -> None:
-    everything = ConnectionLimits(total=3, per_address=10)
-    service = ServiceLimits(everything, 2)
+    everything = ConnectionLimiter(total=3, per_address=10)
+    service = ServiceLimiter(everything, 2)
     assert [service.admit(at("192.0.2.1")) is PASS for _ in range(3)] == [True, True, False]
     assert everything.open == 2
     assert service.admit(at("192.0.2.2")) is PASS
@@ -65,8 +65,8 @@ def test_a_service_has_its_own_limit_within_that_of_all() -> None:
 
 def test_exempt_networks_are_only_within_the_total() -> None:
     exempt = networks_of(["127.0.0.0/8", "::1/128"])
-    everything = ConnectionLimits(total=8, per_address=1, per_minute=1, exempt=exempt)
-    service = ServiceLimits(everything, 1, exempt=exempt)
+    everything = ConnectionLimiter(total=8, per_address=1, per_minute=1, exempt=exempt)
+    service = ServiceLimiter(everything, 1, exempt=exempt)
     for host in ("127.0.0.1", "127.0.0.1", "::1", "::1", "::ffff:127.0.0.1", "", ""):
         assert service.admit(at(host)) is PASS
     assert service.admit(at("192.0.2.1")) is PASS
@@ -77,7 +77,7 @@ def test_exempt_networks_are_only_within_the_total() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:1::1"]))))
 def test_the_counts_are_those_of_a_plain_list(moves: list[tuple[bool, str]]) -> None:
-    limits = ConnectionLimits(total=4, per_address=2)
+    limits = ConnectionLimiter(total=4, per_address=2)
     held: list[str] = []
     for comes, host in moves:
         if comes:

@@ -32,7 +32,7 @@ class Holdings:
 def test_a_letter_fits_or_not(held: int, size: int, room: bool) -> None:
     """CODE-05."""
     for holdings, default in ((Holdings(held), 100), (Holdings(held, 100), 5), (Holdings(held, account=False), 100)):
-        verdict = run(Quotas(holdings, default=default).room("bob@home.test", size))
+        verdict = run(Quotas(holdings, default=default).check("bob@home.test", size))
         assert (verdict is PASS) is room
         if not room:
             assert isinstance(verdict, Defer)
@@ -42,7 +42,7 @@ def test_a_letter_fits_or_not(held: int, size: int, room: bool) -> None:
 
 def test_the_policy_may_be_permanent() -> None:
     """CODE-05."""
-    verdict = run(Quotas(Holdings(10), default=10, permanent=True).room("bob@home.test", 1))
+    verdict = run(Quotas(Holdings(10), default=10, permanent=True).check("bob@home.test", 1))
     assert isinstance(verdict, Refuse)
     assert verdict.reply is FULL
 
@@ -50,5 +50,5 @@ def test_the_policy_may_be_permanent() -> None:
 @pytest.mark.parametrize(("quota", "default"), [(None, 0), (0, 5)])
 def test_without_a_limit_nothing_is_weighed(quota: int | None, default: int) -> None:
     holdings = Holdings(10**12, quota)
-    assert run(Quotas(holdings, default=default).room("bob@home.test", 10**9)) is PASS
+    assert run(Quotas(holdings, default=default).check("bob@home.test", 10**9)) is PASS
     assert not holdings.weighed

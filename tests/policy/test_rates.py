@@ -15,12 +15,12 @@ from tests.policy.visitor import Now, Visitor, mail, rcpt, said
 def test_so_many_at_once_and_then_evenly() -> None:
     now = Now()
     rate = Rate(now, 3, 60.0)
-    assert [rate.take("alice") for _ in range(5)] == [True, True, True, False, False]
-    assert rate.take("bob")
+    assert [rate.consume("alice") for _ in range(5)] == [True, True, True, False, False]
+    assert rate.consume("bob")
     now.at += 20
-    assert [rate.take("alice"), rate.take("alice")] == [True, False]
+    assert [rate.consume("alice"), rate.consume("alice")] == [True, False]
     now.at += 60
-    assert [rate.take("alice") for _ in range(4)] == [True, True, True, False]
+    assert [rate.consume("alice") for _ in range(4)] == [True, True, True, False]
 
 
 @given(st.lists(st.floats(0, 100), max_size=200), st.integers(1, 10))
@@ -30,15 +30,15 @@ def test_in_no_time_is_more_taken_than_a_burst_and_what_was_given_back(waits: li
     begun, taken = now.at, 0
     for wait in waits:
         now.at += wait
-        taken += rate.take("alice")
+        taken += rate.consume("alice")
         assert taken <= most + (now.at - begun) * most / 60.0 + 1e-3
 
 
 def test_rates_in_one_ledger_do_not_mix() -> None:
     now = Now()
-    ledger = LocalCounterTable(now)
-    letters, recipients = (Rate(now, 1, ledger=ledger, kind=kind) for kind in ("letters", "recipients"))
-    assert [letters.take("alice"), recipients.take("alice"), letters.take("alice")] == [True, True, False]
+    table = LocalCounterTable(now)
+    letters, recipients = (Rate(now, 1, table=table, kind=kind) for kind in ("letters", "recipients"))
+    assert [letters.consume("alice"), recipients.consume("alice"), letters.consume("alice")] == [True, True, False]
 
 
 def test_an_account_is_counted_wherever_it_comes_from_and_a_stranger_by_address() -> None:

@@ -26,7 +26,7 @@ def test_the_delay_grows_to_its_longest() -> None:
 
 def test_only_so_many_wait_at_a_time() -> None:
     time = Pausing()
-    tarpit = Tarpit(time, first=5.0, longest=5.0, free=0, most=2)
+    tarpit = Tarpit(time, first=5.0, longest=5.0, free=0, max_waiting=2)
     answered: list[int] = []
     for number in range(4):
         Deferred.fromCoroutine(tarpit.hold(1)).addCallback(lambda _, number=number: answered.append(number))

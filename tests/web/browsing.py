@@ -11,7 +11,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory
 
 from mailstack.net.service_ports import Ports
-from mailstack.policy.limits import ConnectionLimits
+from mailstack.policy.limits import ConnectionLimiter
 from mailstack.sandbox.simulation import SimulatedReactor
 from mailstack.web.app import spoken
 from mailstack.web.body import Bounds
@@ -61,11 +61,11 @@ class Web:
         site: Site,
         *,
         bounds: Bounds | None = None,
-        limits: ConnectionLimits | None = None,
+        limits: ConnectionLimiter | None = None,
         reactor: SimulatedReactor | None = None,
     ) -> None:
         self.reactor = reactor or SimulatedReactor(seed=3)
-        self.limits = limits or ConnectionLimits()
+        self.limits = limits or ConnectionLimiter()
         self.office = self.reactor.host(OFFICE)
         speak = spoken(self.office, site, bounds or Bounds(1000, 30.0, 600.0))
 

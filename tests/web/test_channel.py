@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from mailstack.policy.limits import ConnectionLimits
+from mailstack.policy.limits import ConnectionLimiter
 from mailstack.web.body import Bounds
 from mailstack.web.http_values import Request, Response, plain
 from mailstack.web.request import MOST_FIELDS
@@ -215,7 +215,7 @@ def test_a_client_that_goes_while_its_page_is_made_is_forgotten(web: Web, pages:
 
 
 def test_connections_count_among_those_of_all_services(pages: Pages) -> None:
-    web = Web(pages.site, limits=ConnectionLimits(10, 1))
+    web = Web(pages.site, limits=ConnectionLimiter(10, 1))
     first, second = web.knock(), web.knock()
     web.say(second, GET)
     assert second.lost is not None

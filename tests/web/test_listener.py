@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.net.service_ports import Ports
-from mailstack.policy.limits import ConnectionLimits
+from mailstack.policy.limits import ConnectionLimiter
 from mailstack.web.app import spoken
 from mailstack.web.body import Bounds
 from mailstack.web.http_values import Request, Response, plain
@@ -114,7 +114,7 @@ def test_who_waits_at_the_end_is_dropped(web: Late) -> None:
 
 def test_limits_hold_from_the_first_connection_on() -> None:
     web = Late()
-    web.limits = ConnectionLimits(1)
+    web.limits = ConnectionLimiter(1)
     web.reactor.result_of(web.door.stop_listening())
     web.door = WebDoor(web.office, Ports(web.office), limits=web.limits, load=web._load)
     web.reactor.result_of(web.door.listen(["tcp:80"]))

@@ -147,7 +147,7 @@ class Importer:
         """Why one of them has no room; "" when all have, and then it is taken. What is under way is in no mailbox yet."""
         self._under_way.update(dict.fromkeys(mailboxes, size))
         for mailbox in mailboxes:
-            verdict = await self._quotas.room(mailbox, self._under_way[mailbox])
+            verdict = await self._quotas.check(mailbox, self._under_way[mailbox])
             if not isinstance(verdict, Pass):
                 self._under_way.subtract(dict.fromkeys(mailboxes, size))
                 return verdict.reason

@@ -12,68 +12,69 @@ from mailstack.protocols.connection import Clock
 
 
 class CounterTable(Protocol):
-    """Table of three numbers under each name, each row with an expiry."""
+    """Table of three numbers for each name, with an expiry."""
 
-    def row(self, name: str) -> AbstractContextManager[list[float]]:
-        """The numbers of a name, to be read and set within the block, which waits for nothing.
+    def entry(self, name: str) -> AbstractContextManager[list[float]]:
+        """Lock the entry of a name and yield its numbers for reading and writing; the block must not wait.
 
-        The first is the time until which the row is kept, by the clock of the ledger: all are 0 where there is none.
-        That clock is `Clock.steady`; for the ends of browsers' sessions it is `Clock.now`.
+        The first number is the expiry, in seconds of the clock of the table. All are 0 for a missing entry. The clock is
+        `Clock.steady`; for the expiry of browser sessions it is `Clock.now`.
         """
 
 
 class ConnectionCounts(Protocol):
-    """Counts of connections."""
+    """Counts of open connections, in total and by client."""
 
     def total(self) -> int:
-        """In all."""
+        """Return the number of all connections."""
 
     def of(self, client: str) -> int:
-        """Of one client; never fewer than there are."""
+        """Return the number for one client; never less than the true number."""
 
     def add(self, client: str) -> None:
-        """One more, in this process."""
+        """Count a connection of this process."""
 
     def remove(self, client: str) -> None:
-        """One that was added in this process has ended."""
+        """Uncount a connection of this process."""
 
 
 class SharedCounters(Struct, frozen=True):
     """Counters of a whole server."""
 
     connections: ConnectionCounts
+    """Number of open connections of all services."""
     rates: CounterTable
     """Recent use of rate limits by clients and accounts."""
     failures: CounterTable
     """Recent failed logins."""
-    places: CounterTable
-    """Clients that an account has logged in from."""
+    login_addresses: CounterTable
+    """Addresses from which an account has logged in."""
     logins: CounterTable
-    """Time of the last login of each reader."""
-    streams: ConnectionCounts
-    """Long requests, such as streams and waits."""
-    watchers: ConnectionCounts
-    """Event streams, which are among `streams`."""
+    """Time of the last POP3 login of each account."""
+    long_requests: ConnectionCounts
+    """Number of open event streams and long polls."""
+    event_listeners: ConnectionCounts
+    """Number of open event streams; part of `long_requests`."""
     exchange: ConnectionCounts
-    """Connections to the mail exchange, which are among `connections`."""
+    """Number of open connections to the MX service; part of `connections`."""
 
 
 class LocalCounterTable:
     """Counter table of a single process."""
 
     def __init__(self, now: Callable[[], float], capacity: int = 100_000) -> None:
-        """Beyond `capacity` the rows go first that were used longest ago."""
+        """`capacity` is in entries; beyond it the least recently used ones are evicted."""
         self._now = now
         self._capacity = capacity
-        self._rows: dict[str, list[float]] = {}
+        self._entries: dict[str, list[float]] = {}
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._entries)
 
     @contextmanager
-    def row(self, name: str) -> Iterator[list[float]]:
-        """See Ledger."""
-        row = self._rows.pop(name, None)
+    def entry(self, name: str) -> Iterator[list[float]]:
+        """See CounterTable."""
+        row = self._entries.pop(name, None)
         now = self._now()
         if row is None or row[0] <= now:
             row = [0.0, 0.0, 0.0]
@@ -81,14 +82,14 @@ class LocalCounterTable:
             yield row
         finally:
             if row[0] > now:
-                self._rows[name] = row
-                if len(self._rows) > self._capacity:
-                    self._make_room(now)
+                self._entries[name] = row
+                if len(self._entries) > self._capacity:
+                    self._evict(now)
 
-    def _make_room(self, now: float) -> None:
-        self._rows = {name: row for name, row in self._rows.items() if row[0] > now}
-        while len(self._rows) > self._capacity * 9 // 10:
-            del self._rows[next(iter(self._rows))]
+    def _evict(self, now: float) -> None:
+        self._entries = {name: row for name, row in self._entries.items() if row[0] > now}
+        while len(self._entries) > self._capacity * 9 // 10:
+            del self._entries[next(iter(self._entries))]
 
 
 class LocalConnectionCounts:
@@ -99,7 +100,7 @@ class LocalConnectionCounts:
         self._clients: dict[str, int] = {}
 
     def total(self) -> int:
-        """See Counts, for all of these."""
+        """See ConnectionCounts, also for the methods below."""
         return self._total
 
     def of(self, client: str) -> int:
@@ -119,7 +120,7 @@ class LocalConnectionCounts:
 
 
 def single_process(clock: Clock) -> SharedCounters:
-    """For an office of one process."""
+    """Create the counters of a server of one process."""
     steady = clock.steady
     failures, places = (LocalCounterTable(steady, 10_000) for _ in range(2))
     rates, logins = LocalCounterTable(steady), LocalCounterTable(steady)

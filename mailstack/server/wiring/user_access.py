@@ -71,7 +71,7 @@ def make_user_access(  # noqa: PLR0917  # dependencies, each of a type of its ow
         first=accounts.failure_delay,
         longest=accounts.longest_delay,
         shared=accounts.shared_failures,
-        ledgers=(counters.failures, counters.places),
+        tables=(counters.failures, counters.login_addresses),
     )
     submitters, readers = (
         CredAuthenticator(portal, clock, throttle, config.domains, avatar, keeper=scram, accounts=store)

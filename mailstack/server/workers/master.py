@@ -20,7 +20,7 @@ from mailstack.net.log import Stream
 from mailstack.net.reactor_patches import freeze_startup_objects
 from mailstack.net.sd_notify import tell_ready, tell_stopping
 from mailstack.net.sighup import on_sighup
-from mailstack.policy.counters.shared import shared_among
+from mailstack.policy.counters.shared import mmap_counters
 from mailstack.server.privileged_setup import CannotStart, PrivilegedResources, ServiceUser, prepare
 from mailstack.server.service import announce
 from mailstack.server.workers.control_channel import FAILED, READY, STOP, WAKE, ControlChannel, watch
@@ -80,7 +80,7 @@ class MasterService(Service):
         self._output = output
         self._premises: PrivilegedResources | None = None
         self._sockets = Sockets(reactor)
-        self._commons = shared_among(config.workers.count, reactor.seconds)
+        self._counters = mmap_counters(config.workers.count, reactor.seconds)
         self._workers: dict[int, _WorkerProcess] = {}
         """By the number of their seat."""
         self._waits: dict[int, float] = {}
@@ -172,7 +172,9 @@ class MasterService(Service):
             assert descriptor is not None
             sockets = self._sockets.taken_over()
             run_worker(
-                WorkerArgs(self._config, seat, self._premises, sockets, self._commons, theirs, descriptor, self._reread)
+                WorkerArgs(
+                    self._config, seat, self._premises, sockets, self._counters, theirs, descriptor, self._reread
+                )
             )
         finally:
             os._exit(1)
@@ -214,7 +216,7 @@ class MasterService(Service):
             self._reactor.callLater(_REAPING, self._reap, worker, since)
             return
         del self._workers[worker.seat.number]
-        self._commons.vacate(worker.seat.number)
+        self._counters.detach(worker.seat.number)
         if self._ended is not None:
             if not self._workers:
                 self._ended.callback(None)

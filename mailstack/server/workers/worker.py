@@ -19,7 +19,7 @@ from mailstack.config import Config
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.log import LineStream, log_to
 from mailstack.net.thread_pool import end_in_time
-from mailstack.policy.counters.shared import SharedCommons
+from mailstack.policy.counters.shared import MmapCounters
 from mailstack.server.privileged_setup import CannotStart, PrivilegedResources
 from mailstack.server.runtime import WorkerResources
 from mailstack.server.service import MailService, WorkerContext
@@ -41,7 +41,7 @@ class WorkerArgs(Struct, frozen=True):
     premises: PrivilegedResources
     sockets: dict[str, list[socket.socket]]
     """By description, in the order in which the services listen."""
-    commons: SharedCommons
+    counters: MmapCounters
     lifeline: socket.socket
     output: int
     """The descriptor that the log goes to."""
@@ -100,10 +100,10 @@ class _Worker:
         signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(self._stop))
         # To the end of the process: one that can't end hangs too.
         HeartbeatSender(reactor, legacy.config.workers.hung_after, lambda: self._lifeline.say(ALIVE)).start()
-        legacy.commons.sit(legacy.seat.number)
+        legacy.counters.attach(legacy.seat.number)
         inherited = WorkerContext(
             legacy.premises,
-            WorkerResources(legacy.commons, legacy.seat, self._endpoint),
+            WorkerResources(legacy.counters, legacy.seat, self._endpoint),
             lambda: self._lifeline.say(READY),
             lambda: self._lifeline.say(WAKE),
         )
@@ -126,7 +126,7 @@ class _Worker:
 
     def _is_ahead(self) -> bool:
         """Whether another worker should take the next connection."""
-        counts = self._legacy.commons.connections.by_seat()
+        counts = self._legacy.counters.connections.by_worker()
         return counts[self._legacy.seat.number - 1] - min(counts) > _LEAD
 
     def _hear(self, line: bytes) -> None:

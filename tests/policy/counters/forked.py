@@ -6,45 +6,45 @@ import os
 import time
 
 from mailstack.letter.connection import HostPort
-from mailstack.policy.counters.shared import SharedCommons, shared_among
-from mailstack.policy.limits import ConnectionLimits
+from mailstack.policy.counters.shared import MmapCounters, mmap_counters
+from mailstack.policy.limits import ConnectionLimiter
 from mailstack.policy.rates import Rate
 
 WORKERS, ROUNDS = 3, 2000
 HERE = HostPort("192.0.2.1", 4000)
 
 
-def in_worker(commons: SharedCommons, number: int) -> None:
-    commons.connections.sit(number)
+def in_worker(counters: MmapCounters, number: int) -> None:
+    counters.connections.attach(number)
     for _ in range(ROUNDS):
-        with commons.failures.row("alice") as row:
+        with counters.failures.entry("alice") as row:
             row[0] = time.time() + 60
             row[1] += 1
-    rate = Rate(time.time, 5, 3600.0, ledger=commons.rates, kind="letters")
-    limits = ConnectionLimits(total=100, per_address=50, counts=commons.connections)
-    allowed = sum(rate.take("alice") for _ in range(10))
+    rate = Rate(time.time, 5, 3600.0, table=counters.rates, kind="letters")
+    limits = ConnectionLimiter(total=100, per_address=50, counts=counters.connections)
+    allowed = sum(rate.consume("alice") for _ in range(10))
     for _ in range(number):
         limits.admit(HERE)
-    with commons.logins.row("allowed") as row:
+    with counters.logins.entry("allowed") as row:
         row[0] = time.time() + 60
         row[1] += allowed
 
 
 def main() -> None:
-    commons = shared_among(WORKERS, time.time)
+    counters = mmap_counters(WORKERS, time.time)
     pids = []
     for number in range(1, WORKERS + 1):
         pid = os.fork()
         if not pid:
-            in_worker(commons, number)
+            in_worker(counters, number)
             os._exit(0)
         pids.append(pid)
     assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * WORKERS
-    counts = commons.connections
-    with commons.failures.row("alice") as failures, commons.logins.row("allowed") as allowed:
-        print(int(failures[1]), int(allowed[1]), counts.by_seat(), counts.of("192.0.2.1"))  # noqa: T201
-    counts.vacate(2)
-    limits = ConnectionLimits(total=4, per_address=50, counts=counts)
+    counts = counters.connections
+    with counters.failures.entry("alice") as failures, counters.logins.entry("allowed") as allowed:
+        print(int(failures[1]), int(allowed[1]), counts.by_worker(), counts.of("192.0.2.1"))  # noqa: T201
+    counts.detach(2)
+    limits = ConnectionLimiter(total=4, per_address=50, counts=counts)
     print(counts.total(), counts.of("192.0.2.1"), limits.admit(HERE))  # noqa: T201
 
 

@@ -17,88 +17,88 @@ BOTH = pytest.mark.parametrize("make", [lambda: LocalCounterTable(time.time), Mm
 LATER = time.time() + 86_400
 
 
-def put(ledger: CounterTable, name: str, *numbers: float) -> None:
-    with ledger.row(name) as row:
+def put(table: CounterTable, name: str, *numbers: float) -> None:
+    with table.entry(name) as row:
         row[:] = numbers
 
 
-def get(ledger: CounterTable, name: str) -> list[float]:
-    with ledger.row(name) as row:
+def get(table: CounterTable, name: str) -> list[float]:
+    with table.entry(name) as row:
         return list(row)
 
 
 @BOTH
 def test_a_row_is_kept_until_its_time_is_over(make: Callable[[], CounterTable]) -> None:
-    ledger = make()
-    assert get(ledger, "alice") == [0, 0, 0]
-    put(ledger, "alice", LATER, 1.5, -2.0)
-    put(ledger, "bob", time.time() - 1, 1.0, 1.0)
-    assert get(ledger, "alice") == [LATER, 1.5, -2.0]
-    assert get(ledger, "bob") == [0, 0, 0]
-    put(ledger, "alice", 0.0, 0.0, 0.0)
-    assert get(ledger, "alice") == [0, 0, 0]
+    table = make()
+    assert get(table, "alice") == [0, 0, 0]
+    put(table, "alice", LATER, 1.5, -2.0)
+    put(table, "bob", time.time() - 1, 1.0, 1.0)
+    assert get(table, "alice") == [LATER, 1.5, -2.0]
+    assert get(table, "bob") == [0, 0, 0]
+    put(table, "alice", 0.0, 0.0, 0.0)
+    assert get(table, "alice") == [0, 0, 0]
 
 
 @BOTH
 @given(st.lists(st.tuples(st.text(max_size=8), st.floats(0, 1e9)), max_size=60))
 def test_it_is_a_plain_dictionary(make: Callable[[], CounterTable], changes: list[tuple[str, float]]) -> None:
-    ledger, plain = make(), dict[str, float]()
+    table, plain = make(), dict[str, float]()
     for name, number in changes:
-        put(ledger, name, LATER, number, 0.0)
+        put(table, name, LATER, number, 0.0)
         plain[name] = number
-        assert get(ledger, name)[1] == number
-    assert {name: get(ledger, name)[1] for name in plain} == plain
+        assert get(table, name)[1] == number
+    assert {name: get(table, name)[1] for name in plain} == plain
 
 
 @BOTH
 def test_an_error_within_the_block_changes_nothing_for_others(make: Callable[[], CounterTable]) -> None:
-    ledger = make()
-    put(ledger, "alice", LATER, 1.0, 1.0)
-    with pytest.raises(KeyError), ledger.row("alice"):
+    table = make()
+    put(table, "alice", LATER, 1.0, 1.0)
+    with pytest.raises(KeyError), table.entry("alice"):
         raise KeyError
-    assert get(ledger, "alice") == [LATER, 1.0, 1.0]
+    assert get(table, "alice") == [LATER, 1.0, 1.0]
 
 
 def test_the_rows_of_one_process_are_bounded_and_the_last_used_ones_stay() -> None:
     times = [0.0]
-    ledger = LocalCounterTable(lambda: times[0], capacity=100)
+    table = LocalCounterTable(lambda: times[0], capacity=100)
     for number in range(1000):
-        put(ledger, f"client {number}", 60.0, 1.0, 1.0)
-        assert len(ledger) <= 100
-    assert get(ledger, "client 999")[1] == 1
-    assert get(ledger, "client 0")[1] == 0
+        put(table, f"client {number}", 60.0, 1.0, 1.0)
+        assert len(table) <= 100
+    assert get(table, "client 999")[1] == 1
+    assert get(table, "client 0")[1] == 0
     times[0] = 61
     for number in range(200):
-        put(ledger, f"later {number}", 200.0, 1.0, 1.0)
-    assert get(ledger, "client 999")[1] == 0
+        put(table, f"later {number}", 200.0, 1.0, 1.0)
+    assert get(table, "client 999")[1] == 0
 
 
 def test_in_shared_memory_the_row_that_is_over_first_makes_room() -> None:
-    ledger = MmapCounterTable(buckets=16)
+    table = MmapCounterTable(buckets=16)
     for number in range(1000):
-        put(ledger, f"client {number}", LATER + number, 1.0, 1.0)
-    assert [get(ledger, f"client {number}")[1] for number in range(100)] == [0] * 100
-    kept = sum(get(ledger, f"client {number}")[1] for number in range(900, 1000))
+        put(table, f"client {number}", LATER + number, 1.0, 1.0)
+    assert [get(table, f"client {number}")[1] for number in range(100)] == [0] * 100
+    kept = sum(get(table, f"client {number}")[1] for number in range(900, 1000))
     assert kept > 50, "who looks for what is not there takes nobody's place"
-    assert get(ledger, "client 999")[1] == 1
+    assert get(table, "client 999")[1] == 1
 
 
 def test_the_rows_of_one_process_go_by_the_steady_clock() -> None:
     clock = HandClock()
-    commons = single_process(clock)
-    steady = (commons.rates, commons.failures, commons.places, commons.logins)
-    for ledger in steady:
-        put(ledger, "alice", clock.steady() + 60, 1.0, 1.0)
+    counters = single_process(clock)
+    steady = (counters.rates, counters.failures, counters.login_addresses, counters.logins)
+    for table in steady:
+        put(table, "alice", clock.steady() + 60, 1.0, 1.0)
     clock.set_by(-86400)
     clock.advance(61)
-    assert [get(ledger, "alice") for ledger in steady] == [[0, 0, 0]] * 4
+    assert [get(table, "alice") for table in steady] == [[0, 0, 0]] * 4
 
 
 def test_shared_rows_go_by_the_clock_that_all_processes_have() -> None:
     times = [100.0]
-    ledger = MmapCounterTable(buckets=16, now=lambda: times[0])
-    put(ledger, "alice", 160.0, 1.0, 1.0)
+    table = MmapCounterTable(buckets=16, now=lambda: times[0])
+    put(table, "alice", 160.0, 1.0, 1.0)
     times[0] = 159.0
-    assert get(ledger, "alice") == [160.0, 1.0, 1.0]
+    assert get(table, "alice") == [160.0, 1.0, 1.0]
     times[0] = 160.0
-    assert get(ledger, "alice") == [0, 0, 0]
+    assert get(table, "alice") == [0, 0, 0]
