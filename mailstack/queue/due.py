@@ -93,8 +93,8 @@ class DueFinder:
         return self._is_polling and self._is_recovered
 
     def has_capacity(self, letter: Letter, destination: str) -> bool:
-        """Whether a letter that comes in now may be claimed for a destination, and its content held in memory."""
-        if not self.may_claim or self._store.tenure() is None:
+        """Whether a letter that comes in while it `may_claim` has capacity, and memory for its content."""
+        if self._store.tenure() is None:
             return False
         if destination != LOCAL and self._backlog.octets >= self._limits.backlog_octets:
             return False

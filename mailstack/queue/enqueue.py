@@ -67,14 +67,18 @@ class AcceptanceBuilder:
         has_room: Callable[[str], bool],
     ) -> Entry:
         """`claim` is given to deliveries if `has_room` says so of their destination. Raises as `deliver_locally` does."""
-        deliveries = first_deliveries(letter, routes, now=now, claim=claim, has_room=has_room)
+        release = released_at(letter)
+        if release > now:
+            deliveries = _later_deliveries(letter, routes, release)
+        else:
+            deliveries = first_deliveries(letter, routes, now, claim, has_room)
         held: tuple[Step, ...] = ()
         if self._standing.active:
             found = self._standing.hold_entering(letter, deliveries, now)
             held = found.steps
             for change in found.changes:
                 deliveries[change.before.number] = change.after
-        here = await deliver_locally(self._local, letter, deliveries, now)
+        here = await deliver_locally(self._local, letter, deliveries, now) if release <= now else []
         acceptance = build_acceptance(letter, routes, deliveries, here, step, facts, now)
         if held:
             acceptance = replace(acceptance, steps=acceptance.steps + held)
@@ -85,49 +89,43 @@ def enter_report(
     report: Letter, routes: Sequence[Route], facts: Mapping[str, Any], now: float, claim: InitialClaim | None
 ) -> Acceptance:
     """Acceptance of a report: it is attempted as any other letter, and never delivered at once."""
-    deliveries = first_deliveries(report, routes, now=now, claim=claim)
+    deliveries = first_deliveries(report, routes, now, claim)
     return build_acceptance(report, routes, deliveries, (), "submitted", facts, now)
 
 
 def first_deliveries(
     letter: Letter,
     routes: Sequence[Route],
-    *,
-    now: float,
+    due: float,
     claim: InitialClaim | None,
     has_room: Callable[[str], bool] = lambda _: True,
 ) -> list[Delivery]:
-    """A delivery for each route, claimed if `claim` is given, the letter is released and its destination has room."""
+    """A delivery for each route, claimed if `claim` is given and its destination has room; else `due` for a claim."""
     deliveries = []
-    release = max(now, released_at(letter))
     precedence = priority(letter.envelope)
-    if release > now:
-        claim = None
+    unclaimed = due, 0, None, 0.0
+    claimed = unclaimed if claim is None else (claim.due, 1, claim.owner, claim.lease)
     for number, route in enumerate(routes):
-        if claim is not None and has_room(route.destination):
-            due, attempts, owner, lease = claim.due, 1, claim.owner, claim.lease
-        else:
-            due, attempts, owner, lease = release, 0, None, 0.0
-        delivery = Delivery(
-            letter.id, number, route.recipient, route.destination, DeliveryState.QUEUED, due, attempts, owner, lease
-        )
-        if release > now:
-            delivery = replace(delivery, text=f"its sender wants it to wait until {date_time_text(release)}")
+        terms = claimed if claim is not None and has_room(route.destination) else unclaimed
+        delivery = Delivery(letter.id, number, route.recipient, route.destination, DeliveryState.QUEUED, *terms)
         deliveries.append(replace(delivery, priority=precedence) if precedence else delivery)
     return deliveries
+
+
+def _later_deliveries(letter: Letter, routes: Sequence[Route], release: float) -> list[Delivery]:
+    """Deliveries of a letter that its sender holds back (RFC 4865)."""
+    text = f"its sender wants it to wait until {date_time_text(release)}"
+    return [replace(delivery, text=text) for delivery in first_deliveries(letter, routes, release, None)]
 
 
 async def deliver_locally(
     local: Agent, letter: Letter, deliveries: Sequence[Delivery], now: float
 ) -> list[StateChanges]:
-    """What becomes at once of the deliveries to mailboxes here: they are in them with the acceptance, or not at all.
+    """Outcomes of the deliveries to mailboxes here: they are in them with the acceptance, or not at all.
 
-    One that does not succeed at once is left as it was, for an attempt; so is a letter that waits for its release.
-    Raises the Refusal of a letter for nothing but mailboxes that are full: its sender hears that now, and not from a
-    report.
+    One that does not succeed at once is left as it was, for an attempt. Raises the Refusal of a letter for nothing but
+    mailboxes that are full: its sender is refused now, and gets no report.
     """
-    if released_at(letter) > now:
-        return []
     here = tuple([one for one in deliveries if one.destination == LOCAL and one.state is DeliveryState.QUEUED])
     if not here:
         return []
@@ -162,7 +160,7 @@ def _expansions(letter: Letter, routes: Sequence[Route], now: float) -> list[Rep
 
     The Router has taken that wish from the members, so that none of them is reported again.
     """
-    if all(not recipient.parameters for recipient in letter.envelope.recipients):
+    if not any([recipient.parameters for recipient in letter.envelope.recipients]):  # noqa: C419  # a list is quicker
         return []
     expanded = {
         route.recipient.original for route in routes if route.recipient.original and not _reports_success(route)
