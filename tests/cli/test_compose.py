@@ -36,10 +36,17 @@ def test_addresses_beyond_ascii_stand_in_the_header_as_they_are() -> None:
     assert header_addresses(octets, "From", "To") == ["grüße@bücher.test", "用户@home.test"]
 
 
-@pytest.mark.parametrize("header", ["no colon", "X: one\nX: two", "Sub ject: x", ": x"])
+@pytest.mark.parametrize(
+    "header", ["no colon", "X: one\nX: two", "Sub ject: x", ": x", "Content-Type: text/html", "mime-version: 2"]
+)
 def test_a_header_that_is_none_is_refused(header: str) -> None:
     with pytest.raises(CommandError):
         compose("alice@home.test", ["bob@home.test"], "", "", [], [header])
+
+
+def test_a_name_in_an_address_field_is_encoded_and_its_address_is_not() -> None:
+    octets = compose("alice@home.test", ["bob@home.test"], "", "", [], ["Cc: Jörg <jörg@home.test>, x@y.test"])
+    assert "\r\nCc: =?utf-8?b?SsO2cmc=?= <jörg@home.test>, x@y.test\r\n".encode() in octets
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def describe(section: bytes) -> Described:
             bodies[name] = unfolded(field[:_MAX_FIELD])
     content_type = bodies.get(TYPE, b"")
     found = _TYPE.match(content_type)
-    boundary = next((written for name, *_, written in _parameters(content_type) if name == b"boundary"), b"")
+    plain_boundary = (b"boundary", None, False)
+    boundary = next((written for *what, written in _parameters(content_type) if tuple(what) == plain_boundary), b"")
     # What follows an unquoted boundary is a comment, or nothing that a writer of one would mean.
     boundary = _unquoted(boundary) if boundary.startswith(b'"') else boundary.partition(b" ")[0].partition(b"\t")[0]
     encoding = bodies.get(ENCODING, b"").partition(b"(")[0].strip().lower()
