@@ -10,7 +10,7 @@ from msgspec import Struct
 from mailstack.cli.errors import CommandError
 from mailstack.cli.target import TargetServer
 from mailstack.config import Config, ConfigError, load
-from mailstack.config.certificates import made_here, own_directory
+from mailstack.config.key_files import made_here, own_directory
 from mailstack.config.values import Domain, HostName
 from mailstack.web.autoconfig.services import Services, services_at, services_of
 

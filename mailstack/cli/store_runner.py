@@ -130,7 +130,7 @@ def _store(carrier: StoreRunner, place: TargetServer, *, only_reads: bool) -> Sq
     read_only = only_reads and not has_database(place) and is_current(place.data / DATABASE)
     if settings is None:
         return ArchivingSqliteStore(carrier, place.data, read_only=read_only)
-    from mailstack.server.wiring.contents import content_objects
+    from mailstack.server.wiring.store import content_objects
 
     archiving = settings.index.enabled
     try:
@@ -138,10 +138,10 @@ def _store(carrier: StoreRunner, place: TargetServer, *, only_reads: bool) -> Sq
         if not settings.store.url:
             kind = ArchivingSqliteStore if archiving else SqliteStore
             return kind(carrier, place.data, large=large, memory_limit=limit, read_only=read_only)
-        from mailstack.server.wiring.database import reach_of
+        from mailstack.server.wiring.store import database_address
         from mailstack.store.postgresql.factory import postgres_store
 
-        reach = reach_of(settings)
+        reach = database_address(settings)
         return postgres_store(
             carrier, reach, readers=1, writers=1, archiving=archiving, large=large, memory_limit=limit
         )

@@ -1,8 +1,8 @@
-"""What is wrong with a configuration, and where: file, line, key and what to do about it."""
+"""Configuration errors: file, line, key, cause and cure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
@@ -32,3 +32,11 @@ class ConfigError(Exception):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line or 0))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+def closest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """Known name that is most like the word, at least by `likeness` (1.0: the same). None: no name."""
+    # Only an error loads it.
+    import difflib  # noqa: PLC0415
+
+    return next(iter(difflib.get_close_matches(word, list(known), 1, likeness)), None)

@@ -10,7 +10,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from mailstack.config import Config, ConfigError
-from mailstack.config.authentication import signing_keys
+from mailstack.config.key_files import signing_keys
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.policy.authentication.signing import SigningKey
 

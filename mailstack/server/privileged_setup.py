@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from mailstack.accounts.scram import office_secret
 from mailstack.config import Config
-from mailstack.config.authentication import signing_keys
+from mailstack.config.key_files import signing_keys
 from mailstack.config.values import read_node_name
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.certificates import TlsError
@@ -26,13 +26,10 @@ from mailstack.net.server_tls import ServerContext
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.policy.authentication.signing import SigningKey
 from mailstack.server.wiring.certificates import issue, server_context
-from mailstack.server.wiring.contents import content_objects
-from mailstack.server.wiring.database import reach_of
 from mailstack.server.wiring.logins import client_secret
+from mailstack.server.wiring.store import server_store
 from mailstack.store import StoreError
-from mailstack.store.directory_check import Location
 from mailstack.store.sql_store import SqlStore
-from mailstack.store.sqlite import SqliteStore
 
 _log = logging.getLogger(__name__)
 
@@ -69,36 +66,6 @@ class PrivilegedResources(Struct, frozen=True):
     """What this machine's part of the office is called, where several may share the store."""
 
 
-def office_store(config: Config, reactor: Any, seat: WorkerSlot, location: Location | None = None) -> SqlStore:
-    """The store of an office; with an archive where letters are kept for people who look.
-
-    `location` is of the data directory, where another process of the office has opened it.
-    """
-    large, limit = content_objects(config, reactor), config.contents.above
-    if config.store.url:
-        # Only an office with such a store pays for its driver.
-        from mailstack.store.postgresql.factory import postgres_store  # noqa: PLC0415
-
-        return postgres_store(
-            reactor,
-            reach_of(config),
-            config.data,
-            owner=seat.owner(config.hostname),
-            lost_after=config.postgresql.lost_after,
-            readers=config.postgresql.readers,
-            writers=config.postgresql.writers,
-            archiving=config.index.enabled,
-            large=large,
-            memory_limit=limit,
-        )
-    if not config.index.enabled:
-        return SqliteStore(reactor, config.data, large=large, memory_limit=limit, location=location)
-    # Only an office with an archive pays for it.
-    from mailstack.store.archive import ArchivingSqliteStore  # noqa: PLC0415
-
-    return ArchivingSqliteStore(reactor, config.data, large=large, memory_limit=limit, location=location)
-
-
 def prepare(config: Config, reactor: Any, owner: ServiceUser | None) -> PrivilegedResources:
     """Raises CannotStart. What is made in the data directory is the `owner`'s."""
     too_few = shortfall(raise_limit(), config.limits.connections, config.relay.concurrency)
@@ -108,7 +75,7 @@ def prepare(config: Config, reactor: Any, owner: ServiceUser | None) -> Privileg
         with _given_to(owner, config.data):
             config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
             node = node_name(config)
-            store = office_store(config, reactor, WorkerSlot(node=node))
+            store = server_store(config, reactor, WorkerSlot(node=node))
             store.lock_office()
             issue(config, reactor.seconds())
             (config.data / POLICIES).mkdir(mode=0o700, exist_ok=True)

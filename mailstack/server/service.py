@@ -29,11 +29,12 @@ from mailstack.policy.authentication.signing import SigningKey
 from mailstack.policy.counters import single_process
 from mailstack.server.key_reload import KeyReload
 from mailstack.server.mail_server import MailServer
-from mailstack.server.privileged_setup import CannotStart, PrivilegedResources, ServiceUser, office_store, prepare
+from mailstack.server.privileged_setup import CannotStart, PrivilegedResources, ServiceUser, prepare
 from mailstack.server.runtime import Observers, WorkerResources
 from mailstack.server.wiring.certificates import make_renewal
 from mailstack.server.wiring.index import make_index
 from mailstack.server.wiring.runtime import server_runtime, server_storage
+from mailstack.server.wiring.store import server_store
 from mailstack.server.wiring.user_access import make_directory, make_passwords, make_user_access
 from mailstack.server.wiring.web import web_options
 from mailstack.store.sql_store import SqlStore
@@ -119,7 +120,7 @@ class MailService(Service):
         config, reactor, inherited = self._config, self._reactor, self._inherited
         slot = replace(WorkerSlot() if inherited is None else inherited.workers.slot, node=premises.node)
         location = premises.store.location
-        store = premises.store if inherited is None else office_store(config, reactor, slot, location)
+        store = premises.store if inherited is None else server_store(config, reactor, slot, location)
         self._store = store
         clock = ReactorClock(reactor, store.now or self._now)
         workers = replace(WorkerResources(single_process(clock)) if inherited is None else inherited.workers, slot=slot)

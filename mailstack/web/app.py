@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mailstack.config.certificates import identities, made_here, own_directory
+from mailstack.config.key_files import identities, made_here, own_directory
 from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.web.admin_hooks import SiteExtension
 from mailstack.web.api.context import ApiContext

@@ -14,7 +14,7 @@ from mailstack.config import Config, ConfigError, Exchange, load
 from mailstack.letter import Address
 from mailstack.letter.connection import HostPort
 from mailstack.relay.routes import Routes, RouteTarget, SmartHost
-from mailstack.server.wiring.database import reach_of
+from mailstack.server.wiring.store import database_address
 
 CONTRACT = """\
 hostname = "mx.home.test"
@@ -436,7 +436,7 @@ def test_the_url_of_a_database_never_shows_its_password(tmp_path: Path) -> None:
     config = load(file, {})
     assert config.store.url == "postgresql://u:hush@h/db"
     assert "hush" not in repr(config)
-    assert "hush" not in repr(reach_of(config))
+    assert "hush" not in repr(database_address(config))
 
 
 def test_the_password_of_the_smart_host_may_come_from_a_file(tmp_path: Path) -> None:

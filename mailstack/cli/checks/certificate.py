@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.config import Config
-from mailstack.config.certificates import identities, made_here, own_directory, patience
+from mailstack.config.key_files import identities, made_here, own_directory, patience
 from mailstack.net.certificate_checks import concerns, covers, dates
 from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, read_identity
 from mailstack.server.wiring.certificates import server_context

@@ -8,7 +8,7 @@ import psycopg
 
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.config import Config
-from mailstack.server.wiring.database import reach_of
+from mailstack.server.wiring.store import database_address
 from mailstack.store import StoreError
 from mailstack.store.postgresql import process_leases, schema
 from mailstack.store.postgresql.database import Database
@@ -18,7 +18,7 @@ from mailstack.store.postgresql.errors import trouble
 def check_database(config: Config) -> tuple[list[Finding], bool]:
     """What there is to say, and whether its tables are there to be read. Nothing is made or changed."""
     try:
-        database = Database(reach_of(config), "mailstack check")
+        database = Database(database_address(config), "mailstack check")
         with contextlib.closing(database.watch), contextlib.closing(database.connect()) as connection:
             version = connection.raw.info.server_version
             found = [good("database", f"{database}, PostgreSQL {version // 10000}.{version % 10000}")]

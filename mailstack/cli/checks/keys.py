@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.config import Config
-from mailstack.config.authentication import signing_keys
+from mailstack.config.key_files import signing_keys
 from mailstack.policy.authentication.keys import InvalidKey
 
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from mailstack.cli.checks.finding import Finding, broken, good
 from mailstack.config import Config
-from mailstack.server.wiring.contents import place_of
+from mailstack.server.wiring.store import place_of
 from mailstack.store import StoreError
 from mailstack.store.contents import OBJECT
 from mailstack.store.objects.bucket import Bucket, trouble

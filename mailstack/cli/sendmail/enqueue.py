@@ -13,7 +13,7 @@ from mailstack.cli.sendmail.letter import Prepared
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer
 from mailstack.config import Config
-from mailstack.config.authentication import signing_keys
+from mailstack.config.key_files import signing_keys
 from mailstack.config.values import HostName
 from mailstack.letter import Arrival, Letter, LetterId, Recipient, new_letter_id
 from mailstack.letter.step import Step

@@ -78,7 +78,7 @@ def objects_of(config: Path | None) -> Iterator[Objects | None]:
     if not settings.contents.bucket:
         raise CommandError(f"{config} names no object store: it has no [contents] bucket")
     from mailstack.cli.migrate.objects import Objects
-    from mailstack.server.wiring.contents import place_of
+    from mailstack.server.wiring.store import place_of
 
     with _refusals(), contextlib.closing(Objects(place_of(settings))) as objects:
         yield objects

@@ -15,7 +15,7 @@ from mailstack.accounts.scram import ScramChecker
 from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.user_access import UserAccess
 from mailstack.config import Config
-from mailstack.config.authentication import signing_keys
+from mailstack.config.key_files import signing_keys
 from mailstack.letter import Address
 from mailstack.letter.step import Step
 from mailstack.net.client_tls import ClientTls

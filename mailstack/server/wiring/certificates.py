@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mailstack.config import Config
-from mailstack.config.certificates import identities, made_here, own_directory, patience
+from mailstack.config.key_files import identities, made_here, own_directory, patience
 from mailstack.net.certificate_checks import CertificateWarning, concerns
 from mailstack.net.certificate_reload import Renewal
 from mailstack.net.certificates import TlsError, private_ca

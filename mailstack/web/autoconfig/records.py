@@ -10,8 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import Struct
 
 from mailstack.config import Config
-from mailstack.config.authentication import signing_keys
-from mailstack.config.certificates import identities
+from mailstack.config.key_files import identities, signing_keys
 from mailstack.net.certificates import TlsError, read_identity
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.web.autoconfig.mta_sts import policy_id

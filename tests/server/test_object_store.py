@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.config import ConfigError, load
-from mailstack.server.wiring.contents import content_objects, place_of
+from mailstack.server.wiring.store import content_objects, place_of
 from mailstack.store import StoreError
 from tests.aid import Pump
 

@@ -1,4 +1,4 @@
-"""Certificate files of a configuration: named ones, or those of the private CA."""
+"""Key files of a configuration: certificates and DKIM keys."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from pathlib import Path
 from mailstack.config.model import Config
 from mailstack.net.certificate_checks import WarningThresholds
 from mailstack.net.certificates import CertificateFiles
+from mailstack.policy.authentication.keys import load_private
+from mailstack.policy.authentication.signing import SigningKey
 
 
 def made_here(config: Config) -> bool:
-    """Whether the first certificate is one of a private CA of ours."""
+    """Whether the first certificate comes from the private CA."""
     return config.tls.certificate is None
 
 
 def own_directory(config: Config) -> Path:
-    """Where that private CA is kept."""
+    """Directory of the private CA."""
     return config.data / "tls"
 
 
 def identities(config: Config) -> list[CertificateFiles]:
-    """What is shown to clients; the first is for those that name no host."""
+    """Certificates for clients; the first is for clients that name no host."""
     tls, ours = config.tls, own_directory(config)
     others = [(each.certificate, each.key) for each in tls.certificates]
     pairs = [(tls.certificate or ours / "cert.pem", tls.key or ours / "key.pem"), *others]
@@ -28,5 +30,16 @@ def identities(config: Config) -> list[CertificateFiles]:
 
 
 def patience(config: Config) -> WarningThresholds:
-    """When something is to be said about a certificate's end."""
+    """Remaining lifetimes at which an expiring certificate is logged."""
     return WarningThresholds(config.tls.warn_before, config.tls.urgent_before)
+
+
+def signing_keys(config: Config) -> tuple[SigningKey, ...]:
+    """DKIM keys, read from their files. Raises InvalidKey."""
+    return tuple(
+        [
+            SigningKey(each.selector, load_private(each.file), each.domains or config.domains)
+            for each in config.dkim.keys
+            if each.file is not None
+        ]
+    )

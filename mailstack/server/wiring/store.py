@@ -1,0 +1,106 @@
+"""Store of a configuration: SQLite or PostgreSQL, and object store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mailstack.config import Config
+from mailstack.config.worker_slot import WorkerSlot
+from mailstack.store import StoreError
+from mailstack.store.database_address import DatabaseAddress
+from mailstack.store.directory_check import Location
+from mailstack.store.sql_store import SqlStore
+from mailstack.store.sqlite import SqliteStore
+from mailstack.store.worker_threads import CallsFromThreads
+
+if TYPE_CHECKING:
+    from mailstack.store.objects.bucket import Place
+    from mailstack.store.objects.contents import ContentObjects
+
+
+def server_store(config: Config, reactor: Any, slot: WorkerSlot, location: Location | None = None) -> SqlStore:
+    """Store of a server, with an archive if it has an index. Raises StoreError.
+
+    `location` is that of the data directory, where another process of the server has opened it.
+    """
+    large, limit = content_objects(config, reactor), config.contents.above
+    if config.store.url:
+        # Only a server with a database loads its driver.
+        from mailstack.store.postgresql.factory import postgres_store  # noqa: PLC0415
+
+        return postgres_store(
+            reactor,
+            database_address(config),
+            config.data,
+            owner=slot.owner(config.hostname),
+            lost_after=config.postgresql.lost_after,
+            readers=config.postgresql.readers,
+            writers=config.postgresql.writers,
+            archiving=config.index.enabled,
+            large=large,
+            memory_limit=limit,
+        )
+    if not config.index.enabled:
+        return SqliteStore(reactor, config.data, large=large, memory_limit=limit, location=location)
+    # Only a server with an index loads it.
+    from mailstack.store.archive import ArchivingSqliteStore  # noqa: PLC0415
+
+    return ArchivingSqliteStore(reactor, config.data, large=large, memory_limit=limit, location=location)
+
+
+def database_address(config: Config) -> DatabaseAddress:
+    """Address of the PostgreSQL database."""
+    ours = config.postgresql
+    return DatabaseAddress(config.store.url, ours.schema, ours.connect_timeout, ours.timeout)
+
+
+def content_objects(config: Config, reactor: CallsFromThreads) -> ContentObjects | None:
+    """Object store for large contents. None: they stay in the store. Raises StoreError."""
+    ours = config.contents
+    if not ours.bucket:
+        return None
+    # Only a server with an object store loads it.
+    from mailstack.store.objects.contents import ContentObjects  # noqa: PLC0415
+
+    return ContentObjects(
+        reactor,
+        place_of(config),
+        config.data,
+        threads=ours.connections,
+        patience=ours.patience,
+        orphan_age=ours.orphan_age,
+        takes=not ours.only_read,
+    )
+
+
+def place_of(config: Config) -> Place:
+    """Address of the bucket. Raises StoreError."""
+    from mailstack.store.objects.bucket import Place  # noqa: PLC0415
+
+    ours = config.contents
+    return Place(
+        ours.bucket,
+        ours.endpoint,
+        ours.region,
+        ours.prefix,
+        ours.access_key,
+        _secret(config),
+        ours.ca_file,
+        ours.connect_timeout,
+        ours.timeout,
+        ours.attempts,
+    )
+
+
+def _secret(config: Config) -> str:
+    """First line of the secret's file. Raises StoreError."""
+    file = config.contents.secret_key_file
+    if file is None:
+        return ""
+    try:
+        found = file.read_text().partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"[contents] secret_key_file: {file} cannot be read: {error}") from error
+    if not found:
+        raise StoreError(f"[contents] secret_key_file: the first line of {file} is empty; the secret belongs there")
+    return found
