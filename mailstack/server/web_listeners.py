@@ -66,7 +66,9 @@ class WebListeners:
         from mailstack.web.app import hosted
 
         config, runtime, options = self._kit.config, self._kit.runtime, self._options or WebOptions()
-        streams = StreamLimits(config.web.streams, config.web.streams_per_client, self._kit.workers.counters.long_requests)
+        streams = StreamLimits(
+            config.web.streams, config.web.streams_per_client, self._kit.workers.counters.long_requests
+        )
         in_thread = options.in_thread or self._in_thread
         return await hosted(
             ports,
