@@ -84,15 +84,15 @@ class Queue:
         has_capacity = partial(self._due.has_capacity, letter)
         entry = await self._builder.build(letter, routes, step, facts, now, claim, has_capacity)
         acceptance = entry.acceptance
-        reports: Sequence[Acceptance] = ()
+        # Once the store has them, the letter is ours, and nothing may fail its sender any more.
         if entry.reports:
             reports = await self._bouncer.reports(entry.reports, letter, now, claim)
             await self._store.settle(Settlement((), acceptances=(acceptance, *reports)))
+            self._journal.tell(acceptance.steps)
+            self._enter(reports)
         else:
             await self._store.accept(acceptance)
-        # From here on the letter is ours, and nothing may fail its sender any more.
-        self._journal.tell(acceptance.steps)
-        self._enter(reports)
+            self._journal.tell(acceptance.steps)
         if not entry.is_settled:
             self._attempt_claimed(Claim(letter, acceptance.deliveries))
 
