@@ -20,9 +20,10 @@ delivered by that very commit: it is in the mailbox when its sender hears 250, a
     removed    -    no       no    an operator took it out                    success or failure of an attempt that
                                                                               was under way
 
-A letter's way through the files: `queue` takes it in, `route` says which ways its recipients go, `entering` makes its
-deliveries, `attempts` makes attempts (`backlog`: which is next), `settling` reads the outcomes, `bounce` tells the
-sender. `schedule` says when, `operator` is what a person may do, and `standing` what he has ordered for the future.
+A letter's way through the files: `queue` accepts it, `route` finds the ways of its recipients, and `enqueue` builds its
+deliveries. `due` claims them, `attempts` has agents attempt them, in the order of `backlog`. `settlement` turns outcomes
+into states, `outcome_writer` stores them, and `bounce` writes the reports. `schedule` has the times, `admin` the actions
+of operators, and `hold_rules` their rules for letters to come.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ BROKEN_OFF = Interrupted("others wait", put_back=True)
 
 
 class Work:
-    """A coroutine that waits twice, under a Task as the Runner's attempts are."""
+    """A coroutine that waits twice, under a Task as the attempts of the queue are."""
 
     def __init__(self) -> None:
         self.first: Deferred[int] = Deferred()
