@@ -1,1 +1,1 @@
-"""One office: what stands around it, what it needs before it can work, and how its services are wired together."""
+"""Mail server: its wiring, listeners, worker processes and Twisted service."""

@@ -157,7 +157,7 @@ def _relay_limits(config: Config) -> RelayLimits:
 
 
 def _postmaster(config: Config) -> Address | None:
-    """Who hears of reports that can't be delivered."""
+    """Recipient of undeliverable reports."""
     if config.delivery.undeliverable_reports == "drop":
         return None
     return Address("postmaster", config.domains[0] if config.domains else "")

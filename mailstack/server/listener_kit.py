@@ -21,7 +21,7 @@ Conversation = Callable[[], Coroutine[Any, Any, None]]
 
 
 class ListenerKit:
-    """Makes listeners whose sessions wait until `open`."""
+    """Makes listeners. Sessions wait until `open`."""
 
     def __init__(self, config: Config, runtime: Runtime, observers: Observers, workers: WorkerResources) -> None:
         self.config = config

@@ -25,7 +25,7 @@ from mailstack.store import Store
 def client_policies(  # noqa: PLR0917  # collaborators, each of a type of its own
     config: Config, store: Store, clock: Clock, lookups: Lookups, names: ClientNames, table: CounterTable
 ) -> PolicyChain:
-    """For the mail exchange. What is cheap is asked first, and greylisting last: it is for whom all others let pass."""
+    """Chain for the MX: cheap policies first, greylisting last, for clients that pass all others."""
     policy, exchange = config.policy, config.exchange
     at_connection: list[OfClient] = []
     at_sender: list[OfSender] = []
@@ -73,7 +73,7 @@ def account_policies(
         at_recipient.append(rates.at_recipient)
     if relay.allowed_domains and relay.when_not_allowed == "refuse":
         at_recipient.append(AllowedDomains(relay.allowed_domains, is_local).at_recipient)
-    # Where all goes to a smart host, its DNS and not ours says who takes mail.
+    # A smart host resolves domains by its own DNS, not by ours.
     if ours.recipient_domain and not relay.smart_host:
         domains = RecipientDomain(lookups, lambda to: not is_local(to) and relay.routes.find(to.domain) is None)
         at_recipient.append(domains.at_recipient)

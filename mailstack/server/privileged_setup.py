@@ -1,4 +1,4 @@
-"""Privileged setup: opens keys, certificates and store while the process may be root."""
+"""Privileged setup: opens keys, certificates and store as root."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class CannotStart(Exception):
 
 
 class ServiceUser(Struct, frozen=True):
-    """Whom the process becomes after the start as root; -1: this part stays as it is."""
+    """User and group of the process after its start as root. -1: no change."""
 
     uid: int = -1
     gid: int = -1
@@ -52,18 +52,18 @@ class PrivilegedResources(Struct, frozen=True):
     """Read and made once for all processes of an office, which may not be able to later."""
 
     store: SqlStore
-    """Not open yet; it has the lock by which no other mailstack serves from there."""
+    """Store, not open yet; it holds the lock that keeps other servers off its directory."""
     context: ServerContext
     """The certificates shown to clients."""
     client_tls: ClientTls
     secret: bytes
     """Known to this office alone."""
     token_secret: str
-    """What proves who we are to the issuer of tokens; empty: nothing does."""
+    """Client secret for the token issuer. Empty: no secret."""
     keys: tuple[SigningKey, ...]
-    """With which the letters of our users are signed."""
+    """DKIM keys that sign letters of users."""
     node: str = ""
-    """What this machine's part of the office is called, where several may share the store."""
+    """Name of this node of a server on several machines. Empty: one machine."""
 
 
 def prepare(config: Config, reactor: Any, owner: ServiceUser | None) -> PrivilegedResources:
@@ -104,9 +104,9 @@ def prepare(config: Config, reactor: Any, owner: ServiceUser | None) -> Privileg
 
 
 def node_name(config: Config) -> str:
-    """As the configuration says, or as it was called from its first start on; empty where the office is in SQLite.
+    """Node name of the configuration, or the one made at the first start. Empty: the store is SQLite.
 
-    Two machines may have one host name, so that there is something in it that nobody else has. Raises OSError.
+    A made name has a random part, because two machines may have one host name. Raises OSError.
     """
     if not config.store.url or config.postgresql.node:
         return config.postgresql.node if config.store.url else ""
@@ -119,7 +119,7 @@ def node_name(config: Config) -> str:
 
 @contextmanager
 def _given_to(owner: ServiceUser | None, data: Path) -> Iterator[None]:
-    """What root makes in the data directory is the owner's: else he could not write there, nor read his own key."""
+    """Give new files in the data directory to the service user, which has to read and write them."""
     before = _parts(data)
     yield
     if owner is not None:

@@ -74,11 +74,10 @@ class MailService(Service):
         inherited: WorkerContext | None = None,
         reread: Callable[[], Config] | None = None,
     ) -> None:
-        """`stream` gets the journey's lines; `failed` is told, once, when the office can't start.
+        """`stream` gets the steps of letters. `failed` is called once, when the server can't start.
 
-        `owner` is whom the process becomes between privilegedStartService and startService, if it does. What is
-        `inherited` is not made again. `reread` gives the configuration as it is written now, for what a hangup may
-        change: the keys that sign.
+        `owner` is the user of the process after privilegedStartService. `inherited` has the objects of the master.
+        `reread` loads the configuration again, for the keys that a SIGHUP may change.
         """
         self._reread = reread
         self._owner = owner
@@ -167,7 +166,7 @@ class MailService(Service):
             Deferred.fromCoroutine(self._start()).addErrback(self._has_not_started)
 
     def _has_not_started(self, failure: Failure) -> None:
-        # Who was told to end meanwhile has no use for what could not be begun because of that.
+        # Ignore start-up errors after stop was requested.
         if self.running:
             self._fail(failure.getErrorMessage())
 
@@ -190,7 +189,7 @@ class MailService(Service):
         if self._renewal is not None:
             self._renewal.start()
         if self._inherited is not None:
-            # Our master does not look whether they have changed since he started.
+            # The master does not check whether they have changed since its start.
             self._reread_keys()
             self._inherited.ready()
         else:
@@ -207,7 +206,7 @@ class MailService(Service):
         self._restore()
         office, self._office = self._office, None
         if self._index is not None:
-            # Who waits for a letter hears now that none will come.
+            # End the requests that wait for a letter.
             self._index.feed.close()
         if office is not None:
             await office.stop()

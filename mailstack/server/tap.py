@@ -76,7 +76,7 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
 
 
 def _owner(options: Options) -> ServiceUser | None:
-    """Whom twistd becomes once the ports are bound: `--uid` and `--gid`."""
+    """User and group of twistd once the ports are bound: `--uid` and `--gid`."""
     from mailstack.server.service import ServiceUser
 
     above: Mapping[str, Any] = options.parent or {}

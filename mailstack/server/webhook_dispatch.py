@@ -38,7 +38,7 @@ class WebhookDispatch:
         )
 
     def waking(self, observers: Observers) -> Observers:
-        """Observers whose journal wakes the dispatchers."""
+        """The same observers, with a journal that wakes the dispatchers."""
         if not self._announcers:
             return observers
         from mailstack.queue.webhooks.wake_on_step import WakingJournal  # noqa: PLC0415 - see above

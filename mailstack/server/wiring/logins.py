@@ -25,7 +25,7 @@ def certificate_checkers(config: Config, store: Accounts) -> list[CertificateChe
 
 
 def client_secret(oauth: OAuth) -> str:
-    """What proves to the issuer who asks; empty where nothing is asked. Raises OSError."""
+    """Client secret for the token issuer. Empty: tokens need no introspection. Raises OSError."""
     if not oauth.issuer or not oauth.introspection or oauth.client_secret_file is None:
         return ""
     return oauth.client_secret_file.read_text().strip()

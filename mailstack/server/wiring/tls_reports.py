@@ -31,7 +31,7 @@ INTERNAL = networks_of(
         "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
     )
 )  # fmt: skip
-"""Where no URL that a stranger publishes may lead: this machine, this network, and ways into IPv4 that end there."""
+"""Networks that no published URL may lead to: this machine, private networks, and IPv6 prefixes for them."""
 
 
 def reporting_of(config: Config) -> Reporting:

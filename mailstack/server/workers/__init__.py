@@ -1,1 +1,1 @@
-"""Worker processes: a master binds the ports, and forks workers that serve."""
+"""Worker processes of one server: a master forks them."""

@@ -11,15 +11,15 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
 STOP = b"stop"
-"""From the master: end in order."""
+"""Message of the master: stop in order."""
 READY = b"ready"
-"""From a worker: it serves."""
+"""Message of a worker: it is ready."""
 FAILED = b"failed "
-"""From a worker: it can't start, and why."""
+"""Message of a worker: it can't start; the reason follows."""
 ALIVE = b"alive"
-"""From a worker, again and again: its reactor turns."""
+"""Heartbeat of a worker."""
 WAKE = b"wake"
-"""From a worker, and on to the others: the index of letters has something new."""
+"""Message of a worker, forwarded to the others: the index has changed."""
 
 
 class ControlChannel(LineOnlyReceiver):
@@ -50,7 +50,7 @@ class ControlChannel(LineOnlyReceiver):
             self.transport.loseConnection()
 
     def let_go(self) -> None:
-        """In a forked process, whose copy this is not to be: close the descriptor without a word."""
+        """Close the descriptor in a forked process, without notice to the other end."""
         if self.transport is not None:
             cast("Any", self.transport).socket.close()
 

@@ -1,4 +1,4 @@
-"""Fair accept: a worker pauses while it has more connections than others."""
+"""Fair accept on a shared listening socket."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 BEATS = 4
-"""In the time after which a worker counts as hung."""
+"""Number of heartbeats in the time after which a worker counts as hung."""
 
 
 class HeartbeatSender:
@@ -33,7 +33,7 @@ class HeartbeatSender:
 
 
 class HeartbeatMonitor:
-    """What the master has heard of a worker. It counts its own beats, not seconds: while the machine slept nobody beat."""
+    """Heartbeats that the master received. It counts its own beats, not seconds, because a machine may sleep."""
 
     def __init__(self) -> None:
         self._silent = 0

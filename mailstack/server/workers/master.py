@@ -1,4 +1,4 @@
-"""Master process: binds ports, forks workers, and replaces those that end."""
+"""Master process: binds ports, forks workers and replaces them."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class MasterService(Service):
         self._sockets = Sockets(reactor)
         self._counters = mmap_counters(config.workers.count, reactor.seconds)
         self._workers: dict[int, _WorkerProcess] = {}
-        """By the number of their seat."""
+        """Workers by slot number."""
         self._waits: dict[int, float] = {}
         self._served = False
         """Whether all workers have been ready once."""

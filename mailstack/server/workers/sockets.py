@@ -1,4 +1,4 @@
-"""Listening sockets that all workers share."""
+"""Shared listening sockets of all workers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Bound(Struct, frozen=True):
     service: str
     description: str
     port: Any
-    """A twisted.internet.tcp.Port, or unix.Port, that nobody reads from in this process."""
+    """A twisted.internet.tcp.Port, or unix.Port, that does not read in this process."""
 
 
 class Sockets:
@@ -82,5 +82,5 @@ class Sockets:
 
 
 def _inner(description: str) -> str:
-    """What is bound: the PROXY header in front is read by who takes connections."""
+    """Description without the PROXY prefix: workers read that header."""
     return description.removeprefix(PROXIED)

@@ -40,7 +40,7 @@ class WorkerArgs(Struct, frozen=True):
     seat: WorkerSlot
     premises: PrivilegedResources
     sockets: dict[str, list[socket.socket]]
-    """By description, in the order in which the services listen."""
+    """Sockets by endpoint description, in the order of the services."""
     counters: MmapCounters
     lifeline: socket.socket
     output: int
@@ -73,7 +73,7 @@ def _forget_the_master(stream: LineStream, level: str) -> None:
 
 
 def _new_reactor() -> Any:
-    """The master's reactor shares its descriptors with all who come from it, so that nobody else may run it."""
+    """A new reactor: the master's shares its descriptors with all workers."""
     sys.modules.pop("twisted.internet.reactor", None)
     default.install()
     from twisted.internet import reactor  # noqa: PLC0415 - it is another one now
@@ -150,5 +150,5 @@ class _Worker:
         if self._failed:
             self._stop()
         elif not self._stopping:
-            # Whoever starts the office again must not wait for us. What was answered with 250 is on the disk.
+            # A new start of the server must not wait for this worker. Letters answered with 250 are on the disk.
             os._exit(1)
