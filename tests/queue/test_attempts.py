@@ -1,4 +1,4 @@
-"""What the runner does when things go on at the same time, or wrong."""
+"""Attempts and claims of a queue, while much goes on at once, or goes wrong."""
 
 from __future__ import annotations
 
