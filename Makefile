@@ -1,6 +1,6 @@
 # The developer's door: `make run` is the whole of getting started, `make check` the whole of what CI asks.
 
-# The newest Python that is here and can make a virtual environment: with 3.13 the office is an eighth faster or more than with
+# The newest Python that is here and can make a virtual environment: with 3.13 the server is an eighth faster or more than with
 # 3.11. It must really run: a name on the path may be a shim with nothing behind it, or lack Debian's python3-venv.
 CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3
 WORKS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
@@ -39,7 +39,7 @@ bench: $(VENV)/.developing  ## the table of how fast it is, beside Postfix and D
 fuzz: $(VENV)/.fuzzing  ## feed all parsers with octets that reach ever more of their code (make fuzz ARGS="--seconds 60 address")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-crash: $(VENV)/.developing  ## kill two offices under load, again and again (make crash RUNS=200, ARGS="--seed 7")
+crash: $(VENV)/.developing  ## kill two servers under load, again and again (make crash RUNS=200, ARGS="--seed 7")
 	@$(BIN)/python -m tests.crash $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 nodes: $(VENV)/.developing  ## three nodes over one PostgreSQL, and faults at random (make nodes ARGS="--minutes 30 --seed 7")

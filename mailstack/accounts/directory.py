@@ -188,7 +188,7 @@ class StoreDirectory:
 
 
 class OpenDirectory:
-    """Every address of every domain has a mailbox: an office that plays the rest of the world."""
+    """Every address of every domain has a mailbox: a server that plays the rest of the world."""
 
     def __init__(self, excluded: Collection[str] = (), hostname: str = "localhost") -> None:
         """`excluded` are domains that live elsewhere; `hostname` completes the bare postmaster."""

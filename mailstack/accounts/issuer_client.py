@@ -39,7 +39,7 @@ class IssuerClient:
         return await self._ask(b"POST", {"Content-Type": "application/x-www-form-urlencoded"}, form)
 
     async def _ask(self, method: bytes, more: Mapping[str, str], body: bytes | None) -> bytes:
-        # Imported here, since most offices have no issuer, and the client for the web is large.
+        # Imported here, since most servers have no issuer, and the client for the web is large.
         from twisted.web.client import Agent, ResponseFailed  # noqa: PLC0415
         from twisted.web.http_headers import Headers  # noqa: PLC0415
 

@@ -129,8 +129,8 @@ class ScramChecker:
         return hmac.digest(self._secret, b"salt\0" + name.encode(errors="replace"), "sha256")[:16]
 
 
-def office_secret(data: Path) -> bytes:
-    """Octets that only this office knows, made once in its data directory. Raises OSError."""
+def server_secret(data: Path) -> bytes:
+    """Octets that only this server knows, made once in its data directory. Raises OSError."""
     path = data / "secret"
     try:
         found = path.read_bytes()

@@ -9,7 +9,7 @@ from mailstack.cli.lazy_group import LazyGroup
 
 COMMANDS = {
     "dev": ("mailstack.cli.dev:dev", "Run a local mail environment that needs no configuration."),
-    "serve": ("mailstack.cli.serve:serve", "Run the post office of a configuration file in the foreground."),
+    "serve": ("mailstack.cli.serve:serve", "Run the mail server of a configuration file in the foreground."),
     "check": ("mailstack.cli.check:check", "Say what would not work with a configuration, and why."),
     "dns": ("mailstack.cli.dns:dns", "Print the DNS records to publish for each domain."),
     "setup": ("mailstack.cli.setup:setup", "Tell the steps that set a mail client up."),
@@ -38,8 +38,8 @@ COMMANDS = {
     ),
     "ingest": ("mailstack.cli.files.ingest:ingest", "Put the letters of files into the inbox of a dev environment."),
     "dump": ("mailstack.cli.files.dump:dump", "Write all letters of the inbox, or of a Mailpit, to files."),
-    "backup": ("mailstack.cli.backup:backup", "Write a consistent copy of a running office into a file."),
-    "store": ("mailstack.cli.store:store", "Move a stopped office to another store; verify that all is there."),
+    "backup": ("mailstack.cli.backup:backup", "Write a consistent copy of a running server into a file."),
+    "store": ("mailstack.cli.store:store", "Move a stopped server to another store; verify that all is there."),
     "queue": ("mailstack.cli.queue:queue", "See what waits and why; hold, release, retry or remove it."),
 }
 """Command name: where it is, and the line that `mailstack --help` shows, so that help imports none of them."""

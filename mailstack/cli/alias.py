@@ -31,16 +31,16 @@ def add(place: TargetServer, address: str, targets: tuple[str, ...]) -> None:
     \b
     Example:
       mailstack alias add postmaster@home.test alice@home.test
-      mailstack alias add office@home.test alice bob carol@elsewhere.test
+      mailstack alias add server@home.test alice bob carol@elsewhere.test
     """
     wanted = local_address(address, place.domains)
     more = [str(parse_address(target, place.domains)) for target in targets]
     if wanted.key in {parse_address(target, place.domains).key for target in targets}:
         raise CommandError(f"{wanted.key} can't lead to itself; give the account that shall get the letters")
-    with OpenStore(place) as office:
-        before = office.run(office.store.alias(wanted.key)) or ()
+    with OpenStore(place) as server:
+        before = server.run(server.store.alias(wanted.key)) or ()
         after = list(dict.fromkeys([*before, *more]))
-        office.run(office.store.set_alias(wanted.key, after))
+        server.run(server.store.set_alias(wanted.key, after))
     click.echo(f"{wanted.key} leads to {', '.join(after)}")
 
 
@@ -54,8 +54,8 @@ def list_(place: TargetServer, as_json: bool) -> None:
     Example:
       mailstack alias list
     """
-    with OpenStore(place, only_reads=True) as office:
-        aliases = sorted(office.run(office.store.aliases()))
+    with OpenStore(place, only_reads=True) as server:
+        aliases = sorted(server.run(server.store.aliases()))
     if as_json:
         for address, targets in aliases:
             print_json({"address": address, "targets": list(targets)})
@@ -73,12 +73,12 @@ def remove(place: TargetServer, address: str) -> None:
 
     \b
     Example:
-      mailstack alias remove office@home.test
+      mailstack alias remove server@home.test
     """
     wanted = parse_address(address, place.domains)
-    with OpenStore(place) as office:
+    with OpenStore(place) as server:
         try:
-            office.run(office.store.remove_alias(wanted.key))
+            server.run(server.store.remove_alias(wanted.key))
         except KeyError:
             raise CommandError(f"there is no alias {wanted.key}; `mailstack alias list` lists them") from None
     click.echo(f"{wanted.key} leads nowhere now")

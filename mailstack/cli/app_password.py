@@ -46,9 +46,9 @@ def add(place: TargetServer, address: str, name: str) -> None:
     made = new_app_password()
     kept = digest(wanted.key, made)
     assert kept is not None, "what we make, we know again"
-    with OpenStore(place) as office:
+    with OpenStore(place) as server:
         try:
-            office.run(office.store.add_app_password(AppPassword(wanted.key, name, kept, time.time())))
+            server.run(server.store.add_app_password(AppPassword(wanted.key, name, kept, time.time())))
         except KeyError:
             raise CommandError(f"there is no account {wanted.key}; `mailstack user list` lists them") from None
         except Conflict:
@@ -72,8 +72,8 @@ def list_(place: TargetServer, address: str, as_json: bool) -> None:
     """
     wanted = parse_address(address, place.domains)
 
-    with OpenStore(place, only_reads=True) as office:
-        known = office.run(office.store.app_passwords(wanted.key))
+    with OpenStore(place, only_reads=True) as server:
+        known = server.run(server.store.app_passwords(wanted.key))
     if as_json:
         for each in known:
             print_json({"name": each.name, "created": iso8601(each.created)})
@@ -95,9 +95,9 @@ def remove(place: TargetServer, address: str, name: str) -> None:
     """
     wanted = parse_address(address, place.domains)
 
-    with OpenStore(place) as office:
+    with OpenStore(place) as server:
         try:
-            office.run(office.store.remove_app_password(wanted.key, name))
+            server.run(server.store.remove_app_password(wanted.key, name))
         except KeyError:
             raise CommandError(f"{wanted.key} has no app password {name!r}") from None
     click.echo(f"{wanted.key} can't log in with the password for {name} any more")

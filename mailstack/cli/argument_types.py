@@ -14,7 +14,7 @@ _LETTER_ID = re.compile(r"[0-9a-hjkmnp-tv-z]{15}\Z")
 def address(text: str, domains: Sequence[str]) -> Address:
     """An address; a name without @ is one of the first of `domains`, as at a login. Raises Refused."""
     if "@" not in text and not domains:
-        raise CommandError(f"{text!r} has no domain, and this office has none to complete it; write user@domain")
+        raise CommandError(f"{text!r} has no domain, and this server has none to complete it; write user@domain")
     whole = text if "@" in text else f"{text}@{domains[0]}"
     try:
         return Address.parse(whole)
@@ -27,7 +27,7 @@ def local_address(text: str, domains: Sequence[str]) -> Address:
     found = address(text, domains)
     if found.ascii_domain.lower() not in {domain.lower() for domain in domains}:
         raise CommandError(
-            f"{found} is not in a domain of this office ({', '.join(domains)}); add it to `domains` first"
+            f"{found} is not in a domain of this server ({', '.join(domains)}); add it to `domains` first"
         )
     return found
 

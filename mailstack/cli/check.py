@@ -42,7 +42,7 @@ MARKS = {"good": "ok", "warning": "warn", "broken": "BROKEN"}
 def check(file: Path, dns: bool, as_json: bool) -> None:
     """Read the configuration, certificates, store, ports and DNS; say what would not work, and why.
 
-    The exit status is 1 when something is broken. Warnings may be meant so. Nothing is changed, and a running office is
+    The exit status is 1 when something is broken. Warnings may be meant so. Nothing is changed, and a running server is
     not disturbed.
 
     \b

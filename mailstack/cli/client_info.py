@@ -1,4 +1,4 @@
-"""What an office tells clients, for the commands that tell it: of a configuration, or of a running dev environment."""
+"""What a server tells clients, for the commands that tell it: of a configuration, or of a running dev environment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEV_HOST = "mx.home.test"
 
 
 class Told(Struct, frozen=True):
-    """An office as clients see it."""
+    """A server as clients see it."""
 
     config: Config
     services: Services
@@ -42,9 +42,7 @@ def _dev(place: TargetServer) -> Told:
     """In a dev environment the ports are those that it says it has; a stopped one has none."""
     services = place.facts.get("services")
     if not isinstance(services, dict):
-        raise CommandError(
-            f"the dev environment in {place.data} does not run; start it, or name an office with -c FILE"
-        )
+        raise CommandError(f"the dev environment in {place.data} does not run; start it, or name a server with -c FILE")
     ports = {name: int(at["port"]) for name, at in services.items()}
     config = Config(
         hostname=HostName(DEV_HOST), data=Path(place.data), domains=tuple(Domain(each) for each in place.domains)

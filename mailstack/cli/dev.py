@@ -58,7 +58,7 @@ _WORD = re.compile(r"-[A-Za-z][A-Za-z.-]")
 def dev(**options: Any) -> None:
     """Run a whole mail environment here, with nothing to configure.
 
-    Your own office (home.test, accounts alice and bob) and one for the rest of the world, which opens a mailbox for
+    Your own server (home.test, accounts alice and bob) and one for the rest of the world, which opens a mailbox for
     every address that gets a letter. Letters really travel from one to the other, and none ever leaves this machine.
 
     \b

@@ -60,11 +60,11 @@ def dns(
 
 
 def _wanted(place: TargetServer, domains: Sequence[str], addresses: Sequence[str]) -> Publication:
-    office = told_of(place)
-    everything = publication(office.config, known_of(office.config, office.services, _checked(addresses)))
+    server = told_of(place)
+    everything = publication(server.config, known_of(server.config, server.services, _checked(addresses)))
     chosen = {domain.lower().rstrip("."): None for domain in domains}
     if unknown := [domain for domain in chosen if domain not in everything.domains]:
-        raise CommandError(f"{unknown[0]} is not a domain of this office ({', '.join(everything.domains)})")
+        raise CommandError(f"{unknown[0]} is not a domain of this server ({', '.join(everything.domains)})")
     if not chosen:
         return everything
     return replace(everything, domains={domain: everything.domains[domain] for domain in chosen})

@@ -32,7 +32,7 @@ def journey(place: TargetServer, id: str, follow: bool, dialogue: bool, as_json:
     """Tell one letter's life, step by step, from submission to collection.
 
     ID is what the `250` reply, the log, `Received:` or `mailstack letters` say. When the letter was relayed to another
-    office of the same store, as in the dev environment, its life there belongs to it; either office's id will do.
+    server of the same store, as in the dev environment, its life there belongs to it; either server's id will do.
 
     \b
     Example:
@@ -40,10 +40,10 @@ def journey(place: TargetServer, id: str, follow: bool, dialogue: bool, as_json:
       mailstack journey 1kq2v7m4e80c3xz --json | jq -r '.steps[].step'
     """
     wanted = letter_id(id)
-    with OpenStore(place, only_reads=True) as office:
+    with OpenStore(place, only_reads=True) as server:
 
         def look() -> Journey:
-            found = office.run(journey_of(office.store, wanted))
+            found = server.run(journey_of(server.store, wanted))
             if found is None:
                 raise unknown_letter(wanted)
             return found

@@ -38,8 +38,8 @@ def letters(
         since=None if since is None else since.at(place.now()),
         limit=limit,
     )
-    with OpenStore(place, only_reads=True) as office:
-        records = office.run(office.store.records(which))
+    with OpenStore(place, only_reads=True) as server:
+        records = server.run(server.store.records(which))
     if as_json:
         for record in records:
             print_json(record_json(record))
@@ -48,7 +48,7 @@ def letters(
         (
             record.letter.id,
             local_text(record.letter.arrival.at),
-            record.letter.arrival.office,
+            record.letter.arrival.server,
             sender_text(record.letter.envelope) or "<>",
             "\n".join(recipient_texts(record)),
             size_text(record.letter.content.size),
@@ -56,7 +56,7 @@ def letters(
         )
         for record in records
     ]
-    print_table(("id", "arrived", "office", "from", "to", "size", "state"), rows, empty="no such letters")
+    print_table(("id", "arrived", "server", "from", "to", "size", "state"), rows, empty="no such letters")
 
 
 def _sender_key(text: str | None, place: TargetServer) -> str | None:

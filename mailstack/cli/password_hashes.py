@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class PasswordHashes:
-    """The passwords of an office, for a `with` block, without its server."""
+    """The passwords of a server, for a `with` block, without its server."""
 
     def __init__(self, rounds: int, scram_iterations: int, most: int = 1) -> None:
         """`most` passwords are in work or wait at once."""

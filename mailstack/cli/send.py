@@ -55,7 +55,7 @@ class Sending(Struct, frozen=True):
 @click.option("--header", "headers", metavar="'NAME: VALUE'", multiple=True, help="Add, or replace, a header field.")
 @click.option("--file", metavar="FILE", type=PathType(allow_dash=True),
               help="Send this whole letter as it is; `-` is standard input. Its To, Cc and Bcc are the default of --to.")  # fmt: skip
-@click.option("--server", metavar="HOST[:PORT]", help="Whom to call; else the office of -c, or the dev environment.")
+@click.option("--server", metavar="HOST[:PORT]", help="Whom to call; else the server of -c, or the dev environment.")
 @click.option("--tls", type=click.Choice(["starttls", "implicit", "none"]), default="starttls", show_default=True,
               help="How the connection is secured.")  # fmt: skip
 @click.option("--user", metavar="LOGIN", help="Who logs in; in the dev environment alice, if nobody is named.")

@@ -1,4 +1,4 @@
-"""`mailstack serve`: the post office of a configuration file, in the foreground."""
+"""`mailstack serve`: the mail server of a configuration file, in the foreground."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mailstack.cli.target import config_file
 @click.command()
 @config_file
 def serve(file: Path) -> None:
-    """Run the post office of FILE until Ctrl-C or SIGTERM.
+    """Run the mail server of FILE until Ctrl-C or SIGTERM.
 
     The same as `twistd -n mailstack -c FILE`. Its log goes to standard output: one line for each step of a letter.
 
@@ -54,7 +54,7 @@ def serve(file: Path) -> None:
     service: Any
     reread = partial(load, file.absolute(), os.environ)
     if settings.workers.count > 1:
-        # Only an office with workers pays for their master.
+        # Only a server with workers pays for their master.
         from mailstack.server.workers.master import MasterService
 
         service = MasterService(reactor, settings, sys.stdout, failed, output=sys.stdout.fileno(), reread=reread)

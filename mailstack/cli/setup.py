@@ -24,7 +24,7 @@ from mailstack.web.autoconfig.guide import as_json as json_steps
 @click.option("--json", "as_json", is_flag=True, help="One JSON document: client, address, services, steps.")
 @with_place
 def setup(find: Callable[[], TargetServer], client: str | None, address: str | None, as_json: bool) -> None:
-    """Tell the steps that set CLIENT up for ADDRESS, with this office's host, ports and security.
+    """Tell the steps that set CLIENT up for ADDRESS, with this server's host, ports and security.
 
     Without CLIENT, the clients are listed. Nothing is looked up: the account need not exist yet.
 
@@ -49,14 +49,14 @@ def setup(find: Callable[[], TargetServer], client: str | None, address: str | N
 
 
 def _tell(place: TargetServer, client: str, address: str, as_json: bool) -> None:
-    guide, office = BY_NAME[client], told_of(place)
+    guide, server = BY_NAME[client], told_of(place)
     whole = str(argument_types.local_address(address, place.domains))
     try:
-        steps = guide.steps(whole, office.services, office.ca_file)
+        steps = guide.steps(whole, server.services, server.ca_file)
     except CannotSetUp as error:
         raise CommandError(str(error)) from error
     if as_json:
-        services = [{**asdict(each), "security": each.security.value} for each in office.services.all]
+        services = [{**asdict(each), "security": each.security.value} for each in server.services.all]
         document = {"client": client, "title": guide.title, "address": whole, "services": services}
         print_json({**document, "steps": json_steps(steps)})
     else:

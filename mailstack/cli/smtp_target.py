@@ -52,7 +52,7 @@ def parse_server(text: str, tls: Tls) -> tuple[str, int]:
 
 
 def of_place(place: TargetServer, tls: Tls) -> Server:
-    """The submission service of an office; in a dev environment with the first account's login. Raises Refused."""
+    """The submission service of a server; in a dev environment with the first account's login. Raises Refused."""
     service = "submissions" if tls == "implicit" else "submission"
     if place.config is not None:
         return _of_config(place.config, service, tls)

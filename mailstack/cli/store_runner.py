@@ -1,4 +1,4 @@
-"""Runs coroutines over an office's store without a reactor: only calls from threads are carried."""
+"""Runs coroutines over a server's store without a reactor: only calls from threads are carried."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class OpenStore:
 
 
 def _store(carrier: StoreRunner, place: TargetServer, *, only_reads: bool) -> SqlStore:
-    """With an archive where the office has one: a letter that a command hands in is for those who look at the inbox, too."""
+    """With an archive where the server has one: a letter that a command hands in is for those who look at the inbox, too."""
     settings = place.settings
     read_only = only_reads and not has_database(place) and is_current(place.data / DATABASE)
     if settings is None:

@@ -20,7 +20,7 @@ MOST_TEXT = 300
 def suppress() -> None:
     """Name addresses elsewhere that no letter goes to any more.
 
-    A letter to one fails at once, and its sender is told why (5.7.1). A running office obeys within a second. With
+    A letter to one fails at once, and its sender is told why (5.7.1). A running server obeys within a second. With
     `[relay] suppress_bounced` addresses that other hosts don't know come here by themselves.
     """
 
@@ -40,8 +40,8 @@ def add(place: TargetServer, addresses: tuple[str, ...], why: str) -> None:
         raise click.UsageError(f"--why takes at most {MOST_TEXT} printable characters.")
     now = place.now()
     new = [Suppression(parse_address(each, place.domains).key, why, now) for each in addresses]
-    with OpenStore(place) as office:
-        count = office.run(office.store.suppress(new))
+    with OpenStore(place) as server:
+        count = server.run(server.store.suppress(new))
     click.echo(f"suppressed: {count}")
 
 
@@ -56,8 +56,8 @@ def list_(place: TargetServer, limit: int, as_json: bool) -> None:
     Example:
       mailstack suppress list --json | jq -r .address
     """
-    with OpenStore(place, only_reads=True) as office:
-        found = office.run(office.store.suppressions(limit))
+    with OpenStore(place, only_reads=True) as server:
+        found = server.run(server.store.suppressions(limit))
     if as_json:
         for each in found:
             print_json({"address": each.address, "why": each.why, "created": iso8601(each.created)})
@@ -76,11 +76,11 @@ def remove(place: TargetServer, addresses: tuple[str, ...]) -> None:
     Example:
       mailstack suppress remove carol@elsewhere.test
     """
-    with OpenStore(place) as office:
+    with OpenStore(place) as server:
         for each in addresses:
             wanted = parse_address(each, place.domains).key
             try:
-                office.run(office.store.unsuppress(wanted))
+                server.run(server.store.unsuppress(wanted))
             except KeyError:
                 raise CommandError(f"{wanted} is not suppressed; `mailstack suppress list` shows what is") from None
             click.echo(f"{wanted} gets letters again")

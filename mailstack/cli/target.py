@@ -1,4 +1,4 @@
-"""Which office a command is about: a configuration file's, or a dev environment's."""
+"""Which server a command is about: a configuration file's, or a dev environment's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEV_SCRAM_ITERATIONS = 4096
 
 
 class Ahead:
-    """How far the time at an office is ahead of this machine's; known when its store has been opened."""
+    """How far the time at a server is ahead of this machine's; known when its store has been opened."""
 
     __slots__ = ("seconds",)
 
@@ -37,7 +37,7 @@ class Ahead:
 
 
 class TargetServer(Struct, frozen=True):
-    """What commands need to know of an office."""
+    """What commands need to know of a server."""
 
     data: Path
     domains: tuple[str, ...] = DEV_DOMAINS
@@ -56,7 +56,7 @@ class TargetServer(Struct, frozen=True):
 
     def now(self) -> float:
         """The time there, seconds since 1970: that of a dev environment may have been moved ahead, and where several
-        machines share an office it is their database's.
+        machines share a server it is their database's.
         """
         return time.time() + self.ahead.seconds + float(self.facts.get("ahead", 0.0))
 
@@ -71,11 +71,11 @@ config_file = click.option(
     required=True,
     help="The configuration file (or MAILSTACK_CONFIG).",
 )
-"""For a command that is about the configuration of an office: its first argument is the `file`."""
+"""For a command that is about the configuration of a server: its first argument is the `file`."""
 
 
 def has_database(place: TargetServer) -> bool:
-    """Whether the office keeps its letters elsewhere than in its data directory."""
+    """Whether the server keeps its letters elsewhere than in its data directory."""
     return place.settings is not None and bool(place.settings.store.url)
 
 
@@ -98,7 +98,7 @@ def with_place(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="FILE",
         type=PathType(),
         envvar="MAILSTACK_CONFIG",
-        help="The office of this configuration file (or MAILSTACK_CONFIG).",
+        help="The server of this configuration file (or MAILSTACK_CONFIG).",
     )
     @click.option(
         "--data",
@@ -112,7 +112,7 @@ def with_place(command: Callable[..., Any]) -> Callable[..., Any]:
     def chosen(ctx: click.Context, /, config: Path | None, data: Path | None, **options: Any) -> Any:
         said = {name: ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE for name in ctx.params}
         if said["config"] and said["data"]:
-            raise click.UsageError("-c and --data name two offices; give one of them.")
+            raise click.UsageError("-c and --data name two servers; give one of them.")
 
         def find() -> TargetServer:
             return of_config(config) if config is not None and not said["data"] else of_dev(data)
@@ -123,7 +123,7 @@ def with_place(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def of_config(file: Path) -> TargetServer:
-    """The office of a configuration file; raises Refused with what is wrong in it."""
+    """The server of a configuration file; raises Refused with what is wrong in it."""
     from mailstack.config import ConfigError, load
 
     try:
@@ -154,7 +154,7 @@ def of_dev(data: Path | None) -> TargetServer:
             domains = tuple(running.facts.get("domains", DEV_DOMAINS))
             return TargetServer(running.data, domains, facts=running.facts)
     if data is None:
-        raise CommandError("no dev environment runs; start one with `mailstack dev`, or name an office with -c FILE")
+        raise CommandError("no dev environment runs; start one with `mailstack dev`, or name a server with -c FILE")
     if not data.is_dir():
         raise CommandError(f"{data} is not a directory; --data takes what was given to `mailstack dev --data`")
     return TargetServer(data.absolute())

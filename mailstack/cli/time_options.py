@@ -20,7 +20,7 @@ class When(Struct, frozen=True):
     """Seconds since 1970, where `ago` is None."""
 
     def at(self, now: float) -> float:
-        """By the clock of the office that is asked, which may have been moved ahead."""
+        """By the clock of the server that is asked, which may have been moved ahead."""
         return self.instant if self.ago is None else now - self.ago
 
 

@@ -75,12 +75,12 @@ def add(place: TargetServer, address: str, password_file: Path | None, weak: boo
     wanted = local_address(address, place.domains)
     kept = _keep(read_password(password_file), place, wanted.key, weak=weak)
 
-    with OpenStore(place) as office:
-        if office.run(office.store.account(wanted.key)) is not None:
+    with OpenStore(place) as server:
+        if server.run(server.store.account(wanted.key)) is not None:
             raise CommandError(
                 f"{wanted.key} is there already; `mailstack user password {wanted.key}` changes its password"
             )
-        office.run(office.store.add_accounts([Account(wanted.key, kept.password_hash, time.time(), scram=kept.scram)]))
+        server.run(server.store.add_accounts([Account(wanted.key, kept.password_hash, time.time(), scram=kept.scram)]))
     click.echo(f"{wanted.key} can send and receive now")
 
 
@@ -97,10 +97,10 @@ def list_(place: TargetServer, as_json: bool) -> None:
       mailstack user list
       mailstack user list --json | jq -r .address
     """
-    with OpenStore(place, only_reads=True) as office:
-        accounts = sorted(office.run(office.store.accounts()), key=lambda account: account.address)
-        aliases = office.run(office.store.aliases())
-        held = office.run(office.store.mailboxes())
+    with OpenStore(place, only_reads=True) as server:
+        accounts = sorted(server.run(server.store.accounts()), key=lambda account: account.address)
+        aliases = server.run(server.store.aliases())
+        held = server.run(server.store.mailboxes())
     names = {account.address: [alias for alias, to in aliases if account.address in to] for account in accounts}
     if as_json:
         for account in accounts:
@@ -146,13 +146,13 @@ def quota(place: TargetServer, address: str, size: str | None) -> None:
     wanted = parse_address(address, place.domains)
     limit = None if size is None else read_quota(size)
 
-    with OpenStore(place) as office:
-        account = office.run(office.store.account(wanted.key))
+    with OpenStore(place) as server:
+        account = server.run(server.store.account(wanted.key))
         if account is None:
             raise _unknown(wanted.key)
         if size is not None:
-            office.run(office.store.set_quota(wanted.key, limit))
-        held = office.run(office.store.octets_in(wanted.key))
+            server.run(server.store.set_quota(wanted.key, limit))
+        held = server.run(server.store.octets_in(wanted.key))
     now = account.quota if size is None else limit
     click.echo(f"{wanted.key} holds {size_text(held)}; quota: {quota_text(now)}")
 
@@ -172,9 +172,9 @@ def password(place: TargetServer, address: str, password_file: Path | None, weak
     wanted = parse_address(address, place.domains)
     kept = _keep(read_password(password_file), place, wanted.key, weak=weak)
 
-    with OpenStore(place) as office:
+    with OpenStore(place) as server:
         try:
-            office.run(office.store.set_password(wanted.key, kept.password_hash, kept.scram))
+            server.run(server.store.set_password(wanted.key, kept.password_hash, kept.scram))
         except KeyError:
             raise _unknown(wanted.key) from None
     click.echo(f"{wanted.key} has a new password")
@@ -197,9 +197,9 @@ def kick(place: TargetServer, address: str, as_json: bool) -> None:
     """
     wanted = parse_address(address, place.domains)
 
-    with OpenStore(place) as office:
+    with OpenStore(place) as server:
         try:
-            office.run(office.store.end_sessions(wanted.key))
+            server.run(server.store.end_sessions(wanted.key))
         except KeyError:
             raise _unknown(wanted.key) from None
     if as_json:
@@ -225,9 +225,9 @@ def remove(place: TargetServer, address: str, yes: bool) -> None:
     if not yes and sys.stdin.isatty():
         click.confirm(f"Remove {wanted.key} and every letter in its mailbox?", abort=True)
 
-    with OpenStore(place) as office:
+    with OpenStore(place) as server:
         try:
-            office.run(office.store.remove_account(wanted.key))
+            server.run(server.store.remove_account(wanted.key))
         except KeyError:
             raise _unknown(wanted.key) from None
     click.echo(f"{wanted.key} is gone, and its mailbox with it")

@@ -52,10 +52,10 @@ def import_users(place: TargetServer, file: Path, weak: bool) -> None:
     """
     entries = read(file, place.domains)
     with (
-        OpenStore(place) as office,
+        OpenStore(place) as server,
         PasswordHashes(place.bcrypt_rounds, place.scram_iterations, most=len(entries) + 1) as hashing,
     ):
-        known = {account.address: account for account in office.run(office.store.accounts())}
+        known = {account.address: account for account in server.run(server.store.accounts())}
         new = [entry for entry in entries if entry.address not in known]
         check_known(hashing, [(entry, known[entry.address]) for entry in entries if entry.address in known])
         check_new(new, place, weak=weak)
@@ -65,7 +65,7 @@ def import_users(place: TargetServer, file: Path, weak: bool) -> None:
             for entry, kept in zip(new, keep_all(hashing, new), strict=True)
         ]
         if accounts:
-            office.run(office.store.add_accounts(accounts))
+            server.run(server.store.add_accounts(accounts))
     known_already = len(entries) - len(new)
     unchanged = f"; {known_already} {'was' if known_already == 1 else 'were'} there already" if known_already else ""
     click.echo(f"{len(new)} {'account' if len(new) == 1 else 'accounts'} added{unchanged}")

@@ -24,14 +24,14 @@ from mailstack.cli.target import TargetServer, at_place
 def token(
     place: TargetServer, address: str, lasting: float, expired: bool, scope: str | None, audience: str | None
 ) -> None:
-    """Print a token for OAUTHBEARER or XOAUTH2, in a dev environment; a real office takes those of its issuer.
+    """Print a token for OAUTHBEARER or XOAUTH2, in a dev environment; a real server takes those of its issuer.
 
     \b
     Example:
       curl --oauth2-bearer "$(mailstack user token alice@home.test)" --user alice@home.test …
     """
     if place.config is not None:
-        raise CommandError("only a dev environment issues tokens; this office takes those of [accounts.oauth] issuer")
+        raise CommandError("only a dev environment issues tokens; this server takes those of [accounts.oauth] issuer")
     wanted = parse_address(address, place.domains)
 
     changes = {name: value for name, value in (("scope", scope), ("aud", audience)) if value is not None}

@@ -204,7 +204,7 @@ class DkimKey(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     selector: Selector = Selector("")
     file: Path | None = None
     domains: tuple[Domain, ...] = ()
-    """None: all that the office has."""
+    """None: all that the server has."""
 
 
 class Dkim(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -345,7 +345,7 @@ class Clients(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Web(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The pages and files that the office shows by HTTP."""
+    """The pages and files that the server shows by HTTP."""
 
     hosts: tuple[HostName, ...] = ()
     root: WebRoot = WebRoot("/")
@@ -407,7 +407,7 @@ class Webhook(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Postgresql(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How an office whose store is in PostgreSQL uses it, and what it is called there."""
+    """How a server whose store is in PostgreSQL uses it, and what it is called there."""
 
     schema: SchemaName = SchemaName("")
     node: NodeName = NodeName("")
@@ -446,7 +446,7 @@ class Journey(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Workers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The processes that serve the office together."""
+    """The processes that serve the server together."""
 
     count: Threads = 1
     hung_after: Duration = read_duration("1m")
@@ -459,7 +459,7 @@ class Log(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One post office. Paths are absolute, durations are seconds, sizes are octets."""
+    """One mail server. Paths are absolute, durations are seconds, sizes are octets."""
 
     hostname: HostName = HostName("")
     """Never empty once loaded: `load` puts the machine's own name for an empty one."""

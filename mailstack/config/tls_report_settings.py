@@ -1,4 +1,4 @@
-"""Whether TLS reports are sent, and in whose name: all that an office asks that sends none."""
+"""Whether TLS reports are sent, and in whose name: all that a server asks that sends none."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ FieldName = NewType("FieldName", str)
 SchemaName = NewType("SchemaName", str)
 """A schema of PostgreSQL; empty for the one that the role's search_path begins with."""
 NodeName = NewType("NodeName", str)
-"""What a machine's part of an office is called; empty for a name that is made."""
+"""What a machine's part of a server is called; empty for a name that is made."""
 
 
 class StoreName(Redacted, frozen=True):

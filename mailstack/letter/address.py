@@ -174,7 +174,7 @@ def ascii_domain(domain: str) -> str:
 
 
 def _a_label(label: str) -> str:
-    import idna  # noqa: PLC0415  # large, and most offices never need it
+    import idna  # noqa: PLC0415  # large, and most servers never need it
 
     try:
         folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", label).lower())

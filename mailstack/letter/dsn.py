@@ -83,8 +83,8 @@ class Dsn(Struct, frozen=True):
     kind: ReportKind
     id: LetterId
     """Id of the report itself, a letter like others."""
-    office: str
-    """The host name of the office that reports."""
+    server: str
+    """The host name of the server that reports."""
     at: float
     """Time of the report, and of the last attempt, in seconds since 1970."""
     sender: Address
@@ -123,11 +123,11 @@ class Dsn(Struct, frozen=True):
             parts.append(self.returned.part(eight_bit=self.eight_bit, international=self.envelope.smtputf8))
         to = _readable(str(self.sender.in_ascii if self.sender.is_ascii else self.sender))
         heading = Heading(
-            ("Mail Delivery System", f"MAILER-DAEMON@{self.office}"),
+            ("Mail Delivery System", f"MAILER-DAEMON@{self.server}"),
             [("", to)],
             "A report could not be delivered" if self.envelope.sender is None else _SUBJECTS[self.kind],
             date_time(self.at),
-            f"{self.id}@{self.office}",
+            f"{self.id}@{self.server}",
             more=[b"Auto-Submitted: auto-replied\r\n", *self._references()],  # RFC 3834 §5
         )
         boundary = _boundary(self.id, parts)
@@ -144,7 +144,7 @@ class Dsn(Struct, frozen=True):
         """The part for people (RFC 6522 §3, first part)."""
         whom = "this recipient" if len(self.notices) == 1 else "these recipients"
         lines = [
-            f"This is the mail system of {self.office}.",
+            f"This is the mail system of {self.server}.",
             "",
             *_wrapped(f"{self._which} of {date_time(self.arrival.at)} {_WHAT[self.kind]} {whom}:"),
             "",
@@ -154,14 +154,14 @@ class Dsn(Struct, frozen=True):
         lines += [
             *self._what_follows(),
             "",
-            *_wrapped(f"For help, send this whole report to postmaster@{self.office}."),
+            *_wrapped(f"For help, send this whole report to postmaster@{self.server}."),
         ]
         charset = "utf-8" if self.is_international else "us-ascii"
         return lines_part(f"text/plain; charset={charset}", _lines(lines), eight_bit=self.eight_bit)
 
     @property
     def _which(self) -> str:
-        return "A report of this office" if self.envelope.sender is None else "Your letter"
+        return "A report of this server" if self.envelope.sender is None else "Your letter"
 
     def _what_follows(self) -> list[str]:
         match self.kind:
@@ -189,7 +189,7 @@ class Dsn(Struct, frozen=True):
 
     def _delivery_status(self) -> Composed:
         """The part for programs (RFC 3464 §2)."""
-        lines = [f"Reporting-MTA: dns; {self.office}"]
+        lines = [f"Reporting-MTA: dns; {self.server}"]
         if envelope_id := dict(self.envelope.parameters).get("ENVID"):
             lines.insert(0, f"Original-Envelope-Id: {_xtext(envelope_id)}")
         lines.append(f"Arrival-Date: {date_time(self.arrival.at)}")

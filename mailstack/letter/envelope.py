@@ -64,8 +64,8 @@ class Arrival(Struct, frozen=True):
 
     at: float
     """UTC, as seconds since 1970."""
-    office: str
-    """The host name of the office that took it."""
+    server: str
+    """The host name of the server that took it."""
     protocol: str
     """The `with` clause: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848), UTF8SMTP … (RFC 6531 §4.3), or LOCAL for letters made here."""
     remote: HostPort | None = None

@@ -33,7 +33,7 @@ class Step(Struct, frozen=True):
     letter: LetterId
     at: float
     """UTC, as seconds since 1970."""
-    office: str
+    server: str
     step: StepName
     facts: Mapping[str, Any] = {}
     """Facts of the step: `by`, `client`, `tls`, `recipient`, `host`, `reply`, `next_attempt`, `dialogue` … JSON values."""

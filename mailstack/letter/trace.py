@@ -41,11 +41,11 @@ def received(
     is told if there is one (RFC 6710 §4.1).
     """
     if arrival.protocol == LOCAL and arrival.account is not None:
-        way = f"Received: by {arrival.office}" + ("" if hide_client else f" (from user {_comment(arrival.account)})")
+        way = f"Received: by {arrival.server}" + ("" if hide_client else f" (from user {_comment(arrival.account)})")
     else:
         host = None if arrival.remote is None or hide_client else arrival.remote.host
         account = arrival.account if show_account else None
-        way = _way(host, arrival.name, arrival.helo, arrival.tls, account, arrival.office, arrival.protocol)
+        way = _way(host, arrival.name, arrival.helo, arrival.tls, account, arrival.server, arrival.protocol)
     whom = f" for <{_printable(recipients[0].address)}>" if _is_shown(recipients) else ""
     how = "" if priority is None else f" PRIORITY {priority}"
     return f"{way}\r\n\tid {letter}{whom}{how};\r\n\t{date_time(arrival.at)}\r\n".encode()
@@ -57,7 +57,7 @@ def _is_shown(recipients: Sequence[Recipient]) -> bool:
 
 @lru_cache(maxsize=1024)  # the same for all letters of a connection
 def _way(  # noqa: PLR0917  # a cache wants them by position
-    host: str | None, dns_name: str, helo: str, tls: TlsInfo | None, account: str | None, office: str, protocol: str
+    host: str | None, dns_name: str, helo: str, tls: TlsInfo | None, account: str | None, server: str, protocol: str
 ) -> str:
     """The clauses that say over what a letter came, folded; the first lines of the field."""
     clauses = []
@@ -69,7 +69,7 @@ def _way(  # noqa: PLR0917  # a cache wants them by position
         clauses.append(f"(using {_comment(tls.version)} with cipher {_comment(tls.cipher)})")
     if account is not None:
         clauses.append(f"(authenticated as {_comment(account)})")
-    return _folded("Received:", [*clauses, f"by {office}", f"with {protocol}"])
+    return _folded("Received:", [*clauses, f"by {server}", f"with {protocol}"])
 
 
 @lru_cache(maxsize=1024)
@@ -84,13 +84,13 @@ def delivered_to(address: Address) -> bytes:
     return b"Delivered-To: %b\r\n" % _printable(address).encode()
 
 
-def handed_over(office: str, letter: LetterId, address: Address, at: float) -> bytes:
-    """The `Received:` field of final delivery: the last hop, from an office's queue into a mailbox of its own.
+def handed_over(server: str, letter: LetterId, address: Address, at: float) -> bytes:
+    """The `Received:` field of final delivery: the last hop, from a server's queue into a mailbox of its own.
 
     It names the time and the recipient, which a letter to several recipients has nowhere else. There is no `with` clause,
     since no protocol was used (RFC 5321 §4.4).
     """
-    text = f"Received: from {office} by {office} (final delivery)\r\n\tid {letter} for <{_printable(address)}>;"
+    text = f"Received: from {server} by {server} (final delivery)\r\n\tid {letter} for <{_printable(address)}>;"
     return f"{text}\r\n\t{date_time(at)}\r\n".encode()
 
 

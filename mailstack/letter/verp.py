@@ -1,7 +1,7 @@
 """VERP: a reverse-path for each recipient.
 
 A letter of `news@home.test` for `carol@elsewhere.test` goes out as from `news+carol=elsewhere.test@home.test`. Asked for
-by XVERP in MAIL, as Postfix has it, or by the office for senders that it knows.
+by XVERP in MAIL, as Postfix has it, or by the server for senders that it knows.
 """
 
 from __future__ import annotations

@@ -33,11 +33,11 @@ _STORE_TROUBLE = Status(4, 3, 0)
 class DeliveryAgent:
     """A queue.Agent for the destination "local". Aliases are expanded before, by the Router."""
 
-    def __init__(self, directory: Directory, office: str, clock: Clock, quotas: Quotas | None = None) -> None:
-        """`office` is the host name that final delivery is told under. Without `quotas` no mailbox is ever full."""
+    def __init__(self, directory: Directory, server: str, clock: Clock, quotas: Quotas | None = None) -> None:
+        """`server` is the host name that final delivery is told under. Without `quotas` no mailbox is ever full."""
         self._quotas = quotas
         self._directory = directory
-        self._office = office
+        self._server = server
         self._clock = clock
 
     async def deliver(
@@ -54,14 +54,14 @@ class DeliveryAgent:
         try:
             mailbox = await self._directory.mailbox(address)
             if mailbox is not None:
-                hop = handed_over(self._office, delivery.letter, address, self._clock.now())
+                hop = handed_over(self._server, delivery.letter, address, self._clock.now())
                 headers = return_path(sender_for(envelope, delivery.recipient)) + delivered_to(address) + hop
                 full = await self._full(mailbox, len(headers) + size)
                 return full or Delivered(DELIVERED, "in the mailbox", "", mailbox, headers)
             return NO_MAILBOX if await self._directory.alias(address) is None else LEADS_NOWHERE
         except StoreError as trouble:
             _log.warning("letter %s waits: who lives here can't be read: %s", delivery.letter, trouble)
-            return Deferred(_STORE_TROUBLE, f"{self._office} can't look up its mailboxes at present")
+            return Deferred(_STORE_TROUBLE, f"{self._server} can't look up its mailboxes at present")
 
     async def _full(self, mailbox: str, size: int) -> Deferred | Failed | None:
         """Why so many octets can't enter the mailbox; None when they can. Raises StoreError."""

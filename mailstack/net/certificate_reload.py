@@ -37,7 +37,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 class Renewal:
-    """Looks after the certificates of a running office. Files are read in a thread: checking an RSA key takes long."""
+    """Looks after the certificates of a running server. Files are read in a thread: checking an RSA key takes long."""
 
     def __init__(
         self,

@@ -178,7 +178,7 @@ class HttpClient:
     async def _ask(
         self, endpoint: Secured, method: bytes, url: str, headers: Mapping[str, str], body: Upload | None
     ) -> Answer:
-        # Imported here: most offices post nothing, and it is a large library.
+        # Imported here: most servers post nothing, and it is a large library.
         from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed, ResponseNeverReceived  # noqa: PLC0415
         from twisted.web.http_headers import Headers  # noqa: PLC0415
 

@@ -69,7 +69,7 @@ class HttpsPolicies:
         raise PolicyUnavailable(why, kind)
 
     async def _get(self, host: str, address: str, handshake: Handshake) -> bytes:
-        # Imported here: most offices hardly ever meet a policy, and it is a large library.
+        # Imported here: most servers hardly ever meet a policy, and it is a large library.
         from twisted.web.client import Agent  # noqa: PLC0415
         from twisted.web.http_headers import Headers  # noqa: PLC0415
 

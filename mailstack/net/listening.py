@@ -21,7 +21,7 @@ from mailstack.protocols.smtp.replies import Reply
 
 
 class Listener(Protocol):
-    """What an office asks of each of its services."""
+    """What a server asks of each of its services."""
 
     @property
     def addresses(self) -> list[HostPort]:
@@ -38,7 +38,7 @@ class Listener(Protocol):
 
 
 class ServiceListener(Factory, Generic[EventT]):
-    """One service of an office: the same engine and conversation for every connection to its ports."""
+    """One service of a server: the same engine and conversation for every connection to its ports."""
 
     noisy = False
 

@@ -95,7 +95,7 @@ class LineStream:
 
 
 class LineJournal:
-    """A Journal that writes `TIME office id=… step=… by=…` lines to a stream."""
+    """A Journal that writes `TIME server id=… step=… by=…` lines to a stream."""
 
     def __init__(self, stream: Stream, clock: Clock) -> None:
         self._stream = stream
@@ -119,7 +119,7 @@ class LineJournal:
 def line(step: Step) -> str:
     """A step as the log shows it."""
     told = [_told(name, value) for name, value in step.facts.items() if name in LOGGED_FACTS and value]
-    return f"{iso8601(step.at)} {step.office} id={step.letter} step={step.step}{''.join(told)}\n"
+    return f"{iso8601(step.at)} {step.server} id={step.letter} step={step.step}{''.join(told)}\n"
 
 
 class SilentJournal:

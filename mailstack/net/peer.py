@@ -405,7 +405,7 @@ class NetPeer(Protocol, Generic[EventT]):
             # A peer that never takes the rest, or never answers TLS's goodbye, does not hold the connection.
             self._arm(self._reactor.seconds(), self._reactor.seconds() + LINGER)
 
-    # --- what the office calls
+    # --- what the server calls
 
     def stop(self) -> None:
         """Let the conversation say goodbye at its next pause."""

@@ -1,6 +1,6 @@
 """Hangups (SIGHUP): one that comes before anybody can hear it ends nothing, and is heard later.
 
-To a process that has not said otherwise, a hangup is the end. But a supervisor may have an office read its keys anew as
+To a process that has not said otherwise, a hangup is the end. But a supervisor may have a server read its keys anew as
 soon as it is started, when most of what that takes is not even loaded.
 """
 

@@ -48,7 +48,7 @@ class TimedOut(Struct, frozen=True):
 
 
 class ShuttingDown(Struct, frozen=True):
-    """The office shuts down; say goodbye (RFC 5321 §3.8: 421) and end the conversation."""
+    """The server shuts down; say goodbye (RFC 5321 §3.8: 421) and end the conversation."""
 
 
 class LoggedOut(Struct, frozen=True):

@@ -1,7 +1,7 @@
-"""The Operator: what a person may do to letters that wait, beside a running office or on a stopped one.
+"""The Operator: what a person may do to letters that wait, beside a running server or on a stopped one.
 
 Each act is a compare-and-set in the store, as an attempt's outcome is, so neither needs to know of the other: what an
-operator holds or removes while an attempt is under way stays so unless the attempt succeeds. A running office sees
+operator holds or removes while an attempt is under way stays so unless the attempt succeeds. A running server sees
 the change at its next look.
 """
 
@@ -25,7 +25,7 @@ REMOVED = Failed(Status(5, 7, 0), "the operator of the mail system took the lett
 _TRIES = 2
 
 TOGETHER = 200
-"""Letters that are read, and written, at once: an office that runs beside has its turn in between."""
+"""Letters that are read, and written, at once: a server that runs beside has its turn in between."""
 
 
 class ActionResult(Struct, frozen=True):
@@ -63,7 +63,7 @@ def _every(_letter: Letter, _delivery: Delivery) -> bool:
 
 
 class QueueAdmin:
-    """Acts in one store, for whichever office owns the letters."""
+    """Acts in one store, for whichever server owns the letters."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class QueueAdmin:
                 facts = {"recipient": recipient, "by": self._by, **wish.facts, **told}
                 acts.append(
                     ActionResult(
-                        letter.id, recipient, "", Step(letter.id, now, letter.arrival.office, wish.step, facts)
+                        letter.id, recipient, "", Step(letter.id, now, letter.arrival.server, wish.step, facts)
                     )
                 )
         steps = tuple(act.step for act in acts if act.step is not None)
@@ -215,11 +215,11 @@ class QueueAdmin:
     def _redirected(self, letter: Letter, delivery: Delivery, to: Address, now: float) -> ActionResult:
         recipient = str(delivery.recipient.address)
         facts = {"recipient": recipient, "to": str(to), "by": self._by}
-        return ActionResult(letter.id, recipient, "", Step(letter.id, now, letter.arrival.office, "redirected", facts))
+        return ActionResult(letter.id, recipient, "", Step(letter.id, now, letter.arrival.server, "redirected", facts))
 
 
 async def _report(letter: Letter, changes: Sequence[Change], now: float, bouncer: Bouncer) -> Acceptance | None:
-    """The report that the sender shall have; a running office finds it in the queue."""
+    """The report that the sender shall have; a running server finds it in the queue."""
     notices = tuple(
         RecipientStatus(change.before.recipient, REMOVED)
         for change in changes

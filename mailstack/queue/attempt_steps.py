@@ -20,10 +20,10 @@ def steps_of_attempt(letter: Letter, deliveries: Sequence[Delivery], attempt: At
     recipients = [str(delivery.recipient.address) for delivery in deliveries]
     if attempt.route:
         facts = {"recipients": recipients, **attempt.route}
-        steps.append(Step(letter.id, began, letter.arrival.office, "routed", facts))
+        steps.append(Step(letter.id, began, letter.arrival.server, "routed", facts))
     if attempt.dialogue or attempt.facts:
         facts = {"recipients": recipients, **attempt.facts, "dialogue": list(attempt.dialogue)}
-        steps.append(Step(letter.id, began, letter.arrival.office, "attempted", facts))
+        steps.append(Step(letter.id, began, letter.arrival.server, "attempted", facts))
     return steps
 
 

@@ -28,7 +28,7 @@ class Bouncer:
     def __init__(
         self,
         router: Router,
-        office: str,
+        server: str,
         *,
         most_header: int = 65_536,
         most_returned: int = 1_048_576,
@@ -38,7 +38,7 @@ class Bouncer:
         `most_returned` of the whole, where the sender asks for that (RFC 3461 §4.3). `signing` signs those that leave.
         """
         self._router = router
-        self._office = office
+        self._server = server
         self._most_header = most_header
         self._most_returned = most_returned
         self._signing = signing
@@ -56,7 +56,7 @@ class Bouncer:
         report = Dsn(
             due.kind,
             due.id,
-            self._office,
+            self._server,
             now,
             sender,
             original.id,
@@ -73,7 +73,7 @@ class Bouncer:
         )
         body = "8BITMIME" if report.is_eight_bit else "7BIT"
         envelope = Envelope(None, (Recipient(sender),), body, parameters)
-        letter = Letter(due.id, envelope, Octets(report.octets()), Arrival(now, self._office, "LOCAL"))
+        letter = Letter(due.id, envelope, Octets(report.octets()), Arrival(now, self._server, "LOCAL"))
         facts: dict[str, Any] = {"by": "mailstack", "report": due.kind, "original": original.id}
         if self._signing is not None and any(route.destination != LOCAL for route in routes):
             letter, more = await self._signed(letter, self._signing)

@@ -24,7 +24,7 @@ def hold_damaged(letter: Letter, deliveries: Sequence[Delivery], damage: Damaged
         Step(
             letter.id,
             now,
-            letter.arrival.office,
+            letter.arrival.server,
             "held",
             {"recipient": str(delivery.recipient.address), "by": "mailstack", "why": reason},
         )

@@ -187,14 +187,14 @@ def build_acceptance(  # noqa: PLR0917  # each of a type of its own
     now: float,
 ) -> Acceptance:
     """What the store shall accept: the deliveries, those of `here` as they are settled, and the steps so far."""
-    office = letter.arrival.office
-    steps = [Step(letter.id, now, office, step, {**_arrival_facts(letter), **facts})]
+    server = letter.arrival.server
+    steps = [Step(letter.id, now, server, step, {**_arrival_facts(letter), **facts})]
     if source := facts.get(COPY_OF):
-        steps.append(Step(source, now, office, "copied", _copied_facts(letter, facts)))
-    steps += [Step(letter.id, now, office, "routed", facts) for facts in _routed_facts(routes)]
+        steps.append(Step(source, now, server, "copied", _copied_facts(letter, facts)))
+    steps += [Step(letter.id, now, server, "routed", facts) for facts in _routed_facts(routes)]
     if (release := released_at(letter)) > now:
         recipients = [str(route.recipient.address) for route in routes]
-        steps.append(Step(letter.id, now, office, "routed", {"recipients": recipients, "not_before": iso8601(release)}))
+        steps.append(Step(letter.id, now, server, "routed", {"recipients": recipients, "not_before": iso8601(release)}))
     entering = list(deliveries)
     placements: list[Placement] = []
     for settled in here:

@@ -1,4 +1,4 @@
-"""The operator's standing orders as an office obeys them: which letters are held as they enter, or when they are due.
+"""The operator's standing orders as a server obeys them: which letters are held as they enter, or when they are due.
 
 A rule fits by sender, recipient and domain; a pause fits whatever would leave for a destination. What an operator
 releases by name goes in spite of the rules that were there, and is held again by later ones only. That `[relay]
@@ -160,7 +160,7 @@ def _held(letter: Letter, found: Sequence[tuple[Delivery, _Why | None]], now: fl
             else f"{'rule ' if why.rule.kind == 'hold' else ''}{why.rule.name}"
         )
         facts = {"recipient": str(delivery.recipient.address), "by": by, "why": why.text}
-        steps.append(Step(letter.id, now, letter.arrival.office, "held", facts))
+        steps.append(Step(letter.id, now, letter.arrival.server, "held", facts))
     return HoldResult(tuple(changes), tuple(steps))
 
 

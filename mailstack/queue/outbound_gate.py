@@ -56,7 +56,7 @@ class OutboundGate:
         store: Store,
         standing: HoldRules,
         directory: Directory,
-        office: str,
+        server: str,
         clock: Clock,
         leaving: OutboundRules,
     ) -> None:
@@ -64,7 +64,7 @@ class OutboundGate:
         self._store = store
         self._standing = standing
         self._directory = directory
-        self._office = office
+        self._server = server
         self._clock = clock
         self._leaving = leaving
 
@@ -90,7 +90,7 @@ class OutboundGate:
         return replace(attempt, outcomes=tuple([answers[one.number] for one in deliveries]))
 
     async def _not_allowed(self, letter: Letter, delivery: Delivery) -> Outcome:
-        why = f"[relay] allowed_domains of {self._office} does not name {delivery.destination}"
+        why = f"[relay] allowed_domains of {self._server} does not name {delivery.destination}"
         to = self._leaving.capture_to
         if self._leaving.when_not_allowed != "capture" or to is None:
             return Failed(NOT_ALLOWED, f"this system sends no mail there: {why}")
@@ -102,7 +102,7 @@ class OutboundGate:
             return Deferred(_NO_CAPTURE, f"{why}, and there is no account {to} ([relay] capture_to)")
         address = delivery.recipient.address
         headers = return_path(letter.envelope.sender) + delivered_to(address)
-        headers += handed_over(self._office, letter.id, address, self._clock.now())
+        headers += handed_over(self._server, letter.id, address, self._clock.now())
         return Delivered(_TAKEN, f"captured: {why}", "", mailbox, headers)
 
     async def _suppressed(self, deliveries: Sequence[Delivery]) -> dict[int, Outcome]:

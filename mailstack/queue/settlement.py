@@ -124,7 +124,7 @@ def local_delivery(  # noqa: PLR0917  # each of a type of its own
     return StateChanges(
         (Change(delivery, _after(delivery, DeliveryState.DELIVERED, outcome, now)),),
         (_placement(letter, delivery, outcome, mailbox, now),),
-        (Step(letter.id, now, letter.arrival.office, "delivered", facts),),
+        (Step(letter.id, now, letter.arrival.server, "delivered", facts),),
         reports,
     )
 
@@ -143,7 +143,7 @@ def _to_another_host(
     """One recipient, and another host that took the letter: the commonest case of these, and its shortest way."""
     facts = relayed_facts(delivery, outcome, attempt)
     steps = steps_of_attempt(letter, (delivery,), attempt, times.began)
-    steps.append(Step(letter.id, times.ended, letter.arrival.office, "relayed", facts))
+    steps.append(Step(letter.id, times.ended, letter.arrival.server, "relayed", facts))
     change = Change(delivery, _after(delivery, DeliveryState.RELAYED, outcome, times.ended))
     return StateChanges((change,), (), tuple(steps), ())
 
@@ -311,7 +311,7 @@ class _ChangeBuilder:
         self._changes.append(Change(delivery, _after(delivery, state, outcome, self._now)))
 
     def _step(self, name: StepName, facts: Mapping[str, Any]) -> None:
-        self._steps.append(Step(self._letter.id, self._now, self._letter.arrival.office, name, facts))
+        self._steps.append(Step(self._letter.id, self._now, self._letter.arrival.server, name, facts))
 
 
 def too_late(deadline: Deadline, why: str = "", host: str = "") -> Failed:

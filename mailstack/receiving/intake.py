@@ -1,4 +1,4 @@
-"""The counter of an office: what every station does the same when it takes a letter in."""
+"""The counter of a server: what every station does the same when it takes a letter in."""
 
 from __future__ import annotations
 

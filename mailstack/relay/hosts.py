@@ -175,7 +175,7 @@ class Hosts:
         return RouteTargets(candidates, security, domain=domain, published=published)
 
     def _elsewhere(self, destination: str, candidates: Iterable[TargetHost]) -> tuple[TargetHost, ...]:
-        """Those that are not this office: anybody may publish its address, and the letter would come back and back."""
+        """Those that are not this server: anybody may publish its address, and the letter would come back and back."""
         others = tuple([each for each in candidates if not self._is_ours(each.address)])
         if not others:
             raise NoRoute(Failed(ROUTING_LOOP, f"{destination} leads to this host, which does not know it"))

@@ -55,7 +55,7 @@ class Pop3Listeners:
                 read_maildrop,
                 kit.hooked(peer, engine, service),
                 engine,
-                office=kit.config.hostname,
+                hostname=kit.config.hostname,
                 authenticator=access.readers,
                 store=store,
                 clock=clock,

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from mailstack.accounts.scram import office_secret
+from mailstack.accounts.scram import server_secret
 from mailstack.config import Config
 from mailstack.config.key_files import signing_keys
 from mailstack.config.values import read_node_name
@@ -38,7 +38,7 @@ POLICIES = "mta-sts"
 
 
 class CannotStart(Exception):
-    """The office can't begin its work; str() says why and what to do about it."""
+    """The server can't begin its work; str() says why and what to do about it."""
 
 
 class ServiceUser(Struct, frozen=True):
@@ -49,7 +49,7 @@ class ServiceUser(Struct, frozen=True):
 
 
 class PrivilegedResources(Struct, frozen=True):
-    """Read and made once for all processes of an office, which may not be able to later."""
+    """Read and made once for all processes of a server, which may not be able to later."""
 
     store: SqlStore
     """Store, not open yet; it holds the lock that keeps other servers off its directory."""
@@ -57,7 +57,7 @@ class PrivilegedResources(Struct, frozen=True):
     """The certificates shown to clients."""
     client_tls: ClientTls
     secret: bytes
-    """Known to this office alone."""
+    """Known to this server alone."""
     token_secret: str
     """Client secret for the token issuer. Empty: no secret."""
     keys: tuple[SigningKey, ...]
@@ -76,10 +76,10 @@ def prepare(config: Config, reactor: Any, owner: ServiceUser | None) -> Privileg
             config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
             node = node_name(config)
             store = server_store(config, reactor, WorkerSlot(node=node))
-            store.lock_office()
+            store.lock_server()
             issue(config, reactor.seconds())
             (config.data / POLICIES).mkdir(mode=0o700, exist_ok=True)
-            secret = office_secret(config.data)
+            secret = server_secret(config.data)
         client_tls = ClientTls(config.relay.ca_file, certificate=config.relay.certificate, key=config.relay.key)
         # Tried once here: what is wrong with them is told at the start, not with the first letter that needs them.
         client_tls.check()

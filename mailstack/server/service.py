@@ -88,7 +88,7 @@ class MailService(Service):
         self._stream = stream
         self._failed = failed
         self._store: SqlStore | None = None
-        self._office: MailServer | None = None
+        self._server: MailServer | None = None
         self._index: LetterIndex | None = None
         self._heartbeat = Heartbeat(reactor)
         self._renewal: Renewal | None = None
@@ -106,8 +106,8 @@ class MailService(Service):
         except CannotStart as why:
             self._fail(str(why))
             return
-        self._office = self._build(premises)
-        listening = Deferred.fromCoroutine(self._office.listen())
+        self._server = self._build(premises)
+        listening = Deferred.fromCoroutine(self._server.listen())
         # What failed at once is told from here, where the program can still end with it.
         failures: list[Failure] = []
         listening.addErrback(failures.append)
@@ -162,7 +162,7 @@ class MailService(Service):
 
     def startService(self) -> None:  # noqa: N802
         super().startService()  # type: ignore[no-untyped-call]
-        if self._office is not None:
+        if self._server is not None:
             Deferred.fromCoroutine(self._start()).addErrback(self._has_not_started)
 
     def _has_not_started(self, failure: Failure) -> None:
@@ -176,13 +176,13 @@ class MailService(Service):
 
     async def _start(self) -> None:
         assert self._store is not None
-        assert self._office is not None
+        assert self._server is not None
         await self._store.open()
         if not self.running:
             return
         if self._index is not None:
             await self._index.start()
-        await self._office.start()
+        await self._server.start()
         freeze_startup_objects()
         bound_turns(self._reactor)
         self._heartbeat.start()
@@ -193,7 +193,7 @@ class MailService(Service):
             self._reread_keys()
             self._inherited.ready()
         else:
-            for name, door in self._office.doors.bound.items():
+            for name, door in self._server.doors.bound.items():
                 announce(self._config.hostname, name, door.addresses)
             tell_ready()
 
@@ -204,12 +204,12 @@ class MailService(Service):
         if self._renewal is not None:
             self._renewal.stop()
         self._restore()
-        office, self._office = self._office, None
+        mail_server, self._server = self._server, None
         if self._index is not None:
             # End the requests that wait for a letter.
             self._index.feed.close()
-        if office is not None:
-            await office.stop()
+        if mail_server is not None:
+            await mail_server.stop()
         self._web_pool.close()
         if self._index is not None:
             await self._index.stop()
@@ -229,18 +229,18 @@ class MailService(Service):
             KeyReload(self._reactor, self._reread, self._sign_by).start()
 
     def _sign_by(self, config: Config, keys: tuple[SigningKey, ...]) -> None:
-        if self._office is not None:
-            self._office.sign_by(config, keys)
+        if self._server is not None:
+            self._server.sign_by(config, keys)
 
     def _fail(self, why: str) -> None:
-        self._office = None
+        self._server = None
         self._failed(CannotStart(why))
 
 
-def announce(office: str, service: str, addresses: Sequence[HostPort]) -> None:
+def announce(mail_server: str, service: str, addresses: Sequence[HostPort]) -> None:
     """Say where a service can be reached now."""
     for address in addresses:
-        _log.info("%s: %s listens on %s port %d", office, service, address.host, address.port)
+        _log.info("%s: %s listens on %s port %d", mail_server, service, address.host, address.port)
 
 
 def cannot_listen(failure: Failure) -> str:

@@ -36,7 +36,7 @@ class Options(usage.Options):
     optParameters = [  # noqa: N815, RUF012 - Twisted's name and form
         ["config", "c", None, "The configuration file (or MAILSTACK_CONFIG); see etc/mailstack.toml."],
     ]
-    longdesc = "The post office of a configuration file: submission, queue, relay, MX, mailboxes and POP3."
+    longdesc = "The mail server of a configuration file: submission, queue, relay, MX, mailboxes and POP3."
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -47,28 +47,28 @@ class Options(usage.Options):
 
         file = self["config"] or os.environ.get("MAILSTACK_CONFIG")
         if not file:
-            raise usage.UsageError("which office? give -c FILE; etc/mailstack.toml shows every setting")
+            raise usage.UsageError("which server? give -c FILE; etc/mailstack.toml shows every setting")
         try:
             # twistd changes its directory when it becomes a daemon.
             self["reread"] = partial(load, Path(file).absolute(), os.environ)
-            self["office"] = self["reread"]()
+            self["server"] = self["reread"]()
         except ConfigError as error:
             raise usage.UsageError(str(error)) from error
 
 
 def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
-    """The office as a Twisted service."""
+    """The server as a Twisted service."""
     from twisted.internet import reactor
 
     from mailstack.net.log import carry_stdlib_logging
     from mailstack.net.thread_pool import end_in_time
     from mailstack.server.service import MailService
 
-    config, reread = options["office"], options["reread"]
+    config, reread = options["server"], options["reread"]
     carry_stdlib_logging(config.log.level)
     end_in_time(reactor)
     if config.workers.count > 1:
-        # Only an office with workers pays for their master.
+        # Only a server with workers pays for their master.
         from mailstack.server.workers.master import MasterService
 
         return MasterService(reactor, config, _ToTwistedLog(), _cannot_start, _owner(options), reread=reread)

@@ -167,7 +167,7 @@ class Account(Redacted, frozen=True):
     password_hash: bytes
     created: float
     quota: int | None = None
-    """Octets that the mailbox may hold; None: as the office says; 0: any number."""
+    """Octets that the mailbox may hold; None: as the server says; 0: any number."""
     scram: str = ""
     """What SCRAM keeps of the password, as `str(sasl.ScramKeys)`; empty when there is nothing."""
     epoch: int = 0
@@ -218,7 +218,7 @@ class Rule(Struct, frozen=True):
 
 
 class Orders(Struct, frozen=True):
-    """The standing orders that a running office has to know at every moment; few."""
+    """The standing orders that a running server has to know at every moment; few."""
 
     rules: tuple[Rule, ...] = ()
     """The oldest first."""
@@ -247,7 +247,7 @@ class Filter(Struct, frozen=True):
     """Which letters `records` shall give; every part that is set must hold."""
 
     ids: tuple[LetterId, ...] | None = None
-    office: str | None = None
+    server: str | None = None
     sender: str | None = None
     """An `Address.key`, or "" for the null reverse-path."""
     recipient: str | None = None
@@ -264,7 +264,7 @@ class Filter(Struct, frozen=True):
 
 
 class Store(OutboxStore, DelayReasonStore, TlsResults, Protocol):
-    """Everything an office keeps."""
+    """Everything a server keeps."""
 
     async def open(self) -> None:
         """Make or migrate the schema, sweep orphan contents. Raises StoreError with what to do about it."""
@@ -272,7 +272,7 @@ class Store(OutboxStore, DelayReasonStore, TlsResults, Protocol):
     async def close(self) -> None:
         """Finish what was begun, then let go of everything."""
 
-    def lock_office(self) -> None:
+    def lock_server(self) -> None:
         """Be the one process that serves from this store, until `close`; commands don't ask for it.
 
         Raises StoreError when another process does.
@@ -304,7 +304,7 @@ class Store(OutboxStore, DelayReasonStore, TlsResults, Protocol):
 
     async def claim(
         self,
-        office: str,
+        server: str,
         owner: str,
         now: float,
         *,
@@ -325,13 +325,13 @@ class Store(OutboxStore, DelayReasonStore, TlsResults, Protocol):
         A delivery that can't be read is held, so that it doesn't stop what waits behind it.
         """
 
-    async def next_due(self, office: str) -> float | None:
+    async def next_due(self, server: str) -> float | None:
         """The earliest time at which `claim` gives something, from what is stored now; None when nothing waits.
 
         For a delivery that is being attempted that is the end of its lease, or its `due` if that is later.
         """
 
-    async def lines(self, office: str, limit: int) -> list[str]:
+    async def lines(self, server: str, limit: int) -> list[str]:
         """Lines that anything waits in."""
 
     async def lines_of(self, letter: LetterId) -> dict[int, str]:
@@ -484,7 +484,7 @@ class Store(OutboxStore, DelayReasonStore, TlsResults, Protocol):
     # --- for people who look
 
     async def owed(self) -> int:
-        """How many letters somebody still waits for, in all offices."""
+        """How many letters somebody still waits for, in all servers."""
 
     async def records(self, which: Filter) -> list[Record]:
         """The newest first."""
@@ -495,7 +495,7 @@ class Store(OutboxStore, DelayReasonStore, TlsResults, Protocol):
     async def content(self, letter: LetterId) -> Content:
         """As accepted here. Raises KeyError when no delivery that is owed or attempted, and no mailbox, needs it."""
 
-    async def prune(self, office: str, *, before: float, keep: int | None = None) -> int:
+    async def prune(self, server: str, *, before: float, keep: int | None = None) -> int:
         """Forget the history of letters that arrived before and that nobody owes or keeps; how many.
 
         With `keep`, also remove the oldest letters beyond that number that nobody owes, and their mailbox entries.

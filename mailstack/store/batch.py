@@ -126,9 +126,9 @@ class Batch:
         letter = acceptance.letter
         self.letters += rows.letter_row(letter)
         self.contents += (letter.id, file, octets, digest)
-        office = letter.arrival.office
+        server = letter.arrival.server
         for delivery in acceptance.deliveries:
-            self.deliveries += rows.delivery_row(delivery, office)
+            self.deliveries += rows.delivery_row(delivery, server)
         self.add_placements(acceptance.placements)
         self.add_steps(acceptance.steps)
 
@@ -185,7 +185,7 @@ class Batch:
 
     def add_steps(self, steps: Sequence[Step]) -> None:
         for step in steps:
-            self.steps += (step.letter, next_in_sequence(), step.at, step.office, step.step, rows.as_json(step.facts))
+            self.steps += (step.letter, next_in_sequence(), step.at, step.server, step.step, rows.as_json(step.facts))
         self.announce(steps)
 
     def announce(self, steps: Sequence[Step]) -> None:

@@ -17,7 +17,7 @@ from mailstack.store.batch import Transaction, pieces
 class Wanted(Struct, frozen=True):
     """The arguments of `Store.claim`."""
 
-    office: str
+    server: str
     owner: str
     now: float
     limit: int
@@ -66,13 +66,13 @@ def claim(transaction: Transaction, wanted: Wanted, content: Callable[[LetterId,
 def _due(transaction: Transaction, wanted: Wanted) -> list[Any]:
     """Rows of what is due: the highest priority first, and of these the longest due."""
     if wanted.line is not None:
-        return transaction.connection.fetch_free(sql.IN_LINE, rows.DELIVERY, (wanted.office, wanted.line, wanted.limit))
+        return transaction.connection.fetch_free(sql.IN_LINE, rows.DELIVERY, (wanted.server, wanted.line, wanted.limit))
     found: list[Any] = []
-    for priority, earliest in transaction.execute(sql.NEXT_DUE, (wanted.office, rows.FAR)).fetchall():
+    for priority, earliest in transaction.execute(sql.NEXT_DUE, (wanted.server, rows.FAR)).fetchall():
         if earliest is not None and earliest <= wanted.now and len(found) < wanted.limit:
             left = wanted.limit - len(found)
             found += transaction.connection.fetch_free(
-                sql.DUE, rows.DELIVERY, (wanted.office, priority, wanted.now, left)
+                sql.DUE, rows.DELIVERY, (wanted.server, priority, wanted.now, left)
             )
     return found
 

@@ -1,4 +1,4 @@
-"""Conditions: what a running office knows of hosts and destinations, told so that other processes can explain a wait."""
+"""Conditions: what a running server knows of hosts and destinations, told so that other processes can explain a wait."""
 
 from __future__ import annotations
 

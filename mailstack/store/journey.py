@@ -1,4 +1,4 @@
-"""Finds one letter's whole life in a store that may hold several offices: back to its source, on to its last host."""
+"""Finds one letter's whole life in a store that may hold several servers: back to its source, on to its last host."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MOST_CANDIDATES = 100
 
 
 class Journey(Struct, frozen=True):
-    """The letter that was asked for, and what happened to it in every office of the store."""
+    """The letter that was asked for, and what happened to it in every server of the store."""
 
     asked: LetterId
     records: tuple[Record, ...]
-    """The source first, then its copies, and each office that one of them was relayed to."""
+    """The source first, then its copies, and each server that one of them was relayed to."""
     steps: tuple[Step, ...]
     """The oldest first."""
 
@@ -37,7 +37,7 @@ class Journey(Struct, frozen=True):
 
 
 async def journey_of(store: Store, asked: LetterId) -> Journey | None:
-    """The journey of a letter that any office of this store has seen; None when none has."""
+    """The journey of a letter that any server of this store has seen; None when none has."""
     record = await _record(store, asked)
     if record is None:
         return None
@@ -72,7 +72,7 @@ def _led_to(steps: Sequence[Step]) -> list[str]:
 
 
 def _source_in(steps: Sequence[Step]) -> LetterId | None:
-    """The letter that this one is a copy of, as this office wrote it down itself when it made the copy."""
+    """The letter that this one is a copy of, as this server wrote it down itself when it made the copy."""
     return next((LetterId(str(step.facts["copy_of"])) for step in steps if step.facts.get("copy_of")), None)
 
 
@@ -82,7 +82,7 @@ async def _record(store: Store, letter: LetterId) -> Record | None:
 
 
 async def _source_of(store: Store, record: Record) -> Record | None:
-    """The letter of this store that was copied, or in another office relayed, and became this one."""
+    """The letter of this store that was copied, or in another server relayed, and became this one."""
     steps = await store.steps(record.letter.id)
     if (source := _source_in(steps)) is not None:
         return await _record(store, source)

@@ -34,7 +34,7 @@ def record_json(record: Record) -> dict[str, Any]:
     letter = record.letter
     return {
         "id": letter.id,
-        "office": letter.arrival.office,
+        "server": letter.arrival.server,
         "sender": sender_text(letter.envelope),
         "recipients": recipient_texts(record),
         "size": letter.content.size,
@@ -70,5 +70,5 @@ def journey_json(told: Journey) -> dict[str, Any]:
 
 def step_json(step: Step) -> dict[str, Any]:
     """One step; its facts stand beside what every step has."""
-    always = {"at": iso8601(step.at), "office": step.office, "step": step.step, "letter": step.letter}
+    always = {"at": iso8601(step.at), "server": step.server, "step": step.step, "letter": step.letter}
     return always | {name: fact for name, fact in step.facts.items() if name not in always}

@@ -45,7 +45,7 @@ REPORTED = {
     "relayed": "was passed on",
     "expanded": "was passed on to several",
 }
-"""What a report that the office wrote says of the letter it is about."""
+"""What a report that the server wrote says of the letter it is about."""
 
 MOST_NAMED = 3
 """Recipients that one line names; of more it gives the first and the number."""
@@ -73,7 +73,7 @@ def journey_lines(steps: Sequence[Step], *, dialogue: bool = False) -> Iterator[
     """A line for each step, and below attempts what was said: in trouble always, else if `dialogue` asks for it."""
     troubled = _attempts_in_trouble(steps)
     for number, step in enumerate(steps):
-        yield f"{clock_text(step.at)}  {clean(step.office):<16}  {step.step:<9}  {clean(facts_text(step))}".rstrip()
+        yield f"{clock_text(step.at)}  {clean(step.server):<16}  {step.step:<9}  {clean(facts_text(step))}".rstrip()
         if dialogue or number in troubled:
             yield from (f"{'':14}{clean(line)}" for line in _said(step))
 

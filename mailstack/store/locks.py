@@ -77,7 +77,7 @@ class _Waiting:
             return not self._given_up
 
 
-def take_office(path: Path, patience: float = 5.0) -> int:
+def take_server(path: Path, patience: float = 5.0) -> int:
     """The descriptor by which this process, and those that it forks, are the ones that serve from a directory.
 
     Raises StoreError when another process does; when that is dead, and its workers are only about to end, after
@@ -151,5 +151,5 @@ class NameLocks:
 
 
 def _octet_of(name: str) -> int:
-    """63 bits of a digest, so that no two names of an office meet."""
+    """63 bits of a digest, so that no two names of a server meet."""
     return int.from_bytes(blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest()) >> 1

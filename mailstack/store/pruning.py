@@ -27,16 +27,16 @@ class Found(Struct, frozen=True):
     """Where to go on; None: there are no more."""
 
 
-def past(connection: Connection, office: str, before: float, after: Mark, limit: int) -> Found:
+def past(connection: Connection, server: str, before: float, after: Mark, limit: int) -> Found:
     """The next of the letters that arrived `before`."""
-    rows = list(connection.execute(sql.FORGOTTEN, (before, office, *after, limit)))
+    rows = list(connection.execute(sql.FORGOTTEN, (before, server, *after, limit)))
     last = (rows[-1][1], rows[-1][0]) if len(rows) == limit else None
     return Found([letter for letter, _, unneeded in rows if unneeded], last)
 
 
-def surplus(connection: Connection, office: str, keep: int, limit: int) -> list[LetterId]:
+def surplus(connection: Connection, server: str, keep: int, limit: int) -> list[LetterId]:
     """Of those that are more than `keep`, and that nobody owes."""
-    return [letter for (letter,) in connection.execute(sql.SURPLUS, (office, keep, limit))]
+    return [letter for (letter,) in connection.execute(sql.SURPLUS, (server, keep, limit))]
 
 
 def forget(transaction: Transaction, letters: Sequence[LetterId], *, kept_too: bool) -> int:

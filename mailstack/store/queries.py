@@ -166,14 +166,14 @@ def aliases_to(connection: Connection, target: str) -> list[str]:
     return [str(address) for (address,) in connection.execute(sql.ALIASES_TO, (target,))]
 
 
-def next_due(connection: Connection, office: str) -> float | None:
-    found = connection.execute(sql.NEXT_DUE, (office, rows.FAR)).fetchall()
+def next_due(connection: Connection, server: str) -> float | None:
+    found = connection.execute(sql.NEXT_DUE, (server, rows.FAR)).fetchall()
     times = [due for _, due in found if due is not None]
-    return rows.checked("deliveries", office, lambda: min(map(float, times))) if times else None
+    return rows.checked("deliveries", server, lambda: min(map(float, times))) if times else None
 
 
-def lines(connection: Connection, office: str, limit: int) -> list[str]:
-    return [rows.text(line) for (line,) in connection.execute(sql.LINES, (office, office, limit))]
+def lines(connection: Connection, server: str, limit: int) -> list[str]:
+    return [rows.text(line) for (line,) in connection.execute(sql.LINES, (server, server, limit))]
 
 
 def lines_of(connection: Connection, letter: LetterId) -> dict[int, str]:
@@ -201,7 +201,7 @@ def records(connection: Connection, which: Filter, content: Callable[[LetterId, 
     ids, states = which.ids or (), sorted(which.states or ())
     statement = sql.records(
         ids=len(ids),
-        office=which.office is not None,
+        server=which.server is not None,
         sender=which.sender is not None,
         recipient=which.recipient is not None,
         since=which.since is not None,
@@ -210,7 +210,7 @@ def records(connection: Connection, which: Filter, content: Callable[[LetterId, 
         states=len(states),
         owed=OWED.issuperset(states),
     )
-    single = (which.office, which.sender, which.recipient, which.recipient, which.since, which.until)
+    single = (which.server, which.sender, which.recipient, which.recipient, which.since, which.until)
     before = which.before or ()
     parameters = [*ids, *(value for value in single if value is not None), *before, *states, which.limit]
     found = [rows.letter_from(row, content) for row in connection.execute(statement, parameters)]

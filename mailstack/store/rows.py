@@ -152,7 +152,7 @@ def letter_row(letter: Letter) -> list[Any]:
     arrival, envelope = letter.arrival, letter.envelope
     return [
         letter.id,
-        arrival.office,
+        arrival.server,
         key(envelope.sender),
         arrival.at,
         letter.content.size,
@@ -161,7 +161,7 @@ def letter_row(letter: Letter) -> list[Any]:
     ]
 
 
-def delivery_row(delivery: Delivery, office: str) -> list[Any]:
+def delivery_row(delivery: Delivery, server: str) -> list[Any]:
     """In the order of DELIVERY_ROW."""
     recipient = delivery.recipient
     return [
@@ -179,7 +179,7 @@ def delivery_row(delivery: Delivery, office: str) -> list[Any]:
         delivery.host,
         int(delivery.warned),
         delivery.priority,
-        office,
+        server,
         recipient.address.key,
         None if recipient.original is None else recipient.original.key,
         waits_until(delivery),
@@ -225,7 +225,7 @@ def step_from(row: Sequence[Any]) -> Step:
 
     def decode() -> Step:
         return msgspec.convert(
-            {"letter": row[0], "at": row[2], "office": row[3], "step": row[4], "facts": _decode_facts(row[5])}, Step
+            {"letter": row[0], "at": row[2], "server": row[3], "step": row[4], "facts": _decode_facts(row[5])}, Step
         )
 
     return checked("steps", (row[0], row[1]), decode)
@@ -238,7 +238,7 @@ def numbered_from(row: Sequence[Any]) -> tuple[int, Step]:
 
 def collected_text(step: Step, seq: int) -> str:
     """A "collected" step as it stands among those of its delivery. Raises StoreError for facts that can't be stored."""
-    return as_json((seq, step.at, step.office, step.facts))
+    return as_json((seq, step.at, step.server, step.facts))
 
 
 def collected_again(before: object, more: str | None) -> str | None:
@@ -255,8 +255,8 @@ def collected_from(row: Sequence[Any]) -> list[tuple[int, Step]]:
     def decode() -> list[tuple[int, Step]]:
         letter = LetterId(text(row[0]))
         return [
-            (number(seq), Step(letter, at, office, "collected", facts))
-            for seq, at, office, facts in _decode_collected(text(row[2]))
+            (number(seq), Step(letter, at, server, "collected", facts))
+            for seq, at, server, facts in _decode_collected(text(row[2]))
         ]
 
     return [] if row[2] is None else checked("deliveries", (row[0], row[1]), decode)
@@ -270,7 +270,7 @@ def announcement_row(announcement: OutboxEntry) -> list[Any]:
         announcement.target,
         step.letter,
         step.at,
-        step.office,
+        step.server,
         step.step,
         as_json(step.facts),
         announcement.due,

@@ -346,7 +346,7 @@ COLLECTED = "SELECT letter, number, collected FROM deliveries WHERE letter = ? A
 def records(
     *,
     ids: int,
-    office: bool,
+    server: bool,
     sender: bool,
     recipient: bool,
     since: bool,
@@ -363,7 +363,7 @@ def records(
     where = ["TRUE"]
     if ids:
         where.append(f"l.id IN {marks(ids)}")
-    if office:
+    if server:
         where.append("l.server = ?")
     if sender:
         where.append("l.sender = ?")

@@ -66,7 +66,7 @@ class SqlStore(
     """Those of `_large` that need nothing else, looked through when the store is opened."""
     _orphan_age: float
     location: Location | None = None
-    """Of the data directory, where the store or the lock of its office is in one."""
+    """Of the data directory, where the store or the lock of its server is in one."""
     now: Callable[[], float] | None = None
     """The time by which letters are due, where that is not this machine's."""
 
@@ -101,7 +101,7 @@ class SqlStore(
     async def close(self) -> None: ...
 
     @abstractmethod
-    def lock_office(self) -> None: ...
+    def lock_server(self) -> None: ...
 
     @abstractmethod
     def tenure(self) -> float | None: ...
@@ -215,7 +215,7 @@ class SqlStore(
 
     async def claim(
         self,
-        office: str,
+        server: str,
         owner: str,
         now: float,
         *,
@@ -225,7 +225,7 @@ class SqlStore(
         line: str | None = None,
         place: Callable[[str], Place | None] = nowhere,
     ) -> list[Claim]:
-        wanted = claims.Wanted(office, owner, now, limit, lease, next_due, line, place)
+        wanted = claims.Wanted(server, owner, now, limit, lease, next_due, line, place)
         together = ReadAheadBatch(self._read_small, self.content, self._recent, self._memory_limit)
         claimed: claims.Claimed = await self._writer.do(lambda change: claims.claim(change, wanted, together.content))
         for damage in claimed.damaged:
@@ -235,11 +235,11 @@ class SqlStore(
     async def _read_small(self, letters: Sequence[LetterId]) -> dict[LetterId, bytes]:
         return await self._readers.do(lambda connection: connection.small_contents(letters))
 
-    async def next_due(self, office: str) -> float | None:
-        return await self._readers.do(lambda connection: queries.next_due(connection, office))
+    async def next_due(self, server: str) -> float | None:
+        return await self._readers.do(lambda connection: queries.next_due(connection, server))
 
-    async def lines(self, office: str, limit: int) -> list[str]:
-        return await self._readers.do(lambda connection: queries.lines(connection, office, limit))
+    async def lines(self, server: str, limit: int) -> list[str]:
+        return await self._readers.do(lambda connection: queries.lines(connection, server, limit))
 
     async def lines_of(self, letter: LetterId) -> dict[int, str]:
         return await self._readers.do(lambda connection: queries.lines_of(connection, letter))
@@ -288,17 +288,17 @@ class SqlStore(
     async def content(self, letter: LetterId) -> Content:
         return await self._readers.do(lambda connection: queries.content_of(connection, letter, self._file))
 
-    async def prune(self, office: str, *, before: float, keep: int | None = None) -> int:
+    async def prune(self, server: str, *, before: float, keep: int | None = None) -> int:
         """In parts, found by a reader, so that neither a look nor a commit takes long."""
         forgotten, mark = 0, pruning.BEGINNING
         while True:
-            found = await self._readers.do(partial(pruning.past, office=office, before=before, after=mark, limit=_LOOK))
+            found = await self._readers.do(partial(pruning.past, server=server, before=before, after=mark, limit=_LOOK))
             forgotten += await self._forget_letters(found.prunable, kept_too=False)
             if found.last is None:
                 break
             mark = found.last
         while keep is not None:
-            ids = await self._readers.do(partial(pruning.surplus, office=office, keep=keep, limit=_LOOK))
+            ids = await self._readers.do(partial(pruning.surplus, server=server, keep=keep, limit=_LOOK))
             count = await self._forget_letters(ids, kept_too=True)
             forgotten += count
             if not count:

@@ -18,7 +18,7 @@ from mailstack.store.content_files import ContentFiles
 from mailstack.store.contents import LargeContents, Several
 from mailstack.store.directory_check import Location
 from mailstack.store.free_space import free_octets
-from mailstack.store.locks import NameLocks, Turn, take_office
+from mailstack.store.locks import NameLocks, Turn, take_server
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite_connection import SqliteConnection
@@ -75,7 +75,7 @@ class SqliteStore(SqlStore):
         large content that no letter names is swept; longer than any process takes from its end to its acceptance.
         `max_pages`: the most pages of 4 KiB that the database may have. `large`: where large contents go from
         now on, to be closed with the store; None: into files, where those of before are found in any case.
-        `location`: of the same directory, as another store of this office has opened it; None: it is made if need be.
+        `location`: of the same directory, as another store of this server has opened it; None: it is made if need be.
         `read_only`: nothing is made, migrated, swept or written, and the disk may be one that can't be written.
         """
         super().__init__(
@@ -147,11 +147,11 @@ class SqliteStore(SqlStore):
             os.close(self._lock)
             self._lock = None
 
-    def lock_office(self) -> None:
+    def lock_server(self) -> None:
         """Be the one process that serves from here, until `close`. Raises StoreError when another one does."""
         self._make_directory()
         self.location.remember()
-        self._lock = take_office(self._directory / "lock")
+        self._lock = take_server(self._directory / "lock")
 
     def tenure(self) -> float | None:
         return 0.0

@@ -42,7 +42,7 @@ class InMemoryStore(SqlStore):
     async def close(self) -> None:
         """Does nothing."""
 
-    def lock_office(self) -> None:
+    def lock_server(self) -> None:
         """Does nothing: no other process sees this store."""
 
     def tenure(self) -> float | None:

@@ -44,7 +44,7 @@ class Table(Struct, frozen=True):
 
 @cache
 def tables() -> tuple[Table, ...]:
-    """All tables that hold what an office keeps, in the order in which they came; contents, which may be large, last."""
+    """All tables that hold what a server keeps, in the order in which they came; contents, which may be large, last."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrate(connection, migrations())
         named = connection.execute(

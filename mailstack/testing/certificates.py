@@ -1,4 +1,4 @@
-"""The private CA of all offices of this process, and a certificate for localhost: made once, forgotten at the end."""
+"""The private CA of all servers of this process, and a certificate for localhost: made once, forgotten at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The faults of an office under test: what is to go wrong, said by the test in its own thread."""
+"""The faults of a server under test: what is to go wrong, said by the test in its own thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mailstack.sandbox.faults import FaultEvent, Faults, Rule
 T = TypeVar("T")
 
 
-class OfficeFaults:
+class ServerFaults:
     """Rules as `mailstack.sandbox.faults` has them; each holds from the moment at which the call returns."""
 
     def __init__(self, faults: Callable[[], Faults], there: Callable[[Callable[[], Any]], Any]) -> None:

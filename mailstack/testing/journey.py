@@ -14,7 +14,7 @@ class Journey:
     def __init__(self, found: Found) -> None:
         self.id: str = found.asked
         self.steps: tuple[Step, ...] = found.steps
-        """Each with `step` (its name), `office`, `at` (seconds since 1970) and `facts`."""
+        """Each with `step` (its name), `server`, `at` (seconds since 1970) and `facts`."""
         self._found = found
 
     @property

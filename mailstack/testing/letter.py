@@ -30,20 +30,20 @@ class Attachment:
 
 
 class Letter:
-    """One letter that was handed in, or that an office wrote itself, such as a bounce. It never changes."""
+    """One letter that was handed in, or that a server wrote itself, such as a bounce. It never changes."""
 
     def __init__(self, number: int, accepted: AcceptedLetter, octets: bytes) -> None:
         envelope = accepted.envelope
         self.number: int = number
-        """Grows with each letter of its office."""
+        """Grows with each letter of its server."""
         self.id: str = accepted.id
-        """The one that the 250 reply named; `mailstack journey` and the office's `journey` take it."""
+        """The one that the 250 reply named; `mailstack journey` and the server's `journey` take it."""
         self.sender: str = "" if envelope.sender is None else str(envelope.sender)
         """Of the envelope, as sent; "" is the null reverse-path of bounces and other reports."""
         self.recipients: list[str] = [str(recipient.address) for recipient in envelope.recipients]
         """Of the envelope, as sent: Bcc among them."""
         self.raw: bytes = octets
-        """All its octets, as the office keeps them."""
+        """All its octets, as the server keeps them."""
 
     @cached_property
     def reading(self) -> ParsedLetter:

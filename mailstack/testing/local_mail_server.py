@@ -1,8 +1,8 @@
-"""A post office for tests: everything that `mailstack dev` runs, on free ports, with what a test asks of it.
+"""A mail server for tests: everything that `mailstack dev` runs, on free ports, with what a test asks of it.
 
-    with Office() as office:
-        send_reset_mail("bob@home.test", host=office.capture.host, port=office.capture.port)
-        letter = office.wait_for_letter(to="bob@home.test", subject="Reset")
+    with Server() as server:
+        send_reset_mail("bob@home.test", host=server.capture.host, port=server.capture.port)
+        letter = server.wait_for_letter(to="bob@home.test", subject="Reset")
         open_page(letter.link())
 
 It runs in a thread of its own, beside whatever the test runs; all its methods may be called in any thread.
@@ -32,7 +32,7 @@ from mailstack.store import Filter
 from mailstack.testing.addresses import ServerAddresses
 from mailstack.testing.certificates import keys_directory
 from mailstack.testing.criteria import LetterCriteria, NoSuchLetter, Wish
-from mailstack.testing.faults import OfficeFaults
+from mailstack.testing.faults import ServerFaults
 from mailstack.testing.journey import Journey
 from mailstack.testing.letter import Letter
 from mailstack.testing.reactor_thread import Background, background
@@ -51,13 +51,13 @@ MOST_WAITING = 100_000
 JOURNEY = 300.0
 """Seconds that `advance` may take."""
 GRACE = 5.0
-"""Seconds more until a wait that the offices do not end has failed."""
+"""Seconds more until a wait that the servers do not end has failed."""
 GOODBYE = 0.2
 """Seconds that connections left open may take at the end."""
 
 
 class LocalMailServer(ServerAddresses):
-    """Two post offices, yours and the rest of the world's, and their DNS. `start` and `stop`, or a `with` block.
+    """Two mail servers, yours and the rest of the world's, and their DNS. `start` and `stop`, or a `with` block.
 
     It is new and empty, and used once: for the next test make another, that takes some 30 ms.
     """
@@ -96,15 +96,15 @@ class LocalMailServer(ServerAddresses):
         self._background: Background | None = None
         self._environment: DevEnvironment | None = None
         self._ledger: ReceivedLog | None = None
-        self.faults = OfficeFaults(lambda: self._running.faults, self._there)
-        """What is to go wrong: `office.faults.add(at="rcpt", reply="451 4.3.0 not now", times=2)`."""
+        self.faults = ServerFaults(lambda: self._running.faults, self._there)
+        """What is to go wrong: `server.faults.add(at="rcpt", reply="451 4.3.0 not now", times=2)`."""
 
     # --- its life
 
     def start(self) -> Self:
         """Bind the ports; it works when this returns. Raises twisted.internet.error.CannotListenError, OSError."""
         if self._environment is not None:
-            raise RuntimeError("this office has been started; make another for another test")
+            raise RuntimeError("this server has been started; make another for another test")
         self._background = ground = background()
         try:
             ground.call(self._start)
@@ -195,13 +195,13 @@ class LocalMailServer(ServerAddresses):
         await awaited(self._never(LetterCriteria.of(**wish), within))
 
     def journey(self, letter: Letter | str) -> Journey:
-        """What happened to a letter, or to the one of this id, step by step and across all offices. Raises LookupError."""
+        """What happened to a letter, or to the one of this id, step by step and across all servers. Raises LookupError."""
         from mailstack.store.journey import journey_of  # noqa: PLC0415 - few tests need it
 
         wanted = LetterId(letter if isinstance(letter, str) else letter.id)
         found = self._call(lambda: journey_of(self._running.store, wanted))
         if found is None:
-            raise LookupError(f"no office here knows a letter {wanted}")
+            raise LookupError(f"no server here knows a letter {wanted}")
         return Journey(found)
 
     def advance(self, span: float | str) -> None:
@@ -221,8 +221,8 @@ class LocalMailServer(ServerAddresses):
         await self._book.settled()
         waiting = await store.records(Filter(states=OWED, limit=MOST_WAITING))
         await QueueAdmin(store, self._ground.reactor.seconds).remove([record.letter.id for record in waiting])
-        for office in (HOME, WORLD, CAPTURE):
-            await store.prune(office, before=math.inf, keep=0)
+        for server in (HOME, WORLD, CAPTURE):
+            await store.prune(server, before=math.inf, keep=0)
         await self._running.index.delete(ItemFilter())
         self._book.clear()
 
@@ -241,7 +241,7 @@ class LocalMailServer(ServerAddresses):
     def _running(self) -> DevEnvironment:
         if self._environment is None:
             raise RuntimeError(
-                "this office does not run: use it within its `with` block, or between start() and stop()"
+                "this server does not run: use it within its `with` block, or between start() and stop()"
             )
         return self._environment
 
@@ -249,7 +249,7 @@ class LocalMailServer(ServerAddresses):
     def _ground(self) -> Background:
         assert self._background is not None
         if self._background.process != os.getpid():
-            raise RuntimeError("this office runs in the parent of this process: wait for letters there")
+            raise RuntimeError("this server runs in the parent of this process: wait for letters there")
         return self._background
 
     @property
@@ -290,7 +290,7 @@ class LocalMailServer(ServerAddresses):
         except TimeoutError:
             future.cancel()
             raise NoSuchLetter(
-                "the offices were too busy to say whether a letter came: is something blocking?"
+                "the servers were too busy to say whether a letter came: is something blocking?"
             ) from None
 
 

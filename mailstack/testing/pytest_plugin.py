@@ -1,4 +1,4 @@
-"""The pytest plugin: post offices as fixtures. It costs a project that uses none of them the import of this one file."""
+"""The pytest plugin: mail servers as fixtures. It costs a project that uses none of them the import of this one file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_LINES = 200
 """Lines of a transcript that are shown below a test that failed."""
 
 _MARKERS = (
-    "mailstack(**options): what the fixture's office is made with, as mailstack.testing.LocalMailServer takes it",
+    "mailstack(**options): what the fixture's server is made with, as mailstack.testing.LocalMailServer takes it",
     "internet(**options): what the fixture's internet is made with, as mailstack.testing.Internet takes it",
 )
 
@@ -27,20 +27,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def mailstack(request: pytest.FixtureRequest) -> Iterator[LocalMailServer]:
-    """A post office for this test alone: see docs/reference/pytest.md."""
+    """A mail server for this test alone: see docs/reference/pytest.md."""
     from mailstack.testing import LocalMailServer  # noqa: PLC0415
 
-    with LocalMailServer(**_options(request, "mailstack")) as office:
-        yield office
+    with LocalMailServer(**_options(request, "mailstack")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def mailstack_session() -> Iterator[LocalMailServer]:
-    """A post office for the whole session, for a program that is started once; `clear()` it between tests."""
+    """A mail server for the whole session, for a program that is started once; `clear()` it between tests."""
     from mailstack.testing import LocalMailServer  # noqa: PLC0415
 
-    with LocalMailServer() as office:
-        yield office
+    with LocalMailServer() as server:
+        yield server
 
 
 @pytest.fixture
@@ -64,10 +64,10 @@ def _options(request: pytest.FixtureRequest, marker: str) -> dict[str, Any]:
     return dict(found.kwargs) if found else {}
 
 
-def _report(office: LocalMailServer) -> str:
+def _report(server: LocalMailServer) -> str:
     try:
-        return office.report()
-    except Exception as error:  # noqa: BLE001 - a test may have stopped the office; its own failure is what counts
+        return server.report()
+    except Exception as error:  # noqa: BLE001 - a test may have stopped the server; its own failure is what counts
         return f"They can't be had: {error}"
 
 

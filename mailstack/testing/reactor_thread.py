@@ -75,20 +75,20 @@ class Background:
         self.process = os.getpid()
         self.loop = OwnLoop()
         self.reactor: Any = OwnReactor(self.loop)
-        # Daemons, as the thread itself: an office that somebody forgot must not keep the process from ending.
+        # Daemons, as the thread itself: a server that somebody forgot must not keep the process from ending.
         self.reactor.getThreadPool().threadFactory = partial(threading.Thread, daemon=True)  # type: ignore[assignment]
         started = threading.Event()
         self.reactor.callWhenRunning(started.set)
         self._thread = threading.Thread(target=self._run, name="mailstack-reactor", daemon=True)
         self._thread.start()
         if not started.wait(PATIENCE):
-            raise RuntimeError("the reactor of mailstack's offices did not start; is this machine very busy?")
+            raise RuntimeError("the reactor of mailstack's servers did not start; is this machine very busy?")
         atexit.register(self._end)
 
     def call(self, work: Callable[[], Coroutine[Any, Any, T]], patience: float = PATIENCE) -> T:
         """The result of a coroutine that waits for Deferreds, run there. Raises what it raises, or TimeoutError."""
         if threading.current_thread() is self._thread:
-            raise RuntimeError("an office can't be waited for by what it calls itself, such as a handler of its own")
+            raise RuntimeError("a server can't be waited for by what it calls itself, such as a handler of its own")
         future: Future[T] = Future()
         self.reactor.callFromThread(_begin, work, future)
         try:
@@ -96,7 +96,7 @@ class Background:
         except TimeoutError:
             if future.done():
                 raise
-            raise TimeoutError(f"the offices did not do it within {patience:g} s; does something block them?") from None
+            raise TimeoutError(f"the servers did not do it within {patience:g} s; does something block them?") from None
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)

@@ -1,6 +1,6 @@
 """The time, also while a test has stopped or moved it: freezegun and its like change `time.time` and `time.monotonic`.
 
-An office must go on meanwhile, or no letter would arrive; and OpenSSL compares the dates of certificates with the real time.
+A server must go on meanwhile, or no letter would arrive; and OpenSSL compares the dates of certificates with the real time.
 """
 
 from __future__ import annotations

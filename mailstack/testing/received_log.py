@@ -1,7 +1,7 @@
-"""The ledger of an office under test: which letters were handed in, what became of each, and who waits for what.
+"""The ledger of a server under test: which letters were handed in, what became of each, and who waits for what.
 
 It is the environment's Journal, so it hears of everything in the reactor's thread, when it is durable. A letter that
-travels from office to office is one letter, the one that was handed in; reports that offices write are letters too.
+travels from server to server is one letter, the one that was handed in; reports that servers write are letters too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mailstack.testing.letter import Letter
 T = TypeVar("T")
 
 ARRIVED = frozenset({"delivered", "relayed", "collected"})
-"""Steps after which a recipient has his letter; the office that it is relayed to delivers before it says 250."""
+"""Steps after which a recipient has his letter; the server that it is relayed to delivers before it says 250."""
 TELLING = ARRIVED | {"deferred", "bounced", "held", "released", "removed"}
 
 
@@ -32,7 +32,7 @@ class ReceivedLog:
     """All letters of one environment. What is asked of it may be asked in any thread."""
 
     def __init__(self, spawn: Callable[[Coroutine[Any, Any, None]], None], handed_in_at: frozenset[str]) -> None:
-        """`handed_in_at` are offices where a letter by SMTP without login is one that was handed in, not passed on."""
+        """`handed_in_at` are servers where a letter by SMTP without login is one that was handed in, not passed on."""
         self._spawn = spawn
         self._handed_in_at = handed_in_at
         self._lock = threading.RLock()
@@ -50,7 +50,7 @@ class ReceivedLog:
         """Where the letters are."""
         self._store = store
 
-    # --- what the offices tell, in the reactor's thread
+    # --- what the servers tell, in the reactor's thread
 
     def tell(self, steps: Sequence[Step]) -> None:
         """Never raises, never waits."""
@@ -60,7 +60,7 @@ class ReceivedLog:
         self._look()
 
     def _note(self, step: Step) -> None:
-        if step.step == "submitted" or (step.step == "exchanged" and step.office in self._handed_in_at):
+        if step.step == "submitted" or (step.step == "exchanged" and step.server in self._handed_in_at):
             self._number += 1
             self._reading += 1
             self._spawn(self._read(self._number, step.letter))

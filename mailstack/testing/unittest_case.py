@@ -1,4 +1,4 @@
-"""A post office for each test of a unittest class: of unittest itself, its asyncio variant, Django's, or Twisted's trial.
+"""A mail server for each test of a unittest class: of unittest itself, its asyncio variant, Django's, or Twisted's trial.
 
 class ResetTest(MailstackMixin, unittest.TestCase):
     def test_a_reset_is_mailed(self):
@@ -15,15 +15,15 @@ from mailstack.testing.local_mail_server import LocalMailServer
 
 
 class MailstackMixin:
-    """Put before the class of the framework: `self.mailstack` is the office."""
+    """Put before the class of the framework: `self.mailstack` is the server."""
 
     mailstack: LocalMailServer
     mailstack_options: ClassVar[dict[str, Any]] = {}
-    """What the office is made with, as `LocalMailServer` takes it."""
+    """What the server is made with, as `LocalMailServer` takes it."""
     addCleanup: Callable[..., Any]  # noqa: N815 - the framework's
 
     def setUp(self) -> None:
-        """Start the office; it is stopped when the test is over, however it ended."""
+        """Start the server; it is stopped when the test is over, however it ended."""
         super().setUp()  # type: ignore[misc]
         self.mailstack = LocalMailServer(**self.mailstack_options).start()
         self.addCleanup(self.mailstack.stop)

@@ -1,4 +1,4 @@
-"""Looks for letters in an office under test until they come, and says what came when they don't."""
+"""Looks for letters in a server under test until they come, and says what came when they don't."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_FOUND = 100_000
 
 
 class LetterWaiter:
-    """Of one office; everything here is done in the reactor's thread."""
+    """Of one server; everything here is done in the reactor's thread."""
 
     def __init__(self, reactor: Any, environment: DevEnvironment, ledger: ReceivedLog) -> None:
         self._reactor = reactor

@@ -1,4 +1,4 @@
-"""What answers behind the web's door of an office: all its pages, and the channels on which they are asked for."""
+"""What answers behind the web's door of a server: all its pages, and the channels on which they are asked for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mailstack.web.cors import Origins
 from mailstack.web.html_pages import front_pages, instruction_pages
 from mailstack.web.listener import Speak
 from mailstack.web.login import login_of, open_routes
-from mailstack.web.server_info import ShownOffice
+from mailstack.web.server_info import ShownServer
 from mailstack.web.site import AllowAll, Site
 from mailstack.web.static_files import inbox_pages
 
@@ -32,7 +32,7 @@ async def hosted(bound: Mapping[str, int], behind: ApiContext) -> Speak:
     ca_file = own_directory(config) / "ca.pem" if made_here(config) else None
     signer = ProfileSigner(behind.requests.in_thread, identities(config)[0])
     services = services_of(config, bound)
-    shown = ShownOffice(config, services, reactor.seconds, options.shown_accounts, ca_file, signer.sign)
+    shown = ShownServer(config, services, reactor.seconds, options.shown_accounts, ca_file, signer.sign)
     web = config.web
     bounds = Bounds(
         web.max_body,
@@ -51,24 +51,24 @@ def spoken(reactor: Any, site: Site, bounds: Bounds) -> Speak:
     return lambda gone, remote: WebChannel(reactor, site, bounds, room, gone, remote)
 
 
-def site_of(office: ShownOffice, behind: ApiContext | None = None, extension: SiteExtension | None = None) -> Site:
+def site_of(server: ShownServer, behind: ApiContext | None = None, extension: SiteExtension | None = None) -> Site:
     """Site of a server: pages, `extension`, and the API. Without `behind` there is no API."""
     extension = extension or SiteExtension()
     if behind is not None and not behind.options.no_login:
         # Where one has to log in, the page that all may see does not say how.
-        office = replace(office, accounts=())
+        server = replace(server, accounts=())
     has_inbox = behind is not None and behind.index is not None
-    first = (*inbox_pages(), *front_pages(office, "/office")) if has_inbox else front_pages(office)
-    pages = (*first, *instruction_pages(office), *client_files(office), *extension.pages)
+    first = (*inbox_pages(), *front_pages(server, "/server")) if has_inbox else front_pages(server)
+    pages = (*first, *instruction_pages(server), *client_files(server), *extension.pages)
     if behind is None:
-        return Site(pages, office.hosts, root=office.config.web.root)
+        return Site(pages, server.hosts, root=server.config.web.root)
     login = None if behind.options.no_login else login_of(behind)
     logins = login.routes if login else open_routes()
     return Site(
         (*pages, *api_routes(behind, (*extension.api, *logins))),
-        office.hosts,
+        server.hosts,
         doorkeeper=login or AllowAll(),
-        origins=Origins(office.config.web.cors),
-        root=office.config.web.root,
+        origins=Origins(server.config.web.cors),
+        root=server.config.web.root,
         sessions=behind.requests.sessions,
     )

@@ -30,15 +30,15 @@ from mailstack.web.autoconfig.mobileconfig import MEDIA_TYPE, mobileconfig
 from mailstack.web.autoconfig.mta_sts import policy_of
 from mailstack.web.http_values import HttpError, Request, Response, plain
 from mailstack.web.routes import Route
-from mailstack.web.server_info import ShownOffice
+from mailstack.web.server_info import ShownServer
 
 XML = "text/xml; charset=utf-8"
 
 
-def client_files(office: ShownOffice) -> tuple[Route, ...]:
+def client_files(server: ShownServer) -> tuple[Route, ...]:
     """The files under the paths that their clients have settled."""
-    files = ClientFiles(office)
-    authority = (Route("GET", "/ca.pem", files.authority),) if office.ca_file else ()
+    files = ClientFiles(server)
+    authority = (Route("GET", "/ca.pem", files.authority),) if server.ca_file else ()
     return (
         Route("GET", "/mail/config-v1.1.xml", files.autoconfig),
         Route("GET", "/.well-known/autoconfig/mail/config-v1.1.xml", files.autoconfig),
@@ -52,25 +52,25 @@ def client_files(office: ShownOffice) -> tuple[Route, ...]:
 class ClientFiles:
     """Each page answers the same for every local part: it knows domains, not accounts."""
 
-    def __init__(self, office: ShownOffice) -> None:
-        self._office = office
+    def __init__(self, server: ShownServer) -> None:
+        self._server = server
 
     async def autoconfig(self, ask: Request) -> Response:
         """Mozilla's: `?emailaddress=`, or the domain after `autoconfig.` in the host's name, or our first one."""
-        office = self._office
+        server = self._server
         if text := ask.query.get("emailaddress", ""):
             # Some clients ask with nothing but the domain.
-            name = office.address(text if "@" in text else f"postmaster@{text}").ascii_domain
+            name = server.address(text if "@" in text else f"postmaster@{text}").ascii_domain
         else:
             name = ask.host.removeprefix("autoconfig.")
-        domain = office.domain(name) or next(iter(office.domains), None)
+        domain = server.domain(name) or next(iter(server.domains), None)
         if domain is None:
-            raise HttpError(404, "This office has no domains.")
-        return Response(autoconfig(domain, office.services), XML)
+            raise HttpError(404, "This server has no domains.")
+        return Response(autoconfig(domain, server.services), XML)
 
     async def autodiscover(self, ask: Request) -> Response:
         """Outlook's. What is wrong with a request is told within the answer; its status is 200 all the same."""
-        office = self._office
+        server = self._server
         try:
             request = read_request(ask.body)
             address = Address.parse(request.address)
@@ -78,38 +78,38 @@ class ClientFiles:
             return self._refused(INVALID)
         if request.schema != ASKED:
             return self._refused(UNSUPPORTED)
-        if office.domain(address.ascii_domain) is None:
+        if server.domain(address.ascii_domain) is None:
             return self._refused(UNKNOWN)
-        return Response(settings(str(address), office.services), XML)
+        return Response(settings(str(address), server.services), XML)
 
     def _refused(self, code: int) -> Response:
-        return Response(refusal(code, self._office.now()), XML)
+        return Response(refusal(code, self._server.now()), XML)
 
     async def profile(self, ask: Request) -> Response:
         """Apple's: `?address=`."""
-        office = self._office
-        address = str(office.address(ask.query.get("address", "")))
+        server = self._server
+        address = str(server.address(ask.query.get("address", "")))
         try:
-            profile = mobileconfig(address, office.config.hostname, office.services)
+            profile = mobileconfig(address, server.config.hostname, server.services)
         except CannotSetUp as error:
             raise HttpError(404, str(error)) from None
-        if office.sign is not None:
-            profile = await office.sign(profile)
+        if server.sign is not None:
+            profile = await server.sign(profile)
         return Response(
             profile, MEDIA_TYPE, 200, (("Content-Disposition", 'attachment; filename="mail.mobileconfig"'),)
         )
 
     async def mta_sts(self, ask: Request) -> Response:
         """RFC 8461 §3.3: under the host name `mta-sts.` and the domain, and no other."""
-        if not ask.host.startswith("mta-sts.") or self._office.domain(ask.host.removeprefix("mta-sts.")) is None:
+        if not ask.host.startswith("mta-sts.") or self._server.domain(ask.host.removeprefix("mta-sts.")) is None:
             raise HttpError(404, "The policy is at https://mta-sts.DOMAIN/.well-known/mta-sts.txt")
-        return Response(policy_of(self._office.config).encode("ascii"), "text/plain; charset=utf-8")
+        return Response(policy_of(self._server.config).encode("ascii"), "text/plain; charset=utf-8")
 
     async def authority(self, _: Request) -> Response:
-        """The CA of the office's own, for devices that are to trust it."""
-        assert self._office.ca_file is not None
+        """The CA of the server's own, for devices that are to trust it."""
+        assert self._server.ca_file is not None
         try:
-            octets = self._office.ca_file.read_bytes()
+            octets = self._server.ca_file.read_bytes()
         except OSError:
             return plain("The file is not there.", 404)
         return Response(

@@ -13,7 +13,7 @@ from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
 from mailstack.web.autoconfig.guide import CannotSetUp, Guide, Step
 from mailstack.web.http_values import HttpError, Request, Response
 from mailstack.web.routes import Route
-from mailstack.web.server_info import ShownOffice
+from mailstack.web.server_info import ShownServer
 from mailstack.web.static_files import StaticFile
 
 HTML = "text/html; charset=utf-8"
@@ -51,9 +51,9 @@ ON_PHONES = frozenset({"ios", "gmail-app", "k9"})
 """Clients whose steps are followed with the phone in the hand."""
 
 
-def instruction_pages(office: ShownOffice) -> tuple[Route, ...]:
+def instruction_pages(server: ShownServer) -> tuple[Route, ...]:
     """The pages, and the style of all that need no script."""
-    pages, style = Instructions(office), StaticFile(files("mailstack.web").joinpath("style.css"))
+    pages, style = Instructions(server), StaticFile(files("mailstack.web").joinpath("style.css"))
     return (
         Route("GET", "/setup", pages.setup),
         Route("GET", "/setup/code.svg", pages.code),
@@ -64,21 +64,21 @@ def instruction_pages(office: ShownOffice) -> tuple[Route, ...]:
 class Instructions:
     """They know domains, never accounts: every local part is told the same."""
 
-    def __init__(self, office: ShownOffice) -> None:
-        self._office = office
+    def __init__(self, server: ShownServer) -> None:
+        self._server = server
 
     async def setup(self, ask: Request) -> Response:
         """The steps for one client and address, `?client=&address=`; without a client, all that there are."""
-        office = self._office
+        server = self._server
         name = ask.query.get("client", "")
         if not name:
             return paper("Set up a client", self.choice(ask.query.get("address", "")))
         guide = BY_NAME.get(name)
         if guide is None:
             raise HttpError(404, f"No steps are known for that client; it is one of {', '.join(BY_NAME)}.")
-        address = str(office.address(ask.query.get("address", "")))
+        address = str(server.address(ask.query.get("address", "")))
         try:
-            steps = guide.steps(address, office.services, "ca.pem" if office.ca_file else "")
+            steps = guide.steps(address, server.services, "ca.pem" if server.ca_file else "")
         except CannotSetUp as error:
             raise HttpError(400, str(error)) from None
         parts = [
@@ -96,13 +96,13 @@ class Instructions:
 
     async def code(self, ask: Request) -> Response:
         """What a phone's camera reads (ISO/IEC 18004): the address of the profile, or of the steps."""
-        # Most offices are never asked for one.
+        # Most servers are never asked for one.
         import segno  # noqa: PLC0415
 
         guide = BY_NAME.get(ask.query.get("client", ""))
         if guide is None:
             raise HttpError(404, f"There is a code for each of {', '.join(BY_NAME)}.")
-        address = str(self._office.address(ask.query.get("address", "")))
+        address = str(self._server.address(ask.query.get("address", "")))
         target = f"{'https' if ask.is_secure else 'http'}://{ask.authority or ask.host}/{_path(guide, address)}"
         picture = BytesIO()
         # Dark on light in either scheme: that is what cameras know.
@@ -111,10 +111,10 @@ class Instructions:
 
     def choice(self, address: str = "") -> list[str]:
         """Asks whose client is set up, and which."""
-        office = self._office
+        server = self._server
         options = "".join(f'<option value="{escape(each.name)}">{escape(each.title)}</option>' for each in GUIDES)
-        shown = address or (office.accounts[0][0] if office.accounts else "")
-        hint = escape(f"you@{next(iter(office.domains), 'home.test')}")
+        shown = address or (server.accounts[0][0] if server.accounts else "")
+        hint = escape(f"you@{next(iter(server.domains), 'home.test')}")
         form = (
             '<form action="setup" method="get">'
             '<label>Your address <input name="address" type="email" required autocomplete="email" '
@@ -125,10 +125,10 @@ class Instructions:
         return ["<h1>Set up a client</h1>", form, self.authority()]
 
     def authority(self) -> str:
-        """Where the CA is to be had, if it is one of the office's own."""
-        if self._office.ca_file is None:
+        """Where the CA is to be had, if it is one of the server's own."""
+        if self._server.ca_file is None:
             return ""
-        return '<p>The certificate is from a CA of this office\'s own: <a href="ca.pem">ca.pem</a></p>'
+        return '<p>The certificate is from a CA of this server\'s own: <a href="ca.pem">ca.pem</a></p>'
 
 
 def _path(guide: Guide, address: str) -> str:
@@ -181,30 +181,30 @@ def _step(step: Step) -> str:
     return f"<li>{''.join(parts)}</li>"
 
 
-def front_pages(office: ShownOffice, path: str = "/") -> tuple[Route, ...]:
+def front_pages(server: ShownServer, path: str = "/") -> tuple[Route, ...]:
     """The page; its place is another where the inbox is at `/`."""
-    return (Route("GET", path, FrontPages(office).front),)
+    return (Route("GET", path, FrontPages(server).front),)
 
 
 class FrontPages:
     """It needs no script, and fits a phone; colours are those that the device is set to."""
 
-    def __init__(self, office: ShownOffice) -> None:
-        self._office = office
-        self._instructions = Instructions(office)
+    def __init__(self, server: ShownServer) -> None:
+        self._server = server
+        self._instructions = Instructions(server)
 
     async def front(self, _: Request) -> Response:
-        office = self._office
+        server = self._server
         parts = [
-            f"<h1>{escape(office.config.hostname)}</h1>",
-            f"<p>Mail for {escape(', '.join(office.domains))}.</p>",
+            f"<h1>{escape(server.config.hostname)}</h1>",
+            f"<p>Mail for {escape(', '.join(server.domains))}.</p>",
             "<h2>Services</h2>",
             table(
                 ("service", "host", "port", "security"),
-                [(each.name, each.host, str(each.port), each.security.value) for each in office.services.all],
+                [(each.name, each.host, str(each.port), each.security.value) for each in server.services.all],
             ),
             "<p>User name: the whole address. The server requires authentication for sending, too.</p>",
-            "<h2>Accounts</h2>" + table(("address", "password"), office.accounts) if office.accounts else "",
+            "<h2>Accounts</h2>" + table(("address", "password"), server.accounts) if server.accounts else "",
             *("<h2>Set up a client</h2>", *self._instructions.choice()[1:]),
         ]
-        return paper(office.config.hostname, parts)
+        return paper(server.config.hostname, parts)

@@ -44,7 +44,7 @@ Speak = Callable[[Callable[[Channel], None], HostPort], Channel]
 class WebDoor(Factory):
     """A mailstack.net.listening.Listener whose connections count among those of all services.
 
-    Pages are many modules, and most offices that have them are not started for them: `load` gives what speaks, once, when
+    Pages are many modules, and most servers that have them are not started for them: `load` gives what speaks, once, when
     somebody has come. Who comes before it is there is not read from, and waits.
     """
 

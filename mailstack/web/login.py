@@ -52,7 +52,7 @@ class Accounts(Protocol):
 
 
 class _Session(Struct, frozen=True):
-    """What a cookie says, signed: so every process of the office knows it, also after a restart."""
+    """What a cookie says, signed: so every process of the server knows it, also after a restart."""
 
     account: str
     until: float
@@ -87,7 +87,7 @@ class _Seal:
 
 
 def login_of(behind: ApiContext) -> Login:
-    """By the accounts of the office."""
+    """By the accounts of the server."""
     config, access, options = behind.config, behind.access, behind.options
     return Login(
         access.web or access.readers,

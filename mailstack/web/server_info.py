@@ -1,4 +1,4 @@
-"""What the pages know of the office."""
+"""What the pages know of the server."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mailstack.web.autoconfig.services import Services
 from mailstack.web.http_values import HttpError
 
 
-class ShownOffice(Struct, frozen=True):
-    """The office as its pages show it. No account is ever looked at."""
+class ShownServer(Struct, frozen=True):
+    """The server as its pages show it. No account is ever looked at."""
 
     config: Config
     services: Services
@@ -26,7 +26,7 @@ class ShownOffice(Struct, frozen=True):
     ca_file: Path | None = None
     """The CA that clients must be told to trust; None: they know it."""
     sign: Callable[[bytes], Awaitable[bytes]] | None = None
-    """Signs a profile for Apple's devices with the office's key."""
+    """Signs a profile for Apple's devices with the server's key."""
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -39,7 +39,7 @@ class ShownOffice(Struct, frozen=True):
         except AddressError as error:
             raise HttpError(400, f"That is no address: {error}") from None
         if self.domain(address.ascii_domain) is None:
-            raise HttpError(404, f"This office has the domains {', '.join(self.domains)} only.")
+            raise HttpError(404, f"This server has the domains {', '.join(self.domains)} only.")
         return address
 
     def domain(self, name: str) -> str | None:

@@ -85,7 +85,7 @@ class AllowAll:
 
 
 class Site:
-    """The pages of one office, by path."""
+    """The pages of one server, by path."""
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class Site:
             found = _refusal(ask, HttpError(503, UNAVAILABLE))
         except Exception:  # noqa: BLE001 (whatever a page raises is ours to mend, and none of the client's business)
             _log.exception("a bug: %s", ask.path)
-            found = _refusal(ask, HttpError(500, "Something went wrong here. The office's log says what."))
+            found = _refusal(ask, HttpError(500, "Something went wrong here. The server's log says what."))
         if isinstance(found, Response):
             return replace(found, headers=(*GUARDS, *self._origins.fields(ask), *found.headers))
         return found
@@ -180,7 +180,7 @@ class Site:
     async def _entered(self, ask: Request) -> AuthorizedRequest | Response:
         if not self._is_ours(ask.host):
             # RFC 9110 §15.5.20
-            raise HttpError(421, "This office does not answer to that name; [web] hosts may name it.")
+            raise HttpError(421, "This server does not answer to that name; [web] hosts may name it.")
         routes = self.routes.at(ask.segments)
         if not routes:
             raise HttpError(404, "There is nothing here; the front page is at /")

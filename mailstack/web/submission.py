@@ -1,4 +1,4 @@
-"""Letters that enter an office by HTTP: the rules of a station hold for them, as in a session of SMTP."""
+"""Letters that enter a server by HTTP: the rules of a station hold for them, as in a session of SMTP."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class WebSubmission:
             for recipient in envelope.recipients:
                 await self._station.check_recipient(client, Rcpt(recipient.address))
         self._station.counter.check_room(len(octets))
-        arrival = Arrival(at=now, office=self._station.hostname, protocol="HTTP", account=account)
+        arrival = Arrival(at=now, server=self._station.hostname, protocol="HTTP", account=account)
         limit = SessionLimits().header_size
         arriving = IncomingContent(self._station, letter := new_letter_id(now), envelope, arrival, limit)
         end = split(octets)
@@ -125,7 +125,7 @@ class Leaving:
     """Through one outlet."""
 
     def __init__(self, outlet: ExternalRelay, intake: WebSubmission, clock: Clock) -> None:
-        """`intake` is that of an office whose relay leads to the outlet."""
+        """`intake` is that of a server whose relay leads to the outlet."""
         self.outlet = outlet
         self._intake = intake
         self._clock = clock

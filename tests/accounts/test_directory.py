@@ -261,7 +261,7 @@ def test_any_address_gives_an_answer(local: str, domain: str) -> None:
     assert mailbox is None or local.lower().partition("+")[0] == "alice"
 
 
-def test_in_an_open_office_everybody_has_a_mailbox() -> None:
+def test_in_an_open_server_everybody_has_a_mailbox() -> None:
     directory = OpenDirectory(["Home.test"], "world.test")
     assert directory.is_local("elsewhere.test")
     assert not directory.is_local("home.TEST")

@@ -35,7 +35,7 @@ def ask(answer: bytes, *, post: bytes | None = None, closes: bool = True, url: s
     reactor = SimulatedReactor(seed=1)
     issuer = type("One", (Issuer,), {"answer": answer, "closes": closes})
     reactor.result_of(TCP4ServerEndpoint(reactor.host("192.0.2.80"), 8080).listen(Factory.forProtocol(issuer)))
-    fetching = IssuerClient(reactor.host("192.0.2.1"), url, timeout=5.0, user="office", password="secret")
+    fetching = IssuerClient(reactor.host("192.0.2.1"), url, timeout=5.0, user="server", password="secret")
     work = Deferred.fromCoroutine(fetching.get() if post is None else fetching.post(post))
     found: list[bytes] = []
     work.addCallback(found.append)
@@ -63,7 +63,7 @@ def test_a_form_is_posted_with_our_name() -> None:
     assert body == b"{}"
     assert heard.startswith(b"POST /jwks")
     assert heard.endswith(b"\r\n\r\ntoken=x")
-    assert b"Basic b2ZmaWNlOnNlY3JldA==" in heard
+    assert b"Basic c2VydmVyOnNlY3JldA==" in heard
 
 
 @pytest.mark.parametrize(

@@ -182,17 +182,17 @@ def open_login(checker: AllowAnyChecker, user: str, password: str) -> str:
     return run(authenticator.login(Credentials(username=user, password=password, mechanism="PLAIN"), HERE)).account
 
 
-def test_in_an_open_office_any_address_is_its_own_password() -> None:
+def test_in_an_open_server_any_address_is_its_own_password() -> None:
     assert open_login(AllowAnyChecker(), "Carol@elsewhere.test", "carol@elsewhere.TEST") == "carol@elsewhere.test"
     for user, password in [("carol@elsewhere.test", "carol"), ("carol", "carol"), ("carol@elsewhere.test", "ä")]:
         with pytest.raises(Denied):
             open_login(AllowAnyChecker(), user, password)
 
 
-def test_an_open_office_may_take_any_password() -> None:
+def test_an_open_server_may_take_any_password() -> None:
     assert open_login(AllowAnyChecker(any_password=True), "carol@elsewhere.test", "ä") == "carol@elsewhere.test"
 
 
-def test_an_open_office_knows_nobody_of_a_domain_with_real_accounts() -> None:
+def test_an_open_server_knows_nobody_of_a_domain_with_real_accounts() -> None:
     with pytest.raises(Denied):
         open_login(AllowAnyChecker(["HOME.test"], any_password=True), "alice@Home.test", "alice@home.test")

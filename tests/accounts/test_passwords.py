@@ -146,7 +146,7 @@ def test_beyond_the_queue_a_login_is_unavailable_and_not_wrong(ground: Ground) -
     assert ground.verify("secret")
 
 
-def test_who_waits_when_the_office_closes_hears_unavailable(ground: Ground) -> None:
+def test_who_waits_when_the_server_closes_hears_unavailable(ground: Ground) -> None:
     ground.gate.clear()
     waiting = ground.begin("secret")
     ground.gate.set()

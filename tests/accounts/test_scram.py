@@ -15,7 +15,7 @@ from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import Realm
-from mailstack.accounts.scram import ScramChecker, office_secret
+from mailstack.accounts.scram import ScramChecker, server_secret
 from mailstack.accounts.throttle import Throttle
 from mailstack.letter.connection import HostPort
 from mailstack.protocols.sasl import Credentials, Denied, ScramKeys, ScramProof, Unavailable
@@ -159,8 +159,8 @@ def test_a_password_that_saslprep_refuses_works_without_scram(ground: Ground) ->
     assert kept.password_hash
 
 
-def test_the_office_has_one_secret(tmp_path: Path) -> None:
-    made = office_secret(tmp_path)
-    assert office_secret(tmp_path) == made
+def test_the_server_has_one_secret(tmp_path: Path) -> None:
+    made = server_secret(tmp_path)
+    assert server_secret(tmp_path) == made
     assert len(made) == 32
     assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600

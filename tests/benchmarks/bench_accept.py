@@ -1,4 +1,4 @@
-"""How fast an office accepts letters with one worker and with several, and other servers in turn with it.
+"""How fast a server accepts letters with one worker and with several, and other servers in turn with it.
 
 `python -m tests.benchmarks.bench_accept [--workers 1 2] [--sessions 50 100] [--peer NAME=HOST:PORT] …`. Letters of 4 KB to
 a hundred mailboxes, each answered when it is on the disk and in its mailbox. The peer takes letters for the same
@@ -18,7 +18,8 @@ from pathlib import Path
 from attrs import define, field
 
 from tests.benchmarks.crowd import PASSWORD, Crowd, Measured
-from tests.journeys.process import Process, command, office, serve
+from tests.journeys.process import Process, command, serve
+from tests.journeys.process import server as mail_server
 
 MAILBOXES = 100
 
@@ -62,9 +63,9 @@ class Server:
 
 
 def furnished(folder: Path) -> Path:
-    """An office with the mailboxes."""
+    """A server with the mailboxes."""
     folder.mkdir()
-    config = office(folder)
+    config = mail_server(folder)
     users = folder / "users"
     users.write_text("".join(f"u{number}@home.test {PASSWORD}\n" for number in range(1, MAILBOXES + 1)))
     command("user", "import", "-c", str(config), str(users))

@@ -15,7 +15,7 @@ from typing import Any
 from mailstack.store.postgresql.database import DatabaseAddress
 from mailstack.store.postgresql.store import PostgresStore
 from tests.aid import Pump
-from tests.benchmarks.bench_queue import OFFICE, due_now, finish
+from tests.benchmarks.bench_queue import SERVER, due_now, finish
 from tests.benchmarks.database_work import SETTINGS, Looks, Work
 from tests.postgresql.cluster import Cluster
 from tests.postgresql.server import Server
@@ -38,13 +38,13 @@ def fill(url: str, letters: int) -> None:
 def claim_all(url: str, number: int, begin: Any, told: Any) -> None:
     """In a process of its own: from the barrier on, until there is nothing more."""
     pump: Any = Pump()
-    owner = f"{OFFICE}@c{number}"
+    owner = f"{SERVER}@c{number}"
     store = PostgresStore(pump, DatabaseAddress(url), owner=owner)
     pump.run(store.open())
     begin.wait(60)
     begun, mine, calls = time.monotonic(), 0, 0
     while True:
-        claims = pump.run(store.claim(OFFICE, owner, time.time(), limit=AT_ONCE, lease=600, next_due=_later))
+        claims = pump.run(store.claim(SERVER, owner, time.time(), limit=AT_ONCE, lease=600, next_due=_later))
         calls += 1
         if not claims:
             break

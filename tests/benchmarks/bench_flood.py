@@ -24,7 +24,7 @@ import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from tests.journeys.process import office, serve
+from tests.journeys.process import serve, server
 
 PER_ADDRESS = 50
 MAIL = b"MAIL FROM:<x@y.test>\r\n"
@@ -136,7 +136,7 @@ def main() -> None:
     given = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="mailstack-bench-") as directory:
-        config = office(Path(directory))
+        config = server(Path(directory))
         if not given.exempt:
             config.write_text(config.read_text() + "[limits]\nexempt = []\n")
         process, ports = serve(config)

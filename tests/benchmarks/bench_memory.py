@@ -1,4 +1,4 @@
-"""How much memory an office takes under clients that only want to take some: RSS of a real `mailstack serve`.
+"""How much memory a server takes under clients that only want to take some: RSS of a real `mailstack serve`.
 
 Run it by itself: `python -m tests.benchmarks.bench_memory [CONNECTIONS [SECONDS]]`. Connections that send one octet a
 second each, then one that sends a gigabyte without a line end: as a command, and as the header of a letter.
@@ -79,7 +79,7 @@ def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory() as directory:
-        config = process.office(Path(directory))
+        config = process.server(Path(directory))
         config.write_text(config.read_text() + LIMITS)
         running, ports = process.serve(config)
         with running:

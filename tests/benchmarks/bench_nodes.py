@@ -1,4 +1,4 @@
-"""How fast one office is with one node, two and four over one PostgreSQL, what the database does for a letter; and with SQLite.
+"""How fast one server is with one node, two and four over one PostgreSQL, what the database does for a letter; and with SQLite.
 
 `python -m tests.benchmarks.bench_nodes [--nodes 1 2 4] [--sessions 100] [--letters 4000] [--rounds 3]`. Letters of 4 KB
 to a hundred mailboxes (accept; journey: until all are read over POP3 as well), and to another host (relay: until all are

@@ -1,7 +1,7 @@
 """Measures a long queue: `python -m tests.benchmarks.bench_queue [--letters N…] [--start N…] [--relay N]`.
 
 How what a letter costs grows with the queue: accepting one, looking for what is due, claiming it, reading and settling
-it, among 10^3 to 10^6 letters that wait for later, in milliseconds of the clock for each letter; the start of an office with 1,000 and with 100,000
+it, among 10^3 to 10^6 letters that wait for later, in milliseconds of the clock for each letter; the start of a server with 1,000 and with 100,000
 letters that are all due, for a host that is down, and what memory it takes; and, where smtp-sink (Postfix) is installed,
 how fast 5,000 letters of 4 KB leave the queue for one host, by 1 and by 100 domains. Prints one JSON object a line.
 """
@@ -33,7 +33,7 @@ from tests.aid import Pump
 from tests.benchmarks.bench_memory import rss
 from tests.journeys import process
 
-OFFICE = "mx.home.test"
+SERVER = "mx.home.test"
 DUE = 200
 PATIENCE = 600.0
 
@@ -48,9 +48,9 @@ def fill(directory: Path, letters: int, *, domains: int, due: float, first: int 
     envelope = Envelope(Address("alice", "home.test"), (recipient,))
     content = Octets(b"Subject: hello\r\n\r\n" + (b"x" * 70 + b"\r\n") * (size // 72))
     only = Acceptance(
-        Letter(letter, envelope, content, Arrival(now, OFFICE, "ESMTP")),
+        Letter(letter, envelope, content, Arrival(now, SERVER, "ESMTP")),
         (Delivery(letter, 0, recipient, "d0.test", due=due),),
-        (Step(letter, now, OFFICE, "submitted", {}),),
+        (Step(letter, now, SERVER, "submitted", {}),),
     )
     pump.run(store.accept(only))
     pump.run(store.close())
@@ -102,10 +102,10 @@ def one_round(pump: Any, store: SqliteStore, other: SqliteStore) -> Iterator[tup
         finish(pump, waiting)
     yield "accept", time.perf_counter() - begun
     begun = time.perf_counter()
-    pump.run(other.next_due(OFFICE))
+    pump.run(other.next_due(SERVER))
     yield "look", time.perf_counter() - begun
     begun = time.perf_counter()
-    work = other.claim(OFFICE, "me", time.time(), limit=DUE, lease=60, next_due=lambda one, at: at + 9e5)
+    work = other.claim(SERVER, "me", time.time(), limit=DUE, lease=60, next_due=lambda one, at: at + 9e5)
     claims = pump.run(work)
     yield "claim", time.perf_counter() - begun
     assert len(claims) == DUE
@@ -124,15 +124,15 @@ def due_now() -> Acceptance:
     recipient = Recipient(Address("carol", "d0.test"))
     content = Octets(b"Subject: hello\r\n\r\n" + (b"x" * 70 + b"\r\n") * 56)
     return Acceptance(
-        Letter(letter, Envelope(Address("alice", "home.test"), (recipient,)), content, Arrival(0, OFFICE, "ESMTP")),
+        Letter(letter, Envelope(Address("alice", "home.test"), (recipient,)), content, Arrival(0, SERVER, "ESMTP")),
         (Delivery(letter, 0, recipient, "d0.test", due=time.time() - 60),),
-        (Step(letter, time.time(), OFFICE, "submitted", {}),),
+        (Step(letter, time.time(), SERVER, "submitted", {}),),
     )
 
 
 def relayed(delivery: Delivery) -> Settlement:
     after = replace(delivery, state=DeliveryState.RELAYED, claimed_by=None)
-    return Settlement((Change(delivery, after),), (), (Step(delivery.letter, time.time(), OFFICE, "relayed", {}),))
+    return Settlement((Change(delivery, after),), (), (Step(delivery.letter, time.time(), SERVER, "relayed", {}),))
 
 
 def finish(pump: Any, waiting: list[Any]) -> None:
@@ -154,7 +154,7 @@ pop3 = ["tcp:0:interface=127.0.0.1"]
 
 
 def serve(folder: str, letters: int, domains: int, port: int) -> tuple[process.Process, float]:
-    """An office with that many letters in its queue, and how many seconds it took to listen."""
+    """A server with that many letters in its queue, and how many seconds it took to listen."""
     config = Path(folder) / "mailstack.toml"
     config.write_text(CONFIG.format(port=port))
     (Path(folder) / "data").mkdir(mode=0o700)

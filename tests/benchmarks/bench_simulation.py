@@ -1,6 +1,6 @@
 """Measures the simulation: `python -m tests.benchmarks.bench_simulation [--letters N] [--each N]`.
 
-A story of five days of retries and a bounce; and 10,000 letters between two offices over five virtual days, with how much
+A story of five days of retries and a bounce; and 10,000 letters between two servers over five virtual days, with how much
 memory that takes: in sessions of 20 letters, as applications send, and each letter in a session of its own. Prints one
 JSON object a line; seconds are those of the processor.
 """

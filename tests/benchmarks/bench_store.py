@@ -31,7 +31,7 @@ from mailstack.store import Acceptance, Change, Filter, Placement, Settlement
 from mailstack.store.sqlite import SqliteStore
 from tests.aid import Pump
 
-OFFICE = "mx.home.test"
+SERVER = "mx.home.test"
 
 
 def acceptance(octets: bytes, user: str) -> Acceptance:
@@ -44,10 +44,10 @@ def acceptance(octets: bytes, user: str) -> Acceptance:
             letter,
             Envelope(Address("sender", "elsewhere.test"), (recipient,)),
             Octets(octets),
-            Arrival(now, OFFICE, "ESMTPS", remote, "client.elsewhere.test"),
+            Arrival(now, SERVER, "ESMTPS", remote, "client.elsewhere.test"),
         ),
         (Delivery(letter, 0, recipient, "local", due=now + 300, attempts=1, claimed_by="me", lease=now + 600),),
-        (Step(letter, now, OFFICE, "exchanged", {"client": "192.0.2.1", "helo": "client.elsewhere.test"}),),
+        (Step(letter, now, SERVER, "exchanged", {"client": "192.0.2.1", "helo": "client.elsewhere.test"}),),
     )
 
 
@@ -60,8 +60,8 @@ def settlement(accepted: Acceptance, headers: bytes) -> Settlement:
         (Change(delivery, replace(delivery, state=DeliveryState.DELIVERED, claimed_by=None, text="in the mailbox")),),
         (Placement(mailbox, (delivery.letter, 0), headers, size, now),),
         (
-            Step(delivery.letter, now, OFFICE, "attempted", {"recipient": mailbox, "destination": "local"}),
-            Step(delivery.letter, now, OFFICE, "delivered", {"recipient": mailbox}),
+            Step(delivery.letter, now, SERVER, "attempted", {"recipient": mailbox, "destination": "local"}),
+            Step(delivery.letter, now, SERVER, "delivered", {"recipient": mailbox}),
         ),
     )
 
@@ -186,7 +186,7 @@ class Bench:
         """Claim with a long history and nothing due."""
         began = time.perf_counter()
         for _ in range(200):
-            self.pump.run(self.store.claim(OFFICE, "me", 0, limit=50, lease=60, next_due=lambda d, _: d.due))
+            self.pump.run(self.store.claim(SERVER, "me", 0, limit=50, lease=60, next_due=lambda d, _: d.due))
         report(what="claim, nothing due", ms=(time.perf_counter() - began) * 5)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Letters that come and go in a PostgreSQL store, without an office around it: accepted, relayed, collected, forgotten."""
+"""Letters that come and go in a PostgreSQL store, without a server around it: accepted, relayed, collected, forgotten."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mailstack.store.postgresql.store import PostgresStore
 from tests.aid import Pump
 from tests.benchmarks.bench_nodes import TEXT
 
-OFFICE, OWNER = "mx.home.test", "mx.home.test@n1"
+SERVER, OWNER = "mx.home.test", "mx.home.test@n1"
 MAILBOXES = 100
 AT_ONCE = 100
 """Calls under way."""
@@ -33,13 +33,13 @@ def incoming(now: float, number: int, *, relayed: bool) -> Acceptance:
     letter = new_letter_id(now)
     to = Recipient(Address("carol", "far.test") if relayed else Address(f"u{number % MAILBOXES}", "home.test"))
     delivery = Delivery(letter, 0, to, "far.test" if relayed else "local", due=now - 60)
-    steps = [Step(letter, now, OFFICE, "submitted", {"client": "192.0.2.7", "by": "alice@home.test"})]
+    steps = [Step(letter, now, SERVER, "submitted", {"client": "192.0.2.7", "by": "alice@home.test"})]
     placements: tuple[Placement, ...] = ()
     if not relayed:
         delivery = replace(delivery, state=DeliveryState.DELIVERED, attempts=1)
         placements = (Placement(to.address.key, (letter, 0), b"Return-Path: <alice@home.test>\r\n", 4000, now),)
-        steps.append(Step(letter, now, OFFICE, "delivered", {"recipient": to.address.key}))
-    arrival = Arrival(now, OFFICE, "ESMTPSA")
+        steps.append(Step(letter, now, SERVER, "delivered", {"recipient": to.address.key}))
+    arrival = Arrival(now, SERVER, "ESMTPSA")
     envelope = Envelope(Address("alice", "home.test"), (to,))
     return Acceptance(Letter(letter, envelope, Octets(TEXT), arrival), (delivery,), tuple(steps), placements)
 
@@ -86,17 +86,17 @@ class Life:
             for first in range(0, len(maildrop.entries), AT_ONCE):
                 part = maildrop.entries[first : first + AT_ONCE]
                 uids = [entry.uid for entry in part]
-                steps = [Step(entry.letter, now, OFFICE, "collected", {"mailbox": mailbox}) for entry in part]
+                steps = [Step(entry.letter, now, SERVER, "collected", {"mailbox": mailbox}) for entry in part]
                 self.pump.run(self.store.update_maildrop(mailbox, collected=uids, deleted=uids, steps=steps), PATIENCE)
             self.pump.run(self.store.release_maildrop(mailbox, "reader"), PATIENCE)
 
     def forget(self, before: float) -> int:
-        count: int = self.pump.run(self.store.prune(OFFICE, before=before), PATIENCE)
+        count: int = self.pump.run(self.store.prune(SERVER, before=before), PATIENCE)
         return count
 
     def claim(self, most: int) -> list[Claim]:
         claims: list[Claim] = self.pump.run(
-            self.store.claim(OFFICE, OWNER, time.time(), limit=most, lease=600, next_due=_later), PATIENCE
+            self.store.claim(SERVER, OWNER, time.time(), limit=most, lease=600, next_due=_later), PATIENCE
         )
         return claims
 
@@ -114,4 +114,4 @@ def _later(_: Delivery, arrived: float) -> float:
 
 def _relayed(delivery: Delivery) -> Settlement:
     after = replace(delivery, state=DeliveryState.RELAYED, claimed_by=None)
-    return Settlement((Change(delivery, after),), (), (Step(delivery.letter, time.time(), OFFICE, "relayed", {}),))
+    return Settlement((Change(delivery, after),), (), (Step(delivery.letter, time.time(), SERVER, "relayed", {}),))

@@ -1,4 +1,4 @@
-"""The table of benchmarks: its clients with a real office, and what it says of figures."""
+"""The table of benchmarks: its clients with a real server, and what it says of figures."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.benchmarks.table.results import Results
 from tests.benchmarks.table.rows import ROWS, Limit, Row, Spread, Worst
 from tests.benchmarks.table.run import run
 from tests.benchmarks.table.scene import OURS, PEER, QUICK, Scale, Scene
-from tests.benchmarks.table.site import LOGIN, office, running
+from tests.benchmarks.table.site import LOGIN, running, server
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "speed.md"
 
 
 def test_the_clients_send_and_fetch_what_they_say(tmp_path: Path) -> None:
-    with office(tmp_path / "office", accounts=3) as site:
+    with server(tmp_path / "server", accounts=3) as site:
         with closing(Crowd(site.host, site.smtp, 2, LOGIN, 100_000, people=3)) as crowd:
             assert crowd.send(4).letters == 4
             assert len(crowd.send(2).waits) == 2
@@ -41,15 +41,15 @@ def test_the_clients_send_and_fetch_what_they_say(tmp_path: Path) -> None:
     assert "the reactor was never held" in site.log.read_text()
 
 
-def test_an_office_works_among_copies_of_letters_and_accounts(tmp_path: Path) -> None:
+def test_a_server_works_among_copies_of_letters_and_accounts(tmp_path: Path) -> None:
     with (
-        office(tmp_path / "office", accounts=1) as site,
+        server(tmp_path / "server", accounts=1) as site,
         closing(Crowd(site.host, site.smtp, 1, LOGIN, people=1)) as crowd,
     ):
         crowd.send(1)
-    ballast.add_letters(tmp_path / "office" / "data", 3000)
-    ballast.add_accounts(tmp_path / "office" / "data", 2, 5)
-    with running(tmp_path / "office") as site:
+    ballast.add_letters(tmp_path / "server" / "data", 3000)
+    ballast.add_accounts(tmp_path / "server" / "data", 2, 5)
+    with running(tmp_path / "server") as site:
         with closing(Crowd(site.host, site.submission, 5, LOGIN, login=LOGIN, once=True, people=5)) as crowd:
             crowd.send(5)
         assert [counted(site.host, site.pop3, LOGIN.format(number)) for number in (1, 5)] == [2, 1]

@@ -30,7 +30,7 @@ PAGES = {
     "journey": ("#/journey/{sent}", ".map"),
     "queue": ("#/queue", ".group"),
     "protocol": ("#/protocol", ".log li"),
-    "offices": ("#/offices", "#main >> text=mx.home.test"),
+    "servers": ("#/servers", "#main >> text=mx.home.test"),
     "accounts": ("#/accounts", "#main table"),
     "aliases": ("#/aliases", "#main table"),
     "zone": ("#/zone", "#main table"),

@@ -28,7 +28,7 @@ PLACES: dict[str, tuple[str, str]] = {
     "journey": ("#/journey/{sent}", ".map"),
     "queue": ("#/queue", ".page-body > *"),
     "protocol": ("#/protocol", ".log"),
-    "offices": ("#/offices", ".card"),
+    "servers": ("#/servers", ".card"),
     "accounts": ("#/accounts", ".table"),
     "aliases": ("#/aliases", ".page-body > *"),
     "zone": ("#/zone", ".page-body > *"),

@@ -102,7 +102,7 @@ def test_a_fault_is_set_in_the_words_of_mail_and_ended(visit: Open, dev: Environ
     page.get_by_role("heading", level=1).filter(has_text="could not be delivered").wait_for()
 
 
-def test_every_ready_made_fault_is_one_that_the_office_takes(visit: Open, dev: Environment) -> None:
+def test_every_ready_made_fault_is_one_that_the_server_takes(visit: Open, dev: Environment) -> None:
     page = visit("#/faults")
     page.locator(".ready").wait_for()
     ready = page.evaluate("import('./pages/fault-words.js').then(found => found.READY.map(([, , rule]) => rule))")
@@ -142,8 +142,8 @@ def test_an_alias_leads_letters_on(visit: Open, dev: Environment) -> None:
     assert dev.api("GET", "v1/aliases")["aliases"] == []
 
 
-def test_the_offices_and_their_ports_are_named(visit: Open, dev: Environment) -> None:
-    page = visit("#/offices")
+def test_the_servers_and_their_ports_are_named(visit: Open, dev: Environment) -> None:
+    page = visit("#/servers")
     page.locator(".card", has_text="mx.home.test").wait_for()
     words = page.locator("main").inner_text()
     for name in ("submission", "pop3s", "capture"):

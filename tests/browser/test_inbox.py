@@ -219,7 +219,7 @@ def test_what_is_far_down_is_loaded_when_it_comes_near(visit: Open, dev: Environ
     assert page.locator(".row").count() < 60, "only what is in sight is in the document"
 
 
-def test_when_the_office_is_gone_the_page_says_so(visit: Open, dev: Environment) -> None:
+def test_when_the_server_is_gone_the_page_says_so(visit: Open, dev: Environment) -> None:
     fill(dev, "One")
     page = visit()
     page.locator(".row").wait_for()

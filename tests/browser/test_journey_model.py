@@ -12,8 +12,8 @@ FIRST = {"step": "submitted", "by": "alice@home.test", "recipients": ["bob@b.tes
 
 
 def steps(*given: dict[str, Any], first: dict[str, Any] = FIRST) -> list[dict[str, Any]]:
-    """A second apart, of one letter in one office, for bob, unless they say otherwise."""
-    usual = {"office": "mx.home.test", "letter": "L1"}
+    """A second apart, of one letter in one server, for bob, unless they say otherwise."""
+    usual = {"server": "mx.home.test", "letter": "L1"}
     return [
         {
             "at": f"2026-11-26T22:00:{second:02}Z",
@@ -70,7 +70,7 @@ CASES = {
         steps(
             {"step": "delivered", "mailbox": "bob@b.test"},
             {"step": "copied", "recipient": None, "copy": "L2", "recipients": ["erin@z.test"], "why": "somebody released it"},
-            {"step": "exchanged", "recipient": None, "letter": "L2", "office": "relay.home.test", "recipients": ["erin@z.test"]},
+            {"step": "exchanged", "recipient": None, "letter": "L2", "server": "relay.home.test", "recipients": ["erin@z.test"]},
             {"step": "attempted", "letter": "L2", "recipient": "erin@z.test", "host": "mx.z.test"},
             {"step": "relayed", "letter": "L2", "recipient": "erin@z.test", "host": "mx.z.test", "remote_id": "theirs"},
         ),
@@ -107,7 +107,7 @@ def test_an_odd_journey_is_no_trouble(visit: Open, given: list[dict[str, Any]]) 
     found = page.evaluate(
         "steps => import('./pages/journey-model.js').then(found => found.modelOf({id: 'L1', steps}))", given
     )
-    assert len(found["lines"]) == len(found["trunk"]), "one line from the report's own office, or nothing at all"
+    assert len(found["lines"]) == len(found["trunk"]), "one line from the report's own server, or nothing at all"
 
 
 def test_fifty_that_go_the_same_way_are_drawn_once(visit: Open) -> None:

@@ -1,4 +1,4 @@
-"""Where others could reach the office, its pages ask who comes, show nothing before, and let out again."""
+"""Where others could reach the server, its pages ask who comes, show nothing before, and let out again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tests.browser.browsing import DESKTOP, Trap, Watched, until
 from tests.browser.environment import Environment
 from tests.browser.letters import letter, order
 from tests.journeys.people import send
-from tests.journeys.process import PATIENCE, Process, office, serve
+from tests.journeys.process import PATIENCE, Process, serve
+from tests.journeys.process import server as mail_server
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_one_logs_in_and_out(browser: tuple[Any, Trap], guarded: Environment) ->
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[dict[str, int]]:
     """The ports of `mailstack serve` with an inbox in the browser."""
-    config = office(tmp_path)
+    config = mail_server(tmp_path)
     listen = 'web = ["tcp:0:interface=127.0.0.1"]\nsubmission'
     config.write_text(config.read_text().replace("submission", listen, 1) + "[index]\nenabled = true\n")
     server, ports = serve(config, services=4)
@@ -80,7 +81,7 @@ def bob(browser: tuple[Any, Trap], served: dict[str, int]) -> Iterator[Any]:
     watched.check()
 
 
-def test_a_user_of_an_office_is_offered_what_is_for_him(bob: Any, served: dict[str, int]) -> None:
+def test_a_user_of_a_server_is_offered_what_is_for_him(bob: Any, served: dict[str, int]) -> None:
     offered = bob.locator("#navigation a[data-needs]:visible")
     until(bob, "document.querySelector('#navigation a[data-page=queue]').closest('li').hidden")
     assert offered.all_inner_texts() == ["Accounts"]
@@ -88,12 +89,12 @@ def test_a_user_of_an_office_is_offered_what_is_for_him(bob: Any, served: dict[s
     send(served["submission"], "For bob", "bob@home.test")
     bob.locator(".row a", has_text="For bob").click()
     bob.get_by_role("tab", name="Checks").click()
-    bob.get_by_text("no office has written down").wait_for()
+    bob.get_by_text("no server has written down").wait_for()
     bob.get_by_role("tab", name="Journey").click()
     bob.get_by_text("journey is for who sent it").wait_for()
 
 
-def test_a_user_of_an_office_sees_html_with_its_pictures(bob: Any, served: dict[str, int]) -> None:
+def test_a_user_of_a_server_sees_html_with_its_pictures(bob: Any, served: dict[str, int]) -> None:
     with smtplib.SMTP("127.0.0.1", served["submission"], timeout=PATIENCE) as client:
         client.login("alice", "alice")
         made = order()

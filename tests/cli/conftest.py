@@ -1,4 +1,4 @@
-"""An office on the disk, filled by hand, and the command line to look at it."""
+"""A server on the disk, filled by hand, and the command line to look at it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mailstack(config: Path, monkeypatch: pytest.MonkeyPatch) -> Mailstack:
-    """Runs a command about the office of `config`."""
+    """Runs a command about the server of `config`."""
 
     def run(*arguments: str, input: str | None = None) -> Result:  # noqa: A002
         monkeypatch.setenv("MAILSTACK_CONFIG", str(config))
@@ -68,7 +68,7 @@ def lines_of(result: Result) -> list[dict[str, Any]]:
 
 @frozen
 class Shelf:
-    """The store of the office, for tests to put letters into."""
+    """The store of the server, for tests to put letters into."""
 
     pump: Pump
     store: Store
@@ -79,7 +79,7 @@ class Shelf:
         recipients: tuple[str, ...] = ("carol@elsewhere.test",),
         *,
         at: float = NOON,
-        office: str = "mx.home.test",
+        server: str = "mx.home.test",
         steps: tuple[tuple[str, dict[str, Any]], ...] = (("submitted", {"by": "alice@home.test"}),),
         parameters: tuple[tuple[str, str], ...] = (),
         **delivery: Any,
@@ -89,13 +89,13 @@ class Shelf:
             new_letter_id(at),
             Envelope(Address.parse(sender) if sender else None, to, parameters=parameters),
             Octets(b"Subject: x\r\n\r\nx\r\n"),
-            Arrival(at, office, "ESMTPSA"),
+            Arrival(at, server, "ESMTPSA"),
         )
         deliveries = tuple(
             replace(Delivery(letter.id, number, recipient, "elsewhere.test", due=at + 300), **delivery)
             for number, recipient in enumerate(letter.envelope.recipients)
         )
-        told = tuple(Step(letter.id, at, office, name, facts) for name, facts in steps)  # type: ignore[arg-type]
+        told = tuple(Step(letter.id, at, server, name, facts) for name, facts in steps)  # type: ignore[arg-type]
         self.pump.run(self.store.accept(Acceptance(letter, deliveries, told)))
         return letter.id
 

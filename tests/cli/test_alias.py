@@ -6,19 +6,19 @@ from tests.cli.conftest import Mailstack, Shelf, lines_of
 
 
 def test_targets_are_completed_and_added_to_those_there(mailstack: Mailstack) -> None:
-    assert mailstack("alias", "add", "office@home.test", "alice", "bob").exit_code == 0
-    result = mailstack("alias", "add", "office@home.test", "bob", "Carol@elsewhere.test")
+    assert mailstack("alias", "add", "server@home.test", "alice", "bob").exit_code == 0
+    result = mailstack("alias", "add", "server@home.test", "bob", "Carol@elsewhere.test")
     assert result.exit_code == 0
     (line,) = lines_of(mailstack("alias", "list", "--json"))
     assert line == {
-        "address": "office@home.test",
+        "address": "server@home.test",
         "targets": ["alice@home.test", "bob@home.test", "Carol@elsewhere.test"],
     }
     assert "Carol@elsewhere.test" in mailstack("alias", "list").stdout
 
 
 def test_an_alias_that_leads_to_itself_is_refused(mailstack: Mailstack) -> None:
-    result = mailstack("alias", "add", "office", "alice", "Office@home.test")
+    result = mailstack("alias", "add", "server", "alice", "Server@home.test")
     assert result.exit_code == 1
     assert "itself" in result.stderr
 
@@ -31,11 +31,11 @@ def test_an_account_can_not_become_an_alias(mailstack: Mailstack, shelf: Shelf) 
 
 
 def test_an_alias_without_targets_is_wrong_usage(mailstack: Mailstack) -> None:
-    assert mailstack("alias", "add", "office").exit_code == 2
+    assert mailstack("alias", "add", "server").exit_code == 2
 
 
 def test_a_removed_alias_is_gone_and_an_unknown_one_refused(mailstack: Mailstack) -> None:
-    mailstack("alias", "add", "office", "alice")
-    assert mailstack("alias", "remove", "office").exit_code == 0
-    assert mailstack("alias", "remove", "office").exit_code == 1
+    mailstack("alias", "add", "server", "alice")
+    assert mailstack("alias", "remove", "server").exit_code == 0
+    assert mailstack("alias", "remove", "server").exit_code == 1
     assert lines_of(mailstack("alias", "list", "--json")) == []

@@ -66,7 +66,7 @@ def test_a_dev_environment_issues_tokens(tmp_path: Path) -> None:
     assert claims["exp"] - claims["iat"] == 3600
 
 
-def test_a_real_office_issues_none(mailstack: Mailstack) -> None:
+def test_a_real_server_issues_none(mailstack: Mailstack) -> None:
     result = mailstack("user", "token", "bob")
     assert result.exit_code == 1
     assert "dev environment" in result.stderr

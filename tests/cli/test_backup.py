@@ -1,4 +1,4 @@
-"""`mailstack backup`: one moment of an office that goes on, and all of it."""
+"""`mailstack backup`: one moment of a server that goes on, and all of it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def restore(file: Path, there: Path) -> None:
         assert list(faults(side, silent)) == []
 
 
-def test_an_office_comes_back_with_all_that_it_had(mailstack: Mailstack, shelf: Shelf, tmp_path: Path) -> None:
+def test_a_server_comes_back_with_all_that_it_had(mailstack: Mailstack, shelf: Shelf, tmp_path: Path) -> None:
     """While it is open; what came later is not there, and no uid is given twice."""
     data = tmp_path / "data"
     (data / "tls").mkdir()
@@ -75,7 +75,7 @@ def test_an_office_comes_back_with_all_that_it_had(mailstack: Mailstack, shelf: 
 
 
 def test_it_is_one_moment_while_letters_come_and_go(shelf: Shelf, tmp_path: Path) -> None:
-    """Each letter of the backup has its content, however soon the office removes it."""
+    """Each letter of the backup has its content, however soon the server removes it."""
     ended = threading.Event()
     saved: list[Path] = []
 

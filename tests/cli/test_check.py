@@ -43,7 +43,7 @@ def examine(file: Path, *options: str) -> tuple[int, list[dict[str, Any]]]:
     return result.exit_code, [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_an_office_that_can_start_is_good(tmp_path: Path) -> None:
+def test_a_server_that_can_start_is_good(tmp_path: Path) -> None:
     configured(tmp_path, '[listen]\nmx = ["tcp:0"]\n')
     status, findings = examine(tmp_path / "mailstack.toml")
     assert status == 0
@@ -260,7 +260,7 @@ def test_a_machine_that_is_offline_hears_one_warning(tmp_path: Path) -> None:
     assert verdicts(run(check_names(config, Records({}, {}, up=False)))) == ["warning"]
 
 
-def test_an_office_that_takes_no_letters_from_outside_needs_no_records(tmp_path: Path) -> None:
+def test_a_server_that_takes_no_letters_from_outside_needs_no_records(tmp_path: Path) -> None:
     assert run(check_names(configured(tmp_path, ""), Records({}, {}, up=False))) == []
 
 

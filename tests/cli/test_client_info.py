@@ -24,7 +24,7 @@ pop3s = ["tcp:995"]
 
 
 @pytest.fixture
-def office(config: Path) -> Path:
+def server(config: Path) -> Path:
     config.write_text(LISTENING)
     return config
 
@@ -34,14 +34,14 @@ def said(result: Result) -> str:
     return result.stdout
 
 
-def test_dns_says_what_to_publish_and_why(mailstack: Mailstack, office: Path) -> None:
+def test_dns_says_what_to_publish_and_why(mailstack: Mailstack, server: Path) -> None:
     """AC-01, AC-06"""
     table = said(mailstack("dns"))
     for needed in ("MX", "v=spf1 mx ~all", "_submissions._tcp.other.test.", "v=DMARC1", "RFC 6186", "DKIM", "PTR"):
         assert needed in table
 
 
-def test_dns_as_json_has_a_record_a_line(mailstack: Mailstack, office: Path) -> None:
+def test_dns_as_json_has_a_record_a_line(mailstack: Mailstack, server: Path) -> None:
     """AC-06"""
     records = lines_of(mailstack("dns", "--json", "--domain", "home.test", "--address", "192.0.2.1"))
     assert {record["domain"] for record in records} == {"", "home.test"}
@@ -49,7 +49,7 @@ def test_dns_as_json_has_a_record_a_line(mailstack: Mailstack, office: Path) -> 
     assert srv == {**srv, "type": "SRV", "ttl": 3600, "data": "0 1 995 mx.home.test."}
 
 
-def test_dns_as_a_zone_to_include_and_as_a_whole_one(mailstack: Mailstack, office: Path) -> None:
+def test_dns_as_a_zone_to_include_and_as_a_whole_one(mailstack: Mailstack, server: Path) -> None:
     """AC-06"""
     included = said(mailstack("dns", "--zone"))
     assert " IN SOA " not in included
@@ -73,7 +73,7 @@ def test_dns_as_a_zone_to_include_and_as_a_whole_one(mailstack: Mailstack, offic
     ],
 )
 def test_what_cannot_be_told_is_refused(
-    mailstack: Mailstack, office: Path, arguments: tuple[str, ...], status: int
+    mailstack: Mailstack, server: Path, arguments: tuple[str, ...], status: int
 ) -> None:
     result = mailstack(*arguments)
     assert result.exit_code == status
@@ -87,7 +87,7 @@ def test_setup_alone_lists_the_clients(mailstack: Mailstack) -> None:
     assert {"client": "ios", "title": "iPhone and iPad"} in lines_of(mailstack("setup", "--json"))
 
 
-def test_setup_tells_the_steps_with_our_ports(mailstack: Mailstack, office: Path) -> None:
+def test_setup_tells_the_steps_with_our_ports(mailstack: Mailstack, server: Path) -> None:
     steps = said(mailstack("setup", "thunderbird", "alice"))
     for needed in ("alice@home.test", "mx.home.test", "465", "995", "requires authentication", "ca.pem"):
         assert needed in steps

@@ -33,7 +33,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
 
 
 class Damaged:
-    """An office with five letters in bob's mailbox, of which one or two are damaged."""
+    """A server with five letters in bob's mailbox, of which one or two are damaged."""
 
     def __init__(self, shelf: Shelf, data: Path) -> None:
         self.data = data
@@ -62,7 +62,7 @@ class Damaged:
 
 
 @pytest.fixture
-def office(shelf: Shelf, tmp_path: Path) -> Damaged:
+def server(shelf: Shelf, tmp_path: Path) -> Damaged:
     return Damaged(shelf, tmp_path / "data")
 
 
@@ -78,10 +78,10 @@ def failed(result: Result) -> str:
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_backup_goes_on_without_what_is_damaged(
-    mailstack: Mailstack, office: Damaged, tmp_path: Path, damage: Callable[[bytes], bytes | None]
+    mailstack: Mailstack, server: Damaged, tmp_path: Path, damage: Callable[[bytes], bytes | None]
 ) -> None:
-    letter, file = office.damage_file(damage)
-    small = office.damage_row()
+    letter, file = server.damage_file(damage)
+    small = server.damage_row()
     said = failed(mailstack("backup", str(tmp_path / "mail.tar")))
     assert f"letter {letter} ({BOB.key}" in said
     assert file in said
@@ -100,36 +100,36 @@ def test_a_backup_goes_on_without_what_is_damaged(
 
 
 def test_a_backup_that_lacks_something_takes_no_other_ones_place(
-    mailstack: Mailstack, office: Damaged, tmp_path: Path
+    mailstack: Mailstack, server: Damaged, tmp_path: Path
 ) -> None:
     """The one of before may have what is lost now."""
     file = tmp_path / "mail.tar"
     assert mailstack("backup", str(file)).exit_code == 0
     whole = file.read_bytes()
-    office.damage_file(lambda _: None)
+    server.damage_file(lambda _: None)
     assert "mail.tar.incomplete" in failed(mailstack("backup", str(file)))
     assert file.read_bytes() == whole
     assert (tmp_path / "mail.tar.incomplete").stat().st_mode & 0o777 == 0o600
-    assert not list(office.data.glob(".backup-*"))
+    assert not list(server.data.glob(".backup-*"))
 
 
-def test_a_backup_of_a_broken_index_is_not_called_good(mailstack: Mailstack, office: Damaged, tmp_path: Path) -> None:
-    break_index(office.data / DATABASE, "letters_by_sender")
+def test_a_backup_of_a_broken_index_is_not_called_good(mailstack: Mailstack, server: Damaged, tmp_path: Path) -> None:
+    break_index(server.data / DATABASE, "letters_by_sender")
     assert "mailstack.sqlite3: " in failed(mailstack("backup", str(tmp_path / "mail.tar")))
 
 
-def test_a_broken_index_ends_no_backup(mailstack: Mailstack, office: Damaged, tmp_path: Path) -> None:
-    (office.data / "index.sqlite3").write_bytes(b"no database" * 1000)
+def test_a_broken_index_ends_no_backup(mailstack: Mailstack, server: Damaged, tmp_path: Path) -> None:
+    (server.data / "index.sqlite3").write_bytes(b"no database" * 1000)
     assert "index.sqlite3 can't be read" in failed(mailstack("backup", str(tmp_path / "mail.tar")))
     with tarfile.open(tmp_path / "mail.tar") as tar:
         assert len([name for name in tar.getnames() if name.startswith("contents/")]) == 3
 
 
 def test_a_database_that_is_damaged_in_its_tables_is_saved_with_all_files(
-    mailstack: Mailstack, office: Damaged, tmp_path: Path
+    mailstack: Mailstack, server: Damaged, tmp_path: Path
 ) -> None:
     """People may find more in it than programs."""
-    break_index(office.data / DATABASE, "contents", count=4000)
+    break_index(server.data / DATABASE, "contents", count=4000)
     assert "all files are in the backup" in failed(mailstack("backup", str(tmp_path / "mail.tar")))
     with tarfile.open(tmp_path / "mail.tar") as tar:
         assert len([name for name in tar.getnames() if name.startswith("contents/")]) == 3
@@ -154,33 +154,33 @@ def break_index(database: Path, name: str, count: int = 40) -> None:
     "index", ["letters_by_sender", "letters_by_arrival", "entries_by_delivery", "deliveries_by_address"]
 )
 def test_a_broken_index_is_found_and_nothing_is_copied_by_it(
-    mailstack: Mailstack, office: Damaged, tmp_path: Path, index: str
+    mailstack: Mailstack, server: Damaged, tmp_path: Path, index: str
 ) -> None:
-    assert mailstack("store", "verify", str(office.data)).exit_code == 0
-    break_index(office.data / DATABASE, index)
-    verified = mailstack("store", "verify", str(office.data))
+    assert mailstack("store", "verify", str(server.data)).exit_code == 0
+    break_index(server.data / DATABASE, index)
+    verified = mailstack("store", "verify", str(server.data))
     assert verified.exit_code == 1
     assert "mailstack.sqlite3: " in verified.stdout
     assert "is damaged, and was not copied" in failed(
-        mailstack("store", "copy", str(office.data), str(tmp_path / "to"))
+        mailstack("store", "copy", str(server.data), str(tmp_path / "to"))
     )
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_copy_names_what_it_leaves_behind(
-    mailstack: Mailstack, office: Damaged, tmp_path: Path, damage: Callable[[bytes], bytes | None]
+    mailstack: Mailstack, server: Damaged, tmp_path: Path, damage: Callable[[bytes], bytes | None]
 ) -> None:
-    letter, file = office.damage_file(damage)
-    small = office.damage_row()
+    letter, file = server.damage_file(damage)
+    small = server.damage_row()
     there = tmp_path / "there"
-    said = failed(mailstack("store", "copy", str(office.data), str(there)))
+    said = failed(mailstack("store", "copy", str(server.data), str(there)))
     assert f"not copied: the content of letter {letter} ({BOB.key}" in said
     assert f"letter {small} " in said
     assert not (there / "contents" / file[:2] / file).exists()
     verified = mailstack("store", "verify", str(there))
     assert verified.exit_code == 1
     assert verified.stdout.count("the content of letter") == 2
-    assert "4 contents are damaged" in failed(mailstack("store", "verify", str(office.data), str(there)))
+    assert "4 contents are damaged" in failed(mailstack("store", "verify", str(server.data), str(there)))
     exported = mailstack("export", "--data", str(there), BOB.key, str(tmp_path / "out"), "--format", "eml")
     assert exported.exit_code == 1
     assert len(list((tmp_path / "out").glob("*.eml"))) == 3
@@ -192,10 +192,10 @@ def test_a_copy_names_what_it_leaves_behind(
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 @pytest.mark.parametrize("kind", ["maildir", "eml", "mbox"])
 def test_an_export_goes_on_without_what_is_damaged(
-    mailstack: Mailstack, office: Damaged, tmp_path: Path, damage: Callable[[bytes], bytes | None], kind: str
+    mailstack: Mailstack, server: Damaged, tmp_path: Path, damage: Callable[[bytes], bytes | None], kind: str
 ) -> None:
-    letter, file = office.damage_file(damage)
-    small = office.damage_row()
+    letter, file = server.damage_file(damage)
+    small = server.damage_row()
     result = mailstack("export", BOB.key, str(tmp_path / "out"), "--format", kind)
     said = failed(result)
     assert f"mailstack: {letter}: in mailbox {BOB.key}, not exported: content file {file}" in said
@@ -209,8 +209,8 @@ def test_an_export_goes_on_without_what_is_damaged(
     assert text.count(b"x" * 100_000) == 2
 
 
-def test_programs_hear_of_each_damaged_letter(mailstack: Mailstack, office: Damaged, tmp_path: Path) -> None:
-    letter, _ = office.damage_file(lambda _: None)
+def test_programs_hear_of_each_damaged_letter(mailstack: Mailstack, server: Damaged, tmp_path: Path) -> None:
+    letter, _ = server.damage_file(lambda _: None)
     result = mailstack("export", BOB.key, str(tmp_path / "out"), "--json")
     assert result.exit_code == 1
     result.exit_code = 0
@@ -220,11 +220,11 @@ def test_programs_hear_of_each_damaged_letter(mailstack: Mailstack, office: Dama
 
 
 def test_a_letter_whose_envelope_is_broken_is_exported_all_the_same(
-    mailstack: Mailstack, office: Damaged, tmp_path: Path
+    mailstack: Mailstack, server: Damaged, tmp_path: Path
 ) -> None:
     """What is written to the folder is the content; the envelope only says who sent it."""
-    with closing(sqlite3.connect(office.data / DATABASE, isolation_level=None)) as connection:
-        connection.execute("UPDATE letters SET envelope = '{' WHERE id = ?", (office.letters[0],))
+    with closing(sqlite3.connect(server.data / DATABASE, isolation_level=None)) as connection:
+        connection.execute("UPDATE letters SET envelope = '{' WHERE id = ?", (server.letters[0],))
     result = mailstack("export", BOB.key, str(tmp_path / "out"))
     assert result.stdout == "5 exported\n"
 
@@ -259,6 +259,6 @@ def test_an_empty_path_is_refused(mailstack: Mailstack, tmp_path: Path, argument
     assert isinstance(result.exception, SystemExit)
 
 
-def test_a_backup_into_a_directory_is_refused(mailstack: Mailstack, office: Damaged, tmp_path: Path) -> None:
+def test_a_backup_into_a_directory_is_refused(mailstack: Mailstack, server: Damaged, tmp_path: Path) -> None:
     assert "is a directory" in failed(mailstack("backup", str(tmp_path)))
     assert not list(tmp_path.parent.glob("*.part"))

@@ -78,7 +78,7 @@ def test_the_clock_is_moved_ahead(found: DevEnvironment) -> None:
 
 def test_commands_know_the_time_that_was_moved_ahead(found: DevEnvironment) -> None:
     run("clock", "advance", "5d")
-    run("fault", "add", "office=mx.world.test", "at=rcpt", "reply=452 4.2.2 mailbox full", "times=1")
+    run("fault", "add", "server=mx.world.test", "at=rcpt", "reply=452 4.2.2 mailbox full", "times=1")
     assert run("send", "--to", "carol@elsewhere.test").exit_code == 0
     run("clock", "advance", "1s")
     waits = run("queue", "list").output

@@ -1,4 +1,4 @@
-"""`mailstack journey`: one letter's life, across the offices of a store."""
+"""`mailstack journey`: one letter's life, across the servers of a store."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ DIALOGUE = ["C: RCPT TO:<carol@elsewhere.test>", "S: 450 4.2.1 mailbox busy"]
 
 
 def relayed(shelf: Shelf) -> tuple[LetterId, LetterId]:
-    """One letter in two offices: home, which submitted and relayed it, and the world, which has it."""
-    there = shelf.accept(at=NOON + 1, office="mx.world.test", steps=(("exchanged", {}), ("delivered", {})), **DELIVERED)
+    """One letter in two servers: home, which submitted and relayed it, and the world, which has it."""
+    there = shelf.accept(at=NOON + 1, server="mx.world.test", steps=(("exchanged", {}), ("delivered", {})), **DELIVERED)
     here = shelf.accept(steps=(("submitted", {"by": "alice@home.test"}), ("relayed", {"remote_id": there})), **RELAYED)
     return here, there
 
@@ -35,7 +35,7 @@ def test_the_document_has_the_shape_that_programs_read(mailstack: Mailstack, she
         "steps": [
             {
                 "at": "2025-11-25T12:00:00.000000Z",
-                "office": "mx.home.test",
+                "server": "mx.home.test",
                 "step": "submitted",
                 "letter": letter,
                 "by": "alice@home.test",
@@ -44,12 +44,12 @@ def test_the_document_has_the_shape_that_programs_read(mailstack: Mailstack, she
     }
 
 
-def test_either_offices_id_gives_the_whole_journey_in_order(mailstack: Mailstack, shelf: Shelf) -> None:
+def test_either_servers_id_gives_the_whole_journey_in_order(mailstack: Mailstack, shelf: Shelf) -> None:
     here, there = relayed(shelf)
     for asked in (here, there):
         found = document(mailstack, asked)
         assert found["id"] == asked
-        assert [(step["office"], step["step"]) for step in found["steps"]] == [
+        assert [(step["server"], step["step"]) for step in found["steps"]] == [
             ("mx.home.test", "submitted"),
             ("mx.home.test", "relayed"),
             ("mx.world.test", "exchanged"),

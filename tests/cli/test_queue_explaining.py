@@ -1,4 +1,4 @@
-"""`mailstack queue show` and `list` explain a wait by what the running office tells, from another process."""
+"""`mailstack queue show` and `list` explain a wait by what the running server tells, from another process."""
 
 from __future__ import annotations
 

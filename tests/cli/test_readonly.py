@@ -34,7 +34,7 @@ def filled(shelf: Shelf) -> Shelf:
 
 @pytest.fixture(params=["clean", "log", "log and its index"])
 def data(request: pytest.FixtureRequest, filled: Shelf, tmp_path: Path) -> Iterator[Path]:
-    """The directory of an office that was stopped, or killed; the log has all letters then."""
+    """The directory of a server that was stopped, or killed; the log has all letters then."""
     killed = tmp_path / "killed"
     if request.param == "clean":
         filled.pump.run(filled.store.close())

@@ -78,8 +78,8 @@ def test_a_letter_goes_to_both_worlds_and_its_journey_is_told(dev: Dev, sent: Ca
     followed = dev.run("journey", letter, "--follow")
     assert followed.returncode == 0, followed.stderr
     told = json.loads(dev.run("journey", letter, "--json").stdout)
-    offices = {step["office"]: {step["step"] for step in told["steps"]} for step in told["steps"]}
-    assert len(offices) == 2
+    servers = {step["server"]: {step["step"] for step in told["steps"]} for step in told["steps"]}
+    assert len(servers) == 2
     steps = [step["step"] for step in told["steps"]]
     assert {"submitted", "routed", "relayed", "exchanged", "delivered"} <= set(steps)
     assert steps.count("delivered") == 2

@@ -1,4 +1,4 @@
-"""`mailstack store`: an office moves, and its readers see nothing of it."""
+"""`mailstack store`: a server moves, and its readers see nothing of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KILLS = 6
 
 
 @pytest.fixture
-def office(shelf: Shelf, tmp_path: Path) -> Path:
+def server(shelf: Shelf, tmp_path: Path) -> Path:
     """A few letters that wait, one that was delivered, an account, a key and an index; closed."""
     shelf.accept()
     shelf.accept(sender="", recipients=("a@b.test", "c@b.test"))
@@ -41,18 +41,18 @@ def office(shelf: Shelf, tmp_path: Path) -> Path:
     return data
 
 
-def test_an_office_moves_with_all_that_it_has(mailstack: Mailstack, office: Path, tmp_path: Path) -> None:
+def test_a_server_moves_with_all_that_it_has(mailstack: Mailstack, server: Path, tmp_path: Path) -> None:
     there = tmp_path / "there"
-    result = mailstack("store", "copy", str(office), str(there))
+    result = mailstack("store", "copy", str(server), str(there))
     assert result.exit_code == 0, result.stderr
     assert "copied: letters, 3 rows" in result.stderr
     assert "compared: contents, 3 rows" in result.stderr
     assert "index.sqlite3, tls/key.pem" in result.stdout
     assert (there / "tls" / "key.pem").read_text() == "a key"
-    assert mailstack("store", "verify", str(office), str(there)).stdout == "both hold the same\n"
+    assert mailstack("store", "verify", str(server), str(there)).stdout == "both hold the same\n"
     assert "all rows and contents can be read" in mailstack("store", "verify", str(there)).stdout
     pump = Pump()
-    stores = [SqliteStore(pump, directory) for directory in (office, there)]
+    stores = [SqliteStore(pump, directory) for directory in (server, there)]
     seen = []
     for store in stores:
         pump.run(store.open())
@@ -68,24 +68,24 @@ def test_an_office_moves_with_all_that_it_has(mailstack: Mailstack, office: Path
     assert len(seen[0][1]) == 1
 
 
-def test_programs_are_told_in_lines(mailstack: Mailstack, office: Path, tmp_path: Path) -> None:
-    lines = lines_of(mailstack("store", "copy", "--json", str(office), str(tmp_path / "there")))
+def test_programs_are_told_in_lines(mailstack: Mailstack, server: Path, tmp_path: Path) -> None:
+    lines = lines_of(mailstack("store", "copy", "--json", str(server), str(tmp_path / "there")))
     assert {"step": "copied", "table": "deliveries", "rows": 4, "of": 4} in lines
     assert lines[-1]["step"] == "done"
     assert lines[-1]["to"] == str(tmp_path / "there")
-    counts = {line["table"]: line["rows"] for line in lines_of(mailstack("store", "stats", "--json", str(office)))}
+    counts = {line["table"]: line["rows"] for line in lines_of(mailstack("store", "stats", "--json", str(server)))}
     assert counts["letters"] == 3
     assert counts["entries"] == 1
-    assert "deliveries" in mailstack("store", "stats", str(office)).stdout
+    assert "deliveries" in mailstack("store", "stats", str(server)).stdout
 
 
-def test_what_can_not_be_copied_is_refused_in_one_line(mailstack: Mailstack, office: Path, tmp_path: Path) -> None:
+def test_what_can_not_be_copied_is_refused_in_one_line(mailstack: Mailstack, server: Path, tmp_path: Path) -> None:
     there = str(tmp_path / "there")
-    assert mailstack("store", "copy", str(office), str(office)).exit_code == 2
+    assert mailstack("store", "copy", str(server), str(server)).exit_code == 2
     assert "holds no store" in mailstack("store", "copy", str(tmp_path), there).stderr
     assert "names no store" in mailstack("store", "copy", "mysql://db/mail", there).stderr
-    assert mailstack("store", "copy", str(office), there).exit_code == 0
-    again = mailstack("store", "copy", str(office), there)
+    assert mailstack("store", "copy", str(server), there).exit_code == 0
+    again = mailstack("store", "copy", str(server), there)
     assert again.exit_code == 1
     assert "is not empty" in again.stderr
     assert len(again.stderr.splitlines()) == 1
@@ -106,26 +106,26 @@ def test_a_driver_that_can_not_be_loaded_is_one_line(tmp_path: Path, arguments: 
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_what_is_damaged_is_told(mailstack: Mailstack, office: Path, tmp_path: Path) -> None:
+def test_what_is_damaged_is_told(mailstack: Mailstack, server: Path, tmp_path: Path) -> None:
     there = tmp_path / "there"
-    assert mailstack("store", "copy", str(office), str(there)).exit_code == 0
+    assert mailstack("store", "copy", str(server), str(there)).exit_code == 0
     with closing(sqlite3.connect(there / DATABASE, isolation_level=None)) as connection:
         connection.execute("UPDATE deliveries SET state = 'eaten'")
     result = mailstack("store", "verify", str(there))
     assert result.exit_code == 1
     assert "'eaten'" in result.stdout
     assert "4 faults" in result.stderr
-    result = mailstack("store", "verify", "--json", str(office), str(there))
+    result = mailstack("store", "verify", "--json", str(server), str(there))
     assert result.exit_code == 1
     assert '"different", "table": "deliveries", "rows": [4, 4]' in result.stdout
 
 
-def test_a_copy_that_was_killed_is_started_anew(office: Path, shelf: Shelf, tmp_path: Path) -> None:
+def test_a_copy_that_was_killed_is_started_anew(server: Path, shelf: Shelf, tmp_path: Path) -> None:
     for number in range(LETTERS):
         arrived = acceptance(octets=b"x" * (100_000 if number % 50 == 0 else 2000))
         shelf.pump.start(shelf.store.accept(arrived))
     shelf.pump.run(shelf.store.next_due("nobody"))
-    command = [sys.executable, "-m", "mailstack", "store", "copy", "--json", str(office), str(tmp_path / "there")]
+    command = [sys.executable, "-m", "mailstack", "store", "copy", "--json", str(server), str(tmp_path / "there")]
     moments = random.Random(8)
     said = b""
     for _ in range(KILLS):

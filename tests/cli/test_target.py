@@ -1,4 +1,4 @@
-"""Which office a command is about."""
+"""Which server a command is about."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_without_any_the_refusal_says_what_to_do(data: Path | None) -> None:
         of_dev(data)
 
 
-def test_two_offices_at_once_are_wrong_usage(config: Path, tmp_path: Path) -> None:
+def test_two_servers_at_once_are_wrong_usage(config: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["letters", "-c", str(config), "--data", str(tmp_path)])
     assert result.exit_code == 2
 

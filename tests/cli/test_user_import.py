@@ -47,7 +47,7 @@ def test_the_same_file_can_be_imported_again(mailstack: Mailstack, file: Path) -
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("carol@elsewhere.test secret", "not in a domain of this office"),
+        ("carol@elsewhere.test secret", "not in a domain of this server"),
         ("alice@home.test", "no password"),
         ("@home.test secret", "not an address"),
         ("bob@home.test again", "users:1"),

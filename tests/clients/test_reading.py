@@ -1,4 +1,4 @@
-"""Programs and libraries that fetch: each takes bob's letters out of the office, to the octet, and deletes when told."""
+"""Programs and libraries that fetch: each takes bob's letters out of the server, to the octet, and deletes when told."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def mpop(dev: Environment, security: str, folder: Path) -> None:
         (folder / name).mkdir()
     settings = folder.parent / "mpoprc"
     settings.write_text(
-        f"account office\nhost localhost\nport {dev.reading(security)}\ntls on\n"
+        f"account server\nhost localhost\nport {dev.reading(security)}\ntls on\n"
         f"tls_starttls {'off' if security == TLS else 'on'}\ntls_trust_file {dev.ca_file}\n"
         f"auth user\nuser bob\npassword bob\ndelivery maildir {folder}\nuidls_file {folder.parent}/uidls\n"
         "keep on\nreceived_header off\n"
     )
     settings.chmod(0o600)
-    run(f"mpop -C {settings} office")
+    run(f"mpop -C {settings} server")
     seen = len(list((folder / "new").iterdir()))
     # POP-12: the names hold, so that a second visit fetches nothing.
-    run(f"mpop -C {settings} office")
+    run(f"mpop -C {settings} server")
     assert len(list((folder / "new").iterdir())) == seen
 
 

@@ -43,12 +43,12 @@ def msmtp(dev: Environment, security: str, mechanism: str, password: str, letter
     need("msmtp")
     settings = letter.with_suffix(".msmtprc")
     settings.write_text(
-        f"account office\nhost localhost\nport {dev.submission(security)}\ntls on\n"
+        f"account server\nhost localhost\nport {dev.submission(security)}\ntls on\n"
         f"tls_starttls {'off' if security == TLS else 'on'}\ntls_trust_file {dev.ca_file}\n"
         f"auth {mechanism.lower()}\nuser alice\npassword {password}\nfrom {ALICE}\n"
     )
     settings.chmod(0o600)
-    run(f"msmtp -C {settings} -a office -- {BOB}", octets=letter.read_bytes().replace(b"\r\n", b"\n"))
+    run(f"msmtp -C {settings} -a server -- {BOB}", octets=letter.read_bytes().replace(b"\r\n", b"\n"))
 
 
 def script(interpreter: str, name: str) -> Send:
@@ -82,7 +82,7 @@ def write(directory: Path, name: str) -> Path:
 
 
 def without_trace(letter: bytes, wanted: bytes) -> bytes:
-    """What stands below the fields that the offices put on top."""
+    """What stands below the fields that the servers put on top."""
     return letter[-len(wanted) :]
 
 

@@ -9,13 +9,13 @@ from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.step import Step
 from mailstack.store import Change, Conflict, Filter, Settlement, Store
 from mailstack.store.outbox_types import RETRY_NOW, OutboxBacklog, OutboxEntry, new_id
-from tests.contracts.store import BOB, CAROL, OFFICE, Subject, acceptance, claim
+from tests.contracts.store import BOB, CAROL, SERVER, Subject, acceptance, claim
 
 HOOK, OTHER = "hook", "other"
 
 
 def announcement(at: float, target: str = HOOK) -> OutboxEntry:
-    step = Step(acceptance(CAROL, at=at).letter.id, at, OFFICE, "relayed", {"recipient": str(CAROL)})
+    step = Step(acceptance(CAROL, at=at).letter.id, at, SERVER, "relayed", {"recipient": str(CAROL)})
     return OutboxEntry(new_id(), target, step, at)
 
 
@@ -32,7 +32,7 @@ def test_steps_are_queued_for_who_wants_them_and_for_nobody_else(subject: Subjec
     letter = acceptance(CAROL, destination="elsewhere.test")
     run(store.accept(letter))
     (attempted,) = next(each for each in claim(subject, 1000.0) if each.letter.id == letter.letter.id).deliveries
-    step = Step(letter.letter.id, 1001.0, OFFICE, "relayed", {"reply": "250 ok", "n": [1, {"a": None}]})
+    step = Step(letter.letter.id, 1001.0, SERVER, "relayed", {"reply": "250 ok", "n": [1, {"a": None}]})
     after = replace(attempted, state=DeliveryState.RELAYED, claimed_by=None, lease=0.0)
     run(store.settle(Settlement((Change(attempted, after),), steps=(step,))))
     store = subject.reopen()
@@ -50,7 +50,7 @@ def test_what_is_not_stored_is_not_told(subject: Subject) -> None:
     run(store.accept(letter))
     (before,) = letter.deliveries
     stale = replace(before, attempts=7)
-    step = Step(letter.letter.id, 1001.0, OFFICE, "relayed")
+    step = Step(letter.letter.id, 1001.0, SERVER, "relayed")
     with pytest.raises(Conflict):
         run(store.settle(Settlement((Change(stale, stale),), steps=(step,))))
     assert [each.step.step for each in run(store.announcements(None, 10))] == ["submitted"]

@@ -9,7 +9,7 @@ from mailstack.letter import Address, Recipient
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.step import Step
 from mailstack.store import Change, Conflict, Filter, Orders, Rule, Settlement, StoreError, Suppression
-from tests.contracts.store import ALICE, BOB, CAROL, OFFICE, Subject, acceptance, claim
+from tests.contracts.store import ALICE, BOB, CAROL, SERVER, Subject, acceptance, claim
 
 HOLD = Rule("r1", "hold", sender="*@home.test", created=2.0)
 PAUSE = Rule("pause *", "pause", domain="*", created=1.0)
@@ -55,7 +55,7 @@ def test_a_letter_may_get_one_more_delivery_in_place_of_another(subject: Subject
     (before,) = letter.deliveries
     to = Recipient(DAVE, CAROL)
     more = replace(before, number=1, recipient=to, destination="third.test", due=1500.0)
-    step = Step(letter.letter.id, 1500.0, OFFICE, "redirected", {"to": str(DAVE)})
+    step = Step(letter.letter.id, 1500.0, SERVER, "redirected", {"to": str(DAVE)})
     change = Change(before, replace(before, state=DeliveryState.REMOVED))
     subject.run(subject.store.settle(Settlement((change,), steps=(step,), additions=(more,))))
     store = subject.reopen()

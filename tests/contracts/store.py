@@ -43,7 +43,7 @@ from mailstack.store import (
 
 T = TypeVar("T")
 
-OFFICE = "mx.home.test"
+SERVER = "mx.home.test"
 BOB = Address("Bob", "Home.test")
 CAROL = Address("carol", "elsewhere.test")
 ALICE = Address("alice", "home.test")
@@ -69,16 +69,16 @@ def acceptance(
     at: float = 1000.0,
     sender: Address | None = ALICE,
     octets: bytes = TEXT,
-    office: str = OFFICE,
+    server: str = SERVER,
     **delivery: Any,
 ) -> Acceptance:
     letter = new_letter_id(at)
     given = tuple(Recipient(recipient) for recipient in recipients or (BOB,))
     delivery = {"destination": "local", "due": at, **delivery}
     return Acceptance(
-        Letter(letter, Envelope(sender, given), Octets(octets), Arrival(at, office, "ESMTP")),
+        Letter(letter, Envelope(sender, given), Octets(octets), Arrival(at, server, "ESMTP")),
         tuple(Delivery(letter, number, recipient, **delivery) for number, recipient in enumerate(given)),
-        (Step(letter, at, office, "submitted", {"by": "alice"}),),
+        (Step(letter, at, server, "submitted", {"by": "alice"}),),
     )
 
 
@@ -87,7 +87,7 @@ def later(delivery: Delivery, arrived: float) -> float:
 
 
 def claim(subject: Subject, now: float, *, limit: int = 100, owner: str = "me", lease: float = 60.0) -> list[Claim]:
-    return subject.run(subject.store.claim(OFFICE, owner, now, limit=limit, lease=lease, next_due=later))
+    return subject.run(subject.store.claim(SERVER, owner, now, limit=limit, lease=lease, next_due=later))
 
 
 def claimed(subject: Subject, *recipients: Address, **given: Any) -> tuple[Delivery, ...]:
@@ -105,7 +105,7 @@ def placing(delivery: Delivery, mailbox: str = BOB.key, headers: bytes = HEADERS
     return Settlement(
         (to(DeliveryState.DELIVERED, delivery),),
         (Placement(mailbox, (delivery.letter, delivery.number), headers, len(headers) + size, 2000.0),),
-        (Step(delivery.letter, 2000.0, OFFICE, "delivered", {"mailbox": mailbox}),),
+        (Step(delivery.letter, 2000.0, SERVER, "delivered", {"mailbox": mailbox}),),
     )
 
 
@@ -188,7 +188,7 @@ def test_what_was_accepted_is_given_back_as_it_was(subject: Subject) -> None:
             Octets(TEXT),
             Arrival(
                 1700000000.1234567,
-                OFFICE,
+                SERVER,
                 "ESMTPSA",
                 HostPort("2001:db8::1", 49152),
                 'odd "helo" \x00 \N{SNOWMAN}',
@@ -215,7 +215,7 @@ def test_what_was_accepted_is_given_back_as_it_was(subject: Subject) -> None:
                 warned=True,
             ),
         ),
-        (Step(letter, 1700000000.1234567, OFFICE, "submitted", {"tls": {"version": 1.3}, "list": [None, True, "é"]}),),
+        (Step(letter, 1700000000.1234567, SERVER, "submitted", {"tls": {"version": 1.3}, "list": [None, True, "é"]}),),
     )
     subject.run(subject.store.accept(accepted))
     (record,) = subject.run(subject.store.records(Filter(ids=(letter,))))
@@ -325,12 +325,12 @@ def test_a_claim_registers_the_attempt_before_it_is_made(subject: Subject) -> No
     assert found.letter.envelope == accepted.letter.envelope
 
 
-def test_what_is_not_due_or_claimed_or_held_or_of_another_office_is_not_claimed(subject: Subject) -> None:
+def test_what_is_not_due_or_claimed_or_held_or_of_another_server_is_not_claimed(subject: Subject) -> None:
     for given in (
         acceptance(due=1001.0),
         acceptance(claimed_by="other", lease=1001.0, attempts=1),
         acceptance(state=DeliveryState.HELD),
-        acceptance(office="mx.elsewhere.test"),
+        acceptance(server="mx.elsewhere.test"),
     ):
         subject.run(subject.store.accept(given))
     assert claim(subject, 1000.0) == []
@@ -351,13 +351,13 @@ def test_the_highest_priority_is_claimed_first_whatever_is_due_longer(subject: S
     """PRIO-01."""
     for priority, due in [(0, 10.0), (9, 30.0), (-9, 5.0), (0, 20.0), (9, 2000.0), (4, 40.0)]:
         subject.run(subject.store.accept(acceptance(due=due, priority=priority)))
-    assert subject.run(subject.store.next_due(OFFICE)) == 5.0
+    assert subject.run(subject.store.next_due(SERVER)) == 5.0
     order = []
     for _ in range(3):
         found = [delivery for each in claim(subject, 1000.0, limit=2) for delivery in each.deliveries]
         order += [delivery.priority for delivery in found]
     assert order == [9, 4, 0, 0, -9]
-    assert subject.run(subject.store.next_due(OFFICE)) == 1100.0
+    assert subject.run(subject.store.next_due(SERVER)) == 1100.0
 
 
 def test_a_priority_is_kept_through_attempts(subject: Subject) -> None:
@@ -374,7 +374,7 @@ def test_what_is_due_for_a_destination_with_a_line_goes_there_unclaimed(subject:
     for address, destination in ((CAROL, "elsewhere.test"), (BOB, "local"), (CAROL, "elsewhere.test")):
         subject.run(store.accept(acceptance(address, destination=destination)))
     work = store.claim(
-        OFFICE,
+        SERVER,
         "me",
         5000.0,
         limit=9,
@@ -386,8 +386,8 @@ def test_what_is_due_for_a_destination_with_a_line_goes_there_unclaimed(subject:
     assert [one.destination for one in taken.deliveries] == ["local"]
     waiting = [one for record in subject.run(store.records(Filter(recipient=str(CAROL)))) for one in record.deliveries]
     assert [(one.due, one.attempts, one.claimed_by) for one in waiting] == [(9000.0, 0, None)] * 2
-    assert subject.run(store.lines(OFFICE, 10)) == ["the line"]
-    work = store.claim(OFFICE, "me", 6000.0, limit=9, lease=60.0, next_due=later, line="the line")
+    assert subject.run(store.lines(SERVER, 10)) == ["the line"]
+    work = store.claim(SERVER, "me", 6000.0, limit=9, lease=60.0, next_due=later, line="the line")
     assert [one.attempts for claim in subject.run(work) for one in claim.deliveries] == [1, 1]
 
 
@@ -398,26 +398,26 @@ def test_what_waits_in_a_line_is_claimed_from_it_before_it_is_due(subject: Subje
     for delivery, line in ((urgent, "a"), (first, "a"), (held, "a"), (other, "b")):
         back = to(DeliveryState.QUEUED, delivery, due=9000.0, attempts=0, lease=0.0)
         subject.run(store.settle(Settlement((replace(back, line=line),))))
-    assert sorted(subject.run(store.lines(OFFICE, 10))) == ["a", "b"]
-    assert len(subject.run(store.lines(OFFICE, 1))) == 1
+    assert sorted(subject.run(store.lines(SERVER, 10))) == ["a", "b"]
+    assert len(subject.run(store.lines(SERVER, 1))) == 1
     assert subject.run(store.lines("elsewhere", 10)) == []
     (waiting,) = deliveries(subject, held.letter)
     subject.run(store.settle(Settlement((to(DeliveryState.HELD, waiting),))))
     assert claim(subject, 6000.0) == []
 
     def fetch(limit: int) -> list[LetterId]:
-        work = store.claim(OFFICE, "me", 6000.0, limit=limit, lease=60.0, next_due=later, line="a")
+        work = store.claim(SERVER, "me", 6000.0, limit=limit, lease=60.0, next_due=later, line="a")
         return [one.letter for each in subject.run(work) for one in each.deliveries]
 
     assert fetch(1) == [urgent.letter]
     assert fetch(5) == [first.letter]
     assert fetch(5) == []
     assert deliveries(subject, first.letter)[0].attempts == 1
-    assert subject.run(store.lines(OFFICE, 10)) == ["b"]
+    assert subject.run(store.lines(SERVER, 10)) == ["b"]
     assert [each.letter.id for each in claim(subject, 9500.0, limit=9) if each.letter.id == other.letter] == [
         other.letter
     ]
-    assert subject.run(store.lines(OFFICE, 10)) == []
+    assert subject.run(store.lines(SERVER, 10)) == []
 
 
 def test_the_deliveries_of_a_letter_are_claimed_together(subject: Subject) -> None:
@@ -433,21 +433,21 @@ def test_a_claim_ends_with_its_lease_and_never_before_the_next_attempt_is_due(su
     subject.run(subject.store.accept(acceptance(at=1000.0)))
     claim(subject, 1000.0, lease=10.0)
     assert claim(subject, 1099.0, owner="other") == []
-    assert subject.run(subject.store.next_due(OFFICE)) == 1100.0
+    assert subject.run(subject.store.next_due(SERVER)) == 1100.0
     (found,) = claim(subject, 1100.0, owner="other", lease=500.0)
     assert found.deliveries[0].attempts == 2
-    assert subject.run(subject.store.next_due(OFFICE)) == 1600.0
+    assert subject.run(subject.store.next_due(SERVER)) == 1600.0
     assert claim(subject, 1599.0) == []
 
 
 def test_next_due_is_the_earliest_time_at_which_something_can_be_claimed(subject: Subject) -> None:
-    assert subject.run(subject.store.next_due(OFFICE)) is None
+    assert subject.run(subject.store.next_due(SERVER)) is None
     subject.run(subject.store.accept(acceptance(due=1e15, state=DeliveryState.HELD)))
-    subject.run(subject.store.accept(acceptance(due=1.0, office="mx.elsewhere.test")))
-    assert subject.run(subject.store.next_due(OFFICE)) is None
+    subject.run(subject.store.accept(acceptance(due=1.0, server="mx.elsewhere.test")))
+    assert subject.run(subject.store.next_due(SERVER)) is None
     for due in (3000.0, 2000.0):
         subject.run(subject.store.accept(acceptance(due=due)))
-    assert subject.run(subject.store.next_due(OFFICE)) == 2000.0
+    assert subject.run(subject.store.next_due(SERVER)) == 2000.0
 
 
 def test_recovery_lets_go_of_the_claims_of_the_dead_and_of_no_others(subject: Subject) -> None:
@@ -479,7 +479,7 @@ def test_local_delivery_moves_a_letter_into_its_mailbox_exactly_once(subject: Su
     assert entries(subject) == [(1, delivery.letter)]
     assert states(subject, delivery.letter) == ["delivered"]
     assert [step.step for step in subject.run(subject.store.steps(delivery.letter))] == ["submitted", "delivered"]
-    assert subject.run(subject.store.next_due(OFFICE)) is None
+    assert subject.run(subject.store.next_due(SERVER)) is None
 
 
 def test_a_delivery_is_not_fulfilled_by_two_entries(subject: Subject) -> None:
@@ -500,7 +500,7 @@ def test_a_settlement_that_conflicts_changes_nothing(subject: Subject) -> None:
     settlement = Settlement(
         (to(DeliveryState.DELIVERED, first), to(DeliveryState.BOUNCED, replace(second, attempts=7))),
         placing(first).placements,
-        (Step(first.letter, 3000.0, OFFICE, "bounced"),),
+        (Step(first.letter, 3000.0, SERVER, "bounced"),),
         (report,),
     )
     with pytest.raises(Conflict):
@@ -568,7 +568,7 @@ def test_a_deferral_keeps_the_letter_and_says_when_the_next_attempt_is(subject: 
     )
     subject.run(subject.store.settle(Settlement((Change(delivery, after),))))
     assert deliveries(subject, delivery.letter) == (after,)
-    assert subject.run(subject.store.next_due(OFFICE)) == 7000.0
+    assert subject.run(subject.store.next_due(SERVER)) == 7000.0
     assert octets_of(subject, delivery.letter) == TEXT
 
 
@@ -706,7 +706,7 @@ def test_a_mailbox_that_is_made_anew_has_another_validity(subject: Subject) -> N
 
 def test_a_session_marks_and_removes_at_its_end(subject: Subject) -> None:
     first, second, third = (place(subject) for _ in range(3))
-    steps = [Step(letter, 3000.0, OFFICE, "collected", {"by": BOB.key}) for letter in (first, second)]
+    steps = [Step(letter, 3000.0, SERVER, "collected", {"by": BOB.key}) for letter in (first, second)]
     subject.run(subject.store.update_maildrop(BOB.key, collected=[1, 2, 99], deleted=[2, 99], steps=steps))
     assert entries(subject) == [(1, first), (3, third)]
     assert [states(subject, letter) for letter in (first, second, third)] == [
@@ -909,7 +909,7 @@ def test_records_are_the_newest_first_and_no_more_than_asked_for(subject: Subjec
 
 def test_records_are_found_by_what_people_know_of_them(subject: Subject) -> None:
     bounce = acceptance(CAROL, sender=None, at=1000.0)
-    elsewhere = acceptance(CAROL, office="mx.elsewhere.test", at=2000.0)
+    elsewhere = acceptance(CAROL, server="mx.elsewhere.test", at=2000.0)
     aliased = acceptance(BOB, at=3000.0)
     changed = replace(aliased.deliveries[0], recipient=Recipient(BOB, Address("info", "home.test")))
     aliased = replace(aliased, deliveries=(changed,))
@@ -919,7 +919,7 @@ def test_records_are_found_by_what_people_know_of_them(subject: Subject) -> None
     assert ids(subject, sender=ALICE.key) == [aliased.letter.id, elsewhere.letter.id]
     assert ids(subject, recipient=BOB.key) == [aliased.letter.id]
     assert ids(subject, recipient="info@home.test") == [aliased.letter.id]
-    assert ids(subject, recipient=CAROL.key, office=OFFICE) == [bounce.letter.id]
+    assert ids(subject, recipient=CAROL.key, server=SERVER) == [bounce.letter.id]
     assert ids(subject, recipient="x' OR '1'='1") == []
 
 
@@ -942,7 +942,7 @@ def test_steps_of_the_same_instant_keep_their_order(subject: Subject) -> None:
     subject.run(subject.store.accept(accepted))
     letter = accepted.letter.id
     for number in range(3):
-        steps = [Step(letter, 1000.0, OFFICE, "attempted", {"number": number, "part": part}) for part in range(3)]
+        steps = [Step(letter, 1000.0, SERVER, "attempted", {"number": number, "part": part}) for part in range(3)]
         subject.run(subject.store.update_maildrop("nobody@home.test", collected=[], deleted=[], steps=steps))
     found = subject.run(subject.store.steps(letter))[1:]
     assert [(step.facts["number"], step.facts["part"]) for step in found] == [
@@ -953,7 +953,7 @@ def test_steps_of_the_same_instant_keep_their_order(subject: Subject) -> None:
 
 def test_what_json_cannot_say_is_refused_and_nothing_is_changed(subject: Subject) -> None:
     accepted = acceptance(at=1000.0)
-    broken = replace(accepted, steps=(Step(accepted.letter.id, 1.0, OFFICE, "submitted", {"helo": "\udc80"}),))
+    broken = replace(accepted, steps=(Step(accepted.letter.id, 1.0, SERVER, "submitted", {"helo": "\udc80"}),))
     with pytest.raises(StoreError):
         subject.run(subject.store.accept(broken))
     assert ids(subject) == []
@@ -966,12 +966,12 @@ def test_pruning_forgets_what_is_old_and_neither_owed_nor_kept(subject: Subject)
     (done,) = claimed(subject, at=1000.0)
     subject.run(subject.store.settle(Settlement((to(DeliveryState.RELAYED, done),))))
     kept = place(subject, at=1000.0)
-    owed, elsewhere = acceptance(at=1000.0), acceptance(at=1000.0, office="other", state=DeliveryState.REMOVED)
+    owed, elsewhere = acceptance(at=1000.0), acceptance(at=1000.0, server="other", state=DeliveryState.REMOVED)
     (young,) = claimed(subject, at=3000.0)
     subject.run(subject.store.settle(Settlement((to(DeliveryState.RELAYED, young),))))
     for given in (owed, elsewhere):
         subject.run(subject.store.accept(given))
-    assert subject.run(subject.store.prune(OFFICE, before=2000.0)) == 1
+    assert subject.run(subject.store.prune(SERVER, before=2000.0)) == 1
     assert set(ids(subject)) == {kept, owed.letter.id, elsewhere.letter.id, young.letter}
     assert subject.run(subject.store.steps(done.letter)) == []
 
@@ -980,18 +980,18 @@ def test_pruning_keeps_the_newest_and_whatever_is_owed(subject: Subject) -> None
     owed = acceptance(at=500.0, due=9000.0)
     subject.run(subject.store.accept(owed))
     letters = [place(subject, at=1000.0 + number) for number in range(5)]
-    assert subject.run(subject.store.prune(OFFICE, before=0.0, keep=2)) == 3
+    assert subject.run(subject.store.prune(SERVER, before=0.0, keep=2)) == 3
     assert ids(subject) == [letters[4], letters[3], owed.letter.id]
     assert entries(subject) == [(4, letters[3]), (5, letters[4])]
     assert octets_of(subject, letters[0]) is None
-    assert subject.run(subject.store.prune(OFFICE, before=0.0, keep=0)) == 2
+    assert subject.run(subject.store.prune(SERVER, before=0.0, keep=0)) == 2
     assert ids(subject) == [owed.letter.id]
 
 
 def test_pruning_forgets_any_number_of_letters(subject: Subject) -> None:
     for number in range(450):
         subject.run(subject.store.accept(acceptance(at=float(number), state=DeliveryState.REMOVED)))
-    assert subject.run(subject.store.prune(OFFICE, before=1e9)) == 450
+    assert subject.run(subject.store.prune(SERVER, before=1e9)) == 450
     assert ids(subject) == []
 
 
@@ -1021,7 +1021,7 @@ def test_what_a_mailbox_holds_is_counted_as_letters_come_and_go(subject: Subject
     assert holding(subject) == 2 * len(HEADERS) + 40
     subject = Subject(subject.reopen(), subject.run, subject.reopen)
     assert holding(subject) == 2 * len(HEADERS) + 40
-    subject.run(subject.store.prune(OFFICE, before=0.0, keep=1))
+    subject.run(subject.store.prune(SERVER, before=0.0, keep=1))
     assert (holding(subject), holding(subject, ALICE.key)) == (0, len(HEADERS) + len(TEXT))
 
 
@@ -1086,14 +1086,14 @@ def test_letters_that_are_read_together_are_octet_for_octet_what_they_were(subje
 
 def test_a_letter_is_collected_once_however_often_it_is_fetched(subject: Subject) -> None:
     letter = place(subject)
-    step = Step(letter, 3000.0, OFFICE, "collected", {"by": BOB.key})
+    step = Step(letter, 3000.0, SERVER, "collected", {"by": BOB.key})
     assert subject.run(subject.store.update_maildrop(BOB.key, collected=[1], deleted=[], steps=[step])) == [step]
     assert subject.run(subject.store.update_maildrop(BOB.key, collected=[1], deleted=[1], steps=[step])) == []
     assert [told.step for told in subject.run(subject.store.steps(letter))].count("collected") == 1
 
 
 def collected(letter: LetterId, at: float, **facts: Any) -> Step:
-    return Step(letter, at, OFFICE, "collected", facts)
+    return Step(letter, at, SERVER, "collected", facts)
 
 
 def told_of(subject: Subject, letter: LetterId) -> list[Step]:
@@ -1105,7 +1105,7 @@ def test_that_a_letter_was_collected_is_told_in_full_and_at_its_time(subject: Su
     fetched = collected(letter, 3000.123456789, by=BOB.key, tls={"version": "TLSv1.3", "cipher": "ü"})
     subject.run(subject.store.update_maildrop(BOB.key, collected=[1], deleted=[1], steps=[fetched]))
     for at in (2500.0, 3000.123456789, 3500.0):
-        steps = [Step(letter, at, OFFICE, "attempted", {})]
+        steps = [Step(letter, at, SERVER, "attempted", {})]
         subject.run(subject.store.update_maildrop("nobody@home.test", collected=[], deleted=[], steps=steps))
     told = told_of(subject, letter)
     assert [step.step for step in told[2:]] == ["attempted", "collected", "attempted", "attempted"]

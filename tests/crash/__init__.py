@@ -1,1 +1,1 @@
-"""Two offices under load, killed at random moments again and again: `make crash`."""
+"""Two servers under load, killed at random moments again and again: `make crash`."""

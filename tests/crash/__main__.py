@@ -1,4 +1,4 @@
-"""Kills two offices under load: `python -m tests.crash [--runs N] [--seed N] [--first N] [--workers N]`."""
+"""Kills two servers under load: `python -m tests.crash [--runs N] [--seed N] [--first N] [--workers N]`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="the number of the first run, to repeat one that failed")
-    parser.add_argument("--workers", type=int, default=1, help="processes of each office; half of the kills are of one")
+    parser.add_argument("--workers", type=int, default=1, help="processes of each server; half of the kills are of one")
     given = parser.parse_args()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mailstack-crash-") as directory:
@@ -30,8 +30,8 @@ def main() -> int:
                     return 1
                 print(f"\r{time.monotonic() - begun:6.0f} s  {crashes.tally}", end="", flush=True)  # noqa: T201
         finally:
-            for office in (crashes.home, crashes.away):
-                office.kill()
+            for server in (crashes.home, crashes.away):
+                server.kill()
     print()  # noqa: T201
     return 0
 

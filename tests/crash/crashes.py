@@ -16,7 +16,7 @@ from mailstack.store.sqlite import SqliteStore
 from tests.aid import Pump
 from tests.crash.ledger import Ledger
 from tests.crash.load import TROUBLE, Load, empty_mailbox, operate
-from tests.crash.offices import Office, two_offices
+from tests.crash.servers import Server, two_servers
 from tests.journeys.process import PATIENCE
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Tally:
     doubtful: int = 0
     """Letters that were deleted in a session whose QUIT got no answer."""
     relayed_twice: int = 0
-    """Letters that the other office has twice, since the reply to their last octet was lost (RFC 5321 §4.5.3.2.6)."""
+    """Letters that the other server has twice, since the reply to their last octet was lost (RFC 5321 §4.5.3.2.6)."""
 
     def __str__(self) -> str:
         return (
@@ -45,16 +45,16 @@ class Tally:
 
 
 class Crashes:
-    """Two offices in a directory; `crash` is one round with them."""
+    """Two servers in a directory; `crash` is one round with them."""
 
     def __init__(self, directory: Path, seed: int, workers: int = 1) -> None:
-        self.home, self.away = two_offices(directory, workers)
+        self.home, self.away = two_servers(directory, workers)
         self.tally = Tally()
         self._seed = seed
         self._ledger = Ledger()
 
     def crash(self, number: int) -> None:
-        """The same number and seed choose the same moment, and the same offices to kill."""
+        """The same number and seed choose the same moment, and the same servers to kill."""
         dice = random.Random(f"{self._seed}/{number}")
         victims = dice.choice([(self.home,), (self.home,), (self.away,), (self.home, self.away)])
         letters, pause = dice.randrange(1, MOST_LETTERS), dice.random() * 0.05
@@ -70,31 +70,31 @@ class Crashes:
         assert self.tally.relayed_twice == before, "a letter was relayed twice without a crash"
 
     def _round(
-        self, name: str, letters: int, pause: float, victims: tuple[Office, ...], worker: int | None = None
+        self, name: str, letters: int, pause: float, victims: tuple[Server, ...], worker: int | None = None
     ) -> None:
-        """So many letters acknowledged, a pause in seconds, and the kill: of whole offices, or of one worker in each."""
-        for office in (self.home, self.away):
-            if office.process is None:
-                office.start()
+        """So many letters acknowledged, a pause in seconds, and the kill: of whole servers, or of one worker in each."""
+        for server in (self.home, self.away):
+            if server.process is None:
+                server.start()
         load = self._load(name)
         deadline = time.monotonic() + PATIENCE
         while len(self._ledger.acknowledged) < letters and time.monotonic() < deadline:
             time.sleep(0.002)
         time.sleep(pause)
-        for office in victims:
+        for server in victims:
             if worker is None:
-                office.kill()
+                server.kill()
             else:
-                office.kill_worker(worker)
+                server.kill_worker(worker)
         load.stop()
-        for office in victims:
-            if office.process is None:
-                office.start()
+        for server in victims:
+            if server.process is None:
+                server.start()
         self._balance()
 
     def stop(self) -> None:
-        for office in (self.home, self.away):
-            office.stop()
+        for server in (self.home, self.away):
+            server.stop()
 
     def _load(self, name: str) -> Load:
         load = Load(self._ledger, name)
@@ -113,24 +113,24 @@ class Crashes:
         """Wait until nothing is owed any more, empty every mailbox, and compare."""
         ledger = self._ledger
         deadline = time.monotonic() + 2 * PATIENCE
-        while any(is_owed(office) for office in (self.home, self.away)):
+        while any(is_owed(server) for server in (self.home, self.away)):
             assert time.monotonic() < deadline, f"letters are still owed; lost by now: {ledger.lost()}"
-            for office in (self.home, self.away):
-                operate(office, "queue", "retry", "--all")
-        for office in (self.home, self.away):
-            for reader in office.people:
-                self._empty(office, reader)
+            for server in (self.home, self.away):
+                operate(server, "queue", "retry", "--all")
+        for server in (self.home, self.away):
+            for reader in server.people:
+                self._empty(server, reader)
         assert not ledger.lost(), f"lost: {ledger.lost()}"
         self._check_doubles()
         self.tally.letters += len(ledger.acknowledged)
         self.tally.doubtful += ledger.doubtful.total()
         ledger.close()
 
-    def _empty(self, office: Office, reader: str) -> None:
+    def _empty(self, server: Server, reader: str) -> None:
         """The lock of a session that was cut by a crash of its client's may last a moment."""
         for _ in range(100):
             try:
-                if not empty_mailbox(self._ledger, office, reader):
+                if not empty_mailbox(self._ledger, server, reader):
                     return
             except TROUBLE:
                 time.sleep(0.1)
@@ -138,8 +138,8 @@ class Crashes:
 
     def _check_doubles(self) -> None:
         """Local delivery is exactly once; a letter is relayed twice only when it was tried twice (decision 5)."""
-        for office, other in ((self.home, self.away), (self.away, self.home)):
-            for token, mailbox in self._ledger.doubled(office.domain):
+        for server, other in ((self.home, self.away), (self.away, self.home)):
+            for token, mailbox in self._ledger.doubled(server.domain):
                 known = self._ledger.acknowledged.get(token)
                 assert known is not None, f"{token} is twice in {mailbox}, and was never acknowledged"
                 attempts = attempts_of(other, known[0], mailbox)
@@ -147,22 +147,22 @@ class Crashes:
                 self.tally.relayed_twice += 1
 
 
-def is_owed(office: Office) -> bool:
-    """Whether anything still waits in the queue of an office."""
-    return asked(office, lambda store: store.next_due(f"mx.{office.domain}")) is not None
+def is_owed(server: Server) -> bool:
+    """Whether anything still waits in the queue of a server."""
+    return asked(server, lambda store: store.next_due(f"mx.{server.domain}")) is not None
 
 
-def attempts_of(office: Office, letter: str, recipient: str) -> int:
-    """How often an office tried to deliver a letter to somebody; 0 when it never had it."""
-    records = asked(office, lambda store: store.records(Filter(ids=(LetterId(letter),))))
+def attempts_of(server: Server, letter: str, recipient: str) -> int:
+    """How often a server tried to deliver a letter to somebody; 0 when it never had it."""
+    records = asked(server, lambda store: store.records(Filter(ids=(LetterId(letter),))))
     deliveries = [each for record in records for each in record.deliveries]
     return max((each.attempts for each in deliveries if str(each.recipient.address) == recipient), default=0)
 
 
-def asked(office: Office, question: Callable[[SqliteStore], Coroutine[Any, Any, T]]) -> T:
-    """What the store of an office answers, beside the office itself."""
+def asked(server: Server, question: Callable[[SqliteStore], Coroutine[Any, Any, T]]) -> T:
+    """What the store of a server answers, beside the server itself."""
     pump = Pump()
-    store = SqliteStore(pump, office.directory / "data")
+    store = SqliteStore(pump, server.directory / "data")
     pump.run(store.open())
     try:
         return pump.run(question(store))

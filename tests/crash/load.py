@@ -1,4 +1,4 @@
-"""Everybody who uses an office at the same time: senders, a reader who deletes, and an operator at the command line."""
+"""Everybody who uses a server at the same time: senders, a reader who deletes, and an operator at the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import threading
 from attrs import define, field
 
 from tests.crash.ledger import Ledger
-from tests.crash.offices import Office
+from tests.crash.servers import Server
 from tests.journeys.process import MAILSTACK
 
 TROUBLE = (OSError, EOFError, smtplib.SMTPException, poplib.error_proto)
@@ -23,7 +23,7 @@ _QUEUED = re.compile(rb"queued as (\w+)")
 
 @define
 class Load:
-    """Threads that go on until `stop`, or until their office is gone."""
+    """Threads that go on until `stop`, or until their server is gone."""
 
     ledger: Ledger
     name: str
@@ -32,14 +32,14 @@ class Load:
     threads: list[threading.Thread] = field(factory=list)
     numbers: itertools.count[int] = field(factory=itertools.count)
 
-    def send(self, office: Office, sender: str, recipients: tuple[str, ...], size: int) -> None:
-        self._start(self._send, office, sender, recipients, size)
+    def send(self, server: Server, sender: str, recipients: tuple[str, ...], size: int) -> None:
+        self._start(self._send, server, sender, recipients, size)
 
-    def read(self, office: Office, reader: str) -> None:
-        self._start(self._read, office, reader)
+    def read(self, server: Server, reader: str) -> None:
+        self._start(self._read, server, reader)
 
-    def operate(self, office: Office) -> None:
-        self._start(self._operate, office)
+    def operate(self, server: Server) -> None:
+        self._start(self._operate, server)
 
     def stop(self) -> None:
         self.over.set()
@@ -52,13 +52,13 @@ class Load:
         self.threads.append(thread)
         thread.start()
 
-    def _send(self, office: Office, sender: str, recipients: tuple[str, ...], size: int) -> None:
-        with contextlib.suppress(*TROUBLE), smtplib.SMTP("127.0.0.1", office.ports["submission"], timeout=20) as client:
+    def _send(self, server: Server, sender: str, recipients: tuple[str, ...], size: int) -> None:
+        with contextlib.suppress(*TROUBLE), smtplib.SMTP("127.0.0.1", server.ports["submission"], timeout=20) as client:
             client.login(sender, sender)
             while not self.over.is_set():
                 number = next(self.numbers)
                 token = f"{self.name}-{number}"
-                client.mail(f"{sender}@{office.domain}")
+                client.mail(f"{sender}@{server.domain}")
                 for recipient in recipients:
                     client.rcpt(recipient)
                 octets = 200_000 if number % 9 == 0 else size
@@ -66,28 +66,28 @@ class Load:
                 if code == 250 and (queued := _QUEUED.search(text)):
                     self.ledger.acknowledge(token, queued[1].decode(), recipients)
 
-    def _read(self, office: Office, reader: str) -> None:
+    def _read(self, server: Server, reader: str) -> None:
         while not self.over.is_set():
             try:
-                empty_mailbox(self.ledger, office, reader, most=20)
+                empty_mailbox(self.ledger, server, reader, most=20)
             except TROUBLE:
                 return
 
-    def _operate(self, office: Office) -> None:
+    def _operate(self, server: Server) -> None:
         while not self.over.is_set():
-            operate(office, "queue", "retry", "--all")
-            operate(office, "queue", "list", "--json")
+            operate(server, "queue", "retry", "--all")
+            operate(server, "queue", "list", "--json")
 
 
-def operate(office: Office, *arguments: str) -> None:
-    """A command whose status nobody looks at: the office may be gone, or an attempt be under way."""
-    subprocess.run([*MAILSTACK, *arguments, "-c", str(office.config)], capture_output=True, timeout=60, check=False)
+def operate(server: Server, *arguments: str) -> None:
+    """A command whose status nobody looks at: the server may be gone, or an attempt be under way."""
+    subprocess.run([*MAILSTACK, *arguments, "-c", str(server.config)], capture_output=True, timeout=60, check=False)
 
 
-def empty_mailbox(ledger: Ledger, office: Office, reader: str, most: int = 1_000_000) -> int:
+def empty_mailbox(ledger: Ledger, server: Server, reader: str, most: int = 1_000_000) -> int:
     """Read and delete up to so many letters; how many there were. What QUIT did not answer for is booked as doubtful."""
-    client = poplib.POP3("127.0.0.1", office.ports["pop3"], timeout=20)
-    mailbox, tokens, answered = f"{reader}@{office.domain}", list[str](), False
+    client = poplib.POP3("127.0.0.1", server.ports["pop3"], timeout=20)
+    mailbox, tokens, answered = f"{reader}@{server.domain}", list[str](), False
     with contextlib.closing(client):
         client.user(reader)
         client.pass_(reader)

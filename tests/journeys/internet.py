@@ -32,14 +32,14 @@ ONE_LETTER = b"From: alice@home.test\r\nSubject: hello\r\n\r\nHi there\r\n.dot\r
 
 
 class Internet(Shipped):
-    """Offices whose addresses, schedule and certificate a test chooses; nobody trusts its CA who isn't told to."""
+    """Servers whose addresses, schedule and certificate a test chooses; nobody trusts its CA who isn't told to."""
 
     def __init__(self, directory: Path | None = None, seed: int = 1) -> None:
         del directory
         super().__init__(seed)
         self.context = _stranger().context("mx.home.test")
 
-    def office(
+    def mail_server(
         self,
         hostname: str,
         address: str,

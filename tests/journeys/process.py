@@ -52,7 +52,7 @@ class Process:
         self.said: list[str] = []
         """The lines that were taken so far."""
         self.workers: dict[int, int] = {}
-        """The process ids of an office's workers, by the number of their seat."""
+        """The process ids of a server's workers, by the number of their seat."""
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -126,7 +126,7 @@ class Process:
 def serve(
     config: Path, program: list[str] = MAILSTACK, *, workers: int = 1, services: int = 3
 ) -> tuple[Process, dict[str, int]]:
-    """A running office, and the port of each of its services; `program` is twistd, or takes the commands of `mailstack`."""
+    """A running server, and the port of each of its services; `program` is twistd, or takes the commands of `mailstack`."""
     pid_file = str(config.with_name("twistd.pid"))
     begin = ["--nodaemon", f"--pidfile={pid_file}", "mailstack"] if program is TWISTD else ["serve"]
     environ = {"MAILSTACK_WORKERS__COUNT": str(workers)}
@@ -138,7 +138,7 @@ def serve(
         raise
 
 
-def office(directory: Path) -> Path:
+def server(directory: Path) -> Path:
     """A configuration with accounts alice and bob; their passwords are their names."""
     config = directory / "mailstack.toml"
     config.write_text(CONFIG)

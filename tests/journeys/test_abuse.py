@@ -1,4 +1,4 @@
-"""What an office does about strangers, from the first octet to the last: policies, limits and slowness on a real door."""
+"""What a server does about strangers, from the first octet to the last: policies, limits and slowness on a real door."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def internet(tmp_path: Path) -> Internet:
     return Internet(tmp_path)
 
 
-def office(internet: Internet, **settings: Any) -> SimulatedServer:
-    return internet.office(
+def server(internet: Internet, **settings: Any) -> SimulatedServer:
+    return internet.server(
         "mx.home.test", "192.0.2.1", domains=["home.test"], accounts=["alice@home.test", "bob@home.test"], **settings
     )
 
@@ -51,7 +51,7 @@ def say(internet: Internet, client: Attacker, octets: bytes, wait: float = 1) ->
 
 def test_a_blocked_client_is_greeted_with_554_and_may_only_quit(internet: Internet) -> None:
     """CODE-28, SMTP-40: the connection stays open until QUIT (RFC 5321 §3.1)."""
-    site = office(internet, policy=Policy(block=("203.0.113.0/24",)))
+    site = server(internet, policy=Policy(block=("203.0.113.0/24",)))
     client = call(internet, site)
     assert client.heard.startswith(b"554 mx.home.test no mail is taken from you here")
     assert say(internet, client, BEGIN + b"NOOP\r\n") == [b"503"] * 3
@@ -63,7 +63,7 @@ def test_a_blocked_client_is_greeted_with_554_and_may_only_quit(internet: Intern
 
 def test_a_blocked_client_may_be_refused_at_each_recipient(internet: Internet) -> None:
     """CODE-10: 550 5.7.1; the postmaster can be reached."""
-    site = office(internet, policy=Policy(block=("203.0.113.0/24",), refuse_at="recipient"))
+    site = server(internet, policy=Policy(block=("203.0.113.0/24",), refuse_at="recipient"))
     client = call(internet, site, BEGIN + RCPT + b"RCPT TO:<postmaster>\r\n")
     assert client.codes() == [b"220", b"250", b"250", b"550", b"250"]
     assert b"550 5.7.1 " in client.heard
@@ -71,7 +71,7 @@ def test_a_blocked_client_may_be_refused_at_each_recipient(internet: Internet) -
 
 def test_who_is_blocked_is_so_behind_a_proxy(internet: Internet) -> None:
     """CODE-28: XCLIENT begins the session anew, and the client that it names is judged."""
-    site = office(internet, policy=Policy(block=("198.51.100.0/24",)), exchange=Exchange(xclient=("203.0.113.66",)))
+    site = server(internet, policy=Policy(block=("198.51.100.0/24",)), exchange=Exchange(xclient=("203.0.113.66",)))
     good = call(internet, site, b"EHLO x\r\nXCLIENT ADDR=192.0.2.200\r\n")
     assert good.codes() == [b"220", b"250", b"220"]
     bad = call(internet, site, b"EHLO x\r\nXCLIENT ADDR=198.51.100.9\r\nEHLO x\r\n")
@@ -81,7 +81,7 @@ def test_who_is_blocked_is_so_behind_a_proxy(internet: Internet) -> None:
 
 def test_a_dns_block_list_is_asked_and_one_that_hangs_blocks_nobody(internet: Internet) -> None:
     internet.zone.add("66.113.0.203.zen.test", dns.Record_A("127.0.0.2", 60))
-    site = office(internet, policy=Policy(dnsbl=("dead.test", "zen.test")))
+    site = server(internet, policy=Policy(dnsbl=("dead.test", "zen.test")))
     internet.zone.fail("7.113.0.203.dead.test")
     assert call(internet, site).codes() == [b"554"]
     assert call(internet, site, host="203.0.113.7").codes() == [b"220"]
@@ -89,7 +89,7 @@ def test_a_dns_block_list_is_asked_and_one_that_hangs_blocks_nobody(internet: In
 
 def test_a_first_letter_comes_again(internet: Internet) -> None:
     """CODE-12: 451 4.7.1 at the first contact, 250 after the wait."""
-    site = office(internet, policy=Policy(greylist=Greylist(enabled=True)))
+    site = server(internet, policy=Policy(greylist=Greylist(enabled=True)))
     assert b"451 4.7.1 greylisted" in call(internet, site, BEGIN + RCPT + b"QUIT\r\n").heard
     internet.reactor.advance(301)
     assert call(internet, site, BEGIN + RCPT + LETTER).codes()[-1] == b"250"
@@ -97,7 +97,7 @@ def test_a_first_letter_comes_again(internet: Internet) -> None:
 
 def test_a_sender_without_mail_is_refused(internet: Internet) -> None:
     """CODE-23: 550 5.7.27 for a null MX, 550 5.1.8 for no domain."""
-    site = office(internet, policy=Policy(sender_domain=True))
+    site = server(internet, policy=Policy(sender_domain=True))
     internet.zone.add("null.test", dns.Record_MX(0, ""))
     client = call(internet, site, b"EHLO x\r\nMAIL FROM:<a@null.test>\r\nMAIL FROM:<a@gone.test>\r\nMAIL FROM:<>\r\n")
     assert [line[:10] for line in client.heard.split(b"\r\n")[-4:-1]] == [b"550 5.7.27", b"550 5.1.8 ", b"250 2.1.0 "]
@@ -107,7 +107,7 @@ def test_a_letter_tells_the_confirmed_name_of_its_client(internet: Internet) -> 
     """PTR-01: from helo (name [ip]); without a name nobody is refused."""
     internet.zone.add("66.113.0.203.in-addr.arpa", dns.Record_PTR("mail.other.test"))
     internet.zone.add("mail.other.test", dns.Record_A("203.0.113.66"))
-    site = office(internet)
+    site = server(internet)
     assert call(internet, site, BEGIN + RCPT + LETTER).codes()[-1] == b"250"
     assert call(internet, site, BEGIN + RCPT + LETTER, host="203.0.113.67").codes()[-1] == b"250"
     named, nameless = internet.fetch(site, "bob@home.test")
@@ -117,7 +117,7 @@ def test_a_letter_tells_the_confirmed_name_of_its_client(internet: Internet) -> 
 
 def test_who_speaks_before_the_greeting_is_turned_away(internet: Internet) -> None:
     """PIPE-07: 554, and nothing of what was said is obeyed."""
-    site = office(internet, exchange=Exchange(greet_delay=Duration(3)))
+    site = server(internet, exchange=Exchange(greet_delay=Duration(3)))
     early = call(internet, site, BEGIN + RCPT + LETTER, wait=5)
     assert early.codes()[:2] == [b"554", b"503"]
     assert internet.fetch(site, "bob@home.test") == []
@@ -129,13 +129,13 @@ def test_who_speaks_before_the_greeting_is_turned_away(internet: Internet) -> No
 
 def test_a_body_before_354_is_one_letter_at_most(internet: Internet) -> None:
     """PIPE-07: a client that does not wait for 354 can't smuggle a second letter."""
-    site = office(internet)
+    site = server(internet)
     call(internet, site, BEGIN + RCPT + LETTER + b"QUIT\r\n")
     assert len(internet.fetch(site, "bob@home.test")) == 1
 
 
 def test_errors_are_answered_later_and_later_and_others_are_not(internet: Internet) -> None:
-    site = office(internet, limits=Limits(tarpit=Duration(2), tarpit_longest=Duration(4)))
+    site = server(internet, limits=Limits(tarpit=Duration(2), tarpit_longest=Duration(4)))
     bad = call(internet, site, b"EHLO x\r\n" + b"WHAT\r\n" * 8)
     assert bad.codes().count(b"500") == 5
     assert call(internet, site, BEGIN).codes() == [b"220", b"250", b"250"]
@@ -147,7 +147,7 @@ def test_errors_are_answered_later_and_later_and_others_are_not(internet: Intern
 
 def test_only_permanent_refusals_count_as_errors_of_a_client(internet: Internet) -> None:
     """CODE-07: a client whose recipients are put off with 4xx stays connected to send the others (RFC 5321 §4.5.3.1.10)."""
-    site = office(
+    site = server(
         internet,
         exchange=Exchange(recipients_per_hour=1),
         limits=Limits(errors=3, tarpit=Duration(2), tarpit_longest=Duration(4)),
@@ -161,7 +161,7 @@ def test_only_permanent_refusals_count_as_errors_of_a_client(internet: Internet)
 
 def test_too_many_letters_of_an_address_come_later(internet: Internet) -> None:
     """CODE-11: 450 4.7.1 at MAIL; RCPT likewise."""
-    site = office(internet, exchange=Exchange(letters_per_hour=1, recipients_per_hour=2))
+    site = server(internet, exchange=Exchange(letters_per_hour=1, recipients_per_hour=2))
     client = call(internet, site, BEGIN + RCPT * 3 + b"RSET\r\nMAIL FROM:<eve@other.test>\r\n")
     assert client.codes() == [b"220", b"250", b"250", b"250", b"250", b"450", b"250", b"450"]
     internet.reactor.advance(299)
@@ -171,14 +171,14 @@ def test_too_many_letters_of_an_address_come_later(internet: Internet) -> None:
 
 def test_an_account_may_send_so_many_letters_in_an_hour(internet: Internet) -> None:
     """SUBM-09: 450 4.7.1."""
-    site = office(internet, submission=Submission(letters_per_hour=2))
+    site = server(internet, submission=Submission(letters_per_hour=2))
     codes = [internet.submit(site, "alice@home.test", "bob@home.test")[0].code for _ in range(3)]
     assert codes == [250, 250, 450]
 
 
 def test_connections_of_an_address_are_limited_in_number_and_rate(internet: Internet) -> None:
     """CODE-11, CODE-16, SMTP-26: 421, and the connection is closed."""
-    site = office(internet, limits=Limits(connections_per_address=3, connections_per_minute=4))
+    site = server(internet, limits=Limits(connections_per_address=3, connections_per_minute=4))
     clients = [call(internet, site, wait=0.1) for _ in range(4)]
     assert [client.codes() for client in clients] == [[b"220"]] * 3 + [[b"421"]]
     for client in clients:
@@ -192,9 +192,9 @@ def test_connections_of_an_address_are_limited_in_number_and_rate(internet: Inte
     assert call(internet, site).codes() == [b"220"]
 
 
-def test_waits_are_shorter_while_the_office_is_busy(internet: Internet) -> None:
+def test_waits_are_shorter_while_the_server_is_busy(internet: Internet) -> None:
     """SMTP-26, SMTP-28: five minutes on a quiet day, busy_timeout when nearly all connections are taken."""
-    site = office(internet, limits=Limits(connections=10, busy_percent=50))
+    site = server(internet, limits=Limits(connections=10, busy_percent=50))
     calm = call(internet, site, b"NOOP\r\n")
     internet.reactor.advance(200)
     assert not calm.is_gone
@@ -206,7 +206,7 @@ def test_waits_are_shorter_while_the_office_is_busy(internet: Internet) -> None:
 
 def test_a_letter_that_dribbles_is_cut(internet: Internet) -> None:
     """SMTP-28: each octet comes in time, and the letter as a whole does not."""
-    site = office(internet, limits=Limits(data_timeout=Duration(180), data_rate=100))
+    site = server(internet, limits=Limits(data_timeout=Duration(180), data_rate=100))
     client = call(internet, site, BEGIN + RCPT + b"DATA\r\nSubject: slow\r\n\r\n")
     assert client.codes()[-1] == b"354"
     for _ in range(30):
@@ -221,7 +221,7 @@ def test_a_letter_that_dribbles_is_cut(internet: Internet) -> None:
 
 def test_a_slow_letter_that_is_fast_enough_is_taken(internet: Internet) -> None:
     """SMTP-28: 2 KB every ten seconds, for ten minutes."""
-    site = office(internet, limits=Limits(data_timeout=Duration(180), data_rate=128))
+    site = server(internet, limits=Limits(data_timeout=Duration(180), data_rate=128))
     client = call(internet, site, BEGIN + RCPT + b"DATA\r\nSubject: slow\r\n\r\n")
     for _ in range(60):
         client.transport.write(b"x" * 2046 + b"\r\n")
@@ -231,7 +231,7 @@ def test_a_slow_letter_that_is_fast_enough_is_taken(internet: Internet) -> None:
 
 def test_a_command_that_dribbles_is_cut_after_the_time_for_a_whole_command(internet: Internet) -> None:
     """SMTP-28: octets that come one by one don't extend the time."""
-    site = office(internet)
+    site = server(internet)
     client = call(internet, site)
     for _ in range(40):
         if client.is_gone:

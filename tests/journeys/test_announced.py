@@ -1,4 +1,4 @@
-"""What an office says of itself is what its configuration says."""
+"""What a server says of itself is what its configuration says."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ async def recipients_taken(internet: Internet, site: SimulatedServer) -> int:
 
 
 def test_size_is_that_of_submission_for_other_hosts_too(internet: Internet) -> None:
-    office = internet.office(
+    server = internet.server(
         "mx.home.test", "192.0.2.1", domains=["home.test"], submission=Submission(max_size=Size(1000))
     )
-    assert [announced(internet, office, port) for port in (587, 25)] == [1000, 1000]
+    assert [announced(internet, server, port) for port in (587, 25)] == [1000, 1000]
     internet.stop()
 
 
 def test_other_hosts_may_have_limits_of_their_own(internet: Internet) -> None:
-    office = internet.office(
+    server = internet.server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
         submission=Submission(max_size=Size(1000)),
         exchange=Exchange(max_size=Size(500)),
     )
-    assert [announced(internet, office, port) for port in (587, 25)] == [1000, 500]
+    assert [announced(internet, server, port) for port in (587, 25)] == [1000, 500]
     internet.stop()
 
 
@@ -55,7 +55,7 @@ def test_other_hosts_may_have_limits_of_their_own(internet: Internet) -> None:
 def test_recipients_are_limited_as_in_submission_unless_told_otherwise(
     internet: Internet, exchange: Exchange, taken: int
 ) -> None:
-    office = internet.office(
+    server = internet.server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
@@ -63,5 +63,5 @@ def test_recipients_are_limited_as_in_submission_unless_told_otherwise(
         submission=Submission(max_recipients=3),
         exchange=exchange,
     )
-    assert internet.reactor.result_of(recipients_taken(internet, office)) == taken
+    assert internet.reactor.result_of(recipients_taken(internet, server)) == taken
     internet.stop()

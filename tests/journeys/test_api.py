@@ -1,4 +1,4 @@
-"""The API of a real dev environment, over real sockets: waiting, listening, and the journey between two offices."""
+"""The API of a real dev environment, over real sockets: waiting, listening, and the journey between two servers."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_letter_is_waited_for_and_listened_to(dev: Dev) -> None:
     stream.close()
 
 
-def test_a_letter_through_two_offices_is_one_letter(dev: Dev) -> None:
+def test_a_letter_through_two_servers_is_one_letter(dev: Dev) -> None:
     letter = dev.submit("carol@elsewhere.test")
     with dev.open("v1/events?after=none") as stream:
         (found,) = dev.api("GET", "v1/wait?to=carol@elsewhere.test")["letters"]

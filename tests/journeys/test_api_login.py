@@ -1,4 +1,4 @@
-"""The API of a real office: nobody reads a letter without a login, and everybody his own letters only."""
+"""The API of a real server: nobody reads a letter without a login, and everybody his own letters only."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ dmarc = false
 
 @pytest.fixture(scope="module")
 def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
-    directory: Path = tmp_path_factory.mktemp("office")
+    directory: Path = tmp_path_factory.mktemp("server")
     file = directory / "mailstack.toml"
     file.write_text(CONFIG)
     for user in ("alice", "bob", "root"):

@@ -1,4 +1,4 @@
-"""What a hostile client does to an office: raw octets from the simulated network, and what must not come of them."""
+"""What a hostile client does to a server: raw octets from the simulated network, and what must not come of them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def store() -> WatchedStore:
 
 @pytest.fixture
 def home(internet: Internet, store: WatchedStore) -> SimulatedServer:
-    site = internet.office(
+    site = internet.server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
@@ -86,8 +86,8 @@ def home(internet: Internet, store: WatchedStore) -> SimulatedServer:
         limits=Limits(command_timeout=300.0, junk_commands=0),
     )
     # Doors that take passwords in the clear as well, so that an attack is its octets and nothing else.
-    doors = site.office.doors
-    doors.kit.config = replace(site.office.config, accounts=Accounts(require_tls=False))
+    doors = site.server.doors
+    doors.kit.config = replace(site.server.config, accounts=Accounts(require_tls=False))
     for port, listener in ((SUBMISSION, doors.smtp.submission()), (POP3, doors.pop3.listener())):
         internet.reactor.result_of(doors.bind(str(port), listener, [f"tcp:{port}"]))
     return site
@@ -154,7 +154,7 @@ def test_answers_do_not_pile_up_for_a_client_that_never_reads(
     attacker.transport.pauseProducing()
     attacker.transport.write(command * 2_000_000)
     internet.reactor.advance(100)
-    door = home.office.doors.bound["mx" if port == 25 else str(port)]
+    door = home.server.doors.bound["mx" if port == 25 else str(port)]
     (peer,) = door._peers
     waiting = len(peer.transport.dataBuffer) + peer.transport._tempDataLen
     assert waiting < 300_000
@@ -231,7 +231,7 @@ def test_large_header_sections_that_come_in_drop_by_drop_do_not_fill_the_memory(
     internet: Internet, home: SimulatedServer
 ) -> None:
     """SMTP-28: a crowd of them is told to come again later, and honest letters pass."""
-    room = home.office.submission.counter.room
+    room = home.server.submission.counter.room
     room.most = 305_000
     crowd = [attack(internet, home, BEGIN + b"DATA\r\nX: " + b"y" * 100_000) for _ in range(4)]
     assert 300_000 < room.held < 305_000
@@ -254,10 +254,10 @@ ONE = b"MAIL FROM:<x@y.test>\r\nRCPT TO:<bob@home.test>\r\nDATA\r\n\r\nhello\r\n
 
 
 def guarded(internet: Internet, address: str = "192.0.2.9", **settings: Any) -> SimulatedServer:
-    """An office with the limits of one that is new; its errors are answered at once."""
+    """A server with the limits of one that is new; its errors are answered at once."""
     limits = Limits(tarpit=0, **settings)
     relay = Relay(relay_from=(Network("198.51.100.0/24"),))
-    return internet.office(
+    return internet.server(
         "mx.else.test", address, domains=["home.test"], accounts=["bob@home.test"], limits=limits, relay=relay
     )
 
@@ -324,7 +324,7 @@ def test_bare_newlines_of_a_user_end_no_letter_here_and_none_at_the_next_host(
     internet: Internet, home: SimulatedServer, inside: bytes
 ) -> None:
     """SMUG-01, SMUG-02: what smtplib or emailjs sends goes on with CRLF alone, and each leading dot stuffed."""
-    other = internet.office("mx.other.test", "192.0.2.2", domains=["other.test"], accounts=["carol@other.test"])
+    other = internet.server("mx.other.test", "192.0.2.2", domains=["other.test"], accounts=["carol@other.test"])
     begin = b"MAIL FROM:<alice@home.test>\r\nRCPT TO:<carol@other.test>\r\n"
     smuggled = b"MAIL FROM:<eve@y.test>\r\nRCPT TO:<carol@other.test>\r\nDATA\r\n\r\nsmuggled\r\n"
     content = b"Subject: one\n\nfirst" + inside + smuggled
@@ -355,7 +355,7 @@ def test_a_nul_in_a_letter_never_reaches_the_next_host_as_a_line(
 ) -> None:
     """SMUG-04: some hosts drop a NUL, and would read CR LF NUL . CR LF as the end of the letter."""
     exchange = Exchange(withhold=tuple(Keyword(word) for word in withheld))
-    other = internet.office(
+    other = internet.server(
         "mx.other.test", "192.0.2.2", domains=["other.test"], accounts=["carol@other.test"], exchange=exchange
     )
     begin = b"MAIL FROM:<alice@home.test>\r\nRCPT TO:<carol@other.test>\r\nDATA\r\n"

@@ -1,4 +1,4 @@
-"""A letter signed in one office and judged in the other, by a DNS that both ask."""
+"""A letter signed in one server and judged in the other, by a DNS that both ask."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def internet(tmp_path: Path) -> Internet:
 
 
 def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
-    """An office that signs with both kinds of keys, and what it publishes."""
+    """A server that signs with both kinds of keys, and what it publishes."""
     keys = []
     for selector, key in KEYS.items():
         file = tmp_path / f"{selector}.pem"
         file.write_bytes(key.pem())
         keys.append(DkimKey(selector=Selector(selector), file=file))
         internet.zone.add(f"{selector}._domainkey.home.test", dns.Record_TXT(key.record().encode()))
-    site = internet.office(
+    site = internet.server(
         "mx.home.test", "192.0.2.1", domains=["home.test"], accounts=["alice@home.test"], dkim=Dkim(keys=tuple(keys))
     )
     internet.zone.add("home.test", dns.Record_TXT(b"v=spf1 mx -all"))
@@ -42,7 +42,7 @@ def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
 
 
 def other(internet: Internet, **settings: object) -> SimulatedServer:
-    return internet.office(
+    return internet.server(
         "mx.other.test",
         "192.0.2.2",
         domains=["other.test"],
@@ -95,7 +95,7 @@ def test_a_large_letter_is_signed_and_judged_too(internet: Internet, tmp_path: P
 def test_letters_of_eight_bits_are_converted_before_they_are_signed(internet: Internet, tmp_path: Path) -> None:
     """DKIM-03: else a host of seven bits would break the signature (RFC 6376 §5.3)."""
     site = home(internet, tmp_path)
-    there = internet.office(
+    there = internet.server(
         "mx.other.test", "192.0.2.2", domains=["other.test"], accounts=["carol@other.test"],
         exchange=_without_8bit(),
     )  # fmt: skip
@@ -193,7 +193,7 @@ def test_nobody_writes_results_in_our_name(internet: Internet) -> None:
 
 
 def test_nor_where_nothing_is_asked(internet: Internet) -> None:
-    """AR-02: an office that asks nothing, and our own users."""
+    """AR-02: a server that asks nothing, and our own users."""
     there = other(internet, spf=False, dkim=False, dmarc=False, arc=False)
     bring(internet, there, FORGED + b"From: a@x.test\r\n\r\nHi\r\n", "a@x.test")
     internet.submit(

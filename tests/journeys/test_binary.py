@@ -1,4 +1,4 @@
-"""Binary letters and letters of 8 bits between offices: by BDAT where they can, in other octets where they can't."""
+"""Binary letters and letters of 8 bits between servers: by BDAT where they can, in other octets where they can't."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def internet(tmp_path: Path) -> Internet:
 
 @pytest.fixture
 def home(internet: Internet) -> SimulatedServer:
-    return internet.office("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=["bob@home.test"])
+    return internet.server("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=["bob@home.test"])
 
 
 async def _send(
     internet: Internet, site: SimulatedServer, content: bytes, body: str, recipients: tuple[str, ...]
 ) -> list[Reply]:
     session: SmtpClientSession = await internet.session(site, 587)
-    await session.start_tls(site.office.config.hostname, verify=False)
+    await session.start_tls(site.server.config.hostname, verify=False)
     await session.authenticate("bob@home.test", "bob@home.test")
     envelope = Envelope(
         Address.parse("bob@home.test"), tuple(Recipient(Address.parse(each)) for each in recipients), body
@@ -68,7 +68,7 @@ def test_a_binary_letter_goes_on_as_the_next_host_takes_it(
     internet: Internet, home: SimulatedServer, withheld: tuple[str, ...], dialogue: str
 ) -> None:
     """BDAT-09."""
-    there = internet.office(
+    there = internet.server(
         "mx.there.test",
         "192.0.2.2",
         domains=["there.test"],
@@ -98,7 +98,7 @@ def test_a_binary_letter_that_cannot_be_read_here_is_refused(internet: Internet,
 
 def test_a_letter_of_8_bits_is_converted_for_a_host_of_7(internet: Internet, home: SimulatedServer) -> None:
     """8BIT-02, RLY-24."""
-    there = internet.office(
+    there = internet.server(
         "mx.there.test",
         "192.0.2.2",
         domains=["there.test"],

@@ -1,4 +1,4 @@
-"""A running office is given new certificates: real processes, real signals, sessions that stay."""
+"""A running server is given new certificates: real processes, real signals, sessions that stay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from mailstack.net.certificates import CertificateFiles, private_ca
-from tests.journeys.process import MAILSTACK, TWISTD, Process, office, serve
+from tests.journeys.process import MAILSTACK, TWISTD, Process, serve
+from tests.journeys.process import server as mail_server
 
 
 def shows(port: int, ca_file: Path | None, name: str) -> bool:
@@ -39,7 +40,7 @@ def hang_up(server: Process, says: str) -> str:
 def test_sighup_shows_new_certificates_and_drops_no_session(tmp_path: Path, program: list[str]) -> None:
     """TLS-01, CODE-27"""
     files = private_ca(tmp_path / "given", "old.test", time.time())
-    config = office(tmp_path)
+    config = mail_server(tmp_path)
     config.write_text(config.read_text() + f'[tls]\ncertificate = "{files.certificate}"\nkey = "{files.key}"\n')
     server, ports = serve(config, program)
     with server:

@@ -6,7 +6,8 @@ import poplib
 import smtplib
 from pathlib import Path
 
-from tests.journeys.process import office, serve
+from tests.journeys.process import serve
+from tests.journeys.process import server as mail_server
 
 LETTERS = 40
 MARKED = 25
@@ -32,7 +33,7 @@ def uids(client: poplib.POP3) -> list[str]:
 
 def test_quit_is_all_or_nothing_whenever_the_server_is_killed(tmp_path: Path) -> None:
     """POP-29, POP-11, POP-12, POP-13: and the maildrop is free as soon as the server is back."""
-    config = office(tmp_path)
+    config = mail_server(tmp_path)
     server, ports = serve(config)
     with server:
         fill(ports["submission"])
@@ -66,7 +67,7 @@ def test_quit_is_all_or_nothing_whenever_the_server_is_killed(tmp_path: Path) ->
 
 def test_a_session_that_is_killed_before_quit_removes_nothing_and_leaves_no_lock(tmp_path: Path) -> None:
     """POP-11, POP-13, POP-29"""
-    config = office(tmp_path)
+    config = mail_server(tmp_path)
     server, ports = serve(config)
     with server:
         fill(ports["submission"])

@@ -13,7 +13,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.journeys.process import CONFIG, Process, command, lines_of_json, office, serve
+from tests.journeys.process import CONFIG, Process, command, lines_of_json, serve
+from tests.journeys.process import server as mail_server
 from tests.journeys.test_orders import wait_until
 from tests.waiting import PATIENCE
 
@@ -49,7 +50,7 @@ def flip(data: Path, letter: str) -> str:
 
 
 def test_a_reader_is_refused_the_damaged_letters_and_gets_the_others(tmp_path: Path) -> None:
-    config = office(tmp_path)
+    config = mail_server(tmp_path)
     server, ports = serve(config)
     with server:
         sizes = (100, 100, 100_000, LARGER, 100, LARGER)
@@ -85,7 +86,7 @@ def test_the_relay_holds_a_damaged_letter_and_sends_the_next(tmp_path: Path) -> 
     command("user", "import", "--weak", "-c", str(there), str(place / "users"))
     other, others_ports = serve(there)
     with other:
-        config = office(tmp_path)
+        config = mail_server(tmp_path)
         config.write_text(config.read_text().replace("127.0.0.1:1", f"127.0.0.1:{others_ports['mx']}"))
         command("queue", "pause", "-c", str(config))
         server, ports = serve(config)

@@ -77,7 +77,7 @@ def test_one_letter_to_bob_and_carol(dev: Dev) -> None:
     assert "with ESMTPS id" in received(to_carol)[1]
     newest = lines_of_json(dev.mailstack("letters", "--json", "--to", "bob@home.test"))[0]
     journey = json.loads(dev.mailstack("journey", newest["id"], "--json"))
-    steps = [(step["office"], step["step"]) for step in journey["steps"]]
+    steps = [(step["server"], step["step"]) for step in journey["steps"]]
     assert steps[0] == ("mx.home.test", "submitted")
     for wanted in (
         ("mx.home.test", "routed"),

@@ -1,4 +1,4 @@
-"""A real office whose files can't grow any more refuses for a while, loses nothing, and goes on when there is room again."""
+"""A real server whose files can't grow any more refuses for a while, loses nothing, and goes on when there is room again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import resource
 import smtplib
 from pathlib import Path
 
-from tests.journeys.process import office, serve
+from tests.journeys.process import serve
+from tests.journeys.process import server as mail_server
 
 NEVER = resource.RLIM_INFINITY
 ROOM = 100_000
@@ -36,9 +37,9 @@ def in_mailbox(port: int) -> list[str]:
     return [token for header in headers for token in re.findall(r"^Subject: (\S+)", header, re.MULTILINE)]
 
 
-def test_an_office_without_room_puts_letters_off_and_loses_none(tmp_path: Path) -> None:
+def test_a_server_without_room_puts_letters_off_and_loses_none(tmp_path: Path) -> None:
     """CODE-21, SMTP-29: 452 or 451 while nothing can be written; what was answered with 250 is there; then all is well."""
-    server, ports = serve(office(tmp_path))
+    server, ports = serve(mail_server(tmp_path))
     with server:
         taken = []
         assert submit(ports["submission"], "before", 500) == 250

@@ -58,11 +58,11 @@ class Taker(TwistedProtocol):
 
 
 class World:
-    """One office that sends, and as many hosts as a test likes."""
+    """One server that sends, and as many hosts as a test likes."""
 
     def __init__(self, tls: Literal["never", "opportunistic"] = "never") -> None:
         self.internet = Internet()
-        self.home: SimulatedServer = self.internet.office(
+        self.home: SimulatedServer = self.internet.server(
             HOME, "192.0.2.1", domains=["home.test"], accounts=["alice@home.test"], relay=Relay(tls=tls)
         )
         self.arrived: dict[str, float] = {}
@@ -100,7 +100,7 @@ class World:
             now = self.internet.reactor.seconds()
             envelope = Envelope(Address.parse("alice@home.test"), (Recipient(Address.parse(recipient)),))
             letter = Letter(new_letter_id(now), envelope, content, Arrival(now, HOME, "ESMTPSA"))
-            self.internet.result_of(self.home.office._carriage.queue.accept(letter, "submitted"))
+            self.internet.result_of(self.home.server._carriage.queue.accept(letter, "submitted"))
 
     def last_of(self, recipients: Iterable[str]) -> float:
         """When the last of them was named; all were."""

@@ -17,7 +17,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.journeys.process import MAILSTACK, PATIENCE, Process, command, office, serve
+from tests.journeys.process import MAILSTACK, PATIENCE, Process, command, serve
+from tests.journeys.process import server as mail_server
 
 MIB = 1 << 20
 SIZE, RESERVE = 40, 12
@@ -64,7 +65,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 def configured(directory: Path, reserve: str, *, index: str = "true") -> Path:
-    config = office(directory)
+    config = mail_server(directory)
     text = config.read_text().replace("[listen]", '[listen]\nweb = ["tcp:0:interface=127.0.0.1"]')
     config.write_text(f'{text}[index]\nenabled = {index}\n[limits]\nmin_free_space = "{reserve}"\n')
     return config

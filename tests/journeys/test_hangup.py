@@ -1,4 +1,4 @@
-"""A hangup at the very beginning or end of an office, and what its supervisor is told: real processes, real signals."""
+"""A hangup at the very beginning or end of a server, and what its supervisor is told: real processes, real signals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 
 from mailstack.net.sd_notify import tell_ready, tell_stopping
 from mailstack.net.sighup import defer, on_sighup
-from tests.journeys.process import MAILSTACK, TWISTD, Process, office
+from tests.journeys.process import MAILSTACK, TWISTD, Process
+from tests.journeys.process import server as mail_server
 
 PROGRAMS = pytest.mark.parametrize(
     "begin",
@@ -33,11 +34,11 @@ def supervisor(tmp_path: Path) -> Iterator[socket.socket]:
 
 @PROGRAMS
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_hangup_while_an_office_begins_is_heard_when_it_has(
+def test_a_hangup_while_a_server_begins_is_heard_when_it_has(
     tmp_path: Path, supervisor: socket.socket, begin: list[str], workers: str
 ) -> None:
     """Sent while it waits for its configuration, the first thing that it reads."""
-    config = office(tmp_path)
+    config = mail_server(tmp_path)
     real = config.rename(config.with_suffix(".real"))
     os.mkfifo(config)
     environ = {"NOTIFY_SOCKET": supervisor.getsockname(), "MAILSTACK_WORKERS__COUNT": workers}
@@ -70,7 +71,7 @@ def test_hangups_are_kept_until_somebody_hears_them() -> None:
         os.kill(os.getpid(), signal.SIGHUP)
         assert heard == ["hangup"] * 2
         end()
-        # While an office ends it is nobody's, and ends nothing before its time.
+        # While a server ends it is nobody's, and ends nothing before its time.
         os.kill(os.getpid(), signal.SIGHUP)
         assert heard == ["hangup"] * 2
     finally:

@@ -95,7 +95,7 @@ class _WirePeer:
 
 
 class Life:
-    """One process of the sending office: when it is killed, nothing of it ever goes on."""
+    """One process of the sending server: when it is killed, nothing of it ever goes on."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ class Walk:
 
     def __init__(self, directory: Path) -> None:
         self.internet = Internet(directory)
-        self.elsewhere: SimulatedServer = self.internet.office(
+        self.elsewhere: SimulatedServer = self.internet.server(
             "mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL], relay=Relay(tls="never")
         )
 
@@ -241,7 +241,7 @@ class Walk:
         return copies, life.wire
 
     def letter(self, subject: str = "once") -> Letter:
-        """One that the home office owes."""
+        """One that the home server owes."""
         now = self.internet.reactor.seconds()
         envelope = Envelope(Address.parse("alice@home.test"), (Recipient(Address.parse(CAROL)),))
         letter_id = new_letter_id(now)
@@ -249,7 +249,7 @@ class Walk:
         return Letter(letter_id, envelope, content, Arrival(now, HOME, "ESMTP"))
 
     def arrived(self) -> int:
-        """Letters that the other office has taken."""
+        """Letters that the other server has taken."""
         return len(self.internet.reactor.result_of(self.elsewhere.store.records(Filter())))
 
 

@@ -1,4 +1,4 @@
-"""LMTP between offices: one hands letters to the mailboxes of another, and hears of each recipient."""
+"""LMTP between servers: one hands letters to the mailboxes of another, and hears of each recipient."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def internet(tmp_path: Path) -> Internet:
 
 @pytest.fixture
 def inner(internet: Internet) -> SimulatedServer:
-    return internet.office(
+    return internet.server(
         "mx.inner.test",
         "192.0.2.2",
         domains=["inner.test"],
@@ -35,7 +35,7 @@ def inner(internet: Internet) -> SimulatedServer:
 @pytest.fixture
 def outer(internet: Internet) -> SimulatedServer:
     routes = Routes.parse({"inner.test": "lmtp://192.0.2.2:24"})
-    return internet.office(
+    return internet.server(
         "mx.outer.test", "192.0.2.1", domains=["outer.test"], accounts=["alice@outer.test"], relay=Relay(routes=routes)
     )
 
@@ -70,7 +70,7 @@ def test_a_letter_in_utf8_says_so_in_its_trace(
 
 def test_a_full_mailbox_does_not_keep_the_letter_from_the_others(internet: Internet, outer: SimulatedServer) -> None:
     """CODE-05: LMTP says it behind the content, for this recipient alone."""
-    inner = internet.office(
+    inner = internet.server(
         "mx.inner.test",
         "192.0.2.2",
         domains=["inner.test"],

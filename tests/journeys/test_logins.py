@@ -44,7 +44,7 @@ ALICE = "alice@home.test"
 
 @pytest.fixture
 def files(tmp_path: Path) -> CertificateFiles:
-    return private_ca(tmp_path / "office", "mx.home.test", time.time())
+    return private_ca(tmp_path / "server", "mx.home.test", time.time())
 
 
 @pytest.fixture
@@ -56,16 +56,16 @@ def internet(tmp_path: Path, files: CertificateFiles) -> Internet:
 
 @pytest.fixture
 def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
-    """An office that takes every kind of proof."""
-    site = internet.office("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE])
+    """A server that takes every kind of proof."""
+    site = internet.server("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE])
     clock = ReactorClock(site.host)
     tokens = TokenChecker(site.store, SignedTokens(Issuer(tmp_path).keys, clock), DEV_RULES, clock)
     scram = ScramChecker(site.store, b"k" * 32, 4096)
     portal = Portal(Realm(), [AllowAnyChecker(), scram, tokens, CertificateChecker(site.store, {}, ["home.test"])])
     door = CredAuthenticator(portal, clock, Throttle(clock), ["home.test"], keeper=scram)
-    doors = site.office.doors
+    doors = site.server.doors
     everything = doors.smtp.listener(
-        SmtpService("smtp", site.office.submission, site.office.config.submission, authenticator=door)
+        SmtpService("smtp", site.server.submission, site.server.config.submission, authenticator=door)
     )
     internet.reactor.result_of(doors.bind("everything", everything, ["tcp:2587"]))
     return site

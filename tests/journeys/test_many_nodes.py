@@ -1,4 +1,4 @@
-"""Offices of one and of several machines over PostgreSQL, as an operator runs them: with commands, workers and archive."""
+"""Servers of one and of several machines over PostgreSQL, as an operator runs them: with commands, workers and archive."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def node(directory: Path, url: str, more: str = "") -> Path:
 
 
 @pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
-def test_two_machines_are_one_office(tmp_path: Path, postgresql_url: str, program: list[str]) -> None:
+def test_two_machines_are_one_server(tmp_path: Path, postgresql_url: str, program: list[str]) -> None:
     one, two = node(tmp_path / "one", postgresql_url), node(tmp_path / "two", postgresql_url)
     users = tmp_path / "users"
     users.write_text("alice@home.test alice\nbob@home.test bob\n")
@@ -42,7 +42,7 @@ def test_two_machines_are_one_office(tmp_path: Path, postgresql_url: str, progra
         assert "allowed 2 times as much" in checked["limits"]
         command("queue", "hold", letter, "-c", str(two))
         assert {here.stop(), there.stop()} == {0 if program is MAILSTACK else -signal.SIGTERM}
-    # A stopped office answers commands as well, from any machine.
+    # A stopped server answers commands as well, from any machine.
     (held,) = lines_of_json(command("queue", "list", "--json", "-c", str(one)))
     assert held["id"] == letter
     checked = {each["part"]: each["text"] for each in lines_of_json(check(one))}
@@ -60,8 +60,8 @@ def test_workers_are_processes_of_a_node(tmp_path: Path, postgresql_url: str) ->
     users = tmp_path / "users"
     users.write_text("alice@home.test alice\nbob@home.test bob\n")
     command("user", "import", "--weak", "-c", str(config), str(users))
-    office, ports = serve(config, workers=2)
-    with office:
+    server, ports = serve(config, workers=2)
+    with server:
         for number in range(6):
             send(ports["submission"], f"letter {number}", "bob@home.test")
         assert subjects_of_bob(ports["pop3"]) == [f"letter {number}" for number in range(6)]
@@ -70,7 +70,7 @@ def test_workers_are_processes_of_a_node(tmp_path: Path, postgresql_url: str) ->
         assert [name.partition("#")[2] for name in names] == ["1", "2"]
         assert len({name.partition("#")[0] for name in names}) == 1
         assert "limits" not in checked, "they count together"
-        assert office.stop() == 0
+        assert server.stop() == 0
 
 
 _REFUSING = """
@@ -95,16 +95,16 @@ def test_a_worker_that_can_not_begin_just_now_does_not_end_those_that_serve(
     command("user", "import", "--weak", "-c", str(config), str(users))
     with psycopg.connect(postgresql_url, autocommit=True) as connection:
         connection.execute(_REFUSING)
-        with Process("serve", "-c", str(config), environ={"MAILSTACK_WORKERS__COUNT": "2"}) as office:
+        with Process("serve", "-c", str(config), environ={"MAILSTACK_WORKERS__COUNT": "2"}) as server:
             with connection.transaction():
                 connection.execute("LOCK TABLE gate")
-                office.wait_for("worker 1 (pid")
-            office.wait_for("another follows in")
+                server.wait_for("worker 1 (pid")
+            server.wait_for("another follows in")
             connection.execute("DROP TRIGGER refusing ON lives")
-            office.wait_for("worker 2 (pid")
-            said = office.wait_for(": submission listens on")
+            server.wait_for("worker 2 (pid")
+            said = server.wait_for(": submission listens on")
             send(int(said.rsplit(maxsplit=1)[1]), "all the same", "bob@home.test")
-            assert office.stop() == 0
+            assert server.stop() == 0
 
 
 def test_a_database_that_is_not_there_is_told(tmp_path: Path) -> None:

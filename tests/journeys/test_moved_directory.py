@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.process import Process, office, serve
+from tests.journeys.process import Process, serve
+from tests.journeys.process import server as mail_server
 from tests.waiting import until
 
 SENDERS = 3
@@ -177,20 +178,20 @@ def run_away(tmp_path: Path, server: Process, ports: dict[str, int], away: Away,
 
 @pytest.mark.parametrize("away", [moved, replaced])
 def test_a_directory_that_is_moved_away_and_back(tmp_path: Path, away: Away) -> None:
-    server, ports = serve(office(tmp_path))
+    server, ports = serve(mail_server(tmp_path))
     with server:
         run_away(tmp_path, server, ports, away)
 
 
 @pytest.mark.usefixtures("mounted")
 def test_a_directory_that_is_unmounted_and_mounted_again(tmp_path: Path) -> None:
-    server, ports = serve(office(tmp_path))
+    server, ports = serve(mail_server(tmp_path))
     with server:
         run_away(tmp_path, server, ports, unmounted)
 
 
 @pytest.mark.parametrize("away", [moved, replaced])
 def test_a_worker_that_is_begun_while_it_is_away_makes_nothing(tmp_path: Path, away: Away) -> None:
-    server, ports = serve(office(tmp_path), workers=2)
+    server, ports = serve(mail_server(tmp_path), workers=2)
     with server:
         run_away(tmp_path, server, ports, away, kill=1)

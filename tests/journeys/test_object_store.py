@@ -1,4 +1,4 @@
-"""An office whose large contents are in an object store: real processes, a real store, and troubles on the way to it."""
+"""A server whose large contents are in an object store: real processes, a real store, and troubles on the way to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mailstack.store.objects.bucket import Bucket
-from tests.journeys.process import MAILSTACK, PATIENCE, command, lines_of_json, office, serve
+from tests.journeys.process import MAILSTACK, PATIENCE, command, lines_of_json, serve
+from tests.journeys.process import server as mail_server
 from tests.objects.between import Between, Trouble, between
 from tests.objects.server import Server, keys_in
 from tests.waiting import until
@@ -47,8 +48,8 @@ def fetch(port: int, user: str, *, delete: bool = False) -> list[str]:
 
 
 def configured(tmp_path: Path, bucket: Bucket, endpoint: str, mx: int) -> Path:
-    """The office of home.test; elsewhere.test is at port `mx`."""
-    config = office(tmp_path)
+    """The server of home.test; elsewhere.test is at port `mx`."""
+    config = mail_server(tmp_path)
     secret = tmp_path / "s3.secret"
     secret.write_text(f"{bucket.place.secret_key}\n")
     text = config.read_text().replace("127.0.0.1:1", f"127.0.0.1:{mx}")
@@ -70,9 +71,9 @@ attempts = 1
 
 @contextlib.contextmanager
 def elsewhere(tmp_path: Path) -> Iterator[dict[str, int]]:
-    """The ports of an office for elsewhere.test, with bob's mailbox."""
+    """The ports of a server for elsewhere.test, with bob's mailbox."""
     (tmp_path / "elsewhere").mkdir()
-    config = office(tmp_path / "elsewhere")
+    config = mail_server(tmp_path / "elsewhere")
     config.write_text(
         config.read_text().replace("home.test", "elsewhere.test").replace('"elsewhere.test" =', '"x.test" =')
     )

@@ -1,11 +1,12 @@
-"""An operator's orders to a real office, running or stopped, by the command line."""
+"""An operator's orders to a real server, running or stopped, by the command line."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from tests.journeys.people import send
-from tests.journeys.process import command, lines_of_json, office, serve
+from tests.journeys.process import command, lines_of_json, serve
+from tests.journeys.process import server as mail_server
 from tests.waiting import until
 
 
@@ -17,8 +18,8 @@ def wait_until(config: Path, letter: str, wanted: str) -> None:
     until(lambda: state(config, letter) == wanted, f"letter {letter} is {wanted}")
 
 
-def test_a_running_office_obeys_a_pause_within_a_second_and_after_a_restart(tmp_path: Path) -> None:
-    config = office(tmp_path)
+def test_a_running_server_obeys_a_pause_within_a_second_and_after_a_restart(tmp_path: Path) -> None:
+    config = mail_server(tmp_path)
     server, ports = serve(config)
     with server:
         command("queue", "pause", "-c", str(config))
@@ -49,8 +50,8 @@ def test_a_running_office_obeys_a_pause_within_a_second_and_after_a_restart(tmp_
         server.stop()
 
 
-def test_a_staging_office_captures_what_is_for_customers(tmp_path: Path) -> None:
-    config = office(tmp_path)
+def test_a_staging_server_captures_what_is_for_customers(tmp_path: Path) -> None:
+    config = mail_server(tmp_path)
     whole = config.read_text().replace(
         "[relay.routes]",
         '[relay]\nallowed_domains = ["ours.test"]\nwhen_not_allowed = "capture"\ncapture_to = "bob@home.test"\n[relay.routes]',

@@ -57,7 +57,7 @@ def test_a_release_goes_outside_under_verified_tls_and_is_a_letter_of_now(tmp_pa
         (letter,) = mailpit.get("v1/letters")["letters"]
         assert json.loads(sent)["id"] != letter["id"]
         journey = json.loads(command("journey", json.loads(sent)["id"], "--json", environ=mailpit.environ))
-        assert [(each["office"], each["step"]) for each in journey["steps"]][-1] == ("relay.home.test", "relayed")
+        assert [(each["server"], each["step"]) for each in journey["steps"]][-1] == ("relay.home.test", "relayed")
         assert journey["steps"][0]["letter"] == letter["id"]
         copied = [each for each in journey["steps"] if each["step"] == "copied"]
         assert [(each["letter"], each["recipients"]) for each in copied] == [

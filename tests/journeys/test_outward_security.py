@@ -36,19 +36,19 @@ def internet(tmp_path: Path) -> Internet:
 
 
 def elsewhere(internet: Internet, *, trusted: bool = True) -> SimulatedServer:
-    """The office of elsewhere.test; `trusted`: with a certificate for its name from the public CA."""
+    """The server of elsewhere.test; `trusted`: with a certificate for its name from the public CA."""
     ours = internet.context
     if trusted:
         files = public_ca()
         internet.context = server_context(files.certificate, files.key)
-    site = internet.office(MX, "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL])
+    site = internet.server(MX, "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL])
     internet.context = ours
     return site
 
 
 def home(internet: Internet, **relay: Any) -> SimulatedServer:
     settings = {"ca_file": public_ca().ca, "schedule": QUICK, **relay}
-    return internet.office(
+    return internet.server(
         "mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE], relay=Relay(**settings)
     )
 
@@ -88,11 +88,11 @@ def sent(
 def test_the_operator_demands_verified_tls_of_a_domain(internet: Internet, pattern: str) -> None:
     """RLY-19: and the reason why it failed is told to who reads the journey or the queue."""
     elsewhere(internet, trusted=False)
-    office = home(internet, tls_policy=TlsPolicyTable({pattern: TlsLevel.VERIFIED}))
-    sent(internet, office)
-    assert state(internet, office) == "queued"
+    server = home(internet, tls_policy=TlsPolicyTable({pattern: TlsLevel.VERIFIED}))
+    sent(internet, server)
+    assert state(internet, server) == "queued"
     why = "certificate verify failed: its chain ends in a CA that is not trusted"
-    deferred, attempted = facts(office, "deferred"), facts(office, "attempted")
+    deferred, attempted = facts(server, "deferred"), facts(server, "attempted")
     assert (deferred["status"], why in deferred["reply"] or "not known" in deferred["reply"]) == ("4.7.5", True)
     assert attempted["policy"] == f"verified, by [relay.tls_policy] {pattern}"
     assert any("certificate verify failed" in line for line in attempted["dialogue"])
@@ -102,10 +102,10 @@ def test_the_operator_demands_verified_tls_of_a_domain(internet: Internet, patte
 def test_a_domain_of_which_verified_tls_is_demanded_gets_its_letter_over_it(internet: Internet) -> None:
     """RLY-19."""
     other = elsewhere(internet)
-    office = home(internet, tls_policy=TlsPolicyTable({"elsewhere.test": TlsLevel.VERIFIED}))
-    sent(internet, office)
+    server = home(internet, tls_policy=TlsPolicyTable({"elsewhere.test": TlsLevel.VERIFIED}))
+    sent(internet, server)
     assert len(internet.fetch(other, CAROL)) == 1
-    assert facts(office, "attempted")["tls"]["verified"] is True
+    assert facts(server, "attempted")["tls"]["verified"] is True
     internet.stop()
 
 
@@ -114,13 +114,13 @@ def test_a_domain_of_which_verified_tls_is_demanded_gets_its_letter_over_it(inte
 
 def test_an_enforced_policy_is_fetched_kept_and_obeyed(internet: Internet) -> None:
     """RLY-21."""
-    other, office = elsewhere(internet), home(internet)
+    other, server = elsewhere(internet), home(internet)
     page = internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="1")
     for _ in range(2):
-        sent(internet, office)
+        sent(internet, server)
     assert len(internet.fetch(other, CAROL)) == 2
     assert page.requests == [b"/.well-known/mta-sts.txt"]
-    attempted = facts(office, "attempted")
+    attempted = facts(server, "attempted")
     assert attempted["policy"] == "verified, by MTA-STS of elsewhere.test"
     assert attempted["tls"]["verified"] is True
     internet.stop()
@@ -128,25 +128,25 @@ def test_an_enforced_policy_is_fetched_kept_and_obeyed(internet: Internet) -> No
 
 def test_a_host_with_another_certificate_gets_nothing_that_a_policy_protects(internet: Internet) -> None:
     """RLY-21: never over unverified TLS, never in the clear."""
-    other, office = elsewhere(internet, trusted=False), home(internet)
+    other, server = elsewhere(internet, trusted=False), home(internet)
     internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx="*.elsewhere.test"), id="1")
-    sent(internet, office)
-    assert state(internet, office) == "queued"
-    assert "certificate verify failed" in facts(office, "deferred")["reply"]
+    sent(internet, server)
+    assert state(internet, server) == "queued"
+    assert "certificate verify failed" in facts(server, "deferred")["reply"]
     assert other.journal.steps == []
 
 
 def test_a_host_that_the_policy_does_not_name_is_not_called(internet: Internet) -> None:
     """RLY-21: an MX record that an attacker has put there."""
-    other, office = elsewhere(internet), home(internet)
+    other, server = elsewhere(internet), home(internet)
     internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx="mx2.elsewhere.test"), id="1")
-    sent(internet, office)
-    assert state(internet, office) == "queued"
-    assert "is not a host that the MTA-STS policy of elsewhere.test names" in facts(office, "deferred")["reply"]
+    sent(internet, server)
+    assert state(internet, server) == "queued"
+    assert "is not a host that the MTA-STS policy of elsewhere.test names" in facts(server, "deferred")["reply"]
     # The domain mends its policy, and the next attempt goes through.
     internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="2", address="192.0.2.81")
     internet.reactor.advance(1200)
-    assert state(internet, office) == "relayed"
+    assert state(internet, server) == "relayed"
     assert len(internet.fetch(other, CAROL)) == 1
     internet.stop()
 
@@ -155,12 +155,12 @@ def test_a_host_that_the_policy_does_not_name_is_not_called(internet: Internet) 
 def test_a_policy_that_is_not_enforced_only_tells(internet: Internet, mode: str) -> None:
     """RLY-21."""
     elsewhere(internet, trusted=False)
-    office = home(internet)
+    server = home(internet)
     internet.publish("elsewhere.test", POLICY.format(mode=mode, mx="mx9.elsewhere.test"), id="1")
-    sent(internet, office)
-    assert state(internet, office) == "relayed"
+    sent(internet, server)
+    assert state(internet, server) == "relayed"
     told = "; MTA-STS of elsewhere.test in testing, which does not name mx.elsewhere.test" if mode == "testing" else ""
-    assert facts(office, "attempted")["policy"] == f"opportunistic, by [relay] tls{told}"
+    assert facts(server, "attempted")["policy"] == f"opportunistic, by [relay] tls{told}"
     internet.stop()
 
 
@@ -178,23 +178,23 @@ BROKEN: dict[str, dict[str, Any]] = {
 def test_a_policy_that_cannot_be_had_is_as_none_unless_an_earlier_one_holds(internet: Internet, broken: str) -> None:
     """RLY-21: redirects are not followed, the certificate of the site counts."""
     elsewhere(internet, trusted=False)
-    office = home(internet)
+    server = home(internet)
     page = {"policy": POLICY.format(mode="enforce", mx=MX), **BROKEN[broken]}
     found = internet.publish("elsewhere.test", **page, id="1")
-    sent(internet, office)
-    assert state(internet, office) == "relayed"
+    sent(internet, server)
+    assert state(internet, server) == "relayed"
     assert len(found.requests) <= 1
     # One that can be had, and then a broken one again.
     internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="2", address="192.0.2.81")
     internet.reactor.advance(400)
-    sent(internet, office)
-    assert facts(office, "deferred")["status"] == "4.7.5"
+    sent(internet, server)
+    assert facts(server, "deferred")["status"] == "4.7.5"
     internet.publish("elsewhere.test", **page, id="3", address="192.0.2.82")
     internet.reactor.advance(400)
     internet.zone.remove("_mta-sts.elsewhere.test")
     internet.reactor.advance(400)
-    sent(internet, office)
-    assert facts(office, "attempted")["policy"] == "verified, by MTA-STS of elsewhere.test"
+    sent(internet, server)
+    assert facts(server, "attempted")["policy"] == "verified, by MTA-STS of elsewhere.test"
 
 
 def test_the_operator_can_turn_it_off_or_make_an_exception(internet: Internet) -> None:
@@ -225,17 +225,17 @@ def signed(internet: Internet, *records: TlsaRecord) -> None:
 
 
 def trusting(internet: Internet, **relay: Any) -> SimulatedServer:
-    """An office that trusts its resolver, and no CA that anybody here has."""
+    """A server that trusts its resolver, and no CA that anybody here has."""
     return home(internet, **{"dane": True, "nameservers": (HostPort("127.0.0.1", 53),), "ca_file": None, **relay})
 
 
 def test_a_certificate_that_a_signed_record_names_is_enough(internet: Internet) -> None:
     """RLY-20: no CA is asked."""
-    other, office = elsewhere(internet), trusting(internet)
+    other, server = elsewhere(internet), trusting(internet)
     signed(internet, tlsa())
-    sent(internet, office)
+    sent(internet, server)
     assert len(internet.fetch(other, CAROL)) == 1
-    attempted = facts(office, "attempted")
+    attempted = facts(server, "attempted")
     assert attempted["policy"] == f"dane, by DANE _25._tcp.{MX}"
     assert attempted["tls"]["verified"] is True
     internet.stop()
@@ -243,47 +243,47 @@ def test_a_certificate_that_a_signed_record_names_is_enough(internet: Internet) 
 
 def test_a_host_that_is_an_alias_is_asked_for_by_its_real_name(internet: Internet) -> None:
     """RLY-20: RFC 7672 §2.2.2, §8.1."""
-    other, office = elsewhere(internet), trusting(internet)
+    other, server = elsewhere(internet), trusting(internet)
     internet.zone.remove("elsewhere.test")
     internet.zone.add("elsewhere.test", dns.Record_MX(10, "mail.elsewhere.test"))
     internet.zone.add("mail.elsewhere.test", dns.Record_CNAME(MX))
     internet.zone.sign("mail.elsewhere.test")
     signed(internet, tlsa())
-    sent(internet, office)
+    sent(internet, server)
     assert len(internet.fetch(other, CAROL)) == 1
-    assert facts(office, "attempted")["policy"] == f"dane, by DANE _25._tcp.{MX}"
+    assert facts(server, "attempted")["policy"] == f"dane, by DANE _25._tcp.{MX}"
     internet.stop()
 
 
 def test_another_certificate_makes_the_letter_wait(internet: Internet) -> None:
     """RLY-20: usable TLSA = must match, else defer; also where MTA-STS would be content (RFC 8461 §2)."""
-    other, office = elsewhere(internet), trusting(internet, ca_file=public_ca().ca)
+    other, server = elsewhere(internet), trusting(internet, ca_file=public_ca().ca)
     internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="1")
     signed(internet, tlsa(right=False))
-    sent(internet, office)
-    assert state(internet, office) == "queued"
-    assert "no TLSA record matches it" in facts(office, "deferred")["reply"]
+    sent(internet, server)
+    assert state(internet, server) == "queued"
+    assert "no TLSA record matches it" in facts(server, "deferred")["reply"]
     assert other.journal.steps == []
 
 
 def test_records_that_nobody_signed_count_for_nothing(internet: Internet) -> None:
     """RLY-20: no resolver AD bit → no DANE."""
     elsewhere(internet)
-    office = trusting(internet)
+    server = trusting(internet)
     internet.zone.add(f"_25._tcp.{MX}", tlsa(right=False))
-    sent(internet, office)
-    assert state(internet, office) == "relayed"
-    assert facts(office, "attempted")["policy"] == "opportunistic, by [relay] tls"
+    sent(internet, server)
+    assert state(internet, server) == "relayed"
+    assert facts(server, "attempted")["policy"] == "opportunistic, by [relay] tls"
     internet.stop()
 
 
-def test_an_office_that_does_not_trust_its_resolver_has_no_dane(internet: Internet) -> None:
+def test_a_server_that_does_not_trust_its_resolver_has_no_dane(internet: Internet) -> None:
     """RLY-20."""
     elsewhere(internet)
-    office = home(internet)
+    server = home(internet)
     signed(internet, tlsa(right=False))
-    sent(internet, office)
-    assert state(internet, office) == "relayed"
+    sent(internet, server)
+    assert state(internet, server) == "relayed"
     assert not any(kind == 52 for _, kind in internet.zone.queries)
     internet.stop()
 
@@ -291,26 +291,26 @@ def test_an_office_that_does_not_trust_its_resolver_has_no_dane(internet: Intern
 def test_records_that_cannot_be_had_make_the_letter_wait(internet: Internet) -> None:
     """RLY-20: RFC 7672 §2.1: an attacker could suppress them."""
     elsewhere(internet)
-    office = trusting(internet)
+    server = trusting(internet)
     signed(internet)
     internet.zone.fail(f"_25._tcp.{MX}")
-    sent(internet, office)
-    assert state(internet, office) == "queued"
-    assert "its TLSA records can't be had" in facts(office, "deferred")["reply"]
+    sent(internet, server)
+    assert state(internet, server) == "queued"
+    assert "its TLSA records can't be had" in facts(server, "deferred")["reply"]
     internet.zone.mend(f"_25._tcp.{MX}")
     internet.reactor.advance(600)
-    assert state(internet, office) == "relayed"
+    assert state(internet, server) == "relayed"
     internet.stop()
 
 
 def test_records_of_other_usages_demand_tls_and_no_certificate(internet: Internet) -> None:
     """RLY-20: usages 2 and 3 only; RFC 7672 §2.2: mandatory TLS then."""
     elsewhere(internet)
-    office = trusting(internet)
+    server = trusting(internet)
     signed(internet, tlsa(right=False, usage=1))
-    sent(internet, office)
-    assert state(internet, office) == "relayed"
-    assert facts(office, "attempted")["policy"].startswith("required, by DANE, no record")
+    sent(internet, server)
+    assert state(internet, server) == "relayed"
+    assert facts(server, "attempted")["policy"].startswith("required, by DANE, no record")
     internet.stop()
 
 
@@ -320,25 +320,25 @@ def test_records_of_other_usages_demand_tls_and_no_certificate(internet: Interne
 def test_a_letter_may_say_that_it_rather_arrives_than_hides(internet: Internet) -> None:
     """REQT-01: `TLS-Required: No` relaxes DANE and MTA-STS."""
     elsewhere(internet, trusted=False)
-    office = trusting(internet, ca_file=public_ca().ca)
+    server = trusting(internet, ca_file=public_ca().ca)
     internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx="mx9.elsewhere.test"), id="1")
-    sent(internet, office, NO)
-    assert state(internet, office) == "relayed"
-    assert facts(office, "attempted")["policy"] == "opportunistic, by [relay] tls, TLS-Required: No"
+    sent(internet, server, NO)
+    assert state(internet, server) == "relayed"
+    assert facts(server, "attempted")["policy"] == "opportunistic, by [relay] tls, TLS-Required: No"
     signed(internet, tlsa(right=False))
     internet.reactor.advance(4000)
-    sent(internet, office, NO)
-    assert facts(office, "attempted")["policy"] == "opportunistic, by [relay] tls, TLS-Required: No"
+    sent(internet, server, NO)
+    assert facts(server, "attempted")["policy"] == "opportunistic, by [relay] tls, TLS-Required: No"
     internet.stop()
 
 
 def test_requiretls_goes_on_over_verified_tls_to_who_offers_it(internet: Internet) -> None:
     """REQT-01."""
-    other, office = elsewhere(internet), home(internet)
+    other, server = elsewhere(internet), home(internet)
     internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="1")
-    sent(internet, office, NO, REQUIRETLS="")
+    sent(internet, server, NO, REQUIRETLS="")
     assert len(internet.fetch(other, CAROL)) == 1
-    attempted = facts(office, "attempted")
+    attempted = facts(server, "attempted")
     assert attempted["policy"] == "verified, by MTA-STS of elsewhere.test, REQUIRETLS"
     assert any(line.startswith("C: MAIL") and " REQUIRETLS" in line for line in attempted["dialogue"])
     internet.stop()
@@ -346,14 +346,14 @@ def test_requiretls_goes_on_over_verified_tls_to_who_offers_it(internet: Interne
 
 def test_requiretls_comes_back_from_hosts_that_nobody_vouches_for(internet: Internet) -> None:
     """REQT-01, CODE-26: 5.7.30, and the report stays under TLS as far as it can (RFC 8689 §5)."""
-    other, office = elsewhere(internet), home(internet)
-    sent(internet, office, REQUIRETLS="")
-    assert state(internet, office) == "bounced"
-    bounced = facts(office, "bounced")
+    other, server = elsewhere(internet), home(internet)
+    sent(internet, server, REQUIRETLS="")
+    assert state(internet, server) == "bounced"
+    bounced = facts(server, "bounced")
     assert bounced["status"] == "5.7.30"
     assert "REQUIRETLS support required" in bounced["reply"]
     assert other.journal.steps == []
-    (report,) = internet.fetch(office, ALICE)
+    (report,) = internet.fetch(server, ALICE)
     assert b"Status: 5.7.30" in report
     assert b"Hi there" not in report
     internet.stop()
@@ -362,26 +362,26 @@ def test_requiretls_comes_back_from_hosts_that_nobody_vouches_for(internet: Inte
 def test_requiretls_comes_back_where_tls_is_not_to_be_had(internet: Internet) -> None:
     """REQT-01: 5.7.10 (RFC 8689 §4.2.1)."""
     elsewhere(internet, trusted=False)
-    office = home(internet)
+    server = home(internet)
     internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="1")
-    sent(internet, office, REQUIRETLS="")
-    assert facts(office, "bounced")["status"] == "5.7.10"
+    sent(internet, server, REQUIRETLS="")
+    assert facts(server, "bounced")["status"] == "5.7.10"
     internet.stop()
 
 
 def test_requiretls_is_content_with_dane(internet: Internet) -> None:
     """REQT-01: a signed MX and a TLSA record vouch for the host."""
-    other, office = elsewhere(internet), trusting(internet)
+    other, server = elsewhere(internet), trusting(internet)
     signed(internet, tlsa())
-    sent(internet, office, REQUIRETLS="")
+    sent(internet, server, REQUIRETLS="")
     assert len(internet.fetch(other, CAROL)) == 1
-    assert facts(office, "attempted")["policy"] == f"dane, by DANE _25._tcp.{MX}, REQUIRETLS"
+    assert facts(server, "attempted")["policy"] == f"dane, by DANE _25._tcp.{MX}, REQUIRETLS"
     internet.stop()
 
 
 def test_a_report_about_it_goes_to_who_does_not_offer_it(internet: Internet) -> None:
     """REQT-01: RFC 8689 §5: a report is not thrown away for it."""
-    other, office = elsewhere(internet, trusted=False), home(internet)
+    other, server = elsewhere(internet, trusted=False), home(internet)
 
     async def submit() -> None:
         session = await internet.session(other, 587)
@@ -398,7 +398,7 @@ def test_a_report_about_it_goes_to_who_does_not_offer_it(internet: Internet) -> 
     (report,) = internet.fetch(other, CAROL)
     assert b"5.7.30" in report
     internet.stop()
-    assert office.journal.steps == []
+    assert server.journal.steps == []
 
 
 # --- who we are
@@ -408,9 +408,9 @@ def test_the_ehlo_name_and_the_source_address_are_the_operators(internet: Intern
     """RLY-26."""
     other = elsewhere(internet)
     internet.reactor.host("192.0.2.1", "192.0.2.9")
-    office = home(internet, ehlo_name="out.home.test")
-    sent(internet, office)
-    assert state(internet, office) == "relayed"
+    server = home(internet, ehlo_name="out.home.test")
+    sent(internet, server)
+    assert state(internet, server) == "relayed"
     exchanged = facts(other, "exchanged")
     assert exchanged["helo"] == "out.home.test"
     assert dns.A

@@ -1,4 +1,4 @@
-"""An office that publishes what `mailstack dns` prints, and another that finds the policy there and obeys it."""
+"""A server that publishes what `mailstack dns` prints, and another that finds the policy there and obeys it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def internet(tmp_path: Path) -> Internet:
 
 
 def elsewhere(internet: Internet, **policy: Any) -> SimulatedServer:
-    """An office whose web service has its MTA-STS policy, under the certificates of both names."""
+    """A server whose web service has its MTA-STS policy, under the certificates of both names."""
     ours = internet.context
     internet.context = ServerContext([public_ca(), issued("mta-sts.elsewhere.test")])
-    site = internet.office(
+    site = internet.server(
         "mx.elsewhere.test",
         "192.0.2.2",
         domains=["elsewhere.test"],
@@ -37,7 +37,7 @@ def elsewhere(internet: Internet, **policy: Any) -> SimulatedServer:
         mta_sts=MtaSts(**policy),
     )
     internet.context = ours
-    config = site.office.config
+    config = site.server.config
     for _, record in publication(config, Known(services_of(config), web=True)).all():
         if record.type == "TXT":
             internet.zone.add(record.name.rstrip("."), dns.Record_TXT(record.data.encode()))
@@ -47,13 +47,13 @@ def elsewhere(internet: Internet, **policy: Any) -> SimulatedServer:
 
 
 def sent(internet: Internet) -> dict[str, Any]:
-    """What the other office finds when it brings a letter."""
-    office = internet.office(
+    """What the other server finds when it brings a letter."""
+    server = internet.server(
         "mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE], relay=Relay(ca_file=public_ca().ca)
     )
-    internet.submit(office, ALICE, CAROL)
+    internet.submit(server, ALICE, CAROL)
     internet.reactor.advance(30)
-    attempts = [step.facts for step in office.journal.steps if step.step == "attempted"]
+    attempts = [step.facts for step in server.journal.steps if step.step == "attempted"]
     return dict(attempts[-1])
 
 

@@ -23,8 +23,8 @@ def internet(tmp_path: Path) -> Iterator[Internet]:
     internet.stop()
 
 
-def office(internet: Internet, **delivery: object) -> SimulatedServer:
-    site = internet.office(
+def server(internet: Internet, **delivery: object) -> SimulatedServer:
+    site = internet.server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
@@ -44,21 +44,21 @@ def texts(replies: tuple[Reply, ...]) -> list[str]:
 @pytest.mark.parametrize(("policy", "reply"), [("temporary", "452 4.2.2"), ("permanent", "552 5.2.2")])
 def test_a_letter_that_is_declared_too_large_is_refused_at_rcpt(internet: Internet, policy: str, reply: str) -> None:
     """CODE-05"""
-    site = office(internet, mailbox_full=policy)
+    site = server(internet, mailbox_full=policy)
     assert texts(internet.submit(site, ALICE, BOB, ALICE, content=LETTER)) == [reply, "250 2.0.0"]
     assert site.states() == {ALICE: "delivered"}
 
 
 def test_the_default_holds_for_whoever_has_no_quota_of_his_own(internet: Internet) -> None:
     """CODE-05"""
-    site = office(internet, quota=QUOTA)
+    site = server(internet, quota=QUOTA)
     internet.reactor.result_of(site.store.set_quota(BOB, 0))
     assert texts(internet.submit(site, ALICE, BOB, ALICE, content=LETTER)) == ["250 2.0.0", "452 4.2.2"]
 
 
 def test_an_alias_of_two_of_whom_one_is_full_reaches_the_other_and_waits_for_room(internet: Internet) -> None:
     """SMTP-38, CODE-05"""
-    site = office(internet)
+    site = server(internet)
     assert texts(internet.submit(site, ALICE, "both@home.test", content=LETTER)) == ["250 2.0.0"]
     assert site.states() == {ALICE: "delivered", BOB: "queued"}
     internet.reactor.advance(300)
@@ -73,7 +73,7 @@ def test_an_alias_of_two_of_whom_one_is_full_reaches_the_other_and_waits_for_roo
 
 def test_what_waited_for_room_too_long_is_returned(internet: Internet) -> None:
     """SMTP-38, CODE-05"""
-    site = office(internet)
+    site = server(internet)
     internet.submit(site, ALICE, "both@home.test", content=LETTER)
     internet.reactor.advance(4000)
     assert site.states()[BOB] == "bounced"
@@ -88,7 +88,7 @@ def test_a_letter_that_fits_nowhere_is_refused_behind_the_final_dot(
     internet: Internet, policy: str, reply: str
 ) -> None:
     """CODE-05: an alias is not followed at RCPT, and a client need not declare a size."""
-    site = office(internet, mailbox_full=policy)
+    site = server(internet, mailbox_full=policy)
     internet.reactor.result_of(site.store.set_quota(ALICE, QUOTA))
     assert texts(internet.submit(site, ALICE, "both@home.test", content=LETTER)) == [reply]
     assert site.states() == {}
@@ -96,7 +96,7 @@ def test_a_letter_that_fits_nowhere_is_refused_behind_the_final_dot(
 
 def test_a_mailbox_has_room_again_when_its_letters_are_deleted(internet: Internet) -> None:
     """CODE-05"""
-    site = office(internet)
+    site = server(internet)
     internet.reactor.result_of(site.store.set_quota(BOB, len(LETTER) + 1000))
     assert texts(internet.submit(site, ALICE, BOB, content=LETTER)) == ["250 2.0.0"]
     assert texts(internet.submit(site, ALICE, BOB, content=LETTER)) == ["452 4.2.2"]

@@ -1,4 +1,4 @@
-"""Reports between two offices: each kind, as its reader gets it."""
+"""Reports between two servers: each kind, as its reader gets it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def internet(tmp_path: Path) -> Internet:
 
 @pytest.fixture
 def home(internet: Internet) -> SimulatedServer:
-    return internet.office(
+    return internet.server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
@@ -35,7 +35,7 @@ def home(internet: Internet) -> SimulatedServer:
 
 @pytest.fixture
 def elsewhere(internet: Internet) -> SimulatedServer:
-    return internet.office(
+    return internet.server(
         "mx.elsewhere.test",
         "192.0.2.2",
         domains=["elsewhere.test", "xn--bcher-kva.test"],
@@ -232,8 +232,8 @@ def test_a_report_is_never_reported(internet: Internet, home: SimulatedServer, e
 
 
 def withhold(monkeypatch: pytest.MonkeyPatch, site: SimulatedServer, *keywords: str) -> None:
-    """The office offers these extensions no longer."""
-    engine = site.office.doors.bound["mx"]._engine
+    """The server offers these extensions no longer."""
+    engine = site.server.doors.bound["mx"]._engine
 
     def poorer() -> object:
         from msgspec.structs import replace
@@ -242,7 +242,7 @@ def withhold(monkeypatch: pytest.MonkeyPatch, site: SimulatedServer, *keywords: 
         made.capabilities = replace(made.capabilities, withheld=frozenset(keywords))
         return made
 
-    monkeypatch.setattr(site.office.doors.bound["mx"], "_engine", poorer)
+    monkeypatch.setattr(site.server.doors.bound["mx"], "_engine", poorer)
 
 
 # --- internationalized mail

@@ -195,7 +195,7 @@ def ends(opened: list[Open], change: Callable[[], object]) -> dict[str, list[byt
     return heard
 
 
-def office(directory: Path, more: str = "") -> Path:
+def mail_server(directory: Path, more: str = "") -> Path:
     config = directory / "mailstack.toml"
     listen = 'web = ["tcp:0:interface=127.0.0.1"]\nsubmission'
     config.write_text(more + CONFIG.replace("submission", listen, 1) + WEB)
@@ -217,7 +217,7 @@ def new_password(config: Path, user: str, secret: str) -> None:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Two workers over SQLite; commands are processes of their own."""
-    config = office(tmp_path_factory.mktemp("office"))
+    config = mail_server(tmp_path_factory.mktemp("server"))
     populate(config)
     server, ports = serve(config, workers=2, services=4)
     with server:
@@ -309,7 +309,7 @@ def test_two_nodes_hear_of_a_change_at_either(tmp_path: Path, postgresql_url: st
         for name in ("one", "two"):
             directory = tmp_path / name
             directory.mkdir()
-            config = office(directory, f'store = "{postgresql_url}"\n')
+            config = mail_server(directory, f'store = "{postgresql_url}"\n')
             if nodes:
                 # docs/howto/many-nodes.md: all nodes have one secret.
                 first = nodes[0][1].config.parent / "data"

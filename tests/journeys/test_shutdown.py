@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD, office, serve
+from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD, serve
+from tests.journeys.process import server as mail_server
 
 IDLE, SENDING, AMID_DATA = 25, 15, 10
 
@@ -75,7 +76,7 @@ def in_mailbox(port: int) -> list[str]:
 @pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
 def test_sigterm_during_fifty_sessions_loses_nothing(tmp_path: Path, program: list[str], workers: int) -> None:
     """SMTP-41, CODE-16"""
-    config = office(tmp_path)
+    config = mail_server(tmp_path)
     taken: set[str] = set()
     server, ports = serve(config, program, workers=workers)
     with server, ExitStack() as stack:

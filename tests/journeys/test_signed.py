@@ -15,7 +15,8 @@ from mailstack.config.values import Network, Selector
 from mailstack.policy.authentication.keys import generate
 from mailstack.sandbox.simulation.server import SimulatedServer
 from tests.journeys.internet import Internet
-from tests.journeys.process import PATIENCE, office, serve
+from tests.journeys.process import PATIENCE, serve
+from tests.journeys.process import server as mail_server
 from tests.journeys.test_abuse import call
 from tests.journeys.test_certificates import hang_up
 
@@ -34,7 +35,7 @@ def home(internet: Internet, tmp_path: Path, *, sign_relayed: bool = False, **se
     file.write_bytes(KEY.pem())
     internet.zone.txt("s1._domainkey.home.test", KEY.record())
     keys = (DkimKey(selector=Selector("s1"), file=file),)
-    return internet.office(
+    return internet.server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
@@ -46,7 +47,7 @@ def home(internet: Internet, tmp_path: Path, *, sign_relayed: bool = False, **se
 
 
 def elsewhere(internet: Internet) -> SimulatedServer:
-    return internet.office("mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL])
+    return internet.server("mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL])
 
 
 def bring(internet: Internet, site: SimulatedServer, sender: str, recipient: str, author: str) -> None:
@@ -180,8 +181,8 @@ def test_other_keys_sign_from_then_on(internet: Internet, tmp_path: Path) -> Non
     internet.zone.txt("e2._domainkey.home.test", other.record())
     from mailstack.policy.authentication.signing import SigningKey
 
-    config = replace(site.office.config, dkim=replace(site.office.config.dkim, keys=()))
-    site.office.sign_by(config, [SigningKey("e2", other, ("home.test",))])
+    config = replace(site.server.config, dkim=replace(site.server.config.dkim, keys=()))
+    site.server.sign_by(config, [SigningKey("e2", other, ("home.test",))])
     internet.submit(site, "alice@home.test", CAROL)
     internet.reactor.advance(60)
     (letter,) = internet.fetch(there, CAROL)
@@ -190,7 +191,7 @@ def test_other_keys_sign_from_then_on(internet: Internet, tmp_path: Path) -> Non
 
 
 def test_a_hangup_takes_new_keys_from_the_file_and_keeps_the_old_ones_when_it_is_wrong(tmp_path: Path) -> None:
-    config = office(tmp_path)
+    config = mail_server(tmp_path)
     process, ports = serve(config)
     with process:
         (tmp_path / "s7.pem").write_bytes(KEY.pem())

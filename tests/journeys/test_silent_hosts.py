@@ -90,7 +90,7 @@ class Late(Silent):
 
 
 class SilentWorld(World):
-    """One office, with hosts of each kind."""
+    """One server, with hosts of each kind."""
 
     def silent(self, domains: list[str], step: str = "greeting", host: type[Silent] = Silent) -> None:
         """A silent host of its own for each."""
@@ -215,7 +215,7 @@ def test_hosts_that_come_back_get_each_letter_once() -> None:
     assert states == {DeliveryState.RELAYED: 300}
 
 
-def test_an_office_that_stops_among_silent_hosts_ends_in_time_and_loses_nothing() -> None:
+def test_a_server_that_stops_among_silent_hosts_ends_in_time_and_loses_nothing() -> None:
     world = besieged(300, "greeting")
     world.internet.advance(20)
     began = world.now

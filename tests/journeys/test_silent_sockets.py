@@ -1,4 +1,4 @@
-"""Real listeners that accept and never greet, beside a host that takes letters; the office is killed in between."""
+"""Real listeners that accept and never greet, beside a host that takes letters; the server is killed in between."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.process import command, lines_of_json, office, serve
+from tests.journeys.process import command, lines_of_json, serve
+from tests.journeys.process import server as mail_server
 from tests.nodes.far import FarHost
 from tests.waiting import until
 
@@ -21,7 +22,7 @@ SOON = 10.0
 
 
 def configured(directory: Path, far: int, silent: list[int]) -> Path:
-    config = office(directory)
+    config = mail_server(directory)
     routes = "".join(f'"silent{number}.test" = "127.0.0.1:{port}"\n' for number, port in enumerate(silent))
     text = re.sub(
         r"\[relay\.routes\].*",

@@ -1,4 +1,4 @@
-"""An office whose letters leave through a provider: AUTH under verified TLS, or the letter waits."""
+"""A server whose letters leave through a provider: AUTH under verified TLS, or the letter waits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def internet(tmp_path: Path) -> Internet:
 def provider(internet: Internet, files: CertificateFiles) -> SimulatedServer:
     """Takes letters of its customers' domains, by 587 and 465."""
     ours, internet.context = internet.context, server_context(files.certificate, files.key)
-    site = internet.office(
+    site = internet.server(
         PROVIDER,
         "192.0.2.3",
         domains=["provider.test"],
@@ -48,14 +48,14 @@ def provider(internet: Internet, files: CertificateFiles) -> SimulatedServer:
 
 @pytest.fixture
 def elsewhere(internet: Internet) -> SimulatedServer:
-    return internet.office(
+    return internet.server(
         "mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=["carol@elsewhere.test"]
     )
 
 
 def home(internet: Internet, url: str, *, password: str = ACCOUNT, **relay: Any) -> SimulatedServer:
-    """An office that relays through `url`."""
-    return internet.office(
+    """A server that relays through `url`."""
+    return internet.server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
@@ -65,7 +65,7 @@ def home(internet: Internet, url: str, *, password: str = ACCOUNT, **relay: Any)
 
 
 def facts(site: SimulatedServer, step: str) -> Any:
-    """What the last such step of an office tells."""
+    """What the last such step of a server tells."""
     return [each for each in site.journal.steps if each.step == step][-1].facts
 
 
@@ -80,25 +80,25 @@ def test_a_letter_leaves_through_the_smart_host_with_auth_under_verified_tls(
     port: int,
 ) -> None:
     """RLY-23."""
-    office = home(internet, url, ca_file=files.ca)
-    internet.submit(office, "alice@home.test", "carol@elsewhere.test")
+    server = home(internet, url, ca_file=files.ca)
+    internet.submit(server, "alice@home.test", "carol@elsewhere.test")
     internet.reactor.advance(10)
     (letter,) = internet.fetch(elsewhere, "carol@elsewhere.test")
     assert letter.endswith(ONE_LETTER)
     assert b"Return-Path: <alice@home.test>" in letter
-    assert office.states() == {"carol@elsewhere.test": "relayed"}
+    assert server.states() == {"carol@elsewhere.test": "relayed"}
 
-    routed = facts(office, "routed")
+    routed = facts(server, "routed")
     assert (routed["via"], routed["why"]) == (PROVIDER, "smart host")
     assert [each["port"] for each in routed["candidates"]] == [port]
-    attempted = facts(office, "attempted")
+    attempted = facts(server, "attempted")
     dialogue = attempted["dialogue"]
     assert attempted["tls"]["verified"] is True
     assert ("-- TLS" in dialogue) is (url is STARTTLS)
     assert any(line.startswith("C: AUTH SCRAM-SHA-256-PLUS") for line in dialogue)
     # AUTH-13: nobody is vouched for (RFC 4954 §5).
     assert any(line.startswith("C: MAIL ") and line.endswith(" AUTH=<>") for line in dialogue)
-    assert facts(office, "relayed")["remote_id"] == provider.journal.steps[0].letter
+    assert facts(server, "relayed")["remote_id"] == provider.journal.steps[0].letter
     assert provider.journal.names(PROVIDER) == ["submitted", "routed", "attempted", "relayed"]
     internet.stop()
 
@@ -109,11 +109,11 @@ def test_a_smart_host_that_our_ca_does_not_vouch_for_gets_no_password_and_the_le
 ) -> None:
     """RLY-23: another CA may have given a certificate for the same name."""
     others = private_ca(tmp_path / "other", PROVIDER, time.time())
-    office = home(internet, url, ca_file=others.ca)
-    internet.submit(office, "alice@home.test", "carol@elsewhere.test")
+    server = home(internet, url, ca_file=others.ca)
+    internet.submit(server, "alice@home.test", "carol@elsewhere.test")
     internet.reactor.advance(10)
-    assert office.states() == {"carol@elsewhere.test": "queued"}
-    assert not any("AUTH" in line for line in facts(office, "attempted")["dialogue"] if line.startswith("C:"))
+    assert server.states() == {"carol@elsewhere.test": "queued"}
+    assert not any("AUTH" in line for line in facts(server, "attempted")["dialogue"] if line.startswith("C:"))
     assert provider.journal.steps == []
     assert elsewhere.journal.steps == []
 
@@ -121,21 +121,21 @@ def test_a_smart_host_that_our_ca_does_not_vouch_for_gets_no_password_and_the_le
 def test_a_wrong_password_makes_the_letter_wait(
     internet: Internet, provider: SimulatedServer, elsewhere: SimulatedServer, files: CertificateFiles
 ) -> None:
-    office = home(internet, STARTTLS, password="wrong", ca_file=files.ca)
-    internet.submit(office, "alice@home.test", "carol@elsewhere.test")
+    server = home(internet, STARTTLS, password="wrong", ca_file=files.ca)
+    internet.submit(server, "alice@home.test", "carol@elsewhere.test")
     internet.reactor.advance(30)
-    assert office.states() == {"carol@elsewhere.test": "queued"}
-    assert any(line.startswith("S: 535") for line in facts(office, "attempted")["dialogue"])
+    assert server.states() == {"carol@elsewhere.test": "queued"}
+    assert any(line.startswith("S: 535") for line in facts(server, "attempted")["dialogue"])
     assert provider.journal.steps == []
 
 
 def test_a_route_goes_before_the_smart_host(
     internet: Internet, provider: SimulatedServer, elsewhere: SimulatedServer, files: CertificateFiles
 ) -> None:
-    office = home(internet, STARTTLS, ca_file=files.ca, routes=Routes.parse({"elsewhere.test": "192.0.2.2:25"}))
-    internet.submit(office, "alice@home.test", "carol@elsewhere.test")
+    server = home(internet, STARTTLS, ca_file=files.ca, routes=Routes.parse({"elsewhere.test": "192.0.2.2:25"}))
+    internet.submit(server, "alice@home.test", "carol@elsewhere.test")
     internet.reactor.advance(10)
     assert len(internet.fetch(elsewhere, "carol@elsewhere.test")) == 1
-    assert facts(office, "routed")["why"] == "route elsewhere.test"
+    assert facts(server, "routed")["why"] == "route elsewhere.test"
     assert provider.journal.steps == []
     internet.stop()

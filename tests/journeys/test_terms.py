@@ -1,4 +1,4 @@
-"""Letters with wishes about time, and hosts with limits and others to speak for, across whole offices."""
+"""Letters with wishes about time, and hosts with limits and others to speak for, across whole servers."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def internet(tmp_path: Path) -> Iterator[Internet]:
 
 
 def home(internet: Internet, **settings: Struct) -> SimulatedServer:
-    return internet.office(
+    return internet.server(
         "mx.home.test", "192.0.2.10", domains=["home.test"], accounts=["alice@home.test"], **settings
     )
 
 
 def away(internet: Internet, **settings: Struct) -> SimulatedServer:
-    return internet.office("mx.else.test", "192.0.2.20", domains=["else.test"], accounts=["bob@else.test"], **settings)
+    return internet.server("mx.else.test", "192.0.2.20", domains=["else.test"], accounts=["bob@else.test"], **settings)
 
 
 def offered(internet: Internet, site: SimulatedServer, port: int) -> dict[str, str]:
@@ -48,7 +48,7 @@ def offered(internet: Internet, site: SimulatedServer, port: int) -> dict[str, s
 
 
 def codes(internet: Internet, site: SimulatedServer, port: int, source: str, *lines: str) -> list[str]:
-    """What an office answers, reply by reply, to lines that no client of ours would say."""
+    """What a server answers, reply by reply, to lines that no client of ours would say."""
 
     async def talk() -> list[str]:
         engine = ClientEngine()
@@ -104,7 +104,7 @@ def test_who_traces_his_letter_hears_of_each_host(internet: Internet) -> None:
 
 
 def test_a_letter_comes_back_whose_host_does_not_know_of_deadlines(internet: Internet) -> None:
-    """DLBY-01, EXT-02: mode R, to an office that withholds DELIVERBY."""
+    """DLBY-01, EXT-02: mode R, to a server that withholds DELIVERBY."""
     here = home(internet)
     away(internet, exchange=Exchange(withhold=(Keyword("DELIVERBY"),)))
     internet.submit(here, "alice@home.test", "bob@else.test", BY="120;R")
@@ -147,7 +147,7 @@ def trusting(**settings: Any) -> Exchange:
 
 
 def test_strangers_can_not_raise_a_priority(internet: Internet) -> None:
-    """PRIO-01: a user may have 3, and what another office has of that is lowered to 0."""
+    """PRIO-01: a user may have 3, and what another server has of that is lowered to 0."""
     here, there = home(internet), away(internet)
     internet.submit(here, "alice@home.test", "bob@else.test", **{"MT-PRIORITY": "7"})
     internet.reactor.advance(10)
@@ -157,7 +157,7 @@ def test_strangers_can_not_raise_a_priority(internet: Internet) -> None:
 
 
 @pytest.mark.parametrize("withhold", [(), (Keyword("MT-PRIORITY"),)])
-def test_a_trusted_office_s_priority_counts_as_parameter_or_field(
+def test_a_trusted_server_s_priority_counts_as_parameter_or_field(
     internet: Internet, withhold: tuple[Keyword, ...]
 ) -> None:
     """PRIO-01: RFC 6710, and RFC 6758 where the keyword is withheld."""
@@ -206,10 +206,10 @@ def test_a_session_takes_as_many_letters_as_it_says(internet: Internet) -> None:
     assert said == ["220", "250", "250 2.1.0", "250 2.0.0", "452 4.5.3"]
 
 
-def test_an_office_obeys_the_limits_of_another(internet: Internet) -> None:
+def test_a_server_obeys_the_limits_of_another(internet: Internet) -> None:
     """LIM-01, RLY-28: five recipients, two at a time."""
     here = home(internet)
-    there = internet.office(
+    there = internet.server(
         "mx.else.test",
         "192.0.2.20",
         domains=["else.test"],

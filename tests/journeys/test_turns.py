@@ -1,4 +1,4 @@
-"""No turn of an office's reactor takes long, whatever its clients do: nobody else is served meanwhile."""
+"""No turn of a server's reactor takes long, whatever its clients do: nobody else is served meanwhile."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def goodbyes(ports: dict[str, int]) -> None:
 
 
 def test_no_turn_takes_long(tmp_path: Path) -> None:
-    furnish(tmp_path / "office")
-    process, ports = serve(tmp_path / "office" / "mailstack.toml", TURNING)
+    furnish(tmp_path / "server")
+    process, ports = serve(tmp_path / "server" / "mailstack.toml", TURNING)
     took: dict[str, float] = {}
 
     def measure(name: str, load: Callable[[dict[str, int]], None]) -> None:

@@ -62,7 +62,7 @@ def send(path: Path, *, to: str = "bob@home.test") -> None:
         client.sendmail("ann@b.test", [to], LETTER.format("by a socket", 1))
 
 
-def test_an_office_at_sockets(tmp_path: Path, place: Path) -> None:
+def test_a_server_at_sockets(tmp_path: Path, place: Path) -> None:
     config = tmp_path / "mailstack.toml"
     listen = "\n".join(f'{service} = ["unix:{place / service}"]' for service in ("mx", "submission", "web"))
     config.write_text(CONFIG.format(listen))

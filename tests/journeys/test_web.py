@@ -1,4 +1,4 @@
-"""The web service of real processes: dev's pages, HTTPS with the office's certificate, and what clients find there."""
+"""The web service of real processes: dev's pages, HTTPS with the server's certificate, and what clients find there."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ bcrypt_rounds = 4
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, int]]]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, int]]]:
     """Its directory, and the port of each service."""
-    directory = tmp_path_factory.mktemp("office")
+    directory = tmp_path_factory.mktemp("server")
     (directory / "mailstack.toml").write_text(CONFIG)
     with Process("serve", "-c", str(directory / "mailstack.toml")) as process:
         yield directory, process.services(4)
@@ -50,9 +50,9 @@ def trust(directory: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(directory / "data" / "tls" / "ca.pem"))
 
 
-def test_clients_find_their_settings_over_https(office: tuple[Path, dict[str, int]]) -> None:
-    """AC-02, AC-03, AC-04, AC-05: with the certificate of the office, and the ports that it really has."""
-    directory, ports = office
+def test_clients_find_their_settings_over_https(server: tuple[Path, dict[str, int]]) -> None:
+    """AC-02, AC-03, AC-04, AC-05: with the certificate of the server, and the ports that it really has."""
+    directory, ports = server
     base = f"https://localhost:{ports['https']}"
 
     def fetch(path: str, data: bytes | None = None) -> bytes:
@@ -73,9 +73,9 @@ def test_clients_find_their_settings_over_https(office: tuple[Path, dict[str, in
     assert certificates[0].public_bytes(Encoding.DER) in profile
 
 
-def test_a_browser_is_spoken_to_in_http_1_and_asked_for_no_certificate(office: tuple[Path, dict[str, int]]) -> None:
+def test_a_browser_is_spoken_to_in_http_1_and_asked_for_no_certificate(server: tuple[Path, dict[str, int]]) -> None:
     """RFC 7301 §3.2: HTTP is chosen here, where the doors of mail refuse it."""
-    directory, ports = office
+    directory, ports = server
     context = trust(directory)
     context.set_alpn_protocols(["h2", "http/1.1"])
     with (
@@ -87,16 +87,16 @@ def test_a_browser_is_spoken_to_in_http_1_and_asked_for_no_certificate(office: t
         context.wrap_socket(plain, server_hostname="localhost")
 
 
-def test_another_name_is_misdirected(office: tuple[Path, dict[str, int]]) -> None:
-    directory, ports = office
+def test_another_name_is_misdirected(server: tuple[Path, dict[str, int]]) -> None:
+    directory, ports = server
     connection = HTTPSConnection("localhost", ports["https"], timeout=20, context=trust(directory))
     connection.request("GET", "/", headers={"Host": "evil.test"})
     assert connection.getresponse().status == 421
     connection.close()
 
 
-def test_check_knows_a_running_office_by_its_page(office: tuple[Path, dict[str, int]], tmp_path: Path) -> None:
-    directory, ports = office
+def test_check_knows_a_running_server_by_its_page(server: tuple[Path, dict[str, int]], tmp_path: Path) -> None:
+    directory, ports = server
     text = CONFIG
     for name in ("submissions", "pop3s", "web", "https"):
         text = text.replace(f'{name} = ["tcp:0:', f'{name} = ["tcp:{ports[name]}:')
@@ -135,7 +135,7 @@ def test_dev_has_a_page_with_its_services_and_accounts(tmp_path: Path) -> None:
         assert facts["web"] == f"http://127.0.0.1:{facts['services']['web']['port']}/"
         with urllib.request.urlopen(facts["web"], timeout=20) as response:
             assert b"<title>mailstack</title>" in response.read(), "the inbox"
-        with urllib.request.urlopen(facts["web"] + "office", timeout=20) as response:
+        with urllib.request.urlopen(facts["web"] + "server", timeout=20) as response:
             page = response.read().decode()
         for needed in (str(facts["services"]["pop3s"]["port"]), "alice@home.test", "ca.pem", "localhost"):
             assert needed in page
@@ -144,7 +144,7 @@ def test_dev_has_a_page_with_its_services_and_accounts(tmp_path: Path) -> None:
         assert process.stop() == 0
 
 
-def test_an_office_without_a_page_never_loads_twisteds_web() -> None:
+def test_a_server_without_a_page_never_loads_twisteds_web() -> None:
     """What is not listened on costs no memory."""
     kinds = ("twisted.web", "mailstack.web.", "xml.", "plistlib")
     code = f"import sys, mailstack.server.service, mailstack.server.tap, mailstack.sandbox.dev; print([m for m in sys.modules if m == 'mailstack.web' or m.startswith({kinds})])"
@@ -168,11 +168,11 @@ def test_a_dev_environment_loads_its_pages_when_somebody_asks_for_one(tmp_path: 
 import json, sys, urllib.request
 from mailstack.testing import LocalMailServer
 def loaded(): return sorted(m for m in sys.modules if m.startswith({ONLY_WHEN_ASKED}))
-office = LocalMailServer().start()
+server = LocalMailServer().start()
 before = loaded()
-urllib.request.urlopen(office.web).read()
+urllib.request.urlopen(server.web).read()
 print(json.dumps([before, "mailstack.sandbox.compat.pages" in loaded()]))
-office.stop()
+server.stop()
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert json.loads(found.stdout) == [[], True], found.stderr
@@ -185,7 +185,7 @@ def test_a_dev_environment_that_others_reach_tells_them_no_passwords(tmp_path: P
         arguments = ("dev", "--host", host, "--port-base", "0", "--json", "--quiet")
         with Process(*arguments, environ={"XDG_RUNTIME_DIR": str(tmp_path)}) as process:
             port = json.loads(process.line())["services"]["web"]["port"]
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/office", timeout=20) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/server", timeout=20) as answer:
                 shown[host] = re.search(rb"<td[^>]*>alice</td>", answer.read()) is not None
             process.stop()
     assert shown == {"127.0.0.1": True, "0.0.0.0": False}

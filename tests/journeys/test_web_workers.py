@@ -1,4 +1,4 @@
-"""The inbox of an office that several processes serve: whichever of them a browser is connected to, it is one inbox."""
+"""The inbox of a server that several processes serve: whichever of them a browser is connected to, it is one inbox."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.journeys.people import send
-from tests.journeys.process import Process, office, serve
+from tests.journeys.process import Process, serve
+from tests.journeys.process import server as mail_server
 from tests.waiting import PATIENCE, until
 
 WORKERS = 3
@@ -80,7 +81,7 @@ class Browser:
         self._connection.close()
 
 
-class Office:
+class Server:
     """A running one, with those who are connected to it."""
 
     def __init__(self, server: Process, ports: dict[str, int]) -> None:
@@ -112,17 +113,17 @@ class Office:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    config = office(tmp_path_factory.mktemp("office"))
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    config = mail_server(tmp_path_factory.mktemp("server"))
     listen = 'web = ["tcp:0:interface=127.0.0.1"]\nsubmission'
     config.write_text(config.read_text().replace("submission", listen, 1) + WEB)
     server, ports = serve(config, workers=WORKERS, services=4)
     with server:
-        yield Office(server, ports)
+        yield Server(server, ports)
 
 
 @pytest.fixture
-def shared(running: Office) -> Iterator[Office]:
+def shared(running: Server) -> Iterator[Server]:
     """Without letters, and nobody listens."""
     one = running.browser()
     until(lambda: one.ask("GET", "/v1/wait?query=xyz&timeout=0")["status"] == 408, "nobody listens")
@@ -131,7 +132,7 @@ def shared(running: Office) -> Iterator[Office]:
     running.keep.close()
 
 
-def test_a_letter_is_told_at_every_worker_and_once(shared: Office) -> None:
+def test_a_letter_is_told_at_every_worker_and_once(shared: Server) -> None:
     listening = shared.browsers()
     for each in listening:
         each.listen()
@@ -143,7 +144,7 @@ def test_a_letter_is_told_at_every_worker_and_once(shared: Office) -> None:
         assert (found["total"], {each["id"] for each in found["letters"]}) == (6, set(sent))
 
 
-def test_who_comes_back_to_another_worker_goes_on_where_he_was(shared: Office) -> None:
+def test_who_comes_back_to_another_worker_goes_on_where_he_was(shared: Server) -> None:
     listening = shared.browsers()
     for each in listening:
         each.listen()
@@ -159,7 +160,7 @@ def test_who_comes_back_to_another_worker_goes_on_where_he_was(shared: Office) -
     assert shared.browser().ask("GET", "/v1/letters/latest")["subject"] == "second"
 
 
-def test_who_comes_back_after_nobody_listened_is_told_to_look_anew(shared: Office) -> None:
+def test_who_comes_back_after_nobody_listened_is_told_to_look_anew(shared: Server) -> None:
     one = shared.browser()
     one.listen()
     shared.send("first")
@@ -179,7 +180,7 @@ def test_who_comes_back_after_nobody_listened_is_told_to_look_anew(shared: Offic
     until(is_reset, "who comes back is told to look anew")
 
 
-def test_a_wait_at_any_worker_is_answered_when_the_letter_comes(shared: Office) -> None:
+def test_a_wait_at_any_worker_is_answered_when_the_letter_comes(shared: Server) -> None:
     waiting = shared.browsers()
     for number, each in enumerate(waiting):
         each._connection.request("GET", f"/v1/wait?subject=wanted-{number}&timeout=20", headers=LOGIN)
@@ -190,7 +191,7 @@ def test_a_wait_at_any_worker_is_answered_when_the_letter_comes(shared: Office) 
         assert (answer.status, json.loads(answer.read())["letters"][0]["subject"]) == (200, f"wanted-{number}")
 
 
-def test_what_was_deleted_at_one_worker_comes_back_at_any(shared: Office) -> None:
+def test_what_was_deleted_at_one_worker_comes_back_at_any(shared: Server) -> None:
     sent = [shared.send(f"letter-{number}") for number in range(3)]
     some = shared.browsers()
     some[0].ask("GET", f"/v1/letters/{sent[-1]}")
@@ -203,7 +204,7 @@ def test_what_was_deleted_at_one_worker_comes_back_at_any(shared: Office) -> Non
         assert deleting.ask("POST", "/v1/undo", {"token": gone["undo"]})["status"] == 404
 
 
-def test_streams_are_counted_together_and_those_of_a_dead_worker_no_longer(shared: Office) -> None:
+def test_streams_are_counted_together_and_those_of_a_dead_worker_no_longer(shared: Server) -> None:
     listening = [shared.browser() for _ in range(8)]
     for each in listening:
         each.listen()
@@ -213,7 +214,7 @@ def test_streams_are_counted_together_and_those_of_a_dead_worker_no_longer(share
     until(lambda: shared.browser().ask("GET", "/v1/wait?timeout=0")["status"] == 408, "there is a place again")
 
 
-def test_a_session_that_ended_at_one_worker_has_ended_at_all(shared: Office) -> None:
+def test_a_session_that_ended_at_one_worker_has_ended_at_all(shared: Server) -> None:
     some = shared.browsers()
     some[0]._connection.request(
         "POST",
@@ -240,7 +241,7 @@ def test_a_session_that_ended_at_one_worker_has_ended_at_all(shared: Office) -> 
     assert statuses("GET") == {401}
 
 
-def test_the_worker_that_reads_what_comes_may_die(shared: Office) -> None:
+def test_the_worker_that_reads_what_comes_may_die(shared: Server) -> None:
     """What came meanwhile is read by who takes its seat, and what is at the others goes on."""
     shared.send("before")
     listening = shared.browsers()

@@ -17,7 +17,8 @@ from mailstack.config.values import DomainPattern, HookName, WebUrl
 from mailstack.letter.durations import Duration
 from mailstack.queue.webhooks.signing import headers, new_secret, read_secrets
 from tests.journeys.internet import Internet, SimulatedServer, public_ca
-from tests.journeys.process import PATIENCE, Process, command, lines_of_json, office, serve
+from tests.journeys.process import PATIENCE, Process, command, lines_of_json, serve
+from tests.journeys.process import server as mail_server
 from tests.journeys.receiver import Receiver
 from tests.waiting import until
 
@@ -39,7 +40,7 @@ def hook(**settings: Any) -> Webhook:
 
 
 def home(internet: Internet, *webhooks: Webhook, **settings: Any) -> SimulatedServer:
-    return internet.office(
+    return internet.server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
@@ -56,7 +57,7 @@ def waiting(internet: Internet, site: SimulatedServer) -> int:
 def test_every_step_that_is_wanted_is_told_with_its_letter(internet: Internet) -> None:
     receiver = Receiver(internet.reactor.host(HOOKS))
     site = home(internet, hook(events=ALL))
-    internet.office("mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=["carol@elsewhere.test"])
+    internet.server("mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=["carol@elsewhere.test"])
     internet.submit(site, "alice@home.test", "bob@home.test", "carol@elsewhere.test", ENVID="order-17")
     internet.reactor.advance(2)
     assert sorted(receiver.types()) == ["letter.delivered", "letter.relayed", "letter.submitted"]
@@ -67,7 +68,7 @@ def test_every_step_that_is_wanted_is_told_with_its_letter(internet: Internet) -
         >= {
             "step": "relayed",
             "letter": step.letter,
-            "office": "mx.home.test",
+            "server": "mx.home.test",
             "recipient": "carol@elsewhere.test",
             "reply": step.facts["reply"],
         }.items()
@@ -176,7 +177,7 @@ def test_only_what_was_asked_for_of_the_senders_that_were_asked_for_is_told(inte
         hook(senders=(DomainPattern("elsewhere.test"),)),
         hook(name=HookName("bounces"), url=WebUrl(f"http://{HOOKS}:8080/bounces"), events=("bounced",)),
     )
-    other = internet.office(
+    other = internet.server(
         "mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=["carol@elsewhere.test"]
     )
     internet.submit(site, "alice@home.test", "bob@home.test", "gone@elsewhere.test")
@@ -278,7 +279,7 @@ def heard(real: Any, count: int) -> None:
 
 
 def test_real_letters_are_told_over_real_sockets_also_of_what_a_command_does(tmp_path: Path, real: Any) -> None:
-    config = office(tmp_path)
+    config = mail_server(tmp_path)
     with_webhook(config, real.server_address[1])
     process, ports = serve(config)
     with process:
@@ -297,7 +298,7 @@ def test_real_letters_are_told_over_real_sockets_also_of_what_a_command_does(tmp
 
 def test_what_was_answered_with_250_is_told_after_a_kill(tmp_path: Path, real: Any) -> None:
     """SIGKILL before the receiver has taken any of it: everything is told by the next life, with the same ids."""
-    config = office(tmp_path)
+    config = mail_server(tmp_path)
     with_webhook(config, real.server_address[1])
     real.code = 500
     process, ports = serve(config)

@@ -1,4 +1,4 @@
-"""Several processes serve one office: what one process promises, they promise together."""
+"""Several processes serve one server: what one process promises, they promise together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.people import send, subjects_of_bob
-from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD, Process, command, lines_of_json, office, serve
+from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD, Process, command, lines_of_json, serve
+from tests.journeys.process import server as mail_server
 from tests.waiting import until
 
 PROGRAMS = pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
@@ -47,7 +48,7 @@ def sockets_of(pid: int) -> int:
 
 @PROGRAMS
 def test_two_workers_take_letters_that_each_of_them_can_give_out(tmp_path: Path, program: list[str]) -> None:
-    server, ports = serve(office(tmp_path), program, workers=2)
+    server, ports = serve(mail_server(tmp_path), program, workers=2)
     with server:
         assert sorted(server.workers) == [1, 2]
         sent = [f"letter-{number}" for number in range(10)]
@@ -62,7 +63,7 @@ def test_two_workers_take_letters_that_each_of_them_can_give_out(tmp_path: Path,
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not show the sockets of a process")
 def test_connections_are_shared_out(tmp_path: Path) -> None:
     """Evenly on a quiet machine; on a busy one the system decides who comes first, but nobody gets next to nothing."""
-    server, ports = serve(office(tmp_path), workers=2)
+    server, ports = serve(mail_server(tmp_path), workers=2)
     with server, contextlib.ExitStack() as stack:
         before = {pid: sockets_of(pid) for pid in server.workers.values()}
         clients = [socket.create_connection(("127.0.0.1", ports["mx"]), PATIENCE) for _ in range(100)]
@@ -77,7 +78,7 @@ def test_connections_are_shared_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("table", ["limits", "exchange"])
 def test_the_limit_of_a_client_holds_for_all_workers_together(tmp_path: Path, table: str) -> None:
     """CODE-16"""
-    config = office(tmp_path)
+    config = mail_server(tmp_path)
     place = "" if table == "limits" else f"[{table}]\n"
     config.write_text(config.read_text() + f"[limits]\nexempt = []\n{place}connections_per_address = 3\n")
     server, ports = serve(config, workers=2)
@@ -98,7 +99,7 @@ def test_the_limit_of_a_client_holds_for_all_workers_together(tmp_path: Path, ta
 
 def test_a_maildrop_is_exclusive_among_all_workers(tmp_path: Path) -> None:
     """RFC 1939 §4, RFC 2449 §8.1.2: [IN-USE]."""
-    server, ports = serve(office(tmp_path), workers=2)
+    server, ports = serve(mail_server(tmp_path), workers=2)
     with server:
         readers = [poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE) for _ in range(6)]
         for reader in readers:
@@ -117,7 +118,7 @@ def test_a_maildrop_is_exclusive_among_all_workers(tmp_path: Path) -> None:
 
 def test_a_worker_that_is_killed_under_load_loses_nothing_and_is_replaced(tmp_path: Path) -> None:
     """SMTP-41: its claims are let go of when the next one sits down in its place."""
-    config = office(tmp_path)
+    config = mail_server(tmp_path)
     taken: set[str] = set()
     over = threading.Event()
     server, ports = serve(config, workers=2)
@@ -159,8 +160,8 @@ def test_a_worker_that_is_killed_under_load_loses_nothing_and_is_replaced(tmp_pa
 
 
 @PROGRAMS
-def test_workers_end_with_their_master_and_the_office_starts_again_at_once(tmp_path: Path, program: list[str]) -> None:
-    config = office(tmp_path)
+def test_workers_end_with_their_master_and_the_server_starts_again_at_once(tmp_path: Path, program: list[str]) -> None:
+    config = mail_server(tmp_path)
     server, ports = serve(config, program, workers=2)
     with server:
         send(ports["submission"], "first", "bob@home.test")
@@ -174,7 +175,7 @@ def test_workers_end_with_their_master_and_the_office_starts_again_at_once(tmp_p
 
 
 def test_a_maildrop_of_a_killed_worker_is_free(tmp_path: Path) -> None:
-    server, ports = serve(office(tmp_path), workers=2)
+    server, ports = serve(mail_server(tmp_path), workers=2)
     with server:
         reader = poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE)
         reader.user("bob")
@@ -187,7 +188,7 @@ def test_a_maildrop_of_a_killed_worker_is_free(tmp_path: Path) -> None:
 
 def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
     """SMTP-41: and what it held is free: here a maildrop, and places of a client."""
-    config = office(tmp_path)
+    config = mail_server(tmp_path)
     config.write_text(
         config.read_text() + '[workers]\nhung_after = "1s"\n[limits]\nexempt = []\nconnections_per_address = 3\n'
     )
@@ -210,7 +211,7 @@ def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
 
 
 def test_a_client_behind_a_proxy_is_known_and_counted_by_all_workers(tmp_path: Path) -> None:
-    config = office(tmp_path)
+    config = mail_server(tmp_path)
     text = config.read_text().replace('mx = ["tcp:0', 'mx = ["haproxy:tcp:0')
     config.write_text(text + '[proxy]\nnetworks = ["127.0.0.1"]\n[limits]\nexempt = []\nconnections_per_address = 3\n')
     server, ports = serve(config, workers=2)
@@ -240,7 +241,7 @@ def test_a_client_behind_a_proxy_is_known_and_counted_by_all_workers(tmp_path: P
 
 @PROGRAMS
 def test_a_hangup_is_heard_by_every_worker(tmp_path: Path, program: list[str]) -> None:
-    server, _ = serve(office(tmp_path), program, workers=2)
+    server, _ = serve(mail_server(tmp_path), program, workers=2)
     with server:
         # Each reads them once as it begins.
         for expected in (2, 4):
@@ -251,7 +252,7 @@ def test_a_hangup_is_heard_by_every_worker(tmp_path: Path, program: list[str]) -
 
 
 def test_a_worker_that_is_asked_to_end_ends_in_order_and_is_replaced(tmp_path: Path) -> None:
-    server, ports = serve(office(tmp_path), workers=2)
+    server, ports = serve(mail_server(tmp_path), workers=2)
     with server:
         old = dict(server.workers)
         os.kill(old[2], signal.SIGTERM)
@@ -265,7 +266,7 @@ def test_a_worker_that_is_asked_to_end_ends_in_order_and_is_replaced(tmp_path: P
 @PROGRAMS
 @pytest.mark.parametrize("trouble", ["port", "store"])
 def test_what_stops_the_start_of_a_worker_ends_the_program(tmp_path: Path, program: list[str], trouble: str) -> None:
-    config = office(tmp_path)
+    config = mail_server(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as other:
         if trouble == "port":
             taken = f"tcp:{other.getsockname()[1]}:interface=127.0.0.1"

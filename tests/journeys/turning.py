@@ -1,6 +1,6 @@
 """`mailstack`, and with each SIGUSR1 the processor time that the longest turn of its reactor has taken since the one before.
 
-A program of its own, so that its memory is what an office's is. Of the processor, for nothing else is its own on a machine
+A program of its own, so that its memory is what a server's is. Of the processor, for nothing else is its own on a machine
 where others work: it holds the reactor for as long at least.
 """
 

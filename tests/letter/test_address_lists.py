@@ -136,7 +136,7 @@ def test_any_octets_are_read_or_refused(body: bytes) -> None:
     ],
 )  # fmt: skip
 def test_a_field_costs_no_more_than_its_octets(body: bytes) -> None:
-    """One such From held the office up for ten seconds, before anything was known of its sender."""
+    """One such From held the server up for ten seconds, before anything was known of its sender."""
     began = time.process_time()
     addresses_in(body)
     read_address_list(body, names_have_commas=True)

@@ -50,7 +50,7 @@ REPORTS = {
         notices=(
             RecipientStatus(Recipient(CAROL), Delivered(Status(2, 1, 5), "in the mailbox", "", "carol@elsewhere.test")),
         ),
-        office="mx.elsewhere.test",
+        server="mx.elsewhere.test",
     ),
     "relayed": replace(
         FAILED,

@@ -1,4 +1,4 @@
-"""Certificates that are replaced under a running office, in virtual time."""
+"""Certificates that are replaced under a running server, in virtual time."""
 
 from __future__ import annotations
 

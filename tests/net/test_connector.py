@@ -18,7 +18,7 @@ from mailstack.sandbox.simulation import Path as Route
 from mailstack.sandbox.simulation import SimulatedReactor
 from tests.net.test_peer import Lines, door_of, echo
 
-OFFICE, CLIENT = "192.0.2.1", "203.0.113.7"
+SERVER, CLIENT = "192.0.2.1", "203.0.113.7"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ class Rig:
 
     def __init__(self, files: CertificateFiles) -> None:
         self.reactor = SimulatedReactor(seed=5)
-        self.host = self.reactor.host(OFFICE)
+        self.host = self.reactor.host(SERVER)
         self.caller = TwistedConnector(self.reactor.host(CLIENT), ca_file=files.ca)
         self._context = server_context(files.certificate, files.key)
 
@@ -41,7 +41,7 @@ class Rig:
         self.reactor.result_of(door.listen(["tcp:465"]))
 
     def call(self, **options: Any) -> NetPeer[bytes]:
-        work = self.caller.call(HostPort(OFFICE, 465), Lines(), timeout=10, **options)
+        work = self.caller.call(HostPort(SERVER, 465), Lines(), timeout=10, **options)
         return self.reactor.result_of(work)
 
 
@@ -122,7 +122,7 @@ def test_a_host_that_never_shakes_hands_is_given_up_in_time(rig: Rig) -> None:
 def test_the_time_is_for_connection_and_handshake_together(rig: Rig) -> None:
     """Three seconds each way: six to connect, and too few are left for the handshake."""
     rig.listen()
-    rig.reactor.network.set_path(OFFICE, CLIENT, Route(latency=3.0))
+    rig.reactor.network.set_path(SERVER, CLIENT, Route(latency=3.0))
     begun = rig.reactor.seconds()
     with pytest.raises(ConnectFailed, match="too long"):
         rig.call(tls=True, server_name="mx.home.test")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.net.open_files import OTHERS, raise_limit, shortfall
-from tests.journeys.process import Process, office
+from tests.journeys.process import Process, server
 
 RAISE = """
 import resource
@@ -52,7 +52,7 @@ def test_a_limit_that_is_too_low_is_explained_with_the_cure() -> None:
 
 
 def test_a_server_raises_its_limit_and_warns(tmp_path: Path) -> None:
-    config = office(tmp_path)
+    config = server(tmp_path)
     code = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (128, 512))\n"
     code += "from mailstack.cli import main; main(prog_name='mailstack')"
     limited = [sys.executable, "-c", code]

@@ -30,7 +30,7 @@ from mailstack.protocols.connection import (
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.sandbox.simulation import SimulatedReactor
 
-OFFICE = "192.0.2.1"
+SERVER = "192.0.2.1"
 
 
 class Lines:
@@ -92,7 +92,7 @@ def door_of(
 class Rig:
     def __init__(self, directory: Path) -> None:
         self.reactor = SimulatedReactor(seed=3)
-        self.host = self.reactor.host(OFFICE)
+        self.host = self.reactor.host(SERVER)
         self.caller = TwistedConnector(self.reactor.host("203.0.113.7"))
         files = private_ca(directory, "mx.home.test", 1_780_000_000.0)
         self.context = server_context(files.certificate, files.key)
@@ -106,7 +106,7 @@ class Rig:
         return door
 
     def call(self, **options: Any) -> NetPeer[bytes]:
-        return self.reactor.result_of(self.caller.call(HostPort(OFFICE, 25), Lines(), timeout=10, **options))
+        return self.reactor.result_of(self.caller.call(HostPort(SERVER, 25), Lines(), timeout=10, **options))
 
     def hear(self, peer: NetPeer[bytes], timeout: float = 1000) -> Any:
         return self.reactor.result_of(peer.next_event(timeout))
@@ -127,7 +127,7 @@ def test_a_conversation_hears_and_answers(rig: Rig) -> None:
     peer = rig.call()
     peer.send(b"one\ntwo\n")
     assert [rig.hear(peer), rig.hear(peer)] == [b"one", b"two"]
-    assert (peer.remote.host, peer.local.host) == (OFFICE, "203.0.113.7")
+    assert (peer.remote.host, peer.local.host) == (SERVER, "203.0.113.7")
 
 
 def test_octets_that_dribble_in_do_not_extend_the_time(rig: Rig) -> None:

@@ -51,7 +51,7 @@ def client_identity(directory: Path, ca: CertificateFiles, *, usage: x509.Object
 
 @pytest.fixture
 def files(tmp_path: Path) -> CertificateFiles:
-    return private_ca(tmp_path / "office", "mx.home.test", time.time())
+    return private_ca(tmp_path / "server", "mx.home.test", time.time())
 
 
 @pytest.fixture

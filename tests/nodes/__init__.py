@@ -1,1 +1,1 @@
-"""Several nodes of one office over one PostgreSQL, and what goes wrong between them: `python -m tests.nodes`."""
+"""Several nodes of one server over one PostgreSQL, and what goes wrong between them: `python -m tests.nodes`."""

@@ -15,8 +15,8 @@ from attrs import define, field
 
 from tests.nodes.faults import FAULTS, Happened
 from tests.nodes.node import faketime
-from tests.nodes.office import Office
 from tests.nodes.people import People
+from tests.nodes.server import Server
 
 CALM = 3.0
 """Seconds between two faults, at most."""
@@ -86,34 +86,34 @@ def main() -> int:
     dice, report, number = random.Random(given.seed), Report(), 0
     with (
         tempfile.TemporaryDirectory(prefix="mailstack-nodes-") as directory,
-        Office(Path(directory), ahead=ahead, workers=given.workers) as office,
+        Server(Path(directory), ahead=ahead, workers=given.workers) as server,
     ):
         end = time.monotonic() + 60 * given.minutes
         try:
             while time.monotonic() < end:
                 number += 1
-                people = office.people(f"x{number}", given.senders, pause=given.pause)
-                _round(office, people, dice, report)
+                people = server.people(f"x{number}", given.senders, pause=given.pause)
+                _round(server, people, dice, report)
                 minutes = (time.monotonic() - end) / 60 + given.minutes
-                print(f"{minutes:5.1f} min  {office.tally}", flush=True)  # noqa: T201
+                print(f"{minutes:5.1f} min  {server.tally}", flush=True)  # noqa: T201
         except BaseException:
-            for node in office.nodes:
+            for node in server.nodes:
                 print(f"--- {node.name}\n{node.log[-3000:]}", file=sys.stderr)  # noqa: T201
-            print(f"seed {given.seed}, round {number}\n{report}\n{office.tally}", file=sys.stderr)  # noqa: T201
+            print(f"seed {given.seed}, round {number}\n{report}\n{server.tally}", file=sys.stderr)  # noqa: T201
             raise
         minutes = (time.monotonic() - end) / 60 + given.minutes
         how = f"{given.nodes} nodes of {given.workers} processes, whose clocks were ahead by {', '.join(str(each or 0) for each in ahead)} s"
-        print(f"\n{minutes:.1f} minutes, {number} rounds, seed {given.seed}; {how}.\n\n{report}\n{office.tally}")  # noqa: T201
+        print(f"\n{minutes:.1f} minutes, {number} rounds, seed {given.seed}; {how}.\n\n{report}\n{server.tally}")  # noqa: T201
     return 0
 
 
-def _round(office: Office, people: People, dice: random.Random, report: Report) -> None:
+def _round(server: Server, people: People, dice: random.Random, report: Report) -> None:
     happened = list[Happened]()
     end = time.monotonic() + ROUND
     while time.monotonic() < end:
         time.sleep(dice.uniform(0, CALM))
         fault = dice.choice(FAULTS)
-        happened.append(fault(office, dice))
+        happened.append(fault(server, dice))
     # All who were concerned have the time to come back, and to be seen.
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and not all(
@@ -126,8 +126,8 @@ def _round(office: Office, people: People, dice: random.Random, report: Report) 
         fault for fault in happened for node in fault.nodes if people.first_taken_after(fault.healed, node) is None
     ]
     assert not missing, f"no letter was taken any more after {missing}"
-    report.drained.append(office.balance(people))
-    for node in office.nodes:
+    report.drained.append(server.balance(people))
+    for node in server.nodes:
         node.forget_log()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from tests.nodes.node import faketime
-from tests.nodes.office import LOST_AFTER, Office
+from tests.nodes.server import LOST_AFTER, Server
 
 
 @frozen
@@ -24,21 +24,21 @@ class Happened:
     """When nothing stood in the way any more; both by time.monotonic()."""
 
 
-Fault = Callable[[Office, random.Random], Happened]
+Fault = Callable[[Server, random.Random], Happened]
 
 
-def _some(office: Office, dice: random.Random) -> tuple[str, ...]:
+def _some(server: Server, dice: random.Random) -> tuple[str, ...]:
     """One node mostly, sometimes all but one."""
-    names = [node.name for node in office.nodes]
+    names = [node.name for node in server.nodes]
     return tuple(dice.sample(names, dice.choice([1, 1, len(names) - 1])))
 
 
 def _of_nodes(name: str, longest: float, harm: str, heal: str) -> Fault:
     """A fault of the nodes themselves, by the names of what is done to them."""
 
-    def happen(office: Office, dice: random.Random) -> Happened:
-        names, begun = _some(office, dice), time.monotonic()
-        concerned = [node for node in office.nodes if node.name in names]
+    def happen(server: Server, dice: random.Random) -> Happened:
+        names, begun = _some(server, dice), time.monotonic()
+        concerned = [node for node in server.nodes if node.name in names]
         for node in concerned:
             getattr(node, harm)()
         time.sleep(dice.uniform(0, longest))
@@ -53,53 +53,53 @@ def _of_nodes(name: str, longest: float, harm: str, heal: str) -> Fault:
 def _of_way(name: str, longest: float, harm: str, heal: tuple[str, ...]) -> Fault:
     """A fault of the way to the database."""
 
-    def happen(office: Office, dice: random.Random) -> Happened:
-        names, begun = _some(office, dice), time.monotonic()
+    def happen(server: Server, dice: random.Random) -> Happened:
+        names, begun = _some(server, dice), time.monotonic()
         for each in names:
-            getattr(office.proxies[each], harm)()
+            getattr(server.proxies[each], harm)()
         time.sleep(dice.uniform(0, longest))
         for each in names:
             for step in heal:
-                getattr(office.proxies[each], step)()
+                getattr(server.proxies[each], step)()
         return Happened(name, names, begun, time.monotonic())
 
     return happen
 
 
 def _restart(how: str, longest: float) -> Fault:
-    def happen(office: Office, dice: random.Random) -> Happened:
+    def happen(server: Server, dice: random.Random) -> Happened:
         begun = time.monotonic()
-        office.cluster.stop(how)  # type: ignore[arg-type]
+        server.cluster.stop(how)  # type: ignore[arg-type]
         time.sleep(dice.uniform(0, longest))
-        office.cluster.start()
+        server.cluster.start()
         return Happened(
-            f"database restarts ({how})", tuple(node.name for node in office.nodes), begun, time.monotonic()
+            f"database restarts ({how})", tuple(node.name for node in server.nodes), begun, time.monotonic()
         )
 
     return happen
 
 
-def _slow(office: Office, dice: random.Random) -> Happened:
-    names, begun = _some(office, dice), time.monotonic()
+def _slow(server: Server, dice: random.Random) -> Happened:
+    names, begun = _some(server, dice), time.monotonic()
     for each in names:
-        office.proxies[each].delay = dice.uniform(0.005, 0.05)
+        server.proxies[each].delay = dice.uniform(0.005, 0.05)
     time.sleep(dice.uniform(1, 10))
     for each in names:
-        office.proxies[each].delay = 0.0
+        server.proxies[each].delay = 0.0
     return Happened("way to the database is slow", names, begun, time.monotonic())
 
 
-def _silent_host(office: Office, dice: random.Random) -> Happened:
+def _silent_host(server: Server, dice: random.Random) -> Happened:
     begun = time.monotonic()
-    office.far.gate.clear()
+    server.far.gate.clear()
     time.sleep(dice.uniform(1, 5))
-    office.far.gate.set()
+    server.far.gate.set()
     return Happened("far host is silent", (), begun, time.monotonic())
 
 
-def _clock(office: Office, dice: random.Random) -> Happened:
-    names, begun = _some(office, dice), time.monotonic()
-    for node in [each for each in office.nodes if each.name in names]:
+def _clock(server: Server, dice: random.Random) -> Happened:
+    names, begun = _some(server, dice), time.monotonic()
+    for node in [each for each in server.nodes if each.name in names]:
         node.set_clock(dice.randint(-3600, 3600))
     return Happened("clock is set, by up to an hour", names, begun, time.monotonic())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attrs import define, field
 
-from tests.crash.offices import SERVICES, free_ports
+from tests.crash.servers import SERVICES, free_ports
 from tests.journeys.process import MAILSTACK, PATIENCE, command
 
 CONFIG = """

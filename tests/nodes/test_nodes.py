@@ -12,8 +12,8 @@ pytest.importorskip("psycopg", exc_type=ImportError)
 
 from mailstack.protocols.rate_limited_log import MAX_TEXTS
 from tests.nodes.node import NO_FAKETIME, faketime
-from tests.nodes.office import LOST_AFTER, Office
 from tests.nodes.people import READERS, People
+from tests.nodes.server import LOST_AFTER, Server
 from tests.postgresql.programs import directory_of_programs
 from tests.waiting import PATIENCE, until
 
@@ -35,11 +35,11 @@ def taken_more(people: People, count: int = 20, node: str = "") -> None:
 
 def test_what_one_node_takes_the_other_reads_and_a_maildrop_is_exclusive_among_them(tmp_path: Path) -> None:
     """RFC 1939 §4, RFC 2449 §8.1.2: [IN-USE]. Each node has two workers, so that there are four processes."""
-    with Office(tmp_path, workers=2) as office:
-        people = office.people("both", 1, pause=0.02, reading=False)
+    with Server(tmp_path, workers=2) as server:
+        people = server.people("both", 1, pause=0.02, reading=False)
         taken_more(people, 40)
         people.over.set()
-        first, second = (poplib.POP3("127.0.0.1", node.ports["pop3"], timeout=PATIENCE) for node in office.nodes)
+        first, second = (poplib.POP3("127.0.0.1", node.ports["pop3"], timeout=PATIENCE) for node in server.nodes)
         for reader in (first, second):
             reader.user(READERS[0])
         first.pass_(READERS[0])
@@ -47,52 +47,52 @@ def test_what_one_node_takes_the_other_reads_and_a_maildrop_is_exclusive_among_t
             second.pass_(READERS[0])
         first.quit()
         second.close()
-        office.balance(people)
-        assert office.tally.twice_far == 0
-        office.stop()
+        server.balance(people)
+        assert server.tally.twice_far == 0
+        server.stop()
 
 
 def test_a_node_that_is_killed_under_load_loses_nothing_and_others_take_over_what_it_had_claimed(
     tmp_path: Path,
 ) -> None:
-    with Office(tmp_path) as office:
-        one, _ = office.nodes
-        people = office.people("kill")
+    with Server(tmp_path) as server:
+        one, _ = server.nodes
+        people = server.people("kill")
         taken_more(people)
         # What it relays just then is under way for as long as the far host does not answer.
-        office.far.gate.clear()
-        until(lambda: office.far.waiting >= 4, "letters are under way")
+        server.far.gate.clear()
+        until(lambda: server.far.waiting >= 4, "letters are under way")
         one.kill()
         killed = time.monotonic()
-        office.far.gate.set()
+        server.far.gate.set()
         people.stop()
         far = [(token, whom) for token, (_, to) in people.ledger.acknowledged.items() for whom in to if "far" in whom]
-        until(lambda: all(office.far.copies[each] for each in far), "what the dead node had claimed is relayed")
+        until(lambda: all(server.far.copies[each] for each in far), "what the dead node had claimed is relayed")
         assert time.monotonic() - killed < LOST_AFTER + 5
-        office.nodes.remove(one)
-        office.balance(people)
-        office.stop()
+        server.nodes.remove(one)
+        server.balance(people)
+        server.stop()
 
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
 def test_while_the_database_restarts_clients_hear_4xx_and_then_all_goes_on(tmp_path: Path, how: str) -> None:
-    with Office(tmp_path) as office:
-        people = office.people("db")
+    with Server(tmp_path) as server:
+        people = server.people("db")
         taken_more(people)
-        office.cluster.stop(how)  # type: ignore[arg-type]
+        server.cluster.stop(how)  # type: ignore[arg-type]
         stopped = time.monotonic()
         until(lambda: any(400 <= each.code < 500 for each in people.replies if each.at > stopped), "a 4xx is said")
-        office.cluster.start()
+        server.cluster.start()
         begun = time.monotonic()
-        for node in office.nodes:
+        for node in server.nodes:
             until(lambda name=node.name: people.first_taken_after(begun, name), "letters are taken again")  # type: ignore[misc]
             resumed = people.first_taken_after(begun, node.name)
             assert resumed is not None
             assert resumed < RESUMES
         assert {each.code // 100 for each in people.replies if each.at > stopped} <= {0, 2, 4}
-        office.balance(people)
-        office.stop()
-        for node in office.nodes:
+        server.balance(people)
+        server.stop()
+        for node in server.nodes:
             for line in ("the database can't be reached", "letters are refused with 451"):
                 assert node.log.count(line) <= 2 * MAX_TEXTS, "an outage is told, and not with each try"
             assert "Traceback" not in node.log
@@ -100,17 +100,17 @@ def test_while_the_database_restarts_clients_hear_4xx_and_then_all_goes_on(tmp_p
 
 def test_a_node_that_is_cut_off_takes_nothing_and_others_take_over(tmp_path: Path) -> None:
     """Also from a black hole, where nothing says that the database is gone."""
-    with Office(tmp_path) as office:
-        lonely, _ = office.nodes
-        people = office.people("cut")
-        for harm in (office.proxies[lonely.name].stall, office.proxies[lonely.name].cut):
+    with Server(tmp_path) as server:
+        lonely, _ = server.nodes
+        people = server.people("cut")
+        for harm in (server.proxies[lonely.name].stall, server.proxies[lonely.name].cut):
             taken_more(people)
-            office.far.gate.clear()
-            begun, waiting = time.monotonic(), office.far.waiting
-            until(lambda waiting=waiting: office.far.waiting >= waiting + 2, "letters are under way")  # type: ignore[misc]
+            server.far.gate.clear()
+            begun, waiting = time.monotonic(), server.far.waiting
+            until(lambda waiting=waiting: server.far.waiting >= waiting + 2, "letters are under way")  # type: ignore[misc]
             harm()
             harmed = time.monotonic()
-            office.far.gate.set()
+            server.far.gate.set()
             until(
                 lambda harmed=harmed: any(  # type: ignore[misc]
                     400 <= each.code < 500 for each in people.replies if each.node == lonely.name and each.at > harmed
@@ -118,63 +118,63 @@ def test_a_node_that_is_cut_off_takes_nothing_and_others_take_over(tmp_path: Pat
                 "the lonely node says 4xx",
             )
             seen = time.monotonic()
-            taken_more(people, 20, office.nodes[1].name)
+            taken_more(people, 20, server.nodes[1].name)
             assert not [
                 each for each in people.replies if each.node == lonely.name and each.at > seen and each.code == 250
             ]
-            office.proxies[lonely.name].open()
+            server.proxies[lonely.name].open()
             healed = time.monotonic()
             until(lambda: people.first_taken_after(healed, lonely.name), "the lonely node takes letters again")  # noqa: B023
             assert begun < harmed < healed
-        office.balance(people)
-        office.stop()
+        server.balance(people)
+        server.stop()
 
 
 def test_a_node_that_was_stopped_for_longer_than_its_lease_does_no_harm_when_it_goes_on(tmp_path: Path) -> None:
-    with Office(tmp_path) as office:
-        frozen, other = office.nodes
-        people = office.people("ice")
+    with Server(tmp_path) as server:
+        frozen, other = server.nodes
+        people = server.people("ice")
         taken_more(people)
-        office.far.gate.clear()
-        until(lambda: office.far.waiting >= 4, "letters are under way")
+        server.far.gate.clear()
+        until(lambda: server.far.waiting >= 4, "letters are under way")
         frozen.freeze()
-        office.far.gate.set()
+        server.far.gate.set()
         cold = time.monotonic()
         until(lambda: time.monotonic() - cold > LOST_AFTER + 1 and taken(people, other.name), "its lease ends")
         frozen.thaw()
         taken_more(people, 20, frozen.name)
-        office.balance(people)
-        office.stop()
+        server.balance(people)
+        server.stop()
 
 
 @pytest.mark.skipif(faketime() is None, reason=NO_FAKETIME)
 def test_clocks_that_differ_by_minutes_do_no_harm(tmp_path: Path) -> None:
-    with Office(tmp_path, ahead=(300, -300)) as office:
-        people = office.people("time")
+    with Server(tmp_path, ahead=(300, -300)) as server:
+        people = server.people("time")
         taken_more(people, 100)
-        taken_more(people, 20, office.nodes[0].name)
-        taken_more(people, 20, office.nodes[1].name)
-        office.balance(people)
-        assert office.tally.twice_far == 0
-        office.stop()
+        taken_more(people, 20, server.nodes[0].name)
+        taken_more(people, 20, server.nodes[1].name)
+        server.balance(people)
+        assert server.tally.twice_far == 0
+        server.stop()
 
 
 @pytest.mark.skipif(faketime() is None, reason=NO_FAKETIME)
 @pytest.mark.parametrize("seconds", [3600, -3600])
 def test_a_clock_that_is_set_while_a_node_runs_does_no_harm(tmp_path: Path, seconds: int) -> None:
     """Nobody waits for the hour: neither a client, nor a letter whose next attempt is near, nor a life to be renewed."""
-    with Office(tmp_path, ahead=(0, 0)) as office:
-        one, _ = office.nodes
-        people = office.people("set")
+    with Server(tmp_path, ahead=(0, 0)) as server:
+        one, _ = server.nodes
+        people = server.people("set")
         taken_more(people)
         one.set_clock(seconds)
         time.sleep(1.5)  # libfaketime looks each second
         taken_more(people, node=one.name)
         # Attempts fail for a while, and are made again by whoever has them.
-        office.far.gate.clear()
-        until(lambda: office.far.waiting >= 2, "letters are under way")
-        office.far.gate.set()
+        server.far.gate.clear()
+        until(lambda: server.far.waiting >= 2, "letters are under way")
+        server.far.gate.set()
         taken_more(people, 100, node=one.name)
-        assert "not heard of" not in one.log + office.nodes[1].log
-        assert office.balance(people) < PATIENCE
-        office.stop()
+        assert "not heard of" not in one.log + server.nodes[1].log
+        assert server.balance(people) < PATIENCE
+        server.stop()

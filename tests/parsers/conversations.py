@@ -16,12 +16,12 @@ from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import ServerSession
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import MxRules
-from tests.mailbox.pop3.post import TLS, Office, Shelf
+from tests.mailbox.pop3.post import TLS, Server, Shelf
 from tests.parsers.parser import Parser
 from tests.protocols.pop3.pair import TurnedClock
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
-from tests.queue.letters import OFFICE
+from tests.queue.letters import SERVER
 from tests.queue.rig import Rig
 
 _BEGIN = b"EHLO c.test\r\nMAIL FROM:<a@b.test> BODY=BINARYMIME\r\nRCPT TO:<bob@home.test>\r\n"
@@ -30,8 +30,8 @@ _BEGIN = b"EHLO c.test\r\nMAIL FROM:<a@b.test> BODY=BINARYMIME\r\nRCPT TO:<bob@h
 def _exchange(octets: bytes) -> None:
     """Another host says anything on port 25: no reply is our own fault, and what was answered 250 is in the queue."""
     rig = Rig()
-    counter = Intake(OFFICE, rig.queue, rig.store, rig.directory)
-    engine = ServerEngine(Capabilities(OFFICE))
+    counter = Intake(SERVER, rig.queue, rig.store, rig.directory)
+    engine = ServerEngine(Capabilities(SERVER))
     wire = Wire(ScriptedEngine(), engine)
     session = ServerSession(wire.server, engine, MxRules(counter, Relaying(())), rig.clock)
     conversation = session.converse()
@@ -84,17 +84,17 @@ def _reading(octets: bytes) -> None:
     """A reader says anything after the greeting, and after the login: every session ends, and gives its maildrop back."""
     for begin in (b"", b"USER bob\r\nPASS secret word\r\n"):
         shelf = Shelf(b"Subject: a\r\n\r\n.\r\n", b"Subject: b\r\n\r\n" + b"x" * 70 + b"\r\n")
-        office = _Watched(store=shelf)
-        telnet = office.telnet(tls=TLS)
+        mail_server = _Watched(store=shelf)
+        telnet = mail_server.telnet(tls=TLS)
         telnet.peer.receive(begin + octets)
         telnet.hang_up()
         assert not shelf.holders
-        assert not office.failures
+        assert not mail_server.failures
         assert b"SYS/" not in telnet.heard
 
 
-class _Watched(Office):
-    """An office whose conversations may not end in an exception."""
+class _Watched(Server):
+    """A server whose conversations may not end in an exception."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)

@@ -173,7 +173,7 @@ PARSERS = (
         ("store.rows",),
         _rows,
         (
-            b'["0123456789abcde","mx.home.test","",1.5,5,"{\\"sender\\":null,\\"recipients\\":[]}","{\\"at\\":1,\\"office\\":\\"x\\",\\"protocol\\":\\"SMTP\\"}"]',
+            b'["0123456789abcde","mx.home.test","",1.5,5,"{\\"sender\\":null,\\"recipients\\":[]}","{\\"at\\":1,\\"server\\":\\"x\\",\\"protocol\\":\\"SMTP\\"}"]',
             b'["0123456789abcde",0,%b,"local","queued",1.5,0,null,0.0,"4.2.0","text","host",0,0]'
             % json.dumps(_RECIPIENT.decode()).encode(),
             b'["0123456789abcde",1,1.5,"mx.home.test","submitted","{}"]',

@@ -8,7 +8,7 @@ from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recip
 from mailstack.letter.content import Octets
 from tests.queue.clock import START
 
-OFFICE = "mx.home.test"
+SERVER = "mx.home.test"
 ALICE = Address("alice", "home.test")
 HEADER = b"From: alice@home.test\r\nSubject: hello\r\n\r\n"
 
@@ -21,4 +21,4 @@ def a_letter(
     """A letter to these, under an id of its own."""
     envelope = Envelope(sender, tuple(Recipient(Address.parse(r)) if isinstance(r, str) else r for r in recipients))
     letter_id = LetterId(f"letter{next(_numbers):09}")
-    return Letter(letter_id, envelope, Octets(HEADER + body), Arrival(at, OFFICE, "ESMTPSA", account="alice@home.test"))
+    return Letter(letter_id, envelope, Octets(HEADER + body), Arrival(at, SERVER, "ESMTPSA", account="alice@home.test"))

@@ -24,7 +24,7 @@ from mailstack.store import Filter, Record, Settlement, Store, StoreError
 from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.clock import HandClock
-from tests.queue.letters import OFFICE
+from tests.queue.letters import SERVER
 from tests.queue.people import MemoryDirectory
 
 TAKEN = Delivered(Status(2, 0, 0), "250 2.0.0 queued as 17", "mx.else.test")
@@ -101,7 +101,7 @@ class FailingStore(OneByOne):
 
 
 class Rig:
-    """One office's queue; `restart` kills the process and starts it anew on the same store."""
+    """One server's queue; `restart` kills the process and starts it anew on the same store."""
 
     def __init__(
         self,
@@ -131,11 +131,11 @@ class Rig:
 
     def start(self) -> None:
         self.router = router = Router(self.directory)
-        local = DeliveryAgent(self.directory, OFFICE, self.clock)
+        local = DeliveryAgent(self.directory, SERVER, self.clock)
         self.standing = HoldRules(self.store, allowed_domains=self.allowed_domains)
-        self.bouncer = self.wrapped(Bouncer(router, OFFICE))
+        self.bouncer = self.wrapped(Bouncer(router, SERVER))
         settings = QueueSettings(
-            OFFICE, "me", self.schedule, self.limits, postmaster=self.postmaster, jitter=lambda: 0.5
+            SERVER, "me", self.schedule, self.limits, postmaster=self.postmaster, jitter=lambda: 0.5
         )
         self.queue = Queue(
             self.store,

@@ -324,7 +324,7 @@ class FullStore(OneByOne):
         return await super().claim(*arguments, **options)
 
 
-def test_an_office_begins_on_a_full_disk_and_delivers_once_there_is_room():
+def test_a_server_begins_on_a_full_disk_and_delivers_once_there_is_room():
     store = FullStore()
     rig = Rig(store=store)
     rig.relay.waits = True
@@ -408,10 +408,10 @@ def test_what_waits_for_room_is_written_at_the_end_if_there_is_any():
 class UnreadableStore(InMemoryStore):
     readable = True
 
-    async def next_due(self, office: str) -> float | None:
+    async def next_due(self, server: str) -> float | None:
         if not self.readable:
             raise StoreError("the disk is away")
-        return await super().next_due(office)
+        return await super().next_due(server)
 
 
 def test_the_runner_looks_again_after_the_store_could_not_be_read():

@@ -18,10 +18,10 @@ from mailstack.queue.settlement import ReportDue
 from mailstack.store import StoreError
 from tests.aid import run
 from tests.queue.clock import START
-from tests.queue.letters import ALICE, OFFICE, a_letter
+from tests.queue.letters import ALICE, SERVER, a_letter
 from tests.queue.people import MemoryDirectory
 
-BOUNCER = Bouncer(Router(MemoryDirectory("alice@home.test")), OFFICE, most_header=100)
+BOUNCER = Bouncer(Router(MemoryDirectory("alice@home.test")), SERVER, most_header=100)
 LETTER = a_letter("x@else.test")
 DUE = ReportDue(
     "failed",

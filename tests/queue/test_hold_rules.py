@@ -31,7 +31,7 @@ def rig() -> Iterator[Rig]:
 
 
 def order(rig: Rig, kind: str = "hold", **patterns: str) -> Rule:
-    """A rule that the office has seen."""
+    """A rule that the server has seen."""
     rule = Rule("r1", kind, created=rig.clock.now(), **patterns)  # type: ignore[arg-type]
     run(rig.store.add_rule(rule))
     rig.clock.advance(QueueLimits().poll)
@@ -162,7 +162,7 @@ def test_what_the_end_of_a_rule_releases_another_may_hold(rig) -> None:
     assert "rule r2" in rig.record(letter).deliveries[0].text
 
 
-def test_the_office_remembers_the_rules_when_it_starts_again(rig) -> None:
+def test_the_server_remembers_the_rules_when_it_starts_again(rig) -> None:
     order(rig, "pause", domain="*")
     rig.restart()
     letter = rig.accept(a_letter("x@else.test"))

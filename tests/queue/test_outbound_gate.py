@@ -10,7 +10,7 @@ from mailstack.letter import Address, Failed, Status
 from mailstack.queue.outbound_gate import OutboundGate, OutboundRules, is_dead_address
 from mailstack.store import Suppression
 from tests.aid import run
-from tests.queue.letters import OFFICE, a_letter
+from tests.queue.letters import SERVER, a_letter
 from tests.queue.rig import Rig
 
 NOBODY = Failed(Status(5, 1, 1), "550 5.1.1 nobody", "mx.else.test")
@@ -25,7 +25,7 @@ def rig() -> Iterator[Rig]:
 
 def gated(rig: Rig, leaving: OutboundRules) -> None:
     """Put the gate before the rig's relay."""
-    rig.gated = lambda relay: OutboundGate(relay, rig.store, rig.standing, rig.directory, OFFICE, rig.clock, leaving)
+    rig.gated = lambda relay: OutboundGate(relay, rig.store, rig.standing, rig.directory, SERVER, rig.clock, leaving)
     rig.start()
 
 

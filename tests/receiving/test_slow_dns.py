@@ -59,7 +59,7 @@ def examine(octets: bytes, names: SlowDns, sender: str = "a@other.test", **deman
         chance=lambda: 0.5,
     )
     remote = HostPort("192.0.2.1", 25)
-    arrival = Arrival(at=1.0, office="mx.home.test", protocol="ESMTP", remote=remote, helo="mx.other.test")
+    arrival = Arrival(at=1.0, server="mx.home.test", protocol="ESMTP", remote=remote, helo="mx.other.test")
     letter = Letter(new_letter_id(1.0), Envelope(Address.parse(sender), ()), Octets(octets), arrival)
     ended: list[Any] = []
     arrived = ReceivedOctets(octets[: split(octets) - 2], split(octets))

@@ -43,7 +43,7 @@ def examine(
         chance=lambda: 0.5,
     )
     envelope = Envelope(Address.parse(sender) if sender else None, ())
-    arrival = Arrival(at=1.0, office="mx.other.test", protocol="ESMTP", remote=remote, helo=helo)
+    arrival = Arrival(at=1.0, server="mx.other.test", protocol="ESMTP", remote=remote, helo=helo)
     letter = Letter(new_letter_id(1.0), envelope, Octets(octets), arrival)
     examined, facts = run(checks.examine(letter, ReceivedOctets(octets[: max(0, split(octets) - 2)], split(octets))))
     whole = run(read_all(examined.content))

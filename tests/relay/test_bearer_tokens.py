@@ -12,7 +12,7 @@ from mailstack.queue.attempt import Attempt
 from mailstack.relay.bearer_tokens import LONGEST, read_token, token_in
 from mailstack.relay.routes import SmartHost
 from tests.relay.test_agent import attempt, said
-from tests.relay.world import FakeOffice, World
+from tests.relay.world import FakeServer, World
 
 URL = "smtp://alice@mx.elsewhere.test"
 
@@ -38,13 +38,13 @@ def test_the_token_of_the_moment_is_shown_under_verified_tls(
 ) -> None:
     """RLY-23."""
     (file := tmp_path / "token").write_text("t0ken\n")
-    office = FakeOffice(world, port=587, mechanisms=mechanisms)
+    server = FakeServer(world, port=587, mechanisms=mechanisms)
     tried = through(world, file)
     assert isinstance(tried.outcomes[0], Delivered)
     assert tried.facts["tls"]["verified"] is True
     file.write_text("renewed\n")
     through(world, file)
-    assert office.logins == [login, login.replace(b"t0ken", b"renewed")]
+    assert server.logins == [login, login.replace(b"t0ken", b"renewed")]
     assert not said(tried, "t0ken")
 
 
@@ -54,13 +54,13 @@ def test_what_is_wrong_with_the_token_keeps_letters_waiting(world: World, tmp_pa
     if trouble != "gone":
         file.write_text("not a token" if trouble == "no token" else "t0ken")
     mechanisms = ("PLAIN",) if trouble == "not offered" else ("OAUTHBEARER",)
-    office = FakeOffice(world, port=587, mechanisms=mechanisms, starttls=trouble != "no tls")
-    office.answers["auth"] = reply(535, "5.7.8", "expired")
+    server = FakeServer(world, port=587, mechanisms=mechanisms, starttls=trouble != "no tls")
+    server.answers["auth"] = reply(535, "5.7.8", "expired")
     (outcome,) = through(world, file).outcomes
     assert isinstance(outcome, Deferred)
     assert outcome.status == (Status(4, 7, 5) if trouble == "no tls" else Status(4, 7, 8))
-    assert len(office.logins) == (trouble == "refused")
-    assert office.letters == []
+    assert len(server.logins) == (trouble == "refused")
+    assert server.letters == []
 
 
 @pytest.mark.parametrize("text", ["", "two words", "a\nb", "tökén", "x" * (LONGEST + 1), "="])

@@ -15,7 +15,7 @@ from mailstack.relay.limits import AttemptLimits
 from mailstack.relay.transactions import UNREADABLE
 from mailstack.store import Damaged, StoreError
 from tests.relay.test_agent import CAROL, DAVE, agent
-from tests.relay.world import FakeOffice, World, deliveries_of, letter_to
+from tests.relay.world import FakeServer, World, deliveries_of, letter_to
 
 
 class Broken:
@@ -51,32 +51,32 @@ def deliver(world: World, using: RelayAgent, letter: Letter) -> Any:
 
 @pytest.mark.parametrize("body", ["7BIT", "8BITMIME"])
 def test_a_damaged_letter_never_ends_and_the_next_one_goes_on_a_fresh_connection(world: World, body: str) -> None:
-    office = FakeOffice(world)
+    server = FakeServer(world)
     using = agent(world)
     letter = broken_letter(CAROL)
     letter = replace(letter, envelope=replace(letter.envelope, body=body))
     with pytest.raises(Damaged):
         deliver(world, using, letter)
-    assert office.letters == []
-    assert office.peers[0].closed
+    assert server.letters == []
+    assert server.peers[0].closed
     (outcome,) = deliver(world, using, letter_to(CAROL)).outcomes
     assert isinstance(outcome, Delivered)
-    assert [len(octets) for _, _, octets in office.letters] == [len(b"Subject: hello\r\n\r\n.dot\r\n")]
-    assert office.connections == 2
+    assert [len(octets) for _, _, octets in server.letters] == [len(b"Subject: hello\r\n\r\n.dot\r\n")]
+    assert server.connections == 2
 
 
 def test_a_letter_that_breaks_between_two_transactions_is_not_sent_twice_to_the_first(world: World) -> None:
-    office = FakeOffice(world)
+    server = FakeServer(world)
     using = agent(world, attempt=AttemptLimits(recipients=1))
     # Each transaction reads it twice: to see what it is, and to send it.
     tried = deliver(world, using, broken_letter(CAROL, DAVE, good=2))
     assert isinstance(tried.outcomes[0], Delivered)
     assert tried.outcomes[1] == UNREADABLE
-    assert [recipients for _, recipients, _ in office.letters] == [[CAROL]]
+    assert [recipients for _, recipients, _ in server.letters] == [[CAROL]]
 
 
 def test_a_store_that_can_not_be_read_for_a_while_is_told_as_it_is(world: World) -> None:
-    FakeOffice(world)
+    FakeServer(world)
     with pytest.raises(StoreError, match="away"):
         deliver(world, agent(world), broken_letter(CAROL, error=StoreError("the disk is away")))
     assert isinstance(UNREADABLE, Deferred)
@@ -84,7 +84,7 @@ def test_a_store_that_can_not_be_read_for_a_while_is_told_as_it_is(world: World)
 
 def test_a_riding_letter_that_is_damaged_harms_none_before_it(world: World) -> None:
     """By its content alone: what is right before it, on the same connection, was taken."""
-    office = FakeOffice(world)
+    server = FakeServer(world)
     using = agent(world)
     assert isinstance(deliver(world, using, letter_to(CAROL)).outcomes[0], Delivered)
     with pytest.raises(Damaged):
@@ -92,7 +92,7 @@ def test_a_riding_letter_that_is_damaged_harms_none_before_it(world: World) -> N
     assert isinstance(
         deliver(world, using, replace(letter_to(CAROL), content=Octets(b"a: b\r\n\r\n"))).outcomes[0], Delivered
     )
-    assert len(office.letters) == 2
+    assert len(server.letters) == 2
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from mailstack.letter.connection import HostPort
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.relay.loopback import LoopbackOnly, is_loopback
-from tests.relay.world import FakeOffice, World
+from tests.relay.world import FakeServer, World
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "127.255.255.255", "::1", "0:0:0:0:0:0:0:1"])
 def test_loopback_addresses_are_called(host: str) -> None:
     world = World()
-    FakeOffice(world, host)
+    FakeServer(world, host)
     peer = world.run(LoopbackOnly(world).call(HostPort(host, 25), ClientEngine(), timeout=1))
     assert peer.remote == HostPort(host, 25)
 
@@ -61,7 +61,7 @@ def test_everything_else_is_refused_before_anything_is_sent(host: str) -> None:
 
 def test_an_outlet_is_one_port_and_no_other() -> None:
     world = World()
-    FakeOffice(world, "192.0.2.1")
+    FakeServer(world, "192.0.2.1")
     guarded = LoopbackOnly(world, elsewhere=25)
     assert world.run(guarded.call(HostPort("192.0.2.1", 25), ClientEngine(), timeout=1)).remote.host == "192.0.2.1"
     with pytest.raises(ConnectFailed, match="only loopback"):

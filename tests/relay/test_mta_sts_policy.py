@@ -122,7 +122,7 @@ def test_no_host_name_makes_it_raise(host: str) -> None:
 
 
 def test_a_policy_costs_no_more_than_its_octets() -> None:
-    """RLY-21: blanks within a line held the office up for eight seconds, for each domain that published them."""
+    """RLY-21: blanks within a line held the server up for eight seconds, for each domain that published them."""
     began = time.process_time()
     policy = read_policy(b"version: STSv1\nmode: enforce\nmax_age: 1\nmx: mx.test  \nx: a" + b" " * 65_000 + b"b\n")
     assert policy.mx == ("mx.test",)

@@ -22,11 +22,11 @@ from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.relay.session_opener import ConnectionLimits
 from mailstack.store import Filter, Rule, StoreError, Suppression
 from mailstack.store.sqlite_in_memory import InMemoryStore
-from tests.queue.letters import OFFICE, a_letter
+from tests.queue.letters import SERVER, a_letter
 from tests.queue.people import MemoryDirectory
 from tests.queue.rig import Teller
 from tests.relay.test_agent import agent
-from tests.relay.world import HANG_UP, SILENCE, FakeOffice, World
+from tests.relay.world import HANG_UP, SILENCE, FakeServer, World
 
 CAROL = "carol@elsewhere.test"
 QUEUED = reply(250, "2.0.0", "Ok: queued as 4XyZ1")
@@ -37,21 +37,21 @@ class Rig:
 
     def __init__(self, *, per_destination: int = 1, leaving: OutboundRules | None = None, **settings: Any) -> None:
         self.world = World()
-        self.office = FakeOffice(self.world)
+        self.server = FakeServer(self.world)
         self.store = InMemoryStore()
         directory = MemoryDirectory("alice@home.test")
         self.relay = agent(self.world, **settings)
-        local = DeliveryAgent(directory, OFFICE, self.world)
+        local = DeliveryAgent(directory, SERVER, self.world)
         router, self.standing = Router(directory), HoldRules(self.store)
         gate: Any = self.relay
         if leaving is not None:
-            gate = OutboundGate(self.relay, self.store, self.standing, directory, OFFICE, self.world, leaving)
+            gate = OutboundGate(self.relay, self.store, self.standing, directory, SERVER, self.world, leaving)
         limits = QueueLimits(per_destination=per_destination, first_per_destination=per_destination)
-        settings = QueueSettings(OFFICE, "me", limits=limits, jitter=lambda: 0.5)
+        settings = QueueSettings(SERVER, "me", limits=limits, jitter=lambda: 0.5)
         self.queue = Queue(
             self.store,
             router,
-            Bouncer(router, OFFICE),
+            Bouncer(router, SERVER),
             Agents(local, gate, self.relay),
             self.standing,
             self.world,
@@ -75,7 +75,7 @@ class Rig:
 
     @property
     def heard(self) -> list[bytes]:
-        return [octets for peer in self.office.peers for octets in peer.heard]
+        return [octets for peer in self.server.peers for octets in peer.heard]
 
 
 def three(**changes: Any) -> list[Letter]:
@@ -98,8 +98,8 @@ def test_letters_go_one_after_the_other_and_each_journey_reads_alike() -> None:
     rig.accept(*letters)
     rig.world.pass_time(5)
     assert [rig.state(letter) for letter in letters] == ["relayed"] * 3
-    assert rig.office.connections == 1
-    assert [octets[-3:] for _, _, octets in rig.office.letters] == [b"0\r\n", b"1\r\n", b"2\r\n"]
+    assert rig.server.connections == 1
+    assert [octets[-3:] for _, _, octets in rig.server.letters] == [b"0\r\n", b"1\r\n", b"2\r\n"]
     for letter in letters[1:]:
         assert rig.dialogue(letter) == [
             "-- on the connection that was open to mx.elsewhere.test [127.0.0.1]:25",
@@ -113,7 +113,7 @@ def test_letters_go_one_after_the_other_and_each_journey_reads_alike() -> None:
             "S: 250 2.0.0 Ok: queued as 4XyZ1",
         ]
     rig.world.pass_time(10)
-    assert rig.office.goodbyes == 1
+    assert rig.server.goodbyes == 1
 
 
 def test_no_more_connections_are_open_than_one_destination_gets() -> None:
@@ -122,8 +122,8 @@ def test_no_more_connections_are_open_than_one_destination_gets() -> None:
     rig.accept(*letters)
     rig.world.pass_time(5)
     assert {rig.state(letter) for letter in letters} == {"relayed"}
-    assert rig.office.connections == 2
-    assert len(rig.office.letters) == 30
+    assert rig.server.connections == 2
+    assert len(rig.server.letters) == 30
 
 
 def test_a_connection_carries_no_more_letters_than_it_may() -> None:
@@ -131,40 +131,40 @@ def test_a_connection_carries_no_more_letters_than_it_may() -> None:
     rig.accept(*letters)
     rig.world.pass_time(5)
     assert {rig.state(letter) for letter in letters} == {"relayed"}
-    assert rig.office.connections == 2
+    assert rig.server.connections == 2
 
 
 @pytest.mark.parametrize("said", [reply(451, "4.3.0", "not now"), reply(554, "5.7.1", "no")])
 def test_a_refused_letter_does_not_concern_the_next_one(said: Reply) -> None:
     rig, letters = Rig(), three()
-    rig.office.answers["final"] = nth(1, QUEUED, said)
+    rig.server.answers["final"] = nth(1, QUEUED, said)
     rig.accept(*letters)
     rig.world.pass_time(5)
     refused = "queued" if said.code < 500 else "bounced"
     assert [rig.state(letter) for letter in letters] == [refused, "relayed", "relayed"]
-    assert rig.office.connections == 1
+    assert rig.server.connections == 1
 
 
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
 def test_a_letter_refused_at_any_step_comes_back_and_the_next_goes_on(stage: str) -> None:
     rig, letters = Rig(), three()
     usual = reply(354, None, "go ahead") if stage == "data" else None
-    rig.office.answers[stage] = nth(2, usual, reply(550, "5.7.1", "no"))
+    rig.server.answers[stage] = nth(2, usual, reply(550, "5.7.1", "no"))
     rig.accept(*letters)
     rig.world.pass_time(5)
     assert [rig.state(letter) for letter in letters] == ["relayed", "bounced", "relayed"]
-    assert rig.office.connections == 1
+    assert rig.server.connections == 1
 
 
 @pytest.mark.parametrize("how", [HANG_UP, reply(421, "4.3.2", "closing")], ids=["cut", "421"])
 def test_when_the_answer_to_the_dot_is_lost_the_next_letter_goes_on_a_fresh_connection(how: Reply) -> None:
     """RLY-14: of the one before it is not known what became of it."""
     rig, letters = Rig(), three()
-    rig.office.answers["final"] = nth(1, QUEUED, how)
+    rig.server.answers["final"] = nth(1, QUEUED, how)
     rig.accept(*letters)
     rig.world.pass_time(5)
     assert [rig.state(letter) for letter in letters] == ["queued", "relayed", "relayed"]
-    assert rig.office.connections == 2
+    assert rig.server.connections == 2
     (record,) = rig.world.run(rig.store.records(Filter(ids=(letters[1].id,))))
     assert record.deliveries[0].attempts == 1
     assert rig.dialogue(letters[1]).count("S: 250 2.0.0 Ok: queued as 4XyZ1") == 1
@@ -175,12 +175,12 @@ def test_when_the_answer_to_the_dot_is_lost_the_next_letter_goes_on_a_fresh_conn
 def test_a_host_that_hangs_up_on_a_further_letter_is_called_again(stage: str, how: Reply) -> None:
     rig, letters = Rig(), three()
     usual = reply(354, None, "go ahead") if stage == "data" else None
-    rig.office.answers[stage] = nth(2, usual, how)
+    rig.server.answers[stage] = nth(2, usual, how)
     rig.accept(*letters)
     rig.world.pass_time(5)
     assert [rig.state(letter) for letter in letters] == ["relayed"] * 3
-    assert len(rig.office.letters) == 3
-    assert rig.office.connections == 2
+    assert len(rig.server.letters) == 3
+    assert rig.server.connections == 2
 
 
 def test_a_letter_that_is_not_answered_does_not_hold_up_the_others() -> None:
@@ -188,13 +188,13 @@ def test_a_letter_that_is_not_answered_does_not_hold_up_the_others() -> None:
     rig = Rig(per_destination=2)
     stuck = a_letter(CAROL, at=0.0, body=b"stuck\r\n")
     others = [a_letter(CAROL, at=0.0) for _ in range(3)]
-    rig.office.answers["final"] = nth(1, QUEUED, SILENCE)
+    rig.server.answers["final"] = nth(1, QUEUED, SILENCE)
     rig.accept(stuck, *others)
     rig.world.pass_time(5)
     assert [rig.state(letter) for letter in [stuck, *others]] == ["queued", "relayed", "relayed", "relayed"]
-    assert rig.office.connections == 2
+    assert rig.server.connections == 2
     rig.world.pass_time(700)
-    assert len(rig.office.letters) == 3
+    assert len(rig.server.letters) == 3
 
 
 # --- what is asked before
@@ -211,7 +211,7 @@ def test_a_letter_that_is_not_answered_does_not_hold_up_the_others() -> None:
 )
 def test_a_letter_is_fitted_for_the_host(second: dict[str, Any], state: str) -> None:
     rig = Rig()
-    rig.office.capabilities = replace(rig.office.capabilities, withheld=frozenset({"8BITMIME", "SMTPUTF8"}))
+    rig.server.capabilities = replace(rig.server.capabilities, withheld=frozenset({"8BITMIME", "SMTPUTF8"}))
     letters = three()
     parameters = second.pop("parameters", ())
     if second.pop("smtputf8", False):
@@ -221,7 +221,7 @@ def test_a_letter_is_fitted_for_the_host(second: dict[str, Any], state: str) -> 
     rig.accept(*letters)
     rig.world.pass_time(60)
     assert [rig.state(letter) for letter in letters] == ["relayed", state, "relayed"]
-    assert len(rig.office.letters) == (3 if state == "relayed" else 2)
+    assert len(rig.server.letters) == (3 if state == "relayed" else 2)
 
 
 class Unreadable(Octets):
@@ -231,19 +231,19 @@ class Unreadable(Octets):
 
 def test_a_letter_that_has_to_be_read_first_and_can_not_be_does_not_concern_the_others() -> None:
     rig, letters = Rig(), three()
-    rig.office.capabilities = replace(rig.office.capabilities, withheld=frozenset({"8BITMIME"}))
+    rig.server.capabilities = replace(rig.server.capabilities, withheld=frozenset({"8BITMIME"}))
     envelope = replace(letters[1].envelope, body="8BITMIME")
     letters[1] = replace(letters[1], envelope=envelope, content=Unreadable(b"Subject: x\r\n\r\n\xff\r\n"))
     rig.accept(*letters)
     rig.world.pass_time(5)
     assert [rig.state(letter) for letter in letters] == ["relayed", "queued", "relayed"]
-    assert len(rig.office.letters) == 2
+    assert len(rig.server.letters) == 2
 
 
 def test_a_letter_that_is_too_large_is_not_offered() -> None:
     """RFC 1870 §6.1."""
     rig, letters = Rig(), three()
-    rig.office.capabilities = replace(rig.office.capabilities, max_size=1000)
+    rig.server.capabilities = replace(rig.server.capabilities, max_size=1000)
     letters[1] = replace(letters[1], content=Octets(b"Subject: large\r\n\r\n" + b"x\r\n" * 1000))
     rig.accept(*letters)
     rig.world.pass_time(5)
@@ -287,12 +287,12 @@ def test_a_letter_to_more_than_one_transaction_takes_is_finished_before_the_next
         taken.append(str(event.address))
         return reply(452, "4.5.3", "too many") if len(taken) == 3 else reply(250, "2.1.5", "OK")
 
-    rig.office.answers["rcpt"] = rcpt
+    rig.server.answers["rcpt"] = rcpt
     after = a_letter(CAROL, at=0.0)
     rig.accept(many, after)
     rig.world.pass_time(5)
     assert rig.state(after) == "relayed"
-    assert [to for _, to, _ in rig.office.letters] == [
+    assert [to for _, to, _ in rig.server.letters] == [
         ["a@elsewhere.test", "b@elsewhere.test"],
         ["c@elsewhere.test"],
         [CAROL],
@@ -305,4 +305,4 @@ def test_verp_has_a_transaction_for_each_recipient() -> None:
     letter = replace(letter, envelope=replace(letter.envelope, parameters=(("XVERP", "+="),)))
     rig.accept(letter)
     rig.world.pass_time(5)
-    assert len({sender for sender, _, _ in rig.office.letters}) == 3
+    assert len({sender for sender, _, _ in rig.server.letters}) == 3

@@ -20,7 +20,7 @@ from mailstack.relay.limits import AttemptLimits
 from mailstack.relay.session_opener import Connection
 from mailstack.relay.tls_policy import OPPORTUNISTIC
 from tests.relay.test_agent import CAROL, agent
-from tests.relay.world import HANG_UP, FakeOffice, MemoryPeer, World, deliveries_of, letter_to
+from tests.relay.world import HANG_UP, FakeServer, MemoryPeer, World, deliveries_of, letter_to
 
 
 @pytest.fixture
@@ -29,21 +29,21 @@ def world() -> World:
 
 
 @pytest.fixture
-def office(world: World) -> FakeOffice:
-    return FakeOffice(world)
+def server(world: World) -> FakeServer:
+    return FakeServer(world)
 
 
 @pytest.fixture
-def backup(world: World) -> FakeOffice:
-    return FakeOffice(world, "127.0.0.2")
+def backup(world: World) -> FakeServer:
+    return FakeServer(world, "127.0.0.2")
 
 
 class Listening:
     """Keeps the parameters of MAIL."""
 
-    def __init__(self, office: FakeOffice) -> None:
+    def __init__(self, server: FakeServer) -> None:
         self.parameters: list[dict[str, str]] = []
-        office.answers["mail"] = self.hear
+        server.answers["mail"] = self.hear
 
     def hear(self, event: Mail) -> Reply:
         self.parameters.append(dict(event.parameters))
@@ -59,17 +59,17 @@ def carry(world: World, letter: Letter, **settings: Any) -> Attempt:
     return world.run(agent(world, **settings).deliver(letter, deliveries_of(letter)))
 
 
-def offering(office: FakeOffice, **capabilities: Any) -> None:
-    office.capabilities = replace(office.capabilities, **capabilities)
+def offering(server: FakeServer, **capabilities: Any) -> None:
+    server.capabilities = replace(server.capabilities, **capabilities)
 
 
 # --- DELIVERBY
 
 
-def test_the_next_host_is_told_what_is_left_of_the_time(world: World, office: FakeOffice) -> None:
+def test_the_next_host_is_told_what_is_left_of_the_time(world: World, server: FakeServer) -> None:
     """DLBY-01: RFC 2852 §4.1.4."""
-    offering(office, least_by=10)
-    listening = Listening(office)
+    offering(server, least_by=10)
+    listening = Listening(server)
     world.pass_time(40)
     assert isinstance(carry(world, wishing(BY="120;RT")).outcomes[0], Delivered)
     assert isinstance(carry(world, wishing(BY="30;N")).outcomes[0], Delivered)
@@ -78,19 +78,19 @@ def test_the_next_host_is_told_what_is_left_of_the_time(world: World, office: Fa
 
 @pytest.mark.parametrize("least_by", [None, 100])
 def test_what_shall_come_back_goes_to_no_host_that_does_not_promise_it(
-    world: World, office: FakeOffice, least_by: int | None
+    world: World, server: FakeServer, least_by: int | None
 ) -> None:  # fmt: skip
     """DLBY-01: mode R and a host without DELIVERBY, or with a longer least time."""
-    offering(office, least_by=least_by)
+    offering(server, least_by=least_by)
     (outcome,) = carry(world, wishing(BY="60;R")).outcomes
     assert isinstance(outcome, Failed)
     assert outcome.status == Status(5, 4, 7)
-    assert office.letters == []
+    assert server.letters == []
 
 
-def test_in_mode_n_any_host_will_do(world: World, office: FakeOffice) -> None:
+def test_in_mode_n_any_host_will_do(world: World, server: FakeServer) -> None:
     """DLBY-01."""
-    listening = Listening(office)
+    listening = Listening(server)
     assert isinstance(carry(world, wishing(BY="60;N", HOLDFOR="1")).outcomes[0], Delivered)
     assert listening.parameters == [{}]
 
@@ -106,7 +106,7 @@ def test_in_mode_n_any_host_will_do(world: World, office: FakeOffice) -> None:
     ],
 )
 def test_a_host_that_does_not_mind_the_time_is_asked_to_report_delays(
-    world: World, office: FakeOffice, by: str, asked: dict[str, str], told: dict[str, str]
+    world: World, server: FakeServer, by: str, asked: dict[str, str], told: dict[str, str]
 ) -> None:  # fmt: skip
     """DLBY-01: RFC 2852 §4.1.4.2."""
     heard: list[dict[str, str]] = []
@@ -115,11 +115,11 @@ def test_a_host_that_does_not_mind_the_time_is_asked_to_report_delays(
         heard.append(dict(event.parameters))
         return reply(250, "2.1.5", "OK")
 
-    office.answers["rcpt"] = hear
+    server.answers["rcpt"] = hear
     letter = wishing(BY=by)
     recipient = replace(letter.envelope.recipients[0], parameters=tuple(asked.items()))
     carry(world, replace(letter, envelope=replace(letter.envelope, recipients=(recipient,))))
-    offering(office, least_by=1)
+    offering(server, least_by=1)
     carry(world, replace(letter, envelope=replace(letter.envelope, recipients=(recipient,))))
     assert heard == [told, asked]
 
@@ -127,26 +127,26 @@ def test_a_host_that_does_not_mind_the_time_is_asked_to_report_delays(
 # --- MT-PRIORITY
 
 
-def test_the_normal_priority_is_told_too(world: World, office: FakeOffice) -> None:
+def test_the_normal_priority_is_told_too(world: World, server: FakeServer) -> None:
     """PRIO-01: RFC 6710 §4.2; a field stands for it only if somebody said it (RFC 6758 §3.3)."""
-    offering(office, priorities=True)
-    listening = Listening(office)
+    offering(server, priorities=True)
+    listening = Listening(server)
     carry(world, letter_to(CAROL))
-    offering(office, priorities=False)
+    offering(server, priorities=False)
     carry(world, letter_to(CAROL))
     carry(world, wishing(**{"MT-PRIORITY": "0"}))
     assert listening.parameters == [{"MT-PRIORITY": "0"}, {}, {}]
-    assert [content.startswith(b"MT-Priority: 0\r\n") for _, _, content in office.letters] == [False, False, True]
+    assert [content.startswith(b"MT-Priority: 0\r\n") for _, _, content in server.letters] == [False, False, True]
 
 
-def test_a_priority_goes_on_as_a_parameter_or_as_a_field(world: World, office: FakeOffice) -> None:
+def test_a_priority_goes_on_as_a_parameter_or_as_a_field(world: World, server: FakeServer) -> None:
     """PRIO-01: RFC 6710 §4, and RFC 6758 for a host that does not offer it."""
     carry(world, wishing(**{"MT-PRIORITY": "-4"}))
-    offering(office, priorities=True)
-    listening = Listening(office)
+    offering(server, priorities=True)
+    listening = Listening(server)
     carry(world, wishing(**{"MT-PRIORITY": "-4"}))
     assert listening.parameters == [{"MT-PRIORITY": "-4"}]
-    first, second = (content for _, _, content in office.letters)
+    first, second = (content for _, _, content in server.letters)
     assert first == b"MT-Priority: -4\r\n" + second
 
 
@@ -157,22 +157,22 @@ def many(count: int) -> Letter:
     return letter_to(*(f"user{number}@elsewhere.test" for number in range(count)))
 
 
-def test_no_more_recipients_than_a_host_announces(world: World, office: FakeOffice) -> None:
+def test_no_more_recipients_than_a_host_announces(world: World, server: FakeServer) -> None:
     """LIM-01, RLY-28: RCPTMAX."""
-    offering(office, max_recipients=2)
+    offering(server, max_recipients=2)
     outcomes = carry(world, many(5)).outcomes
     assert all(isinstance(outcome, Delivered) for outcome in outcomes)
-    assert [len(recipients) for _, recipients, _ in office.letters] == [2, 2, 1]
-    assert office.connections == 1
+    assert [len(recipients) for _, recipients, _ in server.letters] == [2, 2, 1]
+    assert server.connections == 1
 
 
-def test_no_more_letters_in_a_session_than_a_host_announces(world: World, office: FakeOffice) -> None:
+def test_no_more_letters_in_a_session_than_a_host_announces(world: World, server: FakeServer) -> None:
     """LIM-01: MAILMAX ends the session, and another one has the rest."""
-    offering(office, max_recipients=2, max_letters=2)
+    offering(server, max_recipients=2, max_letters=2)
     outcomes = carry(world, many(9)).outcomes
     assert all(isinstance(outcome, Delivered) for outcome in outcomes)
-    assert [len(recipients) for _, recipients, _ in office.letters] == [2, 2, 2, 2, 1]
-    assert office.connections == 3
+    assert [len(recipients) for _, recipients, _ in server.letters] == [2, 2, 2, 2, 1]
+    assert server.connections == 3
 
 
 class FarAway(World):
@@ -186,21 +186,21 @@ class FarAway(World):
 def test_a_host_that_wants_a_session_for_each_recipient_has_one_time_for_all_of_them() -> None:
     """LIM-01: else they took longer together than the queue's lease, and others took the letter to it once more."""
     world = FarAway()
-    office = FakeOffice(world)
-    offering(office, max_recipients=1, max_letters=1)
+    server = FakeServer(world)
+    offering(server, max_recipients=1, max_letters=1)
     outcomes = carry(world, many(9), attempt=AttemptLimits(handover=150.0)).outcomes
     assert [type(each) for each in outcomes] == [Delivered] * 2 + [Deferred] * 7
     assert world.now() < 200.0
 
 
-def test_a_session_that_is_used_up_is_not_kept(world: World, office: FakeOffice) -> None:
+def test_a_session_that_is_used_up_is_not_kept(world: World, server: FakeServer) -> None:
     """LIM-01."""
-    offering(office, max_letters=1)
+    offering(server, max_letters=1)
     using = agent(world)
     for _ in range(2):
         letter = letter_to(CAROL)
         world.run(using.deliver(letter, deliveries_of(letter)))
-    assert (office.connections, len(office.letters)) == (2, 2)
+    assert (server.connections, len(server.letters)) == (2, 2)
 
 
 def test_a_session_is_kept_for_as_many_domains_as_a_host_takes() -> None:
@@ -217,22 +217,22 @@ def test_a_session_is_kept_for_as_many_domains_as_a_host_takes() -> None:
 
 
 def test_what_another_session_is_refused_waits_and_goes_to_nobody_twice(
-    world: World, office: FakeOffice, backup: FakeOffice
+    world: World, server: FakeServer, backup: FakeServer
 ) -> None:  # fmt: skip
     """LIM-01: the host that has some of the letter can't be called again; the next one does not get it."""
-    offering(office, max_recipients=1, max_letters=1)
+    offering(server, max_recipients=1, max_letters=1)
 
     def only_once(_: object) -> Reply:
-        return reply(220, None, "mx.elsewhere.test ESMTP") if office.connections == 1 else HANG_UP
+        return reply(220, None, "mx.elsewhere.test ESMTP") if server.connections == 1 else HANG_UP
 
-    office.answers["greeting"] = only_once
+    server.answers["greeting"] = only_once
     outcomes = carry(world, many(2)).outcomes
     assert [type(outcome).__name__ for outcome in outcomes] == ["Delivered", "Deferred"]
     assert backup.connections == 0
-    assert len(office.letters) == 1
+    assert len(server.letters) == 1
 
 
-def test_recipients_of_a_domain_share_a_transaction_up_to_a_setting(world: World, office: FakeOffice) -> None:
+def test_recipients_of_a_domain_share_a_transaction_up_to_a_setting(world: World, server: FakeServer) -> None:
     """RLY-28: a hundred by default."""
     carry(world, many(150))
-    assert [len(recipients) for _, recipients, _ in office.letters] == [100, 50]
+    assert [len(recipients) for _, recipients, _ in server.letters] == [100, 50]

@@ -1,6 +1,6 @@
-"""A world of fake post offices in memory: real engines on both sides, time that jumps, nothing that sleeps.
+"""A world of fake mail servers in memory: real engines on both sides, time that jumps, nothing that sleeps.
 
-`World` is a wire.Clock and a wire.Caller; a `FakeOffice` is a host that answers as a test tells it to.
+`World` is a wire.Clock and a wire.Caller; a `FakeServer` is a host that answers as a test tells it to.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class World:
         self.clock = Clock()
         self.ahead = 0.0
         """Seconds by which the time of day was set, ahead or back."""
-        self.offices: dict[HostPort, FakeOffice] = {}
+        self.servers: dict[HostPort, FakeServer] = {}
         self.black_holes: set[HostPort] = set()
         self.calls: list[HostPort] = []
         self.sources: list[Any] = []
@@ -103,21 +103,21 @@ class World:
         if address in self.black_holes:
             await self.sleep(timeout)
             raise ConnectFailed("no answer")
-        office = self.offices.get(address)
-        if office is None:
+        mail_server = self.servers.get(address)
+        if mail_server is None:
             raise ConnectFailed("connection refused")
         here = HostPort("127.0.0.1", 40000 + len(self.calls))
         client = MemoryPeer(self, engine, address, here)
-        server = MemoryPeer(self, office.engine(), here, address)
+        server = MemoryPeer(self, mail_server.engine(), here, address)
         client.other, server.other = server, client
-        server.office = client.office = office
+        server.server = client.server = mail_server
         if tls:
-            if not office.shakes_hands(server_name, verify=verify):
+            if not mail_server.shakes_hands(server_name, verify=verify):
                 raise ConnectFailed("the TLS handshake failed: certificate verify failed")
             client.tls = server.tls = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384", verify)
             server.engine.tls = True
-        office.connections += 1
-        self.spawn(office.serve(server))
+        mail_server.connections += 1
+        self.spawn(mail_server.serve(server))
         return client
 
     async def sleep(self, seconds: float) -> None:
@@ -149,7 +149,7 @@ class MemoryPeer:
     """A wire.Peer over nothing but calls."""
 
     other: MemoryPeer
-    office: FakeOffice
+    server: FakeServer
 
     def __init__(self, world: World, engine: Any, remote: HostPort, local: HostPort) -> None:
         self.engine = engine
@@ -194,10 +194,10 @@ class MemoryPeer:
         self.engine.tls_started()
         if server_name is None:
             return True  # the server's side: the handshake is the client's business here
-        if self.office.never_shakes_hands:
+        if self.server.never_shakes_hands:
             await self.lost()
             return False
-        if not self.office.shakes_hands(server_name, verify=verify):
+        if not self.server.shakes_hands(server_name, verify=verify):
             self.close()
             return False
         self.tls = self.other.tls = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384", verify)
@@ -228,7 +228,7 @@ class MemoryPeer:
             waiter.callback(None)
 
 
-class FakeOffice:
+class FakeServer:
     """A host that speaks SMTP by the real engine, and answers what a test says."""
 
     def __init__(self, world: World, address: str = "127.0.0.1", port: int = 25, **capabilities: Any) -> None:
@@ -243,7 +243,7 @@ class FakeOffice:
         self.connections = 0
         self.goodbyes = 0
         self.peers: list[MemoryPeer] = []
-        world.offices[HostPort(address, port)] = self
+        world.servers[HostPort(address, port)] = self
 
     def engine(self) -> ServerEngine:
         return ServerEngine(self.capabilities)
@@ -261,8 +261,8 @@ class _Over(Exception):
 
 
 class _Serving:
-    def __init__(self, office: FakeOffice, peer: MemoryPeer) -> None:
-        self._office = office
+    def __init__(self, mail_server: FakeServer, peer: MemoryPeer) -> None:
+        self._server = mail_server
         self._peer = peer
         self._engine: ServerEngine = peer.engine
         self._sender = ""
@@ -279,7 +279,7 @@ class _Serving:
             self._peer.close()
 
     async def _choose(self, stage: str, event: Any, usual: Reply) -> Reply:
-        answer = self._office.answers.get(stage, usual)
+        answer = self._server.answers.get(stage, usual)
         answer = answer(event) if callable(answer) else answer
         answer = await answer if isinstance(answer, Awaitable) else answer
         if answer is HANG_UP:
@@ -312,7 +312,7 @@ class _Serving:
             case StartTls():
                 return await self._choose("starttls", event, reply(220, "2.0.0", "go ahead"))
             case Auth() | AuthResponse():
-                self._office.logins.append((event.initial if isinstance(event, Auth) else event.response) or b"")
+                self._server.logins.append((event.initial if isinstance(event, Auth) else event.response) or b"")
                 return await self._choose("auth", event, reply(235, "2.7.0", "welcome"))
             case Mail():
                 answer = await self._choose("mail", event, reply(250, "2.1.0", "OK"))
@@ -329,12 +329,12 @@ class _Serving:
             case EndOfData():
                 answer = await self._choose("final", event, reply(250, "2.0.0", "Ok: queued as 4XyZ1"))
                 if answer.positive:
-                    self._office.letters.append((self._sender, self._recipients, self._octets))
+                    self._server.letters.append((self._sender, self._recipients, self._octets))
                 return answer
             case Reset():
                 return reply(250, "2.0.0", "OK")
             case Quit():
-                self._office.goodbyes += 1
+                self._server.goodbyes += 1
                 return reply(221, "2.0.0", "goodbye", closes=True)
         raise AssertionError(event)
 

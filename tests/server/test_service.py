@@ -1,4 +1,4 @@
-"""What stops the start of an office is told before any letter is taken."""
+"""What stops the start of a server is told before any letter is taken."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def test_a_ca_file_that_cannot_be_read_stops_the_start(certificates: Path) -> No
 def test_other_hosts_are_checked_by_the_configured_ca_file(certificates: Path) -> None:
     begun = Begun(certificates, 'ca_file = "ca.pem"')
     assert begun.failures == []
-    assert begun.service._office is not None
-    caller = begun.service._office._runtime.network
+    assert begun.service._server is not None
+    caller = begun.service._server._runtime.network
     assert caller._client_tls._ca_file == certificates / "ca.pem"
     begun.reactor.result_of(begun.service.stopService())
 
@@ -78,7 +78,7 @@ def test_what_was_there_before_stays_whose_it_is(tmp_path: Path) -> None:
     begun.reactor.result_of(begun.service.stopService())
 
 
-def test_an_office_that_is_stopped_before_it_has_started_ends_without_a_word(tmp_path: Path) -> None:
+def test_a_server_that_is_stopped_before_it_has_started_ends_without_a_word(tmp_path: Path) -> None:
     """As when SIGTERM comes while the database is opened."""
     begun = Begun(tmp_path)
     store = begun.service._store

@@ -18,7 +18,7 @@ from mailstack.store.contents import AHEAD
 from mailstack.store.digests import Verification, digest_of
 from mailstack.store.sqlite import DATABASE, SqliteStore
 from tests.aid import Pump
-from tests.contracts.store import BOB, OFFICE, acceptance, later, placing
+from tests.contracts.store import BOB, SERVER, acceptance, later, placing
 
 SMALL = b"Subject: small\r\n\r\nHello\r\n"
 LARGE = b"Subject: large\r\n\r\n" + bytes(range(256)) * 300
@@ -133,7 +133,7 @@ def test_letters_that_are_claimed_together_are_read_without_the_damaged_one(
         connection.execute(
             "UPDATE contents SET octets = CAST(replace(octets, 'Hello', 'hello') AS BLOB) WHERE letter = ?", (damaged,)
         )
-    claims = pump.run(store.claim(OFFICE, "me", 5000.0, limit=9, lease=1.0, next_due=later))
+    claims = pump.run(store.claim(SERVER, "me", 5000.0, limit=9, lease=1.0, next_due=later))
     for claim in claims:
         if claim.letter.id == damaged:
             with pytest.raises(Damaged, match=damaged):

@@ -162,11 +162,11 @@ def test_a_worker_that_begins_late_makes_nothing(place: Place) -> None:
     place.away.rename(place.directory)
 
 
-def test_the_lock_of_the_office_remembers_the_directory(tmp_path: Path) -> None:
+def test_the_lock_of_the_server_remembers_the_directory(tmp_path: Path) -> None:
     """From then on nothing is made, though the store is opened later."""
     pump = Pump()
     store = SqliteStore(pump, tmp_path / "data")
-    store.lock_office()
+    store.lock_server()
     (tmp_path / "data").rename(tmp_path / "away")
     with pytest.raises(StoreError):
         pump.run(store.open())

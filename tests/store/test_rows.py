@@ -124,7 +124,7 @@ def test_a_wish_about_time_that_makes_no_sense_is_named(damaged: tuple[str, str]
 def test_what_a_delivery_tells_of_its_readers_goes_there_and_back(
     told: list[tuple[int, float, str, dict[str, str]]],
 ) -> None:
-    steps = [(seq, Step(LetterId("x"), at, office, "collected", facts)) for seq, at, office, facts in told]
+    steps = [(seq, Step(LetterId("x"), at, server, "collected", facts)) for seq, at, server, facts in told]
     text = None
     for seq, step in steps:
         text = rows.collected_again(text, rows.collected_text(step, seq))

@@ -28,7 +28,7 @@ from mailstack.store.locks import Turn
 from mailstack.store.schema import migrations
 from mailstack.store.sqlite import DATABASE, TURN, SqliteStore
 from tests.aid import Pump
-from tests.contracts.store import BOB, HEADERS, OFFICE, TEXT, acceptance, later, placing, to
+from tests.contracts.store import BOB, HEADERS, SERVER, TEXT, acceptance, later, placing, to
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -99,7 +99,7 @@ def test_letters_that_are_claimed_together_are_read_with_few_jobs(pump: Pump, op
         pump.run(store.accept(accepted))
     pump.run(store.close())
     store = open_store(recent_octets=1 << 20)
-    claims = pump.run(store.claim(OFFICE, "me", 5000.0, limit=100, lease=60, next_due=later))
+    claims = pump.run(store.claim(SERVER, "me", 5000.0, limit=100, lease=60, next_due=later))
     jobs = 0
     do = store._readers.do
 
@@ -203,7 +203,7 @@ async def waited(deferred: Deferred[None]) -> None:
 def test_two_settlements_of_one_delivery_in_one_group_are_one(pump: Pump, open_store: Open) -> None:
     store = open_store()
     pump.run(store.accept(acceptance()))
-    (claim,) = pump.run(store.claim(OFFICE, "me", 5000.0, limit=1, lease=1.0, next_due=later))
+    (claim,) = pump.run(store.claim(SERVER, "me", 5000.0, limit=1, lease=1.0, next_due=later))
     settlement = placing(claim.deliveries[0])
     results = wait_for(pump, *(pump.start(store.settle(settlement)) for _ in range(5)))
     assert sorted(type(result).__name__ for result in results) == ["Conflict"] * 4 + ["NoneType"]
@@ -219,12 +219,12 @@ def test_a_bug_in_one_call_is_told_to_its_caller_alone(pump: Pump, open_store: O
 
     results = wait_for(
         pump,
-        pump.start(store.claim(OFFICE, "me", 5000.0, limit=1, lease=1.0, next_due=broken)),
+        pump.start(store.claim(SERVER, "me", 5000.0, limit=1, lease=1.0, next_due=broken)),
         pump.start(store.accept(acceptance())),
     )
     assert isinstance(results[0], ZeroDivisionError)
     assert results[1] is None
-    assert len(pump.run(store.claim(OFFICE, "me", 5000.0, limit=9, lease=1.0, next_due=later))) == 2
+    assert len(pump.run(store.claim(SERVER, "me", 5000.0, limit=9, lease=1.0, next_due=later))) == 2
 
 
 def test_a_commit_is_on_the_disk_when_it_returns(pump: Pump, open_store: Open) -> None:
@@ -254,7 +254,7 @@ def test_a_full_disk_refuses_and_loses_nothing_and_then_goes_on(pump: Pump, open
     assert 0 < len(accepted) < len(letters)
     records = pump.run(store.records(Filter()))
     assert {record.letter.id for record in records} == set(accepted)
-    claims = pump.run(store.claim(OFFICE, "me", 5000.0, limit=100, lease=1.0, next_due=later))
+    claims = pump.run(store.claim(SERVER, "me", 5000.0, limit=100, lease=1.0, next_due=later))
     for claim in claims:
         pump.run(store.settle(Settlement((to(DeliveryState.RELAYED, claim.deliveries[0]),))))
     pump.run(store.accept(acceptance(octets=b"x" * 20_000)))
@@ -275,7 +275,7 @@ def test_a_reader_deletes_also_where_the_disk_is_full(pump: Pump, open_store: Op
             letters += [one.letter.id] if outcome is None else []
         assert type(outcome) is StoreFull
     facts = {"by": BOB.key, "client": "192.0.2.7", "protocol": "pop3s", "told": "x" * 200}
-    steps = [Step(letter, 3000.0, OFFICE, "collected", facts) for letter in letters]
+    steps = [Step(letter, 3000.0, SERVER, "collected", facts) for letter in letters]
     uids = range(1, len(letters) + 1)
     assert pump.run(store.update_maildrop(BOB.key, collected=uids, deleted=uids, steps=steps)) == steps
     assert pump.run(store.octets_in(BOB.key)) == 0
@@ -345,7 +345,7 @@ def test_small_contents_make_no_files_and_large_ones_go_with_their_letter(
     assert content_files(directory) == []
     letter = accept_large(pump, store, 1001)
     assert len(content_files(directory)) == 1
-    for claim in pump.run(store.claim(OFFICE, "me", 5000.0, limit=9, lease=1.0, next_due=later)):
+    for claim in pump.run(store.claim(SERVER, "me", 5000.0, limit=9, lease=1.0, next_due=later)):
         pump.run(store.settle(Settlement((to(DeliveryState.RELAYED, claim.deliveries[0]),))))
     pump.run(store.close())
     assert content_files(directory) == [], letter
@@ -505,11 +505,11 @@ def test_an_account_changed_by_another_process_is_seen_when_it_is_no_longer_beli
 
 def test_one_process_serves_a_directory(pump: Pump, open_store: Open, directory: Path) -> None:
     one, two = open_store(), open_store()
-    one.lock_office()
+    one.lock_server()
     with pytest.raises(StoreError, match=rf"another mailstack \(pid {os.getpid()}\) serves this data directory"):
-        two.lock_office()
+        two.lock_server()
     pump.run(one.close())
-    two.lock_office()
+    two.lock_server()
 
 
 # --- hostile rows
@@ -539,7 +539,7 @@ def test_a_damaged_delivery_is_held_and_what_waits_behind_it_goes_on(
     pump: Pump, open_store: Open, directory: Path, statement: str, table: str
 ) -> None:
     store, letter = damaged(pump, open_store, directory, statement)
-    claims = pump.run(store.claim(OFFICE, "me", 5000.0, limit=9, lease=1.0, next_due=later))
+    claims = pump.run(store.claim(SERVER, "me", 5000.0, limit=9, lease=1.0, next_due=later))
     assert [claim.letter.arrival.at for claim in claims] == [2000.0]
     connection = database(directory)
     ((state, text),) = connection.execute("SELECT state, text FROM deliveries WHERE letter = ?", (letter,)).fetchall()
@@ -601,7 +601,7 @@ def test_a_damaged_letter_is_left_out_of_others_and_named_alone(
     store = open_store()
     for _ in range(2):
         pump.run(store.accept(acceptance()))
-        (claim,) = pump.run(store.claim(OFFICE, "me", 5000.0, limit=1, lease=1.0, next_due=later))
+        (claim,) = pump.run(store.claim(SERVER, "me", 5000.0, limit=1, lease=1.0, next_due=later))
         pump.run(store.settle(placing(claim.deliveries[0])))
     assert sorted(pump.run(store.read_together(BOB.key, [1, 2]))) == [1, 2]
     change(directory, f"{statement} WHERE letter = '{claim.letter.id}'")
@@ -618,14 +618,14 @@ def test_what_was_just_accepted_is_not_read_back(pump: Pump, open_store: Open, d
     store = open_store()
     pump.run(store.accept(acceptance()))
     change(directory, "UPDATE contents SET octets = x'00'")
-    (claim,) = pump.run(store.claim(OFFICE, "me", 5000.0, limit=1, lease=1.0, next_due=later))
+    (claim,) = pump.run(store.claim(SERVER, "me", 5000.0, limit=1, lease=1.0, next_due=later))
     assert pump.run(read_all(claim.letter.content)) == TEXT
 
 
 def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, directory: Path) -> None:
     store = open_store()
     pump.run(store.accept(acceptance()))
-    (claim,) = pump.run(store.claim(OFFICE, "me", 5000.0, limit=1, lease=1.0, next_due=later))
+    (claim,) = pump.run(store.claim(SERVER, "me", 5000.0, limit=1, lease=1.0, next_due=later))
     pump.run(store.settle(placing(claim.deliveries[0])))
     for more in (4999, 7000):
         change(
@@ -663,25 +663,25 @@ def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, direc
         (sql.place(3), "SEARCH m USING INDEX"),
         (
             sql.records(
-                ids=0, office=True, sender=False, recipient=True, since=False, until=False, states=0, owed=False
+                ids=0, server=True, sender=False, recipient=True, since=False, until=False, states=0, owed=False
             ),
             "deliveries_by_address",
         ),
         (
             sql.records(
-                ids=0, office=False, sender=True, recipient=False, since=False, until=False, states=0, owed=False
+                ids=0, server=False, sender=True, recipient=False, since=False, until=False, states=0, owed=False
             ),
             "letters_by_sender",
         ),
         (
             sql.records(
-                ids=0, office=False, sender=False, recipient=False, since=False, until=False, states=1, owed=True
+                ids=0, server=False, sender=False, recipient=False, since=False, until=False, states=1, owed=True
             ),
             "deliveries_owed",
         ),
         (
             sql.records(
-                ids=0, office=True, sender=False, recipient=False, since=True, until=False, states=0, owed=False
+                ids=0, server=True, sender=False, recipient=False, since=True, until=False, states=0, owed=False
             ),
             "letters_by_arrival",
         ),

@@ -16,23 +16,23 @@ def letter(to, subject="Hello", text="Hi there", sender="app@shop.example", html
     return message
 
 
-def hand_in(office, to, *args, **kwargs):
+def hand_in(server, to, *args, **kwargs):
     """By the port that asks nothing."""
-    with smtplib.SMTP(office.capture.host, office.capture.port, timeout=10) as client:
+    with smtplib.SMTP(server.capture.host, server.capture.port, timeout=10) as client:
         client.send_message(letter(to, *args, **kwargs))
 
 
-def submit(office, to, user="alice@home.test", password="alice", *, subject="Hello", text="Hi there"):
+def submit(server, to, user="alice@home.test", password="alice", *, subject="Hello", text="Hi there"):
     """With login and STARTTLS."""
-    with smtplib.SMTP(office.submission.host, office.submission.port, timeout=10) as client:
-        client.starttls(context=office.ssl_context)
+    with smtplib.SMTP(server.submission.host, server.submission.port, timeout=10) as client:
+        client.starttls(context=server.ssl_context)
         client.login(user, password)
         client.send_message(letter(to, subject, text, sender=user))
 
 
-def collect(office, user, password):
+def collect(server, user, password):
     """Every letter of a mailbox; they are deleted."""
-    client = poplib.POP3_SSL(office.pop3s.host, office.pop3s.port, context=office.ssl_context, timeout=10)
+    client = poplib.POP3_SSL(server.pop3s.host, server.pop3s.port, context=server.ssl_context, timeout=10)
     client.user(user)
     client.pass_(password)
     count, _ = client.stat()

@@ -1,4 +1,4 @@
-"""The fixtures work in whatever kind of test there is, each test with an office of its own."""
+"""The fixtures work in whatever kind of test there is, each test with a server of its own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 AIDS = """
     import smtplib
 
-    def hand_in(office, to, subject="Hello"):
-        with smtplib.SMTP(office.capture.host, office.capture.port, timeout=10) as client:
+    def hand_in(server, to, subject="Hello"):
+        with smtplib.SMTP(server.capture.host, server.capture.port, timeout=10) as client:
             client.sendmail("app@shop.example", [to], f"Subject: {subject}\\r\\n\\r\\nHi\\r\\n")
 """
 
@@ -25,7 +25,7 @@ def project(pytester):
     return pytester
 
 
-def test_a_test_function_has_an_office_of_its_own(project):
+def test_a_test_function_has_a_server_of_its_own(project):
     project.makepyfile("""
         import pytest
         from aids import hand_in
@@ -48,7 +48,7 @@ def test_a_test_function_has_an_office_of_its_own(project):
     project.runpytest_subprocess().assert_outcomes(passed=5)
 
 
-def test_the_marker_says_what_the_office_is_made_with(project):
+def test_the_marker_says_what_the_server_is_made_with(project):
     project.makepyfile("""
         import poplib, pytest
         from aids import hand_in
@@ -126,7 +126,7 @@ def test_an_internet_is_simulated_from_a_seed_and_shown_when_its_test_fails(proj
     result.stdout.fnmatch_lines(["*Transcript of the internet (seed=1)*", "*RCPT TO:<bob@b.test>*"])
 
 
-def test_django_is_led_to_the_office(project):
+def test_django_is_led_to_the_server(project):
     project.makeconftest("""
         import pytest
 
@@ -220,12 +220,12 @@ def test_a_fixture_and_trials_own_cases(project):
 
         class Case(TestCase):
             @pytest.fixture(autouse=True)
-            def _with_office(self, mailstack):
-                self.office = mailstack
+            def _with_server(self, mailstack):
+                self.server = mailstack
 
             def test_it(self):
-                hand_in(self.office, "bob@home.test")
-                self.office.wait_for_letter(to="bob@home.test")
+                hand_in(self.server, "bob@home.test")
+                self.server.wait_for_letter(to="bob@home.test")
     """)
     project.runpytest_subprocess().assert_outcomes(passed=1)
 

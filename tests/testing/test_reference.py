@@ -11,7 +11,7 @@ import pytest
 from mailstack import testing
 from mailstack.testing import pytest_plugin
 from mailstack.testing.criteria import Wish
-from mailstack.testing.faults import OfficeFaults
+from mailstack.testing.faults import ServerFaults
 
 TEXT = (Path(__file__).parent.parent.parent / "docs/reference/pytest.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
@@ -27,16 +27,16 @@ def public(kind):
 @pytest.mark.parametrize(
     ("section", "kinds"),
     [
-        ("The office", [testing.LocalMailServer]),
+        ("The server", [testing.LocalMailServer]),
         ("A letter", [testing.Letter, testing.Attachment]),
         ("A journey", [testing.Journey]),
-        ("Faults", [OfficeFaults]),
+        ("Faults", [ServerFaults]),
     ],
 )
 def test_every_name_of_an_object_is_told_and_exists(section, kinds):
     told = set(re.findall(r"`\.(\w+)", SECTIONS[section]))
     there = set().union(*map(public, kinds))
-    others = {"host", "port", "step", "office", "at", "facts"}
+    others = {"host", "port", "step", "server", "at", "facts"}
     assert told - others == there
     assert not there & others
 
@@ -63,7 +63,7 @@ def test_every_option_and_every_wish_is_told_with_its_default():
     assert {name: value.strip('"') for name, value in rows} == {
         name: str(each.default) for name, each in options.items()
     }
-    wishes = set(re.findall(r"^\| `(\w+)` ", SECTIONS["The office"], re.MULTILINE))
+    wishes = set(re.findall(r"^\| `(\w+)` ", SECTIONS["The server"], re.MULTILINE))
     assert wishes == set(Wish.__annotations__)
 
 

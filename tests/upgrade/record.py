@@ -1,6 +1,6 @@
 """Records what the program that is installed keeps, once for each release: `python -m tests.upgrade.record DIRECTORY`.
 
-It fills an office with accounts, an alias, and letters in every state; then the database as SQL, its content files and
+It fills a server with accounts, an alias, and letters in every state; then the database as SQL, its content files and
 what the program itself says of all that go into DIRECTORY.
 """
 
@@ -18,7 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.journeys.process import command, lines_of_json, office, serve
+from tests.journeys.process import command, lines_of_json, serve
+from tests.journeys.process import server as mail_server
 
 SCHEDULE = '[relay.schedule]\nfirst = "1h"\nlongest = "4h"\ngive_up_after = "3650d"\nwarn_after = "0"\n'
 """What is queued stays queued, whenever the test is run."""
@@ -33,7 +34,7 @@ QUESTIONS = {
 def main() -> None:
     target = Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as directory:
-        config = office(Path(directory))
+        config = mail_server(Path(directory))
         config.write_text(config.read_text() + SCHEDULE)
         command("alias", "add", "-c", str(config), "team@home.test", "alice@home.test", "carol@elsewhere.test")
         fill(config)

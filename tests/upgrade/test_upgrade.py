@@ -16,7 +16,7 @@ from mailstack.store import Filter
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.sqlite import DATABASE, SqliteStore
 from tests.aid import Pump
-from tests.journeys.process import office
+from tests.journeys.process import server
 from tests.upgrade.record import SCHEDULE, answers, mailboxes
 
 RECORDED = sorted(file.parent for file in Path(__file__).parent.glob("*/database.sql"))
@@ -47,9 +47,9 @@ def test_there_is_a_record_of_the_first_schema() -> None:
 
 
 @pytest.mark.parametrize("old", RECORDED, ids=lambda old: old.name)
-def test_an_office_of_old_goes_on_with_all_it_has(old: Path, tmp_path: Path) -> None:
+def test_a_server_of_old_goes_on_with_all_it_has(old: Path, tmp_path: Path) -> None:
     """Commands, journeys, logins and mailboxes say of everything what they said then; what they say more is theirs."""
-    config = office(tmp_path)
+    config = server(tmp_path)
     config.write_text(config.read_text() + SCHEDULE)
     restore(old, tmp_path / "data").close()
     said = json.loads((old / "said.json").read_text())
@@ -64,7 +64,7 @@ def test_an_office_of_old_goes_on_with_all_it_has(old: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("old", "known"), SCHEMAS, ids=[f"{old.name}-{known.version:04}" for old, known in SCHEMAS])
 def test_every_schema_on_the_way_leads_to_the_newest(old: Path, known: Any, tmp_path: Path) -> None:
-    """An office may have stopped at any of them: letters, deliveries, contents, journeys, mailboxes, people are there."""
+    """A server may have stopped at any of them: letters, deliveries, contents, journeys, mailboxes, people are there."""
     said = json.loads((old / "said.json").read_text())
     connection = restore(old, tmp_path)
     migrate(connection, [each for each in migrations() if each.version <= known.version])

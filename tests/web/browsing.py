@@ -19,7 +19,7 @@ from mailstack.web.listener import Speak, WebDoor
 from mailstack.web.site import Site
 from tests.sandbox.simulation.protocols import Recorder
 
-OFFICE = "192.0.2.1"
+SERVER = "192.0.2.1"
 
 
 class Response(Struct, frozen=True):
@@ -66,19 +66,19 @@ class Web:
     ) -> None:
         self.reactor = reactor or SimulatedReactor(seed=3)
         self.limits = limits or ConnectionLimiter()
-        self.office = self.reactor.host(OFFICE)
-        speak = spoken(self.office, site, bounds or Bounds(1000, 30.0, 600.0))
+        self.server = self.reactor.host(SERVER)
+        speak = spoken(self.server, site, bounds or Bounds(1000, 30.0, 600.0))
 
         async def load() -> Speak:
             return speak
 
-        self.door = WebDoor(self.office, Ports(self.office), limits=self.limits, load=load)
+        self.door = WebDoor(self.server, Ports(self.server), limits=self.limits, load=load)
         self.load = load
         self.reactor.result_of(self.door.listen(["tcp:80"]))
 
     def knock(self, address: str = "192.0.2.7") -> Recorder:
         """A connection."""
-        endpoint = TCP4ClientEndpoint(self.reactor.host(address), OFFICE, 80)
+        endpoint = TCP4ClientEndpoint(self.reactor.host(address), SERVER, 80)
         client: Any = self.reactor.result_of(endpoint.connect(Factory.forProtocol(Recorder)))
         self.reactor.advance(0.1)
         return client  # type: ignore[no-any-return]

@@ -30,7 +30,7 @@ class Late(Web):
         super().__init__(self.site)
         self.reactor.result_of(self.door.stop_listening())
         self.loads: list[Deferred[Speak]] = []
-        self.door = WebDoor(self.office, Ports(self.office), limits=self.limits, load=self._load)
+        self.door = WebDoor(self.server, Ports(self.server), limits=self.limits, load=self._load)
         self.reactor.result_of(self.door.listen(["tcp:80"]))
 
     async def _load(self) -> Speak:
@@ -39,7 +39,7 @@ class Late(Web):
         return await deferred
 
     def arrive(self) -> None:
-        self.loads[-1].callback(spoken(self.office, self.site, Bounds(100_000, 30.0, 600.0)))
+        self.loads[-1].callback(spoken(self.server, self.site, Bounds(100_000, 30.0, 600.0)))
         self.reactor.advance(0.1)
 
 
@@ -116,7 +116,7 @@ def test_limits_hold_from_the_first_connection_on() -> None:
     web = Late()
     web.limits = ConnectionLimiter(1)
     web.reactor.result_of(web.door.stop_listening())
-    web.door = WebDoor(web.office, Ports(web.office), limits=web.limits, load=web._load)
+    web.door = WebDoor(web.server, Ports(web.server), limits=web.limits, load=web._load)
     web.reactor.result_of(web.door.listen(["tcp:80"]))
     web.knock()
     assert web.knock().lost is not None
@@ -131,7 +131,7 @@ def test_behind_a_load_balancer_the_client_is_who_it_says(at_once: bool) -> None
 
     web = Web(Site([Route("GET", "/", client)], ["x.test"]))
     web.reactor.result_of(web.door.stop_listening())
-    web.door = WebDoor(web.office, Ports(web.office, proxies=["192.0.2.7"]), limits=web.limits, load=web.load)
+    web.door = WebDoor(web.server, Ports(web.server, proxies=["192.0.2.7"]), limits=web.limits, load=web.load)
     web.reactor.result_of(web.door.listen(["haproxy:tcp:80"]))
     if at_once:
         web.ask(b"PROXY UNKNOWN\r\n" + GET)

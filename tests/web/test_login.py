@@ -195,7 +195,7 @@ def test_session_rests_on_the_password_that_was_proved(house: House) -> None:
     assert house.ask("GET", "/v1/own", cookie=mine).status == 401
 
 
-def test_a_session_is_known_to_every_process_of_the_office_and_to_no_other() -> None:
+def test_a_session_is_known_to_every_process_of_the_server_and_to_no_other() -> None:
     mine = House(secret=b"one").session()
     assert House(secret=b"one").ask("GET", "/v1/own", cookie=mine).status == 200
     assert House(secret=b"two").ask("GET", "/v1/own", cookie=mine).status == 401

@@ -1,4 +1,4 @@
-"""The pages of an office, asked without a network: what they say, to whom, and what they refuse."""
+"""The pages of a server, asked without a network: what they say, to whom, and what they refuse."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from mailstack.web.autoconfig.services import services_of
 from mailstack.web.http_values import HttpError, Request, Response, plain
 from mailstack.web.request_target import segments_of
 from mailstack.web.routes import Route
-from mailstack.web.server_info import ShownOffice
+from mailstack.web.server_info import ShownServer
 from mailstack.web.site import Site
 from tests.aid import run
-from tests.web.autoconfig.offices import USUAL, office
+from tests.web.autoconfig.servers import USUAL, server
 from tests.web.autoconfig.test_client_files import ASK, ASKED, BOMB
 
 ADDRESS = "alice@home.test"
 
 
-def shown(config: Config = USUAL, **more: object) -> ShownOffice:
-    return ShownOffice(config, services_of(config), lambda: 0.0, **more)  # type: ignore[arg-type]
+def shown(config: Config = USUAL, **more: object) -> ShownServer:
+    return ShownServer(config, services_of(config), lambda: 0.0, **more)  # type: ignore[arg-type]
 
 
-def get(path: str, *, host: str = "mx.home.test", office: ShownOffice | None = None, **query: str) -> Response:
-    return run(site_of(office or shown()).answer(Request("GET", path, host, query)))
+def get(path: str, *, host: str = "mx.home.test", server: ShownServer | None = None, **query: str) -> Response:
+    return run(site_of(server or shown()).answer(Request("GET", path, host, query)))
 
 
 def post(path: str, body: str) -> Response:
@@ -61,8 +61,8 @@ def post(path: str, body: str) -> Response:
     ],
 )
 def test_our_names_and_every_ip_address_are_answered_to(host: str) -> None:
-    config = office("mx", "submissions", "pop3s", web=Web(hosts=(HostName("proxy.test"),)))
-    assert get("/", host=host, office=shown(config)).status == 200
+    config = server("mx", "submissions", "pop3s", web=Web(hosts=(HostName("proxy.test"),)))
+    assert get("/", host=host, server=shown(config)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_our_names_and_every_ip_address_are_answered_to(host: str) -> None:
 )
 def test_a_name_of_somebody_elses_hears_nothing(host: str) -> None:
     """DNS rebinding: a page that has its name lead to us is not answered to (RFC 9110 §15.5.20)."""
-    answer = get("/", host=host, office=shown(accounts=((ADDRESS, "alice"),)))
+    answer = get("/", host=host, server=shown(accounts=((ADDRESS, "alice"),)))
     assert answer.status == 421
     assert b"alice" not in answer.body
 
@@ -204,28 +204,28 @@ def test_apples_profile_is_signed_where_there_is_a_key() -> None:
     plain = get("/profile.mobileconfig", address=ADDRESS)
     assert plain.media_type == "application/x-apple-aspen-config"
     assert plistlib.loads(plain.body)["PayloadDisplayName"] == ADDRESS
-    signed = get("/profile.mobileconfig", office=shown(sign=sign), address=ADDRESS)
+    signed = get("/profile.mobileconfig", server=shown(sign=sign), address=ADDRESS)
     assert signed.body == b"signed " + plain.body
-    assert get("/profile.mobileconfig", office=shown(office("pop3s")), address=ADDRESS).status == 404
+    assert get("/profile.mobileconfig", server=shown(server("pop3s")), address=ADDRESS).status == 404
 
 
 def test_the_policy_is_under_its_own_name_only() -> None:
     """AC-06: RFC 8461 §3.3"""
-    config = office("mx", "pop3s", mta_sts=MtaSts(mode="enforce"))
-    answer = get("/.well-known/mta-sts.txt", host="mta-sts.home.test", office=shown(config))
+    config = server("mx", "pop3s", mta_sts=MtaSts(mode="enforce"))
+    answer = get("/.well-known/mta-sts.txt", host="mta-sts.home.test", server=shown(config))
     assert answer.media_type.startswith("text/plain")
     assert answer.body.decode() == policy_of(config)
     for host in ("home.test", "mx.home.test", "mta-sts.far.test"):
         assert get("/.well-known/mta-sts.txt", host=host).status in (404, 421)
 
 
-def test_the_offices_own_ca_can_be_fetched(tmp_path: Path) -> None:
+def test_the_servers_own_ca_can_be_fetched(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     with_ca = shown(ca_file=file)
-    assert get("/ca.pem", office=with_ca).status == 404
+    assert get("/ca.pem", server=with_ca).status == 404
     file.write_text("-----BEGIN CERTIFICATE-----\n")
-    assert get("/ca.pem", office=with_ca).body == file.read_bytes()
-    assert b'href="ca.pem"' in get("/", office=with_ca).body
+    assert get("/ca.pem", server=with_ca).body == file.read_bytes()
+    assert b'href="ca.pem"' in get("/", server=with_ca).body
     assert get("/ca.pem").status == 404
 
 
@@ -259,8 +259,8 @@ class Page(HTMLParser):
         self.words += data
 
 
-def page(path: str, office: ShownOffice | None = None, **query: str) -> Page:
-    answer = get(path, office=office, **query)
+def page(path: str, server: ShownServer | None = None, **query: str) -> Page:
+    answer = get(path, server=server, **query)
     assert answer.status == 200, answer.body
     found = Page(answer)
     assert found.open == []
@@ -338,19 +338,19 @@ def test_what_a_client_sends_is_shown_as_text_only() -> None:
     answer = get("/setup", client="k9", address="a&b<@home.test".replace("<", ""))
     assert b"a&amp;b@home.test" in answer.body
     odd = replace(shown(), accounts=(("<i>@home.test", "<script>"),))
-    assert b"<script>" not in get("/", office=odd).body
+    assert b"<script>" not in get("/", server=odd).body
 
 
 def test_a_client_that_cannot_be_set_up_is_told_why() -> None:
-    answer = get("/setup", office=shown(office("submissions")), client="k9", address=ADDRESS)
+    answer = get("/setup", server=shown(server("submissions")), client="k9", address=ADDRESS)
     assert answer.status == 400
     assert b"read by" in answer.body
 
 
-def test_an_office_without_domains_still_has_a_front_page() -> None:
+def test_a_server_without_domains_still_has_a_front_page() -> None:
     config = Config(hostname=HostName("mx.home.test"))
-    assert get("/", office=shown(config)).status == 200
-    assert get("/mail/config-v1.1.xml", office=shown(config)).status == 404
+    assert get("/", server=shown(config)).status == 200
+    assert get("/mail/config-v1.1.xml", server=shown(config)).status == 404
 
 
 def test_trouble_is_told_with_its_status() -> None:

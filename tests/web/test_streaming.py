@@ -206,7 +206,7 @@ def test_an_answer_that_breaks_off_looks_so(web: Web) -> None:
     assert client.lost is not None
 
 
-def test_news_end_at_once_when_the_office_stops(web: Web, pages: Pages) -> None:
+def test_news_end_at_once_when_the_server_stops(web: Web, pages: Pages) -> None:
     web.say(web.knock(), TOLD)
     web.reactor.result_of(web.door.stop_listening())
     web.reactor.result_of(web.door.wait_until_empty(5), at_most=0.5)
@@ -256,7 +256,7 @@ def test_who_reads_nothing_of_an_upgraded_connection_is_dropped(web: Web, pages:
     assert web.limits.open == 0
 
 
-def test_an_upgraded_connection_ends_with_the_office(web: Web, pages: Pages) -> None:
+def test_an_upgraded_connection_ends_with_the_server(web: Web, pages: Pages) -> None:
     client = web.knock()
     web.say(client, request("/talk", "Upgrade: echo"))
     web.reactor.result_of(web.door.stop_listening())

@@ -1,4 +1,4 @@
-"""Whether the database of an office can be reached, and is such that letters are safe in it."""
+"""Whether the database of a server can be reached, and is such that letters are safe in it."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 Verdict = Literal["good", "warning", "broken"]
-"""`broken` would keep the office from working; `warning` may be meant so, or could not be found out."""
+"""`broken` would keep the server from working; `warning` may be meant so, or could not be found out."""
 
 
 class Finding(Struct, frozen=True):

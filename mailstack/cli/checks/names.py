@@ -14,7 +14,7 @@ NOBODY_ASKS = (".test", ".example", ".invalid", ".localhost", ".home.arpa", ".lo
 async def check_names(config: Config, names: ReverseNames) -> list[Finding]:
     """The MX records of each domain, the addresses of our own name, and whether they lead back to it.
 
-    Nothing here is worse than a warning. Where no name server answers, a machine may be offline, and the office works all the same.
+    Nothing here is worse than a warning. Where no name server answers, a machine may be offline, and the server works all the same.
     """
     if not config.listen.mx:
         return []

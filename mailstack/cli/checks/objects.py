@@ -19,7 +19,7 @@ PROBE = b"A content that `mailstack check` wrote, and removes.\r\n"
 
 
 def check_objects(config: Config) -> Iterator[Finding]:
-    """Nothing is said of an office that has no object store."""
+    """Nothing is said of a server that has no object store."""
     ours = config.contents
     if not ours.bucket:
         return

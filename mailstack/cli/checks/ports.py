@@ -43,10 +43,10 @@ def check_ports(config: Config, *, patience: float = PATIENCE) -> Iterator[Findi
             elif error.errno != errno.EADDRINUSE:
                 yield broken(part, f"{description} {_refused(error, host)}")
             elif config.hostname in _said(config, service, host, found[1], patience):
-                yield good(part, f"{description} is in use by this office, which runs")
+                yield good(part, f"{description} is in use by this server, which runs")
             elif description.startswith(PROXIED):
                 # It listens to its proxies only, and we are none.
-                yield warning(part, f"{description} is in use, by this office if it runs: it answers its proxies only")
+                yield warning(part, f"{description} is in use, by this server if it runs: it answers its proxies only")
             else:
                 yield broken(part, f"{description} is in use by another program; stop it, or choose another port")
 

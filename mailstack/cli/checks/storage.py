@@ -32,9 +32,9 @@ def check_storage(config: Config) -> Iterator[Finding]:
         return
     place = TargetServer(config.data, config.domains, config.accounts.bcrypt_rounds, settings=config)
     try:
-        with OpenStore(place) as office:
-            accounts = office.run(office.store.accounts())
-            aliases = {alias for alias, _ in office.run(office.store.aliases())}
+        with OpenStore(place) as server:
+            accounts = server.run(server.store.accounts())
+            aliases = {alias for alias, _ in server.run(server.store.aliases())}
     except CommandError as error:
         yield broken("store", error.message)
         return

@@ -1,4 +1,4 @@
-"""`mailstack dump`: all letters of the inbox into files, of an office here, or over HTTP of a Mailpit anywhere."""
+"""`mailstack dump`: all letters of the inbox into files, of a server here, or over HTTP of a Mailpit anywhere."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def dump(find: Callable[[], TargetServer], path: Path, url: str | None, kind: st
     """Write all letters of the inbox to DIR, each as a file ID.eml, octet for octet as it was taken.
 
     What is in DIR already is not written again, so a command that was broken off is simply given again. With --http they
-    are asked for by Mailpit's API. An office has an inbox of all letters when it has [index] enabled.
+    are asked for by Mailpit's API. A server has an inbox of all letters when it has [index] enabled.
 
     \b
     Example:
@@ -44,9 +44,9 @@ def dump(find: Callable[[], TargetServer], path: Path, url: str | None, kind: st
     settings = place.settings
     if settings is not None and not settings.index.enabled:
         raise CommandError(
-            "this office keeps no inbox of all letters ([index] enabled); `mailstack export` writes a mailbox"
+            "this server keeps no inbox of all letters ([index] enabled); `mailstack export` writes a mailbox"
         )
-    with OpenStore(place, only_reads=True) as office:
+    with OpenStore(place, only_reads=True) as server:
         hidden = hidden_numbers(place.data)
-        letters = office.run(letters_in(office.store, ARCHIVE, lambda uid: uid in hidden))
-        give(office, ARCHIVE, letters, folder_at(kind, path), as_json=as_json)
+        letters = server.run(letters_in(server.store, ARCHIVE, lambda uid: uid in hidden))
+        give(server, ARCHIVE, letters, folder_at(kind, path), as_json=as_json)

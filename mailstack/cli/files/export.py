@@ -47,9 +47,9 @@ def export(place: TargetServer, address: str, path: Path, kind: str | None, as_j
       mailstack export bob@home.test bob.mbox
     """
     owner = parse_address(address, place.domains)
-    with OpenStore(place, only_reads=True) as office:
-        letters = office.run(letters_in(office.store, owner.key))
-        is_known = place.settings is None or office.run(office.store.account(owner.key)) is not None
+    with OpenStore(place, only_reads=True) as server:
+        letters = server.run(letters_in(server.store, owner.key))
+        is_known = place.settings is None or server.run(server.store.account(owner.key)) is not None
         if not letters and not is_known:
             raise CommandError(f"{owner} is no account here; `mailstack user list` lists them")
-        give(office, owner.key, letters, folder_at(kind_of(path, kind, "maildir"), path), as_json=as_json)
+        give(server, owner.key, letters, folder_at(kind_of(path, kind, "maildir"), path), as_json=as_json)

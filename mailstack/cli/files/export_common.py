@@ -35,7 +35,7 @@ def folder_at(kind: str, path: Path) -> LetterWriter:
 
 
 def give(
-    office: OpenStore, mailbox: str, letters: dict[LetterId, Entry], folder: LetterWriter, *, as_json: bool
+    server: OpenStore, mailbox: str, letters: dict[LetterId, Entry], folder: LetterWriter, *, as_json: bool
 ) -> None:
     """Write all, and say what was done. A letter that can't be read is named, and left out. Raises Refused."""
     tally = Tally(as_json=as_json)
@@ -46,9 +46,9 @@ def give(
         with progress("Exporting", len(wanted), as_json=as_json) as step:
             for start in range(0, len(wanted), AT_ONCE):
                 some = wanted[start : start + AT_ONCE]
-                facts = _facts_of(office, [letter for letter, _ in some])
+                facts = _facts_of(server, [letter for letter, _ in some])
                 for letter, uid in some:
-                    _one(office, mailbox, letter, uid, facts.get(letter, _Facts("", 0.0)), folder, tally)
+                    _one(server, mailbox, letter, uid, facts.get(letter, _Facts("", 0.0)), folder, tally)
                     step()
         folder.finish()
     except OSError as error:
@@ -59,10 +59,10 @@ def give(
 
 
 def _one(  # each of a type of its own
-    office: OpenStore, mailbox: str, letter: LetterId, uid: int, facts: _Facts, folder: LetterWriter, tally: Tally
+    server: OpenStore, mailbox: str, letter: LetterId, uid: int, facts: _Facts, folder: LetterWriter, tally: Tally
 ) -> None:
     try:
-        octets = office.run(_octets(office.store, mailbox, uid))
+        octets = server.run(_octets(server.store, mailbox, uid))
     except KeyError:
         tally.count("gone", "", letter)
         return
@@ -80,14 +80,14 @@ async def _octets(store: Store, mailbox: str, uid: int) -> list[bytes]:
     return [octets async for octets in (await store.read(mailbox, uid)).chunks()]
 
 
-def _facts_of(office: OpenStore, letters: list[LetterId]) -> dict[LetterId, _Facts]:
+def _facts_of(server: OpenStore, letters: list[LetterId]) -> dict[LetterId, _Facts]:
     """Without those of letters of which these can't be read: their content may be sound."""
     try:
-        return office.run(_facts(office.store, letters))
+        return server.run(_facts(server.store, letters))
     except CommandError:
         if len(letters) == 1:
             return {}
-    return {name: facts for letter in letters for name, facts in _facts_of(office, [letter]).items()}
+    return {name: facts for letter in letters for name, facts in _facts_of(server, [letter]).items()}
 
 
 async def _facts(store: Store, letters: list[LetterId]) -> dict[LetterId, _Facts]:

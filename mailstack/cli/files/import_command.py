@@ -37,7 +37,7 @@ def import_letters(place: TargetServer, address: str, paths: tuple[Path, ...], a
 
     PATH is an mbox file, a Maildir, a letter in a file of its own, or a folder of any of these. The letters stay as they
     are, octet for octet but for the ends of lines. What is in the mailbox already does not enter again, so a command
-    that was broken off is simply given again. The office may run meanwhile; its readers see the letters at their next
+    that was broken off is simply given again. The server may run meanwhile; its readers see the letters at their next
     login. Nobody is told of them: no webhook, no report.
 
     \b
@@ -49,9 +49,9 @@ def import_letters(place: TargetServer, address: str, paths: tuple[Path, ...], a
         local_address(address, place.domains) if place.settings is not None else parse_address(address, place.domains)
     )
     looked = found_in(paths)
-    with OpenStore(place, announces=False) as office:
-        if place.settings is not None and office.run(office.store.account(owner.key)) is None:
+    with OpenStore(place, announces=False) as server:
+        if place.settings is not None and server.run(server.store.account(owner.key)) is None:
             raise CommandError(f"{owner} is no account here; `mailstack user add {owner}` makes one")
-        known = office.run(letters_in(office.store, owner.key))
+        known = server.run(letters_in(server.store, owner.key))
         hostname = "mx.home.test" if place.settings is None else place.settings.hostname
-        take(office, place, looked, _Owner(owner), owner.key, known, hostname, as_json=as_json)
+        take(server, place, looked, _Owner(owner), owner.key, known, hostname, as_json=as_json)

@@ -47,7 +47,7 @@ def found_in(paths: Sequence[Path], *, since: float | None = None) -> ScanResult
 
 
 def take(
-    office: OpenStore,
+    server: OpenStore,
     place: TargetServer,
     looked: ScanResult,
     readers: Readers,
@@ -62,12 +62,12 @@ def take(
     delivery = (settings or Config(hostname=hostname, data=place.data)).delivery  # type: ignore[arg-type]
     largest = LARGEST if settings is None else max(LARGEST, settings.submission.max_size)
     entrance = Importer(
-        office.store, hostname, readers, shelf, known, Quotas(office.store, default=delivery.quota), largest
+        server.store, hostname, readers, shelf, known, Quotas(server.store, default=delivery.quota), largest
     )
     tally = Tally(as_json=as_json)
     letters = looked.letters
     with progress("Importing", len(letters), as_json=as_json) as step:
-        results = office.run_each(entrance.enter(found, place.now()) for found in letters)
+        results = server.run_each(entrance.enter(found, place.now()) for found in letters)
         for found, entered in zip(letters, results, strict=True):
             tally.count(entered.state, found.name, entered.id, entered.why)
             step()

@@ -73,7 +73,7 @@ class _Looked(Struct, frozen=True):
 
 
 class Importer:
-    """Puts letters into one office."""
+    """Puts letters into one server."""
 
     def __init__(  # each of a type of its own
         self,

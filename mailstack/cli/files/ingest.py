@@ -17,7 +17,7 @@ from mailstack.mailbox.index.deletion import hidden_numbers
 from mailstack.store.archive import ARCHIVE
 
 HOST = "capture.home.test"
-"""The office that such letters come to, as those from the capture port do."""
+"""The server that such letters come to, as those from the capture port do."""
 DAY = 86400.0
 
 
@@ -57,7 +57,7 @@ def ingest(place: TargetServer, paths: tuple[Path, ...], recent: int, as_json: b
             "only a dev environment has an inbox to fill; `mailstack import ADDRESS PATH` fills a mailbox"
         )
     looked = found_in(paths, since=place.now() - recent * DAY if recent else None)
-    with OpenStore(place) as office:
+    with OpenStore(place) as server:
         hidden = hidden_numbers(place.data)
-        known = office.run(letters_in(office.store, ARCHIVE, lambda uid: uid in hidden))
-        take(office, place, looked, _Named(), ARCHIVE, known, HOST, as_json=as_json)
+        known = server.run(letters_in(server.store, ARCHIVE, lambda uid: uid in hidden))
+        take(server, place, looked, _Named(), ARCHIVE, known, HOST, as_json=as_json)

@@ -21,7 +21,7 @@ from mailstack.store.batch import pieces
 from mailstack.store.content_files import DIRECTORY as CONTENTS
 from mailstack.store.content_files import is_name, path_of, sync_directory
 from mailstack.store.contents import OBJECT
-from mailstack.store.locks import Turn, take_office
+from mailstack.store.locks import Turn, take_server
 from mailstack.store.schema import migrate, migrations, version_of
 from mailstack.store.sqlite import DATABASE, TURN
 from mailstack.store.sqlite_reading import ReadableDatabase, integrity_of
@@ -57,7 +57,7 @@ class _Directory:
         if not os.access(self.directory, os.W_OK):
             return
         try:
-            self._held.callback(os.close, take_office(self.directory / "lock"))
+            self._held.callback(os.close, take_server(self.directory / "lock"))
         except StoreError as error:
             raise CannotMove(
                 f"{error}: stop it first (SIGTERM ends it once its sessions are done; its queue stays as it is)"

@@ -25,5 +25,5 @@ COMMANDS = {
 def queue() -> None:
     """See what waits and why; hold, release, retry, redirect or remove it.
 
-    A running office sees a change within a second, and a stopped one when it starts.
+    A running server sees a change within a second, and a stopped one when it starts.
     """

@@ -73,7 +73,7 @@ def hold(place: TargetServer, wanted: Wanted) -> None:
       mailstack queue hold 1kq2v7m4e80c3xz
       mailstack queue hold --domain elsewhere.test --yes
     """
-    act(place, wanted, "hold", "held", lambda _office, operator, letters: operator.hold(letters))
+    act(place, wanted, "hold", "held", lambda _server, operator, letters: operator.hold(letters))
 
 
 @click.command()
@@ -89,7 +89,7 @@ def release(place: TargetServer, wanted: Wanted) -> None:
       mailstack queue release 1kq2v7m4e80c3xz
       mailstack queue release --from "*@home.test"
     """
-    act(place, wanted, "release", "released", lambda _office, operator, letters: operator.release(letters))
+    act(place, wanted, "release", "released", lambda _server, operator, letters: operator.release(letters))
 
 
 @click.command()
@@ -105,7 +105,7 @@ def retry(place: TargetServer, wanted: Wanted) -> None:
       mailstack queue retry --reason "connection refused" --yes
       mailstack queue retry --all
     """
-    act(place, wanted, "retry", "due now", lambda _office, operator, letters: operator.retry(letters), harmless=True)
+    act(place, wanted, "retry", "due now", lambda _server, operator, letters: operator.retry(letters), harmless=True)
 
 
 @click.command()
@@ -122,15 +122,15 @@ def remove(place: TargetServer, wanted: Wanted, bounce: bool) -> None:
       mailstack queue remove --from spammer@home.test --yes
     """
 
-    async def removed(office: OpenStore, operator: QueueAdmin, letters: Sequence[LetterId]) -> list[ActionResult]:
+    async def removed(server: OpenStore, operator: QueueAdmin, letters: Sequence[LetterId]) -> list[ActionResult]:
         if not bounce:
             return await operator.remove(letters)
-        found = await office.store.records(Filter(ids=tuple(letters), limit=len(letters)))
-        taken_by = {record.letter.id: record.letter.arrival.office for record in found}
+        found = await server.store.records(Filter(ids=tuple(letters), limit=len(letters)))
+        taken_by = {record.letter.id: record.letter.arrival.server for record in found}
         acts: list[ActionResult] = []
         for name in dict.fromkeys(taken_by.get(letter, "") for letter in letters):
             its = [letter for letter in letters if taken_by.get(letter, "") == name]
-            acts += await operator.remove(its, bouncer=Bouncer(router_of(place, office), name))
+            acts += await operator.remove(its, bouncer=Bouncer(router_of(place, server), name))
         return acts
 
     act(place, wanted, "remove", "removed", removed)
@@ -141,10 +141,10 @@ def act(place: TargetServer, wanted: Wanted, verb: str, done: str, deed: Deed, *
     if sum((bool(wanted.ids), wanted.every, wanted.selection.narrows)) != 1:
         raise click.UsageError("Give letters' ids, or filters such as --to and --reason, or --all.")
     ids = [letter_id(each) for each in wanted.ids]
-    with OpenStore(place) as office:
+    with OpenStore(place) as server:
         if ids:
-            operator = QueueAdmin(office.store, place.now)
-            _tell(office.run(deed(office, operator, ids)), done)
+            operator = QueueAdmin(server.store, place.now)
+            _tell(server.run(deed(server, operator, ids)), done)
             return
         now = place.now()
 
@@ -154,7 +154,7 @@ def act(place: TargetServer, wanted: Wanted, verb: str, done: str, deed: Deed, *
 
         records = [
             record
-            for record in select(office, wanted.selection)
+            for record in select(server, wanted.selection)
             if any(takes(record.letter, delivery) for delivery in record.deliveries)
         ]
         count = sum(len(record.deliveries) for record in narrowed(records, wanted.selection))
@@ -165,10 +165,10 @@ def act(place: TargetServer, wanted: Wanted, verb: str, done: str, deed: Deed, *
         if not wanted.sure and not (harmless and wanted.every):
             click.confirm(f"{verb} {whom}?", abort=True, err=True)
         # Who was asked may have thought about it for long.
-        operator = QueueAdmin(office.store, place.now, picks=takes, known=records if wanted.sure else ())
+        operator = QueueAdmin(server.store, place.now, picks=takes, known=records if wanted.sure else ())
         letters = [record.letter.id for record in records]
         groups = [letters[at : at + TOGETHER] for at in range(0, len(letters), TOGETHER)]
-        _tell_many((office.run(deed(office, operator, group)) for group in groups), done, len(records))
+        _tell_many((server.run(deed(server, operator, group)) for group in groups), done, len(records))
 
 
 def _tell(acts: Sequence[ActionResult], done: str) -> None:

@@ -17,9 +17,9 @@ _Mark = tuple[object, ...]
 class Changes:
     """Looks at an open store again and again. What came and went between two looks is seen too."""
 
-    def __init__(self, office: OpenStore, began: float) -> None:
+    def __init__(self, server: OpenStore, began: float) -> None:
         """Steps from before `began` (seconds since 1970) are not told."""
-        self._office = office
+        self._server = server
         self._began = began
         self._last = began
         self._marks: dict[LetterId, _Mark] = {}
@@ -30,15 +30,15 @@ class Changes:
 
     def look(self, now: float) -> list[Step]:
         """The steps since the last look, the oldest first."""
-        store = self._office.store
-        self.waiting = self._office.run(store.records(Filter(states=OWED, limit=MOST)))
+        store = self._server.store
+        self.waiting = self._server.run(store.records(Filter(states=OWED, limit=MOST)))
         # A letter that was accepted a moment ago may carry a time from before the last look.
-        fresh = self._office.run(store.records(Filter(since=self._last - 5.0, limit=MOST)))
+        fresh = self._server.run(store.records(Filter(since=self._last - 5.0, limit=MOST)))
         self._last = now
         here = {record.letter.id: record for record in (*fresh, *self.waiting)}
         gone = [letter for letter in self._marks if letter not in here]
         for letter in gone:
-            here.update({record.letter.id: record for record in self._office.run(store.records(Filter(ids=(letter,))))})
+            here.update({record.letter.id: record for record in self._server.run(store.records(Filter(ids=(letter,))))})
         new = [step for record in here.values() for step in self._of(record)]
         for letter in gone:
             self._marks.pop(letter, None)
@@ -55,7 +55,7 @@ class Changes:
         self._marks[letter] = mark
         if self._first and not known and record.letter.arrival.at < self._began:
             return []
-        steps = self._office.run(self._office.store.steps(letter))
+        steps = self._server.run(self._server.store.steps(letter))
         told = self._told.setdefault(letter, [])
         new = [step for step in steps if step.at >= self._began and step not in told]
         told += new

@@ -1,4 +1,4 @@
-"""What stands around a letter that waits: what the running office tells, the operator's orders, and its last attempt."""
+"""What stands around a letter that waits: what the running server tells, the operator's orders, and its last attempt."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Reason(Struct, frozen=True):
 
 
 class Around(Struct, frozen=True):
-    """Of one office, at one time."""
+    """Of one server, at one time."""
 
     conditions: tuple[DelayReason, ...] = ()
     lines: Mapping[int, str] = {}
@@ -82,18 +82,18 @@ def down_text(condition: DelayReason) -> str:
     return f"{condition.name} is left alone{until}: {condition.text}"
 
 
-def look_around(place: TargetServer, office: OpenStore, record: Record) -> Around:
-    """All that can be known of one letter from outside the office."""
-    conditions = office.run(office.store.conditions(place.now()))
-    lines = office.run(office.store.lines_of(record.letter.id))
-    standing = HoldRules(office.store, allowed_domains=_allowed_domains(place))
-    office.run(standing.refresh())
-    orders = {each.number: office.run(standing.would_hold(record.letter, each)) for each in record.deliveries}
+def look_around(place: TargetServer, mail_server: OpenStore, record: Record) -> Around:
+    """All that can be known of one letter from outside the server."""
+    conditions = mail_server.run(mail_server.store.conditions(place.now()))
+    lines = mail_server.run(mail_server.store.lines_of(record.letter.id))
+    standing = HoldRules(mail_server.store, allowed_domains=_allowed_domains(place))
+    mail_server.run(standing.refresh())
+    orders = {each.number: mail_server.run(standing.would_hold(record.letter, each)) for each in record.deliveries}
     return Around(tuple(conditions), lines, orders, place)
 
 
 def destination_key(place: TargetServer | None, destination: str, sender: Address | None) -> str:
-    """What the office calls the hosts that a destination goes to."""
+    """What the server calls the hosts that a destination goes to."""
     if place is None or place.settings is None:
         return destination
     return routing_of(place.settings).destination_key(destination, sender)

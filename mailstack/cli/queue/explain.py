@@ -98,7 +98,7 @@ def _why_then(letter: Letter, delivery: Delivery, schedule: Schedule, now: float
     if delivery.due >= released_at(letter) + schedule.give_up_after:
         return "that is when it is given up, and one last attempt is made then"
     if delivery.due <= now:
-        return "it is due, and waits for a free connection, or for the office to run"
+        return "it is due, and waits for a free connection, or for the server to run"
     if not delivery.attempts:
         return "the first attempt could not be made at once"
     wait = _wait(schedule, delivery.attempts)

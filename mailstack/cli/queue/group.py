@@ -41,7 +41,7 @@ class Group(Struct):
     hosts: set[str] = field(default_factory=set)
     """Those of the last attempts."""
     why: str = ""
-    """What the running office knows of the destination."""
+    """What the running server knows of the destination."""
 
     def add(self, record: Record, delivery: Delivery, now: float) -> None:
         self.count += 1
@@ -56,7 +56,7 @@ class Group(Struct):
 
     @property
     def reason(self) -> str:
-        """What the office knows now; else what was heard most often."""
+        """What the server knows now; else what was heard most often."""
         return self.why or self.reasons.most_common(1)[0][0] if self.reasons else ""
 
     def row(self, now: float) -> tuple[str, ...]:

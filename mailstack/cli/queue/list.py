@@ -39,10 +39,10 @@ def list_(place: TargetServer, selection: Selection, by: By | None, limit: int, 
       mailstack queue list --by destination
       mailstack queue list --json | jq -r 'select(.sender == "alice@home.test") | .id'
     """
-    with OpenStore(place, only_reads=True) as office:
-        records = select(office, selection, MOST if by else limit)
-        conditions = office.run(office.store.conditions(place.now())) if by else []
-        rules = office.run(office.store.orders()).rules if by else ()
+    with OpenStore(place, only_reads=True) as server:
+        records = select(server, selection, MOST if by else limit)
+        conditions = server.run(server.store.conditions(place.now())) if by else []
+        rules = server.run(server.store.orders()).rules if by else ()
     now = place.now()
     if by:
         groups = grouped(narrowed(records, selection), by, now)

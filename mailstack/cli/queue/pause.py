@@ -27,11 +27,11 @@ def pause(place: TargetServer, destination: str) -> None:
       mailstack queue pause elsewhere.test
     """
     new = Rule(_name(destination), "pause", domain=destination, created=place.now())
-    with OpenStore(place) as office:
-        if new.name in {each.name for each in office.run(office.store.orders()).rules}:
+    with OpenStore(place) as server:
+        if new.name in {each.name for each in server.run(server.store.orders()).rules}:
             raise CommandError(f"{_what(destination)} is paused already; `mailstack queue resume` takes that back")
         try:
-            office.run(office.store.add_rule(new))
+            server.run(server.store.add_rule(new))
         except Conflict as conflict:
             raise CommandError(str(conflict)) from conflict
     again = "" if destination == "*" else f" {destination}"
@@ -49,12 +49,12 @@ def resume(place: TargetServer, destination: str) -> None:
       mailstack queue resume
       mailstack queue resume elsewhere.test
     """
-    with OpenStore(place) as office:
-        found = [each for each in office.run(office.store.orders()).rules if each.name == _name(destination)]
+    with OpenStore(place) as server:
+        found = [each for each in server.run(server.store.orders()).rules if each.name == _name(destination)]
         if not found:
             raise CommandError(f"{_what(destination)} is not paused; `mailstack queue rule list` shows what is")
-        office.run(office.store.remove_rule(found[0].name))
-        count = release_held(place, office, found[0])
+        server.run(server.store.remove_rule(found[0].name))
+        count = release_held(place, server, found[0])
     click.echo(f"{_what(destination)} goes on; released: {count}")
 
 

@@ -34,5 +34,5 @@ def redirect(place: TargetServer, wanted: Wanted) -> None:
         wanted,
         f"redirect to {target}",
         f"redirected to {target}",
-        lambda office, operator, letters: operator.redirect(letters, target, router_of(place, office)),
+        lambda server, operator, letters: operator.redirect(letters, target, router_of(place, server)),
     )

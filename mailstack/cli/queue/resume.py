@@ -11,14 +11,14 @@ from mailstack.queue.hold_rules import is_held_by
 from mailstack.store import Filter, Rule
 
 
-def release_held(place: TargetServer, office: OpenStore, rule: Rule) -> int:
+def release_held(place: TargetServer, server: OpenStore, rule: Rule) -> int:
     """How many deliveries go on. Another rule that fits them too holds them again."""
     held = Filter(states=frozenset({DeliveryState.HELD}), limit=MOST)
     records = [
         record
-        for record in office.run(office.store.records(held))
+        for record in server.run(server.store.records(held))
         if any(is_held_by(rule, delivery) for delivery in record.deliveries)
     ]
-    operator = QueueAdmin(office.store, place.now, picks=lambda _, delivery: is_held_by(rule, delivery), known=records)
-    acts = office.run(operator.release([record.letter.id for record in records], rule=rule.name))
+    operator = QueueAdmin(server.store, place.now, picks=lambda _, delivery: is_held_by(rule, delivery), known=records)
+    acts = server.run(operator.release([record.letter.id for record in records], rule=rule.name))
     return sum(act.done for act in acts)

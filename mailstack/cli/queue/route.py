@@ -1,4 +1,4 @@
-"""The ways that an office would send letters, for commands that make some."""
+"""The ways that a server would send letters, for commands that make some."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def clock() -> ReactorClock:
     return ReactorClock(StoreRunner())  # type: ignore[arg-type]
 
 
-def directory_of(place: TargetServer, office: OpenStore) -> StoreDirectory:
+def directory_of(place: TargetServer, server: OpenStore) -> StoreDirectory:
     """Who lives there."""
     settings = place.settings
     if settings is None:
-        return StoreDirectory(office.store, place.domains, clock())
+        return StoreDirectory(server.store, place.domains, clock())
     delivery = settings.delivery
     return StoreDirectory(
-        office.store,
+        server.store,
         place.domains,
         clock(),
         postmaster=delivery.postmaster,
@@ -30,6 +30,6 @@ def directory_of(place: TargetServer, office: OpenStore) -> StoreDirectory:
     )
 
 
-def router_of(place: TargetServer, office: OpenStore) -> Router:
+def router_of(place: TargetServer, server: OpenStore) -> Router:
     """Which way a recipient goes."""
-    return Router(directory_of(place, office))
+    return Router(directory_of(place, server))

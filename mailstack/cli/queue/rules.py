@@ -17,7 +17,7 @@ from mailstack.letter.timestamps import iso8601
 from mailstack.store import Rule
 
 MOST = 1000
-"""Rules that one office may have: each letter is compared with all of them."""
+"""Rules that one server may have: each letter is compared with all of them."""
 
 _LETTERS = "abcdefghjkmnpqrstvwxyz23456789"
 
@@ -26,7 +26,7 @@ _LETTERS = "abcdefghjkmnpqrstvwxyz23456789"
 def rule() -> None:
     """Hold letters by sender, recipient or domain, as they enter or when they are next due.
 
-    A running office obeys within a second. `mailstack queue release` lets single letters go.
+    A running server obeys within a second. `mailstack queue release` lets single letters go.
     """
 
 
@@ -48,10 +48,10 @@ def add(place: TargetServer, sender: str | None, recipient: str | None, domain: 
         raise click.UsageError("Give --from, --to or --domain; `mailstack queue pause` stops everything outward.")
     name = "r" + "".join(secrets.choice(_LETTERS) for _ in range(4))
     new = Rule(name, "hold", sender or "", recipient or "", domain or "", place.now())
-    with OpenStore(place) as office:
-        if len(office.run(office.store.orders()).rules) >= MOST:
+    with OpenStore(place) as server:
+        if len(server.run(server.store.orders()).rules) >= MOST:
             raise CommandError(f"there are {MOST} rules, and no more are kept; `mailstack queue rule remove` some")
-        office.run(office.store.add_rule(new))
+        server.run(server.store.add_rule(new))
     click.echo(f"rule {name} holds {words(new)}")
 
 
@@ -67,8 +67,8 @@ def list_(place: TargetServer, as_json: bool) -> None:
     Example:
       mailstack queue rule list
     """
-    with OpenStore(place, only_reads=True) as office:
-        rules = office.run(office.store.orders()).rules
+    with OpenStore(place, only_reads=True) as server:
+        rules = server.run(server.store.orders()).rules
     if as_json:
         for each in rules:
             print_json(
@@ -97,12 +97,12 @@ def remove(place: TargetServer, name: str, keep_held: bool) -> None:
     Example:
       mailstack queue rule remove rk7f2
     """
-    with OpenStore(place) as office:
-        found = [each for each in office.run(office.store.orders()).rules if each.name == name]
+    with OpenStore(place) as server:
+        found = [each for each in server.run(server.store.orders()).rules if each.name == name]
         if not found:
             raise CommandError(f"there is no rule {name!r}; `mailstack queue rule list` lists them")
-        office.run(office.store.remove_rule(name))
-        count = 0 if keep_held else release_held(place, office, found[0])
+        server.run(server.store.remove_rule(name))
+        count = 0 if keep_held else release_held(place, server, found[0])
     click.echo(f"rule {clean(name)} is gone; released: {count}")
 
 

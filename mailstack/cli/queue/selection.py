@@ -77,9 +77,9 @@ def _at(when: When | None, now: float) -> float | None:
     return None if when is None else when.at(now)
 
 
-def select(office: OpenStore, selection: Selection, limit: int = MOST) -> list[Record]:
+def select(server: OpenStore, selection: Selection, limit: int = MOST) -> list[Record]:
     """The letters with a delivery that is meant, whole, the newest first."""
-    found = office.run(office.store.records(selection.filter(MOST)))
+    found = server.run(server.store.records(selection.filter(MOST)))
     meant = [
         record for record in found if any(selection.takes(record.letter, delivery) for delivery in record.deliveries)
     ]

@@ -38,7 +38,7 @@ WIDTH = 110
 def show(place: TargetServer, id: str, as_json: bool) -> None:  # noqa: A002 - the name in the help text
     """Explain one letter: its envelope, every attempt with what was said, the next one, and why then.
 
-    `mailstack journey ID` tells the same letter's whole life, across offices.
+    `mailstack journey ID` tells the same letter's whole life, across servers.
 
     \b
     Example:
@@ -46,15 +46,15 @@ def show(place: TargetServer, id: str, as_json: bool) -> None:  # noqa: A002 - t
       mailstack queue show 1kq2v7m4e80c3xz --json | jq '.deliveries[].explanation'
     """
     wanted = letter_id(id)
-    with OpenStore(place, only_reads=True) as office:
-        records = office.run(office.store.records(Filter(ids=(wanted,), limit=1)))
+    with OpenStore(place, only_reads=True) as server:
+        records = server.run(server.store.records(Filter(ids=(wanted,), limit=1)))
         if not records:
             raise unknown_letter(wanted)
         seen = _Seen(
             records[0],
-            office.run(office.store.steps(wanted)),
+            server.run(server.store.steps(wanted)),
             schedule_of(place),
-            look_around(place, office, records[0]),
+            look_around(place, server, records[0]),
         )
     now = place.now()
     if as_json:
@@ -77,7 +77,7 @@ class _Seen(Struct, frozen=True):
 
 
 def schedule_of(place: TargetServer) -> Schedule:
-    """When the office tries again."""
+    """When the server tries again."""
     if place.settings is None:
         return Schedule()
     waits = place.settings.relay.schedule
@@ -109,7 +109,7 @@ def _lines(seen: _Seen, now: float) -> Iterator[str]:
     record, letter = seen.record, seen.record.letter
     arrival = letter.arrival
     by = f" from {arrival.remote.host}" if arrival.remote else ""
-    yield f"Letter {letter.id}, {size_text(letter.content.size)}, at {arrival.office}"
+    yield f"Letter {letter.id}, {size_text(letter.content.size)}, at {arrival.server}"
     yield f"  arrived {local_text(arrival.at)} by {arrival.protocol}{by}{f' ({arrival.account})' if arrival.account else ''}"
     yield f"  MAIL FROM:<{sender_text(letter.envelope)}>{_parameters(letter.envelope)}"
     for recipient in letter.envelope.recipients:

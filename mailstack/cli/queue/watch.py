@@ -62,8 +62,8 @@ def watch(place: TargetServer, lasting: float | None, as_json: bool) -> None:
       mailstack queue watch
       mailstack queue watch --for 30s --json | jq -r .step
     """
-    with OpenStore(place, only_reads=True) as office:
-        looks = _looks(place, office, lasting)
+    with OpenStore(place, only_reads=True) as server:
+        looks = _looks(place, server, lasting)
         try:
             if as_json:
                 for _, steps in looks:
@@ -80,9 +80,9 @@ def watch(place: TargetServer, lasting: float | None, as_json: bool) -> None:
             return
 
 
-def _looks(place: TargetServer, office: OpenStore, lasting: float | None) -> Iterator[tuple[Changes, list[Step]]]:
+def _looks(place: TargetServer, server: OpenStore, lasting: float | None) -> Iterator[tuple[Changes, list[Step]]]:
     began = time.monotonic()
-    changes = Changes(office, place.now())
+    changes = Changes(server, place.now())
     while True:
         yield changes, changes.look(place.now())
         if lasting is not None and time.monotonic() - began >= lasting:

@@ -46,7 +46,7 @@ def run(arguments: list[str], config: Path | None = None, data: Path | None = No
     except CommandError as refused:
         code, why = TEMPFAIL, refused.format_message()
     except PermissionError as error:
-        code, why = NOPERM, f"{error}; docs/howto/use-as-sendmail.md says how others than the office's user may send"
+        code, why = NOPERM, f"{error}; docs/howto/use-as-sendmail.md says how others than the server's user may send"
     except OSError as error:
         code, why = TEMPFAIL, str(error)
     click.echo(f"sendmail: {' '.join(why.split())}", err=True)
@@ -54,7 +54,7 @@ def run(arguments: list[str], config: Path | None = None, data: Path | None = No
 
 
 def _place(config: Path | None, data: Path | None) -> TargetServer:
-    """The office that is meant: as named, as the environment says, the machine's own, or a dev environment."""
+    """The server that is meant: as named, as the environment says, the machine's own, or a dev environment."""
     named = config or _variable("MAILSTACK_CONFIG")
     dev = data or _variable("MAILSTACK_DATA")
     if named is None and dev is None and SYSTEM_CONFIG.exists():
@@ -95,8 +95,8 @@ def _send(place: TargetServer, options: Options, source: IO[bytes]) -> None:
     person = caller()
     domain = place.domains[0] if place.domains else config.hostname
     prepared = prepare(octets, options, person, domain)
-    with OpenStore(place) as office:
-        letter = office.run(drop(place, office, prepared, person.user))
+    with OpenStore(place) as server:
+        letter = server.run(drop(place, server, prepared, person.user))
     if options.verbose:
         click.echo(f"queued as {letter}")
 
@@ -104,8 +104,8 @@ def _send(place: TargetServer, options: Options, source: IO[bytes]) -> None:
 def _list(place: TargetServer) -> None:
     from mailstack.cli.sendmail.list import list_queue
 
-    with OpenStore(place) as office:
-        for line in list_queue(office):
+    with OpenStore(place) as server:
+        for line in list_queue(server):
             click.echo(line)
 
 
@@ -123,10 +123,10 @@ def _flush(place: TargetServer, options: Options) -> None:
     except PatternError as error:
         raise Ended(USAGE, f"-qR takes {error}") from error
     waiting = Selection(domain=domain, states=frozenset({DeliveryState.QUEUED}))
-    with OpenStore(place) as office:
-        ids = [letter_id(value)] if kind == "I" else [record.letter.id for record in select(office, waiting)]
-        operator = QueueAdmin(office.store, place.now, picks=waiting.takes)
-        office.run(operator.retry(ids))
+    with OpenStore(place) as server:
+        ids = [letter_id(value)] if kind == "I" else [record.letter.id for record in select(server, waiting)]
+        operator = QueueAdmin(server.store, place.now, picks=waiting.takes)
+        server.run(operator.retry(ids))
 
 
 def caller() -> Person:
@@ -154,12 +154,12 @@ class Unparsed(click.Command):
 
 
 @click.command(cls=Unparsed, options_metavar="[-c FILE | --data DIR] [SENDMAIL'S OPTIONS]", add_help_option=True)
-@click.option("-c", "--config", type=PathType(), metavar="FILE", help="The office of this configuration file.")
+@click.option("-c", "--config", type=PathType(), metavar="FILE", help="The server of this configuration file.")
 @click.option("--data", type=PathType(), metavar="DIR", help="The dev environment that keeps its letters here.")
 def sendmail(config: Path | None, data: Path | None, arguments: list[str]) -> None:
     """Put a letter from standard input into the queue, as /usr/sbin/sendmail does.
 
-    The office may run or not; no login is asked, for who may write its data directory is trusted. Options are those of
+    The server may run or not; no login is asked, for who may write its data directory is trusted. Options are those of
     other sendmails: -t (recipients from the header), -i (a dot alone does not end the letter), -f ADDRESS, -F NAME,
     -N never|success,failure,delay, -V ID, -R full|hdrs, -bp (mailq), -q (try what waits now). Exit codes are those of
     sysexits.h. The programs mailstack-sendmail and mailstack-mailq do the same, and /usr/sbin/sendmail can be a link

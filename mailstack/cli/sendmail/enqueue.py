@@ -1,4 +1,4 @@
-"""A letter's way from a process of this machine into an office's queue, whether that office runs or not."""
+"""A letter's way from a process of this machine into a server's queue, whether that server runs or not."""
 
 from __future__ import annotations
 
@@ -36,29 +36,29 @@ from mailstack.server.wiring.authentication import signer
 from mailstack.store.free_space import FreeSpace
 
 DEV_HOST = HostName("mx.home.test")
-"""The office of a dev environment that a letter enters."""
+"""The server of a dev environment that a letter enters."""
 
 
 class Nobody:
-    """A Journal without readers: the office writes the log, and the letter's steps are in the store."""
+    """A Journal without readers: the server writes the log, and the letter's steps are in the store."""
 
     def tell(self, steps: Sequence[Step]) -> None:
         """Nothing."""
 
 
 def settings_of(place: TargetServer) -> Config:
-    """The office's configuration; the defaults in a dev environment."""
+    """The server's configuration; the defaults in a dev environment."""
     return place.settings or Config(hostname=DEV_HOST, data=place.data)
 
 
-async def drop(place: TargetServer, office: OpenStore, prepared: Prepared, user: str) -> LetterId:
+async def drop(place: TargetServer, mail_server: OpenStore, prepared: Prepared, user: str) -> LetterId:
     """Take responsibility for a letter; durable when it returns. Raises Ended, StoreError.
 
-    A running office finds at its next look what is not for a mailbox here; a stopped one when it starts.
+    A running server finds at its next look what is not for a mailbox here; a stopped one when it starts.
     """
-    config, time, store = settings_of(place), clock(), office.store
+    config, time, store = settings_of(place), clock(), mail_server.store
     name = config.hostname
-    directory = directory_of(place, office)
+    directory = directory_of(place, mail_server)
     router = Router(directory)
     quotas = Quotas(store, default=config.delivery.quota, permanent=config.delivery.mailbox_full == "permanent")
     bouncer = Bouncer(router, name, most_returned=config.limits.report_size)
@@ -93,7 +93,7 @@ async def drop(place: TargetServer, office: OpenStore, prepared: Prepared, user:
 
 
 def _signing(place: TargetServer, now: Callable[[], float]) -> OutboundSigner | None:
-    """Puts the office's signatures on letters; None without keys. Raises Ended."""
+    """Puts the server's signatures on letters; None without keys. Raises Ended."""
     if place.settings is None:
         return None
     try:

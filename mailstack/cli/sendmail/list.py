@@ -17,9 +17,9 @@ HEADING = "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------"
 EMPTY = "Mail queue is empty"
 
 
-def list_queue(office: OpenStore) -> Iterator[str]:
+def list_queue(server: OpenStore) -> Iterator[str]:
     """The lines of mailq, the oldest letter first."""
-    records = office.run(office.store.records(Filter(states=OWED, limit=MOST)))
+    records = server.run(server.store.records(Filter(states=OWED, limit=MOST)))
     if not records:
         yield EMPTY
         return

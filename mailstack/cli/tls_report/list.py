@@ -23,8 +23,8 @@ def list_(place: TargetServer, failures: bool, as_json: bool) -> None:
     Example:
       mailstack tls-report list --failures
     """
-    with OpenStore(place, only_reads=True) as office:
-        counts = office.run(office.store.tls_results())
+    with OpenStore(place, only_reads=True) as server:
+        counts = server.run(server.store.tls_results())
     found: dict[tuple[int, str], list[TlsCount]] = {}
     for each in counts:
         found.setdefault((each.day, each.domain), []).append(each)

@@ -21,7 +21,7 @@ from mailstack.server.wiring.tls_reports import reporting_of
 def show(place: TargetServer, domain: str, as_json: bool) -> None:
     """Show what was counted for a domain and not reported yet: each policy, and why sessions failed.
 
-    A running office brings its counts into the store every ten seconds.
+    A running server brings its counts into the store every ten seconds.
 
     \b
     Example:
@@ -32,8 +32,8 @@ def show(place: TargetServer, domain: str, as_json: bool) -> None:
         wanted = read_domain(domain)
     except ValueError as error:
         raise CommandError(str(error)) from error
-    with OpenStore(place, only_reads=True) as office:
-        counts = office.run(office.store.tls_results(wanted))
+    with OpenStore(place, only_reads=True) as mail_server:
+        counts = mail_server.run(mail_server.store.tls_results(wanted))
     if as_json:
         config = place.settings or Config(domains=tuple(Domain(each) for each in place.domains))
         reporting = reporting_of(config)

@@ -28,11 +28,11 @@ def list_(place: TargetServer, waiting: bool, limit: int, as_json: bool) -> None
       mailstack webhook list
       mailstack webhook list --waiting --json | jq -r .trouble
     """
-    with OpenStore(place, only_reads=True) as office:
+    with OpenStore(place, only_reads=True) as mail_server:
         if waiting:
-            _print_waiting(office.run(office.store.announcements(None, limit)), as_json=as_json)
+            _print_waiting(mail_server.run(mail_server.store.announcements(None, limit)), as_json=as_json)
             return
-        counts = {each.target: each for each in office.run(office.store.waiting_announcements())}
+        counts = {each.target: each for each in mail_server.run(mail_server.store.waiting_announcements())}
     configured = place.settings.webhooks if place.settings is not None else ()
     urls = {target_of(each): str(each.url) for each in configured}
     events = {target_of(each): list(each.events) for each in configured}

@@ -16,18 +16,18 @@ from mailstack.cli.webhook.list import name_of
 def retry(place: TargetServer, names: tuple[str, ...]) -> None:
     """Tell at once what waits for these webhooks, or for all.
 
-    A running office tries the oldest within a second, and if that is taken, the rest.
+    A running server tries the oldest within a second, and if that is taken, the rest.
 
     \b
     Example:
       mailstack webhook retry billing
     """
-    with OpenStore(place) as office:
-        targets = {name_of(each.target): each.target for each in office.run(office.store.waiting_announcements())}
+    with OpenStore(place) as server:
+        targets = {name_of(each.target): each.target for each in server.run(server.store.waiting_announcements())}
         for name in names:
             if name not in targets:
                 raise CommandError(f"nothing waits for {name}; `mailstack webhook list` shows for whom something does")
         now = place.now()
         wanted = [targets[name] for name in names or sorted(targets)]
-        count = sum(office.run(office.store.hurry_announcements(target, now)) for target in wanted)
+        count = sum(server.run(server.store.hurry_announcements(target, now)) for target in wanted)
     click.echo(f"to be told now: {count}")

@@ -17,7 +17,7 @@ from mailstack.queue.webhooks.signing import BadSecret, new_secret, read_secrets
 def secret(file: Path) -> None:
     """Write a new secret on top of a file, and print it for the receiver.
 
-    A running office signs with it from the next message on, and with the others in the file too: give it to the
+    A running server signs with it from the next message on, and with the others in the file too: give it to the
     receiver, then take the old line out. A file that is not there is made, for this user alone.
 
     \b

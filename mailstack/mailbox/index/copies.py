@@ -22,7 +22,7 @@ async def source_of(store: Store, outlets: Collection[str], record: Record, octe
     called. What `outlets`, servers by name, are given is always a copy.
     """
     letter = record.letter
-    if letter.arrival.office in outlets:
+    if letter.arrival.server in outlets:
         return next((each for each in traced(octets) if each != letter.id), LetterId(""))
     if letter.arrival.account is not None or letter.arrival.remote is None:
         return None
@@ -30,7 +30,7 @@ async def source_of(store: Store, outlets: Collection[str], record: Record, octe
     if not ids:
         return None
     for source in await store.records(Filter(ids=ids, limit=len(ids))):
-        if source.letter.arrival.office == letter.arrival.helo and _went(source, record):
+        if source.letter.arrival.server == letter.arrival.helo and _went(source, record):
             return source.letter.id
     return None
 

@@ -168,7 +168,7 @@ class Indexing:
             if (record := records.get(entry.letter)) is None or (octets := await self._octets(record)) is None:
                 continue
             octets_read += len(octets)
-            mailboxes = () if record.letter.arrival.office in self._outlets else await self._mailboxes(record)
+            mailboxes = () if record.letter.arrival.server in self._outlets else await self._mailboxes(record)
             source = await source_of(self._store, self._outlets, record, octets)
             if source is not None:
                 copies.append(Copy(record.letter.id, source, mailboxes))

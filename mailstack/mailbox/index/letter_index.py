@@ -106,7 +106,7 @@ class LetterIndex:
         await with_timeout(self._clock, self._indexing.idle(), PATIENCE)
 
     def woken(self) -> None:
-        """Another process that serves the office has something new."""
+        """Another process that serves the server has something new."""
         if self._leads:
             self._indexing.nudge()
         if isinstance(self.feed, SharedFeed):
@@ -147,14 +147,14 @@ class LetterIndex:
         return await self._store.content(item.id)
 
     async def content_of(self, letter: LetterId) -> Content | None:
-        """The octets of a copy, as they came to its office; None when they are gone."""
+        """The octets of a copy, as they came to its server; None when they are gone."""
         try:
             return await self._store.content(letter)
         except KeyError:
             return None
 
     async def steps_of(self, item: Item) -> list[Step]:
-        """What happened to it in the office that took it, the oldest first."""
+        """What happened to it in the server that took it, the oldest first."""
         return await self._store.steps(item.id)
 
     async def records(self, items: Sequence[Item]) -> dict[LetterId, Record]:

@@ -42,7 +42,7 @@ class Authorization:
         authenticator: Authenticator,
         store: Store,
         *,
-        office: str,
+        server: str,
         holder: str,
         delay: LoginDelay | None = None,
         sessions: Sessions | None = None,
@@ -57,7 +57,7 @@ class Authorization:
         self._engine = dialogue.engine
         self._authenticator = authenticator
         self._store = store
-        self._office = office
+        self._server = server
         self._holder = holder
         self._delay = delay
         self._failures = 0
@@ -65,12 +65,12 @@ class Authorization:
         self._log_out = log_out
         self._session: OpenSession | None = None
         # APOP needs the password itself, and is therefore for accounts whose password is no secret.
-        self._stamp = fresh_id(office) if DigestProof in authenticator.kinds else b""
+        self._stamp = fresh_id(server) if DigestProof in authenticator.kinds else b""
         self._engine.apop = bool(self._stamp)
 
     def greet(self) -> None:
         """With a time stamp where APOP may follow (RFC 1939 §7)."""
-        self._dialogue.ok(f"{self._office} POP3 server ready {self._stamp.decode()}".rstrip())
+        self._dialogue.ok(f"{self._server} POP3 server ready {self._stamp.decode()}".rstrip())
 
     async def login(self) -> Maildrop:
         """The maildrop of whoever logs in, locked; the answer to that last command is owed. Raises Over."""
@@ -107,7 +107,7 @@ class Authorization:
             self._session.close()
 
     def _channel(self) -> Channel:
-        return self._dialogue.channel(self._office)
+        return self._dialogue.channel(self._server)
 
     def _known(self, proof: Proof) -> Awaitable[AccountLogin]:
         return self._authenticator.login(proof, self._dialogue.remote)

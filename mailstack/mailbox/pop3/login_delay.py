@@ -8,7 +8,7 @@ from mailstack.policy.counters import CounterTable, LocalCounterTable
 
 
 class LoginDelay:
-    """Remembers when each account logged in last, for all sessions of an office. Without a delay it remembers nothing."""
+    """Remembers when each account logged in last, for all sessions of a server. Without a delay it remembers nothing."""
 
     def __init__(self, seconds: int, now: Callable[[], float], table: CounterTable | None = None) -> None:
         """`seconds` from one login to the next; 0 is no delay. `now` gives the time in seconds."""

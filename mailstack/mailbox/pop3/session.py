@@ -32,7 +32,7 @@ async def converse(
     peer: Peer[Pop3Event],
     engine: ServerEngine,
     *,
-    office: str,
+    hostname: str,
     authenticator: Authenticator,
     store: Store,
     clock: Clock,
@@ -47,20 +47,20 @@ async def converse(
 ) -> None:
     """Serve one connection until it ends, and close it; a maildrop that was opened is always released.
 
-    `office` is our host name. `pause` returns after so many seconds. `login_delay` is the same for all sessions, and so is
+    `hostname` is the name of this server. `pause` returns after so many seconds. `login_delay` is the same for all sessions, and so is
     `room`, for what they read ahead.
-    `holder_of` says which office holds a mailbox, where several share the store; None: this one.
+    `holder_of` says which server holds a mailbox, where several share the store; None: this one.
     `sessions` and `log_out`: see Authorization.
     """
     dialogue = Dialogue(peer, engine, limits or Limits(), pause)
     # Names this session, and no other, in the maildrop's lock.
-    holder = f"{office}/{secrets.token_hex(8)}"
+    holder = f"{hostname}/{secrets.token_hex(8)}"
     protocol = "pop3s" if engine.tls else "pop3"
     authorization = Authorization(
         dialogue,
         authenticator,
         store,
-        office=office,
+        server=hostname,
         holder=holder,
         delay=login_delay,
         sessions=sessions,
@@ -72,8 +72,8 @@ async def converse(
         try:
             drop = Maildrop(held)
             facts = _facts(dialogue, held.mailbox, protocol)
-            at = office if holder_of is None else holder_of(held.mailbox)
-            update = Update(drop, store, clock, journal, office=at, facts=facts, pause=pause)
+            at = hostname if holder_of is None else holder_of(held.mailbox)
+            update = Update(drop, store, clock, journal, server=at, facts=facts, pause=pause)
             dialogue.ok(f"maildrop has {drop}")
             try:
                 await Transaction(dialogue, drop, store, update.collect, room or MemoryBudget(MOST_OF_ALL)).until_quit()

@@ -28,7 +28,7 @@ class Update:
         clock: Clock,
         journal: Journal,
         *,
-        office: str,
+        server: str,
         facts: Mapping[str, Any],
         pause: Callable[[float], Awaitable[object]],
     ) -> None:
@@ -38,7 +38,7 @@ class Update:
         self._store = store
         self._clock = clock
         self._journal = journal
-        self._office = office
+        self._server = server
         self._facts = facts
         self._collected: dict[int, Step] = {}
 
@@ -46,7 +46,7 @@ class Update:
         """The letter was sent whole. Twice in one session is once."""
         if entry.uid in self._collected:
             return
-        self._collected[entry.uid] = Step(entry.letter, self._clock.now(), self._office, "collected", self._facts)
+        self._collected[entry.uid] = Step(entry.letter, self._clock.now(), self._server, "collected", self._facts)
 
     async def at_quit(self) -> bool:
         """Remove what was marked, all or nothing; whether it is removed."""

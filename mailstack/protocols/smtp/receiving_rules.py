@@ -70,7 +70,7 @@ NO_FACTS: Facts = {}
 
 
 class LetterIntake(Protocol):
-    """What takes letters over: `mailstack.receiving.intake`, the same for every station of an office."""
+    """What takes letters over: `mailstack.receiving.intake`, the same for every station of a server."""
 
     def is_local(self, address: Address) -> bool:
         """Whether letters to the address end here, where they are read by lines."""

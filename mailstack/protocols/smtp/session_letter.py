@@ -110,7 +110,7 @@ class SessionLetter(SessionLogin):
         envelope = Envelope(mail.sender, tuple(self.recipients), mail.body, mail.parameters)
         arrival = Arrival(
             at=now,
-            office=self.station.hostname,
+            server=self.station.hostname,
             protocol=self._protocol(),
             remote=self.remote,
             helo=self.helo,

@@ -140,7 +140,7 @@ def body(event: str, step: Step, record: Record | None) -> bytes:
 
 
 def _step(step: Step) -> dict[str, Any]:
-    return {**step.facts, "at": iso8601(step.at), "office": step.office, "step": step.step, "letter": step.letter}
+    return {**step.facts, "at": iso8601(step.at), "server": step.server, "step": step.step, "letter": step.letter}
 
 
 def _letter(record: Record) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Reporter:
         poster: Poster,
         send: Callable[[Letter], Awaitable[None]],
         reporting: Reporting,
-        office: str,
+        server: str,
         owner: str,
         limits: ReporterLimits = ReporterLimits(),  # noqa: B008  # frozen
     ) -> None:
@@ -62,7 +62,7 @@ class Reporter:
         self._poster = poster
         self._send = send
         self._reporting = reporting
-        self._office = office
+        self._server = server
         self._owner = owner
         self._limits = limits
         self._running = False
@@ -149,4 +149,4 @@ class Reporter:
         letter = new_letter_id(now)
         content = Octets(octets_of(report, self._reporting, to=rua.mailbox, letter=letter, now=now))
         envelope = Envelope(self._reporting.author, (Recipient(rua.mailbox, parameters=NEVER),), "7BIT")
-        await self._send(Letter(letter, envelope, content, Arrival(now, self._office, "LOCAL")))
+        await self._send(Letter(letter, envelope, content, Arrival(now, self._server, "LOCAL")))

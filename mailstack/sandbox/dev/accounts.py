@@ -19,7 +19,7 @@ from mailstack.accounts.login_names import ByName, LoginNames
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.plaintext_secrets import SharedSecretChecker
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
-from mailstack.accounts.scram import ScramChecker, office_secret
+from mailstack.accounts.scram import ScramChecker, server_secret
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker
@@ -94,7 +94,7 @@ class DevAccounts:
         self.directory.forget()
 
     def authenticators(self) -> tuple[Authenticator, Authenticator]:
-        """Who submits and who reads, at the doors of one office."""
+        """Who submits and who reads, at the doors of one server."""
         any_password = self._settings.any_password
         checkers: list[Any] = [
             FirstOf([StoreChecker(self._store, self.passwords), AllowAnyChecker(any_password=any_password)])
@@ -102,7 +102,7 @@ class DevAccounts:
         scram: ScramChecker | None = None
         # SCRAM's server must know the password, and "anything" is none.
         if self._settings.scram and not any_password:
-            scram = ScramChecker(self._store, office_secret(self._data), FEWEST, _address_itself)
+            scram = ScramChecker(self._store, server_secret(self._data), FEWEST, _address_itself)
             checkers.append(scram)
         issuer = Issuer(self._data / "issuer")
         checkers.append(TokenChecker(self._store, SignedTokens(issuer.keys, self._clock), DEV_RULES, self._clock))

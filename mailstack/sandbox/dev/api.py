@@ -27,8 +27,8 @@ class Service(Struct, frozen=True):
     port: int
 
 
-class OfficeShown(Struct, frozen=True):
-    """One post office."""
+class ServerShown(Struct, frozen=True):
+    """One mail server."""
 
     name: str
     about: str
@@ -36,8 +36,8 @@ class OfficeShown(Struct, frozen=True):
     services: dict[str, Service]
 
 
-class OfficeList(Struct, frozen=True):
-    offices: list[OfficeShown]
+class ServerList(Struct, frozen=True):
+    servers: list[ServerShown]
 
 
 class RecordShown(Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,14 +103,14 @@ def environment_routes(
     """Routes for the servers, DNS zone, clock, faults and protocol log of an environment."""
     clock = ClockPages(travel)
 
-    async def offices(_: Request) -> Response:
-        return in_json(OfficeList([_shown(each) for each in servers()]))
+    async def mail_servers(_: Request) -> Response:
+        return in_json(ServerList([_shown(each) for each in servers()]))
 
     async def lines(_: Request) -> Response:
         return in_json(ProtocolShown(list(log.lines)))
 
     return (
-        Route("GET", "/v1/offices", offices, "admin", told=RouteDoc("The post offices.", gives=OfficeList)),
+        Route("GET", "/v1/servers", mail_servers, "admin", told=RouteDoc("The mail servers.", gives=ServerList)),
         *_zone_routes(ZonePages(zone)),
         Route("GET", "/v1/clock", clock.now, "admin", told=RouteDoc("The time there.", gives=ClockShown)),
         Route(
@@ -131,9 +131,9 @@ def environment_routes(
     )
 
 
-def _shown(server: ServerInfo) -> OfficeShown:
+def _shown(server: ServerInfo) -> ServerShown:
     services = {name: Service(at.host, at.port) for name, at in server.services.items()}
-    return OfficeShown(server.name, server.about, list(server.domains), services)
+    return ServerShown(server.name, server.about, list(server.domains), services)
 
 
 def _zone_routes(pages: ZonePages) -> list[Route]:
@@ -159,7 +159,7 @@ def _zone_routes(pages: ZonePages) -> list[Route]:
 
 
 class ZonePages:
-    """The DNS that the offices ask."""
+    """The DNS that the servers ask."""
 
     def __init__(self, zone: Zone) -> None:
         self._zone = zone

@@ -94,7 +94,7 @@ class AutoForwarder:
 
 
 def _is_captured(step: Step) -> bool:
-    return step.office == CAPTURE and step.step in {"submitted", "exchanged"}
+    return step.server == CAPTURE and step.step in {"submitted", "exchanged"}
 
 
 class _Copies:

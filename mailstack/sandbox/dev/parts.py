@@ -84,7 +84,7 @@ class EnvironmentParts:
     async def open(self) -> None:
         """Open the store, and add the accounts of the start. Raises StoreError, TlsError, OSError."""
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.store.lock_office()
+        self.store.lock_server()
         files = private_ca(self.keys, HOME, self.clock.now())
         self.context = server_context(files.certificate, files.key)
         await self.store.open()

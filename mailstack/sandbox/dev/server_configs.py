@@ -14,13 +14,13 @@ from mailstack.relay.routes import Routes
 from mailstack.sandbox.dev.settings import CAPTURE, HOME, HOME_DOMAIN, PORTS, USERS, WORLD, DevSettings
 
 NO_QUESTIONS = Authentication(spf=False, dkim=False, dmarc=False, arc=False)
-"""The DNS here knows of no signatures; who wants to try them runs an office with a configuration."""
+"""The DNS here knows of no signatures; who wants to try them runs a server with a configuration."""
 NO_PUNISHMENT = Limits(tarpit=Duration(0))
 """A developer's mistakes need none."""
 
 
 def home(settings: DevSettings, data: Path, world_port: int) -> Config:
-    """The developer's own office, which calls the rest of the world at `world_port`."""
+    """The developer's own server, which calls the rest of the world at `world_port`."""
     at = {name: (endpoint_of(settings, name),) for name in PORTS}
     listen = Listen(
         submission=at["submission"],

@@ -24,7 +24,7 @@ WORLD = HostName("mx.world.test")
 CAPTURE = HostName("capture.home.test")
 
 ABOUT = {
-    HOME: "Your own office: the accounts, submission and POP3.",
+    HOME: "Your own server: the accounts, submission and POP3.",
     WORLD: "The rest of the world: takes letters for every other domain, and opens a mailbox for each recipient.",
     HostName("relay.home.test"): "Carries what is released to the relay that you named, outside this machine.",
     CAPTURE: "Takes any letter from any program, without a login, and puts it into mailboxes as it is.",
@@ -50,7 +50,7 @@ class DevSettings(Struct, frozen=True):
     weak_mechanisms: bool = False
     """Whether CRAM-MD5 and APOP are offered; the passwords here are public, elsewhere nobody could keep them safely."""
     scram: bool = False
-    """Whether SCRAM is offered; see `[accounts] scram` of a real office for why it may not be."""
+    """Whether SCRAM is offered; see `[accounts] scram` of a real server for why it may not be."""
     max_letters: int | None = None
     """How many letters are kept; the oldest are forgotten first."""
     max_age: float | None = None

@@ -13,17 +13,17 @@ from mailstack.sandbox.faults.faults import FaultContext, Faults
 class FaultyCaller:
     """A wire.Caller that is another one's."""
 
-    def __init__(self, caller: Connector, faults: Faults, office: str, clock: ReactorClock) -> None:
+    def __init__(self, caller: Connector, faults: Faults, server: str, clock: ReactorClock) -> None:
         self._caller = caller
         self._faults = faults
-        self._office = office
+        self._server = server
         self._clock = clock
 
     async def call(self, address: HostPort, engine: Engine[EventT], *, timeout: float, **demands: Any) -> Peer[EventT]:
         """As the other one does. Raises Unreachable."""
         rule = None
         if self._faults.any:
-            rule = self._faults.choose(FaultContext("call", self._office, client=address.host))
+            rule = self._faults.choose(FaultContext("call", self._server, client=address.host))
         if rule is not None:
             if rule.delay:
                 await self._clock.pause(min(rule.pause, timeout))

@@ -16,10 +16,10 @@ WRITES = ("accept", "claim", "settle", "update_maildrop", "set_contact")
 class FaultyStore:
     """A Store that is another one's; nothing is changed by a write that fails, as the interface wants it."""
 
-    def __init__(self, store: Any, faults: Faults, office: str, clock: ReactorClock) -> None:
+    def __init__(self, store: Any, faults: Faults, server: str, clock: ReactorClock) -> None:
         self._store = store
         self._faults = faults
-        self._office = office
+        self._server = server
         self._clock = clock
         for name in WRITES:
             setattr(self, name, self._faulty(name, getattr(store, name)))
@@ -46,7 +46,7 @@ class FaultyStore:
         return faulty
 
     async def _fail(self, name: str) -> None:
-        rule = self._faults.choose(FaultContext("disk", self._office, name=name))
+        rule = self._faults.choose(FaultContext("disk", self._server, name=name))
         if rule is None:
             return
         if rule.delay:

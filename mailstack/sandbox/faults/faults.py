@@ -29,7 +29,7 @@ class FaultContext(Struct, frozen=True):
     """What is known of a step that might go wrong."""
 
     at: str
-    office: str = ""
+    server: str = ""
     service: str = ""
     client: str = ""
     sender: ReversePath = None
@@ -47,7 +47,7 @@ class FaultEvent(Struct, frozen=True):
     rule: str
     """Its id."""
     at: str
-    office: str
+    server: str
     client: str
     time: float
     """UTC, as seconds since 1970."""
@@ -146,7 +146,7 @@ class Faults:
         if rule.probability < 1 and self._random.random() >= rule.probability:
             return False
         counts.fired += 1
-        firing = FaultEvent(rule.id, moment.at, moment.office, moment.client, self._now())
+        firing = FaultEvent(rule.id, moment.at, moment.server, moment.client, self._now())
         self.firings.append(firing)
         self.told(firing)
         return True
@@ -165,7 +165,7 @@ def _holds(rule: Rule, moment: FaultContext) -> bool:
     """Whether the rule's conditions do."""
     return (
         (rule.at == moment.at or (rule.at == "pop3.any" and moment.at.startswith("pop3.")))
-        and _like(moment.office, rule.office)
+        and _like(moment.server, rule.server)
         and (not rule.service or rule.service == moment.service)
         and _like(moment.client, rule.client)
         and _like(moment.name, rule.name)

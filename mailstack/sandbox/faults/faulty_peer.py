@@ -16,13 +16,13 @@ BROKEN = Disconnected("a fault broke the connection")
 
 
 class Place:
-    """Which faults are asked, for which service of which office."""
+    """Which faults are asked, for which service of which server."""
 
-    __slots__ = ("clock", "faults", "office", "service")
+    __slots__ = ("clock", "faults", "server", "service")
 
-    def __init__(self, faults: Faults, office: str, service: str, clock: ReactorClock) -> None:
+    def __init__(self, faults: Faults, server: str, service: str, clock: ReactorClock) -> None:
         self.faults = faults
-        self.office = office
+        self.server = server
         self.service = service
         self.clock = clock
 

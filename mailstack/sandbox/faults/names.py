@@ -17,10 +17,10 @@ PATIENCE = 20.0
 class FaultyNames:
     """A net.lookups.ReverseNames that is another one's."""
 
-    def __init__(self, names: ReverseNames, faults: Faults, office: str, clock: ReactorClock) -> None:
+    def __init__(self, names: ReverseNames, faults: Faults, server: str, clock: ReactorClock) -> None:
         self._names = names
         self._faults = faults
-        self._office = office
+        self._server = server
         self._clock = clock
 
     async def mx(self, domain: str) -> tuple[MailExchange, ...]:
@@ -48,7 +48,7 @@ class FaultyNames:
         """Whether there is no such record; raises NoSuchDomain, DnsUnavailable."""
         if not self._faults.any:
             return False
-        rule = self._faults.choose(FaultContext("dns", self._office, name=name.rstrip(".")))
+        rule = self._faults.choose(FaultContext("dns", self._server, name=name.rstrip(".")))
         if rule is None:
             return False
         if rule.delay:

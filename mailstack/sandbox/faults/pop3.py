@@ -47,7 +47,7 @@ class FaultyPop3(FaultyPeer):
 
     def _find(self, at: str, fits: Callable[[Rule], bool] = lambda _: True) -> Rule | None:
         place = self._place
-        moment = FaultContext(at, place.office, place.service, self._client, count=self._counts[at])
+        moment = FaultContext(at, place.server, place.service, self._client, count=self._counts[at])
         return place.faults.choose(moment, fits)
 
     def _connect_rule(self) -> Rule | None:

@@ -54,12 +54,12 @@ class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
     at: str
     """The step: "connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "final" or "quit" of SMTP; "pop3.retr"
     and so on for each command of POP3, "pop3.connect" and "pop3.any"; "tls" for a handshake, "call" for a connection that
-    the office opens, "dns" for a look-up, "disk" for a write into its store."""
+    the server opens, "dns" for a look-up, "disk" for a write into its store."""
     id: str = ""
     """Its name; given when it is added, if it has none. A rule of the same name is replaced."""
 
-    office: str = ""
-    """Pattern of the office's host name, as "mx.*"; `*` is any characters, `?` one."""
+    server: str = ""
+    """Pattern of the server's host name, as "mx.*"; `*` is any characters, `?` one."""
     service: str = ""
     """ "mx", "submission", "submissions", "lmtp", "pop3", "pop3s", or "smtp" for others."""
     client: str = ""

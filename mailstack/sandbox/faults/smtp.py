@@ -111,7 +111,7 @@ class FaultySmtp(FaultyPeer):
                     return rule
         moment = FaultContext(
             at,
-            place.office,
+            place.server,
             place.service,
             self._client,
             self._sender,

@@ -38,11 +38,16 @@ class FaultyContext:
     """A server's certificate, or what a rule shows in its place."""
 
     def __init__(
-        self, context: IOpenSSLServerConnectionCreator, faults: Faults, office: str, service: str, shown: Shown | None
+        self,
+        context: IOpenSSLServerConnectionCreator,
+        faults: Faults,
+        mail_server: str,
+        service: str,
+        shown: Shown | None,
     ) -> None:
         self._context = context
         self._faults = faults
-        self._office = office
+        self._server = mail_server
         self._service = service
         self._shown = shown
 
@@ -50,11 +55,11 @@ class FaultyContext:
         rule = None
         if self._faults.any:
             # Who the client is Twisted does not tell as early as that.
-            rule = self._faults.choose(FaultContext("tls", self._office, self._service))
+            rule = self._faults.choose(FaultContext("tls", self._server, self._service))
         if rule is None:
             return self._context.serverConnectionForTLS(protocol)
         if rule.tls == "refused" or self._shown is None:
             # Without a certificate no cipher is left that both sides know.
             return SSL.Connection(SSL.Context(SSL.TLS_SERVER_METHOD), None)
         assert rule.tls != ""
-        return self._shown(self._office, rule.tls).serverConnectionForTLS(protocol)
+        return self._shown(self._server, rule.tls).serverConnectionForTLS(protocol)

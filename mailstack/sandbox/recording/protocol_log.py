@@ -25,7 +25,7 @@ class ProtocolLogEntry(Struct, frozen=True):
     """One line of the log."""
 
     at: str
-    office: str
+    server: str
     service: str
     client: str
     connection: int
@@ -44,11 +44,11 @@ class ProtocolLog:
         self.lines: deque[ProtocolLogEntry] = deque(maxlen=kept)
         """The oldest first."""
 
-    def between(self, peer: Peer[Any], engine: Engine[Any], office: str, service: str) -> Peer[Any]:
+    def between(self, peer: Peer[Any], engine: Engine[Any], server: str, service: str) -> Peer[Any]:
         """Record a session (mailstack.server.runtime.PeerHook)."""
         self._count += 1
         client = f"{peer.remote.host}:{peer.remote.port}"
-        said = ProtocolLogEntry("", office, service, client, self._count, "")
+        said = ProtocolLogEntry("", server, service, client, self._count, "")
         return record_server_session(peer, engine, _Live(said, self._now, self._tell))
 
     def _tell(self, said: ProtocolLogEntry) -> None:
@@ -63,7 +63,7 @@ class _Live(SessionTranscript):
     def __init__(
         self, said: ProtocolLogEntry, now: Callable[[], float], tell: Callable[[ProtocolLogEntry], None]
     ) -> None:
-        super().__init__(said.connection, said.client, said.office, now)
+        super().__init__(said.connection, said.client, said.server, now)
         self._said = said
         self._heard = tell
 
@@ -72,4 +72,4 @@ class _Live(SessionTranscript):
         del self.lines[:-_REMEMBERED]
         said = self._said
         text = f"{line.who}: {line.text}"[:LONGEST]
-        self._heard(ProtocolLogEntry(iso8601(line.at), said.office, said.service, said.client, said.connection, text))
+        self._heard(ProtocolLogEntry(iso8601(line.at), said.server, said.service, said.client, said.connection, text))

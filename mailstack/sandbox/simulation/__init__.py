@@ -1,6 +1,6 @@
 """Simulation of an internet in one process, in virtual time.
 
-`Internet` is what most want: post offices, their DNS, and people who write and read.
+`Internet` is what most want: mail servers, their DNS, and people who write and read.
 
     internet = Internet(seed=7)
     internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"])
@@ -14,10 +14,10 @@ layer is ours, the sockets; Twisted's own transports lie on them. Time stands st
 jumps to the next call. One seed, one order of events: a run that failed fails again.
 
     reactor = SimulatedReactor(seed=7)
-    office, sender = reactor.host("192.0.2.1"), reactor.host("192.0.2.2", "2001:db8::2")
+    server, sender = reactor.host("192.0.2.1"), reactor.host("192.0.2.2", "2001:db8::2")
     reactor.network.set_path("192.0.2.1", "192.0.2.2", Path(latency=0.15, ragged=True))
 
-    listening = serverFromString(office, "tcp:25").listen(Factory.forProtocol(Echo))
+    listening = serverFromString(server, "tcp:25").listen(Factory.forProtocol(Echo))
     port = reactor.result_of(listening)
     client = reactor.result_of(TCP4ClientEndpoint(sender, "192.0.2.1", 25).connect(Factory.forProtocol(Client)))
 

@@ -50,7 +50,7 @@ class Authority:
         return self._made[name, kind]
 
     def context(self, name: str, kind: Kind = "good") -> ServerContext:
-        """What a server shows with it: for offices, and for any server on Twisted."""
+        """What a server shows with it: for servers, and for any server on Twisted."""
         if (name, kind) not in self._contexts:
             files = self.issue(name, kind)
             self._contexts[name, kind] = server_context(files.certificate, files.key)

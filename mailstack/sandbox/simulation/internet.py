@@ -71,7 +71,7 @@ class Internet:
         """Injected faults: `internet.faults.add(Rule(at="rcpt", reply="451 4.3.0 not now", times=2))`."""
         self.sites: dict[str, SimulatedServer] = {}
         """Mail servers, by host name."""
-        self._addresses = {"offices": _addresses(_OFFICES), "people": _addresses(_PEOPLE)}
+        self._addresses = {"servers": _addresses(_OFFICES), "people": _addresses(_PEOPLE)}
         self._people: dict[str, Host] = {}
         self._resting = False
 
@@ -89,7 +89,7 @@ class Internet:
         certificate: Kind | ServerContext = "good",
         **settings: Any,
     ) -> SimulatedServer:
-        """A machine with a post office that works, and with its names in the DNS. Passwords are the accounts' addresses.
+        """A machine with a mail server that works, and with its names in the DNS. Passwords are the accounts' addresses.
 
         `address` is its IP address; "" takes one that is free. `certificate` is a kind of the authority's, or a context
         of one's own. A From may have any address unless `settings` have a table `submission`. They are tables of the configuration, as
@@ -105,7 +105,7 @@ class Internet:
             relay=trusting,
             submission=Submission(check_from="allow"),
         )
-        host = self.reactor.host(address or self._free("offices"))
+        host = self.reactor.host(address or self._free("servers"))
         shown = self.ca.context(hostname, certificate) if isinstance(certificate, str) else certificate
         kept = _STORES[store](self.reactor, host) if isinstance(store, str) else store
         self._world.add_server(host, hostname)
@@ -118,12 +118,12 @@ class Internet:
         return site
 
     def author(self, address: str, site: SimulatedServer | None = None) -> Author:
-        """Who writes from this account; `site` is its office, where the domain doesn't tell. Raises LookupError."""
-        return Author(self._world, address, site or self._office_of(address), self._machine_of(address))
+        """Who writes from this account; `site` is its server, where the domain doesn't tell. Raises LookupError."""
+        return Author(self._world, address, site or self._server_of(address), self._machine_of(address))
 
     def reader(self, address: str, site: SimulatedServer | None = None) -> Reader:
         """Who reads at this account; as `author`."""
-        return Reader(self._world, address, site or self._office_of(address), self._machine_of(address))
+        return Reader(self._world, address, site or self._server_of(address), self._machine_of(address))
 
     def publish(self, domain: str, policy: str | bytes, *, id: str = "1", address: str = "", **page: Any) -> Page:  # noqa: A002
         """Have a domain publish an MTA-STS policy (RFC 8461 §3): its record, and an HTTPS host with the file.
@@ -131,7 +131,7 @@ class Internet:
         `id` is the one in the record; a policy that is published again is found by a new one. `page` is for `Page`.
         """
         host = f"mta-sts.{domain}"
-        at = address or self._free("offices")
+        at = address or self._free("servers")
         for name in (host, f"_mta-sts.{domain}"):
             self.zone.remove(name)
         self.zone.txt(f"_mta-sts.{domain}", f"v=STSv1; id={id};")
@@ -202,7 +202,7 @@ class Internet:
         return self.result_of(follow(named, [site.store for site in self.sites.values()], self._world.start))
 
     def stop(self) -> None:
-        """Close every office, as an operator would; nothing may be left to happen then."""
+        """Close every server, as an operator would; nothing may be left to happen then."""
         for site in self.sites.values():
             site.stop()
 
@@ -235,13 +235,13 @@ class Internet:
             self._world.add_user(host, address)
         return self._people[address]
 
-    def _office_of(self, address: str) -> SimulatedServer:
+    def _server_of(self, address: str) -> SimulatedServer:
         key, domain = Address.parse(address).key, Address.parse(address).domain.lower()
         sites = list(self.sites.values())
         found = [site for site in sites if any(Address.parse(each).key == key for each in site.accounts)]
         found = found or [site for site in sites if domain in site.config.domains]
         if not found:
-            raise LookupError(f"no office has an account {address}: name it in `accounts` of `internet.host(…)`")
+            raise LookupError(f"no server has an account {address}: name it in `accounts` of `internet.host(…)`")
         return found[0]
 
 

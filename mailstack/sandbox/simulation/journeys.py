@@ -24,22 +24,22 @@ class Stage(Struct, frozen=True):
 
     at: float
     """Virtual seconds since the simulation began."""
-    office: str
+    server: str
     step: str
     """ "submitted", "routed", "attempted", "deferred", "relayed", "delivered", "bounced", "collected" …"""
     facts: Mapping[str, Any]
     """What explains it: `recipient`, `reply`, `host`, `dialogue` …"""
     letter: LetterId
-    """Its id in that office."""
+    """Its id in that server."""
 
     def __str__(self) -> str:
         words = [str(self.facts[name]) for name in _TOLD if self.facts.get(name)]
         told = [word for at, word in enumerate(words) if not any(word in other for other in words[at + 1 :])]
-        return f"{moment(self.at)}  {self.office:<16}  {self.step:<9}  {', '.join(told)}".rstrip()
+        return f"{moment(self.at)}  {self.server:<16}  {self.step:<9}  {', '.join(told)}".rstrip()
 
 
 class Journey(Struct, frozen=True):
-    """What became of a letter, the oldest step first, in every office that it came to."""
+    """What became of a letter, the oldest step first, in every server that it came to."""
 
     stages: tuple[Stage, ...]
 
@@ -71,7 +71,7 @@ class Journey(Struct, frozen=True):
 
 
 async def follow(letter: LetterId, stores: Iterable[Store], start: float) -> Journey:
-    """From a letter's id in the office that took it first, over every office that it was relayed to."""
+    """From a letter's id in the server that took it first, over every server that it was relayed to."""
     stores = list(dict.fromkeys(stores))
     waiting, known = deque([letter]), {letter}
     steps: list[Step] = []
@@ -87,4 +87,4 @@ async def follow(letter: LetterId, stores: Iterable[Store], start: float) -> Jou
                     known.add(LetterId(str(led)))
                     waiting.append(LetterId(str(led)))
     steps.sort(key=lambda step: step.at)
-    return Journey(tuple(Stage(step.at - start, step.office, step.step, step.facts, step.letter) for step in steps))
+    return Journey(tuple(Stage(step.at - start, step.server, step.step, step.facts, step.letter) for step in steps))

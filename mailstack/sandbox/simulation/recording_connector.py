@@ -16,7 +16,7 @@ from mailstack.sandbox.simulation.transcript import Transcript
 
 
 class OverheardCaller:
-    """A wire.Caller. What offices say is told by themselves; calls to others, and those in vain, are told here."""
+    """A wire.Caller. What servers say is told by themselves; calls to others, and those in vain, are told here."""
 
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
         self,
@@ -24,14 +24,14 @@ class OverheardCaller:
         client_tls: ClientTls,
         name: str,
         transcript: Transcript,
-        is_office: Callable[[HostPort], bool],
+        is_server: Callable[[HostPort], bool],
         name_of: Callable[[str], str],
     ) -> None:
         self._caller = TwistedConnector(host, client_tls=client_tls)
         self._host = host
         self._name = name
         self._transcript = transcript
-        self._is_office = is_office
+        self._is_server = is_server
         self._name_of = name_of
 
     async def call(
@@ -51,14 +51,14 @@ class OverheardCaller:
         demands: dict[str, Any] = {"tls": tls, "server_name": server_name, "verify": verify, "dane": dane}
         demands["source"] = source
         try:
-            if self._is_office(address):
+            if self._is_server(address):
                 return await self._caller.call(address, engine, timeout=timeout, **demands)
             dialogue = self._transcript.begin(self._name, where)
             listening = TappedEngine(engine, lambda octets: dialogue.hear("S", octets))
             peer = await self._caller.call(address, listening, timeout=timeout, **demands)
             return RecordingPeer(peer, dialogue, we="C")
         except ConnectFailed as why:
-            if self._is_office(address):
+            if self._is_server(address):
                 dialogue = self._transcript.begin(self._name, where)
             dialogue.note(str(why))
             raise

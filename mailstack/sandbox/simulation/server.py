@@ -53,15 +53,15 @@ class RecordingJournal:
         if self._world is not None:
             self._world.has_news = True
 
-    def names(self, office: str) -> list[str]:
-        """Of the steps in one office, in their order."""
-        return [step.step for step in self.steps if step.office == office]
+    def names(self, mail_server: str) -> list[str]:
+        """Of the steps in one server, in their order."""
+        return [step.step for step in self.steps if step.server == mail_server]
 
 
 class SimulatedServer:
-    """A host with a post office: the shipped one, from a configuration, on a simulated machine."""
+    """A host with a mail server: the shipped one, from a configuration, on a simulated machine."""
 
-    def __init__(  # noqa: PLR0917  # what makes an office, each of a type of its own
+    def __init__(  # noqa: PLR0917  # what makes a server, each of a type of its own
         self,
         world: World,
         host: Host,
@@ -79,7 +79,7 @@ class SimulatedServer:
         self.store = store
         self.accounts = tuple(accounts)
         self.journal = RecordingJournal(world)
-        self.office: MailServer
+        self.server: MailServer
         """The one that works now; another after each `start`."""
         self.life: SimulatedProcess
         """The program that it runs in."""
@@ -97,19 +97,19 @@ class SimulatedServer:
         await self.open()
 
     async def open(self) -> None:
-        """A new office on the same store, as when its program is started."""
+        """A new server on the same store, as when its program is started."""
         self.life = SimulatedProcess(self.host)
         self._is_closed = False
-        self.office = self._make(self.life)
-        await self.office.listen()
-        await self.office.start()
+        self.server = self._make(self.life)
+        await self.server.listen()
+        await self.server.start()
         # What an earlier life stored in its last moment it told nobody.
         self._world.has_news = True
 
     def stop(self) -> None:
-        """Close the office as an operator does; its host refuses connections until `start`."""
+        """Close the server as an operator does; its host refuses connections until `start`."""
         if self.is_up:
-            self._world.result_of(self.office.stop())
+            self._world.result_of(self.server.stop())
             self._is_closed = True
 
     def start(self) -> None:
@@ -133,12 +133,12 @@ class SimulatedServer:
         return self.life.is_alive and not self._is_closed
 
     def states(self) -> dict[str, str]:
-        """Recipient: state ("queued", "delivered", "relayed", "bounced" …), of all letters of the office."""
-        records = self._world.result_of(self.store.records(Filter(office=self.hostname)))
+        """Recipient: state ("queued", "delivered", "relayed", "bounced" …), of all letters of the server."""
+        records = self._world.result_of(self.store.records(Filter(server=self.hostname)))
         return {str(each.recipient.address): each.state.value for record in records for each in record.deliveries}
 
     def said(self, last: int = 20) -> list[Step]:
-        """The last steps that the office told of."""
+        """The last steps that the server told of."""
         return self.journal.steps[-last:]
 
     def _make(self, host: SimulatedProcess) -> MailServer:

@@ -34,7 +34,7 @@ _QUEUED_AS = re.compile(r"queued as ([0-9a-z]{15})")
 
 
 class NotTaken(Exception):
-    """The office took the letter for none of its recipients; str() says what it said."""
+    """The server took the letter for none of its recipients; str() says what it said."""
 
     def __init__(self, replies: Sequence[Reply]) -> None:
         super().__init__("; ".join(dict.fromkeys(map(str, replies))))
@@ -42,12 +42,12 @@ class NotTaken(Exception):
 
 
 class Sent(Struct, frozen=True):
-    """A letter that an office has taken."""
+    """A letter that a server has taken."""
 
     id: LetterId
-    """Its id in that office, which leads to its journey."""
+    """Its id in that server, which leads to its journey."""
     replies: dict[str, Reply]
-    """By recipient: what the office said last about it."""
+    """By recipient: what the server said last about it."""
 
     @property
     def refused(self) -> dict[str, Reply]:
@@ -105,7 +105,7 @@ class Person:
     def __init__(self, world: World, address: str, site: SimulatedServer, host: Any) -> None:
         self.address = address
         self.site = site
-        """The office that the account is at."""
+        """The server that the account is at."""
         self.host = host
         """The person's machine."""
         self._world = world
@@ -129,7 +129,7 @@ class Author(Person):
         body: str = "7BIT",
         parameters: Sequence[tuple[str, str]] = (),
     ) -> Sent:
-        """Hand a letter in, and wait for what the office says. Raises NotTaken, smtp.sending.Trouble, wire.Unreachable.
+        """Hand a letter in, and wait for what the server says. Raises NotTaken, smtp.sending.Trouble, wire.Unreachable.
 
         `raw` is a whole content in place of one made of `subject` and `text`. `sender` is the reverse-path, where that
         is not the account itself; `body` (7BIT, 8BITMIME …) and `parameters` are those of MAIL.
@@ -167,7 +167,7 @@ class Author(Person):
         return Sent(LetterId(found[1]), said)
 
     async def session(self) -> SmtpClientSession:
-        """A session with the office, logged in."""
+        """A session with the server, logged in."""
         engine, hostname = SmtpClient(), self.site.hostname
         peer = await self._caller().call(HostPort(self.site.address, 587), engine, timeout=PATIENCE)
         session = SmtpClientSession(peer, engine, "client.invalid")

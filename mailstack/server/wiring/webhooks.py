@@ -24,7 +24,7 @@ _MARGIN = 60.0
 
 
 def subscribe(config: Config, store: Store) -> None:
-    """Have the store queue what the webhooks want; for every process that writes steps of this office."""
+    """Have the store queue what the webhooks want; for every process that writes steps of this server."""
     for each in config.webhooks:
         store.announce(target_of(each), partial(is_wanted, events=frozenset(each.events)))
 

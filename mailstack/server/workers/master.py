@@ -56,7 +56,7 @@ class _WorkerProcess:
 
 
 class MasterService(Service):
-    """An office in `[workers] count` processes, as a Twisted service. See mailstack.server.service.MailService."""
+    """A server in `[workers] count` processes, as a Twisted service. See mailstack.server.service.MailService."""
 
     def __init__(
         self,

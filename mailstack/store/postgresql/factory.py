@@ -1,4 +1,4 @@
-"""Makes the store in PostgreSQL for an office or a command, with or without an archive."""
+"""Makes the store in PostgreSQL for a server or a command, with or without an archive."""
 
 from __future__ import annotations
 

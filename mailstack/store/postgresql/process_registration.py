@@ -240,7 +240,7 @@ class ProcessRegistration:
     def _listen(self, connection: PostgresConnection, seconds: float) -> None:
         """Hear what is said, until it is time to attend again."""
         end = time.monotonic() + seconds
-        # Not select(): an office with a thousand clients has descriptors that are too high for it.
+        # Not select(): a server with a thousand clients has descriptors that are too high for it.
         either = select.poll()
         either.register(connection.raw.fileno(), select.POLLIN)
         either.register(self._wake[0], select.POLLIN)

@@ -182,6 +182,6 @@ def _version(connection: PostgresConnection) -> tuple[int, int] | None:
 
 
 def version_of(connection: PostgresConnection) -> int | None:
-    """None where there is no office. Raises StoreError."""
+    """None where there is no server. Raises StoreError."""
     found = _version(connection)
     return None if found is None else found[0]

@@ -1,4 +1,4 @@
-"""The store in PostgreSQL, shared by all processes of an office on any number of machines."""
+"""The store in PostgreSQL, shared by all processes of a server on any number of machines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mailstack.store.batch import Batch, Transaction
 from mailstack.store.contents import LargeContents, Several
 from mailstack.store.database_address import DatabaseAddress
 from mailstack.store.directory_check import Location
-from mailstack.store.locks import take_office
+from mailstack.store.locks import take_server
 from mailstack.store.postgresql import process_leases, schema
 from mailstack.store.postgresql.connection import PostgresConnection
 from mailstack.store.postgresql.connections import Connections
@@ -63,7 +63,7 @@ class PostgresStore(SqlStore):
         orphan_age: float = 3600.0,
         large: LargeContents | None = None,
     ) -> None:
-        """`directory`: of this node, for the lock of its office; None: it has none. `owner`: for whom it claims
+        """`directory`: of this node, for the lock of its server; None: it has none. `owner`: for whom it claims
         deliveries, a name that no other node has; empty: it is a command and claims nothing. `lost_after`: seconds after
         which others take what it has claimed when they hear nothing of it. `memory_limit`, `recent_octets`,
         `address_seconds`: see SqlStore. `group`: calls in one transaction at most. `orphan_age`: seconds after which a
@@ -133,11 +133,11 @@ class PostgresStore(SqlStore):
             os.close(self._lock)
             self._lock = None
 
-    def lock_office(self) -> None:
+    def lock_server(self) -> None:
         """Be the one process that serves with this node's directory, until `close`. Others have their own."""
         if self._directory is not None:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = take_office(self._directory / "lock")
+            self._lock = take_server(self._directory / "lock")
             self.location = Location(self._directory / "lock")
             self.location.remember()
 

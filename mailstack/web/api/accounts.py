@@ -193,10 +193,10 @@ class Accounts:
         return in_json(self._shown(account), 201)
 
     def _own(self, text: str) -> Address:
-        """An address at a domain of this office. Raises Trouble 400."""
+        """An address at a domain of this server. Raises Trouble 400."""
         address = _address(text)
         if not self._behind.access.directory.is_local(address.domain):
-            raise HttpError(400, f"{address.domain} is no domain of this office.")
+            raise HttpError(400, f"{address.domain} is no domain of this server.")
         return address
 
     async def change(self, ask: Request) -> Response:

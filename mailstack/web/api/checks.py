@@ -1,4 +1,4 @@
-"""Checks of a letter: its HTML, its links, what a spam filter says, what the office found out about its authors, and how to leave its list."""
+"""Checks of a letter: its HTML, its links, what a spam filter says, what the server found out about its authors, and how to leave its list."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Method(Struct, frozen=True):
 
 
 class Vouched(Struct, frozen=True):
-    """What an office wrote into Authentication-Results, the newest field first."""
+    """What a server wrote into Authentication-Results, the newest field first."""
 
-    office: str
+    server: str
     methods: list[Method]
 
 
@@ -110,7 +110,7 @@ class Checks:
     async def links(self, ask: Request) -> Response:
         item, look = await self._shelf.item(ask), self._look
         if look is None:
-            raise HttpError(404, "This office asks no other hosts for what is in letters.")
+            raise HttpError(404, "This server asks no other hosts for what is in letters.")
 
         async def check() -> link_check.Checked:
             links = await self._shelf.links(item)
@@ -119,9 +119,9 @@ class Checks:
         return in_json(await self._links.run(ask, check))
 
     async def authentication(self, ask: Request) -> Response:
-        """The field of the office that took the letter, and those of offices before it: these may be anybody's words.
+        """The field of the server that took the letter, and those of servers before it: these may be anybody's words.
 
-        A letter that was relayed within the environment was looked at where it arrived: then that office's is given.
+        A letter that was relayed within the environment was looked at where it arrived: then that server's is given.
         """
         item = await self._shelf.item(ask)
         told = _told_in(await self._shelf.reading(item))
@@ -157,9 +157,9 @@ def _told_in(reading: ParsedLetter) -> list[Vouched]:
 
 def vouched(body: str) -> Vouched:
     """The text of one Authentication-Results field."""
-    office, *methods = _COMMENT.sub(" ", body).split(";")
+    server, *methods = _COMMENT.sub(" ", body).split(";")
     found = [match for each in methods[:MOST_METHODS] if (match := _METHOD.fullmatch(each))]
     return Vouched(
-        " ".join(office.split())[:255],
+        " ".join(server.split())[:255],
         [Method(match[1].lower(), match[2].lower(), " ".join(match[3].split())[:1000]) for match in found],
     )

@@ -189,4 +189,4 @@ def _sending(wanted: Written, headers: dict[str, str] | None) -> Sending:
 def _refused(refusal: Refusal) -> HttpError:
     reply = refusal.reply
     status = 422 if reply.code >= 500 else 507 if reply.status == NO_ROOM.status else 503
-    return HttpError(status, f"The office does not take it: {reply.code} {reply.text}")
+    return HttpError(status, f"The server does not take it: {reply.code} {reply.text}")

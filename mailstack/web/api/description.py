@@ -38,7 +38,7 @@ def described(routes: Iterable[Route]) -> dict[str, Any]:
         "info": {
             "title": "mailstack",
             "version": mailstack.__version__,
-            "description": "Letters, their journeys, the queue, and what else an office has.",
+            "description": "Letters, their journeys, the queue, and what else a server has.",
         },
         "paths": paths,
         "components": {

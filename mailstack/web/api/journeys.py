@@ -1,4 +1,4 @@
-"""Journeys: one letter's life, across every office of the store."""
+"""Journeys: one letter's life, across every server of the store."""
 
 from __future__ import annotations
 
@@ -68,4 +68,4 @@ def _without_reader(step: Step, account: str) -> Step:
 
 
 def _unknown(letter: str) -> HttpError:
-    return HttpError(404, f"No office here knows a letter {letter[:40]}.")
+    return HttpError(404, f"No server here knows a letter {letter[:40]}.")

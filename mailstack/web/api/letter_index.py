@@ -56,7 +56,7 @@ class ApiShelf(Shelf):
         return next(iter((await self.index.listed(ItemFilter(seen_by=seen_by(ask)), 1)).items), None)
 
     async def reading_of(self, letter: LetterId) -> ParsedLetter | None:
-        """Of a copy in another office; None when its octets are gone."""
+        """Of a copy in another server; None when its octets are gone."""
         content = await self.index.content_of(letter)
         if content is None:
             return None

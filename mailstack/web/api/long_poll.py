@@ -80,7 +80,7 @@ class LongPoll:
             if len(found) >= wanted:
                 return in_json(Waited(await self._letters(found, ask)))
             if feed.is_closed:
-                raise HttpError(503, "The office stops.")
+                raise HttpError(503, "The server stops.")
             if not await self._arrived(position, until):
                 letters = await self._letters(found, ask)
                 came = f"{len(found)} of {wanted} came" if found else "no such letter came"

@@ -119,7 +119,7 @@ class Queue:
         wanted = ask.variables["id"]
         found = await self._store.records(Filter(ids=(LetterId(wanted),), limit=1))
         if not found:
-            raise HttpError(404, f"No office here knows a letter {wanted[:40]}.")
+            raise HttpError(404, f"No server here knows a letter {wanted[:40]}.")
         return in_json((await self._told(found))[0])
 
     async def _told(self, records: list[Record]) -> list[dict[str, Any]]:

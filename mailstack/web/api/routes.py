@@ -1,4 +1,4 @@
-"""All routes of the API, for one office."""
+"""All routes of the API, for one server."""
 
 from __future__ import annotations
 
@@ -52,5 +52,5 @@ def _letters(behind: ApiContext) -> tuple[Route, ...]:
 
 async def _no_letters(_: Request) -> Response:
     raise HttpError(
-        404, "This office keeps no letters for people who look; [index] enabled = true would have it do so."
+        404, "This server keeps no letters for people who look; [index] enabled = true would have it do so."
     )

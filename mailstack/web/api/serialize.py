@@ -135,7 +135,7 @@ def _parts(reading: ParsedLetter) -> list[PartShown]:
 
 
 def _recipients(item: Item, records: Mapping[LetterId, Record]) -> list[RecipientState]:
-    """Each as the sender named him, with how far the letter has come for him, in whatever office."""
+    """Each as the sender named him, with how far the letter has come for him, in whatever server."""
     record = records.get(item.id)
     if record is None:
         return [RecipientState(address, UNKNOWN) for address in item.recipients]
@@ -169,7 +169,7 @@ def _envelope(item: Item, record: Record | None, *, hide_client: bool) -> dict[s
     if record is not None:
         arrival: Arrival = record.letter.arrival
         told |= {
-            "office": arrival.office,
+            "server": arrival.server,
             "protocol": arrival.protocol,
             "client": None if arrival.remote is None or hide_client else arrival.remote.host,
             "helo": "" if hide_client else arrival.helo,

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class StreamLimits:
-    """In all, and for one client; at every door and in every process of the office."""
+    """In all, and for one client; at every door and in every process of the server."""
 
     def __init__(self, most: int, most_of_one: int, counts: ConnectionCounts) -> None:
         self._most = most

@@ -31,13 +31,13 @@ class Account(Struct, frozen=True):
     address: str
     sending: Service
     reading: Service
-    """IMAP where the office has it, else POP3."""
+    """IMAP where the server has it, else POP3."""
     ca_file: str = ""
     """A CA that the client does not know by itself; empty: the certificate is one that everybody trusts."""
 
 
 class Trust(Enum):
-    """How a client comes to trust a CA of the office's own."""
+    """How a client comes to trust a CA of the server's own."""
 
     WINDOWS = "Windows is told"
     MAC = "the Mac is told"
@@ -45,7 +45,7 @@ class Trust(Enum):
     ANDROID = "the device is told, and the app may ask all the same"
     OWN_LIST = "it has a list of its own"
     CONFIGURED = "its configuration names the file"
-    PUBLIC = "never: its makers' servers call the office"
+    PUBLIC = "never: its makers' servers call the server"
 
 
 class Guide(Struct, frozen=True):
@@ -63,10 +63,10 @@ class Guide(Struct, frozen=True):
         """What to do. Raises CannotSetUp."""
         sending, reading = services.sending, services.best(*self.protocols)
         if sending is None:
-            raise CannotSetUp("this office has no submission that clients could send by; see [listen] submissions")
+            raise CannotSetUp("this server has no submission that clients could send by; see [listen] submissions")
         if reading is None:
             names = " or ".join(protocol.upper() for protocol in self.protocols)
-            raise CannotSetUp(f"this office has no {names} that {self.title} could read by; see [listen] pop3s")
+            raise CannotSetUp(f"this server has no {names} that {self.title} could read by; see [listen] pop3s")
         if not fits_in_files(address):
             raise CannotSetUp("an address with quotes, blanks or backslashes must be set up by hand")
         steps = self.write(Account(address, sending, reading, ca_file))
@@ -83,13 +83,13 @@ def fits_in_files(address: str) -> bool:
 
 
 def _trust(trust: Trust, ca_file: str) -> tuple[Step, ...]:
-    """What comes first where the certificate is from a CA of the office's own."""
+    """What comes first where the certificate is from a CA of the server's own."""
     if trust is Trust.CONFIGURED:
         return ()
     if trust is Trust.PUBLIC:
         return (
             Step(
-                "The office's certificate is from a CA of its own, which this client's makers don't know: it will work only"
+                "The server's certificate is from a CA of its own, which this client's makers don't know: it will work only"
                 " once [tls] has a certificate that everybody trusts."
             ),
         )
@@ -106,7 +106,7 @@ def _trust(trust: Trust, ca_file: str) -> tuple[Step, ...]:
         " everybody trusts.",
         Trust.OWN_LIST: "Have Thunderbird trust that CA first: Settings, Privacy & Security, Certificates, Authorities, Import.",
     }
-    return (Step(f"The office's certificate is from a CA of its own. {where[trust]}", (("CA file", ca_file),)),)
+    return (Step(f"The server's certificate is from a CA of its own. {where[trust]}", (("CA file", ca_file),)),)
 
 
 SECURITY_WORDS = {Security.TLS: "SSL/TLS", Security.STARTTLS: "STARTTLS"}

@@ -18,16 +18,16 @@ place of the old one."""
 _TYPES = {"imap": "EmailTypeIMAP", "pop3": "EmailTypePOP"}
 
 
-def mobileconfig(address: str, office: str, services: Services) -> bytes:
+def mobileconfig(address: str, server: str, services: Services) -> bytes:
     """The profile; it has no password in it, and the device asks for it. Raises CannotSetUp.
 
     TLS is on; a device finds out by itself whether it begins at once or with STARTTLS.
     """
     sending, reading = services.sending, services.reading
     if sending is None or reading is None:
-        raise CannotSetUp("this office has not both, a service to send and one to read by")
+        raise CannotSetUp("this server has not both, a service to send and one to read by")
     account = {
-        **_payload("com.apple.mail.managed", f"mail {address}", office, address),
+        **_payload("com.apple.mail.managed", f"mail {address}", server, address),
         "EmailAccountDescription": address,
         "EmailAccountType": _TYPES[reading.protocol],
         "EmailAddress": address,
@@ -44,22 +44,22 @@ def mobileconfig(address: str, office: str, services: Services) -> bytes:
         "OutgoingPasswordSameAsIncomingPassword": True,
     }
     profile = {
-        **_payload("Configuration", f"profile {address}", office, address),
-        "PayloadDescription": f"The mail account {address} at {office}.",
-        "PayloadOrganization": office,
+        **_payload("Configuration", f"profile {address}", server, address),
+        "PayloadDescription": f"The mail account {address} at {server}.",
+        "PayloadOrganization": server,
         "PayloadRemovalDisallowed": False,
         "PayloadContent": [account],
     }
     return plistlib.dumps(profile)
 
 
-def _payload(kind: str, what: str, office: str, address: str) -> dict[str, Any]:
+def _payload(kind: str, what: str, server: str, address: str) -> dict[str, Any]:
     """What every payload has (Apple: TopLevel, CommonPayloadKeys)."""
-    number = str(uuid.uuid5(_NAMESPACE, f"{office} {what}")).upper()
+    number = str(uuid.uuid5(_NAMESPACE, f"{server} {what}")).upper()
     return {
         "PayloadType": kind,
         "PayloadVersion": 1,
-        "PayloadIdentifier": f"{'.'.join(reversed(office.split('.')))}.{number}",
+        "PayloadIdentifier": f"{'.'.join(reversed(server.split('.')))}.{number}",
         "PayloadUUID": number,
         "PayloadDisplayName": address,
     }

@@ -1,4 +1,4 @@
-"""The DNS records that an office should have published, and why each of them."""
+"""The DNS records that a server should have published, and why each of them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class DnsRecord(Struct, frozen=True):
 
 
 class Publication(Struct, frozen=True):
-    """All of an office's records."""
+    """All of a server's records."""
 
     host: tuple[DnsRecord, ...]
     """About the host itself, for the zone that its name is in."""
@@ -56,7 +56,7 @@ class Known(Struct, frozen=True):
 
     services: Services
     web: bool = False
-    """Whether the office answers autoconfig, autodiscover and MTA-STS by HTTPS."""
+    """Whether the server answers autoconfig, autodiscover and MTA-STS by HTTPS."""
     addresses: Sequence[str] = ()
     """The host's IP addresses, if somebody told them."""
     key_hash: str = ""

@@ -44,7 +44,7 @@ KNOWN = (
 
 
 class Service(Struct, frozen=True):
-    """One that an office offers."""
+    """One that a server offers."""
 
     name: str
     protocol: str
@@ -55,7 +55,7 @@ class Service(Struct, frozen=True):
 
 
 class Services(Struct, frozen=True):
-    """All that an office offers to clients, in the order of KNOWN."""
+    """All that a server offers to clients, in the order of KNOWN."""
 
     host: str
     all: tuple[Service, ...] = ()

@@ -120,7 +120,7 @@ function add(again) {
                 required: true,
                 autocomplete: "off",
                 placeholder: "dana@home.test",
-                hint: "At a domain of this office.",
+                hint: "At a domain of this server.",
             }),
             field("Password", "password", { required: true, autocomplete: "off", spellcheck: "false" }),
         ],

@@ -1,4 +1,4 @@
-/** Asks the office: JSON in, JSON out, and troubles in the words of the server. */
+/** Asks the server: JSON in, JSON out, and troubles in the words of the server. */
 
 /** What the server, or the way to it, refused. `status` 0: it could not be reached. */
 export class Trouble extends Error {

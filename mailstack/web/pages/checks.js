@@ -49,24 +49,24 @@ export function showChecks(panel, letter) {
     };
 }
 
-/** What the offices wrote into Authentication-Results, the newest first. */
+/** What the servers wrote into Authentication-Results, the newest first. */
 async function authentication(letter) {
     const { results } = await checked(letter, "authentication");
-    const found = results.flatMap(({ office, methods }) => methods.map((each) => ({ office, ...each })));
+    const found = results.flatMap(({ server, methods }) => methods.map((each) => ({ server, ...each })));
     if (!found.length) {
         const signed = letter.headers.some(([name]) => /^dkim-signature$/i.test(name));
         return h(
             "p",
             {},
-            `The letter is ${signed ? "" : "not "}signed with DKIM, and no office has written down what it found out about its sender.`,
+            `The letter is ${signed ? "" : "not "}signed with DKIM, and no server has written down what it found out about its sender.`,
         );
     }
     return findings(
-        found.map(({ office, method, result, detail }) => [
+        found.map(({ server, method, result, detail }) => [
             headed(
                 sign(tone(result), result),
                 h("strong", {}, method.toUpperCase()),
-                h("span", { class: "quiet" }, "at ", own(office)),
+                h("span", { class: "quiet" }, "at ", own(server)),
             ),
             detail ? h("span", { class: "quiet" }, own(detail)) : null,
         ]),

@@ -49,7 +49,7 @@ export const READY = [
         "POP3 says that another session has it.",
         { at: "pop3.pass", reply: "-ERR [IN-USE] the maildrop is locked" },
     ],
-    ["Disk full", "The office can't keep what comes.", { at: "disk", error: "full" }],
+    ["Disk full", "The server can't keep what comes.", { at: "disk", error: "full" }],
 ];
 
 /** Where it happens. */
@@ -65,7 +65,7 @@ export const STEPS = [
     ["final", "at its final dot"],
     ["quit", "at QUIT"],
     ["tls", "in a TLS handshake"],
-    ["call", "when an office calls another"],
+    ["call", "when a server calls another"],
     ["dns", "in a DNS look-up"],
     ["disk", "when it is written to the disk"],
     ["pop3.connect", "when POP3 is called"],
@@ -111,7 +111,7 @@ function whom(rule) {
         rule.sender && `from ${rule.sender}`,
         rule.client && `by ${rule.client}`,
         rule.service && `on ${rule.service}`,
-        rule.office && `of ${rule.office}`,
+        rule.server && `of ${rule.server}`,
         rule.name && `of ${rule.name}`,
         rule.nth && `the ${ordinal(rule.nth)} time`,
     ].filter(Boolean);

@@ -26,7 +26,7 @@ const PATHS = {
     mail: "M4 6h16v12H4zm0 1 8 6 8-6",
     mailbox: "M4 18v-6a4 4 0 0 1 8 0v6H4Zm8 0h8v-6a4 4 0 0 0-4-4H8m8 0V4h3v2",
     menu: "M4 7h16M4 12h16M4 17h16",
-    office: "M4 20V9l8-5 8 5v11M4 20h16M9 20v-6h6v6",
+    server: "M4 20V9l8-5 8 5v11M4 20h16M9 20v-6h6v6",
     out: "M14 5h5v5m0-5-8 8M11 6H6a1 1 0 0 0-1 1v11h11a1 1 0 0 0 1-1v-4",
     phone: "M8 3h8a1 1 0 0 1 1 1v16a1 1 0 0 1-1 1H8a1 1 0 0 1-1-1V4a1 1 0 0 1 1-1Zm3 15h2",
     play: "m8 5 11 7-11 7V5Z",

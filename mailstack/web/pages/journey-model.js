@@ -24,8 +24,8 @@ function copyLines(steps, copied) {
     if (!first) return [];
     const before = [
         station("copy", "good", "Copied", [copied.why, copied.by && `by ${copied.by}`], copied),
-        // Where another office takes it over, its own step says so.
-        ...(first.step === "submitted" ? [station("office", "good", first.office, ["took it"], first)] : []),
+        // Where another server takes it over, its own step says so.
+        ...(first.step === "submitted" ? [station("server", "good", first.server, ["took it"], first)] : []),
     ];
     return (copied.recipients ?? []).map((recipient) => lineOf(steps, first, recipient, before));
 }
@@ -44,26 +44,26 @@ export function grouped(lines) {
 
 function trunkOf(first) {
     const came = [first.protocol, tls(first)].filter(Boolean).join(", ");
-    const office = {
-        kind: "office",
+    const server = {
+        kind: "server",
         tone: "good",
-        title: first.office,
+        title: first.server,
         details: ["took it", came].filter(Boolean),
         at: first.at,
         steps: [first.index],
     };
-    if (first.original) return [{ ...office, details: ["wrote this report itself"] }];
+    if (first.original) return [{ ...server, details: ["wrote this report itself"] }];
     const who = first.step === "submitted" ? first.by || first.client : first.helo || first.client;
     const how = first.step === "submitted" ? "handed it in" : "handed it over";
     const client = {
-        kind: first.step === "submitted" ? "person" : "office",
+        kind: first.step === "submitted" ? "person" : "server",
         tone: "good",
         title: who || "a client",
         details: [how, first.client].filter(Boolean),
         at: null,
         steps: [first.index],
     };
-    return [client, office];
+    return [client, server];
 }
 
 function lineOf(steps, first, recipient, before = []) {
@@ -105,9 +105,9 @@ const MADE = {
         if (!line.stations.length) return;
         line.stations.push(
             station(
-                "office",
+                "server",
                 "good",
-                step.office,
+                step.server,
                 ["took it", [step.protocol, tls(step)].filter(Boolean).join(", ")],
                 step,
             ),
@@ -142,7 +142,7 @@ const MADE = {
         if (step.remote_id && steps.some((each) => each.letter === step.remote_id)) line.letter = step.remote_id;
         else
             line.stations.push({
-                ...station("office", "good", step.host || "the other host", ["answers for it now"], step),
+                ...station("server", "good", step.host || "the other host", ["answers for it now"], step),
                 last: true,
             });
     },

@@ -7,7 +7,7 @@ import { to } from "./routes.js";
 
 const ICONS = {
     person: "account",
-    office: "office",
+    server: "server",
     queue: "queue",
     attempt: "go",
     attempts: "retry",

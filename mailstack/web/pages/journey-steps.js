@@ -30,7 +30,7 @@ const TONES = {
     held: "held",
     removed: "held",
 };
-const SHOWN = new Set(["at", "office", "step", "letter", "index", "dialogue", "tls"]);
+const SHOWN = new Set(["at", "server", "step", "letter", "index", "dialogue", "tls"]);
 const MOST_NAMED = 3;
 
 /** The list; each item's id is `step-N`. */
@@ -60,7 +60,7 @@ function item(step, index) {
                 " ",
                 sentence(step),
                 " ",
-                h("span", { class: "quiet" }, `at ${step.office}`),
+                h("span", { class: "quiet" }, `at ${step.server}`),
             ),
             said.length || facts.length
                 ? h(
@@ -100,7 +100,7 @@ function sentence(step) {
     switch (step.step) {
         case "submitted":
             return step.original
-                ? ["by the office itself, about letter ", letterLink(step.original)]
+                ? ["by the server itself, about letter ", letterLink(step.original)]
                 : ["by ", own(step.by || step.client || "a client"), secured(step), origin(step)];
         case "exchanged":
             return ["from ", own(step.helo || step.client || "another host"), secured(step), origin(step)];

@@ -1,4 +1,4 @@
-/** The door, where the office asks who comes. */
+/** The door, where the server asks who comes. */
 
 import { post } from "./api.js";
 import { h } from "./dom.js";

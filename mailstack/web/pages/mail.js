@@ -27,7 +27,7 @@ export function show(at, element) {
         if (reading && ids?.includes(reading.id)) back();
     });
     move(at);
-    // What the first letter needs is there before it is opened, even if the office should go.
+    // What the first letter needs is there before it is opened, even if the server should go.
     const soon = setTimeout(() => {
         for (const name of ["letter", "letter-body", "letter-inside"]) import(`./${name}.js`).catch(() => {});
     }, 400);

@@ -15,7 +15,7 @@ const PAGES = {
     journey: () => import("./journey.js"),
     queue: () => import("./queue.js"),
     protocol: () => import("./protocol.js"),
-    offices: () => import("./offices.js"),
+    servers: () => import("./servers.js"),
     accounts: () => import("./accounts.js"),
     aliases: () => import("./aliases.js"),
     zone: () => import("./zone.js"),
@@ -99,7 +99,7 @@ startNavigation();
 startKeyboard();
 show();
 connect();
-// Once there is nothing else to do, every page is fetched, and there even when the office is not.
+// Once there is nothing else to do, every page is fetched, and there even when the server is not.
 setTimeout(() => {
     for (const page of Object.values(PAGES)) page().catch(() => {});
 }, AT_LEISURE);

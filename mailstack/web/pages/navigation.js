@@ -47,7 +47,7 @@ export function startNavigation() {
     for (const first of [refreshMailboxes, refreshQueue, refreshFaults]) first().catch(() => {});
 }
 
-/** An office may have no faults, clock or zone, and not everybody may see its queue: what is not for one is not offered. */
+/** A server may have no faults, clock or zone, and not everybody may see its queue: what is not for one is not offered. */
 function offer(paths, admin) {
     for (const link of document.querySelectorAll("#navigation [data-needs]")) {
         const access = paths[link.dataset.needs]?.get["x-access"];

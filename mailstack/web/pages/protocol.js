@@ -106,7 +106,7 @@ function lineOf(line) {
         "li",
         { class: kind },
         time(line.at, exact),
-        own(`${line.service} ${line.connection}`, { class: "peer", title: `${line.office}, from ${line.client}` }),
+        own(`${line.service} ${line.connection}`, { class: "peer", title: `${line.server}, from ${line.client}` }),
         h("span", { class: "said", dir: "ltr" }, text.replace(/^-: /, "")),
     );
 }

@@ -1,4 +1,4 @@
-/** Client set-up: the office's own instructions, with what has to be typed ready to be copied. */
+/** Client set-up: the server's own instructions, with what has to be typed ready to be copied. */
 
 import { get, text } from "./api.js";
 import { copyButton } from "./copying.js";
@@ -8,7 +8,7 @@ import { loading, trouble } from "./loading.js";
 import { go, to } from "./routes.js";
 import { pageOf } from "./tables.js";
 
-const PAGE = "setup"; // the plain page that the office writes
+const PAGE = "setup"; // the plain page that the server writes
 const PICTURES = {
     "outlook-new": "screen",
     "outlook-classic": "screen",
@@ -29,7 +29,7 @@ export function show(place, main) {
         : pageOf(
               main,
               "Set up a client",
-              "Choose the client, and follow its steps. Hosts, ports and security are those of this office, right now.",
+              "Choose the client, and follow its steps. Hosts, ports and security are those of this server, right now.",
           );
     fill(body, loading());
     const draw = client ? steps(client, address) : choice(address);
@@ -254,7 +254,7 @@ function authority(page) {
         ? h(
               "p",
               { class: "quiet" },
-              "The certificate is from a CA of this office's own: ",
+              "The certificate is from a CA of this server's own: ",
               h("a", { href: "ca.pem" }, "ca.pem"),
           )
         : null;

@@ -18,10 +18,10 @@ export function lesson(mailbox) {
     return place;
 }
 
-/** Only where a port takes any letter is there something to try; an office has none, and tells its users of no ports. */
+/** Only where a port takes any letter is there something to try; a server has none, and tells its users of no ports. */
 async function fillIn(place, mailbox) {
-    const { offices } = await get("v1/offices");
-    const capture = offices.map((each) => each.services.capture).find(Boolean);
+    const { servers } = await get("v1/servers");
+    const capture = servers.map((each) => each.services.capture).find(Boolean);
     if (!capture) return;
     const { host, port } = capture;
     const to = PLAIN.test(mailbox) ? mailbox : "bob@home.test";

@@ -23,7 +23,7 @@ export function show(_, main) {
     const body = pageOf(
         main,
         "DNS zone",
-        "The names that the offices here look up. Every name that is not listed leads to the office for the rest of the world.",
+        "The names that the servers here look up. Every name that is not listed leads to the server for the rest of the world.",
         button("Add a record", () => add(again), { class: "primary" }),
     );
     view = kept(

@@ -7,7 +7,7 @@ from contextlib import closing
 
 from tests.benchmarks.crowd import Crowd
 from tests.benchmarks.table.processes import Peak
-from tests.benchmarks.table.scene import OURS, PEER, TWO, Figures, Scale, Scene, a_pair, a_postfix, an_office
+from tests.benchmarks.table.scene import OURS, PEER, TWO, Figures, Scale, Scene, a_pair, a_postfix, a_server
 from tests.benchmarks.table.site import LOGIN, USERS, Site
 
 MEGABYTE = 1_000_000
@@ -61,16 +61,16 @@ def scenes() -> list[Scene]:
         *(
             Scene(
                 f"accept-{sessions}",
-                {OURS: an_office(), TWO: an_office(2), PEER: a_postfix("hold")},
+                {OURS: a_server(), TWO: a_server(2), PEER: a_postfix("hold")},
                 _accepts(sessions, 0.1 if sessions == 1 else 0.4),
             )
             for sessions in (1, 50, 100)
         ),
-        Scene("large", {OURS: an_office(), PEER: a_postfix("hold")}, _large),
+        Scene("large", {OURS: a_server(), PEER: a_postfix("hold")}, _large),
         *(
             Scene(
                 name,
-                {OURS: an_office(), TWO: an_office(2), PEER: a_pair("submission")},
+                {OURS: a_server(), TWO: a_server(2), PEER: a_pair("submission")},
                 _submits(20, once=once),
                 ("postfix", "dovecot"),
             )

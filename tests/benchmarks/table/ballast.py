@@ -1,4 +1,4 @@
-"""Puts a great many letters and accounts into the store of an office that does not run, as copies of one that is there."""
+"""Puts a great many letters and accounts into the store of a server that does not run, as copies of one that is there."""
 
 from __future__ import annotations
 

@@ -12,13 +12,13 @@ from tests.benchmarks.readers import collect
 from tests.benchmarks.table import ballast
 from tests.benchmarks.table.accepting import sent
 from tests.benchmarks.table.scene import Figures, Scale, Scene, Start
-from tests.benchmarks.table.site import DOMAIN, LOGIN, USERS, Site, office, running
+from tests.benchmarks.table.site import DOMAIN, LOGIN, USERS, Site, running, server
 
 
 def _with_letters(count: int) -> Start:
     @contextlib.contextmanager
     def start(folder: Path, _scale: Scale) -> Iterator[Site]:
-        with office(folder) as site, closing(Crowd(site.host, site.smtp, 1, LOGIN.format(1), 1024)) as crowd:
+        with server(folder) as site, closing(Crowd(site.host, site.smtp, 1, LOGIN.format(1), 1024)) as crowd:
             crowd.send(1)
         ballast.add_letters(folder / "data", count)
         with running(folder) as site:
@@ -31,7 +31,7 @@ def _with_letters(count: int) -> Start:
 def _with_accounts(count: int) -> Start:
     @contextlib.contextmanager
     def start(folder: Path, _scale: Scale) -> Iterator[Site]:
-        with office(folder, accounts=min(10, count)):
+        with server(folder, accounts=min(10, count)):
             pass
         if count > 10:
             ballast.add_accounts(folder / "data", 11, count)

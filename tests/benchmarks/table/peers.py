@@ -188,7 +188,7 @@ def _run(*arguments: str) -> str:
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
-    """Of the kind that a new office makes for itself."""
+    """Of the kind that a new server makes for itself."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     if not certificate.exists():
         curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")

@@ -11,8 +11,8 @@ from pathlib import Path
 from tests.benchmarks.crowd import Crowd
 from tests.benchmarks.readers import collect, counted, listed
 from tests.benchmarks.table import peers
-from tests.benchmarks.table.scene import OURS, PEER, TWO, Figures, Scale, Scene, a_pair, an_office
-from tests.benchmarks.table.site import LOGIN, USERS, Site, longest_hold, office, running
+from tests.benchmarks.table.scene import OURS, PEER, TWO, Figures, Scale, Scene, a_pair, a_server
+from tests.benchmarks.table.site import LOGIN, USERS, Site, longest_hold, running, server
 
 PATIENCE = 120.0
 
@@ -58,8 +58,8 @@ def _collects(site: Site, scale: Scale) -> Figures:
 
 
 @contextlib.contextmanager
-def _full_office(folder: Path, scale: Scale) -> Iterator[Site]:
-    with office(folder) as site, closing(Crowd(site.host, site.smtp, 50, LOGIN.format(1))) as crowd:
+def _full_server(folder: Path, scale: Scale) -> Iterator[Site]:
+    with server(folder) as site, closing(Crowd(site.host, site.smtp, 50, LOGIN.format(1))) as crowd:
         crowd.send(scale.mailbox)
     yield Site(OURS, "", [], folder=folder)
 
@@ -74,7 +74,7 @@ def _full_dovecot(folder: Path, scale: Scale) -> Iterator[Site]:
 
 
 def _lists(site: Site, scale: Scale) -> Figures:
-    """A whole mailbox is told; an office does it as the first thing after its start."""
+    """A whole mailbox is told; a server does it as the first thing after its start."""
     with contextlib.ExitStack() as stack:
         there = site if site.roots else stack.enter_context(running(site.folder))
         letters, seconds = listed(there.host, there.pop3, LOGIN.format(1))
@@ -93,8 +93,8 @@ def _dovecot(folder: Path, _scale: Scale) -> contextlib.AbstractContextManager[S
 def scenes() -> list[Scene]:
     return [
         Scene(
-            "journey", {OURS: an_office(), TWO: an_office(2), PEER: a_pair("maildir")}, _journey, ("postfix", "dovecot")
+            "journey", {OURS: a_server(), TWO: a_server(2), PEER: a_pair("maildir")}, _journey, ("postfix", "dovecot")
         ),
-        Scene("collect", {OURS: an_office(), TWO: an_office(2), PEER: _dovecot}, _collects, ("dovecot",)),
-        Scene("list", {OURS: _full_office, PEER: _full_dovecot}, _lists, ("dovecot",)),
+        Scene("collect", {OURS: a_server(), TWO: a_server(2), PEER: _dovecot}, _collects, ("dovecot",)),
+        Scene("list", {OURS: _full_server, PEER: _full_dovecot}, _lists, ("dovecot",)),
     ]

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from tests.benchmarks.table.processes import memory
 from tests.benchmarks.table.scene import OURS, PEER, Figures, Scale, Scene, a_postfix
-from tests.benchmarks.table.site import Site, longest_hold, office, running
+from tests.benchmarks.table.site import Site, longest_hold, running, server
 from tests.benchmarks.talks import trusting
 from tests.journeys.process import MAILSTACK
 
 
 def _idle(site: Site, scale: Scale) -> Figures:
-    """What connections cost that say EHLO and then nothing. Each time of a new office: an old one has memory to spare."""
+    """What connections cost that say EHLO and then nothing. Each time of a new server: an old one has memory to spare."""
     figures: Figures = {}
     for name, context in (("plain", None), ("tls", trusting())):
         with contextlib.ExitStack() as stack:
@@ -53,10 +53,10 @@ def _caller(port: int, context: ssl.SSLContext | None) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _idle_office(folder: Path, _scale: Scale) -> Iterator[Site]:
+def _idle_server(folder: Path, _scale: Scale) -> Iterator[Site]:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    with office(folder):
+    with server(folder):
         pass  # it has made its keys
     yield Site(OURS, "", [], folder=folder)
 
@@ -89,6 +89,6 @@ def _dev_starts(site: Site, _scale: Scale) -> Figures:
 
 def scenes() -> list[Scene]:
     return [
-        Scene("idle", {OURS: _idle_office, PEER: a_postfix("hold")}, _idle, once=True),
+        Scene("idle", {OURS: _idle_server, PEER: a_postfix("hold")}, _idle, once=True),
         Scene("dev", {OURS: _nothing}, _dev_starts, ()),
     ]

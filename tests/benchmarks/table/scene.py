@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import frozen
 
 from tests.benchmarks.table import peers
-from tests.benchmarks.table.site import Site, office
+from tests.benchmarks.table.site import Site, server
 
 OURS, TWO, PEER = "mailstack", "mailstack, 2 workers", "peer"
 
@@ -49,8 +49,8 @@ class Scene:
     """One round says enough: it takes long, and what it measures hardly varies."""
 
 
-def an_office(workers: int = 1) -> Start:
-    return lambda folder, _scale: office(folder, workers=workers)
+def a_server(workers: int = 1) -> Start:
+    return lambda folder, _scale: server(folder, workers=workers)
 
 
 def a_postfix(mode: str) -> Start:

@@ -1,4 +1,4 @@
-"""A mail system that is measured: where it listens, which processes it is, and what the office among them says."""
+"""A mail system that is measured: where it listens, which processes it is, and what the server among them says."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ connections_per_address = 20000
 count = {workers}
 """
 """Everything else is as it comes: TLS, policies, Received, journeys, the log. The load comes from one address in clear,
-as in no real office; and its passwords are hashed at the least cost, for the peer's are not hashed at all."""
+as in no real server; and its passwords are hashed at the least cost, for the peer's are not hashed at all."""
 
 
 @define
@@ -62,7 +62,7 @@ class Site:
     """How many letters each user's mailbox holds by now."""
     folder: Path = field(default=Path())
     log: Path | None = None
-    """An office's: what it says on standard output."""
+    """A server's: what it says on standard output."""
 
     def spent(self) -> float:
         """Seconds of the processor."""
@@ -90,7 +90,7 @@ def answers(port: int, patience: float = PATIENCE) -> bool:
 
 
 def furnish(folder: Path, *, workers: int = 1, accounts: int = USERS, sink: int = 9) -> None:
-    """A new office that does not run, with accounts u1, u2 and so on; letters for far.test go to the port `sink`."""
+    """A new server that does not run, with accounts u1, u2 and so on; letters for far.test go to the port `sink`."""
     folder.mkdir(parents=True)
     config, users = folder / "mailstack.toml", folder / "users"
     config.write_text(CONFIG.format(workers=workers, sink=sink))
@@ -99,8 +99,8 @@ def furnish(folder: Path, *, workers: int = 1, accounts: int = USERS, sink: int 
 
 
 @contextlib.contextmanager
-def office(folder: Path, *, workers: int = 1, accounts: int = USERS) -> Iterator[Site]:
-    """A new office, running."""
+def server(folder: Path, *, workers: int = 1, accounts: int = USERS) -> Iterator[Site]:
+    """A new server, running."""
     furnish(folder, workers=workers, accounts=accounts)
     with running(folder, workers) as site:
         yield site
@@ -108,7 +108,7 @@ def office(folder: Path, *, workers: int = 1, accounts: int = USERS) -> Iterator
 
 @contextlib.contextmanager
 def running(folder: Path, workers: int = 1) -> Iterator[Site]:
-    """The office of a folder, from its start to its end."""
+    """The server of a folder, from its start to its end."""
     log = folder / "log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
@@ -147,10 +147,10 @@ def _ports(process: subprocess.Popen[bytes], log: Path, workers: int) -> dict[st
         if len(ports) == 5 and (workers == 1 or len(re.findall(r"worker \d+ \(pid \d+\) is ready", said)) == workers):
             return ports
         time.sleep(0.02)
-    raise ConnectionError(f"the office does not start: {log.read_text(errors='replace')[-500:]}")
+    raise ConnectionError(f"the server does not start: {log.read_text(errors='replace')[-500:]}")
 
 
 def longest_hold(log: Path) -> float:
-    """Milliseconds that a reactor was held at most, as an office says when it has stopped."""
+    """Milliseconds that a reactor was held at most, as a server says when it has stopped."""
     found = re.findall(r"the reactor was (?:never )?held for (?:more than )?(\d+) ms", log.read_text(errors="replace"))
     return max(map(float, found), default=0.0)

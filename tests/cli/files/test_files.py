@@ -183,7 +183,7 @@ def test_a_letter_that_names_nobody_is_refused_and_the_others_enter(data: Path, 
     assert "x.eml: it names nobody" in result.stderr
 
 
-def test_an_office_without_an_inbox_says_what_to_do(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
+def test_a_server_without_an_inbox_says_what_to_do(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
     assert "`mailstack import ADDRESS PATH` fills a mailbox" in mailstack("ingest", str(box)).stderr
     assert "`mailstack export` writes a mailbox" in mailstack("dump", "there").stderr
     del shelf

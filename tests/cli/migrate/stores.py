@@ -19,7 +19,7 @@ from mailstack.store.schema import migrate, migrations
 from mailstack.store.sqlite import DATABASE
 from mailstack.store.tables import Row, Table, tables
 
-Office = dict[str, list[Row]]
+Server = dict[str, list[Row]]
 """The rows of each table; a content that is a pair of a name and octets is in a file."""
 
 SMALL = {"warned", "priority"}
@@ -60,16 +60,16 @@ def _contents(octets: dict[str, bytes]) -> list[Row]:
     ]
 
 
-offices: st.SearchStrategy[Office] = st.fixed_dictionaries({table.name: _rows(table) for table in tables()})
+servers: st.SearchStrategy[Server] = st.fixed_dictionaries({table.name: _rows(table) for table in tables()})
 
 
-def write_office(directory: Path, office: Office) -> None:
+def write_server(directory: Path, server: Server) -> None:
     directory.mkdir(parents=True)
     with closing(sqlite3.connect(directory / DATABASE, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         migrate(connection, migrations())
         for table in tables():
-            for row in office[table.name]:
+            for row in server[table.name]:
                 values = list(row)
                 if table.name == "contents" and row[1] is not None:
                     path = directory / "contents" / row[1][:2] / row[1]

@@ -23,8 +23,8 @@ from mailstack.store.digests import digest_of
 from mailstack.store.sqlite import DATABASE, SqliteStore
 from mailstack.store.tables import tables
 from tests.aid import Pump
-from tests.cli.migrate.stores import Office, copied, differing, is_empty, offices, silent, target_of, write_office
-from tests.contracts.store import BOB, CAROL, OFFICE, acceptance
+from tests.cli.migrate.stores import Server, copied, differing, is_empty, servers, silent, target_of, write_server
+from tests.contracts.store import BOB, CAROL, SERVER, acceptance
 from tests.store.failing_disk import FailingDisk
 
 MAX_STEPS = 1000
@@ -34,8 +34,8 @@ class Killed(BaseException):
     """Interrupt that no except clause of the program catches."""
 
 
-def rows_of(office: Office) -> int:
-    return sum(map(len, office.values()))
+def rows_of(server: Server) -> int:
+    return sum(map(len, server.values()))
 
 
 def interrupted(here: Path | str, there: Path | str, steps: int) -> bool:
@@ -60,33 +60,33 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(offices)
-def test_whatever_a_store_holds_is_restored(tmp_path: Path, office: Office) -> None:
+@given(servers)
+def test_whatever_a_store_holds_is_restored(tmp_path: Path, server: Server) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     for directory in (here, there):
         shutil.rmtree(directory, ignore_errors=True)
-    write_office(here, office)
+    write_server(here, server)
     before = (here / DATABASE).read_bytes()
     assert copied(here, there) == []
     assert (here / DATABASE).read_bytes() == before
     assert differing(here, there) == []
     files = {path.name: path.read_bytes() for path in there.glob("contents/*/*")}
-    assert files == {row[1]: row[2] for row in office["contents"] if row[1] is not None}
+    assert files == {row[1]: row[2] for row in server["contents"] if row[1] is not None}
     with closing(sqlite3.connect(there / DATABASE)) as connection:
         for table in tables():
             if table.name == "contents":
                 continue
             found = connection.execute(f"SELECT {', '.join(table.columns)} FROM {table.name}").fetchall()
-            assert set(map(repr, found)) == {repr(without_claim(table, row)) for row in office[table.name]}
+            assert set(map(repr, found)) == {repr(without_claim(table, row)) for row in server[table.name]}
 
 
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(offices, offices)
-def test_two_stores_agree_only_when_they_hold_the_same(tmp_path: Path, first: Office, second: Office) -> None:
+@given(servers, servers)
+def test_two_stores_agree_only_when_they_hold_the_same(tmp_path: Path, first: Server, second: Server) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
-    for directory, office in ((here, first), (there, second)):
+    for directory, server in ((here, first), (there, second)):
         shutil.rmtree(directory, ignore_errors=True)
-        write_office(directory, office)
+        write_server(directory, server)
     for table in tables():
         place = table.columns.index("file") if table.name == "contents" else None
         same = [
@@ -99,7 +99,7 @@ def test_two_stores_agree_only_when_they_hold_the_same(tmp_path: Path, first: Of
 def test_an_interrupted_copy_leaves_the_target_empty_and_starts_anew(tmp_path: Path) -> None:
     """At each step once. The next copy replaces the files that the one before has left."""
     here, there = tmp_path / "here", tmp_path / "there"
-    write_office(here, one_office())
+    write_server(here, one_server())
     for steps in range(MAX_STEPS):
         if not interrupted(here, there, steps):
             break
@@ -124,7 +124,7 @@ def test_each_write_that_fails_leaves_the_target_empty(
 ) -> None:
     """On a full disk, and on a broken one; with room again the copy succeeds."""
     here, there = tmp_path / "here", tmp_path / "there"
-    write_office(here, one_office())
+    write_server(here, one_server())
     disk = FailingDisk()
     with disk.beneath_sqlite():
         disk.beneath_files(monkeypatch)
@@ -140,7 +140,7 @@ def test_each_write_that_fails_leaves_the_target_empty(
     assert differing(here, there) == []
 
 
-def one_office() -> Office:
+def one_server() -> Server:
     """Three letters in two mailboxes, one of them large."""
     return {
         **{table.name: [] for table in tables()},
@@ -162,20 +162,20 @@ def one_office() -> Office:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
-    write_office(tmp_path / "here", one_office())
+    write_server(tmp_path / "here", one_server())
     return tmp_path / "here"
 
 
-def test_an_office_that_runs_is_not_copied(here: Path, tmp_path: Path) -> None:
+def test_a_server_that_runs_is_not_copied(here: Path, tmp_path: Path) -> None:
     store = SqliteStore(Pump(), here)
-    store.lock_office()
+    store.lock_server()
     with pytest.raises(CannotMove, match="stop it first"):
         copied(here, tmp_path / "there")
     Pump().run(store.close())
 
 
 def test_nothing_else_is_filled(here: Path, tmp_path: Path) -> None:
-    write_office(tmp_path / "there", one_office())
+    write_server(tmp_path / "there", one_server())
     with pytest.raises(CannotMove, match="is not empty"):
         copied(here, tmp_path / "there")
     with pytest.raises(CannotMove, match="holds no store"):
@@ -184,7 +184,7 @@ def test_nothing_else_is_filled(here: Path, tmp_path: Path) -> None:
 
 def test_no_server_starts_in_a_target_that_is_being_filled(tmp_path: Path) -> None:
     with closing(target_of(tmp_path / "there")), pytest.raises(StoreError, match="another mailstack"):
-        SqliteStore(Pump(), tmp_path / "there").lock_office()
+        SqliteStore(Pump(), tmp_path / "there").lock_server()
 
 
 def test_no_command_changes_what_is_being_copied(here: Path) -> None:
@@ -199,9 +199,9 @@ def test_no_command_changes_what_is_being_copied(here: Path) -> None:
 
 def test_a_content_in_an_object_store_stays_there(tmp_path: Path) -> None:
     """The copy names the same object."""
-    office = one_office()
+    server = one_server()
     here, there = tmp_path / "here", tmp_path / "there"
-    write_office(here, office)
+    write_server(here, server)
     name = f"s3/{'1' * 32}.{'2' * 64}"
     with closing(sqlite3.connect(here / DATABASE, isolation_level=None)) as connection:
         connection.execute("INSERT INTO contents (letter, file) VALUES ('l3', ?)", (name,))
@@ -277,15 +277,15 @@ def test_what_does_not_fit_together_is_named(tmp_path: Path) -> None:
 
 def assert_faults_are_told(tmp_path: Path, there: Any) -> None:
     """`there` makes a source of a directory."""
-    office = one_office()
+    server = one_server()
     waiting = [0.0, 0, None, 0.0, None, "", "", 0, 0, None, "[]"]
-    office["deliveries"] = [("lost", 0, "mx.home.test", "a@b", None, "{}", "local", "queued", 1.0, *waiting)]
+    server["deliveries"] = [("lost", 0, "mx.home.test", "a@b", None, "{}", "local", "queued", 1.0, *waiting)]
     to = rows.as_json(Recipient(BOB))
-    office["deliveries"].append(
+    server["deliveries"].append(
         ("read", 0, "mx.home.test", "a@b", None, to, "local", "queued", 1.0, *waiting[:-1], "[[]]")
     )
-    office["entries"].append((2, 2, "gone", 0, 3, 1.5, b""))
-    write_office(tmp_path / "broken", office)
+    server["entries"].append((2, 2, "gone", 0, 3, 1.5, b""))
+    write_server(tmp_path / "broken", server)
     with closing(there(tmp_path / "broken")) as source:
         found = list(faults(source, silent))
     assert "letter lost (waiting for a@b) is owed, and its content is gone" in found
@@ -305,14 +305,14 @@ def test_every_table_has_a_key(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_office_attempted_is_attempted_soon(tmp_path: Path) -> None:
+def test_what_a_killed_server_attempted_is_attempted_soon(tmp_path: Path) -> None:
     """Not only when its claim ends: nobody here has the name that it is claimed by."""
     pump = Pump()
     store = SqliteStore(pump, tmp_path / "here")
     pump.run(store.open())
     arrived = acceptance(BOB, CAROL)
     pump.run(store.accept(arrived))
-    (claim,) = pump.run(store.claim(OFFICE, "killed", 1000.0, limit=9, lease=7200.0, next_due=lambda *_: 1300.0))
+    (claim,) = pump.run(store.claim(SERVER, "killed", 1000.0, limit=9, lease=7200.0, next_due=lambda *_: 1300.0))
     pump.run(
         store.settle(Settlement((Change(claim.deliveries[1], replace(claim.deliveries[1], state=DeliveryState.HELD)),)))
     )
@@ -321,8 +321,8 @@ def test_what_a_killed_office_attempted_is_attempted_soon(tmp_path: Path) -> Non
     assert differing(tmp_path / "here", tmp_path / "there") == []
     store = SqliteStore(pump, tmp_path / "there")
     pump.run(store.open())
-    assert pump.run(store.claim(OFFICE, "new", 1299.0, limit=9, lease=7200.0, next_due=lambda *_: 9e9)) == []
-    (again,) = pump.run(store.claim(OFFICE, "new", 1300.0, limit=9, lease=7200.0, next_due=lambda *_: 9e9))
+    assert pump.run(store.claim(SERVER, "new", 1299.0, limit=9, lease=7200.0, next_due=lambda *_: 9e9)) == []
+    (again,) = pump.run(store.claim(SERVER, "new", 1300.0, limit=9, lease=7200.0, next_due=lambda *_: 9e9))
     assert [(each.number, each.attempts) for each in again.deliveries] == [(0, 2)]
     (record,) = pump.run(store.records(Filter()))
     assert [(each.state.value, each.claimed_by) for each in record.deliveries] == [("queued", "new"), ("held", None)]

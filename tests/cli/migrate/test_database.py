@@ -1,4 +1,4 @@
-"""An office moves into PostgreSQL and back, and is the same to the row and the octet."""
+"""A server moves into PostgreSQL and back, and is the same to the row and the octet."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mailstack.store.postgresql.store import PostgresStore
 from mailstack.store.sqlite import SqliteStore
 from mailstack.store.tables import tables
 from tests.aid import Pump
-from tests.cli.migrate.stores import Office, copied, differing, offices, target_of, write_office
-from tests.cli.migrate.test_copying import assert_faults_are_told, interrupted, one_office
+from tests.cli.migrate.stores import MailServerOf, copied, differing, servers, target_of, write_server
+from tests.cli.migrate.test_copying import assert_faults_are_told, interrupted, one_server
 from tests.contracts.store import BOB, acceptance, placing
 from tests.postgresql.server import Server
 
@@ -34,12 +34,14 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(offices)
-def test_whatever_a_store_holds_is_restored_there_and_back(postgresql: Server, tmp_path: Path, office: Office) -> None:
+@given(servers)
+def test_whatever_a_store_holds_is_restored_there_and_back(
+    postgresql: Server, tmp_path: Path, mail_server: MailServerOf
+) -> None:
     here, back = tmp_path / "here", tmp_path / "back"
     for directory in (here, back):
         shutil.rmtree(directory, ignore_errors=True)
-    write_office(here, office)
+    write_server(here, mail_server)
     with postgresql.database(migrated(postgresql)) as url:
         copied(here, url)
         assert differing(here, url) == []
@@ -49,7 +51,7 @@ def test_whatever_a_store_holds_is_restored_there_and_back(postgresql: Server, t
 
 def test_an_interrupted_copy_leaves_the_database_empty_and_starts_anew(tmp_path: Path, postgresql_url: str) -> None:
     here = tmp_path / "here"
-    write_office(here, one_office())
+    write_server(here, one_server())
     for steps in range(0, MAX_STEPS, STRIDE):
         if not interrupted(here, postgresql_url, steps):
             break
@@ -60,12 +62,12 @@ def test_an_interrupted_copy_leaves_the_database_empty_and_starts_anew(tmp_path:
 
 
 def migrated(postgresql: Server) -> str:
-    """The name of a database in which an office has begun, and nothing else."""
+    """The name of a database in which a server has begun, and nothing else."""
     return postgresql.template("moving", begun)
 
 
 def begun(url: str) -> None:
-    """An office begins there, and ends."""
+    """A server begins there, and ends."""
     pump = Pump()
     store = PostgresStore(pump, DatabaseAddress(url), owner="mx.home.test@one")
     try:
@@ -76,11 +78,11 @@ def begun(url: str) -> None:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
-    write_office(tmp_path / "here", one_office())
+    write_server(tmp_path / "here", one_server())
     return tmp_path / "here"
 
 
-def test_an_office_goes_on_where_it_was(tmp_path: Path, postgresql_url: str) -> None:
+def test_a_server_goes_on_where_it_was(tmp_path: Path, postgresql_url: str) -> None:
     """Mailboxes, UIDs and large contents are as they were; what comes next is new."""
     pump = Pump()
     letters = [acceptance(octets=b"x" * 200_000), acceptance()]
@@ -108,7 +110,7 @@ def test_an_office_goes_on_where_it_was(tmp_path: Path, postgresql_url: str) -> 
     pump.run(new.close())
 
 
-def test_an_office_that_runs_is_not_copied(here: Path, tmp_path: Path, postgresql_url: str) -> None:
+def test_a_server_that_runs_is_not_copied(here: Path, tmp_path: Path, postgresql_url: str) -> None:
     copied(here, postgresql_url)
     pump = Pump()
     store = PostgresStore(pump, DatabaseAddress(postgresql_url), owner="mx.home.test@one")
@@ -160,8 +162,8 @@ def test_a_target_that_is_being_filled_is_in_use(here: Path, postgresql_url: str
 
 
 def test_what_postgresql_can_not_hold_is_named(tmp_path: Path, postgresql_url: str) -> None:
-    office = one_office()
-    office["aliases"] = [("a\0@home.test", 0, "b", "b")]
-    write_office(tmp_path / "here", office)
+    mail_server = one_server()
+    mail_server["aliases"] = [("a\0@home.test", 0, "b", "b")]
+    write_server(tmp_path / "here", mail_server)
     with pytest.raises(StoreError, match=r"aliases.*NUL"):
         copied(tmp_path / "here", postgresql_url)

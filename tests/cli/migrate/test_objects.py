@@ -66,7 +66,7 @@ def config(bucket: Bucket, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def here(bucket: Bucket, tmp_path: Path) -> Path:
-    """An office in a directory, with two contents in the object store, and one that is small."""
+    """A server in a directory, with two contents in the object store, and one that is small."""
     from mailstack.store.objects.contents import ContentObjects
 
     pump = Pump()

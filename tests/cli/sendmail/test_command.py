@@ -1,4 +1,4 @@
-"""`mailstack sendmail`, `mailq`: real processes on a real store, the office running or not."""
+"""`mailstack sendmail`, `mailq`: real processes on a real store, the server running or not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import pytest
 
 from mailstack.letter.delivery import DeliveryState
 from tests.cli.conftest import DEFERRED, Mailstack, Shelf, lines_of
-from tests.journeys.process import PATIENCE, command, lines_of_json, office, serve
+from tests.journeys.process import PATIENCE, command, lines_of_json, serve
+from tests.journeys.process import server as mail_server
 from tests.waiting import until
 
 PROGRAM = "import sys; sys.argv[0] = sys.argv.pop(1); from mailstack.cli.sendmail.command import main; main()"
@@ -49,8 +50,8 @@ def read(port: int, count: int) -> list[str]:
     return until(look, f"bob has {count} letters")
 
 
-def test_a_letter_of_a_cron_job_is_in_its_mailbox_whether_the_office_runs_or_not(tmp_path: Path) -> None:
-    config = office(tmp_path)
+def test_a_letter_of_a_cron_job_is_in_its_mailbox_whether_the_server_runs_or_not(tmp_path: Path) -> None:
+    config = mail_server(tmp_path)
     text = "To: bob\nBcc: carol@elsewhere.test\nSubject: cron\n\nhello\n.\nmore\n"
     assert called("sendmail", config, "-t", "-oi", "-FCron", text=text).returncode == 0
     server, ports = serve(config)

@@ -1,4 +1,4 @@
-"""Long letters are read in short steps: while one is under way, no other thread of the office runs."""
+"""Long letters are read in short steps: while one is under way, no other thread of the server runs."""
 
 from __future__ import annotations
 

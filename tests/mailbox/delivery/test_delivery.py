@@ -16,7 +16,7 @@ from mailstack.store import StoreError
 from tests.aid import run
 from tests.policy.test_quota import Holdings
 from tests.queue.clock import START, HandClock
-from tests.queue.letters import OFFICE, a_letter
+from tests.queue.letters import SERVER, a_letter
 from tests.queue.people import MemoryDirectory
 
 PEOPLE = MemoryDirectory("bob@home.test", aliases={"loop@home.test": ("loop@home.test",)})
@@ -26,7 +26,7 @@ def outcomes(letter: Letter, directory: MemoryDirectory = PEOPLE) -> tuple[Outco
     deliveries = tuple(
         Delivery(letter.id, number, recipient, "local") for number, recipient in enumerate(letter.envelope.recipients)
     )
-    return run(DeliveryAgent(directory, OFFICE, HandClock()).deliver(letter, deliveries)).outcomes
+    return run(DeliveryAgent(directory, SERVER, HandClock()).deliver(letter, deliveries)).outcomes
 
 
 def test_a_mailbox_gets_the_letter_with_its_trace_fields():
@@ -35,7 +35,7 @@ def test_a_mailbox_gets_the_letter_with_its_trace_fields():
     headers = (
         "Return-Path: <alice@home.test>\r\n"
         "Delivered-To: Bob@home.test\r\n"
-        f"Received: from {OFFICE} by {OFFICE} (final delivery)\r\n"
+        f"Received: from {SERVER} by {SERVER} (final delivery)\r\n"
         f"\tid {letter.id} for <Bob@home.test>;\r\n"
         f"\t{date_time(START)}\r\n"
     )
@@ -92,6 +92,6 @@ def test_a_full_mailbox_takes_nothing(permanent, kind, status):
     delivery = Delivery(letter.id, 0, letter.envelope.recipients[0], "local")
     for room, expected in ((letter.content.size + 500, Delivered), (letter.content.size, kind)):
         quotas = Quotas(Holdings(0), default=room, permanent=permanent)
-        (outcome,) = run(DeliveryAgent(PEOPLE, OFFICE, HandClock(), quotas).deliver(letter, (delivery,))).outcomes
+        (outcome,) = run(DeliveryAgent(PEOPLE, SERVER, HandClock(), quotas).deliver(letter, (delivery,))).outcomes
         assert isinstance(outcome, expected)
     assert (str(outcome.status), outcome.text) == (status, "the mailbox of bob@home.test is full")

@@ -27,7 +27,7 @@ from tests.mailbox.index.memory_database import MemoryDatabase
 from tests.queue.clock import HandClock
 
 T = TypeVar("T")
-OFFICE = "mx.home.test"
+SERVER = "mx.home.test"
 ALICE, BOB = Address("alice", "home.test"), Address("bob", "home.test")
 
 
@@ -100,7 +100,7 @@ class Shelf:
         to: tuple[Address, ...] = (BOB,),
         sender: Address | None = ALICE,
         state: DeliveryState = DeliveryState.DELIVERED,
-        office: str = OFFICE,
+        server: str = SERVER,
         account: str | None = None,
         helo: str = "",
         mailbox: str = "",
@@ -111,8 +111,8 @@ class Shelf:
         letter = new_letter_id(now)
         given = tuple(Recipient(address) for address in to)
         remote = HostPort("192.0.2.9", 1) if helo else None
-        arrival = Arrival(now, office, "ESMTP", account=account, helo=helo, remote=remote)
-        step = Step(letter, now, office, "exchanged" if helo else "submitted", {})
+        arrival = Arrival(now, server, "ESMTP", account=account, helo=helo, remote=remote)
+        step = Step(letter, now, server, "exchanged" if helo else "submitted", {})
         deliveries = tuple(
             Delivery(letter, number, recipient, "x", state, now) for number, recipient in enumerate(given)
         )

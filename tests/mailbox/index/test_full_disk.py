@@ -1,4 +1,4 @@
-"""An index that can't be opened on a full disk keeps no office from its start, and is opened when there is room."""
+"""An index that can't be opened on a full disk keeps no server from its start, and is opened when there is room."""
 
 from __future__ import annotations
 

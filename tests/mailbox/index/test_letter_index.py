@@ -252,7 +252,7 @@ async def _archived(shelf: Shelf, count: int) -> bool:
 
 
 def test_who_gets_a_copy_of_what_he_sent_is_counted_once(shelf: Shelf) -> None:
-    """From then on it is for him, as by an alias of another office."""
+    """From then on it is for him, as by an alias of another server."""
     source = shelf.put(to=(BOB,), account=ALICE.key)
     copy = Copy(LetterId("0" * 15), source, (ALICE.key,))
     shelf.run(_write(shelf, lambda connection: writes.add(connection, (), (copy,), 0)))
@@ -421,11 +421,11 @@ async def _is(shelf: Shelf, letters: list[LetterId]) -> bool:
     return [item.id for item in found.items] == letters
 
 
-def test_a_copy_in_another_office_is_no_letter_of_its_own(shelf: Shelf) -> None:
+def test_a_copy_in_another_server_is_no_letter_of_its_own(shelf: Shelf) -> None:
     """Found by Received, sender, recipient and the host that called; its id leads to the letter."""
     source = shelf.put(to=(CAROL,), state=DeliveryState.RELAYED, account=ALICE.key)
     trace = f"Received: from x\r\n\tby mx.home.test with ESMTP\r\n\tid {source} for <c@d>;\r\n\tdate\r\n".encode()
-    copy = shelf.put(trace + text(), to=(CAROL,), office="mx.world.test", helo="mx.home.test")
+    copy = shelf.put(trace + text(), to=(CAROL,), server="mx.world.test", helo="mx.home.test")
     assert shelf.find() == [source]
     assert shelf.items()[0].copies == (copy,)
     assert shelf.find(ids=(copy,)) == [source]

@@ -126,7 +126,7 @@ class Registered:
         self.open_now.pop()
 
 
-class Office:
+class Server:
     """A POP3 port: every session shares the shelf, the clock and the journal."""
 
     holder_of: Callable[[str], str] | None = None
@@ -159,7 +159,7 @@ class Office:
             converse(
                 peer,
                 engine,
-                office="mx.home.test",
+                hostname="mx.home.test",
                 authenticator=self.door,
                 store=self.shelf,
                 clock=self.clock,
@@ -202,10 +202,10 @@ class Office:
 class Telnet:
     """A client without manners: says lines, and hears octets."""
 
-    def __init__(self, office: Office, **settings: Any) -> None:
+    def __init__(self, mail_server: Server, **settings: Any) -> None:
         self.heard = b""
         self.closed = False
-        self.peer = office.serve(self._hear, **settings)
+        self.peer = mail_server.serve(self._hear, **settings)
         self.greeting = self.listen()
 
     def _hear(self, octets: bytes | None) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailstack.protocols.pop3.client_session import Pop3ClientSession, Pop3ConnectionLost, Refused
-from tests.mailbox.pop3.post import Office
+from tests.mailbox.pop3.post import Server
 from tests.protocols.pop3.pair import in_pieces_of, one_at_a_time, whole
 
 LETTER = b"Subject: one\r\n\r\n.\r\n..\r\n.first\r\nlast\r\n"
@@ -34,13 +34,13 @@ async def everything(session: Pop3ClientSession) -> Any:
 @pytest.mark.parametrize("cut", CUTS)
 def test_a_whole_session_octet_for_octet(cut: Any) -> None:
     """POP-28"""
-    office = Office(LETTER, b"B: c\r\n\r\n")
-    capabilities, seen, letters = office.fetch(everything, cut=cut)
+    server = Server(LETTER, b"B: c\r\n\r\n")
+    capabilities, seen, letters = server.fetch(everything, cut=cut)
     assert "PIPELINING" in capabilities
     assert seen == ((2, len(LETTER) + 8), {1: len(LETTER), 2: 8}, {1: "a1-1", 2: "a1-2"})
     assert letters == [LETTER, b"B: c\r\n\r\n", LETTER[:23]]
-    assert list(office.shelf.letters) == [1]
-    assert not office.shelf.holders
+    assert list(server.shelf.letters) == [1]
+    assert not server.shelf.holders
 
 
 @given(st.lists(st.sampled_from([b".", b"..", b"a", b"", b".\r", b"\n."]), max_size=12).map(b"\r\n".join))
@@ -54,7 +54,7 @@ def test_any_letter_comes_as_it_rests(body: bytes) -> None:
         await session.login("bob", "secret word")
         return await session.retr(1)
 
-    assert Office(letter).fetch(fetch, cut=in_pieces_of(2, 5, 1)) == letter
+    assert Server(letter).fetch(fetch, cut=in_pieces_of(2, 5, 1)) == letter
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -68,7 +68,7 @@ def test_stls_and_login(cut: Any, mechanism: str | None) -> None:
         await session.login("bob", "pässword", mechanism)
         return await session.stat()
 
-    assert Office(LETTER).fetch(fetch, cut=cut, tls=None) == (1, len(LETTER))
+    assert Server(LETTER).fetch(fetch, cut=cut, tls=None) == (1, len(LETTER))
 
 
 def test_a_long_password_goes_behind_the_prompt() -> None:
@@ -79,7 +79,7 @@ def test_a_long_password_goes_behind_the_prompt() -> None:
         await session.login("bob", "x" * 300, "PLAIN")
 
     with pytest.raises(Refused, match="wrong user name or password") as refused:
-        Office().fetch(fetch)
+        Server().fetch(fetch)
     assert refused.value.code == "AUTH"
 
 
@@ -89,21 +89,21 @@ def test_a_letter_too_long_for_the_reader_ends_the_session() -> None:
         await session.login("bob", "secret word")
         return await session.retr(1)
 
-    office = Office(b"x" * 998 + b"\r\n")
+    server = Server(b"x" * 998 + b"\r\n")
     with pytest.raises(Pop3ConnectionLost, match="more than 500 octets"):
-        office.fetch(fetch, max_size=500)
-    assert not office.shelf.holders
+        server.fetch(fetch, max_size=500)
+    assert not server.shelf.holders
 
 
 def test_a_server_that_stops_is_heard() -> None:
-    office = Office(LETTER)
+    server = Server(LETTER)
 
     async def fetch(session: Pop3ClientSession) -> None:
         await session.open()
         await session.login("bob", "secret word")
-        office.peers[-1].stop()
+        server.peers[-1].stop()
         await session.stat()
 
     with pytest.raises(Refused, match="shutting down") as refused:
-        office.fetch(fetch)
+        server.fetch(fetch)
     assert refused.value.code == "SYS/TEMP"

@@ -15,7 +15,7 @@ from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from mailstack.store import Acceptance, Change, Placement, Settlement
 from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.aid import run
-from tests.mailbox.pop3.post import Office
+from tests.mailbox.pop3.post import Server
 
 BOB = Recipient(Address("bob", "home.test"))
 TRACE = b"Return-Path: <>\r\n"
@@ -23,7 +23,7 @@ TRACE = b"Return-Path: <>\r\n"
 
 async def deliver(store: Any, name: str, body: bytes) -> Letter:
     """A letter in bob's mailbox, by the queue's own way."""
-    arrival = Arrival(at=1_750_000_000.0, office="mx.home.test", protocol="LOCAL")
+    arrival = Arrival(at=1_750_000_000.0, server="mx.home.test", protocol="LOCAL")
     content = Octets(b"Subject: " + name.encode() + b"\r\n\r\n" + body)
     letter = Letter(LetterId(name.ljust(15, "0")), Envelope(None, (BOB,)), content, arrival)
     delivery = Delivery(letter.id, 0, BOB, "local")
@@ -65,26 +65,26 @@ async def fetch_and_delete_the_first(session: Pop3ClientSession) -> bytes:
 
 def test_a_unique_id_stays_with_its_letter_and_is_never_given_again(store: InMemoryStore) -> None:
     """POP-12, POP-28, POP-29"""
-    office = Office(store=store)
+    server = Server(store=store)
     first = run(deliver(store, "first", b".dot\r\n"))
     run(deliver(store, "second", b"x\r\n"))
-    before = office.fetch(uidl)
-    fetched = office.fetch(fetch_and_delete_the_first)
+    before = server.fetch(uidl)
+    fetched = server.fetch(fetch_and_delete_the_first)
     assert fetched == TRACE + b"Subject: first\r\n\r\n.dot\r\n"
     run(deliver(store, "third", b"y\r\n"))
-    after = office.fetch(uidl)
+    after = server.fetch(uidl)
     assert after[1] == before[2]
     assert after[2] not in before.values()
     [step] = [step for step in run(store.steps(first.id)) if step.step == "collected"]
-    assert step == office.told.steps[0]
+    assert step == server.told.steps[0]
     assert step.facts["by"] == "bob@home.test"
 
 
 def test_a_letter_that_its_reader_fetches_again_is_told_once(store: InMemoryStore) -> None:
-    office = Office(store=store)
+    server = Server(store=store)
     run(deliver(store, "first", b"x\r\n"))
     for _ in range(2):
-        telnet = office.logged_in()
+        telnet = server.logged_in()
         telnet.say("RETR 1", "RETR 1")
         telnet.hang_up()
-    assert [step.step for step in office.told.steps] == ["collected"]
+    assert [step.step for step in server.told.steps] == ["collected"]

@@ -127,7 +127,7 @@ def test_a_short_key_is_not_taken() -> None:
 
 
 def test_a_key_whose_exponent_costs_the_verifier_much_is_not_taken() -> None:
-    """DKIM-01: RFC 6376 §8.4. A chain of fifty such seals held the office up for a third of a second."""
+    """DKIM-01: RFC 6376 §8.4. A chain of fifty such seals held the server up for a third of a second."""
     key = load_der_public_key(base64.b64decode(RSA.record().partition("p=")[2]))
     assert isinstance(key, RSAPublicKey)
     numbers = key.public_numbers()

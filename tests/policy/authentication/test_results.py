@@ -86,7 +86,7 @@ def test_any_section_is_read(octets: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b"(\\" * 120_000, b"(" * 240_000, b"(a" * 120_000, b"()" * 120_000, b'"\\' * 120_000])
 def test_what_stands_before_the_name_costs_no_more_than_its_octets(body: bytes) -> None:
-    """AR-02: one such field held the office up for hours, before anything was known of its sender."""
+    """AR-02: one such field held the server up for hours, before anything was known of its sender."""
     section = b"Authentication-Results: " + body + b"\r\n"
     began = time.process_time()
     without_results_of(ID, section)

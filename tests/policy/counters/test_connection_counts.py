@@ -36,7 +36,7 @@ def test_no_client_is_counted_for_less_than_a_plain_counter_has(
 
 
 def test_workers_count_together() -> None:
-    """CODE-11, CODE-16, AUTH-14: a limit holds for all processes of an office together."""
+    """CODE-11, CODE-16, AUTH-14: a limit holds for all processes of a server together."""
     said = subprocess.run(
         [sys.executable, "-m", "tests.policy.counters.forked"], capture_output=True, text=True, timeout=60, check=True
     ).stdout.splitlines()

@@ -1,4 +1,4 @@
-"""What the clients of an office hold of its memory, all together."""
+"""What the clients of a server hold of its memory, all together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import MxRules
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
-from tests.queue.letters import OFFICE
+from tests.queue.letters import SERVER
 from tests.queue.rig import Rig
 
 BEGIN = b"EHLO c.test\r\nMAIL FROM:<a@b.test>\r\n"
@@ -20,9 +20,9 @@ BEGIN = b"EHLO c.test\r\nMAIL FROM:<a@b.test>\r\n"
 def taken(crowd: MemoryBudget, recipients: int, end: bytes = b"") -> int:
     """Of so many recipients that one client names."""
     rig = Rig()
-    engine = ServerEngine(Capabilities(OFFICE))
+    engine = ServerEngine(Capabilities(SERVER))
     wire = Wire(ScriptedEngine(), engine)
-    station = MxRules(Intake(OFFICE, rig.queue, rig.store, rig.directory), Relaying(()))
+    station = MxRules(Intake(SERVER, rig.queue, rig.store, rig.directory), Relaying(()))
     session = ServerSession(wire.server, engine, station, rig.clock, ListenerContext(crowd=crowd))
     conversation = session.converse()
     wire.carry(wire.server, BEGIN + b"RCPT TO:<bob@home.test>\r\n" * recipients + end)

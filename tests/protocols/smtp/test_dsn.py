@@ -12,11 +12,11 @@ from mailstack.protocols.smtp.commands import Rejected
 from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.smtp.dialogue import Dialogue
 
-OFFICE = Capabilities("mx.home.test")
+SERVER = Capabilities("mx.home.test")
 
 
 def after(*lines):
-    session = Dialogue(OFFICE)
+    session = Dialogue(SERVER)
     session.say(b"EHLO c.test", *lines)
     return session
 
@@ -100,7 +100,7 @@ def test_rcpt(words, parameters):
 @pytest.mark.parametrize("line", [b"MAIL FROM:<a@b.test> RET=FULL", b"MAIL FROM:<a@b.test> ENVID=1"])
 def test_behind_helo_there_is_no_dsn(line):
     """EXT-03, DSN-01."""
-    session = Dialogue(OFFICE)
+    session = Dialogue(SERVER)
     assert session.codes(b"HELO c.test", line)[1][0] == "555"
 
 

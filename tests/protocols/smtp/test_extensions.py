@@ -11,7 +11,7 @@ from mailstack.protocols.smtp.replies import reply
 from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.smtp.dialogue import Dialogue
 
-OFFICE = Capabilities("mx.home.test", max_size=1000, starttls=True)
+SERVER = Capabilities("mx.home.test", max_size=1000, starttls=True)
 UNDER_TLS = Capabilities("mx.home.test", max_size=1000, starttls=True, mechanisms=("PLAIN", "LOGIN"))
 
 
@@ -21,7 +21,7 @@ def ehlo(capabilities, **engine):
 
 def test_ehlo_names_the_host_and_what_it_offers():
     """SMTP-04, EXT-01."""
-    assert ehlo(OFFICE) == (
+    assert ehlo(SERVER) == (
         b"250-mx.home.test at your service\r\n"
         b"250-PIPELINING\r\n"
         b"250-SIZE 1000\r\n"
@@ -41,13 +41,13 @@ def test_what_can_not_be_used_is_not_offered():
     session.engine.tls = True
     assert b"STARTTLS" not in (told := session.say(b"EHLO c.test"))
     assert b"250-AUTH PLAIN LOGIN\r\n" in told
-    assert b"AUTH" not in ehlo(OFFICE)
+    assert b"AUTH" not in ehlo(SERVER)
 
 
 def test_requiretls_is_there_only_under_tls_and_takes_no_value():
     """REQT-01: RFC 8689 §2, §3."""
-    assert b"REQUIRETLS" not in ehlo(OFFICE)
-    assert Dialogue(OFFICE).codes(b"EHLO c.test", b"MAIL FROM:<a@b.test> REQUIRETLS")[-1] == ("555", "5.5.4")
+    assert b"REQUIRETLS" not in ehlo(SERVER)
+    assert Dialogue(SERVER).codes(b"EHLO c.test", b"MAIL FROM:<a@b.test> REQUIRETLS")[-1] == ("555", "5.5.4")
     session = Dialogue(UNDER_TLS)
     session.engine.tls = True
     assert b"250-REQUIRETLS\r\n" in session.say(b"EHLO c.test")
@@ -93,7 +93,7 @@ def test_an_operator_may_withhold_any_of_them():
 )
 def test_size(value, code, status):
     """SIZE-02, SIZE-03, CODE-06."""
-    session = Dialogue(OFFICE)
+    session = Dialogue(SERVER)
     session.say(b"EHLO c.test")
     assert session.codes(b"MAIL FROM:<a@b.test> " + value) == [(str(code), status)]
 
@@ -120,7 +120,7 @@ def test_size_zero_is_no_limit():
 )
 def test_body(value, code, body):
     """8BIT-01."""
-    session = Dialogue(OFFICE)
+    session = Dialogue(SERVER)
     session.say(b"EHLO c.test")
     assert session.codes(b"MAIL FROM:<> " + value)[0][0] == str(code)
     assert not body or session.events[-1] == Mail(None, (), None, body)
@@ -131,7 +131,7 @@ def test_body(value, code, body):
 
 def test_every_answer_behind_ehlo_has_a_status_but_those_that_must_not():
     """ENH-01, ENH-02."""
-    session = Dialogue(OFFICE)
+    session = Dialogue(SERVER)
     said = session.octets
     said += session.say(b"MAIL FROM:<>", b"NOOP")
     said += session.say(b"EHLO c.test")
@@ -165,7 +165,7 @@ def test_every_answer_behind_ehlo_has_a_status_but_those_that_must_not():
 
 def test_starttls_forgets_the_client_and_what_it_sent_behind_it():
     """TLS-02, TLS-04."""
-    session = Dialogue(OFFICE)
+    session = Dialogue(SERVER)
     session.say(b"EHLO c.test", b"STARTTLS", b"NOOP injected", b"EHLO injected.test")
     assert session.events[-1] == StartTls()
     assert session.engine.hello is None
@@ -181,7 +181,7 @@ def test_starttls_forgets_the_client_and_what_it_sent_behind_it():
 
 def test_octets_between_220_and_tls_are_thrown_away():
     """TLS-04."""
-    session = Dialogue(OFFICE, start_tls=False)
+    session = Dialogue(SERVER, start_tls=False)
     session.say(b"EHLO c.test", b"STARTTLS")
     assert session.hear(b"EHLO injected.test\r\n") == []
     assert session.engine.buffered == 0
@@ -191,13 +191,13 @@ def test_octets_between_220_and_tls_are_thrown_away():
 
 def test_starttls_takes_no_argument():
     """TLS-03."""
-    session = Dialogue(OFFICE)
+    session = Dialogue(SERVER)
     assert session.codes(b"EHLO c.test", b"STARTTLS now")[1] == ("501", "5.5.4")
 
 
 def test_tls_from_the_first_octet_leaves_the_greeting_owed():
-    session = Dialogue(OFFICE)
-    engine = type(session.engine)(OFFICE)
+    session = Dialogue(SERVER)
+    engine = type(session.engine)(SERVER)
     engine.tls_started()
     assert engine.state is State.GREETING
 
@@ -310,13 +310,13 @@ def test_a_response_that_ends_in_lf_ends_the_connection():
 
 def test_auth_in_the_clear_is_refused():
     """AUTH-02, CODE-08."""
-    session = Dialogue(replace(OFFICE, logins=True))
+    session = Dialogue(replace(SERVER, logins=True))
     assert session.codes(b"EHLO c.test", b"AUTH PLAIN AGEAYg==")[1] == ("530", "5.7.0")
 
 
 def test_tls_is_not_asked_for_where_no_auth_comes_behind_it():
     """SUBM-12: the mail exchange says what is so."""
-    session = Dialogue(OFFICE)
+    session = Dialogue(SERVER)
     assert session.codes(b"EHLO c.test", b"AUTH PLAIN AGEAYg==")[1] == ("502", "5.5.1")
 
 
@@ -351,7 +351,7 @@ def test_a_new_extension_is_one_value():
         rcpt={"XR": Parameter(lambda value, _facts: (value or "").upper(), travels=True)},
         verbs={"XVERB": Verb(lambda _argument, _facts: Noop(), {State.READY: Transition(State.READY, State.READY)})},
     )
-    session = Dialogue(OFFICE, offered=(*OFFERED, new))
+    session = Dialogue(SERVER, offered=(*OFFERED, new))
     session.engine.tls = True
     assert session.say(b"EHLO c.test").endswith(b"250 XNEW 1 2\r\n")
     assert session.codes(b"XVERB", b"MAIL FROM:<> XM SIZE=1", b"RCPT TO:<a@b.test> xr=up", b"XVERB") == [

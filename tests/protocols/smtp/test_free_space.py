@@ -18,7 +18,7 @@ from mailstack.web.submission import WebSubmission
 from tests.aid import run
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
-from tests.queue.letters import OFFICE
+from tests.queue.letters import SERVER
 from tests.queue.rig import Rig
 from tests.store.test_free_space import MIB, Disk, space
 
@@ -46,12 +46,12 @@ class Place:
         self.rig = Rig()
         self.disk = Disk(free[0]) if len(free) == 1 else FillingDisk(free)
         self.space = space(self.disk)
-        counter = Intake(OFFICE, self.rig.queue, self.rig.store, self.rig.directory, free_space=self.space)
+        counter = Intake(SERVER, self.rig.queue, self.rig.store, self.rig.directory, free_space=self.space)
         self.station = MxRules(counter, Relaying(()))
 
     def replies(self, *commands: bytes) -> list[bytes]:
         """The first nine octets of each reply behind EHLO."""
-        engine = ServerEngine(Capabilities(OFFICE, max_size=100 * MIB))
+        engine = ServerEngine(Capabilities(SERVER, max_size=100 * MIB))
         wire = Wire(ScriptedEngine(), engine)
         session = ServerSession(wire.server, engine, self.station, self.rig.clock)
         conversation = session.converse()

@@ -18,7 +18,7 @@ from tests.aid import run
 from tests.protocols.sasl.exchange import Keeper
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
-from tests.queue.letters import OFFICE
+from tests.queue.letters import SERVER
 from tests.queue.rig import Rig
 
 LOGIN = b"EHLO c.test\r\nAUTH PLAIN " + b64encode(b"\0bob\0secret") + b"\r\n"
@@ -56,9 +56,9 @@ class Talk:
     def __init__(self, octets: bytes, during: Callable[[Talk], None] = lambda _: None, **options: Any) -> None:
         self.rig = rig = Rig()
         self.sessions = Registered()
-        engine = ServerEngine(Capabilities(OFFICE))
+        engine = ServerEngine(Capabilities(SERVER))
         wire = Wire(ScriptedEngine(), engine)
-        counter = Intake(OFFICE, rig.queue, rig.store, rig.directory)
+        counter = Intake(SERVER, rig.queue, rig.store, rig.directory)
         talk = self
 
         class Station(SubmissionRules):

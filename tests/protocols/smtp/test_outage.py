@@ -18,7 +18,7 @@ from mailstack.store import GreylistEntry, StoreError, StoreFull
 from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
-from tests.queue.letters import OFFICE
+from tests.queue.letters import SERVER
 from tests.queue.people import FailingDirectory
 from tests.queue.rig import Rig
 
@@ -34,9 +34,9 @@ class LostStore(InMemoryStore):
 
 def said(rig: Rig, guard: PolicyChain | None = None) -> bytes:
     """The replies to one client with many recipients."""
-    engine = ServerEngine(Capabilities(OFFICE))
+    engine = ServerEngine(Capabilities(SERVER))
     wire = Wire(ScriptedEngine(), engine)
-    counter = Intake(OFFICE, rig.queue, rig.store, rig.directory)
+    counter = Intake(SERVER, rig.queue, rig.store, rig.directory)
     session = ServerSession(wire.server, engine, MxRules(counter, Relaying(()), guard=guard), rig.clock)
     conversation = session.converse()
     wire.carry(

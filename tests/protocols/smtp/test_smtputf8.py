@@ -12,7 +12,7 @@ from tests.protocols.smtp.dialogue import Dialogue
 from tests.protocols.smtp.hosts import QUEUED
 from tests.protocols.smtp.test_client_session import talk
 
-OFFICE = Capabilities("mx.home.test")
+SERVER = Capabilities("mx.home.test")
 UTF8 = (("SMTPUTF8", ""),)
 GRETE = "grüße@bücher.test"
 OLD = Capabilities("mx.old.test", withheld=frozenset({"SMTPUTF8", "DSN"}))
@@ -20,7 +20,7 @@ NEW = Capabilities("mx.new.test")
 
 
 def after(*lines):
-    session = Dialogue(OFFICE)
+    session = Dialogue(SERVER)
     session.say(b"EHLO c.test", *lines)
     return session
 

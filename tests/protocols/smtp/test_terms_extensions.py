@@ -17,17 +17,17 @@ from tests.protocols.smtp.dialogue import Dialogue
 from tests.protocols.smtp.hosts import answer_to
 
 NOW = 1_763_931_600.0  # 2025-11-23T21:00:00Z
-OFFICE = Capabilities(
+SERVER = Capabilities(
     "mx.home.test", max_recipients=100, max_letters=5, max_hold=86400, least_by=10, priorities=True, since=NOW
 )
-TRUSTING = replace(OFFICE, xclient=True)
+TRUSTING = replace(SERVER, xclient=True)
 
 
 def ehlo(capabilities):
     return Dialogue(capabilities).say(b"EHLO c.test").decode().splitlines()
 
 
-def mail(value, capabilities=OFFICE):
+def mail(value, capabilities=SERVER):
     """The code and status of MAIL with this parameter, and the parameters that travel."""
     session = Dialogue(capabilities)
     session.say(b"EHLO c.test")
@@ -38,7 +38,7 @@ def mail(value, capabilities=OFFICE):
 
 def test_what_is_told():
     """LIM-01, FUT-01, DLBY-01, PRIO-01: the keywords say what holds."""
-    assert ehlo(OFFICE)[3:7] == [
+    assert ehlo(SERVER)[3:7] == [
         "250-LIMITS RCPTMAX=100 MAILMAX=5",
         "250-DELIVERBY 10",
         "250-FUTURERELEASE 86400 2025-11-24T21:00:00Z",
@@ -287,7 +287,7 @@ def test_after_xclient_the_session_begins_anew():
 
 def test_xclient_is_refused_to_everybody_else():
     """XCLI-01: neither announced nor obeyed."""
-    session = front(OFFICE)
+    session = front(SERVER)
     assert b"XCLIENT" not in session.say(b"EHLO c.test")
     assert session.codes(b"XCLIENT ADDR=192.0.2.1") == [("550", "5.7.0")]
     withheld = front(replace(TRUSTING, withheld=frozenset({"XCLIENT"})))

@@ -45,7 +45,7 @@ def test_no_more_than_some_are_told_and_each_once() -> None:
 
 
 def test_a_record_costs_no_more_than_its_octets() -> None:
-    """Blanks within it held the office up for eight seconds."""
+    """Blanks within it held the server up for eight seconds."""
     began = time.process_time()
     assert read_record(["v=TLSRPTv1; rua=mailto:a@x.test," + " " * 65_000 + "b "]) != ()
     assert time.process_time() - began < 1.0

@@ -12,7 +12,7 @@ from mailstack.letter import Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.store import Acceptance, Placement
-from tests.mailbox.index.shelf import ALICE, BOB, OFFICE, text
+from tests.mailbox.index.shelf import ALICE, BOB, SERVER, text
 from tests.sandbox.compat.desk import Desk
 
 
@@ -28,7 +28,7 @@ def deliver(desk: Desk, octets: bytes) -> None:
     shelf = desk.shelf
     now = shelf.clock.now()
     letter = Letter(
-        new_letter_id(now), Envelope(ALICE, (Recipient(BOB),)), Octets(octets), Arrival(now, OFFICE, "ESMTP")
+        new_letter_id(now), Envelope(ALICE, (Recipient(BOB),)), Octets(octets), Arrival(now, SERVER, "ESMTP")
     )
     delivery = Delivery(letter.id, 0, Recipient(BOB), "", DeliveryState.DELIVERED, now)
     placement = Placement(BOB.key, (letter.id, 0), b"", len(octets), now)

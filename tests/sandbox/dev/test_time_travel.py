@@ -72,7 +72,7 @@ def fetched(environment: DevEnvironment, user: str, password: str) -> list[str]:
 
 
 def test_five_days_of_retries_happen_now_and_no_connection_breaks(environment: DevEnvironment) -> None:
-    rule = environment.faults.add(Rule(at="mail", office="mx.world.test", reply="451 4.3.0 not now"))
+    rule = environment.faults.add(Rule(at="mail", server="mx.world.test", reply="451 4.3.0 not now"))
     submit(environment, "carol@elsewhere.test")
     with session(environment) as idle:
         idle.mail("alice@home.test")
@@ -90,7 +90,7 @@ def test_five_days_of_retries_happen_now_and_no_connection_breaks(environment: D
 
 
 def test_a_letter_that_was_put_off_arrives_when_its_time_has_come(environment: DevEnvironment) -> None:
-    environment.faults.add(Rule(at="final", office="mx.world.test", reply="452 4.3.1 full", times=2))
+    environment.faults.add(Rule(at="final", server="mx.world.test", reply="452 4.3.1 full", times=2))
     submit(environment, "dave@elsewhere.test")
     advance(environment, "1m")
     assert fetched(environment, "dave@elsewhere.test", "dave@elsewhere.test") == []

@@ -53,7 +53,7 @@ faults = st.one_of(
 )
 rules = st.lists(
     st.builds(
-        lambda what, office, times, after: {**what, "office": office, "times": times, "after": after},
+        lambda what, server, times, after: {**what, "server": server, "times": times, "after": after},
         faults,
         st.sampled_from(["", "mx.a.test", "mx.b.test"]),
         st.integers(1, 3),
@@ -106,8 +106,8 @@ def test_any_faults_that_end_leave_every_letter_delivered_or_reported(
             internet.faults.add(Rule.from_json(rule))
         except ValueError:
             continue  # what can't be meant, as a greeting without octets
-    for office, write, after in ends:
-        internet.sites[office].crash_at(write, after=after)
+    for server, write, after in ends:
+        internet.sites[server].crash_at(write, after=after)
     sent = submitted(internet)
     internet.run(at_most="20d")
     if sent is None:

@@ -87,7 +87,7 @@ def test_conditions_hold_together() -> None:
     rules.add(
         Rule(
             at="rcpt",
-            office="mx.*",
+            server="mx.*",
             service="mx",
             client="192.0.2.*",
             sender="*@a.test",
@@ -96,7 +96,7 @@ def test_conditions_hold_together() -> None:
         )
     )
     moment: dict[str, Any] = {
-        "office": "mx.b.test",
+        "server": "mx.b.test",
         "service": "mx",
         "client": "192.0.2.1",
         "sender": Address.parse("ann@a.test"),
@@ -105,7 +105,7 @@ def test_conditions_hold_together() -> None:
     }
     assert meets(rules, 1, **moment) == [1]
     for name, other in {
-        "office": "a.test",
+        "server": "a.test",
         "service": "pop3",
         "client": "192.0.3.1",
         "sender": None,

@@ -52,7 +52,7 @@ def send(internet: Internet, *to: str) -> list[str]:
 @pytest.mark.parametrize("at", STEPS)
 def test_a_refusal_for_now_at_any_step_only_delays(internet: Internet, at: SmtpStep) -> None:
     id_ = fault(
-        internet, Rule(at=at, office="mx.b.test", service="mx", reply="451 4.3.0 not now, says the fault", times=1)
+        internet, Rule(at=at, server="mx.b.test", service="mx", reply="451 4.3.0 not now, says the fault", times=1)
     )
     steps = send(internet)
     assert internet.faults.fired(id_) == 1
@@ -64,7 +64,7 @@ def test_a_refusal_for_now_at_any_step_only_delays(internet: Internet, at: SmtpS
 
 @pytest.mark.parametrize("at", ["connect", "mail", "rcpt", "data", "content", "final"])
 def test_a_refusal_for_good_comes_back(internet: Internet, at: SmtpStep) -> None:
-    fault(internet, Rule(at=at, office="mx.b.test", service="mx", reply="550 5.7.1 never, says the fault"))
+    fault(internet, Rule(at=at, server="mx.b.test", service="mx", reply="550 5.7.1 never, says the fault"))
     steps = send(internet)
     assert copies(internet) == 0
     assert steps[-1] == "bounced"
@@ -87,19 +87,19 @@ def test_a_refusal_of_quit_harms_nobody(internet: Internet) -> None:
 
 
 def test_421_ends_the_connection(internet: Internet) -> None:
-    fault(internet, Rule(at="mail", office="mx.b.test", reply="421 4.3.2 closing", times=1))
+    fault(internet, Rule(at="mail", server="mx.b.test", reply="421 4.3.2 closing", times=1))
     assert "deferred" in send(internet)
     assert copies(internet) == 1
 
 
 def test_a_host_that_is_too_busy(internet: Internet) -> None:
-    fault(internet, too_busy(office="mx.b.test", times=3))
+    fault(internet, too_busy(server="mx.b.test", times=3))
     assert send(internet).count("deferred") == 3
     assert copies(internet) == 1
 
 
 def test_the_third_recipient_alone(internet: Internet) -> None:
-    fault(internet, Rule(at="rcpt", office="mx.b.test", nth=3, reply="450 4.2.1 busy", times=1))
+    fault(internet, Rule(at="rcpt", server="mx.b.test", nth=3, reply="450 4.2.1 busy", times=1))
     letter = internet.author("ann@a.test").submit(to=["bob@b.test", "bea@b.test", "ben@b.test"], text="?")
     internet.run()
     (deferred,) = internet.journey(letter).only("deferred")
@@ -136,7 +136,7 @@ def test_a_sender_that_fits_a_pattern(internet: Internet) -> None:
 
 
 def test_greylisting_takes_who_comes_again(internet: Internet) -> None:
-    id_ = fault(internet, greylisting("12m", office="mx.b.test", service="mx"))
+    id_ = fault(internet, greylisting("12m", server="mx.b.test", service="mx"))
     steps = send(internet)
     assert steps.count("deferred") == internet.faults.fired(id_) >= 2
     assert internet.now >= 12 * 60
@@ -146,7 +146,7 @@ def test_greylisting_takes_who_comes_again(internet: Internet) -> None:
 
 @pytest.mark.parametrize("at", [*STEPS, "quit"])
 def test_a_delay_at_any_step_is_only_that(internet: Internet, at: SmtpStep) -> None:
-    fault(internet, Rule(at=at, office="mx.b.test", service="mx", delay="40s", times=1))
+    fault(internet, Rule(at=at, server="mx.b.test", service="mx", delay="40s", times=1))
     assert "deferred" not in send(internet)
     assert copies(internet) == 1
     internet.advance(60)
@@ -155,7 +155,7 @@ def test_a_delay_at_any_step_is_only_that(internet: Internet, at: SmtpStep) -> N
 
 def test_a_slow_line_takes_its_time(internet: Internet) -> None:
     """And no more than once for a letter it is asked whether it is slow."""
-    id_ = fault(internet, Rule(at="content", office="mx.b.test", service="mx", speed=10, times=1))
+    id_ = fault(internet, Rule(at="content", server="mx.b.test", service="mx", speed=10, times=1))
     assert "deferred" not in send(internet)
     assert internet.faults.fired(id_) == 1
     assert copies(internet) == 1
@@ -167,7 +167,7 @@ def test_a_slow_line_takes_its_time(internet: Internet) -> None:
 
 @pytest.mark.parametrize("at", [*STEPS, "quit"])
 def test_a_connection_that_breaks_before_the_answer(internet: Internet, at: SmtpStep) -> None:
-    fault(internet, Rule(at=at, office="mx.b.test", service="mx", drop="before", times=1))
+    fault(internet, Rule(at=at, server="mx.b.test", service="mx", drop="before", times=1))
     send(internet)
     # Only the answer to the final dot leaves open whether the letter was taken (RFC 1047).
     assert copies(internet) == (2 if at == "final" else 1)
@@ -175,7 +175,7 @@ def test_a_connection_that_breaks_before_the_answer(internet: Internet, at: Smtp
 
 @pytest.mark.parametrize("at", ["connect", "ehlo", "starttls", "mail", "rcpt", "data", "final", "quit"])
 def test_a_connection_that_breaks_after_the_answer(internet: Internet, at: SmtpStep) -> None:
-    id_ = fault(internet, Rule(at=at, office="mx.b.test", service="mx", drop="after", times=1))
+    id_ = fault(internet, Rule(at=at, server="mx.b.test", service="mx", drop="after", times=1))
     send(internet)
     internet.advance("10m")
     assert internet.faults.fired(id_) == 1
@@ -183,13 +183,13 @@ def test_a_connection_that_breaks_after_the_answer(internet: Internet, at: SmtpS
 
 
 def test_a_lost_answer_makes_two_letters(internet: Internet) -> None:
-    fault(internet, lost_answer(office="mx.b.test", times=1))
+    fault(internet, lost_answer(server="mx.b.test", times=1))
     assert "deferred" in send(internet)
     assert copies(internet) == 2
 
 
 def test_a_cut_in_the_middle_of_the_content_takes_nothing(internet: Internet) -> None:
-    fault(internet, cut_in_content(2000, office="mx.b.test", times=1))
+    fault(internet, cut_in_content(2000, server="mx.b.test", times=1))
     letter = internet.author("ann@a.test").submit(to="bob@b.test", text="0123456789" * 10_000)
     internet.run()
     assert internet.journey(letter).only("deferred")
@@ -200,7 +200,7 @@ def test_a_cut_in_the_middle_of_the_content_takes_nothing(internet: Internet) ->
 
 @pytest.mark.parametrize("at", [*STEPS, "quit"])
 def test_a_half_open_connection_is_given_up(internet: Internet, at: SmtpStep) -> None:
-    fault(internet, half_open(at, office="mx.b.test", service="mx", times=1))
+    fault(internet, half_open(at, server="mx.b.test", service="mx", times=1))
     steps = send(internet)
     assert copies(internet) == 1
     assert "deferred" in steps or at in {"starttls", "quit"}
@@ -208,13 +208,13 @@ def test_a_half_open_connection_is_given_up(internet: Internet, at: SmtpStep) ->
 
 @pytest.mark.parametrize("at", ["connect", "ehlo", "mail", "rcpt", "data", "final"])
 def test_garbage_is_no_answer(internet: Internet, at: SmtpStep) -> None:
-    fault(internet, Rule(at=at, office="mx.b.test", service="mx", garbage="\x00\xff what?\r\n", times=1))
+    fault(internet, Rule(at=at, server="mx.b.test", service="mx", garbage="\x00\xff what?\r\n", times=1))
     assert "deferred" in send(internet)
     assert 1 <= copies(internet) <= 2
 
 
 def test_extensions_that_are_missing(internet: Internet) -> None:
-    fault(internet, Rule(at="ehlo", office="mx.b.test", without=("STARTTLS", "PIPELINING", "SIZE")))
+    fault(internet, Rule(at="ehlo", server="mx.b.test", without=("STARTTLS", "PIPELINING", "SIZE")))
     send(internet)
     assert copies(internet) == 1
     (dialogue,) = [each for each in internet.transcript.of("mx.b.test") if each.client == "mx.a.test"]
@@ -223,7 +223,7 @@ def test_extensions_that_are_missing(internet: Internet) -> None:
 
 
 def test_a_handshake_that_fails_leaves_the_letter_to_policy(internet: Internet) -> None:
-    id_ = fault(internet, Rule(at="tls", office="mx.b.test", tls="refused", times=1))
+    id_ = fault(internet, Rule(at="tls", server="mx.b.test", tls="refused", times=1))
     send(internet)
     assert internet.faults.fired(id_) == 1
     assert copies(internet) == 1
@@ -240,7 +240,7 @@ def test_a_bad_certificate_is_refused_where_a_good_one_is_demanded(kind: str) ->
         relay=Relay(ca_file=internet.ca.file, schedule=QUICK, tls_policy=demand),
     )
     internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"])
-    fault(internet, bad_certificate(kind, office="mx.b.test", service="mx", times=2))  # type: ignore[arg-type]
+    fault(internet, bad_certificate(kind, server="mx.b.test", service="mx", times=2))  # type: ignore[arg-type]
     letter = internet.author("ann@a.test").submit(to="bob@b.test", text="?")
     internet.run()
     assert [stage.facts["status"] for stage in internet.journey(letter).only("deferred")] == ["4.7.5", "4.7.5"]
@@ -253,7 +253,7 @@ def test_faults_with_chunks_as_with_data() -> None:
     internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"], limits=Limits())
     internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"])
     for at in ("data", "final"):
-        internet.faults.add(Rule(at=at, office="mx.b.test", reply=f"452 4.3.1 no {at}", times=1))
+        internet.faults.add(Rule(at=at, server="mx.b.test", reply=f"452 4.3.1 no {at}", times=1))
     raw = b"Subject: binary\r\nMIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\r\n\x00\x01\n"
     letter = internet.author("ann@a.test").submit(to="bob@b.test", raw=raw, body="BINARYMIME")
     internet.run()

@@ -17,7 +17,7 @@ from twisted.protocols.basic import LineReceiver
 
 from mailstack.sandbox.simulation import SimulatedReactor
 
-OFFICE = "192.0.2.1"
+SERVER = "192.0.2.1"
 
 
 class Recorder(Protocol):
@@ -98,8 +98,8 @@ class Pair:
     def __init__(self, reactor=None, client=Recorder, server=Recorder):
         self.reactor = reactor or SimulatedReactor()
         built = Keeper(server)
-        self.port = self.reactor.listenTCP(25, built, interface=OFFICE)
-        self.client = self.reactor.result_of(TCP4ClientEndpoint(self.reactor, OFFICE, 25).connect(Keeper(client)))
+        self.port = self.reactor.listenTCP(25, built, interface=SERVER)
+        self.client = self.reactor.result_of(TCP4ClientEndpoint(self.reactor, SERVER, 25).connect(Keeper(client)))
         self.server = built.built[0]
 
 

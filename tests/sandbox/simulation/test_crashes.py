@@ -1,6 +1,6 @@
-"""An office that dies between any two writes: no letter that was answered with 250 is lost, and none is placed twice.
+"""A server that dies between any two writes: no letter that was answered with 250 is lost, and none is placed twice.
 
-The journey is a whole one, from the author's client to the reader's; every write of either office is a moment to die at,
+The journey is a whole one, from the author's client to the reader's; every write of either server is a moment to die at,
 before it and right after it. Relaying is at least once: where the answer to a final dot was lost, the letter comes again,
 as another one (RFC 1047).
 """
@@ -23,7 +23,7 @@ A, B = "mx.a.test", "mx.b.test"
 
 
 class Story:
-    """Ann writes to Bob elsewhere, to Amy at her own office, and to nobody, of whom she hears; all read.
+    """Ann writes to Bob elsewhere, to Amy at her own server, and to nobody, of whom she hears; all read.
 
     Whoever is refused or cut off tries again.
     """
@@ -83,7 +83,7 @@ class Story:
         await session.quit()
 
     def writes(self) -> dict[str, int]:
-        """How often each office wrote."""
+        """How often each server wrote."""
         return {name: site.life.writes for name, site in self.internet.sites.items()}
 
     def check(self) -> None:
@@ -95,12 +95,12 @@ class Story:
         assert sent.id in reported, "what failed was told"
         assert len(set(reported)) == len(reported), f"one failure was told twice: {reported}"
         assert sent.id in self.read["amy@a.test"], "what was acknowledged is there"
-        for office in (A, B):
-            assert not self._owed(office)
+        for server in (A, B):
+            assert not self._owed(server)
 
-    def _owed(self, office: str) -> bool:
-        site = self.internet.sites[office]
-        return self.internet.result_of(site.store.next_due(office)) is not None
+    def _owed(self, server: str) -> bool:
+        site = self.internet.sites[server]
+        return self.internet.result_of(site.store.next_due(server)) is not None
 
 
 def _returned(report: str) -> str:
@@ -111,33 +111,33 @@ def _returned(report: str) -> str:
 
 
 def moments() -> Iterator[tuple[str, int, bool]]:
-    """Every write of either office in an undisturbed story, counted from the moment at which both work."""
+    """Every write of either server in an undisturbed story, counted from the moment at which both work."""
     story = Story()
     before = story.writes()
     story.tell()
     story.check()
-    for office, count in story.writes().items():
-        for write in range(1, count - before[office] + 1):
-            yield office, write, False
-            yield office, write, True
+    for server, count in story.writes().items():
+        for write in range(1, count - before[server] + 1):
+            yield server, write, False
+            yield server, write, True
 
 
 MOMENTS = list(moments())
-NAMES = [f"{office}-{write}-{'after' if after else 'before'}" for office, write, after in MOMENTS]
+NAMES = [f"{server}-{write}-{'after' if after else 'before'}" for server, write, after in MOMENTS]
 
 
 def test_there_are_moments_to_die_at() -> None:
-    assert {office for office, _, _ in MOMENTS} == {A, B}
+    assert {server for server, _, _ in MOMENTS} == {A, B}
     assert len(MOMENTS) >= 14
 
 
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
-@pytest.mark.parametrize(("office", "write", "after"), MOMENTS, ids=NAMES)
+@pytest.mark.parametrize(("server", "write", "after"), MOMENTS, ids=NAMES)
 def test_a_crash_at_any_write_loses_nothing_and_places_nothing_twice(
-    office: str, write: int, after: bool, store: str
+    server: str, write: int, after: bool, store: str
 ) -> None:
     story = Story(store)
-    site = story.internet.sites[office]
+    site = story.internet.sites[server]
     life = site.life
     site.crash_at(write, after=after)
     story.tell()
@@ -145,10 +145,10 @@ def test_a_crash_at_any_write_loses_nothing_and_places_nothing_twice(
     story.check()
 
 
-@pytest.mark.parametrize(("office", "write", "after"), MOMENTS, ids=NAMES)
-def test_a_second_crash_while_it_recovers_changes_nothing(office: str, write: int, after: bool) -> None:
+@pytest.mark.parametrize(("server", "write", "after"), MOMENTS, ids=NAMES)
+def test_a_second_crash_while_it_recovers_changes_nothing(server: str, write: int, after: bool) -> None:
     story = Story()
-    site = story.internet.sites[office]
+    site = story.internet.sites[server]
 
     async def restart() -> None:
         await site.open()
@@ -182,5 +182,5 @@ def test_sqlite_as_memory() -> None:
     story.tell()
     story.check()
     assert {name: count - before[name] for name, count in story.writes().items()} == {
-        office: sum(1 for each, _, after in MOMENTS if each == office and after) for office in (A, B)
+        server: sum(1 for each, _, after in MOMENTS if each == server and after) for server in (A, B)
     }

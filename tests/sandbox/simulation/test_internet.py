@@ -1,4 +1,4 @@
-"""The simulated internet as its users have it: offices, people, time, names, network, transcript and journeys."""
+"""The simulated internet as its users have it: servers, people, time, names, network, transcript and journeys."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_letter_goes_from_author_to_reader() -> None:
     assert not letter.is_report
     assert internet.reader("bob@b.test").collect() == []
     journey = internet.journey(sent)
-    assert [(stage.office, stage.step) for stage in journey] == [
+    assert [(stage.server, stage.step) for stage in journey] == [
         ("mx.a.test", "submitted"),
         ("mx.a.test", "routed"),
         ("mx.a.test", "attempted"),
@@ -256,7 +256,7 @@ def test_time_passes_as_it_is_told() -> None:
     assert internet.now == 4 * 3600 + 60
 
 
-def test_an_office_on_the_real_disk_lives_in_virtual_time_too() -> None:
+def test_a_server_on_the_real_disk_lives_in_virtual_time_too() -> None:
     internet = Internet(1)
     internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"], store="sqlite")
     internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"], store="sqlite")
@@ -298,7 +298,7 @@ def test_a_program_of_ones_own_takes_part_and_is_in_the_transcript() -> None:
 
 def test_who_is_not_there_is_told() -> None:
     internet = two()
-    with pytest.raises(LookupError, match=r"no office has an account x@z\.test"):
+    with pytest.raises(LookupError, match=r"no server has an account x@z\.test"):
         internet.author("x@z.test")
     internet.sites["mx.a.test"].stop()
     with pytest.raises(ConnectFailed, match="connection refused"):

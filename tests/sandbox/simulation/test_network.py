@@ -49,7 +49,7 @@ def call(reactor, host, address, port=25, *, timeout=30, bind=None, protocol=Rec
 # --- hosts
 
 
-def test_two_offices_listen_on_the_same_port_and_each_is_reached_at_its_own_address(reactor):
+def test_two_servers_listen_on_the_same_port_and_each_is_reached_at_its_own_address(reactor):
     one, other = reactor.host("192.0.2.1"), reactor.host("192.0.2.2")
     (_, at_one), (_, at_other) = listen(one), listen(other)
     client = call(reactor, one, "192.0.2.2")
@@ -75,12 +75,12 @@ def test_a_host_needs_an_address_that_is_its_own(reactor, address):
 
 
 def test_ipv6_hosts_are_called_from_their_ipv6_address(reactor):
-    office, sender = reactor.host("192.0.2.1", "2001:db8::1"), reactor.host("192.0.2.2", "2001:db8::2")
-    _, at_office = listen(office, interface="::")
+    mail_server, sender = reactor.host("192.0.2.1", "2001:db8::1"), reactor.host("192.0.2.2", "2001:db8::2")
+    _, at_server = listen(mail_server, interface="::")
     client = call(reactor, sender, "2001:db8::1")
     assert client.transport.getPeer() == IPv6Address("TCP", "2001:db8::1", 25)
     assert client.transport.getHost().host == "2001:db8::2"
-    assert at_office.built[0].transport.getPeer() == client.transport.getHost()
+    assert at_server.built[0].transport.getPeer() == client.transport.getHost()
 
 
 def test_a_host_without_ipv6_has_no_route_to_one_that_has_only_that(reactor):
@@ -100,12 +100,12 @@ def test_loopback_is_the_caller_itself(reactor):
 
 
 def test_a_caller_may_choose_among_its_addresses(reactor):
-    _, at_office = listen(reactor.host("192.0.2.1"))
+    _, at_server = listen(reactor.host("192.0.2.1"))
     sender = reactor.host("192.0.2.2", "192.0.2.3")
     call(reactor, sender, "192.0.2.1", bind=("192.0.2.3", 0))
     call(reactor, sender, "192.0.2.1", bind=("", 4711))
-    assert [server.transport.getPeer().host for server in at_office.built] == ["192.0.2.3", "192.0.2.2"]
-    assert at_office.built[1].transport.getPeer().port == 4711
+    assert [server.transport.getPeer().host for server in at_server.built] == ["192.0.2.3", "192.0.2.2"]
+    assert at_server.built[1].transport.getPeer().port == 4711
     with pytest.raises(ConnectBindError):
         call(reactor, sender, "192.0.2.1", bind=("192.0.2.9", 0))
 
@@ -201,9 +201,9 @@ def test_names_are_looked_up_by_the_host_that_calls(reactor):
 
 
 def test_octets_take_the_latency_of_their_path(reactor):
-    office, near, far = (reactor.host(f"192.0.2.{number}") for number in (1, 2, 3))
+    mail_server, near, far = (reactor.host(f"192.0.2.{number}") for number in (1, 2, 3))
     reactor.network.set_path("192.0.2.3", "192.0.2.1", Path(latency=0.5))
-    _, factory = listen(office)
+    _, factory = listen(mail_server)
     for caller, latency in ((near, 0.001), (far, 0.5)):
         began = reactor.seconds()
         client = call(reactor, caller, "192.0.2.1")

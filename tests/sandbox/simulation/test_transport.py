@@ -25,7 +25,7 @@ from zope.interface.verify import verifyObject
 
 from mailstack.sandbox.simulation import Path, SimulatedReactor
 from tests.sandbox.simulation import parity
-from tests.sandbox.simulation.protocols import OFFICE, Echo, Keeper, Lines, Pair, Recorder
+from tests.sandbox.simulation.protocols import SERVER, Echo, Keeper, Lines, Pair, Recorder
 
 
 @pytest.fixture
@@ -154,10 +154,10 @@ def test_what_a_server_raises_when_it_is_connected_ends_the_run_too():
 
 def test_callers_nobody_accepted_lose_their_connection_with_the_listener():
     reactor = SimulatedReactor()
-    listener = reactor.host(OFFICE).create_socket()
+    listener = reactor.host(SERVER).create_socket()
     listener.bind(("", 25))
     listener.listen(5)
-    client = reactor.result_of(TCP4ClientEndpoint(reactor, OFFICE, 25).connect(Keeper()))
+    client = reactor.result_of(TCP4ClientEndpoint(reactor, SERVER, 25).connect(Keeper()))
     listener.close()
     reactor.run()
     assert client.lost is ConnectionLost
@@ -174,13 +174,13 @@ def test_the_end_of_the_reactor_is_the_end_of_every_connection(pair):
 
 def test_a_client_service_comes_back_when_its_server_does():
     reactor = SimulatedReactor()
-    office, made = reactor.host(OFFICE), Keeper()
-    service = ClientService(TCP4ClientEndpoint(reactor, OFFICE, 25), made, clock=reactor)
+    mail_server, made = reactor.host(SERVER), Keeper()
+    service = ClientService(TCP4ClientEndpoint(reactor, SERVER, 25), made, clock=reactor)
     service.startService()
     reactor.advance(300)
     assert made.built == []
     serving = Keeper()
-    port = office.listenTCP(25, serving)
+    port = mail_server.listenTCP(25, serving)
     reactor.run(lambda: len(made.built) == 1, at_most=120)
     reactor.run(lambda: serving.built != [])
     serving.built[0].transport.loseConnection()
@@ -205,9 +205,9 @@ def transcript(seed):
             if len(seen) % 5 == 0:
                 self.transport.write(data)
 
-    reactor.host(OFFICE).listenTCP(25, Keeper(Teller))
+    reactor.host(SERVER).listenTCP(25, Keeper(Teller))
     for number in range(20):
-        client = TCP4ClientEndpoint(reactor.host(f"192.0.2.{100 + number}"), OFFICE, 25).connect(Keeper(Teller))
+        client = TCP4ClientEndpoint(reactor.host(f"192.0.2.{100 + number}"), SERVER, 25).connect(Keeper(Teller))
         pause = reactor.random.random()
         client.addCallback(lambda p, pause=pause: reactor.callLater(pause, p.transport.write, b"0123456789" * 5))
     reactor.run()
@@ -220,7 +220,7 @@ def test_the_same_seed_gives_the_same_transcript_and_another_seed_another():
 
 def test_ten_thousand_connections_take_seconds():
     reactor = SimulatedReactor()
-    reactor.host(OFFICE).listenTCP(25, Keeper(Echo))
+    reactor.host(SERVER).listenTCP(25, Keeper(Echo))
     ended = []
 
     class Caller(Lines):
@@ -232,7 +232,7 @@ def test_ten_thousand_connections_take_seconds():
 
     began = time.process_time()
     for _ in range(10_000):
-        TCP4ClientEndpoint(reactor, OFFICE, 25).connect(Keeper(Caller))
+        TCP4ClientEndpoint(reactor, SERVER, 25).connect(Keeper(Caller))
     reactor.run()
     assert ended == [[b"quit"]] * 10_000
     assert time.process_time() - began < 8

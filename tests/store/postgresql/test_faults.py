@@ -14,7 +14,7 @@ from mailstack.letter import LetterId
 from mailstack.letter.content import read_all
 from mailstack.store import Damaged, Filter, OutcomeUnknown, StoreError, StoreFull
 from tests.aid import Pump
-from tests.contracts.store import BOB, OFFICE, acceptance, later
+from tests.contracts.store import BOB, SERVER, acceptance, later
 
 pytest.importorskip("psycopg", exc_type=ImportError)
 
@@ -87,9 +87,9 @@ def test_an_attempt_whose_claim_was_lost_is_counted_once(pump: Pump, open_store:
     store = open_store(line.url)
     pump.run(store.accept(acceptance()))
     line.lose = loss
-    (claim,) = pump.run(store.claim(OFFICE, "me", 5000.0, limit=10, lease=60.0, next_due=later))
+    (claim,) = pump.run(store.claim(SERVER, "me", 5000.0, limit=10, lease=60.0, next_due=later))
     assert claim.deliveries[0].attempts == 1
-    assert pump.run(store.claim(OFFICE, "you", 5000.0, limit=10, lease=60.0, next_due=later)) == []
+    assert pump.run(store.claim(SERVER, "you", 5000.0, limit=10, lease=60.0, next_due=later)) == []
 
 
 def test_what_can_not_be_found_out_is_said_to_be_so(pump: Pump, open_store: Any, line: Any) -> None:
@@ -245,7 +245,7 @@ def test_a_damaged_letter_is_held_and_stops_nothing_behind_it(pump: Pump, open_s
     pump.run(store.accept(bad))
     pump.run(store.accept(good))
     other.execute("UPDATE letters SET envelope = '{' WHERE id = ?", (bad.letter.id,))
-    (claim,) = pump.run(store.claim(OFFICE, "me", 5000.0, limit=10, lease=60.0, next_due=later))
+    (claim,) = pump.run(store.claim(SERVER, "me", 5000.0, limit=10, lease=60.0, next_due=later))
     assert claim.letter.id == good.letter.id
     held = "SELECT state, text FROM deliveries WHERE letter = ?"
     ((state, text),) = other.execute(held, (bad.letter.id,)).fetchall()

@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.store import MaildropInUse, OutcomeUnknown
 from tests.aid import Pump
-from tests.contracts.store import BOB, OFFICE, acceptance, later
+from tests.contracts.store import BOB, SERVER, acceptance, later
 from tests.store.postgresql.test_faults import within
 from tests.store.postgresql.test_process_leases import owners, until
 
@@ -40,7 +40,7 @@ def test_a_claim_that_nobody_heard_of_is_let_go_of_and_no_other(
     pump.run(store.accept(acceptance(at=2000.0)))
     line.lose, line.lost = "after", line.down
     with pytest.raises(OutcomeUnknown):
-        pump.run(store.claim(OFFICE, "here", store.now(), limit=10, lease=7200.0, next_due=later))
+        pump.run(store.claim(SERVER, "here", store.now(), limit=10, lease=7200.0, next_due=later))
     line.up()
     until(pump, lambda: owners(other) == ["here", None])
 

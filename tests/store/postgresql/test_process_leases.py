@@ -13,7 +13,7 @@ import pytest
 
 from mailstack.store import MaildropInUse, StoreError
 from tests.aid import Pump
-from tests.contracts.store import BOB, OFFICE, acceptance, later
+from tests.contracts.store import BOB, SERVER, acceptance, later
 
 pytest.importorskip("psycopg", exc_type=ImportError)
 
@@ -58,7 +58,7 @@ def test_a_process_with_a_thousand_open_connections_goes_on_to_live_and_to_hear(
 def claimed_by(pump: Pump, store: Any, owner: str) -> None:
     now = store.now()
     pump.run(store.accept(acceptance(at=now)))
-    (claim,) = pump.run(store.claim(OFFICE, owner, now + 1, limit=10, lease=7200.0, next_due=later))
+    (claim,) = pump.run(store.claim(SERVER, owner, now + 1, limit=10, lease=7200.0, next_due=later))
     assert claim.deliveries[0].claimed_by == owner
 
 
@@ -69,7 +69,7 @@ def test_what_a_dead_process_had_claimed_is_others_soon(pump: Pump, open_store: 
     dead_life(other, "there")
     until(pump, lambda: owners(other) == [None])
     assert other.execute("SELECT count(*) FROM process_leases WHERE owner = 'there'").fetchall() == [(0,)]
-    (claim,) = pump.run(store.claim(OFFICE, "here", store.now() + 1, limit=10, lease=60.0, next_due=later))
+    (claim,) = pump.run(store.claim(SERVER, "here", store.now() + 1, limit=10, lease=60.0, next_due=later))
     assert claim.deliveries[0].attempts == 2
 
 
@@ -245,11 +245,11 @@ def test_a_slow_answer_teaches_no_time(other: Any) -> None:
 
 
 def test_what_a_command_changes_is_heard_by_those_who_serve(pump: Pump, open_store: Any) -> None:
-    office, command = open_store(owner="here", address_seconds=1e9), open_store()
+    server, command = open_store(owner="here", address_seconds=1e9), open_store()
     heard: list[str] = []
-    office.on_news(lambda: heard.append("news"))
-    assert pump.run(office.alias("info@home.test")) is None
+    server.on_news(lambda: heard.append("news"))
+    assert pump.run(server.alias("info@home.test")) is None
     pump.run(command.accept(acceptance()))
     until(pump, lambda: heard)
     pump.run(command.set_alias("info@home.test", ["bob@home.test"]))
-    until(pump, lambda: pump.run(office.alias("info@home.test")) is not None)
+    until(pump, lambda: pump.run(server.alias("info@home.test")) is not None)

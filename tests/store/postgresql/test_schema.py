@@ -109,7 +109,7 @@ def test_many_that_start_at_the_same_time_make_it_once(postgresql_url: str) -> N
     database.watch.close()
 
 
-def test_two_offices_share_a_database_by_schemas(pump: Pump, postgresql_url: str) -> None:
+def test_two_servers_share_a_database_by_schemas(pump: Pump, postgresql_url: str) -> None:
     from mailstack.store.database_address import DatabaseAddress
     from mailstack.store.postgresql.store import PostgresStore
 

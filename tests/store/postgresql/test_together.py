@@ -13,7 +13,7 @@ from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.store import Conflict, Placement, Settlement
 from mailstack.store.batch import Batch, Transaction
 from tests.aid import Pump
-from tests.contracts.store import BOB, CAROL, HEADERS, OFFICE, TEXT, acceptance, later, to
+from tests.contracts.store import BOB, CAROL, HEADERS, SERVER, TEXT, acceptance, later, to
 from tests.store.postgresql.test_faults import settled
 
 pytest.importorskip("psycopg", exc_type=ImportError)
@@ -42,7 +42,7 @@ def test_eight_that_claim_get_each_delivery_once(pump: Pump, open_store: Any) ->
     for part in range(4):
         settled(pump, *[pump.start(stores[part].accept(acceptance())) for _ in range(50)])
     started = [
-        pump.start(store.claim(OFFICE, f"o{place}{turn}", 5000.0, limit=10, lease=60.0, next_due=later))
+        pump.start(store.claim(SERVER, f"o{place}{turn}", 5000.0, limit=10, lease=60.0, next_due=later))
         for turn in range(8)
         for place, store in enumerate(stores)
     ]
@@ -54,7 +54,7 @@ def test_eight_that_claim_get_each_delivery_once(pump: Pump, open_store: Any) ->
 def two_claimed(pump: Pump, store: Any) -> tuple[Delivery, Delivery]:
     """A letter for two, both being attempted."""
     pump.run(store.accept(acceptance(BOB, CAROL)))
-    (claim,) = pump.run(store.claim(OFFICE, "me", 5000.0, limit=10, lease=60.0, next_due=later))
+    (claim,) = pump.run(store.claim(SERVER, "me", 5000.0, limit=10, lease=60.0, next_due=later))
     first, second = claim.deliveries
     return first, second
 
@@ -167,7 +167,7 @@ def test_a_large_content_comes_in_pieces_and_goes_with_its_letter(pump: Pump, op
     assert sum(sizes) == len(octets)
     assert max(sizes) <= PIECE < len(octets)
     assert pump.run(read_all(pump.run(reader.content(accepted.letter.id)))) == octets
-    (claim,) = pump.run(reader.claim(OFFICE, "me", 5000.0, limit=10, lease=60.0, next_due=later))
+    (claim,) = pump.run(reader.claim(SERVER, "me", 5000.0, limit=10, lease=60.0, next_due=later))
     assert pump.run(read_all(claim.letter.content)) == octets
     pump.run(reader.settle(Settlement((to(DeliveryState.RELAYED, claim.deliveries[0]),))))
     pump.run(reader.close())

@@ -47,9 +47,9 @@ def test_what_was_found_where_a_letter_arrived_is_told(desk: Desk) -> None:
     assert desk.json("GET", f"/v1/letters/{source}/checks/authentication") == {"results": []}
     trace = f"Received: by mx.home.test with ESMTP id {source};\r\n\tdate\r\n".encode()
     field = b"Authentication-Results: mx.world.test;\r\n\tspf=pass smtp.mailfrom=home.test\r\n"
-    desk.put(trace + field + text(), to=(carol,), office="mx.world.test", helo="mx.home.test", mailbox=carol.key)
+    desk.put(trace + field + text(), to=(carol,), server="mx.world.test", helo="mx.home.test", mailbox=carol.key)
     (found,) = desk.json("GET", f"/v1/letters/{source}/checks/authentication")["results"]
-    assert found["office"] == "mx.world.test"
+    assert found["server"] == "mx.world.test"
     assert found["methods"] == [{"method": "spf", "result": "pass", "detail": "smtp.mailfrom=home.test"}]
 
 

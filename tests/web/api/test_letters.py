@@ -105,7 +105,7 @@ def test_pages_of_a_list_follow_each_other(desk: Desk) -> None:
 def test_the_state_is_that_of_the_copy_which_was_delivered(desk: Desk) -> None:
     source = desk.put(to=(CAROL, BOB), state=DeliveryState.RELAYED, account=ALICE.key)
     trace = f"Received: by mx.home.test with ESMTP id {source};\r\n\tdate\r\n".encode()
-    copy = desk.put(trace + text(), to=(CAROL,), office="mx.world.test", helo="mx.home.test")
+    copy = desk.put(trace + text(), to=(CAROL,), server="mx.world.test", helo="mx.home.test")
     shown = desk.json("GET", f"/v1/letters/{copy}")
     assert shown["id"] == source
     states = {each["address"]: each["state"] for each in shown["recipients"]}

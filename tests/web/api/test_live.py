@@ -25,7 +25,7 @@ from mailstack.web.site import AllowAll, RequestAuthenticator, Site
 from tests.mailbox.index.shelf import ALICE, BOB, Shelf, text
 from tests.sandbox.simulation.protocols import Recorder
 from tests.web.api.desk import As, routes
-from tests.web.browsing import OFFICE, Response, Web, responses
+from tests.web.browsing import SERVER, Response, Web, responses
 
 
 class Live:
@@ -33,7 +33,7 @@ class Live:
 
     def __init__(self, doorkeeper: RequestAuthenticator | None = None) -> None:
         reactor = SimulatedReactor(seed=5)
-        self.clock = ReactorClock(reactor.host(OFFICE))
+        self.clock = ReactorClock(reactor.host(SERVER))
         self.shelf = Shelf(None, self.clock)
         self.places = StreamLimits(3, 2, LocalConnectionCounts())
         self.site = Site(
@@ -216,7 +216,7 @@ def test_wait_and_stream_are_ended_when_nothing_comes() -> None:
     live.close()
 
 
-def test_waits_and_streams_end_with_the_office(live: Live) -> None:
+def test_waits_and_streams_end_with_the_server(live: Live) -> None:
     waiting, stream = live.ask("/v1/wait"), live.ask("/v1/events")
     live.shelf.index.feed.close()
     live.reactor.advance(0.1)

@@ -218,7 +218,7 @@ def test_a_mailbox_is_emptied(api: Api) -> None:
 
     until(lambda: box()["octets"], "POP3 has the letter")
     assert box()["letters"] == 1
-    (at,) = [each["services"]["pop3"] for each in api("GET", "v1/offices")["offices"] if "pop3" in each["services"]]
+    (at,) = [each["services"]["pop3"] for each in api("GET", "v1/servers")["servers"] if "pop3" in each["services"]]
     reader = poplib.POP3(at["host"], at["port"], timeout=20)
     with contextlib.closing(reader):
         reader.stls(ssl._create_unverified_context())
@@ -282,14 +282,14 @@ def test_what_is_said_on_connections_is_told_without_secrets(api: Api) -> None:
 
     until(lambda: any("MAIL FROM" in each["line"] for each in said()), "the envelope is said")
     line = said()[0]
-    assert set(line) == {"at", "office", "service", "client", "connection", "line"}
+    assert set(line) == {"at", "server", "service", "client", "connection", "line"}
 
 
-def test_the_offices_say_where_they_are(api: Api) -> None:
-    offices = {each["name"]: each for each in api("GET", "v1/offices")["offices"]}
-    assert set(offices) == {"mx.home.test", "mx.world.test", "capture.home.test"}
-    assert offices["mx.home.test"]["domains"] == ["home.test"]
-    assert set(offices["capture.home.test"]["services"]) == {"capture"}
+def test_the_servers_say_where_they_are(api: Api) -> None:
+    servers = {each["name"]: each for each in api("GET", "v1/servers")["servers"]}
+    assert set(servers) == {"mx.home.test", "mx.world.test", "capture.home.test"}
+    assert servers["mx.home.test"]["domains"] == ["home.test"]
+    assert set(servers["capture.home.test"]["services"]) == {"capture"}
 
 
 def test_the_reference_has_what_the_environment_answers(api: Api) -> None:

@@ -16,7 +16,8 @@ from mailstack.web.autoconfig.autodiscover import ASKED, INVALID, BadRequest, Re
 from mailstack.web.autoconfig.guide import CannotSetUp
 from mailstack.web.autoconfig.mobileconfig import mobileconfig
 from mailstack.web.autoconfig.services import Services, services_of
-from tests.web.autoconfig.offices import ALL, office, usual
+from tests.web.autoconfig.servers import ALL, usual
+from tests.web.autoconfig.servers import server as mail_server
 
 GOLDEN = Path(__file__).parent / "golden"
 ADDRESS = "alice@home.test"
@@ -52,7 +53,9 @@ def servers(tree: ET.Element) -> list[tuple[str | None, ...]]:
     ]
 
 
-@pytest.mark.parametrize("services", [usual(), services_of(office(*ALL)), services_of(office("submission", "pop3"))])
+@pytest.mark.parametrize(
+    "services", [usual(), services_of(mail_server(*ALL)), services_of(mail_server("submission", "pop3"))]
+)
 def test_autoconfig_names_every_service_and_no_other(services: Services) -> None:
     """AC-02"""
     tree = ET.fromstring(autoconfig("home.test", services))
@@ -98,7 +101,7 @@ def test_what_outlook_asks_is_read() -> None:
 
 def test_the_answer_has_what_outlook_needs_for_each_service() -> None:
     """AC-03: SSL on, SPA off, AuthRequired on, the login is the address."""
-    tree = ET.fromstring(settings("x<&@home.test", services_of(office(*ALL))))
+    tree = ET.fromstring(settings("x<&@home.test", services_of(mail_server(*ALL))))
     found = tree.findall(".//a:Protocol", OUTLOOK)
     assert [each.findtext("a:Type", None, OUTLOOK) for each in found] == ["IMAP"] * 2 + ["POP3"] * 2 + ["SMTP"] * 2
     assert [each.findtext("a:Port", None, OUTLOOK) for each in found] == ["993", "143", "995", "110", "465", "587"]
@@ -185,7 +188,7 @@ def test_the_profile_has_both_servers_and_no_password() -> None:
 def test_a_profile_is_the_same_each_time_and_another_for_another_account() -> None:
     """AC-04: fixed UUIDs, so that a new profile takes the old one's place."""
     first = plistlib.loads(mobileconfig(ADDRESS, "mx.home.test", usual()))
-    again = plistlib.loads(mobileconfig(ADDRESS, "mx.home.test", services_of(office(*ALL))))
+    again = plistlib.loads(mobileconfig(ADDRESS, "mx.home.test", services_of(mail_server(*ALL))))
     other = plistlib.loads(mobileconfig("bob@home.test", "mx.home.test", usual()))
     uuids = [(each["PayloadUUID"], each["PayloadContent"][0]["PayloadUUID"]) for each in (first, again, other)]
     assert uuids[0] == uuids[1]
@@ -193,6 +196,6 @@ def test_a_profile_is_the_same_each_time_and_another_for_another_account() -> No
     assert again["PayloadContent"][0]["EmailAccountType"] == "EmailTypeIMAP"
 
 
-def test_an_office_that_cannot_be_read_from_has_no_profile() -> None:
+def test_a_server_that_cannot_be_read_from_has_no_profile() -> None:
     with pytest.raises(CannotSetUp):
-        mobileconfig(ADDRESS, "mx.home.test", services_of(office("submission")))
+        mobileconfig(ADDRESS, "mx.home.test", services_of(mail_server("submission")))

@@ -9,7 +9,7 @@ import pytest
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
 from mailstack.web.autoconfig.guide import CannotSetUp, Guide, Step, as_json, as_markdown, as_text
 from mailstack.web.autoconfig.services import services_of
-from tests.web.autoconfig.offices import ALL, office, usual
+from tests.web.autoconfig.servers import ALL, server, usual
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "howto" / "clients.md"
 ADDRESS = "alice@home.test"
@@ -35,8 +35,8 @@ def test_the_steps_name_address_hosts_and_ports_and_say_that_sending_needs_a_log
 
 
 @each_guide
-def test_an_office_without_implicit_tls_has_steps_for_starttls(guide: Guide) -> None:
-    text = whole(guide.steps(ADDRESS, services_of(office("submission", "pop3"))))
+def test_a_server_without_implicit_tls_has_steps_for_starttls(guide: Guide) -> None:
+    text = whole(guide.steps(ADDRESS, services_of(server("submission", "pop3"))))
     assert "587" in text
     assert "110" in text
     assert "465" not in text
@@ -46,12 +46,12 @@ def test_an_office_without_implicit_tls_has_steps_for_starttls(guide: Guide) -> 
 
 @each_guide
 def test_imap_is_told_where_it_is_offered_and_the_client_knows_it(guide: Guide) -> None:
-    text = whole(guide.steps(ADDRESS, services_of(office(*ALL))))
+    text = whole(guide.steps(ADDRESS, services_of(server(*ALL))))
     assert ("993" in text) == ("imap" in guide.protocols)
 
 
 @each_guide
-def test_a_ca_of_the_offices_own_is_told_of(guide: Guide) -> None:
+def test_a_ca_of_the_servers_own_is_told_of(guide: Guide) -> None:
     text = whole(guide.steps(ADDRESS, usual(), "/data/tls/ca.pem"))
     assert ("/data/tls/ca.pem" in text) == (guide.name != "outlook-new")
     assert "ca.pem" not in whole(guide.steps(ADDRESS, usual()))
@@ -60,9 +60,9 @@ def test_a_ca_of_the_offices_own_is_told_of(guide: Guide) -> None:
 @each_guide
 def test_what_is_not_offered_is_said(guide: Guide) -> None:
     with pytest.raises(CannotSetUp, match="submission"):
-        guide.steps(ADDRESS, services_of(office("pop3s")))
+        guide.steps(ADDRESS, services_of(server("pop3s")))
     with pytest.raises(CannotSetUp, match="read by"):
-        guide.steps(ADDRESS, services_of(office("submissions")))
+        guide.steps(ADDRESS, services_of(server("submissions")))
 
 
 @pytest.mark.parametrize(

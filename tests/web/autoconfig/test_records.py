@@ -25,10 +25,10 @@ from mailstack.web.autoconfig.records import (
     zone_lines,
 )
 from mailstack.web.autoconfig.services import services_of
-from tests.web.autoconfig.offices import ALL, USUAL, office
+from tests.web.autoconfig.servers import ALL, USUAL, server
 
 NOON = 1_764_072_000.0
-WEB = office("mx", "submission", "submissions", "pop3", "pop3s", "https")
+WEB = server("mx", "submission", "submissions", "pop3", "pop3s", "https")
 
 
 def wanted(config: object = USUAL, **facts: object) -> Publication:
@@ -57,7 +57,7 @@ def test_srv_records_name_what_is_offered_and_deny_the_rest() -> None:
 
 def test_imap_is_to_be_tried_before_pop3_where_both_are() -> None:
     """RFC 6186 §3.4: the lower priority comes first."""
-    found = publication(office(*ALL), Known(services_of(office(*ALL))))
+    found = publication(server(*ALL), Known(services_of(server(*ALL))))
     assert data_of(found, "_imaps._tcp.home.test.", "SRV") == ["0 1 993 mx.home.test."]
     assert data_of(found, "_pop3s._tcp.home.test.", "SRV") == ["10 1 995 mx.home.test."]
 
@@ -81,8 +81,8 @@ def test_without_the_web_service_nobody_is_sent_there() -> None:
     assert any("https" in note for note in wanted().notes)
 
 
-def test_an_office_without_an_exchange_has_no_mx() -> None:
-    config = office("submissions", "pop3s")
+def test_a_server_without_an_exchange_has_no_mx() -> None:
+    config = server("submissions", "pop3s")
     assert data_of(publication(config, Known(services_of(config))), "home.test.", "MX") == []
 
 
@@ -104,7 +104,7 @@ def test_the_host_has_addresses_spf_and_tlsa() -> None:
 
 def test_a_name_never_has_two_spf_records() -> None:
     """RFC 7208 §4.5: more than one is an error."""
-    config = office("mx")
+    config = server("mx")
     for domains in ((Domain("mx.home.test"),), (Domain("home.test"), Domain("[192.0.2.1]"))):
         changed = type(config)(hostname=HostName("mx.home.test"), domains=domains, listen=config.listen)
         records = [record for _, record in publication(changed, Known(services_of(changed))).all()]
@@ -114,14 +114,14 @@ def test_a_name_never_has_two_spf_records() -> None:
 
 
 def test_a_smart_host_is_noted_for_spf() -> None:
-    config = office("mx", relay=Relay(smart_host=(SmartHost.parse("smtp://out.provider.test"),)))
+    config = server("mx", relay=Relay(smart_host=(SmartHost.parse("smtp://out.provider.test"),)))
     notes = publication(config, Known(services_of(config))).notes
     assert any("out.provider.test" in note and "include:" in note for note in notes)
 
 
 def test_the_hash_is_that_of_the_certificates_key(tmp_path: Path) -> None:
     """RFC 6698 §2.1: the key lives through a renewal that keeps it, the certificate does not."""
-    config = office("mx", data=tmp_path)
+    config = server("mx", data=tmp_path)
     assert key_hash(config) == ""
     private_ca(tmp_path / "tls", "mx.home.test", NOON)
     first = key_hash(config)
@@ -134,19 +134,19 @@ def test_the_hash_is_that_of_the_certificates_key(tmp_path: Path) -> None:
 
 def test_the_policy_names_our_exchanges() -> None:
     """RFC 8461 §3.2."""
-    config = office("mx", mta_sts=MtaSts(mode="enforce", mx=(Domain("backup.home.test"),)))
+    config = server("mx", mta_sts=MtaSts(mode="enforce", mx=(Domain("backup.home.test"),)))
     assert policy_of(config) == (
         "version: STSv1\r\nmode: enforce\r\nmx: mx.home.test\r\nmx: backup.home.test\r\nmax_age: 604800\r\n"
     )
-    assert "mx:" not in policy_of(office("mx", mta_sts=MtaSts(mode="none")))
+    assert "mx:" not in policy_of(server("mx", mta_sts=MtaSts(mode="none")))
 
 
 def test_another_policy_has_another_id() -> None:
     """RFC 8461 §3.1: 1 to 32 letters and digits."""
-    ids = {policy_id(office("mx", mta_sts=MtaSts(mode=mode))) for mode in ("none", "testing", "enforce")}
+    ids = {policy_id(server("mx", mta_sts=MtaSts(mode=mode))) for mode in ("none", "testing", "enforce")}
     assert len(ids) == 3
     assert all(each.isalnum() and len(each) <= 32 for each in ids)
-    assert policy_id(USUAL) == policy_id(office("mx"))
+    assert policy_id(USUAL) == policy_id(server("mx"))
 
 
 # --- zone files

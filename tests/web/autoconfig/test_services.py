@@ -6,23 +6,23 @@ from mailstack.config import Clients, Config, Listen
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import HostName
 from mailstack.web.autoconfig.services import Security, services_of
-from tests.web.autoconfig.offices import ALL, USUAL, office
+from tests.web.autoconfig.servers import ALL, USUAL, server
 
 
 def test_only_what_is_listened_on_is_told() -> None:
     names = [service.name for service in services_of(USUAL).all]
     assert names == ["submissions", "submission", "pop3s", "pop3"]
-    assert services_of(office("mx")).all == ()
+    assert services_of(server("mx")).all == ()
 
 
 def test_implicit_tls_comes_before_starttls_and_imap_before_pop3() -> None:
     """RFC 8314 §3: implicit TLS is preferred."""
-    services = services_of(office(*ALL))
+    services = services_of(server(*ALL))
     assert services.sending is not None
     assert services.reading is not None
     assert (services.sending.name, services.sending.security) == ("submissions", Security.TLS)
     assert services.reading.name == "imaps"
-    assert services_of(office("pop3", "submission")).reading == services_of(office("pop3")).best("pop3")
+    assert services_of(server("pop3", "submission")).reading == services_of(server("pop3")).best("pop3")
 
 
 def told(config: Config, bound: dict[str, int] | None = None) -> dict[str, int]:
@@ -44,7 +44,7 @@ def test_a_free_port_is_told_as_it_was_bound_and_as_the_usual_one_before() -> No
 
 
 def test_the_configuration_has_the_last_word() -> None:
-    """An office behind a load balancer, or in a container."""
-    config = office("submissions", "pop3s", clients=Clients(host=HostName("mail.home.test"), submissions=4650))
+    """A server behind a load balancer, or in a container."""
+    config = server("submissions", "pop3s", clients=Clients(host=HostName("mail.home.test"), submissions=4650))
     assert told(config, {"submissions": 2465}) == {"submissions": 4650, "pop3s": 995}
     assert {service.host for service in services_of(config).all} == {"mail.home.test"}

@@ -6,7 +6,7 @@ from mailstack.web.autoconfig.guide import Account, Guide, Step, Trust
 from mailstack.web.autoconfig.services import Service
 
 _PROFILE = (
-    "The short way: open the configuration profile in Safari (the office's web page has a link to it), and install it"
+    "The short way: open the configuration profile in Safari (the server's web page has a link to it), and install it"
     " in Settings. It has no password in it; you are asked for it."
 )
 

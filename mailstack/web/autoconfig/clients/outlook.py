@@ -1,4 +1,4 @@
-"""Microsoft's Outlook: the new one, and the classic one of Office."""
+"""Microsoft's Outlook: the new one, and the classic one of Server."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def write_new(account: Account) -> tuple[Step, ...]:
     return (
         Step(
             "The new Outlook has Microsoft's servers fetch and send your letters, and gives them your password. So the"
-            " office must be reached from the internet with a certificate that is trusted there; if you would rather"
+            " server must be reached from the internet with a certificate that is trusted there; if you would rather"
             " not, take another client.",
         ),
         Step(

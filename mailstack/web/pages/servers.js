@@ -1,4 +1,4 @@
-/** The post offices of the environment: what each is for, and where its services are. */
+/** The mail servers of the environment: what each is for, and where its services are. */
 
 import { get } from "./api.js";
 import { copyable } from "./copying.js";
@@ -10,28 +10,28 @@ import { nothing, pageOf } from "./tables.js";
 export function show(_, main) {
     const body = pageOf(
         main,
-        "Post offices",
-        "Each is a whole office with its own name, queue and mailboxes. Letters travel from one to the other as they would on the internet.",
+        "Mail servers",
+        "Each is a whole server with its own name, queue and mailboxes. Letters travel from one to the other as they would on the internet.",
     );
-    return kept(body, () => get("v1/offices"), draw).end;
+    return kept(body, () => get("v1/servers"), draw).end;
 }
 
-function draw({ offices }) {
-    if (!offices.length) return nothing(h("p", {}, "No office is known."));
-    return h("div", { class: "cards" }, offices.map(card));
+function draw({ servers }) {
+    if (!servers.length) return nothing(h("p", {}, "No server is known."));
+    return h("div", { class: "cards" }, servers.map(card));
 }
 
-function card(office) {
-    const services = Object.entries(office.services);
+function card(server) {
+    const services = Object.entries(server.services);
     return h(
         "section",
         { class: "card" },
-        h("h2", {}, icon("office"), own(office.name)),
+        h("h2", {}, icon("server"), own(server.name)),
         h(
             "p",
             { class: "quiet" },
-            office.about ||
-                (office.domains?.length ? ["Mail for ", office.domains.join(", ")] : "Mail for every other domain"),
+            server.about ||
+                (server.domains?.length ? ["Mail for ", server.domains.join(", ")] : "Mail for every other domain"),
         ),
         services.length
             ? h(

@@ -1,4 +1,4 @@
-"""Services as an office has them."""
+"""Services as a server has them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PORTS = {
 }
 
 
-def office(*names: str, **settings: object) -> Config:
+def server(*names: str, **settings: object) -> Config:
     """mx.home.test with these services on their usual ports."""
     listen = {name: (Endpoint(f"tcp:{PORTS[name]}"),) for name in names}
     return Config(
@@ -31,7 +31,7 @@ def office(*names: str, **settings: object) -> Config:
     )
 
 
-USUAL = office("mx", "submission", "submissions", "pop3", "pop3s")
+USUAL = server("mx", "submission", "submissions", "pop3", "pop3s")
 
 
 def usual() -> Services:

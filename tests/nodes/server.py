@@ -1,4 +1,4 @@
-"""One office of several nodes: their database, a proxy before it for each, the far host, and who uses them."""
+"""One server of several nodes: their database, a proxy before it for each, the far host, and who uses them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONNECT_TIMEOUT = 1.0
 DRAINING = 120.0
 
 
-class Office:
+class MailServerOf:
     """All of it, in a directory; everything ends with the `with` block."""
 
     def __init__(self, directory: Path, *, ahead: Sequence[int | None] = (None, None), workers: int = 1) -> None:

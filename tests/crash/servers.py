@@ -1,4 +1,4 @@
-"""The two offices that are killed: each a process of its own, with its mail, its ports and its way to the other."""
+"""The two servers that are killed: each a process of its own, with its mail, its ports and its way to the other."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SERVICES = ("submission", "mx", "pop3")
 
 
 @define
-class Office:
+class Server:
     """One of them; it keeps its ports when it starts again, so that the other finds it."""
 
     domain: str
@@ -48,7 +48,7 @@ class Office:
     def config(self) -> Path:
         return self.directory / "mailstack.toml"
 
-    def furnish(self, other: Office) -> None:
+    def furnish(self, other: Server) -> None:
         self.directory.mkdir()
         text = CONFIG.format(domain=self.domain, other=other.domain, other_mx=other.ports["mx"], **self.ports)
         self.config.write_text(text)
@@ -81,12 +81,12 @@ class Office:
 
 
 _given: set[int] = set()
-"""Ports that were given to some office of this process, which may be down or not begun."""
+"""Ports that were given to some server of this process, which may be down or not begun."""
 
 
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now, below those that systems give to connections outward: they must stay free
-    while the office that has them is down.
+    while the server that has them is down.
     """
     found: list[int] = []
     for port in random.sample(range(10_000, 30_000), 20_000):
@@ -99,13 +99,13 @@ def free_ports(count: int) -> list[int]:
     raise AssertionError(f"only {len(found)} of {count} ports are free")
 
 
-def two_offices(directory: Path, workers: int = 1) -> tuple[Office, Office]:
+def two_servers(directory: Path, workers: int = 1) -> tuple[Server, Server]:
     """home.test and away.test, each knowing the way to the other; they don't run yet."""
     ports = free_ports(2 * len(SERVICES))
-    home = Office(
+    home = Server(
         "home.test", ("alice", "bob"), directory / "home", dict(zip(SERVICES, ports[:3], strict=True)), workers
     )
-    away = Office(
+    away = Server(
         "away.test", ("carol", "dave"), directory / "away", dict(zip(SERVICES, ports[3:], strict=True)), workers
     )
     home.furnish(away)

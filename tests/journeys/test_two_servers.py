@@ -1,4 +1,4 @@
-"""Letters between two offices, from the author's client to the reader's, on a virtual clock."""
+"""Letters between two servers, from the author's client to the reader's, on a virtual clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def internet(tmp_path: Path) -> Internet:
 
 @pytest.fixture
 def home(internet: Internet) -> SimulatedServer:
-    return internet.office(
+    return internet.server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
@@ -35,7 +35,7 @@ def home(internet: Internet) -> SimulatedServer:
 
 @pytest.fixture
 def elsewhere(internet: Internet) -> SimulatedServer:
-    return internet.office(
+    return internet.server(
         "mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=["carol@elsewhere.test"]
     )
 
@@ -197,10 +197,10 @@ def test_strangers_may_not_relay_and_users_must_log_in(
     internet.stop()
 
 
-def test_the_office_says_goodbye_when_it_stops(internet: Internet, home: SimulatedServer) -> None:
+def test_the_server_says_goodbye_when_it_stops(internet: Internet, home: SimulatedServer) -> None:
     """SMTP-41: 421 to those who idle."""
     session = internet.reactor.result_of(internet.session(home, 25))
-    stopping = home.office.stop()
+    stopping = home.server.stop()
     internet.reactor.result_of(stopping)
     goodbye = internet.reactor.result_of(session._peer.next_event(10))
     assert goodbye.reply.code == 421
