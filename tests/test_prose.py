@@ -136,7 +136,6 @@ ALLOWED: dict[str, dict[str, int]] = {
         "config": 11,
         "web": 65,
         "sandbox": 10,
-        "testing": 22,
         "cli": 93,
     },
     "persons": {
@@ -149,7 +148,6 @@ ALLOWED: dict[str, dict[str, int]] = {
         "config": 18,
         "web": 128,
         "sandbox": 110,
-        "testing": 22,
         "cli": 84,
         "docs": 413,
     },
@@ -164,7 +162,6 @@ ALLOWED: dict[str, dict[str, int]] = {
         "config": 9,
         "web": 55,
         "sandbox": 45,
-        "testing": 6,
         "cli": 28,
     },
     "classes": {"": 96},

@@ -1,7 +1,7 @@
-"""Public test API: a mail server for each test, a simulated internet, faults, and drop-ins for other packages.
+"""Public test API: local mail server, simulated internet, faults, drop-ins for other packages.
 
-Everything that a test imports from mailstack is imported from here, as docs/reference/pytest.md has it. Each name is
-loaded on first use, so that a test pays only for what it needs.
+Tests import from here only; docs/reference/pytest.md describes each name. A name is imported on first use, so that a
+test pays only for what it needs.
 """
 
 from __future__ import annotations
@@ -27,13 +27,11 @@ if TYPE_CHECKING:
     from mailstack.sandbox.simulation import Internet, NotReached, NotTaken, Path, SimulatedReactor
     from mailstack.testing import aiosmtpd, pytest_localserver, smtpdfix
     from mailstack.testing.aiosmtpd import Controller
-    from mailstack.testing.criteria import NoSuchLetter
-    from mailstack.testing.journey import Journey
-    from mailstack.testing.letter import Attachment, Letter
-    from mailstack.testing.local_mail_server import LocalMailServer
+    from mailstack.testing.letter import Attachment, Journey, Letter
+    from mailstack.testing.local_mail_server import LocalMailServer, MailstackMixin
     from mailstack.testing.pytest_localserver import smtpserver
     from mailstack.testing.smtpdfix import smtpd
-    from mailstack.testing.unittest_case import MailstackMixin
+    from mailstack.testing.waiter import NoSuchLetter
 
 __all__ = [
     "Attachment",
@@ -70,15 +68,15 @@ __all__ = [
 _OWN = {
     "Attachment": "letter",
     "Controller": "aiosmtpd",
-    "Journey": "journey",
+    "Journey": "letter",
     "Letter": "letter",
-    "MailstackMixin": "unittest_case",
-    "NoSuchLetter": "criteria",
+    "MailstackMixin": "local_mail_server",
+    "NoSuchLetter": "waiter",
     "LocalMailServer": "local_mail_server",
     "smtpd": "smtpdfix",
     "smtpserver": "pytest_localserver",
 }
-"""Module below this one of each name that is defined here."""
+"""Submodule that defines each name."""
 _SIMULATION = ("Internet", "NotReached", "NotTaken", "Path", "SimulatedReactor")
 
 

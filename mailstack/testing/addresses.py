@@ -1,4 +1,4 @@
-"""Addresses of a test server's services, and the settings of frameworks that send mail there."""
+"""Addresses of a test server, and framework settings for sending to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ServerAddresses(ABC):
     @property
     @abstractmethod
     def _running(self) -> DevEnvironment:
-        """The environment. Raises RuntimeError unless it runs."""
+        """The running environment. Raises RuntimeError if it isn't running."""
 
     @property
     def capture(self) -> HostPort:
@@ -51,16 +51,16 @@ class ServerAddresses(ABC):
 
     @property
     def ca_file(self) -> str:
-        """Path of the CA certificate (PEM) that signed the server's: for localhost, 127.0.0.1 and ::1, the same in a process."""
+        """Path of the CA certificate (PEM); the server's certificate is for localhost, 127.0.0.1 and ::1."""
         return str(self._running.ca_file)
 
     @cached_property
     def ssl_context(self) -> ssl.SSLContext:
-        """Client context that trusts this CA and no other."""
+        """Client context that trusts only this CA."""
         return ssl.create_default_context(cafile=self.ca_file)
 
     def django_settings(self) -> dict[str, Any]:
-        """Settings of Django that send mail to `capture`."""
+        """Django settings that send mail to `capture`."""
         return {
             "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
             "EMAIL_HOST": self.capture.host,
@@ -72,7 +72,7 @@ class ServerAddresses(ABC):
         }
 
     def flask_mail_settings(self) -> dict[str, Any]:
-        """Configuration of Flask-Mail and its successors that sends mail to `capture`."""
+        """Flask-Mail settings (also for its successors) that send mail to `capture`."""
         return {
             "MAIL_SERVER": self.capture.host,
             "MAIL_PORT": self.capture.port,

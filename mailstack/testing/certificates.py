@@ -1,4 +1,4 @@
-"""The private CA of all servers of this process, and a certificate for localhost: made once, forgotten at the end."""
+"""Private CA and localhost certificate of this process, made once and deleted at exit."""
 
 from __future__ import annotations
 
@@ -13,38 +13,37 @@ from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.testing import real_time
 
 HOST = "mx.home.test"
-"""The name that the certificate is for, beside localhost, 127.0.0.1 and ::1."""
+"""Host name of the certificate, besides localhost, 127.0.0.1 and ::1."""
 
 
-def keys_directory() -> Path:
-    """Where they are, as `private_ca` keeps them."""
+def key_directory() -> Path:
+    """Directory of the files, laid out by `private_ca`."""
     return _directory(os.getpid())
 
 
 def certificate_files() -> CertificateFiles:
-    """They themselves."""
-    return private_ca(keys_directory(), HOST, real_time.seconds())
+    return private_ca(key_directory(), HOST, real_time.seconds())
 
 
 @cache
-def one_file() -> Path:
-    """The key, the certificate and the CA in one file, for who is given one: a server shows it, a client trusts it."""
+def combined_file() -> Path:
+    """Key, certificate and CA in one PEM file, for servers and clients alike."""
     files = certificate_files()
-    assert files.ca is not None, "a private CA has one"
-    path = keys_directory() / "all.pem"
+    assert files.ca is not None, "private_ca makes a CA"
+    path = key_directory() / "all.pem"
     path.touch(mode=0o600)
-    path.write_bytes(b"".join(each.read_bytes() for each in (files.key, files.certificate, files.ca)))
+    path.write_bytes(b"".join(file.read_bytes() for file in (files.key, files.certificate, files.ca)))
     return path
 
 
 @cache
 def _directory(process: int) -> Path:
-    """A fork makes its own, for its parent removes the other."""
+    # One for each process: the parent of a fork deletes its own.
     directory = Path(tempfile.mkdtemp(prefix="mailstack-testing-"))
-    atexit.register(_forget, directory, process)
+    atexit.register(_remove, directory, process)
     return directory
 
 
-def _forget(directory: Path, process: int) -> None:
+def _remove(directory: Path, process: int) -> None:
     if os.getpid() == process:
         shutil.rmtree(directory, ignore_errors=True)

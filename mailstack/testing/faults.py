@@ -1,4 +1,4 @@
-"""The faults of a server under test: what is to go wrong, said by the test in its own thread."""
+"""Fault injection for a local mail server, callable from any thread."""
 
 from __future__ import annotations
 
@@ -11,47 +11,47 @@ T = TypeVar("T")
 
 
 class ServerFaults:
-    """Rules as `mailstack.sandbox.faults` has them; each holds from the moment at which the call returns."""
+    """The fault rules of a server; a change is effective when its call returns."""
 
-    def __init__(self, faults: Callable[[], Faults], there: Callable[[Callable[[], Any]], Any]) -> None:
-        """`there` does something in the thread in which the faults are looked at."""
+    def __init__(self, faults: Callable[[], Faults], run: Callable[[Callable[[], Any]], Any]) -> None:
+        """`run` calls a function in the reactor's thread and returns its result."""
         self._faults = faults
-        self._there = there
+        self._run = run
 
-    def add(self, rule: Rule | Mapping[str, Any] | None = None, /, **words: Any) -> Rule:
-        """One more: a Rule, a dict, or the words of one: `add(at="rcpt", reply="451 4.3.0 not now", times=2)`.
+    def add(self, rule: Rule | Mapping[str, Any] | None = None, /, **fields: Any) -> Rule:
+        """Add a Rule, a dict, or the fields of one: `add(at="rcpt", reply="451 4.3.0 not now", times=2)`.
 
-        It is given back with its id. Raises ValueError for what can't be meant.
+        Returns it with its id. Raises ValueError for an invalid rule.
         """
-        given = words if rule is None else rule
-        if rule is not None and words:
-            raise ValueError("give a rule, or the words of one, not both")
-        added: Rule = self._there(lambda: self._faults().add(given))
+        added_rule = fields if rule is None else rule
+        if rule is not None and fields:
+            raise ValueError("give a rule or the fields of one, not both")
+        added: Rule = self._run(lambda: self._faults().add(added_rule))
         return added
 
     def remove(self, rule: Rule | str) -> None:
-        """End one, by itself or its id. Raises KeyError."""
-        self._there(lambda: self._faults().remove(_id(rule)))
+        """Remove a rule, given by itself or its id. Raises KeyError."""
+        self._run(lambda: self._faults().remove(_id(rule)))
 
     def clear(self) -> int:
-        """End all of them; how many there were."""
-        count: int = self._there(lambda: self._faults().clear())
+        """Remove all rules; returns their number."""
+        count: int = self._run(lambda: self._faults().clear())
         return count
 
     def list(self) -> list[tuple[Rule, int]]:
-        """Every rule, and how often it happened."""
-        rules: list[tuple[Rule, int]] = self._there(lambda: self._faults().list())
+        """All rules, each with the number of times it fired."""
+        rules: list[tuple[Rule, int]] = self._run(lambda: self._faults().list())
         return rules
 
     def fired(self, rule: Rule | str) -> int:
-        """How often one happened. Raises KeyError."""
-        count: int = self._there(lambda: self._faults().fired(_id(rule)))
+        """Number of times a rule fired. Raises KeyError."""
+        count: int = self._run(lambda: self._faults().fired(_id(rule)))
         return count
 
     @property
     def firings(self) -> tuple[FaultEvent, ...]:
-        """What happened last."""
-        firings: tuple[FaultEvent, ...] = self._there(lambda: tuple(self._faults().firings))
+        """The latest events, oldest first."""
+        firings: tuple[FaultEvent, ...] = self._run(lambda: tuple(self._faults().firings))
         return firings
 
 

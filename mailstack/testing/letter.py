@@ -1,126 +1,150 @@
-"""A letter as a test looks at it: its envelope as sent, and what it says to people."""
+"""Letter and journey as a test sees them."""
 
 from __future__ import annotations
 
 import email
 import email.policy
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from email.message import EmailMessage
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from mailstack.letter import Letter as AcceptedLetter
 from mailstack.letter.address import key_of
-from mailstack.letter.parsed import Link, ParsedLetter, Part, parse
+from mailstack.letter.parsed import ParsedLetter, Part, parse
+from mailstack.letter.step import Step
+
+if TYPE_CHECKING:
+    from mailstack.store.journey import Journey as StoredJourney
 
 
 class Attachment:
-    """A file in a letter."""
+    """A file attached to a letter."""
 
     def __init__(self, part: Part, letter: bytes) -> None:
         self.name: str = part.name
-        """Without directories; "" when it has none."""
+        """File name without directories; "" if it has none."""
         self.type: str = part.type
-        """Media type in lower case, as "application/pdf"."""
+        """Media type in lower case, such as "application/pdf"."""
         self.content: bytes = part.octets(letter)
-        """Decoded."""
+        """Decoded octets."""
 
     def __repr__(self) -> str:
         return f"<Attachment {self.name!r} {self.type} {len(self.content)} octets>"
 
 
 class Letter:
-    """One letter that was handed in, or that a server wrote itself, such as a bounce. It never changes."""
+    """One submitted letter, or a report written by a server, such as a bounce. Immutable."""
 
     def __init__(self, number: int, accepted: AcceptedLetter, octets: bytes) -> None:
         envelope = accepted.envelope
         self.number: int = number
-        """Grows with each letter of its server."""
+        """Serial number: a later letter of the same server has a greater one."""
         self.id: str = accepted.id
-        """The one that the 250 reply named; `mailstack journey` and the server's `journey` take it."""
+        """Id, as in the 250 reply; `mailstack journey` and `LocalMailServer.journey` accept it."""
         self.sender: str = "" if envelope.sender is None else str(envelope.sender)
-        """Of the envelope, as sent; "" is the null reverse-path of bounces and other reports."""
+        """Envelope sender; "" is the null reverse-path of bounces and other reports."""
         self.recipients: list[str] = [str(recipient.address) for recipient in envelope.recipients]
-        """Of the envelope, as sent: Bcc among them."""
+        """Envelope recipients, including Bcc."""
         self.raw: bytes = octets
-        """All its octets, as the server keeps them."""
+        """All octets, as stored."""
 
     @cached_property
-    def reading(self) -> ParsedLetter:
-        """All that can be read in it; never fails, whatever the octets are."""
+    def parsed(self) -> ParsedLetter:
+        """The parsed message: people, parts, dates. Never fails, whatever the octets are."""
         return parse(self.raw)
 
     @property
     def subject(self) -> str:
-        """Decoded; "" when there is none."""
-        return self.reading.subject
+        """Decoded subject; "" if there is none."""
+        return self.parsed.subject
 
     @property
     def text(self) -> str:
-        """The words of the plain text, or of the HTML where there is no plain text."""
-        return self.reading.readable
+        """The plain text, or the text of the HTML if there is no plain text."""
+        return self.parsed.readable
 
     @property
     def html(self) -> str:
-        """The HTML as written; "" when there is none."""
-        return self.reading.html
+        """The HTML source; "" if there is none."""
+        return self.parsed.html
 
     @property
     def attachments(self) -> list[Attachment]:
-        """The files in it, in order."""
-        return [Attachment(part, self.raw) for part in self.reading.attachments]
+        """Attached files, in order."""
+        return [Attachment(part, self.raw) for part in self.parsed.attachments]
 
     def attachment(self, name: str) -> Attachment:
-        """The file of this name. Raises LookupError, naming those there are."""
+        """The file with this name. Raises LookupError, with the names that exist."""
         for attachment in self.attachments:
             if attachment.name == name:
                 return attachment
-        raise LookupError(f"no attachment {name!r}; there are {[each.name for each in self.attachments]}")
+        raise LookupError(f"no attachment {name!r}; the letter has {[each.name for each in self.attachments]}")
 
     def links(self, like: str = "") -> list[str]:
-        """The addresses of the Web and mailto: that a reader may follow, each once, in order.
+        """URLs that a reader can follow (http:, https:, mailto:), without duplicates, in order.
 
-        With `like`, a regular expression, those in which it is found.
+        `like` is a regular expression that must be found in them.
         """
-        followed = [link.url for link in self.reading.links if _may_be_followed(link)]
-        return [url for url in followed if re.search(like, url)] if like else followed
+        urls = [link.url for link in self.parsed.links if link.kind != "src"]
+        return [url for url in urls if re.search(like, url)] if like else urls
 
     def link(self, like: str = "") -> str:
-        """The one link (that is `like` this). Raises LookupError when there is none, or more than one."""
-        return _the_one("link", self.links(like), self.links())
+        """The only link that matches `like`. Raises LookupError if there is none, or more than one."""
+        links = self.links(like)
+        if len(links) != 1:
+            raise LookupError(f"{len(links) or 'no'} links match; the letter has {self.links()}")
+        return links[0]
 
     def code(self) -> str:
-        """The one-time code that a login or a confirmation asks for. Raises LookupError when none is to be found."""
-        if not self.reading.codes:
-            raise LookupError(f"no code is in the letter: {self.text[:200]!r}")
-        return self.reading.codes[0]
+        """The one-time code for a login or confirmation. Raises LookupError if there is none."""
+        if not self.parsed.codes:
+            raise LookupError(f"the letter has no one-time code: {self.text[:200]!r}")
+        return self.parsed.codes[0]
 
     @cached_property
     def message(self) -> EmailMessage:
-        """As Python's `email` package parses it."""
+        """The message as parsed by Python's `email` package."""
         return email.message_from_bytes(self.raw, policy=email.policy.default)
 
     @property
     def headers(self) -> EmailMessage:
-        """Its fields, by name, in any case: `letter.headers["Reply-To"]`."""
+        """The header, by case-insensitive field name: `letter.headers["Reply-To"]`."""
         return self.message
 
     @cached_property
     def senders(self) -> frozenset[str]:
-        """The Address.key of whoever it is from: of the envelope, and of From; "" for the null reverse-path."""
+        """Sender addresses (Address.key): of the envelope and of From; "" for the null reverse-path."""
         return frozenset(
-            [key_of(self.sender) if self.sender else "", *(key_of(one.address) for one in self.reading.authors)]
+            [key_of(self.sender) if self.sender else "", *(key_of(author.address) for author in self.parsed.authors)]
         )
 
     def __repr__(self) -> str:
         return f"<Letter {self.id} from {self.sender or '<>'} to {', '.join(self.recipients)}: {self.subject!r}>"
 
 
-def _may_be_followed(link: Link) -> bool:
-    return link.kind != "src"
+class Journey:
+    """The steps of one letter, oldest first; iterable, and readable when printed."""
 
+    def __init__(self, stored: StoredJourney) -> None:
+        self.id: str = stored.asked
+        self.steps: tuple[Step, ...] = stored.steps
+        """Steps with `step` (the name), `server`, `at` (seconds since 1970) and `facts`."""
+        self._stored = stored
 
-def _the_one(what: str, found: Sequence[str], all_there: Sequence[str]) -> str:
-    if len(found) == 1:
-        return found[0]
-    raise LookupError(f"{len(found) or 'no'} {what}s fit; there are {list(all_there)}")
+    @property
+    def names(self) -> list[str]:
+        """Names of the steps: "submitted", "routed", "relayed" …; docs/reference/journey.md lists them."""
+        return [step.step for step in self.steps]
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __str__(self) -> str:
+        from mailstack.store.journey_text import headline, journey_lines  # noqa: PLC0415 - few tests print one
+
+        return "\n".join([headline(self._stored), *journey_lines(self.steps)])

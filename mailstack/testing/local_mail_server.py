@@ -1,11 +1,13 @@
-"""A mail server for tests: everything that `mailstack dev` runs, on free ports, with what a test asks of it.
+"""Mail server for tests: the `mailstack dev` environment on free ports.
 
-    with Server() as server:
+Tests send to it, wait for letters and inspect them.
+
+    with LocalMailServer() as server:
         send_reset_mail("bob@home.test", host=server.capture.host, port=server.capture.port)
         letter = server.wait_for_letter(to="bob@home.test", subject="Reset")
         open_page(letter.link())
 
-It runs in a thread of its own, beside whatever the test runs; all its methods may be called in any thread.
+It runs in a thread of its own. All methods may be called from any thread.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import os
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, ClassVar, Self, TypeVar, Unpack
 
 from msgspec.structs import replace
 
@@ -30,36 +32,33 @@ from mailstack.queue.admin import QueueAdmin
 from mailstack.sandbox.dev import CAPTURE, HOME, WORLD, DevEnvironment, DevSettings
 from mailstack.store import Filter
 from mailstack.testing.addresses import ServerAddresses
-from mailstack.testing.certificates import keys_directory
-from mailstack.testing.criteria import LetterCriteria, NoSuchLetter, Wish
+from mailstack.testing.certificates import key_directory
 from mailstack.testing.faults import ServerFaults
-from mailstack.testing.journey import Journey
-from mailstack.testing.letter import Letter
-from mailstack.testing.reactor_thread import Background, background
+from mailstack.testing.letter import Journey, Letter
+from mailstack.testing.reactor_thread import ReactorThread, awaited, is_in_loop, shared_reactor_thread
 from mailstack.testing.received_log import ReceivedLog
-from mailstack.testing.thread_results import awaited, is_in_loop
-from mailstack.testing.waiter import LetterWaiter
+from mailstack.testing.waiter import LetterCriteria, LetterKeywords, LetterWaiter, NoSuchLetter
 
 T = TypeVar("T")
 
-LONGEST_WAIT = 4 * 3600.0
-"""Seconds between two attempts at a letter, at most."""
+MAX_RETRY_S = 4 * 3600.0
+"""Maximum seconds between two attempts to deliver a letter."""
 TIMEOUT = 10.0
-"""Seconds that a letter is waited for, unless the test says otherwise."""
-MOST_WAITING = 100_000
-"""Letters that `clear` takes out of the queue."""
-JOURNEY = 300.0
-"""Seconds that `advance` may take."""
-GRACE = 5.0
-"""Seconds more until a wait that the servers do not end has failed."""
-GOODBYE = 0.2
-"""Seconds that connections left open may take at the end."""
+"""Default seconds to wait for a letter."""
+MAX_CLEARED = 100_000
+"""Maximum number of letters that `clear` removes from the queue."""
+ADVANCE_TIMEOUT_S = 300.0
+"""Maximum real seconds that `advance` may take."""
+GRACE_S = 5.0
+"""Seconds beyond the timeout of a wait after which the reactor thread counts as blocked."""
+CLOSE_TIMEOUT_S = 0.2
+"""Seconds for open connections to end when the server stops."""
 
 
 class LocalMailServer(ServerAddresses):
-    """Two mail servers, yours and the rest of the world's, and their DNS. `start` and `stop`, or a `with` block.
+    """Two mail servers, your own and one for all other domains, and their DNS: `start` and `stop`, or a `with` block.
 
-    It is new and empty, and used once: for the next test make another, that takes some 30 ms.
+    It starts empty and is used once; the next test makes another, which takes some 30 ms.
     """
 
     def __init__(
@@ -72,16 +71,15 @@ class LocalMailServer(ServerAddresses):
         retry: float | str = 0.2,
         give_up: float | str = 10.0,
     ) -> None:
-        """Nothing happens yet.
+        """`any_password`, `weak_mechanisms` and `scram` are options of `mailstack dev`.
 
-        `any_password`, `weak_mechanisms` and `scram` are those of `mailstack dev`. A letter that another host puts off
-        is tried again after `retry`, then after twice that, and so on, and bounces after `give_up`; in seconds, or as "5d".
-        Raises ValueError.
+        A deferred letter is retried after `retry`, then after twice that, and so on, and bounces after `give_up`: both
+        in seconds, or as "5d". Raises ValueError.
         """
         first, last = _seconds(retry), _seconds(give_up)
         schedule = Schedule(
             first=Duration(first),
-            longest=Duration(max(first, min(LONGEST_WAIT, last / 2))),
+            longest=Duration(max(first, min(MAX_RETRY_S, last / 2))),
             warn_after=Duration(0),
             give_up_after=Duration(last),
         )
@@ -93,45 +91,43 @@ class LocalMailServer(ServerAddresses):
             scram=scram,
             schedule=schedule,
         )
-        self._background: Background | None = None
+        self._thread: ReactorThread | None = None
         self._environment: DevEnvironment | None = None
-        self._ledger: ReceivedLog | None = None
-        self.faults = ServerFaults(lambda: self._running.faults, self._there)
-        """What is to go wrong: `server.faults.add(at="rcpt", reply="451 4.3.0 not now", times=2)`."""
-
-    # --- its life
+        self._received_log: ReceivedLog | None = None
+        self.faults = ServerFaults(lambda: self._running.faults, self._run)
+        """Faults to inject: `server.faults.add(at="rcpt", reply="451 4.3.0 not now", times=2)`."""
 
     def start(self) -> Self:
-        """Bind the ports; it works when this returns. Raises twisted.internet.error.CannotListenError, OSError."""
+        """Listen on all ports; ready on return. Raises twisted.internet.error.CannotListenError, OSError."""
         if self._environment is not None:
-            raise RuntimeError("this server has been started; make another for another test")
-        self._background = ground = background()
+            raise RuntimeError("this server was started before; create a new LocalMailServer for each test")
+        self._thread = thread = shared_reactor_thread()
         try:
-            ground.call(self._start)
+            thread.call(self._start)
         except BaseException:
             with suppress(Exception):
                 self.stop()
             raise
-        # Who forgets to stop it leaves nothing behind all the same.
+        # A server that the test forgets to stop leaves no files behind.
         atexit.register(self.stop)
         return self
 
     async def _start(self) -> None:
-        assert self._background is not None
-        reactor = self._background.reactor
-        self._ledger = ledger = ReceivedLog(ReactorClock(reactor).spawn, frozenset({CAPTURE}))
+        assert self._thread is not None
+        reactor = self._thread.reactor
+        self._received_log = received = ReceivedLog(ReactorClock(reactor).spawn, frozenset({CAPTURE}))
         self._environment = environment = DevEnvironment(
-            reactor, replace(self._settings, keys=keys_directory()), ledger
+            reactor, replace(self._settings, keys=key_directory()), received
         )
-        ledger.read_from(environment.store)
+        received.read_from(environment.store)
         await environment.start()
 
     def stop(self) -> None:
-        """Close the ports and forget all. Harmless when it was not started, or was stopped."""
-        if self._environment is not None and self._background is not None and self._background.process == os.getpid():
+        """Close the ports and delete all data; does nothing unless it runs."""
+        if self._environment is not None and self._thread is not None and self._thread.process == os.getpid():
             environment, self._environment = self._environment, None
             atexit.unregister(self.stop)
-            self._background.call(lambda: environment.stop(GOODBYE))
+            self._thread.call(lambda: environment.stop(CLOSE_TIMEOUT_S))
 
     def __enter__(self) -> Self:
         return self.start()
@@ -139,160 +135,169 @@ class LocalMailServer(ServerAddresses):
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    # --- who is there
-
     def add_account(self, address: str, password: str) -> None:
-        """Somebody who may send and receive from now on; `alice@home.test` (`alice`) and `bob@home.test` may already.
+        """Add an account; `alice@home.test` (password `alice`) and `bob@home.test` (`bob`) are there from the start.
 
-        Raises ValueError for what is no address, and store.Conflict for one that is there.
+        Raises ValueError for an invalid address, and store.Conflict for an existing one.
         """
         self._call(lambda: self._running.add_account(address, password))
 
     def add_alias(self, address: str, *targets: str) -> None:
-        """Have letters for an address of home.test go to others, here or elsewhere. Raises as `add_account`."""
+        """Forward an address of home.test to other addresses, local or remote. Raises as `add_account`."""
         self._call(lambda: self._running.add_alias(address, targets))
-
-    # --- what came
 
     @property
     def letters(self) -> list[Letter]:
-        """Every letter that was handed in, and every report, in order: there once the client has heard 250."""
+        """All submitted letters and all reports, in order. A letter is here as soon as its client has the 250 reply."""
+        return self._run_settled(self._received.letters)
 
-        async def look() -> list[Letter]:
-            await self._book.settled()
-            return self._book.letters()
+    def wait_for_letter(self, *, timeout: float = TIMEOUT, **keywords: Unpack[LetterKeywords]) -> Letter:
+        """The first letter that matches and has reached its recipient's mailbox, within `timeout` seconds.
 
-        return self._call(look)
-
-    def wait_for_letter(self, *, timeout: float = TIMEOUT, **wish: Unpack[Wish]) -> Letter:
-        """The first letter that fits and has reached its reader's mailbox, within `timeout` seconds.
-
-        `wish` is any of `to`, `subject`, `sender`, `query`, `after`, as `Wish` has them. Raises NoSuchLetter, which tells
-        what came instead.
+        `keywords` are `to`, `subject`, `sender`, `query` and `after` of `LetterKeywords`. Raises NoSuchLetter, which
+        lists the letters that arrived instead.
         """
-        return self.wait_for_letters(1, timeout=timeout, **wish)[0]
+        return self.wait_for_letters(1, timeout=timeout, **keywords)[0]
 
-    def wait_for_letters(self, count: int, *, timeout: float = TIMEOUT, **wish: Unpack[Wish]) -> list[Letter]:
-        """The first `count` letters that fit, in the order in which they were handed in; see `wait_for_letter`."""
-        return self._result(self._when(LetterCriteria.of(**wish), count, timeout, blocks=is_in_loop()), timeout)
+    def wait_for_letters(
+        self, count: int, *, timeout: float = TIMEOUT, **keywords: Unpack[LetterKeywords]
+    ) -> list[Letter]:
+        """The first `count` letters that match, in the order of submission; see `wait_for_letter`."""
+        return self._result(
+            self._wait(LetterCriteria.from_keywords(**keywords), count, timeout, blocks=is_in_loop()), timeout
+        )
 
-    def assert_no_letter(self, *, within: float = 0.5, **wish: Unpack[Wish]) -> None:
-        """No such letter is here, and none is handed in within so many seconds. Raises NoSuchLetter for the first."""
-        self._result(self._never(LetterCriteria.of(**wish), within), within)
+    def assert_no_letter(self, *, within: float = 0.5, **keywords: Unpack[LetterKeywords]) -> None:
+        """Raises NoSuchLetter if a letter that matches is here, or is submitted within `within` seconds."""
+        self._result(self._watch_for_none(LetterCriteria.from_keywords(**keywords), within), within)
 
-    async def wait_for_letter_async(self, *, timeout: float = TIMEOUT, **wish: Unpack[Wish]) -> Letter:
-        """`wait_for_letter` for coroutines of asyncio and Twisted: their loop turns meanwhile."""
-        return (await self.wait_for_letters_async(1, timeout=timeout, **wish))[0]
+    async def wait_for_letter_async(self, *, timeout: float = TIMEOUT, **keywords: Unpack[LetterKeywords]) -> Letter:
+        """`wait_for_letter` for coroutines of asyncio and Twisted; doesn't block their loop."""
+        return (await self.wait_for_letters_async(1, timeout=timeout, **keywords))[0]
 
     async def wait_for_letters_async(
-        self, count: int, *, timeout: float = TIMEOUT, **wish: Unpack[Wish]
+        self, count: int, *, timeout: float = TIMEOUT, **keywords: Unpack[LetterKeywords]
     ) -> list[Letter]:
         """`wait_for_letters` for coroutines."""
-        return await awaited(self._when(LetterCriteria.of(**wish), count, timeout, blocks=False))
+        return await awaited(self._wait(LetterCriteria.from_keywords(**keywords), count, timeout, blocks=False))
 
-    async def assert_no_letter_async(self, *, within: float = 0.5, **wish: Unpack[Wish]) -> None:
+    async def assert_no_letter_async(self, *, within: float = 0.5, **keywords: Unpack[LetterKeywords]) -> None:
         """`assert_no_letter` for coroutines."""
-        await awaited(self._never(LetterCriteria.of(**wish), within))
+        await awaited(self._watch_for_none(LetterCriteria.from_keywords(**keywords), within))
 
     def journey(self, letter: Letter | str) -> Journey:
-        """What happened to a letter, or to the one of this id, step by step and across all servers. Raises LookupError."""
+        """The journey of a letter, or of the letter with this id, across all servers. Raises LookupError."""
         from mailstack.store.journey import journey_of  # noqa: PLC0415 - few tests need it
 
-        wanted = LetterId(letter if isinstance(letter, str) else letter.id)
-        found = self._call(lambda: journey_of(self._running.store, wanted))
+        letter_id = LetterId(letter if isinstance(letter, str) else letter.id)
+        found = self._call(lambda: journey_of(self._running.store, letter_id))
         if found is None:
-            raise LookupError(f"no server here knows a letter {wanted}")
+            raise LookupError(f"there is no letter {letter_id} on this server")
         return Journey(found)
 
     def advance(self, span: float | str) -> None:
-        """Move its time ahead (seconds, or "5d"): retries, notices and bounces that are due in it happen now, in order.
+        """Move the server's clock ahead (seconds, or "5d"): retries, delay notices and bounces due by then happen now.
 
-        Connections keep the real time. Raises ValueError, and travel.Delayed where something does not come to its end.
+        Timeouts of connections keep real time. Raises ValueError, and ClockBusy if an action doesn't finish.
         """
-        self._running  # noqa: B018 - says so when it does not run
-        self._ground.call(lambda: self._running.travel.advance(span), JOURNEY)
+        self._running  # noqa: B018 - raises unless it runs
+        self._reactor_thread.call(lambda: self._running.travel.advance(span), ADVANCE_TIMEOUT_S)
 
     def clear(self) -> None:
-        """Forget every letter: those of before can't be waited for, read, or arrive. Accounts and aliases stay."""
+        """Delete all letters, in mailboxes and in the queue. Accounts and aliases stay."""
         self._call(self._clear)
 
     async def _clear(self) -> None:
         store = self._running.store
-        await self._book.settled()
-        waiting = await store.records(Filter(states=OWED, limit=MOST_WAITING))
-        await QueueAdmin(store, self._ground.reactor.seconds).remove([record.letter.id for record in waiting])
+        await self._received.contents_read()
+        waiting = await store.records(Filter(states=OWED, limit=MAX_CLEARED))
+        await QueueAdmin(store, self._reactor_thread.reactor.seconds).remove([record.letter.id for record in waiting])
         for server in (HOME, WORLD, CAPTURE):
             await store.prune(server, before=math.inf, keep=0)
         await self._running.index.delete(ItemFilter())
-        self._book.clear()
+        self._received.clear()
 
     def report(self) -> str:
-        """What came, and where it is, for whoever reads of a test that failed."""
-
-        async def look() -> str:
-            await self._book.settled()
-            return self._lookout.report()
-
-        return self._call(look)
-
-    # --- inside
+        """The letters and where each is, as text, for the report of a failed test."""
+        return self._run_settled(self._waiter.report)
 
     @property
     def _running(self) -> DevEnvironment:
         if self._environment is None:
-            raise RuntimeError(
-                "this server does not run: use it within its `with` block, or between start() and stop()"
-            )
+            raise RuntimeError("the server isn't running: use it in its `with` block, or between start() and stop()")
         return self._environment
 
     @property
-    def _ground(self) -> Background:
-        assert self._background is not None
-        if self._background.process != os.getpid():
-            raise RuntimeError("this server runs in the parent of this process: wait for letters there")
-        return self._background
+    def _reactor_thread(self) -> ReactorThread:
+        assert self._thread is not None
+        if self._thread.process != os.getpid():
+            raise RuntimeError("the server runs in the parent process: use it there")
+        return self._thread
 
     @property
-    def _book(self) -> ReceivedLog:
-        assert self._ledger is not None
-        return self._ledger
+    def _received(self) -> ReceivedLog:
+        assert self._received_log is not None
+        return self._received_log
 
     @property
-    def _lookout(self) -> LetterWaiter:
-        return LetterWaiter(self._ground.reactor, self._running, self._book)
+    def _waiter(self) -> LetterWaiter:
+        return LetterWaiter(self._reactor_thread.reactor, self._running, self._received)
 
     def _call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        self._running  # noqa: B018 - says so when it does not run
-        return self._ground.call(work)
+        self._running  # noqa: B018 - raises unless it runs
+        return self._reactor_thread.call(work)
 
-    def _when(self, wanted: LetterCriteria, count: int, timeout: float, *, blocks: bool) -> Future[list[Letter]]:
-        return self._settled(lambda: self._lookout.when(wanted, count, timeout, blocks=blocks))
+    def _wait(self, criteria: LetterCriteria, count: int, timeout: float, *, blocks: bool) -> Future[list[Letter]]:
+        return self._run_settled(lambda: self._waiter.wait(criteria, count, timeout, blocks=blocks))
 
-    def _never(self, wanted: LetterCriteria, within: float) -> Future[None]:
-        return self._settled(lambda: self._lookout.never(wanted, within))
+    def _watch_for_none(self, criteria: LetterCriteria, within: float) -> Future[None]:
+        return self._run_settled(lambda: self._waiter.watch_for_none(criteria, within))
 
-    def _there(self, work: Callable[[], T]) -> T:
-        async def done() -> T:
+    def _run(self, work: Callable[[], T]) -> T:
+        """Result of a function that is called in the reactor's thread."""
+
+        async def run() -> T:
             return work()
 
-        return self._call(done)
+        return self._call(run)
 
-    def _settled(self, work: Callable[[], T]) -> T:
-        async def done() -> T:
-            await self._book.settled()
+    def _run_settled(self, work: Callable[[], T]) -> T:
+        """`_run`, once all letters submitted so far are readable."""
+
+        async def run() -> T:
+            await self._received.contents_read()
             return work()
 
-        return self._call(done)
+        return self._call(run)
 
     def _result(self, future: Future[T], timeout: float) -> T:
         try:
-            return future.result(timeout + GRACE)
+            return future.result(timeout + GRACE_S)
         except TimeoutError:
             future.cancel()
-            raise NoSuchLetter(
-                "the servers were too busy to say whether a letter came: is something blocking?"
-            ) from None
+            raise NoSuchLetter("the mail server did not respond in time: is something blocking its thread?") from None
 
 
 def _seconds(span: float | str) -> float:
     return float(read_duration(span) if isinstance(span, str) else span)
+
+
+class MailstackMixin:
+    """A mail server for each test of a unittest class: `self.mailstack`. Stands before the framework's class.
+
+    class ResetTest(MailstackMixin, unittest.TestCase):
+        def test_a_reset_is_mailed(self):
+            ask_for_reset("bob@home.test", smtp=self.mailstack.capture)
+            self.mailstack.wait_for_letter(to="bob@home.test", subject="Reset")
+    """
+
+    mailstack: LocalMailServer
+    mailstack_options: ClassVar[dict[str, Any]] = {}
+    """Arguments of LocalMailServer."""
+    addCleanup: Callable[..., Any]  # noqa: N815 - unittest's name
+
+    def setUp(self) -> None:
+        """Start the server; the framework stops it after the test."""
+        super().setUp()  # type: ignore[misc]
+        self.mailstack = LocalMailServer(**self.mailstack_options).start()
+        self.addCleanup(self.mailstack.stop)

@@ -1,4 +1,4 @@
-"""A drop-in for pytest-localserver's `smtpserver`: the fixture, and its Server, on mailstack's SMTP engine.
+"""Drop-in for pytest-localserver's `smtpserver` fixture and Server, on mailstack's SMTP engine.
 
 In a conftest.py: `from mailstack.testing.pytest_localserver import smtpserver`, or run pytest with
 `-p mailstack.testing.pytest_localserver`.
@@ -19,7 +19,7 @@ __all__ = ["Handler", "MessageDetails", "Server", "smtpserver"]
 
 
 class MessageDetails:
-    """How a message came."""
+    """Client address and envelope of a message."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class MessageDetails:
 
 
 class Handler:
-    """Keeps every letter."""
+    """Stores every message."""
 
     def __init__(self) -> None:
         self.outbox: list[Message] = []
@@ -53,16 +53,16 @@ class Handler:
 
 
 class Server(Controller):
-    """Listens once it is started; its letters are in `outbox`."""
+    """SMTP server that stores messages in `outbox`."""
 
     def __init__(self, host: str = "localhost", port: int = 0) -> None:
         super().__init__(Handler(), hostname=host, port=port, server_hostname=host)
 
     @property
     def outbox(self) -> list[Message]:
-        """The letters, each with `details` (peer, mailfrom, rcpttos)."""
-        kept: list[Message] = self.handler.outbox
-        return kept
+        """Received messages, each with `details` (peer, mailfrom, rcpttos)."""
+        messages: list[Message] = self.handler.outbox
+        return messages
 
     @property
     def addr(self) -> tuple[str, int]:
@@ -72,16 +72,16 @@ class Server(Controller):
         return host, port
 
     def is_alive(self) -> bool:
-        """Whether it runs."""
+        """Whether the server's thread runs."""
         return self._thread is not None and self._thread.is_alive()
 
     @property
     def accepting(self) -> bool:
-        """Whether it takes connections."""
+        """Whether the server accepts connections."""
         return self.server is not None and self.server.is_serving()
 
-    def stop(self, timeout: float | None = None) -> None:  # noqa: ARG002 - it ends at once
-        """Close the port and end the thread; harmless when it doesn't run."""
+    def stop(self, timeout: float | None = None) -> None:  # noqa: ARG002 - it stops at once
+        """Close the port and end the thread; does nothing unless it runs."""
         super().stop(no_assert=True)
 
     def __del__(self) -> None:
@@ -91,7 +91,7 @@ class Server(Controller):
 
 @pytest.fixture
 def smtpserver() -> Iterator[Server]:
-    """A running Server: `addr` and `outbox`."""
+    """A running Server, with `addr` and `outbox`."""
     server = Server()
     server.start()
     yield server

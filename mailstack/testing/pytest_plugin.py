@@ -1,4 +1,7 @@
-"""The pytest plugin: mail servers as fixtures. It costs a project that uses none of them the import of this one file."""
+"""Pytest plugin with mail server fixtures.
+
+A project that uses none of them pays only for the import of this file.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,24 @@ import pytest
 if TYPE_CHECKING:
     from mailstack.testing import Internet, LocalMailServer
 
-MOST_LINES = 200
-"""Lines of a transcript that are shown below a test that failed."""
+MAX_LINES = 200
+"""Maximum lines of the internet's transcript in the report of a failed test."""
 
 _MARKERS = (
-    "mailstack(**options): what the fixture's server is made with, as mailstack.testing.LocalMailServer takes it",
-    "internet(**options): what the fixture's internet is made with, as mailstack.testing.Internet takes it",
+    "mailstack(**options): arguments of mailstack.testing.LocalMailServer for the fixture `mailstack`",
+    "internet(**options): arguments of mailstack.testing.Internet for the fixture `internet`",
 )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the markers known."""
+    """Registers the markers."""
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
 
 
 @pytest.fixture
 def mailstack(request: pytest.FixtureRequest) -> Iterator[LocalMailServer]:
-    """A mail server for this test alone: see docs/reference/pytest.md."""
+    """A mail server for one test; see docs/reference/pytest.md."""
     from mailstack.testing import LocalMailServer  # noqa: PLC0415
 
     with LocalMailServer(**_options(request, "mailstack")) as server:
@@ -36,7 +39,7 @@ def mailstack(request: pytest.FixtureRequest) -> Iterator[LocalMailServer]:
 
 @pytest.fixture(scope="session")
 def mailstack_session() -> Iterator[LocalMailServer]:
-    """A mail server for the whole session, for a program that is started once; `clear()` it between tests."""
+    """A mail server for the whole session, for a program that is started once; call `clear()` between tests."""
     from mailstack.testing import LocalMailServer  # noqa: PLC0415
 
     with LocalMailServer() as server:
@@ -45,7 +48,7 @@ def mailstack_session() -> Iterator[LocalMailServer]:
 
 @pytest.fixture
 def mailstack_django(mailstack: LocalMailServer, settings: Any) -> LocalMailServer:
-    """The fixture `mailstack`, with Django's settings (pytest-django's `settings`) so that it sends there."""
+    """The fixture `mailstack`, with pytest-django's `settings` changed so that Django sends to it."""
     for name, value in mailstack.django_settings().items():
         setattr(settings, name, value)
     return mailstack
@@ -53,27 +56,27 @@ def mailstack_django(mailstack: LocalMailServer, settings: Any) -> LocalMailServ
 
 @pytest.fixture
 def internet(request: pytest.FixtureRequest) -> Internet:
-    """A simulated internet of mail, on virtual time: see docs/reference/pytest.md."""
+    """A simulated internet of mail servers on virtual time; see docs/reference/pytest.md."""
     from mailstack.testing import Internet  # noqa: PLC0415
 
     return Internet(**_options(request, "internet"))
 
 
 def _options(request: pytest.FixtureRequest, marker: str) -> dict[str, Any]:
-    found = request.node.get_closest_marker(marker)
-    return dict(found.kwargs) if found else {}
+    mark = request.node.get_closest_marker(marker)
+    return dict(mark.kwargs) if mark else {}
 
 
 def _report(server: LocalMailServer) -> str:
     try:
         return server.report()
-    except Exception as error:  # noqa: BLE001 - a test may have stopped the server; its own failure is what counts
-        return f"They can't be had: {error}"
+    except Exception as error:  # noqa: BLE001 - the test may have stopped the server; its own failure counts
+        return f"No report available: {error}"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what came, below a test that failed."""
+    """Adds the letters and transcripts to the report of a failed test."""
     report = yield
     if report.failed and report.when == "call":
         fixtures = getattr(item, "funcargs", {})
@@ -83,6 +86,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         if "internet" in fixtures:
             world = fixtures["internet"]
             report.sections.append(
-                (f"Transcript of the internet (seed={world.seed})", world.transcript.tail(MOST_LINES))
+                (f"Transcript of the internet (seed={world.seed})", world.transcript.tail(MAX_LINES))
             )
     return report

@@ -1,8 +1,7 @@
-"""One reactor in a thread of its own, started on first use and shared by the process.
+"""Twisted reactor in a background thread, shared by all test servers of the process.
 
-It is not the reactor that Twisted installs for the process: that one is never asked for, so it may be whatever the
-program under test wants, run by trial or pytest-twisted in the main thread, or not be there at all. Ours turns an asyncio loop of
-its own, which works on every system.
+It isn't the reactor that Twisted installs for the process, which is left to the program under test, trial or
+pytest-twisted. It runs on an asyncio loop of its own, which works on every system.
 """
 
 from __future__ import annotations
@@ -27,29 +26,28 @@ from mailstack.testing import real_time
 
 T = TypeVar("T")
 
-PATIENCE = 30.0
-"""Seconds that a call may take; what takes longer has gone wrong."""
+TIMEOUT_S = 30.0
+"""Default maximum seconds of a call into the thread."""
 
 
-class OwnLoop(asyncio.SelectorEventLoop):
-    """A loop whose time no test can stop."""
+class RealTimeLoop(asyncio.SelectorEventLoop):
+    """Event loop on real time, also while a test has frozen the time."""
 
     def time(self) -> float:
-        """Seconds since some moment."""
         return real_time.monotonic()
 
 
-class OwnReactor(AsyncioSelectorReactor):
-    """A reactor beside the one of the process, whose connections keep its own time."""
+class ThreadReactor(AsyncioSelectorReactor):
+    """Reactor besides the installed one; its connections use its own clock."""
 
     seconds = staticmethod(real_time.seconds)
 
-    _registerAsIOThread = False  # noqa: N815 - the process's idea of which thread that is belongs to the installed reactor
+    _registerAsIOThread = False  # noqa: N815 - only the installed reactor may register its thread as the I/O thread
 
     def listenTCP(  # noqa: N802 - Twisted's name
         self, port: int, factory: ServerFactory, backlog: int = 50, interface: str = ""
     ) -> IListeningPort:
-        """Take calls to this port; port 0 is any that is free. Raises CannotListenError."""
+        """Listen on a port; port 0 is any free port. Raises CannotListenError."""
         listener = OwnPort(port, factory, backlog, interface, self)
         listener.startListening()
         return listener
@@ -62,49 +60,52 @@ class OwnReactor(AsyncioSelectorReactor):
         timeout: float = 30.0,
         bindAddress: Any = None,  # noqa: N803 - Twisted's name
     ) -> IConnector:
-        """Call an address."""
         connector = OwnConnector(host, port, factory, timeout, bindAddress, self)
         connector.connect()
         return connector
 
 
-class Background:
-    """The reactor and its thread. New when made; then it runs, until the process ends."""
+class ReactorThread:
+    """Reactor and its thread; it runs from its creation until the process exits."""
 
     def __init__(self) -> None:
         self.process = os.getpid()
-        self.loop = OwnLoop()
-        self.reactor: Any = OwnReactor(self.loop)
-        # Daemons, as the thread itself: a server that somebody forgot must not keep the process from ending.
+        self.loop = RealTimeLoop()
+        self.reactor: Any = ThreadReactor(self.loop)
+        # Daemon threads: a server that was not stopped must not keep the process from exiting.
         self.reactor.getThreadPool().threadFactory = partial(threading.Thread, daemon=True)  # type: ignore[assignment]
         started = threading.Event()
         self.reactor.callWhenRunning(started.set)
         self._thread = threading.Thread(target=self._run, name="mailstack-reactor", daemon=True)
         self._thread.start()
-        if not started.wait(PATIENCE):
-            raise RuntimeError("the reactor of mailstack's servers did not start; is this machine very busy?")
-        atexit.register(self._end)
+        if not started.wait(TIMEOUT_S):
+            raise RuntimeError("mailstack's reactor thread did not start in time: is this machine overloaded?")
+        atexit.register(self._stop)
 
-    def call(self, work: Callable[[], Coroutine[Any, Any, T]], patience: float = PATIENCE) -> T:
-        """The result of a coroutine that waits for Deferreds, run there. Raises what it raises, or TimeoutError."""
+    def call(self, work: Callable[[], Coroutine[Any, Any, T]], timeout: float = TIMEOUT_S) -> T:
+        """Result of a coroutine that is run in the thread. Raises its exception, or TimeoutError."""
         if threading.current_thread() is self._thread:
-            raise RuntimeError("a server can't be waited for by what it calls itself, such as a handler of its own")
+            raise RuntimeError(
+                "called from mailstack's own thread, which would wait for itself; call it from another thread"
+            )
         future: Future[T] = Future()
         self.reactor.callFromThread(_begin, work, future)
         try:
-            return future.result(patience)
+            return future.result(timeout)
         except TimeoutError:
             if future.done():
                 raise
-            raise TimeoutError(f"the servers did not do it within {patience:g} s; does something block them?") from None
+            raise TimeoutError(
+                f"the mail server did not respond within {timeout:g} s: is something blocking its thread?"
+            ) from None
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.reactor.run(installSignalHandlers=False)
         self.loop.close()
 
-    def _end(self) -> None:
-        """So that no thread is cut off in the middle of something when the interpreter goes."""
+    def _stop(self) -> None:
+        # Otherwise the interpreter cuts the thread off in the middle of its work.
         if os.getpid() == self.process and self._thread.is_alive():
             self.reactor.callFromThread(self.reactor.stop)
             self._thread.join(5.0)
@@ -118,22 +119,66 @@ def _begin(work: Callable[[], Coroutine[Any, Any, T]], future: Future[T]) -> Non
 
 
 _lock = threading.Lock()
-_running: Background | None = None
+_running: ReactorThread | None = None
 
 
-def background() -> Background:
-    """The one of this process: a fork has no threads of its parent, and begins anew."""
+def shared_reactor_thread() -> ReactorThread:
+    """The thread of this process; a forked child, which has no threads of its parent, starts a new one."""
     global _running
     with _lock:
         if _running is None or _running.process != os.getpid():
-            _running = Background()
+            _running = ReactorThread()
         return _running
 
 
 def _after_fork() -> None:
-    """Another thread of the parent may have held the lock."""
+    # Another thread of the parent may have held the lock.
     global _lock
     _lock = threading.Lock()
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def is_in_loop() -> bool:
+    """Whether the calling code runs in an event loop of asyncio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def awaited(future: Future[T]) -> T:
+    """Result of a future, in a coroutine of asyncio or of Twisted."""
+    if is_in_loop() and asyncio.current_task() is not None:
+        return await asyncio.wrap_future(future)
+    return await _deferred(future)  # type: ignore[no-any-return]
+
+
+def _deferred(future: Future[Any]) -> Any:
+    """A Deferred that fires in the thread of the installed reactor, which runs the calling coroutine."""
+    from twisted.internet import reactor as installed  # noqa: PLC0415 - it is installed already
+    from twisted.internet.defer import Deferred  # noqa: PLC0415
+
+    def cancel(_: object) -> None:
+        future.cancel()
+
+    reactor: Any = installed
+    deferred: Deferred[Any] = Deferred(cancel)
+
+    def fire() -> None:
+        if deferred.called:
+            return
+        error = future.exception()
+        if error is None:
+            deferred.callback(future.result())
+        else:
+            deferred.errback(error)
+
+    def done(finished: Future[Any]) -> None:
+        if not finished.cancelled():
+            reactor.callFromThread(fire)
+
+    future.add_done_callback(done)
+    return deferred

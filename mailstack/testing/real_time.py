@@ -1,6 +1,7 @@
-"""The time, also while a test has stopped or moved it: freezegun and its like change `time.time` and `time.monotonic`.
+"""Real time, unaffected by freezegun and similar packages.
 
-A server must go on meanwhile, or no letter would arrive; and OpenSSL compares the dates of certificates with the real time.
+These replace `time.time` and `time.monotonic`. The server under test has to go on meanwhile, and OpenSSL compares the
+dates of certificates with the real time.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ _SINCE = clock_gettime(CLOCK_REALTIME) - clock_gettime(CLOCK_MONOTONIC)
 
 
 def monotonic() -> float:
-    """Seconds since some moment, never going back."""
+    """Seconds of the monotonic clock."""
     return clock_gettime(CLOCK_MONOTONIC)
 
 
 def seconds() -> float:
-    """UTC, as seconds since 1970; it never jumps."""
+    """Seconds since 1970 (UTC), without jumps."""
     return _SINCE + clock_gettime(CLOCK_MONOTONIC)

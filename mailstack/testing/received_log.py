@@ -1,7 +1,7 @@
-"""The ledger of a server under test: which letters were handed in, what became of each, and who waits for what.
+"""Log of received letters: contents, and the last step for each recipient.
 
-It is the environment's Journal, so it hears of everything in the reactor's thread, when it is durable. A letter that
-travels from server to server is one letter, the one that was handed in; reports that servers write are letters too.
+It is the environment's Journal, so it learns of each step in the reactor's thread once the step is durable. A letter
+relayed from one server to the other counts once; reports that servers write count too.
 """
 
 from __future__ import annotations
@@ -24,54 +24,55 @@ from mailstack.testing.letter import Letter
 T = TypeVar("T")
 
 ARRIVED = frozenset({"delivered", "relayed", "collected"})
-"""Steps after which a recipient has his letter; the server that it is relayed to delivers before it says 250."""
-TELLING = ARRIVED | {"deferred", "bounced", "held", "released", "removed"}
+"""Steps after which a recipient has the letter; the server that it is relayed to delivers before it replies 250."""
+POSITION_STEPS = ARRIVED | {"deferred", "bounced", "held", "released", "removed"}
+"""Steps that tell where a letter is."""
 
 
 class ReceivedLog:
-    """All letters of one environment. What is asked of it may be asked in any thread."""
+    """All letters of one environment. Queries may come from any thread."""
 
-    def __init__(self, spawn: Callable[[Coroutine[Any, Any, None]], None], handed_in_at: frozenset[str]) -> None:
-        """`handed_in_at` are servers where a letter by SMTP without login is one that was handed in, not passed on."""
+    def __init__(self, spawn: Callable[[Coroutine[Any, Any, None]], None], entry_servers: frozenset[str]) -> None:
+        """`entry_servers` accept letters without login that count as submitted, not as relayed."""
         self._spawn = spawn
-        self._handed_in_at = handed_in_at
+        self._entry_servers = entry_servers
         self._lock = threading.RLock()
         self._store: Store | None = None
         self._number = 0
         self._reading = 0
         self._letters: dict[LetterId, Letter] = {}
-        self._last: dict[LetterId, dict[str, Step]] = {}
-        """Of each letter and recipient (an Address.key) the last step that tells where it is."""
+        self._last_steps: dict[LetterId, dict[str, Step]] = {}
+        """Last POSITION_STEPS step by letter and recipient (an Address.key)."""
         self._aliases: dict[LetterId, dict[str, list[str]]] = {}
         self._changes = 0
         self._waiting: list[Deferred[None]] = []
 
     def read_from(self, store: Store) -> None:
-        """Where the letters are."""
+        """Set the store that has the contents."""
         self._store = store
 
-    # --- what the servers tell, in the reactor's thread
+    # --- steps of the servers, in the reactor's thread
 
     def tell(self, steps: Sequence[Step]) -> None:
         """Never raises, never waits."""
         with self._lock:
             for step in steps:
-                self._note(step)
-        self._look()
+                self._record(step)
+        self._notify()
 
-    def _note(self, step: Step) -> None:
-        if step.step == "submitted" or (step.step == "exchanged" and step.server in self._handed_in_at):
+    def _record(self, step: Step) -> None:
+        if step.step == "submitted" or (step.step == "exchanged" and step.server in self._entry_servers):
             self._number += 1
             self._reading += 1
             self._spawn(self._read(self._number, step.letter))
         elif step.step == "routed" and step.facts.get("via") == "alias":
             targets = [key_of(target) for target in step.facts["targets"]]
             self._aliases.setdefault(step.letter, {})[key_of(step.facts["recipient"])] = targets
-        elif step.step in TELLING and "recipient" in step.facts:
-            self._last.setdefault(step.letter, {})[key_of(step.facts["recipient"])] = step
+        elif step.step in POSITION_STEPS and "recipient" in step.facts:
+            self._last_steps.setdefault(step.letter, {})[key_of(step.facts["recipient"])] = step
 
     async def _read(self, number: int, letter: LetterId) -> None:
-        """Its octets are kept here, for a reader may delete it by POP3 at once."""
+        """Copies the content: a client may delete the letter by POP3 at once."""
         assert self._store is not None
         try:
             (record,) = await self._store.records(Filter(ids=(letter,), limit=1))
@@ -79,59 +80,63 @@ class ReceivedLog:
             with self._lock:
                 self._letters[letter] = Letter(number, record.letter, octets)
         except (KeyError, StoreError, ValueError):
-            pass  # it was cleared away meanwhile
+            pass  # `clear` removed it meanwhile
         finally:
             self._reading -= 1
-            self._look()
+            self._notify()
 
-    # --- what tests ask
+    # --- queries of tests
 
     def letters(self) -> list[Letter]:
-        """In the order in which they were handed in."""
+        """All letters, in the order of submission."""
         with self._lock:
             return sorted(self._letters.values(), key=lambda letter: letter.number)
 
     def clear(self) -> None:
-        """Forget all; who waits goes on waiting."""
+        """Remove all letters; waits go on."""
         with self._lock:
             self._letters.clear()
-            self._last.clear()
+            self._last_steps.clear()
             self._aliases.clear()
 
     def is_for(self, letter: LetterId, address: str) -> bool:
-        """Whether an address (a key) is one that the letter was sent to, or that an alias led to."""
+        """Whether an address (a key) is an envelope recipient, or the target of its alias."""
         with self._lock:
-            named = set(map(key_of, self._letters[letter].recipients)) if letter in self._letters else set()
-            return address in named or address in self._last.get(letter, {})
+            recipients = set(map(key_of, self._letters[letter].recipients)) if letter in self._letters else set()
+            return address in recipients or address in self._last_steps.get(letter, {})
 
     def has_arrived(self, letter: LetterId, address: str | None = None) -> bool:
-        """Whether this recipient (a key), or without one any, has it; of an alias all that it leads to."""
+        """Whether this recipient (a key) has the letter, an alias all of its targets; without one, any recipient."""
         with self._lock:
-            last = self._last.get(letter, {})
+            last = self._last_steps.get(letter, {})
             if address is None:
                 return any(step.step in ARRIVED for step in last.values())
-            finals = self._aliases.get(letter, {}).get(address, [address])
-            return all(final in last and last[final].step in ARRIVED for final in finals)
+            targets = self._aliases.get(letter, {}).get(address, [address])
+            return all(target in last and last[target].step in ARRIVED for target in targets)
 
-    def standing(self, letter: LetterId) -> list[Step]:
-        """The last step for each recipient of which there is one."""
+    def last_steps(self, letter: LetterId) -> list[Step]:
+        """The last step for each recipient that has one."""
         with self._lock:
-            return list(self._last.get(letter, {}).values())
+            return list(self._last_steps.get(letter, {}).values())
 
-    async def settled(self) -> None:
-        """Return when all that was handed in so far can be seen. In the reactor's thread."""
+    async def contents_read(self) -> None:
+        """Wait until all letters submitted so far are readable. In the reactor's thread."""
         while self._reading:
-            await self._change()
+            await self._next_change()
 
     def watch(
-        self, find: Callable[[], Coroutine[Any, Any, T | None]], reactor: Any, timeout: float, late: Callable[[], T]
+        self,
+        find: Callable[[], Coroutine[Any, Any, T | None]],
+        reactor: Any,
+        timeout: float,
+        on_timeout: Callable[[], T],
     ) -> Future[T]:
-        """What `find` gives as soon as it is not None; after `timeout` seconds what `late` gives or raises.
+        """Result of `find` as soon as it is not None; after `timeout` seconds the result of `on_timeout`.
 
-        In the reactor's thread; both are called there.
+        Call it in the reactor's thread; `find` and `on_timeout` are called there.
         """
         future: Future[T] = Future()
-        self._spawn(self._watch(find, reactor, timeout, late, future))
+        self._spawn(self._watch(find, reactor, timeout, on_timeout, future))
         return future
 
     async def _watch(
@@ -139,43 +144,42 @@ class ReceivedLog:
         find: Callable[[], Coroutine[Any, Any, T | None]],
         reactor: Any,
         timeout: float,
-        late: Callable[[], T],
+        on_timeout: Callable[[], T],
         future: Future[T],
     ) -> None:
-        timer = reactor.callLater(timeout, self._look)
+        timer = reactor.callLater(timeout, self._notify)
         try:
             while not future.cancelled():
-                seen, expired = self._changes, not timer.active()
+                changes, expired = self._changes, not timer.active()
                 found = await find()
                 if found is None and expired:
-                    found = late()
+                    found = on_timeout()
                     _settle(future, partial(future.set_result, found))
                 elif found is not None:
                     _settle(future, partial(future.set_result, found))
-                elif seen == self._changes:
-                    await self._change()
+                elif changes == self._changes:
+                    await self._next_change()
                     continue
                 if found is not None or expired:
                     return
-        except BaseException as error:  # noqa: BLE001 - whatever it is, who waits shall have it
+        except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
             _settle(future, partial(future.set_exception, error))
         finally:
             if timer.active():
                 timer.cancel()
 
-    async def _change(self) -> None:
-        """Return at the next change."""
+    async def _next_change(self) -> None:
         change: Deferred[None] = Deferred()
         self._waiting.append(change)
         await change
 
-    def _look(self) -> None:
+    def _notify(self) -> None:
         self._changes += 1
         waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each.callback(None)
+        for change in waiting:
+            change.callback(None)
 
 
-def _settle(future: Future[Any], tell: Callable[[], None]) -> None:
+def _settle(future: Future[Any], set_outcome: Callable[[], None]) -> None:
     if future.set_running_or_notify_cancel():
-        tell()
+        set_outcome()

@@ -1,103 +1,211 @@
-"""Looks for letters in a server under test until they come, and says what came when they don't."""
+"""Waits for matching letters; a failure lists the others."""
 
 from __future__ import annotations
 
-from collections.abc import Container
+import re
+from collections.abc import Container, Iterator
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 
+from msgspec import Struct
+
+from mailstack.letter import Address, LetterId
+from mailstack.letter.step import Step
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.query import parse
 from mailstack.sandbox.dev import DevEnvironment
-from mailstack.testing.criteria import MOST_TOLD, LetterCriteria, NoSuchLetter, told
 from mailstack.testing.letter import Letter
 from mailstack.testing.received_log import ReceivedLog
 
-MOST_FOUND = 100_000
-"""Letters that a query may find."""
+MAX_DESCRIBED = 20
+"""Maximum number of letters that one failure describes."""
+MAX_FOUND = 100_000
+"""Maximum number of letters that a query finds."""
+
+
+class NoSuchLetter(AssertionError):
+    """The expected letter did not arrive, or an unexpected one did; str() lists the letters that are there."""
+
+    # A traceback of a test names the module that it is imported from.
+    __module__ = "mailstack.testing"
+
+
+class LetterKeywords(TypedDict, total=False):
+    """Keyword arguments that select letters; all given ones must match."""
+
+    to: str | None
+    """Exact address of an envelope recipient, or of the target of its alias."""
+    subject: str | re.Pattern[str] | None
+    """Text contained in the subject, case-insensitive, or a pattern searched in it."""
+    sender: str | None
+    """Address of the envelope sender or of From; "" is the null reverse-path of bounces and other reports."""
+    query: str
+    """Search in Mailpit's language, such as "has:attachment subject:Invoice"."""
+    after: Letter | None
+    """Letter that must have been submitted earlier."""
+
+
+class LetterCriteria(Struct, frozen=True):
+    """Parsed LetterKeywords; addresses are `Address.key`."""
+
+    to: str | None = None
+    subject: str | re.Pattern[str] | None = None
+    sender: str | None = None
+    query: str = ""
+    after: Letter | None = None
+
+    @classmethod
+    def from_keywords(
+        cls,
+        to: str | None = None,
+        subject: str | re.Pattern[str] | None = None,
+        sender: str | None = None,
+        query: str = "",
+        after: Letter | None = None,
+    ) -> LetterCriteria:
+        """Raises AddressError, a ValueError, for an invalid address."""
+        return cls(
+            None if to is None else Address.parse(to).key,
+            subject,
+            Address.parse(sender).key if sender else sender,
+            query,
+            after,
+        )
+
+    def __str__(self) -> str:
+        parts = []
+        if self.to is not None:
+            parts.append(f"to {self.to}")
+        if isinstance(self.subject, str):
+            parts.append(f"with {self.subject!r} in its subject")
+        elif self.subject is not None:
+            parts.append(f"with a subject that matches /{self.subject.pattern}/")
+        if self.sender is not None:
+            parts.append(f"from {self.sender or '<> (a report)'}")
+        if self.query:
+            parts.append(f"matching the query {self.query!r}")
+        if self.after is not None:
+            parts.append(f"later than {self.after.id}")
+        return " ".join(["letter", *parts])
+
+    def matches(self, letter: Letter, received: ReceivedLog, found: Container[str]) -> bool:
+        """Whether the letter meets all criteria and has arrived."""
+        return not any(self.mismatches(letter, received, found)) and received.has_arrived(LetterId(letter.id), self.to)
+
+    def mismatches(self, letter: Letter, received: ReceivedLog, found: Container[str]) -> Iterator[str]:
+        """The criteria that the letter doesn't meet, in words. `found` are the ids that the query finds."""
+        if self.to is not None and not received.is_for(LetterId(letter.id), self.to):
+            yield f"not to {self.to}"
+        if isinstance(self.subject, str) and self.subject.casefold() not in letter.subject.casefold():
+            yield f"{self.subject!r} is not in its subject"
+        elif isinstance(self.subject, re.Pattern) and not self.subject.search(letter.subject):
+            yield "its subject does not match"
+        if self.sender is not None and self.sender not in letter.senders:
+            yield f"not from {self.sender or '<>'}"
+        if self.query and letter.id not in found:
+            yield f"{self.query!r} does not find it"
+        if self.after is not None and letter.number <= self.after.number:
+            yield f"not later than {self.after.id}"
 
 
 class LetterWaiter:
-    """Of one server; everything here is done in the reactor's thread."""
+    """Waits for letters of one environment. All methods run in the reactor's thread."""
 
-    def __init__(self, reactor: Any, environment: DevEnvironment, ledger: ReceivedLog) -> None:
+    def __init__(self, reactor: Any, environment: DevEnvironment, received: ReceivedLog) -> None:
         self._reactor = reactor
         self._environment = environment
-        self._book = ledger
+        self._received = received
 
-    def when(self, wanted: LetterCriteria, count: int, timeout: float, *, blocks: bool) -> Future[list[Letter]]:
-        """The first so many that fit and have arrived, within so many seconds; NoSuchLetter.
+    def wait(self, criteria: LetterCriteria, count: int, timeout: float, *, blocks: bool) -> Future[list[Letter]]:
+        """The first `count` letters that match and have arrived; NoSuchLetter after `timeout` seconds.
 
-        `blocks`: whether an event loop of the test stands still meanwhile, which the failure then tells.
+        `blocks`: an event loop of the test is blocked meanwhile; the failure then mentions it.
         """
-        book = self._book
+        received = self._received
         found: Container[str] = ()
 
         async def find() -> list[Letter] | None:
             nonlocal found
-            found = await self._found(wanted)
-            fitting = [letter for letter in book.letters() if wanted.is_met_by(letter, book, found)]
-            return fitting[:count] if len(fitting) >= count else None
+            found = await self._found(criteria)
+            matching = [letter for letter in received.letters() if criteria.matches(letter, received, found)]
+            return matching[:count] if len(matching) >= count else None
 
-        def late() -> list[Letter]:
-            raise NoSuchLetter(self._failure(wanted, count, timeout, found, blocks=blocks))
+        def on_timeout() -> list[Letter]:
+            raise NoSuchLetter(self._failure(criteria, count, timeout, found, blocks=blocks))
 
-        return book.watch(find, self._reactor, timeout, late)
+        return received.watch(find, self._reactor, timeout, on_timeout)
 
-    def never(self, wanted: LetterCriteria, within: float) -> Future[None]:
-        """None when no such letter is handed in within so many seconds; NoSuchLetter."""
-        book = self._book
+    def watch_for_none(self, criteria: LetterCriteria, within: float) -> Future[None]:
+        """None if no letter that matches is submitted within `within` seconds; NoSuchLetter."""
+        received = self._received
 
         async def find() -> None:
-            found = await self._found(wanted)
-            for letter in book.letters():
-                if not any(wanted.unfit(letter, book, found)):
-                    raise NoSuchLetter(f"no {wanted} should come, but one did:\n{told(letter, book)}")
+            found = await self._found(criteria)
+            for letter in received.letters():
+                if not any(criteria.mismatches(letter, received, found)):
+                    raise NoSuchLetter(f"expected no {criteria}, but found:\n{_describe(letter, received)}")
 
-        return book.watch(find, self._reactor, within, lambda: None)
+        return received.watch(find, self._reactor, within, lambda: None)
 
     def report(self) -> str:
-        """What came, and where it is, for whoever reads of a test that failed."""
-        letters = self._book.letters()
-        lines = [told(letter, self._book) for letter in letters[-MOST_TOLD:]]
-        if len(letters) > MOST_TOLD:
-            lines.insert(0, f"({len(letters) - MOST_TOLD} before these)")
-        return "\n".join(lines) or f"No letter was handed in. {self._ports()}"
+        """The letters and where each is, for the report of a failed test."""
+        letters = self._received.letters()
+        lines = [_describe(letter, self._received) for letter in letters[-MAX_DESCRIBED:]]
+        if len(letters) > MAX_DESCRIBED:
+            lines.insert(0, f"({len(letters) - MAX_DESCRIBED} earlier letters)")
+        return "\n".join(lines) or f"No letter was submitted. {self._ports()}"
 
-    async def _found(self, wanted: LetterCriteria) -> Container[str]:
-        """The ids of the letters that the query finds. Raises ValueError for one that makes no sense."""
-        if not wanted.query:
+    async def _found(self, criteria: LetterCriteria) -> Container[str]:
+        """Ids of the letters that the query finds. Raises ValueError for an invalid query."""
+        if not criteria.query:
             return ()
         index = self._environment.index
         await index.up_to_date()
         now, zone = self._environment.travel.now, datetime.now().astimezone().tzinfo
-        which = ItemFilter(terms=parse(wanted.query, now, zone or UTC))
-        return {str(item.id) for item in await index.first(which, MOST_FOUND)}
+        item_filter = ItemFilter(terms=parse(criteria.query, now, zone or UTC))
+        return {str(item.id) for item in await index.first(item_filter, MAX_FOUND)}
 
     def _failure(
-        self, wanted: LetterCriteria, count: int, timeout: float, found: Container[str], *, blocks: bool
+        self, criteria: LetterCriteria, count: int, timeout: float, found: Container[str], *, blocks: bool
     ) -> str:
-        letters = self._book.letters()
-        lines = [
-            f"no {wanted} came within {timeout:g} s"
-            if count == 1
-            else f"no {count} came of: {wanted}, in {timeout:g} s"
-        ]
+        letters = self._received.letters()
+        expected = f"no {criteria}" if count == 1 else f"fewer than {count} letters of: {criteria},"
+        lines = [f"{expected} arrived within {timeout:g} s"]
         if letters:
             lines.append("These letters are here:")
-            lines += [f"  {told(letter, self._book, wanted, found)}" for letter in letters[-MOST_TOLD:]]
+            lines += [f"  {_describe(letter, self._received, criteria, found)}" for letter in letters[-MAX_DESCRIBED:]]
         else:
-            lines.append(f"No letter was handed in at all. {self._ports()}")
+            lines.append(f"No letter was submitted. {self._ports()}")
         if blocks:
             lines.append(
-                "The event loop stood still meanwhile, and nothing in it could send: `await` wait_for_letter_async instead."
+                "The event loop was blocked meanwhile, so nothing in it could send: `await` wait_for_letter_async instead."
             )
         return "\n".join(lines)
 
     def _ports(self) -> str:
-        at = self._environment.services
+        services = self._environment.services
         return (
-            f"Does the program send to {at['capture'].host} port {at['capture'].port} (no login, no TLS),"
-            f" {at['submission'].port} (login, STARTTLS) or {at['submissions'].port} (login, TLS)?"
+            f"Does the program send to {services['capture'].host} port {services['capture'].port} (no login, no TLS),"
+            f" {services['submission'].port} (login, STARTTLS) or {services['submissions'].port} (login, TLS)?"
         )
+
+
+def _describe(
+    letter: Letter, received: ReceivedLog, criteria: LetterCriteria | None = None, found: Container[str] = ()
+) -> str:
+    """One letter, and the criteria that it doesn't meet, or else where it is."""
+    recipients = ", ".join(letter.recipients[:3]) + (" …" if len(letter.recipients) > 3 else "")
+    lines = [f"{letter.id} from {letter.sender or '<>'} to {recipients}: {letter.subject!r}"]
+    if criteria is not None and (mismatches := list(criteria.mismatches(letter, received, found))):
+        lines[0] += f" ({'; '.join(mismatches)})"
+    else:
+        lines += [f"    {_describe_step(step)}" for step in received.last_steps(LetterId(letter.id))]
+    return "\n".join(lines)
+
+
+def _describe_step(step: Step) -> str:
+    facts = step.facts
+    words = " ".join(str(facts[name]) for name in ("status", "reply", "why") if facts.get(name))
+    retry = f", next attempt at {facts['next_attempt']}" if facts.get("next_attempt") else ""
+    return f"{facts['recipient']}: {step.step} {words}".rstrip() + retry

@@ -14,13 +14,13 @@ from mailstack.cli import main, registry
 from mailstack.cli.dev_run import enlist
 from mailstack.net.log import SilentJournal
 from mailstack.sandbox.dev import DevEnvironment, DevSettings
-from mailstack.testing.reactor_thread import background
+from mailstack.testing.reactor_thread import shared_reactor_thread
 
 
 @pytest.fixture(scope="module")
 def environment() -> Iterator[DevEnvironment]:
     """One that runs."""
-    ground = background()
+    ground = shared_reactor_thread()
     made: list[DevEnvironment] = []
 
     async def start() -> None:

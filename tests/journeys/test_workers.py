@@ -14,8 +14,18 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.people import send, subjects_of_bob
-from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD, Process, command, lines_of_json, serve
-from tests.journeys.process import server as mail_server
+from tests.journeys.process import (
+    MAILSTACK,
+    PATIENCE,
+    TWISTD,
+    Process,
+    command,
+    lines_of_json,
+    serve,
+)
+from tests.journeys.process import (
+    server as mail_server,
+)
 from tests.waiting import until
 
 PROGRAMS = pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])

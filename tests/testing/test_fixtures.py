@@ -90,7 +90,7 @@ def test_a_test_that_failed_shows_what_came(project):
         [
             "*Letters of the fixture mailstack*",
             "*from app@shop.example to bob@home.test: 'Welcome'",
-            "They can't be had:*",
+            "No report available:*",
         ]
     )
     assert "Quiet" not in result.stdout.str()

@@ -15,10 +15,10 @@ import pytest
 
 SMTPDFIX = {
     "__init__": "from mailstack.testing.smtpdfix import *; from mailstack.testing.smtpdfix import __all__",
-    "configuration": "from pathlib import Path; from mailstack.testing.smtpdfix.configuration import Config, truth as _strtobool",
+    "configuration": "from pathlib import Path; from mailstack.testing.smtpdfix.configuration import Config, boolean as _strtobool",
     "controller": "from mailstack.testing.smtpdfix.controller import AuthController",
     "event_handler": "from mailstack.testing.smtpdfix.configuration import EventHandler",
-    "fixture": "from mailstack.testing.smtpdfix.fixture import ConfiguredAuthenticator as _Authenticator",
+    "fixture": "from mailstack.testing.smtpdfix.controller import ConfiguredAuthenticator as _Authenticator",
     "handlers": "from mailstack.testing.smtpdfix.handlers import AuthMessage",
     "certs": """
 import time

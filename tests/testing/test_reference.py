@@ -10,8 +10,8 @@ import pytest
 
 from mailstack import testing
 from mailstack.testing import pytest_plugin
-from mailstack.testing.criteria import Wish
 from mailstack.testing.faults import ServerFaults
+from mailstack.testing.waiter import LetterKeywords
 
 TEXT = (Path(__file__).parent.parent.parent / "docs/reference/pytest.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
@@ -64,7 +64,7 @@ def test_every_option_and_every_wish_is_told_with_its_default():
         name: str(each.default) for name, each in options.items()
     }
     wishes = set(re.findall(r"^\| `(\w+)` ", SECTIONS["The server"], re.MULTILINE))
-    assert wishes == set(Wish.__annotations__)
+    assert wishes == set(LetterKeywords.__annotations__)
 
 
 def test_every_default_of_a_wait_is_told():

@@ -1,4 +1,4 @@
-"""SMTP server for one connection on asyncio, which asks a handler's hooks for its replies."""
+"""SMTP server connection on asyncio; a handler's hooks make the replies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mailstack.protocols.smtp.server import ServerEngine
 
 KEYWORDS = {"PIPELINING", "SIZE", "STARTTLS", "AUTH", "8BITMIME", "SMTPUTF8"}
 EXTENSIONS = tuple(extension for extension in OFFERED if extension.keyword in KEYWORDS)
-"""Extensions that EHLO announces, STARTTLS and AUTH only in a subclass whose capabilities have them."""
+"""Extensions announced by EHLO; STARTTLS and AUTH only if the capabilities of a subclass have them."""
 
 
 @dataclass

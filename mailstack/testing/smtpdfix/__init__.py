@@ -1,4 +1,4 @@
-"""A drop-in for smtpdfix: the fixture `smtpd`, SMTPDFix, AuthController and Config, on mailstack's SMTP engine.
+"""Drop-in for smtpdfix: `smtpd`, SMTPDFix, AuthController, Config, on mailstack's SMTP engine.
 
 In a conftest.py: `from mailstack.testing.smtpdfix import smtpd`, or run pytest with `-p mailstack.testing.smtpdfix`.
 """
@@ -6,8 +6,7 @@ In a conftest.py: `from mailstack.testing.smtpdfix import smtpd`, or run pytest 
 from __future__ import annotations
 
 from mailstack.testing.smtpdfix.configuration import Config
-from mailstack.testing.smtpdfix.controller import AuthController
-from mailstack.testing.smtpdfix.fixture import SMTPDFix, smtpd
+from mailstack.testing.smtpdfix.controller import AuthController, SMTPDFix, smtpd
 from mailstack.testing.smtpdfix.handlers import Authenticator, AuthMessage
 
 __all__ = ["AuthController", "AuthMessage", "Authenticator", "Config", "SMTPDFix", "smtpd"]

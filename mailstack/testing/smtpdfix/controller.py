@@ -1,21 +1,26 @@
-"""The server of an `smtpd`: a Controller that follows its configuration."""
+"""Controller for an `smtpd`, its context manager and its fixture."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
+from collections.abc import Iterator
 from contextlib import suppress
 from email.message import Message as EmailMessage
 from typing import Any
 
+import pytest
+
 from mailstack.testing.aiosmtpd.controller import Controller
+from mailstack.testing.certificates import combined_file
 from mailstack.testing.smtpdfix.configuration import Config
 from mailstack.testing.smtpdfix.handlers import Authenticator, AuthMessage
 from mailstack.testing.smtpdfix.smtp import AuthSMTP
 
 
 class AuthController(Controller):
-    """`start`, `stop`, `messages`; a change of `config` restarts it, on the same port unless that is what changed."""
+    """SMTP server with `start`, `stop` and `messages`; it restarts on its port when `config` changes."""
 
     def __init__(  # noqa: PLR0917 - smtpdfix's form
         self,
@@ -48,11 +53,11 @@ class AuthController(Controller):
 
     @property
     def messages(self) -> list[EmailMessage]:
-        """The letters so far; the list is a copy."""
+        """Copy of the list of received messages."""
         return self._messages.copy()
 
     def start(self) -> None:
-        """Listen as the configuration says. Raises FileNotFoundError without a certificate where TLS is asked for."""
+        """Listen on the configured port. Raises FileNotFoundError if TLS is configured without a certificate."""
         config = self.config
         if self.loop.is_closed():
             self.loop = asyncio.new_event_loop()
@@ -60,11 +65,11 @@ class AuthController(Controller):
         self.hostname, self.port = config.host, config.port
         self.ssl_context = self._context() if config.use_ssl and not config.use_starttls else None
         super().start()
-        # Without telling anybody: the next start takes the same port.
+        # Not through the property, which would restart the server: the next start uses the same port.
         config._values["port"] = self.port  # noqa: SLF001
 
     def reset(self, persist_messages: bool = True) -> None:
-        """Forget the letters, if told to, and begin anew if it runs."""
+        """Restart the server if it runs; without `persist_messages` delete the messages."""
         if not persist_messages:
             self._messages.clear()
         if self._thread is not None:
@@ -74,7 +79,7 @@ class AuthController(Controller):
             self.hostname, self.port = self.config.host, self.config.port
 
     def factory(self) -> AuthSMTP:
-        """Protocol for one connection, as the configuration is now."""
+        """Protocol for one connection, by the current configuration."""
         config = self.config
         return AuthSMTP(
             self.handler,
@@ -96,7 +101,7 @@ class AuthController(Controller):
         return context
 
     def _hang_up(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Whatever nobody caught in the loop ends the service, as the client is told."""
+        """Handles an uncaught exception in the loop: replies 421 and stops the service."""
         loop.default_exception_handler(context)
         if self.smtpd is not None and self.smtpd.transport is not None:
             with suppress(Exception):
@@ -104,3 +109,53 @@ class AuthController(Controller):
             self.smtpd.transport.close()
         if self.server is not None:
             self.server.close()
+
+
+CERTIFICATE = "SMTPD_SSL_CERTIFICATE_FILE"
+
+
+class ConfiguredAuthenticator(Authenticator):
+    """Accepts the user name and password of the configuration."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def validate(self, username: str, password: str) -> bool:
+        return (username, password) == (self.config.login_username, self.config.login_password)
+
+    def verify(self, username: str) -> bool:
+        return bool(username == self.config.login_username)
+
+    def get_password(self, username: str | None) -> str:  # noqa: ARG002 - there is one user
+        return str(self.config.login_password)
+
+
+class SMTPDFix:
+    """Context manager for a running server: `with SMTPDFix() as smtpd:`."""
+
+    def __init__(self, hostname: str | None = None, port: int | None = None, config: Config | None = None) -> None:
+        self.hostname = hostname
+        self.port = port
+        self.config = config or Config()
+
+    def __enter__(self) -> AuthController:
+        self.controller = AuthController(
+            hostname=self.hostname,
+            port=self.port,
+            config=self.config,
+            authenticator=ConfiguredAuthenticator(self.config),
+        )
+        self.controller.start()
+        return self.controller
+
+    def __exit__(self, *_: object) -> None:
+        self.controller.stop(no_assert=True)
+
+
+@pytest.fixture
+def smtpd(monkeypatch: pytest.MonkeyPatch) -> Iterator[AuthController]:
+    """A running SMTP server, with `hostname`, `port`, `messages` and `config`."""
+    if CERTIFICATE not in os.environ:
+        monkeypatch.setenv(CERTIFICATE, str(combined_file()))
+    with SMTPDFix() as server:
+        yield server

@@ -1,4 +1,4 @@
-"""SMTP server for one connection of an `smtpd`: with STARTTLS, AUTH, and what the configuration requires of clients."""
+"""SMTP server connection of an `smtpd`, with STARTTLS and AUTH."""
 
 from __future__ import annotations
 

@@ -17,14 +17,14 @@ from mailstack.sandbox.dev import DevEnvironment, DevSettings
 from mailstack.sandbox.dev.time_travel import ClockBusy, TimeTravel
 from mailstack.sandbox.faults import Rule
 from mailstack.sandbox.simulation import SimulatedReactor
-from mailstack.testing.reactor_thread import background
+from mailstack.testing.reactor_thread import shared_reactor_thread
 
 DAY = 86400.0
 
 
 @pytest.fixture(scope="module")
 def environment() -> Iterator[DevEnvironment]:
-    ground = background()
+    ground = shared_reactor_thread()
     made: list[DevEnvironment] = []
 
     async def start() -> None:
@@ -55,7 +55,7 @@ def submit(environment: DevEnvironment, to: str) -> None:
 
 
 def advance(environment: DevEnvironment, span: str) -> float:
-    return background().call(lambda: environment.travel.advance(span))
+    return shared_reactor_thread().call(lambda: environment.travel.advance(span))
 
 
 def fetched(environment: DevEnvironment, user: str, password: str) -> list[str]:
@@ -125,7 +125,7 @@ def test_a_span_is_forwards_and_only_so_long(environment: DevEnvironment) -> Non
         with pytest.raises(ValueError, match="duration"):
             advance(environment, span)
     with pytest.raises(ValueError, match="ten years"):
-        background().call(lambda: environment.travel.advance(-1.0))
+        shared_reactor_thread().call(lambda: environment.travel.advance(-1.0))
 
 
 def test_what_takes_its_real_time_is_not_hurried() -> None:
