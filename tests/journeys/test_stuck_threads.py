@@ -24,11 +24,11 @@ PROGRAM = [
     "-c",
     """
 import itertools
-from mailstack.web.checks import turns
+from mailstack.web.checks import client_queue
 def features_of(html):
     for _ in itertools.count():
         pass
-turns.features_of = features_of
+client_queue.features_of = features_of
 from mailstack.cli import main
 main(prog_name="mailstack")
 """,
