@@ -7,19 +7,26 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import zip_longest
 
 GAP = "  "
-"""Text between two columns."""
+"""Space between two columns."""
 MIN_WIDTH = 6
-"""Cells of the terminal that a column keeps, however narrow the terminal is."""
+"""Minimum width of a folded column, in terminal cells."""
 
 
 def table_lines(
-    rows: Sequence[Sequence[str]], max_width: int | None = None, *, right: Collection[int] = ()
+    rows: Sequence[Sequence[str]],
+    max_width: int | None = None,
+    *,
+    right: Collection[int] = (),
+    whole: Collection[int] = (),
 ) -> Iterator[str]:
-    """Lines of a table of at most `max_width` cells, if the columns' minimum allows it; `right` are numbers of columns."""
+    """Lines of a table of at most `max_width` cells, if the minimum widths allow it.
+
+    `right` are the numbers of right-aligned columns, `whole` of columns that are never folded.
+    """
     cells = [[cell.split("\n") for cell in row] for row in rows]
     widths = [max(display_width(line) for cell in column for line in cell) for column in zip(*cells, strict=True)]
     if max_width is not None:
-        widths = _fit(widths, max_width - len(GAP) * (len(widths) - 1))
+        widths = _fit(widths, max_width - len(GAP) * (len(widths) - 1), whole)
     for row in cells:
         folded = [
             [part for line in cell for part in fold(line, width)] for cell, width in zip(row, widths, strict=True)
@@ -55,12 +62,16 @@ def fold(text: str, width: int) -> Iterator[str]:
     yield text
 
 
-def _fit(widths: Sequence[int], room: int) -> list[int]:
-    """Widths that fit into `room`: the widest columns get one common width."""
+def _fit(widths: Sequence[int], total: int, whole: Collection[int]) -> list[int]:
+    """Widths that add up to `total`: the widest columns, except the whole ones, get one common width."""
+
+    def limited(limit: int) -> list[int]:
+        return [width if number in whole else min(width, limit) for number, width in enumerate(widths)]
+
     limit = max(widths)
-    while limit > MIN_WIDTH and sum(min(width, limit) for width in widths) > room:
+    while limit > MIN_WIDTH and sum(limited(limit)) > total:
         limit -= 1
-    return [min(width, limit) for width in widths]
+    return limited(limit)
 
 
 def _pad(text: str, width: int, *, right: bool) -> str:

@@ -47,3 +47,18 @@ def test_the_widest_column_is_folded_at_blanks_first() -> None:
         "          full, try again",
         "          later",
     ]
+
+
+def test_a_whole_column_is_never_folded() -> None:
+    rows = [("id", "to", "reply"), ("1m8d0wv62zsy6qz", "carol@elsewhere.test", "452 4.2.2 mailbox full")]
+    lines = list(table_lines(rows, 40, whole={0}))
+    assert lines[1].startswith("1m8d0wv62zsy6qz  ")
+    assert max(map(display_width, lines)) <= 40
+    assert not list(table_lines(rows, 40))[1].startswith("1m8d0wv62zsy6qz  ")
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5), st.integers(1, 60))
+def test_the_other_columns_make_room_for_a_whole_one(rows: list, width: int) -> None:
+    lines = list(table_lines(rows, width, whole={1}))
+    widest = max(display_width(text) for _, text in rows)
+    assert max(map(display_width, lines)) <= max(width, MIN_WIDTH + 2 + widest)
