@@ -23,7 +23,7 @@ from mailstack.net.open_files import raise_limit
 from mailstack.net.reactor_patches import freeze_startup_objects
 from mailstack.net.thread_pool import end_in_time
 from mailstack.sandbox.dev import DevEnvironment, DevSettings
-from mailstack.sandbox.faults import Rule
+from mailstack.sandbox.faults import Fault
 
 _SECURITY = {
     "capture": "takes any letter, no login",
@@ -38,7 +38,7 @@ _SECURITY = {
 
 def run_command(
     *,
-    faults: tuple[Rule, ...] | None,
+    faults: tuple[Fault, ...] | None,
     compat: str | None,
     options: tuple[str, ...],
     as_json: bool,

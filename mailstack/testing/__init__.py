@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mailstack.sandbox.faults import (
-        Rule,
+        Fault,
         bad_certificate,
         cut_in_content,
         disk_full,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Attachment",
     "Controller",
+    "Fault",
     "Internet",
     "Journey",
     "Letter",
@@ -45,7 +46,6 @@ __all__ = [
     "NotReached",
     "NotTaken",
     "Path",
-    "Rule",
     "SimulatedReactor",
     "aiosmtpd",
     "bad_certificate",

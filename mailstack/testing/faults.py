@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from mailstack.sandbox.faults import FaultEvent, Faults, Rule
+from mailstack.sandbox.faults import Fault, FaultEvent, Faults
 
 T = TypeVar("T")
 
@@ -18,18 +18,18 @@ class ServerFaults:
         self._faults = faults
         self._run = run
 
-    def add(self, rule: Rule | Mapping[str, Any] | None = None, /, **fields: Any) -> Rule:
-        """Add a Rule, a dict, or the fields of one: `add(at="rcpt", reply="451 4.3.0 not now", times=2)`.
+    def add(self, rule: Fault | Mapping[str, Any] | None = None, /, **fields: Any) -> Fault:
+        """Add a Fault, a dict, or the fields of one: `add(at="rcpt", reply="451 4.3.0 not now", times=2)`.
 
         Returns it with its id. Raises ValueError for an invalid rule.
         """
         added_rule = fields if rule is None else rule
         if rule is not None and fields:
             raise ValueError("give a rule or the fields of one, not both")
-        added: Rule = self._run(lambda: self._faults().add(added_rule))
+        added: Fault = self._run(lambda: self._faults().add(added_rule))
         return added
 
-    def remove(self, rule: Rule | str) -> None:
+    def remove(self, rule: Fault | str) -> None:
         """Remove a rule, given by itself or its id. Raises KeyError."""
         self._run(lambda: self._faults().remove(_id(rule)))
 
@@ -38,12 +38,12 @@ class ServerFaults:
         count: int = self._run(lambda: self._faults().clear())
         return count
 
-    def list(self) -> list[tuple[Rule, int]]:
+    def list(self) -> list[tuple[Fault, int]]:
         """All rules, each with the number of times it fired."""
-        rules: list[tuple[Rule, int]] = self._run(lambda: self._faults().list())
+        rules: list[tuple[Fault, int]] = self._run(lambda: self._faults().list())
         return rules
 
-    def fired(self, rule: Rule | str) -> int:
+    def fired(self, rule: Fault | str) -> int:
         """Number of times a rule fired. Raises KeyError."""
         count: int = self._run(lambda: self._faults().fired(_id(rule)))
         return count
@@ -55,5 +55,5 @@ class ServerFaults:
         return firings
 
 
-def _id(rule: Rule | str) -> str:
+def _id(rule: Fault | str) -> str:
     return rule if isinstance(rule, str) else rule.id

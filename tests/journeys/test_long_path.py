@@ -9,7 +9,7 @@ import pytest
 from mailstack.config import Relay
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
-from mailstack.sandbox.faults import Rule
+from mailstack.sandbox.faults import Fault
 from mailstack.sandbox.simulation import Internet, Path
 from mailstack.store import Filter, Record
 
@@ -60,7 +60,7 @@ def test_each_letter_takes_two_round_trips(tls: Literal["never", "required"]) ->
 def test_a_fault_at_any_step_of_a_further_letter_has_it_arrive_once(at: str, what: dict[str, Any]) -> None:
     """Twice if its answer is lost, and no other one."""
     internet = an_internet("never")
-    internet.faults.add(Rule(server="mx.b.test", at=at, after=1, times=1, **what))
+    internet.faults.add(Fault(server="mx.b.test", at=at, after=1, times=1, **what))
     internet.reactor.result_of(submit(internet, 5))
     internet.advance("2h")
     assert {record.deliveries[0].state.value for record in records(internet, "mx.a.test")} == {"relayed"}

@@ -13,7 +13,7 @@ from mailstack.config.values import READERS, read_blocked
 from mailstack.queue.webhooks.signing import MOST_SECRETS, BadSecret, read_secrets
 from mailstack.relay.routes import RouteError, Routes, RouteTarget
 from mailstack.sandbox.faults.file import read_json_rules, read_rules
-from mailstack.sandbox.faults.rule import Rule
+from mailstack.sandbox.faults.rule import Fault
 from tests.parsers.parser import Parser, scratch, text, unless
 
 _SEEDS = (
@@ -106,14 +106,14 @@ def _file(octets: bytes) -> None:
 def _faults(octets: bytes) -> None:
     """A rule that was read is the same when it is written and read again."""
     for rule in read_rules(octets):
-        assert Rule.from_json(rule.to_json()) == rule
+        assert Fault.from_json(rule.to_json()) == rule
 
 
 @unless(ValueError)
 def _json_faults(octets: bytes) -> None:
     """The same, in JSON."""
     for rule in read_json_rules(octets):
-        assert Rule.from_json(rule.to_json()) == rule
+        assert Fault.from_json(rule.to_json()) == rule
 
 
 PARSERS = (

@@ -22,7 +22,7 @@ This page is written from the docstrings: `python -m tests.reference` in a check
 
 [The tutorial](../tutorial-simulation.md) begins with a bounce after five days; [how to have things go wrong](../howto/faults.md) has each fault with an example. Spans of time are seconds, or texts as in the configuration: `"30s"`, `"4h"`, `"1h30m"`, `"5d"`.
 
-`Internet`, `SimulatedReactor`, `Path`, `Rule` and the named faults are imported from `mailstack.testing`; the objects of the other classes come from these.
+`Internet`, `SimulatedReactor`, `Path`, `Fault` and the named faults are imported from `mailstack.testing`; the objects of the other classes come from these.
 """
 
 FIRST = ("Internet", "Site", "Author", "Reader", "Sent", "Collected", "Transcript", "Dialogue", "Journey", "Stage")

@@ -10,7 +10,7 @@ import pytest
 
 import mailstack.sandbox.faults
 import mailstack.sandbox.simulation
-from mailstack.sandbox.faults import Rule
+from mailstack.sandbox.faults import Fault
 from tests.reference.simulation import DOCUMENT, written
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -47,7 +47,7 @@ def test_the_tutorials_examples_run_and_say_what_it_says(capsys: pytest.CaptureF
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_of_the_how_to_is_one(rule: str) -> None:
     if "…" not in rule:
-        Rule.from_json(json.loads(rule))
+        Fault.from_json(json.loads(rule))
 
 
 def test_every_fault_of_the_how_to_has_the_test_that_it_names() -> None:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mailstack.sandbox.faults import Rule, full_mailbox
+from mailstack.sandbox.faults import Fault, full_mailbox
 from mailstack.testing import LocalMailServer, NoSuchLetter
 from tests.testing.sending import hand_in, letter, submit
 
@@ -53,7 +53,7 @@ def send_patiently(server, to, attempts=3):
     [
         {"at": "rcpt", "reply": "451 4.3.0 not now", "times": 2},
         {"at": "final", "service": "smtp", "reply": "452 4.3.1 disk full", "times": 2},
-        Rule(at="data", drop="before", times=2),
+        Fault(at="data", drop="before", times=2),
         full_mailbox("bob@home.test", service="", times=2),
     ],
     ids=["rcpt", "final", "dropped", "full"],

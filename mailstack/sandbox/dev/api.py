@@ -13,7 +13,7 @@ from mailstack.net.zone import Zone
 from mailstack.net.zone_text import read_name, read_record, record_text
 from mailstack.sandbox.dev.time_travel import ClockBusy, TimeTravel
 from mailstack.sandbox.faults.faults import Faults, TooManyRules
-from mailstack.sandbox.faults.rule import Rule
+from mailstack.sandbox.faults.rule import Fault
 from mailstack.sandbox.recording.protocol_log import ProtocolLog, ProtocolLogEntry
 from mailstack.web.http_values import HttpError, Request, Response, from_json, in_json
 from mailstack.web.routes import Route, RouteDoc
@@ -238,7 +238,7 @@ def _fault_routes(pages: FaultPages) -> list[Route]:
             "/v1/faults",
             pages.add,
             "admin",
-            told=RouteDoc("Let something go wrong.", takes=Rule, gives=dict[str, Any], status=201),
+            told=RouteDoc("Let something go wrong.", takes=Fault, gives=dict[str, Any], status=201),
         ),
         Route("DELETE", "/v1/faults", pages.clear, "admin", told=RouteDoc("End all faults.", gives=Cleared)),
         Route("DELETE", one, pages.remove, "admin", told=RouteDoc("End one.", gives=Cleared)),
@@ -256,7 +256,7 @@ class FaultPages:
 
     async def add(self, ask: Request) -> Response:
         try:
-            rule = self._faults.add(from_json(ask, Rule))
+            rule = self._faults.add(from_json(ask, Fault))
         except TooManyRules as error:
             raise HttpError(409, str(error)) from None
         except ValueError as error:
@@ -274,5 +274,5 @@ class FaultPages:
         return in_json(Cleared(1))
 
 
-def _fault(rule: Rule, fired: int) -> dict[str, Any]:
+def _fault(rule: Fault, fired: int) -> dict[str, Any]:
     return {**to_builtins(rule), "fired": fired}

@@ -13,7 +13,7 @@ from mailstack.config.values import Domain, HostName, Origin
 from mailstack.letter import Address
 from mailstack.letter.connection import HostPort
 from mailstack.relay.external_relay import ExternalRelay
-from mailstack.sandbox.faults import Rule
+from mailstack.sandbox.faults import Fault
 
 if TYPE_CHECKING:
     from mailstack.web.checks.spam_filter import SpamFilter
@@ -57,7 +57,7 @@ class DevSettings(Struct, frozen=True):
     """Seconds for which letters are kept for people who look."""
     keys: Path | None = None
     """Where the private CA and the certificate are kept, so that environments can share them; None: with the data."""
-    faults: tuple[Rule, ...] = ()
+    faults: tuple[Fault, ...] = ()
     """What goes wrong from the start."""
     magic_recipients: bool = False
     """Whether addresses such as "temperror@elsewhere.test" say themselves what goes wrong."""

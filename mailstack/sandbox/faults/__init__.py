@@ -1,10 +1,10 @@
 """Fault injection: rules for tests and `mailstack dev`.
 
-    faults.add(Rule(at="rcpt", recipient="*@b.test", reply="452 4.2.2 mailbox full", times=2))
+    faults.add(Fault(at="rcpt", recipient="*@b.test", reply="452 4.2.2 mailbox full", times=2))
     faults.add(lost_answer(times=1))
     faults.add({"at": "pop3.retr", "delay": "30s"})
 
-A `Rule` is a value, the same in Python, JSON and TOML. `Faults` has the active rules: `list`, `add`, `remove`, `clear`,
+A `Fault` is a value, the same in Python, JSON and TOML. `Faults` has the active rules: `list`, `add`, `remove`, `clear`,
 `fired`. `Internet.faults` and `mailstack dev` have one each. A server without faults pays nothing.
 
 Files: `rule` is one fault, `faults` the active rules. `install` wraps a server's runtime and store. `faulty_peer`, `smtp`
@@ -28,12 +28,12 @@ from mailstack.sandbox.faults.presets import (
     no_uidl,
     too_busy,
 )
-from mailstack.sandbox.faults.rule import Rule
+from mailstack.sandbox.faults.rule import Fault
 
 __all__ = [
+    "Fault",
     "FaultEvent",
     "Faults",
-    "Rule",
     "TooManyRules",
     "bad_certificate",
     "cut_in_content",

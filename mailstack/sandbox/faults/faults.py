@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from mailstack.letter import ReversePath
 from mailstack.letter.durations import read_duration
 from mailstack.letter.patterns import fits_address
-from mailstack.sandbox.faults.rule import Rule
+from mailstack.sandbox.faults.rule import Fault
 
 MOST_RULES = 1000
 MOST_FIRINGS = 1000
@@ -76,7 +76,7 @@ class Faults:
         """Whether addresses such as "temperror@a.test" say themselves what goes wrong (`mailstack.sandbox.faults.magic_addresses`)."""
         self._now = now
         self._random = Random(f"faults/{seed}")  # noqa: S311 - chance that can be repeated
-        self._rules: dict[str, Rule] = {}
+        self._rules: dict[str, Fault] = {}
         self._counts: dict[str, _Counts] = {}
         self._last = 0
         self._met: dict[tuple[str, str, str, str], float] = {}
@@ -87,16 +87,16 @@ class Faults:
         """Whether anything can go wrong."""
         return bool(self._rules) or self.magic
 
-    def list(self) -> list[tuple[Rule, int]]:
+    def list(self) -> list[tuple[Fault, int]]:
         """Every rule, and how often it happened."""
         return [(rule, self._counts[rule.id].fired) for rule in self._rules.values()]
 
-    def add(self, rule: Rule | Mapping[str, Any]) -> Rule:
+    def add(self, rule: Fault | Mapping[str, Any]) -> Fault:
         """One more rule; given with its id. One that has the id of another takes its place, and counts anew.
 
         Raises ValueError for what is no rule, TooManyRules.
         """
-        rule = rule if isinstance(rule, Rule) else Rule.from_json(rule)
+        rule = rule if isinstance(rule, Fault) else Fault.from_json(rule)
         if not rule.id:
             self._last += 1
             while f"f{self._last}" in self._rules:
@@ -127,14 +127,14 @@ class Faults:
 
     # --- asked at every step
 
-    def choose(self, moment: FaultContext, fits: Callable[[Rule], bool] = lambda _: True) -> Rule | None:
+    def choose(self, moment: FaultContext, fits: Callable[[Fault], bool] = lambda _: True) -> Fault | None:
         """What goes wrong at this moment, if anything; it is counted. `fits` is what else must hold."""
         for rule in self._rules.values():
             if _holds(rule, moment) and fits(rule) and self._happens(rule, moment):
                 return rule
         return None
 
-    def _happens(self, rule: Rule, moment: FaultContext) -> bool:
+    def _happens(self, rule: Fault, moment: FaultContext) -> bool:
         counts = self._counts[rule.id]
         if rule.times is not None and counts.fired >= rule.times:
             return False
@@ -151,7 +151,7 @@ class Faults:
         self.told(firing)
         return True
 
-    def _is_too_early(self, rule: Rule, moment: FaultContext) -> bool:
+    def _is_too_early(self, rule: Fault, moment: FaultContext) -> bool:
         (recipient,) = moment.recipients
         sender = moment.sender.key if moment.sender is not None else ""
         triple = (rule.id, moment.client, sender, recipient.key)
@@ -161,7 +161,7 @@ class Faults:
         return self._now() < first + read_duration(rule.greylist)
 
 
-def _holds(rule: Rule, moment: FaultContext) -> bool:
+def _holds(rule: Fault, moment: FaultContext) -> bool:
     """Whether the rule's conditions do."""
     return (
         (rule.at == moment.at or (rule.at == "pop3.any" and moment.at.startswith("pop3.")))

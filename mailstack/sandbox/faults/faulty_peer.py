@@ -10,7 +10,7 @@ from mailstack.net.clock import ReactorClock
 from mailstack.protocols.connection import Disconnected, Ending, Peer
 from mailstack.protocols.peer_wrapper import PeerWrapper
 from mailstack.sandbox.faults.faults import Faults
-from mailstack.sandbox.faults.rule import Rule
+from mailstack.sandbox.faults.rule import Fault
 
 BROKEN = Disconnected("a fault broke the connection")
 
@@ -39,7 +39,7 @@ class FaultyPeer(PeerWrapper[Any], ABC):
         self._client = peer.remote.host
         self._greeting: bytes | None = None
         self._greeted = False
-        self._rule: Rule | None = None
+        self._rule: Fault | None = None
         """What is to happen to the next answer."""
         self._hang_up = False
         """Close when the answer is whole."""
@@ -110,10 +110,10 @@ class FaultyPeer(PeerWrapper[Any], ABC):
         """Answer an event so that its engine goes on, and nobody hears it."""
 
     @abstractmethod
-    def _refuse(self, event: Any, rule: Rule) -> Any:
+    def _refuse(self, event: Any, rule: Fault) -> Any:
         """Answer with the rule's reply; what the conversation is given instead, or None."""
 
-    def _changed(self, octets: bytes, rule: Rule) -> bytes:  # noqa: ARG002
+    def _changed(self, octets: bytes, rule: Fault) -> bytes:  # noqa: ARG002
         """An answer as a rule wants it."""
         return octets
 
@@ -122,7 +122,7 @@ class FaultyPeer(PeerWrapper[Any], ABC):
         return False
 
     @abstractmethod
-    def _connect_rule(self) -> Rule | None:
+    def _connect_rule(self) -> Fault | None:
         """What is to happen to the connection itself, if anything is."""
 
     # --- inside
@@ -148,7 +148,7 @@ class FaultyPeer(PeerWrapper[Any], ABC):
             self._peer.send(greeting)
             self._hang_up = rule.drop == "after"
 
-    async def _happen(self, event: Any, rule: Rule) -> Any:
+    async def _happen(self, event: Any, rule: Fault) -> Any:
         """Let a rule happen to an event: what is passed on, or None."""
         if rule.delay:
             await self._place.clock.pause(rule.pause)

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from mailstack.sandbox.faults.rule import Rule
+from mailstack.sandbox.faults.rule import Fault
 
 
-def read_rules(octets: bytes) -> tuple[Rule, ...]:
+def read_rules(octets: bytes) -> tuple[Fault, ...]:
     """The rules in their order. Raises ValueError that says which one is wrong, and why."""
     try:
         given = tomllib.loads(octets.decode())
@@ -23,7 +23,7 @@ def read_rules(octets: bytes) -> tuple[Rule, ...]:
     return _rules(tables)
 
 
-def read_json_rules(octets: bytes) -> tuple[Rule, ...]:
+def read_json_rules(octets: bytes) -> tuple[Fault, ...]:
     """Rules in their order. Raises ValueError that says which one is wrong, and why."""
     try:
         # A ValidationError, which is a ValueError, for what is no list of objects.
@@ -33,17 +33,17 @@ def read_json_rules(octets: bytes) -> tuple[Rule, ...]:
     return _rules(given)
 
 
-def _rules(given: list[Any]) -> tuple[Rule, ...]:
+def _rules(given: list[Any]) -> tuple[Fault, ...]:
     rules = []
     for number, each in enumerate(given, 1):
         try:
-            rules.append(Rule.from_json(each))
+            rules.append(Fault.from_json(each))
         except ValueError as error:
             raise ValueError(f"fault {number}: {error}") from None
     return tuple(rules)
 
 
-def read_rule_file(file: Path) -> tuple[Rule, ...]:
+def read_rule_file(file: Path) -> tuple[Fault, ...]:
     """Parses the rules of a file: JSON by its suffix, else TOML. Raises ValueError with the file's name."""
     read = read_json_rules if file.suffix == ".json" else read_rules
     try:

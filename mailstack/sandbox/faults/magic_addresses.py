@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from mailstack.letter import Address
-from mailstack.sandbox.faults.rule import Rule
+from mailstack.sandbox.faults.rule import Fault
 
 SUBMISSION = frozenset({"submission", "submissions"})
 """Where authors hand in; what begins with "queue" does not fail there."""
@@ -19,7 +19,7 @@ _MAGIC = re.compile(r"(mailfrom|rcptto|queue)?.*?(temperror|permerror|timeout|[4
 _AT = {"mailfrom": "mail", "rcptto": "rcpt"}
 
 
-def magic(at: str, address: Address, service: str) -> Rule | None:
+def magic(at: str, address: Address, service: str) -> Fault | None:
     """What an address wants to happen at a step, if it is one of those and its time is now."""
     found = _MAGIC.fullmatch(address.local.lower())
     if found is None:
@@ -28,6 +28,6 @@ def magic(at: str, address: Address, service: str) -> Rule | None:
     if at != _AT.get(head, "final") or (head == "queue" and service in SUBMISSION):
         return None
     if tail == "timeout":
-        return Rule(at=at, silence=True, id="magic")
+        return Fault(at=at, silence=True, id="magic")
     code = {"temperror": "451", "permerror": "550"}.get(tail, tail)
-    return Rule(at=at, reply=f"{code} {code[0]}.3.0 as {address.local[:64]} wants", id="magic")
+    return Fault(at=at, reply=f"{code} {code[0]}.3.0 as {address.local[:64]} wants", id="magic")

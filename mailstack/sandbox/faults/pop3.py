@@ -12,7 +12,7 @@ from mailstack.protocols.pop3.commands import AuthResponse, Pop3Event, Rejected
 from mailstack.protocols.pop3.server import ServerEngine
 from mailstack.sandbox.faults.faults import FaultContext
 from mailstack.sandbox.faults.faulty_peer import FaultyPeer, Place
-from mailstack.sandbox.faults.rule import Rule
+from mailstack.sandbox.faults.rule import Fault
 
 _STAT = re.compile(rb"(\+OK [0-9]+ )([0-9]+)")
 _ONE = re.compile(rb"(\+OK )([0-9]+)(?= octets)")
@@ -45,23 +45,23 @@ class FaultyPop3(FaultyPeer):
         self._left = rule.octets
         return await self._happen(event, rule)
 
-    def _find(self, at: str, fits: Callable[[Rule], bool] = lambda _: True) -> Rule | None:
+    def _find(self, at: str, fits: Callable[[Fault], bool] = lambda _: True) -> Fault | None:
         place = self._place
         moment = FaultContext(at, place.server, place.service, self._client, count=self._counts[at])
         return place.faults.choose(moment, fits)
 
-    def _connect_rule(self) -> Rule | None:
+    def _connect_rule(self) -> Fault | None:
         self._counts["pop3.connect"] += 1
         return self._find("pop3.connect")
 
-    def _refuse(self, event: Any, rule: Rule) -> Any:  # noqa: ARG002
+    def _refuse(self, event: Any, rule: Fault) -> Any:  # noqa: ARG002
         self._engine.err("")
         self._peer.send(f"{rule.reply}\r\n".encode("ascii", "replace"))
 
     def _swallow(self, event: Any) -> None:  # noqa: ARG002
         self._engine.err("")
 
-    def _changed(self, octets: bytes, rule: Rule) -> bytes:
+    def _changed(self, octets: bytes, rule: Fault) -> bytes:
         if rule.octets:
             octets = octets[: self._left]
             self._left -= len(octets)
@@ -78,5 +78,5 @@ class FaultyPop3(FaultyPeer):
         return octets
 
 
-def _verbs(rule: Rule) -> tuple[str, ...]:
+def _verbs(rule: Fault) -> tuple[str, ...]:
     return tuple(verb.upper() for verb in rule.without)

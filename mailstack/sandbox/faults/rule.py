@@ -45,7 +45,7 @@ _NEGATIVE = re.compile(r"([45][0-9]{2}) (?:([45]\.[0-9]{1,3}\.[0-9]{1,3}) )?(.{1
 _ERR = re.compile(r"-ERR[ -~]{0,400}")
 
 
-class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What goes wrong. Empty conditions hold for everybody; a rule without `times` holds until it is removed.
 
     Raises ValueError (or msgspec.ValidationError, which is one) for what can't be meant.
@@ -174,6 +174,6 @@ class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
         return found
 
     @classmethod
-    def from_json(cls, given: Mapping[str, Any]) -> Rule:
+    def from_json(cls, given: Mapping[str, Any]) -> Fault:
         """What JSON, TOML or keyword arguments said. Raises msgspec.ValidationError, a ValueError that names the field."""
         return msgspec.convert(given, cls)

@@ -28,7 +28,7 @@ from mailstack.protocols.smtp.server import ServerEngine
 from mailstack.sandbox.faults.faults import FaultContext
 from mailstack.sandbox.faults.faulty_peer import BROKEN, FaultyPeer, Place
 from mailstack.sandbox.faults.magic_addresses import magic
-from mailstack.sandbox.faults.rule import Rule
+from mailstack.sandbox.faults.rule import Fault
 
 _STEPS: dict[type, str] = {
     Hello: "ehlo",
@@ -59,9 +59,9 @@ class FaultySmtp(FaultyPeer):
         self._size = 0
         self._is_last = True
         """Whether the content is whole at the end that comes."""
-        self._slow: Rule | None = None
+        self._slow: Fault | None = None
         """What makes this content come slowly."""
-        self._late: Rule | None = None
+        self._late: Fault | None = None
         """What a chunk is to be answered with, once its octets are here."""
 
     def send(self, octets: bytes) -> None:
@@ -101,7 +101,7 @@ class FaultySmtp(FaultyPeer):
             self._withhold(rule)
         return await self._happen(event, rule)
 
-    def _find(self, at: str, event: Any) -> Rule | None:
+    def _find(self, at: str, event: Any) -> Fault | None:
         recipients: tuple[Any, ...] = (event.address,) if isinstance(event, Rcpt) else tuple(self._recipients)
         place = self._place
         if place.faults.magic:
@@ -122,7 +122,7 @@ class FaultySmtp(FaultyPeer):
         begins = not isinstance(event, Chunk) or self._size == len(event.octets)
         return place.faults.choose(moment, lambda rule: self._size >= rule.octets and (begins or not rule.speed))
 
-    def _connect_rule(self) -> Rule | None:
+    def _connect_rule(self) -> Fault | None:
         self._counts["connect"] += 1
         return self._find("connect", None)
 
@@ -168,7 +168,7 @@ class FaultySmtp(FaultyPeer):
             event if event.fault is not None or late is None or not late.reply else replace(event, fault=late.refusal)
         )
 
-    def _refuse(self, event: Any, rule: Rule) -> Any:
+    def _refuse(self, event: Any, rule: Fault) -> Any:
         answer: Reply = rule.refusal
         if isinstance(event, EndOfData):
             return replace(event, fault=answer)
@@ -187,7 +187,7 @@ class FaultySmtp(FaultyPeer):
         if not isinstance(event, Chunk | Bdat):
             self._engine.answer(_UNHEARD)
 
-    def _withhold(self, rule: Rule) -> None:
+    def _withhold(self, rule: Fault) -> None:
         limits = self._engine.capabilities
         gone = frozenset(keyword.upper() for keyword in rule.without)
         self._engine.capabilities = replace(limits, withheld=limits.withheld | gone)

@@ -68,7 +68,7 @@ class Internet:
         self.transcript = world.transcript
         """Record of all sessions."""
         self.faults = world.faults
-        """Injected faults: `internet.faults.add(Rule(at="rcpt", reply="451 4.3.0 not now", times=2))`."""
+        """Injected faults: `internet.faults.add(Fault(at="rcpt", reply="451 4.3.0 not now", times=2))`."""
         self.sites: dict[str, SimulatedServer] = {}
         """Mail servers, by host name."""
         self._addresses = {"servers": _addresses(_OFFICES), "people": _addresses(_PEOPLE)}

@@ -15,7 +15,7 @@ from mailstack.net.adjustable_clock import AdjustableClock
 from mailstack.net.log import SilentJournal
 from mailstack.sandbox.dev import DevEnvironment, DevSettings
 from mailstack.sandbox.dev.time_travel import ClockBusy, TimeTravel
-from mailstack.sandbox.faults import Rule
+from mailstack.sandbox.faults import Fault
 from mailstack.sandbox.simulation import SimulatedReactor
 from mailstack.testing.reactor_thread import shared_reactor_thread
 
@@ -72,7 +72,7 @@ def fetched(environment: DevEnvironment, user: str, password: str) -> list[str]:
 
 
 def test_five_days_of_retries_happen_now_and_no_connection_breaks(environment: DevEnvironment) -> None:
-    rule = environment.faults.add(Rule(at="mail", server="mx.world.test", reply="451 4.3.0 not now"))
+    rule = environment.faults.add(Fault(at="mail", server="mx.world.test", reply="451 4.3.0 not now"))
     submit(environment, "carol@elsewhere.test")
     with session(environment) as idle:
         idle.mail("alice@home.test")
@@ -90,7 +90,7 @@ def test_five_days_of_retries_happen_now_and_no_connection_breaks(environment: D
 
 
 def test_a_letter_that_was_put_off_arrives_when_its_time_has_come(environment: DevEnvironment) -> None:
-    environment.faults.add(Rule(at="final", server="mx.world.test", reply="452 4.3.1 full", times=2))
+    environment.faults.add(Fault(at="final", server="mx.world.test", reply="452 4.3.1 full", times=2))
     submit(environment, "dave@elsewhere.test")
     advance(environment, "1m")
     assert fetched(environment, "dave@elsewhere.test", "dave@elsewhere.test") == []
@@ -114,7 +114,7 @@ def test_certificates_that_are_bad(environment: DevEnvironment) -> None:
         environment.faults.add({"at": "tls", "service": "submissions", "tls": kind, "times": 1})
         with pytest.raises(ssl.SSLCertVerificationError, match=why):
             session(environment)
-    environment.faults.add(Rule(at="tls", service="submissions", tls="refused", times=1))
+    environment.faults.add(Fault(at="tls", service="submissions", tls="refused", times=1))
     with pytest.raises(ssl.SSLError):
         session(environment)
     session(environment).quit()

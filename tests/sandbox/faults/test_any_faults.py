@@ -11,7 +11,7 @@ from mailstack.config import Relay, Schedule
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.protocols.pop3.client_session import Pop3ConnectionLost, Refused
 from mailstack.protocols.smtp.client_session import Trouble
-from mailstack.sandbox.faults import Rule
+from mailstack.sandbox.faults import Fault
 from mailstack.sandbox.simulation import Collected, Internet, NotTaken, Sent
 
 SMTP = ["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "final", "quit"]
@@ -103,7 +103,7 @@ def test_any_faults_that_end_leave_every_letter_delivered_or_reported(
     internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"], relay=relay)
     for rule in wrong:
         try:
-            internet.faults.add(Rule.from_json(rule))
+            internet.faults.add(Fault.from_json(rule))
         except ValueError:
             continue  # what can't be meant, as a greeting without octets
     for server, write, after in ends:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.sandbox.faults import Rule, disk_full, host_down
+from mailstack.sandbox.faults import Fault, disk_full, host_down
 from mailstack.sandbox.simulation import Internet, NotTaken
 
 
@@ -24,24 +24,24 @@ def send(internet: Internet) -> list[str]:
 
 @pytest.mark.parametrize("answer", ["servfail", "timeout"])
 def test_a_name_that_can_not_be_looked_up_now(internet: Internet, answer: str) -> None:
-    internet.faults.add(Rule(at="dns", server="mx.a.test", name="b.test", answer=answer, times=1))  # type: ignore[arg-type]
+    internet.faults.add(Fault(at="dns", server="mx.a.test", name="b.test", answer=answer, times=1))  # type: ignore[arg-type]
     assert send(internet).count("deferred") == 1
     assert len(internet.reader("bob@b.test").collect()) == 1
 
 
 def test_a_name_that_does_not_exist(internet: Internet) -> None:
-    internet.faults.add(Rule(at="dns", name="*.b.test", answer="nxdomain"))
-    internet.faults.add(Rule(at="dns", name="b.test", answer="nxdomain"))
+    internet.faults.add(Fault(at="dns", name="*.b.test", answer="nxdomain"))
+    internet.faults.add(Fault(at="dns", name="b.test", answer="nxdomain"))
     assert send(internet)[-1] == "bounced"
 
 
 def test_a_name_without_records(internet: Internet) -> None:
-    internet.faults.add(Rule(at="dns", name="mx.b.test", answer="nodata", times=1))
+    internet.faults.add(Fault(at="dns", name="mx.b.test", answer="nodata", times=1))
     assert send(internet).count("deferred") <= 1
 
 
 def test_a_name_that_is_found_slowly(internet: Internet) -> None:
-    internet.faults.add(Rule(at="dns", name="b.test", delay="15s", times=1))
+    internet.faults.add(Fault(at="dns", name="b.test", delay="15s", times=1))
     assert "deferred" not in send(internet)
     assert internet.now > 15
 
@@ -62,7 +62,7 @@ def test_a_host_that_does_not_answer_calls(internet: Internet, rule: dict[str, o
 
 @pytest.mark.parametrize(("error", "said"), [("failed", "451 4.3.0"), ("full", "452 4.3.1")])
 def test_a_disk_that_can_not_be_written_puts_letters_off(internet: Internet, error: str, said: str) -> None:
-    internet.faults.add(Rule(at="disk", server="mx.a.test", name="accept", error=error, times=1))  # type: ignore[arg-type]
+    internet.faults.add(Fault(at="disk", server="mx.a.test", name="accept", error=error, times=1))  # type: ignore[arg-type]
     ann = internet.author("ann@a.test")
     with pytest.raises(NotTaken, match=said):
         ann.submit(to="bob@b.test", text="?")
@@ -78,6 +78,6 @@ def test_an_outcome_that_can_not_be_stored_at_once_is_stored_later(internet: Int
 
 
 def test_a_slow_disk_makes_the_client_wait(internet: Internet) -> None:
-    internet.faults.add(Rule(at="disk", server="mx.a.test", name="accept", delay="20s", times=1))
+    internet.faults.add(Fault(at="disk", server="mx.a.test", name="accept", delay="20s", times=1))
     send(internet)
     assert internet.now > 20

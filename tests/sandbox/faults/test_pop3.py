@@ -6,7 +6,7 @@ import pytest
 
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.protocols.pop3.client_session import Pop3ClientSession, Pop3ConnectionLost, Refused
-from mailstack.sandbox.faults import Rule, maildrop_locked, no_uidl
+from mailstack.sandbox.faults import Fault, maildrop_locked, no_uidl
 from mailstack.sandbox.simulation import Internet, Reader
 
 
@@ -41,14 +41,14 @@ def test_an_error_at_any_command(internet: Internet, bob: Reader) -> None:
         "noop": lambda session: session.noop(),
         "rset": lambda session: session.rset(),
     }.items():
-        internet.faults.add(Rule(at=f"pop3.{verb}", reply=f"-ERR [SYS/TEMP] no {verb} now", times=1))
+        internet.faults.add(Fault(at=f"pop3.{verb}", reply=f"-ERR [SYS/TEMP] no {verb} now", times=1))
         session = opened(internet, bob)
         with pytest.raises(Refused, match=f"no {verb} now"):
             internet.result_of(ask(session))
         internet.result_of(ask(session))
         internet.result_of(session.rset())
         internet.result_of(session.quit())
-    internet.faults.add(Rule(at="pop3.any", reply="-ERR no", times=1))
+    internet.faults.add(Fault(at="pop3.any", reply="-ERR no", times=1))
     with pytest.raises(Refused):
         bob.collect()
     assert len(bob.collect()) == 2
@@ -74,14 +74,14 @@ def test_a_server_without_uidl(internet: Internet, bob: Reader) -> None:
 
 @pytest.mark.parametrize("verb", ["retr", "top"])
 def test_a_letter_that_comes_slowly(internet: Internet, bob: Reader, verb: str) -> None:
-    internet.faults.add(Rule(at=f"pop3.{verb}", delay="2m"))
+    internet.faults.add(Fault(at=f"pop3.{verb}", delay="2m"))
     session, before = opened(internet, bob), internet.now
     internet.result_of(session.retr(1) if verb == "retr" else session.top(1, 0))
     assert 120 < internet.now - before < 121
 
 
 def test_a_letter_that_breaks_off(internet: Internet, bob: Reader) -> None:
-    internet.faults.add(Rule(at="pop3.retr", drop="before", octets=5000, times=1))
+    internet.faults.add(Fault(at="pop3.retr", drop="before", octets=5000, times=1))
     with pytest.raises(Pop3ConnectionLost):
         bob.collect()
     assert len(bob.collect()) == 2, "what was not acknowledged is still there"
@@ -91,7 +91,7 @@ def test_sizes_that_are_lies(internet: Internet, bob: Reader) -> None:
     session = opened(internet, bob)
     (_, truly), each = internet.result_of(session.stat()), internet.result_of(session.list())
     for at in ("pop3.stat", "pop3.list", "pop3.retr"):
-        internet.faults.add(Rule(at=at, sizes=0.5))
+        internet.faults.add(Fault(at=at, sizes=0.5))
     assert internet.result_of(session.stat()) == (2, truly // 2)
     assert internet.result_of(session.list()) == {number: size // 2 for number, size in each.items()}
     assert len(internet.result_of(session.retr(1))) == each[1], "the letter itself is whole"
@@ -116,14 +116,14 @@ def test_a_server_that_is_no_use_from_the_start(internet: Internet, bob: Reader,
 
 
 def test_an_answer_to_quit_that_is_lost_has_removed_the_letters_all_the_same(internet: Internet, bob: Reader) -> None:
-    internet.faults.add(Rule(at="pop3.quit", drop="before", times=1))
+    internet.faults.add(Fault(at="pop3.quit", drop="before", times=1))
     with pytest.raises(Pop3ConnectionLost):
         bob.collect()
     assert bob.collect() == []
 
 
 def test_a_silent_server_is_given_up(internet: Internet, bob: Reader) -> None:
-    internet.faults.add(Rule(at="pop3.retr", silence=True, times=1))
+    internet.faults.add(Fault(at="pop3.retr", silence=True, times=1))
     before = internet.now
     with pytest.raises(Pop3ConnectionLost):
         bob.collect()

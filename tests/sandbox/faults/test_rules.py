@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Address
-from mailstack.sandbox.faults import Faults, Rule, TooManyRules
+from mailstack.sandbox.faults import Fault, Faults, TooManyRules
 from mailstack.sandbox.faults.faults import MOST_RULES, FaultContext
 from mailstack.sandbox.faults.file import read_json_rules, read_rules
 from mailstack.sandbox.faults.magic_addresses import magic
@@ -30,9 +30,9 @@ def meets(rules: Faults, count: int, at: str = "rcpt", **moment: Any) -> list[in
 
 def test_a_rule_reads_from_and_writes_to_json() -> None:
     given = {"at": "rcpt", "recipient": "*@b.test", "reply": "452 4.2.2 full", "times": 2, "id": "full"}
-    rule = Rule.from_json(json.loads(json.dumps(given)))
+    rule = Fault.from_json(json.loads(json.dumps(given)))
     assert rule.to_json() == given
-    assert Rule.from_json(rule.to_json()) == rule
+    assert Fault.from_json(rule.to_json()) == rule
     assert (rule.refusal.code, str(rule.refusal.status)) == (452, "4.2.2")
 
 
@@ -60,12 +60,12 @@ def test_a_rule_reads_from_and_writes_to_json() -> None:
 )
 def test_what_can_not_be_meant_is_refused_with_its_reason(given: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        Rule.from_json(given)
+        Fault.from_json(given)
 
 
 def test_a_rule_happens_as_often_as_it_says() -> None:
     rules = faults()
-    rules.add(Rule(at="rcpt", reply="451 no", after=2, every=3, times=2))
+    rules.add(Fault(at="rcpt", reply="451 no", after=2, every=3, times=2))
     assert meets(rules, 20) == [5, 8]
     assert rules.fired("f1") == 2
     assert [(rule.id, fired) for rule, fired in rules.list()] == [("f1", 2)]
@@ -75,7 +75,7 @@ def test_a_rule_happens_as_often_as_it_says() -> None:
 def test_chance_is_the_seeds() -> None:
     def run(seed: int) -> list[int]:
         rules = faults(seed)
-        rules.add(Rule(at="rcpt", reply="451 no", probability=0.3))
+        rules.add(Fault(at="rcpt", reply="451 no", probability=0.3))
         return meets(rules, 1000)
 
     assert run(1) == run(1) != run(2)
@@ -85,7 +85,7 @@ def test_chance_is_the_seeds() -> None:
 def test_conditions_hold_together() -> None:
     rules = faults()
     rules.add(
-        Rule(
+        Fault(
             at="rcpt",
             server="mx.*",
             service="mx",
@@ -139,7 +139,7 @@ def test_rules_come_and_go() -> None:
 
 
 def test_a_file_of_rules_is_toml_or_json() -> None:
-    rule = Rule(at="rcpt", reply="451 no", times=2)
+    rule = Fault(at="rcpt", reply="451 no", times=2)
     assert read_rules(b'[[fault]]\nat = "rcpt"\nreply = "451 no"\ntimes = 2\n') == (rule,)
     assert read_json_rules(b'[{"at": "rcpt", "reply": "451 no", "times": 2}]') == (rule,)
     for wrong, why in (
@@ -193,15 +193,15 @@ json_values = st.recursive(
 
 
 @given(
-    st.dictionaries(st.sampled_from([field.name for field in msgspec.structs.fields(Rule)]), json_values, max_size=5),
+    st.dictionaries(st.sampled_from([field.name for field in msgspec.structs.fields(Fault)]), json_values, max_size=5),
     st.sampled_from(sorted(STEPS)),
 )
 def test_whatever_json_says_is_a_rule_or_a_value_error(given: dict[str, Any], at: str) -> None:
     try:
-        rule = Rule.from_json({"at": at, **given})
+        rule = Fault.from_json({"at": at, **given})
     except ValueError:
         return
-    assert Rule.from_json(json.loads(json.dumps(rule.to_json()))) == rule
+    assert Fault.from_json(json.loads(json.dumps(rule.to_json()))) == rule
     rules = faults()
     rules.add(rule)
     found = Counter(meets(rules, 3, at, recipients=(Address("bob", "b.test"),)))

@@ -8,7 +8,7 @@ from mailstack.config import Limits, Relay, Schedule
 from mailstack.protocols.smtp.client_session import Trouble
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicyTable
 from mailstack.sandbox.faults import (
-    Rule,
+    Fault,
     bad_certificate,
     cut_in_content,
     full_mailbox,
@@ -33,7 +33,7 @@ def internet() -> Internet:
     return internet
 
 
-def fault(internet: Internet, rule: Rule) -> str:
+def fault(internet: Internet, rule: Fault) -> str:
     """One at b's mail exchange."""
     return internet.faults.add(rule).id
 
@@ -52,7 +52,7 @@ def send(internet: Internet, *to: str) -> list[str]:
 @pytest.mark.parametrize("at", STEPS)
 def test_a_refusal_for_now_at_any_step_only_delays(internet: Internet, at: SmtpStep) -> None:
     id_ = fault(
-        internet, Rule(at=at, server="mx.b.test", service="mx", reply="451 4.3.0 not now, says the fault", times=1)
+        internet, Fault(at=at, server="mx.b.test", service="mx", reply="451 4.3.0 not now, says the fault", times=1)
     )
     steps = send(internet)
     assert internet.faults.fired(id_) == 1
@@ -64,7 +64,7 @@ def test_a_refusal_for_now_at_any_step_only_delays(internet: Internet, at: SmtpS
 
 @pytest.mark.parametrize("at", ["connect", "mail", "rcpt", "data", "content", "final"])
 def test_a_refusal_for_good_comes_back(internet: Internet, at: SmtpStep) -> None:
-    fault(internet, Rule(at=at, server="mx.b.test", service="mx", reply="550 5.7.1 never, says the fault"))
+    fault(internet, Fault(at=at, server="mx.b.test", service="mx", reply="550 5.7.1 never, says the fault"))
     steps = send(internet)
     assert copies(internet) == 0
     assert steps[-1] == "bounced"
@@ -73,7 +73,7 @@ def test_a_refusal_for_good_comes_back(internet: Internet, at: SmtpStep) -> None
 
 
 def test_a_refusal_of_auth_is_heard_by_the_author(internet: Internet) -> None:
-    fault(internet, Rule(at="auth", service="submission", reply="454 4.7.0 not now", times=1))
+    fault(internet, Fault(at="auth", service="submission", reply="454 4.7.0 not now", times=1))
     with pytest.raises(Trouble, match="refuses our credentials") as refused:
         internet.author("ann@a.test").submit(to="bob@b.test", text="?")
     assert str(refused.value.reply) == "454 4.7.0 not now"
@@ -81,13 +81,13 @@ def test_a_refusal_of_auth_is_heard_by_the_author(internet: Internet) -> None:
 
 
 def test_a_refusal_of_quit_harms_nobody(internet: Internet) -> None:
-    fault(internet, Rule(at="quit", reply="451 stay a while"))
+    fault(internet, Fault(at="quit", reply="451 stay a while"))
     assert send(internet)[-1] == "relayed"
     assert copies(internet) == 1
 
 
 def test_421_ends_the_connection(internet: Internet) -> None:
-    fault(internet, Rule(at="mail", server="mx.b.test", reply="421 4.3.2 closing", times=1))
+    fault(internet, Fault(at="mail", server="mx.b.test", reply="421 4.3.2 closing", times=1))
     assert "deferred" in send(internet)
     assert copies(internet) == 1
 
@@ -99,7 +99,7 @@ def test_a_host_that_is_too_busy(internet: Internet) -> None:
 
 
 def test_the_third_recipient_alone(internet: Internet) -> None:
-    fault(internet, Rule(at="rcpt", server="mx.b.test", nth=3, reply="450 4.2.1 busy", times=1))
+    fault(internet, Fault(at="rcpt", server="mx.b.test", nth=3, reply="450 4.2.1 busy", times=1))
     letter = internet.author("ann@a.test").submit(to=["bob@b.test", "bea@b.test", "ben@b.test"], text="?")
     internet.run()
     (deferred,) = internet.journey(letter).only("deferred")
@@ -121,15 +121,15 @@ def test_a_full_mailbox_that_is_emptied_in_the_end(internet: Internet) -> None:
 
 
 def test_a_recipient_that_was_refused_is_none_of_its_letter(internet: Internet) -> None:
-    id_ = fault(internet, Rule(at="final", service="mx", recipient="nobody@*", reply="451 4.3.0 no"))
-    other = fault(internet, Rule(at="final", service="mx", recipient="bob@*", reply="451 4.3.0 no", times=1))
+    id_ = fault(internet, Fault(at="final", service="mx", recipient="nobody@*", reply="451 4.3.0 no"))
+    other = fault(internet, Fault(at="final", service="mx", recipient="bob@*", reply="451 4.3.0 no", times=1))
     send(internet, "bob@b.test", "nobody@b.test")
     assert (internet.faults.fired(id_), internet.faults.fired(other)) == (0, 1)
     assert copies(internet) == 1
 
 
 def test_a_sender_that_fits_a_pattern(internet: Internet) -> None:
-    fault(internet, Rule(at="mail", sender="amy@*", service="submission", reply="550 5.7.1 not you"))
+    fault(internet, Fault(at="mail", sender="amy@*", service="submission", reply="550 5.7.1 not you"))
     internet.author("ann@a.test").submit(to="bob@b.test", text="?")
     with pytest.raises(NotTaken, match="not you"):
         internet.author("amy@a.test").submit(to="bob@b.test", text="?")
@@ -146,7 +146,7 @@ def test_greylisting_takes_who_comes_again(internet: Internet) -> None:
 
 @pytest.mark.parametrize("at", [*STEPS, "quit"])
 def test_a_delay_at_any_step_is_only_that(internet: Internet, at: SmtpStep) -> None:
-    fault(internet, Rule(at=at, server="mx.b.test", service="mx", delay="40s", times=1))
+    fault(internet, Fault(at=at, server="mx.b.test", service="mx", delay="40s", times=1))
     assert "deferred" not in send(internet)
     assert copies(internet) == 1
     internet.advance(60)
@@ -155,7 +155,7 @@ def test_a_delay_at_any_step_is_only_that(internet: Internet, at: SmtpStep) -> N
 
 def test_a_slow_line_takes_its_time(internet: Internet) -> None:
     """And no more than once for a letter it is asked whether it is slow."""
-    id_ = fault(internet, Rule(at="content", server="mx.b.test", service="mx", speed=10, times=1))
+    id_ = fault(internet, Fault(at="content", server="mx.b.test", service="mx", speed=10, times=1))
     assert "deferred" not in send(internet)
     assert internet.faults.fired(id_) == 1
     assert copies(internet) == 1
@@ -167,7 +167,7 @@ def test_a_slow_line_takes_its_time(internet: Internet) -> None:
 
 @pytest.mark.parametrize("at", [*STEPS, "quit"])
 def test_a_connection_that_breaks_before_the_answer(internet: Internet, at: SmtpStep) -> None:
-    fault(internet, Rule(at=at, server="mx.b.test", service="mx", drop="before", times=1))
+    fault(internet, Fault(at=at, server="mx.b.test", service="mx", drop="before", times=1))
     send(internet)
     # Only the answer to the final dot leaves open whether the letter was taken (RFC 1047).
     assert copies(internet) == (2 if at == "final" else 1)
@@ -175,7 +175,7 @@ def test_a_connection_that_breaks_before_the_answer(internet: Internet, at: Smtp
 
 @pytest.mark.parametrize("at", ["connect", "ehlo", "starttls", "mail", "rcpt", "data", "final", "quit"])
 def test_a_connection_that_breaks_after_the_answer(internet: Internet, at: SmtpStep) -> None:
-    id_ = fault(internet, Rule(at=at, server="mx.b.test", service="mx", drop="after", times=1))
+    id_ = fault(internet, Fault(at=at, server="mx.b.test", service="mx", drop="after", times=1))
     send(internet)
     internet.advance("10m")
     assert internet.faults.fired(id_) == 1
@@ -208,13 +208,13 @@ def test_a_half_open_connection_is_given_up(internet: Internet, at: SmtpStep) ->
 
 @pytest.mark.parametrize("at", ["connect", "ehlo", "mail", "rcpt", "data", "final"])
 def test_garbage_is_no_answer(internet: Internet, at: SmtpStep) -> None:
-    fault(internet, Rule(at=at, server="mx.b.test", service="mx", garbage="\x00\xff what?\r\n", times=1))
+    fault(internet, Fault(at=at, server="mx.b.test", service="mx", garbage="\x00\xff what?\r\n", times=1))
     assert "deferred" in send(internet)
     assert 1 <= copies(internet) <= 2
 
 
 def test_extensions_that_are_missing(internet: Internet) -> None:
-    fault(internet, Rule(at="ehlo", server="mx.b.test", without=("STARTTLS", "PIPELINING", "SIZE")))
+    fault(internet, Fault(at="ehlo", server="mx.b.test", without=("STARTTLS", "PIPELINING", "SIZE")))
     send(internet)
     assert copies(internet) == 1
     (dialogue,) = [each for each in internet.transcript.of("mx.b.test") if each.client == "mx.a.test"]
@@ -223,7 +223,7 @@ def test_extensions_that_are_missing(internet: Internet) -> None:
 
 
 def test_a_handshake_that_fails_leaves_the_letter_to_policy(internet: Internet) -> None:
-    id_ = fault(internet, Rule(at="tls", server="mx.b.test", tls="refused", times=1))
+    id_ = fault(internet, Fault(at="tls", server="mx.b.test", tls="refused", times=1))
     send(internet)
     assert internet.faults.fired(id_) == 1
     assert copies(internet) == 1
@@ -253,7 +253,7 @@ def test_faults_with_chunks_as_with_data() -> None:
     internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"], limits=Limits())
     internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"])
     for at in ("data", "final"):
-        internet.faults.add(Rule(at=at, server="mx.b.test", reply=f"452 4.3.1 no {at}", times=1))
+        internet.faults.add(Fault(at=at, server="mx.b.test", reply=f"452 4.3.1 no {at}", times=1))
     raw = b"Subject: binary\r\nMIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\r\n\x00\x01\n"
     letter = internet.author("ann@a.test").submit(to="bob@b.test", raw=raw, body="BINARYMIME")
     internet.run()

@@ -18,7 +18,7 @@ from mailstack.sandbox.compat.mailpit.schemas import (
     RuntimeStats,
 )
 from mailstack.sandbox.compat.requests import decode_body
-from mailstack.sandbox.faults import Faults, Rule
+from mailstack.sandbox.faults import Fault, Faults
 from mailstack.web.http_values import HttpError, Request, Response, in_json, plain
 
 VERSION = f"v1.30.5 (mailstack {__version__})"
@@ -123,8 +123,8 @@ class ChaosHandlers:
         return await self.triggers(ask)
 
 
-def _rule(name: str, trigger: ChaosTrigger) -> Rule | None:
-    """Rule of a trigger; None for the probability 0. Raises Trouble 400."""
+def _rule(name: str, trigger: ChaosTrigger) -> Fault | None:
+    """Fault of a trigger; None for the probability 0. Raises Trouble 400."""
     step, usual = _TRIGGERS[name]
     code = trigger.error_code or usual
     if not 400 <= code <= 599 or not 0 <= trigger.probability <= 100:
@@ -132,14 +132,14 @@ def _rule(name: str, trigger: ChaosTrigger) -> Rule | None:
     if not trigger.probability:
         return None
     reply = f"{code} {code // 100}.0.0 chaos: {name.lower()} refused"
-    return Rule(at=step, id=_rule_id(name), reply=reply, probability=trigger.probability / 100)
+    return Fault(at=step, id=_rule_id(name), reply=reply, probability=trigger.probability / 100)
 
 
 def _rule_id(name: str) -> str:
     return f"mailpit-{name.lower()}"
 
 
-def _shown(rule: Rule | None, usual: int) -> Mapping[str, int]:
+def _shown(rule: Fault | None, usual: int) -> Mapping[str, int]:
     if rule is None:
         return {"ErrorCode": usual, "Probability": 0}
     return {"ErrorCode": rule.refusal.code, "Probability": round(rule.probability * 100)}
