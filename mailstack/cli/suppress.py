@@ -11,7 +11,7 @@ from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter.display_text import local_text
 from mailstack.letter.timestamps import iso8601
-from mailstack.store import Suppression
+from mailstack.store.hold_rules import Suppression
 
 MOST_TEXT = 300
 
@@ -27,27 +27,27 @@ def suppress() -> None:
 
 @suppress.command()
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
-@click.option("--why", default="the operator suppressed it", metavar="TEXT", help="What senders are told.")
+@click.option("--reason", default="the operator suppressed it", metavar="TEXT", help="What senders are told.")
 @at_place
-def add(place: TargetServer, addresses: tuple[str, ...], why: str) -> None:
+def add(place: TargetServer, addresses: tuple[str, ...], reason: str) -> None:
     """Send no letter to these addresses any more.
 
     \b
     Example:
-      mailstack suppress add carol@elsewhere.test --why "she asked for no more mail"
+      mailstack suppress add carol@elsewhere.test --reason "she asked for no more mail"
     """
-    if not why.isprintable() or len(why) > MOST_TEXT:
-        raise click.UsageError(f"--why takes at most {MOST_TEXT} printable characters.")
+    if not reason.isprintable() or len(reason) > MOST_TEXT:
+        raise click.UsageError(f"--reason takes at most {MOST_TEXT} printable characters.")
     now = place.now()
-    new = [Suppression(parse_address(each, place.domains).key, why, now) for each in addresses]
+    new = [Suppression(parse_address(each, place.domains).key, reason, now) for each in addresses]
     with OpenStore(place) as server:
-        count = server.run(server.store.suppress(new))
+        count = server.run(server.store.suppressions.add(new))
     click.echo(f"suppressed: {count}")
 
 
 @suppress.command("list")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="At most so many.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: address, why, created.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: address, reason, created.")
 @at_place
 def list_(place: TargetServer, limit: int, as_json: bool) -> None:
     """List them, the newest first.
@@ -57,13 +57,13 @@ def list_(place: TargetServer, limit: int, as_json: bool) -> None:
       mailstack suppress list --json | jq -r .address
     """
     with OpenStore(place, only_reads=True) as server:
-        found = server.run(server.store.suppressions(limit))
+        found = server.run(server.store.suppressions.newest(limit))
     if as_json:
         for each in found:
-            print_json({"address": each.address, "why": each.why, "created": iso8601(each.created)})
+            print_json({"address": each.address, "reason": each.reason, "created": iso8601(each.created)})
         return
-    rows = [(each.address, local_text(each.created), each.why) for each in found]
-    print_table(("address", "since", "why"), rows, empty="no address is suppressed")
+    rows = [(each.address, local_text(each.created), each.reason) for each in found]
+    print_table(("address", "since", "reason"), rows, empty="no address is suppressed")
 
 
 @suppress.command()
@@ -80,7 +80,7 @@ def remove(place: TargetServer, addresses: tuple[str, ...]) -> None:
         for each in addresses:
             wanted = parse_address(each, place.domains).key
             try:
-                server.run(server.store.unsuppress(wanted))
+                server.run(server.store.suppressions.remove(wanted))
             except KeyError:
                 raise CommandError(f"{wanted} is not suppressed; `mailstack suppress list` shows what is") from None
             click.echo(f"{wanted} gets letters again")

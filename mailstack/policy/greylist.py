@@ -15,7 +15,10 @@ from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.protocols.smtp.commands import Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import reply
-from mailstack.store import GreylistEntry, Store, StoreError
+from mailstack.store import (
+    StoreError,
+)
+from mailstack.store.greylist import GreylistEntry, GreylistStore
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ class Greylist:
 
     def __init__(
         self,
-        store: Store,
+        entries: GreylistStore,
         now: Callable[[], float],
         times: GreylistTimes | None = None,
         *,
@@ -53,7 +56,7 @@ class Greylist:
     ) -> None:
         """`max_entries` limits the stored entries. Every `sweep` new entries the store is pruned, so that a flood can't fill it."""
         self._complaint = RateLimitedLog(_log, time.monotonic)
-        self._store = store
+        self._entries = entries
         self._max_entries = max_entries
         self._sweep = sweep
         self._new = 0
@@ -71,22 +74,22 @@ class Greylist:
     async def _is_known(self, client: Client, rcpt: Rcpt) -> bool:
         now, times = self._now(), self._times
         network = network_of(client.remote.host)
-        network_entry = await self._store.contact(network)
+        network_entry = await self._entries.find(network)
         if network_entry is not None and network_entry.until > now:
             if network_entry.until < now + times.keep * 0.9:
-                await self._store.set_contact(GreylistEntry(network, network_entry.first, now + times.keep))
+                await self._entries.set(GreylistEntry(network, network_entry.first, now + times.keep))
             return True
         triple = f"{network} {client.sender.key if client.sender else '<>'} {rcpt.address.key}"
-        triple_entry = await self._store.contact(triple)
+        triple_entry = await self._entries.find(triple)
         if triple_entry is None or triple_entry.until <= now:
-            await self._store.set_contact(GreylistEntry(triple, now, now + times.retry))
+            await self._entries.set(GreylistEntry(triple, now, now + times.retry))
             self._new += 1
             if self._new % self._sweep == 0:
-                await self._store.forget_contacts(now, self._max_entries)
+                await self._entries.purge(now, self._max_entries)
             return False
         if now < triple_entry.first + times.delay:
             return False
-        await self._store.set_contact(GreylistEntry(network, now, now + times.keep))
+        await self._entries.set(GreylistEntry(network, now, now + times.keep))
         return True
 
 

@@ -20,7 +20,12 @@ from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.patterns import fits_address, fits_any_domain, fits_domain
 from mailstack.letter.step import Step
 from mailstack.queue.route import LOCAL
-from mailstack.store import Change, Orders, Rule, Store, StoreError
+from mailstack.store import (
+    Change,
+    Store,
+    StoreError,
+)
+from mailstack.store.hold_rules import HoldRule, HoldRuleSet
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +44,7 @@ class HoldRules:
         """`allowed_domains`: patterns of the only domains elsewhere that letters may go to, others wait; empty: anywhere."""
         self._store = store
         self._allowed_domains = tuple(allowed_domains)
-        self._orders = Orders()
+        self._orders = HoldRuleSet()
 
     @property
     def active(self) -> bool:
@@ -53,7 +58,7 @@ class HoldRules:
 
     async def refresh(self) -> None:
         """Read them again, for other processes change them. Raises StoreError."""
-        self._orders = await self._store.orders()
+        self._orders = await self._store.hold_rules.load()
 
     def hold_entering(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> HoldResult:
         """Those of a letter's first deliveries that are held."""
@@ -108,7 +113,7 @@ class HoldRules:
 
 class _Why(Struct, frozen=True):
     text: str
-    rule: Rule | None = None
+    rule: HoldRule | None = None
 
 
 def _first(whys: Sequence[_Why], released: float | None) -> _Why | None:
@@ -116,7 +121,7 @@ def _first(whys: Sequence[_Why], released: float | None) -> _Why | None:
     return next((why for why in whys if released is None or why.rule is None or why.rule.created > released), None)
 
 
-def fits(rule: Rule, letter: Letter, delivery: Delivery) -> bool:
+def fits(rule: HoldRule, letter: Letter, delivery: Delivery) -> bool:
     """Whether a rule is about this delivery."""
     if rule.kind == "pause":
         return delivery.destination != LOCAL and fits_domain(rule.domain, delivery.destination)
@@ -130,7 +135,7 @@ def fits(rule: Rule, letter: Letter, delivery: Delivery) -> bool:
 
 
 @lru_cache(maxsize=1024)  # the same for every letter
-def describe(rule: Rule) -> str:
+def describe(rule: HoldRule) -> str:
     """What is said of a delivery that it holds."""
     # In UTC, so that every process says the same.
     since = f"since {datetime.fromtimestamp(rule.created, UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -142,7 +147,7 @@ def describe(rule: Rule) -> str:
     return f"held by rule {rule.name} ({told})"
 
 
-def is_held_by(rule: Rule, delivery: Delivery) -> bool:
+def is_held_by(rule: HoldRule, delivery: Delivery) -> bool:
     """Whether this rule holds a delivery: what other hosts say has a status, and can't be mistaken for it."""
     held = delivery.state is DeliveryState.HELD and delivery.status is None and not delivery.host
     return held and delivery.text == describe(rule)

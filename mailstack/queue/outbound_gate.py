@@ -18,7 +18,11 @@ from mailstack.queue.attempt import Agent, Attempt
 from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.progress_watch import Watch
 from mailstack.queue.route import Directory
-from mailstack.store import Store, StoreError, Suppression
+from mailstack.store import (
+    Store,
+    StoreError,
+)
+from mailstack.store.hold_rules import Suppression
 
 _log = logging.getLogger(__name__)
 
@@ -110,12 +114,12 @@ class OutboundGate:
         if not self._standing.suppressing:
             return {}
         try:
-            found = await self._store.suppressed([one.recipient.address.key for one in deliveries])
+            found = await self._store.suppressions.lookup([one.recipient.address.key for one in deliveries])
         except StoreError as trouble:
             _log.warning("suppressed addresses can't be read: %s", trouble)
             return {one.number: Deferred(Status(4, 3, 0), "local error; tried again later") for one in deliveries}
         return {
-            one.number: Failed(NOT_ALLOWED, f"no mail is sent to {one.recipient.address} any more: {known.why}")
+            one.number: Failed(NOT_ALLOWED, f"no mail is sent to {one.recipient.address} any more: {known.reason}")
             for one in deliveries
             if (known := found.get(one.recipient.address.key)) is not None
         }
@@ -128,7 +132,7 @@ class OutboundGate:
         ]
         if dead:
             try:
-                await self._store.suppress(dead)
+                await self._store.suppressions.add(dead)
             except StoreError as trouble:
                 _log.warning("what bounced is not suppressed: %s", trouble)
 

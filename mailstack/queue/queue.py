@@ -62,7 +62,7 @@ class Queue:
         self._due = DueFinder(store, clock, settings, backlog, agents.destinations)
         self._outcomes = OutcomeWriter(store, clock, bouncer, settings, self._finish)
         sources = backlog.conditions, agents.destinations.conditions
-        self._board = StatusPublisher(store, clock, settings.owner, sources)
+        self._board = StatusPublisher(store.delay_reasons, clock, settings.owner, sources)
         self._complaint = RateLimitedLog(_log, clock.steady)
         self._is_running = False
         self._is_starting_attempts = False

@@ -44,7 +44,7 @@ class StatusPublisher:
         if told == self._told and (not told or now < self._renew):
             return
         try:
-            await self._store.tell_conditions(self._owner, told, self._clock.now() + 15 * self._every)
+            await self._store.publish(self._owner, told, self._clock.now() + 15 * self._every)
         except StoreError as trouble:
             _log.warning("what letters wait for can't be told: %s", trouble)
             return

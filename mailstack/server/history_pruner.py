@@ -36,9 +36,9 @@ class HistoryPruner:
         try:
             await store.prune(config.hostname, before=before)
             # Of webhooks that are no longer configured.
-            await store.forget_announcements(None, before)
+            await store.outbox.purge(None, before)
             if config.policy.greylist.enabled:
-                await store.forget_contacts(now, config.policy.greylist.max_entries)
+                await store.greylist.purge(now, config.policy.greylist.max_entries)
             await store.sweep()
         except StoreError as error:
             _log.error("old histories could not be forgotten: %s", error)  # no bug

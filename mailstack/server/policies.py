@@ -54,7 +54,7 @@ def client_policies(  # noqa: PLR0917  # collaborators, each of a type of its ow
     if policy.greylist.enabled:
         times = policy.greylist
         greylist_times = GreylistTimes(times.delay, times.retry, times.keep)
-        greylist = Greylist(store, clock.now, greylist_times, max_entries=times.max_entries)
+        greylist = Greylist(store.greylist, clock.now, greylist_times, max_entries=times.max_entries)
         at_recipient.append(greylist.at_recipient)
     friends = networks_of((*config.relay.relay_from, *policy.allow))
     return PolicyChain(friends, tuple(at_connection), tuple(at_sender), tuple(at_recipient))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import ClassVar, Literal, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -19,7 +19,9 @@ from mailstack.letter.step import Step
 from mailstack.protocols.connection import ResourceError
 from mailstack.protocols.redacted import Redacted
 from mailstack.store.delay_reasons import DelayReasonStore
-from mailstack.store.outbox_types import OutboxStore
+from mailstack.store.greylist import GreylistStore
+from mailstack.store.hold_rules import HoldRuleStore, SuppressionStore
+from mailstack.store.outbox import OutboxStore
 from mailstack.store.tls_results import TlsResults
 
 
@@ -192,50 +194,6 @@ class AppPassword(Redacted, frozen=True):
     created: float
 
 
-class GreylistEntry(Struct, frozen=True):
-    """What greylisting remembers under a name: a network, or a network with a sender and a recipient."""
-
-    name: str
-    first: float
-    """When it was first seen, seconds since 1970."""
-    until: float
-    """When it is to be forgotten."""
-
-
-class Rule(Struct, frozen=True):
-    """A standing order of the operator: what it fits is held (`mailstack.queue.hold_rules` says when)."""
-
-    name: str
-    kind: Literal["hold", "pause"]
-    """A pause stops only what would leave for other hosts, until it is taken back."""
-    sender: str = ""
-    """A pattern of addresses, as `mailstack.letter.patterns` reads it; empty: any. So for the next two."""
-    recipient: str = ""
-    domain: str = ""
-    """A pattern of the recipient's domain."""
-    created: float = 0.0
-    """Seconds since 1970."""
-
-
-class Orders(Struct, frozen=True):
-    """The standing orders that a running server has to know at every moment; few."""
-
-    rules: tuple[Rule, ...] = ()
-    """The oldest first."""
-    suppressing: bool = False
-    """Whether any address is suppressed, so that looking for one is not in vain."""
-
-
-class Suppression(Struct, frozen=True):
-    """An address elsewhere that no letter goes to any more."""
-
-    address: str
-    """`Address.key`."""
-    why: str
-    created: float
-    """Seconds since 1970."""
-
-
 class Record(Struct, frozen=True):
     """A letter and where it is now, for people who look."""
 
@@ -263,8 +221,26 @@ class Filter(Struct, frozen=True):
     limit: int = 1000
 
 
-class Store(OutboxStore, DelayReasonStore, TlsResults, Protocol):
-    """Everything a server keeps."""
+class Store(Protocol):
+    """Everything that a server stores."""
+
+    @property
+    def greylist(self) -> GreylistStore: ...
+
+    @property
+    def hold_rules(self) -> HoldRuleStore: ...
+
+    @property
+    def suppressions(self) -> SuppressionStore: ...
+
+    @property
+    def delay_reasons(self) -> DelayReasonStore: ...
+
+    @property
+    def tls_results(self) -> TlsResults: ...
+
+    @property
+    def outbox(self) -> OutboxStore: ...
 
     async def open(self) -> None:
         """Make or migrate the schema, sweep orphan contents. Raises StoreError with what to do about it."""
@@ -446,39 +422,6 @@ class Store(OutboxStore, DelayReasonStore, TlsResults, Protocol):
         """In place of the one of before. Raises Conflict when an account has this address, StoreError for no targets."""
 
     async def remove_alias(self, address: str) -> None:
-        """Raises KeyError."""
-
-    # --- greylisting
-
-    async def contact(self, name: str) -> GreylistEntry | None:
-        """Given also when its time is over, until it is forgotten."""
-
-    async def set_contact(self, contact: GreylistEntry) -> None:
-        """In place of the one of before."""
-
-    async def forget_contacts(self, now: float, most: int) -> int:
-        """Forget those whose time is over, and of the others those with the least time beyond `most`; how many."""
-
-    # --- the operator's standing orders
-
-    async def orders(self) -> Orders: ...
-
-    async def add_rule(self, rule: Rule) -> None:
-        """Raises Conflict when there is one of this name."""
-
-    async def remove_rule(self, name: str) -> None:
-        """Raises KeyError."""
-
-    async def suppressed(self, addresses: Sequence[str]) -> dict[str, Suppression]:
-        """Those of the addresses (each an `Address.key`) that are suppressed."""
-
-    async def suppressions(self, limit: int) -> list[Suppression]:
-        """The newest first."""
-
-    async def suppress(self, suppressions: Sequence[Suppression]) -> int:
-        """How many are new; the others stay as they were."""
-
-    async def unsuppress(self, address: str) -> None:
         """Raises KeyError."""
 
     # --- for people who look

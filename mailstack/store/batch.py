@@ -19,7 +19,7 @@ from mailstack.letter import LetterId
 from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Conflict, Placement, Settlement, rows, sql
 from mailstack.store.connection import Connection, Cursor
-from mailstack.store.outbox_types import OutboxSubscriptions
+from mailstack.store.outbox import OutboxSubscriptions
 
 T = TypeVar("T")
 
@@ -91,12 +91,12 @@ class Batch:
 
     __slots__ = (
         "additions",
-        "announcements",
         "contents",
         "deliveries",
         "finished",
         "letters",
         "moves",
+        "outbox",
         "placements",
         "revived",
         "steps",
@@ -106,7 +106,7 @@ class Batch:
     def __init__(self, subscriptions: OutboxSubscriptions | None = None) -> None:
         """`subscriptions`: who is to be told of the steps."""
         self.subscriptions = subscriptions
-        self.announcements: list[Any] = []
+        self.outbox: list[Any] = []
         self.additions: list[list[Any]] = []
         self.letters: list[Any] = []
         self.contents: list[Any] = []
@@ -191,15 +191,15 @@ class Batch:
     def announce(self, steps: Sequence[Step]) -> None:
         """To those who want to be told of these steps."""
         if self.subscriptions:
-            for announcement in self.subscriptions.of(steps):
-                self.announcements += rows.announcement_row(announcement)
+            for entry in self.subscriptions.of(steps):
+                self.outbox += rows.outbox_row(entry)
 
     def join(self, other: Batch) -> None:
         self.letters += other.letters
         self.contents += other.contents
         self.deliveries += other.deliveries
         self.steps += other.steps
-        self.announcements += other.announcements
+        self.outbox += other.outbox
         self.moves += other.moves
         self.additions += other.additions
         self.placements += other.placements
@@ -220,8 +220,8 @@ class Batch:
             self._add(transaction)
         if self.steps:
             transaction.insert("steps", rows.STEP, self.steps)
-        if self.announcements:
-            transaction.insert("outbox", rows.ANNOUNCEMENT, self.announcements)
+        if self.outbox:
+            transaction.insert("outbox", rows.OUTBOX, self.outbox)
         if self.placements:
             # Late, since from here on others who write wait for these mailboxes; but what is in one is dropped by nobody.
             self._place(transaction)

@@ -24,10 +24,10 @@ class DelayReason(Struct, frozen=True):
 
 
 class DelayReasonStore(Protocol):
-    """The part of `mailstack.store.Store` that keeps them."""
+    """Part `delay_reasons` of `mailstack.store.Store`."""
 
-    async def tell_conditions(self, owner: str, conditions: Sequence[DelayReason], valid_until: float) -> None:
-        """In place of what this process told before; believed until `valid_until`, for a process may die."""
+    async def publish(self, owner: str, reasons: Sequence[DelayReason], valid_until: float) -> None:
+        """Replace the reasons that this process has published. They expire at `valid_until`, for a process may die."""
 
-    async def conditions(self, now: float) -> list[DelayReason]:
-        """What all processes tell that is still to be believed."""
+    async def current(self, now: float) -> list[DelayReason]:
+        """Reasons of all processes that have not expired."""

@@ -1,100 +1,72 @@
-"""The operator's standing orders, in the database: rules, and addresses that no letter goes to."""
+"""Hold rules and suppressions of the store."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
+from typing import Literal, Protocol
 
-from mailstack.store import Conflict, Orders, Rule, Suppression, rows, sql
-from mailstack.store.batch import ReaderPool, Transaction, WriterPool, pieces
-from mailstack.store.connection import Connection
-
-_RULE = ("name", "kind", "sender", "recipient", "domain", "created")
-_RULES = "SELECT name, kind, sender, recipient, domain, created FROM hold_rules ORDER BY created, name"
-_RULE_OF = "SELECT 1 FROM hold_rules WHERE name = ?"
-_REMOVE_RULE = "DELETE FROM hold_rules WHERE name = ?"
-_ANY = "SELECT 1 FROM suppressions LIMIT 1"
-_SUPPRESSIONS = "SELECT address, reason, created FROM suppressions ORDER BY created DESC, address LIMIT ?"
-_SUPPRESS = "INSERT INTO suppressions (address, reason, created) VALUES (?, ?, ?) ON CONFLICT (address) DO NOTHING"
-_REMOVE_SUPPRESSION = "DELETE FROM suppressions WHERE address = ?"
+from msgspec import Struct
 
 
-class StoredOrders:
-    """The part of `mailstack.store.Store` that keeps them."""
+class HoldRule(Struct, frozen=True):
+    """Hold rule of an operator: deliveries that match it are held (`mailstack.queue.hold_rules`)."""
 
-    _readers: ReaderPool
-    _writer: WriterPool
-
-    async def orders(self) -> Orders:
-        return await self._readers.do(_orders)
-
-    async def add_rule(self, rule: Rule) -> None:
-        await self._writer.do(partial(_add_rule, rule=rule))
-
-    async def remove_rule(self, name: str) -> None:
-        await self._writer.do(partial(_remove, statement=_REMOVE_RULE, name=name))
-
-    async def suppressed(self, addresses: Sequence[str]) -> dict[str, Suppression]:
-        return await self._readers.do(lambda connection: _suppressed(connection, addresses))
-
-    async def suppressions(self, limit: int) -> list[Suppression]:
-        return await self._readers.do(lambda connection: _suppressions(connection, limit))
-
-    async def suppress(self, suppressions: Sequence[Suppression]) -> int:
-        new: int = await self._writer.do(partial(_suppress, suppressions=tuple(suppressions)))
-        return new
-
-    async def unsuppress(self, address: str) -> None:
-        await self._writer.do(partial(_remove, statement=_REMOVE_SUPPRESSION, name=address))
+    name: str
+    kind: Literal["hold", "pause"]
+    """Kind of the rule. A pause stops only deliveries to other hosts, until the rule is removed."""
+    sender: str = ""
+    """Pattern of sender addresses (`mailstack.letter.patterns`); empty: any."""
+    recipient: str = ""
+    """Pattern of recipient addresses; empty: any."""
+    domain: str = ""
+    """Pattern of recipient domains; empty: any."""
+    created: float = 0.0
+    """Time of creation, seconds since 1970."""
 
 
-def _orders(connection: Connection) -> Orders:
-    """All rules, the oldest first, and whether any address is suppressed."""
-    found = connection.execute(_RULES).fetchall()
-    return Orders(tuple(map(_rule_from, found)), bool(connection.execute(_ANY).fetchall()))
+class HoldRuleSet(Struct, frozen=True):
+    """All hold rules, which a running server keeps in memory."""
+
+    rules: tuple[HoldRule, ...] = ()
+    """Rules, the oldest first."""
+    suppressing: bool = False
+    """Whether any address is suppressed, so that a lookup is worth its time."""
 
 
-def _add_rule(transaction: Transaction, rule: Rule) -> None:
-    if transaction.execute(_RULE_OF, (rule.name,)).fetchall():
-        raise Conflict(f"there is a rule {rule.name} already")
-    row = [rule.name, rule.kind, rule.sender, rule.recipient, rule.domain, rule.created]
-    transaction.insert("hold_rules", _RULE, row)
+class Suppression(Struct, frozen=True):
+    """Suppressed address: nothing is sent to it any more."""
+
+    address: str
+    """`Address.key` of the address."""
+    reason: str
+    created: float
+    """Time of creation, seconds since 1970."""
 
 
-def _suppressed(connection: Connection, addresses: Sequence[str]) -> dict[str, Suppression]:
-    found: list[Any] = []
-    for part in pieces(list(addresses), 1):
-        statement = f"SELECT address, reason, created FROM suppressions WHERE address IN {sql.marks(len(part))}"  # noqa: S608  # question marks
-        found += connection.execute(statement, part).fetchall()
-    return {each.address: each for each in map(_suppression_from, found)}
+class HoldRuleStore(Protocol):
+    """Part `hold_rules` of `mailstack.store.Store`."""
+
+    async def load(self) -> HoldRuleSet:
+        """All rules."""
+
+    async def add(self, rule: HoldRule) -> None:
+        """Raises Conflict when a rule of this name exists."""
+
+    async def remove(self, name: str) -> None:
+        """Raises KeyError."""
 
 
-def _suppressions(connection: Connection, limit: int) -> list[Suppression]:
-    """The newest first."""
-    return [_suppression_from(row) for row in connection.execute(_SUPPRESSIONS, (limit,))]
+class SuppressionStore(Protocol):
+    """Part `suppressions` of `mailstack.store.Store`."""
 
+    async def lookup(self, addresses: Sequence[str]) -> dict[str, Suppression]:
+        """Suppressions of these addresses (each an `Address.key`), by address."""
 
-def _suppress(transaction: Transaction, suppressions: Sequence[Suppression]) -> int:
-    return sum(transaction.execute(_SUPPRESS, (each.address, each.why, each.created)).rowcount for each in suppressions)
+    async def newest(self, limit: int) -> list[Suppression]:
+        """Suppressions, the newest first."""
 
+    async def add(self, suppressions: Sequence[Suppression]) -> int:
+        """Suppress addresses; those that are suppressed stay as they are. Returns the number of new ones."""
 
-def _remove(transaction: Transaction, statement: str, name: str) -> None:
-    if transaction.execute(statement, (name,)).rowcount == 0:
-        raise KeyError(name)
-
-
-def _rule_from(row: Sequence[Any]) -> Rule:
-    def decode() -> Rule:
-        if row[1] not in {"hold", "pause"}:
-            raise ValueError(f"no kind of rule: {row[1]!r:.40}")
-        name, _, sender, recipient, domain = map(rows.text, row[:5])
-        return Rule(name, row[1], sender, recipient, domain, float(row[5]))
-
-    return rows.checked("hold_rules", row[0], decode)
-
-
-def _suppression_from(row: Sequence[Any]) -> Suppression:
-    return rows.checked(
-        "suppressions", row[0], lambda: Suppression(rows.text(row[0]), rows.text(row[1]), float(row[2]))
-    )
+    async def remove(self, address: str) -> None:
+        """Raises KeyError."""

@@ -9,7 +9,7 @@ from mailstack.letter.step import Step
 from mailstack.store import sql
 from mailstack.store.batch import Batch, Transaction, pieces
 from mailstack.store.mark_fetched import Fetched
-from mailstack.store.outbox_types import OutboxSubscriptions
+from mailstack.store.outbox import OutboxSubscriptions
 
 
 def update(

@@ -24,7 +24,7 @@ from mailstack.letter.address import ascii_domain
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState
 from mailstack.letter.step import Step
 from mailstack.store import Account, AppPassword, Damaged, Entry, StoreError
-from mailstack.store.outbox_types import OutboxEntry
+from mailstack.store.outbox import OutboxEntry
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ DELIVERY = (
 )
 DELIVERY_ROW = (*DELIVERY, "server", "address", "original", "waits_until")
 STEP = ("letter", "seq", "at", "server", "step", "facts")
-ANNOUNCEMENT = ("id", "target", *STEP[:1], *STEP[2:], "due", "attempts", "claimed_by", "trouble")
+OUTBOX = ("id", "target", *STEP[:1], *STEP[2:], "due", "attempts", "claimed_by", "trouble")
 
 
 def as_json(value: object) -> str:
@@ -262,26 +262,26 @@ def collected_from(row: Sequence[Any]) -> list[tuple[int, Step]]:
     return [] if row[2] is None else checked("deliveries", (row[0], row[1]), decode)
 
 
-def announcement_row(announcement: OutboxEntry) -> list[Any]:
-    """In the order of ANNOUNCEMENT. Raises StoreError for facts that can't be stored."""
-    step = announcement.step
+def outbox_row(entry: OutboxEntry) -> list[Any]:
+    """In the order of OUTBOX. Raises StoreError for facts that can't be stored."""
+    step = entry.step
     return [
-        announcement.id,
-        announcement.target,
+        entry.id,
+        entry.target,
         step.letter,
         step.at,
         step.server,
         step.step,
         as_json(step.facts),
-        announcement.due,
-        announcement.attempts,
-        announcement.claimed_by,
-        announcement.trouble,
+        entry.due,
+        entry.attempts,
+        entry.claimed_by,
+        entry.trouble,
     ]
 
 
-def announcement_from(row: Sequence[Any]) -> OutboxEntry:
-    """From columns in the order of ANNOUNCEMENT."""
+def outbox_entry_from(row: Sequence[Any]) -> OutboxEntry:
+    """From columns in the order of OUTBOX."""
 
     def decode() -> OutboxEntry:
         step = step_from((row[2], 0, *row[3:7]))

@@ -41,22 +41,20 @@ from mailstack.store.content_cache import ContentCache, RecentOctets
 from mailstack.store.contents import LargeContent, LargeContents, StoredContent, Writing
 from mailstack.store.digests import digest_of
 from mailstack.store.directory_check import Location
-from mailstack.store.greylist import StoredContacts
-from mailstack.store.hold_rules import StoredOrders
-from mailstack.store.outbox import StoredAnnouncements
-from mailstack.store.outbox_types import OutboxSubscriptions
+from mailstack.store.outbox import OutboxSubscriptions
+from mailstack.store.parts.delay_reasons import SqlDelayReasons
+from mailstack.store.parts.greylist import SqlGreylist
+from mailstack.store.parts.hold_rules import SqlHoldRules, SqlSuppressions
+from mailstack.store.parts.outbox import SqlOutbox
+from mailstack.store.parts.tls_results import SqlTlsResults
 from mailstack.store.read_ahead import ReadAheadBatch
-from mailstack.store.stored_delay_reasons import StoredConditions
-from mailstack.store.stored_tls_results import StoredTlsResults
 
 _LOOK, _PRUNED_AT_ONCE = 1000, 200
 """Old letters that one look finds, and that one transaction forgets."""
 _log = Logger()
 
 
-class SqlStore(
-    StoredAddresses, StoredContacts, StoredTlsResults, StoredAnnouncements, StoredConditions, StoredOrders, ABC
-):
+class SqlStore(StoredAddresses, ABC):
     """See `mailstack.store.Store`. Who derives from it gives threads that read, and one or more that write."""
 
     _readers: ReaderPool
@@ -91,6 +89,16 @@ class SqlStore(
         self._accounts = ContentCache(address_seconds, 10_000, sign=sign)
         self._aliases = ContentCache(address_seconds, 10_000, sign=sign)
         self._subscriptions = OutboxSubscriptions()
+
+    def _use(self, readers: ReaderPool, writer: WriterPool) -> None:
+        """Build the parts on these pools."""
+        self._readers, self._writer = readers, writer
+        self.greylist = SqlGreylist(readers, writer)
+        self.hold_rules = SqlHoldRules(readers, writer)
+        self.suppressions = SqlSuppressions(readers, writer)
+        self.delay_reasons = SqlDelayReasons(readers, writer)
+        self.tls_results = SqlTlsResults(readers, writer)
+        self.outbox = SqlOutbox(readers, writer, self._subscriptions)
 
     # --- what each database does in its own way
 

@@ -92,7 +92,7 @@ class SqliteStore(SqlStore):
         self._read_only = read_only
         self._database: ReadableDatabase | None = None
         """Open where nothing is written."""
-        self._readers = Workers(
+        readers = Workers(
             reactor,
             "mailstack-reader",
             reader_threads,
@@ -103,7 +103,7 @@ class SqliteStore(SqlStore):
         self._own = ContentFiles(directory / "contents", self._in_file_thread)
         self._large = self._own if large is None else Several(large, self._own)
         self._turn = Turn(directory / TURN, busy_timeout)
-        self._writer = SqliteWriter(
+        writer = SqliteWriter(
             reactor,
             connect=lambda: self._connect(self._set_up_writer),
             location=self.location,
@@ -111,6 +111,7 @@ class SqliteStore(SqlStore):
             forget=self._large.forget,
             group=group,
         )
+        self._use(readers, writer)
         self._held: dict[str, str] = {}
         """Mailbox to the owner of its maildrop."""
         self._maildrops = NameLocks(directory / MAILDROPS)

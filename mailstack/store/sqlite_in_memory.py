@@ -31,8 +31,7 @@ class InMemoryStore(SqlStore):
     def __init__(self) -> None:
         super().__init__(recent_octets=0, address_seconds=inf, addresses=_Version())
         connection = _connect()
-        self._readers = _Reader(connection)
-        self._writer = _Writer(connection)
+        self._use(_Reader(connection), _Writer(connection))
         self._owners: dict[str, str] = {}
         """Owners of the maildrops that are open, by mailbox."""
 

@@ -88,22 +88,22 @@ class SessionResults(Protocol):
 class TlsResults(Protocol):
     """The part of a store that keeps the counts until they are reported."""
 
-    async def add_tls_results(self, counts: Sequence[TlsCount], due: Callable[[int, str], float]) -> None:
+    async def add(self, counts: Sequence[TlsCount], due: Callable[[int, str], float]) -> None:
         """Add to what is there. `due` says when the report of a day for a domain is, if it is not known yet."""
 
-    async def tls_results(self, domain: str | None = None, day: int | None = None) -> list[TlsCount]:
+    async def counts(self, domain: str | None = None, day: int | None = None) -> list[TlsCount]:
         """What was counted and is not reported yet, in a fixed order; of one domain, of one day, or of all."""
 
-    async def next_tls_report(self) -> float | None:
+    async def next_due(self) -> float | None:
         """When the first report is due; None when there is none."""
 
-    async def claim_tls_report(self, owner: str, now: float, lease: float) -> TlsReportDue | None:
+    async def claim(self, owner: str, now: float, lease: float) -> TlsReportDue | None:
         """The one that is longest due, which nobody else gets until `now` + `lease`; None when none is."""
 
-    async def settle_tls_report(
+    async def settle(
         self, owner: str, report: TlsReportDue, *, again: float | None = None, sent: Sequence[str] = ()
     ) -> None:
         """Forget it and its counts; or with `again` have it due then, with what was sent of it."""
 
-    async def forget_tls_results(self, before: int) -> int:
+    async def purge(self, before: int) -> int:
         """Forget days before this one, reported or not; how many reports."""

@@ -27,7 +27,7 @@ BUSY = DelayReason(
 
 
 def tell(shelf: Shelf, *conditions: DelayReason) -> None:
-    shelf.pump.run(shelf.store.tell_conditions("mx.home.test", conditions, time.time() + 30))
+    shelf.pump.run(shelf.store.delay_reasons.publish("mx.home.test", conditions, time.time() + 30))
 
 
 def because(mailstack: Mailstack, letter: LetterId) -> dict[str, str]:

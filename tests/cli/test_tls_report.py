@@ -23,7 +23,7 @@ def test_counts_are_listed_and_shown_as_the_report_will_be(config: Path, mailsta
         TlsCount(DAY, "elsewhere.test", STS, EXPIRED, 2),
         TlsCount(DAY, "third.test", AppliedPolicy("no-policy-found", "third.test"), None, 1),
     ]
-    pump.run(store.add_tls_results(counts, lambda day, domain: 0.0))
+    pump.run(store.tls_results.add(counts, lambda day, domain: 0.0))
     pump.run(store.close())
     assert lines_of(mailstack("tls-report", "list", "--json")) == [
         {"day": "2026-05-27", "domain": "elsewhere.test", "successes": 5, "failures": 2},

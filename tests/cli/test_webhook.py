@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mailstack.letter import new_letter_id
 from mailstack.letter.step import Step
 from mailstack.queue.webhooks.signing import read_secrets
-from mailstack.store.outbox_types import RETRY_NOW, OutboxEntry, new_id
+from mailstack.store.outbox import RETRY_NOW, OutboxEntry, new_id
 from mailstack.store.sqlite import SqliteStore
 from tests.aid import Pump
 from tests.cli.conftest import Mailstack, lines_of
@@ -44,7 +44,7 @@ def test_webhooks_are_listed_with_what_waits_and_hurried(hooked: Path, mailstack
     pump = Pump()
     store = SqliteStore(pump, hooked.parent / "data")
     pump.run(store.open())
-    pump.run(store.add_announcements([second, first, gone]))
+    pump.run(store.outbox.add([second, first, gone]))
     billing, before = lines_of(mailstack("webhook", "list", "--json"))
     assert (billing["name"], billing["url"], billing["waiting"]) == ("billing", "https://hooks.test/mail", 2)
     assert billing["events"] == ["delivered", "relayed", "delayed", "bounced"]
@@ -55,7 +55,7 @@ def test_webhooks_are_listed_with_what_waits_and_hurried(hooked: Path, mailstack
     assert first.step.letter in mailstack("webhook", "list", "--waiting").stdout
     assert mailstack("webhook", "retry", "billing").stdout == "to be told now: 2\n"
     assert mailstack("webhook", "retry", "nobody").exit_code == 1
-    assert pump.run(store.next_announcement("webhook billing")) == RETRY_NOW
+    assert pump.run(store.outbox.next_due("webhook billing")) == RETRY_NOW
     pump.run(store.close())
 
 

@@ -32,7 +32,6 @@ from mailstack.store import (
     Claim,
     Conflict,
     Filter,
-    GreylistEntry,
     MaildropInUse,
     Place,
     Placement,
@@ -40,6 +39,7 @@ from mailstack.store import (
     Store,
     StoreError,
 )
+from mailstack.store.greylist import GreylistEntry
 
 T = TypeVar("T")
 
@@ -1158,22 +1158,22 @@ def test_a_step_that_can_not_be_stored_leaves_the_mailbox_as_it_is(subject: Subj
 
 def test_a_contact_is_remembered_replaced_and_forgotten(subject: Subject) -> None:
     store, run = subject.store, subject.run
-    assert run(store.contact("192.0.2.0/24")) is None
-    run(store.set_contact(GreylistEntry("192.0.2.0/24", 1.0, 50.0)))
-    run(store.set_contact(GreylistEntry("192.0.2.0/24", 2.0, 100.0)))
-    run(store.set_contact(GreylistEntry("a b c", 3.0, 60.0)))
+    assert run(store.greylist.find("192.0.2.0/24")) is None
+    run(store.greylist.set(GreylistEntry("192.0.2.0/24", 1.0, 50.0)))
+    run(store.greylist.set(GreylistEntry("192.0.2.0/24", 2.0, 100.0)))
+    run(store.greylist.set(GreylistEntry("a b c", 3.0, 60.0)))
     store = subject.reopen()
-    assert run(store.contact("192.0.2.0/24")) == GreylistEntry("192.0.2.0/24", 2.0, 100.0)
-    assert run(store.forget_contacts(60.0, 10)) == 1
-    assert run(store.contact("a b c")) is None
-    assert run(store.contact("192.0.2.0/24")) is not None
+    assert run(store.greylist.find("192.0.2.0/24")) == GreylistEntry("192.0.2.0/24", 2.0, 100.0)
+    assert run(store.greylist.purge(60.0, 10)) == 1
+    assert run(store.greylist.find("a b c")) is None
+    assert run(store.greylist.find("192.0.2.0/24")) is not None
 
 
 def test_of_too_many_contacts_those_with_the_least_time_are_forgotten(subject: Subject) -> None:
     for number in range(10):
-        subject.run(subject.store.set_contact(GreylistEntry(f"contact {number}", 0.0, 100.0 + number)))
-    assert subject.run(subject.store.forget_contacts(50.0, 3)) == 7
-    kept = [number for number in range(10) if subject.run(subject.store.contact(f"contact {number}"))]
+        subject.run(subject.store.greylist.set(GreylistEntry(f"contact {number}", 0.0, 100.0 + number)))
+    assert subject.run(subject.store.greylist.purge(50.0, 3)) == 7
+    kept = [number for number in range(10) if subject.run(subject.store.greylist.find(f"contact {number}"))]
     assert kept == [7, 8, 9]
 
 

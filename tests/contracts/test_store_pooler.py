@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contracts.announcements import *  # noqa: F403
-from tests.contracts.conditions import *  # noqa: F403
-from tests.contracts.orders import *  # noqa: F403
+from tests.contracts.delay_reasons import *  # noqa: F403
+from tests.contracts.hold_rules import *  # noqa: F403
+from tests.contracts.outbox import *  # noqa: F403
 from tests.contracts.store import *  # noqa: F403
 from tests.contracts.tls_results import *  # noqa: F403
 

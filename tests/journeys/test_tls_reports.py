@@ -292,7 +292,7 @@ def test_a_url_that_a_stranger_publishes_never_leads_inside(internet: Internet, 
     next_day(internet)
     internet.reactor.advance(3 * DAY)
     assert [each.requests for each in receivers] == [[], []]
-    assert internet.reactor.result_of(site.store.tls_results()) == []
+    assert internet.reactor.result_of(site.store.tls_results.counts()) == []
 
 
 @pytest.mark.parametrize("how", ["off", "unsigned", "by the operator", "unasked"])
@@ -307,7 +307,7 @@ def test_nothing_is_sent_where_it_is_not_wanted_or_would_not_be_believed(
     write(internet, site)
     next_day(internet)
     assert internet.fetch(there, READER) == []
-    assert internet.reactor.result_of(site.store.tls_results("elsewhere.test")) == []
+    assert internet.reactor.result_of(site.store.tls_results.counts("elsewhere.test")) == []
 
 
 def test_a_dns_that_is_down_delays_a_report_and_ends_it_after_two_days(internet: Internet, tmp_path: Path) -> None:
@@ -316,9 +316,9 @@ def test_a_dns_that_is_down_delays_a_report_and_ends_it_after_two_days(internet:
     internet.zone.servfail("_smtp._tls.elsewhere.test")
     next_day(internet)
     assert internet.fetch(there, READER) == []
-    assert internet.reactor.result_of(site.store.tls_results())
+    assert internet.reactor.result_of(site.store.tls_results.counts())
     internet.reactor.advance(3 * DAY)
-    assert internet.reactor.result_of(site.store.tls_results()) == []
+    assert internet.reactor.result_of(site.store.tls_results.counts()) == []
 
 
 def test_only_domains_of_ours_with_a_key_count_as_signed() -> None:

@@ -51,7 +51,7 @@ def home(internet: Internet, *webhooks: Webhook, **settings: Any) -> SimulatedSe
 
 
 def waiting(internet: Internet, site: SimulatedServer) -> int:
-    return sum(each.count for each in internet.reactor.result_of(site.store.waiting_announcements()))
+    return sum(each.count for each in internet.reactor.result_of(site.store.outbox.backlogs()))
 
 
 def test_every_step_that_is_wanted_is_told_with_its_letter(internet: Internet) -> None:
@@ -152,7 +152,7 @@ def test_who_never_answers_is_asked_once_and_then_left_alone(internet: Internet,
     internet.submit(site, "alice@home.test", "bob@home.test")
     internet.reactor.advance(50)
     assert len(receiver.requests) == 1
-    (left,) = internet.reactor.result_of(site.store.announcements(None, 10))
+    (left,) = internet.reactor.result_of(site.store.outbox.entries(None, 10))
     assert (left.trouble, left.claimed_by) == ("no answer within 10 s", None)
     internet.reactor.advance(30)
     assert len(receiver.requests) == 2
@@ -212,7 +212,7 @@ def test_https_is_verified(internet: Internet) -> None:
     internet.submit(site, "alice@home.test", "bob@home.test")
     internet.reactor.advance(1)
     assert len(receiver.requests) == 1
-    (left,) = internet.reactor.result_of(site.store.announcements(None, 10))
+    (left,) = internet.reactor.result_of(site.store.outbox.entries(None, 10))
     assert left.target == "webhook hook"
     assert "certificate verify failed" in left.trouble
 

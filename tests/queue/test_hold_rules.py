@@ -13,7 +13,8 @@ from mailstack.letter.step import Step
 from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.hold_rules import describe, fits, is_held_by
 from mailstack.queue.settings import QueueLimits
-from mailstack.store import Rule, StoreError
+from mailstack.store import StoreError
+from mailstack.store.hold_rules import HoldRule
 from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.letters import a_letter
@@ -30,10 +31,10 @@ def rig() -> Iterator[Rig]:
     assert not rig.clock.bugs
 
 
-def order(rig: Rig, kind: str = "hold", **patterns: str) -> Rule:
+def order(rig: Rig, kind: str = "hold", **patterns: str) -> HoldRule:
     """A rule that the server has seen."""
-    rule = Rule("r1", kind, created=rig.clock.now(), **patterns)  # type: ignore[arg-type]
-    run(rig.store.add_rule(rule))
+    rule = HoldRule("r1", kind, created=rig.clock.now(), **patterns)  # type: ignore[arg-type]
+    run(rig.store.hold_rules.add(rule))
     rig.clock.advance(QueueLimits().poll)
     return rule
 
@@ -87,7 +88,7 @@ def test_a_pause_of_a_destination_leaves_the_others(rig) -> None:
 
 def test_a_rule_that_is_gone_holds_no_more(rig) -> None:
     order(rig, "pause", domain="*")
-    run(rig.store.remove_rule("r1"))
+    run(rig.store.hold_rules.remove("r1"))
     rig.clock.advance(1)
     letter = rig.accept(a_letter("x@else.test"))
     rig.clock.advance(1)
@@ -144,7 +145,7 @@ def test_a_later_rule_holds_it_again(rig) -> None:
     rig.clock.advance(1)
     run(QueueAdmin(rig.store, rig.clock.now).release([letter.id]))
     rig.clock.advance(10)
-    run(rig.store.add_rule(Rule("r2", "hold", sender="*", created=rig.clock.now())))
+    run(rig.store.hold_rules.add(HoldRule("r2", "hold", sender="*", created=rig.clock.now())))
     rig.clock.advance(HOUR)
     assert rig.states(letter) == ["held"]
     assert "rule r2" in rig.record(letter).deliveries[0].text
@@ -152,10 +153,10 @@ def test_a_later_rule_holds_it_again(rig) -> None:
 
 def test_what_the_end_of_a_rule_releases_another_may_hold(rig) -> None:
     first = order(rig, "pause", domain="*")
-    run(rig.store.add_rule(Rule("r2", "hold", domain="else.test", created=first.created)))
+    run(rig.store.hold_rules.add(HoldRule("r2", "hold", domain="else.test", created=first.created)))
     rig.clock.advance(1)
     letter = rig.accept(a_letter("x@else.test"))
-    run(rig.store.remove_rule("r1"))
+    run(rig.store.hold_rules.remove("r1"))
     run(QueueAdmin(rig.store, rig.clock.now).release([letter.id], rule="r1"))
     rig.clock.advance(2)
     assert rig.states(letter) == ["held"]
@@ -182,7 +183,7 @@ def test_only_the_domains_that_are_named_are_sent_to_whoever_releases_the_rest()
 
 
 def test_the_words_of_another_host_are_not_taken_for_a_rule(rig) -> None:
-    rule = Rule("r1", "hold", sender="*")
+    rule = HoldRule("r1", "hold", sender="*")
     rig.relay.outcome = lambda _: Deferred(Status(4, 0, 0), describe(rule), "mx.else.test")
     letter = rig.accept(a_letter("x@else.test"))
     run(QueueAdmin(rig.store, rig.clock.now).hold([letter.id]))
@@ -193,5 +194,5 @@ def test_a_rule_knows_a_recipient_also_by_what_the_sender_wrote(rig) -> None:
     letter = rig.accept(a_letter("x@else.test"))
     (delivery,) = rig.record(letter).deliveries
     through = replace(delivery, recipient=Recipient(Address("x", "else.test"), Address("all", "home.test")))
-    assert fits(Rule("r", "hold", recipient="all@home.test"), letter, through)
-    assert fits(Rule("r", "hold", domain="home.test"), letter, through)
+    assert fits(HoldRule("r", "hold", recipient="all@home.test"), letter, through)
+    assert fits(HoldRule("r", "hold", domain="home.test"), letter, through)

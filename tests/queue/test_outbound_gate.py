@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.letter import Address, Failed, Status
 from mailstack.queue.outbound_gate import OutboundGate, OutboundRules, is_dead_address
-from mailstack.store import Suppression
+from mailstack.store.hold_rules import Suppression
 from tests.aid import run
 from tests.queue.letters import SERVER, a_letter
 from tests.queue.rig import Rig
@@ -72,13 +72,13 @@ def test_without_the_account_that_captures_letters_wait(rig) -> None:
 
 def test_letters_to_suppressed_addresses_fail_at_once_with_the_reason(rig) -> None:
     gated(rig, OutboundRules())
-    run(rig.store.suppress([Suppression("x@else.test", "she asked for it", 1.0)]))
+    run(rig.store.suppressions.add([Suppression("x@else.test", "she asked for it", 1.0)]))
     rig.clock.advance(1)
     letter = rig.accept(a_letter("X@Else.test", "y@else.test"))
     rig.clock.advance(1)
     assert sorted(rig.states(letter)) == ["bounced", "relayed"]
     assert b"any more: she asked for it" in rig.octets(rig.reports()[0]).replace(b"\r\n ", b" ")
-    run(rig.store.unsuppress("x@else.test"))
+    run(rig.store.suppressions.remove("x@else.test"))
     rig.clock.advance(1)
     again = rig.accept(a_letter("x@else.test"))
     rig.clock.advance(1)
@@ -91,7 +91,7 @@ def test_what_bounces_for_good_is_suppressed_by_setting(rig, wanted) -> None:
     rig.relay.outcome = lambda _: NOBODY
     rig.accept(a_letter("x@else.test"))
     rig.clock.advance(2)
-    found = run(rig.store.suppressions(10))
+    found = run(rig.store.suppressions.newest(10))
     assert [each.address for each in found] == (["x@else.test"] if wanted else [])
     rig.accept(a_letter("x@else.test"))
     rig.clock.advance(1)

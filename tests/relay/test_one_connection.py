@@ -20,7 +20,11 @@ from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.relay.session_opener import ConnectionLimits
-from mailstack.store import Filter, Rule, StoreError, Suppression
+from mailstack.store import (
+    Filter,
+    StoreError,
+)
+from mailstack.store.hold_rules import HoldRule, Suppression
 from mailstack.store.sqlite_in_memory import InMemoryStore
 from tests.queue.letters import SERVER, a_letter
 from tests.queue.people import MemoryDirectory
@@ -258,7 +262,7 @@ def test_a_letter_that_an_order_holds_is_not_offered(kind: Any) -> None:
     letters = [a_letter(CAROL, at=0.0), a_letter("dave@elsewhere.test", at=0.0), a_letter(CAROL, at=0.0)]
     rig.accept(*letters)
     of = {"recipient": "dave@elsewhere.test"} if kind == "hold" else {"domain": "elsewhere.test"}
-    rig.world.run(rig.store.add_rule(Rule("r1", kind, created=rig.world.now(), **of)))
+    rig.world.run(rig.store.hold_rules.add(HoldRule("r1", kind, created=rig.world.now(), **of)))
     rig.world.run(rig.standing.refresh())
     rig.world.pass_time(5)
     assert [rig.state(letter) for letter in letters] == ["relayed", "held", "relayed" if kind == "hold" else "held"]
@@ -268,7 +272,7 @@ def test_a_letter_that_an_order_holds_is_not_offered(kind: Any) -> None:
 def test_a_suppressed_address_is_asked_for_in_the_store_and_nothing_is_said_of_it() -> None:
     rig = Rig(leaving=OutboundRules())
     dead = "dead@elsewhere.test"
-    rig.world.run(rig.store.suppress([Suppression(dead, "it bounced", 0.0)]))
+    rig.world.run(rig.store.suppressions.add([Suppression(dead, "it bounced", 0.0)]))
     rig.world.run(rig.standing.refresh())
     letters = [a_letter(CAROL, at=0.0), a_letter(dead, at=0.0), a_letter(CAROL, at=0.0)]
     rig.accept(*letters)

@@ -19,7 +19,7 @@ _READERS: Mapping[str, tuple[tuple[str, ...], Callable[[Row], object]]] = {
     "letters": (rows.LETTER, lambda row: rows.letter_from(row, lambda _letter, _size: Octets(b""))),
     "deliveries": ((*rows.DELIVERY, "collected"), lambda row: _delivery(row[:-1], row[-1])),
     "steps": (rows.STEP, rows.step_from),
-    "outbox": (rows.ANNOUNCEMENT, rows.announcement_from),
+    "outbox": (rows.OUTBOX, rows.outbox_entry_from),
 }
 """Columns and parser of the tables with structured values."""
 

@@ -17,8 +17,9 @@ from mailstack.letter.step import Step
 from mailstack.queue.hold_rules import HoldRules, describe
 from mailstack.queue.route import LOCAL
 from mailstack.server.wiring.routing import routing_of
-from mailstack.store import Record, Rule
+from mailstack.store import Record
 from mailstack.store.delay_reasons import DelayReason
+from mailstack.store.hold_rules import HoldRule
 
 
 class Reason(Struct, frozen=True):
@@ -84,7 +85,7 @@ def down_text(condition: DelayReason) -> str:
 
 def look_around(place: TargetServer, mail_server: OpenStore, record: Record) -> Around:
     """All that can be known of one letter from outside the server."""
-    conditions = mail_server.run(mail_server.store.conditions(place.now()))
+    conditions = mail_server.run(mail_server.store.delay_reasons.current(place.now()))
     lines = mail_server.run(mail_server.store.lines_of(record.letter.id))
     standing = HoldRules(mail_server.store, allowed_domains=_allowed_domains(place))
     mail_server.run(standing.refresh())
@@ -103,7 +104,7 @@ def reason_of(
     destination: str,
     hosts: Collection[str],
     conditions: Sequence[DelayReason],
-    rules: Sequence[Rule],
+    rules: Sequence[HoldRule],
     place: TargetServer,
 ) -> str:
     """What all letters for a destination wait for now, of whose `hosts` they heard last; empty when that isn't known."""

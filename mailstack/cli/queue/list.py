@@ -41,8 +41,8 @@ def list_(place: TargetServer, selection: Selection, by: By | None, limit: int, 
     """
     with OpenStore(place, only_reads=True) as server:
         records = select(server, selection, MOST if by else limit)
-        conditions = server.run(server.store.conditions(place.now())) if by else []
-        rules = server.run(server.store.orders()).rules if by else ()
+        conditions = server.run(server.store.delay_reasons.current(place.now())) if by else []
+        rules = server.run(server.store.hold_rules.load()).rules if by else ()
     now = place.now()
     if by:
         groups = grouped(narrowed(records, selection), by, now)

@@ -9,7 +9,8 @@ from mailstack.cli.queue.resume import release_held
 from mailstack.cli.queue.selection import DOMAINS
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
-from mailstack.store import Conflict, Rule
+from mailstack.store import Conflict
+from mailstack.store.hold_rules import HoldRule
 
 
 @click.command()
@@ -26,12 +27,12 @@ def pause(place: TargetServer, destination: str) -> None:
       mailstack queue pause
       mailstack queue pause elsewhere.test
     """
-    new = Rule(_name(destination), "pause", domain=destination, created=place.now())
+    new = HoldRule(_name(destination), "pause", domain=destination, created=place.now())
     with OpenStore(place) as server:
-        if new.name in {each.name for each in server.run(server.store.orders()).rules}:
+        if new.name in {each.name for each in server.run(server.store.hold_rules.load()).rules}:
             raise CommandError(f"{_what(destination)} is paused already; `mailstack queue resume` takes that back")
         try:
-            server.run(server.store.add_rule(new))
+            server.run(server.store.hold_rules.add(new))
         except Conflict as conflict:
             raise CommandError(str(conflict)) from conflict
     again = "" if destination == "*" else f" {destination}"
@@ -50,10 +51,10 @@ def resume(place: TargetServer, destination: str) -> None:
       mailstack queue resume elsewhere.test
     """
     with OpenStore(place) as server:
-        found = [each for each in server.run(server.store.orders()).rules if each.name == _name(destination)]
+        found = [each for each in server.run(server.store.hold_rules.load()).rules if each.name == _name(destination)]
         if not found:
             raise CommandError(f"{_what(destination)} is not paused; `mailstack queue rule list` shows what is")
-        server.run(server.store.remove_rule(found[0].name))
+        server.run(server.store.hold_rules.remove(found[0].name))
         count = release_held(place, server, found[0])
     click.echo(f"{_what(destination)} goes on; released: {count}")
 

@@ -8,10 +8,11 @@ from mailstack.cli.target import TargetServer
 from mailstack.letter.delivery import DeliveryState
 from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.hold_rules import is_held_by
-from mailstack.store import Filter, Rule
+from mailstack.store import Filter
+from mailstack.store.hold_rules import HoldRule
 
 
-def release_held(place: TargetServer, server: OpenStore, rule: Rule) -> int:
+def release_held(place: TargetServer, server: OpenStore, rule: HoldRule) -> int:
     """How many deliveries go on. Another rule that fits them too holds them again."""
     held = Filter(states=frozenset({DeliveryState.HELD}), limit=MOST)
     records = [

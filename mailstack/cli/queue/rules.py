@@ -14,7 +14,7 @@ from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter.display_text import clean, local_text
 from mailstack.letter.timestamps import iso8601
-from mailstack.store import Rule
+from mailstack.store.hold_rules import HoldRule
 
 MOST = 1000
 """Rules that one server may have: each letter is compared with all of them."""
@@ -47,11 +47,11 @@ def add(place: TargetServer, sender: str | None, recipient: str | None, domain: 
     if not (sender or recipient or domain):
         raise click.UsageError("Give --from, --to or --domain; `mailstack queue pause` stops everything outward.")
     name = "r" + "".join(secrets.choice(_LETTERS) for _ in range(4))
-    new = Rule(name, "hold", sender or "", recipient or "", domain or "", place.now())
+    new = HoldRule(name, "hold", sender or "", recipient or "", domain or "", place.now())
     with OpenStore(place) as server:
-        if len(server.run(server.store.orders()).rules) >= MOST:
+        if len(server.run(server.store.hold_rules.load()).rules) >= MOST:
             raise CommandError(f"there are {MOST} rules, and no more are kept; `mailstack queue rule remove` some")
-        server.run(server.store.add_rule(new))
+        server.run(server.store.hold_rules.add(new))
     click.echo(f"rule {name} holds {words(new)}")
 
 
@@ -68,7 +68,7 @@ def list_(place: TargetServer, as_json: bool) -> None:
       mailstack queue rule list
     """
     with OpenStore(place, only_reads=True) as server:
-        rules = server.run(server.store.orders()).rules
+        rules = server.run(server.store.hold_rules.load()).rules
     if as_json:
         for each in rules:
             print_json(
@@ -98,15 +98,15 @@ def remove(place: TargetServer, name: str, keep_held: bool) -> None:
       mailstack queue rule remove rk7f2
     """
     with OpenStore(place) as server:
-        found = [each for each in server.run(server.store.orders()).rules if each.name == name]
+        found = [each for each in server.run(server.store.hold_rules.load()).rules if each.name == name]
         if not found:
             raise CommandError(f"there is no rule {name!r}; `mailstack queue rule list` lists them")
-        server.run(server.store.remove_rule(name))
+        server.run(server.store.hold_rules.remove(name))
         count = 0 if keep_held else release_held(place, server, found[0])
     click.echo(f"rule {clean(name)} is gone; released: {count}")
 
 
-def words(rule: Rule) -> str:
+def words(rule: HoldRule) -> str:
     """What a rule holds, for people."""
     if rule.kind == "pause":
         return "everything outward" if rule.domain == "*" else f"everything for {rule.domain}"

@@ -24,7 +24,7 @@ def list_(place: TargetServer, failures: bool, as_json: bool) -> None:
       mailstack tls-report list --failures
     """
     with OpenStore(place, only_reads=True) as server:
-        counts = server.run(server.store.tls_results())
+        counts = server.run(server.store.tls_results.counts())
     found: dict[tuple[int, str], list[TlsCount]] = {}
     for each in counts:
         found.setdefault((each.day, each.domain), []).append(each)

@@ -33,7 +33,7 @@ def show(place: TargetServer, domain: str, as_json: bool) -> None:
     except ValueError as error:
         raise CommandError(str(error)) from error
     with OpenStore(place, only_reads=True) as mail_server:
-        counts = mail_server.run(mail_server.store.tls_results(wanted))
+        counts = mail_server.run(mail_server.store.tls_results.counts(wanted))
     if as_json:
         config = place.settings or Config(domains=tuple(Domain(each) for each in place.domains))
         reporting = reporting_of(config)

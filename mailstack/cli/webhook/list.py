@@ -12,7 +12,7 @@ from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter.display_text import local_text, span_text
 from mailstack.letter.timestamps import iso8601
 from mailstack.server.wiring.webhooks import target_of
-from mailstack.store.outbox_types import OutboxEntry
+from mailstack.store.outbox import OutboxEntry
 
 
 @click.command("list")
@@ -30,9 +30,9 @@ def list_(place: TargetServer, waiting: bool, limit: int, as_json: bool) -> None
     """
     with OpenStore(place, only_reads=True) as mail_server:
         if waiting:
-            _print_waiting(mail_server.run(mail_server.store.announcements(None, limit)), as_json=as_json)
+            _print_waiting(mail_server.run(mail_server.store.outbox.entries(None, limit)), as_json=as_json)
             return
-        counts = {each.target: each for each in mail_server.run(mail_server.store.waiting_announcements())}
+        counts = {each.target: each for each in mail_server.run(mail_server.store.outbox.backlogs())}
     configured = place.settings.webhooks if place.settings is not None else ()
     urls = {target_of(each): str(each.url) for each in configured}
     events = {target_of(each): list(each.events) for each in configured}

@@ -23,11 +23,11 @@ def retry(place: TargetServer, names: tuple[str, ...]) -> None:
       mailstack webhook retry billing
     """
     with OpenStore(place) as server:
-        targets = {name_of(each.target): each.target for each in server.run(server.store.waiting_announcements())}
+        targets = {name_of(each.target): each.target for each in server.run(server.store.outbox.backlogs())}
         for name in names:
             if name not in targets:
                 raise CommandError(f"nothing waits for {name}; `mailstack webhook list` shows for whom something does")
         now = place.now()
         wanted = [targets[name] for name in names or sorted(targets)]
-        count = sum(server.run(server.store.hurry_announcements(target, now)) for target in wanted)
+        count = sum(server.run(server.store.outbox.retry_now(target, now)) for target in wanted)
     click.echo(f"to be told now: {count}")

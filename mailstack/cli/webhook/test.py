@@ -14,7 +14,7 @@ from mailstack.letter.timestamps import iso8601
 from mailstack.net.clock import ReactorClock
 from mailstack.queue.webhooks.dispatcher import SendFailed
 from mailstack.server.wiring.webhooks import webhook
-from mailstack.store.outbox_types import new_id
+from mailstack.store.outbox import new_id
 from mailstack.store.sqlite_in_memory import InMemoryStore
 
 

@@ -14,7 +14,7 @@ from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.queue.schedule import Schedule
 from mailstack.store import StoreError, StoreFull
-from mailstack.store.outbox_types import RETRY_NOW, OutboxEntry, OutboxStore
+from mailstack.store.outbox import RETRY_NOW, OutboxEntry, OutboxStore
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class OutboxDispatcher:
     async def _recover(self) -> None:
         """Before that nothing is claimed: an earlier life has the same name."""
         if not self._recovered:
-            await self._store.recover_announcements(self._owner, self._clock.now())
+            await self._store.recover(self._owner, self._clock.now())
             self._recovered = True
 
     def wake(self) -> None:
@@ -163,22 +163,20 @@ class OutboxDispatcher:
         now = self._clock.now()
         if now - self._swept >= self._limits.sweep:
             self._swept = now
-            if count := await self._store.forget_announcements(self.target, now - self._schedule.give_up_after):
+            if count := await self._store.purge(self.target, now - self._schedule.give_up_after):
                 _log.warning("%s was not told of %d steps in time: they are dropped", self.target, count)
 
     async def _claim_due(self) -> float:
         """Claim while there is room and something is due; how many seconds until the next look."""
         while self._running and (room := self._room()) > 0:
             now = self._clock.now()
-            due = await self._store.next_announcement(self.target)
+            due = await self._store.next_due(self.target)
             if due is None:
                 break
             begins = now + (self._paused_until - self._clock.steady()) if due > RETRY_NOW else now
             if max(due, begins) > now:
                 return max(_LEAST_WAIT, min(self._limits.poll, max(due, begins) - now))
-            claimed = await self._store.claim_announcements(
-                self.target, self._owner, now, limit=room, lease=self._limits.lease
-            )
+            claimed = await self._store.claim(self.target, self._owner, now, limit=room, lease=self._limits.lease)
             if not self._running:
                 # Stopped meanwhile: told now, it could be told and not be written down.
                 await self._settle(again=[replace(each, due=now) for each in claimed])
@@ -227,7 +225,7 @@ class OutboxDispatcher:
 
     async def _settle(self, told: list[str] | None = None, again: list[OutboxEntry] | None = None) -> None:
         try:
-            await self._store.settle_announcements(self._owner, told=told or (), again=again or ())
+            await self._store.settle(self._owner, sent=told or (), again=again or ())
         except StoreError as trouble:
             # It is told again when the lease ends: at least once.
             _log.error("what %s was told is not stored: %s", self.target, trouble)

@@ -15,7 +15,7 @@ from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.queue.webhooks import signing
 from mailstack.queue.webhooks.dispatcher import SendFailed
 from mailstack.store import Filter, Record, Store, StoreError
-from mailstack.store.outbox_types import OutboxEntry
+from mailstack.store.outbox import OutboxEntry
 
 EventName = Literal[StepName, "delayed"]
 """The steps of a journey, and "delayed": the deferral with which the sender is told of a delay."""

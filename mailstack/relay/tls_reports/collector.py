@@ -63,7 +63,7 @@ class Collector:
         if not counts:
             return
         try:
-            await self._store.add_tls_results([TlsCount(*key, count) for key, count in counts.items()], self._due)
+            await self._store.add([TlsCount(*key, count) for key, count in counts.items()], self._due)
         except StoreError as trouble:
             _log.error("what TLS came to can't be stored yet: %s", trouble)
             for key, count in counts.items():

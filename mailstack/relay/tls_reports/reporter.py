@@ -81,10 +81,10 @@ class Reporter:
         """Write what is due, one after the other, and look again when more is."""
         wait = self._limits.poll
         try:
-            await self._store.forget_tls_results(int(self._clock.now() // DAY) - self._limits.keep)
+            await self._store.purge(int(self._clock.now() // DAY) - self._limits.keep)
             while self._running and (due := await self._claim()) is not None:
                 await self._report(due)
-            if (first := await self._store.next_tls_report()) is not None:
+            if (first := await self._store.next_due()) is not None:
                 wait = min(wait, max(1.0, first - self._clock.now()))
         except StoreError as trouble:
             _log.error("TLS reports can't be written yet: %s", trouble)
@@ -94,7 +94,7 @@ class Reporter:
                 self._cancel = self._clock.call_later(wait, lambda: self._clock.spawn(self._look()))
 
     async def _claim(self) -> TlsReportDue | None:
-        return await self._store.claim_tls_report(self._owner, self._clock.now(), self._limits.lease)
+        return await self._store.claim(self._owner, self._clock.now(), self._limits.lease)
 
     async def _report(self, due: TlsReportDue) -> None:
         """Send one report to all addresses that have not got it yet. Raises StoreError."""
@@ -107,7 +107,7 @@ class Reporter:
             return
         left = [each for each in wanting if each.uri not in sent]
         if left:
-            counts = await self._store.tls_results(due.domain, due.day)
+            counts = await self._store.counts(due.domain, due.day)
             report = report_on(due.domain, due.day, counts, self._reporting)
             for each in left:
                 try:
@@ -117,16 +117,16 @@ class Reporter:
                 else:
                     sent.append(each.uri)
         if all(each.uri in sent for each in wanting):
-            await self._store.settle_tls_report(self._owner, due)
+            await self._store.settle(self._owner, due)
         else:
             await self._later(due, sent)
 
     async def _later(self, due: TlsReportDue, sent: list[str]) -> None:
         now = self._clock.now()
         if now >= due.ends + self._limits.patience:
-            await self._store.settle_tls_report(self._owner, due)
+            await self._store.settle(self._owner, due)
         else:
-            await self._store.settle_tls_report(self._owner, due, again=now + self._limits.again, sent=sent)
+            await self._store.settle(self._owner, due, again=now + self._limits.again, sent=sent)
 
     async def _who_wants(self, domain: str) -> tuple[Rua, ...]:
         """Raises DnsUnavailable."""

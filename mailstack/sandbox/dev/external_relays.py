@@ -25,7 +25,7 @@ from mailstack.relay.routes import NULL_SENDER, RouteTarget, SenderRoutes, Smart
 from mailstack.sandbox.dev.server_configs import NO_PUNISHMENT, NO_QUESTIONS
 from mailstack.sandbox.dev.settings import CAPTURE, DevSettings
 from mailstack.store import Filter, Store
-from mailstack.store.outbox_types import OutboxEntry
+from mailstack.store.outbox import OutboxEntry
 
 if TYPE_CHECKING:
     from mailstack.web.submission import Leaving
@@ -74,8 +74,10 @@ class AutoForwarder:
         if settings.relay is not None and (settings.relay_all or settings.relay_matching):
             pattern = re.compile("" if settings.relay_all else settings.relay_matching)
             teller = _Copies(store, leaving, pattern)
-            self._announcers = [OutboxDispatcher(store, clock, teller, target=RELAY, owner="dev", schedule=_AGAIN)]
-            store.announce(RELAY, _is_captured)
+            self._announcers = [
+                OutboxDispatcher(store.outbox, clock, teller, target=RELAY, owner="dev", schedule=_AGAIN)
+            ]
+            store.outbox.subscribe(RELAY, _is_captured)
 
     def waking(self, journal: Journal) -> Journal:
         """Journal that wakes this one when a letter was captured."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from mailstack.net.clock import ReactorClock
 from mailstack.sandbox.faults.faults import FaultContext, Faults
+from mailstack.sandbox.store_parts import WrappedPart
 from mailstack.store import StoreError, StoreFull
 
-WRITES = ("accept", "claim", "settle", "update_maildrop", "set_contact")
+WRITES = ("accept", "claim", "settle", "update_maildrop", "greylist.set")
 """The operations that write while letters come and go."""
 
 
@@ -22,7 +23,9 @@ class FaultyStore:
         self._server = server
         self._clock = clock
         for name in WRITES:
-            setattr(self, name, self._faulty(name, getattr(store, name)))
+            if "." not in name:
+                setattr(self, name, self._faulty(name, getattr(store, name)))
+        self.greylist = WrappedPart("greylist", store.greylist, self._around)
 
     async def settle_together(self, settlements: Sequence[Any]) -> list[Exception | None]:
         """A fault at "settle" is that of all of them: they share a flush of the disk."""
@@ -44,6 +47,11 @@ class FaultyStore:
             return await write(*args, **kwargs)
 
         return faulty
+
+    async def _around(self, name: str, operation: Callable[[], Awaitable[Any]]) -> Any:
+        if name in WRITES and self._faults.any:
+            await self._fail(name)
+        return await operation()
 
     async def _fail(self, name: str) -> None:
         rule = self._faults.choose(FaultContext("disk", self._server, name=name))

@@ -6,11 +6,13 @@ import atexit
 import inspect
 import shutil
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.reactor import SimulatedReactor
+from mailstack.sandbox.store_parts import PARTS, WrappedPart
 from mailstack.store import Store
 from mailstack.store.sqlite import SqliteStore
 
@@ -30,6 +32,8 @@ class AwaitedStore:
     def __init__(self, store: Any) -> None:
         self._store = store
         self._waiting = 0
+        for part in PARTS:
+            setattr(self, part, WrappedPart(part, getattr(store, part), self._around))
 
     def busy(self) -> bool:
         """Whether a call is under way."""
@@ -41,10 +45,13 @@ class AwaitedStore:
             return found
 
         async def call(*args: Any, **kwargs: Any) -> Any:
-            self._waiting += 1
-            try:
-                return await found(*args, **kwargs)
-            finally:
-                self._waiting -= 1
+            return await self._around(name, lambda: found(*args, **kwargs))
 
         return call
+
+    async def _around(self, _name: str, operation: Callable[[], Awaitable[Any]]) -> Any:
+        self._waiting += 1
+        try:
+            return await operation()
+        finally:
+            self._waiting -= 1

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,9 +13,10 @@ from twisted.internet.interfaces import IConnector, IDelayedCall, IListeningPort
 from twisted.internet.protocol import ClientFactory, ServerFactory
 
 from mailstack.sandbox.simulation.host import Host
+from mailstack.sandbox.store_parts import PARTS, WrappedPart
 from mailstack.store import Settlement, Store, StoreError
 
-WRITES = frozenset({"accept", "claim", "settle", "settle_together", "recover", "update_maildrop", "set_contact"})
+WRITES = frozenset({"accept", "claim", "settle", "settle_together", "recover", "update_maildrop", "greylist.set"})
 """Operations of a store between which a life can be made to end; each is one transaction."""
 
 
@@ -139,21 +140,25 @@ class CrashableStore:
     def __init__(self, store: Any, life: SimulatedProcess) -> None:
         self._store = store
         self._life = life
+        for part in PARTS:
+            setattr(self, part, WrappedPart(part, getattr(store, part), self._around))
+
+    async def _around(self, name: str, operation: Callable[[], Awaitable[Any]]) -> Any:
+        if name in WRITES:
+            return await self._life.write(operation)
+        await self._life.check()
+        result = await operation()
+        await self._life.check()
+        return result
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
         if not inspect.iscoroutinefunction(found):
             setattr(self, name, found)
             return found
-        life = self._life
 
         async def call(*args: Any, **kwargs: Any) -> Any:
-            if name in WRITES:
-                return await life.write(lambda: found(*args, **kwargs))
-            await life.check()
-            result = await found(*args, **kwargs)
-            await life.check()
-            return result
+            return await self._around(name, lambda: found(*args, **kwargs))
 
         setattr(self, name, call)
         return call

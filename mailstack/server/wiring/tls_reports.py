@@ -42,7 +42,9 @@ def reporting_of(config: Config) -> Reporting:
 
 def collector(config: Config, store: Store, clock: Clock) -> Collector:
     """What counts."""
-    return Collector(store, clock, submitter=author_of(config).ascii_domain.lower(), spread=config.tls_reports.spread)
+    return Collector(
+        store.tls_results, clock, submitter=author_of(config).ascii_domain.lower(), spread=config.tls_reports.spread
+    )
 
 
 def reporter(  # noqa: PLR0917  # each of a type of its own
@@ -68,7 +70,7 @@ def reporter(  # noqa: PLR0917  # each of a type of its own
             raise SendFailed(str(trouble)) from None
 
     poster = HttpClient(reactor, ClientTls(config.relay.ca_file), timeout=_TIMEOUT, addresses=_Outside(names))
-    return Reporter(store, names, clock, poster, send, reporting_of(config), config.hostname, owner)
+    return Reporter(store.tls_results, names, clock, poster, send, reporting_of(config), config.hostname, owner)
 
 
 class _Outside:

@@ -26,7 +26,7 @@ _MARGIN = 60.0
 def subscribe(config: Config, store: Store) -> None:
     """Have the store queue what the webhooks want; for every process that writes steps of this server."""
     for each in config.webhooks:
-        store.announce(target_of(each), partial(is_wanted, events=frozenset(each.events)))
+        store.outbox.subscribe(target_of(each), partial(is_wanted, events=frozenset(each.events)))
 
 
 def announcers(
@@ -42,7 +42,7 @@ def announcers(
     """What tells them: one for each. `poll` is in seconds; `jitter` gives numbers in [0, 1)."""
     return [
         OutboxDispatcher(
-            store,
+            store.outbox,
             clock,
             webhook(each, store, clock, reactor),
             target=target_of(each),

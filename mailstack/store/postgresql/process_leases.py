@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from mailstack.store import claims
 from mailstack.store.batch import Transaction
 from mailstack.store.connection import Connection
-from mailstack.store.outbox import RECOVER
+from mailstack.store.parts.outbox import RECOVER
 from mailstack.store.postgresql.connection import NOW
 
 _PREDECESSORS = "DELETE FROM process_leases WHERE owner = ? AND owner <> '' AND id <> ? RETURNING id"

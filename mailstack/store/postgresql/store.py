@@ -11,7 +11,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from mailstack.letter.step import Step
-from mailstack.store import Acceptance, Maildrop, MaildropInUse, Rule, StoreError, Suppression, maildrops, queries
+from mailstack.store import Acceptance, Maildrop, MaildropInUse, StoreError, maildrops, queries
 from mailstack.store.accounts import Change
 from mailstack.store.batch import Batch, Transaction
 from mailstack.store.contents import LargeContents, Several
@@ -23,6 +23,7 @@ from mailstack.store.postgresql.connection import PostgresConnection
 from mailstack.store.postgresql.connections import Connections
 from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.errors import trouble
+from mailstack.store.postgresql.hold_rules import PostgresHoldRules, PostgresSuppressions
 from mailstack.store.postgresql.in_doubt import InDoubtTransactions
 from mailstack.store.postgresql.large_contents import ContentRows
 from mailstack.store.postgresql.process_registration import ADDRESSES, CHANNEL, WORK, ProcessRegistration
@@ -76,11 +77,11 @@ class PostgresStore(SqlStore):
         self._orphan_age = orphan_age
         self._database = database = Database(reach, f"mailstack {owner}".strip())
 
-        self._readers = Connections(reactor, database, "mailstack-reader", reader_threads, once_more=True)
+        readers = Connections(reactor, database, "mailstack-reader", reader_threads, once_more=True)
         self._own = ContentRows(reactor, Connections(reactor, database, "mailstack-content", 2))
         self._large = self._own if large is None else Several(large, self._own)
         doubts = InDoubtTransactions()
-        self._writer = PostgresWriter(
+        writer = PostgresWriter(
             reactor,
             database,
             prepare=self._prepare,
@@ -89,6 +90,9 @@ class PostgresStore(SqlStore):
             group=group,
             threads=writer_threads,
         )
+        self._use(readers, writer)
+        self.hold_rules = PostgresHoldRules(readers, writer, self._say)
+        self.suppressions = PostgresSuppressions(readers, writer, self._say)
         self._life = f"{owner or 'command'} {secrets.token_hex(8)}"
         self._owner = owner
         self._presence = ProcessRegistration(
@@ -161,7 +165,7 @@ class PostgresStore(SqlStore):
             for told in self._told:
                 told()
 
-    async def _say(self, what: str) -> None:
+    async def _say(self, what: str = WORK) -> None:
         """To all other processes. Who can't hear it finds it by looking, within a second."""
         try:
             await self._writer.do(lambda transaction: transaction.execute("SELECT pg_notify(?, ?)", (CHANNEL, what)))
@@ -177,19 +181,6 @@ class PostgresStore(SqlStore):
         if not self._owner and (batch.moves or batch.deliveries):
             # A command changes the queue: an operator waits for what comes of it.
             await self._say(WORK)
-
-    async def add_rule(self, rule: Rule) -> None:
-        await super().add_rule(rule)
-        await self._say(WORK)
-
-    async def remove_rule(self, name: str) -> None:
-        await super().remove_rule(name)
-        await self._say(WORK)
-
-    async def suppress(self, suppressions: Sequence[Suppression]) -> int:
-        new = await super().suppress(suppressions)
-        await self._say(WORK)
-        return new
 
     # --- claims
 

@@ -14,21 +14,26 @@ from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import ServerSession
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import MxRules
-from mailstack.store import GreylistEntry, StoreError, StoreFull
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store import (
+    StoreError,
+    StoreFull,
+)
+from mailstack.store.greylist import GreylistEntry
+from mailstack.store.parts.greylist import SqlGreylist
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
 from tests.queue.letters import SERVER
 from tests.queue.people import FailingDirectory
 from tests.queue.rig import Rig
+from tests.store.pools import pools
 
 RCPTS = 300
 
 
-class LostStore(InMemoryStore):
-    """One that can't be asked about contacts."""
+class LostGreylist(SqlGreylist):
+    """Greylist that can't be read."""
 
-    async def contact(self, network: str) -> GreylistEntry | None:
+    async def find(self, network: str) -> GreylistEntry | None:
         raise StoreError(f"the database is away: {network}")
 
 
@@ -70,7 +75,7 @@ def test_what_is_no_outage_is_a_bug_with_its_traceback(caplog: pytest.LogCapture
 
 def test_greylisting_that_can_not_ask_lets_pass_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     rig = Rig()
-    greylist = Greylist(LostStore(), rig.clock.now)
+    greylist = Greylist(LostGreylist(*pools()), rig.clock.now)
     replies = said(rig, PolicyChain(at_recipient=(greylist.at_recipient,)))
     assert replies.count(b"\r\n250 2.1.5 ") >= 100
     (record,) = caplog.records

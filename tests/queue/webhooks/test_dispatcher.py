@@ -13,10 +13,11 @@ from mailstack.letter.step import Step
 from mailstack.queue.schedule import Schedule
 from mailstack.queue.webhooks.dispatcher import AnnouncerLimits, OutboxDispatcher, SendFailed
 from mailstack.store import StoreError
-from mailstack.store.outbox_types import OutboxEntry, new_id
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store.outbox import OutboxEntry, OutboxSubscriptions, new_id
+from mailstack.store.parts.outbox import SqlOutbox
 from tests.aid import run
 from tests.queue.clock import START, HandClock
+from tests.store.pools import pools
 
 SCHEDULE = Schedule(first=5, longest=3600, give_up_after=86_400, spread=0.0)
 
@@ -45,36 +46,36 @@ class Ear:
         self.closed = True
 
 
-class BrokenStore(InMemoryStore):
+class BrokenOutbox(SqlOutbox):
     broken = False
     away = False
     slow: Deferred[None] | None = None
     """Claims are made at once, and known when this says so."""
 
-    async def claim_announcements(self, target: str, owner: str, now: float, **within: Any) -> list[OutboxEntry]:
+    async def claim(self, target: str, owner: str, now: float, **within: Any) -> list[OutboxEntry]:
         if self.away:
             raise StoreError("the disk is away")
-        claimed = await super().claim_announcements(target, owner, now, **within)
+        claimed = await super().claim(target, owner, now, **within)
         if self.slow is not None:
             await self.slow
         return claimed
 
-    async def settle_announcements(self, owner: str, **changes: object) -> None:
+    async def settle(self, owner: str, **changes: object) -> None:
         if self.broken:
             raise StoreError("the disk is away")
-        await super().settle_announcements(owner, **changes)  # type: ignore[arg-type]
+        await super().settle(owner, **changes)  # type: ignore[arg-type]
 
 
 class Rig:
     def __init__(self) -> None:
         self.clock = HandClock()
-        self.store = BrokenStore()
+        self.outbox = BrokenOutbox(*pools(), OutboxSubscriptions())
         self.start()
 
     def start(self, owner: str = "me") -> None:
         self.ear = Ear(self.clock)
         self.announcer = OutboxDispatcher(
-            self.store,
+            self.outbox,
             self.clock,
             self.ear,
             target="hook",
@@ -91,13 +92,13 @@ class Rig:
             OutboxEntry(new_id(), "hook", Step(new_letter_id(now), now - age, "mx.home.test", "relayed"), now - age)
             for _ in range(count)
         ]
-        run(self.store.add_announcements(new))
+        run(self.outbox.add(new))
         self.announcer.wake()
         self.clock.advance(0)
         return [each.id for each in new]
 
     def waiting(self) -> list[OutboxEntry]:
-        return run(self.store.announcements("hook", 1000))
+        return run(self.outbox.entries("hook", 1000))
 
 
 def test_what_is_queued_is_told_at_once_and_forgotten() -> None:
@@ -112,7 +113,7 @@ def test_what_another_process_queued_is_found_within_a_second() -> None:
     rig = Rig()
     now = rig.clock.now()
     step = Step(new_letter_id(now), now, "mx.home.test", "removed")
-    run(rig.store.add_announcements([OutboxEntry(new_id(), "hook", step, now)]))
+    run(rig.outbox.add([OutboxEntry(new_id(), "hook", step, now)]))
     rig.clock.advance(1.0)
     assert len(rig.ear.heard) == 1
 
@@ -185,7 +186,7 @@ def test_an_operator_who_has_mended_it_need_not_wait() -> None:
     rig.queue(20)
     rig.clock.advance(3600)
     rig.ear.trouble = None
-    run(rig.store.hurry_announcements("hook", rig.clock.now()))
+    run(rig.outbox.retry_now("hook", rig.clock.now()))
     rig.clock.advance(1.0)
     assert rig.waiting() == []
 
@@ -196,7 +197,7 @@ def test_an_operator_who_is_wrong_costs_a_dead_receiver_one_attempt() -> None:
     rig.queue(20)
     rig.clock.advance(5200)
     before = len(rig.ear.heard)
-    run(rig.store.hurry_announcements("hook", rig.clock.now()))
+    run(rig.outbox.retry_now("hook", rig.clock.now()))
     rig.clock.advance(10.0)
     assert len(rig.ear.heard) == before + 1
 
@@ -224,9 +225,9 @@ def test_a_bug_in_a_teller_is_a_failure_like_others() -> None:
 def test_what_could_not_be_settled_is_told_again_when_its_lease_ends() -> None:
     """At least once: the same id."""
     rig = Rig()
-    rig.store.broken = True
+    rig.outbox.broken = True
     (name,) = rig.queue(1)
-    rig.store.broken = False
+    rig.outbox.broken = False
     rig.clock.advance(119)
     assert [each for _, each in rig.ear.heard] == [name]
     rig.clock.advance(2)
@@ -295,17 +296,17 @@ def test_the_end_waits_for_what_is_under_way_and_no_longer_than_told() -> None:
 def test_what_was_being_claimed_at_the_end_is_given_back_and_not_told() -> None:
     """Else the target would be told of it while nobody can write that down any more, and again by the next one."""
     rig = Rig()
-    rig.store.slow = Deferred()
+    rig.outbox.slow = Deferred()
     rig.queue(2)
     has_ended = stopped(rig)
     assert not has_ended()
     assert not rig.ear.closed
-    rig.store.slow.callback(None)
+    rig.outbox.slow.callback(None)
     rig.clock.advance(0)
     assert has_ended()
     assert rig.ear.heard == []
     assert [each.claimed_by for each in rig.waiting()] == [None, None]
-    rig.store.slow = None
+    rig.outbox.slow = None
     rig.start("you")
     rig.clock.advance(1)
     assert len(rig.ear.heard) == 2
@@ -314,7 +315,7 @@ def test_what_was_being_claimed_at_the_end_is_given_back_and_not_told() -> None:
 
 def test_the_end_does_not_wait_for_a_store_that_hangs() -> None:
     rig = Rig()
-    rig.store.slow = Deferred()
+    rig.outbox.slow = Deferred()
     rig.queue(1)
     has_ended = stopped(rig)
     rig.clock.advance(11)
@@ -323,15 +324,15 @@ def test_the_end_does_not_wait_for_a_store_that_hangs() -> None:
 
 def test_a_store_that_is_away_is_told_of_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     rig = Rig()
-    rig.store.away = True
+    rig.outbox.away = True
     rig.queue(1)
     rig.clock.advance(59)
     assert caplog.text.count("the disk is away") == 1
     rig.clock.advance(2)
     assert caplog.text.count("the disk is away") == 2
-    rig.store.away = False
+    rig.outbox.away = False
     rig.clock.advance(2)
     assert rig.waiting() == []
-    rig.store.away = True
+    rig.outbox.away = True
     rig.queue(1)
     assert caplog.text.count("the disk is away") == 3

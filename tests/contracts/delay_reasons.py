@@ -13,18 +13,18 @@ BUSY = DelayReason("busy", "else.test", "20 attempts are under way", None, {"wai
 
 def test_conditions_replace_those_of_the_same_process_and_stand_beside_others(subject: Subject) -> None:
     store, run = subject.store, subject.run
-    run(store.tell_conditions("one", [DOWN, BUSY], 1100.0))
-    run(store.tell_conditions("two", [DOWN], 1100.0))
-    run(store.tell_conditions("one", [BUSY], 1100.0))
-    assert run(store.conditions(1000.0)) == [BUSY, DOWN]
-    run(store.tell_conditions("one", [], 1100.0))
-    assert run(store.conditions(1000.0)) == [DOWN]
+    run(store.delay_reasons.publish("one", [DOWN, BUSY], 1100.0))
+    run(store.delay_reasons.publish("two", [DOWN], 1100.0))
+    run(store.delay_reasons.publish("one", [BUSY], 1100.0))
+    assert run(store.delay_reasons.current(1000.0)) == [BUSY, DOWN]
+    run(store.delay_reasons.publish("one", [], 1100.0))
+    assert run(store.delay_reasons.current(1000.0)) == [DOWN]
 
 
 def test_what_a_dead_process_told_is_believed_no_longer(subject: Subject) -> None:
-    subject.run(subject.store.tell_conditions("one", [DOWN], 1100.0))
-    assert subject.run(subject.store.conditions(1099.0)) == [DOWN]
-    assert subject.run(subject.store.conditions(1100.0)) == []
+    subject.run(subject.store.delay_reasons.publish("one", [DOWN], 1100.0))
+    assert subject.run(subject.store.delay_reasons.current(1099.0)) == [DOWN]
+    assert subject.run(subject.store.delay_reasons.current(1100.0)) == []
 
 
 def test_which_deliveries_stand_in_line_is_known_by_letter(subject: Subject) -> None:

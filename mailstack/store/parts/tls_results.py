@@ -1,4 +1,4 @@
-"""What sessions came to in TLS, in the database."""
+"""TLS results and reports that are due, in the database (RFC 8460)."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ _failure = msgspec.json.Decoder(SessionFailure).decode
 _sent = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
-class StoredTlsResults:
-    """The part of `mailstack.store.Store` that keeps them."""
+class SqlTlsResults:
+    """See `mailstack.store.tls_results.TlsResults`."""
 
-    _readers: ReaderPool
-    _writer: WriterPool
+    def __init__(self, readers: ReaderPool, writer: WriterPool) -> None:
+        self._readers = readers
+        self._writer = writer
 
-    async def add_tls_results(self, counts: Sequence[TlsCount], due: Callable[[int, str], float]) -> None:
+    async def add(self, counts: Sequence[TlsCount], due: Callable[[int, str], float]) -> None:
         results = [
             (
                 each.day,
@@ -55,23 +56,23 @@ class StoredTlsResults:
         # In one order, so that of two who write none waits for the other while he waits for him.
         await self._writer.do(partial(_add, results=sorted(results), reports=sorted(reports)))
 
-    async def tls_results(self, domain: str | None = None, day: int | None = None) -> list[TlsCount]:
+    async def counts(self, domain: str | None = None, day: int | None = None) -> list[TlsCount]:
         return await self._readers.do(lambda connection: _results(connection, domain, day))
 
-    async def next_tls_report(self) -> float | None:
+    async def next_due(self) -> float | None:
         return await self._readers.do(_next)
 
-    async def claim_tls_report(self, owner: str, now: float, lease: float) -> TlsReportDue | None:
+    async def claim(self, owner: str, now: float, lease: float) -> TlsReportDue | None:
         claimed: TlsReportDue | None = await self._writer.do(partial(_claim, owner=owner, now=now, until=now + lease))
         return claimed
 
-    async def settle_tls_report(
+    async def settle(
         self, owner: str, report: TlsReportDue, *, again: float | None = None, sent: Sequence[str] = ()
     ) -> None:
         await self._writer.do(partial(_settle, owner=owner, report=report, again=again, sent=tuple(sent)))
 
-    async def forget_tls_results(self, before: int) -> int:
-        count: int = await self._writer.do(partial(_forget, before=before))
+    async def purge(self, before: int) -> int:
+        count: int = await self._writer.do(partial(_purge, before=before))
         return count
 
 
@@ -123,6 +124,6 @@ def _settle(
         transaction.execute(_FORGET_COUNTS, (report.day, report.domain))
 
 
-def _forget(transaction: Transaction, before: int) -> int:
+def _purge(transaction: Transaction, before: int) -> int:
     transaction.execute(_OLD_COUNTS, (before,))
     return transaction.execute(_OLD, (before,)).rowcount

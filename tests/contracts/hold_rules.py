@@ -8,45 +8,52 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Recipient
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.step import Step
-from mailstack.store import Change, Conflict, Filter, Orders, Rule, Settlement, StoreError, Suppression
+from mailstack.store import (
+    Change,
+    Conflict,
+    Filter,
+    Settlement,
+    StoreError,
+)
+from mailstack.store.hold_rules import HoldRule, HoldRuleSet, Suppression
 from tests.contracts.store import ALICE, BOB, CAROL, SERVER, Subject, acceptance, claim
 
-HOLD = Rule("r1", "hold", sender="*@home.test", created=2.0)
-PAUSE = Rule("pause *", "pause", domain="*", created=1.0)
+HOLD = HoldRule("r1", "hold", sender="*@home.test", created=2.0)
+PAUSE = HoldRule("pause *", "pause", domain="*", created=1.0)
 DAVE = Address("dave", "third.test")
 
 
 def test_rules_are_kept_in_the_order_they_were_made(subject: Subject) -> None:
     run = subject.run
-    assert run(subject.store.orders()) == Orders()
+    assert run(subject.store.hold_rules.load()) == HoldRuleSet()
     for rule in (HOLD, PAUSE):
-        run(subject.store.add_rule(rule))
+        run(subject.store.hold_rules.add(rule))
     with pytest.raises(Conflict):
-        run(subject.store.add_rule(replace(HOLD, sender="*")))
+        run(subject.store.hold_rules.add(replace(HOLD, sender="*")))
     store = subject.reopen()
-    assert run(store.orders()) == Orders((PAUSE, HOLD))
-    run(store.remove_rule("r1"))
-    assert run(store.orders()) == Orders((PAUSE,))
+    assert run(store.hold_rules.load()) == HoldRuleSet((PAUSE, HOLD))
+    run(store.hold_rules.remove("r1"))
+    assert run(store.hold_rules.load()) == HoldRuleSet((PAUSE,))
     with pytest.raises(KeyError):
-        run(store.remove_rule("r1"))
+        run(store.hold_rules.remove("r1"))
 
 
 def test_suppressed_addresses_are_found_until_they_are_removed(subject: Subject) -> None:
     run = subject.run
     first = Suppression(CAROL.key, "bounced", 1.0)
-    assert run(subject.store.suppress([first, Suppression(DAVE.key, "by hand", 2.0)])) == 2
-    assert run(subject.store.suppress([replace(first, why="again")])) == 0
+    assert run(subject.store.suppressions.add([first, Suppression(DAVE.key, "by hand", 2.0)])) == 2
+    assert run(subject.store.suppressions.add([replace(first, reason="again")])) == 0
     store = subject.reopen()
-    assert run(store.orders()).suppressing
-    assert run(store.suppressed([CAROL.key, BOB.key])) == {CAROL.key: first}
-    assert run(store.suppressed([])) == {}
-    assert [each.address for each in run(store.suppressions(10))] == [DAVE.key, CAROL.key]
-    assert [each.address for each in run(store.suppressions(1))] == [DAVE.key]
+    assert run(store.hold_rules.load()).suppressing
+    assert run(store.suppressions.lookup([CAROL.key, BOB.key])) == {CAROL.key: first}
+    assert run(store.suppressions.lookup([])) == {}
+    assert [each.address for each in run(store.suppressions.newest(10))] == [DAVE.key, CAROL.key]
+    assert [each.address for each in run(store.suppressions.newest(1))] == [DAVE.key]
     for address in (CAROL.key, DAVE.key):
-        run(store.unsuppress(address))
+        run(store.suppressions.remove(address))
     with pytest.raises(KeyError):
-        run(store.unsuppress(CAROL.key))
-    assert not run(store.orders()).suppressing
+        run(store.suppressions.remove(CAROL.key))
+    assert not run(store.hold_rules.load()).suppressing
 
 
 def test_a_letter_may_get_one_more_delivery_in_place_of_another(subject: Subject) -> None:

@@ -1,0 +1,35 @@
+"""Wrapper of one part of a store, for stores that fail, crash or are waited for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+PARTS = ("greylist", "hold_rules", "suppressions", "delay_reasons", "tls_results", "outbox")
+"""Names of the parts of `mailstack.store.Store`."""
+
+Around = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
+"""Runs one operation, which it is given with its name, such as "greylist.set"."""
+
+
+class WrappedPart:
+    """Part of a store whose coroutines all run within `around`."""
+
+    def __init__(self, name: str, part: Any, around: Around) -> None:
+        self._name = name
+        self._part = part
+        self._around = around
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._part, name)
+        if inspect.iscoroutinefunction(found):
+            operation = f"{self._name}.{name}"
+
+            async def call(*args: Any, **kwargs: Any) -> Any:
+                return await self._around(operation, lambda: found(*args, **kwargs))
+
+            setattr(self, name, call)
+            return call
+        setattr(self, name, found)
+        return found

@@ -1,0 +1,1 @@
+"""Parts of the store in SQL that SQLite and PostgreSQL share."""
