@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import sqlite3
 from collections.abc import Awaitable, Callable
 from functools import cache
@@ -70,6 +71,13 @@ class InMemoryStore(SqlStore):
             del self._owners[mailbox]
 
 
+class _Connection(SqliteConnection):
+    """Connection that is closed with its last user: `InMemoryStore.close` leaves it open."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class _Version:
     """Number of changes of the accounts, in the place of a `Mark`."""
 
@@ -123,13 +131,14 @@ class _Writer:
 def _template() -> sqlite3.Connection:
     """Database with the schema and nothing else, since a copy costs a twentieth of what making it does."""
     made = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    atexit.register(made.close)
     migrate(made, migrations())
     return made
 
 
 def _connect() -> SqliteConnection:
     connection = sqlite3.connect(
-        ":memory:", isolation_level=None, cached_statements=256, check_same_thread=False, factory=SqliteConnection
+        ":memory:", isolation_level=None, cached_statements=256, check_same_thread=False, factory=_Connection
     )
     _template().backup(connection)
     connection.execute("PRAGMA secure_delete = OFF")
