@@ -129,7 +129,6 @@ ALLOWED: dict[str, dict[str, int]] = {
         "": 1,
         "store": 66,
         "queue": 17,
-        "receiving": 9,
         "relay": 18,
         "mailbox": 13,
         "net": 43,
@@ -141,7 +140,6 @@ ALLOWED: dict[str, dict[str, int]] = {
     "persons": {
         "store": 164,
         "queue": 39,
-        "receiving": 42,
         "relay": 36,
         "mailbox": 13,
         "net": 57,
@@ -155,7 +153,6 @@ ALLOWED: dict[str, dict[str, int]] = {
         "protocols": 2,
         "store": 54,
         "queue": 6,
-        "receiving": 2,
         "relay": 26,
         "mailbox": 3,
         "net": 17,

@@ -1,4 +1,4 @@
-"""STATION 1, the MSA: takes letters from our own users, and only from them (RFC 6409)."""
+"""Receiving services: submission (RFC 6409), MX on port 25 (RFC 5321), LMTP (RFC 2033)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What submission may mend in a header section: what is missing, and what nobody else shall see (RFC 6409 §8)."""
+"""Header fixups of submission: missing fields added, hidden fields removed (RFC 6409 §8)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from mailstack.letter.header import has, without
 from mailstack.letter.trace import date_field, message_id
 
 HIDDEN = (b"bcc", b"return-path", b"mt-priority")
-"""Never travel on: RFC 5322 §3.6.3 (blind copies), RFC 5321 §4.4 (final delivery writes Return-Path), RFC 6758 (the
-relay writes MT-Priority)."""
+"""Names of fields that are removed. Bcc lists blind copies (RFC 5322 §3.6.3). Final delivery writes Return-Path
+(RFC 5321 §4.4), and the relay writes MT-Priority (RFC 6758)."""
 
 
 def complete(section: bytes, letter: LetterId, hostname: str, at: float) -> bytes:
-    """The section with Date and Message-ID, if they were missing, and without HIDDEN; nothing else is touched."""
+    """Adds Date and Message-ID if they are missing, and removes HIDDEN; all other fields stay as they are."""
     section = without(section, HIDDEN)
     added = b""
     if not has(section, b"message-id"):

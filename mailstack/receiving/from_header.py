@@ -1,4 +1,4 @@
-"""What becomes of a letter whose From is missing, twice there, or of somebody else (RFC 6409 §6.3, §8.1)."""
+"""Policy for invalid and unowned From addresses in submission (RFC 6409 §6.3)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mailstack.letter.address_lists import Authors, authors_in
 from mailstack.letter.header import count, fields, has, without
 from mailstack.protocols.smtp.replies import Refusal, reply
 
-NO_AUTHOR = reply(554, "5.6.0", "a letter needs one From field (RFC 5322 section 3.6)")
+NO_AUTHOR = reply(554, "5.6.0", "the letter must have exactly one From field (RFC 5322 section 3.6)")
 NOT_THE_AUTHOR = reply(550, "5.7.1", "the From address is not owned by the account that logged in")
 
 WhenInvalid = Literal["repair", "refuse", "allow"]
@@ -17,24 +17,27 @@ WhenNotOwned = Literal["allow", "sender", "refuse"]
 
 
 class Owners(Protocol):
-    """Who knows which addresses are whose."""
+    """Directory of the addresses that each account owns."""
 
-    async def owns(self, account: str, sender: Address) -> bool: ...
+    async def owns(self, account: str, sender: Address) -> bool:
+        """Whether the account may use this address as its own."""
 
 
 class FromHeaderPolicy:
-    """The operator's choice of what to do about it."""
+    """Repairs, refuses or allows a From field, as the operator has set it."""
 
     def __init__(
         self, broken: WhenInvalid = "repair", foreign: WhenNotOwned = "allow", owners: Owners | None = None
     ) -> None:
-        """`broken`: no From, or two. `foreign`: a From that is not the account's; "sender" adds who it really was."""
+        """`broken` is for letters with no From field or several. `foreign` is for a From that the account does not own:
+        "sender" names the account in a Sender field.
+        """
         self._broken = broken
         self._foreign = foreign
         self._owners = owners
 
     async def settle(self, section: bytes, sender: ReversePath, account: str | None) -> bytes:
-        """The header section as it may go. Raises Refusal."""
+        """Returns the header section as it is to be sent. Raises Refusal."""
         if self._broken != "allow" and (found := count(section, b"from")) != 1:
             section = self._mended(section, found, sender, account)
         if self._foreign != "allow" and account is not None and self._owners is not None:
@@ -42,7 +45,7 @@ class FromHeaderPolicy:
         return section
 
     def _mended(self, section: bytes, found: int, sender: ReversePath, account: str | None) -> bytes:
-        """With the one From that is missing, or without all but the first."""
+        """Adds a missing From field, or removes all but the first one."""
         if self._broken == "refuse":
             raise Refusal(NO_AUTHOR, f"{found} From fields")
         if found:
@@ -51,7 +54,7 @@ class FromHeaderPolicy:
         return b"From: <%b>\r\n%b" % (author.encode(), section) if author else section
 
     async def _owned(self, section: bytes, account: str, owners: Owners) -> bytes:
-        """RFC 6409 §8.1: the account is named as the Sender where From does not name it, and another Sender is removed."""
+        """Names the account as Sender if From does not name it, and removes any other Sender (RFC 6409 §8.1)."""
         is_author = await _owns_all(owners, account, authors_in(fields(section)))
         if not is_author and self._foreign == "refuse":
             raise Refusal(NOT_THE_AUTHOR, f"{account} wrote another From")
@@ -66,7 +69,7 @@ class FromHeaderPolicy:
 
 
 async def _owns_all(owners: Owners, account: str, named: Authors) -> bool:
-    """Whether the fields name addresses of the account and nothing else. The first one of another ends the look-ups."""
+    """Whether the fields name only addresses of the account. The first address not owned ends the look-ups."""
     if not named.is_whole or not named.addresses:
         return False
     for address in dict.fromkeys(named.addresses):
@@ -76,7 +79,7 @@ async def _owns_all(owners: Owners, account: str, named: Authors) -> bool:
 
 
 def _written(account: str | None) -> str:
-    """The account as an address for a header; "" when it is none."""
+    """The account as an address for a header; "" if it is not an address."""
     try:
         return str(Address.parse(account or ""))
     except AddressError:
@@ -84,7 +87,7 @@ def _written(account: str | None) -> str:
 
 
 def _with_first(section: bytes, wanted: bytes) -> bytes:
-    """The section without the fields of this name behind the first one."""
+    """The section with only the first field of this name."""
     kept, seen = [], False
     for name, field in fields(section):
         if name != wanted or not seen:

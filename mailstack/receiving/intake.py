@@ -1,4 +1,4 @@
-"""The counter of a server: what every station does the same when it takes a letter in."""
+"""Acceptance step shared by all receiving services."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STORE_TROUBLE = reply(451, "4.3.0", "the letter could not be stored, try again l
 
 
 class Intake:
-    """Knows the queue, the store and who lives here; turns their trouble into replies."""
+    """Accepts letters into the queue, and turns errors of store and directory into replies."""
 
     def __init__(
         self,
@@ -47,10 +47,10 @@ class Intake:
         quotas: Quotas | None = None,
         free_space: FreeSpace | None = None,
     ) -> None:
-        """`hops` is the most `Received:` fields a letter may come with (RFC 5321 §6.3: at least 100).
+        """`hops` is the maximum number of `Received:` fields in a letter (RFC 5321 §6.3: at least 100).
 
-        `hide_client` leaves the name and address of our own users' machines out of ours (RFC 5321 §7.6). Without
-        `quotas` no mailbox is ever full, and without `free_space` the disk is full when the store says so.
+        `hide_client` leaves names and addresses of the clients of our users out of our `Received:` field (RFC 5321 §7.6).
+        Without `quotas` no mailbox is ever full. Without `free_space` the disk is full when the store raises StoreFull.
         """
         self.hostname = hostname
         self.room = MemoryBudget()
@@ -64,13 +64,13 @@ class Intake:
         self._complaint = RateLimitedLog(_log, time.monotonic)
 
     def is_local(self, address: Address) -> bool:
-        """Whether letters to the address end here; the bare `postmaster` is ours (RFC 5321 §4.5.1)."""
+        """Whether the address belongs to a domain of this server; a bare `postmaster` does (RFC 5321 §4.5.1)."""
         return not address.domain or self._directory.is_local(address.domain)
 
     async def check_mailbox(self, address: Address, size: int = 0) -> None:
-        """Raise the Refusal for a local address that nobody has, or whose mailbox has no room for `size` octets.
+        """Raises the Refusal for a local address that does not exist, or with a mailbox too full for `size` octets.
 
-        An alias is not followed here: a letter waits for those of its mailboxes that are full.
+        An alias is not followed here: its letters wait in the queue for mailboxes that are full.
         """
         mailbox = await self._directory.mailbox(address)
         if mailbox is None:
@@ -83,7 +83,7 @@ class Intake:
                 raise self._refusal(error) from error
 
     def check_room(self, size: int = 0) -> None:
-        """Raise the Refusal of a letter of `size` octets, so far as that is known, that has no room on the disk."""
+        """Raises the Refusal if the disk is too full for a letter of `size` octets; 0 stands for an unknown size."""
         if self._free_space is not None:
             try:
                 self._free_space.check(size)
@@ -91,11 +91,11 @@ class Intake:
                 raise self._refusal(error) from error
 
     def check_hops(self, section: bytes) -> None:
-        """Raise the Refusal for a letter that has travelled too far."""
+        """Raises the Refusal for a letter with too many hops."""
         enforce(too_many_hops(count(section, b"received"), self._hops))
 
     def trace(self, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
-        """Our `Received:` field."""
+        """The `Received:` field of this server."""
         return received(
             arrival,
             letter,
@@ -105,11 +105,11 @@ class Intake:
         )
 
     def new_content(self) -> ArrivingContent:
-        """Where the store wants an arriving content."""
+        """Writer for the content of a letter that is being received."""
         return ArrivingContent(self._store.new_content(), self._free_space, self._refusal)
 
     def reply_to(self, error: ResourceError, usual: Reply = LOCAL_ERROR) -> Reply:
-        """What the client hears: `usual`, where the disk is not full. The log hears it once a minute."""
+        """Reply to the client: `usual`, unless the disk is full. The error is logged at most once a minute."""
         answer = NO_ROOM if isinstance(error, StoreFull) else usual
         self._complaint.error("letters are refused with %d %s: %s", answer.code, answer.status, error)
         return answer
@@ -118,7 +118,7 @@ class Intake:
         return Refusal(self.reply_to(error, STORE_TROUBLE))
 
     async def accept(self, letter: Letter, step: StepName, facts: Facts = NO_FACTS) -> None:
-        """Take responsibility; durable when it returns."""
+        """Accepts the letter into the queue; durable when this returns."""
         try:
             await self._queue.accept(letter, step, facts)
         except StoreError as error:
@@ -126,7 +126,7 @@ class Intake:
 
 
 class ArrivingContent:
-    """A store's ContentWriter whose trouble is a Refusal."""
+    """Content writer of the store that raises a Refusal for a StoreError."""
 
     __slots__ = ("_free_space", "_refusal", "_writer", "discard")
 

@@ -1,4 +1,4 @@
-"""The rules of LMTP: who may hand letters to the mailboxes here, past all that strangers are asked (RFC 2033 §5)."""
+"""LMTP rules: local delivery for other programs, without MX policies (RFC 2033 §5)."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ NOT_YOU = reply(554, "5.7.1", "no LMTP service for your address")
 
 
 class LmtpRules(MxRules):
-    """A station (smtp.lmtp.LmtpStation) for other programs of ours: for our domains only, and without policies."""
+    """Receiving rules for trusted programs on LMTP: local domains only, and no policies."""
 
     def __init__(self, counter: Intake, networks: Sequence[str], *, priorities: TrustedHops | None = None) -> None:
-        """`networks` in CIDR notation may come in; so may who finds the UNIX socket, which has no address."""
+        """`networks` are those of allowed clients, in CIDR notation. Every client of the UNIX socket is allowed."""
         super().__init__(counter, Relaying(), priorities=priorities)
         self._networks = networks_of(networks)
 
     async def check_client(self, client: Client) -> None:
-        """Raise the Refusal of a client from elsewhere."""
+        """Raises the Refusal for a client outside the allowed networks."""
         host = client.remote.host
         if host and not within(host, self._networks):
             raise Refusal(NOT_YOU, f"{host} is not in lmtp.from")
 
     def _without_forged(self, section: bytes) -> bytes:
-        """Who hands letters over is one of us, and may have found out about them in our name (RFC 8601 §5)."""
+        """Keeps every field: LMTP clients are trusted to write results in the name of this server (RFC 8601 §5)."""
         return section
 
     async def check_delivery(self, recipient: Recipient, size: int) -> None:
-        """Now that the size is known: the mailbox may be full (CODE-05), or gone."""
+        """Checks the mailbox again now that the size is known: it may be full, or deleted meanwhile."""
         await self.counter.check_mailbox(recipient.address, size)

@@ -1,4 +1,4 @@
-"""The rules of the mail exchange: what we take on port 25, and for whom (RFC 5321 §3.6.2, §7.9)."""
+"""MX rules: letters from other hosts on port 25 (RFC 5321 §3.6.2)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from mailstack.receiving.intake import Intake
 from mailstack.receiving.verification import SenderVerification
 
 HIDDEN = (b"return-path", b"mt-priority")
-"""Final delivery writes Return-Path (RFC 5321 §4.4), and the relay MT-Priority (RFC 6758)."""
+"""Names of fields that are removed. Final delivery writes Return-Path (RFC 5321 §4.4), and the relay writes
+MT-Priority (RFC 6758)."""
 
 
 class MxRules:
-    """A station (smtp.session.Station) for other hosts on port 25."""
+    """Receiving rules for other hosts on port 25."""
 
     def __init__(
         self,
@@ -40,11 +41,11 @@ class MxRules:
         signing: OutboundSigner | None = None,
         owners: Owners | None = None,
     ) -> None:
-        """`priorities` says who may have letters go first; None: nobody. `guard` is what we think of strangers.
+        """`priorities` lists the hosts that may give letters a higher priority; None: no host may. `guard` has the policies.
 
-        Without `names` nobody's name is looked up, and without `checks` no letter is asked who answers for it.
-        `signing` signs letters of the networks that may relay; None: they go as they come. A letter for which such a
-        host names an account (XCLIENT) is signed only if `owners` give its From to that account.
+        Without `names` no name of a client is looked up. Without `checks` no letter is verified. `signing` signs letters
+        of the networks that may relay; None: they stay unsigned. If such a host names an account (XCLIENT), the letter
+        is signed only if `owners` give its From to that account.
         """
         self.hostname = counter.hostname
         self.counter = counter
@@ -57,21 +58,21 @@ class MxRules:
         self._owners = owners
 
     async def check_client(self, client: Client) -> None:
-        """Begin to look for the client's name; most are welcome."""
+        """Starts the look-up of the client's name, and applies the policies for clients."""
         if self._names is not None:
             self._names.seek(client.remote.host)
         await self._guard.check_client(client)
 
     def name_of(self, client: Client) -> str:
-        """Of the client, if it was found by now."""
+        """Name of the client; "" if it has not been found yet."""
         return "" if self._names is None else self._names.known(client.remote.host)
 
     async def check_sender(self, client: Client, mail: Mail) -> None:
-        """Anybody may send to us, the null reverse-path included (RFC 5321 §4.5.5), unless a policy objects."""
+        """Accepts every sender that the policies allow, the null reverse-path included (RFC 5321 §4.5.5)."""
         await self._guard.check_sender(client, mail)
 
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
-        """Our own mailboxes for everybody, other domains only for those who may relay."""
+        """Accepts local addresses from all clients, other domains only from clients that may relay."""
         if self.counter.is_local(rcpt.address):
             await self.counter.check_mailbox(rcpt.address, client.declared_size)
         else:
@@ -79,24 +80,24 @@ class MxRules:
         await self._guard.check_recipient(client, rcpt)
 
     def priorities(self, client: Client) -> Priorities:
-        """What strangers ask for is lowered; hops that are trusted may do as they like (RFC 6710 §5)."""
+        """Priorities that the client may use: unrestricted for trusted hops, lowered for all others (RFC 6710 §5)."""
         return self._priorities.of(client)
 
     def header_hooks(self, client: Client) -> Sequence[HeaderHook]:
-        """The MT-Priority field counts for a client that is trusted."""
+        """Hooks for the MT-Priority field, which counts for trusted clients."""
         return self._priorities.of(client).header_hooks
 
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:  # noqa: ARG002
-        """Nothing is changed but what is not for others to write: see HIDDEN, and RFC 8601 §5."""
+        """Removes the fields that only this server may write: HIDDEN, and forged results (RFC 8601 §5)."""
         self.counter.check_hops(section)
         return self._without_forged(without(section, HIDDEN))
 
     def _without_forged(self, section: bytes) -> bytes:
-        """Nobody but us says in our name what was found out about a letter."""
+        """Removes Authentication-Results that claim to come from this server."""
         return without_results_of(self.hostname, section)
 
     async def complete(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:
-        """With the results of our checks on top (RFC 8601 §4.1), or signed. Raises the Refusal of what its owner disowns."""
+        """Adds the results of verification (RFC 8601 §4.1), or a signature. Raises the Refusal of a failed verification."""
         remote = letter.arrival.remote
         if self._signing is not None and remote is not None and self._relaying.trusts(remote):
             account, owners = letter.arrival.account, self._owners
@@ -109,5 +110,5 @@ class MxRules:
         return await self._checks.examine(letter, arrived)
 
     async def accept(self, letter: Letter, facts: Facts) -> None:
-        """Take responsibility; durable when it returns."""
+        """Accepts the letter into the queue; durable when this returns."""
         await self.counter.accept(letter, "exchanged", facts)

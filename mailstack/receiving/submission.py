@@ -1,4 +1,4 @@
-"""The rules of submission: who may hand in, as whom, for whom (RFC 6409 §3, §4, §6)."""
+"""Submission rules: authentication, sender ownership and recipients (RFC 6409 §3, §4, §6)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RECIPIENT_NOT_QUALIFIED = reply(501, "5.1.3", "the recipient's domain is not ful
 
 
 class SubmissionRules:
-    """A station (smtp.session.Station) for our own users on ports 587 and 465."""
+    """Receiving rules for authenticated users on ports 587 and 465."""
 
     def __init__(
         self,
@@ -45,12 +45,11 @@ class SubmissionRules:
         owners: Owners | None = None,
         verp: Sequence[str] = (),
     ) -> None:
-        """Without `ownership` an authenticated user may send under any name.
+        """Without `ownership` an authenticated user may send from any address.
 
-        `priorities` are those that our users may give to their letters; None: at most the normal one. `author` says
-        what becomes of a letter with a strange From. Without `signing` nothing is signed, and nothing
-        whose From `owners` do not give to the account that submits it. `verp` are patterns of senders
-        whose letters have a reverse-path for each recipient, whether they ask for it or not.
+        `priorities` are those that users may give to their letters; None: at most the normal one. `author` handles
+        invalid From fields. `signing` signs letters if `owners` give their From to the account; None: no letter is
+        signed. Letters of senders that fit a pattern in `verp` get a reverse-path for each recipient.
         """
         self.hostname = counter.hostname
         self.counter = counter
@@ -64,14 +63,14 @@ class SubmissionRules:
         self._verp = tuple(verp)
 
     async def check_client(self, client: Client) -> None:
-        """Users come from anywhere; who it is, AUTH says."""
+        """Accepts every client: users are identified by AUTH, not by address."""
 
     def name_of(self, client: Client) -> str:  # noqa: ARG002
-        """Nothing hangs on the name of a user's machine."""
+        """Looks up no name: no rule of submission depends on it."""
         return ""
 
     async def check_sender(self, client: Client, mail: Mail) -> None:
-        """Nobody sends here who did not say who he is (RFC 6409 §4.3), nor in another's name (§6.1)."""
+        """Requires authentication (RFC 6409 §4.3), and a sender address owned by the account if `ownership` is set (§6.1)."""
         if client.account is None:
             raise Refusal(TLS_FIRST if client.must_start_tls else AUTH_FIRST)
         if mail.sender is not None and not self._is_qualified(mail.sender):
@@ -82,7 +81,7 @@ class SubmissionRules:
             enforce(await evaluate(self._at_sender, client, mail))
 
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
-        """Any domain; a mailbox here must be there (RFC 6409 §3.2: better told now than by a report)."""
+        """Accepts every domain. A local address must exist: a refusal now spares a report later (RFC 6409 §3.2)."""
         if self.counter.is_local(rcpt.address):
             await self.counter.check_mailbox(rcpt.address, client.declared_size)
         elif not self._is_qualified(rcpt.address):
@@ -91,26 +90,26 @@ class SubmissionRules:
             enforce(await evaluate(self._at_recipient, client, rcpt))
 
     def priorities(self, client: Client) -> Priorities:  # noqa: ARG002
-        """The same for every user; nobody gets here without a login."""
+        """Priorities that users may use: the same for all of them."""
         return self._priorities
 
     def header_hooks(self, client: Client) -> Sequence[HeaderHook]:  # noqa: ARG002
-        """The MT-Priority field counts for a client that is trusted."""
+        """Hooks for the MT-Priority field, which counts for trusted clients."""
         return self._priorities.header_hooks
 
     def _is_qualified(self, address: Address) -> bool:
-        """RFC 6409 §4.2. A domain of one label is good if it is ours."""
+        """Whether the domain is fully qualified (RFC 6409 §4.2). A local domain of one label is accepted."""
         return "." in address.domain or address.is_literal or self.counter.is_local(address)
 
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
-        """Complete what is missing (RFC 6409 §8), mend or refuse what is wrong (§6.3)."""
+        """Adds missing fields (RFC 6409 §8), repairs or refuses invalid ones (§6.3)."""
         self.counter.check_hops(section)
         section = await self._author.settle(section, envelope.sender, arrival.account)
         section = without_results_of(self.hostname, section)
         return complete(section, letter, self.hostname, arrival.at)
 
     async def complete(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:  # noqa: ARG002
-        """Signed, where there is a key for its author and the account owns that address (RFC 6409 §8.5)."""
+        """Signs the letter if its author has a key and the account owns that address (RFC 6409 §8.5)."""
         if self._verp:
             letter = replace(letter, envelope=with_verp(letter.envelope, self._verp))
         account, owners = letter.arrival.account, self._owners
@@ -119,12 +118,12 @@ class SubmissionRules:
         return await self._signing.signed(letter, lambda author: owners.owns(account, author))
 
     async def accept(self, letter: Letter, facts: Facts) -> None:
-        """Take responsibility; durable when it returns."""
+        """Accepts the letter into the queue; durable when this returns."""
         await self.counter.accept(letter, "submitted", facts)
 
 
 def with_verp(envelope: Envelope, patterns: Sequence[str]) -> Envelope:
-    """The envelope with the wish for VERP, where its sender fits one of the patterns."""
+    """Requests VERP in the envelope if its sender fits one of the patterns."""
     sender = envelope.sender
     if sender is None or delimiters_of(envelope) is not None:
         return envelope

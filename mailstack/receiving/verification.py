@@ -1,4 +1,4 @@
-"""Asks who answers for a letter from another host, writes it on top, and refuses what its owner disowns (RFC 8601, RFC 7489 §6)."""
+"""Verification of received letters by SPF, DKIM, DMARC and ARC (RFC 8601)."""
 
 from __future__ import annotations
 
@@ -35,10 +35,12 @@ from mailstack.receiving.verification_results import (
     is_disowned,
 )
 
-DISOWNED = reply(550, "5.7.1", "the domain in From wants letters refused that it does not answer for (DMARC)")
-MALFORMED_FROM = reply(550, "5.6.0", "the letter needs one From field that names its authors (RFC 5322 section 3.6)")
-NOT_ALLOWED = reply(550, "5.7.23", "the sender's domain does not let this host send for it (SPF)")
-NOT_SIGNED = reply(550, "5.7.20", "no signature of the letter is good (DKIM)")
+DISOWNED = reply(550, "5.7.1", "rejected by the DMARC policy of the domain in From")
+MALFORMED_FROM = reply(
+    550, "5.6.0", "the letter must have exactly one From field that names its authors (RFC 5322 section 3.6)"
+)
+NOT_ALLOWED = reply(550, "5.7.23", "SPF check failed: this host may not send for the sender's domain")
+NOT_SIGNED = reply(550, "5.7.20", "DKIM check failed: the letter has no valid signature")
 MAX_SPF_QUESTIONS = 125
 """Maximum number of DNS questions of one SPF check: more than all limits of RFC 7208 §4.6.4 allow."""
 MAX_REVERSE_QUESTIONS = 11
@@ -50,28 +52,28 @@ MAX_POLICY_QUESTIONS = 64
 MAX_AUTHOR_DOMAINS = 4
 """Maximum number of domains in From."""
 
-ASK_AGAIN = reply(451, "4.4.3", "the DNS did not say who answers for the letter, try again later")
+ASK_AGAIN = reply(451, "4.4.3", "DNS lookup for sender verification failed, try again later")
 
 
 class VerificationPolicy(Struct, frozen=True):
-    """Which questions are asked, and what follows from the answers."""
+    """Checks that are made, and the reactions to their results."""
 
     spf: bool = True
     dkim: bool = True
     dmarc: bool = True
     arc: bool = True
     trusted: tuple[IpNetwork, ...] = ()
-    """Who comes from here is not asked."""
+    """Networks of clients that send without verification."""
     spf_fail: Literal["mark", "refuse"] = "mark"
     dkim_fail: Literal["mark", "refuse"] = "mark"
     dmarc_reject: Literal["refuse", "mark"] = "refuse"
     malformed_from: Literal["refuse", "mark"] = "refuse"
-    """Reaction to a letter whose From is missing, empty, doubled or can't be read, where DMARC is asked."""
+    """Reaction to a From field that is missing, empty, doubled or unreadable, if DMARC is checked."""
     temperror: Literal["accept", "defer"] = "accept"
     trusted_sealers: frozenset[str] = frozenset()
-    """Domains of lists and forwarders whose ARC chain is believed against a DMARC failure."""
+    """Domains of lists and forwarders with ARC chains that override a DMARC failure."""
     signatures: int = 8
-    """Of one letter that are verified, and links of its chain."""
+    """Maximum number of signatures, and of ARC links, that are verified in one letter."""
 
 
 class From(Struct, frozen=True):
@@ -79,11 +81,11 @@ class From(Struct, frozen=True):
 
     domains: tuple[str, ...]
     is_certain: bool
-    """Whether these are all that a reader might see there."""
+    """Whether no reader could see another domain there."""
 
 
 class SenderVerification:
-    """The operator's demands on the letters of strangers."""
+    """Verifies letters from other hosts by the policy of the operator."""
 
     def __init__(
         self,
@@ -108,7 +110,7 @@ class SenderVerification:
         self._chance = chance
 
     async def examine(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:
-        """The letter with what was found out on top, and the same for its journey. Raises Refusal."""
+        """Adds the Authentication-Results; returns the letter, and the facts for its journey. Raises Refusal."""
         remote = letter.arrival.remote
         if remote is None or within(remote.host, self._demands.trusted):
             return letter, NO_FACTS
@@ -123,7 +125,7 @@ class SenderVerification:
         return replace(letter, content=Prefixed(field, letter.content)), facts_of(answers)
 
     def _from(self, section: Fields, host: str) -> From:
-        """Raises Refusal (RFC 7489 §6.6.1): people see an author there, whom DMARC could not judge."""
+        """The domains in From. Raises Refusal if readers could see an author that DMARC can't check (RFC 7489 §6.6.1)."""
         authors = authors_in(section)
         domains = tuple(dict.fromkeys(each.in_ascii.domain.lower() for each in authors.addresses))
         trouble = authors.trouble or (f"{len(domains)} domains in From" if len(domains) > MAX_AUTHOR_DOMAINS else "")
@@ -134,7 +136,7 @@ class SenderVerification:
     async def _answers(
         self, letter: Letter, arrived: ReceivedOctets, host: str, section: Fields, letter_from: From
     ) -> VerificationResults:
-        """All checks side by side, each on a budget of its own: the DNS of one domain takes no time from another's."""
+        """Runs all checks concurrently. Each has its own DNS budget, so that a slow domain takes no time from another."""
         identity = identity_of(letter)
         policies = [Dmarc(author, self._budget(MAX_POLICY_QUESTIONS), self._chance) for author in letter_from.domains]
         spf, (dkim, chain), *found = await self._gather(
@@ -166,7 +168,7 @@ class SenderVerification:
     async def _signatures(
         self, letter: Letter, arrived: ReceivedOctets, section: Fields
     ) -> tuple[tuple[DkimResult, ...] | None, Chain | None]:
-        """What DKIM and ARC come to; None is what is not asked."""
+        """Results of DKIM and ARC; None for a check that is switched off."""
         demands = self._demands
         signatures = read_signatures(section, demands.signatures) if demands.dkim else []
         links = read_chain(section) if demands.arc else None
@@ -185,7 +187,7 @@ class SenderVerification:
         return tuple(dkim) if demands.dkim else None, chain[0] if chain else cast("Chain | None", links)
 
     def _speaks_for(self, answers: VerificationResults) -> bool:
-        """Whether somebody whom we trust saw the letter when it was good (RFC 8617 §7.2.1, RFC 7489 §6.7)."""
+        """Whether a trusted sealer recorded that the letter passed DMARC (RFC 8617 §7.2.1, RFC 7489 §6.7)."""
         chain = answers.chain
         return (
             chain is not None

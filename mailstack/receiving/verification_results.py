@@ -1,4 +1,4 @@
-"""Results of the checks of one letter, as Authentication-Results and its journey tell them (RFC 8601)."""
+"""Results of verification, for Authentication-Results and the journey (RFC 8601)."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from mailstack.policy.authentication.spf import SpfResult
 
 
 class SmtpIdentity(Struct, frozen=True):
-    """For whom a client sends, as SPF takes it (RFC 7208 §2.3, §2.4)."""
+    """Identity that SPF checks: the reverse-path, or the HELO name (RFC 7208 §2.3, §2.4)."""
 
     domain: str
-    """In A-labels and lower case; "" when there is none."""
+    """Domain in A-labels and lower case; "" if there is none."""
     sender: str
     is_helo: bool
-    """Whether it is what the client called itself, for a letter without a sender."""
+    """Whether the identity is the HELO name, for a letter with the null reverse-path."""
 
 
 class VerificationResults(Struct, frozen=True):
-    """All that was found out about a letter."""
+    """Results of all checks of one letter."""
 
     identity: SmtpIdentity
     spf: SpfResult | None
     dkim: tuple[DkimResult, ...] | None
-    """None when it is not asked; empty when there is no signature."""
+    """Results of the signatures; None if DKIM is not checked, empty if there is no signature."""
     chain: Chain | None
     dmarc: DmarcResult | None
 
     @property
     def best_dkim(self) -> str:
-        """Of all signatures."""
+        """Best result of all signatures."""
         found = [outcome.result for outcome in self.dkim or ()]
         return "pass" if "pass" in found else next(iter(found), "none")
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether an answer that the DNS did not give might have let the letter pass a check."""
+        """Whether a missing DNS answer may have kept the letter from passing a check."""
         if self.dmarc is not None and self.dmarc.result in ("pass", "temperror"):
             return self.dmarc.result == "temperror"
         found = [outcome.result for outcome in self.dkim or ()]
@@ -54,7 +54,7 @@ class VerificationResults(Struct, frozen=True):
 
     @property
     def identifiers(self) -> tuple[Identifier, ...]:
-        """The domains that SPF and DKIM answer for, or might have (RFC 7489 §4.2)."""
+        """The domains that SPF and DKIM authenticate, or might with all DNS answers (RFC 7489 §4.2)."""
         found: list[Identifier] = []
         if self.spf is not None and self.spf.result in ("pass", "temperror"):
             found.append(Identifier("spf", self.identity.domain, self.spf.result == "pass"))
@@ -80,17 +80,17 @@ def identity_of(letter: Letter) -> SmtpIdentity:
 
 
 def is_disowned(dmarc: DmarcResult) -> bool:
-    """Whether the wish of the domain in From is for this letter."""
+    """Whether the DMARC policy of the domain in From applies to this letter."""
     return dmarc.result in ("fail", "permerror")
 
 
 def findings_of(answers: VerificationResults, *, overridden: bool) -> Sequence[Finding]:
-    """In the order in which they are asked."""
+    """Findings for Authentication-Results, in the order of the checks."""
     found: list[Finding] = []
     if answers.spf is not None:
         name = "smtp.helo" if answers.identity.is_helo else "smtp.mailfrom"
-        who = answers.identity.domain or ("" if answers.identity.is_helo else answers.identity.sender)
-        found.append(Finding("spf", answers.spf.result, ((name, who),), answers.spf.reason))
+        identity = answers.identity.domain or ("" if answers.identity.is_helo else answers.identity.sender)
+        found.append(Finding("spf", answers.spf.result, ((name, identity),), answers.spf.reason))
     if answers.dkim is not None:
         found += [_of_signature(outcome) for outcome in answers.dkim] or [Finding("dkim", "none")]
     if answers.chain is not None:
@@ -117,7 +117,7 @@ def _of_dmarc(dmarc: DmarcResult, *, overridden: bool) -> Finding:
 
 
 def facts_of(answers: VerificationResults) -> dict[str, Any]:
-    """For the journey; only what was asked."""
+    """Facts for the journey, of the checks that were made."""
     facts: dict[str, Any] = {}
     if answers.spf is not None:
         facts["spf"] = answers.spf.result
