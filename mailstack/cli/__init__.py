@@ -36,8 +36,11 @@ COMMANDS = {
         "mailstack.cli.files.export:export",
         "Write the letters of a mailbox to a Maildir, mbox or .eml files.",
     ),
-    "ingest": ("mailstack.cli.files.ingest:ingest", "Put the letters of files into the inbox of a dev environment."),
-    "dump": ("mailstack.cli.files.dump:dump", "Write all letters of the inbox, or of a Mailpit, to files."),
+    "ingest": (
+        "mailstack.cli.files.import_command:ingest",
+        "Put the letters of files into the inbox of a dev environment.",
+    ),
+    "dump": ("mailstack.cli.files.export:dump", "Write all letters of the inbox, or of a Mailpit, to files."),
     "backup": ("mailstack.cli.backup:backup", "Write a consistent copy of a running server into a file."),
     "store": ("mailstack.cli.store:store", "Move a stopped server to another store; verify that all is there."),
     "queue": ("mailstack.cli.queue:queue", "See what waits and why; hold, release, retry or remove it."),

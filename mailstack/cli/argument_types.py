@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from msgspec import Struct
 
 from mailstack.cli.errors import CommandError
+from mailstack.config.sizes import read_size
 from mailstack.letter import Address, AddressError, LetterId
+from mailstack.letter.durations import read_duration
 
 _LETTER_ID = re.compile(r"[0-9a-hjkmnp-tv-z]{15}\Z")
 
@@ -43,3 +51,93 @@ def letter_id(text: str) -> LetterId:
 def unknown_letter(wanted: LetterId) -> CommandError:
     """What to raise for an id that this store has not heard of."""
     return CommandError(f"no letter {wanted} is known here; `mailstack letters` lists those that are")
+
+
+EMPTY = "is empty; is a shell variable not set?"
+
+
+class PathType(click.Path):
+    """As `click.Path`, but that it gives a Path, and that "" does not name the current directory."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail(EMPTY, param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class StoreType(click.ParamType[str]):
+    """A data directory, or a postgresql:// URL."""
+
+    name = "store"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == "":
+            self.fail(EMPTY, param, ctx)
+        return str(value)
+
+
+class When(Struct, frozen=True):
+    """A moment as people name it: so long ago, or at a time."""
+
+    ago: float | None = None
+    """Seconds."""
+    instant: float = 0.0
+    """Seconds since 1970, where `ago` is None."""
+
+    def at(self, now: float) -> float:
+        """By the clock of the server that is asked, which may have been moved ahead."""
+        return self.instant if self.ago is None else now - self.ago
+
+
+def parse_when(text: str) -> When:
+    """Of "2h" (ago), or of a date or time as ISO 8601 writes it (local time unless it says more). Raises ValueError."""
+    try:
+        return When(read_duration(text.strip()))
+    except ValueError:
+        return When(instant=datetime.fromisoformat(text.strip()).timestamp())
+
+
+class Since(click.ParamType[When]):
+    """The type of options such as --since."""
+
+    name = "since"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> When:
+        if isinstance(value, When):
+            return value
+        try:
+            return parse_when(value)
+        except (ValueError, OverflowError, OSError):
+            wanted = "a duration (30m, 2h, 7d) or a date (2026-11-23, 2026-11-23T21:00)"
+            self.fail(f"{value!r} is not {wanted}.", param, ctx)
+
+
+def read_quota(text: str) -> int | None:
+    """Octets; 0 for `none`, None for `default`. Raises Refused."""
+    if text == "default":
+        return None
+    if text == "none":
+        return 0
+
+    try:
+        return read_size(int(text) if text.isdecimal() and len(text) < 15 else text)
+    except ValueError:
+        raise CommandError(f"{text!r} is no quota; give a size such as 500MiB, or `none`, or `default`") from None
+
+
+def size_text(octets: int) -> str:
+    """With the unit that keeps it short."""
+    for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if octets >= 1 << power:
+            return f"{octets / (1 << power):.1f} {unit}"
+    return f"{octets} octets"
+
+
+def quota_text(quota: int | None) -> str:
+    """What a quota means."""
+    if quota is None:
+        return "default"
+    return size_text(quota) if quota else "none"

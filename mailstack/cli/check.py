@@ -11,17 +11,11 @@ import click
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as NoAnswer
 
-from mailstack.cli.checks.certificate import check_certificate
+from mailstack.cli.checks.dns import check_names, check_published
 from mailstack.cli.checks.finding import Finding, broken, good, warning
-from mailstack.cli.checks.from_header import check_from_header
-from mailstack.cli.checks.keys import check_keys
-from mailstack.cli.checks.names import check_names
-from mailstack.cli.checks.objects import check_objects
-from mailstack.cli.checks.open_files import check_open_files
-from mailstack.cli.checks.ports import check_ports
-from mailstack.cli.checks.published import check_published
-from mailstack.cli.checks.storage import check_storage
-from mailstack.cli.checks.webhooks import check_webhooks
+from mailstack.cli.checks.key_files import check_certificate, check_keys, check_webhooks
+from mailstack.cli.checks.ports import check_open_files, check_ports
+from mailstack.cli.checks.storage import check_objects, check_storage
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.reactor import run_reactor
 from mailstack.cli.target import config_file
@@ -107,3 +101,15 @@ async def _in_time(question: Coroutine[Any, Any, list[Finding]], reactor: Any) -
         return [warning("dns", f"no answer within {PATIENCE:.0f} s, so that nothing is known of what is published")]
     except DnsUnavailable as error:
         return [warning("dns", f"no answer, so that nothing is known of what is published: {error}")]
+
+
+def check_from_header(config: Config) -> Finding:
+    """Warns of a configuration in which accounts may write addresses of others into From."""
+    if config.submission.check_from == "refuse":
+        return good("from", "accounts write only their own addresses into From")
+    unsigned = " Such letters are not signed." if config.dkim.keys else ""
+    return warning(
+        "from",
+        f'any account may write any address into From: [submission] check_from is "{config.submission.check_from}".'
+        f'{unsigned} Set it to "refuse", unless an application needs that.',
+    )

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
+from mailstack.cli.argument_types import PathType
 from mailstack.cli.lazy_group import lazy_callback, load
-from mailstack.cli.paths import PathType
 
 
 class _Dev(click.Command):

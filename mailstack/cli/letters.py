@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import click
 
-from mailstack.cli.argument_types import address
-from mailstack.cli.delivery_text import whereabouts
-from mailstack.cli.output import print_json, print_table
+from mailstack.cli.argument_types import Since, When, address
+from mailstack.cli.output import print_json, print_table, whereabouts
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
-from mailstack.cli.time_options import Since, When
 from mailstack.letter.display_text import local_text, size_text
 from mailstack.store import Filter
 from mailstack.store.journey_json import recipient_texts, record_json, sender_text

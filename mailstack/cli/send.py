@@ -11,10 +11,10 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mailstack.cli.argument_types import PathType
 from mailstack.cli.compose import compose, header_addresses, read_file, with_crlf
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json
-from mailstack.cli.paths import PathType
 from mailstack.cli.reactor import run_reactor
 from mailstack.cli.smtp_target import Server, Tls, of_place, parse_server
 from mailstack.cli.target import TargetServer, with_place

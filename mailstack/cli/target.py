@@ -13,8 +13,8 @@ import click
 from msgspec import Struct, field
 
 from mailstack.cli import registry
+from mailstack.cli.argument_types import PathType
 from mailstack.cli.errors import CommandError
-from mailstack.cli.paths import PathType
 
 if TYPE_CHECKING:
     from mailstack.config import Config

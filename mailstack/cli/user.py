@@ -11,14 +11,12 @@ import click
 
 from mailstack.accounts.password_rules import check_password
 from mailstack.accounts.passwords import PasswordError
+from mailstack.cli.argument_types import PathType, local_address, quota_text, read_quota, size_text
 from mailstack.cli.argument_types import address as parse_address
-from mailstack.cli.argument_types import local_address
 from mailstack.cli.errors import CommandError
 from mailstack.cli.lazy_group import LazyGroup
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.password_hashes import PasswordHashes
-from mailstack.cli.paths import PathType
-from mailstack.cli.quota_text import quota_text, read_quota, size_text
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
 from mailstack.letter.display_text import local_text

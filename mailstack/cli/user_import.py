@@ -11,10 +11,9 @@ import click
 from msgspec import Struct
 
 from mailstack.accounts.passwords import PasswordError, StoredPassword
-from mailstack.cli.argument_types import local_address
+from mailstack.cli.argument_types import PathType, local_address
 from mailstack.cli.errors import CommandError
 from mailstack.cli.password_hashes import PasswordHashes
-from mailstack.cli.paths import PathType
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
 from mailstack.cli.user import check_strength, weak

@@ -12,13 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from mailstack.cli import main
-from mailstack.cli.checks.certificate import check_certificate
+from mailstack.cli.check import check_from_header
+from mailstack.cli.checks.dns import check_names, is_private
 from mailstack.cli.checks.finding import Finding
-from mailstack.cli.checks.from_header import check_from_header
-from mailstack.cli.checks.keys import check_keys
-from mailstack.cli.checks.names import check_names, is_private
-from mailstack.cli.checks.open_files import check_open_files
-from mailstack.cli.checks.ports import check_ports
+from mailstack.cli.checks.key_files import check_certificate, check_keys
+from mailstack.cli.checks.ports import check_open_files, check_ports
 from mailstack.cli.checks.storage import check_storage
 from mailstack.config import Config, load
 from mailstack.net.certificates import private_ca

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 
-from mailstack.cli.argument_types import address, letter_id
+from mailstack.cli.argument_types import address, letter_id, parse_when, read_quota
 from mailstack.cli.compose import header_addresses, with_crlf
 from mailstack.cli.errors import CommandError
-from mailstack.cli.quota_text import read_quota
 from mailstack.cli.smtp_target import parse_server
-from mailstack.cli.time_options import parse_when
 from mailstack.cli.user_import import parse
 from mailstack.letter import Address
 from mailstack.letter.letter import new_letter_id
@@ -97,10 +95,10 @@ PARSERS = (
     ),
     Parser("letter-id", ("cli.argument_types",), _letter_id, (new_letter_id(1.0).encode(), b" 0123456789ABCDE\n")),
     Parser("server-argument", ("cli.smtp_target",), _server, (b"mx.test", b"mx.test:25", b"[::1]:25", b"::1")),
-    Parser("quota-argument", ("cli.quota_text", "config.sizes"), _quota, (b"none", b"default", b"500MiB", b"12")),
+    Parser("quota-argument", ("cli.argument_types", "config.sizes"), _quota, (b"none", b"default", b"500MiB", b"12")),
     Parser(
         "since-argument",
-        ("cli.time_options",),
+        ("cli.argument_types",),
         _since,
         (b"2h", b"2026-11-23", b"2026-11-23T21:00+01:00", b"0001-01-01"),
     ),

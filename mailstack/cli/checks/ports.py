@@ -13,6 +13,7 @@ from msgspec import structs
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.config import Config
 from mailstack.config.endpoints import port_of
+from mailstack.net.open_files import hard_limit, shortfall
 from mailstack.net.proxy_header import PROXIED
 
 IMPLICIT_TLS = frozenset({"submissions", "pop3s", "imaps", "https"})
@@ -93,3 +94,12 @@ def _said(config: Config, service: str, host: str, port: int, patience: float) -
 def _ask(connection: socket.socket, words: str) -> str:
     connection.sendall(words.encode("ascii"))
     return connection.recv(2048).decode("ascii", "replace")
+
+
+def check_open_files(config: Config) -> Finding:
+    """By the hard limit that holds here: `mailstack serve` raises its soft limit to that."""
+    limit = hard_limit()
+    too_few = shortfall(limit, config.limits.connections, config.relay.concurrency)
+    if too_few:
+        return warning("open files", too_few)
+    return good("open files", "no limit" if limit < 0 else f"the limit is {limit}")

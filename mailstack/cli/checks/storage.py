@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import secrets
 from collections.abc import Iterator
+from hashlib import sha256
 
 from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.cli.errors import CommandError
@@ -11,8 +14,12 @@ from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer
 from mailstack.config import Config
 from mailstack.letter.display_text import size_text
-from mailstack.store import Account
+from mailstack.server.wiring.store import place_of
+from mailstack.store import Account, StoreError
+from mailstack.store.contents import OBJECT
 from mailstack.store.free_space import free_octets
+from mailstack.store.objects.bucket import Bucket, trouble
+from mailstack.store.objects.contents import Reading
 
 ROOM = 256 * 1024 * 1024
 """Octets free on the disk, below which a warning is due."""
@@ -87,3 +94,34 @@ def _people(config: Config, accounts: list[Account], aliases: set[str]) -> Itera
         domain = address.rpartition("@")[2]
         if domain not in config.domains:
             yield warning("accounts", f"{address} gets no letters: {domain} is not in `domains`")
+
+
+PROBE = b"A content that `mailstack check` wrote, and removes.\r\n"
+
+
+def check_objects(config: Config) -> Iterator[Finding]:
+    """Nothing is said of a server that has no object store."""
+    ours = config.contents
+    if not ours.bucket:
+        return
+    name = f"{secrets.token_hex(16)}.{sha256(PROBE).hexdigest()}"
+    where = f"bucket {ours.bucket} at {ours.endpoint or 'Amazon'}"
+    try:
+        bucket = Bucket(place_of(config), 1)
+        bucket.put(name, io.BytesIO(PROBE), len(PROBE))
+        try:
+            reading = Reading(bucket, f"{OBJECT}{name}", len(PROBE))
+            reading.next()
+            reading.close()
+            bucket.older_than(0.0, "")
+        finally:
+            bucket.delete(name)
+        bucket.drop_parts(ours.orphan_age)
+        bucket.close()
+    except Exception as error:
+        found = trouble(error)
+        if not isinstance(found, StoreError):
+            raise
+        yield broken("contents", f"{where}: {found}")
+        return
+    yield good("contents", f"{where} takes contents, gives them back and removes them")

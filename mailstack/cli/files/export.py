@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
+from mailstack.cli.argument_types import PathType
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.errors import CommandError
-from mailstack.cli.files.export_common import folder_at, give
-from mailstack.cli.files.import_common import json_option, letters_in
-from mailstack.cli.paths import PathType
+from mailstack.cli.files.import_command import json_option, letters_in
+from mailstack.cli.files.mailpit import dump_from
+from mailstack.cli.files.progress import Tally, progress
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
-from mailstack.letter.files.writers import FOLDERS
+from mailstack.cli.target import TargetServer, at_place, with_place
+from mailstack.letter import LetterId
+from mailstack.letter.files.writers import FOLDERS, LetterWriter
+from mailstack.mailbox.index.deletion import hidden_numbers
+from mailstack.store import Entry, Filter, Store, StoreError
+from mailstack.store.archive import ARCHIVE
 
 format_option = click.option(
     "--format",
@@ -53,3 +60,120 @@ def export(place: TargetServer, address: str, path: Path, kind: str | None, as_j
         if not letters and not is_known:
             raise CommandError(f"{owner} is no account here; `mailstack user list` lists them")
         give(server, owner.key, letters, folder_at(kind_of(path, kind, "maildir"), path), as_json=as_json)
+
+
+AT_ONCE = 50
+"""Letters that are looked up together."""
+
+
+class _Facts(Struct, frozen=True):
+    sender: str
+    at: float
+
+
+def folder_at(kind: str, path: Path) -> LetterWriter:
+    """Raises Refused."""
+    try:
+        return FOLDERS[kind](path)
+    except FileExistsError as error:
+        raise CommandError(
+            f"{error}; name a file that is not there, or export as maildir or eml, which can be continued"
+        ) from None
+    except OSError as error:
+        raise CommandError(f"{path} can't be written: {error.strerror}") from error
+
+
+def give(
+    server: OpenStore, mailbox: str, letters: dict[LetterId, Entry], folder: LetterWriter, *, as_json: bool
+) -> None:
+    """Write all, and say what was done. A letter that can't be read is named, and left out. Raises Refused."""
+    tally = Tally(as_json=as_json)
+    wanted = [(letter, entry.uid) for letter, entry in letters.items() if not folder.has(letter, entry.size)]
+    for letter in letters.keys() - {letter for letter, _ in wanted}:
+        tally.count("known", "", letter)
+    try:
+        with progress("Exporting", len(wanted), as_json=as_json) as step:
+            for start in range(0, len(wanted), AT_ONCE):
+                some = wanted[start : start + AT_ONCE]
+                facts = _facts_of(server, [letter for letter, _ in some])
+                for letter, uid in some:
+                    _one(server, mailbox, letter, uid, facts.get(letter, _Facts("", 0.0)), folder, tally)
+                    step()
+        folder.finish()
+    except OSError as error:
+        raise CommandError(f"{error.filename or 'the letters'} can't be written: {error.strerror or error}") from error
+    tally.end(
+        "exported", {"exported": "exported", "known": "there already", "gone": "gone meanwhile", "damaged": "damaged"}
+    )
+
+
+def _one(  # each of a type of its own
+    server: OpenStore, mailbox: str, letter: LetterId, uid: int, facts: _Facts, folder: LetterWriter, tally: Tally
+) -> None:
+    try:
+        octets = server.run(_octets(server.store, mailbox, uid))
+    except KeyError:
+        tally.count("gone", "", letter)
+        return
+    except CommandError as refused:
+        if not isinstance(refused.__cause__, StoreError):
+            raise
+        tally.count("damaged", letter, letter, f"in mailbox {mailbox}, not exported: {refused.message}")
+        return
+    folder.add(letter, facts.sender, facts.at, octets)
+    tally.count("exported", "", letter)
+
+
+async def _octets(store: Store, mailbox: str, uid: int) -> list[bytes]:
+    """A letter has no more than was taken once: it is held for the moment that it takes to write it."""
+    return [octets async for octets in (await store.read(mailbox, uid)).chunks()]
+
+
+def _facts_of(server: OpenStore, letters: list[LetterId]) -> dict[LetterId, _Facts]:
+    """Without those of letters of which these can't be read: their content may be sound."""
+    try:
+        return server.run(_facts(server.store, letters))
+    except CommandError:
+        if len(letters) == 1:
+            return {}
+    return {name: facts for letter in letters for name, facts in _facts_of(server, [letter]).items()}
+
+
+async def _facts(store: Store, letters: list[LetterId]) -> dict[LetterId, _Facts]:
+    found = await store.records(Filter(ids=tuple(letters), limit=len(letters)))
+    return {
+        record.letter.id: _Facts(str(record.letter.envelope.sender or ""), record.letter.arrival.at) for record in found
+    }
+
+
+@click.command()
+@click.argument("path", metavar="DIR", type=PathType())
+@click.option("--http", "url", metavar="URL", help="Of the Mailpit, or mailstack, that answers there.")
+@format_option
+@json_option
+@with_place
+def dump(find: Callable[[], TargetServer], path: Path, url: str | None, kind: str | None, as_json: bool) -> None:
+    """Write all letters of the inbox to DIR, each as a file ID.eml, octet for octet as it was taken.
+
+    What is in DIR already is not written again, so a command that was broken off is simply given again. With --http they
+    are asked for by Mailpit's API. A server has an inbox of all letters when it has [index] enabled.
+
+    \b
+    Example:
+      mailstack dump letters
+      mailstack dump --http http://127.0.0.1:8025 letters.mbox
+    """
+    kind = kind_of(path, kind, "eml")
+    if url is not None:
+        dump_from(url, folder_at(kind, path), as_json=as_json)
+        return
+    place = find()
+    settings = place.settings
+    if settings is not None and not settings.index.enabled:
+        raise CommandError(
+            "this server keeps no inbox of all letters ([index] enabled); `mailstack export` writes a mailbox"
+        )
+    with OpenStore(place, only_reads=True) as server:
+        hidden = hidden_numbers(place.data)
+        letters = server.run(letters_in(server.store, ARCHIVE, lambda uid: uid in hidden))
+        give(server, ARCHIVE, letters, folder_at(kind, path), as_json=as_json)

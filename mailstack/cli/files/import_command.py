@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
+from mailstack.cli.argument_types import PathType, local_address
 from mailstack.cli.argument_types import address as parse_address
-from mailstack.cli.argument_types import local_address
 from mailstack.cli.errors import CommandError
-from mailstack.cli.files.import_common import found_in, json_option, letters_in, paths_argument, take
-from mailstack.cli.files.importer import sender_of
+from mailstack.cli.files.importer import Importer, Readers, address_of, sender_of
+from mailstack.cli.files.progress import Tally, progress
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
-from mailstack.letter import Address
+from mailstack.config import Config
+from mailstack.letter import Address, LetterId
+from mailstack.letter.display_text import clean
+from mailstack.letter.files.detect import ScanResult, detect
 from mailstack.letter.parsed import ParsedLetter
+from mailstack.mailbox.index.deletion import hidden_numbers
+from mailstack.policy.quota import Quotas
+from mailstack.store import Entry, Store
+from mailstack.store.archive import ARCHIVE
+
+AT_ONCE = 1000
+"""Letters of a mailbox that are listed by one question."""
+LARGEST = 52_428_800
+"""Octets of a letter, where a configuration doesn't say more."""
+
+paths_argument = click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PathType())
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a line for each letter; the last one counts them."
+)
 
 
 class _Owner:
@@ -55,3 +73,105 @@ def import_letters(place: TargetServer, address: str, paths: tuple[Path, ...], a
         known = server.run(letters_in(server.store, owner.key))
         hostname = "mx.home.test" if place.settings is None else place.settings.hostname
         take(server, place, looked, _Owner(owner), owner.key, known, hostname, as_json=as_json)
+
+
+def found_in(paths: Sequence[Path], *, since: float | None = None) -> ScanResult:
+    """Raises Refused when there is no letter."""
+    try:
+        looked = detect(paths, since=since)
+    except OSError as error:
+        raise CommandError(f"{error.filename or paths[0]}: {error.strerror or error}") from error
+    for left in looked.left:
+        click.echo(clean(f"mailstack: {left} is a mailbox of its own: import it by its name"), err=True)
+    for stranger in looked.strangers:
+        click.echo(clean(f"mailstack: {stranger} holds no letter, and was passed over"), err=True)
+    if not looked.letters and since is None:
+        raise CommandError(f"no letter is in {', '.join(map(str, paths))}; mbox, Maildir and .eml files are read")
+    return looked
+
+
+def take(
+    server: OpenStore,
+    place: TargetServer,
+    looked: ScanResult,
+    readers: Readers,
+    shelf: str,
+    known: dict[LetterId, Entry],
+    hostname: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Have all enter, and say what became of them. Raises Refused."""
+    settings = place.settings
+    delivery = (settings or Config(hostname=hostname, data=place.data)).delivery  # type: ignore[arg-type]
+    largest = LARGEST if settings is None else max(LARGEST, settings.submission.max_size)
+    entrance = Importer(
+        server.store, hostname, readers, shelf, known, Quotas(server.store, default=delivery.quota), largest
+    )
+    tally = Tally(as_json=as_json)
+    letters = looked.letters
+    with progress("Importing", len(letters), as_json=as_json) as step:
+        results = server.run_each(entrance.enter(found, place.now()) for found in letters)
+        for found, entered in zip(letters, results, strict=True):
+            tally.count(entered.state, found.name, entered.id, entered.why)
+            step()
+    tally.end("imported", {"imported": "imported", "known": "there already"})
+
+
+async def letters_in(
+    store: Store, mailbox: str, unseen: Callable[[int], bool] = lambda _: False
+) -> dict[LetterId, Entry]:
+    """All letters of a mailbox, less those whose uid is `unseen`."""
+    found: dict[LetterId, Entry] = {}
+    last = 0
+    while some := await store.entries(mailbox, last, AT_ONCE):
+        last = some[-1].uid
+        found.update((entry.letter, entry) for entry in some if not unseen(entry.uid))
+    return found
+
+
+HOST = "capture.home.test"
+"""The server that such letters come to, as those from the capture port do."""
+DAY = 86400.0
+
+
+class _Named:
+    """Readers: those whom To, Cc and Bcc name; the author, when they name nobody."""
+
+    def envelope(self, reading: ParsedLetter) -> tuple[Address | None, dict[Address, str]]:
+        sender = sender_of(reading)
+        named = [address_of(one.address) for one in (*reading.to, *reading.cc, *reading.bcc)]
+        recipients = dict.fromkeys(each for each in named if each is not None and each.domain)
+        if not recipients and sender is not None:
+            recipients = {sender: None}
+        if not recipients:
+            raise ValueError("it names nobody: neither To, Cc or Bcc nor From has an address")
+        return sender, {address: address.key for address in recipients}
+
+
+@click.command()
+@paths_argument
+@click.option("--recent", "-r", metavar="DAYS", type=click.IntRange(min=0), default=0,
+              help="Only files that were changed within so many days.")  # fmt: skip
+@json_option
+@at_place
+def ingest(place: TargetServer, paths: tuple[Path, ...], recent: int, as_json: bool) -> None:
+    """Put the letters of files into the inbox of a dev environment, and into the mailboxes of those whom they name.
+
+    PATH is an mbox file, a Maildir, a letter in a file of its own, or a folder of any of these. What is in the inbox
+    already does not enter again. It works on an environment that runs, and with --data on one that doesn't.
+
+    \b
+    Example:
+      mailstack ingest tests/letters
+      mailstack dump --http http://127.0.0.1:8025 letters && mailstack ingest letters     letters of a Mailpit
+    """
+    if place.settings is not None:
+        raise CommandError(
+            "only a dev environment has an inbox to fill; `mailstack import ADDRESS PATH` fills a mailbox"
+        )
+    looked = found_in(paths, since=place.now() - recent * DAY if recent else None)
+    with OpenStore(place) as server:
+        hidden = hidden_numbers(place.data)
+        known = server.run(letters_in(server.store, ARCHIVE, lambda uid: uid in hidden))
+        take(server, place, looked, _Named(), ARCHIVE, known, HOST, as_json=as_json)

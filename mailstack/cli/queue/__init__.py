@@ -13,10 +13,10 @@ COMMANDS = {
     "release": ("mailstack.cli.queue.actions:release", "Let go on with letters that were held, at once."),
     "retry": ("mailstack.cli.queue.actions:retry", "Make the next attempt now, and not when it is due."),
     "remove": ("mailstack.cli.queue.actions:remove", "Take letters out of the queue; nobody gets them any more."),
-    "redirect": ("mailstack.cli.queue.redirect:redirect", "Send letters to another address instead."),
+    "redirect": ("mailstack.cli.queue.actions:redirect", "Send letters to another address instead."),
     "rule": ("mailstack.cli.queue.rules:rule", "Hold letters by sender, recipient or domain as they come."),
-    "pause": ("mailstack.cli.queue.pause:pause", "Stop everything outward, or everything for one destination."),
-    "resume": ("mailstack.cli.queue.pause:resume", "Take a pause back; what it held goes on."),
+    "pause": ("mailstack.cli.queue.rules:pause", "Stop everything outward, or everything for one destination."),
+    "resume": ("mailstack.cli.queue.rules:resume", "Take a pause back; what it held goes on."),
     "watch": ("mailstack.cli.queue.watch:watch", "Show what happens in the queue as it happens."),
 }
 

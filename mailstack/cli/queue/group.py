@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from mailstack.cli.delivery_text import last_word
+from mailstack.cli.output import last_word
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.display_text import span_text
 from mailstack.letter.timestamps import iso8601

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from mailstack.cli.delivery_text import due_text, last_word
-from mailstack.cli.output import print_json, print_table
+from mailstack.cli.output import due_text, last_word, print_json, print_table
 from mailstack.cli.queue.context import reason_of
 from mailstack.cli.queue.group import NAMES, By, columns, grouped
 from mailstack.cli.queue.selection import MOST, narrowed, select, with_selection

@@ -8,15 +8,18 @@ import click
 
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
-from mailstack.cli.queue.resume import release_held
-from mailstack.cli.queue.selection import ADDRESSES, DOMAINS
+from mailstack.cli.queue.selection import ADDRESSES, DOMAINS, MOST
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, at_place
+from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.display_text import clean, local_text
 from mailstack.letter.timestamps import iso8601
+from mailstack.queue.admin import QueueAdmin
+from mailstack.queue.hold_rules import is_held_by
+from mailstack.store import Conflict, Filter
 from mailstack.store.hold_rules import HoldRule
 
-MOST = 1000
+MAX_RULES = 1000
 """Rules that one server may have: each letter is compared with all of them."""
 
 _LETTERS = "abcdefghjkmnpqrstvwxyz23456789"
@@ -49,8 +52,8 @@ def add(place: TargetServer, sender: str | None, recipient: str | None, domain: 
     name = "r" + "".join(secrets.choice(_LETTERS) for _ in range(4))
     new = HoldRule(name, "hold", sender or "", recipient or "", domain or "", place.now())
     with OpenStore(place) as server:
-        if len(server.run(server.store.hold_rules.load()).rules) >= MOST:
-            raise CommandError(f"there are {MOST} rules, and no more are kept; `mailstack queue rule remove` some")
+        if len(server.run(server.store.hold_rules.load()).rules) >= MAX_RULES:
+            raise CommandError(f"there are {MAX_RULES} rules, and no more are kept; `mailstack queue rule remove` some")
         server.run(server.store.hold_rules.add(new))
     click.echo(f"rule {name} holds {words(new)}")
 
@@ -112,3 +115,70 @@ def words(rule: HoldRule) -> str:
         return "everything outward" if rule.domain == "*" else f"everything for {rule.domain}"
     parts = {"from": rule.sender, "to": rule.recipient, "in the domain": rule.domain}
     return "letters " + " ".join(f"{part} {clean(pattern)}" for part, pattern in parts.items() if pattern)
+
+
+def release_held(place: TargetServer, server: OpenStore, rule: HoldRule) -> int:
+    """How many deliveries go on. Another rule that fits them too holds them again."""
+    held = Filter(states=frozenset({DeliveryState.HELD}), limit=MOST)
+    records = [
+        record
+        for record in server.run(server.store.records(held))
+        if any(is_held_by(rule, delivery) for delivery in record.deliveries)
+    ]
+    operator = QueueAdmin(server.store, place.now, picks=lambda _, delivery: is_held_by(rule, delivery), known=records)
+    acts = server.run(operator.release([record.letter.id for record in records], rule=rule.name))
+    return sum(act.done for act in acts)
+
+
+@click.command()
+@click.argument("destination", type=DOMAINS, default="*")
+@at_place
+def pause(place: TargetServer, destination: str) -> None:
+    """Stop everything outward, or everything for DESTINATION (a domain, or *.domain).
+
+    Letters are taken as before, and those for mailboxes here reach them. What would leave is held, until `resume`;
+    `mailstack queue release` lets single letters go. Attempts under way end as they may.
+
+    \b
+    Example:
+      mailstack queue pause
+      mailstack queue pause elsewhere.test
+    """
+    new = HoldRule(_name(destination), "pause", domain=destination, created=place.now())
+    with OpenStore(place) as server:
+        if new.name in {each.name for each in server.run(server.store.hold_rules.load()).rules}:
+            raise CommandError(f"{_what(destination)} is paused already; `mailstack queue resume` takes that back")
+        try:
+            server.run(server.store.hold_rules.add(new))
+        except Conflict as conflict:
+            raise CommandError(str(conflict)) from conflict
+    again = "" if destination == "*" else f" {destination}"
+    click.echo(f"{_what(destination)} is paused, until `mailstack queue resume{again}`")
+
+
+@click.command()
+@click.argument("destination", type=DOMAINS, default="*")
+@at_place
+def resume(place: TargetServer, destination: str) -> None:
+    """Take a pause back; what it held goes on at once.
+
+    \b
+    Example:
+      mailstack queue resume
+      mailstack queue resume elsewhere.test
+    """
+    with OpenStore(place) as server:
+        found = [each for each in server.run(server.store.hold_rules.load()).rules if each.name == _name(destination)]
+        if not found:
+            raise CommandError(f"{_what(destination)} is not paused; `mailstack queue rule list` shows what is")
+        server.run(server.store.hold_rules.remove(found[0].name))
+        count = release_held(place, server, found[0])
+    click.echo(f"{_what(destination)} goes on; released: {count}")
+
+
+def _name(destination: str) -> str:
+    return f"pause:{destination}"
+
+
+def _what(destination: str) -> str:
+    return "everything outward" if destination == "*" else f"everything for {destination}"

@@ -9,9 +9,9 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
+from mailstack.cli.argument_types import Since, When
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer
-from mailstack.cli.time_options import Since, When
 from mailstack.letter.delivery import OWED, DeliveryState
 from mailstack.letter.patterns import PatternError, address_pattern, domain_pattern
 from mailstack.queue.selection import Selection

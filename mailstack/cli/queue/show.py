@@ -10,8 +10,7 @@ import click
 from msgspec import Struct
 
 from mailstack.cli.argument_types import letter_id, unknown_letter
-from mailstack.cli.delivery_text import last_word
-from mailstack.cli.output import print_json
+from mailstack.cli.output import last_word, print_json
 from mailstack.cli.queue.context import Around, Reason, look_around
 from mailstack.cli.queue.explain import explain
 from mailstack.cli.store_runner import OpenStore

@@ -10,12 +10,21 @@ from typing import IO
 
 import click
 
-from mailstack.cli.argument_types import letter_id
+from mailstack.cli.argument_types import PathType, letter_id
 from mailstack.cli.errors import CommandError
-from mailstack.cli.paths import PathType
-from mailstack.cli.sendmail.exits import CONFIG, DATAERR, NOPERM, OK, TEMPFAIL, UNAVAILABLE, USAGE, Ended
 from mailstack.cli.sendmail.letter import Person, prepare
-from mailstack.cli.sendmail.options import Options, parse
+from mailstack.cli.sendmail.options import (
+    CONFIG,
+    DATAERR,
+    NOPERM,
+    OK,
+    TEMPFAIL,
+    UNAVAILABLE,
+    USAGE,
+    Ended,
+    Options,
+    parse,
+)
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, has_database, of_config, of_dev
 

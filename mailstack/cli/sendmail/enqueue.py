@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from twisted.internet.defer import succeed
 
 from mailstack.cli.queue.route import clock, directory_of
-from mailstack.cli.sendmail.exits import CONFIG, NOUSER, TEMPFAIL, UNAVAILABLE, Ended
 from mailstack.cli.sendmail.letter import Prepared
+from mailstack.cli.sendmail.options import CONFIG, NOUSER, TEMPFAIL, UNAVAILABLE, Ended
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer
 from mailstack.config import Config

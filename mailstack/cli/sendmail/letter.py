@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from mailstack.cli.sendmail.exits import NOUSER, USAGE, Ended
-from mailstack.cli.sendmail.options import Options
+from mailstack.cli.sendmail.options import NOUSER, USAGE, Ended, Options
 from mailstack.letter import Address, Recipient
 from mailstack.letter.address_lists import addresses_in
 from mailstack.letter.envelope import Envelope

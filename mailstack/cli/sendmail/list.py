@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from mailstack.cli.delivery_text import last_word
+from mailstack.cli.output import last_word
 from mailstack.cli.store_runner import OpenStore
 from mailstack.letter.delivery import OWED, DeliveryState
 from mailstack.letter.display_text import clean

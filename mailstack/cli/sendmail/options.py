@@ -6,8 +6,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mailstack.cli.sendmail.exits import USAGE, Ended
-
 Mode = Literal["send", "list", "flush", "aliases"]
 
 _EVENTS = frozenset({"SUCCESS", "FAILURE", "DELAY"})
@@ -144,3 +142,21 @@ def _flushed(value: str) -> tuple[str, str] | None:
     if value[0] in "IR" and len(value) > 1:
         return value[0], value[1:]
     raise Ended(USAGE, f"-q{value} is not offered; `mailstack serve` works through the queue by itself")
+
+
+OK = 0
+USAGE = 64
+DATAERR = 65
+NOUSER = 67
+UNAVAILABLE = 69
+NOPERM = 77
+TEMPFAIL = 75
+CONFIG = 78
+
+
+class Ended(Exception):
+    """The command ends with `code`; str() says why, on standard error."""
+
+    def __init__(self, code: int, why: str) -> None:
+        super().__init__(why)
+        self.code = code

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
+from mailstack.cli.argument_types import PathType, StoreType
 from mailstack.cli.errors import CommandError
 from mailstack.cli.migrate import RestoreTarget, StoreEndpoint
 from mailstack.cli.output import print_json
-from mailstack.cli.paths import PathType, StoreType
 from mailstack.cli.store.progress import progress
 from mailstack.cli.store.store_url import is_url, objects_of, source, target
 from mailstack.cli.store_runner import give_to_owner

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from mailstack.cli.argument_types import StoreType
 from mailstack.cli.output import print_json, print_table
-from mailstack.cli.paths import StoreType
 from mailstack.cli.store.store_url import source
 
 

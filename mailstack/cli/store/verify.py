@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailstack.cli.argument_types import PathType, StoreType
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
-from mailstack.cli.paths import PathType, StoreType
 from mailstack.cli.store.progress import progress
 from mailstack.cli.store.store_url import objects_of, source
 

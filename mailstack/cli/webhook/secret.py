@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from mailstack.cli.argument_types import PathType
 from mailstack.cli.errors import CommandError
-from mailstack.cli.paths import PathType
 from mailstack.queue.webhooks.signing import BadSecret, new_secret, read_secrets
 
 

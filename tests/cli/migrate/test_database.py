@@ -18,7 +18,8 @@ from mailstack.store.postgresql.store import PostgresStore
 from mailstack.store.sqlite import SqliteStore
 from mailstack.store.tables import tables
 from tests.aid import Pump
-from tests.cli.migrate.stores import MailServerOf, copied, differing, servers, target_of, write_server
+from tests.cli.migrate.stores import Server as StoredServer
+from tests.cli.migrate.stores import copied, differing, servers, target_of, write_server
 from tests.cli.migrate.test_copying import assert_faults_are_told, interrupted, one_server
 from tests.contracts.store import BOB, acceptance, placing
 from tests.postgresql.server import Server
@@ -36,7 +37,7 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(servers)
 def test_whatever_a_store_holds_is_restored_there_and_back(
-    postgresql: Server, tmp_path: Path, mail_server: MailServerOf
+    postgresql: Server, tmp_path: Path, mail_server: StoredServer
 ) -> None:
     here, back = tmp_path / "here", tmp_path / "back"
     for directory in (here, back):

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.cli.sendmail.exits import NOUSER, USAGE, Ended
 from mailstack.cli.sendmail.letter import Person, Prepared, lines, prepare
-from mailstack.cli.sendmail.options import Options
+from mailstack.cli.sendmail.options import NOUSER, USAGE, Ended, Options
 
 WEB = Person("www", "Web Server")
 

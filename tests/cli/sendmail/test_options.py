@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.cli.sendmail.exits import USAGE, Ended
-from mailstack.cli.sendmail.options import Options, parse
+from mailstack.cli.sendmail.options import USAGE, Ended, Options, parse
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+"""Whether the certificates are ones that clients will accept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from mailstack.cli.checks.finding import Finding, broken, good, warning
+from mailstack.config import Config
+from mailstack.config.key_files import identities, made_here, own_directory, patience, signing_keys
+from mailstack.net.certificate_checks import concerns, covers, dates
+from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, read_identity
+from mailstack.net.client_tls import ClientTls
+from mailstack.policy.authentication.keys import InvalidKey
+from mailstack.queue.webhooks.signing import BadSecret
+from mailstack.server.wiring.certificates import server_context
+from mailstack.server.wiring.webhooks import secrets_in
+from mailstack.web.autoconfig.records import WEB_LABELS
+
+CERTIFICATE = "certificate"
+
+
+def check_certificate(config: Config, now: float | None = None) -> Iterator[Finding]:
+    """The configured certificates, or the one that was made here; `now` is in seconds since 1970."""
+    now = time.time() if now is None else now
+    shown, ours = identities(config), own_directory(config)
+    if made_here(config) and not shown[0].certificate.exists():
+        yield good(CERTIFICATE, f"none is set: a private CA and a certificate are made in {ours} at the start")
+        return
+    try:
+        server_context(config)
+        found = concerns(shown, config.hostname, now, patience(config))
+    except TlsError as error:
+        yield broken(CERTIFICATE, str(error))
+        return
+    for files in shown:
+        yield from _about(files, config, now)
+    for concern in found:
+        yield (broken if concern.grave else warning)(CERTIFICATE, concern.text)
+    if missing := _not_covered(shown, config):
+        yield warning(
+            CERTIFICATE, f"no certificate names {', '.join(missing)}, so that those who call it refuse to come in"
+        )
+    if made_here(config):
+        yield warning(CERTIFICATE, f"it was made here: clients must be told to trust {ours / 'ca.pem'}")
+
+
+def _not_covered(shown: list[CertificateFiles], config: Config) -> list[str]:
+    """What is called beside our own name: by clients, and for what the web service has."""
+    names = [name for files in shown for name in covered_names(read_identity(files.certificate, files.key)[0][0])]
+    called: list[str] = [config.clients.host] if config.clients.host else []
+    if config.listen.https:
+        called += [f"{label}.{domain}" for domain in config.domains for label in WEB_LABELS]
+    return [name for name in called if not covers(names, name)]
+
+
+def _about(files: CertificateFiles, config: Config, now: float) -> Iterator[Finding]:
+    leaf = read_identity(files.certificate, files.key)[0][0]
+    if not any(dates(files.certificate, leaf, now, patience(config))):
+        yield good(CERTIFICATE, f"{files.certificate} is valid until {leaf.not_valid_after_utc:%Y-%m-%d}")
+    if files.key.stat().st_mode & 0o004:
+        yield warning(CERTIFICATE, f"everybody on this machine can read {files.key}; chmod o-r it")
+
+
+def check_keys(config: Config) -> Iterator[Finding]:
+    """The files."""
+    try:
+        keys = signing_keys(config)
+    except InvalidKey as trouble:
+        yield broken("dkim", str(trouble))
+        return
+    for each in config.dkim.keys:
+        if each.file is not None and each.file.stat().st_mode & 0o004:
+            yield warning("dkim", f"everybody on this machine can read {each.file}; chmod o-r it")
+    if keys and config.dkim.sign_relayed and config.relay.relay_from:
+        yield warning(
+            "dkim",
+            f"any From of the keys' domains that comes from {', '.join(map(str, config.relay.relay_from))} is signed:"
+            " [dkim] sign_relayed is true. Set it to false, unless you answer for all that these machines send.",
+        )
+    if keys:
+        yield good("dkim", f"letters are signed with {', '.join([each.selector for each in keys])}")
+
+
+def check_webhooks(config: Config) -> Iterator[Finding]:
+    """Secrets and CAs."""
+    for each in config.webhooks:
+        part = f"webhook {each.name}"
+        try:
+            ClientTls(each.ca_file).check()
+            secrets = secrets_in(each.secret_file) if each.secret_file is not None else ()
+        except (TlsError, BadSecret, OSError) as trouble:
+            file = f"{each.secret_file}: " if isinstance(trouble, BadSecret) else ""
+            yield broken(part, f"{file}{trouble}")
+            continue
+        if each.secret_file is None:
+            yield warning(part, "is not signed: its receiver can't know who writes; `mailstack webhook secret` helps")
+        elif each.secret_file.stat().st_mode & 0o004:
+            yield warning(part, f"everybody on this machine can read {each.secret_file}; chmod o-r it")
+        else:
+            count = f"{len(secrets)} secret{'s' if len(secrets) > 1 else ''}"
+            yield good(part, f"tells {each.url}, signed with {count}; `mailstack webhook test {each.name}` tries it")
