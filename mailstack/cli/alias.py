@@ -1,4 +1,4 @@
-"""`mailstack alias`: addresses that lead to other addresses."""
+"""Command `mailstack alias`: addresses that forward to other addresses."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mailstack.cli.target import TargetServer, at_place
 
 @click.group()
 def alias() -> None:
-    """Give addresses that lead to other addresses.
+    """Manage aliases: addresses that forward to other addresses.
 
-    An alias has no password and no mailbox: its letters go to each of its targets, here or elsewhere, and keep their
-    sender, who is told when a target refuses. An account may send as the aliases that lead to it.
+    An alias has no password and no mailbox. Its letters go to each of its targets, local or remote. The sender stays the
+    same, and gets a bounce if a target refuses. An account may send as the aliases that point to it.
     """
 
 
@@ -26,7 +26,7 @@ def alias() -> None:
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @at_place
 def add(place: TargetServer, address: str, targets: tuple[str, ...]) -> None:
-    """Make an alias, or add targets to one.
+    """Add an alias, or add targets to an existing one.
 
     \b
     Example:
@@ -36,7 +36,7 @@ def add(place: TargetServer, address: str, targets: tuple[str, ...]) -> None:
     wanted = local_address(address, place.domains)
     more = [str(parse_address(target, place.domains)) for target in targets]
     if wanted.key in {parse_address(target, place.domains).key for target in targets}:
-        raise CommandError(f"{wanted.key} can't lead to itself; give the account that shall get the letters")
+        raise CommandError(f"{wanted.key} can't be its own target; give the account that should get the letters")
     with OpenStore(place) as server:
         before = server.run(server.store.alias(wanted.key)) or ()
         after = list(dict.fromkeys([*before, *more]))
@@ -81,4 +81,4 @@ def remove(place: TargetServer, address: str) -> None:
             server.run(server.store.remove_alias(wanted.key))
         except KeyError:
             raise CommandError(f"there is no alias {wanted.key}; `mailstack alias list` lists them") from None
-    click.echo(f"{wanted.key} leads nowhere now")
+    click.echo(f"{wanted.key} is removed")

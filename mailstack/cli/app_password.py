@@ -1,4 +1,4 @@
-"""`mailstack user app-password`: more passwords of an account, one for each device or program."""
+"""Command `mailstack user app-password`: one password for each device."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from mailstack.letter.display_text import local_text
 from mailstack.letter.timestamps import iso8601
 from mailstack.store import AppPassword, Conflict
 
-LONGEST_NAME = 100
-"""Characters."""
+MAX_NAME = 100
+"""Maximum characters of a name."""
 
 
 @click.group("app-password")
 def app_password() -> None:
-    """Give an account more passwords, one for each device or program, and take each away by itself.
+    """Manage app passwords: one for each device or program, each revocable.
 
-    They are made here and shown once. They log in by PLAIN and LOGIN: a client that prefers SCRAM is told to use PLAIN.
+    App passwords are generated and shown once. They work with PLAIN and LOGIN, not with SCRAM.
     """
 
 
@@ -33,19 +33,19 @@ def app_password() -> None:
 @click.argument("name")
 @at_place
 def add(place: TargetServer, address: str, name: str) -> None:
-    """Make one, and show it.
+    """Generate an app password.
 
     \b
     Example:
       mailstack user app-password add alice@home.test phone
     """
-    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-        raise CommandError(f"a name is printable, and not longer than {LONGEST_NAME} characters")
+    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        raise CommandError(f"a name must be printable, and have at most {MAX_NAME} characters")
     wanted = parse_address(address, place.domains)
 
     made = new_app_password()
     kept = digest(wanted.key, made)
-    assert kept is not None, "what we make, we know again"
+    assert kept is not None, "a generated password is valid"
     with OpenStore(place) as server:
         try:
             server.run(server.store.add_app_password(AppPassword(wanted.key, name, kept, time.time())))
@@ -53,7 +53,7 @@ def add(place: TargetServer, address: str, name: str) -> None:
             raise CommandError(f"there is no account {wanted.key}; `mailstack user list` lists them") from None
         except Conflict:
             raise CommandError(
-                f"{wanted.key} has an app password {name!r} already; remove it, or take another name"
+                f"{wanted.key} has an app password {name!r} already; remove it, or choose another name"
             ) from None
     click.echo(made)
     click.echo(f"This is {wanted.key}'s password for {name}; it is not shown again.", err=True)
@@ -64,7 +64,7 @@ def add(place: TargetServer, address: str, name: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: name, created.")
 @at_place
 def list_(place: TargetServer, address: str, as_json: bool) -> None:
-    """List them, without the passwords.
+    """List the app passwords of an account by name.
 
     \b
     Example:
@@ -87,7 +87,7 @@ def list_(place: TargetServer, address: str, as_json: bool) -> None:
 @click.argument("name")
 @at_place
 def remove(place: TargetServer, address: str, name: str) -> None:
-    """Take one away; it is wrong at once, also on a running server.
+    """Revoke an app password; it stops working at once.
 
     \b
     Example:
@@ -100,4 +100,4 @@ def remove(place: TargetServer, address: str, name: str) -> None:
             server.run(server.store.remove_app_password(wanted.key, name))
         except KeyError:
             raise CommandError(f"{wanted.key} has no app password {name!r}") from None
-    click.echo(f"{wanted.key} can't log in with the password for {name} any more")
+    click.echo(f"{wanted.key} can no longer log in with the password for {name}")

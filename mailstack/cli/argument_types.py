@@ -1,4 +1,4 @@
-"""The names that commands take: addresses and letter ids, checked before anything is opened."""
+"""Parameter types of commands: addresses, letter ids, paths, times, quotas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mailstack check`: says what would not work with a configuration, and why."""
+"""Command `mailstack check`: problems of a configuration and its server."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from mailstack.config import Config, ConfigError, load
 from mailstack.net.dns import system_names
 from mailstack.relay.dns import DnsUnavailable
 
-PATIENCE = 8.0
-"""Seconds that the DNS may take; a machine that is offline must not wait longer to hear the rest."""
+DNS_TIMEOUT_S = 8.0
+"""Maximum seconds for the DNS checks."""
 
 MARKS = {"good": "ok", "warning": "warn", "broken": "BROKEN"}
 
 
 @click.command()
 @config_file
-@click.option("--dns/--no-dns", default=True, show_default=True, help="Ask the DNS about the domains.")
+@click.option("--dns/--no-dns", default=True, show_default=True, help="Check the DNS records of the domains.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: part, verdict, text.")
 def check(file: Path, dns: bool, as_json: bool) -> None:
-    """Read the configuration, certificates, store, ports and DNS; say what would not work, and why.
+    """Check a configuration, its certificates, store, ports and DNS.
 
-    The exit status is 1 when something is broken. Warnings may be meant so. Nothing is changed, and a running server is
-    not disturbed.
+    Each finding says what is wrong and how to fix it. The exit status is 1 if something is broken; warnings may be
+    intended. Nothing is changed, and a running server is not disturbed.
 
     \b
     Example:
@@ -53,19 +53,19 @@ def check(file: Path, dns: bool, as_json: bool) -> None:
     count = sum(each.verdict == "broken" for each in findings)
     if count:
         click.echo(
-            f"mailstack: {count} of {len(findings)} checks failed; mend what is BROKEN, and check again", err=True
+            f"mailstack: {count} of {len(findings)} checks failed; fix what is BROKEN, and check again", err=True
         )
         raise click.exceptions.Exit(1)
 
 
 def examine(file: Path, *, dns: bool) -> Iterator[Finding]:
-    """Everything that can be looked at; the rest makes no sense while the configuration can't be read."""
+    """All findings; only configuration errors if the file can't be read."""
     try:
         config = load(file, os.environ)
     except ConfigError as error:
         yield from (broken("configuration", str(problem)) for problem in error.problems)
         return
-    yield good("configuration", f"{file} can be used")
+    yield good("configuration", f"{file} is valid")
 
     yield from check_certificate(config)
     yield from check_keys(config)
@@ -80,7 +80,7 @@ def examine(file: Path, *, dns: bool) -> Iterator[Finding]:
 
 
 def _ask_names(config: Config) -> list[Finding]:
-    """Both questions at once, each with the same patience."""
+    """Both DNS checks at once, each with its own timeout."""
 
     async def ask(reactor: Any) -> list[Finding]:
         names = system_names(reactor, [(server.host, server.port) for server in config.relay.nameservers])
@@ -94,13 +94,15 @@ def _ask_names(config: Config) -> list[Finding]:
 
 
 async def _in_time(question: Coroutine[Any, Any, list[Finding]], reactor: Any) -> list[Finding]:
-    """The findings, or that there are none in time."""
+    """Findings of a check, or a warning if it takes too long."""
     try:
-        return await Deferred.fromCoroutine(question).addTimeout(PATIENCE, reactor)
+        return await Deferred.fromCoroutine(question).addTimeout(DNS_TIMEOUT_S, reactor)
     except NoAnswer:
-        return [warning("dns", f"no answer within {PATIENCE:.0f} s, so that nothing is known of what is published")]
+        return [
+            warning("dns", f"no answer within {DNS_TIMEOUT_S:.0f} s, so the published records could not be checked")
+        ]
     except DnsUnavailable as error:
-        return [warning("dns", f"no answer, so that nothing is known of what is published: {error}")]
+        return [warning("dns", f"no answer, so the published records could not be checked: {error}")]
 
 
 def check_from_header(config: Config) -> Finding:

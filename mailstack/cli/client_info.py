@@ -1,4 +1,4 @@
-"""What a server tells clients, for the commands that tell it: of a configuration, or of a running dev environment."""
+"""Client settings of a server or a running dev environment."""
 
 from __future__ import annotations
 

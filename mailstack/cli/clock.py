@@ -1,4 +1,4 @@
-"""`mailstack clock`: what time it is in the dev environment, and travel ahead."""
+"""Command `mailstack clock`: time of a dev environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes a letter's octets from what the command line gives: words and files, or a whole letter."""
+"""Composes a letter from options and files, or reads a complete one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mailstack dkim`: keys that sign letters."""
+"""Command `mailstack dkim`: DKIM signing keys."""
 
 from __future__ import annotations
 

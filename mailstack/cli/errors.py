@@ -1,4 +1,4 @@
-"""How a command says no: one line on standard error, why and what to do, and exit status 1."""
+"""Command errors: one line on standard error, exit status 1."""
 
 from __future__ import annotations
 

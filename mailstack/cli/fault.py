@@ -1,4 +1,4 @@
-"""`mailstack fault`: have something go wrong in the dev environment, see what does, end it."""
+"""Command `mailstack fault`: fault injection in a dev environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mailstack journey`: one letter's life, told step by step."""
+"""Command `mailstack journey`: steps of one letter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mailstack letters`: the newest letters and where each is now."""
+"""Command `mailstack letters`: newest letters and their states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs one coroutine under the real reactor, for the commands that use the network."""
+"""Reactor run for commands that use the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of dev environments that run on this machine for this user, so that commands find them without options."""
+"""Registry of the running dev environments of this user."""
 
 from __future__ import annotations
 

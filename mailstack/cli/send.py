@@ -1,4 +1,4 @@
-"""`mailstack send`: submits a letter, as a mail client would."""
+"""Command `mailstack send`: submits a letter as a mail client does."""
 
 from __future__ import annotations
 

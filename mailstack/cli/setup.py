@@ -1,4 +1,4 @@
-"""`mailstack setup`: the steps that set a mail client up."""
+"""Command `mailstack setup`: instructions for mail clients."""
 
 from __future__ import annotations
 

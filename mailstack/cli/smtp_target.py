@@ -1,4 +1,4 @@
-"""Which server `mailstack send` calls, how it is secured, and who logs in."""
+"""SMTP server, TLS and login of `mailstack send`."""
 
 from __future__ import annotations
 

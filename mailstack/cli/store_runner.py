@@ -1,4 +1,4 @@
-"""Runs coroutines over a server's store without a reactor: only calls from threads are carried."""
+"""Store access for commands, without a reactor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mailstack suppress`: addresses elsewhere that no letter goes to any more."""
+"""Command `mailstack suppress`: remote addresses without delivery."""
 
 from __future__ import annotations
 

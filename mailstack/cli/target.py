@@ -1,4 +1,4 @@
-"""Which server a command is about: a configuration file's, or a dev environment's."""
+"""Target server of a command: configuration file or dev environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mailstack user`: who may come in."""
+"""Command `mailstack user`: accounts and passwords."""
 
 from __future__ import annotations
 

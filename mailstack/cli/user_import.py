@@ -1,4 +1,4 @@
-"""`mailstack user import`: many accounts at once, all or none."""
+"""Command `mailstack user import`: all accounts of a file, or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mailstack user token`: a token of the dev environment's own issuer."""
+"""Command `mailstack user token`: OAuth tokens of a dev environment."""
 
 from __future__ import annotations
 

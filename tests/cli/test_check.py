@@ -105,7 +105,7 @@ def test_a_port_that_another_program_has_is_broken(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         config = configured(tmp_path, f'[listen]\nmx = ["tcp:{port}:interface=127.0.0.1"]\n')
         other.settimeout(5)
-        (finding,) = check_ports(config, patience=0.05)
+        (finding,) = check_ports(config, timeout=0.05)
     assert finding.verdict == "broken"
     assert "another program" in finding.text
 

@@ -102,10 +102,10 @@ def test_what_is_missing_is_told_with_the_record(config: Config, name: str, told
 @pytest.mark.parametrize(
     ("name", "record", "told"),
     [
-        ("_mta-sts.example.org", dns.Record_TXT(b"v=STSv1; id=20200101"), "is another than ours"),
-        ("_submissions._tcp.example.org", dns.Record_SRV(0, 1, 465, "mail.far.test"), "leads to 465 mail.far.test."),
+        ("_mta-sts.example.org", dns.Record_TXT(b"v=STSv1; id=20200101"), "differs from the configuration"),
+        ("_submissions._tcp.example.org", dns.Record_SRV(0, 1, 465, "mail.far.test"), "points to 465 mail.far.test."),
         ("_imaps._tcp.example.org", dns.Record_SRV(0, 1, 993, "mx.example.org"), "publish SRV 0 0 0 ."),
-        ("autoconfig.example.org", dns.Record_A("192.0.2.9"), "leads to 192.0.2.9"),
+        ("autoconfig.example.org", dns.Record_A("192.0.2.9"), "points to 192.0.2.9"),
         ("_25._tcp.mx.example.org", TlsaRecord(Tlsa(3, 1, 1, b"x" * 32)), "TLSA has another key"),
     ],
 )

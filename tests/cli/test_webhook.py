@@ -88,7 +88,7 @@ def test_the_files_of_webhooks_are_checked(hooked: Path, mailstack: Mailstack) -
     secret.chmod(0o600)
     assert verdict()[0] == "good"
     secret.chmod(0o644)
-    assert verdict() == ("warning", f"everybody on this machine can read {secret}; chmod o-r it")
+    assert verdict() == ("warning", f"every user of this machine can read {secret}; chmod o-r it")
     secret.write_text("hunter2")
     assert verdict()[0] == "broken"
     assert "hunter2" not in verdict()[1]

@@ -46,7 +46,7 @@ def test_two_machines_are_one_server(tmp_path: Path, postgresql_url: str, progra
     (held,) = lines_of_json(command("queue", "list", "--json", "-c", str(one)))
     assert held["id"] == letter
     checked = {each["part"]: each["text"] for each in lines_of_json(check(one))}
-    assert checked["nodes"] == "none serves at this moment"
+    assert checked["nodes"] == "none is running"
     assert postgresql_url.split(":")[2].split("@", maxsplit=1)[0] not in json.dumps(checked) + "".join(here.said)
 
 

@@ -1,1 +1,1 @@
-"""What `mailstack check` looks at: one file for each part of a server."""
+"""Checks of `mailstack check`."""

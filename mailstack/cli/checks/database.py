@@ -1,4 +1,4 @@
-"""Whether the database of a server can be reached, and is such that letters are safe in it."""
+"""Checks of the PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mailstack.store.postgresql.errors import trouble
 
 
 def check_database(config: Config) -> tuple[list[Finding], bool]:
-    """What there is to say, and whether its tables are there to be read. Nothing is made or changed."""
+    """Findings, and whether the tables can be read. Nothing is created or changed."""
     try:
         database = Database(database_address(config), "mailstack check")
         with contextlib.closing(database.watch), contextlib.closing(database.connect()) as connection:
@@ -25,12 +25,12 @@ def check_database(config: Config) -> tuple[list[Finding], bool]:
             found += [warning("database", concern) for concern in schema.check(connection)]
             state = schema.state(connection, schema.migrations())
             if state is None:
-                return [*found, good("store", "its tables are made at the first start")], False
+                return [*found, good("store", "its tables are created at the first start")], False
             others = process_leases.living(connection)
-            found.append(good("nodes", ", ".join(others) if others else "none serves at this moment"))
+            found.append(good("nodes", ", ".join(others) if others else "none is running"))
             nodes = len({owner.partition("#")[0] for owner in others})
             if nodes > 1:
-                told = f"each of {nodes} nodes counts for itself: who comes to all of them is allowed {nodes} times as much"
+                told = f"each of {nodes} nodes counts on its own, so a client that connects to all of them gets {nodes} times the limits"
                 found.append(good("limits", told))
             text, is_newest = state
             return [*found, good("store", text)], is_newest

@@ -1,4 +1,4 @@
-"""Whether the DNS brings other hosts' letters here, and lets them believe who we are."""
+"""Checks of the published DNS records."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from mailstack.relay.dns import DnsUnavailable, NoSuchDomain
 from mailstack.web.autoconfig.records import DnsRecord, known_of, publication
 from mailstack.web.autoconfig.services import services_of
 
-NOBODY_ASKS = (".test", ".example", ".invalid", ".localhost", ".home.arpa", ".local", ".internal")
-"""Domains that are not in the public DNS (RFC 2606, 6761, 6762, 8375)."""
+PRIVATE_DOMAINS = (".test", ".example", ".invalid", ".localhost", ".home.arpa", ".local", ".internal")
+"""Top-level domains outside the public DNS (RFC 2606, 6761, 6762, 8375)."""
 
 
 async def check_names(config: Config, names: ReverseNames) -> list[Finding]:
-    """The MX records of each domain, the addresses of our own name, and whether they lead back to it.
+    """Checks MX records of the domains, and address and PTR records of the server's own names.
 
-    Nothing here is worse than a warning. Where no name server answers, a machine may be offline, and the server works all the same.
+    All problems are warnings: without a name server the machine may be offline, and the server works all the same.
     """
     if not config.listen.mx:
         return []
     findings = [
-        good(f"dns {domain}", "is not a name of the public DNS: nobody out there can write to it")
+        good(f"dns {domain}", "is not in the public DNS, so other hosts can't send mail to it")
         for domain in config.domains
         if is_private(domain)
     ]
@@ -38,13 +38,13 @@ async def check_names(config: Config, names: ReverseNames) -> list[Finding]:
             await _mail_exchange(domain, config.hostname, names) for domain in config.domains if not is_private(domain)
         ]
     except DnsUnavailable as error:
-        findings.append(warning("dns", f"no answer, so that nothing is known of what is published: {error}"))
+        findings.append(warning("dns", f"no answer, so the published records could not be checked: {error}"))
     return findings
 
 
 def is_private(domain: str) -> bool:
-    """Whether the name has no place in the public DNS."""
-    return ("." + domain.lower()).endswith(NOBODY_ASKS) or domain.startswith("[") or "." not in domain
+    """Whether a name is outside the public DNS."""
+    return ("." + domain.lower()).endswith(PRIVATE_DOMAINS) or domain.startswith("[") or "." not in domain
 
 
 async def _own_name(hostname: str, names: ReverseNames) -> Finding:
@@ -52,13 +52,11 @@ async def _own_name(hostname: str, names: ReverseNames) -> Finding:
     addresses = await _addresses_of(hostname, names)
     if not addresses:
         return warning(
-            part, f"{hostname} has no address, so that other hosts can't call it; publish A and AAAA records"
+            part, f"{hostname} has no address, so other hosts can't connect to it; publish A and AAAA records"
         )
     strange = [address for address in addresses if hostname.lower() not in await _pointers(address, names)]
     if strange:
-        text = (
-            f"{', '.join(strange)} does not lead back to it; have the PTR record say {hostname}, or others distrust us"
-        )
+        text = f"{', '.join(strange)} has no PTR record for {hostname}; publish one, or other hosts may reject letters"
         return warning(part, text)
     return good(part, f"is {', '.join(addresses)}")
 
@@ -71,7 +69,7 @@ async def _addresses_of(hostname: str, names: ReverseNames) -> tuple[str, ...]:
 
 
 async def _pointers(address: str, names: ReverseNames) -> list[str]:
-    """The names that an address leads to, in lower case."""
+    """PTR names of an address, in lower case."""
     try:
         return [name.lower() for name in await names.pointers(address)]
     except NoSuchDomain:
@@ -83,16 +81,16 @@ async def _mail_exchange(domain: str, hostname: str, names: ReverseNames) -> Fin
     try:
         records = sorted(await names.mx(domain))
     except NoSuchDomain:
-        return warning(part, "does not exist in the DNS, so that nobody can write to it")
+        return warning(part, "does not exist in the DNS, so other hosts can't send mail to it")
     hosts = [record.host.lower() for record in records]
     if hostname.lower() in hosts:
         return good(part, f"MX {', '.join(f'{record.preference} {record.host}' for record in records)}")
     found = f"is {', '.join(hosts)}" if hosts else "is missing"
-    return warning(part, f'MX {found}, so that letters do not come here; publish "{domain}. MX 10 {hostname}."')
+    return warning(part, f'MX {found}, so letters do not arrive here; publish "{domain}. MX 10 {hostname}."')
 
 
 class Published(Protocol):
-    """What is asked of the DNS; each raises NoSuchDomain and DnsUnavailable, but for `tlsa`, which knows the latter only."""
+    """DNS queries of the checks. All raise DnsUnavailable, and all but `tlsa` NoSuchDomain."""
 
     async def txt(self, name: str) -> tuple[str, ...]: ...
     async def srv(self, name: str) -> tuple[str, ...]: ...
@@ -104,10 +102,7 @@ Check = Callable[[DnsRecord, Published], Coroutine[Any, Any, Finding | None]]
 
 
 async def check_published(config: Config, names: Published) -> list[Finding]:
-    """A finding for each record that was looked at; what is missing is a warning. MX records are looked at elsewhere.
-
-    Raises DnsUnavailable.
-    """
+    """Compares the published records, except MX, with those of `mailstack dns`. Raises DnsUnavailable."""
     wanted = publication(config, known_of(config, services_of(config)))
     records = [record for domain, record in wanted.all() if not is_private(domain or config.hostname)]
     found = [await CHECKS[record.type](record, names) for record in records if record.type in CHECKS]
@@ -115,60 +110,60 @@ async def check_published(config: Config, names: Published) -> list[Finding]:
 
 
 async def _text(record: DnsRecord, names: Published) -> Finding:
-    """TXT records of one name are told apart by how they begin; what follows is the operator's choice, mostly."""
+    """Finds a TXT record by its first tag; only STS and DKIM records must agree beyond it."""
     part, tag = _part(record), record.data.split(";")[0].split(" ")[0]
     texts = [text for text in await _asked(names.txt, record) if text.lower().startswith(tag.lower())]
     if not texts:
         return warning(part, f'{tag} is missing; publish TXT "{record.data}" ({record.why})')
     if len(texts) > 1:
-        return warning(part, f"{tag} is there {len(texts)} times, which is an error for those who read it; keep one")
+        return warning(part, f"{tag} is published {len(texts)} times, which is an error for verifiers; keep one")
     must_agree = tag in ("v=STSv1", "v=DKIM1")
     if must_agree and _fields(texts[0]) != _fields(record.data):
-        return warning(part, f'{tag} is another than ours; publish TXT "{record.data}"')
+        return warning(part, f'{tag} differs from the configuration; publish TXT "{record.data}"')
     return good(part, texts[0])
 
 
 def _fields(text: str) -> list[str]:
-    """The tags of a record, however they are spaced."""
+    """Tags of a record, without spaces."""
     return ["".join(each.split()) for each in text.split(";") if each.strip()]
 
 
 async def _service(record: DnsRecord, names: Published) -> Finding | None:
-    """Priorities and weights are the operator's; that a service is denied need not be published."""
+    """Compares the target only; a denied service may be unpublished."""
     targets = [text.split(" ", 2)[2].lower() for text in await _asked(names.srv, record)]
     ours = record.data.split(" ", 2)[2].lower()
     if ours in targets:
         return good(_part(record), f"SRV {record.data}")
     if targets:
-        return warning(_part(record), f"SRV leads to {', '.join(targets)}; publish SRV {record.data}")
+        return warning(_part(record), f"SRV points to {', '.join(targets)}; publish SRV {record.data}")
     if ours == "0 .":
         return None
     return warning(_part(record), f"SRV is missing; publish SRV {record.data} ({record.why})")
 
 
 async def _alias(record: DnsRecord, names: Published) -> Finding:
-    """Whether by CNAME or by addresses of its own."""
+    """Accepts a CNAME and address records alike."""
     here = await _addresses(record.data.rstrip("."), names)
     there = await _addresses(record.name.rstrip("."), names)
     if here & there:
-        return good(_part(record), f"leads to {record.data.rstrip('.')}")
-    found = f"leads to {', '.join(sorted(there))}" if there else "is missing"
+        return good(_part(record), f"points to {record.data.rstrip('.')}")
+    found = f"points to {', '.join(sorted(there))}" if there else "is missing"
     return warning(_part(record), f"{found}; publish CNAME {record.data} ({record.why})")
 
 
 async def _key(record: DnsRecord, names: Published) -> Finding | None:
-    """None at all is a choice; those that don't match have other hosts refuse to come (RFC 7672 §2.2)."""
+    """No TLSA record is fine; with a wrong one other hosts refuse to deliver (RFC 7672 §2.2)."""
     found = await names.tlsa(record.name.rstrip("."))
     if not found:
         return None
     ours = record.data.split(" ")[3]
     if any((each.usage, each.selector, each.matching, each.data.hex()) == (3, 1, 1, ours) for each in found):
-        return good(_part(record), "TLSA has the key of the certificate")
+        return good(_part(record), "TLSA matches the key of the certificate")
     if all((each.usage, each.selector, each.matching) == (3, 1, 1) for each in found):
         return warning(
-            _part(record), f"TLSA has another key, so that others bring no letters; publish TLSA {record.data}"
+            _part(record), f"TLSA has another key, so other hosts deliver no letters; publish TLSA {record.data}"
         )
-    return good(_part(record), "TLSA is there, of a kind that is not compared here")
+    return good(_part(record), "TLSA is published, of a kind that is not compared")
 
 
 CHECKS: dict[str, Check] = {"TXT": _text, "SRV": _service, "CNAME": _alias, "TLSA": _key}

@@ -1,4 +1,4 @@
-"""One thing that was looked at, what was found, and what to do about it."""
+"""Finding: result of one check, and the remedy."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Literal
 from msgspec import Struct
 
 Verdict = Literal["good", "warning", "broken"]
-"""`broken` would keep the server from working; `warning` may be meant so, or could not be found out."""
+"""Severity: `broken` keeps the server from working; `warning` may be intended, or could not be checked."""
 
 
 class Finding(Struct, frozen=True):
-    """A line of `mailstack check`."""
+    """One line of `mailstack check`."""
 
     part: str
-    """What was looked at: `configuration`, `certificate`, `listen.mx`, `dns home.test` …"""
+    """Checked part: `configuration`, `certificate`, `listen.mx`, `dns home.test` …"""
     verdict: Verdict
     text: str
-    """What was found; when it isn't good also what to do."""
+    """Result, with a remedy unless it is good."""
 
 
 def good(part: str, text: str) -> Finding:

@@ -1,4 +1,4 @@
-"""Whether the certificates are ones that clients will accept."""
+"""Checks of certificates, signing keys and webhook secrets."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ CERTIFICATE = "certificate"
 
 
 def check_certificate(config: Config, now: float | None = None) -> Iterator[Finding]:
-    """The configured certificates, or the one that was made here; `now` is in seconds since 1970."""
+    """Checks the configured or the self-made certificates; `now` is in seconds since 1970."""
     now = time.time() if now is None else now
     shown, ours = identities(config), own_directory(config)
     if made_here(config) and not shown[0].certificate.exists():
-        yield good(CERTIFICATE, f"none is set: a private CA and a certificate are made in {ours} at the start")
+        yield good(
+            CERTIFICATE, f"none is configured: a private CA and a certificate are created in {ours} at the first start"
+        )
         return
     try:
         server_context(config)
@@ -39,14 +41,14 @@ def check_certificate(config: Config, now: float | None = None) -> Iterator[Find
         yield (broken if concern.grave else warning)(CERTIFICATE, concern.text)
     if missing := _not_covered(shown, config):
         yield warning(
-            CERTIFICATE, f"no certificate names {', '.join(missing)}, so that those who call it refuse to come in"
+            CERTIFICATE, f"no certificate covers {', '.join(missing)}, so clients that connect to it will refuse"
         )
     if made_here(config):
-        yield warning(CERTIFICATE, f"it was made here: clients must be told to trust {ours / 'ca.pem'}")
+        yield warning(CERTIFICATE, f"it is signed by a private CA: clients must trust {ours / 'ca.pem'}")
 
 
 def _not_covered(shown: list[CertificateFiles], config: Config) -> list[str]:
-    """What is called beside our own name: by clients, and for what the web service has."""
+    """Host names that clients use and no certificate covers."""
     names = [name for files in shown for name in covered_names(read_identity(files.certificate, files.key)[0][0])]
     called: list[str] = [config.clients.host] if config.clients.host else []
     if config.listen.https:
@@ -59,11 +61,11 @@ def _about(files: CertificateFiles, config: Config, now: float) -> Iterator[Find
     if not any(dates(files.certificate, leaf, now, patience(config))):
         yield good(CERTIFICATE, f"{files.certificate} is valid until {leaf.not_valid_after_utc:%Y-%m-%d}")
     if files.key.stat().st_mode & 0o004:
-        yield warning(CERTIFICATE, f"everybody on this machine can read {files.key}; chmod o-r it")
+        yield warning(CERTIFICATE, f"every user of this machine can read {files.key}; chmod o-r it")
 
 
 def check_keys(config: Config) -> Iterator[Finding]:
-    """The files."""
+    """Checks the DKIM key files."""
     try:
         keys = signing_keys(config)
     except InvalidKey as trouble:
@@ -71,19 +73,19 @@ def check_keys(config: Config) -> Iterator[Finding]:
         return
     for each in config.dkim.keys:
         if each.file is not None and each.file.stat().st_mode & 0o004:
-            yield warning("dkim", f"everybody on this machine can read {each.file}; chmod o-r it")
+            yield warning("dkim", f"every user of this machine can read {each.file}; chmod o-r it")
     if keys and config.dkim.sign_relayed and config.relay.relay_from:
         yield warning(
             "dkim",
-            f"any From of the keys' domains that comes from {', '.join(map(str, config.relay.relay_from))} is signed:"
-            " [dkim] sign_relayed is true. Set it to false, unless you answer for all that these machines send.",
+            f"letters from {', '.join(map(str, config.relay.relay_from))} are signed with any From of the keys' domains:"
+            " [dkim] sign_relayed is true. Set it to false, unless you trust everything that these machines send.",
         )
     if keys:
         yield good("dkim", f"letters are signed with {', '.join([each.selector for each in keys])}")
 
 
 def check_webhooks(config: Config) -> Iterator[Finding]:
-    """Secrets and CAs."""
+    """Checks secrets and CAs of webhooks; `mailstack webhook test` contacts the receivers."""
     for each in config.webhooks:
         part = f"webhook {each.name}"
         try:
@@ -94,9 +96,14 @@ def check_webhooks(config: Config) -> Iterator[Finding]:
             yield broken(part, f"{file}{trouble}")
             continue
         if each.secret_file is None:
-            yield warning(part, "is not signed: its receiver can't know who writes; `mailstack webhook secret` helps")
+            yield warning(
+                part,
+                "is not signed, so its receiver can't verify the origin; `mailstack webhook secret` creates a secret",
+            )
         elif each.secret_file.stat().st_mode & 0o004:
-            yield warning(part, f"everybody on this machine can read {each.secret_file}; chmod o-r it")
+            yield warning(part, f"every user of this machine can read {each.secret_file}; chmod o-r it")
         else:
             count = f"{len(secrets)} secret{'s' if len(secrets) > 1 else ''}"
-            yield good(part, f"tells {each.url}, signed with {count}; `mailstack webhook test {each.name}` tries it")
+            yield good(
+                part, f"posts to {each.url}, signed with {count}; test it with `mailstack webhook test {each.name}`"
+            )

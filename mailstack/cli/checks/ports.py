@@ -1,4 +1,4 @@
-"""Whether each port can be listened on, or who has it."""
+"""Checks of listening ports and the limit of open files."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from mailstack.net.open_files import hard_limit, shortfall
 from mailstack.net.proxy_header import PROXIED
 
 IMPLICIT_TLS = frozenset({"submissions", "pop3s", "imaps", "https"})
-SPOKEN_FIRST = {"web", "https"}
-"""Services whose client speaks first; the others greet."""
-PATIENCE = 2.0
-"""Seconds for the greeting of whoever has the port."""
+CLIENT_FIRST = {"web", "https"}
+"""Services without a greeting: the client sends first."""
+TIMEOUT_S = 2.0
+"""Maximum seconds to wait for the greeting of a port in use."""
 
 
-def check_ports(config: Config, *, patience: float = PATIENCE) -> Iterator[Finding]:
-    """Each TCP port of [listen]; other descriptions are Twisted's business."""
+def check_ports(config: Config, *, timeout: float = TIMEOUT_S) -> Iterator[Finding]:
+    """Checks each TCP port of [listen]; other descriptions are not checked."""
     listening = structs.asdict(config.listen)
     if not any(listening.values()):
-        yield broken("listen", 'nothing is listened on; set for instance mx = ["tcp:25"] in [listen]')
+        yield broken("listen", 'no service is configured; set for example mx = ["tcp:25"] in [listen]')
     for service, descriptions in listening.items():
         for description in descriptions:
             if (found := port_of(description)) is None or not found[1]:
@@ -37,23 +37,23 @@ def check_ports(config: Config, *, patience: float = PATIENCE) -> Iterator[Findi
             if service == "web" and not _is_loopback(host):
                 yield warning(
                     part,
-                    f"{description} is HTTP in clear for other machines; write interface=127.0.0.1, or https in its place",
+                    f"{description} serves plain HTTP to other machines; add interface=127.0.0.1, or use https instead",
                 )
             if error is None:
                 yield good(part, f"{description} is free")
             elif error.errno != errno.EADDRINUSE:
                 yield broken(part, f"{description} {_refused(error, host)}")
-            elif config.hostname in _said(config, service, host, found[1], patience):
-                yield good(part, f"{description} is in use by this server, which runs")
+            elif config.hostname in _said(config, service, host, found[1], timeout):
+                yield good(part, f"{description} is in use by this server, which is running")
             elif description.startswith(PROXIED):
-                # It listens to its proxies only, and we are none.
-                yield warning(part, f"{description} is in use, by this server if it runs: it answers its proxies only")
+                # It replies only to its proxies, so the greeting is unavailable.
+                yield warning(part, f"{description} is in use, probably by this server: it replies only to its proxies")
             else:
                 yield broken(part, f"{description} is in use by another program; stop it, or choose another port")
 
 
 def _bind(host: str, port: int) -> OSError | None:
-    """Why the port can't be had, or None."""
+    """The error of binding to a port, or None."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -66,23 +66,23 @@ def _bind(host: str, port: int) -> OSError | None:
 def _refused(error: OSError, host: str) -> str:
     if error.errno == errno.EACCES:
         cure = "start as root with `twistd --uid`, or give CAP_NET_BIND_SERVICE as etc/mailstack.service does"
-        return f"is not for you: ports below 1024 are reserved; {cure}"
+        return f"can't be used: ports below 1024 need privileges; {cure}"
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"can't be had: {host} is no address of this machine"
-    return f"can't be had: {error.strerror}"
+        return f"can't be used: {host} is not an address of this machine"
+    return f"can't be used: {error.strerror}"
 
 
 def _is_loopback(host: str) -> bool:
     return ipaddress.ip_address(host).is_loopback
 
 
-def _said(config: Config, service: str, host: str, port: int, patience: float) -> str:
-    """The first that whoever listens says; "" when nothing comes within `patience` seconds."""
-    asked = f"GET / HTTP/1.0\r\nHost: {config.hostname}\r\n\r\n" if service in SPOKEN_FIRST else ""
-    # Only who answers matters here, not whether to trust it: nothing is sent to it.
+def _said(config: Config, service: str, host: str, port: int, timeout: float) -> str:
+    """First octets from the program on a port; "" if nothing arrives within `timeout` seconds."""
+    asked = f"GET / HTTP/1.0\r\nHost: {config.hostname}\r\n\r\n" if service in CLIENT_FIRST else ""
+    # The certificate is not verified: the peer is only identified, and gets no data.
     context = ssl._create_unverified_context()  # noqa: S323, SLF001
     try:
-        with socket.create_connection((host, port), patience) as plain:
+        with socket.create_connection((host, port), timeout) as plain:
             if service not in IMPLICIT_TLS:
                 return _ask(plain, asked)
             with context.wrap_socket(plain) as secure:
@@ -97,7 +97,7 @@ def _ask(connection: socket.socket, words: str) -> str:
 
 
 def check_open_files(config: Config) -> Finding:
-    """By the hard limit that holds here: `mailstack serve` raises its soft limit to that."""
+    """Compares the hard limit, to which `mailstack serve` raises its soft limit, with the settings."""
     limit = hard_limit()
     too_few = shortfall(limit, config.limits.connections, config.relay.concurrency)
     if too_few:

@@ -1,4 +1,4 @@
-"""Whether letters and accounts can be kept, and whether somebody is there to get them."""
+"""Checks of data directory, store, accounts and object store."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from mailstack.store.free_space import free_octets
 from mailstack.store.objects.bucket import Bucket, trouble
 from mailstack.store.objects.contents import Reading
 
-ROOM = 256 * 1024 * 1024
-"""Octets free on the disk, below which a warning is due."""
+LOW_SPACE = 256 * 1024 * 1024
+"""Free octets on the disk below which a warning is given."""
 
 
 def check_storage(config: Config) -> Iterator[Finding]:
-    """The data directory and the store in it; a store that does not exist is not made."""
+    """Checks the data directory and the store in it, without creating one."""
     yield from _directory(config)
     if config.store.url:
         from mailstack.cli.checks.database import check_database
@@ -53,27 +53,29 @@ def _directory(config: Config) -> Iterator[Finding]:
     if not data.exists():
         above = next(parent for parent in data.parents if parent.exists())
         if os.access(above, os.W_OK | os.X_OK):
-            yield good("data", f"{data} is made at the first start")
+            yield good("data", f"{data} is created at the first start")
         else:
             yield broken(
                 "data",
-                f"{data} does not exist, and you may not make it in {above}; make it, and give it to the user that serves",
+                f"{data} does not exist and can't be created in {above}; create it, owned by the user that runs the server",
             )
         return
     if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
-        yield broken("data", f"you may not write in {data}; run this as the user that serves, or chown the directory")
+        yield broken(
+            "data", f"{data} is not writable; run this as the user that runs the server, or chown the directory"
+        )
         return
     if data.stat().st_mode & 0o077:
-        yield warning("data", f"other users of this machine may look into {data}, where the letters are; chmod 700 it")
+        yield warning("data", f"other users of this machine can read {data}, which has all letters; chmod 700 it")
     free = free_octets(data)
     reserve = 0 if config.store.url else config.limits.min_free_space
     if free < reserve:
         yield broken(
             "data",
             f"{size_text(free)} are free at {data}, less than limits.min_free_space = {size_text(reserve)}: letters are "
-            "refused with 452 4.3.1; make room on the disk, or lower the limit",
+            "refused with 452 4.3.1; free some space, or lower the limit",
         )
-    elif free < ROOM + reserve:
+    elif free < LOW_SPACE + reserve:
         yield warning(
             "data",
             f"only {size_text(free)} are free at {data}; letters are refused with 452 below {size_text(reserve)}",
@@ -85,7 +87,8 @@ def _directory(config: Config) -> Iterator[Finding]:
 def _people(config: Config, accounts: list[Account], aliases: set[str]) -> Iterator[Finding]:
     if not accounts:
         yield warning(
-            "accounts", "there are none, so that nobody can log in or get a letter; `mailstack user add ADDRESS`"
+            "accounts",
+            "there are none, so no client can log in and no letter is accepted; add one with `mailstack user add ADDRESS`",
         )
     else:
         yield good("accounts", f"accounts: {len(accounts)}, aliases: {len(aliases)}")
@@ -96,11 +99,11 @@ def _people(config: Config, accounts: list[Account], aliases: set[str]) -> Itera
             yield warning("accounts", f"{address} gets no letters: {domain} is not in `domains`")
 
 
-PROBE = b"A content that `mailstack check` wrote, and removes.\r\n"
+PROBE = b"Test object of `mailstack check`.\r\n"
 
 
 def check_objects(config: Config) -> Iterator[Finding]:
-    """Nothing is said of a server that has no object store."""
+    """Writes, reads and deletes a test object; no finding without an object store."""
     ours = config.contents
     if not ours.bucket:
         return
@@ -124,4 +127,4 @@ def check_objects(config: Config) -> Iterator[Finding]:
             raise
         yield broken("contents", f"{where}: {found}")
         return
-    yield good("contents", f"{where} takes contents, gives them back and removes them")
+    yield good("contents", f"{where} can be written, read and deleted")

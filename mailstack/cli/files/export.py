@@ -1,4 +1,4 @@
-"""`mailstack export`: the letters of one mailbox, into a Maildir, an mbox file or a folder of .eml files."""
+"""Commands `mailstack export` and `mailstack dump`: letters into files."""
 
 from __future__ import annotations
 

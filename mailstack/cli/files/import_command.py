@@ -1,4 +1,4 @@
-"""`mailstack import`: letters out of mbox, Maildir and .eml files, into one mailbox."""
+"""Commands `mailstack import` and `mailstack ingest`: letters from files."""
 
 from __future__ import annotations
 

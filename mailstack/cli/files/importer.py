@@ -1,4 +1,4 @@
-"""How a letter from a file enters mailboxes: with its octets as they are, and once, however often it is imported."""
+"""Importer of letters: octets unchanged, each letter only once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Letters by Mailpit's API, from a Mailpit that runs somewhere: how they move from there to here."""
+"""Mailpit API client for `mailstack dump --http`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells how far letters from files, or into files, are: a bar on a terminal, JSON for programs, and one line at the end."""
+"""Progress bar and result counts of imports and exports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mailstack queue`: what waits, why and until when, and what an operator may do about it; a file for each command."""
+"""Command group `mailstack queue`."""
 
 from __future__ import annotations
 

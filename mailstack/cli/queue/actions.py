@@ -1,4 +1,4 @@
-"""`mailstack queue hold`, `release`, `retry`, `remove`: what an operator does to letters, by id or by what they are."""
+"""Commands `mailstack queue hold`, `release`, `retry`, `remove` and `redirect`."""
 
 from __future__ import annotations
 

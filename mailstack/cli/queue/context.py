@@ -1,4 +1,4 @@
-"""What stands around a letter that waits: what the running server tells, the operator's orders, and its last attempt."""
+"""Delay reasons of a letter: running server, hold rules, last attempt."""
 
 from __future__ import annotations
 

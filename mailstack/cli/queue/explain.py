@@ -1,4 +1,4 @@
-"""Why a letter waits until then and what happens next, in words that a person understands."""
+"""Explanations in words: state and next attempt of a delivery."""
 
 from __future__ import annotations
 

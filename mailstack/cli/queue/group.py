@@ -1,4 +1,4 @@
-"""What waits, counted: by destination, sender or reason, and by age in steps that double."""
+"""Counts of waiting deliveries by destination, sender or reason, and age."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mailstack queue list`: what waits, letter by letter, or counted."""
+"""Command `mailstack queue list`: waiting letters, or counts of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways that a server would send letters, for commands that make some."""
+"""Router of a server, for commands that create letters."""
 
 from __future__ import annotations
 

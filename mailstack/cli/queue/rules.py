@@ -1,4 +1,4 @@
-"""`mailstack queue rule`: letters that are held as they come, by sender, recipient or domain."""
+"""Commands `mailstack queue rule`, `pause` and `resume`: hold rules."""
 
 from __future__ import annotations
 

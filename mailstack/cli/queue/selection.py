@@ -1,4 +1,4 @@
-"""The options by which commands choose letters: the same for looking and for acting."""
+"""Selection options of queue commands."""
 
 from __future__ import annotations
 

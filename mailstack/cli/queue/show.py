@@ -1,4 +1,4 @@
-"""`mailstack queue show`: one letter explained; its envelope, every attempt, the next one, and what comes after."""
+"""Command `mailstack queue show`: one letter with its attempts."""
 
 from __future__ import annotations
 

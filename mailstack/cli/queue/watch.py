@@ -1,4 +1,4 @@
-"""`mailstack queue watch`: what happens in the queue, as it happens."""
+"""Command `mailstack queue watch`: queue events as they happen."""
 
 from __future__ import annotations
 

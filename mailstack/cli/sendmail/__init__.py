@@ -1,3 +1,3 @@
-"""`sendmail` and `mailq`, for programs that call them: letters enter the queue without SMTP (option by option)."""
+"""Sendmail and mailq commands: submission into the queue without SMTP."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs the sendmail commands: under the names `sendmail`, `mailq` and `newaliases`, and as `mailstack sendmail`."""
+"""Commands `sendmail`, `mailq`, `newaliases` and `mailstack sendmail`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A letter's way from a process of this machine into a server's queue, whether that server runs or not."""
+"""Enqueues a letter of a local process, without a running server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A letter from standard input made fit to be submitted: its lines, its recipients, its author."""
+"""Letter preparation for sendmail: line ends, recipients, missing fields."""
 
 from __future__ import annotations
 

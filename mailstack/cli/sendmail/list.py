@@ -1,4 +1,4 @@
-"""`mailq`: what waits, in the form that programs which read Postfix's know."""
+"""Output of `mailq` in the format of Postfix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of the sendmail command, as its callers have written them for forty years: "-oi", "-fuser", "-t"."""
+"""Options and exit codes of the sendmail command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mailstack tls-report`: what TLS with the hosts of other domains came to."""
+"""Command group `mailstack tls-report`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mailstack tls-report list`: the days and domains that were not reported yet."""
+"""Command `mailstack tls-report list`: days and domains not yet reported."""
 
 from __future__ import annotations
 

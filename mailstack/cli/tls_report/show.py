@@ -1,4 +1,4 @@
-"""`mailstack tls-report show`: what a domain would be told, today's counts too."""
+"""Command `mailstack tls-report show`: results for one domain."""
 
 from __future__ import annotations
 

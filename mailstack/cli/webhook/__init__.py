@@ -1,4 +1,4 @@
-"""`mailstack webhook`: programs elsewhere that are told what becomes of letters."""
+"""Command group `mailstack webhook`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mailstack webhook list`: the webhooks, and what waits for them."""
+"""Command `mailstack webhook list`: webhooks and their waiting messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mailstack webhook retry`: what waits for a receiver that works again is told at once."""
+"""Command `mailstack webhook retry`: immediate retry of waiting messages."""
 
 from __future__ import annotations
 

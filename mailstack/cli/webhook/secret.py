@@ -1,4 +1,4 @@
-"""`mailstack webhook secret`: a new secret, in front of those of before."""
+"""Command `mailstack webhook secret`: new signing secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mailstack webhook test`: one message now, and what the receiver answers."""
+"""Command `mailstack webhook test`: test message to one webhook."""
 
 from __future__ import annotations
 
