@@ -43,7 +43,7 @@ _WORD = re.compile(r"-[A-Za-z][A-Za-z.-]")
 @click.option("--scram", is_flag=True, help="Offer SCRAM-SHA-256 as well, with and without channel binding.")
 @click.option("--strict-newlines", is_flag=True,
               help="The capture port refuses lines that end in LF alone, as other hosts do.")  # fmt: skip
-@click.option("--faults", metavar="FILE", callback=lazy_callback("mailstack.sandbox.faults.file:read_rule_file"), type=PathType(dir_okay=False),
+@click.option("--faults", metavar="FILE", callback=lazy_callback("mailstack.sandbox.faults.rule:read_rule_file"), type=PathType(dir_okay=False),
               help="What goes wrong from the start: a TOML file of [[fault]] tables, or rules in JSON.")  # fmt: skip
 @click.option("--magic-recipients", is_flag=True,
               help="Addresses such as temperror@elsewhere.test say themselves what goes wrong.")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Wrapper of one part of a store, for stores that fail, crash or are waited for."""
+"""Wrapper of one part of a store, for faults, crashes and pending calls."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ PARTS = ("greylist", "hold_rules", "suppressions", "delay_reasons", "tls_results
 """Names of the parts of `mailstack.store.Store`."""
 
 Around = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
-"""Runs one operation, which it is given with its name, such as "greylist.set"."""
+"""Runs one operation; gets its name, such as "greylist.set", and its coroutine function."""
 
 
 class WrappedPart:
-    """Part of a store whose coroutines all run within `around`."""
+    """Part of a store that runs each coroutine within `around`."""
 
     def __init__(self, name: str, part: Any, around: Around) -> None:
         self._name = name

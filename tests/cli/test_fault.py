@@ -59,7 +59,7 @@ def test_faults_are_added_listed_and_ended(found: DevEnvironment) -> None:
 
 @pytest.mark.parametrize(
     ("words", "why"),
-    [(["at=lunch", "drop=before"], "no such step"), (["rcpt"], "NAME=VALUE"), (["at=rcpt", "colour=red"], "colour")],
+    [(["at=lunch", "drop=before"], "unknown step"), (["rcpt"], "NAME=VALUE"), (["at=rcpt", "colour=red"], "colour")],
 )
 @pytest.mark.usefixtures("found")
 def test_what_is_no_fault_is_told(words: list[str], why: str) -> None:

@@ -12,8 +12,7 @@ from mailstack.config.toml_lines import key_lines, line_of
 from mailstack.config.values import READERS, read_blocked
 from mailstack.queue.webhooks.signing import MOST_SECRETS, BadSecret, read_secrets
 from mailstack.relay.routes import RouteError, Routes, RouteTarget
-from mailstack.sandbox.faults.file import read_json_rules, read_rules
-from mailstack.sandbox.faults.rule import Fault
+from mailstack.sandbox.faults.rule import Fault, read_json_rules, read_rules
 from tests.parsers.parser import Parser, scratch, text, unless
 
 _SEEDS = (
@@ -119,13 +118,13 @@ def _json_faults(octets: bytes) -> None:
 PARSERS = (
     Parser(
         "json-faults",
-        ("sandbox.faults.file", "sandbox.faults.rule"),
+        ("sandbox.faults.rule", "sandbox.faults.rule"),
         _json_faults,
         (b'[{"at": "rcpt", "reply": "451 no", "times": 2}, {"at": "final", "drop": "before"}]',),
     ),
     Parser(
         "sandbox.faults",
-        ("sandbox.faults.file", "sandbox.faults.rule"),
+        ("sandbox.faults.rule", "sandbox.faults.rule"),
         _faults,
         (
             b'[[fault]]\nat = "rcpt"\nrecipient = "*@b.test"\nreply = "452 4.2.2 mailbox full"\ntimes = 2\n',

@@ -1,9 +1,9 @@
-"""Logins and recipients that the capture port and the pages accept."""
+"""Capture port rules: accepted logins and recipients."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from twisted.cred.portal import Portal
 from zope.interface import Interface
@@ -13,12 +13,17 @@ from mailstack.accounts.password_file import FileChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import ISubmitter, Realm
 from mailstack.accounts.throttle import Throttle
+from mailstack.letter import Arrival, Envelope, Letter, LetterId
 from mailstack.letter.connection import HostPort
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys, Unavailable
-from mailstack.protocols.smtp.receiving_rules import ReceivingRules
+from mailstack.protocols.smtp.commands import Mail, Rcpt
+from mailstack.protocols.smtp.extensions.hooks import HeaderHook
+from mailstack.protocols.smtp.extensions.mtpriority import Priorities
+from mailstack.protocols.smtp.receiving_rules import Client, Facts, ReceivedOctets, ReceivingRules
+from mailstack.protocols.smtp.replies import Refusal, reply
+from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import MxRules
-from mailstack.sandbox.dev.capture_rules import Capture
 from mailstack.sandbox.dev.settings import DevSettings
 
 
@@ -54,3 +59,64 @@ class Anybody:
     async def scram_keys(self, username: str) -> ScramKeys:
         """SCRAM's server must know the password, and here is none: it is not offered."""
         raise Unavailable(f"nothing is known of {username[:320]!r}")
+
+
+AUTH_FIRST = reply(530, "5.7.0", "Authentication required")
+NOT_ALLOWED = reply(550, "5.1.1", "no letter for that recipient is taken here")
+
+
+class Capture:
+    """Station (smtp.session.Station) over that of the exchange."""
+
+    def __init__(self, exchange: MxRules, *, login: bool, recipients: re.Pattern[str] | None) -> None:
+        """`login`: senders log in first. `recipients`: pattern of accepted addresses; None: all."""
+        self._exchange = exchange
+        self._login = login
+        self._recipients = recipients
+
+    @property
+    def hostname(self) -> str:
+        return self._exchange.hostname
+
+    @property
+    def counter(self) -> Intake:
+        return self._exchange.counter
+
+    async def check_client(self, client: Client) -> None:
+        await self._exchange.check_client(client)
+
+    def name_of(self, client: Client) -> str:
+        """Of the client, if it is known."""
+        return self._exchange.name_of(client)
+
+    async def check_sender(self, client: Client, mail: Mail) -> None:
+        """Refuses with 530 before a login, if one is required (RFC 4954 §6)."""
+        if self._login and client.account is None:
+            raise Refusal(AUTH_FIRST)
+        await self._exchange.check_sender(client, mail)
+
+    async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
+        """Refuses addresses in which the pattern is not found."""
+        if self._recipients is not None and self._recipients.search(str(rcpt.address)) is None:
+            raise Refusal(NOT_ALLOWED, "the pattern of recipients does not fit")
+        await self._exchange.check_recipient(client, rcpt)
+
+    def priorities(self, client: Client) -> Priorities:
+        """As the exchange has them."""
+        return self._exchange.priorities(client)
+
+    def header_hooks(self, client: Client) -> Sequence[HeaderHook]:
+        """The MT-Priority field counts for a client that is trusted."""
+        return self._exchange.header_hooks(client)
+
+    async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
+        """As the exchange does."""
+        return await self._exchange.edit_header(section, letter, envelope, arrival)
+
+    async def complete(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:
+        """As the exchange does."""
+        return await self._exchange.complete(letter, arrived)
+
+    async def accept(self, letter: Letter, facts: Facts) -> None:
+        """As the exchange does."""
+        await self._exchange.accept(letter, facts)

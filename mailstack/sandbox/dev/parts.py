@@ -71,7 +71,7 @@ class EnvironmentParts:
         self.bad_certificates = BadCertificates(self.keys)
         self.faults = Faults(self.clock.now)
         """Injected faults."""
-        self.faults.told = lambda firing: feed.tell("fault", firing)
+        self.faults.on_fault = lambda event: feed.tell("fault", event)
         self.faults.magic = settings.magic_recipients
         for rule in settings.faults:
             self.faults.add(rule)

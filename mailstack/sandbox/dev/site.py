@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mailstack.relay.loopback import is_loopback
-from mailstack.sandbox.dev.compat import compat_routes
 from mailstack.sandbox.dev.parts import EnvironmentParts
 from mailstack.sandbox.dev.servers import Servers
+from mailstack.sandbox.dev.settings import CAPTURE, HOME, HOME_DOMAIN
 
 if TYPE_CHECKING:
     from mailstack.web.admin_hooks import SiteExtension, WebOptions
@@ -47,3 +47,57 @@ async def _extend(parts: EnvironmentParts, servers: Servers, streams: StreamLimi
 
     api = environment_routes(servers.infos, parts.zone, parts.travel, parts.faults, parts.log)
     return SiteExtension(api, compat_routes(parts, servers, streams))
+
+
+# Few environments are asked for a page: nothing else loads what these routes need.
+# ruff: noqa: PLC0415
+
+
+if TYPE_CHECKING:
+    from mailstack.web.api.stream_limits import StreamLimits
+    from mailstack.web.routes import Route
+
+
+def compat_routes(parts: EnvironmentParts, servers: Servers, streams: StreamLimits) -> tuple[Route, ...]:
+    """Routes of all three."""
+    from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
+    from mailstack.sandbox.compat.pages import peer_pages
+    from mailstack.web.compose import ComposeLimits
+    from mailstack.web.submission import WebSubmission
+
+    settings, clock, accounts = parts.settings, parts.clock, parts.accounts
+    capture, home = servers.all[CAPTURE], servers.all[HOME]
+    submission = home.config.submission
+    return peer_pages(
+        CompatContext(
+            index=parts.index,
+            clock=clock,
+            in_thread=parts.web_pool.run,
+            limits=ComposeLimits(
+                settings.max_size or submission.max_size, settings.max_recipients or submission.max_recipients
+            ),
+            capture=WebSubmission(capture.exchange, clock),
+            outward=WebSubmission(home.exchange, clock),
+            leaving=servers.relay,
+            relay=settings.relay,
+            faults=parts.faults,
+            look=parts.look,
+            places=streams,
+            tally=parts.tally,
+            senders=accounts.senders(),
+            judge=parts.judge if settings.spam_filter else None,
+            data=parts.data,
+        ),
+        CompatAccounts(
+            parts.store,
+            accounts.add,
+            accounts.remove,
+            accounts.reset,
+            lambda: servers.services,
+            HOME_DOMAIN,
+            accounts.names,
+            any_password=settings.any_password,
+            preload=settings.preload,
+        ),
+        mailhog_first=settings.compat == "mailhog",
+    )

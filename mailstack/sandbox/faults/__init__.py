@@ -5,11 +5,11 @@
     faults.add({"at": "pop3.retr", "delay": "30s"})
 
 A `Fault` is a value, the same in Python, JSON and TOML. `Faults` has the active rules: `list`, `add`, `remove`, `clear`,
-`fired`. `Internet.faults` and `mailstack dev` have one each. A server without faults pays nothing.
+`fired`. `Internet.faults` and `mailstack dev` have one each. A server without faults has no overhead.
 
-Files: `rule` is one fault, `faults` the active rules. `install` wraps a server's runtime and store. `faulty_peer`, `smtp`
-and `pop3` change sessions; `tls`, `names`, `connect` and `disk` change what lies below them. `presets` are faults with a
-name, `magic_addresses` addresses that name a fault.
+Files: `rule` is one fault and its file format, `faults` the active rules. `install` wraps a server's runtime and store:
+connector, resolver, TLS and disk. `faulty_peer`, `smtp` and `pop3` change sessions. `presets` has rules with a name and
+magic addresses, `certificates` invalid certificates.
 """
 
 from __future__ import annotations

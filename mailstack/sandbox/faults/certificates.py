@@ -19,21 +19,21 @@ from mailstack.net.server_tls import ServerContext, server_context
 from mailstack.sandbox.faults.rule import Certificate
 
 Kind = Literal["good", "expired", "self-signed", "wrong-name"]
-"""Of certificates: "good" is for the name that was asked for and from the authority; the others have one fault each."""
+"""Kinds of certificates: "good" is valid for its name and authority; the others have one fault each."""
 
 Key = ec.EllipticCurvePrivateKey | Ed25519PrivateKey
 
 BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
 OVER = datetime(2001, 1, 1, tzinfo=UTC)
 END = datetime(2100, 1, 1, tzinfo=UTC)
-"""The real time, which OpenSSL compares with, and every virtual one lie between the last two."""
+"""End of validity. The real time, which OpenSSL compares with, and all virtual times lie between OVER and END."""
 
-OTHER_NAME = "somebody-else.test"
-"""For which a "wrong-name" certificate is."""
+OTHER_NAME = "other-name.test"
+"""DNS name of a "wrong-name" certificate."""
 
 
 def new_key(like: Key | None = None) -> Key:
-    """A key; of the kind of another one, or Ed25519."""
+    """New private key of the same type as `like`, or Ed25519."""
     return (
         ec.generate_private_key(ec.SECP256R1())
         if isinstance(like, ec.EllipticCurvePrivateKey)
@@ -42,24 +42,24 @@ def new_key(like: Key | None = None) -> Key:
 
 
 def sign(builder: x509.CertificateBuilder, key: Key) -> x509.Certificate:
-    """With the only hash that suits the key."""
+    """Signs with the hash that the key requires."""
     return builder.sign(key, None if isinstance(key, Ed25519PrivateKey) else hashes.SHA256())
 
 
 def begin(subject: x509.Name, issuer: x509.Name, key: Key, number: str, end: datetime = END) -> x509.CertificateBuilder:
-    """What all certificates have; `number` decides the serial number, which is equally long for all."""
+    """Builder with the fields of all certificates; `number` seeds the serial number, which has a fixed length."""
     serial = int.from_bytes(b"\x40" + hashlib.sha256(number.encode()).digest()[:15])
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
     return builder.serial_number(serial).not_valid_before(BEGIN).not_valid_after(end)
 
 
 def common_name(text: str) -> x509.Name:
-    """A name of nothing but that."""
+    """X.509 name with a common name only."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
 
 
 def issue(directory: Path, name: str, kind: Kind, authority: x509.Name, authority_key: Key) -> CertificateFiles:
-    """A certificate for a DNS name and its key, as PEM files in the directory. Raises OSError."""
+    """Writes a certificate for a DNS name and its key as PEM files. Raises OSError."""
     key = new_key(authority_key)
     names: list[x509.GeneralName] = [x509.DNSName(OTHER_NAME)] if kind == "wrong-name" else alternative_names(name)
     shown = OTHER_NAME if kind == "wrong-name" else name
@@ -67,7 +67,7 @@ def issue(directory: Path, name: str, kind: Kind, authority: x509.Name, authorit
     subject = common_name(shown)
     builder = begin(subject, subject if own else authority, key, f"{name}/{kind}", OVER if kind == "expired" else END)
     signer = key if own else authority_key
-    # Strict clients, Python's among them, want to know both keys (RFC 5280 §4.2.1.1, §4.2.1.2).
+    # Strict clients, such as Python's, require both key identifiers (RFC 5280 §4.2.1.1, §4.2.1.2).
     builder = (
         builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -85,19 +85,19 @@ def issue(directory: Path, name: str, kind: Kind, authority: x509.Name, authorit
 
 
 class BadCertificates:
-    """What hosts show where a fault says so: made when it is first asked for, from the private CA of a directory."""
+    """Invalid certificates for fault rules, issued on first use by the private CA of a directory."""
 
     def __init__(self, directory: Path) -> None:
-        """`directory` has ca.pem and ca-key.pem, as `net.certificates.private_ca` leaves them there."""
+        """`directory` has ca.pem and ca-key.pem, as `net.certificates.private_ca` writes them."""
         self._directory = directory
         self._contexts: dict[tuple[str, Certificate], ServerContext] = {}
 
     def __call__(self, name: str, kind: Certificate) -> ServerContext:
-        """For the host of this name. Raises TlsError, OSError."""
+        """TLS context with a certificate of this kind for a host name. Raises TlsError, OSError."""
         if (name, kind) not in self._contexts:
             (ca, *_), key = read_identity(self._directory / "ca.pem", self._directory / "ca-key.pem")
             if not isinstance(key, Key):
-                raise TlsError(f"{self._directory}/ca-key.pem: not a key that was made here")
+                raise TlsError(f"{self._directory}/ca-key.pem: expected an EC P-256 or Ed25519 key")
             files = issue(self._directory, name, kind, ca.subject, key)
             self._contexts[name, kind] = server_context(files.certificate, files.key)
         return self._contexts[name, kind]

@@ -16,17 +16,17 @@ from mailstack.letter.durations import read_duration
 from mailstack.letter.patterns import fits_address
 from mailstack.sandbox.faults.rule import Fault
 
-MOST_RULES = 1000
-MOST_FIRINGS = 1000
-MOST_TRIPLES = 10_000
+MAX_RULES = 1000
+MAX_FIRINGS = 1000
+MAX_TRIPLES = 10_000
 
 
 class TooManyRules(ValueError):
-    """No more rules can be added."""
+    """Limit of active rules reached."""
 
 
 class FaultContext(Struct, frozen=True):
-    """What is known of a step that might go wrong."""
+    """Context of one protocol step that rules match against."""
 
     at: str
     server: str = ""
@@ -35,26 +35,26 @@ class FaultContext(Struct, frozen=True):
     sender: ReversePath = None
     has_sender: bool = False
     recipients: tuple[Any, ...] = ()
-    """Addresses."""
+    """Recipient addresses of the transaction."""
     count: int = 0
-    """The how-manieth of its kind."""
+    """Ordinal number of the step in its connection or transaction, from 1."""
     name: str = ""
 
 
 class FaultEvent(Struct, frozen=True):
-    """A fault that happened."""
+    """Fault that was injected."""
 
     rule: str
-    """Its id."""
+    """Id of the rule."""
     at: str
     server: str
     client: str
     time: float
-    """UTC, as seconds since 1970."""
+    """Time of the fault, in seconds since 1970."""
 
 
 class _Counts:
-    """What a rule has seen."""
+    """Counters of one rule."""
 
     __slots__ = ("fired", "seen")
 
@@ -64,37 +64,37 @@ class _Counts:
 
 
 class Faults:
-    """The rules of one environment, the oldest first; of several that fit, the first one happens."""
+    """Active rules of one environment. The oldest rule that matches applies."""
 
     def __init__(self, now: Callable[[], float], seed: int | str = 0) -> None:
-        """`now` gives seconds since 1970. `seed` decides about probabilities."""
-        self.firings: deque[FaultEvent] = deque(maxlen=MOST_FIRINGS)
-        """What happened last."""
-        self.told: Callable[[FaultEvent], object] = lambda _: None
-        """Is called with each firing."""
+        """`now` gives seconds since 1970. `seed` makes probabilities repeatable."""
+        self.firings: deque[FaultEvent] = deque(maxlen=MAX_FIRINGS)
+        """Latest faults, the oldest first."""
+        self.on_fault: Callable[[FaultEvent], object] = lambda _: None
+        """Callback for each injected fault."""
         self.magic = False
-        """Whether addresses such as "temperror@a.test" say themselves what goes wrong (`mailstack.sandbox.faults.magic_addresses`)."""
+        """Whether addresses such as "temperror@a.test" inject faults (`mailstack.sandbox.faults.presets`)."""
         self._now = now
-        self._random = Random(f"faults/{seed}")  # noqa: S311 - chance that can be repeated
+        self._random = Random(f"faults/{seed}")  # noqa: S311 - repeatable randomness
         self._rules: dict[str, Fault] = {}
         self._counts: dict[str, _Counts] = {}
         self._last = 0
         self._met: dict[tuple[str, str, str, str], float] = {}
-        """When greylisting met a client, a sender and a recipient first."""
+        """Time of the first attempt by rule id, client, sender and recipient, for `greylist` rules."""
 
     @property
     def any(self) -> bool:
-        """Whether anything can go wrong."""
+        """Whether any fault can be injected."""
         return bool(self._rules) or self.magic
 
     def list(self) -> list[tuple[Fault, int]]:
-        """Every rule, and how often it happened."""
+        """Active rules, each with the number of its faults."""
         return [(rule, self._counts[rule.id].fired) for rule in self._rules.values()]
 
     def add(self, rule: Fault | Mapping[str, Any]) -> Fault:
-        """One more rule; given with its id. One that has the id of another takes its place, and counts anew.
+        """Adds a rule and returns it with its id. A rule with a known id replaces the old one and its counters.
 
-        Raises ValueError for what is no rule, TooManyRules.
+        Raises ValueError for an invalid rule, TooManyRules.
         """
         rule = rule if isinstance(rule, Fault) else Fault.from_json(rule)
         if not rule.id:
@@ -102,19 +102,19 @@ class Faults:
             while f"f{self._last}" in self._rules:
                 self._last += 1
             rule = replace(rule, id=f"f{self._last}")
-        if len(self._rules) >= MOST_RULES and rule.id not in self._rules:
-            raise TooManyRules(f"there are {MOST_RULES} rules already: remove some")
+        if len(self._rules) >= MAX_RULES and rule.id not in self._rules:
+            raise TooManyRules(f"{MAX_RULES} rules are active, which is the limit: remove some first")
         self._rules[rule.id] = rule
         self._counts[rule.id] = _Counts()
         return rule
 
     def remove(self, id: str) -> None:  # noqa: A002
-        """End a fault. Raises KeyError."""
+        """Removes a rule. Raises KeyError."""
         del self._rules[id]
         del self._counts[id]
 
     def clear(self) -> int:
-        """End all of them; how many there were."""
+        """Removes all rules; returns their number."""
         count = len(self._rules)
         self._rules.clear()
         self._counts.clear()
@@ -122,23 +122,23 @@ class Faults:
         return count
 
     def fired(self, id: str) -> int:  # noqa: A002
-        """How often a fault happened. Raises KeyError."""
+        """Number of faults that a rule injected. Raises KeyError."""
         return self._counts[id].fired
 
-    # --- asked at every step
+    # --- called at every step
 
-    def choose(self, moment: FaultContext, fits: Callable[[Fault], bool] = lambda _: True) -> Fault | None:
-        """What goes wrong at this moment, if anything; it is counted. `fits` is what else must hold."""
+    def choose(self, context: FaultContext, fits: Callable[[Fault], bool] = lambda _: True) -> Fault | None:
+        """Chooses the rule that applies to a step, and counts it. `fits` is an additional condition."""
         for rule in self._rules.values():
-            if _holds(rule, moment) and fits(rule) and self._happens(rule, moment):
+            if _holds(rule, context) and fits(rule) and self._happens(rule, context):
                 return rule
         return None
 
-    def _happens(self, rule: Fault, moment: FaultContext) -> bool:
+    def _happens(self, rule: Fault, context: FaultContext) -> bool:
         counts = self._counts[rule.id]
         if rule.times is not None and counts.fired >= rule.times:
             return False
-        if rule.greylist and not self._is_too_early(rule, moment):
+        if rule.greylist and not self._is_too_early(rule, context):
             return False
         counts.seen += 1
         if counts.seen <= rule.after or (counts.seen - rule.after) % rule.every:
@@ -146,32 +146,32 @@ class Faults:
         if rule.probability < 1 and self._random.random() >= rule.probability:
             return False
         counts.fired += 1
-        firing = FaultEvent(rule.id, moment.at, moment.server, moment.client, self._now())
+        firing = FaultEvent(rule.id, context.at, context.server, context.client, self._now())
         self.firings.append(firing)
-        self.told(firing)
+        self.on_fault(firing)
         return True
 
-    def _is_too_early(self, rule: Fault, moment: FaultContext) -> bool:
-        (recipient,) = moment.recipients
-        sender = moment.sender.key if moment.sender is not None else ""
-        triple = (rule.id, moment.client, sender, recipient.key)
-        if triple not in self._met and len(self._met) >= MOST_TRIPLES:
+    def _is_too_early(self, rule: Fault, context: FaultContext) -> bool:
+        (recipient,) = context.recipients
+        sender = context.sender.key if context.sender is not None else ""
+        triple = (rule.id, context.client, sender, recipient.key)
+        if triple not in self._met and len(self._met) >= MAX_TRIPLES:
             del self._met[next(iter(self._met))]
         first = self._met.setdefault(triple, self._now())
         return self._now() < first + read_duration(rule.greylist)
 
 
-def _holds(rule: Fault, moment: FaultContext) -> bool:
-    """Whether the rule's conditions do."""
+def _holds(rule: Fault, context: FaultContext) -> bool:
+    """Whether the rule's conditions match."""
     return (
-        (rule.at == moment.at or (rule.at == "pop3.any" and moment.at.startswith("pop3.")))
-        and _like(moment.server, rule.server)
-        and (not rule.service or rule.service == moment.service)
-        and _like(moment.client, rule.client)
-        and _like(moment.name, rule.name)
-        and (not rule.nth or rule.nth == moment.count)
-        and (not rule.sender or (moment.has_sender and fits_address(rule.sender, moment.sender)))
-        and (not rule.recipient or any(fits_address(rule.recipient, each) for each in moment.recipients))
+        (rule.at == context.at or (rule.at == "pop3.any" and context.at.startswith("pop3.")))
+        and _like(context.server, rule.server)
+        and (not rule.service or rule.service == context.service)
+        and _like(context.client, rule.client)
+        and _like(context.name, rule.name)
+        and (not rule.nth or rule.nth == context.count)
+        and (not rule.sender or (context.has_sender and fits_address(rule.sender, context.sender)))
+        and (not rule.recipient or any(fits_address(rule.recipient, each) for each in context.recipients))
     )
 
 

@@ -12,11 +12,11 @@ from mailstack.protocols.peer_wrapper import PeerWrapper
 from mailstack.sandbox.faults.faults import Faults
 from mailstack.sandbox.faults.rule import Fault
 
-BROKEN = Disconnected("a fault broke the connection")
+BROKEN = Disconnected("connection closed by an injected fault")
 
 
-class Place:
-    """Which faults are asked, for which service of which server."""
+class InjectionPoint:
+    """Place where faults are injected: a service of a server."""
 
     __slots__ = ("clock", "faults", "server", "service")
 
@@ -28,31 +28,31 @@ class Place:
 
 
 class FaultyPeer(PeerWrapper[Any], ABC):
-    """A peer of which events are answered here, and answers changed, as rules say.
+    """Peer wrapper that drops, delays or replaces events and replies by rule.
 
-    States: greeting (nothing was said), talking, mute (everything is swallowed), broken.
+    States: greeting (held back), open, mute (all events are discarded), broken.
     """
 
-    def __init__(self, peer: Peer[Any], place: Place) -> None:
+    def __init__(self, peer: Peer[Any], point: InjectionPoint) -> None:
         super().__init__(peer)
-        self._place = place
+        self._point = point
         self._client = peer.remote.host
         self._greeting: bytes | None = None
         self._greeted = False
         self._rule: Fault | None = None
-        """What is to happen to the next answer."""
+        """Rule for the next reply."""
         self._hang_up = False
-        """Close when the answer is whole."""
+        """Whether the connection is closed after the current reply."""
         self._mute = False
         self._broken = False
 
-    # --- what the conversation calls
+    # --- Peer
 
     def send(self, octets: bytes) -> None:
         if self._mute or self._broken:
             return
         if not self._greeted:
-            # Held back until the conversation waits: a fault may take its time over it.
+            # Held back until the next event is awaited: a rule may delay or replace it.
             self._greeting = (self._greeting or b"") + octets
             if self._is_last_word():
                 self._greeted = True
@@ -84,7 +84,7 @@ class FaultyPeer(PeerWrapper[Any], ABC):
                 return event
             if self._mute:
                 self._swallow(event)
-            elif not self._place.faults.any:
+            elif not self._point.faults.any:
                 self._note(event)
                 return event
             elif (passed := await self._meet(event)) is not None:
@@ -96,46 +96,46 @@ class FaultyPeer(PeerWrapper[Any], ABC):
             self._peer.send(self._greeting)
         self._peer.close()
 
-    # --- what SMTP and POP3 do differently
+    # --- implemented for each protocol
 
     @abstractmethod
     async def _meet(self, event: Any) -> Any:
-        """The event for the conversation, perhaps changed; None when it was answered here."""
+        """Event for the session, possibly changed; None if a fault answered it."""
 
     def _note(self, event: Any) -> None:
-        """Keep what later conditions ask for."""
+        """Records an event for the conditions of later rules."""
 
     @abstractmethod
     def _swallow(self, event: Any) -> None:
-        """Answer an event so that its engine goes on, and nobody hears it."""
+        """Answers an event in the engine without sending the reply."""
 
     @abstractmethod
     def _refuse(self, event: Any, rule: Fault) -> Any:
-        """Answer with the rule's reply; what the conversation is given instead, or None."""
+        """Sends the rule's reply; returns the event for the session, or None."""
 
     def _changed(self, octets: bytes, rule: Fault) -> bytes:  # noqa: ARG002
-        """An answer as a rule wants it."""
+        """Reply as a rule changes it."""
         return octets
 
     def _is_last_word(self) -> bool:
-        """Whether nothing follows the greeting."""
+        """Whether the session ends with the greeting."""
         return False
 
     @abstractmethod
     def _connect_rule(self) -> Fault | None:
-        """What is to happen to the connection itself, if anything is."""
+        """Rule for the connection itself, if any."""
 
-    # --- inside
+    # --- internal
 
     async def _greet(self) -> None:
         self._greeted = True
         greeting, self._greeting = self._greeting or b"", None
-        rule = self._connect_rule() if self._place.faults.any else None
+        rule = self._connect_rule() if self._point.faults.any else None
         if rule is None:
             self._peer.send(greeting)
             return
         if rule.delay:
-            await self._place.clock.pause(rule.pause)
+            await self._point.clock.pause(rule.pause)
         if rule.silence:
             self._mute = True
         elif rule.drop == "before":
@@ -149,9 +149,9 @@ class FaultyPeer(PeerWrapper[Any], ABC):
             self._hang_up = rule.drop == "after"
 
     async def _happen(self, event: Any, rule: Fault) -> Any:
-        """Let a rule happen to an event: what is passed on, or None."""
+        """Applies a rule to an event; returns the event for the session, or None."""
         if rule.delay:
-            await self._place.clock.pause(rule.pause)
+            await self._point.clock.pause(rule.pause)
         if rule.silence:
             self._mute = True
             self._swallow(event)
@@ -163,6 +163,6 @@ class FaultyPeer(PeerWrapper[Any], ABC):
         return event
 
     def _break(self) -> None:
-        """End the connection without a word."""
+        """Aborts the connection without a reply."""
         self._broken = True
         self._peer.abort()

@@ -1,47 +1,238 @@
-"""Fault injection for a server: wraps its runtime and store before it is built."""
+"""Fault injection for a server: faulty connector, resolver, TLS and store."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from zope.interface import implementer
 
+from mailstack.letter.connection import HostPort
 from mailstack.net.clock import ReactorClock
-from mailstack.protocols.connection import Peer
+from mailstack.net.lookups import ReverseNames
+from mailstack.protocols.connection import ConnectFailed, Connector, Engine, EventT, Peer, Tlsa
 from mailstack.protocols.pop3.server import ServerEngine as Pop3Engine
-from mailstack.sandbox.faults.connect import FaultyCaller
-from mailstack.sandbox.faults.disk import FaultyStore
-from mailstack.sandbox.faults.faults import Faults
-from mailstack.sandbox.faults.faulty_peer import Place
-from mailstack.sandbox.faults.names import FaultyNames
+from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
+from mailstack.sandbox.faults.faults import FaultContext, Faults
+from mailstack.sandbox.faults.faulty_peer import InjectionPoint
 from mailstack.sandbox.faults.pop3 import FaultyPop3
+from mailstack.sandbox.faults.rule import Certificate
 from mailstack.sandbox.faults.smtp import FaultySmtp
-from mailstack.sandbox.faults.tls import FaultyTls, Shown
+from mailstack.sandbox.store_parts import WrappedPart
 from mailstack.server.runtime import Runtime
-from mailstack.store import Store
+from mailstack.store import Store, StoreError, StoreFull
 
 
 def with_faults(runtime: Runtime, faults: Faults, server: str, bad_certificates: Shown | None = None) -> Runtime:
-    """Runtime whose sessions, handshakes, DNS and connections fail by the rules of `faults`.
+    """Runtime with sessions, handshakes, DNS and connections that fail by the rules of `faults`.
 
     `bad_certificates` makes the certificates that rules name; without it such a handshake fails.
     """
     clock = runtime.clock
 
     def hook(peer: Peer[Any], engine: Any, server: str, service: str) -> Peer[Any]:
-        place = Place(faults, server, service, clock)
-        return FaultyPop3(peer, engine, place) if isinstance(engine, Pop3Engine) else FaultySmtp(peer, engine, place)
+        point = InjectionPoint(faults, server, service, clock)
+        return FaultyPop3(peer, engine, point) if isinstance(engine, Pop3Engine) else FaultySmtp(peer, engine, point)
 
     return replace(
         runtime,
-        network=FaultyCaller(runtime.network, faults, server, clock),
-        dns=FaultyNames(runtime.dns, faults, server, clock),
+        network=FaultyConnector(runtime.network, faults, server, clock),
+        dns=FaultyResolver(runtime.dns, faults, server, clock),
         tls=FaultyTls(runtime.tls, faults, server, bad_certificates),
         session_hook=hook,
     )
 
 
 def with_disk_faults(store: Store, faults: Faults, server: str, clock: ReactorClock) -> Store:
-    """Store whose writes fail by the rules of `faults`."""
+    """Store with writes that fail by the rules of `faults`."""
     faulty: Any = FaultyStore(store, faults, server, clock)
     return faulty  # type: ignore[no-any-return]
+
+
+class FaultyConnector:
+    """Connector that fails by rule."""
+
+    def __init__(self, connector: Connector, faults: Faults, server: str, clock: ReactorClock) -> None:
+        self._connector = connector
+        self._faults = faults
+        self._server = server
+        self._clock = clock
+
+    async def call(self, address: HostPort, engine: Engine[EventT], *, timeout: float, **demands: Any) -> Peer[EventT]:
+        """Connects, or fails by rule. Raises ConnectFailed."""
+        rule = None
+        if self._faults.any:
+            rule = self._faults.choose(FaultContext("call", self._server, client=address.host))
+        if rule is not None:
+            if rule.delay:
+                await self._clock.pause(min(rule.pause, timeout))
+            if rule.silence or rule.pause >= timeout:
+                await self._clock.pause(timeout - min(rule.pause, timeout))
+                raise ConnectFailed(f"no answer within {timeout:.4g} s")
+            if rule.drop:
+                raise ConnectFailed("connection refused")
+        return await self._connector.call(address, engine, timeout=timeout, **demands)
+
+
+WRITES = ("accept", "claim", "settle", "update_maildrop", "greylist.set")
+"""Store operations that write."""
+
+
+class FaultyStore:
+    """Store that fails writes by rule; a failed write changes nothing."""
+
+    def __init__(self, store: Any, faults: Faults, server: str, clock: ReactorClock) -> None:
+        self._store = store
+        self._faults = faults
+        self._server = server
+        self._clock = clock
+        for name in WRITES:
+            if "." not in name:
+                setattr(self, name, self._faulty(name, getattr(store, name)))
+        self.greylist = WrappedPart("greylist", store.greylist, self._around)
+
+    async def settle_together(self, settlements: Sequence[Any]) -> list[Exception | None]:
+        """A fault at "settle" fails the whole batch, because it shares one flush to disk."""
+        try:
+            if self._faults.any:
+                await self._fail("settle")
+        except StoreError as trouble:
+            return [trouble] * len(settlements)
+        written: list[Exception | None] = await self._store.settle_together(settlements)
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def _faulty(self, name: str, write: Callable[..., Any]) -> Callable[..., Any]:
+        async def faulty(*args: Any, **kwargs: Any) -> Any:
+            if self._faults.any:
+                await self._fail(name)
+            return await write(*args, **kwargs)
+
+        return faulty
+
+    async def _around(self, name: str, operation: Callable[[], Awaitable[Any]]) -> Any:
+        if name in WRITES and self._faults.any:
+            await self._fail(name)
+        return await operation()
+
+    async def _fail(self, name: str) -> None:
+        rule = self._faults.choose(FaultContext("disk", self._server, name=name))
+        if rule is None:
+            return
+        if rule.delay:
+            await self._clock.pause(rule.pause)
+        if rule.error == "full":
+            raise StoreFull("the disk says: no space left on device (a fault)")
+        if rule.error:
+            raise StoreError("the disk says: input/output error (a fault)")
+
+
+TIMEOUT_S = 20.0
+"""Timeout of a lookup without an answer, in seconds."""
+
+
+class FaultyResolver:
+    """DNS resolver that fails lookups by rule."""
+
+    def __init__(self, names: ReverseNames, faults: Faults, server: str, clock: ReactorClock) -> None:
+        self._resolver = names
+        self._faults = faults
+        self._server = server
+        self._clock = clock
+
+    async def mx(self, domain: str) -> tuple[MailExchange, ...]:
+        return () if await self._is_empty(domain) else await self._resolver.mx(domain)
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        return () if await self._is_empty(host) else await self._resolver.addresses(host)
+
+    async def txt(self, name: str) -> tuple[str, ...]:
+        return () if await self._is_empty(name) else await self._resolver.txt(name)
+
+    async def tlsa(self, name: str) -> tuple[Tlsa, ...]:
+        return () if await self._is_empty(name) else await self._resolver.tlsa(name)
+
+    async def signed_name(self, host: str) -> str | None:
+        return None if await self._is_empty(host) else await self._resolver.signed_name(host)
+
+    async def pointers(self, address: str) -> tuple[str, ...]:
+        return () if await self._is_empty(address) else await self._resolver.pointers(address)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._resolver, name)
+
+    async def _is_empty(self, name: str) -> bool:
+        """Whether a rule answers NODATA. Raises NoSuchDomain, DnsUnavailable."""
+        if not self._faults.any:
+            return False
+        rule = self._faults.choose(FaultContext("dns", self._server, name=name.rstrip(".")))
+        if rule is None:
+            return False
+        if rule.delay:
+            await self._clock.pause(rule.pause)
+        if rule.answer == "nxdomain":
+            raise NoSuchDomain(f"{name}: no such name")
+        if rule.answer == "servfail":
+            raise DnsUnavailable(f"{name}: the name server failed (SERVFAIL)")
+        if rule.answer == "timeout":
+            await self._clock.pause(TIMEOUT_S)
+            raise DnsUnavailable(f"{name}: no name server answered in time")
+        return rule.answer == "nodata"
+
+
+Shown = Callable[[str, Certificate], IOpenSSLServerConnectionCreator]
+"""Factory of invalid TLS contexts: host name and kind in, context out. May raise TlsError, OSError."""
+
+
+class FaultyTls:
+    """TLS contexts of a server (mailstack.server.runtime.TlsContexts), with faults in those of SMTP and POP3."""
+
+    def __init__(self, contexts: Any, faults: Faults, server: str, shown: Shown | None) -> None:
+        self._contexts = contexts
+        self._faults = faults
+        self._server = server
+        self._shown = shown
+
+    def context(self, service: str) -> IOpenSSLServerConnectionCreator:
+        return FaultyContext(self._contexts.context(service), self._faults, self._server, service, self._shown)
+
+    def for_web(self) -> IOpenSSLServerConnectionCreator:
+        web: IOpenSSLServerConnectionCreator = self._contexts.for_web()
+        return web
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class FaultyContext:
+    """TLS context of a server, replaced in handshakes that a rule applies to."""
+
+    def __init__(
+        self,
+        context: IOpenSSLServerConnectionCreator,
+        faults: Faults,
+        mail_server: str,
+        service: str,
+        shown: Shown | None,
+    ) -> None:
+        self._context = context
+        self._faults = faults
+        self._server = mail_server
+        self._service = service
+        self._shown = shown
+
+    def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:  # noqa: N802 (Twisted's name)
+        rule = None
+        if self._faults.any:
+            # Twisted does not know the client's address at this point.
+            rule = self._faults.choose(FaultContext("tls", self._server, self._service))
+        if rule is None:
+            return self._context.serverConnectionForTLS(protocol)
+        if rule.tls == "refused" or self._shown is None:
+            # Without a certificate no cipher is shared, so the handshake fails.
+            return SSL.Connection(SSL.Context(SSL.TLS_SERVER_METHOD), None)
+        assert rule.tls != ""
+        return self._shown(self._server, rule.tls).serverConnectionForTLS(protocol)

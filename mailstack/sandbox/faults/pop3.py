@@ -11,7 +11,7 @@ from mailstack.protocols.connection import Peer
 from mailstack.protocols.pop3.commands import AuthResponse, Pop3Event, Rejected
 from mailstack.protocols.pop3.server import ServerEngine
 from mailstack.sandbox.faults.faults import FaultContext
-from mailstack.sandbox.faults.faulty_peer import FaultyPeer, Place
+from mailstack.sandbox.faults.faulty_peer import FaultyPeer, InjectionPoint
 from mailstack.sandbox.faults.rule import Fault
 
 _STAT = re.compile(rb"(\+OK [0-9]+ )([0-9]+)")
@@ -21,14 +21,14 @@ _SIZES = {"pop3.stat": _STAT, "pop3.retr": _ONE, "pop3.list": _LIST}
 
 
 class FaultyPop3(FaultyPeer):
-    """See `FaultyPeer`."""
+    """Peer of a POP3 server with faults by command."""
 
-    def __init__(self, peer: Peer[Pop3Event], engine: ServerEngine, place: Place) -> None:
-        super().__init__(peer, place)
+    def __init__(self, peer: Peer[Pop3Event], engine: ServerEngine, point: InjectionPoint) -> None:
+        super().__init__(peer, point)
         self._engine = engine
         self._counts: Counter[str] = Counter()
         self._left = 0
-        """Octets of the answer until the connection breaks."""
+        """Octets of the reply until the connection is dropped."""
 
     async def _meet(self, event: Any) -> Any:
         if isinstance(event, AuthResponse | Rejected):
@@ -46,9 +46,9 @@ class FaultyPop3(FaultyPeer):
         return await self._happen(event, rule)
 
     def _find(self, at: str, fits: Callable[[Fault], bool] = lambda _: True) -> Fault | None:
-        place = self._place
-        moment = FaultContext(at, place.server, place.service, self._client, count=self._counts[at])
-        return place.faults.choose(moment, fits)
+        point = self._point
+        context = FaultContext(at, point.server, point.service, self._client, count=self._counts[at])
+        return point.faults.choose(context, fits)
 
     def _connect_rule(self) -> Fault | None:
         self._counts["pop3.connect"] += 1

@@ -1,9 +1,11 @@
-"""Fault rule: where, to whom, how often and what; a JSON value."""
+"""Fault rule: step, conditions, frequency and effect; in JSON and TOML."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 import msgspec
@@ -13,9 +15,9 @@ from mailstack.letter.durations import read_duration
 from mailstack.protocols.smtp.replies import Reply, reply
 
 SmtpStep = Literal["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "final", "quit"]
-"""Of a receiving host, in the order of a dialogue; "content" is what comes behind 354, "final" its final dot."""
+"""Steps of an SMTP server in order; "content" is the data after 354, "final" its final dot."""
 
-GREYLISTED = reply(451, "4.7.1", "greylisted, come again later")
+GREYLISTED = reply(451, "4.7.1", "Greylisted, please try again later")
 
 Certificate = Literal["expired", "self-signed", "wrong-name"]
 
@@ -24,7 +26,7 @@ _POP3 = (
     *("stat", "list", "retr", "top", "dele", "noop", "rset", "uidl", "quit", "any"),
 )
 STEPS = frozenset({*get_args(SmtpStep), *(f"pop3.{verb}" for verb in _POP3), "tls", "call", "dns", "disk"})
-"""What `at` may be."""
+"""Allowed values of `at`."""
 
 _ACTIONS: Mapping[str, frozenset[str]] = {
     "smtp": frozenset({"reply", "delay", "drop", "silence", "garbage", "greylist", "without", "octets", "speed"}),
@@ -46,83 +48,83 @@ _ERR = re.compile(r"-ERR[ -~]{0,400}")
 
 
 class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What goes wrong. Empty conditions hold for everybody; a rule without `times` holds until it is removed.
+    """Fault to inject. An empty condition matches everything; a rule without `times` applies until it is removed.
 
-    Raises ValueError (or msgspec.ValidationError, which is one) for what can't be meant.
+    Raises ValueError (or its subclass msgspec.ValidationError) for an invalid rule.
     """
 
     at: str
-    """The step: "connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "final" or "quit" of SMTP; "pop3.retr"
+    """Step: "connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "final" or "quit" of SMTP; "pop3.retr"
     and so on for each command of POP3, "pop3.connect" and "pop3.any"; "tls" for a handshake, "call" for a connection that
     the server opens, "dns" for a look-up, "disk" for a write into its store."""
     id: str = ""
-    """Its name; given when it is added, if it has none. A rule of the same name is replaced."""
+    """Id of the rule, assigned by `add` if empty. A rule with the same id is replaced."""
 
     server: str = ""
     """Pattern of the server's host name, as "mx.*"; `*` is any characters, `?` one."""
     service: str = ""
     """ "mx", "submission", "submissions", "lmtp", "pop3", "pop3s", or "smtp" for others."""
     client: str = ""
-    """Pattern of the client's IP address; at "call" of the one that is called."""
+    """Pattern of the client's IP address; at "call", of the destination's."""
     sender: str = ""
     """Pattern of the reverse-path, as "*@a.test"; "<>" is the null one."""
     recipient: str = ""
-    """Pattern of an address: of the one at "rcpt", of any that was taken at "data", "content" and "final"."""
+    """Pattern of a recipient: the current one at "rcpt", any accepted one at "data", "content" and "final"."""
     nth: int = 0
-    """Only the n-th: recipient of its transaction at "rcpt", else command of its kind in its connection; 0: each."""
+    """Ordinal number: of the recipient in its transaction at "rcpt", else of the command in its connection; 0: all."""
     name: str = ""
-    """Pattern of the name that is looked up at "dns", or of the store's operation at "disk": "accept", "settle" …"""
+    """Pattern of the name to look up at "dns", or of the store's operation at "disk": "accept", "settle" …"""
 
     times: int | None = None
-    """How often it happens; None: always."""
+    """Maximum number of faults; None: unlimited."""
     after: int = 0
-    """How often what it fits is let pass first."""
+    """Number of matching steps that pass before the first fault."""
     every: int = 1
-    """Of what it fits then, each so-manieth."""
+    """Interval in matching steps after that: 3 is each third."""
     probability: float = 1.0
-    """How likely it happens then; decided by the seed of the Faults."""
+    """Probability of a fault then, decided by the seed of `Faults`."""
 
     reply: str = ""
-    """What is answered in place of the truth: "451 4.3.0 not now"; "-ERR [IN-USE] locked" to POP3. 421 ends the connection."""
+    """Reply in place of the real one: "451 4.3.0 not now"; "-ERR [IN-USE] locked" for POP3. 421 ends the connection."""
     delay: str = ""
-    """How long the step takes: "30s". Goes with everything else."""
+    """Delay of the step: "30s". Can be combined with every other effect."""
     drop: Literal["", "before", "after"] = ""
-    """Break the connection before the answer (the step is done, and nobody hears of it), or after it."""
+    """Drop the connection before the reply (the step is done, but its reply is lost), or after it."""
     silence: bool = False
-    """Say nothing from here on, and do nothing: a half-open connection."""
+    """Stop replying and processing: a half-open connection."""
     garbage: str = ""
-    """What is sent in place of the answer, as it stands; a line end is not added."""
+    """Octets sent verbatim in place of the reply, without a line end."""
     octets: int = 0
-    """At "content": happen when so many octets of it came; at "pop3.retr", "pop3.top": drop after so many of the answer."""
+    """Octets of content received before the fault at "content"; octets of the reply before `drop` at "pop3.retr", "pop3.top"."""
     speed: int = 0
-    """How fast the content comes, in octets a second; whether it happens is decided at its beginning. Goes with `drop` and `reply`."""
+    """Speed of the content in octets a second, decided at its start. Can be combined with `drop` and `reply`."""
     greylist: str = ""
-    """Put off each client, sender and recipient until they come again, so long ("5m") after their first time."""
+    """Greylisting delay ("5m"): each client, sender and recipient is refused until it has passed since the first attempt."""
     without: tuple[str, ...] = ()
-    """Extensions (EHLO) or commands (CAPA) that are neither offered nor understood: "STARTTLS", "UIDL"."""
+    """Extensions (EHLO) or commands (CAPA) to disable: "STARTTLS", "UIDL"."""
     sizes: float = 0.0
-    """POP3 says sizes that are so many times the real ones; 0: it tells the truth."""
+    """Factor for the sizes that POP3 reports; 0: real sizes."""
     tls: Literal["", "refused", "expired", "self-signed", "wrong-name"] = ""
-    """The handshake fails, or shows a certificate that is not good."""
+    """Effect on the TLS handshake: it fails, or has an invalid certificate."""
     answer: Literal["", "servfail", "nxdomain", "nodata", "timeout"] = ""
-    """What a look-up ends with."""
+    """Result of the DNS lookup."""
     error: Literal["", "failed", "full"] = ""
-    """Why the store could not write."""
+    """Error of the write to the store."""
 
-    MOST: ClassVar[int] = 1_000_000_000
+    MAX_COUNT: ClassVar[int] = 1_000_000_000
 
     def __post_init__(self) -> None:
         if self.at not in STEPS:
-            raise ValueError(f"at {self.at!r}: there is no such step; those there are: {', '.join(sorted(STEPS))}")
+            raise ValueError(f"at {self.at!r}: unknown step; use one of {', '.join(sorted(STEPS))}")
         self._check_actions()
-        for field, least in (("times", 1), ("after", 0), ("every", 1), ("nth", 0), ("octets", 0), ("speed", 0)):
+        for field, minimum in (("times", 1), ("after", 0), ("every", 1), ("nth", 0), ("octets", 0), ("speed", 0)):
             value = getattr(self, field)
-            if value is not None and not least <= value <= self.MOST:
-                raise ValueError(f"{field} is a whole number from {least} on")
+            if value is not None and not minimum <= value <= self.MAX_COUNT:
+                raise ValueError(f"{field} must be an integer of at least {minimum}")
         if not 0 < self.probability <= 1:
-            raise ValueError("probability is above 0, and at most 1")
+            raise ValueError("probability must be above 0 and at most 1")
         if not 0 <= self.sizes <= 1000:
-            raise ValueError("sizes is a factor from 0 to 1000")
+            raise ValueError("sizes must be a factor from 0 to 1000")
         for field in ("delay", "greylist"):
             if getattr(self, field):
                 try:
@@ -134,21 +136,21 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
         kind = self.kind
         given = {name for names in _ACTIONS.values() for name in names if getattr(self, name)}
         if not given - ({"octets"} if self.at == "content" else set()):
-            raise ValueError(f"nothing happens: give one of {', '.join(sorted(_ACTIONS[kind]))}")
+            raise ValueError(f"the rule has no effect: give one of {', '.join(sorted(_ACTIONS[kind]))}")
         for name in sorted(given):
             if name not in _ACTIONS[kind] or self.at not in _ONLY_AT.get(name, STEPS):
-                raise ValueError(f"{name} can't happen at {self.at}")
+                raise ValueError(f"{name} is not possible at {self.at}")
         main = given - {"delay", "octets", "speed"} - ({"reply", "drop"} if {"reply", "drop"} <= given else set())
         if len(main) > 1:
-            raise ValueError(f"one thing can happen, not {' and '.join(sorted(main))}")
+            raise ValueError(f"{' and '.join(sorted(main))} can't be combined: give one of them")
         if self.reply and kind == "smtp" and _NEGATIVE.fullmatch(self.reply) is None:
-            raise ValueError('reply is a refusal with its code, as "451 4.3.0 not now" or "550 no"')
+            raise ValueError('reply must be a 4xx or 5xx reply such as "451 4.3.0 not now" or "550 no"')
         if self.reply and kind == "pop3" and _ERR.fullmatch(self.reply) is None:
-            raise ValueError('reply is "-ERR" with a text in ASCII, as "-ERR [IN-USE] locked"')
+            raise ValueError('reply must be "-ERR" with ASCII text, such as "-ERR [IN-USE] locked"')
 
     @property
     def kind(self) -> str:
-        """The language of its step: "smtp", "pop3", "tls", "call", "dns" or "disk"."""
+        """Protocol or layer of the step: "smtp", "pop3", "tls", "call", "dns" or "disk"."""
         head = self.at.partition(".")[0]
         return head if head in _ACTIONS else "smtp"
 
@@ -159,7 +161,7 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
 
     @property
     def refusal(self) -> Reply:
-        """`reply` as SMTP's engine wants it; GREYLISTED where that is what happens."""
+        """`reply` for the SMTP engine; GREYLISTED for a `greylist` rule."""
         if self.greylist:
             return GREYLISTED
         found = _NEGATIVE.fullmatch(self.reply)
@@ -169,11 +171,53 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
         return reply(code, status, found[3], closes=code == 421)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON and TOML have it; what is not set is left out."""
+        """Fields of the rule for JSON and TOML, without defaults."""
         found: dict[str, Any] = msgspec.to_builtins(self)
         return found
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> Fault:
-        """What JSON, TOML or keyword arguments said. Raises msgspec.ValidationError, a ValueError that names the field."""
+        """Rule from JSON, TOML or keyword arguments. Raises msgspec.ValidationError, a ValueError that names the field."""
         return msgspec.convert(given, cls)
+
+
+def read_rules(octets: bytes) -> tuple[Fault, ...]:
+    """Parses rules in TOML. Raises ValueError with the number of the wrong rule and the reason."""
+    try:
+        given = tomllib.loads(octets.decode())
+    except UnicodeDecodeError as error:
+        raise ValueError("not a text in UTF-8") from error
+    tables = given.pop("fault", [])
+    if given or not isinstance(tables, list):
+        raise ValueError(f"{', '.join(given) or 'fault'}: a file of faults has [[fault]] tables, and nothing else")
+    return _rules(tables)
+
+
+def read_json_rules(octets: bytes) -> tuple[Fault, ...]:
+    """Parses rules in JSON. Raises ValueError with the number of the wrong rule and the reason."""
+    try:
+        # ValidationError is a ValueError.
+        given = msgspec.json.decode(octets, type=list[dict[str, Any]])
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return _rules(given)
+
+
+def _rules(given: list[Any]) -> tuple[Fault, ...]:
+    rules = []
+    for number, each in enumerate(given, 1):
+        try:
+            rules.append(Fault.from_json(each))
+        except ValueError as error:
+            raise ValueError(f"fault {number}: {error}") from None
+    return tuple(rules)
+
+
+def read_rule_file(file: Path) -> tuple[Fault, ...]:
+    """Parses the rules of a file: JSON by its suffix, else TOML. Raises ValueError with the file's name."""
+    read = read_json_rules if file.suffix == ".json" else read_rules
+    try:
+        return read(file.read_bytes())
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"{file}: {reason}") from None

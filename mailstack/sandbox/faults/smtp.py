@@ -1,4 +1,4 @@
-"""Faults of a receiving host, step by step of its dialogue."""
+"""Faults of an SMTP server, step by step (RFC 5321)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from mailstack.protocols.smtp.order import State
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.protocols.smtp.server import ServerEngine
 from mailstack.sandbox.faults.faults import FaultContext
-from mailstack.sandbox.faults.faulty_peer import BROKEN, FaultyPeer, Place
-from mailstack.sandbox.faults.magic_addresses import magic
+from mailstack.sandbox.faults.faulty_peer import BROKEN, FaultyPeer, InjectionPoint
+from mailstack.sandbox.faults.presets import magic
 from mailstack.sandbox.faults.rule import Fault
 
 _STEPS: dict[type, str] = {
@@ -41,28 +41,28 @@ _STEPS: dict[type, str] = {
     EndOfData: "final",
     Quit: "quit",
 }
-_UNHEARD = reply(451, "4.3.0", "nobody hears this")
+_UNHEARD = reply(451, "4.3.0", "discarded by a fault")
 
 
 class FaultySmtp(FaultyPeer):
-    """See `FaultyPeer`."""
+    """Peer of an SMTP server with faults by step."""
 
-    def __init__(self, peer: Peer[ServerEvent], engine: ServerEngine, place: Place) -> None:
-        super().__init__(peer, place)
+    def __init__(self, peer: Peer[ServerEvent], engine: ServerEngine, point: InjectionPoint) -> None:
+        super().__init__(peer, point)
         self._engine = engine
         self._sender: Any = None
         self._has_sender = False
         self._recipients: list[Address] = []
-        """Those that were taken, and the one that is being answered."""
+        """Accepted recipients, and the recipient with a pending reply."""
         self._is_answered = True
         self._counts: Counter[str] = Counter()
         self._size = 0
         self._is_last = True
-        """Whether the content is whole at the end that comes."""
+        """Whether the next end of data completes the content; False after BDAT without LAST."""
         self._slow: Fault | None = None
-        """What makes this content come slowly."""
+        """Rule that slows down this content."""
         self._late: Fault | None = None
-        """What a chunk is to be answered with, once its octets are here."""
+        """Rule for the reply to the current BDAT chunk."""
 
     def send(self, octets: bytes) -> None:
         if not self._is_answered:
@@ -75,7 +75,7 @@ class FaultySmtp(FaultyPeer):
         self, server_name: str | None = None, *, verify: bool = False, dane: Dane | None = None
     ) -> bool:
         if self._hang_up or self._broken:
-            return True  # the connection ends before the handshake begins; the next event says so
+            return True  # the connection ends before the handshake; the next event is BROKEN
         return await self._peer.start_tls(server_name, verify=verify, dane=dane)
 
     async def _meet(self, event: Any) -> Any:
@@ -103,16 +103,16 @@ class FaultySmtp(FaultyPeer):
 
     def _find(self, at: str, event: Any) -> Fault | None:
         recipients: tuple[Any, ...] = (event.address,) if isinstance(event, Rcpt) else tuple(self._recipients)
-        place = self._place
-        if place.faults.magic:
+        point = self._point
+        if point.faults.magic:
             named = (self._sender,) if at == "mail" and self._sender is not None else recipients
             for address in named:
-                if at in {"mail", "rcpt", "final"} and (rule := magic(at, address, place.service)) is not None:
+                if at in {"mail", "rcpt", "final"} and (rule := magic(at, address, point.service)) is not None:
                     return rule
-        moment = FaultContext(
+        context = FaultContext(
             at,
-            place.server,
-            place.service,
+            point.server,
+            point.service,
             self._client,
             self._sender,
             self._has_sender,
@@ -120,7 +120,7 @@ class FaultySmtp(FaultyPeer):
             self._counts[at],
         )
         begins = not isinstance(event, Chunk) or self._size == len(event.octets)
-        return place.faults.choose(moment, lambda rule: self._size >= rule.octets and (begins or not rule.speed))
+        return point.faults.choose(context, lambda rule: self._size >= rule.octets and (begins or not rule.speed))
 
     def _connect_rule(self) -> Fault | None:
         self._counts["connect"] += 1
@@ -140,7 +140,7 @@ class FaultySmtp(FaultyPeer):
             self._is_last = isinstance(event, Data) or event.last
 
     async def _content(self, event: Any) -> Any:
-        """Octets of the content came, or its end."""
+        """Applies rules at "content" to a chunk, or to the end of data."""
         octets = len(event.octets) if isinstance(event, Chunk) else 0
         self._size += octets
         rule = self._slow or self._find("content", event)
@@ -148,7 +148,7 @@ class FaultySmtp(FaultyPeer):
             return event
         if rule.delay or rule.speed:
             self._slow = rule
-            await self._place.clock.pause(rule.pause + (octets / rule.speed if rule.speed else 0.0))
+            await self._point.clock.pause(rule.pause + (octets / rule.speed if rule.speed else 0.0))
         if rule.drop:
             self._break()
             return BROKEN

@@ -106,7 +106,7 @@ def test_magic_recipients_and_their_queue(environment: DevEnvironment) -> None:
     submit(environment, "queue550@elsewhere.test")
     advance(environment, "10s")
     (report,) = fetched(environment, "alice", "alice")
-    assert "as queue550 wants" in report
+    assert "fault requested by queue550" in report
 
 
 def test_certificates_that_are_bad(environment: DevEnvironment) -> None:

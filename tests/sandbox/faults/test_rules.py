@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from mailstack.letter import Address
 from mailstack.sandbox.faults import Fault, Faults, TooManyRules
-from mailstack.sandbox.faults.faults import MOST_RULES, FaultContext
-from mailstack.sandbox.faults.file import read_json_rules, read_rules
-from mailstack.sandbox.faults.magic_addresses import magic
-from mailstack.sandbox.faults.rule import STEPS
+from mailstack.sandbox.faults.faults import MAX_RULES, FaultContext
+from mailstack.sandbox.faults.presets import magic
+from mailstack.sandbox.faults.rule import STEPS, read_json_rules, read_rules
 
 
 def faults(seed: int = 1) -> Faults:
@@ -40,22 +39,22 @@ def test_a_rule_reads_from_and_writes_to_json() -> None:
     ("given", "why"),
     [
         ({}, "at"),
-        ({"at": "lunch", "drop": "before"}, "there is no such step"),
-        ({"at": "rcpt"}, "nothing happens"),
-        ({"at": "rcpt", "reply": "250 fine"}, "a refusal with its code"),
+        ({"at": "lunch", "drop": "before"}, "unknown step"),
+        ({"at": "rcpt"}, "the rule has no effect"),
+        ({"at": "rcpt", "reply": "250 fine"}, "must be a 4xx or 5xx reply"),
         ({"at": "pop3.retr", "reply": "550 no"}, '"-ERR"'),
-        ({"at": "rcpt", "sizes": 2.0}, "sizes can't happen at rcpt"),
-        ({"at": "mail", "greylist": "5m"}, "greylist can't happen at mail"),
-        ({"at": "mail", "octets": 5, "drop": "before"}, "octets can't happen at mail"),
-        ({"at": "content", "octets": 5}, "nothing happens"),
-        ({"at": "rcpt", "silence": True, "reply": "451 no"}, "one thing can happen"),
+        ({"at": "rcpt", "sizes": 2.0}, "sizes is not possible at rcpt"),
+        ({"at": "mail", "greylist": "5m"}, "greylist is not possible at mail"),
+        ({"at": "mail", "octets": 5, "drop": "before"}, "octets is not possible at mail"),
+        ({"at": "content", "octets": 5}, "the rule has no effect"),
+        ({"at": "rcpt", "silence": True, "reply": "451 no"}, "can.t be combined"),
         ({"at": "rcpt", "delay": "soon"}, "delay is a duration"),
-        ({"at": "rcpt", "delay": "5s", "times": 0}, "times is a whole number from 1"),
-        ({"at": "rcpt", "delay": "5s", "every": 0}, "every is"),
+        ({"at": "rcpt", "delay": "5s", "times": 0}, "times must be an integer of at least 1"),
+        ({"at": "rcpt", "delay": "5s", "every": 0}, "every must be"),
         ({"at": "rcpt", "delay": "5s", "probability": 1.5}, "probability"),
         ({"at": "rcpt", "delay": "5s", "colour": "red"}, "colour"),
         ({"at": "tls", "tls": "sad"}, "sad"),
-        ({"at": "disk", "error": "full", "reply": "451 no"}, "reply can't happen at disk"),
+        ({"at": "disk", "error": "full", "reply": "451 no"}, "reply is not possible at disk"),
     ],
 )
 def test_what_can_not_be_meant_is_refused_with_its_reason(given: dict[str, Any], why: str) -> None:
@@ -118,7 +117,7 @@ def test_conditions_hold_together() -> None:
 def test_rules_come_and_go() -> None:
     rules = faults()
     told: list[str] = []
-    rules.told = lambda firing: told.append(firing.rule)
+    rules.on_fault = lambda firing: told.append(firing.rule)
     assert not rules.any
     first = rules.add({"at": "rcpt", "reply": "451 one"})
     rules.add({"at": "rcpt", "reply": "452 two", "id": "two"})
@@ -132,7 +131,7 @@ def test_rules_come_and_go() -> None:
     assert rules.clear() == 1
     with pytest.raises(KeyError):
         rules.remove("two")
-    for _ in range(MOST_RULES):
+    for _ in range(MAX_RULES):
         rules.add({"at": "rcpt", "reply": "451 no"})
     with pytest.raises(TooManyRules):
         rules.add({"at": "rcpt", "reply": "451 no"})

@@ -167,7 +167,7 @@ def test_raw_octets_and_parameters_go_as_they_are() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "why"),
-    [("expired", "has expired"), ("self-signed", "self-signed"), ("wrong-name", "somebody-else.test")],
+    [("expired", "has expired"), ("self-signed", "self-signed"), ("wrong-name", "other-name.test")],
 )
 def test_certificates_that_are_not_good_are_refused_by_who_looks_at_them(kind: str, why: str) -> None:
     internet = Internet(1)
