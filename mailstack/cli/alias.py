@@ -9,7 +9,7 @@ from mailstack.cli.argument_types import local_address
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 
 
 @click.group()
@@ -24,8 +24,8 @@ def alias() -> None:
 @alias.command()
 @click.argument("address")
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
-@at_place
-def add(place: TargetServer, address: str, targets: tuple[str, ...]) -> None:
+@with_target
+def add(target: TargetServer, address: str, targets: tuple[str, ...]) -> None:
     """Add an alias, or add targets to an existing one.
 
     \b
@@ -33,11 +33,11 @@ def add(place: TargetServer, address: str, targets: tuple[str, ...]) -> None:
       mailstack alias add postmaster@home.test alice@home.test
       mailstack alias add server@home.test alice bob carol@elsewhere.test
     """
-    wanted = local_address(address, place.domains)
-    more = [str(parse_address(target, place.domains)) for target in targets]
-    if wanted.key in {parse_address(target, place.domains).key for target in targets}:
+    wanted = local_address(address, target.domains)
+    more = [str(parse_address(each, target.domains)) for each in targets]
+    if wanted.key in {parse_address(each, target.domains).key for each in targets}:
         raise CommandError(f"{wanted.key} can't be its own target; give the account that should get the letters")
-    with OpenStore(place) as server:
+    with OpenStore(target) as server:
         before = server.run(server.store.alias(wanted.key)) or ()
         after = list(dict.fromkeys([*before, *more]))
         server.run(server.store.set_alias(wanted.key, after))
@@ -46,15 +46,15 @@ def add(place: TargetServer, address: str, targets: tuple[str, ...]) -> None:
 
 @alias.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: address, targets.")
-@at_place
-def list_(place: TargetServer, as_json: bool) -> None:
+@with_target
+def list_(target: TargetServer, as_json: bool) -> None:
     """List the aliases.
 
     \b
     Example:
       mailstack alias list
     """
-    with OpenStore(place, only_reads=True) as server:
+    with OpenStore(target, only_reads=True) as server:
         aliases = sorted(server.run(server.store.aliases()))
     if as_json:
         for address, targets in aliases:
@@ -67,16 +67,16 @@ def list_(place: TargetServer, as_json: bool) -> None:
 
 @alias.command()
 @click.argument("address")
-@at_place
-def remove(place: TargetServer, address: str) -> None:
+@with_target
+def remove(target: TargetServer, address: str) -> None:
     """Remove an alias; letters to it are refused from now on.
 
     \b
     Example:
       mailstack alias remove server@home.test
     """
-    wanted = parse_address(address, place.domains)
-    with OpenStore(place) as server:
+    wanted = parse_address(address, target.domains)
+    with OpenStore(target) as server:
         try:
             server.run(server.store.remove_alias(wanted.key))
         except KeyError:

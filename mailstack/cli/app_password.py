@@ -11,7 +11,7 @@ from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.display_text import local_text
 from mailstack.letter.timestamps import iso8601
 from mailstack.store import AppPassword, Conflict
@@ -31,8 +31,8 @@ def app_password() -> None:
 @app_password.command()
 @click.argument("address")
 @click.argument("name")
-@at_place
-def add(place: TargetServer, address: str, name: str) -> None:
+@with_target
+def add(target: TargetServer, address: str, name: str) -> None:
     """Generate an app password.
 
     \b
@@ -41,12 +41,12 @@ def add(place: TargetServer, address: str, name: str) -> None:
     """
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
         raise CommandError(f"a name must be printable, and have at most {MAX_NAME} characters")
-    wanted = parse_address(address, place.domains)
+    wanted = parse_address(address, target.domains)
 
     made = new_app_password()
     kept = digest(wanted.key, made)
     assert kept is not None, "a generated password is valid"
-    with OpenStore(place) as server:
+    with OpenStore(target) as server:
         try:
             server.run(server.store.add_app_password(AppPassword(wanted.key, name, kept, time.time())))
         except KeyError:
@@ -62,17 +62,17 @@ def add(place: TargetServer, address: str, name: str) -> None:
 @app_password.command("list")
 @click.argument("address")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: name, created.")
-@at_place
-def list_(place: TargetServer, address: str, as_json: bool) -> None:
+@with_target
+def list_(target: TargetServer, address: str, as_json: bool) -> None:
     """List the app passwords of an account by name.
 
     \b
     Example:
       mailstack user app-password list alice@home.test
     """
-    wanted = parse_address(address, place.domains)
+    wanted = parse_address(address, target.domains)
 
-    with OpenStore(place, only_reads=True) as server:
+    with OpenStore(target, only_reads=True) as server:
         known = server.run(server.store.app_passwords(wanted.key))
     if as_json:
         for each in known:
@@ -85,17 +85,17 @@ def list_(place: TargetServer, address: str, as_json: bool) -> None:
 @app_password.command()
 @click.argument("address")
 @click.argument("name")
-@at_place
-def remove(place: TargetServer, address: str, name: str) -> None:
+@with_target
+def remove(target: TargetServer, address: str, name: str) -> None:
     """Revoke an app password; it stops working at once.
 
     \b
     Example:
       mailstack user app-password remove alice@home.test phone
     """
-    wanted = parse_address(address, place.domains)
+    wanted = parse_address(address, target.domains)
 
-    with OpenStore(place) as server:
+    with OpenStore(target) as server:
         try:
             server.run(server.store.remove_app_password(wanted.key, name))
         except KeyError:

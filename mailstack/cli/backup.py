@@ -16,7 +16,7 @@ from mailstack.cli.argument_types import PathType
 from mailstack.cli.errors import CommandError
 from mailstack.cli.migrate import CannotMove
 from mailstack.cli.migrate.backup import back_up
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.display_text import clean, size_text
 from mailstack.store import StoreError
 
@@ -29,8 +29,8 @@ MAX_FAULTS = 100
 
 @click.command()
 @click.argument("file", metavar="FILE", type=PathType(allow_dash=True))
-@at_place
-def backup(place: TargetServer, file: Path) -> None:
+@with_target
+def backup(target: TargetServer, file: Path) -> None:
     """Write all data of a server into FILE, as of one moment, while it runs.
 
     FILE is a tar with the database, large letters, keys and the index; `-` is standard output. It unpacks to a data
@@ -45,14 +45,14 @@ def backup(place: TargetServer, file: Path) -> None:
       mailstack backup -c mailstack.toml - | zstd | ssh backup.example.org 'cat > mail.tar.zst'
       mkdir -m 700 restored && tar -xpf mail.tar -C restored && mailstack store verify restored
     """
-    if place.settings is not None and place.settings.store.url:
+    if target.settings is not None and target.settings.store.url:
         raise CommandError(
             "the letters of this server are in PostgreSQL: back them up with its own means, as pg_dump, and keep the"
-            f" files in {place.data} with that"
+            f" files in {target.data} with that"
         )
     if str(file) == "-" and sys.stdout.isatty():
         raise click.UsageError("A tar is nothing for a terminal; name a file, or pipe it on.")
-    _report(*_written(place.data, file))
+    _report(*_written(target.data, file))
 
 
 def _written(data: Path, file: Path) -> tuple[Saved, str]:

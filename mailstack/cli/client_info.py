@@ -17,7 +17,7 @@ from mailstack.web.autoconfig.services import Services, services_at, services_of
 DEV_HOST = "mx.home.test"
 
 
-class Told(Struct, frozen=True):
+class ClientInfo(Struct, frozen=True):
     """A server as clients see it."""
 
     config: Config
@@ -26,25 +26,27 @@ class Told(Struct, frozen=True):
     """The CA that clients must be told to trust; empty: they know it."""
 
 
-def told_of(place: TargetServer) -> Told:
+def client_info_of(target: TargetServer) -> ClientInfo:
     """Raises Refused."""
-    if place.config is None:
-        return _dev(place)
+    if target.config is None:
+        return _dev(target)
     try:
-        config = load(place.config, os.environ)
+        config = load(target.config, os.environ)
     except ConfigError as error:
         raise CommandError(str(error.problems[0])) from error
     ca_file = str(own_directory(config) / "ca.pem") if made_here(config) else ""
-    return Told(config, services_of(config), ca_file)
+    return ClientInfo(config, services_of(config), ca_file)
 
 
-def _dev(place: TargetServer) -> Told:
+def _dev(target: TargetServer) -> ClientInfo:
     """In a dev environment the ports are those that it says it has; a stopped one has none."""
-    services = place.facts.get("services")
+    services = target.facts.get("services")
     if not isinstance(services, dict):
-        raise CommandError(f"the dev environment in {place.data} does not run; start it, or name a server with -c FILE")
+        raise CommandError(
+            f"the dev environment in {target.data} does not run; start it, or name a server with -c FILE"
+        )
     ports = {name: int(at["port"]) for name, at in services.items()}
     config = Config(
-        hostname=HostName(DEV_HOST), data=Path(place.data), domains=tuple(Domain(each) for each in place.domains)
+        hostname=HostName(DEV_HOST), data=Path(target.data), domains=tuple(Domain(each) for each in target.domains)
     )
-    return Told(config, services_at("localhost", ports), str(place.facts.get("ca_file", "")))
+    return ClientInfo(config, services_at("localhost", ports), str(target.facts.get("ca_file", "")))

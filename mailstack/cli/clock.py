@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mailstack.cli.http_api import ask
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 
 
 @click.group()
@@ -23,22 +23,22 @@ def clock() -> None:
 
 @clock.command()
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
-@at_place
-def show(place: TargetServer, *, as_json: bool) -> None:
+@with_target
+def show(target: TargetServer, *, as_json: bool) -> None:
     """Say what time it is there.
 
     \b
     Example:
       mailstack clock show
     """
-    _tell(ask(place, "GET", "/v1/clock"), as_json=as_json)
+    _tell(ask(target, "GET", "/v1/clock"), as_json=as_json)
 
 
 @clock.command()
 @click.argument("span")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
-@at_place
-def advance(place: TargetServer, span: str, *, as_json: bool) -> None:
+@with_target
+def advance(target: TargetServer, span: str, *, as_json: bool) -> None:
     """Let SPAN pass, and all that is due in it happen.
 
     SPAN is 90s, 1h, 5d …; no connection breaks.
@@ -47,7 +47,7 @@ def advance(place: TargetServer, span: str, *, as_json: bool) -> None:
     Example:
       mailstack clock advance 5d
     """
-    _tell(ask(place, "POST", "/v1/clock", {"advance": span}), as_json=as_json)
+    _tell(ask(target, "POST", "/v1/clock", {"advance": span}), as_json=as_json)
 
 
 def _tell(clock: dict[str, Any], *, as_json: bool) -> None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from mailstack.cli.client_info import told_of
+from mailstack.cli.client_info import client_info_of
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
-from mailstack.cli.target import TargetServer, with_place
+from mailstack.cli.target import TargetServer, with_target_finder
 from mailstack.web.autoconfig.records import begin_zone, data_text, known_of, publication, zone_lines
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--nameserver", "name_servers", metavar="HOST", multiple=True,
               help="With --zone and one domain: a whole zone, with SOA and NS.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: domain, name, type, ttl, data, why.")
-@with_place
+@with_target_finder
 def dns(
     find: Callable[[], TargetServer],
     domains: tuple[str, ...],
@@ -59,8 +59,8 @@ def dns(
         _table(wanted)
 
 
-def _wanted(place: TargetServer, domains: Sequence[str], addresses: Sequence[str]) -> Publication:
-    server = told_of(place)
+def _wanted(target: TargetServer, domains: Sequence[str], addresses: Sequence[str]) -> Publication:
+    server = client_info_of(target)
     everything = publication(server.config, known_of(server.config, server.services, _checked(addresses)))
     chosen = {domain.lower().rstrip("."): None for domain in domains}
     if unknown := [domain for domain in chosen if domain not in everything.domains]:

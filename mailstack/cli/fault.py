@@ -11,7 +11,7 @@ import click
 
 from mailstack.cli.errors import CommandError
 from mailstack.cli.http_api import ask
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 
 
 @click.group()
@@ -29,8 +29,8 @@ def fault() -> None:
 
 @fault.command()
 @click.argument("settings", metavar="NAME=VALUE…", nargs=-1, required=True)
-@at_place
-def add(place: TargetServer, settings: tuple[str, ...]) -> None:
+@with_target
+def add(target: TargetServer, settings: tuple[str, ...]) -> None:
     """Have something go wrong from now on; print its id.
 
     NAME=VALUE are the fields of a rule.
@@ -39,28 +39,28 @@ def add(place: TargetServer, settings: tuple[str, ...]) -> None:
     Example:
       mailstack fault add at=rcpt 'recipient=*@elsewhere.test' 'reply=452 4.2.2 mailbox full' times=2
     """
-    made = ask(place, "POST", "/v1/faults", _rule(settings))
+    made = ask(target, "POST", "/v1/faults", _rule(settings))
     click.echo(made["id"])
 
 
 @fault.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@at_place
-def list_(place: TargetServer, *, as_json: bool) -> None:
+@with_target
+def list_(target: TargetServer, *, as_json: bool) -> None:
     """Show what goes wrong, and how often it happened.
 
     \b
     Example:
       mailstack fault list --json
     """
-    for rule in ask(place, "GET", "/v1/faults")["faults"]:
+    for rule in ask(target, "GET", "/v1/faults")["faults"]:
         click.echo(json.dumps(rule) if as_json else _line(rule))
 
 
 @fault.command()
 @click.argument("ids", metavar="[ID]…", nargs=-1)
-@at_place
-def clear(place: TargetServer, ids: tuple[str, ...]) -> None:
+@with_target
+def clear(target: TargetServer, ids: tuple[str, ...]) -> None:
     """End the faults with these ids, or all of them.
 
     \b
@@ -68,7 +68,7 @@ def clear(place: TargetServer, ids: tuple[str, ...]) -> None:
       mailstack fault clear f1
     """
     paths = [f"/v1/faults/{quote(each, safe='')}" for each in ids] or ["/v1/faults"]
-    ended = sum(ask(place, "DELETE", path)["cleared"] for path in paths)
+    ended = sum(ask(target, "DELETE", path)["cleared"] for path in paths)
     click.echo(f"{ended} ended" if ended else "there was none")
 
 

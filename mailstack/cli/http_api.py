@@ -16,13 +16,13 @@ PATIENCE = 600.0
 """Seconds; ten years of retries may take a while."""
 
 
-def ask(place: TargetServer, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+def ask(target: TargetServer, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
     """What it answers. Raises Refused, with what it says."""
-    web = place.facts.get("web")
+    web = target.facts.get("web")
     if not web:
         raise CommandError("no dev environment runs here: start one with `mailstack dev`")
     octets = None if body is None else json.dumps(body).encode()
-    fields = {"Content-Type": "application/json", **_login(place.facts.get("login"))}
+    fields = {"Content-Type": "application/json", **_login(target.facts.get("login"))}
     request = Request(f"{str(web).rstrip('/')}{path}", octets, fields, method=method)  # noqa: S310 - our own environment's
     # It is on this machine: no proxy leads there.
     opener = build_opener(ProxyHandler({}))

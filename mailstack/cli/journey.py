@@ -10,7 +10,7 @@ import click
 from mailstack.cli.argument_types import letter_id, unknown_letter
 from mailstack.cli.output import print_json
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.step import Step
 from mailstack.store.journey import Journey, journey_of
 from mailstack.store.journey_json import journey_json, step_json
@@ -27,8 +27,8 @@ INTERVAL = 0.5
     "--dialogue", "-d", is_flag=True, help="Show what was said in every attempt, not only in those that failed."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document; with --follow one step a line.")
-@at_place
-def journey(place: TargetServer, id: str, follow: bool, dialogue: bool, as_json: bool) -> None:  # noqa: A002 - the argument's name in help
+@with_target
+def journey(target: TargetServer, id: str, follow: bool, dialogue: bool, as_json: bool) -> None:  # noqa: A002 - the argument's name in help
     """Tell one letter's life, step by step, from submission to collection.
 
     ID is what the `250` reply, the log, `Received:` or `mailstack letters` say. When the letter was relayed to another
@@ -40,7 +40,7 @@ def journey(place: TargetServer, id: str, follow: bool, dialogue: bool, as_json:
       mailstack journey 1kq2v7m4e80c3xz --json | jq -r '.steps[].step'
     """
     wanted = letter_id(id)
-    with OpenStore(place, only_reads=True) as server:
+    with OpenStore(target, only_reads=True) as server:
 
         def look() -> Journey:
             found = server.run(journey_of(server.store, wanted))

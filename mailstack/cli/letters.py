@@ -7,7 +7,7 @@ import click
 from mailstack.cli.argument_types import Since, When, address
 from mailstack.cli.output import print_json, print_table, whereabouts
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.display_text import local_text, size_text
 from mailstack.store import Filter
 from mailstack.store.journey_json import recipient_texts, record_json, sender_text
@@ -19,9 +19,9 @@ from mailstack.store.journey_json import recipient_texts, record_json, sender_te
 @click.option("--since", type=Since(), metavar="WHEN", help="Only letters that came since: 30m, 2h, 7d, 2026-11-23.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@at_place
+@with_target
 def letters(
-    place: TargetServer, recipient: str | None, sender: str | None, since: When | None, limit: int, as_json: bool
+    target: TargetServer, recipient: str | None, sender: str | None, since: When | None, limit: int, as_json: bool
 ) -> None:
     """List the newest letters: id, from, to, size, and where each is now.
 
@@ -31,12 +31,12 @@ def letters(
       mailstack letters --json | jq -r 'select(.state == "bounced") | .id'
     """
     which = Filter(
-        sender=_sender_key(sender, place),
-        recipient=address(recipient, place.domains).key if recipient is not None else None,
-        since=None if since is None else since.at(place.now()),
+        sender=_sender_key(sender, target),
+        recipient=address(recipient, target.domains).key if recipient is not None else None,
+        since=None if since is None else since.at(target.now()),
         limit=limit,
     )
-    with OpenStore(place, only_reads=True) as server:
+    with OpenStore(target, only_reads=True) as server:
         records = server.run(server.store.records(which))
     if as_json:
         for record in records:
@@ -57,7 +57,7 @@ def letters(
     print_table(("id", "arrived", "server", "from", "to", "size", "state"), rows, empty="no such letters")
 
 
-def _sender_key(text: str | None, place: TargetServer) -> str | None:
+def _sender_key(text: str | None, target: TargetServer) -> str | None:
     if text is None:
         return None
-    return "" if text in ("", "<>") else address(text, place.domains).key
+    return "" if text in ("", "<>") else address(text, target.domains).key

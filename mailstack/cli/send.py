@@ -16,8 +16,8 @@ from mailstack.cli.compose import compose, header_addresses, read_file, with_crl
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json
 from mailstack.cli.reactor import run_reactor
-from mailstack.cli.smtp_target import Server, Tls, of_place, parse_server
-from mailstack.cli.target import TargetServer, with_place
+from mailstack.cli.smtp_target import SmtpServer, Tls, parse_server, smtp_server_of
+from mailstack.cli.target import TargetServer, with_target_finder
 from mailstack.cli.user import password_file as read_password_from
 from mailstack.cli.user import read_password
 from mailstack.letter import Address, AddressError, Envelope, Recipient
@@ -63,7 +63,7 @@ class Sending(Struct, frozen=True):
 @click.option("--ca-file", metavar="FILE", type=PathType(), help="Trust this CA, and not the system's.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document: id, reply, recipients.")
 @click.option("--verbose", "-v", is_flag=True, help="Show the dialogue on standard error.")
-@with_place
+@with_target_finder
 def send(find: Callable[[], TargetServer], **options: Any) -> None:
     """Submit a letter over SMTP with AUTH and TLS; print the reply, and the id that `mailstack journey` takes.
 
@@ -81,10 +81,10 @@ def send(find: Callable[[], TargetServer], **options: Any) -> None:
     _tell(sending.envelope, replies, as_json=options["as_json"])
 
 
-def _server(find: Callable[[], TargetServer], options: dict[str, Any]) -> Server:
+def _server(find: Callable[[], TargetServer], options: dict[str, Any]) -> SmtpServer:
     tls: Tls = options["tls"]
     named = options["server"]
-    server = Server(*parse_server(named, tls), tls) if named else of_place(find(), tls)
+    server = SmtpServer(*parse_server(named, tls), tls) if named else smtp_server_of(find(), tls)
     if options["ca_file"]:
         server = replace(server, ca_file=options["ca_file"])
     if options["user"] and options["user"] != server.user:
@@ -94,7 +94,7 @@ def _server(find: Callable[[], TargetServer], options: dict[str, Any]) -> Server
     return server
 
 
-def _sending(server: Server, options: dict[str, Any]) -> Sending:
+def _sending(server: SmtpServer, options: dict[str, Any]) -> Sending:
     """The envelope, from the options or else from the letter's header, and the letter."""
     sender, recipients = options["sender"], list(options["recipients"])
     if options["file"] is not None:
@@ -143,7 +143,7 @@ def _address(text: str) -> Address:
         raise CommandError(f"{text!r} is not an address: {error}") from error
 
 
-async def _submit(reactor: Any, server: Server, sending: Sending) -> tuple[tuple[Reply, ...], list[str]]:
+async def _submit(reactor: Any, server: SmtpServer, sending: Sending) -> tuple[tuple[Reply, ...], list[str]]:
     """The reply for each recipient, and what was said. Raises Refused with what the server did not like."""
     engine = ClientEngine()
     caller = TwistedConnector(reactor, ca_file=server.ca_file)
@@ -180,7 +180,7 @@ async def _submit(reactor: Any, server: Server, sending: Sending) -> tuple[tuple
     return replies, session.dialogue
 
 
-def _cure(server: Server) -> str:
+def _cure(server: SmtpServer) -> str:
     """What to do about a login that failed."""
     if server.tls == "none":
         return "; most servers take a login under TLS only: leave --tls none out, or name nobody who logs in"

@@ -8,10 +8,10 @@ import click
 from msgspec.structs import asdict
 
 from mailstack.cli import argument_types
-from mailstack.cli.client_info import told_of
+from mailstack.cli.client_info import client_info_of
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
-from mailstack.cli.target import TargetServer, with_place
+from mailstack.cli.target import TargetServer, with_target_finder
 from mailstack.letter.display_text import clean
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
 from mailstack.web.autoconfig.guide import CannotSetUp, as_text
@@ -22,7 +22,7 @@ from mailstack.web.autoconfig.guide import as_json as json_steps
 @click.argument("client", required=False)
 @click.argument("address", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document: client, address, services, steps.")
-@with_place
+@with_target_finder
 def setup(find: Callable[[], TargetServer], client: str | None, address: str | None, as_json: bool) -> None:
     """Tell the steps that set CLIENT up for ADDRESS, with this server's host, ports and security.
 
@@ -48,9 +48,9 @@ def setup(find: Callable[[], TargetServer], client: str | None, address: str | N
     _tell(find(), client, address, as_json)
 
 
-def _tell(place: TargetServer, client: str, address: str, as_json: bool) -> None:
-    guide, server = BY_NAME[client], told_of(place)
-    whole = str(argument_types.local_address(address, place.domains))
+def _tell(target: TargetServer, client: str, address: str, as_json: bool) -> None:
+    guide, server = BY_NAME[client], client_info_of(target)
+    whole = str(argument_types.local_address(address, target.domains))
     try:
         steps = guide.steps(whole, server.services, server.ca_file)
     except CannotSetUp as error:

@@ -17,7 +17,7 @@ Tls = Literal["starttls", "implicit", "none"]
 USUAL_PORTS: dict[Tls, int] = {"starttls": 587, "implicit": 465, "none": 25}
 
 
-class Server(Redacted, frozen=True):
+class SmtpServer(Redacted, frozen=True):
     """Where to call, and as whom."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("password",)
@@ -51,27 +51,27 @@ def parse_server(text: str, tls: Tls) -> tuple[str, int]:
     return host, int(port)
 
 
-def of_place(place: TargetServer, tls: Tls) -> Server:
+def smtp_server_of(target: TargetServer, tls: Tls) -> SmtpServer:
     """The submission service of a server; in a dev environment with the first account's login. Raises Refused."""
     service = "submissions" if tls == "implicit" else "submission"
-    if place.config is not None:
-        return _of_config(place.config, service, tls)
-    return _of_dev(place, service, tls)
+    if target.config is not None:
+        return _of_config(target.config, service, tls)
+    return _of_dev(target, service, tls)
 
 
-def _of_dev(place: TargetServer, service: str, tls: Tls) -> Server:
-    services: Mapping[str, Any] = place.facts.get("services", {})
+def _of_dev(target: TargetServer, service: str, tls: Tls) -> SmtpServer:
+    services: Mapping[str, Any] = target.facts.get("services", {})
     if service not in services:
         raise CommandError(
-            f"the dev environment in {place.data} does not run; start it, or say where to call with --server"
+            f"the dev environment in {target.data} does not run; start it, or say where to call with --server"
         )
     at = services[service]
-    account: Mapping[str, str] = next(iter(place.facts.get("accounts", ())), {})
-    ca_file = Path(place.facts["ca_file"]) if "ca_file" in place.facts else None
-    return Server(at["host"], at["port"], tls, ca_file, account.get("address"), account.get("password"))
+    account: Mapping[str, str] = next(iter(target.facts.get("accounts", ())), {})
+    ca_file = Path(target.facts["ca_file"]) if "ca_file" in target.facts else None
+    return SmtpServer(at["host"], at["port"], tls, ca_file, account.get("address"), account.get("password"))
 
 
-def _of_config(file: Path, service: str, tls: Tls) -> Server:
+def _of_config(file: Path, service: str, tls: Tls) -> SmtpServer:
     from mailstack.config import load
     from mailstack.config.endpoints import port_of
 
@@ -83,4 +83,4 @@ def _of_config(file: Path, service: str, tls: Tls) -> Server:
     made_here = config.data / "tls" / "ca.pem"
     # A certificate that was made here is for localhost, too; one that was bought is for our name.
     host = config.hostname if config.tls.certificate else (interface or "localhost")
-    return Server(host, port, tls, None if config.tls.certificate else made_here)
+    return SmtpServer(host, port, tls, None if config.tls.certificate else made_here)

@@ -24,7 +24,7 @@ from mailstack.store.sqlite_reading import is_current
 
 T = TypeVar("T")
 
-PATIENCE = 60.0
+TIMEOUT_S = 60.0
 """Seconds that threads may be silent, as when a server writes much, before the command gives up."""
 
 
@@ -55,7 +55,7 @@ class StoreRunner:
         """The result of what is under way, while the rest goes on."""
         while not pending.results:
             try:
-                call = self._calls.get(timeout=PATIENCE)
+                call = self._calls.get(timeout=TIMEOUT_S)
             except queue.Empty:
                 raise TimeoutError from None
             call()
@@ -66,23 +66,23 @@ class StoreRunner:
 
 
 class OpenStore:
-    """The store of a place, for a `with` block; a server may have it open at the same time."""
+    """The store of a target, for a `with` block; a server may have it open at the same time."""
 
-    def __init__(self, place: TargetServer, *, announces: bool = True, only_reads: bool = False) -> None:
+    def __init__(self, target: TargetServer, *, announces: bool = True, only_reads: bool = False) -> None:
         """Without `announces` no webhook is told of what is done. `only_reads`: nothing is done.
 
         Then an SQLite database of the newest schema is opened read-only, so that it may be on a disk that can't be written.
         """
-        self._place = place
-        self._data = place.data
-        self._carrier = StoreRunner()
-        store = _store(self._carrier, place, only_reads=only_reads)
+        self._place = target
+        self._data = target.data
+        self._runner = StoreRunner()
+        store = _store(self._runner, target, only_reads=only_reads)
         self.store: Store = store
         self._now = store.now
-        if announces and place.settings is not None and place.settings.webhooks:
+        if announces and target.settings is not None and target.settings.webhooks:
             from mailstack.server.wiring.webhooks import subscribe
 
-            subscribe(place.settings, self.store)
+            subscribe(target.settings, self.store)
 
     def __enter__(self) -> Self:
         before = set(self._data.iterdir()) if self._data.is_dir() else None
@@ -99,52 +99,50 @@ class OpenStore:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of a call to the store. Raises Refused for trouble of the store, and what else the call raises."""
         try:
-            return self._carrier.run(work)
+            return self._runner.run(work)
         except StoreError as error:
             raise CommandError(str(error)) from error
         except TimeoutError as error:
-            raise CommandError(f"the store did not answer within {PATIENCE:.0f} s; is its disk very busy?") from error
+            raise CommandError(f"the store did not answer within {TIMEOUT_S:.0f} s; is its disk very busy?") from error
 
-    def run_each(self, works: Iterable[Coroutine[Any, Any, T]], *, at_once: int = 64) -> Iterator[T]:
+    def run_each(self, works: Iterable[Coroutine[Any, Any, T]], *, batch: int = 64) -> Iterator[T]:
         """The results in order, with several under way, so that the store commits them together. Raises as `run`."""
         under_way: collections.deque[Pending[T]] = collections.deque()
         for work in works:
             under_way.append(Pending(work))
-            if len(under_way) >= at_once:
+            if len(under_way) >= batch:
                 yield self._result(under_way.popleft())
         while under_way:
             yield self._result(under_way.popleft())
 
     def _result(self, pending: Pending[T]) -> T:
         try:
-            return self._carrier.wait_for(pending)
+            return self._runner.wait_for(pending)
         except StoreError as error:
             raise CommandError(str(error)) from error
         except TimeoutError as error:
-            raise CommandError(f"the store did not answer within {PATIENCE:.0f} s; is its disk very busy?") from error
+            raise CommandError(f"the store did not answer within {TIMEOUT_S:.0f} s; is its disk very busy?") from error
 
 
-def _store(carrier: StoreRunner, place: TargetServer, *, only_reads: bool) -> SqlStore:
+def _store(runner: StoreRunner, target: TargetServer, *, only_reads: bool) -> SqlStore:
     """With an archive where the server has one: a letter that a command hands in is for those who look at the inbox, too."""
-    settings = place.settings
-    read_only = only_reads and not has_database(place) and is_current(place.data / DATABASE)
+    settings = target.settings
+    read_only = only_reads and not has_database(target) and is_current(target.data / DATABASE)
     if settings is None:
-        return ArchivingSqliteStore(carrier, place.data, read_only=read_only)
+        return ArchivingSqliteStore(runner, target.data, read_only=read_only)
     from mailstack.server.wiring.store import content_objects
 
     archiving = settings.index.enabled
     try:
-        large, limit = content_objects(settings, carrier), settings.contents.above
+        large, limit = content_objects(settings, runner), settings.contents.above
         if not settings.store.url:
             kind = ArchivingSqliteStore if archiving else SqliteStore
-            return kind(carrier, place.data, large=large, memory_limit=limit, read_only=read_only)
+            return kind(runner, target.data, large=large, memory_limit=limit, read_only=read_only)
         from mailstack.server.wiring.store import database_address
         from mailstack.store.postgresql.factory import postgres_store
 
         reach = database_address(settings)
-        return postgres_store(
-            carrier, reach, readers=1, writers=1, archiving=archiving, large=large, memory_limit=limit
-        )
+        return postgres_store(runner, reach, readers=1, writers=1, archiving=archiving, large=large, memory_limit=limit)
     except StoreError as error:
         raise CommandError(str(error)) from error
 

@@ -8,12 +8,12 @@ from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.display_text import local_text
 from mailstack.letter.timestamps import iso8601
 from mailstack.store.hold_rules import Suppression
 
-MOST_TEXT = 300
+MAX_REASON = 300
 
 
 @click.group()
@@ -28,19 +28,19 @@ def suppress() -> None:
 @suppress.command()
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
 @click.option("--reason", default="the operator suppressed it", metavar="TEXT", help="What senders are told.")
-@at_place
-def add(place: TargetServer, addresses: tuple[str, ...], reason: str) -> None:
+@with_target
+def add(target: TargetServer, addresses: tuple[str, ...], reason: str) -> None:
     """Send no letter to these addresses any more.
 
     \b
     Example:
       mailstack suppress add carol@elsewhere.test --reason "she asked for no more mail"
     """
-    if not reason.isprintable() or len(reason) > MOST_TEXT:
-        raise click.UsageError(f"--reason takes at most {MOST_TEXT} printable characters.")
-    now = place.now()
-    new = [Suppression(parse_address(each, place.domains).key, reason, now) for each in addresses]
-    with OpenStore(place) as server:
+    if not reason.isprintable() or len(reason) > MAX_REASON:
+        raise click.UsageError(f"--reason takes at most {MAX_REASON} printable characters.")
+    now = target.now()
+    new = [Suppression(parse_address(each, target.domains).key, reason, now) for each in addresses]
+    with OpenStore(target) as server:
         count = server.run(server.store.suppressions.add(new))
     click.echo(f"suppressed: {count}")
 
@@ -48,15 +48,15 @@ def add(place: TargetServer, addresses: tuple[str, ...], reason: str) -> None:
 @suppress.command("list")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: address, reason, created.")
-@at_place
-def list_(place: TargetServer, limit: int, as_json: bool) -> None:
+@with_target
+def list_(target: TargetServer, limit: int, as_json: bool) -> None:
     """List them, the newest first.
 
     \b
     Example:
       mailstack suppress list --json | jq -r .address
     """
-    with OpenStore(place, only_reads=True) as server:
+    with OpenStore(target, only_reads=True) as server:
         found = server.run(server.store.suppressions.newest(limit))
     if as_json:
         for each in found:
@@ -68,17 +68,17 @@ def list_(place: TargetServer, limit: int, as_json: bool) -> None:
 
 @suppress.command()
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
-@at_place
-def remove(place: TargetServer, addresses: tuple[str, ...]) -> None:
+@with_target
+def remove(target: TargetServer, addresses: tuple[str, ...]) -> None:
     """Send letters to these addresses again.
 
     \b
     Example:
       mailstack suppress remove carol@elsewhere.test
     """
-    with OpenStore(place) as server:
+    with OpenStore(target) as server:
         for each in addresses:
-            wanted = parse_address(each, place.domains).key
+            wanted = parse_address(each, target.domains).key
             try:
                 server.run(server.store.suppressions.remove(wanted))
             except KeyError:

@@ -27,7 +27,7 @@ DEV_SCRAM_ITERATIONS = 4096
 """The least that RFC 7677 §4 allows."""
 
 
-class Ahead:
+class ClockOffset:
     """How far the time at a server is ahead of this machine's; known when its store has been opened."""
 
     __slots__ = ("seconds",)
@@ -52,7 +52,7 @@ class TargetServer(Struct, frozen=True):
     facts: Mapping[str, Any] = field(default_factory=dict)
     """How a running dev environment described itself (`mailstack.cli.registry`)."""
 
-    ahead: Ahead = field(default_factory=Ahead)
+    ahead: ClockOffset = field(default_factory=ClockOffset)
 
     def now(self) -> float:
         """The time there, seconds since 1970: that of a dev environment may have been moved ahead, and where several
@@ -74,22 +74,22 @@ config_file = click.option(
 """For a command that is about the configuration of a server: its first argument is the `file`."""
 
 
-def has_database(place: TargetServer) -> bool:
+def has_database(target: TargetServer) -> bool:
     """Whether the server keeps its letters elsewhere than in its data directory."""
-    return place.settings is not None and bool(place.settings.store.url)
+    return target.settings is not None and bool(target.settings.store.url)
 
 
-def at_place(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_target(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command -c and --data, and the Place they mean as its first argument."""
 
     @functools.wraps(command)
     def there(find: Callable[[], TargetServer], **options: Any) -> Any:
         return command(find(), **options)
 
-    return with_place(there)
+    return with_target_finder(there)
 
 
-def with_place(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_target_finder(command: Callable[..., Any]) -> Callable[..., Any]:
     """The same, with a function that finds the Place, for a command that may not need one."""
 
     @click.option(
@@ -115,14 +115,14 @@ def with_place(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.UsageError("-c and --data name two servers; give one of them.")
 
         def find() -> TargetServer:
-            return of_config(config) if config is not None and not said["data"] else of_dev(data)
+            return target_of_config(config) if config is not None and not said["data"] else target_of_dev(data)
 
         return command(find, **options)
 
     return chosen
 
 
-def of_config(file: Path) -> TargetServer:
+def target_of_config(file: Path) -> TargetServer:
     """The server of a configuration file; raises Refused with what is wrong in it."""
     from mailstack.config import ConfigError, load
 
@@ -143,7 +143,7 @@ def of_config(file: Path) -> TargetServer:
     )
 
 
-def of_dev(data: Path | None) -> TargetServer:
+def target_of_dev(data: Path | None) -> TargetServer:
     """The dev environment in `data`, running or not, or else the newest that runs; raises Refused."""
     try:
         environments = registry.running()

@@ -18,7 +18,7 @@ from mailstack.cli.lazy_group import LazyGroup
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.password_hashes import PasswordHashes
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.display_text import local_text
 from mailstack.letter.timestamps import iso8601
 from mailstack.store import Account
@@ -58,8 +58,8 @@ def user() -> None:
 @click.argument("address")
 @password_file
 @weak
-@at_place
-def add(place: TargetServer, address: str, password_file: Path | None, weak: bool) -> None:
+@with_target
+def add(target: TargetServer, address: str, password_file: Path | None, weak: bool) -> None:
     """Add an account.
 
     Its password has at least 8 characters ([accounts] min_password_length), and is neither one of the 1,000 most common
@@ -70,10 +70,10 @@ def add(place: TargetServer, address: str, password_file: Path | None, weak: boo
       mailstack user add -c mailstack.toml alice@home.test
       pass show alice | mailstack user add alice@home.test --password-file -
     """
-    wanted = local_address(address, place.domains)
-    kept = _keep(read_password(password_file), place, wanted.key, weak=weak)
+    wanted = local_address(address, target.domains)
+    kept = _keep(read_password(password_file), target, wanted.key, weak=weak)
 
-    with OpenStore(place) as server:
+    with OpenStore(target) as server:
         if server.run(server.store.account(wanted.key)) is not None:
             raise CommandError(
                 f"{wanted.key} is there already; `mailstack user password {wanted.key}` changes its password"
@@ -86,8 +86,8 @@ def add(place: TargetServer, address: str, password_file: Path | None, weak: boo
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line: address, created, aliases, octets, quota."
 )
-@at_place
-def list_(place: TargetServer, as_json: bool) -> None:
+@with_target
+def list_(target: TargetServer, as_json: bool) -> None:
     """List the accounts.
 
     \b
@@ -95,7 +95,7 @@ def list_(place: TargetServer, as_json: bool) -> None:
       mailstack user list
       mailstack user list --json | jq -r .address
     """
-    with OpenStore(place, only_reads=True) as server:
+    with OpenStore(target, only_reads=True) as server:
         accounts = sorted(server.run(server.store.accounts()), key=lambda account: account.address)
         aliases = server.run(server.store.aliases())
         held = server.run(server.store.mailboxes())
@@ -129,8 +129,8 @@ def list_(place: TargetServer, as_json: bool) -> None:
 @user.command()
 @click.argument("address")
 @click.argument("size", required=False)
-@at_place
-def quota(place: TargetServer, address: str, size: str | None) -> None:
+@with_target
+def quota(target: TargetServer, address: str, size: str | None) -> None:
     """Say what an account's mailbox holds, or set how much it may hold.
 
     SIZE is a number of octets, as 500MiB or 2GiB; `none` for no limit; `default` for what `[delivery] quota` says. A
@@ -141,10 +141,10 @@ def quota(place: TargetServer, address: str, size: str | None) -> None:
       mailstack user quota alice@home.test
       mailstack user quota alice@home.test 2GiB
     """
-    wanted = parse_address(address, place.domains)
+    wanted = parse_address(address, target.domains)
     limit = None if size is None else read_quota(size)
 
-    with OpenStore(place) as server:
+    with OpenStore(target) as server:
         account = server.run(server.store.account(wanted.key))
         if account is None:
             raise _unknown(wanted.key)
@@ -159,18 +159,18 @@ def quota(place: TargetServer, address: str, size: str | None) -> None:
 @click.argument("address")
 @password_file
 @weak
-@at_place
-def password(place: TargetServer, address: str, password_file: Path | None, weak: bool) -> None:
+@with_target
+def password(target: TargetServer, address: str, password_file: Path | None, weak: bool) -> None:
     """Give an account a new password; `mailstack user add --help` says which are taken.
 
     \b
     Example:
       mailstack user password alice@home.test
     """
-    wanted = parse_address(address, place.domains)
-    kept = _keep(read_password(password_file), place, wanted.key, weak=weak)
+    wanted = parse_address(address, target.domains)
+    kept = _keep(read_password(password_file), target, wanted.key, weak=weak)
 
-    with OpenStore(place) as server:
+    with OpenStore(target) as server:
         try:
             server.run(server.store.set_password(wanted.key, kept.password_hash, kept.scram))
         except KeyError:
@@ -181,8 +181,8 @@ def password(place: TargetServer, address: str, password_file: Path | None, weak
 @user.command()
 @click.argument("address")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: address, ended.")
-@at_place
-def kick(place: TargetServer, address: str, as_json: bool) -> None:
+@with_target
+def kick(target: TargetServer, address: str, as_json: bool) -> None:
     """End every session, stream and wait of an account.
 
     A running server ends them within a second, in all its processes and nodes: SMTP, POP3, streams of events, waits for
@@ -193,9 +193,9 @@ def kick(place: TargetServer, address: str, as_json: bool) -> None:
     Example:
       mailstack user kick alice@home.test
     """
-    wanted = parse_address(address, place.domains)
+    wanted = parse_address(address, target.domains)
 
-    with OpenStore(place) as server:
+    with OpenStore(target) as server:
         try:
             server.run(server.store.end_sessions(wanted.key))
         except KeyError:
@@ -209,8 +209,8 @@ def kick(place: TargetServer, address: str, as_json: bool) -> None:
 @user.command()
 @click.argument("address")
 @click.option("--yes", is_flag=True, help="Don't ask.")
-@at_place
-def remove(place: TargetServer, address: str, yes: bool) -> None:
+@with_target
+def remove(target: TargetServer, address: str, yes: bool) -> None:
     """Remove an account and all letters in its mailbox.
 
     A terminal is asked first; a script is not.
@@ -219,11 +219,11 @@ def remove(place: TargetServer, address: str, yes: bool) -> None:
     Example:
       mailstack user remove alice@home.test
     """
-    wanted = parse_address(address, place.domains)
+    wanted = parse_address(address, target.domains)
     if not yes and sys.stdin.isatty():
         click.confirm(f"Remove {wanted.key} and every letter in its mailbox?", abort=True)
 
-    with OpenStore(place) as server:
+    with OpenStore(target) as server:
         try:
             server.run(server.store.remove_account(wanted.key))
         except KeyError:
@@ -253,21 +253,21 @@ def read_password(file: Path | None, *, confirm: bool = True) -> str:
     return found
 
 
-def check_strength(password: str, place: TargetServer, address: str, *, weak: bool) -> None:
+def check_strength(password: str, target: TargetServer, address: str, *, weak: bool) -> None:
     """Raise PasswordError for a password that is guessed soon, unless any may be taken."""
-    if weak or place.min_password_length is None:
+    if weak or target.min_password_length is None:
         return
 
     try:
-        check_password(password, address, min_length=place.min_password_length)
+        check_password(password, address, min_length=target.min_password_length)
     except PasswordError as error:
         raise PasswordError(f"{error}, or take it all the same with --weak") from None
 
 
-def _keep(password: str, place: TargetServer, address: str, *, weak: bool) -> StoredPassword:
-    with PasswordHashes(place.bcrypt_rounds, place.scram_iterations) as hashing:
+def _keep(password: str, target: TargetServer, address: str, *, weak: bool) -> StoredPassword:
+    with PasswordHashes(target.bcrypt_rounds, target.scram_iterations) as hashing:
         try:
-            check_strength(password, place, address, weak=weak)
+            check_strength(password, target, address, weak=weak)
             return hashing.keep(password)
         except PasswordError as error:
             raise CommandError(str(error)) from error

@@ -15,11 +15,11 @@ from mailstack.cli.argument_types import PathType, local_address
 from mailstack.cli.errors import CommandError
 from mailstack.cli.password_hashes import PasswordHashes
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.cli.user import check_strength, weak
 from mailstack.store import Account
 
-LONG = 20
+MIN_SHOWN = 20
 """Passwords from which on a terminal is shown how far the hashing is."""
 
 
@@ -35,8 +35,8 @@ class Entry(Struct, frozen=True):
 @click.command("import")
 @click.argument("file", type=PathType(allow_dash=True))
 @weak
-@at_place
-def import_users(place: TargetServer, file: Path, weak: bool) -> None:
+@with_target
+def import_users(target: TargetServer, file: Path, weak: bool) -> None:
     """Add the accounts of FILE (`-` is standard input) in one transaction: all, or none.
 
     A line is an address, a blank, and the password up to the end of the line; empty lines and lines that begin with
@@ -49,15 +49,15 @@ def import_users(place: TargetServer, file: Path, weak: bool) -> None:
       printf 'alice@home.test corr3ct-h0rse\\nbob@home.test batt3ry+stapl3\\n' > users
       mailstack user import -c mailstack.toml users
     """
-    entries = read(file, place.domains)
+    entries = read(file, target.domains)
     with (
-        OpenStore(place) as server,
-        PasswordHashes(place.bcrypt_rounds, place.scram_iterations, most=len(entries) + 1) as hashing,
+        OpenStore(target) as server,
+        PasswordHashes(target.bcrypt_rounds, target.scram_iterations, most=len(entries) + 1) as hashing,
     ):
         known = {account.address: account for account in server.run(server.store.accounts())}
         new = [entry for entry in entries if entry.address not in known]
         check_known(hashing, [(entry, known[entry.address]) for entry in entries if entry.address in known])
-        check_new(new, place, weak=weak)
+        check_new(new, target, weak=weak)
         now = time.time()
         accounts = [
             Account(entry.address, kept.password_hash, now, scram=kept.scram)
@@ -112,11 +112,11 @@ def check_known(hashing: PasswordHashes, pairs: Sequence[tuple[Entry, Account]])
             )
 
 
-def check_new(entries: Sequence[Entry], place: TargetServer, *, weak: bool) -> None:
+def check_new(entries: Sequence[Entry], target: TargetServer, *, weak: bool) -> None:
     """Raise Refused for the first password that is guessed soon, before any is hashed."""
     for entry in entries:
         try:
-            check_strength(entry.password, place, entry.address, weak=weak)
+            check_strength(entry.password, target, entry.address, weak=weak)
         except PasswordError as error:
             raise CommandError(f"{entry.where}: {error}. Nothing was imported") from None
 
@@ -133,7 +133,7 @@ def keep_all(hashing: PasswordHashes, entries: Sequence[Entry]) -> Iterator[Stor
 
 def _watched(entries: Sequence[Entry]) -> Iterable[Entry]:
     """The entries, with a bar that tells a person how far it is, if there are many."""
-    if len(entries) < LONG or not sys.stderr.isatty():
+    if len(entries) < MIN_SHOWN or not sys.stderr.isatty():
         yield from entries
         return
     with click.progressbar(entries, label="Hashing passwords", file=sys.stderr) as bar:

@@ -9,7 +9,7 @@ import click
 from mailstack.accounts.issuer import Issuer
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.errors import CommandError
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 
 
 @click.command()
@@ -18,11 +18,11 @@ from mailstack.cli.target import TargetServer, at_place
     "--lasting", metavar="SECONDS", type=float, default=3600.0, show_default=True, help="How long it is good."
 )
 @click.option("--expired", is_flag=True, help="Make one that was good yesterday.")
-@click.option("--scope", metavar="SCOPE", help="What it grants, in place of the scope `mail` that is asked for.")
-@click.option("--audience", metavar="NAME", help="Whom it is for, in place of us.")
-@at_place
+@click.option("--scope", metavar="SCOPE", help="What it grants, instead of the scope `mail` that is asked for.")
+@click.option("--audience", metavar="NAME", help="Whom it is for, instead of us.")
+@with_target
 def token(
-    place: TargetServer, address: str, lasting: float, expired: bool, scope: str | None, audience: str | None
+    target: TargetServer, address: str, lasting: float, expired: bool, scope: str | None, audience: str | None
 ) -> None:
     """Print a token for OAUTHBEARER or XOAUTH2, in a dev environment; a real server takes those of its issuer.
 
@@ -30,13 +30,13 @@ def token(
     Example:
       curl --oauth2-bearer "$(mailstack user token alice@home.test)" --user alice@home.test …
     """
-    if place.config is not None:
+    if target.config is not None:
         raise CommandError("only a dev environment issues tokens; this server takes those of [accounts.oauth] issuer")
-    wanted = parse_address(address, place.domains)
+    wanted = parse_address(address, target.domains)
 
     changes = {name: value for name, value in (("scope", scope), ("aud", audience)) if value is not None}
     begins = time.time() - (86400.0 + lasting if expired else 0.0)
     try:
-        click.echo(Issuer(place.data / "issuer").token(wanted.key, begins, lasting=lasting, **changes))
+        click.echo(Issuer(target.data / "issuer").token(wanted.key, begins, lasting=lasting, **changes))
     except OSError as error:
-        raise CommandError(f"{place.data}: {error.strerror}") from error
+        raise CommandError(f"{target.data}: {error.strerror}") from error

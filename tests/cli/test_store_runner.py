@@ -43,6 +43,6 @@ def test_a_carrier_gives_up_on_threads_that_are_silent(monkeypatch: pytest.Monke
     async def for_ever() -> None:
         await Deferred()
 
-    monkeypatch.setattr(store_runner, "PATIENCE", 0.0)
+    monkeypatch.setattr(store_runner, "TIMEOUT_S", 0.0)
     with pytest.raises(TimeoutError):
         StoreRunner().run(for_ever())

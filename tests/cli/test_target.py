@@ -9,11 +9,11 @@ from click.testing import CliRunner
 
 from mailstack.cli import main, registry
 from mailstack.cli.errors import CommandError
-from mailstack.cli.target import of_config, of_dev
+from mailstack.cli.target import target_of_config, target_of_dev
 
 
 def test_a_configuration_names_its_data_and_domains(config: Path, tmp_path: Path) -> None:
-    place = of_config(config)
+    place = target_of_config(config)
     assert (place.data, place.domains, place.bcrypt_rounds) == (tmp_path / "data", ("home.test", "other.test"), 4)
 
 
@@ -21,26 +21,26 @@ def test_the_first_of_many_errors_is_told_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text('hostnam = "x"\nrelay = 7\n')
     with pytest.raises(CommandError) as refused:
-        of_config(file)
+        target_of_config(file)
     assert f"{file}:1" in refused.value.message
     assert "mailstack check" in refused.value.message
 
 
 def test_the_newest_dev_environment_is_the_default(tmp_path: Path) -> None:
     registry.register(tmp_path, {"domains": ["home.test"], "services": {}})
-    place = of_dev(None)
+    place = target_of_dev(None)
     assert (place.data, place.domains, place.config) == (tmp_path, ("home.test",), None)
     registry.unregister()
 
 
 def test_a_dev_environment_that_does_not_run_can_be_named_by_its_directory(tmp_path: Path) -> None:
-    assert of_dev(tmp_path).data == tmp_path
+    assert target_of_dev(tmp_path).data == tmp_path
 
 
 @pytest.mark.parametrize("data", [None, Path("/nowhere/at/all")])
 def test_without_any_the_refusal_says_what_to_do(data: Path | None) -> None:
     with pytest.raises(CommandError, match="mailstack dev"):
-        of_dev(data)
+        target_of_dev(data)
 
 
 def test_two_servers_at_once_are_wrong_usage(config: Path, tmp_path: Path) -> None:

@@ -1096,7 +1096,7 @@ def collected(letter: LetterId, at: float, **facts: Any) -> Step:
     return Step(letter, at, SERVER, "collected", facts)
 
 
-def told_of(subject: Subject, letter: LetterId) -> list[Step]:
+def client_info_of(subject: Subject, letter: LetterId) -> list[Step]:
     return subject.run(subject.store.steps(letter))
 
 
@@ -1107,7 +1107,7 @@ def test_that_a_letter_was_collected_is_told_in_full_and_at_its_time(subject: Su
     for at in (2500.0, 3000.123456789, 3500.0):
         steps = [Step(letter, at, SERVER, "attempted", {})]
         subject.run(subject.store.update_maildrop("nobody@home.test", collected=[], deleted=[], steps=steps))
-    told = told_of(subject, letter)
+    told = client_info_of(subject, letter)
     assert [step.step for step in told[2:]] == ["attempted", "collected", "attempted", "attempted"]
     assert told[3] == fetched
 
@@ -1120,7 +1120,7 @@ def test_each_reader_of_a_letter_is_told_of(subject: Subject) -> None:
     for reader, step in zip((BOB, ALICE), steps, strict=True):
         update = subject.store.update_maildrop(reader.key, collected=[1], deleted=[1], steps=[step])
         assert subject.run(update) == [step]
-    assert told_of(subject, first.letter)[-2:] == steps[::-1]
+    assert client_info_of(subject, first.letter)[-2:] == steps[::-1]
 
 
 def test_a_letter_that_is_in_a_mailbox_twice_is_told_of_once_for_each(subject: Subject) -> None:
@@ -1132,7 +1132,11 @@ def test_a_letter_that_is_in_a_mailbox_twice_is_told_of_once_for_each(subject: S
     assert told == steps[:1]
     told = subject.run(subject.store.update_maildrop(BOB.key, collected=[1, 2, 3], deleted=[1, 2, 3], steps=steps))
     assert told == steps[:2]
-    assert [step.at for step in told_of(subject, first.letter) if step.step == "collected"] == [3000.0, 3000.0, 3001.0]
+    assert [step.at for step in client_info_of(subject, first.letter) if step.step == "collected"] == [
+        3000.0,
+        3000.0,
+        3001.0,
+    ]
 
 
 def test_what_is_delivered_again_and_collected_again_is_told_of_twice(subject: Subject) -> None:
@@ -1144,7 +1148,7 @@ def test_what_is_delivered_again_and_collected_again_is_told_of_twice(subject: S
         subject.run(subject.store.settle(Settlement((to(DeliveryState.DELIVERED, delivery),))))
     subject.run(subject.store.update_maildrop(BOB.key, collected=[1], deleted=[], steps=[]))
     assert states(subject, letter) == ["collected"]
-    assert [step.at for step in told_of(subject, letter) if step.step == "collected"] == [3000.0, 4000.0]
+    assert [step.at for step in client_info_of(subject, letter) if step.step == "collected"] == [3000.0, 4000.0]
 
 
 def test_a_step_that_can_not_be_stored_leaves_the_mailbox_as_it_is(subject: Subject) -> None:

@@ -37,9 +37,9 @@ def check_storage(config: Config) -> Iterator[Finding]:
             return
     elif not os.access(config.data, os.R_OK | os.W_OK | os.X_OK):
         return
-    place = TargetServer(config.data, config.domains, config.accounts.bcrypt_rounds, settings=config)
+    target = TargetServer(config.data, config.domains, config.accounts.bcrypt_rounds, settings=config)
     try:
-        with OpenStore(place) as server:
+        with OpenStore(target) as server:
             accounts = server.run(server.store.accounts())
             aliases = {alias for alias, _ in server.run(server.store.aliases())}
     except CommandError as error:

@@ -50,7 +50,7 @@ def _text(name: str, do: object, short: str = "", variable: str = "") -> Option:
 
 
 def _logins(name: str, field: str) -> tuple[Option, Option]:
-    """Options for a file of logins, and for logins in place."""
+    """Options for a file of logins, and for logins in target."""
     return (
         Option(f"{name}-file", partial(DevOverrides.login_file, field=field)),
         Option(name, partial(DevOverrides.logins, field=field)),

@@ -15,7 +15,7 @@ from mailstack.cli.files.import_command import json_option, letters_in
 from mailstack.cli.files.mailpit import dump_from
 from mailstack.cli.files.progress import Tally, progress
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place, with_place
+from mailstack.cli.target import TargetServer, with_target, with_target_finder
 from mailstack.letter import LetterId
 from mailstack.letter.files.writers import FOLDERS, LetterWriter
 from mailstack.mailbox.index.deletion import hidden_numbers
@@ -40,8 +40,8 @@ def kind_of(path: Path, kind: str | None, default: str) -> str:
 @click.argument("path", metavar="DIR", type=PathType())
 @format_option
 @json_option
-@at_place
-def export(place: TargetServer, address: str, path: Path, kind: str | None, as_json: bool) -> None:
+@with_target
+def export(target: TargetServer, address: str, path: Path, kind: str | None, as_json: bool) -> None:
     """Write the letters in the mailbox of ADDRESS to DIR, a Maildir, made if it is not there.
 
     With --format eml each is a file ID.eml, octet for octet as POP3 gives it; with --format mbox DIR is one file. What
@@ -53,17 +53,17 @@ def export(place: TargetServer, address: str, path: Path, kind: str | None, as_j
       mailstack export -c mailstack.toml alice@example.org alice.maildir
       mailstack export bob@home.test bob.mbox
     """
-    owner = parse_address(address, place.domains)
-    with OpenStore(place, only_reads=True) as server:
+    owner = parse_address(address, target.domains)
+    with OpenStore(target, only_reads=True) as server:
         letters = server.run(letters_in(server.store, owner.key))
-        is_known = place.settings is None or server.run(server.store.account(owner.key)) is not None
+        is_known = target.settings is None or server.run(server.store.account(owner.key)) is not None
         if not letters and not is_known:
             raise CommandError(f"{owner} is no account here; `mailstack user list` lists them")
         give(server, owner.key, letters, folder_at(kind_of(path, kind, "maildir"), path), as_json=as_json)
 
 
-AT_ONCE = 50
-"""Letters that are looked up together."""
+BATCH = 50
+"""Letters that are scanned up together."""
 
 
 class _Facts(Struct, frozen=True):
@@ -93,8 +93,8 @@ def give(
         tally.count("known", "", letter)
     try:
         with progress("Exporting", len(wanted), as_json=as_json) as step:
-            for start in range(0, len(wanted), AT_ONCE):
-                some = wanted[start : start + AT_ONCE]
+            for start in range(0, len(wanted), BATCH):
+                some = wanted[start : start + BATCH]
                 facts = _facts_of(server, [letter for letter, _ in some])
                 for letter, uid in some:
                     _one(server, mailbox, letter, uid, facts.get(letter, _Facts("", 0.0)), folder, tally)
@@ -151,7 +151,7 @@ async def _facts(store: Store, letters: list[LetterId]) -> dict[LetterId, _Facts
 @click.option("--http", "url", metavar="URL", help="Of the Mailpit, or mailstack, that answers there.")
 @format_option
 @json_option
-@with_place
+@with_target_finder
 def dump(find: Callable[[], TargetServer], path: Path, url: str | None, kind: str | None, as_json: bool) -> None:
     """Write all letters of the inbox to DIR, each as a file ID.eml, octet for octet as it was taken.
 
@@ -167,13 +167,13 @@ def dump(find: Callable[[], TargetServer], path: Path, url: str | None, kind: st
     if url is not None:
         dump_from(url, folder_at(kind, path), as_json=as_json)
         return
-    place = find()
-    settings = place.settings
+    target = find()
+    settings = target.settings
     if settings is not None and not settings.index.enabled:
         raise CommandError(
             "this server keeps no inbox of all letters ([index] enabled); `mailstack export` writes a mailbox"
         )
-    with OpenStore(place, only_reads=True) as server:
-        hidden = hidden_numbers(place.data)
+    with OpenStore(target, only_reads=True) as server:
+        hidden = hidden_numbers(target.data)
         letters = server.run(letters_in(server.store, ARCHIVE, lambda uid: uid in hidden))
         give(server, ARCHIVE, letters, folder_at(kind, path), as_json=as_json)

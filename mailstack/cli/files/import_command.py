@@ -10,10 +10,10 @@ import click
 from mailstack.cli.argument_types import PathType, local_address
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.errors import CommandError
-from mailstack.cli.files.importer import Importer, Readers, address_of, sender_of
+from mailstack.cli.files.importer import Importer, RecipientRule, address_of, sender_of
 from mailstack.cli.files.progress import Tally, progress
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.config import Config
 from mailstack.letter import Address, LetterId
 from mailstack.letter.display_text import clean
@@ -24,9 +24,9 @@ from mailstack.policy.quota import Quotas
 from mailstack.store import Entry, Store
 from mailstack.store.archive import ARCHIVE
 
-AT_ONCE = 1000
+BATCH = 1000
 """Letters of a mailbox that are listed by one question."""
-LARGEST = 52_428_800
+MAX_SIZE = 52_428_800
 """Octets of a letter, where a configuration doesn't say more."""
 
 paths_argument = click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PathType())
@@ -35,22 +35,22 @@ json_option = click.option(
 )
 
 
-class _Owner:
-    """Readers: whose mailbox it is, whatever the letter says."""
+class _MailboxOwner:
+    """RecipientRule: whose mailbox it is, whatever the letter says."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
 
-    def envelope(self, reading: ParsedLetter) -> tuple[Address | None, dict[Address, str]]:
-        return sender_of(reading), {self._address: self._address.key}
+    def envelope(self, parsed: ParsedLetter) -> tuple[Address | None, dict[Address, str]]:
+        return sender_of(parsed), {self._address: self._address.key}
 
 
 @click.command("import")
 @click.argument("address")
 @paths_argument
 @json_option
-@at_place
-def import_letters(place: TargetServer, address: str, paths: tuple[Path, ...], as_json: bool) -> None:
+@with_target
+def import_letters(target: TargetServer, address: str, paths: tuple[Path, ...], as_json: bool) -> None:
     """Put the letters of files into the mailbox of ADDRESS.
 
     PATH is an mbox file, a Maildir, a letter in a file of its own, or a folder of any of these. The letters stay as they
@@ -64,56 +64,58 @@ def import_letters(place: TargetServer, address: str, paths: tuple[Path, ...], a
       mailstack import bob@home.test old.mbox letter.eml
     """
     owner = (
-        local_address(address, place.domains) if place.settings is not None else parse_address(address, place.domains)
+        local_address(address, target.domains)
+        if target.settings is not None
+        else parse_address(address, target.domains)
     )
-    looked = found_in(paths)
-    with OpenStore(place, announces=False) as server:
-        if place.settings is not None and server.run(server.store.account(owner.key)) is None:
+    scanned = found_in(paths)
+    with OpenStore(target, announces=False) as server:
+        if target.settings is not None and server.run(server.store.account(owner.key)) is None:
             raise CommandError(f"{owner} is no account here; `mailstack user add {owner}` makes one")
         known = server.run(letters_in(server.store, owner.key))
-        hostname = "mx.home.test" if place.settings is None else place.settings.hostname
-        take(server, place, looked, _Owner(owner), owner.key, known, hostname, as_json=as_json)
+        hostname = "mx.home.test" if target.settings is None else target.settings.hostname
+        import_all(server, target, scanned, _MailboxOwner(owner), owner.key, known, hostname, as_json=as_json)
 
 
 def found_in(paths: Sequence[Path], *, since: float | None = None) -> ScanResult:
     """Raises Refused when there is no letter."""
     try:
-        looked = detect(paths, since=since)
+        scanned = detect(paths, since=since)
     except OSError as error:
         raise CommandError(f"{error.filename or paths[0]}: {error.strerror or error}") from error
-    for left in looked.left:
+    for left in scanned.left:
         click.echo(clean(f"mailstack: {left} is a mailbox of its own: import it by its name"), err=True)
-    for stranger in looked.strangers:
+    for stranger in scanned.strangers:
         click.echo(clean(f"mailstack: {stranger} holds no letter, and was passed over"), err=True)
-    if not looked.letters and since is None:
+    if not scanned.letters and since is None:
         raise CommandError(f"no letter is in {', '.join(map(str, paths))}; mbox, Maildir and .eml files are read")
-    return looked
+    return scanned
 
 
-def take(
+def import_all(
     server: OpenStore,
-    place: TargetServer,
-    looked: ScanResult,
-    readers: Readers,
-    shelf: str,
+    target: TargetServer,
+    scanned: ScanResult,
+    readers: RecipientRule,
+    mailbox: str,
     known: dict[LetterId, Entry],
     hostname: str,
     *,
     as_json: bool,
 ) -> None:
     """Have all enter, and say what became of them. Raises Refused."""
-    settings = place.settings
-    delivery = (settings or Config(hostname=hostname, data=place.data)).delivery  # type: ignore[arg-type]
-    largest = LARGEST if settings is None else max(LARGEST, settings.submission.max_size)
-    entrance = Importer(
-        server.store, hostname, readers, shelf, known, Quotas(server.store, default=delivery.quota), largest
+    settings = target.settings
+    delivery = (settings or Config(hostname=hostname, data=target.data)).delivery  # type: ignore[arg-type]
+    max_size = MAX_SIZE if settings is None else max(MAX_SIZE, settings.submission.max_size)
+    importer = Importer(
+        server.store, hostname, readers, mailbox, known, Quotas(server.store, default=delivery.quota), max_size
     )
     tally = Tally(as_json=as_json)
-    letters = looked.letters
+    letters = scanned.letters
     with progress("Importing", len(letters), as_json=as_json) as step:
-        results = server.run_each(entrance.enter(found, place.now()) for found in letters)
-        for found, entered in zip(letters, results, strict=True):
-            tally.count(entered.state, found.name, entered.id, entered.why)
+        results = server.run_each(importer.enter(found, target.now()) for found in letters)
+        for found, result in zip(letters, results, strict=True):
+            tally.count(result.state, found.name, result.id, result.why)
             step()
     tally.end("imported", {"imported": "imported", "known": "there already"})
 
@@ -124,7 +126,7 @@ async def letters_in(
     """All letters of a mailbox, less those whose uid is `unseen`."""
     found: dict[LetterId, Entry] = {}
     last = 0
-    while some := await store.entries(mailbox, last, AT_ONCE):
+    while some := await store.entries(mailbox, last, BATCH):
         last = some[-1].uid
         found.update((entry.letter, entry) for entry in some if not unseen(entry.uid))
     return found
@@ -132,15 +134,15 @@ async def letters_in(
 
 HOST = "capture.home.test"
 """The server that such letters come to, as those from the capture port do."""
-DAY = 86400.0
+DAY_S = 86400.0
 
 
-class _Named:
-    """Readers: those whom To, Cc and Bcc name; the author, when they name nobody."""
+class _HeaderRecipients:
+    """RecipientRule: those whom To, Cc and Bcc name; the author, when they name nobody."""
 
-    def envelope(self, reading: ParsedLetter) -> tuple[Address | None, dict[Address, str]]:
-        sender = sender_of(reading)
-        named = [address_of(one.address) for one in (*reading.to, *reading.cc, *reading.bcc)]
+    def envelope(self, parsed: ParsedLetter) -> tuple[Address | None, dict[Address, str]]:
+        sender = sender_of(parsed)
+        named = [address_of(one.address) for one in (*parsed.to, *parsed.cc, *parsed.bcc)]
         recipients = dict.fromkeys(each for each in named if each is not None and each.domain)
         if not recipients and sender is not None:
             recipients = {sender: None}
@@ -154,8 +156,8 @@ class _Named:
 @click.option("--recent", "-r", metavar="DAYS", type=click.IntRange(min=0), default=0,
               help="Only files that were changed within so many days.")  # fmt: skip
 @json_option
-@at_place
-def ingest(place: TargetServer, paths: tuple[Path, ...], recent: int, as_json: bool) -> None:
+@with_target
+def ingest(target: TargetServer, paths: tuple[Path, ...], recent: int, as_json: bool) -> None:
     """Put the letters of files into the inbox of a dev environment, and into the mailboxes of those whom they name.
 
     PATH is an mbox file, a Maildir, a letter in a file of its own, or a folder of any of these. What is in the inbox
@@ -166,12 +168,12 @@ def ingest(place: TargetServer, paths: tuple[Path, ...], recent: int, as_json: b
       mailstack ingest tests/letters
       mailstack dump --http http://127.0.0.1:8025 letters && mailstack ingest letters     letters of a Mailpit
     """
-    if place.settings is not None:
+    if target.settings is not None:
         raise CommandError(
             "only a dev environment has an inbox to fill; `mailstack import ADDRESS PATH` fills a mailbox"
         )
-    looked = found_in(paths, since=place.now() - recent * DAY if recent else None)
-    with OpenStore(place) as server:
-        hidden = hidden_numbers(place.data)
+    scanned = found_in(paths, since=target.now() - recent * DAY_S if recent else None)
+    with OpenStore(target) as server:
+        hidden = hidden_numbers(target.data)
         known = server.run(letters_in(server.store, ARCHIVE, lambda uid: uid in hidden))
-        take(server, place, looked, _Named(), ARCHIVE, known, HOST, as_json=as_json)
+        import_all(server, target, scanned, _HeaderRecipients(), ARCHIVE, known, HOST, as_json=as_json)

@@ -39,14 +39,14 @@ from mailstack.queue.route import LOCAL, Route
 from mailstack.queue.settlement import local_delivery
 from mailstack.store import Acceptance, Damaged, Entry, Store
 
-MOST_HEADER = 262_144
+MAX_HEADER = 262_144
 """Octets of a header section that are read."""
 _IN_MAILBOX = Delivered(Status(2, 1, 5), "in the mailbox")
 _LATEST = 2**44 / 1000
 """Seconds since 1970 that an id can tell, and more than any letter of today says."""
 
 
-class Entered(Struct, frozen=True):
+class ImportResult(Struct, frozen=True):
     """What became of a letter."""
 
     state: str
@@ -56,14 +56,14 @@ class Entered(Struct, frozen=True):
     """Why it was refused, for people."""
 
 
-class Readers(Protocol):
+class RecipientRule(Protocol):
     """Who gets a letter."""
 
-    def envelope(self, reading: ParsedLetter) -> tuple[Address | None, dict[Address, str]]:
+    def envelope(self, parsed: ParsedLetter) -> tuple[Address | None, dict[Address, str]]:
         """Its sender, and each recipient with the mailbox. Raises ValueError, with a reason for people."""
 
 
-class _Looked(Struct, frozen=True):
+class _ScannedFile(Struct, frozen=True):
     """A letter as it was read through once."""
 
     digest: bytes
@@ -79,91 +79,91 @@ class Importer:
         self,
         store: Store,
         hostname: str,
-        readers: Readers,
-        shelf: str,
+        readers: RecipientRule,
+        mailbox: str,
         known: Mapping[LetterId, Entry],
         quotas: Quotas,
-        largest: int,
+        max_size: int,
     ) -> None:
-        """`shelf` is the mailbox whose letters, `known`, don't enter again. `largest` in octets."""
+        """`mailbox` is the mailbox whose letters, `known`, don't enter again. `max_size` in octets."""
         self._store = store
         self._hostname = hostname
         self._readers = readers
-        self._shelf = shelf
+        self._mailbox = mailbox
         self._known = known
         self._quotas = quotas
-        self._largest = largest
+        self._max_size = max_size
         self._entering: dict[LetterId, bytes] = {}
         """Digests of what this run has taken."""
-        self._under_way: Counter[str] = Counter()
+        self._pending_octets: Counter[str] = Counter()
         """Octets for each mailbox."""
-        self._handed_in: Deferred[None] = succeed(None)
+        self._turn: Deferred[None] = succeed(None)
         """Fires when all letters before have been handed to the store: in a mailbox they stand as in their files."""
 
-    async def enter(self, found: FoundFile, now: float) -> Entered:
+    async def enter(self, found: FoundFile, now: float) -> ImportResult:
         """One of several under way. Raises StoreError; then it is not there, and nothing of it."""
-        before, handed_in = self._handed_in, Deferred[None]()
-        self._handed_in = handed_in
+        before, turn = self._turn, Deferred[None]()
+        self._turn = turn
         try:
             taken = await self._prepared(found, now)
             await before
-            if isinstance(taken, Entered):
+            if isinstance(taken, ImportResult):
                 return taken
             accepting = Deferred.fromCoroutine(self._store.accept(taken))
         finally:
-            handed_in.callback(None)
+            turn.callback(None)
         await accepting
         for placement in taken.placements:
-            self._under_way[placement.mailbox] -= placement.size
-        return Entered("imported", taken.letter.id)
+            self._pending_octets[placement.mailbox] -= placement.size
+        return ImportResult("imported", taken.letter.id)
 
-    async def _prepared(self, found: FoundFile, now: float) -> Entered | Acceptance:
+    async def _prepared(self, found: FoundFile, now: float) -> ImportResult | Acceptance:
         try:
-            looked = self._looked(found)
-            reading = parse(looked.head)
-            sender, mailboxes = self._readers.envelope(reading)
+            scanned = self._scanned(found)
+            parsed = parse(scanned.head)
+            sender, mailboxes = self._readers.envelope(parsed)
         except ValueError as error:
-            return Entered("refused", why=str(error))
-        letter, is_known = await self._name(looked, reading.date)
+            return ImportResult("refused", why=str(error))
+        letter, is_known = await self._name(scanned, parsed.date)
         if is_known:
-            return Entered("known", letter)
-        if why := await self._full(mailboxes.values(), looked.size):
-            return Entered("refused", why=f"the mailbox is full: {why}")
-        return await self._acceptance(found, looked, letter, sender, mailboxes, now)
+            return ImportResult("known", letter)
+        if why := await self._full_reason(mailboxes.values(), scanned.size):
+            return ImportResult("refused", why=f"the mailbox is full: {why}")
+        return await self._acceptance(found, scanned, letter, sender, mailboxes, now)
 
-    def _looked(self, found: FoundFile) -> _Looked:
+    def _scanned(self, found: FoundFile) -> _ScannedFile:
         """Raises ValueError, with a reason for people, for what can't be taken."""
-        if found.size > self._largest:
-            raise ValueError(f"it has {found.size} octets, and {self._largest} are the most that is taken")
+        if found.size > self._max_size:
+            raise ValueError(f"it has {found.size} octets, and {self._max_size} are the most that is taken")
         try:
-            looked = _look(found)
+            scanned = _scan(found)
         except OSError as error:
             raise ValueError(error.strerror or str(error)) from error
-        if not split(looked.head):
+        if not split(scanned.head):
             raise ValueError("it is no letter: what stands first is no header field")
-        return looked
+        return scanned
 
-    async def _full(self, mailboxes: Collection[str], size: int) -> str:
+    async def _full_reason(self, mailboxes: Collection[str], size: int) -> str:
         """Why one of them has no room; "" when all have, and then it is taken. What is under way is in no mailbox yet."""
-        self._under_way.update(dict.fromkeys(mailboxes, size))
+        self._pending_octets.update(dict.fromkeys(mailboxes, size))
         for mailbox in mailboxes:
-            verdict = await self._quotas.check(mailbox, self._under_way[mailbox])
+            verdict = await self._quotas.check(mailbox, self._pending_octets[mailbox])
             if not isinstance(verdict, Pass):
-                self._under_way.subtract(dict.fromkeys(mailboxes, size))
+                self._pending_octets.subtract(dict.fromkeys(mailboxes, size))
                 return verdict.reason
         return ""
 
-    async def _name(self, looked: _Looked, date: datetime | None) -> tuple[LetterId, bool]:
+    async def _name(self, scanned: _ScannedFile, date: datetime | None) -> tuple[LetterId, bool]:
         """Its id, which is always the same for the same octets and another one for others; and whether it is there."""
-        for candidate in traced(looked.head):
-            if await self._is_same(candidate, looked.digest):
+        for candidate in traced(scanned.head):
+            if await self._is_same(candidate, scanned.digest):
                 return candidate, True
         at = min(max(0.0, date.timestamp() if date is not None else 0.0), _LATEST)
         for salt in itertools.count():
-            letter = _id(looked.digest, salt, at)
-            if (digest := self._entering.setdefault(letter, looked.digest)) != looked.digest:
+            letter = _id(scanned.digest, salt, at)
+            if (digest := self._entering.setdefault(letter, scanned.digest)) != scanned.digest:
                 continue
-            if digest is not looked.digest:
+            if digest is not scanned.digest:
                 return letter, True
             if letter in self._known:
                 if await self._is_same(letter, digest):
@@ -179,7 +179,7 @@ class Importer:
             return False
         counted = hashlib.sha256()
         try:
-            async for octets in (await self._store.read(self._shelf, entry.uid)).chunks():
+            async for octets in (await self._store.read(self._mailbox, entry.uid)).chunks():
                 counted.update(octets)
         except KeyError:
             return False  # it went meanwhile
@@ -190,7 +190,7 @@ class Importer:
     async def _acceptance(  # each of a type of its own
         self,
         found: FoundFile,
-        looked: _Looked,
+        scanned: _ScannedFile,
         letter: LetterId,
         sender: Address | None,
         mailboxes: Mapping[Address, str],
@@ -207,8 +207,8 @@ class Importer:
         envelope = Envelope(
             sender,
             tuple(Recipient(address) for address in mailboxes),
-            "7BIT" if looked.is_ascii else "8BITMIME",
-            () if looked.head.isascii() else (("SMTPUTF8", ""),),
+            "7BIT" if scanned.is_ascii else "8BITMIME",
+            () if scanned.head.isascii() else (("SMTPUTF8", ""),),
         )
         whole = Letter(letter, envelope, content, Arrival(now, self._hostname, "LOCAL"))
         routes = [Route(Recipient(address), LOCAL, mailbox) for address, mailbox in mailboxes.items()]
@@ -235,18 +235,18 @@ def _id(digest: bytes, salt: int, at: float) -> LetterId:
         return new_letter_id(at)
 
 
-def _look(found: FoundFile) -> _Looked:
+def _scan(found: FoundFile) -> _ScannedFile:
     """Raises OSError."""
     counted, size, is_ascii, head = hashlib.sha256(), 0, True, bytearray()
     for octets in found.chunks():
         counted.update(octets)
         size += len(octets)
         is_ascii = is_ascii and octets.isascii()
-        if len(head) < MOST_HEADER:
+        if len(head) < MAX_HEADER:
             head += octets
     end = head.find(b"\r\n\r\n")
-    section = bytes(head[: end + 4] if end >= 0 else head[:MOST_HEADER])
-    return _Looked(counted.digest(), size, is_ascii, section)
+    section = bytes(head[: end + 4] if end >= 0 else head[:MAX_HEADER])
+    return _ScannedFile(counted.digest(), size, is_ascii, section)
 
 
 def address_of(text: str) -> Address | None:
@@ -257,7 +257,7 @@ def address_of(text: str) -> Address | None:
         return None
 
 
-def sender_of(reading: ParsedLetter) -> Address | None:
+def sender_of(parsed: ParsedLetter) -> Address | None:
     """The reverse-path as the last host wrote it down (RFC 5321 §4.4), else the author."""
-    named = [reading.first("Return-Path"), *[one.address for one in reading.authors]]
+    named = [parsed.first("Return-Path"), *[one.address for one in parsed.authors]]
     return next((found for each in named if (found := address_of(each)) is not None), None)

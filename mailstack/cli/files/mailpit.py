@@ -16,15 +16,15 @@ from mailstack.cli.files.progress import Tally, progress
 from mailstack.letter import LetterId
 from mailstack.letter.files.writers import LetterWriter
 
-AT_ONCE = 500
+BATCH = 500
 """Messages of one list."""
-MOST = 1_000_000
+MAX_MESSAGES = 1_000_000
 """Messages in all."""
-LARGEST = 256 * 1024 * 1024
+MAX_SIZE = 256 * 1024 * 1024
 """Octets of one."""
-LARGEST_LIST = 64 * 1024 * 1024
+MAX_LIST = 64 * 1024 * 1024
 """Octets of one."""
-PATIENCE = 60.0
+TIMEOUT_S = 60.0
 """Seconds without an octet."""
 _PIECE = 65536
 _ONE_ALONE = {404, 410, 500}
@@ -79,10 +79,10 @@ def _fetch(
 def _messages(base: str) -> Iterator[tuple[str, str, float]]:
     """Id, sender and arrival of each. Raises OSError, ValueError, KeyError, TypeError, AttributeError for what is none."""
     seen: set[str] = set()
-    for start in range(0, MOST, AT_ONCE):
-        with _get(f"{base}/api/v1/messages?start={start}&limit={AT_ONCE}") as answer:
-            octets = answer.read(LARGEST_LIST + 1)
-        if len(octets) > LARGEST_LIST:
+    for start in range(0, MAX_MESSAGES, BATCH):
+        with _get(f"{base}/api/v1/messages?start={start}&limit={BATCH}") as answer:
+            octets = answer.read(MAX_LIST + 1)
+        if len(octets) > MAX_LIST:
             raise ValueError("its list of messages has no end")
         some = json.loads(octets)["messages"]
         for message in some:
@@ -92,18 +92,18 @@ def _messages(base: str) -> Iterator[tuple[str, str, float]]:
             if name not in seen:
                 seen.add(name)
                 yield name, _sender(message), datetime.fromisoformat(str(message["Created"])).timestamp()
-        if len(some) < AT_ONCE:
+        if len(some) < BATCH:
             return
-    raise ValueError(f"it has more than {MOST} letters")
+    raise ValueError(f"it has more than {MAX_MESSAGES} letters")
 
 
 def _octets(answer: IO[bytes]) -> Iterator[bytes]:
     """Raises ValueError for what is too large."""
-    left = LARGEST
+    left = MAX_SIZE
     while octets := answer.read(_PIECE):
         left -= len(octets)
         if left < 0:
-            raise ValueError(f"a letter there has more than {LARGEST} octets")
+            raise ValueError(f"a letter there has more than {MAX_SIZE} octets")
         yield octets
 
 
@@ -113,5 +113,5 @@ def _sender(message: dict[str, Any]) -> str:
 
 
 def _get(url: str) -> IO[bytes]:
-    found: IO[bytes] = urlopen(Request(url), timeout=PATIENCE)  # noqa: S310 - it is http or https
+    found: IO[bytes] = urlopen(Request(url), timeout=TIMEOUT_S)  # noqa: S310 - it is http or https
     return found

@@ -13,7 +13,7 @@ from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json
 from mailstack.letter.display_text import clean
 
-MOST_TOLD = 20
+MAX_LISTED = 20
 """Letters that were refused and are told one by one to people."""
 
 
@@ -31,7 +31,7 @@ class Tally:
         if self._as_json:
             told: dict[str, Any] = {"file": name, "id": letter, "state": state}
             print_json(told | ({"why": why} if why else {}))
-        elif why and self.counts[state] <= MOST_TOLD:
+        elif why and self.counts[state] <= MAX_LISTED:
             click.echo(clean(f"mailstack: {name}: {why}"), err=True)
         if why and not self._first:
             self._first = f"{name}: {why}"

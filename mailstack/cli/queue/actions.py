@@ -16,7 +16,7 @@ from mailstack.cli.errors import CommandError
 from mailstack.cli.queue.route import router_of
 from mailstack.cli.queue.selection import narrowed, select, with_selection
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter import Letter, LetterId
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState
 from mailstack.letter.display_text import clean
@@ -26,46 +26,48 @@ from mailstack.queue.bounce import Bouncer
 from mailstack.queue.selection import Selection
 from mailstack.store import Filter
 
-Deed = Callable[[OpenStore, QueueAdmin, Sequence[LetterId]], Coroutine[Any, Any, list[ActionResult]]]
+Action = Callable[[OpenStore, QueueAdmin, Sequence[LetterId]], Coroutine[Any, Any, list[ActionResult]]]
 """What is done to letters."""
 
-FEW = 20
+MAX_LISTED = 20
 """Deliveries chosen by filters that are still told one by one."""
 
 
-class Wanted(Struct, frozen=True):
+class ChosenLetters(Struct, frozen=True):
     """Which letters a command is to act on."""
 
     ids: tuple[str, ...]
     selection: Selection
     every: bool = False
-    sure: bool = False
+    confirmed: bool = False
     """Whether not to ask."""
 
 
-def with_wanted(*states: DeliveryState, metavar: str = "[ID...]") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command ids, filters, --all and --yes, as `wanted`."""
+def with_letters(
+    *states: DeliveryState, metavar: str = "[ID...]"
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command ids, filters, --all and --yes, as `chosen`."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @click.argument("ids", metavar=metavar, nargs=-1)
         @click.option("--all", "every", is_flag=True, help="Everything that waits.")
         @click.option("--yes", is_flag=True, help="Do not ask.")
-        @at_place
+        @with_target
         @with_selection(*states)
-        def chosen(
-            place: TargetServer, ids: tuple[str, ...], selection: Selection, every: bool, yes: bool, **options: Any
+        def choose(
+            target: TargetServer, ids: tuple[str, ...], selection: Selection, every: bool, yes: bool, **options: Any
         ) -> Any:
-            return command(place, Wanted(ids, selection, every, yes), **options)
+            return command(target, ChosenLetters(ids, selection, every, yes), **options)
 
-        chosen.__doc__ = command.__doc__
-        return chosen
+        choose.__doc__ = command.__doc__
+        return choose
 
     return decorate
 
 
 @click.command()
-@with_wanted(DeliveryState.QUEUED)
-def hold(place: TargetServer, wanted: Wanted) -> None:
+@with_letters(DeliveryState.QUEUED)
+def hold(target: TargetServer, chosen: ChosenLetters) -> None:
     """Make no attempt for letters until they are released.
 
     Chosen by filters, only the recipients that fit are held, and the number is asked about first.
@@ -75,12 +77,12 @@ def hold(place: TargetServer, wanted: Wanted) -> None:
       mailstack queue hold 1kq2v7m4e80c3xz
       mailstack queue hold --domain elsewhere.test --yes
     """
-    act(place, wanted, "hold", "held", lambda _server, operator, letters: operator.hold(letters))
+    act(target, chosen, "hold", "held", lambda _server, operator, letters: operator.hold(letters))
 
 
 @click.command()
-@with_wanted(DeliveryState.HELD)
-def release(place: TargetServer, wanted: Wanted) -> None:
+@with_letters(DeliveryState.HELD)
+def release(target: TargetServer, chosen: ChosenLetters) -> None:
     """Let go on with letters that were held, at once.
 
     A letter that is released goes in spite of the rules and pauses that there are now; what `[relay] allowed_domains` does not
@@ -91,12 +93,12 @@ def release(place: TargetServer, wanted: Wanted) -> None:
       mailstack queue release 1kq2v7m4e80c3xz
       mailstack queue release --from "*@home.test"
     """
-    act(place, wanted, "release", "released", lambda _server, operator, letters: operator.release(letters))
+    act(target, chosen, "release", "released", lambda _server, operator, letters: operator.release(letters))
 
 
 @click.command()
-@with_wanted(DeliveryState.QUEUED)
-def retry(place: TargetServer, wanted: Wanted) -> None:
+@with_letters(DeliveryState.QUEUED)
+def retry(target: TargetServer, chosen: ChosenLetters) -> None:
     """Make the next attempt now, and not when it is due.
 
     A letter that its sender wants held back goes before its time when it is named here; --all and filters leave it.
@@ -107,13 +109,13 @@ def retry(place: TargetServer, wanted: Wanted) -> None:
       mailstack queue retry --reason "connection refused" --yes
       mailstack queue retry --all
     """
-    act(place, wanted, "retry", "due now", lambda _server, operator, letters: operator.retry(letters), harmless=True)
+    act(target, chosen, "retry", "due now", lambda _server, operator, letters: operator.retry(letters), harmless=True)
 
 
 @click.command()
 @click.option("--bounce", is_flag=True, help="Tell the senders, as if the letters had been refused.")
-@with_wanted(*OWED)
-def remove(place: TargetServer, wanted: Wanted, bounce: bool) -> None:
+@with_letters(*OWED)
+def remove(target: TargetServer, chosen: ChosenLetters, bounce: bool) -> None:
     """Take letters out of the queue; nobody gets them any more.
 
     Recipients that have the letter already keep it.
@@ -132,45 +134,47 @@ def remove(place: TargetServer, wanted: Wanted, bounce: bool) -> None:
         acts: list[ActionResult] = []
         for name in dict.fromkeys(taken_by.get(letter, "") for letter in letters):
             its = [letter for letter in letters if taken_by.get(letter, "") == name]
-            acts += await operator.remove(its, bouncer=Bouncer(router_of(place, server), name))
+            acts += await operator.remove(its, bouncer=Bouncer(router_of(target, server), name))
         return acts
 
-    act(place, wanted, "remove", "removed", removed)
+    act(target, chosen, "remove", "removed", removed)
 
 
-def act(place: TargetServer, wanted: Wanted, verb: str, done: str, deed: Deed, *, harmless: bool = False) -> None:
-    """Do it to all that is wanted, and say what became of it; `harmless`: to everything without a question."""
-    if sum((bool(wanted.ids), wanted.every, wanted.selection.narrows)) != 1:
+def act(
+    target: TargetServer, chosen: ChosenLetters, verb: str, done: str, action: Action, *, harmless: bool = False
+) -> None:
+    """Do it to all that is chosen, and say what became of it; `harmless`: to everything without a question."""
+    if sum((bool(chosen.ids), chosen.every, chosen.selection.narrows)) != 1:
         raise click.UsageError("Give letters' ids, or filters such as --to and --reason, or --all.")
-    ids = [letter_id(each) for each in wanted.ids]
-    with OpenStore(place) as server:
+    ids = [letter_id(each) for each in chosen.ids]
+    with OpenStore(target) as server:
         if ids:
-            operator = QueueAdmin(server.store, place.now)
-            _tell(server.run(deed(server, operator, ids)), done)
+            operator = QueueAdmin(server.store, target.now)
+            _tell(server.run(action(server, operator, ids)), done)
             return
-        now = place.now()
+        now = target.now()
 
         def takes(letter: Letter, delivery: Delivery) -> bool:
             # What a sender wants held back is let go only by name.
-            return wanted.selection.takes(letter, delivery) and not (verb == "retry" and released_at(letter) > now)
+            return chosen.selection.takes(letter, delivery) and not (verb == "retry" and released_at(letter) > now)
 
         records = [
             record
-            for record in select(server, wanted.selection)
+            for record in select(server, chosen.selection)
             if any(takes(record.letter, delivery) for delivery in record.deliveries)
         ]
-        count = sum(len(record.deliveries) for record in narrowed(records, wanted.selection))
+        count = sum(len(record.deliveries) for record in narrowed(records, chosen.selection))
         if not records:
-            click.echo("nothing waits" if wanted.every else "nothing that waits is like that")
+            click.echo("nothing waits" if chosen.every else "nothing that waits is like that")
             return
         whom = f"{_count(len(records), 'letter')} to {_count(count, 'recipient')}"
-        if not wanted.sure and not (harmless and wanted.every):
+        if not chosen.confirmed and not (harmless and chosen.every):
             click.confirm(f"{verb} {whom}?", abort=True, err=True)
         # Who was asked may have thought about it for long.
-        operator = QueueAdmin(server.store, place.now, picks=takes, known=records if wanted.sure else ())
+        operator = QueueAdmin(server.store, target.now, picks=takes, known=records if chosen.confirmed else ())
         letters = [record.letter.id for record in records]
         groups = [letters[at : at + TOGETHER] for at in range(0, len(letters), TOGETHER)]
-        _tell_many((server.run(deed(server, operator, group)) for group in groups), done, len(records))
+        _tell_many((server.run(action(server, operator, group)) for group in groups), done, len(records))
 
 
 def _tell(acts: Sequence[ActionResult], done: str) -> None:
@@ -184,12 +188,12 @@ def _tell(acts: Sequence[ActionResult], done: str) -> None:
 def _tell_many(results: Iterable[list[ActionResult]], done: str, count: int) -> None:
     """One by one when they are few, else counted, with a bar that shows how far it is."""
     acts: list[ActionResult] = []
-    with click.progressbar(length=count, file=sys.stderr, hidden=count <= FEW) as bar:
+    with click.progressbar(length=count, file=sys.stderr, hidden=count <= MAX_LISTED) as bar:
         for result in results:
             acts += result
             bar.update(len({each.letter for each in result}))
     successes = [each for each in acts if each.done]
-    for each in successes if len(successes) <= FEW else ():
+    for each in successes if len(successes) <= MAX_LISTED else ():
         click.echo(clean(_done_text(each, done)))
     letters = len({each.letter for each in successes})
     click.echo(f"{done}: {_count(letters, 'letter')} to {_count(len(successes), 'recipient')}")
@@ -228,8 +232,8 @@ def _count(number: int, noun: str) -> str:
 
 
 @click.command()
-@with_wanted(*OWED, metavar="[ID...] ADDRESS")
-def redirect(place: TargetServer, wanted: Wanted) -> None:
+@with_letters(*OWED, metavar="[ID...] ADDRESS")
+def redirect(target: TargetServer, chosen: ChosenLetters) -> None:
     """Send letters to ADDRESS instead.
 
     Each recipient that still waits is replaced; one that has the letter keeps it. The sender stays the sender, and
@@ -240,14 +244,14 @@ def redirect(place: TargetServer, wanted: Wanted) -> None:
       mailstack queue redirect 1kq2v7m4e80c3xz bob@home.test
       mailstack queue redirect --to carl@elsewhere.test carol@elsewhere.test
     """
-    if not wanted.ids:
+    if not chosen.ids:
         raise click.UsageError("Give the address that the letters shall go to.")
-    target = parse_address(wanted.ids[-1], place.domains)
-    wanted = replace(wanted, ids=wanted.ids[:-1])
+    recipient = parse_address(chosen.ids[-1], target.domains)
+    chosen = replace(chosen, ids=chosen.ids[:-1])
     act(
-        place,
-        wanted,
-        f"redirect to {target}",
-        f"redirected to {target}",
-        lambda server, operator, letters: operator.redirect(letters, target, router_of(place, server)),
+        target,
+        chosen,
+        f"redirect to {recipient}",
+        f"redirected to {recipient}",
+        lambda server, operator, letters: operator.redirect(letters, recipient, router_of(target, server)),
     )

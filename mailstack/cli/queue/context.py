@@ -34,7 +34,7 @@ class Reason(Struct, frozen=True):
         return {"kind": self.kind, "text": self.text, "until": until}
 
 
-class Around(Struct, frozen=True):
+class DelayContext(Struct, frozen=True):
     """Of one server, at one time."""
 
     conditions: tuple[DelayReason, ...] = ()
@@ -42,7 +42,7 @@ class Around(Struct, frozen=True):
     """The lines that deliveries of the letter stand in, in the store."""
     orders: Mapping[int, str] = {}
     """Why deliveries of the letter would be held when their turn comes."""
-    place: TargetServer | None = None
+    target: TargetServer | None = None
 
     def reasons(self, letter: Letter, delivery: Delivery, steps: Sequence[Step]) -> list[Reason]:
         """What explains a delivery that waits, beyond its schedule; `steps` are those of the letter."""
@@ -59,7 +59,7 @@ class Around(Struct, frozen=True):
     def _turn(self, letter: Letter, delivery: Delivery) -> list[Reason]:
         """Whether it waits for others that go to the same hosts."""
         own = self.lines.get(delivery.number)
-        name = own or destination_key(self.place, delivery.destination, letter.envelope.sender)
+        name = own or destination_key(self.target, delivery.destination, letter.envelope.sender)
         told = [f"; {each.text}" for each in self.conditions if each.kind == "busy" and each.name == name]
         if own:
             text = f"it stands in line for {name}, and its turn comes as soon as there is room{''.join(told)}"
@@ -83,21 +83,21 @@ def down_text(condition: DelayReason) -> str:
     return f"{condition.name} is left alone{until}: {condition.text}"
 
 
-def look_around(place: TargetServer, mail_server: OpenStore, record: Record) -> Around:
+def load_context(target: TargetServer, mail_server: OpenStore, record: Record) -> DelayContext:
     """All that can be known of one letter from outside the server."""
-    conditions = mail_server.run(mail_server.store.delay_reasons.current(place.now()))
+    conditions = mail_server.run(mail_server.store.delay_reasons.current(target.now()))
     lines = mail_server.run(mail_server.store.lines_of(record.letter.id))
-    standing = HoldRules(mail_server.store, allowed_domains=_allowed_domains(place))
+    standing = HoldRules(mail_server.store, allowed_domains=_allowed_domains(target))
     mail_server.run(standing.refresh())
     orders = {each.number: mail_server.run(standing.would_hold(record.letter, each)) for each in record.deliveries}
-    return Around(tuple(conditions), lines, orders, place)
+    return DelayContext(tuple(conditions), lines, orders, target)
 
 
-def destination_key(place: TargetServer | None, destination: str, sender: Address | None) -> str:
+def destination_key(target: TargetServer | None, destination: str, sender: Address | None) -> str:
     """What the server calls the hosts that a destination goes to."""
-    if place is None or place.settings is None:
+    if target is None or target.settings is None:
         return destination
-    return routing_of(place.settings).destination_key(destination, sender)
+    return routing_of(target.settings).destination_key(destination, sender)
 
 
 def reason_of(
@@ -105,20 +105,20 @@ def reason_of(
     hosts: Collection[str],
     conditions: Sequence[DelayReason],
     rules: Sequence[HoldRule],
-    place: TargetServer,
+    target: TargetServer,
 ) -> str:
     """What all letters for a destination wait for now, of whose `hosts` they heard last; empty when that isn't known."""
-    name = destination_key(place, destination, None)
+    name = destination_key(target, destination, None)
     found = [describe(rule) for rule in rules if rule.kind == "pause" and fits_domain(rule.domain, destination)]
     found += [down_text(each) for each in conditions if each.kind == "down" and each.facts.get("host") in hosts]
     found += [each.text for each in conditions if each.kind == "busy" and each.name == name]
     return "; ".join(found)
 
 
-def _allowed_domains(place: TargetServer) -> Sequence[str]:
-    if place.settings is None or place.settings.relay.when_not_allowed != "hold":
+def _allowed_domains(target: TargetServer) -> Sequence[str]:
+    if target.settings is None or target.settings.relay.when_not_allowed != "hold":
         return ()
-    return place.settings.relay.allowed_domains
+    return target.settings.relay.allowed_domains
 
 
 def _last(steps: Sequence[Step], name: str, delivery: Delivery) -> Mapping[str, Any]:

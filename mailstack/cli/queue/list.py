@@ -9,9 +9,9 @@ import click
 from mailstack.cli.output import due_text, last_word, print_json, print_table
 from mailstack.cli.queue.context import reason_of
 from mailstack.cli.queue.group import NAMES, By, columns, grouped
-from mailstack.cli.queue.selection import MOST, narrowed, select, with_selection
+from mailstack.cli.queue.selection import MAX_SCANNED, narrowed, select, with_selection
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.display_text import local_text, size_text
 from mailstack.queue.route import LOCAL
 from mailstack.queue.selection import Selection
@@ -23,11 +23,13 @@ from mailstack.store.journey_json import record_json, sender_text
 @click.option(
     "--by", type=click.Choice([*NAMES]), help="Count what waits in groups, and in columns of age that double."
 )
-@click.option("--limit", type=click.IntRange(1, MOST), default=1000, show_default=True, help="At most so many letters.")
+@click.option(
+    "--limit", type=click.IntRange(1, MAX_SCANNED), default=1000, show_default=True, help="At most so many letters."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@at_place
+@with_target
 @with_selection()
-def list_(place: TargetServer, selection: Selection, by: By | None, limit: int, as_json: bool) -> None:
+def list_(target: TargetServer, selection: Selection, by: By | None, limit: int, as_json: bool) -> None:
     """List the letters that wait: for whom, why, and until when. The newest first.
 
     A pattern may have * and ?. With --by, the columns count letters to each recipient by the minutes since they came.
@@ -38,16 +40,16 @@ def list_(place: TargetServer, selection: Selection, by: By | None, limit: int, 
       mailstack queue list --by destination
       mailstack queue list --json | jq -r 'select(.sender == "alice@home.test") | .id'
     """
-    with OpenStore(place, only_reads=True) as server:
-        records = select(server, selection, MOST if by else limit)
-        conditions = server.run(server.store.delay_reasons.current(place.now())) if by else []
+    with OpenStore(target, only_reads=True) as server:
+        records = select(server, selection, MAX_SCANNED if by else limit)
+        conditions = server.run(server.store.delay_reasons.current(target.now())) if by else []
         rules = server.run(server.store.hold_rules.load()).rules if by else ()
-    now = place.now()
+    now = target.now()
     if by:
         groups = grouped(narrowed(records, selection), by, now)
         for group in groups if by == "destination" else ():
             if group.name != LOCAL:
-                group.why = reason_of(group.name, group.hosts, conditions, rules, place)
+                group.why = reason_of(group.name, group.hosts, conditions, rules, target)
         if as_json:
             for group in groups[:limit]:
                 print_json(group.json(by))

@@ -14,15 +14,15 @@ def clock() -> ReactorClock:
     return ReactorClock(StoreRunner())  # type: ignore[arg-type]
 
 
-def directory_of(place: TargetServer, server: OpenStore) -> StoreDirectory:
+def directory_of(target: TargetServer, server: OpenStore) -> StoreDirectory:
     """Who lives there."""
-    settings = place.settings
+    settings = target.settings
     if settings is None:
-        return StoreDirectory(server.store, place.domains, clock())
+        return StoreDirectory(server.store, target.domains, clock())
     delivery = settings.delivery
     return StoreDirectory(
         server.store,
-        place.domains,
+        target.domains,
         clock(),
         postmaster=delivery.postmaster,
         administrators=settings.web.admins,
@@ -30,6 +30,6 @@ def directory_of(place: TargetServer, server: OpenStore) -> StoreDirectory:
     )
 
 
-def router_of(place: TargetServer, server: OpenStore) -> Router:
+def router_of(target: TargetServer, server: OpenStore) -> Router:
     """Which way a recipient goes."""
-    return Router(directory_of(place, server))
+    return Router(directory_of(target, server))

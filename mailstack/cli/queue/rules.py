@@ -8,9 +8,9 @@ import click
 
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
-from mailstack.cli.queue.selection import ADDRESSES, DOMAINS, MOST
+from mailstack.cli.queue.selection import ADDRESSES, DOMAINS, MAX_SCANNED
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.display_text import clean, local_text
 from mailstack.letter.timestamps import iso8601
@@ -39,8 +39,8 @@ def rule() -> None:
 )
 @click.option("--to", "recipient", type=ADDRESSES, metavar="PATTERN", help="Letters for these recipients.")
 @click.option("--domain", type=DOMAINS, metavar="PATTERN", help="Letters for this domain, or *.domain.")
-@at_place
-def add(place: TargetServer, sender: str | None, recipient: str | None, domain: str | None) -> None:
+@with_target
+def add(target: TargetServer, sender: str | None, recipient: str | None, domain: str | None) -> None:
     """Hold letters that fit all that is given. A pattern may have * and ?.
 
     \b
@@ -50,8 +50,8 @@ def add(place: TargetServer, sender: str | None, recipient: str | None, domain: 
     if not (sender or recipient or domain):
         raise click.UsageError("Give --from, --to or --domain; `mailstack queue pause` stops everything outward.")
     name = "r" + "".join(secrets.choice(_LETTERS) for _ in range(4))
-    new = HoldRule(name, "hold", sender or "", recipient or "", domain or "", place.now())
-    with OpenStore(place) as server:
+    new = HoldRule(name, "hold", sender or "", recipient or "", domain or "", target.now())
+    with OpenStore(target) as server:
         if len(server.run(server.store.hold_rules.load()).rules) >= MAX_RULES:
             raise CommandError(f"there are {MAX_RULES} rules, and no more are kept; `mailstack queue rule remove` some")
         server.run(server.store.hold_rules.add(new))
@@ -62,15 +62,15 @@ def add(place: TargetServer, sender: str | None, recipient: str | None, domain: 
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line: name, kind, sender, recipient, domain, created."
 )
-@at_place
-def list_(place: TargetServer, as_json: bool) -> None:
+@with_target
+def list_(target: TargetServer, as_json: bool) -> None:
     """List the rules and pauses.
 
     \b
     Example:
       mailstack queue rule list
     """
-    with OpenStore(place, only_reads=True) as server:
+    with OpenStore(target, only_reads=True) as server:
         rules = server.run(server.store.hold_rules.load()).rules
     if as_json:
         for each in rules:
@@ -92,20 +92,20 @@ def list_(place: TargetServer, as_json: bool) -> None:
 @rule.command()
 @click.argument("name")
 @click.option("--keep-held", is_flag=True, help="Leave held what it holds; else that goes on at once.")
-@at_place
-def remove(place: TargetServer, name: str, keep_held: bool) -> None:
+@with_target
+def remove(target: TargetServer, name: str, keep_held: bool) -> None:
     """Take a rule back; what it holds goes on at once.
 
     \b
     Example:
       mailstack queue rule remove rk7f2
     """
-    with OpenStore(place) as server:
+    with OpenStore(target) as server:
         found = [each for each in server.run(server.store.hold_rules.load()).rules if each.name == name]
         if not found:
             raise CommandError(f"there is no rule {name!r}; `mailstack queue rule list` lists them")
         server.run(server.store.hold_rules.remove(name))
-        count = 0 if keep_held else release_held(place, server, found[0])
+        count = 0 if keep_held else release_held(target, server, found[0])
     click.echo(f"rule {clean(name)} is gone; released: {count}")
 
 
@@ -117,23 +117,23 @@ def words(rule: HoldRule) -> str:
     return "letters " + " ".join(f"{part} {clean(pattern)}" for part, pattern in parts.items() if pattern)
 
 
-def release_held(place: TargetServer, server: OpenStore, rule: HoldRule) -> int:
+def release_held(target: TargetServer, server: OpenStore, rule: HoldRule) -> int:
     """How many deliveries go on. Another rule that fits them too holds them again."""
-    held = Filter(states=frozenset({DeliveryState.HELD}), limit=MOST)
+    held = Filter(states=frozenset({DeliveryState.HELD}), limit=MAX_SCANNED)
     records = [
         record
         for record in server.run(server.store.records(held))
         if any(is_held_by(rule, delivery) for delivery in record.deliveries)
     ]
-    operator = QueueAdmin(server.store, place.now, picks=lambda _, delivery: is_held_by(rule, delivery), known=records)
+    operator = QueueAdmin(server.store, target.now, picks=lambda _, delivery: is_held_by(rule, delivery), known=records)
     acts = server.run(operator.release([record.letter.id for record in records], rule=rule.name))
     return sum(act.done for act in acts)
 
 
 @click.command()
 @click.argument("destination", type=DOMAINS, default="*")
-@at_place
-def pause(place: TargetServer, destination: str) -> None:
+@with_target
+def pause(target: TargetServer, destination: str) -> None:
     """Stop everything outward, or everything for DESTINATION (a domain, or *.domain).
 
     Letters are taken as before, and those for mailboxes here reach them. What would leave is held, until `resume`;
@@ -144,8 +144,8 @@ def pause(place: TargetServer, destination: str) -> None:
       mailstack queue pause
       mailstack queue pause elsewhere.test
     """
-    new = HoldRule(_name(destination), "pause", domain=destination, created=place.now())
-    with OpenStore(place) as server:
+    new = HoldRule(_name(destination), "pause", domain=destination, created=target.now())
+    with OpenStore(target) as server:
         if new.name in {each.name for each in server.run(server.store.hold_rules.load()).rules}:
             raise CommandError(f"{_what(destination)} is paused already; `mailstack queue resume` takes that back")
         try:
@@ -158,8 +158,8 @@ def pause(place: TargetServer, destination: str) -> None:
 
 @click.command()
 @click.argument("destination", type=DOMAINS, default="*")
-@at_place
-def resume(place: TargetServer, destination: str) -> None:
+@with_target
+def resume(target: TargetServer, destination: str) -> None:
     """Take a pause back; what it held goes on at once.
 
     \b
@@ -167,12 +167,12 @@ def resume(place: TargetServer, destination: str) -> None:
       mailstack queue resume
       mailstack queue resume elsewhere.test
     """
-    with OpenStore(place) as server:
+    with OpenStore(target) as server:
         found = [each for each in server.run(server.store.hold_rules.load()).rules if each.name == _name(destination)]
         if not found:
             raise CommandError(f"{_what(destination)} is not paused; `mailstack queue rule list` shows what is")
         server.run(server.store.hold_rules.remove(found[0].name))
-        count = release_held(place, server, found[0])
+        count = release_held(target, server, found[0])
     click.echo(f"{_what(destination)} goes on; released: {count}")
 
 

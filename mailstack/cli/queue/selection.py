@@ -17,7 +17,7 @@ from mailstack.letter.patterns import PatternError, address_pattern, domain_patt
 from mailstack.queue.selection import Selection
 from mailstack.store import Record
 
-MOST = 100_000
+MAX_SCANNED = 100_000
 """Letters that one command looks at."""
 
 
@@ -54,8 +54,8 @@ def with_selection(*states: DeliveryState) -> Callable[[Callable[..., Any]], Cal
         @click.option("--reason", metavar="TEXT", help="With this in the status or text of what was heard last.")
         @click.option("--state", type=click.Choice([*map(str, sorted(OWED))]), help="Only what is queued, or held.")
         @functools.wraps(command)
-        def chosen(place: TargetServer, /, **options: Any) -> Any:
-            now = place.now()
+        def chosen(target: TargetServer, /, **options: Any) -> Any:
+            now = target.now()
             state = options.pop("state")
             selection = Selection(
                 options.pop("sender") or "",
@@ -66,7 +66,7 @@ def with_selection(*states: DeliveryState) -> Callable[[Callable[..., Any]], Cal
                 options.pop("reason") or "",
                 frozenset({DeliveryState(state)}) if state else frozenset(states) or OWED,
             )
-            return command(place, selection=selection, **options)
+            return command(target, selection=selection, **options)
 
         return chosen
 
@@ -77,9 +77,9 @@ def _at(when: When | None, now: float) -> float | None:
     return None if when is None else when.at(now)
 
 
-def select(server: OpenStore, selection: Selection, limit: int = MOST) -> list[Record]:
+def select(server: OpenStore, selection: Selection, limit: int = MAX_SCANNED) -> list[Record]:
     """The letters with a delivery that is meant, whole, the newest first."""
-    found = server.run(server.store.records(selection.filter(MOST)))
+    found = server.run(server.store.records(selection.filter(MAX_SCANNED)))
     meant = [
         record for record in found if any(selection.takes(record.letter, delivery) for delivery in record.deliveries)
     ]

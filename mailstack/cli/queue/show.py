@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from mailstack.cli.argument_types import letter_id, unknown_letter
 from mailstack.cli.output import last_word, print_json
-from mailstack.cli.queue.context import Around, Reason, look_around
+from mailstack.cli.queue.context import DelayContext, Reason, load_context
 from mailstack.cli.queue.explain import explain
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter import Envelope
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.display_text import clean, local_text, size_text
@@ -33,8 +33,8 @@ WIDTH = 110
 @click.command()
 @click.argument("id")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@at_place
-def show(place: TargetServer, id: str, as_json: bool) -> None:  # noqa: A002 - the name in the help text
+@with_target
+def show(target: TargetServer, id: str, as_json: bool) -> None:  # noqa: A002 - the name in the help text
     """Explain one letter: its envelope, every attempt with what was said, the next one, and why then.
 
     `mailstack journey ID` tells the same letter's whole life, across servers.
@@ -45,49 +45,49 @@ def show(place: TargetServer, id: str, as_json: bool) -> None:  # noqa: A002 - t
       mailstack queue show 1kq2v7m4e80c3xz --json | jq '.deliveries[].explanation'
     """
     wanted = letter_id(id)
-    with OpenStore(place, only_reads=True) as server:
+    with OpenStore(target, only_reads=True) as server:
         records = server.run(server.store.records(Filter(ids=(wanted,), limit=1)))
         if not records:
             raise unknown_letter(wanted)
-        seen = _Seen(
+        details = _LetterDetails(
             records[0],
             server.run(server.store.steps(wanted)),
-            schedule_of(place),
-            look_around(place, server, records[0]),
+            schedule_of(target),
+            load_context(target, server, records[0]),
         )
-    now = place.now()
+    now = target.now()
     if as_json:
-        print_json(_document(seen, now))
+        print_json(_document(details, now))
         return
-    for line in _lines(seen, now):
+    for line in _lines(details, now):
         click.echo(clean(line))
 
 
-class _Seen(Struct, frozen=True):
+class _LetterDetails(Struct, frozen=True):
     """All that explains a letter."""
 
     record: Record
     steps: list[Step]
     schedule: Schedule
-    around: Around
+    context: DelayContext
 
     def reasons(self, delivery: Delivery) -> list[Reason]:
-        return self.around.reasons(self.record.letter, delivery, self.steps)
+        return self.context.reasons(self.record.letter, delivery, self.steps)
 
 
-def schedule_of(place: TargetServer) -> Schedule:
+def schedule_of(target: TargetServer) -> Schedule:
     """When the server tries again."""
-    if place.settings is None:
+    if target.settings is None:
         return Schedule()
-    waits = place.settings.relay.schedule
+    waits = target.settings.relay.schedule
     return Schedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after)
 
 
-def _document(seen: _Seen, now: float) -> dict[str, Any]:
-    record, schedule = seen.record, seen.schedule
+def _document(details: _LetterDetails, now: float) -> dict[str, Any]:
+    record, schedule = details.record, details.schedule
     document = record_json(record)
     for shown, delivery in zip(document["deliveries"], record.deliveries, strict=True):
-        reasons = seen.reasons(delivery)
+        reasons = details.reasons(delivery)
         told = explain(record.letter, delivery, schedule, now, reasons)
         because = [each.json(None if each.until is None else iso8601(each.until)) for each in reasons]
         shown["explanation"] = {"now": told.now, "then": told.then, "because": because}
@@ -100,12 +100,12 @@ def _document(seen: _Seen, now: float) -> dict[str, Any]:
         ],
     }
     document["gives_up"] = iso8601(record.letter.arrival.at + schedule.give_up_after)
-    document["attempts"] = [step_json(step) for step in seen.steps if step.step in ATTEMPTS]
+    document["attempts"] = [step_json(step) for step in details.steps if step.step in ATTEMPTS]
     return document
 
 
-def _lines(seen: _Seen, now: float) -> Iterator[str]:
-    record, letter = seen.record, seen.record.letter
+def _lines(details: _LetterDetails, now: float) -> Iterator[str]:
+    record, letter = details.record, details.record.letter
     arrival = letter.arrival
     by = f" from {arrival.remote.host}" if arrival.remote else ""
     yield f"Letter {letter.id}, {size_text(letter.content.size)}, at {arrival.server}"
@@ -117,8 +117,8 @@ def _lines(seen: _Seen, now: float) -> Iterator[str]:
         yield ""
         original = f" (for {delivery.recipient.original})" if delivery.recipient.original else ""
         yield f"{delivery.recipient.address}{original}: {delivery.state}; attempts: {delivery.attempts}"
-        reasons = seen.reasons(delivery)
-        told = explain(letter, delivery, seen.schedule, now, reasons)
+        reasons = details.reasons(delivery)
+        told = explain(letter, delivery, details.schedule, now, reasons)
         if delivery.text and not (delivery.state is DeliveryState.HELD and delivery.status is None):
             yield from _wrapped("last heard", last_word(delivery))
         yield from _wrapped("now", told.now)
@@ -126,7 +126,7 @@ def _lines(seen: _Seen, now: float) -> Iterator[str]:
             yield from _wrapped("because", reason.text)
         if told.then:
             yield from _wrapped("then", told.then)
-    attempts = [step for step in seen.steps if step.step in ATTEMPTS]
+    attempts = [step for step in details.steps if step.step in ATTEMPTS]
     yield ""
     yield "Attempts:" if attempts else "No attempt has been made yet."
     yield from (f"  {line}" for line in journey_lines(attempts, dialogue=True))

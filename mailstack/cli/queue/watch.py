@@ -18,7 +18,7 @@ from mailstack.cli.queue.group import columns, grouped
 from mailstack.cli.queue.selection import narrowed
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.table import fold, table_lines
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter import LetterId
 from mailstack.letter.delivery import OWED
 from mailstack.letter.display_text import clean, clock_text
@@ -52,8 +52,8 @@ class Span(click.ParamType[float]):
 @click.command()
 @click.option("--for", "lasting", type=Span(), metavar="TIME", help="End after 30s, 5m …; else with Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: each step, as `journey --json` has it.")
-@at_place
-def watch(place: TargetServer, lasting: float | None, as_json: bool) -> None:
+@with_target
+def watch(target: TargetServer, lasting: float | None, as_json: bool) -> None:
     """Show what happens in the queue as it happens.
 
     On a terminal: a table of what waits for which destination, and below it the last steps. Else, and with --json, a
@@ -64,15 +64,15 @@ def watch(place: TargetServer, lasting: float | None, as_json: bool) -> None:
       mailstack queue watch
       mailstack queue watch --for 30s --json | jq -r .step
     """
-    with OpenStore(place, only_reads=True) as server:
-        looks = _looks(place, server, lasting)
+    with OpenStore(target, only_reads=True) as server:
+        looks = _looks(target, server, lasting)
         try:
             if as_json:
                 for _, steps in looks:
                     for step in steps:
                         print_json(step_json(step))
             elif sys.stdout.isatty():
-                _show(place, looks)
+                _show(target, looks)
             else:
                 for _, steps in looks:
                     for step in steps:
@@ -82,22 +82,22 @@ def watch(place: TargetServer, lasting: float | None, as_json: bool) -> None:
             return
 
 
-def _looks(place: TargetServer, server: OpenStore, lasting: float | None) -> Iterator[tuple[Changes, list[Step]]]:
+def _looks(target: TargetServer, server: OpenStore, lasting: float | None) -> Iterator[tuple[Changes, list[Step]]]:
     began = time.monotonic()
-    changes = Changes(server, place.now())
+    changes = Changes(server, target.now())
     while True:
-        yield changes, changes.look(place.now())
+        yield changes, changes.look(target.now())
         if lasting is not None and time.monotonic() - began >= lasting:
             return
         pause(INTERVAL)
 
 
-def _show(place: TargetServer, looks: Iterator[tuple[Changes, list[Step]]]) -> None:
+def _show(target: TargetServer, looks: Iterator[tuple[Changes, list[Step]]]) -> None:
     """Draws the picture again at each look, over the one before."""
     last: deque[Step] = deque(maxlen=MAX_STEPS)
     for changes, steps in looks:
         last.extend(steps)
-        click.echo(CLEAR + "\n".join(_picture(changes, last, place.now(), shutil.get_terminal_size())))
+        click.echo(CLEAR + "\n".join(_picture(changes, last, target.now(), shutil.get_terminal_size())))
 
 
 def _picture(changes: Changes, last: Iterable[Step], now: float, size: os.terminal_size) -> Iterator[str]:

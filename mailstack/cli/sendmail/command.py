@@ -21,12 +21,12 @@ from mailstack.cli.sendmail.options import (
     TEMPFAIL,
     UNAVAILABLE,
     USAGE,
-    Ended,
     Options,
+    SendmailError,
     parse,
 )
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, has_database, of_config, of_dev
+from mailstack.cli.target import TargetServer, has_database, target_of_config, target_of_dev
 
 SYSTEM_CONFIG = Path("/etc/mailstack/mailstack.toml")
 
@@ -50,7 +50,7 @@ def run(arguments: list[str], config: Path | None = None, data: Path | None = No
         if options.mode == "aliases":
             return OK  # aliases are in the store, and need no building
         return _do(_place(config, data), options, sys.stdin.buffer)
-    except Ended as ended:
+    except SendmailError as ended:
         code, why = ended.code, str(ended)
     except CommandError as refused:
         code, why = TEMPFAIL, refused.format_message()
@@ -69,9 +69,9 @@ def _place(config: Path | None, data: Path | None) -> TargetServer:
     if named is None and dev is None and SYSTEM_CONFIG.exists():
         named = SYSTEM_CONFIG
     try:
-        return of_config(named) if named is not None and data is None else of_dev(dev)
+        return target_of_config(named) if named is not None and data is None else target_of_dev(dev)
     except CommandError as refused:
-        raise Ended(CONFIG, refused.format_message()) from refused
+        raise SendmailError(CONFIG, refused.format_message()) from refused
 
 
 def _variable(name: str) -> Path | None:
@@ -79,46 +79,48 @@ def _variable(name: str) -> Path | None:
     return Path(value) if value else None
 
 
-def _do(place: TargetServer, options: Options, source: IO[bytes]) -> int:
-    if not has_database(place) and not os.access(place.data, os.W_OK | os.X_OK):
-        raise PermissionError(f"{place.data} is not writable for {caller().user}")
+def _do(target: TargetServer, options: Options, source: IO[bytes]) -> int:
+    if not has_database(target) and not os.access(target.data, os.W_OK | os.X_OK):
+        raise PermissionError(f"{target.data} is not writable for {caller().user}")
     if options.mode == "list":
-        _list(place)
+        _list(target)
     elif options.mode == "flush":
-        _flush(place, options)
+        _flush(target, options)
     else:
-        _send(place, options, source)
+        _send(target, options, source)
     return OK
 
 
-def _send(place: TargetServer, options: Options, source: IO[bytes]) -> None:
-    from mailstack.cli.sendmail.enqueue import drop, settings_of
+def _send(target: TargetServer, options: Options, source: IO[bytes]) -> None:
+    from mailstack.cli.sendmail.enqueue import enqueue, settings_of
 
-    config = settings_of(place)
+    config = settings_of(target)
     most = config.submission.max_size
     octets = source.read(most + 1)
     if len(octets) > most:
-        raise Ended(UNAVAILABLE, f"the letter has more than the {most} octets that [submission] max_size allows")
+        raise SendmailError(
+            UNAVAILABLE, f"the letter has more than the {most} octets that [submission] max_size allows"
+        )
     if not octets:
-        raise Ended(DATAERR, "there is nothing on standard input")
+        raise SendmailError(DATAERR, "there is nothing on standard input")
     person = caller()
-    domain = place.domains[0] if place.domains else config.hostname
+    domain = target.domains[0] if target.domains else config.hostname
     prepared = prepare(octets, options, person, domain)
-    with OpenStore(place) as server:
-        letter = server.run(drop(place, server, prepared, person.user))
+    with OpenStore(target) as server:
+        letter = server.run(enqueue(target, server, prepared, person.user))
     if options.verbose:
         click.echo(f"queued as {letter}")
 
 
-def _list(place: TargetServer) -> None:
+def _list(target: TargetServer) -> None:
     from mailstack.cli.sendmail.list import list_queue
 
-    with OpenStore(place) as server:
+    with OpenStore(target) as server:
         for line in list_queue(server):
             click.echo(line)
 
 
-def _flush(place: TargetServer, options: Options) -> None:
+def _flush(target: TargetServer, options: Options) -> None:
     """What waits for its time is due now."""
     from mailstack.cli.queue.selection import select
     from mailstack.letter.delivery import DeliveryState
@@ -130,11 +132,11 @@ def _flush(place: TargetServer, options: Options) -> None:
     try:
         domain = domain_pattern(value) if kind == "R" else ""
     except PatternError as error:
-        raise Ended(USAGE, f"-qR takes {error}") from error
+        raise SendmailError(USAGE, f"-qR takes {error}") from error
     waiting = Selection(domain=domain, states=frozenset({DeliveryState.QUEUED}))
-    with OpenStore(place) as server:
+    with OpenStore(target) as server:
         ids = [letter_id(value)] if kind == "I" else [record.letter.id for record in select(server, waiting)]
-        operator = QueueAdmin(server.store, place.now, picks=waiting.takes)
+        operator = QueueAdmin(server.store, target.now, picks=waiting.takes)
         server.run(operator.retry(ids))
 
 

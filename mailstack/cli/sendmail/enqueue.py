@@ -9,7 +9,7 @@ from twisted.internet.defer import succeed
 
 from mailstack.cli.queue.route import clock, directory_of
 from mailstack.cli.sendmail.letter import Prepared
-from mailstack.cli.sendmail.options import CONFIG, NOUSER, TEMPFAIL, UNAVAILABLE, Ended
+from mailstack.cli.sendmail.options import CONFIG, NOUSER, TEMPFAIL, UNAVAILABLE, SendmailError
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer
 from mailstack.config import Config
@@ -46,19 +46,19 @@ class Nobody:
         """Nothing."""
 
 
-def settings_of(place: TargetServer) -> Config:
+def settings_of(target: TargetServer) -> Config:
     """The server's configuration; the defaults in a dev environment."""
-    return place.settings or Config(hostname=DEV_HOST, data=place.data)
+    return target.settings or Config(hostname=DEV_HOST, data=target.data)
 
 
-async def drop(place: TargetServer, mail_server: OpenStore, prepared: Prepared, user: str) -> LetterId:
-    """Take responsibility for a letter; durable when it returns. Raises Ended, StoreError.
+async def enqueue(target: TargetServer, mail_server: OpenStore, prepared: Prepared, user: str) -> LetterId:
+    """Take responsibility for a letter; durable when it returns. Raises SendmailError, StoreError.
 
     A running server finds at its next look what is not for a mailbox here; a stopped one when it starts.
     """
-    config, time, store = settings_of(place), clock(), mail_server.store
+    config, time, store = settings_of(target), clock(), mail_server.store
     name = config.hostname
-    directory = directory_of(place, mail_server)
+    directory = directory_of(target, mail_server)
     router = Router(directory)
     quotas = Quotas(store, default=config.delivery.quota, permanent=config.delivery.mailbox_full == "permanent")
     bouncer = Bouncer(router, name, most_returned=config.limits.report_size)
@@ -69,7 +69,9 @@ async def drop(place: TargetServer, mail_server: OpenStore, prepared: Prepared, 
     # A queue that is not started claims nothing, and leaves all attempts to the server.
     settings = QueueSettings(name, name)
     queue = Queue(store, router, bouncer, Agents(local, local), standing, time, Nobody(), settings)
-    space = None if config.store.url or place.settings is None else FreeSpace(config.data, config.limits.min_free_space)
+    space = (
+        None if config.store.url or target.settings is None else FreeSpace(config.data, config.limits.min_free_space)
+    )
     counter = Intake(name, queue, store, directory, hops=config.limits.hops, quotas=quotas, free_space=space)
     station = SubmissionRules(counter, None, author=FromHeaderPolicy(config.submission.broken_header))
     now = time.now()
@@ -82,26 +84,26 @@ async def drop(place: TargetServer, mail_server: OpenStore, prepared: Prepared, 
         for octets in (counter.trace(letter, prepared.envelope, arrival), section, prepared.body):
             await writer.write(octets)
         whole = Letter(letter, prepared.envelope, await writer.finish(), arrival)
-        if place.settings is not None:
-            whole = replace(whole, envelope=with_verp(whole.envelope, place.settings.submission.verp))
-        signing = _signing(place, time.now)
+        if target.settings is not None:
+            whole = replace(whole, envelope=with_verp(whole.envelope, target.settings.submission.verp))
+        signing = _signing(target, time.now)
         whole, facts = (whole, NO_FACTS) if signing is None else await signing.signed(whole)
         await station.accept(whole, facts)
     except Refusal as refusal:
-        raise Ended(TEMPFAIL if refusal.reply.code < 500 else UNAVAILABLE, _said(refusal)) from refusal
+        raise SendmailError(TEMPFAIL if refusal.reply.code < 500 else UNAVAILABLE, _said(refusal)) from refusal
     return letter
 
 
-def _signing(place: TargetServer, now: Callable[[], float]) -> OutboundSigner | None:
-    """Puts the server's signatures on letters; None without keys. Raises Ended."""
-    if place.settings is None:
+def _signing(target: TargetServer, now: Callable[[], float]) -> OutboundSigner | None:
+    """Puts the server's signatures on letters; None without keys. Raises SendmailError."""
+    if target.settings is None:
         return None
     try:
-        keys = signing_keys(place.settings)
+        keys = signing_keys(target.settings)
     except InvalidKey as error:
-        raise Ended(CONFIG, str(error)) from error
+        raise SendmailError(CONFIG, str(error)) from error
     # A command has nothing else to do meanwhile, and needs no thread.
-    found = signer(place.settings, keys, lambda work: succeed(work()), now)
+    found = signer(target.settings, keys, lambda work: succeed(work()), now)
     return None if found is None else OutboundSigner(found)
 
 
@@ -114,7 +116,7 @@ async def _check(counter: Intake, recipients: Sequence[Recipient], size: int) ->
             except Refusal as refusal:
                 if refusal.reply.code < 500:
                     raise
-                raise Ended(NOUSER, f"{recipient.address}: {_said(refusal)}") from refusal
+                raise SendmailError(NOUSER, f"{recipient.address}: {_said(refusal)}") from refusal
 
 
 def _said(refusal: Refusal) -> str:

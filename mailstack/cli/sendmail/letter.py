@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from mailstack.cli.sendmail.options import NOUSER, USAGE, Ended, Options
+from mailstack.cli.sendmail.options import NOUSER, USAGE, Options, SendmailError
 from mailstack.letter import Address, Recipient
 from mailstack.letter.address_lists import addresses_in
 from mailstack.letter.envelope import Envelope
@@ -58,7 +58,7 @@ def lines(octets: bytes, *, dot_ends: bool) -> bytes:
 
 
 def prepare(octets: bytes, options: Options, person: Person, domain: str) -> Prepared:
-    """The letter as it may be submitted; `domain` completes names that have none. Raises Ended."""
+    """The letter as it may be submitted; `domain` completes names that have none. Raises SendmailError."""
     text = lines(octets, dot_ends=options.dot_ends)
     at = split(text)
     section, body = text[:at], text[at:]
@@ -81,16 +81,18 @@ def _recipients(section: bytes, options: Options, domain: str) -> list[Address]:
     found = list({address.key: address for address in named}.values())
     if not found:
         why = "no recipient in To, Cc or Bcc" if options.from_header else "no recipients; name them, or use -t"
-        raise Ended(USAGE, why)
+        raise SendmailError(USAGE, why)
     if len(found) > MOST_RECIPIENTS:
-        raise Ended(USAGE, f"more than {MOST_RECIPIENTS} recipients")
+        raise SendmailError(USAGE, f"more than {MOST_RECIPIENTS} recipients")
     return found
 
 
 def _read(octets: bytes, domain: str) -> Sequence[Address]:
     found = addresses_in(octets, domain)
     if found is None:
-        raise Ended(NOUSER, f"not a list of addresses: {octets.decode('utf-8', 'backslashreplace').strip()!r:.200}")
+        raise SendmailError(
+            NOUSER, f"not a list of addresses: {octets.decode('utf-8', 'backslashreplace').strip()!r:.200}"
+        )
     return found
 
 
@@ -100,7 +102,7 @@ def _sender(options: Options, person: Person, domain: str) -> Address | None:
         return None
     found = addresses_in(written.encode(errors="surrogateescape"), domain)
     if found is None or len(found) != 1:
-        raise Ended(USAGE, f"-f takes an address, and not {written!r:.200}")
+        raise SendmailError(USAGE, f"-f takes an address, and not {written!r:.200}")
     return found[0]
 
 
@@ -145,9 +147,9 @@ def _is_utf8(section: bytes) -> bool:
 
 
 def _xtext(text: str) -> str:
-    """RFC 3461 §4. Raises Ended."""
+    """RFC 3461 §4. Raises SendmailError."""
     plain = text.isascii() and text.isprintable()
     encoded = "".join([f"+{ord(each):02X}" if each in "+= " else each for each in text])
     if not plain or len(encoded) > _LONGEST_ENVID:
-        raise Ended(USAGE, f"-V takes at most {_LONGEST_ENVID} printable characters of ASCII")
+        raise SendmailError(USAGE, f"-V takes at most {_LONGEST_ENVID} printable characters of ASCII")
     return encoded

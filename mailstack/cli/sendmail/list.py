@@ -12,14 +12,14 @@ from mailstack.letter.display_text import clean
 from mailstack.store import Filter, Record
 from mailstack.store.journey_json import sender_text
 
-MOST = 100_000
+MAX_SCANNED = 100_000
 HEADING = "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------"
 EMPTY = "Mail queue is empty"
 
 
 def list_queue(server: OpenStore) -> Iterator[str]:
     """The lines of mailq, the oldest letter first."""
-    records = server.run(server.store.records(Filter(states=OWED, limit=MOST)))
+    records = server.run(server.store.records(Filter(states=OWED, limit=MAX_SCANNED)))
     if not records:
         yield EMPTY
         return

@@ -43,10 +43,10 @@ class Options(Struct):
 
 
 def parse(arguments: list[str]) -> Options:
-    """The meaning of a command line. Raises Ended with USAGE."""
+    """The meaning of a command line. Raises SendmailError with USAGE."""
     if bad := next((each for each in arguments if not _LINE_ENDS.isdisjoint(each)), None):
         # A form's field, passed on: what stands behind the line's end would be read as the address.
-        raise Ended(USAGE, f"an argument has a line end in it: {bad!r:.200}")
+        raise SendmailError(USAGE, f"an argument has a line end in it: {bad!r:.200}")
     options = Options()
     rest = list(arguments)
     while rest:
@@ -68,7 +68,7 @@ def _take(options: Options, word: str, rest: list[str]) -> None:
         if letter in _WITH_VALUE and not (letter == "o" and not word):
             if not word and letter not in _IN_ONE_WORD:
                 if not rest:
-                    raise Ended(USAGE, f"-{letter} takes a value")
+                    raise SendmailError(USAGE, f"-{letter} takes a value")
                 word = rest.pop(0)
             _set(options, letter, word)
             return
@@ -85,7 +85,7 @@ def _flag(options: Options, letter: str) -> None:
     elif letter == "I":
         options.mode = "aliases"
     elif letter not in _IGNORED:
-        raise Ended(USAGE, f"there is no option -{letter}")
+        raise SendmailError(USAGE, f"there is no option -{letter}")
 
 
 def _set(options: Options, letter: str, value: str) -> None:
@@ -117,21 +117,21 @@ def _mode(value: str) -> Mode:
         case "i":
             return "aliases"
         case "s" | "d" | "D" | "h" | "H" | "l" | "t" | "v":
-            raise Ended(USAGE, f"-b{value} is not offered; `mailstack serve` speaks SMTP")
+            raise SendmailError(USAGE, f"-b{value} is not offered; `mailstack serve` speaks SMTP")
         case _:
-            raise Ended(USAGE, f"there is no mode -b{value}")
+            raise SendmailError(USAGE, f"there is no mode -b{value}")
 
 
 def _notify(value: str) -> str:
     events = value.upper().replace(" ", "").split(",")
     if events != ["NEVER"] and not _EVENTS.issuperset(events):
-        raise Ended(USAGE, f"-N takes never, or some of success,failure,delay, and not {value!r}")
+        raise SendmailError(USAGE, f"-N takes never, or some of success,failure,delay, and not {value!r}")
     return ",".join(dict.fromkeys(events))
 
 
 def _ret(value: str) -> str:
     if value.lower() not in {"full", "hdrs"}:
-        raise Ended(USAGE, f"-R takes full or hdrs, and not {value!r}")
+        raise SendmailError(USAGE, f"-R takes full or hdrs, and not {value!r}")
     return value.upper()
 
 
@@ -141,7 +141,7 @@ def _flushed(value: str) -> tuple[str, str] | None:
         return None
     if value[0] in "IR" and len(value) > 1:
         return value[0], value[1:]
-    raise Ended(USAGE, f"-q{value} is not offered; `mailstack serve` works through the queue by itself")
+    raise SendmailError(USAGE, f"-q{value} is not offered; `mailstack serve` works through the queue by itself")
 
 
 OK = 0
@@ -154,7 +154,7 @@ TEMPFAIL = 75
 CONFIG = 78
 
 
-class Ended(Exception):
+class SendmailError(Exception):
     """The command ends with `code`; str() says why, on standard error."""
 
     def __init__(self, code: int, why: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mailstack.cli.errors import CommandError
 from mailstack.cli.migrate import CannotMove, RestoreTarget, StoreEndpoint
-from mailstack.cli.target import of_config
+from mailstack.cli.target import target_of_config
 from mailstack.store import StoreError
 from mailstack.store.postgresql import driver
 
@@ -73,7 +73,7 @@ def objects_of(config: Path | None) -> Iterator[Objects | None]:
     if config is None:
         yield None
         return
-    settings = of_config(config).settings
+    settings = target_of_config(config).settings
     assert settings is not None
     if not settings.contents.bucket:
         raise CommandError(f"{config} names no object store: it has no [contents] bucket")

@@ -8,22 +8,22 @@ import click
 
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.store.tls_results import DAY, TlsCount
 
 
 @click.command("list")
 @click.option("--failures", is_flag=True, help="Only domains with sessions that failed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: day, domain, successes, failures.")
-@at_place
-def list_(place: TargetServer, failures: bool, as_json: bool) -> None:
+@with_target
+def list_(target: TargetServer, failures: bool, as_json: bool) -> None:
     """List what was counted for each day and domain, and not reported yet.
 
     \b
     Example:
       mailstack tls-report list --failures
     """
-    with OpenStore(place, only_reads=True) as server:
+    with OpenStore(target, only_reads=True) as server:
         counts = server.run(server.store.tls_results.counts())
     found: dict[tuple[int, str], list[TlsCount]] = {}
     for each in counts:

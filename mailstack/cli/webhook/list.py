@@ -8,7 +8,7 @@ import click
 
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.display_text import local_text, span_text
 from mailstack.letter.timestamps import iso8601
 from mailstack.server.wiring.webhooks import target_of
@@ -19,8 +19,8 @@ from mailstack.store.outbox import OutboxEntry
 @click.option("--waiting", is_flag=True, help="List each step that waits, the oldest first, and why.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@at_place
-def list_(place: TargetServer, waiting: bool, limit: int, as_json: bool) -> None:
+@with_target
+def list_(target: TargetServer, waiting: bool, limit: int, as_json: bool) -> None:
     """List the webhooks with what waits for each, or what waits itself.
 
     \b
@@ -28,31 +28,31 @@ def list_(place: TargetServer, waiting: bool, limit: int, as_json: bool) -> None
       mailstack webhook list
       mailstack webhook list --waiting --json | jq -r .trouble
     """
-    with OpenStore(place, only_reads=True) as mail_server:
+    with OpenStore(target, only_reads=True) as mail_server:
         if waiting:
             _print_waiting(mail_server.run(mail_server.store.outbox.entries(None, limit)), as_json=as_json)
             return
         counts = {each.target: each for each in mail_server.run(mail_server.store.outbox.backlogs())}
-    configured = place.settings.webhooks if place.settings is not None else ()
+    configured = target.settings.webhooks if target.settings is not None else ()
     urls = {target_of(each): str(each.url) for each in configured}
     events = {target_of(each): list(each.events) for each in configured}
     rows = []
-    for target in sorted({*urls, *counts}):
-        count = counts[target].count if target in counts else 0
-        oldest = counts[target].oldest if target in counts else None
+    for webhook in sorted({*urls, *counts}):
+        count = counts[webhook].count if webhook in counts else 0
+        oldest = counts[webhook].oldest if webhook in counts else None
         if as_json:
             print_json(
                 {
-                    "name": name_of(target),
-                    "url": urls.get(target),
-                    "events": events.get(target, []),
+                    "name": name_of(webhook),
+                    "url": urls.get(webhook),
+                    "events": events.get(webhook, []),
                     "waiting": count,
                     "oldest": iso8601(oldest) if oldest is not None else None,
                 }
             )
         age = f"{span_text(time.time() - oldest)}" if oldest is not None else ""
-        url = urls.get(target, "(not in the configuration)")
-        rows.append((name_of(target), url, ", ".join(events.get(target, [])), str(count), age))
+        url = urls.get(webhook, "(not in the configuration)")
+        rows.append((name_of(webhook), url, ", ".join(events.get(webhook, [])), str(count), age))
     if not as_json:
         print_table(("name", "url", "events", "waiting", "oldest"), rows, empty="no webhook is configured")
 
@@ -89,6 +89,6 @@ def _print_waiting(found: list[OutboxEntry], *, as_json: bool) -> None:
     print_table(("name", "at", "letter", "step", "attempts", "next", "trouble"), rows, empty="nothing waits")
 
 
-def name_of(target: str) -> str:
+def name_of(webhook: str) -> str:
     """What people call it."""
-    return target.removeprefix("webhook ")
+    return webhook.removeprefix("webhook ")

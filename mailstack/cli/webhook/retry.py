@@ -6,14 +6,14 @@ import click
 
 from mailstack.cli.errors import CommandError
 from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.cli.webhook.list import name_of
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@at_place
-def retry(place: TargetServer, names: tuple[str, ...]) -> None:
+@with_target
+def retry(target: TargetServer, names: tuple[str, ...]) -> None:
     """Tell at once what waits for these webhooks, or for all.
 
     A running server tries the oldest within a second, and if that is taken, the rest.
@@ -22,12 +22,12 @@ def retry(place: TargetServer, names: tuple[str, ...]) -> None:
     Example:
       mailstack webhook retry billing
     """
-    with OpenStore(place) as server:
+    with OpenStore(target) as server:
         targets = {name_of(each.target): each.target for each in server.run(server.store.outbox.backlogs())}
         for name in names:
             if name not in targets:
                 raise CommandError(f"nothing waits for {name}; `mailstack webhook list` shows for whom something does")
-        now = place.now()
+        now = target.now()
         wanted = [targets[name] for name in names or sorted(targets)]
-        count = sum(server.run(server.store.outbox.retry_now(target, now)) for target in wanted)
+        count = sum(server.run(server.store.outbox.retry_now(webhook, now)) for webhook in wanted)
     click.echo(f"to be told now: {count}")

@@ -9,7 +9,7 @@ import msgspec
 
 from mailstack.cli.errors import CommandError
 from mailstack.cli.reactor import run_reactor
-from mailstack.cli.target import TargetServer, at_place
+from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.timestamps import iso8601
 from mailstack.net.clock import ReactorClock
 from mailstack.queue.webhooks.dispatcher import SendFailed
@@ -20,15 +20,15 @@ from mailstack.store.sqlite_in_memory import InMemoryStore
 
 @click.command()
 @click.argument("name")
-@at_place
-def test(place: TargetServer, name: str) -> None:
+@with_target
+def test(target: TargetServer, name: str) -> None:
     """Post one message of the type "test" to a webhook, signed as others are, and say whether it is taken.
 
     \b
     Example:
       mailstack webhook test billing
     """
-    configured = {str(each.name): each for each in (place.settings.webhooks if place.settings is not None else ())}
+    configured = {str(each.name): each for each in (target.settings.webhooks if target.settings is not None else ())}
     if name not in configured:
         known = ", ".join(configured) or "none"
         raise CommandError(f"there is no webhook {name}; configured here: {known}")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.cli.sendmail.letter import Person, Prepared, lines, prepare
-from mailstack.cli.sendmail.options import NOUSER, USAGE, Ended, Options
+from mailstack.cli.sendmail.options import NOUSER, USAGE, Options, SendmailError
 
 WEB = Person("www", "Web Server")
 
@@ -64,13 +64,13 @@ def test_without_t_the_header_names_nobody() -> None:
 
 @pytest.mark.parametrize(("text", "options"), [(b"Subject: x\n\nx\n", {}), (b"x\n", {"from_header": False})])
 def test_a_letter_for_nobody_is_wrong_usage(text: bytes, options: dict[str, object]) -> None:
-    with pytest.raises(Ended) as ended:
+    with pytest.raises(SendmailError) as ended:
         prepared(text, **options)
     assert ended.value.code == USAGE
 
 
 def test_what_is_no_address_is_said() -> None:
-    with pytest.raises(Ended) as ended:
+    with pytest.raises(SendmailError) as ended:
         prepared(b"To: <a b@x.test>\n\nx\n")
     assert ended.value.code == NOUSER
 
@@ -134,7 +134,7 @@ def test_the_envelope_says_what_the_letter_needs(text: bytes, body: str, utf8: b
 def test_any_octets_are_a_letter_or_a_reason(octets: bytes) -> None:
     try:
         letter = prepared(octets, recipients=("al@x.test",))
-    except Ended:
+    except SendmailError:
         return
     assert letter.section.endswith(b"\r\n")
     assert letter.envelope.recipients

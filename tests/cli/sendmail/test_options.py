@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.cli.sendmail.options import USAGE, Ended, Options, parse
+from mailstack.cli.sendmail.options import USAGE, Options, SendmailError, parse
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,14 @@ def test_they_mean_what_other_sendmails_mean(line: str, meant: dict[str, Any]) -
     "line", ["-bs", "-bd", "-bx", "-q30m", "-k", "-f", "-N sometimes", "-R some", "-N never,success"]
 )
 def test_what_is_not_offered_is_wrong_usage(line: str) -> None:
-    with pytest.raises(Ended) as ended:
+    with pytest.raises(SendmailError) as ended:
         parse(line.split())
     assert ended.value.code == USAGE
 
 
 @given(st.lists(st.text(max_size=8), max_size=6))
 def test_any_words_are_options_or_wrong_usage(words: list[str]) -> None:
-    with suppress(Ended):
+    with suppress(SendmailError):
         assert len(parse(words).recipients) <= len(words)
 
 
@@ -63,6 +63,6 @@ def test_any_words_are_options_or_wrong_usage(words: list[str]) -> None:
 )
 def test_a_line_end_in_an_argument_is_refused(arguments: list[str]) -> None:
     """What somebody typed into a form would be read as another address than it begins with."""
-    with pytest.raises(Ended, match="line end") as ended:
+    with pytest.raises(SendmailError, match="line end") as ended:
         parse(arguments)
     assert ended.value.code == USAGE
