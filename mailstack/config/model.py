@@ -51,7 +51,7 @@ Attempts = Annotated[int, Meta(ge=1, le=10, description="a whole number from 1 t
 Threads = Annotated[int, Meta(ge=1, le=64, description="a whole number from 1 to 64")]
 
 
-class Listen(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ListenSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where each service listens; an empty list is a service that is off."""
 
     submission: tuple[Endpoint, ...] = ()
@@ -66,26 +66,26 @@ class Listen(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     https: tuple[Endpoint, ...] = ()
 
 
-class Proxy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ProxySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The load balancers whose PROXY header is heard on "haproxy:" endpoints."""
 
     networks: tuple[Network, ...] = ()
     timeout: Duration = read_duration("5s")
 
 
-class Identity(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class CertificateSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One more certificate and its key; `load` sees to it that both are given."""
 
     certificate: Path | None = None
     key: Path | None = None
 
 
-class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Our certificates; none at all: a private CA and a certificate are made in the data directory."""
 
     certificate: Path | None = None
     key: Path | None = None
-    certificates: tuple[Identity, ...] = ()
+    certificates: tuple[CertificateSettings, ...] = ()
     client_ca: Path | None = None
     ciphers: str = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!eNULL:!PSK:!SRP"
     watch: Duration = read_duration("1m")
@@ -93,7 +93,7 @@ class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     urgent_before: Duration = read_duration("7d")
 
 
-class OAuth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class OAuthSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Logins by token; off without an issuer."""
 
     issuer: str = ""
@@ -112,7 +112,7 @@ class OAuth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     leeway: Duration = read_duration("30s")
 
 
-class Accounts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class AccountsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How people log in."""
 
     min_password_length: PasswordLength = 8
@@ -128,10 +128,10 @@ class Accounts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     shared_failures: CountOrNone = 10
     certificate_names: bool = False
     certificates: tuple[Owner, ...] = ()
-    oauth: OAuth = field(default_factory=OAuth)
+    oauth: OAuthSettings = field(default_factory=OAuthSettings)
 
 
-class Submission(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SubmissionSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What our own users may hand in."""
 
     max_size: Size = Size(52428800)
@@ -151,7 +151,7 @@ class Submission(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     verp: tuple[AddressPattern, ...] = ()
 
 
-class Exchange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ExchangeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What other hosts may hand in; None is as in Submission."""
 
     max_size: Size | None = None
@@ -169,13 +169,13 @@ class Exchange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     recipients_per_hour: CountOrNone = 0
 
 
-class Lmtp(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class LmtpSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Who may hand letters to the mailboxes here by LMTP."""
 
     lmtp_from: tuple[Network, ...] = field(default=(Network("127.0.0.0/8"), Network("::1/128")), name="from")
 
 
-class Greylist(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class GreylistSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether and how strangers are asked to come again."""
 
     enabled: bool = False
@@ -185,7 +185,7 @@ class Greylist(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_entries: Count = 1_000_000
 
 
-class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PolicySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whom the mail exchange takes nothing from."""
 
     allow: tuple[Network, ...] = ()
@@ -195,10 +195,10 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sender_domain: bool = False
     client_name: bool = False
     dns_timeout: Duration = read_duration("5s")
-    greylist: Greylist = field(default_factory=Greylist)
+    greylist: GreylistSettings = field(default_factory=GreylistSettings)
 
 
-class DkimKey(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DkimKeySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One key that signs, and what the DNS calls it; `load` sees to it that both are given."""
 
     selector: Selector = Selector("")
@@ -207,16 +207,16 @@ class DkimKey(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """None: all that the server has."""
 
 
-class Dkim(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DkimSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the letters of our users are signed; without keys they are not."""
 
-    keys: tuple[DkimKey, ...] = ()
+    keys: tuple[DkimKeySettings, ...] = ()
     headers: tuple[FieldName, ...] = tuple(FieldName(name) for name in SIGNED)
     oversign: tuple[FieldName, ...] = tuple(FieldName(name) for name in OVERSIGNED)
     sign_relayed: bool = False
 
 
-class Authentication(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class AuthenticationSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What letters of other hosts are asked, and what follows from the answers."""
 
     spf: bool = True
@@ -234,7 +234,7 @@ class Authentication(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     timeout: Duration = read_duration("10s")
 
 
-class Schedule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ScheduleSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """When a letter is tried again, and how long."""
 
     first: Duration = read_duration("5m")
@@ -243,7 +243,7 @@ class Schedule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     give_up_after: Duration = read_duration("5d")
 
 
-class RelaySource(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RelaySourceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """From where, and under which name, hosts are called for some letters; what is empty is as in Relay."""
 
     senders: tuple[AddressPattern, ...] = ()
@@ -253,7 +253,7 @@ class RelaySource(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     ehlo_name: HostName = HostName("")
 
 
-class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RelaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How letters leave for other hosts."""
 
     relay_from: tuple[Network, ...] = field(default=(), name="from")
@@ -266,7 +266,7 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     source_address: IpText = IpText("")
     source_address6: IpText = IpText("")
     ehlo_name: HostName = HostName("")
-    sources: tuple[RelaySource, ...] = ()
+    sources: tuple[RelaySourceSettings, ...] = ()
     tls: Literal["never", "opportunistic", "required", "verified"] = "opportunistic"
     ca_file: Path | None = None
     certificate: Path | None = None
@@ -288,10 +288,10 @@ class Relay(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     routes: Routes = NO_ROUTES
     sender_routes: SenderRoutes = NO_SENDER_ROUTES
     tls_policy: TlsPolicyTable = NO_TLS_POLICY
-    schedule: Schedule = field(default_factory=Schedule)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
 
 
-class Delivery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DeliverySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How letters come into mailboxes here."""
 
     postmaster: Address | None = None
@@ -301,7 +301,7 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     mailbox_full: Literal["temporary", "permanent"] = "temporary"
 
 
-class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class LimitsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one client, and all clients together, may take of us."""
 
     connections: Count = 10000
@@ -332,7 +332,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     min_free_space: SizeOrNone = SizeOrNone(67108864)
 
 
-class Clients(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ClientsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What people's clients are told, where it differs from `hostname` and `listen`; 0: as there."""
 
     host: HostName = HostName("")
@@ -344,7 +344,7 @@ class Clients(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     imaps: PortOrNone = 0
 
 
-class Web(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class WebSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The pages and files that the server shows by HTTP."""
 
     hosts: tuple[HostName, ...] = ()
@@ -362,7 +362,7 @@ class Web(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     cors: tuple[Origin, ...] = ()
 
 
-class Index(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class IndexSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether and how long letters are kept for people who look."""
 
     enabled: bool = False
@@ -371,7 +371,7 @@ class Index(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     undo: Duration = read_duration("1m")
 
 
-class MtaSts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class MtaStsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The policy by which other hosts find out that letters for us must come under TLS."""
 
     mode: Literal["none", "testing", "enforce"] = "testing"
@@ -379,7 +379,7 @@ class MtaSts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_age: Duration = read_duration("7d")
 
 
-class TlsReports(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TlsReportsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Whether and how other domains are told what TLS with their hosts came to."""
 
     send: Literal["auto", "on", "off"] = "auto"
@@ -389,7 +389,7 @@ class TlsReports(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     spread: Duration = read_duration("4h")
 
 
-class Webhook(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class WebhookSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A program elsewhere that is told by HTTP what becomes of letters; `load` sees to it that name and url are given."""
 
     name: HookName = HookName("")
@@ -406,7 +406,7 @@ class Webhook(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     give_up_after: Duration = read_duration("3d")
 
 
-class Postgresql(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PostgresqlSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a server whose store is in PostgreSQL uses it, and what it is called there."""
 
     schema: SchemaName = SchemaName("")
@@ -419,7 +419,7 @@ class Postgresql(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     readers: Threads = 2
 
 
-class Contents(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ContentsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where large contents go; without a bucket they are files, or rows of PostgreSQL."""
 
     bucket: str = ""
@@ -439,20 +439,20 @@ class Contents(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     orphan_age: Duration = read_duration("1d")
 
 
-class Journey(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class JourneySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How long the history of letters is kept."""
 
     keep: Duration = read_duration("30d")
 
 
-class Workers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class WorkersSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The processes that serve the server together."""
 
     count: Threads = 1
     hung_after: Duration = read_duration("1m")
 
 
-class Log(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class LogSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is written about all that."""
 
     level: Literal["debug", "info", "warn", "error"] = "info"
@@ -466,27 +466,27 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     data: Path = Path("data")
     domains: tuple[Domain, ...] = ()
     store: StoreName = StoreName()
-    webhooks: tuple[Webhook, ...] = ()
-    listen: Listen = field(default_factory=Listen)
-    proxy: Proxy = field(default_factory=Proxy)
-    tls: Tls = field(default_factory=Tls)
-    accounts: Accounts = field(default_factory=Accounts)
-    submission: Submission = field(default_factory=Submission)
-    exchange: Exchange = field(default_factory=Exchange)
-    lmtp: Lmtp = field(default_factory=Lmtp)
-    policy: Policy = field(default_factory=Policy)
-    authentication: Authentication = field(default_factory=Authentication)
-    dkim: Dkim = field(default_factory=Dkim)
-    relay: Relay = field(default_factory=Relay)
-    delivery: Delivery = field(default_factory=Delivery)
-    limits: Limits = field(default_factory=Limits)
-    clients: Clients = field(default_factory=Clients)
-    web: Web = field(default_factory=Web)
-    index: Index = field(default_factory=Index)
-    mta_sts: MtaSts = field(default_factory=MtaSts)
-    tls_reports: TlsReports = field(default_factory=TlsReports)
-    contents: Contents = field(default_factory=Contents)
-    journey: Journey = field(default_factory=Journey)
-    workers: Workers = field(default_factory=Workers)
-    postgresql: Postgresql = field(default_factory=Postgresql)
-    log: Log = field(default_factory=Log)
+    webhooks: tuple[WebhookSettings, ...] = ()
+    listen: ListenSettings = field(default_factory=ListenSettings)
+    proxy: ProxySettings = field(default_factory=ProxySettings)
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    accounts: AccountsSettings = field(default_factory=AccountsSettings)
+    submission: SubmissionSettings = field(default_factory=SubmissionSettings)
+    exchange: ExchangeSettings = field(default_factory=ExchangeSettings)
+    lmtp: LmtpSettings = field(default_factory=LmtpSettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    authentication: AuthenticationSettings = field(default_factory=AuthenticationSettings)
+    dkim: DkimSettings = field(default_factory=DkimSettings)
+    relay: RelaySettings = field(default_factory=RelaySettings)
+    delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    limits: LimitsSettings = field(default_factory=LimitsSettings)
+    clients: ClientsSettings = field(default_factory=ClientsSettings)
+    web: WebSettings = field(default_factory=WebSettings)
+    index: IndexSettings = field(default_factory=IndexSettings)
+    mta_sts: MtaStsSettings = field(default_factory=MtaStsSettings)
+    tls_reports: TlsReportsSettings = field(default_factory=TlsReportsSettings)
+    contents: ContentsSettings = field(default_factory=ContentsSettings)
+    journey: JourneySettings = field(default_factory=JourneySettings)
+    workers: WorkersSettings = field(default_factory=WorkersSettings)
+    postgresql: PostgresqlSettings = field(default_factory=PostgresqlSettings)
+    log: LogSettings = field(default_factory=LogSettings)

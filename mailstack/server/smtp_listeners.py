@@ -8,8 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.accounts.session_registry import SessionRegistry
-from mailstack.config import Exchange as ExchangeSettings
-from mailstack.config import Submission as SubmissionSettings
+from mailstack.config import ExchangeSettings, SubmissionSettings
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.policy.limits import Admission, ServiceLimiter

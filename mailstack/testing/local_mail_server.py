@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Self, TypeVar, Unpack
 
 from msgspec.structs import replace
 
-from mailstack.config import Schedule
+from mailstack.config import ScheduleSettings
 from mailstack.letter import LetterId
 from mailstack.letter.delivery import OWED
 from mailstack.letter.durations import Duration, read_duration
@@ -77,7 +77,7 @@ class LocalMailServer(ServerAddresses):
         in seconds, or as "5d". Raises ValueError.
         """
         first, last = _seconds(retry), _seconds(give_up)
-        schedule = Schedule(
+        schedule = ScheduleSettings(
             first=Duration(first),
             longest=Duration(max(first, min(MAX_RETRY_S, last / 2))),
             warn_after=Duration(0),

@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Any
 
-from mailstack.config import Journey
+from mailstack.config import JourneySettings
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.sandbox.simulation import Internet
@@ -32,7 +32,7 @@ def tell(**facts: Any) -> None:
 def world(**options: Any) -> Internet:
     internet = Internet(1, **options)
     # Histories of a day, so that what is over is forgotten.
-    keep: Any = {"journey": Journey(keep=86400.0)}  # type: ignore[arg-type]
+    keep: Any = {"journey": JourneySettings(keep=86400.0)}  # type: ignore[arg-type]
     internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"], **keep)
     internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"], **keep)
     return internet

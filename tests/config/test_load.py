@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.config import Config, ConfigError, Exchange, load
+from mailstack.config import Config, ConfigError, ExchangeSettings, load
 from mailstack.letter import Address
 from mailstack.letter.connection import HostPort
 from mailstack.relay.routes import Routes, RouteTarget, SmartHost
@@ -279,9 +279,9 @@ def test_an_empty_variable_takes_a_setting_back(tmp_path: Path) -> None:
 def test_what_other_hosts_may_hand_in_is_left_open(tmp_path: Path) -> None:
     """None is as in [submission], whose max_size is what SIZE announces."""
     text = '[exchange]\nmax_size = "1MiB"\nmax_recipients = 5\n'
-    assert load(written(tmp_path, ""), {}).exchange == Exchange()
+    assert load(written(tmp_path, ""), {}).exchange == ExchangeSettings()
     environ = {"MAILSTACK_EXCHANGE__MAX_SIZE": "", "MAILSTACK_EXCHANGE__MAX_RECIPIENTS": ""}
-    assert load(written(tmp_path, text), environ).exchange == Exchange(max_size=None, max_recipients=None)
+    assert load(written(tmp_path, text), environ).exchange == ExchangeSettings(max_size=None, max_recipients=None)
 
 
 def test_a_mistake_in_the_environment_is_told_by_the_variables_name(tmp_path: Path) -> None:

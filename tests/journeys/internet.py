@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from mailstack.config import Authentication, Relay, Schedule, Submission
+from mailstack.config import AuthenticationSettings, RelaySettings, ScheduleSettings, SubmissionSettings
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
@@ -47,15 +47,15 @@ class Internet(Shipped):
         domains: Sequence[str],
         accounts: Sequence[str] = (),
         aliases: Mapping[str, Sequence[str]] | None = None,
-        schedule: Schedule | None = None,
+        schedule: ScheduleSettings | None = None,
         store: Store | None = None,
         **settings: Struct,
     ) -> SimulatedServer:
         """As `host`; letters here may be as short as a test needs them, without From or with another one's."""
         tables: dict[str, Any] = {
-            "relay": Relay(schedule=schedule or Schedule()),
-            "submission": Submission(check_from="allow"),
-            "authentication": Authentication(malformed_from="mark"),
+            "relay": RelaySettings(schedule=schedule or ScheduleSettings()),
+            "submission": SubmissionSettings(check_from="allow"),
+            "authentication": AuthenticationSettings(malformed_from="mark"),
             **settings,
         }
         return self.host(

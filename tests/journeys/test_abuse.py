@@ -10,7 +10,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.names import dns
 
-from mailstack.config import Exchange, Greylist, Limits, Policy, Submission
+from mailstack.config import ExchangeSettings, GreylistSettings, LimitsSettings, PolicySettings, SubmissionSettings
 from mailstack.letter.durations import Duration
 from tests.journeys.internet import Internet, SimulatedServer
 from tests.journeys.test_attacks import Attacker
@@ -51,7 +51,7 @@ def say(internet: Internet, client: Attacker, octets: bytes, wait: float = 1) ->
 
 def test_a_blocked_client_is_greeted_with_554_and_may_only_quit(internet: Internet) -> None:
     """CODE-28, SMTP-40: the connection stays open until QUIT (RFC 5321 §3.1)."""
-    site = server(internet, policy=Policy(block=("203.0.113.0/24",)))
+    site = server(internet, policy=PolicySettings(block=("203.0.113.0/24",)))
     client = call(internet, site)
     assert client.heard.startswith(b"554 mx.home.test no mail is taken from you here")
     assert say(internet, client, BEGIN + b"NOOP\r\n") == [b"503"] * 3
@@ -63,7 +63,7 @@ def test_a_blocked_client_is_greeted_with_554_and_may_only_quit(internet: Intern
 
 def test_a_blocked_client_may_be_refused_at_each_recipient(internet: Internet) -> None:
     """CODE-10: 550 5.7.1; the postmaster can be reached."""
-    site = server(internet, policy=Policy(block=("203.0.113.0/24",), refuse_at="recipient"))
+    site = server(internet, policy=PolicySettings(block=("203.0.113.0/24",), refuse_at="recipient"))
     client = call(internet, site, BEGIN + RCPT + b"RCPT TO:<postmaster>\r\n")
     assert client.codes() == [b"220", b"250", b"250", b"550", b"250"]
     assert b"550 5.7.1 " in client.heard
@@ -71,7 +71,11 @@ def test_a_blocked_client_may_be_refused_at_each_recipient(internet: Internet) -
 
 def test_who_is_blocked_is_so_behind_a_proxy(internet: Internet) -> None:
     """CODE-28: XCLIENT begins the session anew, and the client that it names is judged."""
-    site = server(internet, policy=Policy(block=("198.51.100.0/24",)), exchange=Exchange(xclient=("203.0.113.66",)))
+    site = server(
+        internet,
+        policy=PolicySettings(block=("198.51.100.0/24",)),
+        exchange=ExchangeSettings(xclient=("203.0.113.66",)),
+    )
     good = call(internet, site, b"EHLO x\r\nXCLIENT ADDR=192.0.2.200\r\n")
     assert good.codes() == [b"220", b"250", b"220"]
     bad = call(internet, site, b"EHLO x\r\nXCLIENT ADDR=198.51.100.9\r\nEHLO x\r\n")
@@ -81,7 +85,7 @@ def test_who_is_blocked_is_so_behind_a_proxy(internet: Internet) -> None:
 
 def test_a_dns_block_list_is_asked_and_one_that_hangs_blocks_nobody(internet: Internet) -> None:
     internet.zone.add("66.113.0.203.zen.test", dns.Record_A("127.0.0.2", 60))
-    site = server(internet, policy=Policy(dnsbl=("dead.test", "zen.test")))
+    site = server(internet, policy=PolicySettings(dnsbl=("dead.test", "zen.test")))
     internet.zone.fail("7.113.0.203.dead.test")
     assert call(internet, site).codes() == [b"554"]
     assert call(internet, site, host="203.0.113.7").codes() == [b"220"]
@@ -89,7 +93,7 @@ def test_a_dns_block_list_is_asked_and_one_that_hangs_blocks_nobody(internet: In
 
 def test_a_first_letter_comes_again(internet: Internet) -> None:
     """CODE-12: 451 4.7.1 at the first contact, 250 after the wait."""
-    site = server(internet, policy=Policy(greylist=Greylist(enabled=True)))
+    site = server(internet, policy=PolicySettings(greylist=GreylistSettings(enabled=True)))
     assert b"451 4.7.1 greylisted" in call(internet, site, BEGIN + RCPT + b"QUIT\r\n").heard
     internet.reactor.advance(301)
     assert call(internet, site, BEGIN + RCPT + LETTER).codes()[-1] == b"250"
@@ -97,7 +101,7 @@ def test_a_first_letter_comes_again(internet: Internet) -> None:
 
 def test_a_sender_without_mail_is_refused(internet: Internet) -> None:
     """CODE-23: 550 5.7.27 for a null MX, 550 5.1.8 for no domain."""
-    site = server(internet, policy=Policy(sender_domain=True))
+    site = server(internet, policy=PolicySettings(sender_domain=True))
     internet.zone.add("null.test", dns.Record_MX(0, ""))
     client = call(internet, site, b"EHLO x\r\nMAIL FROM:<a@null.test>\r\nMAIL FROM:<a@gone.test>\r\nMAIL FROM:<>\r\n")
     assert [line[:10] for line in client.heard.split(b"\r\n")[-4:-1]] == [b"550 5.7.27", b"550 5.1.8 ", b"250 2.1.0 "]
@@ -117,7 +121,7 @@ def test_a_letter_tells_the_confirmed_name_of_its_client(internet: Internet) -> 
 
 def test_who_speaks_before_the_greeting_is_turned_away(internet: Internet) -> None:
     """PIPE-07: 554, and nothing of what was said is obeyed."""
-    site = server(internet, exchange=Exchange(greet_delay=Duration(3)))
+    site = server(internet, exchange=ExchangeSettings(greet_delay=Duration(3)))
     early = call(internet, site, BEGIN + RCPT + LETTER, wait=5)
     assert early.codes()[:2] == [b"554", b"503"]
     assert internet.fetch(site, "bob@home.test") == []
@@ -135,7 +139,7 @@ def test_a_body_before_354_is_one_letter_at_most(internet: Internet) -> None:
 
 
 def test_errors_are_answered_later_and_later_and_others_are_not(internet: Internet) -> None:
-    site = server(internet, limits=Limits(tarpit=Duration(2), tarpit_longest=Duration(4)))
+    site = server(internet, limits=LimitsSettings(tarpit=Duration(2), tarpit_longest=Duration(4)))
     bad = call(internet, site, b"EHLO x\r\n" + b"WHAT\r\n" * 8)
     assert bad.codes().count(b"500") == 5
     assert call(internet, site, BEGIN).codes() == [b"220", b"250", b"250"]
@@ -149,8 +153,8 @@ def test_only_permanent_refusals_count_as_errors_of_a_client(internet: Internet)
     """CODE-07: a client whose recipients are put off with 4xx stays connected to send the others (RFC 5321 §4.5.3.1.10)."""
     site = server(
         internet,
-        exchange=Exchange(recipients_per_hour=1),
-        limits=Limits(errors=3, tarpit=Duration(2), tarpit_longest=Duration(4)),
+        exchange=ExchangeSettings(recipients_per_hour=1),
+        limits=LimitsSettings(errors=3, tarpit=Duration(2), tarpit_longest=Duration(4)),
     )
     client = call(internet, site, BEGIN + RCPT * 21)
     assert client.codes() == [b"220", b"250", b"250", b"250"] + [b"450"] * 20
@@ -161,7 +165,7 @@ def test_only_permanent_refusals_count_as_errors_of_a_client(internet: Internet)
 
 def test_too_many_letters_of_an_address_come_later(internet: Internet) -> None:
     """CODE-11: 450 4.7.1 at MAIL; RCPT likewise."""
-    site = server(internet, exchange=Exchange(letters_per_hour=1, recipients_per_hour=2))
+    site = server(internet, exchange=ExchangeSettings(letters_per_hour=1, recipients_per_hour=2))
     client = call(internet, site, BEGIN + RCPT * 3 + b"RSET\r\nMAIL FROM:<eve@other.test>\r\n")
     assert client.codes() == [b"220", b"250", b"250", b"250", b"250", b"450", b"250", b"450"]
     internet.reactor.advance(299)
@@ -171,14 +175,14 @@ def test_too_many_letters_of_an_address_come_later(internet: Internet) -> None:
 
 def test_an_account_may_send_so_many_letters_in_an_hour(internet: Internet) -> None:
     """SUBM-09: 450 4.7.1."""
-    site = server(internet, submission=Submission(letters_per_hour=2))
+    site = server(internet, submission=SubmissionSettings(letters_per_hour=2))
     codes = [internet.submit(site, "alice@home.test", "bob@home.test")[0].code for _ in range(3)]
     assert codes == [250, 250, 450]
 
 
 def test_connections_of_an_address_are_limited_in_number_and_rate(internet: Internet) -> None:
     """CODE-11, CODE-16, SMTP-26: 421, and the connection is closed."""
-    site = server(internet, limits=Limits(connections_per_address=3, connections_per_minute=4))
+    site = server(internet, limits=LimitsSettings(connections_per_address=3, connections_per_minute=4))
     clients = [call(internet, site, wait=0.1) for _ in range(4)]
     assert [client.codes() for client in clients] == [[b"220"]] * 3 + [[b"421"]]
     for client in clients:
@@ -194,7 +198,7 @@ def test_connections_of_an_address_are_limited_in_number_and_rate(internet: Inte
 
 def test_waits_are_shorter_while_the_server_is_busy(internet: Internet) -> None:
     """SMTP-26, SMTP-28: five minutes on a quiet day, busy_timeout when nearly all connections are taken."""
-    site = server(internet, limits=Limits(connections=10, busy_percent=50))
+    site = server(internet, limits=LimitsSettings(connections=10, busy_percent=50))
     calm = call(internet, site, b"NOOP\r\n")
     internet.reactor.advance(200)
     assert not calm.is_gone
@@ -206,7 +210,7 @@ def test_waits_are_shorter_while_the_server_is_busy(internet: Internet) -> None:
 
 def test_a_letter_that_dribbles_is_cut(internet: Internet) -> None:
     """SMTP-28: each octet comes in time, and the letter as a whole does not."""
-    site = server(internet, limits=Limits(data_timeout=Duration(180), data_rate=100))
+    site = server(internet, limits=LimitsSettings(data_timeout=Duration(180), data_rate=100))
     client = call(internet, site, BEGIN + RCPT + b"DATA\r\nSubject: slow\r\n\r\n")
     assert client.codes()[-1] == b"354"
     for _ in range(30):
@@ -221,7 +225,7 @@ def test_a_letter_that_dribbles_is_cut(internet: Internet) -> None:
 
 def test_a_slow_letter_that_is_fast_enough_is_taken(internet: Internet) -> None:
     """SMTP-28: 2 KB every ten seconds, for ten minutes."""
-    site = server(internet, limits=Limits(data_timeout=Duration(180), data_rate=128))
+    site = server(internet, limits=LimitsSettings(data_timeout=Duration(180), data_rate=128))
     client = call(internet, site, BEGIN + RCPT + b"DATA\r\nSubject: slow\r\n\r\n")
     for _ in range(60):
         client.transport.write(b"x" * 2046 + b"\r\n")

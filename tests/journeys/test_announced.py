@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.config import Exchange, Submission
+from mailstack.config import ExchangeSettings, SubmissionSettings
 from mailstack.config.sizes import Size
 from tests.journeys.internet import Internet, SimulatedServer
 
@@ -33,7 +33,7 @@ async def recipients_taken(internet: Internet, site: SimulatedServer) -> int:
 
 def test_size_is_that_of_submission_for_other_hosts_too(internet: Internet) -> None:
     server = internet.server(
-        "mx.home.test", "192.0.2.1", domains=["home.test"], submission=Submission(max_size=Size(1000))
+        "mx.home.test", "192.0.2.1", domains=["home.test"], submission=SubmissionSettings(max_size=Size(1000))
     )
     assert [announced(internet, server, port) for port in (587, 25)] == [1000, 1000]
     internet.stop()
@@ -44,23 +44,23 @@ def test_other_hosts_may_have_limits_of_their_own(internet: Internet) -> None:
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
-        submission=Submission(max_size=Size(1000)),
-        exchange=Exchange(max_size=Size(500)),
+        submission=SubmissionSettings(max_size=Size(1000)),
+        exchange=ExchangeSettings(max_size=Size(500)),
     )
     assert [announced(internet, server, port) for port in (587, 25)] == [1000, 500]
     internet.stop()
 
 
-@pytest.mark.parametrize(("exchange", "taken"), [(Exchange(), 3), (Exchange(max_recipients=5), 5)])
+@pytest.mark.parametrize(("exchange", "taken"), [(ExchangeSettings(), 3), (ExchangeSettings(max_recipients=5), 5)])
 def test_recipients_are_limited_as_in_submission_unless_told_otherwise(
-    internet: Internet, exchange: Exchange, taken: int
+    internet: Internet, exchange: ExchangeSettings, taken: int
 ) -> None:
     server = internet.server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
         accounts=["alice@home.test"],
-        submission=Submission(max_recipients=3),
+        submission=SubmissionSettings(max_recipients=3),
         exchange=exchange,
     )
     assert internet.reactor.result_of(recipients_taken(internet, server)) == taken

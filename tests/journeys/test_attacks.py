@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
-from mailstack.config.model import Accounts, Exchange, Limits, Relay
+from mailstack.config.model import AccountsSettings, ExchangeSettings, LimitsSettings, RelaySettings
 from mailstack.config.sizes import Size
 from mailstack.config.values import Keyword, Network
 from mailstack.store import ContentWriter
@@ -82,12 +82,12 @@ def home(internet: Internet, store: WatchedStore) -> SimulatedServer:
         domains=["home.test"],
         accounts=["alice@home.test", "bob@home.test"],
         store=store,
-        exchange=Exchange(max_size=Size(1_000_000)),
-        limits=Limits(command_timeout=300.0, junk_commands=0),
+        exchange=ExchangeSettings(max_size=Size(1_000_000)),
+        limits=LimitsSettings(command_timeout=300.0, junk_commands=0),
     )
     # Doors that take passwords in the clear as well, so that an attack is its octets and nothing else.
     doors = site.server.doors
-    doors.kit.config = replace(site.server.config, accounts=Accounts(require_tls=False))
+    doors.kit.config = replace(site.server.config, accounts=AccountsSettings(require_tls=False))
     for port, listener in ((SUBMISSION, doors.smtp.submission()), (POP3, doors.pop3.listener())):
         internet.reactor.result_of(doors.bind(str(port), listener, [f"tcp:{port}"]))
     return site
@@ -255,8 +255,8 @@ ONE = b"MAIL FROM:<x@y.test>\r\nRCPT TO:<bob@home.test>\r\nDATA\r\n\r\nhello\r\n
 
 def guarded(internet: Internet, address: str = "192.0.2.9", **settings: Any) -> SimulatedServer:
     """A server with the limits of one that is new; its errors are answered at once."""
-    limits = Limits(tarpit=0, **settings)
-    relay = Relay(relay_from=(Network("198.51.100.0/24"),))
+    limits = LimitsSettings(tarpit=0, **settings)
+    relay = RelaySettings(relay_from=(Network("198.51.100.0/24"),))
     return internet.server(
         "mx.else.test", address, domains=["home.test"], accounts=["bob@home.test"], limits=limits, relay=relay
     )
@@ -354,7 +354,7 @@ def test_a_nul_in_a_letter_never_reaches_the_next_host_as_a_line(
     internet: Internet, home: SimulatedServer, withheld: tuple[Keyword, ...]
 ) -> None:
     """SMUG-04: some hosts drop a NUL, and would read CR LF NUL . CR LF as the end of the letter."""
-    exchange = Exchange(withhold=tuple(Keyword(word) for word in withheld))
+    exchange = ExchangeSettings(withhold=tuple(Keyword(word) for word in withheld))
     other = internet.server(
         "mx.other.test", "192.0.2.2", domains=["other.test"], accounts=["carol@other.test"], exchange=exchange
     )

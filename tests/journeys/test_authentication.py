@@ -8,7 +8,7 @@ import dkim
 import pytest
 from twisted.names import dns
 
-from mailstack.config import Authentication, Dkim, DkimKey
+from mailstack.config import AuthenticationSettings, DkimKeySettings, DkimSettings
 from mailstack.config.values import Domain, Network, Selector
 from mailstack.letter.durations import Duration
 from mailstack.policy.authentication.keys import generate
@@ -31,10 +31,14 @@ def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
     for selector, key in KEYS.items():
         file = tmp_path / f"{selector}.pem"
         file.write_bytes(key.pem())
-        keys.append(DkimKey(selector=Selector(selector), file=file))
+        keys.append(DkimKeySettings(selector=Selector(selector), file=file))
         internet.zone.add(f"{selector}._domainkey.home.test", dns.Record_TXT(key.record().encode()))
     site = internet.server(
-        "mx.home.test", "192.0.2.1", domains=["home.test"], accounts=["alice@home.test"], dkim=Dkim(keys=tuple(keys))
+        "mx.home.test",
+        "192.0.2.1",
+        domains=["home.test"],
+        accounts=["alice@home.test"],
+        dkim=DkimSettings(keys=tuple(keys)),
     )
     internet.zone.add("home.test", dns.Record_TXT(b"v=spf1 mx -all"))
     internet.zone.add("_dmarc.home.test", dns.Record_TXT(b"v=DMARC1; p=reject"))
@@ -47,7 +51,7 @@ def other(internet: Internet, **settings: object) -> SimulatedServer:
         "192.0.2.2",
         domains=["other.test"],
         accounts=["carol@other.test"],
-        authentication=Authentication(**settings),  # type: ignore[arg-type]
+        authentication=AuthenticationSettings(**settings),  # type: ignore[arg-type]
     )
 
 
@@ -108,10 +112,10 @@ def test_letters_of_eight_bits_are_converted_before_they_are_signed(internet: In
 
 
 def _without_8bit() -> object:
-    from mailstack.config import Exchange
+    from mailstack.config import ExchangeSettings
     from mailstack.config.values import Keyword
 
-    return Exchange(withhold=(Keyword("8BITMIME"), Keyword("BINARYMIME")))
+    return ExchangeSettings(withhold=(Keyword("8BITMIME"), Keyword("BINARYMIME")))
 
 
 def test_what_its_owner_disowns_is_refused(internet: Internet, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.config import Exchange
+from mailstack.config import ExchangeSettings
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.protocols.smtp.client_session import SmtpClientSession
@@ -73,7 +73,7 @@ def test_a_binary_letter_goes_on_as_the_next_host_takes_it(
         "192.0.2.2",
         domains=["there.test"],
         accounts=["carol@there.test"],
-        exchange=Exchange(withhold=withheld),
+        exchange=ExchangeSettings(withhold=withheld),
     )
     assert [one.code for one in send(internet, home, BINARY, "BINARYMIME", "carol@there.test")] == [250]
     internet.reactor.advance(5)
@@ -103,7 +103,7 @@ def test_a_letter_of_8_bits_is_converted_for_a_host_of_7(internet: Internet, hom
         "192.0.2.2",
         domains=["there.test"],
         accounts=["carol@there.test"],
-        exchange=Exchange(withhold=("8BITMIME",)),
+        exchange=ExchangeSettings(withhold=("8BITMIME",)),
     )
     assert [one.code for one in send(internet, home, GREEN, "8BITMIME", "carol@there.test")] == [250]
     internet.reactor.advance(5)

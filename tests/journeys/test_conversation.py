@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 from twisted.names import dns
 
-from mailstack.config import Submission
-from mailstack.config.model import Accounts
+from mailstack.config import SubmissionSettings
+from mailstack.config.model import AccountsSettings
 from tests.journeys.internet import Internet, SimulatedServer
 from tests.journeys.test_attacks import SUBMISSION, Attacker, attack
 
@@ -31,17 +31,17 @@ def home(internet: Internet) -> SimulatedServer:
     return server(internet)
 
 
-def server(internet: Internet, submission: Submission | None = None) -> SimulatedServer:
+def server(internet: Internet, submission: SubmissionSettings | None = None) -> SimulatedServer:
     """A server whose submission takes passwords in clear, so that octets are all there is to it."""
     site = internet.server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
         accounts=["alice@home.test", "bob@home.test"],
-        submission=submission or Submission(),
+        submission=submission or SubmissionSettings(),
     )
     doors = site.server.doors
-    doors.kit.config = replace(site.server.config, accounts=Accounts(require_tls=False))
+    doors.kit.config = replace(site.server.config, accounts=AccountsSettings(require_tls=False))
     internet.reactor.result_of(doors.bind(str(SUBMISSION), doors.smtp.submission(), [f"tcp:{SUBMISSION}"]))
     return site
 
@@ -172,7 +172,7 @@ def test_addresses_that_lead_nowhere_are_refused_at_once(
 
 def test_a_sender_of_one_label_is_not_qualified(internet: Internet) -> None:
     """SUBM-02: also where everybody may send under any name."""
-    site = server(internet, Submission(check_sender=False))
+    site = server(internet, SubmissionSettings(check_sender=False))
     assert words(attack(internet, site, LOGIN + b"MAIL FROM:<x@host>\r\n", port=SUBMISSION))[-1] == "501 5.1.7"
 
 
@@ -180,7 +180,7 @@ def test_a_domain_that_takes_no_mail_is_refused_at_once(internet: Internet) -> N
     """CODE-23, SUBM-08: 556 5.1.10 in the session, when the operator wants it."""
     internet.zone.add("null.test", dns.Record_MX(0, ""))
     internet.zone.add("real.test", dns.Record_MX(10, "mx.real.test"))
-    site = server(internet, Submission(recipient_domain=True))
+    site = server(internet, SubmissionSettings(recipient_domain=True))
     recipients = b"".join(b"RCPT TO:<x@%b>\r\n" % each for each in (b"null.test", b"gone.test", b"real.test"))
     client = attack(internet, site, MINE + recipients + RCPT, port=SUBMISSION)
     assert words(client)[-4:] == ["556 5.1.10", "550 5.1.2", "250 2.1.5", "250 2.1.5"]
@@ -188,7 +188,7 @@ def test_a_domain_that_takes_no_mail_is_refused_at_once(internet: Internet) -> N
 
 def test_a_users_machine_can_be_hidden_and_strangers_not(internet: Internet) -> None:
     """SUBM-07: `hide_client` is for our own users; what other hosts bring is traced."""
-    site = server(internet, Submission(hide_client=True))
+    site = server(internet, SubmissionSettings(hide_client=True))
     letter = RCPT + b"DATA\r\nSubject: x\r\n\r\nx\r\n.\r\n"
     assert words(attack(internet, site, MINE + letter, port=SUBMISSION))[-1] == "250 2.0.0"
     assert words(attack(internet, site, BEGIN + letter))[-1] == "250 2.0.0"
@@ -212,7 +212,7 @@ def test_a_letter_without_author_is_as_the_operator_wants(
     internet: Internet, choices: dict[str, str], answer: str, header: bytes
 ) -> None:
     """SUBM-05, SUBM-11."""
-    site = server(internet, Submission(**choices))  # type: ignore[arg-type]
+    site = server(internet, SubmissionSettings(**choices))  # type: ignore[arg-type]
     client = attack(internet, site, MINE + RCPT + b"DATA\r\nSubject: x\r\n\r\nx\r\n.\r\n", port=SUBMISSION)
     assert words(client)[-1] == answer
     for letter in internet.fetch(site, "bob@home.test"):

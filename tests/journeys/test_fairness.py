@@ -8,7 +8,7 @@ from typing import Literal
 from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
 
-from mailstack.config import Relay
+from mailstack.config import RelaySettings
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.content import Octets
 from mailstack.relay.connection_pool import ConnectionLimits
@@ -63,7 +63,7 @@ class World:
     def __init__(self, tls: Literal["never", "opportunistic"] = "never") -> None:
         self.internet = Internet()
         self.home: SimulatedServer = self.internet.server(
-            HOME, "192.0.2.1", domains=["home.test"], accounts=["alice@home.test"], relay=Relay(tls=tls)
+            HOME, "192.0.2.1", domains=["home.test"], accounts=["alice@home.test"], relay=RelaySettings(tls=tls)
         )
         self.arrived: dict[str, float] = {}
         """When each recipient was first named to its host, in seconds from now on."""

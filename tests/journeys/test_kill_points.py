@@ -14,7 +14,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.accounts.directory import StoreDirectory
-from mailstack.config import Relay
+from mailstack.config import RelaySettings
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets, read_all
@@ -203,7 +203,11 @@ class Walk:
     def __init__(self, directory: Path) -> None:
         self.internet = Internet(directory)
         self.elsewhere: SimulatedServer = self.internet.server(
-            "mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL], relay=Relay(tls="never")
+            "mx.elsewhere.test",
+            "192.0.2.2",
+            domains=["elsewhere.test"],
+            accounts=[CAROL],
+            relay=RelaySettings(tls="never"),
         )
 
     def copies(self, fault: Fault, octets: int, dies_at: str = "") -> tuple[int, Wire, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.config import Delivery, Exchange, Listen, Lmtp, Relay
+from mailstack.config import DeliverySettings, ExchangeSettings, ListenSettings, LmtpSettings, RelaySettings
 from mailstack.config.sizes import Size
 from mailstack.config.values import read_network
 from mailstack.protocols.smtp.client_session import SmtpClientSession, Trouble
@@ -27,8 +27,8 @@ def inner(internet: Internet) -> SimulatedServer:
         "192.0.2.2",
         domains=["inner.test"],
         accounts=["bob@inner.test", "carol@inner.test"],
-        listen=Listen(lmtp=("tcp:24",), pop3=("tcp:110",)),
-        lmtp=Lmtp(lmtp_from=(read_network("192.0.2.0/28"),)),
+        listen=ListenSettings(lmtp=("tcp:24",), pop3=("tcp:110",)),
+        lmtp=LmtpSettings(lmtp_from=(read_network("192.0.2.0/28"),)),
     )
 
 
@@ -36,7 +36,11 @@ def inner(internet: Internet) -> SimulatedServer:
 def outer(internet: Internet) -> SimulatedServer:
     routes = Routes.parse({"inner.test": "lmtp://192.0.2.2:24"})
     return internet.server(
-        "mx.outer.test", "192.0.2.1", domains=["outer.test"], accounts=["alice@outer.test"], relay=Relay(routes=routes)
+        "mx.outer.test",
+        "192.0.2.1",
+        domains=["outer.test"],
+        accounts=["alice@outer.test"],
+        relay=RelaySettings(routes=routes),
     )
 
 
@@ -75,10 +79,10 @@ def test_a_full_mailbox_does_not_keep_the_letter_from_the_others(internet: Inter
         "192.0.2.2",
         domains=["inner.test"],
         accounts=["bob@inner.test", "carol@inner.test"],
-        listen=Listen(lmtp=("tcp:24",), pop3=("tcp:110",)),
-        lmtp=Lmtp(lmtp_from=(read_network("192.0.2.1/32"),)),
-        exchange=Exchange(withhold=("SIZE",)),
-        delivery=Delivery(quota=Size(2500)),
+        listen=ListenSettings(lmtp=("tcp:24",), pop3=("tcp:110",)),
+        lmtp=LmtpSettings(lmtp_from=(read_network("192.0.2.1/32"),)),
+        exchange=ExchangeSettings(withhold=("SIZE",)),
+        delivery=DeliverySettings(quota=Size(2500)),
     )
     large = ONE_LETTER + b"x\r\n" * 300
     internet.submit(outer, "alice@outer.test", "bob@inner.test", content=large)

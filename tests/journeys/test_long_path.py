@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from mailstack.config import Relay
+from mailstack.config import RelaySettings
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.sandbox.faults import Fault
@@ -20,7 +20,7 @@ ROUND_TRIP = 0.1
 def an_internet(tls: Literal["never", "required"]) -> Internet:
     """One connection from a.test to b.test at a time, over a long path."""
     internet = Internet(1)
-    relay = Relay(per_destination=1, first_per_destination=1, tls=tls)
+    relay = RelaySettings(per_destination=1, first_per_destination=1, tls=tls)
     internet.host("mx.a.test", "192.0.2.1", domains=["a.test"], accounts=["ann@a.test"], relay=relay)
     internet.host("mx.b.test", "192.0.2.2", domains=["b.test"], accounts=["bob@b.test"])
     internet.reactor.network.set_path("192.0.2.1", "192.0.2.2", Path(latency=ROUND_TRIP / 2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.config import Listen, Relay, RelaySource
+from mailstack.config import ListenSettings, RelaySettings, RelaySourceSettings
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import AddressPattern, DomainPattern, HostName, IpText
 from mailstack.sandbox.simulation import Internet
@@ -19,20 +19,20 @@ def internet() -> Internet:
     return Internet()
 
 
-def home(internet: Internet, *sources: RelaySource) -> SimulatedServer:
+def home(internet: Internet, *sources: RelaySourceSettings) -> SimulatedServer:
     internet.reactor.host(*OURS)
     return internet.host(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
         accounts=[NEWS, ALICE],
-        relay=Relay(ca_file=internet.ca.file, sources=sources),
+        relay=RelaySettings(ca_file=internet.ca.file, sources=sources),
     )
 
 
 def elsewhere(internet: Internet, *, six: bool = False) -> SimulatedServer:
     internet.reactor.host("192.0.2.2", "2001:db8::2")
-    listen = Listen(mx=(Endpoint("tcp:25"), Endpoint("tcp6:25")))
+    listen = ListenSettings(mx=(Endpoint("tcp:25"), Endpoint("tcp6:25")))
     site = internet.host(
         "mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=["carol@elsewhere.test"], listen=listen
     )
@@ -52,7 +52,7 @@ def came(internet: Internet, there: SimulatedServer, sender: str) -> tuple[str, 
 
 def test_each_sender_comes_from_his_own_address_and_name(internet: Internet) -> None:
     """Also right after one another: a connection of one is not lent to the other."""
-    news = RelaySource(
+    news = RelaySourceSettings(
         senders=(AddressPattern(NEWS),), source_address=IpText("192.0.2.7"), ehlo_name=HostName("news.home.test")
     )
     site, there = home(internet, news), elsewhere(internet)
@@ -70,18 +70,18 @@ def test_each_sender_comes_from_his_own_address_and_name(internet: Internet) -> 
 def test_a_host_is_called_over_the_families_that_have_an_address(
     internet: Internet, four: str, six: str, client: str
 ) -> None:
-    source = RelaySource(source_address=IpText(four), source_address6=IpText(six))
+    source = RelaySourceSettings(source_address=IpText(four), source_address6=IpText(six))
     _, there = home(internet, source), elsewhere(internet, six=True)
     assert came(internet, there, ALICE)[0] == client
 
 
 def test_a_host_of_the_other_family_alone_is_called_all_the_same(internet: Internet) -> None:
-    source = RelaySource(source_address6=IpText("2001:db8::7"))
+    source = RelaySourceSettings(source_address6=IpText("2001:db8::7"))
     _, there = home(internet, source), elsewhere(internet)
     assert came(internet, there, ALICE)[0] == "192.0.2.1"
 
 
 def test_a_rule_may_be_for_a_domain(internet: Internet) -> None:
-    source = RelaySource(domains=(DomainPattern("third.test"),), source_address=IpText("192.0.2.7"))
+    source = RelaySourceSettings(domains=(DomainPattern("third.test"),), source_address=IpText("192.0.2.7"))
     _, there = home(internet, source), elsewhere(internet)
     assert came(internet, there, ALICE)[0] == "192.0.2.1"

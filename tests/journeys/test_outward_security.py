@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twisted.names import dns
 
-from mailstack.config import Relay, Schedule
+from mailstack.config import RelaySettings, ScheduleSettings
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
@@ -26,7 +26,7 @@ from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer, publi
 ALICE, CAROL = "alice@home.test", "carol@elsewhere.test"
 MX = "mx.elsewhere.test"
 POLICY = "version: STSv1\r\nmode: {mode}\r\nmx: {mx}\r\nmax_age: 86400\r\n"
-QUICK = Schedule(first=read_duration("1m"), longest=read_duration("10m"))
+QUICK = ScheduleSettings(first=read_duration("1m"), longest=read_duration("10m"))
 NO = b"TLS-Required: No\r\n" + ONE_LETTER
 
 
@@ -49,7 +49,7 @@ def elsewhere(internet: Internet, *, trusted: bool = True) -> SimulatedServer:
 def home(internet: Internet, **relay: Any) -> SimulatedServer:
     settings = {"ca_file": public_ca().ca, "schedule": QUICK, **relay}
     return internet.server(
-        "mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE], relay=Relay(**settings)
+        "mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE], relay=RelaySettings(**settings)
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.names import dns
 
-from mailstack.config import Listen, MtaSts, Relay
+from mailstack.config import ListenSettings, MtaStsSettings, RelaySettings
 from mailstack.config.endpoints import Endpoint
 from mailstack.net.server_tls import ServerContext
 from mailstack.web.autoconfig.records import Known, publication
@@ -16,7 +16,7 @@ from mailstack.web.autoconfig.services import services_of
 from tests.journeys.internet import Internet, SimulatedServer, issued, public_ca
 
 ALICE, CAROL = "alice@home.test", "carol@elsewhere.test"
-LISTEN = Listen(mx=(Endpoint("tcp:25"),), pop3=(Endpoint("tcp:110"),), https=(Endpoint("tcp:443"),))
+LISTEN = ListenSettings(mx=(Endpoint("tcp:25"),), pop3=(Endpoint("tcp:110"),), https=(Endpoint("tcp:443"),))
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def elsewhere(internet: Internet, **policy: Any) -> SimulatedServer:
         domains=["elsewhere.test"],
         accounts=[CAROL],
         listen=LISTEN,
-        mta_sts=MtaSts(**policy),
+        mta_sts=MtaStsSettings(**policy),
     )
     internet.context = ours
     config = site.server.config
@@ -49,7 +49,11 @@ def elsewhere(internet: Internet, **policy: Any) -> SimulatedServer:
 def sent(internet: Internet) -> dict[str, Any]:
     """What the other server finds when it brings a letter."""
     server = internet.server(
-        "mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE], relay=Relay(ca_file=public_ca().ca)
+        "mx.home.test",
+        "192.0.2.1",
+        domains=["home.test"],
+        accounts=[ALICE],
+        relay=RelaySettings(ca_file=public_ca().ca),
     )
     internet.submit(server, ALICE, CAROL)
     internet.reactor.advance(30)

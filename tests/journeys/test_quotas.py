@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.config.model import Delivery, Schedule
+from mailstack.config.model import DeliverySettings, ScheduleSettings
 from mailstack.protocols.smtp.replies import Reply
 from tests.journeys.internet import Internet, SimulatedServer
 
@@ -30,8 +30,8 @@ def server(internet: Internet, **delivery: object) -> SimulatedServer:
         domains=["home.test"],
         accounts=[ALICE, BOB],
         aliases={"both@home.test": [ALICE, BOB]},
-        schedule=Schedule(first=60.0, longest=600.0, warn_after=0.0, give_up_after=3600.0),
-        delivery=Delivery(**delivery),  # type: ignore[arg-type]
+        schedule=ScheduleSettings(first=60.0, longest=600.0, warn_after=0.0, give_up_after=3600.0),
+        delivery=DeliverySettings(**delivery),  # type: ignore[arg-type]
     )
     internet.reactor.result_of(site.store.set_quota(BOB, QUOTA))
     return site

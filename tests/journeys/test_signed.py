@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 from msgspec.structs import replace
 
-from mailstack.config import Dkim, DkimKey, Exchange, Relay, Submission
+from mailstack.config import DkimKeySettings, DkimSettings, ExchangeSettings, RelaySettings, SubmissionSettings
 from mailstack.config.values import Network, Selector
 from mailstack.policy.authentication.keys import generate
 from mailstack.sandbox.simulation.server import SimulatedServer
@@ -34,15 +34,15 @@ def home(internet: Internet, tmp_path: Path, *, sign_relayed: bool = False, **se
     file = tmp_path / "s1.pem"
     file.write_bytes(KEY.pem())
     internet.zone.txt("s1._domainkey.home.test", KEY.record())
-    keys = (DkimKey(selector=Selector("s1"), file=file),)
+    keys = (DkimKeySettings(selector=Selector("s1"), file=file),)
     return internet.server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
         accounts=["alice@home.test"],
-        dkim=Dkim(keys=keys, sign_relayed=sign_relayed),
-        relay=Relay(relay_from=(Network(f"{MACHINE}/32"),)),
-        **{"exchange": Exchange(reverse_dns=False), **settings},
+        dkim=DkimSettings(keys=keys, sign_relayed=sign_relayed),
+        relay=RelaySettings(relay_from=(Network(f"{MACHINE}/32"),)),
+        **{"exchange": ExchangeSettings(reverse_dns=False), **settings},
     )
 
 
@@ -88,7 +88,7 @@ def test_only_a_from_that_the_account_owns_is_signed(
     internet: Internet, tmp_path: Path, check_from: Literal["allow", "sender"], author: str, signed: bool
 ) -> None:
     """RFC 6409 §6.1, §8.5: a signature says that the domain answers for the letter."""
-    site = home(internet, tmp_path, submission=Submission(check_from=check_from))
+    site = home(internet, tmp_path, submission=SubmissionSettings(check_from=check_from))
     there = elsewhere(internet)
     raw = f"From: {author}\r\nTo: {CAROL}\r\nSubject: hello\r\n\r\nHi\r\n".encode()
     internet.submit(site, "alice@home.test", CAROL, content=raw)
@@ -102,7 +102,7 @@ def test_only_a_sender_that_the_account_owns_is_signed(
     internet: Internet, tmp_path: Path, sender: str, signed: bool
 ) -> None:
     """Readers show it as well, and a signature covers it."""
-    site = home(internet, tmp_path, submission=Submission(check_from="allow"))
+    site = home(internet, tmp_path, submission=SubmissionSettings(check_from="allow"))
     there = elsewhere(internet)
     raw = f"From: alice@home.test\r\nSender: {sender}\r\nSubject: hello\r\n\r\nHi\r\n".encode()
     internet.submit(site, "alice@home.test", CAROL, content=raw)
@@ -116,7 +116,7 @@ def test_an_account_that_a_relaying_machine_names_has_only_its_own_from_signed(
     internet: Internet, tmp_path: Path, author: str, signed: bool
 ) -> None:
     """XCLIENT's LOGIN: sign_relayed is for machines, which have no account."""
-    exchange = Exchange(reverse_dns=False, xclient=(Network(f"{MACHINE}/32"),))
+    exchange = ExchangeSettings(reverse_dns=False, xclient=(Network(f"{MACHINE}/32"),))
     site, there = home(internet, tmp_path, sign_relayed=True, exchange=exchange), elsewhere(internet)
     octets = (
         f"EHLO x.test\r\nXCLIENT ADDR={MACHINE} LOGIN=alice@home.test\r\nEHLO x.test\r\nMAIL FROM:<alice@home.test>\r\n"
@@ -130,7 +130,7 @@ def test_an_account_that_a_relaying_machine_names_has_only_its_own_from_signed(
 
 def test_a_from_of_another_account_is_refused_unless_the_operator_allows_it(internet: Internet, tmp_path: Path) -> None:
     """SUBM-05."""
-    site = home(internet, tmp_path, submission=Submission())
+    site = home(internet, tmp_path, submission=SubmissionSettings())
     raw = f"From: boss@home.test\r\nTo: {CAROL}\r\nSubject: hello\r\n\r\nHi\r\n".encode()
     (answer,) = internet.submit(site, "alice@home.test", CAROL, content=raw)
     assert (answer.code, str(answer.status)) == (550, "5.7.1")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.config import Listen, Relay, Submission
+from mailstack.config import ListenSettings, RelaySettings, SubmissionSettings
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.net.server_tls import server_context
 from mailstack.relay.routes import Routes, SmartHost
@@ -39,8 +39,8 @@ def provider(internet: Internet, files: CertificateFiles) -> SimulatedServer:
         "192.0.2.3",
         domains=["provider.test"],
         accounts=[ACCOUNT],
-        listen=Listen(submission=("tcp:587",), submissions=("tcp:465",), mx=("tcp:25",)),
-        submission=Submission(check_sender=False, check_from="allow"),
+        listen=ListenSettings(submission=("tcp:587",), submissions=("tcp:465",), mx=("tcp:25",)),
+        submission=SubmissionSettings(check_sender=False, check_from="allow"),
     )
     internet.context = ours
     return site
@@ -60,7 +60,7 @@ def home(internet: Internet, url: str, *, password: str = ACCOUNT, **relay: Any)
         "192.0.2.1",
         domains=["home.test"],
         accounts=["alice@home.test"],
-        relay=Relay(smart_host=(SmartHost.parse(url, password),), **relay),
+        relay=RelaySettings(smart_host=(SmartHost.parse(url, password),), **relay),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec import Struct
 from twisted.names import dns
 
-from mailstack.config import Exchange, Limits, Policy, Relay, Submission
+from mailstack.config import ExchangeSettings, LimitsSettings, PolicySettings, RelaySettings, SubmissionSettings
 from mailstack.config.values import Blocked, Keyword, Network
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.connection import HostPort
@@ -106,7 +106,7 @@ def test_who_traces_his_letter_hears_of_each_host(internet: Internet) -> None:
 def test_a_letter_comes_back_whose_host_does_not_know_of_deadlines(internet: Internet) -> None:
     """DLBY-01, EXT-02: mode R, to a server that withholds DELIVERBY."""
     here = home(internet)
-    away(internet, exchange=Exchange(withhold=(Keyword("DELIVERBY"),)))
+    away(internet, exchange=ExchangeSettings(withhold=(Keyword("DELIVERBY"),)))
     internet.submit(here, "alice@home.test", "bob@else.test", BY="120;R")
     internet.reactor.advance(10)
     assert here.states()["bob@else.test"] == "bounced"
@@ -142,8 +142,8 @@ def priority(site: SimulatedServer) -> str | None:
     return value if value is None else str(value)
 
 
-def trusting(**settings: Any) -> Exchange:
-    return Exchange(priority_from=(Network("192.0.2.10/32"),), **settings)
+def trusting(**settings: Any) -> ExchangeSettings:
+    return ExchangeSettings(priority_from=(Network("192.0.2.10/32"),), **settings)
 
 
 def test_strangers_can_not_raise_a_priority(internet: Internet) -> None:
@@ -171,7 +171,7 @@ def test_a_trusted_server_s_priority_counts_as_parameter_or_field(
 
 def test_a_priority_that_is_too_low_is_refused(internet: Internet) -> None:
     """CODE-26."""
-    there = away(internet, exchange=Exchange(min_priority=-2))
+    there = away(internet, exchange=ExchangeSettings(min_priority=-2))
     said = codes(
         internet, there, 25, "203.0.113.7", "EHLO c.test", "MAIL FROM:<> MT-PRIORITY=-3", "MAIL FROM:<> MT-PRIORITY=4"
     )
@@ -185,8 +185,8 @@ def test_each_listener_offers_what_is_true_there(internet: Internet) -> None:
     """EXT-02, LIM-01: by default, and as configured."""
     here = home(
         internet,
-        submission=Submission(max_recipients=50, withhold=(Keyword("DELIVERBY"),)),
-        exchange=Exchange(max_recipients=20, withhold=(Keyword("SIZE"), Keyword("PIPELINING"))),
+        submission=SubmissionSettings(max_recipients=50, withhold=(Keyword("DELIVERBY"),)),
+        exchange=ExchangeSettings(max_recipients=20, withhold=(Keyword("SIZE"), Keyword("PIPELINING"))),
     )
     submission, mx = offered(internet, here, 587), offered(internet, here, 25)
     assert submission["LIMITS"] == "RCPTMAX=50"
@@ -200,7 +200,7 @@ def test_each_listener_offers_what_is_true_there(internet: Internet) -> None:
 
 def test_a_session_takes_as_many_letters_as_it_says(internet: Internet) -> None:
     """LIM-01: MAILMAX."""
-    there = away(internet, limits=Limits(session_letters=1))
+    there = away(internet, limits=LimitsSettings(session_letters=1))
     assert offered(internet, there, 25)["LIMITS"] == "RCPTMAX=1000 MAILMAX=1"
     said = codes(internet, there, 25, "203.0.113.7", "EHLO c.test", "MAIL FROM:<>", "RSET", "MAIL FROM:<>")
     assert said == ["220", "250", "250 2.1.0", "250 2.0.0", "452 4.5.3"]
@@ -214,7 +214,7 @@ def test_a_server_obeys_the_limits_of_another(internet: Internet) -> None:
         "192.0.2.20",
         domains=["else.test"],
         accounts=[f"user{number}@else.test" for number in range(5)],
-        exchange=Exchange(max_recipients=2),
+        exchange=ExchangeSettings(max_recipients=2),
     )
     internet.submit(here, "alice@home.test", *(f"user{number}@else.test" for number in range(5)))
     internet.reactor.advance(10)
@@ -230,7 +230,7 @@ FRONT = "203.0.113.5"
 
 def test_a_front_host_says_for_whom_it_speaks(internet: Internet) -> None:
     """XCLI-01: the letter's trace names the client, and not the front host."""
-    there = away(internet, exchange=Exchange(xclient=(Network(f"{FRONT}/32"),)))
+    there = away(internet, exchange=ExchangeSettings(xclient=(Network(f"{FRONT}/32"),)))
 
     async def deliver() -> None:
         engine = ClientEngine()
@@ -256,7 +256,7 @@ def test_a_front_host_says_for_whom_it_speaks(internet: Internet) -> None:
 
 def test_a_front_host_s_login_counts(internet: Internet) -> None:
     """XCLI-01: LOGIN, where one is needed."""
-    here = home(internet, submission=Submission(xclient=(Network(f"{FRONT}/32"),)))
+    here = home(internet, submission=SubmissionSettings(xclient=(Network(f"{FRONT}/32"),)))
     said = codes(
         internet,
         here,
@@ -273,8 +273,8 @@ def test_a_front_host_s_login_counts(internet: Internet) -> None:
 
 def test_a_client_that_is_spoken_for_is_judged_as_if_it_had_come_itself(internet: Internet) -> None:
     """XCLI-01: the block list counts for it, and the session that was there is over."""
-    policy = Policy(block=(Blocked("198.51.100.0/24"),))
-    there = away(internet, exchange=Exchange(xclient=(Network(f"{FRONT}/32"),)), policy=policy)
+    policy = PolicySettings(block=(Blocked("198.51.100.0/24"),))
+    there = away(internet, exchange=ExchangeSettings(xclient=(Network(f"{FRONT}/32"),)), policy=policy)
     said = codes(internet, there, 25, FRONT, "EHLO front.test", "XCLIENT ADDR=198.51.100.9")
     assert said[:2] == ["220", "250"]
     assert said[2].startswith("554")
@@ -284,8 +284,8 @@ def test_what_is_said_later_leaves_the_client_who_it_was(internet: Internet) -> 
     """XCLI-01: LOGIN in a line of its own does not give it what the host in front may do."""
     there = away(
         internet,
-        exchange=Exchange(xclient=(Network(f"{FRONT}/32"),)),
-        relay=Relay(relay_from=(Network(f"{FRONT}/32"),)),
+        exchange=ExchangeSettings(xclient=(Network(f"{FRONT}/32"),)),
+        relay=RelaySettings(relay_from=(Network(f"{FRONT}/32"),)),
     )
     lines = ("EHLO front.test", "XCLIENT ADDR=198.51.100.9", "XCLIENT HELO=c.test", "EHLO c.test", "MAIL FROM:<>")
     said = codes(internet, there, 25, FRONT, *lines, "RCPT TO:<x@third.test>")
@@ -294,6 +294,6 @@ def test_what_is_said_later_leaves_the_client_who_it_was(internet: Internet) -> 
 
 def test_nobody_else_may_speak_for_others(internet: Internet) -> None:
     """XCLI-01."""
-    there = away(internet, exchange=Exchange(xclient=(Network(f"{FRONT}/32"),)))
+    there = away(internet, exchange=ExchangeSettings(xclient=(Network(f"{FRONT}/32"),)))
     said = codes(internet, there, 25, "203.0.113.7", "EHLO c.test", "XCLIENT ADDR=198.51.100.9")
     assert said == ["220", "250", "550 5.7.0"]

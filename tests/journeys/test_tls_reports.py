@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.config import Dkim, DkimKey, Exchange, Relay, TlsReports
+from mailstack.config import DkimKeySettings, DkimSettings, ExchangeSettings, RelaySettings, TlsReportsSettings
 from mailstack.config.values import Domain, Keyword, Selector
 from mailstack.policy.authentication.keys import generate
 from mailstack.protocols.connection import Tlsa
@@ -40,7 +40,7 @@ def home(
 ) -> SimulatedServer:
     file = tmp_path / "s1.pem"
     file.write_bytes(KEY.pem())
-    keys = (DkimKey(selector=Selector("s1"), file=file),) if signs else ()
+    keys = (DkimKeySettings(selector=Selector("s1"), file=file),) if signs else ()
     internet.zone.txt("s1._domainkey.home.test", KEY.record())
     return Shipped.host(
         internet,
@@ -48,9 +48,9 @@ def home(
         "192.0.2.1",
         domains=["home.test"],
         accounts=[ALICE],
-        dkim=Dkim(keys=keys),
-        relay=Relay(ca_file=internet.ca.file, **relay),
-        tls_reports=TlsReports(send=send, organization="Häuser & Söhne"),
+        dkim=DkimSettings(keys=keys),
+        relay=RelaySettings(ca_file=internet.ca.file, **relay),
+        tls_reports=TlsReportsSettings(send=send, organization="Häuser & Söhne"),
     )
 
 
@@ -203,7 +203,7 @@ def test_a_host_that_the_policy_does_not_name_is_told(internet: Internet, tmp_pa
 
 def test_without_any_policy_it_is_told_whether_there_was_tls(internet: Internet, tmp_path: Path) -> None:
     site = home(internet, tmp_path)
-    there = elsewhere(internet, exchange=Exchange(withhold=(Keyword("STARTTLS"),)))
+    there = elsewhere(internet, exchange=ExchangeSettings(withhold=(Keyword("STARTTLS"),)))
     write(internet, site, 2)
     next_day(internet)
     found = reported(internet, there)
@@ -325,9 +325,9 @@ def test_only_domains_of_ours_with_a_key_count_as_signed() -> None:
     from mailstack.config import Config
     from mailstack.config.tls_report_settings import are_sent
 
-    key = DkimKey(selector=Selector("s1"), file=Path("key"))
-    ours = Config(domains=(Domain("home.test"), Domain("other.test")), dkim=Dkim(keys=(key,)))
+    key = DkimKeySettings(selector=Selector("s1"), file=Path("key"))
+    ours = Config(domains=(Domain("home.test"), Domain("other.test")), dkim=DkimSettings(keys=(key,)))
     assert are_sent(ours)
-    of_other = DkimKey(selector=Selector("s1"), file=Path("key"), domains=(Domain("other.test"),))
-    assert not are_sent(Config(domains=ours.domains, dkim=Dkim(keys=(of_other,))))
-    assert not are_sent(Config(dkim=Dkim(keys=(key,))))
+    of_other = DkimKeySettings(selector=Selector("s1"), file=Path("key"), domains=(Domain("other.test"),))
+    assert not are_sent(Config(domains=ours.domains, dkim=DkimSettings(keys=(of_other,))))
+    assert not are_sent(Config(dkim=DkimSettings(keys=(key,))))

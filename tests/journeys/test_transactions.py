@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from attrs import Factory, define
 
-from mailstack.config import Exchange, Limits
+from mailstack.config import ExchangeSettings, LimitsSettings
 from mailstack.config.sizes import Size
 from mailstack.letter.durations import read_duration
 from tests.journeys.internet import Internet, SimulatedServer
@@ -127,8 +127,8 @@ def test_what_was_answered_with_250_is_all_that_goes(tmp_path: Path, seed: int) 
         "192.0.2.1",
         domains=["home.test"],
         accounts=PEOPLE,
-        exchange=Exchange(max_size=Size(150)),
-        limits=Limits(errors=10_000, junk_commands=0, tarpit=read_duration("0")),
+        exchange=ExchangeSettings(max_size=Size(150)),
+        limits=LimitsSettings(errors=10_000, junk_commands=0, tarpit=read_duration("0")),
     )
     client = Client(internet, home, attack(internet, home))
     client.connect()

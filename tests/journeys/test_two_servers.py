@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from twisted.names.error import DNSServerError
 
-from mailstack.config import Schedule
+from mailstack.config import ScheduleSettings
 from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer
 
 DAY = 86400
@@ -29,7 +29,7 @@ def home(internet: Internet) -> SimulatedServer:
         domains=["home.test"],
         accounts=["alice@home.test", "bob@home.test"],
         aliases={"team@home.test": ["bob@home.test", "carol@elsewhere.test"]},
-        schedule=Schedule(first=300.0, longest=14400.0, warn_after=14400.0, give_up_after=5.0 * DAY),
+        schedule=ScheduleSettings(first=300.0, longest=14400.0, warn_after=14400.0, give_up_after=5.0 * DAY),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.config import Submission
+from mailstack.config import SubmissionSettings
 from mailstack.config.values import AddressPattern
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
@@ -30,7 +30,7 @@ def home(internet: Internet, *patterns: str) -> SimulatedServer:
         "192.0.2.1",
         domains=["home.test"],
         accounts=[NEWS, ALICE],
-        submission=Submission(verp=tuple(AddressPattern(each) for each in patterns)),
+        submission=SubmissionSettings(verp=tuple(AddressPattern(each) for each in patterns)),
     )
 
 

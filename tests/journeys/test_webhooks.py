@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.config import Webhook
+from mailstack.config import WebhookSettings
 from mailstack.config.values import DomainPattern, HookName, WebUrl
 from mailstack.letter.durations import Duration
 from mailstack.queue.webhooks.signing import headers, new_secret, read_secrets
@@ -34,12 +34,12 @@ def internet(tmp_path: Path) -> Iterator[Internet]:
     internet.stop()
 
 
-def hook(**settings: Any) -> Webhook:
+def hook(**settings: Any) -> WebhookSettings:
     known = {"name": HookName("hook"), "url": WebUrl(f"http://{HOOKS}:8080/mail?a=b"), "allow_http": True}
-    return Webhook(**{**known, **settings})
+    return WebhookSettings(**{**known, **settings})
 
 
-def home(internet: Internet, *webhooks: Webhook, **settings: Any) -> SimulatedServer:
+def home(internet: Internet, *webhooks: WebhookSettings, **settings: Any) -> SimulatedServer:
     return internet.server(
         "mx.home.test",
         "192.0.2.1",

@@ -11,7 +11,7 @@ import pytest
 import segno
 from msgspec.structs import replace
 
-from mailstack.config import Config, MtaSts, Web
+from mailstack.config import Config, MtaStsSettings, WebSettings
 from mailstack.config.values import HostName
 from mailstack.web.app import site_of
 from mailstack.web.autoconfig.clients import GUIDES
@@ -61,7 +61,7 @@ def post(path: str, body: str) -> Response:
     ],
 )
 def test_our_names_and_every_ip_address_are_answered_to(host: str) -> None:
-    config = server("mx", "submissions", "pop3s", web=Web(hosts=(HostName("proxy.test"),)))
+    config = server("mx", "submissions", "pop3s", web=WebSettings(hosts=(HostName("proxy.test"),)))
     assert get("/", host=host, server=shown(config)).status == 200
 
 
@@ -211,7 +211,7 @@ def test_apples_profile_is_signed_where_there_is_a_key() -> None:
 
 def test_the_policy_is_under_its_own_name_only() -> None:
     """AC-06: RFC 8461 §3.3"""
-    config = server("mx", "pop3s", mta_sts=MtaSts(mode="enforce"))
+    config = server("mx", "pop3s", mta_sts=MtaStsSettings(mode="enforce"))
     answer = get("/.well-known/mta-sts.txt", host="mta-sts.home.test", server=shown(config))
     assert answer.media_type.startswith("text/plain")
     assert answer.body.decode() == policy_of(config)

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from mailstack.accounts.login_names import LoginNames
-from mailstack.config import Submission
+from mailstack.config import SubmissionSettings
 from mailstack.letter.connection import HostPort
 from mailstack.mailbox.index.feed import Tally
 from mailstack.mailbox.index.indexer import InThread
@@ -49,7 +49,7 @@ class CompatContext(Struct, frozen=True):
     """Authenticator of Mailpit's `send`; None: that of the pages."""
     judge: Judge | None = None
     """Spam filter; None: there is none."""
-    limits: ComposeLimits = ComposeLimits(Submission().max_size, Submission().max_recipients)
+    limits: ComposeLimits = ComposeLimits(SubmissionSettings().max_size, SubmissionSettings().max_recipients)
     """Limits of a letter that is written or released by an API."""
     relay: ExternalRelay | None = None
     """Server that `leaving` relays to."""

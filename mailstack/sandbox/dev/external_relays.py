@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 
-from mailstack.config import Config, Exchange, Relay
+from mailstack.config import Config, ExchangeSettings, RelaySettings
 from mailstack.config.values import HostName, read_host_name
 from mailstack.letter.content import read_all
 from mailstack.letter.step import Journal, Step
@@ -42,8 +42,8 @@ def relay_config(outlet: ExternalRelay, settings: DevSettings, data: Path, world
     return Config(
         hostname=RELAY,
         data=data,
-        exchange=Exchange(max_recipients=settings.max_recipients),
-        relay=Relay(
+        exchange=ExchangeSettings(max_recipients=settings.max_recipients),
+        relay=RelaySettings(
             smart_host=(outlet.smart_host,),
             sender_routes=reports,
             ehlo_name=_own_name(),

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.names import dns
 
-from mailstack.config import Web
+from mailstack.config import WebSettings
 from mailstack.letter.timestamps import iso8601
 from mailstack.mailbox.index.database import FileDatabase
 from mailstack.mailbox.index.feed import Tally
@@ -49,7 +49,7 @@ class EnvironmentParts:
         self.data = settings.data or Path(tempfile.mkdtemp(prefix="mailstack-dev-"))
         self.store = ArchivingSqliteStore(reactor, self.data)
         self.accounts = DevAccounts(reactor, settings, self.store, self.clock, self.data)
-        self.web_pool = BoundedPool(reactor, "mailstack-web", Web().threads, Web().queue)
+        self.web_pool = BoundedPool(reactor, "mailstack-web", WebSettings().threads, WebSettings().queue)
         self.index = LetterIndex(
             self.store,
             FileDatabase(reactor, self.data, location=self.store.location),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailstack.config import Accounts, Authentication, Clients, Config, Exchange, Limits, Listen, Relay, Submission, Web
+from mailstack.config import (
+    AccountsSettings,
+    AuthenticationSettings,
+    ClientsSettings,
+    Config,
+    ExchangeSettings,
+    LimitsSettings,
+    ListenSettings,
+    RelaySettings,
+    SubmissionSettings,
+    WebSettings,
+)
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.sizes import Size
 from mailstack.config.values import HostName
@@ -13,23 +24,23 @@ from mailstack.letter.durations import Duration
 from mailstack.relay.routes import Routes
 from mailstack.sandbox.dev.settings import CAPTURE, HOME, HOME_DOMAIN, PORTS, USERS, WORLD, DevSettings
 
-NO_QUESTIONS = Authentication(spf=False, dkim=False, dmarc=False, arc=False)
+NO_QUESTIONS = AuthenticationSettings(spf=False, dkim=False, dmarc=False, arc=False)
 """The DNS here knows of no signatures; who wants to try them runs a server with a configuration."""
-NO_PUNISHMENT = Limits(tarpit=Duration(0))
+NO_PUNISHMENT = LimitsSettings(tarpit=Duration(0))
 """A developer's mistakes need none."""
 
 
 def home(settings: DevSettings, data: Path, world_port: int) -> Config:
     """The developer's own server, which calls the rest of the world at `world_port`."""
     at = {name: (endpoint_of(settings, name),) for name in PORTS}
-    listen = Listen(
+    listen = ListenSettings(
         submission=at["submission"],
         submissions=at["submissions"],
         pop3=at["pop3"],
         pop3s=at["pop3s"],
         web=at["web"],
     )
-    web = Web(
+    web = WebSettings(
         hosts=tuple(HostName(name) for name in settings.web_hosts),
         admins=tuple([Address(user, HOME_DOMAIN) for user in USERS]),
         cors=settings.cors,
@@ -39,11 +50,11 @@ def home(settings: DevSettings, data: Path, world_port: int) -> Config:
         data=data,
         domains=(HOME_DOMAIN,),
         listen=listen,
-        clients=Clients(host=HostName("localhost")),
+        clients=ClientsSettings(host=HostName("localhost")),
         web=web,
-        accounts=Accounts(require_tls=not settings.clear_logins),
-        submission=Submission(check_from="allow"),  # applications write any From
-        relay=Relay(port=world_port, schedule=settings.schedule),
+        accounts=AccountsSettings(require_tls=not settings.clear_logins),
+        submission=SubmissionSettings(check_from="allow"),  # applications write any From
+        relay=RelaySettings(port=world_port, schedule=settings.schedule),
         limits=NO_PUNISHMENT,
         authentication=NO_QUESTIONS,
     )
@@ -54,7 +65,7 @@ def world(settings: DevSettings, data: Path, routes: Routes) -> Config:
     return Config(
         hostname=WORLD,
         data=data,
-        relay=Relay(routes=routes, schedule=settings.schedule),
+        relay=RelaySettings(routes=routes, schedule=settings.schedule),
         limits=NO_PUNISHMENT,
         authentication=NO_QUESTIONS,
     )
@@ -66,7 +77,7 @@ def capture(settings: DevSettings, data: Path) -> Config:
     return Config(
         hostname=CAPTURE,
         data=data,
-        exchange=Exchange(max_size=size, max_recipients=settings.max_recipients),
+        exchange=ExchangeSettings(max_size=size, max_recipients=settings.max_recipients),
         limits=NO_PUNISHMENT,
         authentication=NO_QUESTIONS,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from mailstack.config import Schedule
+from mailstack.config import ScheduleSettings
 from mailstack.config.values import Domain, HostName, Origin
 from mailstack.letter import Address
 from mailstack.letter.connection import HostPort
@@ -103,7 +103,7 @@ class DevSettings(Struct, frozen=True):
     """Octets of a letter at the capture port; None: as usual."""
     max_recipients: int | None = None
     """Of a letter at the capture port; None: as usual."""
-    schedule: Schedule = Schedule()
+    schedule: ScheduleSettings = ScheduleSettings()
     """When a letter that could not be passed on is tried again, and when it is given up."""
 
     @property

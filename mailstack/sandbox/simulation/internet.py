@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IDelayedCall
 
-from mailstack.config import Config, Listen, Relay, Submission
+from mailstack.config import Config, ListenSettings, RelaySettings, SubmissionSettings
 from mailstack.config.values import Domain, HostName
 from mailstack.letter import Address, LetterId
 from mailstack.net.server_tls import ServerContext
@@ -36,7 +36,7 @@ _OFFICES = ("192.0.2.0/24", "198.51.100.0/24", "198.19.0.0/16")
 _PEOPLE = ("203.0.113.0/24", "100.64.0.0/10")
 """Where addresses come from that nobody chose: networks that are nobody's (RFC 5737, RFC 2544, RFC 6598)."""
 
-_LISTEN = Listen(submission=("tcp:587",), mx=("tcp:25",), pop3=("tcp:110",))  # type: ignore[arg-type]
+_LISTEN = ListenSettings(submission=("tcp:587",), mx=("tcp:25",), pop3=("tcp:110",))  # type: ignore[arg-type]
 
 
 class Internet:
@@ -97,13 +97,13 @@ class Internet:
         """
         listen = settings.pop("listen", _LISTEN)
         names = tuple(Domain(each) for each in domains)
-        trusting = Relay(ca_file=self.ca.file)
+        trusting = RelaySettings(ca_file=self.ca.file)
         config = Config(
             hostname=HostName(hostname),
             domains=names,
             listen=listen,
             relay=trusting,
-            submission=Submission(check_from="allow"),
+            submission=SubmissionSettings(check_from="allow"),
         )
         host = self.reactor.host(address or self._free("servers"))
         shown = self.ca.context(hostname, certificate) if isinstance(certificate, str) else certificate

@@ -11,7 +11,7 @@ from mailstack.accounts.introspection import IntrospectedTokens
 from mailstack.accounts.issuer_client import IssuerClient
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.tokens import TokenChecker, TokenReader, TokenRules
-from mailstack.config.model import Config, OAuth
+from mailstack.config.model import Config, OAuthSettings
 from mailstack.protocols.connection import Clock
 
 
@@ -24,7 +24,7 @@ def certificate_checkers(config: Config, store: Accounts) -> list[CertificateChe
     return [CertificateChecker(store, owners, config.domains if accounts.certificate_names else ())]
 
 
-def client_secret(oauth: OAuth) -> str:
+def client_secret(oauth: OAuthSettings) -> str:
     """Client secret for the token issuer. Empty: tokens need no introspection. Raises OSError."""
     if not oauth.issuer or not oauth.introspection or oauth.client_secret_file is None:
         return ""
@@ -47,7 +47,7 @@ def token_checkers(config: Config, store: Accounts, clock: Clock, reactor: Any, 
     return [TokenChecker(store, _reader(oauth, clock, reactor, secret), rules, clock)]
 
 
-def _reader(oauth: OAuth, clock: Clock, reactor: Any, secret: str) -> TokenReader:
+def _reader(oauth: OAuthSettings, clock: Clock, reactor: Any, secret: str) -> TokenReader:
     if oauth.introspection:
         asking = IssuerClient(
             reactor, oauth.introspection, timeout=oauth.timeout, user=oauth.client_id, password=secret

@@ -7,8 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mailstack.config.model import Config
-from mailstack.config.model import Webhook as Settings
+from mailstack.config.model import Config, WebhookSettings
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.http_client import HttpClient
@@ -57,7 +56,7 @@ def announcers(
     ]
 
 
-def webhook(settings: Settings, store: Store, clock: Clock, reactor: Any) -> Webhook:
+def webhook(settings: WebhookSettings, store: Store, clock: Clock, reactor: Any) -> Webhook:
     """One of them."""
     poster = HttpClient(reactor, ClientTls(settings.ca_file), timeout=settings.timeout, connections=settings.in_flight)
     return Webhook(
@@ -80,6 +79,6 @@ def secrets_in(file: Path) -> Sequence[bytes]:
     return read_secrets(octets.decode("utf-8", "replace"))
 
 
-def target_of(settings: Settings) -> str:
+def target_of(settings: WebhookSettings) -> str:
     """What its announcements are stored under."""
     return f"webhook {settings.name}"

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from mailstack.config import Relay, Schedule
+from mailstack.config import RelaySettings, ScheduleSettings
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.protocols.pop3.client_session import Pop3ConnectionLost, Refused
 from mailstack.protocols.smtp.client_session import Trouble
@@ -98,7 +98,7 @@ def test_any_faults_that_end_leave_every_letter_delivered_or_reported(
     wrong: list[dict[str, Any]], ends: list[tuple[str, int, bool]]
 ) -> None:
     internet = Internet(7)
-    relay = Relay(ca_file=internet.ca.file, schedule=Schedule(first=300.0, longest=3600.0))
+    relay = RelaySettings(ca_file=internet.ca.file, schedule=ScheduleSettings(first=300.0, longest=3600.0))
     internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"], relay=relay)
     internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"], relay=relay)
     for rule in wrong:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.config import Limits, Relay, Schedule
+from mailstack.config import LimitsSettings, RelaySettings, ScheduleSettings
 from mailstack.protocols.smtp.client_session import Trouble
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicyTable
 from mailstack.sandbox.faults import (
@@ -20,14 +20,14 @@ from mailstack.sandbox.faults import (
 from mailstack.sandbox.faults.rule import SmtpStep
 from mailstack.sandbox.simulation import Internet, NotTaken
 
-QUICK = Schedule(first=300.0, longest=3600.0)
+QUICK = ScheduleSettings(first=300.0, longest=3600.0)
 STEPS = ["connect", "ehlo", "starttls", "mail", "rcpt", "data", "content", "final"]
 
 
 @pytest.fixture
 def internet() -> Internet:
     internet = Internet(7)
-    relay = Relay(ca_file=internet.ca.file, schedule=QUICK)
+    relay = RelaySettings(ca_file=internet.ca.file, schedule=QUICK)
     internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test", "amy@a.test"], relay=relay)
     internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test", "bea@b.test", "ben@b.test"])
     return internet
@@ -237,7 +237,7 @@ def test_a_bad_certificate_is_refused_where_a_good_one_is_demanded(kind: str) ->
         "mx.a.test",
         domains=["a.test"],
         accounts=["ann@a.test"],
-        relay=Relay(ca_file=internet.ca.file, schedule=QUICK, tls_policy=demand),
+        relay=RelaySettings(ca_file=internet.ca.file, schedule=QUICK, tls_policy=demand),
     )
     internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"])
     fault(internet, bad_certificate(kind, server="mx.b.test", service="mx", times=2))  # type: ignore[arg-type]
@@ -250,7 +250,7 @@ def test_a_bad_certificate_is_refused_where_a_good_one_is_demanded(kind: str) ->
 def test_faults_with_chunks_as_with_data() -> None:
     """BDAT has no answer of its own before its octets; what "data" refuses is refused at their end."""
     internet = Internet(7)
-    internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"], limits=Limits())
+    internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"], limits=LimitsSettings())
     internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"])
     for at in ("data", "final"):
         internet.faults.add(Fault(at=at, server="mx.b.test", reply=f"452 4.3.1 no {at}", times=1))

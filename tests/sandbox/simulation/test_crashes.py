@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.config import Relay, Schedule
+from mailstack.config import RelaySettings, ScheduleSettings
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.protocols.pop3.client_session import Pop3ConnectionLost, Refused
 from mailstack.protocols.smtp.client_session import Trouble
@@ -30,7 +30,7 @@ class Story:
 
     def __init__(self, store: str = "memory") -> None:
         self.internet = Internet(7, transcript=20_000)
-        schedule = Relay(ca_file=self.internet.ca.file, schedule=Schedule(first=300.0, longest=3600.0))
+        schedule = RelaySettings(ca_file=self.internet.ca.file, schedule=ScheduleSettings(first=300.0, longest=3600.0))
         kept: dict[str, Any] = {"store": store, "relay": schedule}
         self.internet.host(A, domains=["a.test"], accounts=["ann@a.test", "amy@a.test"], **kept)
         self.internet.host(B, domains=["b.test"], accounts=["bob@b.test"], **kept)

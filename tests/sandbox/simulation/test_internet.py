@@ -12,7 +12,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from mailstack.config import Relay, Schedule
+from mailstack.config import RelaySettings, ScheduleSettings
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.protocols.smtp.client_session import Trouble
 from mailstack.sandbox.simulation import Internet, NotReached, NotTaken, Path
@@ -189,7 +189,7 @@ def test_opportunistic_relaying_takes_any_certificate() -> None:
 
 
 def test_names_fail_are_slow_or_do_not_exist_as_they_are_told() -> None:
-    internet = two(relay=Relay(schedule=Schedule(first=300.0, give_up_after=3600.0)))
+    internet = two(relay=RelaySettings(schedule=ScheduleSettings(first=300.0, give_up_after=3600.0)))
     ann = internet.author("ann@a.test")
     internet.zone.nxdomain("gone.test")
     internet.zone.servfail("ill.test")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.config import Config, Listen
+from mailstack.config import Config, ListenSettings
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import Domain, HostName
 from mailstack.web.autoconfig.services import Services, services_of
@@ -26,7 +26,7 @@ def server(*names: str, **settings: object) -> Config:
     return Config(
         hostname=HostName("mx.home.test"),
         domains=(Domain("home.test"), Domain("other.test")),
-        listen=Listen(**listen),
+        listen=ListenSettings(**listen),
         **settings,  # type: ignore[arg-type]
     )
 

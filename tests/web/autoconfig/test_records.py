@@ -8,7 +8,7 @@ import pytest
 from twisted.names import dns
 from twisted.names.authority import BindAuthority
 
-from mailstack.config import MtaSts, Relay
+from mailstack.config import MtaStsSettings, RelaySettings
 from mailstack.config.values import Domain, HostName
 from mailstack.net.certificates import private_ca
 from mailstack.relay.routes import SmartHost
@@ -114,7 +114,7 @@ def test_a_name_never_has_two_spf_records() -> None:
 
 
 def test_a_smart_host_is_noted_for_spf() -> None:
-    config = server("mx", relay=Relay(smart_host=(SmartHost.parse("smtp://out.provider.test"),)))
+    config = server("mx", relay=RelaySettings(smart_host=(SmartHost.parse("smtp://out.provider.test"),)))
     notes = publication(config, Known(services_of(config))).notes
     assert any("out.provider.test" in note and "include:" in note for note in notes)
 
@@ -134,16 +134,16 @@ def test_the_hash_is_that_of_the_certificates_key(tmp_path: Path) -> None:
 
 def test_the_policy_names_our_exchanges() -> None:
     """RFC 8461 §3.2."""
-    config = server("mx", mta_sts=MtaSts(mode="enforce", mx=(Domain("backup.home.test"),)))
+    config = server("mx", mta_sts=MtaStsSettings(mode="enforce", mx=(Domain("backup.home.test"),)))
     assert policy_of(config) == (
         "version: STSv1\r\nmode: enforce\r\nmx: mx.home.test\r\nmx: backup.home.test\r\nmax_age: 604800\r\n"
     )
-    assert "mx:" not in policy_of(server("mx", mta_sts=MtaSts(mode="none")))
+    assert "mx:" not in policy_of(server("mx", mta_sts=MtaStsSettings(mode="none")))
 
 
 def test_another_policy_has_another_id() -> None:
     """RFC 8461 §3.1: 1 to 32 letters and digits."""
-    ids = {policy_id(server("mx", mta_sts=MtaSts(mode=mode))) for mode in ("none", "testing", "enforce")}
+    ids = {policy_id(server("mx", mta_sts=MtaStsSettings(mode=mode))) for mode in ("none", "testing", "enforce")}
     assert len(ids) == 3
     assert all(each.isalnum() and len(each) <= 32 for each in ids)
     assert policy_id(USUAL) == policy_id(server("mx"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.config import Clients, Config, Listen
+from mailstack.config import ClientsSettings, Config, ListenSettings
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import HostName
 from mailstack.web.autoconfig.services import Security, services_of
@@ -30,14 +30,16 @@ def told(config: Config, bound: dict[str, int] | None = None) -> dict[str, int]:
 
 
 def test_ports_are_those_that_are_listened_on() -> None:
-    config = Config(hostname=HostName("mx.home.test"), listen=Listen(pop3s=(Endpoint("tcp:1995:interface=127.0.0.1"),)))
+    config = Config(
+        hostname=HostName("mx.home.test"), listen=ListenSettings(pop3s=(Endpoint("tcp:1995:interface=127.0.0.1"),))
+    )
     assert told(config) == {"pop3s": 1995}
 
 
 def test_a_free_port_is_told_as_it_was_bound_and_as_the_usual_one_before() -> None:
     config = Config(
         hostname=HostName("mx.home.test"),
-        listen=Listen(pop3s=(Endpoint("tcp:0"),), submission=(Endpoint("systemd:domain=INET:index=0"),)),
+        listen=ListenSettings(pop3s=(Endpoint("tcp:0"),), submission=(Endpoint("systemd:domain=INET:index=0"),)),
     )
     assert told(config) == {"pop3s": 995, "submission": 587}
     assert told(config, {"pop3s": 40123, "mx": 7}) == {"pop3s": 40123, "submission": 587}
@@ -45,6 +47,6 @@ def test_a_free_port_is_told_as_it_was_bound_and_as_the_usual_one_before() -> No
 
 def test_the_configuration_has_the_last_word() -> None:
     """A server behind a load balancer, or in a container."""
-    config = server("submissions", "pop3s", clients=Clients(host=HostName("mail.home.test"), submissions=4650))
+    config = server("submissions", "pop3s", clients=ClientsSettings(host=HostName("mail.home.test"), submissions=4650))
     assert told(config, {"submissions": 2465}) == {"submissions": 4650, "pop3s": 995}
     assert {service.host for service in services_of(config).all} == {"mail.home.test"}
