@@ -26,7 +26,7 @@ def internet(tmp_path: Path) -> Internet:
 
 
 def server(internet: Internet, **settings: Any) -> SimulatedServer:
-    return internet.server(
+    return internet.mail_server(
         "mx.home.test", "192.0.2.1", domains=["home.test"], accounts=["alice@home.test", "bob@home.test"], **settings
     )
 

@@ -32,7 +32,7 @@ async def recipients_taken(internet: Internet, site: SimulatedServer) -> int:
 
 
 def test_size_is_that_of_submission_for_other_hosts_too(internet: Internet) -> None:
-    server = internet.server(
+    server = internet.mail_server(
         "mx.home.test", "192.0.2.1", domains=["home.test"], submission=SubmissionSettings(max_size=Size(1000))
     )
     assert [announced(internet, server, port) for port in (587, 25)] == [1000, 1000]
@@ -40,7 +40,7 @@ def test_size_is_that_of_submission_for_other_hosts_too(internet: Internet) -> N
 
 
 def test_other_hosts_may_have_limits_of_their_own(internet: Internet) -> None:
-    server = internet.server(
+    server = internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
@@ -55,7 +55,7 @@ def test_other_hosts_may_have_limits_of_their_own(internet: Internet) -> None:
 def test_recipients_are_limited_as_in_submission_unless_told_otherwise(
     internet: Internet, exchange: ExchangeSettings, taken: int
 ) -> None:
-    server = internet.server(
+    server = internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],

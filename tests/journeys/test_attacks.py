@@ -76,7 +76,7 @@ def store() -> WatchedStore:
 
 @pytest.fixture
 def home(internet: Internet, store: WatchedStore) -> SimulatedServer:
-    site = internet.server(
+    site = internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
@@ -257,7 +257,7 @@ def guarded(internet: Internet, address: str = "192.0.2.9", **settings: Any) -> 
     """A server with the limits of one that is new; its errors are answered at once."""
     limits = LimitsSettings(tarpit=0, **settings)
     relay = RelaySettings(relay_from=(Network("198.51.100.0/24"),))
-    return internet.server(
+    return internet.mail_server(
         "mx.else.test", address, domains=["home.test"], accounts=["bob@home.test"], limits=limits, relay=relay
     )
 
@@ -324,7 +324,7 @@ def test_bare_newlines_of_a_user_end_no_letter_here_and_none_at_the_next_host(
     internet: Internet, home: SimulatedServer, inside: bytes
 ) -> None:
     """SMUG-01, SMUG-02: what smtplib or emailjs sends goes on with CRLF alone, and each leading dot stuffed."""
-    other = internet.server("mx.other.test", "192.0.2.2", domains=["other.test"], accounts=["carol@other.test"])
+    other = internet.mail_server("mx.other.test", "192.0.2.2", domains=["other.test"], accounts=["carol@other.test"])
     begin = b"MAIL FROM:<alice@home.test>\r\nRCPT TO:<carol@other.test>\r\n"
     smuggled = b"MAIL FROM:<eve@y.test>\r\nRCPT TO:<carol@other.test>\r\nDATA\r\n\r\nsmuggled\r\n"
     content = b"Subject: one\n\nfirst" + inside + smuggled
@@ -355,7 +355,7 @@ def test_a_nul_in_a_letter_never_reaches_the_next_host_as_a_line(
 ) -> None:
     """SMUG-04: some hosts drop a NUL, and would read CR LF NUL . CR LF as the end of the letter."""
     exchange = ExchangeSettings(withhold=tuple(Keyword(word) for word in withheld))
-    other = internet.server(
+    other = internet.mail_server(
         "mx.other.test", "192.0.2.2", domains=["other.test"], accounts=["carol@other.test"], exchange=exchange
     )
     begin = b"MAIL FROM:<alice@home.test>\r\nRCPT TO:<carol@other.test>\r\nDATA\r\n"

@@ -33,7 +33,7 @@ def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
         file.write_bytes(key.pem())
         keys.append(DkimKeySettings(selector=Selector(selector), file=file))
         internet.zone.add(f"{selector}._domainkey.home.test", dns.Record_TXT(key.record().encode()))
-    site = internet.server(
+    site = internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
@@ -46,7 +46,7 @@ def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
 
 
 def other(internet: Internet, **settings: object) -> SimulatedServer:
-    return internet.server(
+    return internet.mail_server(
         "mx.other.test",
         "192.0.2.2",
         domains=["other.test"],
@@ -99,7 +99,7 @@ def test_a_large_letter_is_signed_and_judged_too(internet: Internet, tmp_path: P
 def test_letters_of_eight_bits_are_converted_before_they_are_signed(internet: Internet, tmp_path: Path) -> None:
     """DKIM-03: else a host of seven bits would break the signature (RFC 6376 §5.3)."""
     site = home(internet, tmp_path)
-    there = internet.server(
+    there = internet.mail_server(
         "mx.other.test", "192.0.2.2", domains=["other.test"], accounts=["carol@other.test"],
         exchange=_without_8bit(),
     )  # fmt: skip

@@ -31,7 +31,7 @@ def internet(tmp_path: Path) -> Internet:
 
 @pytest.fixture
 def home(internet: Internet) -> SimulatedServer:
-    return internet.server("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=["bob@home.test"])
+    return internet.mail_server("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=["bob@home.test"])
 
 
 async def _send(
@@ -68,7 +68,7 @@ def test_a_binary_letter_goes_on_as_the_next_host_takes_it(
     internet: Internet, home: SimulatedServer, withheld: tuple[str, ...], dialogue: str
 ) -> None:
     """BDAT-09."""
-    there = internet.server(
+    there = internet.mail_server(
         "mx.there.test",
         "192.0.2.2",
         domains=["there.test"],
@@ -98,7 +98,7 @@ def test_a_binary_letter_that_cannot_be_read_here_is_refused(internet: Internet,
 
 def test_a_letter_of_8_bits_is_converted_for_a_host_of_7(internet: Internet, home: SimulatedServer) -> None:
     """8BIT-02, RLY-24."""
-    there = internet.server(
+    there = internet.mail_server(
         "mx.there.test",
         "192.0.2.2",
         domains=["there.test"],

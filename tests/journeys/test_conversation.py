@@ -33,7 +33,7 @@ def home(internet: Internet) -> SimulatedServer:
 
 def server(internet: Internet, submission: SubmissionSettings | None = None) -> SimulatedServer:
     """A server whose submission takes passwords in clear, so that octets are all there is to it."""
-    site = internet.server(
+    site = internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],

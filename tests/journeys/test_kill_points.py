@@ -202,7 +202,7 @@ class Walk:
 
     def __init__(self, directory: Path) -> None:
         self.internet = Internet(directory)
-        self.elsewhere: SimulatedServer = self.internet.server(
+        self.elsewhere: SimulatedServer = self.internet.mail_server(
             "mx.elsewhere.test",
             "192.0.2.2",
             domains=["elsewhere.test"],

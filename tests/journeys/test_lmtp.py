@@ -22,7 +22,7 @@ def internet(tmp_path: Path) -> Internet:
 
 @pytest.fixture
 def inner(internet: Internet) -> SimulatedServer:
-    return internet.server(
+    return internet.mail_server(
         "mx.inner.test",
         "192.0.2.2",
         domains=["inner.test"],
@@ -35,7 +35,7 @@ def inner(internet: Internet) -> SimulatedServer:
 @pytest.fixture
 def outer(internet: Internet) -> SimulatedServer:
     routes = Routes.parse({"inner.test": "lmtp://192.0.2.2:24"})
-    return internet.server(
+    return internet.mail_server(
         "mx.outer.test",
         "192.0.2.1",
         domains=["outer.test"],
@@ -74,7 +74,7 @@ def test_a_letter_in_utf8_says_so_in_its_trace(
 
 def test_a_full_mailbox_does_not_keep_the_letter_from_the_others(internet: Internet, outer: SimulatedServer) -> None:
     """CODE-05: LMTP says it behind the content, for this recipient alone."""
-    inner = internet.server(
+    inner = internet.mail_server(
         "mx.inner.test",
         "192.0.2.2",
         domains=["inner.test"],

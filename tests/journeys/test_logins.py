@@ -57,7 +57,7 @@ def internet(tmp_path: Path, files: CertificateFiles) -> Internet:
 @pytest.fixture
 def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
     """A server that takes every kind of proof."""
-    site = internet.server("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE])
+    site = internet.mail_server("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE])
     clock = ReactorClock(site.host)
     tokens = TokenChecker(site.store, SignedTokens(Issuer(tmp_path).keys, clock), DEV_RULES, clock)
     scram = ScramChecker(site.store, b"k" * 32, 4096)

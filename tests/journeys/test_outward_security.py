@@ -41,14 +41,14 @@ def elsewhere(internet: Internet, *, trusted: bool = True) -> SimulatedServer:
     if trusted:
         files = public_ca()
         internet.context = server_context(files.certificate, files.key)
-    site = internet.server(MX, "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL])
+    site = internet.mail_server(MX, "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL])
     internet.context = ours
     return site
 
 
 def home(internet: Internet, **relay: Any) -> SimulatedServer:
     settings = {"ca_file": public_ca().ca, "schedule": QUICK, **relay}
-    return internet.server(
+    return internet.mail_server(
         "mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE], relay=RelaySettings(**settings)
     )
 

@@ -28,7 +28,7 @@ def elsewhere(internet: Internet, **policy: Any) -> SimulatedServer:
     """A server whose web service has its MTA-STS policy, under the certificates of both names."""
     ours = internet.context
     internet.context = ServerContext([public_ca(), issued("mta-sts.elsewhere.test")])
-    site = internet.server(
+    site = internet.mail_server(
         "mx.elsewhere.test",
         "192.0.2.2",
         domains=["elsewhere.test"],
@@ -48,7 +48,7 @@ def elsewhere(internet: Internet, **policy: Any) -> SimulatedServer:
 
 def sent(internet: Internet) -> dict[str, Any]:
     """What the other server finds when it brings a letter."""
-    server = internet.server(
+    server = internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],

@@ -24,7 +24,7 @@ def internet(tmp_path: Path) -> Iterator[Internet]:
 
 
 def server(internet: Internet, **delivery: object) -> SimulatedServer:
-    site = internet.server(
+    site = internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],

@@ -35,7 +35,7 @@ def home(internet: Internet, tmp_path: Path, *, sign_relayed: bool = False, **se
     file.write_bytes(KEY.pem())
     internet.zone.txt("s1._domainkey.home.test", KEY.record())
     keys = (DkimKeySettings(selector=Selector("s1"), file=file),)
-    return internet.server(
+    return internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
@@ -47,7 +47,7 @@ def home(internet: Internet, tmp_path: Path, *, sign_relayed: bool = False, **se
 
 
 def elsewhere(internet: Internet) -> SimulatedServer:
-    return internet.server("mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL])
+    return internet.mail_server("mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL])
 
 
 def bring(internet: Internet, site: SimulatedServer, sender: str, recipient: str, author: str) -> None:

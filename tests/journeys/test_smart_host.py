@@ -34,7 +34,7 @@ def internet(tmp_path: Path) -> Internet:
 def provider(internet: Internet, files: CertificateFiles) -> SimulatedServer:
     """Takes letters of its customers' domains, by 587 and 465."""
     ours, internet.context = internet.context, server_context(files.certificate, files.key)
-    site = internet.server(
+    site = internet.mail_server(
         PROVIDER,
         "192.0.2.3",
         domains=["provider.test"],
@@ -48,14 +48,14 @@ def provider(internet: Internet, files: CertificateFiles) -> SimulatedServer:
 
 @pytest.fixture
 def elsewhere(internet: Internet) -> SimulatedServer:
-    return internet.server(
+    return internet.mail_server(
         "mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=["carol@elsewhere.test"]
     )
 
 
 def home(internet: Internet, url: str, *, password: str = ACCOUNT, **relay: Any) -> SimulatedServer:
     """A server that relays through `url`."""
-    return internet.server(
+    return internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],

@@ -29,13 +29,15 @@ def internet(tmp_path: Path) -> Iterator[Internet]:
 
 
 def home(internet: Internet, **settings: Struct) -> SimulatedServer:
-    return internet.server(
+    return internet.mail_server(
         "mx.home.test", "192.0.2.10", domains=["home.test"], accounts=["alice@home.test"], **settings
     )
 
 
 def away(internet: Internet, **settings: Struct) -> SimulatedServer:
-    return internet.server("mx.else.test", "192.0.2.20", domains=["else.test"], accounts=["bob@else.test"], **settings)
+    return internet.mail_server(
+        "mx.else.test", "192.0.2.20", domains=["else.test"], accounts=["bob@else.test"], **settings
+    )
 
 
 def offered(internet: Internet, site: SimulatedServer, port: int) -> dict[str, str]:
@@ -209,7 +211,7 @@ def test_a_session_takes_as_many_letters_as_it_says(internet: Internet) -> None:
 def test_a_server_obeys_the_limits_of_another(internet: Internet) -> None:
     """LIM-01, RLY-28: five recipients, two at a time."""
     here = home(internet)
-    there = internet.server(
+    there = internet.mail_server(
         "mx.else.test",
         "192.0.2.20",
         domains=["else.test"],

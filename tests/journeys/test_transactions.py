@@ -122,7 +122,7 @@ def step(client: Client, chance: Random) -> None:
 def test_what_was_answered_with_250_is_all_that_goes(tmp_path: Path, seed: int) -> None:
     """BDAT-02: and it goes to all whom it was for."""
     internet = Internet(tmp_path)
-    home = internet.server(
+    home = internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],

@@ -23,7 +23,7 @@ def internet(tmp_path: Path) -> Internet:
 
 @pytest.fixture
 def home(internet: Internet) -> SimulatedServer:
-    return internet.server(
+    return internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
@@ -35,7 +35,7 @@ def home(internet: Internet) -> SimulatedServer:
 
 @pytest.fixture
 def elsewhere(internet: Internet) -> SimulatedServer:
-    return internet.server(
+    return internet.mail_server(
         "mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=["carol@elsewhere.test"]
     )
 

@@ -41,7 +41,7 @@ def internet(tmp_path: Path) -> Internet:
 
 def test_a_letter_in_utf_8_comes_as_it_is_to_every_reader(internet: Internet) -> None:
     """POP-25, POP-05: the same octets and sizes, and nothing behind it is kept from the reader."""
-    site = internet.server("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE, BOB])
+    site = internet.mail_server("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE, BOB])
     internet.submit(site, ALICE, BOB, content=LETTER, SMTPUTF8="")
     internet.submit(site, ALICE, BOB, content=b"Subject: plain\r\n\r\nHello.\r\n", SMTPUTF8="")
 
@@ -66,7 +66,7 @@ def test_a_letter_in_utf_8_comes_as_it_is_to_every_reader(internet: Internet) ->
 
 def test_a_reader_whose_name_is_in_utf_8(internet: Internet) -> None:
     """POP-25: UTF8 USER."""
-    site = internet.server("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE, GRETA])
+    site = internet.mail_server("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE, GRETA])
     internet.submit(site, ALICE, GRETA, content=LETTER, SMTPUTF8="")
 
     async def read(session: Pop3ClientSession) -> Any:

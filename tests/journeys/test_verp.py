@@ -25,7 +25,7 @@ def internet() -> Internet:
 
 
 def home(internet: Internet, *patterns: str) -> SimulatedServer:
-    return internet.server(
+    return internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
         domains=["home.test"],
@@ -35,7 +35,7 @@ def home(internet: Internet, *patterns: str) -> SimulatedServer:
 
 
 def elsewhere(internet: Internet) -> SimulatedServer:
-    return internet.server("mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL, DAVE])
+    return internet.mail_server("mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL, DAVE])
 
 
 def submit(
