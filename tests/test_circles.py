@@ -30,8 +30,8 @@ def circle_in(arrows: Mapping[str, set[str]]) -> list[str]:
 
 
 def python_arrows() -> dict[str, set[str]]:
-    """Imports between modules of the package, also inside functions; not those for type checkers alone."""
-    return {name: imports_in(tree, of_types=False) & set(MODULES) for name, tree in trees().items()}
+    """Imports between modules of the package, also inside functions and for type checkers."""
+    return {name: imports_in(tree) & set(MODULES) for name, tree in trees().items()}
 
 
 SCRIPTS = ROOT / "web" / "pages"

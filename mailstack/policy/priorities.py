@@ -6,7 +6,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mailstack.policy.networks import IpNetwork, within
-from mailstack.protocols.smtp.extensions.mtpriority import ANY, Priorities
+from mailstack.protocols.smtp.priorities import ANY, Priorities
 from mailstack.protocols.smtp.receiving_rules import Client
 
 

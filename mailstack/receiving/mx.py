@@ -15,9 +15,8 @@ from mailstack.policy.ownership import Owners
 from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying
 from mailstack.protocols.smtp.commands import Mail, Rcpt
-from mailstack.protocols.smtp.extensions.hooks import HeaderHook
-from mailstack.protocols.smtp.extensions.mtpriority import Priorities
-from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, ReceivedOctets
+from mailstack.protocols.smtp.priorities import Priorities
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, HeaderHook, ReceivedOctets
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.verification import SenderVerification
 

@@ -15,9 +15,8 @@ from mailstack.policy.authentication.results import without_results_of
 from mailstack.policy.chain import OfRecipient, OfSender
 from mailstack.policy.ownership import Owners, Ownership
 from mailstack.protocols.smtp.commands import Mail, Rcpt
-from mailstack.protocols.smtp.extensions.hooks import HeaderHook
-from mailstack.protocols.smtp.extensions.mtpriority import Priorities
-from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, ReceivedOctets
+from mailstack.protocols.smtp.priorities import Priorities
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, HeaderHook, ReceivedOctets
 from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.protocols.smtp.standard_replies import TLS_FIRST
 from mailstack.receiving.fixups import complete

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from mailstack.letter import Arrival, Content, Envelope, Letter, LetterId
 from mailstack.protocols.memory_budget import ALWAYS_ALLOWED
-from mailstack.protocols.smtp.extensions.hooks import HeaderHook, IncomingHook
-from mailstack.protocols.smtp.receiving_rules import NO_FACTS, ReceivedOctets, ReceivingRules
+from mailstack.protocols.smtp.extensions.hooks import IncomingHook
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS, HeaderHook, ReceivedOctets, ReceivingRules
 from mailstack.protocols.smtp.replies import Refusal, reply
 
 _BLANK_LINE = b"\r\n"

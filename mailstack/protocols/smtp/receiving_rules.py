@@ -12,8 +12,7 @@ from mailstack.letter.connection import HostPort
 from mailstack.protocols.connection import ResourceError
 from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.smtp.commands import Mail, Rcpt
-from mailstack.protocols.smtp.extensions.hooks import HeaderHook
-from mailstack.protocols.smtp.extensions.mtpriority import Priorities
+from mailstack.protocols.smtp.priorities import Priorities
 from mailstack.protocols.smtp.replies import Reply
 
 
@@ -126,3 +125,10 @@ class ReceivingRules(Protocol):
 
     async def accept(self, letter: Letter, facts: Facts) -> None:
         """Take responsibility; durable when it returns (RFC 5321 §6.1)."""
+
+
+class HeaderHook(Protocol):
+    """Point at which the header section of a letter is whole, for clients with trusted header fields."""
+
+    def read_header(self, envelope: Envelope, section: bytes) -> Envelope:
+        """The envelope with what the header section asks for."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from typing import ClassVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.protocols.sasl import MECHANISMS, AccountLogin, Cancelled, Denied, Malformed, SaslExchange, Unavailable
 from mailstack.protocols.smtp.commands import Auth, AuthResponse, Rejected, XClient
 from mailstack.protocols.smtp.replies import Refusal, Reply
-from mailstack.protocols.smtp.session_state import Gone, Handlers, SessionState
+from mailstack.protocols.smtp.session_state import AuthenticatedUser, Gone, Handlers, SessionState
 from mailstack.protocols.smtp.standard_replies import (
     AUTH_CANCELLED,
     AUTH_MALFORMED,
@@ -22,17 +21,6 @@ from mailstack.protocols.smtp.standard_replies import (
 )
 
 _log = logging.getLogger(__name__)
-
-
-class AuthenticatedUser(Struct, frozen=True):
-    """Account that authenticated itself, and the mechanism."""
-
-    login: AccountLogin
-    mechanism: str
-
-    @property
-    def account(self) -> str:
-        return self.login.account
 
 
 async def authenticate(exchange: SaslExchange) -> AuthenticatedUser:

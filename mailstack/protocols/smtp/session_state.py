@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -13,19 +13,16 @@ from mailstack.letter import Recipient, ReversePath
 from mailstack.letter.connection import HostPort, TlsInfo
 from mailstack.protocols.connection import Clock, Ending, LoggedOut, Peer, ShuttingDown, TimedOut
 from mailstack.protocols.memory_budget import MemoryBudget
-from mailstack.protocols.sasl import Authenticator, Channel, OpenSession, Sessions, offered
+from mailstack.protocols.sasl import AccountLogin, Authenticator, Channel, OpenSession, Sessions, offered
 from mailstack.protocols.smtp.commands import Mail, ServerEvent, XClient
 from mailstack.protocols.smtp.extensions.extension import Capabilities
-from mailstack.protocols.smtp.extensions.hooks import HeaderHook, IncomingHook
+from mailstack.protocols.smtp.extensions.hooks import IncomingHook
 from mailstack.protocols.smtp.incoming_content import IncomingContent
 from mailstack.protocols.smtp.limits import RECIPIENT, SessionLimits, Toll
-from mailstack.protocols.smtp.receiving_rules import ReceivingRules
+from mailstack.protocols.smtp.receiving_rules import HeaderHook, ReceivingRules
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.protocols.smtp.server import ServerEngine
 from mailstack.protocols.smtp.standard_replies import LOGGED_OUT
-
-if TYPE_CHECKING:
-    from mailstack.protocols.smtp.session_login import AuthenticatedUser
 
 _NO_XCLIENT = XClient()
 """XCLIENT state before any XCLIENT."""
@@ -223,3 +220,14 @@ class SessionState:
         if self._login is not None:
             self._login.close()
             self._login = None
+
+
+class AuthenticatedUser(Struct, frozen=True):
+    """Account that authenticated itself, and the mechanism."""
+
+    login: AccountLogin
+    mechanism: str
+
+    @property
+    def account(self) -> str:
+        return self.login.account

@@ -18,9 +18,8 @@ from mailstack.letter.connection import HostPort
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys, Unavailable
 from mailstack.protocols.smtp.commands import Mail, Rcpt
-from mailstack.protocols.smtp.extensions.hooks import HeaderHook
-from mailstack.protocols.smtp.extensions.mtpriority import Priorities
-from mailstack.protocols.smtp.receiving_rules import Client, Facts, ReceivedOctets, ReceivingRules
+from mailstack.protocols.smtp.priorities import Priorities
+from mailstack.protocols.smtp.receiving_rules import Client, Facts, HeaderHook, ReceivedOctets, ReceivingRules
 from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import MxRules

@@ -15,7 +15,7 @@ from mailstack.policy.networks import networks_of
 from mailstack.policy.ownership import Ownership
 from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying
-from mailstack.protocols.smtp.extensions.mtpriority import Priorities
+from mailstack.protocols.smtp.priorities import Priorities
 from mailstack.receiving.from_header import FromHeaderPolicy
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.lmtp import LmtpRules

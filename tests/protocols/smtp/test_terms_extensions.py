@@ -10,7 +10,7 @@ from mailstack.letter.content import Octets, Prefixed
 from mailstack.protocols.smtp.commands import Hello, Mail, Rejected, XClient
 from mailstack.protocols.smtp.extensions import incoming_hooks, outgoing_hooks
 from mailstack.protocols.smtp.extensions.limits import HostLimits
-from mailstack.protocols.smtp.extensions.mtpriority import Priorities
+from mailstack.protocols.smtp.priorities import Priorities
 from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.smtp.dialogue import Dialogue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -13,11 +12,9 @@ from mailstack.protocols.smtp.client_dialogue import ClientDialogue
 from mailstack.protocols.smtp.extensions.eightbitmime import body_reader, converted, declared
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
 from mailstack.protocols.smtp.extensions.hooks import IncomingHook
+from mailstack.protocols.smtp.receiving_rules import LetterIntake
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 from mailstack.protocols.smtp.transfer import Replies
-
-if TYPE_CHECKING:
-    from mailstack.protocols.smtp.receiving_rules import LetterIntake
 
 BODY = "BINARYMIME"
 

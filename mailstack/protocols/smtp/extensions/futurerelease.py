@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mailstack.letter.time_parameters import (
     HOLDFOR,
     HOLDUNTIL,
@@ -15,10 +13,8 @@ from mailstack.letter.time_parameters import (
 from mailstack.protocols.smtp.commands import Mail
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
 from mailstack.protocols.smtp.extensions.hooks import IncomingHook
+from mailstack.protocols.smtp.receiving_rules import Client, ReceivingRules
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
-
-if TYPE_CHECKING:
-    from mailstack.protocols.smtp.receiving_rules import Client, ReceivingRules
 
 _SYNTAX_FOR = reply(501, "5.5.4", "HOLDFOR takes seconds: 1 to 9 digits, not beginning with 0")
 _SYNTAX_UNTIL = reply(501, "5.5.4", "HOLDUNTIL takes a date and time such as 2030-01-31T18:00:00Z")

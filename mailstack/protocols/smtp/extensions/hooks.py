@@ -7,14 +7,11 @@ An extension registers its hooks by the word of MAIL that asks for it: the keywo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
 
 from mailstack.letter import Content, Envelope, Letter, Recipient
 from mailstack.protocols.smtp.commands import Mail, Parameters
+from mailstack.protocols.smtp.receiving_rules import Client, LetterIntake, ReceivingRules
 from mailstack.protocols.smtp.replies import Reply
-
-if TYPE_CHECKING:
-    from mailstack.protocols.smtp.receiving_rules import Client, LetterIntake, ReceivingRules
 
 Extensions = Mapping[str, str]
 """Extensions of a host: keyword in upper case, and the text behind it."""
@@ -33,13 +30,6 @@ class IncomingHook:
     async def complete(self, letter: Letter, counter: LetterIntake) -> Letter:  # noqa: ARG002
         """The whole letter as it is stored."""
         return letter
-
-
-class HeaderHook(Protocol):
-    """Point at which the header section of a letter is whole, for clients with trusted header fields."""
-
-    def read_header(self, envelope: Envelope, section: bytes) -> Envelope:
-        """The envelope with what the header section asks for."""
 
 
 class OutgoingHook:
