@@ -20,9 +20,9 @@ _LETTER_ID = re.compile(r"[0-9a-hjkmnp-tv-z]{15}\Z")
 
 
 def address(text: str, domains: Sequence[str]) -> Address:
-    """An address; a name without @ is one of the first of `domains`, as at a login. Raises Refused."""
+    """Parses an address; a name without @ is in the first of `domains`. Raises CommandError."""
     if "@" not in text and not domains:
-        raise CommandError(f"{text!r} has no domain, and this server has none to complete it; write user@domain")
+        raise CommandError(f"{text!r} has no domain, and this server has no default domain; write user@domain")
     whole = text if "@" in text else f"{text}@{domains[0]}"
     try:
         return Address.parse(whole)
@@ -31,7 +31,7 @@ def address(text: str, domains: Sequence[str]) -> Address:
 
 
 def local_address(text: str, domains: Sequence[str]) -> Address:
-    """An address of ours: in one of `domains`. Raises Refused."""
+    """Parses an address in one of `domains`. Raises CommandError."""
     found = address(text, domains)
     if found.ascii_domain.lower() not in {domain.lower() for domain in domains}:
         raise CommandError(
@@ -41,23 +41,23 @@ def local_address(text: str, domains: Sequence[str]) -> Address:
 
 
 def letter_id(text: str) -> LetterId:
-    """A letter's id, as printed anywhere. Raises Refused."""
+    """Parses a letter id. Raises CommandError."""
     wanted = text.strip().lower()
     if not _LETTER_ID.match(wanted):
-        raise CommandError(f"{text!r} is not a letter's id; `mailstack letters` lists them")
+        raise CommandError(f"{text!r} is not a letter id; `mailstack letters` lists the letters")
     return LetterId(wanted)
 
 
 def unknown_letter(wanted: LetterId) -> CommandError:
-    """What to raise for an id that this store has not heard of."""
-    return CommandError(f"no letter {wanted} is known here; `mailstack letters` lists those that are")
+    """Error for an id that is not in the store."""
+    return CommandError(f"there is no letter {wanted}; `mailstack letters` lists the letters")
 
 
-EMPTY = "is empty; is a shell variable not set?"
+EMPTY = "is empty; is a shell variable unset?"
 
 
 class PathType(click.Path):
-    """As `click.Path`, but that it gives a Path, and that "" does not name the current directory."""
+    """Path parameter; an empty one, as of an unset shell variable, is an error."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(path_type=Path, **options)
@@ -116,7 +116,7 @@ class Since(click.ParamType[When]):
 
 
 def read_quota(text: str) -> int | None:
-    """Octets; 0 for `none`, None for `default`. Raises Refused."""
+    """Parses a quota in octets; 0 for `none`, None for `default`. Raises CommandError."""
     if text == "default":
         return None
     if text == "none":
@@ -125,11 +125,11 @@ def read_quota(text: str) -> int | None:
     try:
         return read_size(int(text) if text.isdecimal() and len(text) < 15 else text)
     except ValueError:
-        raise CommandError(f"{text!r} is no quota; give a size such as 500MiB, or `none`, or `default`") from None
+        raise CommandError(f"{text!r} is not a quota; give a size such as 500MiB, or `none`, or `default`") from None
 
 
 def size_text(octets: int) -> str:
-    """With the unit that keeps it short."""
+    """Size with a binary unit."""
     for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
         if octets >= 1 << power:
             return f"{octets / (1 << power):.1f} {unit}"
@@ -137,7 +137,7 @@ def size_text(octets: int) -> str:
 
 
 def quota_text(quota: int | None) -> str:
-    """What a quota means."""
+    """A quota for people."""
     if quota is None:
         return "default"
     return size_text(quota) if quota else "none"

@@ -56,7 +56,7 @@ def backup(target: TargetServer, file: Path) -> None:
 
 
 def _written(data: Path, file: Path) -> tuple[Saved, str]:
-    """What is in it, and the name of the file. Raises Refused."""
+    """What is in it, and the name of the file. Raises CommandError."""
     try:
         if str(file) == "-":
             return back_up(data, sys.stdout.buffer), "standard output"
@@ -89,7 +89,7 @@ def _name_for(file: Path, saved: Saved) -> Path:
 
 
 def _report(saved: Saved, name: str) -> None:
-    """Raises Refused for what is missing."""
+    """Raises CommandError for what is missing."""
     text = f"{saved.letters} letters, {saved.contents} large contents, {size_text(saved.octets)}"
     click.echo(text, err=True)
     if saved.elsewhere:

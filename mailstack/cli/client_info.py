@@ -18,16 +18,16 @@ DEV_HOST = "mx.home.test"
 
 
 class ClientInfo(Struct, frozen=True):
-    """A server as clients see it."""
+    """Services of a server, and the CA that clients must trust."""
 
     config: Config
     services: Services
     ca_file: str
-    """The CA that clients must be told to trust; empty: they know it."""
+    """Path of the CA file that clients must trust; empty for a public CA."""
 
 
 def client_info_of(target: TargetServer) -> ClientInfo:
-    """Raises Refused."""
+    """Raises CommandError."""
     if target.config is None:
         return _dev(target)
     try:
@@ -39,11 +39,11 @@ def client_info_of(target: TargetServer) -> ClientInfo:
 
 
 def _dev(target: TargetServer) -> ClientInfo:
-    """In a dev environment the ports are those that it says it has; a stopped one has none."""
+    """Client settings of a running dev environment, with its ports."""
     services = target.facts.get("services")
     if not isinstance(services, dict):
         raise CommandError(
-            f"the dev environment in {target.data} does not run; start it, or name a server with -c FILE"
+            f"the dev environment in {target.data} isn't running; start it, or name a server with -c FILE"
         )
     ports = {name: int(at["port"]) for name, at in services.items()}
     config = Config(

@@ -13,7 +13,7 @@ from mailstack.cli.target import TargetServer, with_target
 
 @click.group()
 def clock() -> None:
-    """See the time of a running dev environment, and move it ahead: days of retries happen now.
+    """Show or advance the clock of a running dev environment: days of retries happen now.
 
     \b
     Example:
@@ -22,10 +22,10 @@ def clock() -> None:
 
 
 @clock.command()
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @with_target
 def show(target: TargetServer, *, as_json: bool) -> None:
-    """Say what time it is there.
+    """Show the time of the dev environment.
 
     \b
     Example:
@@ -36,12 +36,12 @@ def show(target: TargetServer, *, as_json: bool) -> None:
 
 @clock.command()
 @click.argument("span")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @with_target
 def advance(target: TargetServer, span: str, *, as_json: bool) -> None:
-    """Let SPAN pass, and all that is due in it happen.
+    """Advance the clock by SPAN; everything due by then happens now.
 
-    SPAN is 90s, 1h, 5d …; no connection breaks.
+    SPAN is 90s, 1h, 5d …; connections stay open.
 
     \b
     Example:
@@ -55,5 +55,5 @@ def _tell(clock: dict[str, Any], *, as_json: bool) -> None:
         click.echo(json.dumps(clock))
     else:
         hours, minutes = divmod(round(clock["ahead"] / 60), 60)
-        ahead = f"{hours} h {minutes} min ahead" if clock["ahead"] >= 1 else "the time of this machine"
+        ahead = f"{hours} h {minutes} min ahead" if clock["ahead"] >= 1 else "same as this machine"
         click.echo(f"{clock['now']}  ({ahead})")

@@ -21,13 +21,13 @@ from mailstack.letter.mime.composition import disposition, file_part
 _FIELD_NAME = re.compile(r"[!-9;-~]+\Z")
 """RFC 5322 §3.6.8: ftext."""
 _ADDRESSED = {"from", "sender", "reply-to", "to", "cc", "bcc"}
-"""Fields that hold lists of mailboxes, whose display names alone are encoded."""
+"""Header fields with address lists: only display names are encoded."""
 
 
 def compose(
     sender: str, recipients: Sequence[str], subject: str, body: str, attachments: Iterable[Path], headers: Iterable[str]
 ) -> bytes:
-    """A new letter; raises Refused for a file that can't be read, or a header that isn't one."""
+    """Composes a new letter. Raises CommandError for an unreadable file or an invalid header field."""
     heading = Heading(
         ("", sender),
         [("", each) for each in recipients],
@@ -43,12 +43,12 @@ def compose(
 
 
 def _field(line: str) -> tuple[str, bytes]:
-    """Name in lower case and octets of a header field. Raises Refused."""
+    """Name in lower case and octets of a header field. Raises CommandError."""
     name, colon, value = line.partition(":")
     if not colon or not _FIELD_NAME.match(name):
         raise CommandError(f"--header {line!r} is not NAME: VALUE")
     if not value.strip().isprintable():
-        raise CommandError(f"--header {line!r}: the value has a character that can't be printed")
+        raise CommandError(f"--header {line!r}: the value has an unprintable character")
     if name.lower() == "mime-version" or name.lower().startswith("content-"):
         raise CommandError(f"--header {line!r}: {name} describes the body, which this command encodes itself")
     people = read_address_list(value.encode()) if name.lower() in _ADDRESSED else None
@@ -71,7 +71,7 @@ def _domain(sender: str) -> str:
 
 
 def read_file(file: Path) -> bytes:
-    """All octets; raises Refused."""
+    """All octets of a file. Raises CommandError."""
     try:
         return file.read_bytes()
     except OSError as error:
@@ -79,7 +79,7 @@ def read_file(file: Path) -> bytes:
 
 
 def with_crlf(octets: bytes) -> bytes:
-    """A letter as it travels: every line ends in CRLF, and an mbox's "From " line is gone."""
+    """A letter with CRLF line ends, without the "From " line of an mbox."""
     if octets.startswith(b"From "):
         octets = octets.partition(b"\n")[2]
     octets = octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
@@ -87,7 +87,7 @@ def with_crlf(octets: bytes) -> bytes:
 
 
 def header_addresses(octets: bytes, *names: str) -> list[str]:
-    """The addresses in some fields of a letter, each once, in order."""
+    """Addresses in the named header fields, without duplicates, in order."""
     section = list(fields(octets[: split(octets)]))
     bodies = [field.partition(b":")[2] for name in names for each, field in section if each == name.lower().encode()]
     return list(dict.fromkeys(each.address for body in bodies for each in correspondents(body) if each.address))

@@ -15,10 +15,10 @@ from mailstack.cli.lazy_group import lazy_callback, load
 
 
 class _Dev(click.Command):
-    """Takes the options of other tools as they write them."""
+    """Command that accepts the options of other tools."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """-Dname and -name are words, and no cluster of short options such as -h."""
+        """Treats -Dname and -name as one option, not as a cluster of short options."""
         return super().parse_args(ctx, ["-" + word if _WORD.match(word) else word for word in args])
 
 
@@ -30,40 +30,44 @@ _WORD = re.compile(r"-[A-Za-z][A-Za-z.-]")
 @click.option("--port-base", metavar="N", type=click.IntRange(0, 58000), default=1000, show_default=True,
               help="Ports are N+25, N+587 …; 0 takes a free port for each.")  # fmt: skip
 @click.option("--data", metavar="DIR", type=PathType(file_okay=False), envvar="MAILSTACK_DATA",
-              help="Keep letters in DIR; without it nothing remains (or MAILSTACK_DATA).")  # fmt: skip
+              help="Keep letters in DIR (or MAILSTACK_DATA); without it nothing is kept.")  # fmt: skip
 @click.option("--max-letters", metavar="N", type=click.IntRange(min=1), help="Keep only the newest N letters.")
 @click.option(
     "--max-age",
     metavar="TIME",
     callback=lazy_callback("mailstack.letter.durations:read_duration"),
-    help="Keep letters for so long, as 12h or 3d.",
+    help="Delete letters after this time: 12h, 3d.",
 )
-@click.option("--any-password", is_flag=True, help="Mailboxes of other domains open to every password.")
+@click.option("--any-password", is_flag=True, help="Accept any password for mailboxes of other domains.")
 @click.option("--weak-mechanisms", is_flag=True, help="Offer CRAM-MD5 and APOP as well, for old clients.")
 @click.option("--scram", is_flag=True, help="Offer SCRAM-SHA-256 as well, with and without channel binding.")
 @click.option("--strict-newlines", is_flag=True,
-              help="The capture port refuses lines that end in LF alone, as other hosts do.")  # fmt: skip
+              help="Refuse lines that end in a bare LF at the capture port, as other hosts do.")  # fmt: skip
 @click.option("--faults", metavar="FILE", callback=lazy_callback("mailstack.sandbox.faults.rule:read_rule_file"), type=PathType(dir_okay=False),
-              help="What goes wrong from the start: a TOML file of [[fault]] tables, or rules in JSON.")  # fmt: skip
+              help="Faults to inject from the start: a TOML file of [[fault]] tables, or JSON.")  # fmt: skip
 @click.option("--magic-recipients", is_flag=True,
-              help="Addresses such as temperror@elsewhere.test say themselves what goes wrong.")  # fmt: skip
+              help="Let addresses such as temperror@elsewhere.test cause faults.")  # fmt: skip
 @click.option("--spam-filter", metavar="FILTER", callback=lazy_callback("mailstack.web.checks.spam_filter:parse_filter"),
-              help="Ask it for spam scores: spamassassin:127.0.0.1:783, rspamd:http://127.0.0.1:11333.")  # fmt: skip
-@click.option("--web-host", "web_hosts", metavar="NAME", multiple=True, help="A name that the pages answer to as well.")
+              help="Get spam scores from: spamassassin:127.0.0.1:783, rspamd:http://127.0.0.1:11333.")  # fmt: skip
+@click.option(
+    "--web-host", "web_hosts", metavar="NAME", multiple=True, help="Accept this Host name for the web pages as well."
+)
 @click.option("--compat", metavar="TOOL", type=click.Choice(["mailpit", "mailhog", "greenmail"]),
-              help="Take the place of mailpit, mailhog or greenmail: their ports, variables and options.")  # fmt: skip
+              help="Replace mailpit, mailhog or greenmail: use its ports, variables and options.")  # fmt: skip
 @click.argument("options", metavar="[TOOL'S OPTIONS]...", nargs=-1, type=click.UNPROCESSED)
-@click.option("--json", "as_json", is_flag=True, help="Say what runs where as one JSON object, on the first line.")
-@click.option("--quiet", "-q", is_flag=True, help="No log of the letters' steps on standard error.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print services and accounts as one JSON object on the first line."
+)
+@click.option("--quiet", "-q", is_flag=True, help="Don't log the steps of letters on standard error.")
 def dev(**options: Any) -> None:
-    """Run a whole mail environment here, with nothing to configure.
+    """Run a local mail environment that needs no configuration.
 
-    Your own server (home.test, accounts alice and bob) and one for the rest of the world, which opens a mailbox for
-    every address that gets a letter. Letters really travel from one to the other, and none ever leaves this machine.
+    It has two servers: your own (home.test, accounts alice and bob), and one for all other domains, which opens a
+    mailbox for every address that gets a letter. Letters really travel between the two, and none leaves this machine.
 
     \b
     Example:
-      mailstack dev                     then, elsewhere:
+      mailstack dev                     then, in another terminal:
       mailstack send --to carol@elsewhere.test --subject Hello
       mailstack letters
       mailstack dev --compat mailpit --smtp 127.0.0.1:2025 --max 100

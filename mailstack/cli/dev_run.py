@@ -26,13 +26,13 @@ from mailstack.sandbox.dev import DevEnvironment, DevSettings
 from mailstack.sandbox.faults import Fault
 
 _SECURITY = {
-    "capture": "takes any letter, no login",
-    "captures": "takes any letter, no login: TLS",
+    "capture": "accepts any letter, no login",
+    "captures": "accepts any letter, no login: TLS",
     "submission": "send: STARTTLS + login",
     "submissions": "send: TLS + login",
     "pop3": "read: STLS + login",
     "pop3s": "read: TLS + login",
-    "web": "the inbox, the HTTP API, how to set clients up",
+    "web": "inbox, HTTP API, client setup",
 }
 
 
@@ -65,10 +65,10 @@ def _in_place_of(peer: str, settings: DevSettings, options: tuple[str, ...]) -> 
 
 
 def enlist(environment: DevEnvironment) -> None:
-    """Have commands find it, and know its time. Raises RegistryError."""
+    """Registers an environment and its clock for other commands. Raises RegistryError."""
 
     def tell() -> None:
-        # Who moved the time has moved it, also where that can't be written down.
+        # The clock has advanced even if the registry is not writable.
         with suppress(registry.RegistryError):
             registry.register(environment.data, _for_commands(environment))
 
@@ -77,7 +77,7 @@ def enlist(environment: DevEnvironment) -> None:
 
 
 def _for_commands(environment: DevEnvironment) -> dict[str, Any]:
-    """What commands of this user know of it: with the login by which they may do all."""
+    """Registry entry: facts of the environment, and the login for its whole API."""
     name, password = environment.accounts.login
     return {**environment.facts(), "login": {"username": name, "password": password}}
 
@@ -120,20 +120,20 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool) -> None:
 
 
 def _why(error: BaseException, settings: DevSettings) -> str:
-    """A failed start, for people."""
+    """Error message for a failed start."""
     if isinstance(error, CannotListenError) and error.interface is not None and isinstance(error.port, int):
         if (pid := _holder(error.port)) is not None:
             return (
-                f"another `mailstack dev` of yours, process {pid}, has port {error.port}: use that one, end it, or give"
+                f"port {error.port} is in use by another `mailstack dev` (process {pid}): use that one, stop it, or give"
                 " this one --port-base N or --port-base 0"
             )
         cure = "choose others with --port-base N, or --port-base 0 for free ones"
-        return f"port {error.port} of {settings.host} can't be had ({error.socketError.strerror}); {cure}"
+        return f"port {error.port} of {settings.host} can't be used ({error.socketError.strerror}); {cure}"
     return str(error) or repr(error)
 
 
 def _holder(port: int) -> int | None:
-    """The process of another environment that listens there."""
+    """Process id of another environment that listens on a port."""
     with suppress(registry.RegistryError):
         for running in registry.running():
             if any(at.get("port") == port for at in running.facts.get("services", {}).values()):
@@ -145,9 +145,7 @@ def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
     services, accounts = environment.services, facts["accounts"]
     submission = services["submission"]
     relay = environment.settings.relay
-    kept = (
-        f"Letters leave this machine to {relay.host}:{relay.port} alone." if relay else "Nothing leaves this machine."
-    )
+    kept = f"Letters leave this machine only to {relay.host}:{relay.port}." if relay else "Nothing leaves this machine."
     lines = [f"mailstack dev is ready. {kept}", ""]
     lines += [f"  {name:<12} {at.host}:{at.port:<6} {_SECURITY[name]}" for name, at in services.items()]
     lines += [
@@ -155,18 +153,18 @@ def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
         "  accounts     " + ", ".join(f"{each['address']} (password {each['password']})" for each in accounts),
     ]
     lines += [
-        "               every other address has a mailbox from its first letter on (password: the address)",
+        "               every other address gets a mailbox with its first letter (password: the address)",
         f"  inbox        {facts['web']}",
         f"  CA file      {environment.ca_file}",
         f"  data         {environment.data}",
         "",
-        "Try, elsewhere:",
+        "Try in another terminal:",
         "  mailstack send --to carol@elsewhere.test --subject Hello --body 'Hello Carol'",
         f"  curl --ssl-reqd --cacert {environment.ca_file} smtp://localhost:{submission.port} --user alice:alice \\",
         "    --mail-from alice@home.test --mail-rcpt bob@home.test --mail-rcpt carol@elsewhere.test --crlf -T README.md",
         "  mailstack letters",
         "  mailstack journey ID",
         "",
-        "Ctrl-C ends it.",
+        "Press Ctrl-C to stop.",
     ]
     return "\n".join(lines)

@@ -17,32 +17,29 @@ from mailstack.policy.authentication.signature import is_selector
 if TYPE_CHECKING:
     from mailstack.config import Config
 
-CHARACTERS = 255
-"""Octets of one string of a TXT record (RFC 1035 §3.3.14)."""
+MAX_STRING = 255
+"""Maximum octets of one string of a TXT record (RFC 1035 §3.3.14)."""
 
 
 @click.group()
 def dkim() -> None:
-    """Make keys that sign letters.
+    """Generate DKIM signing keys.
 
-    Letters are signed when [dkim] names a key, and others find its other half under SELECTOR._domainkey.DOMAIN.
+    Letters are signed if [dkim] has a key. Its public key is published at SELECTOR._domainkey.DOMAIN.
     `mailstack dns` shows what to publish for the keys of a configuration.
     """
 
 
 @dkim.command()
 @click.argument("selector")
-@click.option(
-    "--kind", type=click.Choice(["rsa", "ed25519"]), default="rsa", show_default=True, help="The kind of key."
-)
-@click.option("--bits", type=click.IntRange(2048, 4096), default=2048, show_default=True, help="Of an RSA key.")
+@click.option("--kind", type=click.Choice(["rsa", "ed25519"]), default="rsa", show_default=True, help="Type of key.")
+@click.option("--bits", type=click.IntRange(2048, 4096), default=2048, show_default=True, help="Size of an RSA key.")
 @config_file
 def generate(file: Path, selector: str, kind: str, bits: int) -> None:
-    """Make a key in the data directory.
+    """Generate a key in the data directory.
 
-    What to publish, and what to write into the configuration, is said then.
-
-    Every host verifies RSA; Ed25519 (RFC 8463) is short and quick, and stands as a second key beside RSA, for many hosts don't verify it.
+    The DNS record and the lines for the configuration are printed. Every host verifies RSA. Ed25519 (RFC 8463) is
+    shorter and faster, but many hosts don't verify it: use it as a second key beside RSA.
 
     \b
     Example:
@@ -50,7 +47,7 @@ def generate(file: Path, selector: str, kind: str, bits: int) -> None:
       mailstack dkim generate e2026 --kind ed25519 -c mailstack.toml
     """
     if not is_selector(selector):
-        raise CommandError(f"{selector} is no selector; take letters, digits and hyphens, as s2026")
+        raise CommandError(f"{selector} is not a selector; use letters, digits and hyphens, for example s2026")
     config = _load(file)
     path = config.data / "dkim" / f"{selector.lower()}.pem"
     key = keys.generate(kind, bits)
@@ -60,19 +57,19 @@ def generate(file: Path, selector: str, kind: str, bits: int) -> None:
         path.write_bytes(key.pem())
         _give_to_the_owner(config.data, path)
     except FileExistsError:
-        raise CommandError(f"{path} is there already; take another selector, and retire that one later") from None
+        raise CommandError(f"{path} exists already; choose another selector, and retire the old one later") from None
     except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}") from error
+        raise CommandError(f"{path} can't be written: {error.strerror}") from error
     click.echo(f"The key is in {path}. Publish in the DNS:\n")
     for domain in config.domains:
         click.echo(zone_line(selector.lower(), domain, key.record()))
-    click.echo(f'\nThen, when it can be seen there, add to {file}:\n\n[[dkim.keys]]\nselector = "{selector.lower()}"')
+    click.echo(f'\nWhen the record is visible there, add to {file}:\n\n[[dkim.keys]]\nselector = "{selector.lower()}"')
     click.echo(f'file = "{path}"')
 
 
 def zone_line(selector: str, domain: str, record: str) -> str:
-    """A TXT record as a line of a zone file, in strings that fit."""
-    strings = [f'"{record[place : place + CHARACTERS]}"' for place in range(0, len(record), CHARACTERS)]
+    """TXT record as a line of a zone file."""
+    strings = [f'"{record[place : place + MAX_STRING]}"' for place in range(0, len(record), MAX_STRING)]
     return f"{selector}._domainkey.{domain}. IN TXT ( {' '.join(strings)} )"
 
 
@@ -84,7 +81,7 @@ def _load(file: Path) -> Config:
 
 
 def _give_to_the_owner(data: Path, path: Path) -> None:
-    """What root makes in the data directory is its owner's, who serves."""
+    """Gives files created by root to the owner of the data directory."""
     if os.geteuid() == 0:
         owner = data.stat()
         for each in (path.parent, path):

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--domain", "domains", metavar="DOMAIN", multiple=True, help="This domain only; as often as needed.")
-@click.option("--address", "addresses", metavar="IP", multiple=True, help="An address of this host, for A and AAAA.")
-@click.option("--zone", is_flag=True, help="As lines of a zone file, to be included in the zone that there is.")
+@click.option("--domain", "domains", metavar="DOMAIN", multiple=True, help="Only this domain; repeatable.")
+@click.option(
+    "--address", "addresses", metavar="IP", multiple=True, help="Address of this host, for A and AAAA; repeatable."
+)
+@click.option("--zone", is_flag=True, help="Print lines for an existing zone file.")
 @click.option("--nameserver", "name_servers", metavar="HOST", multiple=True,
-              help="With --zone and one domain: a whole zone, with SOA and NS.")  # fmt: skip
+              help="With --zone and one domain: print a complete zone, with SOA and NS.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: domain, name, type, ttl, data, why.")
 @with_target_finder
 def dns(
@@ -92,7 +94,7 @@ def _zone(wanted: Publication, name_servers: Sequence[str]) -> list[str]:
             lines += ["", f"; {domain}", *zone_lines(records)]
         return lines
     if len(wanted.domains) != 1:
-        raise CommandError(f"a whole zone is of one domain; choose by --domain: {', '.join(wanted.domains)}")
+        raise CommandError(f"a complete zone has one domain; choose it with --domain: {', '.join(wanted.domains)}")
     ((domain, records),) = wanted.domains.items()
     ours: list[DnsRecord] = [record for record in wanted.host if record.name.endswith(f".{domain}.")]
     return [*lines, *begin_zone(domain, name_servers, time.time()), *zone_lines([*ours, *records])]

@@ -10,7 +10,7 @@ from mailstack.letter.display_text import clean
 
 
 class CommandError(click.ClickException):
-    """Ends the command with status 1; `message` is one line for people. Wrong usage is click's own, with status 2."""
+    """Ends a command with status 1 and a one-line message. Wrong usage is click's own error, with status 2."""
 
     exit_code = 1
 

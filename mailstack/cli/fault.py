@@ -16,7 +16,7 @@ from mailstack.cli.target import TargetServer, with_target
 
 @click.group()
 def fault() -> None:
-    """Have things go wrong in a running dev environment: refusals, delays, broken connections, full disks.
+    """Inject faults into a running dev environment: refusals, delays, broken connections, full disks.
 
     \b
     Example:
@@ -31,7 +31,7 @@ def fault() -> None:
 @click.argument("settings", metavar="NAME=VALUE…", nargs=-1, required=True)
 @with_target
 def add(target: TargetServer, settings: tuple[str, ...]) -> None:
-    """Have something go wrong from now on; print its id.
+    """Inject a fault, and print its id.
 
     NAME=VALUE are the fields of a rule.
 
@@ -47,7 +47,7 @@ def add(target: TargetServer, settings: tuple[str, ...]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @with_target
 def list_(target: TargetServer, *, as_json: bool) -> None:
-    """Show what goes wrong, and how often it happened.
+    """List the active faults, and how often each fired.
 
     \b
     Example:
@@ -61,7 +61,7 @@ def list_(target: TargetServer, *, as_json: bool) -> None:
 @click.argument("ids", metavar="[ID]…", nargs=-1)
 @with_target
 def clear(target: TargetServer, ids: tuple[str, ...]) -> None:
-    """End the faults with these ids, or all of them.
+    """Remove the faults with these ids, or all of them.
 
     \b
     Example:
@@ -69,16 +69,16 @@ def clear(target: TargetServer, ids: tuple[str, ...]) -> None:
     """
     paths = [f"/v1/faults/{quote(each, safe='')}" for each in ids] or ["/v1/faults"]
     ended = sum(ask(target, "DELETE", path)["cleared"] for path in paths)
-    click.echo(f"{ended} ended" if ended else "there was none")
+    click.echo(f"removed: {ended}" if ended else "no faults are active")
 
 
 def _rule(settings: Iterable[str]) -> dict[str, Any]:
-    """Numbers, true, false and lists are read as JSON; all else is text."""
+    """Parses NAME=VALUE; numbers, true, false and lists are JSON, all else is text."""
     rule: dict[str, Any] = {}
     for each in settings:
         name, equals, value = each.partition("=")
         if not equals or not name:
-            raise CommandError(f"{each}: write it as NAME=VALUE, as in at=rcpt")
+            raise CommandError(f"{each}: expected NAME=VALUE, such as at=rcpt")
         rule[name] = _value(value)
     return rule
 

@@ -17,7 +17,7 @@ PATIENCE = 600.0
 
 
 def ask(target: TargetServer, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-    """What it answers. Raises Refused, with what it says."""
+    """What it answers. Raises CommandError, with what it says."""
     web = target.facts.get("web")
     if not web:
         raise CommandError("no dev environment runs here: start one with `mailstack dev`")

@@ -47,7 +47,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
 
 
 def whereabouts(record: Record) -> str:
-    """Where a letter is now, for a table: one word, or a count for each state."""
+    """State of a letter for a table: one word, or a count for each state."""
     states = [str(delivery.state) for delivery in record.deliveries]
     counts = {state: states.count(state) for state in dict.fromkeys(states)}
     if len(counts) == 1:
@@ -56,17 +56,17 @@ def whereabouts(record: Record) -> str:
 
 
 def due_text(delivery: Delivery, now: float) -> str:
-    """When a delivery is tried again, for people."""
+    """Time of the next attempt, for people."""
     if delivery.state == "held":
         return "held"
     if delivery.claimed_by is not None and delivery.lease > now:
-        return "under way"
+        return "in progress"
     return f"in {span_text(delivery.due - now)}" if delivery.due > now else "now"
 
 
 def last_word(delivery: Delivery) -> str:
-    """Why a delivery waits: what the last attempt heard."""
+    """Result of the last attempt of a delivery."""
     if delivery.status is None and not delivery.text:
-        return "no attempt yet" if delivery.attempts == 0 else "first attempt under way"
+        return "no attempt yet" if delivery.attempts == 0 else "first attempt in progress"
     status = str(delivery.status) if delivery.status else ""
     return delivery.text if status in delivery.text else f"{status} {delivery.text}".strip()

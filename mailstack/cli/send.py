@@ -144,7 +144,7 @@ def _address(text: str) -> Address:
 
 
 async def _submit(reactor: Any, server: SmtpServer, sending: Sending) -> tuple[tuple[Reply, ...], list[str]]:
-    """The reply for each recipient, and what was said. Raises Refused with what the server did not like."""
+    """The reply for each recipient, and what was said. Raises CommandError with what the server did not like."""
     engine = ClientEngine()
     caller = TwistedConnector(reactor, ca_file=server.ca_file)
     implicit = server.tls == "implicit"
@@ -192,7 +192,7 @@ def _said(reply: Reply | None) -> str:
 
 
 def _tell(envelope: Envelope, replies: tuple[Reply, ...], *, as_json: bool) -> None:
-    """Print what was said; raise Refused unless everybody's letter was taken."""
+    """Print what was said; raise CommandError unless everybody's letter was taken."""
     told = list(zip(envelope.recipients, replies, strict=True))
     taken = next((reply for reply in replies if reply.positive), None)
     if as_json:

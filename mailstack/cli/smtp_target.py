@@ -32,7 +32,7 @@ class SmtpServer(Redacted, frozen=True):
     password: str | None = None
 
     def address(self) -> str:
-        """The IP address to call; raises Refused."""
+        """The IP address to call; raises CommandError."""
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         except OSError as error:
@@ -41,7 +41,7 @@ class SmtpServer(Redacted, frozen=True):
 
 
 def parse_server(text: str, tls: Tls) -> tuple[str, int]:
-    """`host`, `host:port` or `[IPv6]:port`; raises Refused."""
+    """`host`, `host:port` or `[IPv6]:port`; raises CommandError."""
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, str(USUAL_PORTS[tls])
@@ -52,7 +52,7 @@ def parse_server(text: str, tls: Tls) -> tuple[str, int]:
 
 
 def smtp_server_of(target: TargetServer, tls: Tls) -> SmtpServer:
-    """The submission service of a server; in a dev environment with the first account's login. Raises Refused."""
+    """The submission service of a server; in a dev environment with the first account's login. Raises CommandError."""
     service = "submissions" if tls == "implicit" else "submission"
     if target.config is not None:
         return _of_config(target.config, service, tls)

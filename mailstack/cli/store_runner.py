@@ -97,7 +97,7 @@ class OpenStore:
         self.run(self.store.close())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of a call to the store. Raises Refused for trouble of the store, and what else the call raises."""
+        """The result of a call to the store. Raises CommandError for trouble of the store, and what else the call raises."""
         try:
             return self._runner.run(work)
         except StoreError as error:

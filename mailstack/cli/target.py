@@ -123,7 +123,7 @@ def with_target_finder(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def target_of_config(file: Path) -> TargetServer:
-    """The server of a configuration file; raises Refused with what is wrong in it."""
+    """The server of a configuration file; raises CommandError with what is wrong in it."""
     from mailstack.config import ConfigError, load
 
     try:
@@ -144,7 +144,7 @@ def target_of_config(file: Path) -> TargetServer:
 
 
 def target_of_dev(data: Path | None) -> TargetServer:
-    """The dev environment in `data`, running or not, or else the newest that runs; raises Refused."""
+    """The dev environment in `data`, running or not, or else the newest that runs; raises CommandError."""
     try:
         environments = registry.running()
     except registry.RegistryError as error:

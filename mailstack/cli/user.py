@@ -236,7 +236,7 @@ def _unknown(address: str) -> CommandError:
 
 
 def read_password(file: Path | None, *, confirm: bool = True) -> str:
-    """A password from a file, standard input, or a person, who types a new one twice. Raises Refused."""
+    """A password from a file, standard input, or a person, who types a new one twice. Raises CommandError."""
     if file is None:
         if not sys.stdin.isatty():
             raise CommandError("nobody is there to be asked for the password; give it with --password-file FILE (or -)")

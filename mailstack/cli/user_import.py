@@ -71,7 +71,7 @@ def import_users(target: TargetServer, file: Path, weak: bool) -> None:
 
 
 def read(file: Path, domains: Sequence[str]) -> list[Entry]:
-    """The lines of the file; raises Refused with file and line for the first that is wrong."""
+    """The lines of the file; raises CommandError with file and line for the first that is wrong."""
     try:
         with click.open_file(str(file), encoding="utf-8") as lines:
             return list(parse(lines, "standard input" if str(file) == "-" else str(file), domains))
@@ -102,7 +102,7 @@ def parse(lines: Iterable[str], name: str, domains: Sequence[str]) -> Iterator[E
 
 
 def check_known(hashing: PasswordHashes, pairs: Sequence[tuple[Entry, Account]]) -> None:
-    """Raise Refused for the first account that exists with another password than its line says."""
+    """Raise CommandError for the first account that exists with another password than its line says."""
     checks = hashing.check_each([(entry.password, account.password_hash) for entry, account in pairs])
     for (entry, _), same in zip(pairs, checks, strict=True):
         if not same:
@@ -113,7 +113,7 @@ def check_known(hashing: PasswordHashes, pairs: Sequence[tuple[Entry, Account]])
 
 
 def check_new(entries: Sequence[Entry], target: TargetServer, *, weak: bool) -> None:
-    """Raise Refused for the first password that is guessed soon, before any is hashed."""
+    """Raise CommandError for the first password that is guessed soon, before any is hashed."""
     for entry in entries:
         try:
             check_strength(entry.password, target, entry.address, weak=weak)
@@ -122,7 +122,7 @@ def check_new(entries: Sequence[Entry], target: TargetServer, *, weak: bool) -> 
 
 
 def keep_all(hashing: PasswordHashes, entries: Sequence[Entry]) -> Iterator[StoredPassword]:
-    """What is stored for the passwords, in order; raises Refused for one that can't be set."""
+    """What is stored for the passwords, in order; raises CommandError for one that can't be set."""
     kept = hashing.keep_each([entry.password for entry in entries])
     for entry in _watched(entries):
         try:

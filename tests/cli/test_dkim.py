@@ -36,7 +36,7 @@ def test_a_key_is_never_written_over(mailstack: Mailstack) -> None:
     assert mailstack("dkim", "generate", "s1").exit_code == 0
     again = mailstack("dkim", "generate", "s1")
     assert again.exit_code == 1
-    assert "is there already" in again.stderr
+    assert "exists already" in again.stderr
     assert mailstack("dkim", "generate", "no selector").exit_code == 1
 
 

@@ -24,7 +24,7 @@ _PROPERTY = re.compile(r"--?D(greenmail\.[A-Za-z0-9.]+)(?:=(.*))?", re.DOTALL)
 
 
 def read(words: Sequence[str], environ: Mapping[str, str], wish: DevOverrides) -> None:
-    """Reads the container's variables, then the command line, which overrides them. Raises Refused."""
+    """Reads the container's variables, then the command line, which overrides them. Raises CommandError."""
     wish.set(clear_logins=True)
     given = [word for name in VARIABLES for word in shlex.split(environ.get(name, ""))]
     properties: dict[str, str] = {}

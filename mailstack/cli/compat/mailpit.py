@@ -79,7 +79,7 @@ OPTIONS = (
 
 
 def read(words: Sequence[str], environ: Mapping[str, str], wish: DevOverrides) -> None:
-    """Reads options and variables over Mailpit's ports and limits. Raises Refused."""
+    """Reads options and variables over Mailpit's ports and limits. Raises CommandError."""
     wish.at = {"capture": wish.local(1025), "web": wish.local(8025), "pop3": wish.local(1110)}
     wish.set(max_letters=MAX_MESSAGES, clear_logins=True)
     read_options(OPTIONS, words, environ, wish, "MP_")

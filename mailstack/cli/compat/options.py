@@ -33,7 +33,7 @@ class Option(Struct, frozen=True):
 def read_options(
     table: Sequence[Option], words: Sequence[str], environ: Mapping[str, str], wish: DevOverrides, prefix: str
 ) -> None:
-    """Reads variables, then options, which override them. Raises Refused for an unknown option."""
+    """Reads variables, then options, which override them. Raises CommandError for an unknown option."""
     variables = {each.variable or variable_of(prefix, each.name): each for each in table}
     for name in sorted(environ):
         value = environ[name]

@@ -21,7 +21,7 @@ MAX_LOGIN_FILE = 1_000_000
 
 
 class DevOverrides:
-    """Overrides, filled option by option. Methods raise Refused for invalid values."""
+    """Overrides, filled option by option. Methods raise CommandError for invalid values."""
 
     def __init__(self, peer: str, settings: DevSettings) -> None:
         self.peer = peer

@@ -68,7 +68,7 @@ OPTIONS = (
 
 
 def settle(wish: DevOverrides) -> None:
-    """Sets the relay that the variables describe. Raises Refused."""
+    """Sets the relay that the variables describe. Raises CommandError."""
     relay = _outlet(RelayVariables(**wish.relay))
     if relay is None:
         if wish.relayed:

@@ -26,12 +26,12 @@ format_option = click.option(
     "--format",
     "kind",
     type=click.Choice(sorted(FOLDERS)),
-    help="What is written; mbox by itself for a DIR that is named so.",
+    help="Output format; mbox is the default for a DIR named *.mbox.",
 )
 
 
 def kind_of(path: Path, kind: str | None, default: str) -> str:
-    """As it was asked for, or as the name says."""
+    """Output format, by option or file name."""
     return kind or ("mbox" if path.suffix.lower() in {".mbox", ".mbx"} else default)
 
 
@@ -42,11 +42,11 @@ def kind_of(path: Path, kind: str | None, default: str) -> str:
 @json_option
 @with_target
 def export(target: TargetServer, address: str, path: Path, kind: str | None, as_json: bool) -> None:
-    """Write the letters in the mailbox of ADDRESS to DIR, a Maildir, made if it is not there.
+    """Export the mailbox of ADDRESS to DIR, a Maildir, which is created if needed.
 
-    With --format eml each is a file ID.eml, octet for octet as POP3 gives it; with --format mbox DIR is one file. What
-    is in a Maildir or a folder of .eml files already is not written again, so a command that was broken off is simply
-    given again. The mailbox stays as it is, and may be in use.
+    With --format eml each letter is a file ID.eml, octet for octet as POP3 returns it; with --format mbox DIR is one
+    file. Letters that are in a Maildir or a folder of .eml files already are not written again, so an interrupted
+    export can be repeated. The mailbox is not changed, and may be in use.
 
     \b
     Example:
@@ -58,7 +58,7 @@ def export(target: TargetServer, address: str, path: Path, kind: str | None, as_
         letters = server.run(letters_in(server.store, owner.key))
         is_known = target.settings is None or server.run(server.store.account(owner.key)) is not None
         if not letters and not is_known:
-            raise CommandError(f"{owner} is no account here; `mailstack user list` lists them")
+            raise CommandError(f"{owner} is not an account here; `mailstack user list` lists the accounts")
         give(server, owner.key, letters, folder_at(kind_of(path, kind, "maildir"), path), as_json=as_json)
 
 
@@ -72,13 +72,11 @@ class _Facts(Struct, frozen=True):
 
 
 def folder_at(kind: str, path: Path) -> LetterWriter:
-    """Raises Refused."""
+    """Opens the output. Raises CommandError."""
     try:
         return FOLDERS[kind](path)
     except FileExistsError as error:
-        raise CommandError(
-            f"{error}; name a file that is not there, or export as maildir or eml, which can be continued"
-        ) from None
+        raise CommandError(f"{error}; choose a new file, or export as maildir or eml, which can be continued") from None
     except OSError as error:
         raise CommandError(f"{path} can't be written: {error.strerror}") from error
 
@@ -86,7 +84,7 @@ def folder_at(kind: str, path: Path) -> LetterWriter:
 def give(
     server: OpenStore, mailbox: str, letters: dict[LetterId, Entry], folder: LetterWriter, *, as_json: bool
 ) -> None:
-    """Write all, and say what was done. A letter that can't be read is named, and left out. Raises Refused."""
+    """Writes all letters and prints the counts; damaged letters are reported and skipped. Raises CommandError."""
     tally = Tally(as_json=as_json)
     wanted = [(letter, entry.uid) for letter, entry in letters.items() if not folder.has(letter, entry.size)]
     for letter in letters.keys() - {letter for letter, _ in wanted}:
@@ -103,7 +101,8 @@ def give(
     except OSError as error:
         raise CommandError(f"{error.filename or 'the letters'} can't be written: {error.strerror or error}") from error
     tally.end(
-        "exported", {"exported": "exported", "known": "there already", "gone": "gone meanwhile", "damaged": "damaged"}
+        "exported",
+        {"exported": "exported", "known": "already there", "gone": "deleted meanwhile", "damaged": "damaged"},
     )
 
 
@@ -125,12 +124,12 @@ def _one(  # each of a type of its own
 
 
 async def _octets(store: Store, mailbox: str, uid: int) -> list[bytes]:
-    """A letter has no more than was taken once: it is held for the moment that it takes to write it."""
+    """All octets of a letter, in memory; the maximum size of letters bounds it."""
     return [octets async for octets in (await store.read(mailbox, uid)).chunks()]
 
 
 def _facts_of(server: OpenStore, letters: list[LetterId]) -> dict[LetterId, _Facts]:
-    """Without those of letters of which these can't be read: their content may be sound."""
+    """Facts by letter, without those that can't be read: the contents may be sound."""
     try:
         return server.run(_facts(server.store, letters))
     except CommandError:
@@ -148,15 +147,15 @@ async def _facts(store: Store, letters: list[LetterId]) -> dict[LetterId, _Facts
 
 @click.command()
 @click.argument("path", metavar="DIR", type=PathType())
-@click.option("--http", "url", metavar="URL", help="Of the Mailpit, or mailstack, that answers there.")
+@click.option("--http", "url", metavar="URL", help="URL of a Mailpit or mailstack web interface.")
 @format_option
 @json_option
 @with_target_finder
 def dump(find: Callable[[], TargetServer], path: Path, url: str | None, kind: str | None, as_json: bool) -> None:
-    """Write all letters of the inbox to DIR, each as a file ID.eml, octet for octet as it was taken.
+    """Export all letters of the inbox to DIR, each as a file ID.eml, octet for octet as accepted.
 
-    What is in DIR already is not written again, so a command that was broken off is simply given again. With --http they
-    are asked for by Mailpit's API. A server has an inbox of all letters when it has [index] enabled.
+    Letters that are in DIR already are not written again, so an interrupted dump can be repeated. With --http the
+    letters are fetched over Mailpit's API. A server has an inbox of all letters if [index] is enabled.
 
     \b
     Example:
@@ -171,7 +170,7 @@ def dump(find: Callable[[], TargetServer], path: Path, url: str | None, kind: st
     settings = target.settings
     if settings is not None and not settings.index.enabled:
         raise CommandError(
-            "this server keeps no inbox of all letters ([index] enabled); `mailstack export` writes a mailbox"
+            "this server has no inbox of all letters ([index] is not enabled); use `mailstack export` for a mailbox"
         )
     with OpenStore(target, only_reads=True) as server:
         hidden = hidden_numbers(target.data)

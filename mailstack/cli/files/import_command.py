@@ -25,18 +25,18 @@ from mailstack.store import Entry, Store
 from mailstack.store.archive import ARCHIVE
 
 BATCH = 1000
-"""Letters of a mailbox that are listed by one question."""
+"""Maximum letters of one query."""
 MAX_SIZE = 52_428_800
-"""Octets of a letter, where a configuration doesn't say more."""
+"""Maximum octets of a letter, unless the configuration allows more."""
 
 paths_argument = click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PathType())
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object a line for each letter; the last one counts them."
+    "--json", "as_json", is_flag=True, help="One JSON object a line for each letter; the last line has the counts."
 )
 
 
 class _MailboxOwner:
-    """RecipientRule: whose mailbox it is, whatever the letter says."""
+    """Recipient rule: the owner of the mailbox, whatever the header says."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -51,12 +51,11 @@ class _MailboxOwner:
 @json_option
 @with_target
 def import_letters(target: TargetServer, address: str, paths: tuple[Path, ...], as_json: bool) -> None:
-    """Put the letters of files into the mailbox of ADDRESS.
+    """Import the letters of files into the mailbox of ADDRESS.
 
-    PATH is an mbox file, a Maildir, a letter in a file of its own, or a folder of any of these. The letters stay as they
-    are, octet for octet but for the ends of lines. What is in the mailbox already does not enter again, so a command
-    that was broken off is simply given again. The server may run meanwhile; its readers see the letters at their next
-    login. Nobody is told of them: no webhook, no report.
+    PATH is an mbox file, a Maildir, a file with one letter, or a folder of any of these. Letters are stored unchanged
+    except for line ends. Letters that are in the mailbox already are skipped, so an interrupted import can be repeated.
+    The server may run meanwhile; clients see the letters at their next login. No webhook and no report is sent.
 
     \b
     Example:
@@ -71,24 +70,26 @@ def import_letters(target: TargetServer, address: str, paths: tuple[Path, ...], 
     scanned = found_in(paths)
     with OpenStore(target, announces=False) as server:
         if target.settings is not None and server.run(server.store.account(owner.key)) is None:
-            raise CommandError(f"{owner} is no account here; `mailstack user add {owner}` makes one")
+            raise CommandError(f"{owner} is not an account here; `mailstack user add {owner}` adds it")
         known = server.run(letters_in(server.store, owner.key))
         hostname = "mx.home.test" if target.settings is None else target.settings.hostname
         import_all(server, target, scanned, _MailboxOwner(owner), owner.key, known, hostname, as_json=as_json)
 
 
 def found_in(paths: Sequence[Path], *, since: float | None = None) -> ScanResult:
-    """Raises Refused when there is no letter."""
+    """Letters in files. Raises CommandError if there is none."""
     try:
         scanned = detect(paths, since=since)
     except OSError as error:
         raise CommandError(f"{error.filename or paths[0]}: {error.strerror or error}") from error
     for left in scanned.left:
-        click.echo(clean(f"mailstack: {left} is a mailbox of its own: import it by its name"), err=True)
+        click.echo(
+            clean(f"mailstack: {left} is a separate mailbox and was skipped: import it by its own path"), err=True
+        )
     for stranger in scanned.strangers:
-        click.echo(clean(f"mailstack: {stranger} holds no letter, and was passed over"), err=True)
+        click.echo(clean(f"mailstack: {stranger} has no letter and was skipped"), err=True)
     if not scanned.letters and since is None:
-        raise CommandError(f"no letter is in {', '.join(map(str, paths))}; mbox, Maildir and .eml files are read")
+        raise CommandError(f"no letters in {', '.join(map(str, paths))}; supported are mbox, Maildir and .eml files")
     return scanned
 
 
@@ -103,7 +104,7 @@ def import_all(
     *,
     as_json: bool,
 ) -> None:
-    """Have all enter, and say what became of them. Raises Refused."""
+    """Imports all letters and prints the counts. Raises CommandError."""
     settings = target.settings
     delivery = (settings or Config(hostname=hostname, data=target.data)).delivery  # type: ignore[arg-type]
     max_size = MAX_SIZE if settings is None else max(MAX_SIZE, settings.submission.max_size)
@@ -117,13 +118,13 @@ def import_all(
         for found, result in zip(letters, results, strict=True):
             tally.count(result.state, found.name, result.id, result.why)
             step()
-    tally.end("imported", {"imported": "imported", "known": "there already"})
+    tally.end("imported", {"imported": "imported", "known": "already there"})
 
 
 async def letters_in(
     store: Store, mailbox: str, unseen: Callable[[int], bool] = lambda _: False
 ) -> dict[LetterId, Entry]:
-    """All letters of a mailbox, less those whose uid is `unseen`."""
+    """All letters of a mailbox, except those with an `unseen` uid."""
     found: dict[LetterId, Entry] = {}
     last = 0
     while some := await store.entries(mailbox, last, BATCH):
@@ -133,12 +134,12 @@ async def letters_in(
 
 
 HOST = "capture.home.test"
-"""The server that such letters come to, as those from the capture port do."""
+"""Server that ingested letters belong to, like those of the capture port."""
 DAY_S = 86400.0
 
 
 class _HeaderRecipients:
-    """RecipientRule: those whom To, Cc and Bcc name; the author, when they name nobody."""
+    """Recipient rule: To, Cc and Bcc, else the author."""
 
     def envelope(self, parsed: ParsedLetter) -> tuple[Address | None, dict[Address, str]]:
         sender = sender_of(parsed)
@@ -147,21 +148,21 @@ class _HeaderRecipients:
         if not recipients and sender is not None:
             recipients = {sender: None}
         if not recipients:
-            raise ValueError("it names nobody: neither To, Cc or Bcc nor From has an address")
+            raise ValueError("it has no address in To, Cc, Bcc or From")
         return sender, {address: address.key for address in recipients}
 
 
 @click.command()
 @paths_argument
 @click.option("--recent", "-r", metavar="DAYS", type=click.IntRange(min=0), default=0,
-              help="Only files that were changed within so many days.")  # fmt: skip
+              help="Only files changed within this number of days.")  # fmt: skip
 @json_option
 @with_target
 def ingest(target: TargetServer, paths: tuple[Path, ...], recent: int, as_json: bool) -> None:
-    """Put the letters of files into the inbox of a dev environment, and into the mailboxes of those whom they name.
+    """Import letters into the inbox of a dev environment, and into the mailboxes of their recipients.
 
-    PATH is an mbox file, a Maildir, a letter in a file of its own, or a folder of any of these. What is in the inbox
-    already does not enter again. It works on an environment that runs, and with --data on one that doesn't.
+    PATH is an mbox file, a Maildir, a file with one letter, or a folder of any of these. Letters that are in the inbox
+    already are skipped. The environment is a running one, or with --data a stopped one.
 
     \b
     Example:
@@ -170,7 +171,7 @@ def ingest(target: TargetServer, paths: tuple[Path, ...], recent: int, as_json: 
     """
     if target.settings is not None:
         raise CommandError(
-            "only a dev environment has an inbox to fill; `mailstack import ADDRESS PATH` fills a mailbox"
+            "only a dev environment can ingest letters; use `mailstack import ADDRESS PATH` for a mailbox"
         )
     scanned = found_in(paths, since=target.now() - recent * DAY_S if recent else None)
     with OpenStore(target) as server:

@@ -40,31 +40,31 @@ from mailstack.queue.settlement import local_delivery
 from mailstack.store import Acceptance, Damaged, Entry, Store
 
 MAX_HEADER = 262_144
-"""Octets of a header section that are read."""
+"""Maximum octets of a header section that is read."""
 _IN_MAILBOX = Delivered(Status(2, 1, 5), "in the mailbox")
 _LATEST = 2**44 / 1000
-"""Seconds since 1970 that an id can tell, and more than any letter of today says."""
+"""Latest time that a letter id can have, in seconds since 1970."""
 
 
 class ImportResult(Struct, frozen=True):
-    """What became of a letter."""
+    """Result of importing one letter."""
 
     state: str
-    """"imported"; "known": it is there already; "refused"."""
+    """State: "imported", "known" (in the mailbox already) or "refused"."""
     id: LetterId | None = None
     why: str = ""
-    """Why it was refused, for people."""
+    """Reason of a refusal, for people."""
 
 
 class RecipientRule(Protocol):
-    """Who gets a letter."""
+    """Decides sender and recipients of an imported letter."""
 
     def envelope(self, parsed: ParsedLetter) -> tuple[Address | None, dict[Address, str]]:
-        """Its sender, and each recipient with the mailbox. Raises ValueError, with a reason for people."""
+        """Sender, and mailbox of each recipient. Raises ValueError with a reason for people."""
 
 
 class _ScannedFile(Struct, frozen=True):
-    """A letter as it was read through once."""
+    """Digest, size and header of a letter file."""
 
     digest: bytes
     size: int
@@ -73,7 +73,7 @@ class _ScannedFile(Struct, frozen=True):
 
 
 class Importer:
-    """Puts letters into one server."""
+    """Imports letters into the store of one server."""
 
     def __init__(  # each of a type of its own
         self,
@@ -85,7 +85,7 @@ class Importer:
         quotas: Quotas,
         max_size: int,
     ) -> None:
-        """`mailbox` is the mailbox whose letters, `known`, don't enter again. `max_size` in octets."""
+        """`known` are the letters of `mailbox`, which are skipped. `max_size` is in octets."""
         self._store = store
         self._hostname = hostname
         self._readers = readers
@@ -94,14 +94,14 @@ class Importer:
         self._quotas = quotas
         self._max_size = max_size
         self._entering: dict[LetterId, bytes] = {}
-        """Digests of what this run has taken."""
+        """Digests of the letters of this run."""
         self._pending_octets: Counter[str] = Counter()
-        """Octets for each mailbox."""
+        """Octets of unfinished imports by mailbox."""
         self._turn: Deferred[None] = succeed(None)
-        """Fires when all letters before have been handed to the store: in a mailbox they stand as in their files."""
+        """Fires when all previous letters are in the store, so that mailboxes keep the order of the files."""
 
     async def enter(self, found: FoundFile, now: float) -> ImportResult:
-        """One of several under way. Raises StoreError; then it is not there, and nothing of it."""
+        """Imports one letter, concurrently with others. Raises StoreError; then nothing was stored."""
         before, turn = self._turn, Deferred[None]()
         self._turn = turn
         try:
@@ -132,19 +132,19 @@ class Importer:
         return await self._acceptance(found, scanned, letter, sender, mailboxes, now)
 
     def _scanned(self, found: FoundFile) -> _ScannedFile:
-        """Raises ValueError, with a reason for people, for what can't be taken."""
+        """Scans a file. Raises ValueError with a reason for people."""
         if found.size > self._max_size:
-            raise ValueError(f"it has {found.size} octets, and {self._max_size} are the most that is taken")
+            raise ValueError(f"it has {found.size} octets, more than the maximum of {self._max_size}")
         try:
             scanned = _scan(found)
         except OSError as error:
             raise ValueError(error.strerror or str(error)) from error
         if not split(scanned.head):
-            raise ValueError("it is no letter: what stands first is no header field")
+            raise ValueError("it is not a letter: it does not begin with a header field")
         return scanned
 
     async def _full_reason(self, mailboxes: Collection[str], size: int) -> str:
-        """Why one of them has no room; "" when all have, and then it is taken. What is under way is in no mailbox yet."""
+        """Reason why a mailbox is over quota; else reserves the octets and returns "". Counts unfinished imports."""
         self._pending_octets.update(dict.fromkeys(mailboxes, size))
         for mailbox in mailboxes:
             verdict = await self._quotas.check(mailbox, self._pending_octets[mailbox])
@@ -154,7 +154,7 @@ class Importer:
         return ""
 
     async def _name(self, scanned: _ScannedFile, date: datetime | None) -> tuple[LetterId, bool]:
-        """Its id, which is always the same for the same octets and another one for others; and whether it is there."""
+        """Id of a letter, derived from its octets, and whether it is stored already."""
         for candidate in traced(scanned.head):
             if await self._is_same(candidate, scanned.digest):
                 return candidate, True
@@ -170,7 +170,7 @@ class Importer:
                     return letter, True
             elif not await self._store.steps(letter):
                 return letter, False
-            # It was here and went, or it is another one by chance.
+            # The id belongs to a deleted letter, or collides with another one.
         raise AssertionError
 
     async def _is_same(self, letter: LetterId, digest: bytes) -> bool:
@@ -182,9 +182,9 @@ class Importer:
             async for octets in (await self._store.read(self._mailbox, entry.uid)).chunks():
                 counted.update(octets)
         except KeyError:
-            return False  # it went meanwhile
+            return False  # deleted meanwhile
         except Damaged:
-            return False  # a sound one enters beside it
+            return False  # the sound copy is imported as well
         return counted.digest() == digest
 
     async def _acceptance(  # each of a type of its own
@@ -221,12 +221,12 @@ class Importer:
 
 
 def _file_name(found: FoundFile) -> str:
-    """Without its folders; names of files are any octets."""
+    """File name without directories, decoded as UTF-8."""
     return os.fsencode(Path(found.name).name).decode("utf-8", "replace")
 
 
 def _id(digest: bytes, salt: int, at: float) -> LetterId:
-    """Made of the letter, where others are made of chance and the present time."""
+    """Id derived from digest and date, instead of random bits and the present time."""
 
     def draw(bits: int) -> int:
         return int.from_bytes(hashlib.sha256(digest + salt.to_bytes(4)).digest()[:8]) & (1 << bits) - 1
@@ -250,7 +250,7 @@ def _scan(found: FoundFile) -> _ScannedFile:
 
 
 def address_of(text: str) -> Address | None:
-    """None for what is no address."""
+    """Parsed address; None if invalid."""
     try:
         return Address.parse(text.strip().removeprefix("<").removesuffix(">"))
     except AddressError:
@@ -258,6 +258,6 @@ def address_of(text: str) -> Address | None:
 
 
 def sender_of(parsed: ParsedLetter) -> Address | None:
-    """The reverse-path as the last host wrote it down (RFC 5321 §4.4), else the author."""
+    """Return-Path (RFC 5321 §4.4), else the author."""
     named = [parsed.first("Return-Path"), *[one.address for one in parsed.authors]]
     return next((found for each in named if (found := address_of(each)) is not None), None)

@@ -14,11 +14,11 @@ from mailstack.cli.output import print_json
 from mailstack.letter.display_text import clean
 
 MAX_LISTED = 20
-"""Letters that were refused and are told one by one to people."""
+"""Maximum number of refusals that are printed one by one."""
 
 
 class Tally:
-    """What became of letters, counted by state."""
+    """Counts of letters by state."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.counts: dict[str, int] = {}
@@ -26,7 +26,7 @@ class Tally:
         self._first = ""
 
     def count(self, state: str, name: str, letter: str | None, why: str = "") -> None:
-        """One letter."""
+        """Counts one letter, and prints a problem."""
         self.counts[state] = self.counts.get(state, 0) + 1
         if self._as_json:
             told: dict[str, Any] = {"file": name, "id": letter, "state": state}
@@ -37,16 +37,16 @@ class Tally:
             self._first = f"{name}: {why}"
 
     def end(self, done: str, words: dict[str, str]) -> None:
-        """Say it in one line: `done` is the state that was wanted. Raises Refused when some were refused, or damaged."""
+        """Prints the counts; `done` is always included. Raises CommandError if letters were refused or damaged."""
         if self._as_json:
             print_json({"state": "done", **{state: self.counts.get(state, 0) for state in (*words, "refused")}})
         else:
             parts = [f"{self.counts.get(state, 0)} {text}" for state, text in words.items()]
             click.echo(", ".join(part for part, state in zip(parts, words, strict=True) if self._tells(state, done)))
         if refused := self.counts.get("refused", 0):
-            raise CommandError(f"{refused} of {sum(self.counts.values())} were not taken; the first: {self._first}")
+            raise CommandError(f"{refused} of {sum(self.counts.values())} were refused; the first: {self._first}")
         if damaged := self.counts.get("damaged", 0):
-            raise CommandError(f"{damaged} of {sum(self.counts.values())} could not be read; the first: {self._first}")
+            raise CommandError(f"{damaged} of {sum(self.counts.values())} couldn't be read; the first: {self._first}")
 
     def _tells(self, state: str, done: str) -> bool:
         return state == done or self.counts.get(state, 0) > 0
@@ -54,7 +54,7 @@ class Tally:
 
 @contextmanager
 def progress(what: str, total: int, *, as_json: bool) -> Iterator[Callable[[], object]]:
-    """A function that is called after each of so many letters; who waits at a terminal sees how many are left."""
+    """Yields a function to call after each letter; shows a progress bar on a terminal."""
     if as_json or not sys.stderr.isatty():
         yield lambda: None
         return

@@ -178,7 +178,7 @@ def act(
 
 
 def _tell(acts: Sequence[ActionResult], done: str) -> None:
-    """Say what was done; raise Refused when a letter stayed wholly as it was."""
+    """Say what was done; raise CommandError when a letter stayed wholly as it was."""
     for each in acts:
         if each.done:
             click.echo(clean(_done_text(each, done)))

@@ -80,7 +80,7 @@ def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None
 
 
 def _copy(here: StoreEndpoint, there: RestoreTarget, *, as_json: bool) -> list[str]:
-    """Return the damaged contents. Raises Refused for a copy that differs."""
+    """Return the damaged contents. Raises CommandError for a copy that differs."""
     from mailstack.cli.migrate.dump import sums
     from mailstack.cli.migrate.restore import restore
 
@@ -97,7 +97,7 @@ def _copy(here: StoreEndpoint, there: RestoreTarget, *, as_json: bool) -> list[s
 
 
 def _check_database(here: StoreEndpoint) -> None:
-    """Raises Refused for a database with damaged indexes or pages: its copy would lack rows silently."""
+    """Raises CommandError for a database with damaged indexes or pages: its copy would lack rows silently."""
     if faults := list(here.integrity()):
         raise CommandError(
             f"{here.name} is damaged, and was not copied; the first of {len(faults)} faults: {faults[0]}."
@@ -135,7 +135,7 @@ def _report(
     *,
     as_json: bool,
 ) -> None:
-    """Print what was copied and what was not. Raises Refused for damaged contents."""
+    """Print what was copied and what was not. Raises CommandError for damaged contents."""
     for fault in damaged:
         if as_json:
             print_json({"step": "fault", "fault": fault})

@@ -21,7 +21,7 @@ POSTGRESQL = ("postgresql://", "postgres://")
 
 
 def is_url(name: str) -> bool:
-    """Return whether a name is a URL of PostgreSQL. Raises Refused, also where its driver is missing."""
+    """Return whether a name is a URL of PostgreSQL. Raises CommandError, also where its driver is missing."""
     if "://" in name and not name.startswith(POSTGRESQL):
         raise CommandError(
             f"{name.partition('://')[0]}:// names no store; give a data directory, or a postgresql:// URL"
@@ -35,14 +35,14 @@ def is_url(name: str) -> bool:
 
 @contextmanager
 def source(name: str, objects: Objects | None = None) -> Iterator[StoreEndpoint]:
-    """Open a store, locked, with the object store of its contents if that is read too. Raises Refused."""
+    """Open a store, locked, with the object store of its contents if that is read too. Raises CommandError."""
     with _refusals(), contextlib.closing(_source(name, objects)) as store:
         yield store
 
 
 @contextmanager
 def target(name: str, objects: Objects | None) -> Iterator[RestoreTarget]:
-    """Open an empty store, locked, with an object store for its large contents. Raises Refused."""
+    """Open an empty store, locked, with an object store for its large contents. Raises CommandError."""
     with _refusals(), contextlib.closing(_target(name, objects)) as store:
         yield store
 
@@ -69,7 +69,7 @@ def _target(name: str, objects: Objects | None) -> RestoreTarget:
 
 @contextmanager
 def objects_of(config: Path | None) -> Iterator[Objects | None]:
-    """Open the object store of a configuration; None without one. Raises Refused."""
+    """Open the object store of a configuration; None without one. Raises CommandError."""
     if config is None:
         yield None
         return

@@ -97,13 +97,13 @@ def test_what_is_exported_is_known_when_it_is_imported_again(
     assert states(mailstack("export", "bob@home.test", str(tmp_path / "there"), "--json")) == {"known": 3}
     again = mailstack("export", "bob@home.test", str(tmp_path / "there.mbox"))
     assert again.exit_code == 1
-    assert "is there already; name a file that is not there" in again.stderr
+    assert "is there already; choose a new file" in again.stderr
 
 
 def test_who_is_nobody_here_gets_nothing(mailstack: Mailstack, shelf: Shelf, box: Path, tmp_path: Path) -> None:
     for command in (("import", "eve@home.test", str(box)), ("export", "eve@home.test", str(tmp_path / "there"))):
         result = mailstack(*command)
-        assert (result.exit_code, "eve@home.test is no account here" in result.stderr) == (1, True)
+        assert (result.exit_code, "eve@home.test is not an account here" in result.stderr) == (1, True)
     assert not (tmp_path / "there").exists()
     del shelf
 
@@ -122,16 +122,16 @@ def test_what_is_no_letter_is_told(mailstack: Mailstack, shelf: Shelf, tmp_path:
     (tmp_path / "notes.txt").write_text("nothing\n")
     result = mailstack("import", "bob@home.test", str(tmp_path / "notes.txt"))
     assert result.exit_code == 1
-    assert "notes.txt holds no letter" in result.stderr
-    assert "mbox, Maildir and .eml files are read" in result.stderr
+    assert "notes.txt has no letter" in result.stderr
+    assert "supported are mbox, Maildir and .eml files" in result.stderr
 
 
 def test_what_stands_in_an_mbox_and_is_no_letter_is_refused(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
     shelf.add_account("bob@home.test")
     box.write_text(box.read_text() + "\nFrom x\n\nFrom y\nno header\n\nFrom z\n")
     result = mailstack("import", "bob@home.test", str(box))
-    assert (result.exit_code, result.stdout) == (1, "3 imported, 1 there already\n")
-    assert result.stderr.count("it is no letter") == 3 + 1, "each, and the first once more at the end"
+    assert (result.exit_code, result.stdout) == (1, "3 imported, 1 already there\n")
+    assert result.stderr.count("it is not a letter") == 3 + 1, "each, and the first once more at the end"
 
 
 def test_a_file_may_have_any_name(mailstack: Mailstack, shelf: Shelf, tmp_path: Path) -> None:
@@ -179,13 +179,13 @@ def test_a_letter_that_names_nobody_is_refused_and_the_others_enter(data: Path, 
     (tmp_path / "x.eml").write_text("Subject: x\n\nx\n")
     result = dev("ingest", "--data", str(data), str(box), str(tmp_path / "x.eml"))
     assert result.exit_code == 1
-    assert "3 imported, 1 there already" in result.stdout
-    assert "x.eml: it names nobody" in result.stderr
+    assert "3 imported, 1 already there" in result.stdout
+    assert "x.eml: it has no address" in result.stderr
 
 
 def test_a_server_without_an_inbox_says_what_to_do(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
-    assert "`mailstack import ADDRESS PATH` fills a mailbox" in mailstack("ingest", str(box)).stderr
-    assert "`mailstack export` writes a mailbox" in mailstack("dump", "there").stderr
+    assert "use `mailstack import ADDRESS PATH` for a mailbox" in mailstack("ingest", str(box)).stderr
+    assert "use `mailstack export` for a mailbox" in mailstack("dump", "there").stderr
     del shelf
 
 
@@ -233,9 +233,9 @@ def test_letters_come_from_a_mailpit(tmp_path: Path) -> None:
     ("answers", "why"),
     [
         ({}, "404"),
-        ({LIST: b"<html>"}, "gave no letters"),
-        ({LIST: b'{"messages": [7]}'}, "gave no letters"),
-        ({LIST: listed("../../x")}, "is no id"),
+        ({LIST: b"<html>"}, "returned no letters"),
+        ({LIST: b'{"messages": [7]}'}, "returned no letters"),
+        ({LIST: listed("../../x")}, "is not a message id"),
     ],
 )
 def test_what_is_no_mailpit_leaves_nothing(answers: dict[str, bytes], why: str, tmp_path: Path) -> None:
