@@ -128,7 +128,6 @@ ALLOWED: dict[str, dict[str, int]] = {
     "first lines": {
         "": 1,
         "store": 66,
-        "queue": 17,
         "relay": 18,
         "mailbox": 13,
         "net": 43,
@@ -139,7 +138,6 @@ ALLOWED: dict[str, dict[str, int]] = {
     },
     "persons": {
         "store": 164,
-        "queue": 39,
         "relay": 36,
         "mailbox": 13,
         "net": 57,
@@ -152,7 +150,6 @@ ALLOWED: dict[str, dict[str, int]] = {
     "attributes": {
         "protocols": 2,
         "store": 54,
-        "queue": 6,
         "relay": 26,
         "mailbox": 3,
         "net": 17,

@@ -1,8 +1,7 @@
-"""The Operator: what a person may do to letters that wait, beside a running server or on a stopped one.
+"""Admin actions on queued letters, of a running or a stopped server.
 
-Each act is a compare-and-set in the store, as an attempt's outcome is, so neither needs to know of the other: what an
-operator holds or removes while an attempt is under way stays so unless the attempt succeeds. A running server sees
-the change at its next look.
+Each action is a compare-and-set in the store, as the outcome of an attempt is. A delivery that is held or removed
+during an attempt stays so unless the attempt succeeds. A running server sees the change at its next poll.
 """
 
 from __future__ import annotations
@@ -21,23 +20,23 @@ from mailstack.queue.route import LOCAL, Route, Router
 from mailstack.queue.settlement import ReportDue, report_wanted
 from mailstack.store import Acceptance, Change, Conflict, Filter, Record, Settlement, Store
 
-REMOVED = Failed(Status(5, 7, 0), "the operator of the mail system took the letter out of the queue")
+REMOVED = Failed(Status(5, 7, 0), "the operator of the mail system removed the letter from the queue")
 _TRIES = 2
 
 TOGETHER = 200
-"""Letters that are read, and written, at once: a server that runs beside has its turn in between."""
+"""Maximum number of letters read and written at once, so that a running server gets its turn in between."""
 
 
 class ActionResult(Struct, frozen=True):
-    """What became of an operator's wish for one delivery."""
+    """Result of an admin action for one delivery."""
 
     letter: LetterId
     recipient: str
-    """Empty when there is no such letter."""
+    """Address of the recipient; empty if there is no such letter."""
     why_not: str = ""
-    """Why nothing was done, for people; empty when it was."""
+    """Reason why nothing was done, for people; empty on success."""
     step: Step | None = None
-    """What the journey tells of it; None when nothing was done, and for a retry, which the next attempt tells."""
+    """Step in the journey; None if nothing was done, and for a retry, which adds no step of its own."""
 
     @property
     def done(self) -> bool:
@@ -45,14 +44,14 @@ class ActionResult(Struct, frozen=True):
 
 
 class _Wish(Struct, frozen=True):
-    """One of the acts, for whatever letter."""
+    """Action to be applied to letters."""
 
     becomes: Callable[[Delivery, float], Delivery | str]
-    """The delivery as it shall be, or why it can't be so; given the time."""
+    """Computes the new delivery from the delivery and the time; a text is the reason for a refusal."""
     step: StepName | None
     bouncer: Bouncer | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
-    """More for the step."""
+    """Further facts of the step."""
 
 
 _Plan = Callable[[Record], Awaitable[tuple[list[ActionResult], Settlement]]]
@@ -63,7 +62,7 @@ def _every(_letter: Letter, _delivery: Delivery) -> bool:
 
 
 class QueueAdmin:
-    """Acts in one store, for whichever server owns the letters."""
+    """Holds, releases, retries, removes and redirects letters in one store, whatever server owns them."""
 
     def __init__(
         self,
@@ -74,10 +73,10 @@ class QueueAdmin:
         picks: Callable[[Letter, Delivery], bool] = _every,
         known: Iterable[Record] = (),
     ) -> None:
-        """`by` is what the journey calls the person; `now` gives seconds since 1970.
+        """`by` is the name of the operator in the journey; `now` gives seconds since 1970.
 
-        Of the letters' deliveries only those that `picks` takes are acted on, and told of. `known` letters were read a
-        moment ago, and are read again only where an attempt came between.
+        Only deliveries that `picks` accepts are changed and reported. `known` letters were just read; they are read
+        again only after a conflict with an attempt.
         """
         self._store = store
         self._now = now
@@ -86,34 +85,34 @@ class QueueAdmin:
         self._known = {record.letter.id: record for record in known}
 
     async def hold(self, ids: Sequence[LetterId]) -> list[ActionResult]:
-        """No attempt is made until `release`; one that is under way ends as it may. Raises StoreError."""
+        """Stops attempts until `release`; an attempt under way is not interrupted. Raises StoreError."""
         return await self._each(ids, _Wish(_held, "held"))
 
     async def release(self, ids: Sequence[LetterId], *, rule: str = "") -> list[ActionResult]:
-        """What was held is due now; `rule` is the one that is taken back by this. Raises StoreError."""
+        """Makes held deliveries due now; `rule` names the hold rule that is removed. Raises StoreError."""
         if rule:
             return await self._each(ids, _Wish(_let_go, "released", facts={"rule": rule}))
         return await self._each(ids, _Wish(_released, "released"))
 
     async def retry(self, ids: Sequence[LetterId]) -> list[ActionResult]:
-        """What waits for its time is due now. Raises StoreError."""
+        """Makes waiting deliveries due now. Raises StoreError."""
         return await self._each(ids, _Wish(_hurried, None))
 
     async def remove(self, ids: Sequence[LetterId], *, bouncer: Bouncer | None = None) -> list[ActionResult]:
-        """We owe it no longer. With a `bouncer` the sender is told, unless he is the null reverse-path.
+        """Removes deliveries. With a `bouncer` the sender gets a report, except at the null reverse-path.
 
         Raises StoreError.
         """
         if bouncer is None:
             return await self._each(ids, _Wish(_removed, "removed"))
-        # Nobody is told of a failure by what was true a moment ago.
+        # A report needs the current state of the deliveries.
         self._known.clear()
         return await self._each(ids, _Wish(_bounced, "bounced", bouncer))
 
     async def redirect(self, ids: Sequence[LetterId], to: Address, router: Router) -> list[ActionResult]:
-        """The letter goes to another address in place of each recipient that still waits, and keeps its sender.
+        """Replaces each waiting recipient by another address; the sender stays.
 
-        So does an alias (RFC 5321 §3.9.1): who wrote the letter hears of its failures, under the recipient he named.
+        As with an alias (RFC 5321 §3.9.1), the sender gets the failure reports, under the original recipient.
         Raises StoreError.
         """
         return await self._retried(ids, self._redirecting(to, router))
@@ -125,7 +124,7 @@ class QueueAdmin:
         return await self._retried(ids, plan)
 
     async def _retried(self, ids: Sequence[LetterId], plan: _Plan) -> list[ActionResult]:
-        """Letters in their order; read again once where an attempt came between reading and writing."""
+        """Applies the plan to letters in their order; a letter is read again once after a conflict with an attempt."""
         letters = list(dict.fromkeys(ids))
         acts: dict[LetterId, list[ActionResult]] = {}
         for start in range(0, len(letters), TOGETHER):
@@ -133,14 +132,14 @@ class QueueAdmin:
             for _ in range(_TRIES):
                 left = await self._try(left, plan, acts) if left else left
             for letter in left:
-                between = "an attempt came between; try again"
-                acts[letter] = [ActionResult(letter, act.recipient, act.why_not or between) for act in acts[letter]]
+                conflict = "an attempt changed it at the same time; try again"
+                acts[letter] = [ActionResult(letter, act.recipient, act.why_not or conflict) for act in acts[letter]]
         return [act for letter in letters for act in acts[letter]]
 
     async def _try(
         self, ids: Sequence[LetterId], plan: _Plan, acts: dict[LetterId, list[ActionResult]]
     ) -> list[LetterId]:
-        """Note in `acts` what becomes of these letters; those are returned to which an attempt came between."""
+        """Writes the results to `acts`; returns the letters that conflict with an attempt."""
         records = {letter: self._known.pop(letter) for letter in ids if letter in self._known}
         if unread := tuple([letter for letter in ids if letter not in records]):
             found = await self._store.records(Filter(ids=unread, limit=len(unread)))
@@ -162,7 +161,7 @@ class QueueAdmin:
         return [letter for letter, trouble in zip(changed, troubles, strict=True) if trouble is not None]
 
     async def _plan(self, record: Record, wish: _Wish) -> tuple[list[ActionResult], Settlement]:
-        """What to write, and what can be said once it is written."""
+        """The results of an action, and the settlement to be written."""
         now, letter = self._now(), record.letter
         pairs = [(delivery, wish.becomes(delivery, now)) for delivery in self._picked(record)]
         changes = tuple(Change(before, after) for before, after in pairs if isinstance(after, Delivery))
@@ -219,7 +218,7 @@ class QueueAdmin:
 
 
 async def _report(letter: Letter, changes: Sequence[Change], now: float, bouncer: Bouncer) -> Acceptance | None:
-    """The report that the sender shall have; a running server finds it in the queue."""
+    """The failure report for the sender, for the queue; None if no report is due."""
     notices = tuple(
         RecipientStatus(change.before.recipient, REMOVED)
         for change in changes
@@ -233,13 +232,13 @@ async def _report(letter: Letter, changes: Sequence[Change], now: float, bouncer
 def _held(delivery: Delivery, _now: float) -> Delivery | str:
     if delivery.state is DeliveryState.HELD:
         return "it is held already"
-    # What an operator said before is no reason to be held.
+    # A text without a status was written by an operator, and is no reason for this hold.
     text = delivery.text if delivery.status is not None else ""
     return _stopped(delivery) or replace(delivery, state=DeliveryState.HELD, text=text)
 
 
 def _released(delivery: Delivery, now: float) -> Delivery | str:
-    """By name, and it says so itself: the journeys of thousands need not be read to know that rules don't hold them."""
+    """Release by name, written into the text: hold rules then need not read the journeys of thousands of letters."""
     due = _let_go(delivery, now)
     return due if isinstance(due, str) or due.status is not None else replace(due, text=released_text(now))
 
@@ -247,7 +246,7 @@ def _released(delivery: Delivery, now: float) -> Delivery | str:
 def _let_go(delivery: Delivery, now: float) -> Delivery | str:
     if delivery.state is not DeliveryState.HELD:
         return _stopped(delivery) or "it is not held"
-    # Why it was held is told by the journey, and is no reason to wait any more.
+    # The journey has the reason of the hold.
     text = delivery.text if delivery.status is not None else ""
     return replace(delivery, state=DeliveryState.QUEUED, due=now, text=text)
 
@@ -263,13 +262,13 @@ def _removed(delivery: Delivery, _now: float) -> Delivery | str:
 
 
 def _bounced(delivery: Delivery, now: float) -> Delivery | str:
-    # Not while an attempt is under way: the sender would hear of a failure, and the recipient get the letter.
+    # Not during an attempt: the sender could get a failure report for a delivered letter.
     bounced = replace(delivery, state=DeliveryState.BOUNCED, status=REMOVED.status, text=REMOVED.text, host="")
     return _stopped(delivery) or _under_way(delivery, now) or bounced
 
 
 def _stopped(delivery: Delivery) -> str:
-    """Why nothing can be done any more; "" for what is still owed."""
+    """Reason why the delivery can't be changed any more; "" if it is still owed."""
     return "" if delivery.state in OWED else f"it is {delivery.state} already"
 
 
@@ -279,7 +278,7 @@ def _under_way(delivery: Delivery, now: float) -> str:
 
 
 def _not_redirected(delivery: Delivery, record: Record, to: Address, now: float) -> str:
-    """Why a delivery can't go to another address; "" when it can."""
+    """Reason why a delivery can't be redirected; "" if it can."""
     if delivery.state in OWED and delivery.recipient.address.key == to.key:
         return "it goes there already"
     if delivery.state in OWED and any(
@@ -291,7 +290,7 @@ def _not_redirected(delivery: Delivery, record: Record, to: Address, now: float)
 
 
 def _instead(recipient: Recipient, to: Address) -> Recipient:
-    """The new address, under the name that the sender knows."""
+    """Recipient with the new address, and the original one for reports."""
     return Recipient(to, recipient.original or recipient.address, recipient.parameters)
 
 
@@ -300,7 +299,7 @@ def _leads_somewhere(route: Route) -> bool:
 
 
 def _added(record: Record, like: Delivery, routes: Sequence[Route], now: float) -> tuple[Delivery, ...]:
-    """The deliveries to where a letter goes instead, due now."""
+    """The deliveries to the new address, due now."""
     first = max(delivery.number for delivery in record.deliveries) + 1
     return tuple(
         Delivery(record.letter.id, number, route.recipient, route.destination, due=now, priority=like.priority)

@@ -1,4 +1,4 @@
-"""Interface of agents: one attempt for some recipients of one letter, with an outcome for each."""
+"""Interface of delivery agents: one attempt, with an outcome for each recipient."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Attempt(Struct, frozen=True):
 
 
 class Agent(Protocol):
-    """Carries letters one way: into a mailbox here, or to another host. Interchangeable, whatever it does inside."""
+    """Attempts deliveries: to mailboxes here, or to other hosts."""
 
     async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch | None = None, /) -> Attempt:
-        """Try once. All deliveries have the same destination. Trouble is an Outcome, never an exception.
+        """Attempts once; all deliveries have the same destination. An error is an Outcome, never an exception.
 
         `watch` receives the signs of progress. Raises Interrupted if it interrupts the attempt before anything came of it.
         """
@@ -49,7 +49,7 @@ class Destinations(Protocol):
         """The same key for a destination alone; None if it depends on the letter. Called in any thread."""
 
     def conditions(self, most: int) -> Sequence[DelayReason]:
-        """At most `most` reasons why deliveries wait for hosts."""
+        """At most `most` delay reasons of hosts."""
 
 
 class SeparateDomains:

@@ -1,4 +1,4 @@
-"""Attempts: started within the limits of connections, and run to their state changes."""
+"""Attempts of one process, started within the limits of connections."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from mailstack.store import Claim, Damaged, StoreError
 
 _log = logging.getLogger(__name__)
 
-_BUG = Deferred(Status(4, 3, 0), "local error; the letter is safe and will be tried again")
-_UNREADABLE = Deferred(Status(4, 3, 0), "the content of the letter can't be read here at present")
+_BUG = Deferred(Status(4, 3, 0), "local error; the letter is kept and will be retried")
+_UNREADABLE = Deferred(Status(4, 3, 0), "the content of the letter can't be read at present")
 
 
 class Attempts:
-    """Attempts of one process: those that wait, in the backlog, and those under way."""
+    """Attempts of one process: in the backlog, and under way."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Attempts:
         settings: QueueSettings,
         on_capacity: Callable[[], None],
     ) -> None:
-        """`on_capacity` is called when attempts may start for another reason than that one has ended."""
+        """`on_capacity` is called when attempts may start, other than after the end of an attempt."""
         limits = settings.limits
         self.backlog = Backlog(
             concurrency=limits.concurrency,
@@ -61,13 +61,13 @@ class Attempts:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is under way, nor waits to be written."""
+        """Whether no attempt is under way, and no outcome waits to be written."""
         return not self.backlog.local and not self.backlog.active and not self.backlog.ended
 
     def add(self, claim: Claim) -> list[DeliveryJob]:
-        """Puts what this process has claimed of a letter into the backlog; returns what is for mailboxes here.
+        """Adds the claimed deliveries of a letter to the backlog; returns the jobs for mailboxes here.
 
-        No limit keeps those waiting, so they are to be run at once.
+        These have no limit, so they are to be run at once.
         """
         local: list[DeliveryJob] = []
         for job in self._jobs(claim):
@@ -79,9 +79,9 @@ class Attempts:
         return local
 
     def start(self) -> DeliveryJob | None:
-        """Takes the next job out of the backlog, to be run or dropped; None if none may start now.
+        """Removes the next job from the backlog, to be run or dropped; None if none may start now.
 
-        From then on attempts at silent hosts are interrupted, if others wait for their connections.
+        Without a free connection, attempts at silent hosts are then interrupted.
         """
         job = self.backlog.start()
         if job is None:
@@ -106,12 +106,12 @@ class Attempts:
         except Interrupted:
             self._silent.end(watch)
             raise
-        # Others may have the connection while this outcome is written.
+        # Other jobs may use the connection while this outcome is written.
         self.backlog.done(job, reached=attempt.reached, silent=self._silent.end(watch))
         return FinishedAttempt(job, settling)
 
     def put_back(self, job: DeliveryJob) -> bool:
-        """Has an interrupted job wait again. False if there is no capacity for that: then it is dropped."""
+        """Returns an interrupted job to the backlog. False if there is no capacity for it: then it is dropped."""
         if self.backlog.has_room(job.destination):
             self.backlog.put_back(job)
             return True
@@ -119,7 +119,7 @@ class Attempts:
         return False
 
     def drop(self, job: DeliveryJob) -> None:
-        """Ends a job that has started and was not attempted."""
+        """Ends a started job that was not attempted."""
         self.backlog.done(job)
         self.backlog.written(job)
 
@@ -142,7 +142,7 @@ class Attempts:
         return [DeliveryJob(claim.letter, key, tuple(group)) for (key, _), group in groups.items()]
 
     async def _run(self, job: DeliveryJob, watch: Watch | None) -> tuple[Attempt, StateChanges]:
-        """One attempt, and what follows from it. Raises Interrupted."""
+        """Runs one attempt; returns it with its state changes. Raises Interrupted."""
         began = self._clock.now()
         left, held = job, HoldResult()
         try:
@@ -155,7 +155,7 @@ class Attempts:
                 agent = self._agents.local if job.destination == LOCAL else self._agents.relay
                 attempt = await agent.deliver(left.letter, left.deliveries, watch)
             settling = self._settling(left, attempt, began)
-        except Exception as trouble:  # noqa: BLE001  # whatever it is, the letter stays safe
+        except Exception as trouble:  # noqa: BLE001  # any error is a deferral
             attempt, settling = self._unsent(left, trouble, began)
         if held.changes:
             settling = replace(settling, changes=held.changes + settling.changes, steps=held.steps + settling.steps)
@@ -172,7 +172,7 @@ class Attempts:
                 self._unreadable.error("letter %s can't be read and is deferred: %s", letter.id, trouble)
                 attempt = Attempt((_UNREADABLE,) * count)
             case _:
-                _log.error("a bug in an agent deferred letter %s for %s", letter.id, job.destination, exc_info=trouble)
+                _log.error("internal error: letter %s for %s is deferred", letter.id, job.destination, exc_info=trouble)
                 attempt = Attempt((_BUG,) * count)
         return attempt, self._settling(job, attempt, began)
 
@@ -190,7 +190,7 @@ class Attempts:
 
 
 def _too_late(job: DeliveryJob, now: float) -> Attempt | None:
-    """Result in place of an attempt, for a letter that was to be returned by now (RFC 2852)."""
+    """Result in place of an attempt, for a letter past its deadline (RFC 2852)."""
     by = deadline(job.letter)
     if by is None or not by.returns or now < by.at:
         return None

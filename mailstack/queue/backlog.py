@@ -53,7 +53,7 @@ class Backlog:
         """Share of turns that destinations of each standing have had; the lowest is next (stride scheduling)."""
         self._last_pass = 0.0
         self._newest_turn = False
-        self._windows = ConcurrencyWindows(first=per_destination if first is None else first, most=per_destination)
+        self._windows = ConcurrencyWindows(first=per_destination if first is None else first, max_width=per_destination)
         self._most = most
         self._rows: dict[Lane, _Row] = {}
         """Jobs that may start."""

@@ -1,4 +1,4 @@
-"""The Bouncer: makes the letter that tells a sender what became of his own, ready to enter the queue like any other."""
+"""Bouncer: writes delivery status notifications and routes them to the sender."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ class Bouncer:
         router: Router,
         server: str,
         *,
-        most_header: int = 65_536,
-        most_returned: int = 1_048_576,
+        max_header: int = 65_536,
+        max_returned: int = 1_048_576,
         signing: OutboundSigner | None = None,
     ) -> None:
-        """How many octets of the original a report returns at most: `most_header` of its header section, or
-        `most_returned` of the whole, where the sender asks for that (RFC 3461 §4.3). `signing` signs those that leave.
+        """A report returns at most `max_header` octets of the original's header section. If the sender asks for the
+        whole letter (RFC 3461 §4.3), it is returned up to `max_returned` octets. `signing` signs reports to other hosts.
         """
         self._router = router
         self._server = server
-        self._most_header = most_header
-        self._most_returned = most_returned
+        self._max_header = max_header
+        self._max_returned = max_returned
         self._signing = signing
 
     async def report(self, due: ReportDue, original: Letter, now: float, claim: InitialClaim | None) -> Acceptance:
-        """The report, ready for a Settlement; its reverse-path is null, so that nobody bounces it (RFC 3464 §2).
+        """The report, ready for a Settlement. Its reverse-path is null, so that it causes no report itself (RFC 3464 §2).
 
-        `original` has a sender, or `due` somebody else to tell. Raises what the router raises.
+        `original` has a sender, or `due` another recipient. Raises what the router raises.
         """
         sender = due.to or _reader(due, original.envelope)
         assert sender is not None
         routes = await self._router.route((Recipient(sender),))
-        # What isn't ASCII reaches mailboxes here as it is; to a host elsewhere it goes encoded where that can be.
+        # Mailboxes here get text that isn't ASCII as it is; other hosts get it encoded if possible.
         eight_bit = not sender.is_ascii or all(route.destination == LOCAL for route in routes)
         report = Dsn(
             due.kind,
@@ -81,42 +81,42 @@ class Bouncer:
         return enter_report(letter, routes, facts, now, claim)
 
     async def _signed(self, report: Letter, signing: OutboundSigner) -> tuple[Letter, Mapping[str, Any]]:
-        """A report is worth more unsigned than not sent at all."""
+        """Signs a report; after an error it is sent unsigned."""
         try:
             return await signing.signed(report)
         except Exception:  # noqa: BLE001
-            _log.exception("a bug: report %s goes without a signature", report.id)
+            _log.exception("internal error: report %s is sent without a signature", report.id)
             return report, {}
 
     async def reports(
         self, dues: Sequence[ReportDue], original: Letter, now: float, claim: InitialClaim | None
     ) -> list[Acceptance]:
-        """All of them."""
+        """All reports that are due, ready for a Settlement."""
         return [await self.report(due, original, now, claim) for due in dues]
 
     async def _returned(self, due: ReportDue, original: Letter, *, eight_bit: bool) -> Returned | None:
-        """The whole letter after a failure, if that is asked for and it fits (RFC 3461 §4.3); else its header section."""
+        """The whole letter after a failure, if it is requested and small enough (RFC 3461 §4.3); else its header section."""
         asked = original.envelope.parameters
-        # RFC 8689 §5: what had to stay under TLS does not come back whole, whatever RET says.
+        # RFC 8689 §5: a letter with REQUIRETLS is never returned whole, whatever RET says.
         wants_all = (
             due.kind == "failed"
             and (("RET", "FULL") in asked or due.to is not None)
             and not _under_tls(original.envelope)
         )
         try:
-            if wants_all and original.content.size <= self._most_returned:
+            if wants_all and original.content.size <= self._max_returned:
                 whole = await read_all(original.content)
                 if is_returnable(whole, eight_bit=eight_bit):
                     return Returned(whole[: split(whole)], whole)
             return Returned(await self._header_of(original))
         except (StoreError, KeyError, OSError) as trouble:
-            _log.warning("the report on %s goes without its header: %s", original.id, trouble)
+            _log.warning("the report on letter %s is sent without its header: %s", original.id, trouble)
             return None
 
     async def _header_of(self, letter: Letter) -> bytes:
-        """The header section, cut behind its last whole line where it is too long."""
+        """The header section; if it is too long, it is cut after the last complete line."""
         await verify(letter.content)
-        start = await _start_of(letter.content, self._most_header)
+        start = await _start_of(letter.content, self._max_header)
         section = start[: split(start)]
         if len(section) < len(start) or letter.content.size <= len(start):
             return section
@@ -124,14 +124,12 @@ class Bouncer:
 
 
 def _reader(due: ReportDue, envelope: Envelope) -> Address | None:
-    """Who sent it: by VERP, where one recipient alone is told of."""
+    """Recipient of the report: the sender, or its VERP address for a report on one recipient."""
     return sender_for(envelope, due.notices[0].recipient) if len(due.notices) == 1 else envelope.sender
 
 
 def _inherited(envelope: Envelope) -> tuple[tuple[str, str], ...]:
-    """RFC 8689 §5: what had to stay under TLS is told about under TLS, as far as that can be had. RFC 6710 §4.6: a
-    report goes as early as its original did.
-    """
+    """Parameters that a report takes from its original: REQUIRETLS (RFC 8689 §5) and priority (RFC 6710 §4.6)."""
     return tuple(parameter for parameter in envelope.parameters if parameter[0] in ("REQUIRETLS", PRIORITY))
 
 
@@ -139,11 +137,11 @@ def _under_tls(envelope: Envelope) -> bool:
     return ("REQUIRETLS", "") in envelope.parameters
 
 
-async def _start_of(content: Content, most: int) -> bytes:
-    """At most the first `most` octets."""
+async def _start_of(content: Content, limit: int) -> bytes:
+    """The first octets, at most `limit`."""
     start = b""
     async for chunk in content.chunks():
         start += chunk
-        if len(start) >= most:
+        if len(start) >= limit:
             break
-    return start[:most]
+    return start[:limit]

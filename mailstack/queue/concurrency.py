@@ -1,4 +1,4 @@
-"""Windows: how many attempts at a time each destination gets, by how the last ones went."""
+"""Adaptive concurrency windows of destinations."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ class ConcurrencyWindows:
     by one letter at a time.
     """
 
-    def __init__(self, *, first: int, most: int, remembered: int = 10_000) -> None:
-        """A destination begins with `first` and gets `most` at most. That many are `remembered` at a time."""
-        self._first = float(min(first, most))
-        self._most = float(most)
-        self._remembered = remembered
+    def __init__(self, *, first: int, max_width: int, max_remembered: int = 10_000) -> None:
+        """Each window begins with `first` attempts and grows to `max_width`. At most `max_remembered` are kept."""
+        self._first = float(min(first, max_width))
+        self._max_width = float(max_width)
+        self._max_remembered = max_remembered
         self._widths: OrderedDict[str, float] = OrderedDict()
 
     def width(self, destination: str) -> int:
-        """How many attempts may be under way."""
+        """Maximum number of attempts under way."""
         return int(self._widths.get(destination, self._first))
 
     def attempted(self, destination: str, *, reached: bool | None) -> None:
-        """An attempt has ended; see `Attempt.reached`."""
+        """Adapts the window after an attempt; see `Attempt.reached`."""
         if reached is None:
             return
         width = self._widths.pop(destination, self._first)
-        self._widths[destination] = min(width + 1 / width, self._most) if reached else max(width - 1, 1.0)
-        if len(self._widths) > self._remembered:
+        self._widths[destination] = min(width + 1 / width, self._max_width) if reached else max(width - 1, 1.0)
+        if len(self._widths) > self._max_remembered:
             self._widths.popitem(last=False)

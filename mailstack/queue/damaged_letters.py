@@ -1,4 +1,4 @@
-"""Hold of deliveries whose letter is damaged in the store: another attempt would find it no better."""
+"""Hold of deliveries after damage to the content of their letter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mailstack.queue.settlement import StateChanges
 from mailstack.store import Change, Damaged
 
 MAX_TEXT = 500
-"""Characters of the reason that a delivery keeps."""
+"""Maximum number of characters of the reason."""
 
 
 def hold_damaged(letter: Letter, deliveries: Sequence[Delivery], damage: Damaged, now: float) -> StateChanges:

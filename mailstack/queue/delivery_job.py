@@ -1,4 +1,4 @@
-"""Delivery job: an attempt to be made, and its place among the others."""
+"""Delivery job: an attempt to be made, and its lane."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DeliveryJob(Struct, frozen=True):
 
     @property
     def is_retry(self) -> bool:
-        """Whether it was tried before, or is a report: strangers can provoke any number of those, to hosts of their own."""
+        """Whether it was attempted before, or is a report. Other hosts can provoke any number of reports to themselves."""
         tried = bool(self.deliveries) and self.deliveries[0].attempts > 1
         return tried or self.is_report
 

@@ -1,4 +1,4 @@
-"""Claims deliveries that are due, and parks those without capacity."""
+"""Finder of due deliveries: claims them, parks those without capacity."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class DueFinder:
     # --- polls
 
     def poll_soon(self) -> None:
-        """Polls now, for another process has left something."""
+        """Polls at once: another process has changed the store."""
         self.poll_in(_MIN_WAIT)
 
     def poll_in(self, seconds: float) -> None:
@@ -80,7 +80,7 @@ class DueFinder:
             self._cancel_poll = self._clock.call_later(seconds, self._poll)
 
     def poll_by(self, at: float) -> None:
-        """Polls when something is due that the last poll could not know of."""
+        """Polls when a delivery is due that was changed after the last poll."""
         wait = at - self._clock.now()
         if 0 < wait < self._next_poll - self._clock.steady():
             self.poll_in(wait)

@@ -23,9 +23,9 @@ from mailstack.queue.settlement import ReportDue, StateChanges, local_delivery, 
 from mailstack.store import Acceptance, Placement
 
 COPY_OF = "copy_of"
-"""The fact of a letter that is a copy of another one in this store, by its id: then the journey of that one leads here."""
+"""Name of the fact with the id of the original, for a copy; the journey of the original then names the copy."""
 
-EXPANDED = Delivered(Status(2, 0, 0), "the letter goes to everybody behind this address")
+EXPANDED = Delivered(Status(2, 0, 0), "the letter was expanded to the members of this address")
 
 
 class InitialClaim(Struct, frozen=True):
@@ -50,7 +50,7 @@ class Entry(Struct, frozen=True):
 
 
 class AcceptanceBuilder:
-    """Builds all that the store accepts with a letter: held or delivered at once where that can be."""
+    """Builds all that the store accepts with a letter, and applies hold rules and local deliveries at once."""
 
     def __init__(self, local: Agent, standing: HoldRules) -> None:
         self._local = local
@@ -114,17 +114,17 @@ def first_deliveries(
 
 def _later_deliveries(letter: Letter, routes: Sequence[Route], release: float) -> list[Delivery]:
     """Deliveries of a letter that its sender holds back (RFC 4865)."""
-    text = f"its sender wants it to wait until {date_time_text(release)}"
+    text = f"held for future release until {date_time_text(release)}"
     return [replace(delivery, text=text) for delivery in first_deliveries(letter, routes, release, None)]
 
 
 async def deliver_locally(
     local: Agent, letter: Letter, deliveries: Sequence[Delivery], now: float
 ) -> list[StateChanges]:
-    """Outcomes of the deliveries to mailboxes here: they are in them with the acceptance, or not at all.
+    """State changes of the deliveries to mailboxes here, which are stored with the acceptance.
 
-    One that does not succeed at once is left as it was, for an attempt. Raises the Refusal of a letter for nothing but
-    mailboxes that are full: its sender is refused now, and gets no report.
+    A delivery that fails stays queued for an attempt. Raises the Refusal of a letter if all its mailboxes are full:
+    the client gets the refusal, and the sender no report.
     """
     here = tuple([one for one in deliveries if one.destination == LOCAL and one.state is DeliveryState.QUEUED])
     if not here:
@@ -142,12 +142,12 @@ async def deliver_locally(
 
 
 def _is_full(outcome: Outcome) -> bool:
-    """RFC 3463 §3.3: X.2.2."""
+    """Whether the mailbox is full (RFC 3463 §3.3: X.2.2)."""
     return not isinstance(outcome, Delivered) and (outcome.status.subject, outcome.status.detail) == (2, 2)
 
 
 def reports_due(letter: Letter, routes: Sequence[Route], here: Sequence[StateChanges], now: float) -> list[ReportDue]:
-    """What the sender wants to hear of at once: one report for the aliases, one for the mailboxes."""
+    """Reports that are due at once: one for expanded aliases, one for the mailboxes."""
     delivered = [due for settled in here for due in settled.reports]
     if len(delivered) > 1:
         notices = tuple([notice for due in delivered for notice in due.notices])
@@ -156,9 +156,9 @@ def reports_due(letter: Letter, routes: Sequence[Route], here: Sequence[StateCha
 
 
 def _expansions(letter: Letter, routes: Sequence[Route], now: float) -> list[ReportDue]:
-    """The report on the aliases that lead to several, whose success the sender wants to hear of (RFC 3461 §5.2.7.3).
+    """The report on aliases with several members, if success was to be reported (RFC 3461 §5.2.7.3).
 
-    The Router has taken that wish from the members, so that none of them is reported again.
+    The Router has removed that request from the members, so that none of them is reported again.
     """
     if not any([recipient.parameters for recipient in letter.envelope.recipients]):  # noqa: C419  # a list is quicker
         return []
@@ -186,7 +186,7 @@ def build_acceptance(  # noqa: PLR0917  # each of a type of its own
     facts: Mapping[str, Any],
     now: float,
 ) -> Acceptance:
-    """What the store shall accept: the deliveries, those of `here` as they are settled, and the steps so far."""
+    """Acceptance with the deliveries, the state changes of `here` applied, and the first steps."""
     server = letter.arrival.server
     steps = [Step(letter.id, now, server, step, {**_arrival_facts(letter), **facts})]
     if source := facts.get(COPY_OF):
@@ -206,7 +206,7 @@ def build_acceptance(  # noqa: PLR0917  # each of a type of its own
 
 
 def _copied_facts(letter: Letter, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What the journey of the source tells of its copy."""
+    """Facts of the step "copied" in the journey of the original."""
     told: dict[str, Any] = {
         "copy": letter.id,
         "recipients": [str(recipient.address) for recipient in letter.envelope.recipients],
@@ -219,7 +219,7 @@ def _copied_facts(letter: Letter, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _arrival_facts(letter: Letter) -> dict[str, Any]:
-    """What explains how the letter came; only what there is."""
+    """Facts about the arrival of the letter; empty ones are left out."""
     arrival, envelope = letter.arrival, letter.envelope
     facts: dict[str, Any] = {
         "sender": "" if envelope.sender is None else str(envelope.sender),
@@ -242,7 +242,7 @@ def _arrival_facts(letter: Letter) -> dict[str, Any]:
 
 
 def _routed_facts(routes: Sequence[Route]) -> list[dict[str, Any]]:
-    """One for each mailbox here that the sender named, and one for each alias. The relay tells its ways itself."""
+    """Facts of one step for each mailbox here, and for each alias. The relay adds its own steps."""
     told: list[dict[str, Any]] = []
     aliases: dict[Address, list[str]] = {}
     for route in routes:

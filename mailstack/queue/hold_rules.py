@@ -1,8 +1,8 @@
-"""The operator's standing orders as a server obeys them: which letters are held as they enter, or when they are due.
+"""Hold and pause rules for new and due letters.
 
-A rule fits by sender, recipient and domain; a pause fits whatever would leave for a destination. What an operator
-releases by name goes in spite of the rules that were there, and is held again by later ones only. That `[relay]
-allowed_domains` does not name a domain can't be overruled so: a staging system must not write to customers by mistake.
+A hold rule matches by sender, recipient and domain. A pause matches every delivery to other hosts of a domain. A
+delivery that an operator released by name is held again only by newer rules. A release never overrules `[relay]
+allowed_domains`: a staging system must not write to customers by mistake.
 """
 
 from __future__ import annotations
@@ -31,41 +31,41 @@ _log = logging.getLogger(__name__)
 
 
 class HoldResult(Struct, frozen=True):
-    """Deliveries that are stopped, and the steps that tell of it."""
+    """Deliveries that are held, and the steps for their journeys."""
 
     changes: tuple[Change, ...] = ()
     steps: tuple[Step, ...] = ()
 
 
 class HoldRules:
-    """What is stored of them, as it was read last."""
+    """The stored rules, as last read."""
 
     def __init__(self, store: Store, *, allowed_domains: Sequence[str] = ()) -> None:
-        """`allowed_domains`: patterns of the only domains elsewhere that letters may go to, others wait; empty: anywhere."""
+        """`allowed_domains` are patterns of the only domains that are relayed to; others are held. Empty: no limit."""
         self._store = store
         self._allowed_domains = tuple(allowed_domains)
         self._orders = HoldRuleSet()
 
     @property
     def active(self) -> bool:
-        """Whether anything may be held at all."""
+        """Whether there is any rule."""
         return bool(self._orders.rules or self._allowed_domains)
 
     @property
     def suppressing(self) -> bool:
-        """Whether there are addresses that no letter goes to."""
+        """Whether there are suppressed addresses."""
         return self._orders.suppressing
 
     async def refresh(self) -> None:
-        """Read them again, for other processes change them. Raises StoreError."""
+        """Reads the rules again, because other processes change them. Raises StoreError."""
         self._orders = await self._store.hold_rules.load()
 
     def hold_entering(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> HoldResult:
-        """Those of a letter's first deliveries that are held."""
+        """Holds the first deliveries of a letter that match a rule."""
         return _held(letter, [(one, next(iter(self._reasons(letter, one)), None)) for one in deliveries], now)
 
     async def hold_due(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> HoldResult:
-        """Those that are held instead of being attempted now; the attempt that was counted for them is not made."""
+        """Holds due deliveries that match a rule; the attempt already counted for them is taken back."""
         reasons = [(one, self._reasons(letter, one)) for one in deliveries]
         released = {str(one.recipient.address): at for one in deliveries if (at := one.released_at) is not None}
         asks = any(
@@ -78,14 +78,14 @@ class HoldRules:
         )
 
     async def would_hold(self, letter: Letter, delivery: Delivery) -> str:
-        """Why it would be held if its turn came now; empty when it would be attempted."""
+        """Reason why the delivery would be held if it were due now; empty if it would be attempted."""
         whys = self._reasons(letter, delivery)
         released = await self._released(letter) if whys else {}
         why = _first(whys, released.get(str(delivery.recipient.address)))
         return "" if why is None else why.text
 
     def _reasons(self, letter: Letter, delivery: Delivery) -> list[_Why]:
-        """The orders that stop a delivery."""
+        """Reasons to hold a delivery."""
         if delivery.state is not DeliveryState.QUEUED:
             return []
         found = [_Why(describe(rule), rule) for rule in self._orders.rules if fits(rule, letter, delivery)]
@@ -100,13 +100,13 @@ class HoldRules:
         return found
 
     async def _released(self, letter: Letter) -> dict[str, float]:
-        """When each recipient of the letter was released by name."""
+        """Times at which recipients of the letter were released by name, in seconds since 1970."""
         try:
             steps = await self._store.steps(letter.id)
         except StoreError as trouble:
             _log.warning("letter %s is held, though it may have been released: %s", letter.id, trouble)
             return {}
-        # What the end of a rule releases, others may hold.
+        # A delivery that was released by the end of a rule may be held by other rules.
         by_name = [step for step in steps if step.step == "released" and not step.facts.get("rule")]
         return {str(step.facts.get("recipient")): step.at for step in by_name}
 
@@ -117,12 +117,12 @@ class _Why(Struct, frozen=True):
 
 
 def _first(whys: Sequence[_Why], released: float | None) -> _Why | None:
-    """The first that holds in spite of the release."""
+    """The first reason that applies in spite of the release."""
     return next((why for why in whys if released is None or why.rule is None or why.rule.created > released), None)
 
 
 def fits(rule: HoldRule, letter: Letter, delivery: Delivery) -> bool:
-    """Whether a rule is about this delivery."""
+    """Whether a rule matches this delivery."""
     if rule.kind == "pause":
         return delivery.destination != LOCAL and fits_domain(rule.domain, delivery.destination)
     recipient = delivery.recipient
@@ -136,8 +136,8 @@ def fits(rule: HoldRule, letter: Letter, delivery: Delivery) -> bool:
 
 @lru_cache(maxsize=1024)  # the same for every letter
 def describe(rule: HoldRule) -> str:
-    """What is said of a delivery that it holds."""
-    # In UTC, so that every process says the same.
+    """Text of a delivery that the rule holds."""
+    # In UTC, so that all processes write the same text.
     since = f"since {datetime.fromtimestamp(rule.created, UTC):%Y-%m-%d %H:%M:%S} UTC"
     if rule.kind == "pause":
         whole = "everything that would leave" if rule.domain == "*" else f"everything for {rule.domain}"
@@ -148,7 +148,7 @@ def describe(rule: HoldRule) -> str:
 
 
 def is_held_by(rule: HoldRule, delivery: Delivery) -> bool:
-    """Whether this rule holds a delivery: what other hosts say has a status, and can't be mistaken for it."""
+    """Whether this rule holds a delivery. Replies of other hosts have a status, and can't be mistaken for its text."""
     held = delivery.state is DeliveryState.HELD and delivery.status is None and not delivery.host
     return held and delivery.text == describe(rule)
 

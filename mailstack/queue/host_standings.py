@@ -1,11 +1,11 @@
-"""Standings: which destinations took letters lately, and whose hosts were silent."""
+"""Standings of destinations: proven, unknown or silent."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
 SILENT, UNKNOWN, PROVEN = range(3)
-"""Standings of a destination: its hosts said nothing when they were called last; nothing is known; it took a letter."""
+"""Standings of a destination: silent at the last attempt, unknown, or proven by an accepted letter."""
 STANDINGS = 3
 
 
@@ -27,7 +27,7 @@ class Standings:
         self._put(destination, PROVEN, SILENT)
 
     def fell_silent(self, destination: str) -> None:
-        """The hosts of the destination said nothing."""
+        """The hosts of the destination did not respond."""
         self._put(destination, SILENT, PROVEN)
 
     def _put(self, destination: str, standing: int, other: int) -> None:

@@ -1,4 +1,4 @@
-"""Interruptible: a coroutine that can be broken off at whatever it awaits."""
+"""Interruptible coroutine, cancelled at its current await."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ T = TypeVar("T")
 
 
 class Interrupted(BaseException):
-    """Raised where an interrupted coroutine waits; str() says why, for people.
+    """Raised where an interrupted coroutine waits; str() is the reason, for people.
 
-    As asyncio.CancelledError it is no Exception, so that no handler of failures takes it for one.
+    Like asyncio.CancelledError it is no Exception, so that handlers of errors don't catch it.
     """
 
     def __init__(self, reason: str, *, put_back: bool) -> None:
-        """`put_back`: nothing was attempted; the work begins again later. Else only this host is given up."""
+        """`put_back`: nothing was attempted, and the work starts again later. Otherwise only this host is given up."""
         super().__init__(reason)
         self.put_back = put_back
 
@@ -32,7 +32,7 @@ class Interruptible(Generic[T]):
         self._interruption: Interrupted | None = None
 
     def interrupt(self, interruption: Interrupted) -> bool:
-        """Cancel what the coroutine waits for, and raise there; False if it waits for nothing that can be cancelled."""
+        """Cancels the awaited operation and raises there; False if the operation can't be cancelled."""
         cancel = getattr(self._waited, "cancel", None)
         if cancel is None:
             return False

@@ -1,4 +1,4 @@
-"""What may leave for other hosts: the gate before the relay, for staging systems and for addresses that are dead."""
+"""Outbound gate before the relay: allowed domains and suppressed addresses."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _log = logging.getLogger(__name__)
 NOT_ALLOWED = Status(5, 7, 1)
 _TAKEN = Status(2, 1, 5)
 _NO_CAPTURE = Status(4, 3, 5)
-_MOST_TEXT = 300
+_MAX_TEXT = 300
 
 WhenNotAllowed = Literal["hold", "capture", "refuse"]
 
 
 class OutboundRules(Struct, frozen=True):
-    """The operator's settings, as [relay] has them."""
+    """Settings of the gate, from [relay]."""
 
     allowed_domains: tuple[str, ...] = ()
     """Patterns of the only domains that letters may go to; empty: any."""
     when_not_allowed: WhenNotAllowed = "hold"
-    """What becomes of the rest; `HoldRules` holds it."""
+    """Reaction to letters for other domains; `HoldRules` implements "hold"."""
     capture_to: Address | None = None
-    """The account here that gets what is captured."""
+    """Address of the local account that gets captured letters."""
     suppress_bounced: bool = False
-    """Whether an address that another host says nobody has is suppressed from then on."""
+    """Whether an address is suppressed after a bounce that says that it does not exist."""
 
     def allows(self, domain: str) -> bool:
         """Whether letters may go to a domain, in lower case and A-labels."""
@@ -52,7 +52,7 @@ class OutboundRules(Struct, frozen=True):
 
 
 class OutboundGate:
-    """An Agent that lets pass to the relay what may leave, and answers for the rest."""
+    """Agent that passes allowed deliveries to the relay, and fails, defers or captures all others."""
 
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
         self,
@@ -73,7 +73,7 @@ class OutboundGate:
         self._leaving = leaving
 
     async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch | None = None, /) -> Attempt:
-        """As the relay does; an unused gate costs a look at two settings."""
+        """As `Agent.deliver`; a gate without rules calls the relay directly."""
         if self._leaving.allowed_domains or self._standing.suppressing:
             attempt = await self._sorted(letter, deliveries, watch)
         else:
@@ -83,34 +83,33 @@ class OutboundGate:
         return attempt
 
     async def _sorted(self, letter: Letter, deliveries: Sequence[Delivery], watch: Watch | None) -> Attempt:
-        ours = dict(await self._suppressed(deliveries))
+        outcomes = dict(await self._suppressed(deliveries))
         for delivery in deliveries:
             if not self._leaving.allows(delivery.destination):
-                ours[delivery.number] = await self._not_allowed(letter, delivery)
-        rest = tuple([one for one in deliveries if one.number not in ours])
-        attempt = await self._relay.deliver(letter, rest, watch) if rest else Attempt(())
-        theirs = {one.number: outcome for one, outcome in zip(rest, attempt.outcomes, strict=True)}
-        answers = {**theirs, **ours}
-        return replace(attempt, outcomes=tuple([answers[one.number] for one in deliveries]))
+                outcomes[delivery.number] = await self._not_allowed(letter, delivery)
+        allowed = tuple([one for one in deliveries if one.number not in outcomes])
+        attempt = await self._relay.deliver(letter, allowed, watch) if allowed else Attempt(())
+        outcomes |= {one.number: outcome for one, outcome in zip(allowed, attempt.outcomes, strict=True)}
+        return replace(attempt, outcomes=tuple([outcomes[one.number] for one in deliveries]))
 
     async def _not_allowed(self, letter: Letter, delivery: Delivery) -> Outcome:
-        why = f"[relay] allowed_domains of {self._server} does not name {delivery.destination}"
+        reason = f"[relay] allowed_domains of {self._server} does not name {delivery.destination}"
         to = self._leaving.capture_to
         if self._leaving.when_not_allowed != "capture" or to is None:
-            return Failed(NOT_ALLOWED, f"this system sends no mail there: {why}")
+            return Failed(NOT_ALLOWED, f"this system sends no mail there: {reason}")
         try:
             mailbox = await self._directory.mailbox(to)
         except StoreError as trouble:
-            return Deferred(_NO_CAPTURE, f"who lives here can't be read: {trouble}")
+            return Deferred(_NO_CAPTURE, f"the local accounts can't be read: {trouble}")
         if mailbox is None:
-            return Deferred(_NO_CAPTURE, f"{why}, and there is no account {to} ([relay] capture_to)")
+            return Deferred(_NO_CAPTURE, f"{reason}, and there is no account {to} ([relay] capture_to)")
         address = delivery.recipient.address
         headers = return_path(letter.envelope.sender) + delivered_to(address)
         headers += handed_over(self._server, letter.id, address, self._clock.now())
-        return Delivered(_TAKEN, f"captured: {why}", "", mailbox, headers)
+        return Delivered(_TAKEN, f"captured: {reason}", "", mailbox, headers)
 
     async def _suppressed(self, deliveries: Sequence[Delivery]) -> dict[int, Outcome]:
-        """The failures of those to suppressed addresses."""
+        """Outcomes of deliveries to suppressed addresses."""
         if not self._standing.suppressing:
             return {}
         try:
@@ -126,7 +125,7 @@ class OutboundGate:
 
     async def _remember(self, deliveries: Sequence[Delivery], outcomes: Sequence[Outcome]) -> None:
         dead = [
-            Suppression(one.recipient.address.key, f"it bounced: {outcome.text}"[:_MOST_TEXT], self._clock.now())
+            Suppression(one.recipient.address.key, f"it bounced: {outcome.text}"[:_MAX_TEXT], self._clock.now())
             for one, outcome in zip(deliveries, outcomes, strict=True)
             if isinstance(outcome, Failed) and outcome.host and is_dead_address(outcome.status)
         ]
@@ -134,9 +133,9 @@ class OutboundGate:
             try:
                 await self._store.suppressions.add(dead)
             except StoreError as trouble:
-                _log.warning("what bounced is not suppressed: %s", trouble)
+                _log.warning("addresses that bounced can't be suppressed: %s", trouble)
 
 
 def is_dead_address(status: Status) -> bool:
-    """Whether a failure says that nobody has the address (RFC 3463 §3.2: 5.1.1, 5.1.6) or that it is off (5.2.1)."""
+    """Whether the address does not exist (RFC 3463 §3.2: 5.1.1, 5.1.6) or is disabled (5.2.1)."""
     return (status.subject, status.detail) in {(1, 1), (1, 6), (2, 1)}

@@ -1,4 +1,4 @@
-"""Writes outcomes to the store, all that wait in one transaction."""
+"""Batching writer of outcomes to the store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 TOGETHER = 200
 """Maximum number of outcomes in one transaction: each costs little then, and none waits for it long."""
-_LONGEST_WAIT = 60.0
+_MAX_WAIT_S = 60.0
 
 
 class FinishedAttempt(Struct, frozen=True):
@@ -47,10 +47,10 @@ class WriteDone(Protocol):
 
 
 class OutcomeWriter:
-    """Writes one group while the next gathers: under load many share a flush of the disk, else none waits.
+    """Writes one group while the next one collects: under load many outcomes share a flush of the disk.
 
-    An outcome that the store can't take is written again until the lease of its claim ends: a short trouble of the
-    disk must not have a relayed letter sent twice.
+    A failed write is repeated until the lease of the claim ends. Otherwise a short error of the disk would send a
+    relayed letter twice.
     """
 
     def __init__(self, store: Store, clock: Clock, bouncer: Bouncer, settings: QueueSettings, done: WriteDone) -> None:
@@ -78,7 +78,7 @@ class OutcomeWriter:
             self._gather(ended)
 
     def hurry(self) -> None:
-        """Try at once what waits, and nothing again that a full disk refuses: no room is made by waiting."""
+        """Writes waiting outcomes at once; from now on a write is not repeated after StoreFull."""
         self._is_hurried = True
         waiting, self._waiting = self._waiting, {}
         for again, cancel in waiting.values():
@@ -86,7 +86,7 @@ class OutcomeWriter:
             again()
 
     def stop(self) -> None:
-        """Try nothing again."""
+        """Repeats no write any more."""
         self._stopped = True
 
     def _later(self, wait: float, again: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -107,7 +107,7 @@ class OutcomeWriter:
             if not self._is_worth_another_try(ended, trouble, wait):
                 self._done(ended, stored=False)
                 return
-            longer = min(wait * 2, _LONGEST_WAIT)
+            longer = min(wait * 2, _MAX_WAIT_S)
             self._later(wait, lambda: self._with_reports(ended, longer))
         else:
             self._gather(replace(ended, reports=tuple(reports)))
@@ -134,7 +134,7 @@ class OutcomeWriter:
             else:
                 self._done(ended, stored=trouble is None)
         if failed:
-            longer = min(wait * 2, _LONGEST_WAIT)
+            longer = min(wait * 2, _MAX_WAIT_S)
             self._later(wait, lambda: self._write_group(failed, longer))
 
     async def _troubles(self, group: Sequence[FinishedAttempt]) -> list[Exception | None]:
@@ -144,11 +144,11 @@ class OutcomeWriter:
             return [bug] * len(group)
 
     def _is_worth_another_try(self, ended: FinishedAttempt, trouble: Exception, wait: float) -> bool:
-        """Also tells the log of the trouble."""
+        """Whether a failed write is repeated; logs the error."""
         letter = ended.job.letter.id
         match trouble:
             case Conflict():
-                _log.warning("letter %s: another process has taken over this attempt: %s", letter, trouble)
+                _log.warning("letter %s: the claim of this attempt is lost to another process: %s", letter, trouble)
                 return False
             case StoreError():
                 until = min(delivery.lease for delivery in ended.job.deliveries)
@@ -157,5 +157,5 @@ class OutcomeWriter:
                 _log.error("letter %s: the outcome is not stored%s: %s", letter, " yet" if again else "", trouble)
                 return again
             case _:
-                _log.error("a bug in the store lost the outcome of letter %s", letter, exc_info=trouble)
+                _log.error("internal error: the outcome of letter %s is lost", letter, exc_info=trouble)
                 return False

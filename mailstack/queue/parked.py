@@ -1,4 +1,4 @@
-"""Parks deliveries in the store when their destination has no capacity, and fetches them in order."""
+"""Parked destinations with deliveries in the store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mailstack.store import Change, Conflict, Place, Settlement, Store
 
 
 class ParkedDestinations:
-    """Destinations with parked deliveries, and claims that the store is to have back unattempted."""
+    """Destinations with parked deliveries, and claims to be returned to the store."""
 
     def __init__(self, store: Store, clock: Clock, settings: QueueSettings, destinations: Destinations) -> None:
         self.keys: set[str] = set()
@@ -32,7 +32,7 @@ class ParkedDestinations:
         self._unwritten: list[Settlement] = []
 
     def park(self, letter: Letter, deliveries: Sequence[Delivery]) -> None:
-        """Parks claimed deliveries, for which there is no capacity."""
+        """Parks claimed deliveries without capacity."""
         self._unwritten.append(Settlement(tuple([self._parked(letter, one) for one in deliveries])))
 
     def release(self, job: DeliveryJob) -> None:
@@ -41,15 +41,12 @@ class ParkedDestinations:
         self._unwritten.append(Settlement(tuple([Change(one, _unclaimed(one, now)) for one in job.deliveries])))
 
     def put_off(self, deliveries: Sequence[Delivery]) -> None:
-        """Makes deliveries due later that were claimed for silent hosts, of which enough wait in memory."""
+        """Makes claimed deliveries for silent hosts due later."""
         due = self._clock.now() + self._limits.silent_wait * (0.5 + self._jitter())
         self._unwritten.append(Settlement(tuple([Change(one, _unclaimed(one, due)) for one in deliveries])))
 
     async def write(self) -> None:
-        """Writes all of these to the store. Those that it can't take now are written again with the next call.
-
-        Raises StoreError.
-        """
+        """Writes all changes to the store; after an error they are written by the next call. Raises StoreError."""
         waiting, self._unwritten = self._unwritten, []
         if not waiting:
             return
@@ -57,17 +54,14 @@ class ParkedDestinations:
         failed = [
             (one, trouble)
             for one, trouble in zip(waiting, troubles, strict=True)
-            if trouble is not None and not isinstance(trouble, Conflict)  # then another process has it by now
+            if trouble is not None and not isinstance(trouble, Conflict)  # another process has it by now
         ]
         self._unwritten += [one for one, _ in failed]
         if failed:
             raise failed[0][1]
 
     def slot(self, destination: str) -> Place | None:
-        """Parking slot of a delivery that is due while others of its destination are parked: it is parked unclaimed.
-
-        Called in any thread.
-        """
+        """Parking slot of a due delivery, if others of its destination are parked. Called in any thread."""
         key = None if destination == LOCAL else self._destinations.key_of(destination)
         if key is None or key not in self.keys:
             return None

@@ -1,4 +1,4 @@
-"""Watch: the signs of progress of one attempt, and the way to interrupt it."""
+"""Progress watch of one attempt, with its interruption."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from mailstack.queue.interruption import Interrupted, Interruptible
 
 
 class Conversation(Protocol):
-    """A session with another host, as far as it is watched."""
+    """Session with another host, as the watch needs it."""
 
     heard: int
-    """Replies that came and blocks that were taken; it only grows."""
+    """Number of replies received and of blocks sent; it only grows."""
     is_behind_dot: bool
     """Whether the final dot of a letter may have been sent, and its reply has not come."""
 
     def abandon(self, reason: str) -> None:
-        """Hang up, as if the host had, for `reason`."""
+        """Closes the connection for `reason`, as if the host had."""
 
 
 class Watch:
-    """Kept by an agent, read by the queue. Until the agent sets `work`, the attempt can't be interrupted."""
+    """Updated by an agent, read by the queue. Until the agent sets `work`, the attempt can't be interrupted."""
 
     __slots__ = ("_settled", "_steps", "session", "work")
 
@@ -33,11 +33,11 @@ class Watch:
         self._settled = False
 
     def step(self) -> None:
-        """Something has come of the attempt."""
+        """Counts a sign of progress."""
         self._steps += 1
 
     def settle(self) -> None:
-        """A host has decided about recipients: from now on the attempt can't begin again."""
+        """Notes that a host has decided about recipients: from now on the attempt can't start again."""
         self._settled = True
 
     @property
@@ -52,11 +52,11 @@ class Watch:
 
     @property
     def may_restart(self) -> bool:
-        """Whether nothing would be lost or doubled if the attempt began again."""
+        """Whether the attempt can start again without losing or doubling a letter."""
         return self.work is not None and not self._settled and not self.is_behind_dot
 
     def interrupt(self, reason: str, *, put_back: bool) -> bool:
-        """Break off with the host that is tried now, and whether that was possible."""
+        """Interrupts the attempt at the current host; returns whether that was possible."""
         if self.may_restart and self.work is not None:
             return self.work.interrupt(Interrupted(reason, put_back=put_back))
         if put_back or self.session is None or self.work is None:

@@ -1,4 +1,4 @@
-"""Queue: accepts letters durably, and attempts them until none is owed."""
+"""Queue of one host: durable acceptance and attempts."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _NO_FACTS: Mapping[str, Any] = {}
 
 
 class Queue:
-    """Queue of one host, in one process. States: made (letters are taken), running (`start`), stopping (`stop`).
+    """Queue of one host, in one process. States: made (accepts letters), running (`start`), stopping (`stop`).
 
-    All that is owed is in the store. Three parts do the work, and know nothing of each other: DueFinder claims what is
-    due, Attempts makes attempts, OutcomeWriter stores what came of them.
+    All deliveries are in the store. Three independent parts do the work: DueFinder claims due deliveries, Attempts
+    runs attempts, and OutcomeWriter stores their outcomes.
     """
 
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
@@ -73,10 +73,10 @@ class Queue:
     # --- from outside
 
     async def accept(self, letter: Letter, step: StepName, facts: Mapping[str, Any] = _NO_FACTS) -> None:
-        """Take responsibility for a letter (RFC 5321 §6.1); durable when this returns.
+        """Accepts responsibility for a letter (RFC 5321 §6.1); durable when this returns.
 
-        `step` says how it came ("submitted" or "exchanged"), `facts` what to tell of that beyond the arrival. Raises
-        StoreFull, StoreError, and the Refusal of a letter that fits into none of its mailboxes: then we owe nothing.
+        `step` is "submitted" or "exchanged", `facts` are added to those of the arrival. Raises StoreFull, StoreError,
+        and the Refusal of a letter if all its mailboxes are full: then nothing is owed.
         """
         routes = await self._router.route(letter.envelope.recipients)
         now = self._clock.now()
@@ -84,7 +84,7 @@ class Queue:
         has_capacity = partial(self._due.has_capacity, letter)
         entry = await self._builder.build(letter, routes, step, facts, now, claim, has_capacity)
         acceptance = entry.acceptance
-        # Once the store has them, the letter is ours, and nothing may fail its sender any more.
+        # Once the store has them, the letter is accepted, and no error may reach its client.
         if entry.reports:
             reports = await self._bouncer.reports(entry.reports, letter, now, claim)
             await self._store.settle(Settlement((), acceptances=(acceptance, *reports)))
@@ -97,21 +97,21 @@ class Queue:
             self._attempt_claimed(Claim(letter, acceptance.deliveries))
 
     async def start(self) -> None:
-        """Releases what an earlier life of this process had claimed, and begins attempts. Raises StoreError.
+        """Releases the claims of an earlier run of this process, and starts attempts. Raises StoreError.
 
-        On a full disk the release is put off, so that readers are served, which makes room.
+        On a full disk the release waits: POP3 clients must be served, because deletions free space.
         """
         try:
             await self._due.recover()
         except StoreFull as trouble:
-            self._complaint.error("nothing is delivered before claims can be recovered: %s", trouble)
+            self._complaint.error("the queue waits until the claims of the previous run can be released: %s", trouble)
         await self._due.start(lambda: self._clock.spawn(self._poll()))
         self._is_running = True
-        # A queue of a million letters doesn't keep its host from serving until they are looked through.
+        # In the background: a poll of a million letters must not delay the start of services.
         self._clock.spawn(self._poll())
 
     def stop(self, stopped: Callable[[], None], within: float = 10.0) -> None:
-        """Begins no more attempts; calls `stopped` once, when those under way have ended or `within` seconds passed."""
+        """Starts no more attempts; calls `stopped` once all have ended, or after `within` seconds."""
         self._is_running = False
         self._due.stop()
         self._attempts.stop()
@@ -123,7 +123,7 @@ class Queue:
     # --- from the claim to the outcome
 
     def _attempt_claimed(self, claim: Claim) -> None:
-        """Attempts what this process has claimed in a letter; the rest is found when it is due."""
+        """Starts attempts of the claimed deliveries of a letter; the others wait until they are due."""
         if not self._is_running:
             return
         for job in self._attempts.add(claim):
@@ -144,13 +144,13 @@ class Queue:
             if self._due.holds(job, since):
                 self._clock.spawn(self._attempt(job))
             else:
-                # Released, for it may have been stored after others let go of it: then only the end of its lease would.
+                # Released here: its claim may have been stored after other processes released the stale ones.
                 self._attempts.drop(job)
                 self._due.release(job)
         self._is_starting_attempts = False
 
     async def _attempt(self, job: DeliveryJob) -> None:
-        """One job from the agent's first word to the OutcomeWriter."""
+        """Runs one job, and passes its outcome to the OutcomeWriter."""
         try:
             ended = await self._attempts.run(job)
         except Interrupted:
@@ -161,7 +161,7 @@ class Queue:
         self._start_attempts()
 
     def _finish(self, ended: FinishedAttempt, *, stored: bool) -> None:
-        """An outcome is in the store, or can't be."""
+        """Continues after the write of an outcome, or its failure."""
         destination = ended.job.destination
         self._attempts.written(ended.job)
         if stored:
@@ -176,7 +176,7 @@ class Queue:
         self._end_when_idle()
 
     def _enter(self, reports: Sequence[Acceptance]) -> None:
-        """Publishes letters that the store has taken beside another one, and attempts them."""
+        """Publishes the steps of stored reports, and attempts them."""
         for report in reports:
             self._journal.tell(report.steps)
             self._attempt_claimed(Claim(report.letter, report.deliveries))
@@ -184,12 +184,12 @@ class Queue:
     # --- what is due
 
     async def _poll(self) -> None:
-        """Claims what is due, and polls again when more will be."""
+        """Claims due deliveries, and schedules the next poll."""
         if self._is_polling:
             return
         self._is_polling = True
         wait = self._settings.limits.poll
-        # Tenure may have come back.
+        # Claims may be valid again.
         self._start_attempts()
         try:
             await self._due.recover()
@@ -200,22 +200,22 @@ class Queue:
             wait = self._due.next_wait
             for key in self._due.low_parked():
                 await self._fetch(key)
-            await self._board.post()
+            await self._board.publish()
             self._start_attempts()
             self._complaint.is_over()
         except StoreError as trouble:
-            self._complaint.error("what is due can't be claimed: %s", trouble)
+            self._complaint.error("due deliveries can't be claimed: %s", trouble)
         finally:
             self._is_polling = False
             self._due.poll_in(wait)
 
     async def _fetch(self, key: str) -> None:
-        """Attempts what is parked for a destination, as far as there is capacity."""
+        """Attempts parked deliveries of a destination, as far as there is capacity."""
         try:
             async for claim in self._due.fetch(key):
                 self._attempt_claimed(claim)
         except StoreError as trouble:
-            self._complaint.error("what waits for %s can't be claimed: %s", key, trouble)
+            self._complaint.error("parked deliveries for %s can't be claimed: %s", key, trouble)
 
     # --- the end
 

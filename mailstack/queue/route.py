@@ -1,4 +1,4 @@
-"""Which way each recipient of a letter goes: a mailbox here, the targets of an alias, or another host."""
+"""Routes of recipients: local mailboxes, alias targets, other hosts."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Recipient
 
 LOCAL = "local"
-"""The destination, and the agent, of mailboxes here."""
+"""Destination and agent of mailboxes here."""
 RELAY = "relay"
-"""The agent of every other destination."""
+"""Agent of all other destinations."""
 
 
 class Directory(Protocol):
-    """Who lives here; `mailstack.accounts.directory` has the one that reads the store."""
+    """Local domains, mailboxes and aliases; `mailstack.accounts.directory` implements it on the store."""
 
     def is_local(self, domain: str) -> bool:
-        """Whether mail for this domain ends here; neither case nor A-label against U-label matters."""
+        """Whether the domain is local, in whatever case, in A-labels or U-labels."""
 
     async def mailbox(self, address: Address) -> str | None:
-        """The key of the mailbox that this address names itself, or None."""
+        """Key of the mailbox with exactly this address; None if there is none."""
 
     async def alias(self, address: Address) -> tuple[Address, ...] | None:
-        """What the alias of this address leads to, or None when there is no such alias."""
+        """Targets of the alias with this address; None if there is none."""
 
 
 class Route(Struct, frozen=True):
-    """One recipient, as delivered to, and its way."""
+    """Final recipient and its destination."""
 
     recipient: Recipient
     destination: str
-    """LOCAL, or the domain in lower case and A-labels."""
+    """Destination: LOCAL, or the domain in lower case and A-labels."""
     mailbox: str | None = None
-    """The mailbox here; None when there is none, which the agent then says (5.1.1)."""
+    """Key of the local mailbox; None if there is none, which the agent reports (5.1.1)."""
 
 
 class Router:
-    """Routes recipients by what the directory says at that moment."""
+    """Routes recipients by the current state of the directory."""
 
-    def __init__(self, directory: Directory, *, most_hops: int = 10, most_targets: int = 1000) -> None:
-        """`most_hops` aliases may lead to one another; `most_targets` addresses may come of one recipient."""
+    def __init__(self, directory: Directory, *, max_hops: int = 10, max_targets: int = 1000) -> None:
+        """At most `max_hops` aliases are followed in a chain; one recipient expands to at most `max_targets` addresses."""
         self._directory = directory
-        self._most_hops = most_hops
-        self._most_targets = most_targets
+        self._max_hops = max_hops
+        self._max_targets = max_targets
 
     async def route(self, recipients: Sequence[Recipient]) -> tuple[Route, ...]:
-        """The ways of all recipients of one letter; nobody gets it twice, however many aliases lead to him.
+        """Routes of all recipients of one letter; a final recipient gets one route, however many aliases name it.
 
-        An alias that leads nowhere (only to itself, or too far) gives a LOCAL route without a mailbox. Raises what the
-        directory raises.
+        An alias without final recipients (only itself, or too long a chain) gives a LOCAL route without a mailbox.
+        Raises what the directory raises.
         """
         if len(recipients) == 1:
             routes = await self._ways(recipients[0])
@@ -66,12 +66,12 @@ class Router:
             return [direct]
         found = await self._expanded(recipient)
         if len(found) > 1 and recipient.parameters:
-            # RFC 3461 §5.2.7.3: that it was expanded is all the success that is reported.
+            # RFC 3461 §5.2.7.3: the expansion is the only success that is reported.
             found = [replace(route, recipient=route.recipient.without_success()) for route in found]
         return found or [Route(recipient, LOCAL)]
 
     async def _direct(self, recipient: Recipient) -> Route | None:
-        """The way without any alias, or None for an address here that names no mailbox."""
+        """Route without aliases; None for a local address without a mailbox."""
         domain = recipient.address.domain
         if domain and not self._directory.is_local(domain):
             return Route(recipient, _destination(recipient.address.ascii_domain))
@@ -79,23 +79,22 @@ class Router:
         return None if mailbox is None else Route(recipient, LOCAL, mailbox)
 
     async def _expanded(self, recipient: Recipient) -> list[Route]:
-        """What an alias leads to, breadth first.
+        """Routes of the final recipients of an alias, breadth first.
 
-        An address that was met before adds nothing: its targets are on the list already. So a loop ends there, and
-        harms only when it is all that there is.
+        An address that was met before is skipped, because its targets are included already. This also ends loops.
         """
         original = recipient.original or recipient.address
         found: list[Route] = []
         met = {recipient.address.key}
         level = [recipient]
-        for _ in range(self._most_hops):
+        for _ in range(self._max_hops):
             targets: list[Recipient] = []
             for member in level:
                 for address in await self._directory.alias(member.address) or ():
                     if address.key not in met:
                         met.add(address.key)
                         targets.append(Recipient(address, original, recipient.parameters))
-            if len(met) > self._most_targets:
+            if len(met) > self._max_targets:
                 return []
             level = []
             for target in targets:
@@ -112,13 +111,13 @@ class Router:
 
 
 def _destination(domain: str) -> str:
-    # A domain that is named like our own agent keeps the dot of the root, so that the two can't be mixed up.
+    # A domain named "local" keeps the dot of the root, so that it differs from LOCAL.
     destination = domain.lower()
     return "local." if destination == LOCAL else destination
 
 
 def _once(routes: Sequence[Route]) -> list[Route]:
-    """One route for each mailbox here or address elsewhere; one that the sender wrote himself goes before an alias."""
+    """One route for each mailbox or remote address; a direct recipient is preferred to one from an alias."""
     kept: dict[tuple[str, str], Route] = {}
     for route in sorted(routes, key=lambda route: route.recipient.original is not None):
         address = route.recipient.address
@@ -128,5 +127,5 @@ def _once(routes: Sequence[Route]) -> list[Route]:
             else (address.local, address.ascii_domain.lower())
         )
         kept.setdefault(name, route)
-    chosen = {id(route) for route in kept.values()}
-    return [route for route in routes if id(route) in chosen]
+    unique = {id(route) for route in kept.values()}
+    return [route for route in routes if id(route) in unique]

@@ -1,4 +1,4 @@
-"""Which letters, and which of their recipients, a person means: every part that is set must fit."""
+"""Selection of letters and recipients by pattern, time and reason."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from mailstack.store import Filter
 
 
 class Selection(Struct, frozen=True):
-    """Patterns are those of `mailstack.letter.patterns`; empty: any."""
+    """Criteria, all of which must match. Patterns are those of `mailstack.letter.patterns`; empty: any."""
 
     sender: str = ""
     recipient: str = ""
-    """Of the recipient as delivered to, or as the sender wrote him."""
+    """Pattern of the recipient, final or original."""
     domain: str = ""
-    """Of the recipient."""
+    """Pattern of the recipient's domain."""
     since: float | None = None
-    """Arrived then or later, seconds since 1970."""
+    """Earliest time of arrival, seconds since 1970."""
     until: float | None = None
+    """Latest time of arrival, seconds since 1970."""
     reason: str = ""
-    """A part of what was heard last, or of its status, in whatever case."""
+    """Part of the last reply or of its status, in any case."""
     states: frozenset[DeliveryState] = OWED
 
     @property
     def narrows(self) -> bool:
-        """Whether anything but the state is asked for."""
+        """Whether there is any criterion but the state."""
         return any((self.sender, self.recipient, self.domain, self.reason)) or (self.since, self.until) != (None, None)
 
     def filter(self, limit: int) -> Filter:
-        """What the store can sort out by itself; `takes` does the rest."""
+        """The criteria that the store can apply; `matches` applies all of them."""
         return Filter(
             sender="" if self.sender == NULL else _exact(self.sender),
             recipient=_exact(self.recipient),
@@ -41,8 +42,8 @@ class Selection(Struct, frozen=True):
             limit=limit,
         )
 
-    def takes(self, letter: Letter, delivery: Delivery) -> bool:
-        """Whether this recipient of the letter is meant."""
+    def matches(self, letter: Letter, delivery: Delivery) -> bool:
+        """Whether this delivery of the letter is selected."""
         recipient = delivery.recipient
         addresses = [recipient.address] if recipient.original is None else [recipient.address, recipient.original]
         domains = [each.ascii_domain.lower() for each in addresses]
@@ -59,5 +60,5 @@ class Selection(Struct, frozen=True):
 
 
 def _exact(pattern: str) -> str | None:
-    """An address that the store can look up; None for a pattern of several, or none."""
+    """The address that the store can look up; None for a wildcard pattern or an empty one."""
     return None if not pattern or "*" in pattern or "?" in pattern or pattern == NULL else pattern

@@ -4,7 +4,7 @@ Pure: nothing here waits or writes. The table, for one delivery (see the states 
 
     outcome    and                          state      step      report
     ---------  ---------------------------  ---------  --------  -----------------------------------
-    Delivered  a mailbox of ours            delivered  delivered "delivered", if asked for
+    Delivered  a mailbox here               delivered  delivered "delivered", if asked for
     Delivered  another host, with DSN       relayed    relayed   - (the host there reports)
     Delivered  another host, without        relayed    relayed   "relayed", if asked for
     Delivered  another host, BY traced, or  relayed    relayed   "relayed"
@@ -55,26 +55,26 @@ _EVENTS: Mapping[ReportKind, Event] = {"failed": "FAILURE", "delayed": "DELAY"}
 
 
 class Times(NamedTuple):
-    """When an attempt began and ended, in seconds since 1970."""
+    """Start and end of an attempt, in seconds since 1970."""
 
     began: float
     ended: float
 
 
 class ReportDue(Struct, frozen=True):
-    """That a report is owed, and its id, which the steps of the original name before the report is written."""
+    """Report that is due, with its id: the steps of the original name it before the report is written."""
 
     kind: ReportKind
     id: LetterId
     notices: tuple[RecipientStatus, ...]
     retry_until: float = 0.0
-    """When the original is given up, seconds since 1970; for a report of delay."""
+    """Time at which the original is given up, seconds since 1970, for a report of delay."""
     to: Address | None = None
-    """Who gets it; None: the sender of the original."""
+    """Recipient of the report; None: the sender of the original."""
 
 
 class StateChanges(Struct, frozen=True):
-    """All that one attempt changes, but for the reports, which are still to be written."""
+    """All changes of one attempt; its reports are still to be composed."""
 
     changes: tuple[Change, ...]
     placements: tuple[Placement, ...]
@@ -92,9 +92,9 @@ def settle(
     jitter: float,
     postmaster: Address | None = None,
 ) -> StateChanges:
-    """Read the table above for every delivery that was attempted; raises ValueError unless each has an outcome.
+    """Applies the table above to all deliveries of an attempt; raises ValueError unless each has an outcome.
 
-    `postmaster` is who hears of reports of ours that fail; None: nobody.
+    `postmaster` gets the reports on reports of this server that fail; None: there are none.
     """
     if len(deliveries) == 1 and len(attempt.outcomes) == 1:
         outcome = attempt.outcomes[0]
@@ -110,9 +110,9 @@ def settle(
 def local_delivery(  # noqa: PLR0917  # each of a type of its own
     letter: Letter, delivery: Delivery, outcome: Delivered, mailbox: str, now: float, report: LetterId | None = None
 ) -> StateChanges:
-    """One recipient, one mailbox here: the commonest case, and its shortest way.
+    """State changes of a delivery to a mailbox here, without the cost of the builder.
 
-    `report` is the id for the report of success, if one is owed: the same for all that one report shall speak of.
+    `report` is the id of the success report, if one is due; deliveries with the same id share it.
     """
     facts = {"recipient": str(delivery.recipient.address), "mailbox": mailbox}
     reports: tuple[ReportDue, ...] = ()
@@ -130,7 +130,7 @@ def local_delivery(  # noqa: PLR0917  # each of a type of its own
 
 
 def _is_only_relayed(letter: Letter, delivery: Delivery, outcome: Delivered) -> bool:
-    """Whether nobody is told that another host took the letter."""
+    """Whether the relaying of the letter needs no report."""
     recipient = delivery.recipient
     return (
         outcome.mailbox is None and not letter.envelope.parameters and not report_wanted(letter, recipient, "relayed")
@@ -140,7 +140,7 @@ def _is_only_relayed(letter: Letter, delivery: Delivery, outcome: Delivered) -> 
 def _to_another_host(
     letter: Letter, delivery: Delivery, outcome: Delivered, attempt: Attempt, times: Times
 ) -> StateChanges:
-    """One recipient, and another host that took the letter: the commonest case of these, and its shortest way."""
+    """State changes of a relayed delivery without a report, without the cost of the builder."""
     facts = relayed_facts(delivery, outcome, attempt)
     steps = steps_of_attempt(letter, (delivery,), attempt, times.began)
     steps.append(Step(letter.id, times.ended, letter.arrival.server, "relayed", facts))
@@ -149,14 +149,14 @@ def _to_another_host(
 
 
 def report_wanted(letter: Letter, recipient: Recipient, kind: ReportKind) -> bool:
-    """Whether a report of this kind is owed: never about a report, and as NOTIFY has it (RFC 3461 §4.1)."""
+    """Whether a report of this kind is due: never on a report, and as NOTIFY says (RFC 3461 §4.1)."""
     return letter.envelope.sender is not None and recipient.wants_report(_EVENTS.get(kind, "SUCCESS"))
 
 
 def _fallback_recipient(letter: Letter, postmaster: Address | None) -> Address | None:
-    """Who hears of a report of ours that fails: the postmaster, and nobody of what is written to him.
+    """Recipient of a report on a failed report of this server: the postmaster, except on reports to the postmaster.
 
-    Other letters with the null reverse-path are of strangers, who could fill his mailbox with them.
+    Other letters with the null reverse-path come from other hosts, which could fill that mailbox with them.
     """
     if postmaster is None or letter.envelope.sender is not None or letter.arrival.protocol != "LOCAL":
         return None
@@ -165,7 +165,7 @@ def _fallback_recipient(letter: Letter, postmaster: Address | None) -> Address |
 
 
 class _ChangeBuilder:
-    """Where the outcomes of one attempt are entered one by one."""
+    """Builds the state changes of one attempt."""
 
     def __init__(  # noqa: PLR0917  # each of a type of its own
         self,
@@ -191,7 +191,7 @@ class _ChangeBuilder:
         self._delayed: list[RecipientStatus] = []
 
     def close(self, deliveries: tuple[Delivery, ...]) -> StateChanges:
-        """Everything, once each delivery has been entered."""
+        """Returns the changes of all deliveries."""
         self._steps += steps_of_attempt(self._letter, deliveries, self._attempt, self._began)
         pairs = list(zip(deliveries, self._attempt.outcomes, strict=True))
         succeeded = [(delivery, outcome) for delivery, outcome in pairs if isinstance(outcome, Delivered)]
@@ -218,12 +218,12 @@ class _ChangeBuilder:
         due = self._schedule.next_due(self._born, delivery.attempts, self._now, self._jitter)
         overdue, late = False, self._schedule.is_late(self._born, self._now)
         if self._deadline is not None and self._deadline.at > self._now:
-            # Looked at again when the time has passed, so that the sender hears of it then; with mode N not before
-            # (RFC 2852 §4.1.3), for he is told once.
+            # Due again at the deadline, so that the sender is notified then. With mode N this is the only notification,
+            # so that none is sent before (RFC 2852 §4.1.3).
             due = min(due, self._deadline.at)
             late = late and self._deadline.returns
         elif self._deadline is not None:
-            # A host before us has told of a time that had passed when the letter came (RFC 2852 §4).
+            # A previous host has reported a deadline that had passed before the letter arrived (RFC 2852 §4).
             overdue = self._deadline.at > self._letter.arrival.at
         warns = not delivery.warned and (overdue or late)
         warns = warns and report_wanted(self._letter, delivery.recipient, "delayed")
@@ -237,9 +237,9 @@ class _ChangeBuilder:
     def _succeed(
         self, kind: Literal["delivered", "relayed"], succeeded: Sequence[tuple[Delivery, Delivered]]
     ) -> list[ReportDue]:
-        """Enter the successes of a kind."""
+        """Adds the successes of one kind, and their report."""
         these = [(one, how) for one, how in succeeded if (how.mailbox is None) == (kind == "relayed")]
-        # RFC 3461 §5.2.1, §5.2.2: a host with DSN reports by itself, of one without we say that it took the letter.
+        # RFC 3461 §5.2.1, §5.2.2: a host with DSN sends its own report; for one without, this server reports "relayed".
         told = [
             RecipientStatus(one.recipient, how)
             for one, how in these
@@ -253,10 +253,10 @@ class _ChangeBuilder:
         return [report] if report else []
 
     def _is_traced(self, recipient: Recipient, outcome: Delivered) -> bool:
-        """Whether the sender hears of a relaying because of the time that he gave (RFC 2852 §4.1.4).
+        """Whether a relaying is reported because the letter has a deadline (RFC 2852 §4.1.4).
 
-        So that he knows at which host his letter may be late: each one, if he wants to trace it, else the first that
-        does not mind the time.
+        The report names the host at which the letter may be late: every host with tracing, otherwise the first one
+        without DELIVERBY.
         """
         by = self._deadline
         if by is None or outcome.mailbox is not None or self._letter.envelope.sender is None:
@@ -275,7 +275,7 @@ class _ChangeBuilder:
             self._step("delivered", {"recipient": recipient, "mailbox": outcome.mailbox, **facts})
 
     def _bounce(self) -> list[ReportDue]:
-        """Enter the failures: which report tells of each must be known first."""
+        """Adds the failures, and the report on them, which their steps name."""
         told = [
             RecipientStatus(one.recipient, why)
             for one, why in self._failed
@@ -288,13 +288,13 @@ class _ChangeBuilder:
             self._change(delivery, DeliveryState.BOUNCED, outcome)
             facts = outcome_facts(delivery, outcome)
             if report is not None and self._last_resort is not None:
-                self._step("bounced", {**facts, "report": report.id, "told": str(self._last_resort)})
+                self._step("bounced", {**facts, "report": report.id, "report_to": str(self._last_resort)})
             elif report is not None and report_wanted(self._letter, delivery.recipient, "failed"):
                 self._step("bounced", {**facts, "report": report.id})
             elif self._letter.envelope.sender is None:
-                self._step("bounced", {**facts, "told": "nobody: the reverse-path is null"})
+                self._step("bounced", {**facts, "why": "no report: the reverse-path is null"})
             else:
-                self._step("bounced", {**facts, "told": "nobody: the sender asked for no report"})
+                self._step("bounced", {**facts, "why": "no report: the sender requested none"})
         return [report] if report else []
 
     def _warn(self) -> list[ReportDue]:
@@ -314,15 +314,15 @@ class _ChangeBuilder:
         self._steps.append(Step(self._letter.id, self._now, self._letter.arrival.server, name, facts))
 
 
-def too_late(deadline: Deadline, why: str = "", host: str = "") -> Failed:
-    """What its sender wanted back by then comes back (RFC 2852 §4.1.3)."""
-    return Failed(EXPIRED, f"not delivered by {date_time_text(deadline.at)}, as its sender had asked{why}", host)
+def too_late(deadline: Deadline, detail: str = "", host: str = "") -> Failed:
+    """Failure of a letter that is returned at its deadline (RFC 2852 §4.1.3)."""
+    return Failed(EXPIRED, f"not delivered by {date_time_text(deadline.at)}, as its sender requested{detail}", host)
 
 
 def _after(
     delivery: Delivery, state: DeliveryState, outcome: Outcome, due: float, *, warned: bool | None = None
 ) -> Delivery:
-    """The delivery with its claim let go; written out because it is made for every letter."""
+    """The delivery with its claim released; written out because it is made for every letter."""
     return Delivery(
         delivery.letter,
         delivery.number,

@@ -1,4 +1,4 @@
-"""The Noticeboard: what this process knows and letters wait for, where `mailstack queue show` can read it."""
+"""Publisher of delay reasons of this process, for `mailstack queue show`."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from mailstack.store.delay_reasons import DelayReason, DelayReasonStore
 _log = logging.getLogger(__name__)
 
 Source = Callable[[int], Sequence[DelayReason]]
-"""Gives as many conditions as asked for, at most: the worst of them."""
+"""Returns at most the given number of delay reasons, the most important first."""
 
-MOST = 200
-"""Conditions of each source."""
+MAX_REASONS = 200
+"""Maximum number of delay reasons of each source."""
 
 
 class StatusPublisher:
-    """Written to when something has changed, and every now and then while anything stands on it: never for each letter."""
+    """Publishes delay reasons when they have changed, and renews them from time to time; never for each letter."""
 
     def __init__(
         self, store: DelayReasonStore, clock: Clock, owner: str, sources: Sequence[Source], *, every: float = 2.0
     ) -> None:
-        """`every` is how many seconds there are between two notices at least."""
+        """`every` is the minimum number of seconds between two publications."""
         self._store = store
         self._clock = clock
         self._owner = owner
         self._sources = sources
         self._every = every
-        self._told: list[DelayReason] = []
+        self._published: list[DelayReason] = []
         self._next = 0.0
         self._renew = 0.0
 
-    async def post(self) -> None:
-        """Tell what holds now, if it is time to. Trouble of the store is only logged."""
+    async def publish(self) -> None:
+        """Publishes the current delay reasons, if it is time to. A StoreError is only logged."""
         now = self._clock.steady()
         if now < self._next:
             return
         self._next = now + self._every
-        told = [condition for source in self._sources for condition in source(MOST)]
-        if told == self._told and (not told or now < self._renew):
+        reasons = [reason for source in self._sources for reason in source(MAX_REASONS)]
+        if reasons == self._published and (not reasons or now < self._renew):
             return
         try:
-            await self._store.publish(self._owner, told, self._clock.now() + 15 * self._every)
+            await self._store.publish(self._owner, reasons, self._clock.now() + 15 * self._every)
         except StoreError as trouble:
-            _log.warning("what letters wait for can't be told: %s", trouble)
+            _log.warning("delay reasons can't be published: %s", trouble)
             return
-        self._told, self._renew = told, now + 7 * self._every
+        self._published, self._renew = reasons, now + 7 * self._every

@@ -67,7 +67,7 @@ class DeliveryPipeline:
         standing = HoldRules(store, allowed_domains=config.relay.allowed_domains if holds else ())
         gate = OutboundGate(self.relay, store, standing, directory, name, clock, _leaving(config))
         router = Router(directory)
-        bouncer = Bouncer(router, name, most_returned=config.limits.report_size, signing=signing)
+        bouncer = Bouncer(router, name, max_returned=config.limits.report_size, signing=signing)
         settings = _queue_settings(config, storage.poll, slot, runtime.random)
         agents = Agents(local, gate, self.relay)
         self.queue = Queue(store, router, bouncer, agents, standing, clock, journal, settings)

@@ -68,7 +68,7 @@ REPORTS = {
         notices=(
             RecipientStatus(
                 Recipient(TEAM, None, (("NOTIFY", "SUCCESS,FAILURE"),)),
-                Delivered(Status(2, 0, 0), "the letter goes to everybody behind this address"),
+                Delivered(Status(2, 0, 0), "the letter was expanded to the members of this address"),
             ),
         ),
     ),

@@ -21,7 +21,7 @@ from tests.queue.clock import START
 from tests.queue.letters import ALICE, SERVER, a_letter
 from tests.queue.people import MemoryDirectory
 
-BOUNCER = Bouncer(Router(MemoryDirectory("alice@home.test")), SERVER, most_header=100)
+BOUNCER = Bouncer(Router(MemoryDirectory("alice@home.test")), SERVER, max_header=100)
 LETTER = a_letter("x@else.test")
 DUE = ReportDue(
     "failed",

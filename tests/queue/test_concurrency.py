@@ -10,7 +10,7 @@ from mailstack.queue.concurrency import ConcurrencyWindows
 
 def test_a_window_grows_with_success_and_shrinks_with_failure():
     """RLY-13."""
-    windows = ConcurrencyWindows(first=2, most=4)
+    windows = ConcurrencyWindows(first=2, max_width=4)
     assert windows.width("a") == 2
     for _ in range(10):
         windows.attempted("a", reached=True)
@@ -22,13 +22,13 @@ def test_a_window_grows_with_success_and_shrinks_with_failure():
 
 
 def test_what_says_nothing_changes_nothing():
-    windows = ConcurrencyWindows(first=2, most=4)
+    windows = ConcurrencyWindows(first=2, max_width=4)
     windows.attempted("a", reached=None)
     assert windows.width("a") == 2
 
 
 def test_a_host_that_takes_four_connections_gets_about_four():
-    windows = ConcurrencyWindows(first=5, most=20)
+    windows = ConcurrencyWindows(first=5, max_width=20)
     widths = []
     for _ in range(200):
         width = windows.width("a")
@@ -40,7 +40,7 @@ def test_a_host_that_takes_four_connections_gets_about_four():
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([True, False, None]))))
 def test_every_width_is_within_its_limits(attempts):
-    windows = ConcurrencyWindows(first=3, most=7, remembered=2)
+    windows = ConcurrencyWindows(first=3, max_width=7, max_remembered=2)
     for destination, reached in attempts:
         windows.attempted(destination, reached=reached)
         assert all(1 <= windows.width(each) <= 7 for each in "abc")

@@ -133,7 +133,7 @@ def test_the_null_reverse_path_gets_no_bounce(rig):
     letter = rig.accept(a_letter("x@else.test", sender=None))
     assert rig.states(letter) == ["bounced"]
     assert [record.letter.id for record in rig.reports()] == [letter.id]
-    assert "null" in run(rig.store.steps(letter.id))[-1].facts["told"]
+    assert "null" in run(rig.store.steps(letter.id))[-1].facts["why"]
 
 
 def test_a_bounce_that_fails_is_not_bounced(rig):

@@ -100,15 +100,15 @@ def test_a_target_that_is_gone_fails_alone():
 @pytest.mark.parametrize(("hops", "mailbox"), [(9, None), (10, "bob@home.test")])
 def test_aliases_lead_so_far_and_no_farther(hops, mailbox):
     aliases = {f"a{n}@home.test": (f"a{n + 1}@home.test",) for n in range(9)} | {"a9@home.test": ("bob@home.test",)}
-    found = ways(MemoryDirectory("bob@home.test", aliases=aliases), "a0@home.test", most_hops=hops)
+    found = ways(MemoryDirectory("bob@home.test", aliases=aliases), "a0@home.test", max_hops=hops)
     assert [way[2] for way in found] == [mailbox]
 
 
 def test_an_alias_of_too_many_is_refused_as_a_whole():
     aliases = {"all@home.test": tuple(f"u{n}@x.test" for n in range(50))}
     directory = MemoryDirectory(aliases=aliases)
-    assert ways(directory, "all@home.test", most_targets=49) == [("all@home.test", "local", None)]
-    assert len(ways(directory, "all@home.test", most_targets=51)) == 50
+    assert ways(directory, "all@home.test", max_targets=49) == [("all@home.test", "local", None)]
+    assert len(ways(directory, "all@home.test", max_targets=51)) == 50
 
 
 NAMES = st.sampled_from([f"{name}@home.test" for name in "abcdef"] + ["x@else.test"])

@@ -125,7 +125,7 @@ def test_nobody_bounces_a_bounce(outcome, age):
     found = settled(outcome, age=age, letter=a_letter("r0@else.test", sender=None))
     assert found.reports == ()
     for step in found.steps:
-        assert step.step != "bounced" or "reverse-path is null" in step.facts["told"]
+        assert step.step != "bounced" or "reverse-path is null" in step.facts["why"]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_notify_says_what_is_reported(notify, outcome, age, told):
     recipient = Recipient(Address("bob", "else.test"), parameters=(("NOTIFY", notify),))
     found = settled(outcome, age=age, letter=a_letter(recipient))
     assert bool(found.reports) is told
-    assert all("told" in step.facts for step in found.steps if step.step == "bounced" and not told)
+    assert all("why" in step.facts for step in found.steps if step.step == "bounced" and not told)
 
 
 def test_each_delivery_needs_an_outcome():

@@ -42,7 +42,7 @@ def clock() -> HandClock:
 def post(board: StatusPublisher, clock: HandClock, seconds: int) -> None:
     for _ in range(seconds):
         clock.advance(1)
-        run(board.post())
+        run(board.publish())
 
 
 def test_an_empty_board_is_never_written(store, clock):

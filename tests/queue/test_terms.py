@@ -46,7 +46,7 @@ def test_the_journey_and_the_queue_say_what_it_waits_for() -> None:
     assert steps[2].facts["not_before"] == "2025-11-23T22:00:00.000000Z"
     (delivery,) = rig.record(letter).deliveries
     assert (delivery.due, delivery.attempts) == (read_date_time("2025-11-23T22:00:00Z"), 0)
-    assert "wait until 2025-11-23T22:00:00" in delivery.text
+    assert "future release until 2025-11-23T22:00:00" in delivery.text
 
 
 def test_a_time_that_has_passed_holds_nothing_back() -> None:

@@ -156,7 +156,7 @@ def act(
 
         def takes(letter: Letter, delivery: Delivery) -> bool:
             # What a sender wants held back is let go only by name.
-            return chosen.selection.takes(letter, delivery) and not (verb == "retry" and released_at(letter) > now)
+            return chosen.selection.matches(letter, delivery) and not (verb == "retry" and released_at(letter) > now)
 
         records = [
             record

@@ -81,7 +81,7 @@ def select(server: OpenStore, selection: Selection, limit: int = MAX_SCANNED) ->
     """The letters with a delivery that is meant, whole, the newest first."""
     found = server.run(server.store.records(selection.filter(MAX_SCANNED)))
     meant = [
-        record for record in found if any(selection.takes(record.letter, delivery) for delivery in record.deliveries)
+        record for record in found if any(selection.matches(record.letter, delivery) for delivery in record.deliveries)
     ]
     return meant[:limit]
 
@@ -89,6 +89,6 @@ def select(server: OpenStore, selection: Selection, limit: int = MAX_SCANNED) ->
 def narrowed(records: Sequence[Record], selection: Selection) -> list[Record]:
     """The same with no deliveries but those that are meant."""
     return [
-        replace(record, deliveries=tuple([one for one in record.deliveries if selection.takes(record.letter, one)]))
+        replace(record, deliveries=tuple([one for one in record.deliveries if selection.matches(record.letter, one)]))
         for record in records
     ]

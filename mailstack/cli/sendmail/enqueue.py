@@ -61,7 +61,7 @@ async def enqueue(target: TargetServer, mail_server: OpenStore, prepared: Prepar
     directory = directory_of(target, mail_server)
     router = Router(directory)
     quotas = Quotas(store, default=config.delivery.quota, permanent=config.delivery.mailbox_full == "permanent")
-    bouncer = Bouncer(router, name, most_returned=config.limits.report_size)
+    bouncer = Bouncer(router, name, max_returned=config.limits.report_size)
     relay = config.relay
     standing = HoldRules(store, allowed_domains=relay.allowed_domains if relay.when_not_allowed == "hold" else ())
     await standing.refresh()

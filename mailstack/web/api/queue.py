@@ -173,4 +173,4 @@ class Queue:
 
     def _bouncer(self) -> Bouncer:
         config = self._behind.config
-        return Bouncer(self._router, config.hostname, most_returned=config.limits.report_size)
+        return Bouncer(self._router, config.hostname, max_returned=config.limits.report_size)
