@@ -1,4 +1,4 @@
-"""Everything that can be set: read once from TOML and the environment, checked whole, then only values."""
+"""Configuration: settings from a TOML file and the environment, checked and frozen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What no single setting shows: values that are right by themselves and impossible together."""
+"""Contradictions among settings with valid values."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Another one must stop the start: a silent port is found much later."""
 
 SMTP_PORT = 25
 
-MOST_IN_ROWS = 1 << 20
-"""Octets of a content that is in the database with its letter."""
-LEAST_ORPHAN_AGE = 3600.0
-"""Seconds: no session, and no commit, lasts so long between an upload and the row that names it."""
+MAX_IN_ROWS = 1 << 20
+"""Maximum octets of a content that is stored in the database with its letter."""
+MIN_ORPHAN_AGE_S = 3600.0
+"""Minimum seconds before an object without a row is removed; longer than any upload and commit."""
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"(?:[A-Za-z0-9._-]{1,64}/){1,8}")
 
 
 def check(config: Config, source: Source) -> list[Problem]:
-    """Every contradiction found. Looks at files, never at the network."""
+    """Return all contradictions. Reads files, never uses the network."""
     return [
         *_names(config, source),
         *_listeners(config, source),
@@ -73,7 +73,7 @@ def _names(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem(("hostname",), "this machine's own name is no domain name", cure)
     listening = [name for name in ("submission", "submissions", "mx", "lmtp") if getattr(config.listen, name)]
     if listening and not config.domains:
-        trouble = f"is empty, so that {', '.join(listening)} could take no letter for anybody"
+        trouble = f"is empty, so that {', '.join(listening)} could accept no letter"
         yield source.problem(("domains",), trouble, 'name your domains, as domains = ["home.test"]')
 
 
@@ -85,7 +85,7 @@ def _listeners(config: Config, source: Source) -> Iterator[Problem]:
             yield source.problem(("listen", name), trouble, "leave the list empty")
         for place, endpoint in enumerate(endpoints):
             if endpoint.startswith(PROXIED) and not config.proxy.networks:
-                trouble = f'"{endpoint}" would hear nobody, for proxy.networks is empty'
+                trouble = f'"{endpoint}" accepts no client, since proxy.networks is empty'
                 yield source.problem(("listen", name), trouble, "name your load balancers there", item=f"[{place}]")
             port = port_of(endpoint)
             if port is None or port[1] == 0:
@@ -112,8 +112,8 @@ def _workers(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem(("workers", "count"), trouble, "have fewer workers, or allow more connections")
 
 
-LEAST_LOST_AFTER = 2.0
-"""Seconds."""
+MIN_LOST_AFTER_S = 2.0
+"""Minimum seconds of silence before a process counts as dead."""
 
 
 def _postgresql(config: Config, source: Source) -> Iterator[Problem]:
@@ -121,9 +121,9 @@ def _postgresql(config: Config, source: Source) -> Iterator[Problem]:
     ours = config.postgresql
     if config.store.url and (lacking := driver.missing()) is not None:
         yield source.problem(("store",), f"needs {lacking.what}", lacking.cure)
-    if ours.lost_after < max(LEAST_LOST_AFTER, ours.connect_timeout * 2):
+    if ours.lost_after < max(MIN_LOST_AFTER_S, ours.connect_timeout * 2):
         trouble = "is so short that a process would be taken for dead that only waits"
-        least = max(LEAST_LOST_AFTER, ours.connect_timeout * 2)
+        least = max(MIN_LOST_AFTER_S, ours.connect_timeout * 2)
         yield source.problem(("postgresql", "lost_after"), trouble, f"allow {least:g} s or more")
     for name in ("connect_timeout", "timeout"):
         if getattr(ours, name) < 1:
@@ -171,8 +171,8 @@ def _outward(config: Config, source: Source) -> Iterator[Problem]:
         if not (each.source_address or each.source_address6 or each.ehlo_name):
             yield source.problem(("relay", "sources"), "says nothing", "give an address, or a name", item=f"[{place}]")
     if relay.dane and not relay.nameservers:
-        cure = 'name a validating resolver that you trust, as nameservers = ["127.0.0.1"]'
-        yield source.problem(("relay", "dane"), "needs to know whose DNSSEC validation is trusted", cure)
+        cure = 'name one that you trust, as nameservers = ["127.0.0.1"]'
+        yield source.problem(("relay", "dane"), "needs a resolver that validates DNSSEC", cure)
 
 
 def _smart_host(config: Config, source: Source) -> Iterator[Problem]:
@@ -207,7 +207,7 @@ def _logins(config: Config, source: Source) -> Iterator[Problem]:
             yield source.problem((*table, "issuer"), "is empty", 'set it to the "iss" of the tokens')
         return
     if not oauth.audience:
-        yield source.problem((*table, "audience"), "is empty", "tokens for others must not do here: name ours")
+        yield source.problem((*table, "audience"), "is empty", 'set it to the "aud" of tokens for this server')
     if len(sources) != 1:
         yield source.problem((*table, "issuer"), "needs one of jwks, jwks_url and introspection")
     for name in ("jwks_url", "introspection"):
@@ -221,7 +221,7 @@ def _logins(config: Config, source: Source) -> Iterator[Problem]:
 
 
 _SAFE_URLS = ("https://", "http://127.0.0.1:", "http://[::1]:")
-"""What travels inside the machine needs no protection."""
+"""Prefixes of URLs that need no further protection: HTTPS, or the loopback interface."""
 
 
 def _no_file(source: Source, key: KeyPath, path: Path) -> Problem:
@@ -274,10 +274,10 @@ def _contents(config: Config, source: Source) -> Iterator[Problem]:
     if ours.prefix and not _PREFIX.fullmatch(ours.prefix):
         trouble = "is no prefix of keys: letters, digits, '-', '_', '.' and '/', with a '/' at its end"
         yield source.problem(("contents", "prefix"), trouble, 'write it as "mail/"')
-    if ours.above > MOST_IN_ROWS:
-        trouble = f"is more than {MOST_IN_ROWS}: what is below it is held in memory, and in a row"
+    if ours.above > MAX_IN_ROWS:
+        trouble = f"is more than {MAX_IN_ROWS}: what is below it is held in memory, and in a row"
         yield source.problem(("contents", "above"), trouble, 'set it to "1MiB" or less')
-    if ours.orphan_age < LEAST_ORPHAN_AGE:
+    if ours.orphan_age < MIN_ORPHAN_AGE_S:
         trouble = "is so short that a letter that is just being accepted could lose its content"
         yield source.problem(("contents", "orphan_age"), trouble, "allow an hour or more")
     if bool(ours.access_key) is not bool(ours.secret_key_file):
@@ -333,7 +333,7 @@ def _webhooks(config: Config, source: Source) -> Iterator[Problem]:
             yield source.problem(key, f"{each.name} is there twice", "a name is of one webhook", item=item)
         taken.add(each.name)
         if each.url.startswith("http://") and not each.allow_http and urlsplit(each.url).hostname not in _HERE:
-            trouble = f"{each.url} sends who writes to whom in the clear"
+            trouble = f"{each.url} sends senders and recipients unencrypted"
             yield source.problem(key, trouble, "write https://, or allow_http = true", item=item)
         for path in (each.secret_file, each.ca_file):
             if path is not None and not path.is_file():

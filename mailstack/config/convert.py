@@ -1,4 +1,4 @@
-"""Given settings into the typed model: every unknown key and wrong value is found, not only the first."""
+"""Conversion of settings into the typed model, with all problems at once."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mailstack.relay.routes import RouteError, Routes, SenderRoutes, SmartHost
 from mailstack.relay.tls_policy import TlsPolicyError, TlsPolicyTable
 
 SECRET: frozenset[Any] = frozenset({SmartHost, StoreName})
-"""Types whose value is never shown."""
+"""Types of secret values, which no message shows."""
 
 _BY_PATTERN: Mapping[Any, Callable[[dict[str, object]], Mapping[str, Any]]] = {
     Routes: lambda lines: Routes.parse(lines).targets,
     SenderRoutes: lambda lines: SenderRoutes.parse(lines).hosts,
     TlsPolicyTable: lambda lines: TlsPolicyTable.parse(lines).levels,
 }
-"""Tables whose keys are patterns: how their lines are read."""
+"""Parsers of tables with patterns as keys."""
 
 _PLAIN = {bool: "true or false", int: "a whole number", str: "a text in quotes"}
 
@@ -33,18 +33,18 @@ ModelT = TypeVar("ModelT", bound=msgspec.Struct)
 
 
 def read_model(model: type[ModelT], source: Source) -> tuple[ModelT, list[Problem]]:
-    """The model filled from `source`. It is whole only when there are no problems: what was wrong has its default."""
+    """Return the model and the problems. With problems the model is incomplete: wrong settings have their default."""
     reading = _Reading(source)
     return reading.table(model, source.given, ()), reading.problems
 
 
 def is_table(kind: Any) -> bool:
-    """Whether it is a table of the model, which knows its keys; other values are read by their own readers."""
+    """Return whether a type is a table of the model."""
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__struct_config__.forbid_unknown_fields
 
 
 class _Reading:
-    """One pass over the tables, with the problems met so far."""
+    """One pass over the tables, with the problems found so far."""
 
     def __init__(self, source: Source) -> None:
         self.problems: list[Problem] = []
@@ -62,7 +62,7 @@ class _Reading:
         return model(**values)
 
     def _setting(self, known: msgspec.structs.FieldInfo, value: object, path: KeyPath, values: dict[str, Any]) -> None:
-        """Read one value into `values`, or leave it out there and say why."""
+        """Convert one value into `values`, or add a problem."""
         kind = _without_none(known.type)
         if is_table(kind):
             if isinstance(value, dict):
@@ -96,7 +96,7 @@ class _Reading:
     def _lines(
         self, value: object, path: KeyPath, read: Callable[[dict[str, object]], Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """A table whose keys are patterns: each line is read by itself, so that all that are wrong are told."""
+        """Convert a table with patterns as keys. Each line is parsed by itself, so that every problem is found."""
         lines: dict[str, Any] = {}
         if not isinstance(value, dict):
             self._wrong(path, "a table", value)
@@ -109,7 +109,7 @@ class _Reading:
         return lines
 
     def _one(self, kind: Any, value: object, path: KeyPath, item: str = "") -> object:
-        """A single value of `kind`."""
+        """Convert a single value."""
         if is_table(kind):
             return (
                 self.table(kind, value, path) if isinstance(value, dict) else self._wrong(path, "a table", value, item)
@@ -124,7 +124,7 @@ class _Reading:
             return self._wrong(path, str(error), None if kind in SECRET else value, item)
 
     def _wrong(self, path: KeyPath, expected: str, value: object, item: str = "") -> object:
-        """Note it; gives None, which stands for the value until the problems are told."""
+        """Add a problem; return None in place of the value."""
         got = f", got {_shown(value)}" if value is not None else ""
         self.problems.append(self._source.problem(path, f"expected {expected}{got}", item=item))
         return None
@@ -136,14 +136,14 @@ class _Reading:
 
 
 def _without_none(kind: Any) -> Any:
-    """The type of a setting that may be empty: `Path | None` is read as Path."""
+    """Return the type of an optional setting: Path for `Path | None`."""
     if get_origin(kind) in {UnionType, Union}:
         return next(member for member in get_args(kind) if member is not type(None))
     return kind
 
 
 def _expected(kind: Any) -> str:
-    """A type in words."""
+    """Describe a type in words."""
     if get_origin(kind) is Annotated:
         return str(get_args(kind)[1].description)
     if get_origin(kind) is Literal:
@@ -152,15 +152,15 @@ def _expected(kind: Any) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value about as the file has it, and not too long for a line."""
+    """Return a value as JSON, at most 80 characters."""
     shown = json.dumps(value, ensure_ascii=False, default=str)
     return shown if len(shown) <= 80 else f"{shown[:77]}…"
 
 
 def _from_text(kind: Any, text: str) -> object:
-    """The value that a variable's text means for a setting of `kind`: text stays text, the rest is read as TOML.
+    """Convert the text of an environment variable: text stays text, the rest is parsed as TOML.
 
-    A list may also be written with commas alone, because quotes within quotes are a nuisance in a shell.
+    A list may also be written with commas only, since nested quotes are awkward in a shell.
     """
     if get_origin(kind) is tuple and not text.lstrip().startswith("["):
         return [item.strip() for item in text.split(",") if item.strip()]

@@ -1,4 +1,4 @@
-"""Twisted endpoint descriptions, checked as far as words go: what "tcp:587:interface=127.0.0.1" means."""
+"""Endpoint descriptions of Twisted, checked: "tcp:587:interface=127.0.0.1"."""
 
 from __future__ import annotations
 

@@ -8,17 +8,17 @@ from msgspec import Struct
 
 
 class Problem(Struct, frozen=True):
-    """One thing that stops the start."""
+    """Problem of a configuration that prevents the start."""
 
     where: str
     """The file, or the name of an environment variable."""
     line: int | None
-    """Counts from 1; None when the trouble has no line, as a key that is missing."""
+    """Line number, from 1; None for a problem without a line, such as a missing key."""
     key: str
-    """Dotted, as "relay.port"; empty when no key is meant."""
+    """Dotted key, such as "relay.port"; empty for a problem of the whole file."""
     trouble: str
     cure: str = ""
-    """What to write instead, when that is known."""
+    """Text to write instead, if known; else empty."""
 
     def __str__(self) -> str:
         where = self.where if self.line is None else f"{self.where}:{self.line}"
@@ -27,7 +27,7 @@ class Problem(Struct, frozen=True):
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; str() has a line for each problem, in the order of the file."""
+    """Invalid configuration; str() has a line for each problem, in the order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line or 0))

@@ -1,4 +1,4 @@
-"""One configuration from a file and the environment: read, completed, checked."""
+"""Loads a configuration from a file and the environment."""
 
 from __future__ import annotations
 

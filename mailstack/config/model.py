@@ -1,4 +1,4 @@
-"""The settings by name and type, with their defaults; etc/mailstack.toml gives the reason of each."""
+"""Model of the configuration: each setting with its type and default."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Threads = Annotated[int, Meta(ge=1, le=64, description="a whole number from 1 to
 
 
 class ListenSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where each service listens; an empty list is a service that is off."""
+    """Endpoints of each service; an empty list disables the service."""
 
     submission: tuple[Endpoint, ...] = ()
     submissions: tuple[Endpoint, ...] = ()
@@ -67,7 +67,7 @@ class ListenSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class ProxySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The load balancers whose PROXY header is heard on "haproxy:" endpoints."""
+    """Load balancers that send a PROXY header to "haproxy:" endpoints."""
 
     networks: tuple[Network, ...] = ()
     timeout: Duration = read_duration("5s")
@@ -94,7 +94,7 @@ class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class OAuthSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Logins by token; off without an issuer."""
+    """Logins with OAuth tokens; disabled without an issuer."""
 
     issuer: str = ""
     audience: str = ""
@@ -113,7 +113,7 @@ class OAuthSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class AccountsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How people log in."""
+    """Logins and passwords."""
 
     min_password_length: PasswordLength = 8
     bcrypt_rounds: Rounds = 12
@@ -132,7 +132,7 @@ class AccountsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class SubmissionSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What our own users may hand in."""
+    """Rules and limits of submission."""
 
     max_size: Size = Size(52428800)
     max_recipients: Count = 1000
@@ -152,7 +152,7 @@ class SubmissionSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class ExchangeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What other hosts may hand in; None is as in Submission."""
+    """Rules and limits of the MX service; None means the value of `submission`."""
 
     max_size: Size | None = None
     max_recipients: Count | None = None
@@ -170,13 +170,13 @@ class ExchangeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class LmtpSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who may hand letters to the mailboxes here by LMTP."""
+    """Access to LMTP delivery."""
 
     lmtp_from: tuple[Network, ...] = field(default=(Network("127.0.0.0/8"), Network("::1/128")), name="from")
 
 
 class GreylistSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Whether and how strangers are asked to come again."""
+    """Greylisting."""
 
     enabled: bool = False
     delay: Duration = read_duration("5m")
@@ -186,7 +186,7 @@ class GreylistSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class PolicySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Whom the mail exchange takes nothing from."""
+    """Policies on clients and senders of the MX service."""
 
     allow: tuple[Network, ...] = ()
     block: tuple[Blocked, ...] = ()
@@ -235,7 +235,7 @@ class AuthenticationSettings(Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class ScheduleSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """When a letter is tried again, and how long."""
+    """Retry schedule of outbound letters."""
 
     first: Duration = read_duration("5m")
     longest: Duration = read_duration("4h")
@@ -254,7 +254,7 @@ class RelaySourceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class RelaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How letters leave for other hosts."""
+    """Outbound delivery to other hosts."""
 
     relay_from: tuple[Network, ...] = field(default=(), name="from")
     nameservers: tuple[HostPort, ...] = ()
@@ -292,7 +292,7 @@ class RelaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class DeliverySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How letters come into mailboxes here."""
+    """Delivery into local mailboxes."""
 
     postmaster: Address | None = None
     undeliverable_reports: Literal["postmaster", "drop"] = "postmaster"
@@ -302,7 +302,7 @@ class DeliverySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class LimitsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What one client, and all clients together, may take of us."""
+    """Limits of clients and sessions."""
 
     connections: Count = 10000
     connections_per_address: Count = 2000
@@ -345,7 +345,7 @@ class ClientsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class WebSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The pages and files that the server shows by HTTP."""
+    """Web interface and HTTP API."""
 
     hosts: tuple[HostName, ...] = ()
     root: WebRoot = WebRoot("/")
@@ -363,7 +363,7 @@ class WebSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class IndexSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Whether and how long letters are kept for people who look."""
+    """Index of letters for the web interface, and its retention."""
 
     enabled: bool = False
     max_letters: CountOrNone = 100_000
@@ -380,7 +380,7 @@ class MtaStsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class TlsReportsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Whether and how other domains are told what TLS with their hosts came to."""
+    """TLS reports to other domains (RFC 8460)."""
 
     send: Literal["auto", "on", "off"] = "auto"
     author: Address | None = None
@@ -407,7 +407,7 @@ class WebhookSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class PostgresqlSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a server whose store is in PostgreSQL uses it, and what it is called there."""
+    """PostgreSQL store of a deployment."""
 
     schema: SchemaName = SchemaName("")
     node: NodeName = NodeName("")
@@ -440,7 +440,7 @@ class ContentsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class JourneySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How long the history of letters is kept."""
+    """Retention of journeys."""
 
     keep: Duration = read_duration("30d")
 
@@ -453,7 +453,7 @@ class WorkersSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class LogSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is written about all that."""
+    """Log output."""
 
     level: Literal["debug", "info", "warn", "error"] = "info"
 

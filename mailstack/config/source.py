@@ -1,4 +1,4 @@
-"""Where settings come from: a TOML file with environment variables laid over it, each value's origin kept."""
+"""Sources of settings: a TOML file, overridden by environment variables."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _PLACE = re.compile(r"(.*) \(at (?:line ([0-9]+), column [0-9]+|end of document)
 
 
 class Source(Struct, frozen=True):
-    """The settings as given, and how to name the place of each."""
+    """Settings as given, with the origin of each."""
 
     file: str
-    """As the user named it; empty without a file."""
+    """Path of the file, as given by the user; empty without a file."""
     given: dict[str, Any]
     lines: dict[KeyPath, int]
     variables: dict[KeyPath, str]

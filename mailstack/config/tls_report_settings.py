@@ -1,4 +1,4 @@
-"""Whether TLS reports are sent, and in whose name: all that a server asks that sends none."""
+"""TLS report settings: activation and author address."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from mailstack.letter import Address
 
 
 def are_sent(config: Config) -> bool:
-    """Whether TLS reports are counted and sent. "auto": where one of our keys signs for the domain that they come from.
+    """Return whether TLS reports are sent. "auto" means: if a DKIM key signs for their author domain.
 
-    A report that is not signed must not be believed (RFC 8460 §3), so that without a key there is nothing to send.
+    Receivers must ignore unsigned reports (RFC 8460 §3).
     """
     if config.tls_reports.send != "auto":
         return config.tls_reports.send == "on"
@@ -21,5 +21,5 @@ def are_sent(config: Config) -> bool:
 
 
 def author_of(config: Config) -> Address:
-    """Who writes them."""
+    """Return the From address of TLS reports."""
     return config.tls_reports.author or Address("postmaster", config.domains[0])

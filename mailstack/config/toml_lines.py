@@ -1,4 +1,4 @@
-"""On which line of a TOML text each key stands, which `tomllib` does not tell."""
+"""Line numbers of keys in a TOML text."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _key(text: str, position: int) -> tuple[KeyPath, int]:
 
 
 def _end_of_value(text: str, position: int) -> int:
-    """Where the statement ends whose key ended at `position`: at a newline outside of strings and brackets."""
+    """Return the end of the statement with a key that ends at `position`: a newline outside strings and brackets."""
     depth = 0
     while found := _PIECE.match(text, position):
         piece = found.group()

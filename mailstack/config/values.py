@@ -1,4 +1,4 @@
-"""Settings that are more than text or a number: how each is read, and how it is named to people."""
+"""Values of settings beyond text and numbers: their types and parsers."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ HostName = NewType("HostName", str)
 Network = NewType("Network", str)
 """CIDR: "192.0.2.0/24", or one address."""
 Blocked = NewType("Blocked", str)
-"""What a block list may name, in lower case: a network, a host name, an address, or "@" and a domain."""
+"""Entry of a block list, in lower case: a network, a host name, an address, or "@" and a domain."""
 AddressPattern = NewType("AddressPattern", str)
 """A pattern of addresses, as `mailstack.letter.patterns` keeps it."""
 IpText = NewType("IpText", str)
 """An IP address in text; empty for none."""
 
 HookName = NewType("HookName", str)
-"""What a webhook is called in commands; empty for none."""
+"""Name of a webhook in commands; empty for none."""
 WebUrl = NewType("WebUrl", str)
 WebRoot = NewType("WebRoot", str)
 """An http or https URL without user, password and fragment; empty for none."""
@@ -49,7 +49,7 @@ Origin = NewType("Origin", str)
 Keyword = NewType("Keyword", str)
 """A keyword of EHLO, in upper case."""
 Selector = NewType("Selector", str)
-"""Under which a key is in the DNS (RFC 6376 §3.1), in lower case; empty for none."""
+"""Selector of a DKIM key (RFC 6376 §3.1), in lower case; empty for none."""
 FieldName = NewType("FieldName", str)
 """The name of a header field, in lower case."""
 
@@ -57,7 +57,7 @@ FieldName = NewType("FieldName", str)
 SchemaName = NewType("SchemaName", str)
 """A schema of PostgreSQL; empty for the one that the role's search_path begins with."""
 NodeName = NewType("NodeName", str)
-"""What a machine's part of a server is called; empty for a name that is made."""
+"""Name of a node of a deployment; empty for a generated name."""
 
 
 class StoreName(Redacted, frozen=True):
@@ -70,10 +70,10 @@ class StoreName(Redacted, frozen=True):
 
 
 class Owner(Struct, frozen=True):
-    """Whose a certificate is."""
+    """Account that a client certificate belongs to."""
 
     sha256: str
-    """Its fingerprint, in lower case hexadecimal."""
+    """SHA-256 fingerprint of the certificate, in lower case hexadecimal."""
     account: Address
 
 
@@ -305,4 +305,4 @@ READERS: dict[Any, Callable[[object], Any]] = {
     Owner: read_owner,
     Path: read_path,
 }
-"""By the type in the model. The ValueError of each says what was expected, as "expected …, got …" needs it."""
+"""Parsers by type. The text of their ValueError follows "expected "."""

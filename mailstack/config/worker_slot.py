@@ -1,4 +1,4 @@
-"""A Seat: which of a server's processes this one is, and what part of each limit of its machine is its own."""
+"""Worker slot: number of a process, its claim owner, its share of limits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class WorkerSlot(Struct, frozen=True):
         return _owner(self._here(server), self.number) if self.count > 1 else self._here(server)
 
     def left_behind(self, server: str) -> list[str]:
-        """Owners of claims from when there were more workers, or fewer: nobody has these seats any more."""
+        """Return the claim owners of slots that no longer exist, after a change of the number of workers."""
         if not self.keeps_house:
             return []
         server = self._here(server)

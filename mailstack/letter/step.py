@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -44,3 +44,15 @@ class Journal(Protocol):
 
     def tell(self, steps: Sequence[Step]) -> None:
         """Never raises, never waits."""
+
+
+class TappedJournal:
+    """Journal that also passes each step to a function, after the journal behind it."""
+
+    def __init__(self, journal: Journal, on_steps: Callable[[Sequence[Step]], None]) -> None:
+        self._journal = journal
+        self._on_steps = on_steps
+
+    def tell(self, steps: Sequence[Step]) -> None:
+        self._journal.tell(steps)
+        self._on_steps(steps)

@@ -1,4 +1,4 @@
-"""The agent of mailboxes here: says which mailbox a letter rests in, and what final delivery writes above it.
+"""Local delivery agent: chooses the mailbox and writes the trace fields.
 
 It moves nothing. The queue puts the letter into the mailbox in the same transaction that settles the outcome, so that
 it is there exactly once, whatever crashes when.
@@ -34,7 +34,7 @@ class DeliveryAgent:
     """A queue.Agent for the destination "local". Aliases are expanded before, by the Router."""
 
     def __init__(self, directory: Directory, server: str, clock: Clock, quotas: Quotas | None = None) -> None:
-        """`server` is the host name that final delivery is told under. Without `quotas` no mailbox is ever full."""
+        """`server` is the host name in trace fields. Without `quotas` no mailbox is ever full."""
         self._quotas = quotas
         self._directory = directory
         self._server = server
@@ -43,7 +43,7 @@ class DeliveryAgent:
     async def deliver(
         self, letter: Letter, deliveries: tuple[Delivery, ...], _watch: Watch | None = None, /
     ) -> Attempt:
-        """An outcome for each; the content isn't read."""
+        """Return an outcome for each delivery; the content isn't read."""
         envelope, size = letter.envelope, letter.content.size
         if len(deliveries) == 1:
             return Attempt((await self._outcome(deliveries[0], envelope, size),))
@@ -60,11 +60,11 @@ class DeliveryAgent:
                 return full or Delivered(DELIVERED, "in the mailbox", "", mailbox, headers)
             return NO_MAILBOX if await self._directory.alias(address) is None else LEADS_NOWHERE
         except StoreError as trouble:
-            _log.warning("letter %s waits: who lives here can't be read: %s", delivery.letter, trouble)
+            _log.warning("letter %s is deferred: accounts can't be read: %s", delivery.letter, trouble)
             return Deferred(_STORE_TROUBLE, f"{self._server} can't look up its mailboxes at present")
 
     async def _full(self, mailbox: str, size: int) -> Deferred | Failed | None:
-        """Why so many octets can't enter the mailbox; None when they can. Raises StoreError."""
+        """Return the failure of a full mailbox; None if the letter fits. Raises StoreError."""
         verdict = await self._quotas.check(mailbox, size) if self._quotas is not None else PASS
         if isinstance(verdict, Pass):
             return None

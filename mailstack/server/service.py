@@ -138,7 +138,7 @@ class MailService(Service):
             server_runtime(config, reactor, clock, premises),
             server_storage(config, store),
             access,
-            Observers(journal if index is None else index.told_of(journal), index),
+            Observers(journal if index is None else index.tap(journal), index),
             workers,
             web_options(config, passwords, directory, premises.secret, self._web_pool),
         )

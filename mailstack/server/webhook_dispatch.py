@@ -41,9 +41,9 @@ class WebhookDispatch:
         """The same observers, with a journal that wakes the dispatchers."""
         if not self._announcers:
             return observers
-        from mailstack.queue.webhooks.wake_on_step import WakingJournal  # noqa: PLC0415 - see above
+        from mailstack.queue.webhooks.dispatcher import wake_on_steps  # noqa: PLC0415 - see above
 
-        return replace(observers, journal=WakingJournal(observers.journal, self._announcers))
+        return replace(observers, journal=wake_on_steps(observers.journal, self._announcers))
 
     async def start(self) -> None:
         for announcer in self._announcers:

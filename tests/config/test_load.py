@@ -339,7 +339,7 @@ BASE = 'hostname = "mx.home.test"\ndomains = ["home.test"]\n'
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('hostname = "a.test"\n[listen]\nmx = ["tcp:25"]\n', "domains: is empty, so that mx could take no letter"),
+        ('hostname = "a.test"\n[listen]\nmx = ["tcp:25"]\n', "domains: is empty, so that mx could accept no letter"),
         (
             BASE + '[postgresql]\nlost_after = "1s"\n',
             "4: postgresql.lost_after: is so short that a process would be taken",
@@ -370,12 +370,12 @@ BASE = 'hostname = "mx.home.test"\ndomains = ["home.test"]\n'
         (BASE + '[proxy]\ntimeout = "0"\n', "4: proxy.timeout: must be longer than 0"),
         (
             BASE + '[listen]\nmx = ["haproxy:tcp:25"]\n',
-            '4: listen.mx[0]: "haproxy:tcp:25" would hear nobody, for proxy.networks is empty',
+            '4: listen.mx[0]: "haproxy:tcp:25" accepts no client, since proxy.networks is empty',
         ),
         (BASE + '[relay]\nsmart_host = "smtp://user@h.test"\n', "4: relay.smart_host: the password of user is missing"),
         (BASE + '[relay]\nsmart_host_password_file = "x"\n', "4: relay.smart_host_password_file: needs a smart_host"),
         (BASE + '[relay]\nca_file = "absent.pem"\n', "4: relay.ca_file: there is no file"),
-        (BASE + "[relay]\ndane = true\n", "4: relay.dane: needs to know whose DNSSEC validation is trusted"),
+        (BASE + "[relay]\ndane = true\n", "4: relay.dane: needs a resolver that validates DNSSEC"),
         (BASE + '[relay]\nkey = "mailstack.toml"\n', "4: relay.key: needs relay.certificate as well"),
         (BASE + '[relay]\nsource_address = "::1"\n', "4: relay.source_address: is an address of the other family"),
         (

@@ -9,7 +9,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Content, LetterId
-from mailstack.letter.step import Journal, Step
+from mailstack.letter.step import Journal, Step, TappedJournal
 from mailstack.mailbox.index import queries, writes
 from mailstack.mailbox.index.batches import Batches
 from mailstack.mailbox.index.database import Database
@@ -112,11 +112,11 @@ class LetterIndex:
         if isinstance(self.feed, SharedFeed):
             self.feed.woken()
 
-    def told_of(self, journal: Journal) -> Journal:
-        """The same journal, and we hear of its steps too."""
-        return _Overhearing(journal, self._hear)
+    def tap(self, journal: Journal) -> Journal:
+        """Return a journal that also passes its steps to the index."""
+        return TappedJournal(journal, self._on_steps)
 
-    def _hear(self, steps: Sequence[Step]) -> None:
+    def _on_steps(self, steps: Sequence[Step]) -> None:
         for step in steps:
             self.feed.tell("step", step)
         if any(step.step in {"submitted", "exchanged"} for step in steps):
@@ -226,13 +226,3 @@ class LetterIndex:
         numbers = await self._removal.undo(token)
         await self._tell_changed(numbers)
         return len(numbers)
-
-
-class _Overhearing:
-    def __init__(self, journal: Journal, hear: Callable[[Sequence[Step]], None]) -> None:
-        self._journal = journal
-        self._hear = hear
-
-    def tell(self, steps: Sequence[Step]) -> None:
-        self._journal.tell(steps)
-        self._hear(steps)

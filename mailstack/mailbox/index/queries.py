@@ -17,9 +17,8 @@ from mailstack.mailbox.index.schema import has_trigrams
 from mailstack.mailbox.index.sql_filter import Selection, selection
 from mailstack.store import Damaged
 
-_decode = msgspec.json.Decoder(Item).decode
-
 GIVEN = "IN (SELECT value FROM json_each(?))"
+_decode = msgspec.json.Decoder(Item).decode
 
 
 def progress(connection: sqlite3.Connection) -> int:

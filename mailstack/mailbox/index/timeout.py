@@ -1,4 +1,4 @@
-"""A wait with an end."""
+"""Timeout of a coroutine."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""STATION 6, where letters rest: a reader's session with a maildrop (RFC 1939)."""
+"""POP3 service: sessions with a maildrop (RFC 1939)."""

@@ -1,4 +1,4 @@
-"""The AUTHORIZATION state: who is there, and the lock on his maildrop (RFC 1939 §4; RFC 5034, RFC 3206)."""
+"""AUTHORIZATION state: login and maildrop lock (RFC 1939 §4, RFC 5034, RFC 3206)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class Authorization:
-    """From the greeting to a locked maildrop."""
+    """Part of a session from the greeting to a locked maildrop."""
 
     def __init__(
         self,
@@ -64,16 +64,16 @@ class Authorization:
         self._sessions = sessions
         self._log_out = log_out
         self._session: OpenSession | None = None
-        # APOP needs the password itself, and is therefore for accounts whose password is no secret.
+        # APOP needs the password itself, so it is only for accounts with a stored plain password.
         self._stamp = fresh_id(server) if DigestProof in authenticator.kinds else b""
         self._engine.apop = bool(self._stamp)
 
     def greet(self) -> None:
-        """With a time stamp where APOP may follow (RFC 1939 §7)."""
+        """Send the greeting, with a timestamp if APOP is offered (RFC 1939 §7)."""
         self._dialogue.ok(f"{self._server} POP3 server ready {self._stamp.decode()}".rstrip())
 
     async def login(self) -> Maildrop:
-        """The maildrop of whoever logs in, locked; the answer to that last command is owed. Raises Over."""
+        """Log in and lock the maildrop; the reply to the last command is still owed. Raises SessionEnded."""
         name = ""
         while True:
             held: Maildrop | None = None
@@ -102,7 +102,7 @@ class Authorization:
                 return held
 
     def close(self) -> None:
-        """The session is over, however it ended."""
+        """Release the login at the end of the session."""
         if self._session is not None:
             self._session.close()
 
@@ -122,7 +122,7 @@ class Authorization:
         return await self._enter(MECHANISMS[mechanism].prove(exchange), mechanism)
 
     async def _challenge(self, challenge: bytes) -> bytes:
-        """The response to a challenge. Raises Cancelled, Malformed."""
+        """Return the response to a challenge. Raises Cancelled, Malformed."""
         self._dialogue.send(self._engine.challenge(challenge))
         event = await self._dialogue.next()
         if isinstance(event, Rejected):
@@ -166,7 +166,7 @@ class Authorization:
             self._session = self._sessions.open(login, self._log_out)
 
     async def _deny(self, who: str, denied: Denied) -> None:
-        """The same words for every reason, after the same delay (RFC 3206 §5)."""
+        """Refuse a login with one text and one delay for every reason (RFC 3206 §5)."""
         why = f": {denied.args[0]}" if denied.args else ""
         _log.info("login (%r) from %s denied%s", who[:100], self._dialogue.remote.host, why)
         await self._dialogue.pause(self._dialogue.limits.failure_delay)

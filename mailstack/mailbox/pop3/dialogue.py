@@ -1,4 +1,4 @@
-"""How a session hears and speaks: one event at a time, every answer taken, errors counted."""
+"""Dialogue of a POP3 session: one event at a time, with an error limit."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _log = logging.getLogger(__name__)
 
 
 class Limits(Struct, frozen=True):
-    """What one connection may do; every value is a setting."""
+    """Limits of one connection; every value is a setting."""
 
     idle_timeout: float = 600.0
-    """Seconds without a whole command (RFC 1939 §3: at least 600)."""
+    """Maximum seconds without a whole command (RFC 1939 §3: at least 600)."""
     write_timeout: float = 120.0
-    """Seconds in which a client must take what is sent, before the session ends: its maildrop is locked that long."""
+    """Maximum seconds for a client to accept output; the maildrop stays locked for that time."""
     failure_delay: float = 2.0
     """Seconds before a wrong password is answered."""
     auth_failures: int = 3
-    """Wrong passwords before the connection is closed."""
+    """Maximum wrong passwords before the connection is closed."""
     errors: int = 20
-    """Refused commands in a row before the connection is closed."""
+    """Maximum refused commands in a row before the connection is closed."""
 
 
 class SessionEnded(Exception):
-    """The session ends here, without UPDATE: the client is gone or silent, we stop, or there were too many errors."""
+    """End of a session without UPDATE: disconnect, timeout, shutdown, or too many errors."""
 
 
 class Dialogue:
-    """The peer and its engine, as the two states of a session use them."""
+    """Peer and engine of a session, for its two states."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Dialogue:
         limits: Limits,
         pause: Callable[[float], Awaitable[object]],
     ) -> None:
-        """`pause` returns after so many seconds; with 0 it lets others have their turn."""
+        """`pause` returns after a number of seconds; 0 lets other sessions run."""
         self.pause = pause
         self.engine = engine
         self.limits = limits
@@ -63,11 +63,11 @@ class Dialogue:
         return self._peer.tls
 
     def channel(self, host: str) -> Channel:
-        """The connection as a SASL mechanism sees it; `host` is our name."""
+        """Return the connection for a SASL mechanism; `host` is the host name of the server."""
         return Channel.of(self._peer, host)
 
     async def next(self) -> Pop3Event:
-        """The next command, once the client has taken the answers to those before. Raises Over."""
+        """Return the next command, once earlier replies are sent. Raises SessionEnded."""
         await self.drain()
         event = await self._peer.next_event(self.limits.idle_timeout)
         if isinstance(event, Ending):
@@ -80,12 +80,12 @@ class Dialogue:
         return event
 
     async def drain(self) -> None:
-        """Wait until the client has taken the most of what was sent. Raises Over."""
+        """Wait until most of the output is sent. Raises SessionEnded."""
         if not await self._peer.drain(self.limits.write_timeout):
             raise SessionEnded
 
     def send(self, octets: bytes) -> None:
-        """Octets that the engine made."""
+        """Send octets of the engine."""
         self._peer.send(octets)
 
     def ok(self, text: str = "") -> None:
@@ -93,14 +93,14 @@ class Dialogue:
         self.send(self.engine.ok(text))
 
     def err(self, text: str, code: Code | None = None) -> None:
-        """Raises Over when it was one error too many."""
+        """Send an error reply. Raises SessionEnded after too many errors."""
         self.send(self.engine.err(text, code))
         self._errors += 1
         if self._errors >= self.limits.errors:
             raise SessionEnded
 
     def trouble(self, doing: str, error: StoreError) -> None:
-        """The store could not do it: that is never the client's fault (RFC 3206 §4)."""
+        """Report a failure of the store, which never counts as an error of the client (RFC 3206 §4)."""
         _log.error("can't %s: %s", doing, error)
         if isinstance(error, Damaged):
             self.err("our trouble: the postmaster has to see to it", Code.SYS_PERM)
@@ -117,7 +117,7 @@ class Dialogue:
             raise SessionEnded
 
     def answer_anywhere(self, event: Pop3Event) -> None:
-        """What is answered alike before and after login."""
+        """Answer a command that is the same before and after login."""
         match event:
             case Capa():
                 lines = self.engine.capabilities(stls=self._peer.can_start_tls)

@@ -1,4 +1,4 @@
-"""How soon a reader may log in again (RFC 2449 §6.5, §8.1.1)."""
+"""Login delay of an account (RFC 2449 §6.5, §8.1.1)."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from mailstack.policy.counters import CounterTable, LocalCounterTable
 
 
 class LoginDelay:
-    """Remembers when each account logged in last, for all sessions of a server. Without a delay it remembers nothing."""
+    """Time of the last login of each account, for all sessions of a server. Unused without a delay."""
 
     def __init__(self, seconds: int, now: Callable[[], float], table: CounterTable | None = None) -> None:
-        """`seconds` from one login to the next; 0 is no delay. `now` gives the time in seconds."""
+        """`seconds` is the minimum from one login to the next; 0 disables it. `now` returns seconds."""
         self.seconds = seconds
         self._now = now
         self._table = table or LocalCounterTable(now)
 
     def wait(self, account: str) -> float:
-        """Seconds before the account may log in; 0 when it may do so now."""
+        """Return the seconds until the account may log in; 0 for now."""
         if not self.seconds:
             return 0.0
-        with self._table.entry(account) as row:
-            return max(0.0, row[0] - self._now())
+        with self._table.entry(account) as entry:
+            return max(0.0, entry[0] - self._now())
 
     def logged_in(self, account: str) -> None:
-        """The account has a maildrop open now."""
+        """Record a login of an account."""
         if self.seconds:
-            with self._table.entry(account) as row:
-                row[0] = self._now() + self.seconds
+            with self._table.entry(account) as entry:
+                entry[0] = self._now() + self.seconds

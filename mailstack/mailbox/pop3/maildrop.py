@@ -1,4 +1,4 @@
-"""What one POP3 session holds exclusively: letters under numbers that don't move, and marks on them (RFC 1939 §3-5)."""
+"""Open maildrop: exclusive, with fixed message numbers and deletion marks (RFC 1939 §3-5)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from mailstack import store
 from mailstack.store import Entry
 
 SLICE = 1000
-"""Lines of a listing made at a time: well under a millisecond, so that other sessions are not held up."""
+"""Maximum lines of a listing per step: well under a millisecond, so that other sessions don't wait."""
 
 
 class NoSuchLetter(Exception):
-    """No letter has this number, or it is marked as deleted."""
+    """Missing message number, or a message marked as deleted."""
 
     def __str__(self) -> str:
         return "no such message"
@@ -34,7 +34,7 @@ class Maildrop:
         self._octets = self._whole
 
     def __len__(self) -> int:
-        """Letters that are not marked."""
+        """Return the number of unmarked letters."""
         return len(self._entries) - len(self._marked)
 
     def __str__(self) -> str:
@@ -42,12 +42,12 @@ class Maildrop:
 
     @property
     def octets(self) -> int:
-        """Of all letters that are not marked, together."""
+        """Return the octets of all unmarked letters."""
         return self._octets
 
     @property
     def marked(self) -> list[int]:
-        """The uids of the letters to be deleted, in their order."""
+        """Return the uids of the letters to delete, in order."""
         return [self._entries[number - 1].uid for number in sorted(self._marked)]
 
     def entry(self, number: int) -> Entry:
@@ -57,7 +57,7 @@ class Maildrop:
         return self._entries[number - 1]
 
     def behind(self, number: int) -> Iterator[Entry]:
-        """The letters behind a number that are not marked, in their order."""
+        """Yield the unmarked letters after a number, in order."""
         for later in range(number, len(self._entries)):
             if later + 1 not in self._marked:
                 yield self._entries[later]
@@ -77,11 +77,11 @@ class Maildrop:
         return f"{self._prefix}{entry.uid:x}"
 
     def sizes(self) -> Iterator[bytes]:
-        """The lines of LIST, some at a time."""
+        """Yield the lines of LIST in chunks."""
         return self._lines(lambda number, entry: f"{number} {entry.size}\r\n")
 
     def unique_ids(self) -> Iterator[bytes]:
-        """The lines of UIDL, some at a time."""
+        """Yield the lines of UIDL in chunks."""
         prefix = self._prefix
         return self._lines(lambda number, entry: f"{number} {prefix}{entry.uid:x}\r\n")
 

@@ -1,4 +1,4 @@
-"""A reader's session, from the greeting to the UPDATE state (RFC 1939 §3; a sample dialogue is in §10)."""
+"""POP3 session, from greeting to UPDATE state (RFC 1939 §3, §10)."""
 
 from __future__ import annotations
 

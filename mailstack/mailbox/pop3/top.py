@@ -1,4 +1,4 @@
-"""The part of a letter that TOP shows: its header, the blank line, and some lines of its body (RFC 1939 §7)."""
+"""TOP filter: header, blank line and first body lines (RFC 1939 §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The TRANSACTION state: looking, fetching and marking, until QUIT (RFC 1939 §5)."""
+"""TRANSACTION state: listings, retrieval and deletion marks (RFC 1939 §5)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class Transaction:
-    """What a reader does with his maildrop. Nothing here changes the store."""
+    """Commands on the open maildrop. None of them changes the store."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Transaction:
         on_collected: Callable[[Entry], None],
         room: MemoryBudget,
     ) -> None:
-        """`on_collected` is told of each letter that was sent whole. `room` is for what all sessions read ahead."""
+        """`on_collected` is called for each letter that was sent whole. `room` is the budget of all read-ahead."""
         self._dialogue = dialogue
         self._engine = dialogue.engine
         self._drop = drop
@@ -37,7 +37,7 @@ class Transaction:
         self._on_collected = on_collected
 
     async def until_quit(self) -> None:
-        """Answer everything before QUIT, whose answer is then owed. Raises Over when there is no QUIT."""
+        """Answer all commands before QUIT; its reply is still owed. Raises SessionEnded without QUIT."""
         try:
             while not isinstance(event := await self._dialogue.next(), Quit):
                 try:
@@ -83,7 +83,7 @@ class Transaction:
             self._dialogue.ok(f"{number} {self._drop.unique_id(self._drop.entry(number))}")
 
     async def _scan(self, text: str, slices: Iterator[bytes]) -> None:
-        """A listing as long as the maildrop; others get their turn after each part of it."""
+        """Send a listing of the maildrop; other sessions run after each chunk."""
         self._dialogue.send(self._engine.begin(text))
         for place, octets in enumerate(slices):
             if place:
@@ -100,7 +100,7 @@ class Transaction:
             self._on_collected(entry)
 
     async def _show(self, number: int, text: str, excerpt: TopFilter | None = None) -> bool:
-        """A letter, or an excerpt of it; whether it was sent whole."""
+        """Send a letter or its top; return whether it was sent whole."""
         content = await self._open(number, self._drop.entry(number), whole=excerpt is None)
         if content is None:
             return False
@@ -110,7 +110,7 @@ class Transaction:
         return await self._show_in_pieces(content, text, excerpt)
 
     async def _show_in_pieces(self, content: Content, text: str, excerpt: TopFilter | None) -> bool:
-        """What is not in memory, never faster than the network takes it."""
+        """Send a content from disk, at the speed of the network."""
         # What is small is one piece all the same, so that it is one TLS record, and its trouble can still be told.
         piece, begun = self._engine.begin(text), False
         chunks = content.chunks()

@@ -1,4 +1,4 @@
-"""The UPDATE state: what a session leaves behind in the store, in one transaction (RFC 1939 §6)."""
+"""UPDATE state: stores deletions and collections in one transaction (RFC 1939 §6)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _log = logging.getLogger(__name__)
 
 
 AT_ONCE = 100
-"""Steps told at a time, so that other sessions are not held up."""
+"""Maximum steps published per turn of the reactor, so that other sessions don't wait."""
 
 
 class Update:
-    """Remembers which letters their reader has collected, and writes that, and what he deleted, when he leaves."""
+    """Records the collected letters of a session; writes collections and deletions at its end."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Update:
         facts: Mapping[str, Any],
         pause: Callable[[float], Awaitable[object]],
     ) -> None:
-        """`facts` explain the `collected` steps: who, from where, over what. `pause` returns after so many seconds."""
+        """`facts` explain the `collected` steps: account, client, TLS. `pause` returns after a number of seconds."""
         self._pause = pause
         self._drop = drop
         self._store = store
@@ -43,17 +43,17 @@ class Update:
         self._collected: dict[int, Step] = {}
 
     def collect(self, entry: Entry) -> None:
-        """The letter was sent whole. Twice in one session is once."""
+        """Record that a letter was sent whole; a second time counts once."""
         if entry.uid in self._collected:
             return
         self._collected[entry.uid] = Step(entry.letter, self._clock.now(), self._server, "collected", self._facts)
 
     async def at_quit(self) -> bool:
-        """Remove what was marked, all or nothing; whether it is removed."""
+        """Delete all marked letters or none; return whether they are deleted."""
         return await self._write(self._drop.marked)
 
     async def without_quit(self) -> None:
-        """Nothing is removed; that letters were collected is true all the same."""
+        """Delete nothing, and store which letters were collected."""
         await self._write([])
 
     async def _write(self, deleted: list[int]) -> bool:
@@ -68,7 +68,7 @@ class Update:
             _log.error("can't update the maildrop of %s: %s", self._drop.mailbox, error)
             return False
         for start in range(0, len(told), AT_ONCE):
-            if start:  # others get their turn
+            if start:  # other sessions run in between
                 await self._pause(0)
             self._journal.tell(told[start : start + AT_ONCE])
         return True

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mailstack.letter.step import Journal, Step, TappedJournal
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.queue.schedule import Schedule
@@ -246,3 +247,13 @@ class OutboxDispatcher:
 
 def _nothing() -> None:
     pass
+
+
+def wake_on_steps(journal: Journal, dispatchers: Sequence[OutboxDispatcher]) -> Journal:
+    """Return a journal that also wakes the dispatchers after each durable step."""
+
+    def wake(_: Sequence[Step]) -> None:
+        for dispatcher in dispatchers:
+            dispatcher.wake()
+
+    return TappedJournal(journal, wake)

@@ -18,8 +18,7 @@ from mailstack.letter.step import Journal, Step
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.schedule import Schedule
-from mailstack.queue.webhooks.dispatcher import OutboxDispatcher, SendFailed
-from mailstack.queue.webhooks.wake_on_step import WakingJournal
+from mailstack.queue.webhooks.dispatcher import OutboxDispatcher, SendFailed, wake_on_steps
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.relay.routes import NULL_SENDER, RouteTarget, SenderRoutes, SmartHost
 from mailstack.sandbox.dev.server_configs import NO_PUNISHMENT, NO_QUESTIONS
@@ -81,7 +80,7 @@ class AutoForwarder:
 
     def waking(self, journal: Journal) -> Journal:
         """Journal that wakes this one when a letter was captured."""
-        return WakingJournal(journal, self._announcers) if self._announcers else journal
+        return wake_on_steps(journal, self._announcers) if self._announcers else journal
 
     async def start(self) -> None:
         for announcer in self._announcers:

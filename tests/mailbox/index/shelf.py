@@ -76,7 +76,7 @@ class Shelf:
             self.store = ArchivingSqliteStore(self.pump, self.directory, recent_octets=0)
         database = self.memory or FileDatabase(self.pump, self.directory or Path())
         self.index = LetterIndex(self.store, database, self.clock, inline, own_mailbox, self.keeping)
-        self.journal = self.index.client_info_of(SilentJournal())
+        self.journal = self.index.tap(SilentJournal())
         self.run(self.store.open())
         self.run(self.index.start())
         self.settle()
