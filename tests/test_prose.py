@@ -132,7 +132,6 @@ ALLOWED: dict[str, dict[str, int]] = {
         "net": 43,
         "web": 65,
         "sandbox": 3,
-        "cli": 93,
     },
     "persons": {
         "store": 164,
@@ -140,7 +139,6 @@ ALLOWED: dict[str, dict[str, int]] = {
         "net": 57,
         "web": 128,
         "sandbox": 86,
-        "cli": 84,
         "docs": 413,
     },
     "attributes": {
@@ -150,7 +148,6 @@ ALLOWED: dict[str, dict[str, int]] = {
         "net": 17,
         "web": 55,
         "sandbox": 23,
-        "cli": 28,
     },
     "classes": {"": 96},
 }

@@ -1,4 +1,4 @@
-"""Command line `mailstack`: each command is imported when it is called."""
+"""Command line `mailstack`, with lazily imported commands."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ COMMANDS = {
 def main() -> None:
     """A mail server that shows the whole journey of every letter.
 
-    Without -c FILE (or MAILSTACK_CONFIG) a command means the dev environment: the one whose data directory --data DIR
-    (or MAILSTACK_DATA) names, else the newest one that you run.
+    Without -c FILE (or MAILSTACK_CONFIG) a command is for the dev environment: the one in --data DIR (or MAILSTACK_DATA),
+    else the newest running one.
     """

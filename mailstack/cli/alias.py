@@ -1,4 +1,4 @@
-"""Command `mailstack alias`: addresses that forward to other addresses."""
+"""Command `mailstack alias`: forwarding addresses."""
 
 from __future__ import annotations
 

@@ -17,22 +17,22 @@ from mailstack.store.journey_json import journey_json, step_json
 from mailstack.store.journey_text import headline, journey_lines
 
 INTERVAL = 0.5
-"""Seconds between two looks of --follow."""
+"""Seconds between two polls of --follow."""
 
 
 @click.command()
 @click.argument("id")
-@click.option("--follow", "-f", is_flag=True, help="Go on printing steps until nobody owes anything for the letter.")
+@click.option("--follow", "-f", is_flag=True, help="Keep printing steps until the letter is finished.")
 @click.option(
-    "--dialogue", "-d", is_flag=True, help="Show what was said in every attempt, not only in those that failed."
+    "--dialogue", "-d", is_flag=True, help="Show the SMTP dialogue of every attempt, not only of failed ones."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document; with --follow one step a line.")
 @with_target
 def journey(target: TargetServer, id: str, follow: bool, dialogue: bool, as_json: bool) -> None:  # noqa: A002 - the argument's name in help
-    """Tell one letter's life, step by step, from submission to collection.
+    """Show the journey of one letter, step by step, from submission to collection.
 
-    ID is what the `250` reply, the log, `Received:` or `mailstack letters` say. When the letter was relayed to another
-    server of the same store, as in the dev environment, its life there belongs to it; either server's id will do.
+    ID is in the `250` reply, the log, `Received:` and `mailstack letters`. If the letter was relayed to another server
+    of the same store, as in the dev environment, its steps there are included; the id of either server works.
 
     \b
     Example:
@@ -65,7 +65,7 @@ def journey(target: TargetServer, id: str, follow: bool, dialogue: bool, as_json
 
 
 def _print_new(steps: Sequence[Step], printed: Collection[Step], *, dialogue: bool, as_json: bool) -> Sequence[Step]:
-    """Print the steps that are not among `printed`; give back all."""
+    """Prints the steps that are not in `printed`; returns all steps."""
     new = [step for step in steps if step not in printed]
     if as_json:
         for step in new:

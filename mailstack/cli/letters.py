@@ -14,10 +14,14 @@ from mailstack.store.journey_json import recipient_texts, record_json, sender_te
 
 
 @click.command()
-@click.option("--to", "recipient", metavar="ADDRESS", help="Only letters for this recipient, as sent or after aliases.")
-@click.option("--from", "sender", metavar="ADDRESS", help="Only letters of this envelope sender; <> is the null one.")
-@click.option("--since", type=Since(), metavar="WHEN", help="Only letters that came since: 30m, 2h, 7d, 2026-11-23.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="At most so many.")
+@click.option("--to", "recipient", metavar="ADDRESS", help="Only letters for this recipient, before or after aliases.")
+@click.option(
+    "--from", "sender", metavar="ADDRESS", help="Only letters from this envelope sender; <> is the null sender."
+)
+@click.option("--since", type=Since(), metavar="WHEN", help="Only letters newer than this: 30m, 2h, 7d, 2026-11-23.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Maximum number of letters."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @with_target
 def letters(
@@ -54,7 +58,7 @@ def letters(
         )
         for record in records
     ]
-    print_table(("id", "arrived", "server", "from", "to", "size", "state"), rows, empty="no such letters")
+    print_table(("id", "arrived", "server", "from", "to", "size", "state"), rows, empty="no letters match")
 
 
 def _sender_key(text: str | None, target: TargetServer) -> str | None:

@@ -1,4 +1,4 @@
-"""Reactor run for commands that use the network."""
+"""Reactor run for network commands."""
 
 from __future__ import annotations
 

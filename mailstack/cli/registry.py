@@ -18,9 +18,9 @@ class Running(Struct, frozen=True):
 
     pid: int
     data: Path
-    """Its data directory."""
+    """Data directory of the environment."""
     facts: Mapping[str, Any]
-    """What `mailstack dev --json` prints (`services`, `accounts`, `ca_file` …), and `domains`."""
+    """Output of `mailstack dev --json` (`services`, `accounts`, `ca_file` …), and `domains`."""
 
 
 class RegistryError(Exception):
@@ -28,7 +28,7 @@ class RegistryError(Exception):
 
 
 def register(data: Path, facts: Mapping[str, Any]) -> Path:
-    """Enter this process; the file returned is what `unregister` removes. Raises RegistryError."""
+    """Adds this process to the registry; returns its file. Raises RegistryError."""
     directory = _directory()
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def register(data: Path, facts: Mapping[str, Any]) -> Path:
 
 
 def unregister() -> None:
-    """Take this process from the list; harmless when it isn't there."""
+    """Removes this process from the registry, if it is there."""
     try:
         (_directory() / f"{os.getpid()}.json").unlink()
     except OSError:
@@ -55,7 +55,7 @@ def unregister() -> None:
 
 
 def running() -> list[Running]:
-    """Those alive, the newest first; entries of processes that died are removed. Raises RegistryError."""
+    """Running environments, newest first; removes entries of dead processes. Raises RegistryError."""
     directory = _directory()
     try:
         if not directory.is_dir():
@@ -67,7 +67,7 @@ def running() -> list[Running]:
 
 
 def newest() -> Running | None:
-    """The one that was started last, if any runs. Raises RegistryError."""
+    """The environment that was started last, if any. Raises RegistryError."""
     return next(iter(running()), None)
 
 
@@ -78,7 +78,7 @@ def _directory() -> Path:
 
 
 def _trust(directory: Path) -> None:
-    """In a shared /tmp another user may have been there first: believe only what nobody else could write."""
+    """Rejects a directory that other users can write, as in a shared /tmp. Raises RegistryError."""
     facts = directory.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o022:
         raise RegistryError(f"{directory} is not a directory of yours alone; remove it, or set XDG_RUNTIME_DIR")
@@ -105,5 +105,5 @@ def _runs(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return False  # a process of somebody else has this number now
+        return False  # the number belongs to a process of another user now
     return True

@@ -45,27 +45,31 @@ class Sending(Struct, frozen=True):
 
 
 @click.command()
-@click.option("--to", "recipients", metavar="ADDRESS", multiple=True, help="A recipient; as often as there are.")
+@click.option("--to", "recipients", metavar="ADDRESS", multiple=True, help="Recipient; repeatable.")
 @click.option(
-    "--from", "sender", metavar="ADDRESS", help="The sender; else the account that logs in. <> is the null one."
+    "--from", "sender", metavar="ADDRESS", help="Sender; default is the login account. <> is the null sender."
 )
 @click.option("--subject", default="", help="The subject of a new letter.")
 @click.option("--body", metavar="TEXT", help="The text of a new letter; `-` is standard input.")
 @click.option("--attach", metavar="FILE", multiple=True, type=PathType(), help="Attach a file.")
-@click.option("--header", "headers", metavar="'NAME: VALUE'", multiple=True, help="Add, or replace, a header field.")
+@click.option(
+    "--header", "headers", metavar="'NAME: VALUE'", multiple=True, help="Add or replace a header field; repeatable."
+)
 @click.option("--file", metavar="FILE", type=PathType(allow_dash=True),
-              help="Send this whole letter as it is; `-` is standard input. Its To, Cc and Bcc are the default of --to.")  # fmt: skip
-@click.option("--server", metavar="HOST[:PORT]", help="Whom to call; else the server of -c, or the dev environment.")
+              help="Send this complete letter unchanged; `-` is standard input. To, Cc and Bcc are the default of --to.")  # fmt: skip
+@click.option(
+    "--server", metavar="HOST[:PORT]", help="Server to connect to; default is the server of -c, or the dev environment."
+)
 @click.option("--tls", type=click.Choice(["starttls", "implicit", "none"]), default="starttls", show_default=True,
-              help="How the connection is secured.")  # fmt: skip
-@click.option("--user", metavar="LOGIN", help="Who logs in; in the dev environment alice, if nobody is named.")
+              help="Connection security.")  # fmt: skip
+@click.option("--user", metavar="LOGIN", help="Login; default in the dev environment is alice.")
 @read_password_from
-@click.option("--ca-file", metavar="FILE", type=PathType(), help="Trust this CA, and not the system's.")
+@click.option("--ca-file", metavar="FILE", type=PathType(), help="CA to trust instead of the system's.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document: id, reply, recipients.")
 @click.option("--verbose", "-v", is_flag=True, help="Show the dialogue on standard error.")
 @with_target_finder
 def send(find: Callable[[], TargetServer], **options: Any) -> None:
-    """Submit a letter over SMTP with AUTH and TLS; print the reply, and the id that `mailstack journey` takes.
+    """Send a letter over SMTP with AUTH and TLS; print the reply and the id for `mailstack journey`.
 
     \b
     Example:
@@ -99,7 +103,9 @@ def _sending(server: SmtpServer, options: dict[str, Any]) -> Sending:
     sender, recipients = options["sender"], list(options["recipients"])
     if options["file"] is not None:
         if options["body"] is not None or options["subject"] or options["attach"] or options["headers"]:
-            raise click.UsageError("--file is a whole letter; --subject, --body, --attach and --header make a new one.")
+            raise click.UsageError(
+                "--file is a complete letter; --subject, --body, --attach and --header are for a new one."
+            )
         octets = with_crlf(_input() if str(options["file"]) == "-" else read_file(options["file"]))
         recipients = recipients or header_addresses(octets, "To", "Cc", "Bcc")
         sender = sender or next(iter(header_addresses(octets, "From")), None)
@@ -107,7 +113,7 @@ def _sending(server: SmtpServer, options: dict[str, Any]) -> Sending:
         raise click.UsageError("Give at least one recipient with --to ADDRESS.")
     sender = sender or (server.user if server.user and "@" in server.user else None)
     if sender is None:
-        raise click.UsageError("Say who logs in with --user ADDRESS, or give the sender with --from ADDRESS.")
+        raise click.UsageError("Give the login with --user ADDRESS, or the sender with --from ADDRESS.")
     if options["file"] is None:
         body = options["body"] or ""
         text = _input().decode("utf-8", "replace") if body == "-" else body
@@ -144,7 +150,7 @@ def _address(text: str) -> Address:
 
 
 async def _submit(reactor: Any, server: SmtpServer, sending: Sending) -> tuple[tuple[Reply, ...], list[str]]:
-    """The reply for each recipient, and what was said. Raises CommandError with what the server did not like."""
+    """Reply for each recipient, and the dialogue. Raises CommandError."""
     engine = ClientEngine()
     caller = TwistedConnector(reactor, ca_file=server.ca_file)
     implicit = server.tls == "implicit"
@@ -170,7 +176,7 @@ async def _submit(reactor: Any, server: SmtpServer, sending: Sending) -> tuple[t
         raise CommandError(str(error)) from error
     except ConnectFailed as error:
         raise CommandError(
-            f"{server.host}:{server.port} cannot be reached: {str(error).rstrip('.')}; is it running?"
+            f"{server.host}:{server.port} can't be reached: {str(error).rstrip('.')}; is it running?"
         ) from error
     except Trouble as trouble:
         cure = _cure(server) if trouble.stage == "auth" else ""
@@ -181,18 +187,18 @@ async def _submit(reactor: Any, server: SmtpServer, sending: Sending) -> tuple[t
 
 
 def _cure(server: SmtpServer) -> str:
-    """What to do about a login that failed."""
+    """Remedy for a failed login."""
     if server.tls == "none":
-        return "; most servers take a login under TLS only: leave --tls none out, or name nobody who logs in"
+        return "; most servers require TLS for a login: remove --tls none, or --user"
     return "; check --user and the password"
 
 
 def _said(reply: Reply | None) -> str:
-    return f": it said {clean(str(reply))}" if reply else ""
+    return f": it replied {clean(str(reply))}" if reply else ""
 
 
 def _tell(envelope: Envelope, replies: tuple[Reply, ...], *, as_json: bool) -> None:
-    """Print what was said; raise CommandError unless everybody's letter was taken."""
+    """Prints the reply. Raises CommandError if a recipient was refused."""
     told = list(zip(envelope.recipients, replies, strict=True))
     taken = next((reply for reply in replies if reply.positive), None)
     if as_json:

@@ -24,7 +24,7 @@ from mailstack.web.autoconfig.guide import as_json as json_steps
 @click.option("--json", "as_json", is_flag=True, help="One JSON document: client, address, services, steps.")
 @with_target_finder
 def setup(find: Callable[[], TargetServer], client: str | None, address: str | None, as_json: bool) -> None:
-    """Tell the steps that set CLIENT up for ADDRESS, with this server's host, ports and security.
+    """Show how to set up CLIENT for ADDRESS, with the host, ports and security of this server.
 
     Without CLIENT, the clients are listed. Nothing is looked up: the account need not exist yet.
 
@@ -39,12 +39,12 @@ def setup(find: Callable[[], TargetServer], client: str | None, address: str | N
                 print_json({"client": guide.name, "title": guide.title})
         else:
             print_table(("client", "program"), [(guide.name, guide.title) for guide in GUIDES])
-            click.echo("\nmailstack setup CLIENT ADDRESS tells the steps.")
+            click.echo("\nmailstack setup CLIENT ADDRESS shows the steps.")
         return
     if client not in BY_NAME:
-        raise CommandError(f"no steps are known for {client!r}; it is one of {', '.join(BY_NAME)}")
+        raise CommandError(f"unknown client {client!r}; choose one of {', '.join(BY_NAME)}")
     if address is None:
-        raise click.UsageError("Whose account is it? Give the ADDRESS, as alice@home.test.")
+        raise click.UsageError("Give the ADDRESS of the account, for example alice@home.test.")
     _tell(find(), client, address, as_json)
 
 
@@ -64,5 +64,5 @@ def _tell(target: TargetServer, client: str, address: str, as_json: bool) -> Non
 
 
 def clean_lines(text: str) -> str:
-    """Each line without what is not printable."""
+    """Text without unprintable characters."""
     return "\n".join(clean(line) for line in text.rstrip("\n").split("\n"))

@@ -18,21 +18,21 @@ USUAL_PORTS: dict[Tls, int] = {"starttls": 587, "implicit": 465, "none": 25}
 
 
 class SmtpServer(Redacted, frozen=True):
-    """Where to call, and as whom."""
+    """SMTP server, its TLS mode and the login."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("password",)
 
     host: str
-    """A name or an address; what its certificate must be for."""
+    """Host name or address; must match the certificate."""
     port: int
     tls: Tls = "starttls"
     ca_file: Path | None = None
-    """None: what the system trusts."""
+    """CA file; None for the CAs of the system."""
     user: str | None = None
     password: str | None = None
 
     def address(self) -> str:
-        """The IP address to call; raises CommandError."""
+        """IP address of the host. Raises CommandError."""
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         except OSError as error:
@@ -47,7 +47,7 @@ def parse_server(text: str, tls: Tls) -> tuple[str, int]:
         host, port = text, str(USUAL_PORTS[tls])
     host = host.strip("[]")
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536) or not host:
-        raise CommandError(f"{text!r} is not HOST or HOST:PORT; an IPv6 address stands in brackets")
+        raise CommandError(f"{text!r} is not HOST or HOST:PORT; write an IPv6 address in brackets")
     return host, int(port)
 
 
@@ -62,9 +62,7 @@ def smtp_server_of(target: TargetServer, tls: Tls) -> SmtpServer:
 def _of_dev(target: TargetServer, service: str, tls: Tls) -> SmtpServer:
     services: Mapping[str, Any] = target.facts.get("services", {})
     if service not in services:
-        raise CommandError(
-            f"the dev environment in {target.data} does not run; start it, or say where to call with --server"
-        )
+        raise CommandError(f"the dev environment in {target.data} isn't running; start it, or give --server")
     at = services[service]
     account: Mapping[str, str] = next(iter(target.facts.get("accounts", ())), {})
     ca_file = Path(target.facts["ca_file"]) if "ca_file" in target.facts else None
@@ -79,8 +77,8 @@ def _of_config(file: Path, service: str, tls: Tls) -> SmtpServer:
     found = [port_of(description) for description in getattr(config.listen, service)]
     interface, port = next((each for each in found if each is not None), (None, 0))
     if interface is None:
-        raise CommandError(f"{file} has no {service} port to call; say where to call with --server")
+        raise CommandError(f"{file} has no {service} port; give --server")
     made_here = config.data / "tls" / "ca.pem"
-    # A certificate that was made here is for localhost, too; one that was bought is for our name.
+    # A self-made certificate is for localhost, too; a configured one only for the hostname.
     host = config.hostname if config.tls.certificate else (interface or "localhost")
     return SmtpServer(host, port, tls, None if config.tls.certificate else made_here)

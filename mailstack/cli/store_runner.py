@@ -25,11 +25,11 @@ from mailstack.store.sqlite_reading import is_current
 T = TypeVar("T")
 
 TIMEOUT_S = 60.0
-"""Seconds that threads may be silent, as when a server writes much, before the command gives up."""
+"""Maximum seconds to wait for a thread of the store."""
 
 
 class Pending(Generic[T]):
-    """A coroutine under way."""
+    """Running coroutine."""
 
     def __init__(self, work: Coroutine[Any, Any, T]) -> None:
         self.results: list[T | Failure] = []
@@ -37,7 +37,7 @@ class Pending(Generic[T]):
 
 
 class StoreRunner:
-    """The least of a reactor that threads need: `callFromThread`, and the time."""
+    """Minimal reactor for threads: `callFromThread` and the time."""
 
     seconds = staticmethod(time.time)
 
@@ -125,7 +125,7 @@ class OpenStore:
 
 
 def _store(runner: StoreRunner, target: TargetServer, *, only_reads: bool) -> SqlStore:
-    """With an archive where the server has one: a letter that a command hands in is for those who look at the inbox, too."""
+    """Store of a server, with its archive, so that submitted letters appear in the inbox."""
     settings = target.settings
     read_only = only_reads and not has_database(target) and is_current(target.data / DATABASE)
     if settings is None:
@@ -148,9 +148,9 @@ def _store(runner: StoreRunner, target: TargetServer, *, only_reads: bool) -> Sq
 
 
 def give_to_owner(data: Path, made: Iterable[Path]) -> None:
-    """What root made in a directory of another user is that user's: a server could not write files of root."""
+    """Gives files created by root to the owner of the data directory."""
     owner = data.stat()
     for path in made:
-        # A file may be gone again by now, as the write-ahead log is when nobody else has the database open.
+        # A file may be deleted meanwhile, such as the write-ahead log when the database is closed.
         with contextlib.suppress(FileNotFoundError):
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -18,19 +18,19 @@ MAX_REASON = 300
 
 @click.group()
 def suppress() -> None:
-    """Name addresses elsewhere that no letter goes to any more.
+    """Manage remote addresses that get no more letters.
 
-    A letter to one fails at once, and its sender is told why (5.7.1). A running server obeys within a second. With
-    `[relay] suppress_bounced` addresses that other hosts don't know come here by themselves.
+    A letter to a suppressed address bounces at once (5.7.1). A running server applies a change within a second. With
+    `[relay] suppress_bounced`, addresses that other hosts reject as unknown are added automatically.
     """
 
 
 @suppress.command()
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
-@click.option("--reason", default="the operator suppressed it", metavar="TEXT", help="What senders are told.")
+@click.option("--reason", default="the operator suppressed it", metavar="TEXT", help="Reason in the bounce.")
 @with_target
 def add(target: TargetServer, addresses: tuple[str, ...], reason: str) -> None:
-    """Send no letter to these addresses any more.
+    """Suppress addresses: send no more letters to them.
 
     \b
     Example:
@@ -46,11 +46,13 @@ def add(target: TargetServer, addresses: tuple[str, ...], reason: str) -> None:
 
 
 @suppress.command("list")
-@click.option("--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="At most so many.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Maximum number of addresses."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: address, reason, created.")
 @with_target
 def list_(target: TargetServer, limit: int, as_json: bool) -> None:
-    """List them, the newest first.
+    """List the suppressed addresses, newest first.
 
     \b
     Example:
@@ -82,5 +84,7 @@ def remove(target: TargetServer, addresses: tuple[str, ...]) -> None:
             try:
                 server.run(server.store.suppressions.remove(wanted))
             except KeyError:
-                raise CommandError(f"{wanted} is not suppressed; `mailstack suppress list` shows what is") from None
-            click.echo(f"{wanted} gets letters again")
+                raise CommandError(
+                    f"{wanted} is not suppressed; `mailstack suppress list` lists the addresses"
+                ) from None
+            click.echo(f"{wanted} is no longer suppressed")

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 DEV_DOMAINS = ("home.test",)
 DEV_BCRYPT_ROUNDS = 4
-"""The passwords of a dev environment are its account names: there is nothing to protect, and tests make many."""
+"""Bcrypt rounds in a dev environment, which has public passwords."""
 
 DEV_SCRAM_ITERATIONS = 4096
-"""The least that RFC 7677 §4 allows."""
+"""Minimum SCRAM iterations of RFC 7677 §4."""
 
 
 class ClockOffset:
-    """How far the time at a server is ahead of this machine's; known when its store has been opened."""
+    """Seconds that the clock of a server is ahead of this machine, known once its store is open."""
 
     __slots__ = ("seconds",)
 
@@ -37,20 +37,20 @@ class ClockOffset:
 
 
 class TargetServer(Struct, frozen=True):
-    """What commands need to know of a server."""
+    """Server that a command acts on."""
 
     data: Path
     domains: tuple[str, ...] = DEV_DOMAINS
     bcrypt_rounds: int = DEV_BCRYPT_ROUNDS
     scram_iterations: int = DEV_SCRAM_ITERATIONS
     min_password_length: int | None = None
-    """Fewest characters of a new password; None in a dev environment, where any password is taken."""
+    """Minimum characters of a new password; None in a dev environment, which accepts any."""
     config: Path | None = None
-    """The configuration file; None in a dev environment."""
+    """Path of the configuration file; None in a dev environment."""
     settings: Config | None = None
-    """All that the file says; None in a dev environment, where the defaults hold."""
+    """Parsed configuration; None in a dev environment, which has the defaults."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """How a running dev environment described itself (`mailstack.cli.registry`)."""
+    """Registry entry of a running dev environment (`mailstack.cli.registry`)."""
 
     ahead: ClockOffset = field(default_factory=ClockOffset)
 
@@ -69,13 +69,13 @@ config_file = click.option(
     type=PathType(),
     envvar="MAILSTACK_CONFIG",
     required=True,
-    help="The configuration file (or MAILSTACK_CONFIG).",
+    help="Configuration file (or MAILSTACK_CONFIG).",
 )
-"""For a command that is about the configuration of a server: its first argument is the `file`."""
+"""Required option -c, for commands that need a configuration file."""
 
 
 def has_database(target: TargetServer) -> bool:
-    """Whether the server keeps its letters elsewhere than in its data directory."""
+    """Whether the server uses a PostgreSQL database."""
     return target.settings is not None and bool(target.settings.store.url)
 
 
@@ -98,21 +98,21 @@ def with_target_finder(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="FILE",
         type=PathType(),
         envvar="MAILSTACK_CONFIG",
-        help="The server of this configuration file (or MAILSTACK_CONFIG).",
+        help="Use the server of this configuration file (or MAILSTACK_CONFIG).",
     )
     @click.option(
         "--data",
         metavar="DIR",
         type=PathType(),
         envvar="MAILSTACK_DATA",
-        help="The dev environment that keeps its letters here (or MAILSTACK_DATA).",
+        help="Use the dev environment in this directory (or MAILSTACK_DATA).",
     )
     @click.pass_context
     @functools.wraps(command)
     def chosen(ctx: click.Context, /, config: Path | None, data: Path | None, **options: Any) -> Any:
         said = {name: ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE for name in ctx.params}
         if said["config"] and said["data"]:
-            raise click.UsageError("-c and --data name two servers; give one of them.")
+            raise click.UsageError("-c and --data are two different servers; give only one of them.")
 
         def find() -> TargetServer:
             return target_of_config(config) if config is not None and not said["data"] else target_of_dev(data)
@@ -154,7 +154,9 @@ def target_of_dev(data: Path | None) -> TargetServer:
             domains = tuple(running.facts.get("domains", DEV_DOMAINS))
             return TargetServer(running.data, domains, facts=running.facts)
     if data is None:
-        raise CommandError("no dev environment runs; start one with `mailstack dev`, or name a server with -c FILE")
+        raise CommandError(
+            "no dev environment is running; start one with `mailstack dev`, or give a configuration with -c FILE"
+        )
     if not data.is_dir():
-        raise CommandError(f"{data} is not a directory; --data takes what was given to `mailstack dev --data`")
+        raise CommandError(f"{data} is not a directory; give the directory of `mailstack dev --data`")
     return TargetServer(data.absolute())

@@ -30,11 +30,11 @@ password_file = click.option(
     "--password-file",
     metavar="FILE",
     type=PathType(allow_dash=True),
-    help="Take the password from the first line of FILE; `-` is standard input. Without it you are asked.",
+    help="Read the password from the first line of FILE (`-` for standard input) instead of a prompt.",
 )
 
 
-weak = click.option("--weak", is_flag=True, help="Take any password, also a short or common one.")
+weak = click.option("--weak", is_flag=True, help="Accept any password, also a short or common one.")
 
 
 @click.group(
@@ -131,10 +131,10 @@ def list_(target: TargetServer, as_json: bool) -> None:
 @click.argument("size", required=False)
 @with_target
 def quota(target: TargetServer, address: str, size: str | None) -> None:
-    """Say what an account's mailbox holds, or set how much it may hold.
+    """Show the size of a mailbox, or set its quota.
 
-    SIZE is a number of octets, as 500MiB or 2GiB; `none` for no limit; `default` for what `[delivery] quota` says. A
-    mailbox that holds more already keeps its letters, and takes no other until there is room.
+    SIZE is for example 500MiB or 2GiB, `none` for no limit, or `default` for `[delivery] quota`. A mailbox over its
+    quota keeps its letters, and accepts no others.
 
     \b
     Example:
@@ -236,10 +236,10 @@ def _unknown(address: str) -> CommandError:
 
 
 def read_password(file: Path | None, *, confirm: bool = True) -> str:
-    """A password from a file, standard input, or a person, who types a new one twice. Raises CommandError."""
+    """Reads a password from a file, standard input or a prompt. Raises CommandError."""
     if file is None:
         if not sys.stdin.isatty():
-            raise CommandError("nobody is there to be asked for the password; give it with --password-file FILE (or -)")
+            raise CommandError("standard input is not a terminal; give the password with --password-file FILE (or -)")
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=confirm, err=True))
     try:
         with click.open_file(str(file), encoding="utf-8") as lines:

@@ -15,11 +15,11 @@ from mailstack.cli.target import TargetServer, with_target
 @click.command()
 @click.argument("address")
 @click.option(
-    "--lasting", metavar="SECONDS", type=float, default=3600.0, show_default=True, help="How long it is good."
+    "--lasting", metavar="SECONDS", type=float, default=3600.0, show_default=True, help="Lifetime of the token."
 )
-@click.option("--expired", is_flag=True, help="Make one that was good yesterday.")
+@click.option("--expired", is_flag=True, help="Make a token that expired yesterday.")
 @click.option("--scope", metavar="SCOPE", help="What it grants, instead of the scope `mail` that is asked for.")
-@click.option("--audience", metavar="NAME", help="Whom it is for, instead of us.")
+@click.option("--audience", metavar="NAME", help="Audience, instead of this server.")
 @with_target
 def token(
     target: TargetServer, address: str, lasting: float, expired: bool, scope: str | None, audience: str | None

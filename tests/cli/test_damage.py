@@ -200,7 +200,7 @@ def test_an_export_goes_on_without_what_is_damaged(
     said = failed(result)
     assert f"mailstack: {letter}: in mailbox {BOB.key}, not exported: content file {file}" in said
     assert f"mailstack: {small}: " in said
-    assert "2 of 5 could not be read" in said
+    assert "2 of 5 couldn't be read" in said
     assert result.stdout == "3 exported, 2 damaged\n"
     out = tmp_path / "out"
     files = [out] if kind == "mbox" else [path for path in out.rglob("*") if path.is_file()]

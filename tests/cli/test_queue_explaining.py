@@ -41,7 +41,7 @@ def test_a_host_that_is_left_alone_explains_why_its_letters_wait(mailstack: Mail
     tell(shelf, DOWN, OTHER)
     found = because(mailstack, letter)
     assert list(found) == ["down"]
-    assert found["down"].startswith("mx.elsewhere.test [192.0.2.7]:25 is left alone until")
+    assert found["down"].startswith("mx.elsewhere.test [192.0.2.7]:25 is backed off until")
     assert found["down"].endswith("connection refused")
     assert "because:" in mailstack("queue", "show", letter).stdout
     (group,) = lines_of(mailstack("queue", "list", "--by", "destination", "--json"))
@@ -64,7 +64,7 @@ def test_a_letter_that_stands_in_line_says_so(mailstack: Mailstack, shelf: Shelf
     (record,) = shelf.pump.run(shelf.store.records(Filter(ids=(letter,))))
     before = record.deliveries[0]
     shelf.pump.run(shelf.store.settle(Settlement((Change(before, before, "elsewhere.test"),))))
-    assert because(mailstack, letter)["in line"].startswith("it stands in line for elsewhere.test")
+    assert because(mailstack, letter)["in line"].startswith("it waits for a free slot of elsewhere.test")
     tell(shelf, BUSY)
     assert BUSY.text in because(mailstack, letter)["in line"]
     assert "Attempt 1 comes when its turn does" in mailstack("queue", "show", letter).stdout

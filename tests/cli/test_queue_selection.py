@@ -105,7 +105,7 @@ def test_many_are_counted_and_not_told_one_by_one(mailstack: Mailstack, shelf: S
 
 def test_nothing_like_that_is_no_failure(mailstack: Mailstack) -> None:
     done = mailstack("queue", "remove", "--from", "x@home.test", "--yes")
-    assert (done.exit_code, done.stdout) == (0, "nothing that waits is like that\n")
+    assert (done.exit_code, done.stdout) == (0, "no waiting letter matches\n")
 
 
 @pytest.mark.parametrize("act", ["hold", "release", "retry", "remove"])

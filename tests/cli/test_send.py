@@ -151,7 +151,7 @@ def test_a_sender_that_is_not_ones_own_is_refused(dev: Dev) -> None:
 def test_a_server_that_is_not_there_is_named(dev: Dev) -> None:
     done = dev.run("send", "--server", "127.0.0.1:1", "--from", "a@home.test", "--to", "bob@home.test")
     assert done.returncode == 1
-    assert "127.0.0.1:1 cannot be reached" in done.stderr
+    assert "127.0.0.1:1 can't be reached" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("--to", "bob@home.test", "--file", "-", "--subject", "x")])

@@ -53,7 +53,7 @@ def test_webhooks_are_listed_with_what_waits_and_hurried(hooked: Path, mailstack
     listed = lines_of(mailstack("webhook", "list", "--waiting", "--json"))
     assert [line["id"] for line in listed if line["name"] == "billing"] == [first.id, second.id]
     assert first.step.letter in mailstack("webhook", "list", "--waiting").stdout
-    assert mailstack("webhook", "retry", "billing").stdout == "to be told now: 2\n"
+    assert mailstack("webhook", "retry", "billing").stdout == "retried now: 2\n"
     assert mailstack("webhook", "retry", "nobody").exit_code == 1
     assert pump.run(store.outbox.next_due("webhook billing")) == RETRY_NOW
     pump.run(store.close())

@@ -7,23 +7,23 @@ import click
 from mailstack.cli.lazy_group import LazyGroup
 
 COMMANDS = {
-    "list": ("mailstack.cli.queue.list:list_", "List the letters that wait: for whom, why, and until when."),
-    "show": ("mailstack.cli.queue.show:show", "Explain one letter: every attempt, the next one, and why then."),
-    "hold": ("mailstack.cli.queue.actions:hold", "Make no attempt for letters until they are released."),
-    "release": ("mailstack.cli.queue.actions:release", "Let go on with letters that were held, at once."),
-    "retry": ("mailstack.cli.queue.actions:retry", "Make the next attempt now, and not when it is due."),
-    "remove": ("mailstack.cli.queue.actions:remove", "Take letters out of the queue; nobody gets them any more."),
+    "list": ("mailstack.cli.queue.list:list_", "List the waiting letters, with reason and next attempt."),
+    "show": ("mailstack.cli.queue.show:show", "Explain one letter: every attempt, and the next one."),
+    "hold": ("mailstack.cli.queue.actions:hold", "Hold letters until they are released."),
+    "release": ("mailstack.cli.queue.actions:release", "Release held letters, and attempt them at once."),
+    "retry": ("mailstack.cli.queue.actions:retry", "Retry letters now."),
+    "remove": ("mailstack.cli.queue.actions:remove", "Remove letters from the queue without delivery."),
     "redirect": ("mailstack.cli.queue.actions:redirect", "Send letters to another address instead."),
-    "rule": ("mailstack.cli.queue.rules:rule", "Hold letters by sender, recipient or domain as they come."),
-    "pause": ("mailstack.cli.queue.rules:pause", "Stop everything outward, or everything for one destination."),
-    "resume": ("mailstack.cli.queue.rules:resume", "Take a pause back; what it held goes on."),
-    "watch": ("mailstack.cli.queue.watch:watch", "Show what happens in the queue as it happens."),
+    "rule": ("mailstack.cli.queue.rules:rule", "Hold letters by sender, recipient or domain."),
+    "pause": ("mailstack.cli.queue.rules:pause", "Pause all outbound letters, or those for one destination."),
+    "resume": ("mailstack.cli.queue.rules:resume", "End a pause, and release what it held."),
+    "watch": ("mailstack.cli.queue.watch:watch", "Show queue events as they happen."),
 }
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def queue() -> None:
-    """See what waits and why; hold, release, retry, redirect or remove it.
+    """Show the queue; hold, release, retry, redirect or remove letters.
 
-    A running server sees a change within a second, and a stopped one when it starts.
+    A running server applies a change within a second, a stopped one when it starts.
     """

@@ -27,31 +27,31 @@ from mailstack.queue.selection import Selection
 from mailstack.store import Filter
 
 Action = Callable[[OpenStore, QueueAdmin, Sequence[LetterId]], Coroutine[Any, Any, list[ActionResult]]]
-"""What is done to letters."""
+"""Action on letters."""
 
 MAX_LISTED = 20
-"""Deliveries chosen by filters that are still told one by one."""
+"""Maximum number of deliveries that are listed one by one."""
 
 
 class ChosenLetters(Struct, frozen=True):
-    """Which letters a command is to act on."""
+    """Letters that a command acts on: by id, by filters, or all."""
 
     ids: tuple[str, ...]
     selection: Selection
     every: bool = False
     confirmed: bool = False
-    """Whether not to ask."""
+    """Whether the command runs without a confirmation prompt."""
 
 
 def with_letters(
     *states: DeliveryState, metavar: str = "[ID...]"
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command ids, filters, --all and --yes, as `chosen`."""
+    """Adds ids, filters, --all and --yes to a command, as `chosen`."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @click.argument("ids", metavar=metavar, nargs=-1)
-        @click.option("--all", "every", is_flag=True, help="Everything that waits.")
-        @click.option("--yes", is_flag=True, help="Do not ask.")
+        @click.option("--all", "every", is_flag=True, help="All waiting letters.")
+        @click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
         @with_target
         @with_selection(*states)
         def choose(
@@ -68,9 +68,9 @@ def with_letters(
 @click.command()
 @with_letters(DeliveryState.QUEUED)
 def hold(target: TargetServer, chosen: ChosenLetters) -> None:
-    """Make no attempt for letters until they are released.
+    """Hold letters until they are released.
 
-    Chosen by filters, only the recipients that fit are held, and the number is asked about first.
+    With filters, only matching recipients are held, after a confirmation.
 
     \b
     Example:
@@ -83,10 +83,10 @@ def hold(target: TargetServer, chosen: ChosenLetters) -> None:
 @click.command()
 @with_letters(DeliveryState.HELD)
 def release(target: TargetServer, chosen: ChosenLetters) -> None:
-    """Let go on with letters that were held, at once.
+    """Release held letters, and attempt them at once.
 
-    A letter that is released goes in spite of the rules and pauses that there are now; what `[relay] allowed_domains` does not
-    allow is held again.
+    A released letter ignores the current rules and pauses. Recipients that `[relay] allowed_domains` does not allow are
+    held again.
 
     \b
     Example:
@@ -99,9 +99,9 @@ def release(target: TargetServer, chosen: ChosenLetters) -> None:
 @click.command()
 @with_letters(DeliveryState.QUEUED)
 def retry(target: TargetServer, chosen: ChosenLetters) -> None:
-    """Make the next attempt now, and not when it is due.
+    """Retry letters now, before they are due.
 
-    A letter that its sender wants held back goes before its time when it is named here; --all and filters leave it.
+    A letter with a future release time (HOLDFOR) is only retried if its id is given, not with --all or filters.
 
     \b
     Example:
@@ -113,10 +113,10 @@ def retry(target: TargetServer, chosen: ChosenLetters) -> None:
 
 
 @click.command()
-@click.option("--bounce", is_flag=True, help="Tell the senders, as if the letters had been refused.")
+@click.option("--bounce", is_flag=True, help="Send bounces to the senders.")
 @with_letters(*OWED)
 def remove(target: TargetServer, chosen: ChosenLetters, bounce: bool) -> None:
-    """Take letters out of the queue; nobody gets them any more.
+    """Remove letters from the queue without delivery.
 
     Recipients that have the letter already keep it.
 
@@ -143,9 +143,9 @@ def remove(target: TargetServer, chosen: ChosenLetters, bounce: bool) -> None:
 def act(
     target: TargetServer, chosen: ChosenLetters, verb: str, done: str, action: Action, *, harmless: bool = False
 ) -> None:
-    """Do it to all that is chosen, and say what became of it; `harmless`: to everything without a question."""
+    """Acts on the chosen letters and prints the results; `harmless` needs no confirmation for --all."""
     if sum((bool(chosen.ids), chosen.every, chosen.selection.narrows)) != 1:
-        raise click.UsageError("Give letters' ids, or filters such as --to and --reason, or --all.")
+        raise click.UsageError("Give letter ids, or filters such as --to and --reason, or --all.")
     ids = [letter_id(each) for each in chosen.ids]
     with OpenStore(target) as server:
         if ids:
@@ -155,7 +155,7 @@ def act(
         now = target.now()
 
         def takes(letter: Letter, delivery: Delivery) -> bool:
-            # What a sender wants held back is let go only by name.
+            # A letter with a future release time is retried by id only.
             return chosen.selection.matches(letter, delivery) and not (verb == "retry" and released_at(letter) > now)
 
         records = [
@@ -165,12 +165,12 @@ def act(
         ]
         count = sum(len(record.deliveries) for record in narrowed(records, chosen.selection))
         if not records:
-            click.echo("nothing waits" if chosen.every else "nothing that waits is like that")
+            click.echo("the queue is empty" if chosen.every else "no waiting letter matches")
             return
-        whom = f"{_count(len(records), 'letter')} to {_count(count, 'recipient')}"
+        summary = f"{_count(len(records), 'letter')} to {_count(count, 'recipient')}"
         if not chosen.confirmed and not (harmless and chosen.every):
-            click.confirm(f"{verb} {whom}?", abort=True, err=True)
-        # Who was asked may have thought about it for long.
+            click.confirm(f"{verb} {summary}?", abort=True, err=True)
+        # The queue may have changed during the confirmation prompt.
         operator = QueueAdmin(server.store, target.now, picks=takes, known=records if chosen.confirmed else ())
         letters = [record.letter.id for record in records]
         groups = [letters[at : at + TOGETHER] for at in range(0, len(letters), TOGETHER)]
@@ -178,7 +178,7 @@ def act(
 
 
 def _tell(acts: Sequence[ActionResult], done: str) -> None:
-    """Say what was done; raise CommandError when a letter stayed wholly as it was."""
+    """Prints the results. Raises CommandError if a letter was not changed at all."""
     for each in acts:
         if each.done:
             click.echo(clean(_done_text(each, done)))
@@ -186,7 +186,7 @@ def _tell(acts: Sequence[ActionResult], done: str) -> None:
 
 
 def _tell_many(results: Iterable[list[ActionResult]], done: str, count: int) -> None:
-    """One by one when they are few, else counted, with a bar that shows how far it is."""
+    """Lists few results, counts many, and shows a progress bar."""
     acts: list[ActionResult] = []
     with click.progressbar(length=count, file=sys.stderr, hidden=count <= MAX_LISTED) as bar:
         for result in results:
@@ -200,13 +200,13 @@ def _tell_many(results: Iterable[list[ActionResult]], done: str, count: int) -> 
     left = [each for each in acts if not each.done and "already" not in each.why_not]
     if left:
         raise CommandError(
-            f"{_count(len(left), 'recipient')} left as they were; the first: {left[0].letter}: {left[0].why_not}"
+            f"{_count(len(left), 'recipient')} not changed; the first: {left[0].letter}: {left[0].why_not}"
         )
 
 
 def _done_text(act: ActionResult, done: str) -> str:
     report = act.step.facts.get("report") if act.step else None
-    return f"{act.letter} to {act.recipient}: {done}{f', and the sender told with {report}' if report else ''}"
+    return f"{act.letter} to {act.recipient}: {done}{f', and bounced with {report}' if report else ''}"
 
 
 def _refuse(acts: Sequence[ActionResult]) -> None:
@@ -217,14 +217,14 @@ def _refuse(acts: Sequence[ActionResult]) -> None:
             reasons.setdefault(each.letter, {})[each.why_not] = None
     if reasons:
         told = "; ".join(f"{letter}: {_why_not(whys)}" for letter, whys in reasons.items())
-        raise CommandError(f"nothing was done for {told} (`mailstack queue list` shows what waits)")
+        raise CommandError(f"nothing was changed: {told} (`mailstack queue list` shows the queue)")
 
 
 def _why_not(reasons: Collection[str]) -> str:
-    """Why a letter stayed as it was; when its recipients differ, "it is" is not said of all of them."""
+    """Reasons why a letter was not changed."""
     if len(reasons) == 1:
         return next(iter(reasons))
-    return "its recipients differ: " + ", ".join(reason.removeprefix("it is ") for reason in reasons)
+    return "by recipient: " + ", ".join(reason.removeprefix("it is ") for reason in reasons)
 
 
 def _count(number: int, noun: str) -> str:
@@ -236,8 +236,8 @@ def _count(number: int, noun: str) -> str:
 def redirect(target: TargetServer, chosen: ChosenLetters) -> None:
     """Send letters to ADDRESS instead.
 
-    Each recipient that still waits is replaced; one that has the letter keeps it. The sender stays the sender, and
-    hears of a failure under the address that he wrote to, as with an alias. The journey tells of it.
+    Each waiting recipient is replaced; recipients that have the letter keep it. The sender stays the same, and a bounce
+    names the original recipient, as with an alias. The redirection is a step of the journey.
 
     \b
     Example:
@@ -245,7 +245,7 @@ def redirect(target: TargetServer, chosen: ChosenLetters) -> None:
       mailstack queue redirect --to carl@elsewhere.test carol@elsewhere.test
     """
     if not chosen.ids:
-        raise click.UsageError("Give the address that the letters shall go to.")
+        raise click.UsageError("Give the new recipient ADDRESS.")
     recipient = parse_address(chosen.ids[-1], target.domains)
     chosen = replace(chosen, ids=chosen.ids[:-1])
     act(

@@ -23,51 +23,51 @@ from mailstack.store.hold_rules import HoldRule
 
 
 class Reason(Struct, frozen=True):
-    """One reason why a letter is where it is, or for what will happen next."""
+    """One reason why a letter waits, or for what happens next."""
 
     kind: Literal["in line", "busy", "down", "order", "tls"]
     text: str
     until: float | None = None
-    """Seconds since 1970."""
+    """End of the delay, in seconds since 1970; None if unknown."""
 
     def json(self, until: str | None) -> dict[str, str | None]:
         return {"kind": self.kind, "text": self.text, "until": until}
 
 
 class DelayContext(Struct, frozen=True):
-    """Of one server, at one time."""
+    """Delay reasons of one server at one time."""
 
     conditions: tuple[DelayReason, ...] = ()
     lines: Mapping[int, str] = {}
-    """The lines that deliveries of the letter stand in, in the store."""
+    """Parked destinations by delivery number."""
     orders: Mapping[int, str] = {}
-    """Why deliveries of the letter would be held when their turn comes."""
+    """Hold reasons by delivery number."""
     target: TargetServer | None = None
 
     def reasons(self, letter: Letter, delivery: Delivery, steps: Sequence[Step]) -> list[Reason]:
-        """What explains a delivery that waits, beyond its schedule; `steps` are those of the letter."""
+        """Reasons of a waiting delivery, beyond its schedule; `steps` are those of the letter."""
         if delivery.state is not DeliveryState.QUEUED or delivery.destination == LOCAL:
             return []
         attempted = _last(steps, "attempted", delivery)
         found = [*self._turn(letter, delivery), *self._down(_last(steps, "routed", delivery))]
         if why := self.orders.get(delivery.number):
-            found.append(Reason("order", f"when its turn comes it is held: {why}"))
+            found.append(Reason("order", f"it will be held at its next attempt: {why}"))
         if policy := attempted.get("policy"):
             found.append(Reason("tls", f"TLS with {attempted.get('host') or 'its host'}: {policy}"))
         return found
 
     def _turn(self, letter: Letter, delivery: Delivery) -> list[Reason]:
-        """Whether it waits for others that go to the same hosts."""
+        """Waits for a free slot of the destination."""
         own = self.lines.get(delivery.number)
         name = own or destination_key(self.target, delivery.destination, letter.envelope.sender)
         told = [f"; {each.text}" for each in self.conditions if each.kind == "busy" and each.name == name]
         if own:
-            text = f"it stands in line for {name}, and its turn comes as soon as there is room{''.join(told)}"
+            text = f"it waits for a free slot of {name}{''.join(told)}"
             return [Reason("in line", text)]
-        return [Reason("busy", f"{name} has no room at the moment{each}") for each in told]
+        return [Reason("busy", f"{name} has no free slot{each}") for each in told]
 
     def _down(self, routed: Mapping[str, Any]) -> list[Reason]:
-        """Of the hosts that were found last, those that are left alone."""
+        """Hosts of the last routing that are backed off."""
         candidates = [each for each in routed.get("candidates") or () if isinstance(each, Mapping)]
         hosts = {(each.get("address"), each.get("port")) for each in candidates}
         return [
@@ -78,13 +78,13 @@ class DelayContext(Struct, frozen=True):
 
 
 def down_text(condition: DelayReason) -> str:
-    """For people."""
+    """Back-off of a host, in words."""
     until = "" if condition.until is None else f" until {local_text(condition.until)}"
-    return f"{condition.name} is left alone{until}: {condition.text}"
+    return f"{condition.name} is backed off{until}: {condition.text}"
 
 
 def load_context(target: TargetServer, mail_server: OpenStore, record: Record) -> DelayContext:
-    """All that can be known of one letter from outside the server."""
+    """Loads the delay reasons, parked destinations and hold rules of one letter."""
     conditions = mail_server.run(mail_server.store.delay_reasons.current(target.now()))
     lines = mail_server.run(mail_server.store.lines_of(record.letter.id))
     standing = HoldRules(mail_server.store, allowed_domains=_allowed_domains(target))
@@ -94,7 +94,7 @@ def load_context(target: TargetServer, mail_server: OpenStore, record: Record) -
 
 
 def destination_key(target: TargetServer | None, destination: str, sender: Address | None) -> str:
-    """What the server calls the hosts that a destination goes to."""
+    """Key of the destination, shared by destinations with the same hosts."""
     if target is None or target.settings is None:
         return destination
     return routing_of(target.settings).destination_key(destination, sender)
@@ -107,7 +107,7 @@ def reason_of(
     rules: Sequence[HoldRule],
     target: TargetServer,
 ) -> str:
-    """What all letters for a destination wait for now, of whose `hosts` they heard last; empty when that isn't known."""
+    """Current delay reasons of a destination with these `hosts`; "" if unknown."""
     name = destination_key(target, destination, None)
     found = [describe(rule) for rule in rules if rule.kind == "pause" and fits_domain(rule.domain, destination)]
     found += [down_text(each) for each in conditions if each.kind == "down" and each.facts.get("host") in hosts]
@@ -122,7 +122,7 @@ def _allowed_domains(target: TargetServer) -> Sequence[str]:
 
 
 def _last(steps: Sequence[Step], name: str, delivery: Delivery) -> Mapping[str, Any]:
-    """The facts of the last step of this name that is about the recipient."""
+    """Facts of the last step with this name for the recipient."""
     recipient = str(delivery.recipient.address)
     for step in reversed(steps):
         if step.step == name and recipient in (step.facts.get("recipients") or ()):

@@ -15,24 +15,24 @@ from mailstack.queue.route import LOCAL
 from mailstack.queue.schedule import Schedule
 
 _MIDDLE = 0.5
-"""A jitter that gives a wait as it is set."""
+"""Jitter for the configured wait, without random variation."""
 
 
 class Explanation(Struct, frozen=True):
-    """One recipient, explained."""
+    """Explanation of one delivery."""
 
     now: str
-    """What the state is, and why."""
+    """Current state and its reason."""
     then: str
-    """What would happen next; empty when nothing will."""
+    """Next event; empty if there is none."""
     next_attempt: float | None = None
-    """Seconds since 1970; None when none is planned."""
+    """Time of the next attempt, in seconds since 1970; None if none is planned."""
 
 
 def explain(
     letter: Letter, delivery: Delivery, schedule: Schedule, now: float, reasons: Sequence[Reason] = ()
 ) -> Explanation:
-    """Of a delivery, at the time `now`; `reasons` are what stands around it."""
+    """Explains a delivery at the time `now`; `reasons` come from its context."""
     match delivery.state:
         case DeliveryState.HELD:
             return _held(letter, delivery, schedule)
@@ -43,11 +43,11 @@ def explain(
 
 
 _ENDED = {
-    DeliveryState.DELIVERED: "It rests in a mailbox here; its reader has not fetched it yet.",
-    DeliveryState.RELAYED: "Another host took it, and answers for it now.",
-    DeliveryState.BOUNCED: "It failed for good.",
-    DeliveryState.COLLECTED: "Its reader has fetched it.",
-    DeliveryState.REMOVED: "An operator took it out of the queue, or sent it elsewhere.",
+    DeliveryState.DELIVERED: "It is in a local mailbox, and has not been collected yet.",
+    DeliveryState.RELAYED: "Another host accepted it, and is responsible for it now.",
+    DeliveryState.BOUNCED: "It failed permanently.",
+    DeliveryState.COLLECTED: "It was collected.",
+    DeliveryState.REMOVED: "An operator removed or redirected it.",
 }
 
 
@@ -55,8 +55,8 @@ def _held(letter: Letter, delivery: Delivery, schedule: Schedule) -> Explanation
     why = delivery.text if delivery.status is None and delivery.text else "an operator holds it"
     end = released_at(letter) + schedule.give_up_after
     then = (
-        f"Nothing, until `mailstack queue release {letter.id}`: then it is attempted at once. It doesn't grow too old"
-        f" while it is held, but if an attempt after {local_text(end)} fails, it goes back to its sender."
+        f"Nothing, until `mailstack queue release {letter.id}`: then it is attempted at once. It doesn't expire"
+        f" while it is held, but if an attempt after {local_text(end)} fails, it bounces."
     )
     return Explanation(f"Held: {why}.", then)
 
@@ -89,7 +89,7 @@ def _queued(letter: Letter, delivery: Delivery, schedule: Schedule, now: float, 
 
 
 def _why_then(letter: Letter, delivery: Delivery, schedule: Schedule, now: float) -> str:
-    """Why the next attempt is at its time."""
+    """Reason for the time of the next attempt."""
     if released_at(letter) > now:
         return f"its sender wants it to wait until {local_text(released_at(letter))}"
     by = deadline(letter)
@@ -110,7 +110,7 @@ def _why_then(letter: Letter, delivery: Delivery, schedule: Schedule, now: float
 
 
 def _then(letter: Letter, delivery: Delivery, schedule: Schedule, now: float) -> str:
-    """What happens if the next attempt is put off once more, in order of time."""
+    """Events after another deferred attempt, in order of time."""
     born = released_at(letter)
     begins = max(delivery.due, now)
     end = born + schedule.give_up_after

@@ -17,7 +17,7 @@ from mailstack.store.journey_json import sender_text
 
 By = Literal["destination", "sender", "reason"]
 AGES = (5, 10, 20, 40, 80, 160, 320, 640, 1280)
-"""Minutes: up to the first, up to the second … and one more column for what is older."""
+"""Upper bounds of the age columns in minutes; one more column has everything older."""
 LABELS = (*(f"{minutes}m" for minutes in AGES), f"{AGES[-1]}m+")
 
 NAMES: dict[By, Callable[[Record, Delivery], str]] = {
@@ -28,20 +28,20 @@ NAMES: dict[By, Callable[[Record, Delivery], str]] = {
 
 
 class Group(Struct):
-    """The deliveries that have one thing in common."""
+    """Deliveries with one name in common."""
 
     name: str
     count: int = 0
     held: int = 0
     ages: list[int] = field(default_factory=lambda: [0] * len(LABELS))
-    """How many of each age, as LABELS names them."""
+    """Number of deliveries by age, in the order of LABELS."""
     next_attempt: float | None = None
-    """The earliest, seconds since 1970; None when all are held."""
+    """Earliest next attempt, in seconds since 1970; None if all are held."""
     reasons: Counter[str] = field(default_factory=Counter)
     hosts: set[str] = field(default_factory=set)
-    """Those of the last attempts."""
+    """Hosts of the last attempts."""
     why: str = ""
-    """What the running server knows of the destination."""
+    """Delay reason of the destination, from the running server."""
 
     def add(self, record: Record, delivery: Delivery, now: float) -> None:
         self.count += 1
@@ -56,11 +56,11 @@ class Group(Struct):
 
     @property
     def reason(self) -> str:
-        """What the server knows now; else what was heard most often."""
+        """Current delay reason, else the most frequent reply."""
         return self.why or self.reasons.most_common(1)[0][0] if self.reasons else ""
 
     def row(self, now: float) -> tuple[str, ...]:
-        """For a table with the columns of `columns`."""
+        """Table row, in the order of `columns`."""
         counts = [str(count) if count else "." for count in self.ages]
         if self.next_attempt is None:
             soon = "held"
@@ -84,7 +84,7 @@ def columns(by: By) -> tuple[str, ...]:
 
 
 def grouped(records: Sequence[Record], by: By, now: float) -> list[Group]:
-    """The largest first."""
+    """Groups of deliveries, the largest first."""
     groups: dict[str, Group] = {}
     for record in records:
         for delivery in record.deliveries:

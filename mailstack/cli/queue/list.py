@@ -20,19 +20,17 @@ from mailstack.store.journey_json import record_json, sender_text
 
 
 @click.command("list")
+@click.option("--by", type=click.Choice([*NAMES]), help="Count waiting deliveries by group and age.")
 @click.option(
-    "--by", type=click.Choice([*NAMES]), help="Count what waits in groups, and in columns of age that double."
-)
-@click.option(
-    "--limit", type=click.IntRange(1, MAX_SCANNED), default=1000, show_default=True, help="At most so many letters."
+    "--limit", type=click.IntRange(1, MAX_SCANNED), default=1000, show_default=True, help="Maximum number of letters."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @with_target
 @with_selection()
 def list_(target: TargetServer, selection: Selection, by: By | None, limit: int, as_json: bool) -> None:
-    """List the letters that wait: for whom, why, and until when. The newest first.
+    """List the waiting letters, newest first, with recipient, reason and next attempt.
 
-    A pattern may have * and ?. With --by, the columns count letters to each recipient by the minutes since they came.
+    A pattern may have * and ?. With --by, the columns count deliveries by their age in minutes.
 
     \b
     Example:
@@ -54,7 +52,7 @@ def list_(target: TargetServer, selection: Selection, by: By | None, limit: int,
             for group in groups[:limit]:
                 print_json(group.json(by))
         else:
-            print_table(columns(by), [group.row(now) for group in groups[:limit]], empty="nothing waits")
+            print_table(columns(by), [group.row(now) for group in groups[:limit]], empty="the queue is empty")
     elif as_json:
         for record in records:
             print_json(record_json(record))
@@ -77,4 +75,6 @@ def _print(records: Sequence[Record], now: float) -> None:
         for record in records
         for delivery in record.deliveries
     ]
-    print_table(("id", "arrived", "from", "to", "size", "tries", "next", "last heard"), rows, empty="nothing waits")
+    print_table(
+        ("id", "arrived", "from", "to", "size", "tries", "next", "last heard"), rows, empty="the queue is empty"
+    )

@@ -1,4 +1,4 @@
-"""Router of a server, for commands that create letters."""
+"""Router of a server, for commands without a running server."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mailstack.queue.route import Router
 
 
 def clock() -> ReactorClock:
-    """One of which only the time is asked: a command has no reactor."""
+    """Clock for reading the time; a command has no reactor."""
     return ReactorClock(StoreRunner())  # type: ignore[arg-type]
 
 
 def directory_of(target: TargetServer, server: OpenStore) -> StoreDirectory:
-    """Who lives there."""
+    """Directory of the local addresses."""
     settings = target.settings
     if settings is None:
         return StoreDirectory(server.store, target.domains, clock())
@@ -31,5 +31,5 @@ def directory_of(target: TargetServer, server: OpenStore) -> StoreDirectory:
 
 
 def router_of(target: TargetServer, server: OpenStore) -> Router:
-    """Which way a recipient goes."""
+    """Router of the server."""
     return Router(directory_of(target, server))

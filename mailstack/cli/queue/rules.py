@@ -20,40 +20,42 @@ from mailstack.store import Conflict, Filter
 from mailstack.store.hold_rules import HoldRule
 
 MAX_RULES = 1000
-"""Rules that one server may have: each letter is compared with all of them."""
+"""Maximum number of rules; each letter is compared with all of them."""
 
 _LETTERS = "abcdefghjkmnpqrstvwxyz23456789"
 
 
 @click.group()
 def rule() -> None:
-    """Hold letters by sender, recipient or domain, as they enter or when they are next due.
+    """Hold letters by sender, recipient or domain, on arrival or at their next attempt.
 
-    A running server obeys within a second. `mailstack queue release` lets single letters go.
+    A running server applies a change within a second. `mailstack queue release` releases single letters.
     """
 
 
 @rule.command()
 @click.option(
-    "--from", "sender", type=ADDRESSES, metavar="PATTERN", help="Letters of these senders; <> is the null one."
+    "--from", "sender", type=ADDRESSES, metavar="PATTERN", help="Letters from these senders; <> is the null sender."
 )
 @click.option("--to", "recipient", type=ADDRESSES, metavar="PATTERN", help="Letters for these recipients.")
 @click.option("--domain", type=DOMAINS, metavar="PATTERN", help="Letters for this domain, or *.domain.")
 @with_target
 def add(target: TargetServer, sender: str | None, recipient: str | None, domain: str | None) -> None:
-    """Hold letters that fit all that is given. A pattern may have * and ?.
+    """Hold letters that match all given options. A pattern may have * and ?.
 
     \b
     Example:
       mailstack queue rule add --from "*@marketing.home.test" --domain elsewhere.test
     """
     if not (sender or recipient or domain):
-        raise click.UsageError("Give --from, --to or --domain; `mailstack queue pause` stops everything outward.")
+        raise click.UsageError("Give --from, --to or --domain; `mailstack queue pause` stops all outbound letters.")
     name = "r" + "".join(secrets.choice(_LETTERS) for _ in range(4))
     new = HoldRule(name, "hold", sender or "", recipient or "", domain or "", target.now())
     with OpenStore(target) as server:
         if len(server.run(server.store.hold_rules.load()).rules) >= MAX_RULES:
-            raise CommandError(f"there are {MAX_RULES} rules, and no more are kept; `mailstack queue rule remove` some")
+            raise CommandError(
+                f"there are {MAX_RULES} rules, which is the maximum; remove some with `mailstack queue rule remove`"
+            )
         server.run(server.store.hold_rules.add(new))
     click.echo(f"rule {name} holds {words(new)}")
 
@@ -91,10 +93,10 @@ def list_(target: TargetServer, as_json: bool) -> None:
 
 @rule.command()
 @click.argument("name")
-@click.option("--keep-held", is_flag=True, help="Leave held what it holds; else that goes on at once.")
+@click.option("--keep-held", is_flag=True, help="Keep the letters of the rule held.")
 @with_target
 def remove(target: TargetServer, name: str, keep_held: bool) -> None:
-    """Take a rule back; what it holds goes on at once.
+    """Remove a rule, and release the letters that it held.
 
     \b
     Example:
@@ -110,7 +112,7 @@ def remove(target: TargetServer, name: str, keep_held: bool) -> None:
 
 
 def words(rule: HoldRule) -> str:
-    """What a rule holds, for people."""
+    """Description of a rule."""
     if rule.kind == "pause":
         return "everything outward" if rule.domain == "*" else f"everything for {rule.domain}"
     parts = {"from": rule.sender, "to": rule.recipient, "in the domain": rule.domain}
@@ -118,7 +120,7 @@ def words(rule: HoldRule) -> str:
 
 
 def release_held(target: TargetServer, server: OpenStore, rule: HoldRule) -> int:
-    """How many deliveries go on. Another rule that fits them too holds them again."""
+    """Releases the deliveries held by a rule; returns their number. Other matching rules hold them again."""
     held = Filter(states=frozenset({DeliveryState.HELD}), limit=MAX_SCANNED)
     records = [
         record
@@ -134,10 +136,10 @@ def release_held(target: TargetServer, server: OpenStore, rule: HoldRule) -> int
 @click.argument("destination", type=DOMAINS, default="*")
 @with_target
 def pause(target: TargetServer, destination: str) -> None:
-    """Stop everything outward, or everything for DESTINATION (a domain, or *.domain).
+    """Pause all outbound letters, or those for DESTINATION (a domain, or *.domain).
 
-    Letters are taken as before, and those for mailboxes here reach them. What would leave is held, until `resume`;
-    `mailstack queue release` lets single letters go. Attempts under way end as they may.
+    Letters are still accepted, and delivered to local mailboxes. Outbound letters are held until `resume`;
+    `mailstack queue release` releases single letters. Attempts in progress are completed.
 
     \b
     Example:
@@ -147,7 +149,7 @@ def pause(target: TargetServer, destination: str) -> None:
     new = HoldRule(_name(destination), "pause", domain=destination, created=target.now())
     with OpenStore(target) as server:
         if new.name in {each.name for each in server.run(server.store.hold_rules.load()).rules}:
-            raise CommandError(f"{_what(destination)} is paused already; `mailstack queue resume` takes that back")
+            raise CommandError(f"{_what(destination)} is paused already; `mailstack queue resume` ends the pause")
         try:
             server.run(server.store.hold_rules.add(new))
         except Conflict as conflict:
@@ -160,7 +162,7 @@ def pause(target: TargetServer, destination: str) -> None:
 @click.argument("destination", type=DOMAINS, default="*")
 @with_target
 def resume(target: TargetServer, destination: str) -> None:
-    """Take a pause back; what it held goes on at once.
+    """End a pause, and release the letters that it held.
 
     \b
     Example:

@@ -18,7 +18,7 @@ from mailstack.queue.selection import Selection
 from mailstack.store import Record
 
 MAX_SCANNED = 100_000
-"""Letters that one command looks at."""
+"""Maximum number of letters that one command reads."""
 
 
 class Pattern(click.ParamType[str]):
@@ -41,18 +41,30 @@ DOMAINS = Pattern(domain_pattern)
 
 
 def with_selection(*states: DeliveryState) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the options, and behind the Place what they choose as `selection`; `states` are meant where no --state is given."""
+    """Adds selection options to a command, as `selection`; `states` is the default of --state."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @click.option(
-            "--from", "sender", type=ADDRESSES, metavar="PATTERN", help="Of these senders; <> is the null one."
+            "--from",
+            "sender",
+            type=ADDRESSES,
+            metavar="PATTERN",
+            help="Only from these senders; <> is the null sender.",
         )
-        @click.option("--to", "recipient", type=ADDRESSES, metavar="PATTERN", help="For these recipients.")
-        @click.option("--domain", type=DOMAINS, metavar="PATTERN", help="For recipients in this domain, or *.domain.")
-        @click.option("--older", type=Since(), metavar="AGE", help="That came before: 30m, 2h, 7d, 2026-11-23.")
-        @click.option("--newer", type=Since(), metavar="AGE", help="That came since.")
-        @click.option("--reason", metavar="TEXT", help="With this in the status or text of what was heard last.")
-        @click.option("--state", type=click.Choice([*map(str, sorted(OWED))]), help="Only what is queued, or held.")
+        @click.option("--to", "recipient", type=ADDRESSES, metavar="PATTERN", help="Only for these recipients.")
+        @click.option(
+            "--domain", type=DOMAINS, metavar="PATTERN", help="Only for recipients in this domain, or *.domain."
+        )
+        @click.option(
+            "--older", type=Since(), metavar="AGE", help="Only letters older than this: 30m, 2h, 7d, 2026-11-23."
+        )
+        @click.option("--newer", type=Since(), metavar="AGE", help="Only letters newer than this.")
+        @click.option(
+            "--reason", metavar="TEXT", help="Only with this text in the status or reply of the last attempt."
+        )
+        @click.option(
+            "--state", type=click.Choice([*map(str, sorted(OWED))]), help="Only queued, or only held letters."
+        )
         @functools.wraps(command)
         def chosen(target: TargetServer, /, **options: Any) -> Any:
             now = target.now()
@@ -78,7 +90,7 @@ def _at(when: When | None, now: float) -> float | None:
 
 
 def select(server: OpenStore, selection: Selection, limit: int = MAX_SCANNED) -> list[Record]:
-    """The letters with a delivery that is meant, whole, the newest first."""
+    """Letters with a selected delivery, with all their deliveries, newest first."""
     found = server.run(server.store.records(selection.filter(MAX_SCANNED)))
     meant = [
         record for record in found if any(selection.matches(record.letter, delivery) for delivery in record.deliveries)
@@ -87,7 +99,7 @@ def select(server: OpenStore, selection: Selection, limit: int = MAX_SCANNED) ->
 
 
 def narrowed(records: Sequence[Record], selection: Selection) -> list[Record]:
-    """The same with no deliveries but those that are meant."""
+    """Letters with only their selected deliveries."""
     return [
         replace(record, deliveries=tuple([one for one in record.deliveries if selection.matches(record.letter, one)]))
         for record in records

@@ -26,7 +26,7 @@ from mailstack.store.journey_json import record_json, sender_text, step_json
 from mailstack.store.journey_text import journey_lines
 
 ATTEMPTS = frozenset({"routed", "attempted", "deferred", "relayed", "delivered", "bounced"})
-"""Steps that tell of an attempt."""
+"""Steps of an attempt."""
 WIDTH = 110
 
 
@@ -35,9 +35,9 @@ WIDTH = 110
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @with_target
 def show(target: TargetServer, id: str, as_json: bool) -> None:  # noqa: A002 - the name in the help text
-    """Explain one letter: its envelope, every attempt with what was said, the next one, and why then.
+    """Explain one letter: envelope, every attempt with its dialogue, and the next one with its reason.
 
-    `mailstack journey ID` tells the same letter's whole life, across servers.
+    `mailstack journey ID` shows all steps of the letter, across servers.
 
     \b
     Example:
@@ -64,7 +64,7 @@ def show(target: TargetServer, id: str, as_json: bool) -> None:  # noqa: A002 - 
 
 
 class _LetterDetails(Struct, frozen=True):
-    """All that explains a letter."""
+    """A letter with its steps, schedule and delay reasons."""
 
     record: Record
     steps: list[Step]
@@ -76,7 +76,7 @@ class _LetterDetails(Struct, frozen=True):
 
 
 def schedule_of(target: TargetServer) -> Schedule:
-    """When the server tries again."""
+    """Retry schedule of the server."""
     if target.settings is None:
         return Schedule()
     waits = target.settings.relay.schedule
@@ -133,7 +133,7 @@ def _lines(details: _LetterDetails, now: float) -> Iterator[str]:
 
 
 def _wrapped(title: str, text: str) -> Iterator[str]:
-    """A paragraph that begins with its title."""
+    """Wrapped paragraph with a title."""
     yield from textwrap.wrap(
         clean(text), WIDTH, initial_indent=f"  {title + ':':<12}", subsequent_indent=" " * 14, break_long_words=False
     )

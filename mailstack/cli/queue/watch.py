@@ -30,11 +30,11 @@ from mailstack.store.journey_json import step_json
 from mailstack.store.journey_text import facts_text, journey_lines
 
 INTERVAL = 0.5
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 MAX_GROUPS = 15
 MAX_STEPS = 12
 CLEAR = "\x1b[H\x1b[J"
-"""Moves a terminal's cursor to the top left, and erases what is below."""
+"""Escape sequence that clears a terminal."""
 
 
 class Span(click.ParamType[float]):
@@ -50,14 +50,14 @@ class Span(click.ParamType[float]):
 
 
 @click.command()
-@click.option("--for", "lasting", type=Span(), metavar="TIME", help="End after 30s, 5m …; else with Ctrl-C.")
+@click.option("--for", "lasting", type=Span(), metavar="TIME", help="Stop after 30s, 5m …; else run until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: each step, as `journey --json` has it.")
 @with_target
 def watch(target: TargetServer, lasting: float | None, as_json: bool) -> None:
-    """Show what happens in the queue as it happens.
+    """Show queue events as they happen.
 
-    On a terminal: a table of what waits for which destination, and below it the last steps. Else, and with --json, a
-    line for each step.
+    A terminal shows a table of the waiting letters by destination, and the latest steps below. Otherwise, and with
+    --json, each step is a line.
 
     \b
     Example:
@@ -86,14 +86,14 @@ def _looks(target: TargetServer, server: OpenStore, lasting: float | None) -> It
     began = time.monotonic()
     changes = Changes(server, target.now())
     while True:
-        yield changes, changes.look(target.now())
+        yield changes, changes.poll(target.now())
         if lasting is not None and time.monotonic() - began >= lasting:
             return
         pause(INTERVAL)
 
 
 def _show(target: TargetServer, looks: Iterator[tuple[Changes, list[Step]]]) -> None:
-    """Draws the picture again at each look, over the one before."""
+    """Redraws the screen at each poll."""
     last: deque[Step] = deque(maxlen=MAX_STEPS)
     for changes, steps in looks:
         last.extend(steps)
@@ -101,7 +101,7 @@ def _show(target: TargetServer, looks: Iterator[tuple[Changes, list[Step]]]) -> 
 
 
 def _picture(changes: Changes, last: Iterable[Step], now: float, size: os.terminal_size) -> Iterator[str]:
-    """Lines that fit into a terminal of this size: what waits for which destination, and the last steps."""
+    """Lines of the screen: waiting letters by destination, and the latest steps."""
     waiting = narrowed(changes.waiting, Selection())
     groups = grouped(waiting, "destination", now)[:MAX_GROUPS]
     header, *table = table_lines([columns("destination"), *([*map(clean, group.row(now))] for group in groups)])
@@ -114,30 +114,30 @@ def _picture(changes: Changes, last: Iterable[Step], now: float, size: os.termin
 
 
 MAX_SCANNED = 1000
-"""Letters that wait, and as many that came last, which one look goes through."""
+"""Maximum number of waiting letters, and of newest letters, read by one poll."""
 
 _Mark = tuple[object, ...]
 
 
 class Changes:
-    """Looks at an open store again and again. What came and went between two looks is seen too."""
+    """Polls an open store for new steps, also of letters that came and went between two polls."""
 
     def __init__(self, server: OpenStore, began: float) -> None:
-        """Steps from before `began` (seconds since 1970) are not told."""
+        """Steps before `began` (seconds since 1970) are skipped."""
         self._server = server
         self._began = began
         self._last = began
         self._marks: dict[LetterId, _Mark] = {}
         self._told: dict[LetterId, list[Step]] = {}
         self.waiting: list[Record] = []
-        """What waited at the last look, the newest first."""
+        """Letters waiting at the last poll, newest first."""
         self._first = True
 
-    def look(self, now: float) -> list[Step]:
-        """The steps since the last look, the oldest first."""
+    def poll(self, now: float) -> list[Step]:
+        """Steps since the last poll, oldest first."""
         store = self._server.store
         self.waiting = self._server.run(store.records(Filter(states=OWED, limit=MAX_SCANNED)))
-        # A letter that was accepted a moment ago may carry a time from before the last look.
+        # A letter that was accepted a moment ago may carry a time from before the last poll.
         fresh = self._server.run(store.records(Filter(since=self._last - 5.0, limit=MAX_SCANNED)))
         self._last = now
         here = {record.letter.id: record for record in (*fresh, *self.waiting)}

@@ -141,7 +141,7 @@ def _flush(target: TargetServer, options: Options) -> None:
 
 
 def caller() -> Person:
-    """The user that runs this, or who had sudo run it."""
+    """The calling user, or the user that called sudo."""
     user = os.environ.get("SUDO_USER") or ""
     try:
         entry = pwd.getpwnam(user) if user else pwd.getpwuid(os.getuid())
@@ -151,7 +151,7 @@ def caller() -> Person:
 
 
 class Unparsed(click.Command):
-    """A command whose arguments click leaves alone, but for -c, --data and --help before all others."""
+    """Command with unparsed arguments after -c, --data and --help."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         mine: list[str] = []
@@ -170,8 +170,8 @@ class Unparsed(click.Command):
 def sendmail(config: Path | None, data: Path | None, arguments: list[str]) -> None:
     """Put a letter from standard input into the queue, as /usr/sbin/sendmail does.
 
-    The server may run or not; no login is asked, for who may write its data directory is trusted. Options are those of
-    other sendmails: -t (recipients from the header), -i (a dot alone does not end the letter), -f ADDRESS, -F NAME,
+    The server need not run. There is no login: users that can write the data directory are trusted. The options are
+    those of other sendmails: -t (recipients from the header), -i (a dot alone does not end the letter), -f ADDRESS, -F NAME,
     -N never|success,failure,delay, -V ID, -R full|hdrs, -bp (mailq), -q (try what waits now). Exit codes are those of
     sysexits.h. The programs mailstack-sendmail and mailstack-mailq do the same, and /usr/sbin/sendmail can be a link
     to the first.

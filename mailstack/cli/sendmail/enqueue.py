@@ -36,11 +36,11 @@ from mailstack.server.wiring.authentication import signer
 from mailstack.store.free_space import FreeSpace
 
 DEV_HOST = HostName("mx.home.test")
-"""The server of a dev environment that a letter enters."""
+"""Host name of the server of a dev environment."""
 
 
-class Nobody:
-    """A Journal without readers: the server writes the log, and the letter's steps are in the store."""
+class NullJournal:
+    """Discards steps: the server writes the log, and the store has the steps."""
 
     def tell(self, steps: Sequence[Step]) -> None:
         """Nothing."""
@@ -68,7 +68,7 @@ async def enqueue(target: TargetServer, mail_server: OpenStore, prepared: Prepar
     local = DeliveryAgent(directory, name, time, quotas)
     # A queue that is not started claims nothing, and leaves all attempts to the server.
     settings = QueueSettings(name, name)
-    queue = Queue(store, router, bouncer, Agents(local, local), standing, time, Nobody(), settings)
+    queue = Queue(store, router, bouncer, Agents(local, local), standing, time, NullJournal(), settings)
     space = (
         None if config.store.url or target.settings is None else FreeSpace(config.data, config.limits.min_free_space)
     )
@@ -108,7 +108,7 @@ def _signing(target: TargetServer, now: Callable[[], float]) -> OutboundSigner |
 
 
 async def _check(counter: Intake, recipients: Sequence[Recipient], size: int) -> None:
-    """Nothing is taken of a letter with a recipient that nobody here is: its author is still there to hear of it."""
+    """Raises SendmailError for an unknown local recipient; then nothing is queued."""
     for recipient in recipients:
         if counter.is_local(recipient.address):
             try:

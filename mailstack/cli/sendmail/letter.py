@@ -21,7 +21,7 @@ _LONGEST_ENVID = 100
 
 
 class Person(Struct, frozen=True):
-    """Who calls."""
+    """Calling user."""
 
     user: str
     """The name on this machine."""

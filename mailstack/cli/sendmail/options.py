@@ -12,14 +12,14 @@ _EVENTS = frozenset({"SUCCESS", "FAILURE", "DELAY"})
 _WITH_VALUE = frozenset("ABCFLNORVXfhopqrb")
 """Letters that take what follows them, or the next argument."""
 _IN_ONE_WORD = frozenset("obq")
-"""Of these, letters whose value stands in the same word, or is none."""
+"""Options of _WITH_VALUE without a separate value argument."""
 _LINE_ENDS = frozenset("\r\n\0")
 _IGNORED = frozenset("GUemno")
 """Flags that are taken for the sake of the callers, without a meaning here."""
 
 
 class Options(Struct):
-    """What a caller wants."""
+    """Parsed command line."""
 
     mode: Mode = "send"
     sender: str | None = None

@@ -7,14 +7,14 @@ import click
 from mailstack.cli.lazy_group import LazyGroup
 
 COMMANDS = {
-    "list": ("mailstack.cli.tls_report.list:list_", "List the domains and days that were not reported yet."),
-    "show": ("mailstack.cli.tls_report.show:show", "Show what a domain would be told."),
+    "list": ("mailstack.cli.tls_report.list:list_", "List the days and domains not yet reported."),
+    "show": ("mailstack.cli.tls_report.show:show", "Show the results for one domain."),
 }
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def tls_report() -> None:
-    """See what TLS with the hosts of other domains came to.
+    """Show the results of TLS with other domains.
 
-    Each day is told to the domains that ask for it (RFC 8460), and then forgotten here; see [tls_reports].
+    Results are reported daily to domains that request it (RFC 8460), and then deleted; see [tls_reports].
     """

@@ -7,16 +7,16 @@ import click
 from mailstack.cli.lazy_group import LazyGroup
 
 COMMANDS = {
-    "list": ("mailstack.cli.webhook.list:list_", "List them with what waits, or what waits itself."),
-    "test": ("mailstack.cli.webhook.test:test", "Post one message now, and say what the receiver answers."),
-    "retry": ("mailstack.cli.webhook.retry:retry", "Tell at once what waits."),
-    "secret": ("mailstack.cli.webhook.secret:secret", "Write a new secret on top of a file."),
+    "list": ("mailstack.cli.webhook.list:list_", "List the webhooks and their waiting messages."),
+    "test": ("mailstack.cli.webhook.test:test", "Send a test message to a webhook."),
+    "retry": ("mailstack.cli.webhook.retry:retry", "Retry waiting messages now."),
+    "secret": ("mailstack.cli.webhook.secret:secret", "Add a new signing secret to a file."),
 }
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def webhook() -> None:
-    """See which programs are told what becomes of letters, and what still waits for them.
+    """Show, test and retry webhooks.
 
-    They are configured as [[webhooks]].
+    Webhooks are configured as [[webhooks]].
     """

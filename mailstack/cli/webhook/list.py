@@ -16,12 +16,14 @@ from mailstack.store.outbox import OutboxEntry
 
 
 @click.command("list")
-@click.option("--waiting", is_flag=True, help="List each step that waits, the oldest first, and why.")
-@click.option("--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="At most so many.")
+@click.option("--waiting", is_flag=True, help="List the waiting messages, oldest first.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Maximum number of messages."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @with_target
 def list_(target: TargetServer, waiting: bool, limit: int, as_json: bool) -> None:
-    """List the webhooks with what waits for each, or what waits itself.
+    """List the webhooks with their number of waiting messages, or the messages.
 
     \b
     Example:
@@ -90,5 +92,5 @@ def _print_waiting(found: list[OutboxEntry], *, as_json: bool) -> None:
 
 
 def name_of(webhook: str) -> str:
-    """What people call it."""
+    """Configured name of a webhook."""
     return webhook.removeprefix("webhook ")

@@ -14,9 +14,9 @@ from mailstack.cli.webhook.list import name_of
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @with_target
 def retry(target: TargetServer, names: tuple[str, ...]) -> None:
-    """Tell at once what waits for these webhooks, or for all.
+    """Retry the waiting messages of these webhooks, or of all, now.
 
-    A running server tries the oldest within a second, and if that is taken, the rest.
+    A running server retries the oldest within a second, and after a success the rest.
 
     \b
     Example:
@@ -26,8 +26,8 @@ def retry(target: TargetServer, names: tuple[str, ...]) -> None:
         targets = {name_of(each.target): each.target for each in server.run(server.store.outbox.backlogs())}
         for name in names:
             if name not in targets:
-                raise CommandError(f"nothing waits for {name}; `mailstack webhook list` shows for whom something does")
+                raise CommandError(f"no messages wait for {name}; `mailstack webhook list` shows the waiting messages")
         now = target.now()
         wanted = [targets[name] for name in names or sorted(targets)]
         count = sum(server.run(server.store.outbox.retry_now(webhook, now)) for webhook in wanted)
-    click.echo(f"to be told now: {count}")
+    click.echo(f"retried now: {count}")
