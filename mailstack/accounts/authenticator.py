@@ -51,7 +51,7 @@ class KeyKeeper(Protocol):
         """Of the account with this whole address; invented ones, always the same, for a stranger. May raise StoreError."""
 
 
-class Accounts(Protocol):
+class AccountLookup(Protocol):
     """The part of a Store that is asked."""
 
     async def account(self, address: str) -> Account | None: ...
@@ -71,7 +71,7 @@ class CredAuthenticator:
         interface: type[Interface] = ISubmitter,
         *,
         keeper: KeyKeeper | None = None,
-        accounts: Accounts | None = None,
+        accounts: AccountLookup | None = None,
     ) -> None:
         """`domains`: a user name without @ is completed by the first. `interface` is what the login is for.
 

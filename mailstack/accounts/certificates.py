@@ -9,7 +9,7 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from mailstack.accounts.checker import Accounts, account_key
+from mailstack.accounts.checker import PasswordStore, account_key
 from mailstack.accounts.credentials import CertificateCredentials, ICertificate
 from mailstack.letter.connection import ClientCertificate
 
@@ -20,7 +20,7 @@ class CertificateChecker:
 
     credentialInterfaces = (ICertificate,)  # noqa: N815
 
-    def __init__(self, store: Accounts, fingerprints: Mapping[str, str], domains: Sequence[str]) -> None:
+    def __init__(self, store: PasswordStore, fingerprints: Mapping[str, str], domains: Sequence[str]) -> None:
         """`fingerprints`: SHA-256 in lower case hexadecimal to `Address.key`. Mail addresses count in `domains` only."""
         self._store = store
         self._fingerprints = dict(fingerprints)

@@ -21,7 +21,7 @@ from mailstack.store import Account, AppPassword, StoreError
 _log = logging.getLogger(__name__)
 
 
-class Accounts(Protocol):
+class PasswordStore(Protocol):
     """The part of a Store that is asked."""
 
     async def account(self, address: str) -> Account | None: ...
@@ -37,7 +37,7 @@ class StoreChecker:
 
     credentialInterfaces = (IUsernamePassword,)  # noqa: N815
 
-    def __init__(self, store: Accounts, passwords: Passwords) -> None:
+    def __init__(self, store: PasswordStore, passwords: Passwords) -> None:
         self._store = store
         self._passwords = passwords
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Address, AddressError
 from mailstack.letter.address import ascii_domain
-from mailstack.policy.ownership import Owners
+from mailstack.policy.ownership import AddressOwners
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.ttl_cache import TTLCache
 from mailstack.queue import route
@@ -21,7 +21,7 @@ MOST_ALIASES = 1000
 """Addresses looked at to find out whether one leads to an account."""
 
 
-class Directory(route.Directory, Owners, Protocol):
+class Directory(route.Directory, AddressOwners, Protocol):
     """What stations and policies ask: `is_local`, `mailbox`, `alias`, `owns`."""
 
 

@@ -9,7 +9,7 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from mailstack.accounts.checker import Accounts, account_key
+from mailstack.accounts.checker import PasswordStore, account_key
 from mailstack.accounts.credentials import DigestCredentials, IDigest
 from mailstack.accounts.passwords import Passwords
 
@@ -20,7 +20,7 @@ class SharedSecretChecker:
 
     credentialInterfaces = (IDigest,)  # noqa: N815
 
-    def __init__(self, public: Callable[[str], str | None], store: Accounts, passwords: Passwords) -> None:
+    def __init__(self, public: Callable[[str], str | None], store: PasswordStore, passwords: Passwords) -> None:
         self._public = public
         self._store = store
         self._passwords = passwords

@@ -27,11 +27,14 @@ class Submitter(Struct, frozen=True):
 
 
 @implementer(IReader)
-class Reader(Struct, frozen=True):
+class MailboxReader(Struct, frozen=True):
     address: str
 
 
-_AVATARS: tuple[tuple[type[Interface], type[Submitter | Reader]], ...] = ((ISubmitter, Submitter), (IReader, Reader))
+_AVATARS: tuple[tuple[type[Interface], type[Submitter | MailboxReader]], ...] = (
+    (ISubmitter, Submitter),
+    (IReader, MailboxReader),
+)
 
 
 @implementer(IRealm)

@@ -23,7 +23,7 @@ COUNTED_FOR = 60.0
 """Seconds for which the iterations of the accounts are not counted again."""
 
 
-class Accounts(Protocol):
+class ScramStore(Protocol):
     """The part of a Store that is asked."""
 
     async def account(self, address: str) -> Account | None: ...
@@ -48,7 +48,7 @@ class ScramChecker:
 
     def __init__(
         self,
-        store: Accounts,
+        store: ScramStore,
         secret: bytes,
         iterations: int,
         public: Callable[[str], str | None] = _nobody,

@@ -17,7 +17,7 @@ POLL = 0.25
 """Seconds between two looks for changed accounts, while any session is open."""
 
 
-class Accounts(Protocol):
+class SessionStore(Protocol):
     """The part of a Store that is asked."""
 
     async def account(self, address: str) -> Any: ...
@@ -73,7 +73,7 @@ class SessionRegistry:
     A store that can't be reached ends nothing.
     """
 
-    def __init__(self, accounts: Accounts, call_later: Callable[..., Any]) -> None:
+    def __init__(self, accounts: SessionStore, call_later: Callable[..., Any]) -> None:
         """`call_later` is the reactor's: sessions live in real time, wherever the clock of letters has travelled."""
         self._accounts = accounts
         self._call_later = call_later

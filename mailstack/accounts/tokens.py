@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from mailstack.accounts.authenticator import TokenRefused
-from mailstack.accounts.checker import Accounts, account_key
+from mailstack.accounts.checker import PasswordStore, account_key
 from mailstack.accounts.credentials import BearerToken, IBearerToken
 from mailstack.protocols.connection import Clock
 
@@ -52,7 +52,7 @@ class TokenChecker:
 
     credentialInterfaces = (IBearerToken,)  # noqa: N815
 
-    def __init__(self, store: Accounts, reader: TokenReader, rules: TokenRules, clock: Clock) -> None:
+    def __init__(self, store: PasswordStore, reader: TokenReader, rules: TokenRules, clock: Clock) -> None:
         self._store = store
         self._reader = reader
         self._rules = rules

@@ -11,7 +11,7 @@ from mailstack.protocols.smtp.replies import reply
 NOT_YOURS = reply(553, "5.7.1", "sender address is not owned by the account that logged in")
 
 
-class Owners(Protocol):
+class AddressOwners(Protocol):
     """Directory of the addresses that an account owns."""
 
     async def owns(self, account: str, sender: Address) -> bool:
@@ -21,7 +21,7 @@ class Owners(Protocol):
 class Ownership:
     """An account sends as itself, or as an address that leads to it."""
 
-    def __init__(self, directory: Owners) -> None:
+    def __init__(self, directory: AddressOwners) -> None:
         self._directory = directory
 
     async def may_send_as(self, account: str, sender: ReversePath) -> Verdict:

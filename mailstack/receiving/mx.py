@@ -11,7 +11,7 @@ from mailstack.policy.authentication.outbound_signing import OutboundSigner
 from mailstack.policy.authentication.results import without_results_of
 from mailstack.policy.chain import PolicyChain
 from mailstack.policy.client_names import ClientNames
-from mailstack.policy.ownership import Owners
+from mailstack.policy.ownership import AddressOwners
 from mailstack.policy.priorities import TrustedHops
 from mailstack.policy.relaying import Relaying
 from mailstack.protocols.smtp.commands import Mail, Rcpt
@@ -38,7 +38,7 @@ class MxRules:
         names: ClientNames | None = None,
         checks: SenderVerification | None = None,
         signing: OutboundSigner | None = None,
-        owners: Owners | None = None,
+        owners: AddressOwners | None = None,
     ) -> None:
         """`priorities` lists the hosts that may give letters a higher priority; None: no host may. `guard` has the policies.
 

@@ -13,7 +13,7 @@ from mailstack.policy import enforce, evaluate
 from mailstack.policy.authentication.outbound_signing import OutboundSigner
 from mailstack.policy.authentication.results import without_results_of
 from mailstack.policy.chain import OfRecipient, OfSender
-from mailstack.policy.ownership import Owners, Ownership
+from mailstack.policy.ownership import AddressOwners, Ownership
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.priorities import Priorities
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, HeaderHook, ReceivedOctets
@@ -41,7 +41,7 @@ class SubmissionRules:
         at_sender: tuple[OfSender, ...] = (),
         at_recipient: tuple[OfRecipient, ...] = (),
         signing: OutboundSigner | None = None,
-        owners: Owners | None = None,
+        owners: AddressOwners | None = None,
         verp: Sequence[str] = (),
     ) -> None:
         """Without `ownership` an authenticated user may send from any address.

@@ -12,7 +12,7 @@ from mailstack.letter.address import AddressError, ascii_domain, parse_domain
 from mailstack.policy.authentication.arc import Chain
 from mailstack.policy.authentication.dkim import DkimResult
 from mailstack.policy.authentication.dmarc import DmarcResult, Identifier
-from mailstack.policy.authentication.results import Finding
+from mailstack.policy.authentication.results import AuthFinding
 from mailstack.policy.authentication.spf import SpfResult
 
 
@@ -84,36 +84,36 @@ def is_disowned(dmarc: DmarcResult) -> bool:
     return dmarc.result in ("fail", "permerror")
 
 
-def findings_of(answers: VerificationResults, *, overridden: bool) -> Sequence[Finding]:
+def findings_of(answers: VerificationResults, *, overridden: bool) -> Sequence[AuthFinding]:
     """Findings for Authentication-Results, in the order of the checks."""
-    found: list[Finding] = []
+    found: list[AuthFinding] = []
     if answers.spf is not None:
         name = "smtp.helo" if answers.identity.is_helo else "smtp.mailfrom"
         identity = answers.identity.domain or ("" if answers.identity.is_helo else answers.identity.sender)
-        found.append(Finding("spf", answers.spf.result, ((name, identity),), answers.spf.reason))
+        found.append(AuthFinding("spf", answers.spf.result, ((name, identity),), answers.spf.reason))
     if answers.dkim is not None:
-        found += [_of_signature(outcome) for outcome in answers.dkim] or [Finding("dkim", "none")]
+        found += [_of_signature(outcome) for outcome in answers.dkim] or [AuthFinding("dkim", "none")]
     if answers.chain is not None:
-        found.append(Finding("arc", answers.chain.result, (), answers.chain.reason))
+        found.append(AuthFinding("arc", answers.chain.result, (), answers.chain.reason))
     if answers.dmarc is not None:
         found.append(_of_dmarc(answers.dmarc, overridden=overridden))
     return found
 
 
-def _of_signature(outcome: DkimResult) -> Finding:
+def _of_signature(outcome: DkimResult) -> AuthFinding:
     signature = outcome.signature
     if signature is None:
-        return Finding("dkim", outcome.result, (), outcome.reason)
+        return AuthFinding("dkim", outcome.result, (), outcome.reason)
     about = (("header.d", signature.domain), ("header.s", signature.selector), ("header.a", signature.algorithm))
-    return Finding("dkim", outcome.result, about, outcome.reason)
+    return AuthFinding("dkim", outcome.result, about, outcome.reason)
 
 
-def _of_dmarc(dmarc: DmarcResult, *, overridden: bool) -> Finding:
+def _of_dmarc(dmarc: DmarcResult, *, overridden: bool) -> AuthFinding:
     about = [("header.from", dmarc.domain)]
     if is_disowned(dmarc):
         about.append(("policy.dmarc", "none" if overridden else dmarc.wish))
     reason = "a trusted chain vouches for it" if overridden and is_disowned(dmarc) else dmarc.reason
-    return Finding("dmarc", dmarc.result, tuple(about), reason)
+    return AuthFinding("dmarc", dmarc.result, tuple(about), reason)
 
 
 def facts_of(answers: VerificationResults) -> dict[str, Any]:

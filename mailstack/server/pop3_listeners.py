@@ -12,7 +12,7 @@ from mailstack.accounts.user_access import UserAccess
 from mailstack.letter.step import Journal
 from mailstack.mailbox.pop3.login_delay import LoginDelay
 from mailstack.mailbox.pop3.read_ahead import MOST_OF_ALL
-from mailstack.mailbox.pop3.session import Limits as Pop3Limits
+from mailstack.mailbox.pop3.session import Pop3Limits
 from mailstack.mailbox.pop3.session import converse as read_maildrop
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer

@@ -41,7 +41,7 @@ from mailstack.store.sql_store import SqlStore
 
 if TYPE_CHECKING:
     from mailstack.mailbox.index.letter_index import LetterIndex
-    from mailstack.mailbox.index.shared_feed import Sharing
+    from mailstack.mailbox.index.shared_feed import WorkerSync
 
 __all__ = ["CannotStart", "MailService", "ServiceUser", "WorkerContext", "announce", "cannot_listen"]
 
@@ -145,15 +145,15 @@ class MailService(Service):
         server.sign_by(config, premises.keys)
         return server
 
-    def _sharing(self) -> Sharing | None:
+    def _sharing(self) -> WorkerSync | None:
         """How workers share an index. None: a single process."""
         if self._inherited is None or not self._config.index.enabled:
             return None
         # Only workers with an index load it.
-        from mailstack.mailbox.index.shared_feed import Sharing  # noqa: PLC0415
+        from mailstack.mailbox.index.shared_feed import WorkerSync  # noqa: PLC0415
 
         workers = self._inherited.workers
-        return Sharing(workers.slot.keeps_house, workers.counters.event_listeners, self._inherited.wake)
+        return WorkerSync(workers.slot.keeps_house, workers.counters.event_listeners, self._inherited.wake)
 
     def woken(self) -> None:
         """Another worker has something new in the index of letters."""

@@ -15,7 +15,7 @@ from mailstack.accounts.allow_any import AllowAnyChecker
 from mailstack.accounts.authenticator import AT_ONCE, MOST_WAITING, CredAuthenticator
 from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.passwords import Passwords
-from mailstack.accounts.realm import IReader, ISubmitter, Reader, Realm, Submitter
+from mailstack.accounts.realm import IReader, ISubmitter, MailboxReader, Realm, Submitter
 from mailstack.accounts.throttle import Throttle
 from mailstack.letter.connection import HostPort
 from mailstack.protocols.sasl import Credentials, Denied, Unavailable
@@ -165,7 +165,7 @@ def test_the_realm_gives_an_avatar_for_each_interface() -> None:
     interface, avatar, logout = realm.requestAvatar(b"alice@home.test", None, ISubmitter)
     verifyObject(ISubmitter, avatar)
     assert (interface, avatar) == (ISubmitter, Submitter("alice@home.test"))
-    verifyObject(IReader, Reader("alice@home.test"))
+    verifyObject(IReader, MailboxReader("alice@home.test"))
     logout()
 
 

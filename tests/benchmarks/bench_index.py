@@ -18,7 +18,7 @@ from typing import Any
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.content import Octets
 from mailstack.mailbox.index import queries, writes
-from mailstack.mailbox.index.extract import Arriving, entering
+from mailstack.mailbox.index.extract import ArchivedLetter, extract
 from mailstack.mailbox.index.items import ItemFilter, NewItem
 from mailstack.mailbox.index.query import parse
 from mailstack.store import Record
@@ -70,7 +70,7 @@ WORDS = [
 ]
 
 
-def letters(count: int) -> Iterator[Arriving]:
+def letters(count: int) -> Iterator[ArchivedLetter]:
     dice = random.Random(7)
     for number in range(1, count + 1):
         words = " ".join(dice.choices(WORDS, k=dice.randrange(40, 300)))
@@ -88,7 +88,7 @@ def letters(count: int) -> Iterator[Arriving]:
             Octets(octets),
             Arrival(now, "mx.home.test", "ESMTP"),
         )
-        yield Arriving(number, Record(letter, ()), octets, (recipient.address.key,))
+        yield ArchivedLetter(number, Record(letter, ()), octets, (recipient.address.key,))
 
 
 def say(line: str) -> None:
@@ -160,7 +160,7 @@ def _fill(shelf: Shelf, count: int) -> None:
     begun = time.perf_counter()
     some: list[NewItem] = []
     for arriving in letters(count):
-        some.append(entering(arriving))
+        some.append(extract(arriving))
         if len(some) == AT_ONCE or arriving.number == count:
             shelf.run(_add(shelf, some, arriving.number))
             some = []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
 from mailstack.letter.content import Octets
 from mailstack.letter.parsed import parse
-from mailstack.mailbox.index.extract import Arriving, entering
+from mailstack.mailbox.index.extract import ArchivedLetter, extract
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.receiving.verification import MAX_AUTHOR_DOMAINS, VerificationPolicy
 from mailstack.store import Record
@@ -42,7 +42,7 @@ def refused(octets: bytes, demands: VerificationPolicy | None = None) -> str:
 def shown(octets: bytes) -> list[str]:
     """The addresses that the inbox, the API and the search give as authors."""
     letter = Letter(new_letter_id(1.0), Envelope(None, ()), Octets(octets), Arrival(1.0, "mx", "ESMTP", STRANGER))
-    found = entering(Arriving(1, Record(letter, ()), octets, ()))
+    found = extract(ArchivedLetter(1, Record(letter, ()), octets, ()))
     authors = [each.address for each in parse(octets).authors]
     searched = [address for field, address in found.addresses if field == "from" and not address.startswith("@")]
     assert {Address.parse(each).key for each in authors if _is_address(each)} <= set(searched)

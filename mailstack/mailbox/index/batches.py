@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from mailstack.mailbox.index import queries
-from mailstack.mailbox.index.database import Database
+from mailstack.mailbox.index.database import IndexDatabase
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.protocols.connection import Clock
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 class Batches:
     """Runs a change of many letters as several transactions."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: IndexDatabase, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 

@@ -23,7 +23,7 @@ PATIENCE = 10.0
 """Seconds to wait for other processes."""
 
 
-class Database(Protocol):
+class IndexDatabase(Protocol):
     """Runs operations on it; they raise StoreError when it can't be used."""
 
     def read(self, operation: Operation[T]) -> Deferred[T]: ...

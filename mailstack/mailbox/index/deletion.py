@@ -12,23 +12,25 @@ from pathlib import Path
 
 from mailstack.letter import LetterId
 from mailstack.mailbox.index.database import FILE, PATIENCE
-from mailstack.mailbox.index.items import MOST_TOLD, Deleted, ItemFilter
+from mailstack.mailbox.index.items import MOST_TOLD, DeletedItems, ItemFilter
 from mailstack.mailbox.index.queries import GIVEN, numbers_in, numbers_of
 from mailstack.mailbox.index.schema import SEARCHED
 from mailstack.mailbox.index.writes import TABLES, counted
 from mailstack.store.sqlite_reading import ReadableDatabase
 
 
-def delete(connection: sqlite3.Connection, which: ItemFilter, token: str) -> Deleted:
+def delete(connection: sqlite3.Connection, which: ItemFilter, token: str) -> DeletedItems:
     """Hide letters from all, until `bring_back` or `drop`."""
     given = numbers_of(connection, which)
     with counted(connection, given):
         statement = f"UPDATE letters SET deleted = ? WHERE number {GIVEN} RETURNING number, id"
         rows = connection.execute(statement, (token, given)).fetchall()
-    return Deleted(len(rows), token, tuple([LetterId(row[1]) for row in sorted(rows)[:MOST_TOLD]]))
+    return DeletedItems(len(rows), token, tuple([LetterId(row[1]) for row in sorted(rows)[:MOST_TOLD]]))
 
 
-def put_away(connection: sqlite3.Connection, which: ItemFilter, account: str, token: str) -> tuple[Deleted, Deleted]:
+def put_away(
+    connection: sqlite3.Connection, which: ItemFilter, account: str, token: str
+) -> tuple[DeletedItems, DeletedItems]:
     """Hide letters from an account, and delete those that no other account has; both results."""
     given = numbers_of(connection, which)
     with counted(connection, given):
@@ -43,8 +45,8 @@ def put_away(connection: sqlite3.Connection, which: ItemFilter, account: str, to
         of_gone = json.dumps([number for number, _ in gone])
         connection.execute(f"UPDATE letters SET deleted = ? WHERE number {GIVEN}", (token, of_gone))
     return (
-        Deleted(len(rows), token, tuple([LetterId(row[1]) for row in rows[:MOST_TOLD]]), account),
-        Deleted(len(gone), token, tuple([LetterId(letter) for _, letter in gone[:MOST_TOLD]])),
+        DeletedItems(len(rows), token, tuple([LetterId(row[1]) for row in rows[:MOST_TOLD]]), account),
+        DeletedItems(len(gone), token, tuple([LetterId(letter) for _, letter in gone[:MOST_TOLD]])),
     )
 
 

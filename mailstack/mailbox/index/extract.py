@@ -21,7 +21,7 @@ MOST_SHOWN = 100
 """Correspondents of a kind, as lists show them."""
 
 
-class Arriving(Struct, frozen=True):
+class ArchivedLetter(Struct, frozen=True):
     """A letter of the archive that is to be read."""
 
     number: int
@@ -30,7 +30,7 @@ class Arriving(Struct, frozen=True):
     mailboxes: tuple[str, ...]
 
 
-def entering(arriving: Arriving) -> NewItem:
+def extract(arriving: ArchivedLetter) -> NewItem:
     """Takes time in proportion to the letter's size; a thread may do it."""
     letter = arriving.record.letter
     reading = parse(arriving.octets)

@@ -27,7 +27,7 @@ class Event(Struct, frozen=True):
     """Mailboxes with users that may see the event; None: administrators only."""
 
 
-class Missed(Exception):
+class EventsMissed(Exception):
     """Events between have been forgotten, or are those of an earlier run: what one knew must be read anew."""
 
 
@@ -111,7 +111,7 @@ class Feed:
             return []
         forgotten = self._events[0].sequence - 1 if self._events else self._floor
         if sequence > self._sequence or sequence < forgotten:
-            raise Missed
+            raise EventsMissed
         return [event for event in self._events if event.sequence > sequence]
 
     def since(self, sequence: int) -> list[Event]:
@@ -134,11 +134,11 @@ class Feed:
         """Where a client has got to. Raises Missed for one of another run, or none of ours."""
         run, _, sequence = name.partition("-")
         if run != self._run or not sequence.isascii() or not sequence.isdigit() or len(sequence) > 18:
-            raise Missed
+            raise EventsMissed
         return int(sequence)
 
 
-class Tally:
+class FeedCounters:
     """Counters of one feed, from now on."""
 
     def __init__(self, feed: Feed, now: float) -> None:

@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred
 from mailstack.letter import Address, LetterId
 from mailstack.mailbox.index import queries, writes
 from mailstack.mailbox.index.copies import source_of
-from mailstack.mailbox.index.database import Database
-from mailstack.mailbox.index.extract import Arriving, entering
+from mailstack.mailbox.index.database import IndexDatabase
+from mailstack.mailbox.index.extract import ArchivedLetter, extract
 from mailstack.mailbox.index.feed import Feed
 from mailstack.mailbox.index.items import Copy, Item, NewItem
 from mailstack.protocols.connection import Clock
@@ -37,20 +37,20 @@ AWAY = 3600.0
 InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 
 
-class Entered(Struct, frozen=True):
+class IndexedLetter(Struct, frozen=True):
     """Event data of a new letter."""
 
     item: Item
     record: Record
 
 
-class Indexing:
+class Indexer:
     """From `start` to `stop` it reads whatever comes, once it is nudged."""
 
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
         self,
         store: Store,
-        database: Database,
+        database: IndexDatabase,
         feed: Feed,
         clock: Clock,
         in_thread: InThread,
@@ -157,7 +157,7 @@ class Indexing:
         return len(entries), len(entries) < AT_ONCE and self._read_to == entries[-1].uid
 
     async def _read(self, entries: Sequence[Entry], records: Mapping[LetterId, Record]) -> None:
-        arriving: list[Arriving] = []
+        arriving: list[ArchivedLetter] = []
         copies: list[Copy] = []
         gone: list[int] = []
         octets_read = 0
@@ -174,17 +174,17 @@ class Indexing:
                 copies.append(Copy(record.letter.id, source, mailboxes))
                 gone.append(entry.uid)
             else:
-                arriving.append(Arriving(entry.uid, record, octets, mailboxes))
+                arriving.append(ArchivedLetter(entry.uid, record, octets, mailboxes))
         await self._add(arriving, copies, gone)
 
-    async def _add(self, arriving: list[Arriving], copies: list[Copy], gone: list[int]) -> None:
-        read: list[NewItem] = await self._in_thread(lambda: [entering(each) for each in arriving]) if arriving else []
+    async def _add(self, arriving: list[ArchivedLetter], copies: list[Copy], gone: list[int]) -> None:
+        read: list[NewItem] = await self._in_thread(lambda: [extract(each) for each in arriving]) if arriving else []
         read_to = self._read_to
         await self._database.write(lambda connection: writes.add(connection, read, copies, read_to))
         if gone:
             await self._store.update_maildrop(ARCHIVE, collected=(), deleted=gone, steps=())
         for each, one in zip(arriving, read, strict=True):
-            self._feed.tell("letter", Entered(one.item, each.record), holders_of(one.item))
+            self._feed.tell("letter", IndexedLetter(one.item, each.record), holders_of(one.item))
 
     async def _octets(self, record: Record) -> bytes | None:
         """None when they are gone, or will never be read. Raises StoreError when they may be later."""

@@ -84,7 +84,7 @@ class ItemFilter(Struct, frozen=True):
     """Numbers less than this."""
 
 
-class Listed(Struct, frozen=True):
+class ItemList(Struct, frozen=True):
     """Some letters of a list, the newest first, and how many there are in all."""
 
     items: tuple[Item, ...]
@@ -99,7 +99,7 @@ MOST_COUNTED = 10_000
 """Letters that a search finds and that are counted."""
 
 
-class Deleted(Struct, frozen=True):
+class DeletedItems(Struct, frozen=True):
     """Letters that are out of sight, and can be brought back for a while."""
 
     count: int
@@ -110,7 +110,7 @@ class Deleted(Struct, frozen=True):
     """Account that no longer sees them; "" for all accounts."""
 
 
-class Changes(Struct, frozen=True):
+class ChangedItems(Struct, frozen=True):
     """Letters that people marked, tagged or brought back."""
 
     count: int

@@ -12,14 +12,22 @@ from mailstack.letter import Address, Content, LetterId
 from mailstack.letter.step import Journal, Step, TappedJournal
 from mailstack.mailbox.index import queries, writes
 from mailstack.mailbox.index.batches import Batches
-from mailstack.mailbox.index.database import Database
+from mailstack.mailbox.index.database import IndexDatabase
 from mailstack.mailbox.index.feed import Feed
-from mailstack.mailbox.index.indexer import AGAIN, Indexing, InThread, holders_of
-from mailstack.mailbox.index.items import MOST_TOLD, Changes, Deleted, Item, ItemFilter, Listed, MailboxCount
+from mailstack.mailbox.index.indexer import AGAIN, Indexer, InThread, holders_of
+from mailstack.mailbox.index.items import (
+    MOST_TOLD,
+    ChangedItems,
+    DeletedItems,
+    Item,
+    ItemFilter,
+    ItemList,
+    MailboxCount,
+)
 from mailstack.mailbox.index.query import Flag, Term
-from mailstack.mailbox.index.remote_indexer import ReadElsewhere
-from mailstack.mailbox.index.removal import Keeping, Removal
-from mailstack.mailbox.index.shared_feed import SharedFeed, Sharing
+from mailstack.mailbox.index.remote_indexer import RemoteIndexer
+from mailstack.mailbox.index.removal import Removal, Retention
+from mailstack.mailbox.index.shared_feed import SharedFeed, WorkerSync
 from mailstack.mailbox.index.timeout import with_timeout
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import RateLimitedLog
@@ -37,12 +45,12 @@ class LetterIndex:
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
         self,
         store: Store,
-        database: Database,
+        database: IndexDatabase,
         clock: Clock,
         in_thread: InThread,
         mailbox_of: Callable[[Address], Awaitable[str | None]],
-        keeping: Keeping = Keeping(),  # noqa: B008 - it is frozen
-        sharing: Sharing | None = None,
+        keeping: Retention = Retention(),  # noqa: B008 - it is frozen
+        sharing: WorkerSync | None = None,
         outlets: Collection[str] = (),
     ) -> None:
         """`store` has an archive; the caller opens and closes it. `sharing`: None for a single process."""
@@ -59,9 +67,9 @@ class LetterIndex:
         self._clock = clock
         self._leads = sharing is None or sharing.leads
         self._indexing = (
-            Indexing(store, database, self.feed, clock, in_thread, mailbox_of, outlets)
+            Indexer(store, database, self.feed, clock, in_thread, mailbox_of, outlets)
             if sharing is None or sharing.leads
-            else ReadElsewhere(store, database, clock, sharing.wake)
+            else RemoteIndexer(store, database, clock, sharing.wake)
         )
         self._looking: Callable[[], None] = lambda: None
         self._complaint = RateLimitedLog(_log, clock.steady)
@@ -129,7 +137,7 @@ class LetterIndex:
 
     # --- what there is
 
-    async def listed(self, which: ItemFilter, limit: int, start: int = 0) -> Listed:
+    async def listed(self, which: ItemFilter, limit: int, start: int = 0) -> ItemList:
         """The newest first, without the newest `start`."""
         return await self._database.read(lambda connection: queries.listed(connection, which, limit, start))
 
@@ -215,9 +223,9 @@ class LetterIndex:
         given = tuple(numbers[:MOST_TOLD])
         items = await self.first(ItemFilter(numbers=given), len(given))
         holders = frozenset(name for item in items for name in holders_of(item))
-        self.feed.tell("changed", Changes(len(numbers), tuple(items)), holders)
+        self.feed.tell("changed", ChangedItems(len(numbers), tuple(items)), holders)
 
-    async def delete(self, which: ItemFilter) -> Deleted:
+    async def delete(self, which: ItemFilter) -> DeletedItems:
         """Hide letters, as `Removal.delete` says."""
         return await self._removal.delete(which)
 

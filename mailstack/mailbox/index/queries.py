@@ -12,9 +12,9 @@ import msgspec
 from msgspec.structs import replace
 
 from mailstack.letter import LetterId
-from mailstack.mailbox.index.items import MOST_COUNTED, Item, ItemFilter, Listed, MailboxCount
+from mailstack.mailbox.index.items import MOST_COUNTED, Item, ItemFilter, ItemList, MailboxCount
 from mailstack.mailbox.index.schema import has_trigrams
-from mailstack.mailbox.index.sql_filter import Selection, selection
+from mailstack.mailbox.index.sql_filter import SqlSelection, selection
 from mailstack.store import Damaged
 
 GIVEN = "IN (SELECT value FROM json_each(?))"
@@ -33,11 +33,11 @@ def newest(connection: sqlite3.Connection) -> tuple[int, str]:
     return (0, "") if found is None else (int(found[0]), str(found[1]))
 
 
-def chosen_by(connection: sqlite3.Connection, which: ItemFilter) -> Selection:
+def chosen_by(connection: sqlite3.Connection, which: ItemFilter) -> SqlSelection:
     return selection(which, trigrams=has_trigrams(connection))
 
 
-def listed(connection: sqlite3.Connection, which: ItemFilter, limit: int, start: int = 0) -> Listed:
+def listed(connection: sqlite3.Connection, which: ItemFilter, limit: int, start: int = 0) -> ItemList:
     """The newest `limit` after `start` of them, and how many there are; `before` leaves the counts as they are."""
     chosen = chosen_by(connection, which)
     items = _items(
@@ -48,10 +48,10 @@ def listed(connection: sqlite3.Connection, which: ItemFilter, limit: int, start:
     items.reverse()
     if which.before is None and not start and len(items) < limit:
         # That is all there is.
-        return Listed(tuple(items), len(items), sum(item.unread for item in items))
+        return ItemList(tuple(items), len(items), sum(item.unread for item in items))
     which = replace(which, before=None)
     if (counted := _counted(connection, which)) is not None:
-        return Listed(tuple(items), *counted)
+        return ItemList(tuple(items), *counted)
     # Of what is searched for there may be too many.
     most = MOST_COUNTED
     chosen = chosen_by(connection, which)
@@ -60,7 +60,7 @@ def listed(connection: sqlite3.Connection, which: ItemFilter, limit: int, start:
         f" (SELECT l.unread FROM {chosen.source} WHERE {chosen.condition} LIMIT ?)",
         [*chosen.values, most],
     ).fetchone()
-    return Listed(tuple(items), int(total), int(unread), is_exact=total != most)
+    return ItemList(tuple(items), int(total), int(unread), is_exact=total != most)
 
 
 def _counted(connection: sqlite3.Connection, which: ItemFilter) -> tuple[int, int] | None:

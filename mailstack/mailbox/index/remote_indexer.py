@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 
 from mailstack.mailbox.index import queries
-from mailstack.mailbox.index.database import Database
+from mailstack.mailbox.index.database import IndexDatabase
 from mailstack.protocols.connection import Clock
 from mailstack.store import Store
 from mailstack.store.archive import ARCHIVE
@@ -20,10 +20,10 @@ AT_ONCE = 500
 """Letters that are looked for together."""
 
 
-class ReadElsewhere:
+class RemoteIndexer:
     """From `start` to `stop`."""
 
-    def __init__(self, store: Store, database: Database, clock: Clock, wake: Callable[[], None]) -> None:
+    def __init__(self, store: Store, database: IndexDatabase, clock: Clock, wake: Callable[[], None]) -> None:
         self._store = store
         self._database = database
         self._clock = clock

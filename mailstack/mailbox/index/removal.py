@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from mailstack.letter import LetterId
 from mailstack.mailbox.index import deletion
 from mailstack.mailbox.index.batches import BATCH, Batches
-from mailstack.mailbox.index.database import Database
+from mailstack.mailbox.index.database import IndexDatabase
 from mailstack.mailbox.index.feed import Feed
-from mailstack.mailbox.index.items import MOST_TOLD, Deleted, ItemFilter
+from mailstack.mailbox.index.items import MOST_TOLD, DeletedItems, ItemFilter
 from mailstack.protocols.connection import Clock
 from mailstack.store import Store, StoreError
 from mailstack.store.archive import ARCHIVE
@@ -27,7 +27,7 @@ MAX_CHANGE_S = 600.0
 """Maximum seconds of a deletion, or an undo, of very many letters."""
 
 
-class Keeping(Struct, frozen=True):
+class Retention(Struct, frozen=True):
     """Retention of letters in the index."""
 
     letters: int | None = None
@@ -43,7 +43,7 @@ class Keeping(Struct, frozen=True):
 class Removal:
     """Deletes letters, brings them back, and drops for good what is over. Coroutines raise StoreError."""
 
-    def __init__(self, store: Store, database: Database, clock: Clock, feed: Feed, keeping: Keeping) -> None:
+    def __init__(self, store: Store, database: IndexDatabase, clock: Clock, feed: Feed, keeping: Retention) -> None:
         self.keeping = keeping
         self._store = store
         self._database = database
@@ -57,7 +57,7 @@ class Removal:
         """Drop no more batches."""
         self._is_stopped = True
 
-    async def delete(self, which: ItemFilter) -> Deleted:
+    async def delete(self, which: ItemFilter) -> DeletedItems:
         """Hide letters in the index, until `undo` or the end of its time; mailboxes keep theirs.
 
         With `seen_by` they are hidden from that account, and stay for all others that have them.
@@ -124,7 +124,7 @@ class Removal:
         before = None if age is None else self._clock.now() - age
         dropped = await self._drop(partial(deletion.beyond, keep=keep, before=before, limit=BATCH))
         if dropped:
-            self._feed.tell("pruned", Deleted(len(dropped), "", tuple(dropped[:MOST_TOLD])))
+            self._feed.tell("pruned", DeletedItems(len(dropped), "", tuple(dropped[:MOST_TOLD])))
 
     async def _drop(self, choose: Callable[..., list[int]]) -> list[LetterId]:
         """Drop in batches. The archive goes first, so that the indexer adds nothing again."""
@@ -135,8 +135,8 @@ class Removal:
         return ids
 
 
-def _sum(parts: Sequence[Deleted]) -> Deleted:
+def _sum(parts: Sequence[DeletedItems]) -> DeletedItems:
     """Join the results of batches."""
     ids = itertools.islice(itertools.chain.from_iterable(part.ids for part in parts), MOST_TOLD)
-    first = parts[0] if parts else Deleted(0, "", ())
+    first = parts[0] if parts else DeletedItems(0, "", ())
     return replace(first, count=sum(part.count for part in parts), ids=tuple(ids))

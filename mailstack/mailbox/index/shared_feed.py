@@ -16,10 +16,10 @@ from twisted.internet.defer import DeferredLock
 
 from mailstack.letter.step import Step
 from mailstack.mailbox.index import queries
-from mailstack.mailbox.index.database import Database
+from mailstack.mailbox.index.database import IndexDatabase
 from mailstack.mailbox.index.feed import Event, Feed
-from mailstack.mailbox.index.indexer import Entered
-from mailstack.mailbox.index.items import Changes, Deleted, Item, ItemFilter
+from mailstack.mailbox.index.indexer import IndexedLetter
+from mailstack.mailbox.index.items import ChangedItems, DeletedItems, Item, ItemFilter
 from mailstack.policy.counters import ConnectionCounts
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import RateLimitedLog
@@ -37,7 +37,7 @@ GAP = "gap"
 """Name of a row before which events may be missing, because no stream was open."""
 
 
-class News(Struct, frozen=True):
+class EventRow(Struct, frozen=True):
     """Row of the table of events. Letters are given by number; each process reads them itself."""
 
     name: str
@@ -46,28 +46,28 @@ class News(Struct, frozen=True):
     count: int = 0
     holders: frozenset[str] | None = None
     step: Step | None = None
-    deleted: Deleted | None = None
+    deleted: DeletedItems | None = None
 
 
-def _news_of(name: str, data: Any, holders: frozenset[str] | None) -> News:
+def _news_of(name: str, data: Any, holders: frozenset[str] | None) -> EventRow:
     """What an event is told by."""
     match data:
-        case Entered(item, _):
-            return News(name, (item.number,), 1, holders)
-        case Changes(count, items):
-            return News(name, tuple([item.number for item in items]), count, holders)
+        case IndexedLetter(item, _):
+            return EventRow(name, (item.number,), 1, holders)
+        case ChangedItems(count, items):
+            return EventRow(name, tuple([item.number for item in items]), count, holders)
         case Step() as step:
-            return News(name, holders=holders, step=step)
-        case Deleted() as deleted:
-            return News(name, holders=holders, deleted=deleted)
+            return EventRow(name, holders=holders, step=step)
+        case DeletedItems() as deleted:
+            return EventRow(name, holders=holders, deleted=deleted)
     raise TypeError(f"{name}: nothing that workers tell each other")
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(News).decode
+_decode = msgspec.json.Decoder(EventRow).decode
 
 
-def _write(connection: sqlite3.Connection, some: Sequence[News], keep: int) -> None:
+def _write(connection: sqlite3.Connection, some: Sequence[EventRow], keep: int) -> None:
     """Add rows, and forget those beyond the newest `keep`."""
     connection.executemany(
         "INSERT INTO news (name, text) VALUES (?, ?)", [(each.name, _encode(each).decode()) for each in some]
@@ -75,7 +75,7 @@ def _write(connection: sqlite3.Connection, some: Sequence[News], keep: int) -> N
     connection.execute("DELETE FROM news WHERE sequence <= (SELECT max(sequence) FROM news) - ?", (keep,))
 
 
-def _after(connection: sqlite3.Connection, sequence: int, limit: int) -> list[tuple[int, News]]:
+def _after(connection: sqlite3.Connection, sequence: int, limit: int) -> list[tuple[int, EventRow]]:
     """The first rows behind a sequence, the oldest first."""
     statement = "SELECT sequence, text FROM news WHERE sequence > ? ORDER BY sequence LIMIT ?"
     return [(int(number), _decode(text)) for number, text in connection.execute(statement, (sequence, limit))]
@@ -90,7 +90,7 @@ def _beginning(connection: sqlite3.Connection) -> tuple[str, int]:
     return str(run), max(int(oldest), int(gap))
 
 
-class Sharing(Struct, frozen=True):
+class WorkerSync(Struct, frozen=True):
     """Parts that join the feeds of several processes."""
 
     leads: bool
@@ -108,13 +108,13 @@ class SharedFeed(Feed):
     stream from before knows that events are missing.
     """
 
-    def __init__(self, database: Database, store: Store, clock: Clock, sharing: Sharing) -> None:
+    def __init__(self, database: IndexDatabase, store: Store, clock: Clock, sharing: WorkerSync) -> None:
         super().__init__(KEPT, soon=lambda do: clock.call_later(0, do))
         self._database = database
         self._store = store
         self._clock = clock
         self._sharing = sharing
-        self._untold: deque[News] = deque(maxlen=KEPT)
+        self._untold: deque[EventRow] = deque(maxlen=KEPT)
         self._complaint = RateLimitedLog(_log, clock.steady)
         self._telling = False
         self._asked = False
@@ -126,7 +126,7 @@ class SharedFeed(Feed):
         watchers = self._sharing.watchers
         if not watchers.total():
             # Before it counts, so that nothing but what happened before the gap can be missing behind it.
-            await self._database.write(partial(_write, some=[News(GAP)], keep=KEPT))
+            await self._database.write(partial(_write, some=[EventRow(GAP)], keep=KEPT))
         watchers.add("")
         try:
             if not self.is_watched:
@@ -179,10 +179,10 @@ class SharedFeed(Feed):
             except StoreError as error:
                 self._complaint.error("pages may not show what happened just now: %s", error)
 
-    async def _read(self, rows: Sequence[tuple[int, News]]) -> None:
+    async def _read(self, rows: Sequence[tuple[int, EventRow]]) -> None:
         numbers = tuple({number for _, row in rows for number in row.numbers})
         items: dict[int, Item] = {}
-        entered: dict[int, Entered] = {}
+        entered: dict[int, IndexedLetter] = {}
         if numbers:
             found = await self._database.read(
                 partial(queries.first, which=ItemFilter(numbers=numbers), limit=len(numbers))
@@ -191,16 +191,16 @@ class SharedFeed(Feed):
             new = tuple([items[n].id for _, row in rows if row.name == "letter" for n in row.numbers if n in items])
             records = await self._store.records(Filter(ids=new, limit=len(new))) if new else []
             by_id = {record.letter.id: record for record in records}
-            entered = {n: Entered(item, by_id[item.id]) for n, item in items.items() if item.id in by_id}
+            entered = {n: IndexedLetter(item, by_id[item.id]) for n, item in items.items() if item.id in by_id}
         for sequence, row in rows:
             self._take(Event(sequence, row.name, _data(row, items, entered), row.holders))
 
 
-def _data(row: News, items: dict[int, Item], entered: dict[int, Entered]) -> Any:
+def _data(row: EventRow, items: dict[int, Item], entered: dict[int, IndexedLetter]) -> Any:
     """What an event says; None for a letter that is gone already, and for a gap."""
     match row.name:
         case "letter":
             return entered.get(row.numbers[0])
         case "changed":
-            return Changes(row.count, tuple([items[each] for each in row.numbers if each in items]))
+            return ChangedItems(row.count, tuple([items[each] for each in row.numbers if each in items]))
     return row.step or row.deleted

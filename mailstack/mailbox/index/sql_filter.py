@@ -32,7 +32,7 @@ _HELD = "l.number IN (SELECT number FROM holders WHERE mailbox = ? AND hidden IS
 _ADDRESSED = "l.number IN (SELECT number FROM addresses WHERE field IN ({marks}) AND address = ?)"
 
 
-class Selection(Struct, frozen=True):
+class SqlSelection(Struct, frozen=True):
     """A choice of letters, as parts of a statement."""
 
     source: str
@@ -48,7 +48,7 @@ class Selection(Struct, frozen=True):
         return f"SELECT l.number FROM {self.source} WHERE {self.condition}"
 
 
-def selection(which: ItemFilter, *, trigrams: bool) -> Selection:
+def selection(which: ItemFilter, *, trigrams: bool) -> SqlSelection:
     """What is deleted is never chosen."""
     found: list[Condition] = [("l.deleted IS NULL", ())]
     sees = _Sight(which.seen_by)
@@ -75,7 +75,7 @@ def selection(which: ItemFilter, *, trigrams: bool) -> Selection:
         found.append((f"{order} < ?", (which.before,)))
     found += [_term(term, sees, trigrams=trigrams) for term in which.terms if term not in wanted]
     values = tuple(value for _, some in found for value in some)
-    return Selection(source, " AND ".join(text for text, _ in found), values, order)
+    return SqlSelection(source, " AND ".join(text for text, _ in found), values, order)
 
 
 def _picked(which: ItemFilter) -> list[Condition]:

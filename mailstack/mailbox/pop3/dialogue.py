@@ -18,7 +18,7 @@ from mailstack.store import Damaged, StoreError
 _log = logging.getLogger(__name__)
 
 
-class Limits(Struct, frozen=True):
+class Pop3Limits(Struct, frozen=True):
     """Limits of one connection; every value is a setting."""
 
     idle_timeout: float = 600.0
@@ -44,7 +44,7 @@ class Dialogue:
         self,
         peer: Peer[Pop3Event],
         engine: ServerEngine,
-        limits: Limits,
+        limits: Pop3Limits,
         pause: Callable[[float], Awaitable[object]],
     ) -> None:
         """`pause` returns after a number of seconds; 0 lets other sessions run."""

@@ -9,11 +9,11 @@ from typing import Any
 
 from mailstack.letter.step import Journal
 from mailstack.mailbox.pop3.authorization import Authorization
-from mailstack.mailbox.pop3.dialogue import Dialogue, Limits, SessionEnded
+from mailstack.mailbox.pop3.dialogue import Dialogue, Pop3Limits, SessionEnded
 from mailstack.mailbox.pop3.login_delay import LoginDelay
 from mailstack.mailbox.pop3.maildrop import Maildrop
 from mailstack.mailbox.pop3.read_ahead import MOST_OF_ALL
-from mailstack.mailbox.pop3.transaction import Transaction
+from mailstack.mailbox.pop3.transaction import Pop3Transaction
 from mailstack.mailbox.pop3.update import Update
 from mailstack.protocols.connection import Clock, Peer
 from mailstack.protocols.memory_budget import MemoryBudget
@@ -25,7 +25,7 @@ from mailstack.store import Store, StoreError
 
 _log = logging.getLogger(__name__)
 
-__all__ = ["Limits", "converse"]
+__all__ = ["Pop3Limits", "converse"]
 
 
 async def converse(
@@ -38,7 +38,7 @@ async def converse(
     clock: Clock,
     pause: Callable[[float], Awaitable[object]],
     journal: Journal,
-    limits: Limits | None = None,
+    limits: Pop3Limits | None = None,
     login_delay: LoginDelay | None = None,
     holder_of: Callable[[str], str] | None = None,
     room: MemoryBudget | None = None,
@@ -52,7 +52,7 @@ async def converse(
     `holder_of` says which server holds a mailbox, where several share the store; None: this one.
     `sessions` and `log_out`: see Authorization.
     """
-    dialogue = Dialogue(peer, engine, limits or Limits(), pause)
+    dialogue = Dialogue(peer, engine, limits or Pop3Limits(), pause)
     # Names this session, and no other, in the maildrop's lock.
     holder = f"{hostname}/{secrets.token_hex(8)}"
     protocol = "pop3s" if engine.tls else "pop3"
@@ -76,7 +76,9 @@ async def converse(
             update = Update(drop, store, clock, journal, server=at, facts=facts, pause=pause)
             dialogue.ok(f"maildrop has {drop}")
             try:
-                await Transaction(dialogue, drop, store, update.collect, room or MemoryBudget(MOST_OF_ALL)).until_quit()
+                await Pop3Transaction(
+                    dialogue, drop, store, update.collect, room or MemoryBudget(MOST_OF_ALL)
+                ).until_quit()
             except SessionEnded:
                 await update.without_quit()
                 raise

@@ -18,7 +18,7 @@ from mailstack.store import Entry, Store, StoreError
 _log = logging.getLogger(__name__)
 
 
-class Transaction:
+class Pop3Transaction:
     """Commands on the open maildrop. None of them changes the store."""
 
     def __init__(

@@ -8,7 +8,13 @@ from typing import Literal
 from msgspec import Struct
 
 from mailstack.policy.authentication import Fields, Texts
-from mailstack.policy.authentication.canonical import BodyForm, Chosen, HashedBody, canonical_field, without_signature
+from mailstack.policy.authentication.canonical import (
+    BodyForm,
+    HashedBody,
+    SignedFields,
+    canonical_field,
+    without_signature,
+)
 from mailstack.policy.authentication.dkim import fetch_key, signed_octets
 from mailstack.policy.authentication.keys import check_use, is_signed
 from mailstack.policy.authentication.signature import InvalidSignature, Signature, read_message_signature, read_seal
@@ -32,15 +38,15 @@ class Chain(Struct, frozen=True):
     """ARC-Authentication-Results of the last host."""
 
 
-class Link(Struct, frozen=True):
-    """Three fields of one host of the chain (§4.1)."""
+class ArcSet(Struct, frozen=True):
+    """ARC set: the three fields of one host in the chain (§4.1)."""
 
     results: bytes
     message: Signature
     seal: Signature
 
 
-def read_chain(fields: Fields, most: int = MOST_SETS) -> tuple[Link, ...] | Chain:
+def read_chain(fields: Fields, most: int = MOST_SETS) -> tuple[ArcSet, ...] | Chain:
     """The links, the first one first; a Chain when there are none, or they are no chain (§5.2, steps 1 to 3)."""
     sets: dict[int, dict[bytes, bytes]] = {}
     signatures: dict[tuple[int, bytes], Signature] = {}
@@ -63,12 +69,12 @@ def read_chain(fields: Fields, most: int = MOST_SETS) -> tuple[Link, ...] | Chai
     except InvalidSignature as unusable:
         return Chain("fail", unusable.reason)
     return tuple(
-        Link(sets[i][_RESULTS], signatures[i, _MESSAGE], signatures[i, _SEAL]) for i in range(1, len(sets) + 1)
+        ArcSet(sets[i][_RESULTS], signatures[i, _MESSAGE], signatures[i, _SEAL]) for i in range(1, len(sets) + 1)
     )
 
 
 async def verify_chain(
-    links: tuple[Link, ...], fields: Fields, bodies: Mapping[BodyForm, HashedBody], texts: Texts
+    links: tuple[ArcSet, ...], fields: Fields, bodies: Mapping[BodyForm, HashedBody], texts: Texts
 ) -> Chain:
     """Verify a chain (§5.2, steps 2 to 6). Only the newest message signature must be valid: later hosts may break older ones."""
     newest = links[-1]
@@ -76,7 +82,7 @@ async def verify_chain(
     if failed:
         return Chain("fail", failed)
     try:
-        if not await _is_good(newest.message, signed_octets(newest.message, Chosen(fields)), texts):
+        if not await _is_good(newest.message, signed_octets(newest.message, SignedFields(fields)), texts):
             return Chain("fail", "the last one's signature of the letter is broken")
         assert newest.message.body is not None
         body = bodies[newest.message.body]
@@ -92,7 +98,7 @@ async def verify_chain(
     return Chain("pass", "", newest.seal.domain, newest.results)
 
 
-def _claims(links: tuple[Link, ...]) -> str:
+def _claims(links: tuple[ArcSet, ...]) -> str:
     """What is wrong with what the seals say of the chain before them; "" for nothing."""
     for number, link in enumerate(links, 1):
         if link.seal.chain != ("none" if number == 1 else "pass"):
@@ -106,7 +112,7 @@ async def _is_good(signature: Signature, signed: bytes, texts: Texts) -> bool:
     return is_signed(record, signature, signed)
 
 
-def _canonical(link: Link) -> tuple[bytes, bytes, bytes]:
+def _canonical(link: ArcSet) -> tuple[bytes, bytes, bytes]:
     """Made once, for each seal behind it is made of it again."""
     return (
         canonical_field(link.results, relaxed=True),
@@ -115,7 +121,7 @@ def _canonical(link: Link) -> tuple[bytes, bytes, bytes]:
     )
 
 
-def _sealed(canonical: Sequence[tuple[bytes, bytes, bytes]], last: Link) -> bytes:
+def _sealed(canonical: Sequence[tuple[bytes, bytes, bytes]], last: ArcSet) -> bytes:
     """What the seal of the last of these links was made of (§5.1.1): all of them, in their order."""
     octets = [field for link in canonical for field in link]
     octets[-1] = canonical_field(without_signature(last.seal.field), relaxed=True)

@@ -36,7 +36,7 @@ def without_signature(field: bytes) -> bytes:
     return name + colon + b";".join(pieces)
 
 
-class Chosen:
+class SignedFields:
     """The fields of a header section as signatures choose them: of several with one name, the last first (RFC 6376 §5.4.2)."""
 
     def __init__(self, fields: Iterable[tuple[bytes, bytes]]) -> None:

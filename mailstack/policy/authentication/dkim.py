@@ -7,8 +7,14 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from mailstack.policy.authentication import Fields, Gather, Texts
-from mailstack.policy.authentication.canonical import BodyForm, Chosen, HashedBody, canonical_field, without_signature
-from mailstack.policy.authentication.keys import Record, check_use, is_signed, read_record
+from mailstack.policy.authentication.canonical import (
+    BodyForm,
+    HashedBody,
+    SignedFields,
+    canonical_field,
+    without_signature,
+)
+from mailstack.policy.authentication.keys import DkimKeyRecord, check_use, is_signed, read_record
 from mailstack.policy.authentication.signature import InvalidSignature, Result, Signature, read_dkim
 
 SLACK = 3600
@@ -46,13 +52,13 @@ async def verify(
     gather: Gather,
 ) -> list[DkimResult]:
     """An outcome for each signature, in their order. Their keys are looked up side by side."""
-    chosen = Chosen(fields)
+    chosen = SignedFields(fields)
     return await gather([_verified(signature, chosen, bodies, texts, now) for signature in signatures])
 
 
 async def _verified(
     signature: Signature | InvalidSignature,
-    chosen: Chosen,
+    chosen: SignedFields,
     bodies: Mapping[BodyForm, HashedBody],
     texts: Texts,
     now: float,
@@ -67,7 +73,7 @@ async def _verified(
 
 async def _outcome(
     signature: Signature,
-    chosen: Chosen,
+    chosen: SignedFields,
     bodies: Mapping[BodyForm, HashedBody],
     texts: Texts,
     now: float,
@@ -90,7 +96,7 @@ async def _outcome(
     return DkimResult("pass", "", signature)
 
 
-async def fetch_key(signature: Signature, texts: Texts) -> Record:
+async def fetch_key(signature: Signature, texts: Texts) -> DkimKeyRecord:
     """The key record (RFC 6376 §6.1.2). Raises Unusable."""
     found = await texts.texts(signature.key_name)
     if found is None:
@@ -102,7 +108,7 @@ async def fetch_key(signature: Signature, texts: Texts) -> Record:
     return read_record(found[0])
 
 
-def signed_octets(signature: Signature, chosen: Chosen) -> bytes:
+def signed_octets(signature: Signature, chosen: SignedFields) -> bytes:
     """What the signature was made of (RFC 6376 §3.7)."""
     field = canonical_field(without_signature(signature.field), relaxed=signature.relaxed)
     return chosen.octets(signature.names, relaxed=signature.relaxed) + field.removesuffix(b"\r\n")

@@ -25,8 +25,8 @@ class NoAnswer(Exception):
     """The DNS did not say in time; str() says what."""
 
 
-class Policy(Struct, frozen=True):
-    """A policy record, as far as it is to be heeded (RFC 7489 §6.3)."""
+class DmarcPolicy(Struct, frozen=True):
+    """DMARC policy record (RFC 7489 §6.3)."""
 
     wish: Wish
     for_subdomains: Wish
@@ -51,7 +51,7 @@ class DmarcResult(Struct, frozen=True):
     reason: str = ""
 
 
-def read_policy(text: str) -> Policy | None:
+def read_policy(text: str) -> DmarcPolicy | None:
     """The policy in a TXT record; None when it is none (RFC 7489 §6.3)."""
     try:
         tags = read_tags(text)
@@ -70,7 +70,7 @@ def read_policy(text: str) -> Policy | None:
     if tags.get("t", "").lower() == "y":
         wish, for_subdomains, for_missing = _MILDER[wish], _MILDER[for_subdomains], _MILDER[for_missing]
     percent = tags.get("pct", "100")
-    return Policy(
+    return DmarcPolicy(
         wish,
         for_subdomains,
         for_missing,
@@ -94,7 +94,7 @@ class Discovery(Struct, frozen=True):
     """The policy for one domain in From, as far as the DNS told it (RFC 7489 §6.6.3)."""
 
     domain: str
-    policy: Policy | None = None
+    policy: DmarcPolicy | None = None
     wish: Wish = "none"
     trouble: str = ""
     """Reason why the policy is not known; "" when it is, or when there is none."""
@@ -124,7 +124,7 @@ class Dmarc:
         self._author = author
         self._lookups = lookups
         self._chance = chance
-        self._policies: dict[str, Policy | None] = {}
+        self._policies: dict[str, DmarcPolicy | None] = {}
 
     async def discover(self) -> Discovery:
         """The policy for the domain, and what it wishes of its letters."""
@@ -197,7 +197,7 @@ class Dmarc:
         exchanges = await self._lookups.exchanges(self._author) if addresses == () else None
         return addresses != () or exchanges != ()
 
-    async def _policy(self, domain: str) -> Policy | None:
+    async def _policy(self, domain: str) -> DmarcPolicy | None:
         if domain not in self._policies:
             texts = await self._lookups.texts(f"_dmarc.{domain}")
             if texts is None:

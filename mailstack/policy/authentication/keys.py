@@ -28,7 +28,7 @@ class InvalidKey(Exception):
     """A private key that can't be used; str() says why, for people."""
 
 
-class Record(Struct, frozen=True):
+class DkimKeyRecord(Struct, frozen=True):
     """A key record of the DNS, as far as it is to be used for mail."""
 
     kind: str
@@ -40,7 +40,7 @@ class Record(Struct, frozen=True):
     """t=s: i= must be d= itself."""
 
 
-def read_record(text: str) -> Record:
+def read_record(text: str) -> DkimKeyRecord:
     """RFC 6376 §3.6.1. Raises Unusable."""
     try:
         tags = read_tags(text)
@@ -63,10 +63,10 @@ def read_record(text: str) -> Record:
     except (binascii.Error, ValueError):
         raise InvalidSignature("permerror", "the key is not base64") from None
     flags = items(tags.get("t", ""))
-    return Record(kind, octets, "y" in flags, "s" in flags)
+    return DkimKeyRecord(kind, octets, "y" in flags, "s" in flags)
 
 
-def check_use(signature: Signature, record: Record) -> None:
+def check_use(signature: Signature, record: DkimKeyRecord) -> None:
     """Whether the key is for this signature (RFC 6376 §3.6.1). Raises Unusable."""
     if record.kind != signature.algorithm.partition("-")[0]:
         raise InvalidSignature("permerror", "the key is of another kind")
@@ -74,7 +74,7 @@ def check_use(signature: Signature, record: Record) -> None:
         raise InvalidSignature("permerror", "the key is not for subdomains")
 
 
-def is_signed(record: Record, signature: Signature, signed: bytes) -> bool:
+def is_signed(record: DkimKeyRecord, signature: Signature, signed: bytes) -> bool:
     """Whether the key's owner signed these octets. Raises Unusable for a key that is none."""
     der = _PREFIX + record.octets if record.kind == "ed25519" and len(record.octets) == 32 else record.octets
     try:

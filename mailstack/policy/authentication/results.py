@@ -21,8 +21,8 @@ _LONGEST_VALUE = 320
 _LONGEST_REASON = 120
 
 
-class Finding(Struct, frozen=True):
-    """What one method found (§2.3), as `method=result reason="…" ptype.property=value …`."""
+class AuthFinding(Struct, frozen=True):
+    """Result of one method (§2.3), as `method=result reason="…" ptype.property=value …`."""
 
     method: str
     result: str
@@ -38,7 +38,7 @@ class Finding(Struct, frozen=True):
         )
 
 
-def results(authserv_id: str, findings: Sequence[Finding]) -> bytes:
+def results(authserv_id: str, findings: Sequence[AuthFinding]) -> bytes:
     """The field, folded, with its CRLF."""
     told = "".join([f";\r\n\t{finding}" for finding in findings]) or "; none"
     return f"Authentication-Results: {authserv_id}{told}\r\n".encode("ascii", "replace")

@@ -11,7 +11,7 @@ from mailstack.letter import Address, Content
 from mailstack.letter.address_lists import authors_in
 from mailstack.letter.header import fields, split
 from mailstack.policy.authentication import OVERSIGNED, SIGNED, Fields, InThread
-from mailstack.policy.authentication.canonical import BodyForm, Chosen, canonical_field, hash_body
+from mailstack.policy.authentication.canonical import BodyForm, SignedFields, canonical_field, hash_body
 from mailstack.policy.authentication.keys import PrivateKey
 from mailstack.policy.authentication.signature import is_within
 
@@ -71,7 +71,7 @@ class Signer:
         hashed = (await hash_body(content, len(section), [RELAXED], self._in_thread))[RELAXED]
         body = base64.b64encode(hashed.digest).decode()
         names = self._listed(found)
-        chosen, at = Chosen(found), int(self._now())
+        chosen, at = SignedFields(found), int(self._now())
         return b"".join([_signature(key, domain, names, chosen, body, at) for key, domain in self._for(found)])
 
     def _for(self, found: Fields) -> list[tuple[SigningKey, str]]:
@@ -104,7 +104,7 @@ async def _header_section(content: Content) -> bytes:
 
 
 def _signature(  # noqa: PLR0917  # each of a type of its own
-    signing: SigningKey, domain: str, names: Sequence[str], chosen: Chosen, body: str, at: int
+    signing: SigningKey, domain: str, names: Sequence[str], chosen: SignedFields, body: str, at: int
 ) -> bytes:
     """The field, with its CRLF. Relaxed, so that the folding doesn't matter."""
     start = f"v=1; a={signing.key.algorithm}; c=relaxed/relaxed;\r\n\td={domain}; s={signing.selector}; t={at};"

@@ -10,7 +10,7 @@ from msgspec import Struct
 from mailstack.accounts.login_names import LoginNames
 from mailstack.config import SubmissionSettings
 from mailstack.letter.connection import HostPort
-from mailstack.mailbox.index.feed import Tally
+from mailstack.mailbox.index.feed import FeedCounters
 from mailstack.mailbox.index.indexer import InThread
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.protocols.connection import Clock
@@ -43,7 +43,7 @@ class CompatContext(Struct, frozen=True):
     """HTTP status of a URL, for the check of links."""
     places: StreamLimits
     """Limit of open streams, shared with the server's own API."""
-    tally: Tally
+    tally: FeedCounters
     """Counts since the start."""
     senders: RequestAuthenticator | None = None
     """Authenticator of Mailpit's `send`; None: that of the pages."""

@@ -16,9 +16,9 @@ from twisted.names import dns
 from mailstack.config import WebSettings
 from mailstack.letter.timestamps import iso8601
 from mailstack.mailbox.index.database import FileDatabase
-from mailstack.mailbox.index.feed import Tally
+from mailstack.mailbox.index.feed import FeedCounters
 from mailstack.mailbox.index.letter_index import LetterIndex
-from mailstack.mailbox.index.removal import Keeping
+from mailstack.mailbox.index.removal import Retention
 from mailstack.net.adjustable_clock import AdjustableClock
 from mailstack.net.certificates import private_ca
 from mailstack.net.client_tls import ClientTls
@@ -56,7 +56,7 @@ class EnvironmentParts:
             self.clock,
             self.in_thread,
             self.accounts.directory.mailbox,
-            Keeping(settings.max_letters, settings.max_age),
+            Retention(settings.max_letters, settings.max_age),
             outlets=(RELAY,),
         )
         """Index of all letters of all servers."""
@@ -75,7 +75,7 @@ class EnvironmentParts:
         self.faults.magic = settings.magic_recipients
         for rule in settings.faults:
             self.faults.add(rule)
-        self.tally = Tally(feed, self.clock.now())
+        self.tally = FeedCounters(feed, self.clock.now())
         names = (HOME, WORLD, CAPTURE, RELAY)
         self.travel = TimeTravel(self.clock, [partial(self.store.next_due, name) for name in names])
         """Clock control."""

@@ -13,11 +13,11 @@ from mailstack.store.sql_store import SqlStore
 
 if TYPE_CHECKING:
     from mailstack.mailbox.index.letter_index import LetterIndex
-    from mailstack.mailbox.index.shared_feed import Sharing
+    from mailstack.mailbox.index.shared_feed import WorkerSync
 
 
 def make_index(  # noqa: PLR0917  # dependencies, each of a type of its own
-    config: Config, reactor: Any, clock: ReactorClock, store: SqlStore, directory: Directory, sharing: Sharing | None
+    config: Config, reactor: Any, clock: ReactorClock, store: SqlStore, directory: Directory, sharing: WorkerSync | None
 ) -> LetterIndex | None:
     """Index in a file of the data directory. None: the configuration wants none."""
     settings = config.index
@@ -26,7 +26,7 @@ def make_index(  # noqa: PLR0917  # dependencies, each of a type of its own
     # Only a server with an index loads it.
     from mailstack.mailbox.index.database import FileDatabase  # noqa: PLC0415
     from mailstack.mailbox.index.letter_index import LetterIndex  # noqa: PLC0415
-    from mailstack.mailbox.index.removal import Keeping  # noqa: PLC0415
+    from mailstack.mailbox.index.removal import Retention  # noqa: PLC0415
 
     return LetterIndex(
         store,
@@ -34,6 +34,6 @@ def make_index(  # noqa: PLR0917  # dependencies, each of a type of its own
         clock,
         lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work),
         directory.mailbox,
-        Keeping(settings.max_letters or None, settings.max_age or None, settings.undo),
+        Retention(settings.max_letters or None, settings.max_age or None, settings.undo),
         sharing,
     )

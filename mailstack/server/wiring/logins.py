@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mailstack.accounts.certificates import CertificateChecker
-from mailstack.accounts.checker import Accounts
+from mailstack.accounts.checker import PasswordStore
 from mailstack.accounts.introspection import IntrospectedTokens
 from mailstack.accounts.issuer_client import IssuerClient
 from mailstack.accounts.signed_tokens import SignedTokens
@@ -15,7 +15,7 @@ from mailstack.config.model import Config, OAuthSettings
 from mailstack.protocols.connection import Clock
 
 
-def certificate_checkers(config: Config, store: Accounts) -> list[CertificateChecker]:
+def certificate_checkers(config: Config, store: PasswordStore) -> list[CertificateChecker]:
     """One, or none."""
     accounts = config.accounts
     if not accounts.certificates and not accounts.certificate_names:
@@ -31,7 +31,7 @@ def client_secret(oauth: OAuthSettings) -> str:
     return oauth.client_secret_file.read_text().strip()
 
 
-def token_checkers(config: Config, store: Accounts, clock: Clock, reactor: Any, secret: str) -> list[TokenChecker]:
+def token_checkers(config: Config, store: PasswordStore, clock: Clock, reactor: Any, secret: str) -> list[TokenChecker]:
     """One, or none; `secret` is the `client_secret`."""
     oauth = config.accounts.oauth
     if not oauth.issuer:

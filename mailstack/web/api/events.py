@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from mailstack.letter.step import Step
-from mailstack.mailbox.index.feed import Event, Missed
-from mailstack.mailbox.index.indexer import Entered
-from mailstack.mailbox.index.items import Changes, Deleted, Item
+from mailstack.mailbox.index.feed import Event, EventsMissed
+from mailstack.mailbox.index.indexer import IndexedLetter
+from mailstack.mailbox.index.items import ChangedItems, DeletedItems, Item
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.mailbox.index.timeout import with_timeout
 from mailstack.protocols.connection import Clock
@@ -79,7 +79,7 @@ class EventStreams:
             return feed.newest
         try:
             return feed.sequence_of(came_back)
-        except Missed:
+        except EventsMissed:
             return MISSED
 
     async def _next(self, position: int, visitor: User) -> tuple[bytes, int]:
@@ -87,7 +87,7 @@ class EventStreams:
         feed = self._index.feed
         try:
             events = feed.after(position)[:MOST_AT_ONCE]
-        except Missed:
+        except EventsMissed:
             return _framed(feed.name_of(feed.newest), "reset", {}), feed.newest
         if not events:
             return b"" if await with_timeout(self._clock, feed.more(position), ALIVE) else b":\n\n", position
@@ -101,15 +101,15 @@ class EventStreams:
     async def _data(self, event: Event, visitor: User) -> Any:
         """What is told of it, in JSON's values; None: nothing."""
         match event.data:
-            case Entered(item, record):
+            case IndexedLetter(item, record):
                 return serialize.summary(seen_of(item, visitor), {record.letter.id: record})
             case Step():
                 return step_json(event.data)
-            case Deleted(_, _, _, only_for) if only_for and only_for != visitor.account:
+            case DeletedItems(_, _, _, only_for) if only_for and only_for != visitor.account:
                 return None
-            case Deleted(count, _, ids):
+            case DeletedItems(count, _, ids):
                 return {"count": count, "ids": ids if count == len(ids) else None}
-            case Changes(count, items):
+            case ChangedItems(count, items):
                 own = [each for each in items if _is_for(each, visitor)]
                 changed = None if count > len(items) else [each.id for each in own]
                 return {"count": count, "ids": changed, "letters": await self._shelf.summaries(own, visitor)}

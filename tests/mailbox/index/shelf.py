@@ -17,7 +17,7 @@ from mailstack.mailbox.index.database import FileDatabase
 from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.mailbox.index.query import parse
-from mailstack.mailbox.index.removal import Keeping
+from mailstack.mailbox.index.removal import Retention
 from mailstack.net.log import SilentJournal
 from mailstack.store import Acceptance, Placement, Store
 from mailstack.store.archive import Archiving, ArchivingSqliteStore
@@ -66,7 +66,7 @@ class Shelf:
         self.clock = clock or HandClock()
         self.pump = Pump()
         self.directory = directory
-        self.keeping = Keeping(**keeping)
+        self.keeping = Retention(**keeping)
         self.memory = MemoryDatabase() if directory is None else None
         self.store: Store = ArchivingInMemoryStore()
         self.open()

@@ -16,7 +16,7 @@ from mailstack.mailbox.index import schema, writes
 from mailstack.mailbox.index.database import Operation
 from mailstack.mailbox.index.items import Copy, ItemFilter
 from mailstack.mailbox.index.query import BadQuery, parse
-from mailstack.mailbox.index.removal import Keeping
+from mailstack.mailbox.index.removal import Retention
 from mailstack.store.archive import ARCHIVE
 from tests.mailbox.index.shelf import ALICE, BOB, Shelf, text
 
@@ -408,7 +408,7 @@ def test_the_index_of_another_archive_is_made_anew(shelf: Shelf) -> None:
 
 
 def test_the_oldest_go_when_there_are_too_many_or_they_are_too_old(shelf: Shelf) -> None:
-    shelf.index._removal.keeping = Keeping(letters=2, age=3600.0)
+    shelf.index._removal.keeping = Retention(letters=2, age=3600.0)
     letters = [shelf.put() for _ in range(4)]
     shelf.clock.advance(2)
     wait_until(shelf, lambda: _is(shelf, letters[:1:-1]))

@@ -10,7 +10,7 @@ from mailstack.letter.connection import HostPort, TlsInfo
 from mailstack.letter.content import Octets
 from mailstack.letter.step import Step
 from mailstack.mailbox.pop3.login_delay import LoginDelay
-from mailstack.mailbox.pop3.session import Limits, converse
+from mailstack.mailbox.pop3.session import Pop3Limits, converse
 from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.pop3.client import ClientEngine
 from mailstack.protocols.pop3.client_session import Pop3ClientSession
@@ -131,11 +131,11 @@ class Server:
 
     holder_of: Callable[[str], str] | None = None
 
-    def __init__(self, *letters: bytes, store: Any = None, limits: Limits | None = None, delay: int = 0) -> None:
+    def __init__(self, *letters: bytes, store: Any = None, limits: Pop3Limits | None = None, delay: int = 0) -> None:
         self.shelf: Any = store if store is not None else Shelf(*letters)
         self.clock = TurnedClock()
         self.told = Told()
-        self.limits = limits or Limits()
+        self.limits = limits or Pop3Limits()
         self.delay = LoginDelay(delay, self.clock.now)
         self.room = MemoryBudget(1_000_000)
         self.door = Door()

@@ -11,7 +11,7 @@ import pytest
 from mailstack.letter import Content
 from mailstack.letter.content import Octets
 from mailstack.mailbox.pop3.maildrop import SLICE
-from mailstack.mailbox.pop3.session import Limits
+from mailstack.mailbox.pop3.session import Pop3Limits
 from mailstack.protocols.sasl import Credentials, DigestProof
 from mailstack.store import Damaged, StoreError
 from tests.mailbox.pop3.post import TLS, Server
@@ -214,7 +214,7 @@ def test_quit_before_login_closes() -> None:
 
 
 def test_too_many_errors_in_a_row_close_and_a_success_counts_them_anew() -> None:
-    telnet = Server(limits=Limits(errors=3)).logged_in()
+    telnet = Server(limits=Pop3Limits(errors=3)).logged_in()
     telnet.say("FROB", "FROB", "NOOP", "FROB", "FROB")
     assert not telnet.closed
     assert telnet.say("FROB", "NOOP") == b"-ERR unknown command\r\n"

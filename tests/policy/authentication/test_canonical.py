@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.policy.authentication.canonical import BodyForm, BodyHash, Chosen, canonical_field, without_signature
+from mailstack.policy.authentication.canonical import (
+    BodyForm,
+    BodyHash,
+    SignedFields,
+    canonical_field,
+    without_signature,
+)
 
 BODY = b" C \r\nD \t E\r\n\r\n\r\n"
 
@@ -52,7 +58,7 @@ def test_fields() -> None:
 
 def test_of_several_fields_the_last_is_chosen_first() -> None:
     """DKIM-01: RFC 6376 §5.4.2."""
-    chosen = Chosen([(b"a", b"A: 1\r\n"), (b"b", b"B: 2\r\n"), (b"a", b"A: 3\r\n")])
+    chosen = SignedFields([(b"a", b"A: 1\r\n"), (b"b", b"B: 2\r\n"), (b"a", b"A: 3\r\n")])
     assert chosen.octets(["a", "c", "a", "a", "b"], relaxed=True) == b"a:3\r\na:1\r\nb:2\r\n"
 
 

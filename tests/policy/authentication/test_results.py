@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter.header import fields
-from mailstack.policy.authentication.results import Finding, results, without_results_of
+from mailstack.policy.authentication.results import AuthFinding, results, without_results_of
 
 ID = "mx.home.test"
 
@@ -17,8 +17,8 @@ ID = "mx.home.test"
 def test_the_field() -> None:
     """AR-01: RFC 8601 §2.2."""
     findings = [
-        Finding("spf", "pass", (("smtp.mailfrom", "other.test"),)),
-        Finding("dkim", "fail", (), "it was changed"),
+        AuthFinding("spf", "pass", (("smtp.mailfrom", "other.test"),)),
+        AuthFinding("dkim", "fail", (), "it was changed"),
     ]
     assert results(ID, findings) == (
         b"Authentication-Results: mx.home.test;\r\n\tspf=pass smtp.mailfrom=other.test;\r\n"
@@ -30,7 +30,7 @@ def test_the_field() -> None:
 @given(st.text(max_size=400), st.text(max_size=400))
 def test_hostile_text_stays_one_token(value: str, reason: str) -> None:
     """AR-02: nobody writes another result, or another field, by a name that he has."""
-    field = results(ID, [Finding("spf", "fail", (("smtp.helo", value),), reason)])
+    field = results(ID, [AuthFinding("spf", "fail", (("smtp.helo", value),), reason)])
     assert field.count(b"\r\n") == 2
     assert field.count(b";") == 1
     assert max(map(len, field.split(b"\r\n"))) < 998

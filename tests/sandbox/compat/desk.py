@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from mailstack.accounts.login_names import LoginNames
 from mailstack.letter import Address, LetterId
 from mailstack.letter.connection import HostPort
-from mailstack.mailbox.index.feed import Tally
+from mailstack.mailbox.index.feed import FeedCounters
 from mailstack.policy.counters import LocalConnectionCounts
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
@@ -58,7 +58,7 @@ class Desk:
             self.faults,
             self._look,
             StreamLimits(streams, streams, LocalConnectionCounts()),
-            Tally(self.shelf.index.feed, self.shelf.clock.now()),
+            FeedCounters(self.shelf.index.feed, self.shelf.clock.now()),
         )
         accounts = CompatAccounts(
             self.shelf.store,

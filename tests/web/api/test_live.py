@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.accounts.session_registry import POLL, SessionRegistry
-from mailstack.mailbox.index.feed import Feed, Missed
+from mailstack.mailbox.index.feed import EventsMissed, Feed
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.net.clock import ReactorClock
 from mailstack.policy.counters import LocalConnectionCounts
@@ -249,6 +249,6 @@ def test_the_feed_forgets_the_oldest_and_says_so() -> None:
     assert [event.data for event in feed.after(2)] == [2, 3, 4]
     assert feed.after(5) == []
     for sequence in (1, 6):
-        with pytest.raises(Missed):
+        with pytest.raises(EventsMissed):
             feed.after(sequence)
     assert [event.data for event in feed.since(0)] == [2, 3, 4]

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.policy.authentication.spf.macros import Values, expand, needs_pointer
-from mailstack.policy.authentication.spf.record import Directive, PermError, Policy, is_record, read_record
+from mailstack.policy.authentication.spf.record import Directive, PermError, SpfRecord, is_record, read_record
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import IpAddress, ip_address
 
@@ -87,7 +87,7 @@ class _Check:
             raise PermError(f"redirect to {target[:40]}, which has no record")
         return result
 
-    async def _policy(self, domain: str) -> Policy | None:
+    async def _policy(self, domain: str) -> SpfRecord | None:
         texts = await self._lookups.texts(domain)
         if texts is None:
             raise TempError(f"no answer about {domain}")

@@ -42,8 +42,8 @@ class Directive(Struct, frozen=True):
     bits6: int = 128
 
 
-class Policy(Struct, frozen=True):
-    """A whole record. exp= is checked and left out: our clients are not told what strangers have written."""
+class SpfRecord(Struct, frozen=True):
+    """SPF record. exp= is validated and ignored, since replies never contain text of other domains."""
 
     directives: tuple[Directive, ...]
     redirect: str = ""
@@ -54,7 +54,7 @@ def is_record(text: str) -> bool:
     return text[:6].lower() == "v=spf1" and text[6:7] in ("", " ")
 
 
-def read_record(text: str) -> Policy:
+def read_record(text: str) -> SpfRecord:
     """Raises PermError for any error of syntax, wherever it stands (§4.6)."""
     if len(text) > LONGEST or not text.isascii() or not text.isprintable():
         raise PermError("it is too long, or not printable ASCII")
@@ -73,7 +73,7 @@ def read_record(text: str) -> Policy:
             modifiers[name] = _domain_spec(value)
         elif not has_good_macros(value):
             raise PermError(f"a bad macro in {term[:40]}")
-    return Policy(tuple(directives), modifiers.get("redirect", ""))
+    return SpfRecord(tuple(directives), modifiers.get("redirect", ""))
 
 
 def _directive(term: str) -> Directive:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
-from mailstack.mailbox.index.feed import Missed
+from mailstack.mailbox.index.feed import EventsMissed
 from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.mailbox.index.query import Named, Term, Words
 from mailstack.protocols.smtp.replies import Refusal
@@ -171,7 +171,7 @@ class _Messages:
         while not feed.is_closed:
             try:
                 happened = feed.after(at)
-            except Missed:
+            except EventsMissed:
                 happened, at = [], feed.newest
             for event in happened:
                 at = event.sequence

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from mailstack.mailbox.index.feed import Event, Missed
+from mailstack.mailbox.index.feed import Event, EventsMissed
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.sandbox.compat.mailpit.about import VERSION
@@ -30,7 +30,7 @@ async def _messages(index: LetterIndex) -> AsyncGenerator[str, None]:
     while not feed.is_closed:
         try:
             happened = feed.after(at)
-        except Missed:
+        except EventsMissed:
             # More happened than the feed remembers: the client has to read everything again.
             happened, at = [], feed.newest
             yield _said("truncate", None)
