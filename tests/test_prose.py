@@ -128,14 +128,12 @@ ALLOWED: dict[str, dict[str, int]] = {
     "first lines": {
         "": 1,
         "store": 66,
-        "relay": 18,
         "net": 43,
         "web": 65,
         "sandbox": 3,
     },
     "persons": {
         "store": 164,
-        "relay": 36,
         "net": 57,
         "web": 128,
         "sandbox": 86,
@@ -144,7 +142,6 @@ ALLOWED: dict[str, dict[str, int]] = {
     "attributes": {
         "protocols": 2,
         "store": 54,
-        "relay": 26,
         "net": 17,
         "web": 55,
         "sandbox": 23,

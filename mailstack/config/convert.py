@@ -14,14 +14,14 @@ from mailstack.config.errors import Problem, closest
 from mailstack.config.source import Source
 from mailstack.config.toml_lines import KeyPath
 from mailstack.config.values import READERS, StoreName
-from mailstack.relay.routes import RouteError, Routes, SenderRoutes, SmartHost
+from mailstack.relay.routes import RouteError, SenderRoutes, SmartHost, StaticRoutes
 from mailstack.relay.tls_policy import TlsPolicyError, TlsPolicyTable
 
 SECRET: frozenset[Any] = frozenset({SmartHost, StoreName})
 """Types of secret values, which no message shows."""
 
 _BY_PATTERN: Mapping[Any, Callable[[dict[str, object]], Mapping[str, Any]]] = {
-    Routes: lambda lines: Routes.parse(lines).targets,
+    StaticRoutes: lambda lines: StaticRoutes.parse(lines).targets,
     SenderRoutes: lambda lines: SenderRoutes.parse(lines).hosts,
     TlsPolicyTable: lambda lines: TlsPolicyTable.parse(lines).levels,
 }

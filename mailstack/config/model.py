@@ -34,7 +34,7 @@ from mailstack.letter.connection import HostPort
 from mailstack.letter.durations import Duration, read_duration
 from mailstack.policy.authentication import OVERSIGNED, SIGNED
 from mailstack.queue.webhooks.webhook import EventName
-from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
+from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, SenderRoutes, SmartHost, StaticRoutes
 from mailstack.relay.tls_policy import NO_TLS_POLICY, TlsPolicyTable
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
@@ -285,7 +285,7 @@ class RelaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     when_not_allowed: Literal["hold", "capture", "refuse"] = "hold"
     capture_to: Address | None = None
     suppress_bounced: bool = False
-    routes: Routes = NO_ROUTES
+    routes: StaticRoutes = NO_ROUTES
     sender_routes: SenderRoutes = NO_SENDER_ROUTES
     tls_policy: TlsPolicyTable = NO_TLS_POLICY
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)

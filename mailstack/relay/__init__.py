@@ -1,17 +1,17 @@
-"""STATION 3, MTA outward: carries letters to the hosts that answer for other domains (RFC 5321 §5).
+"""Relay of letters to other hosts (RFC 5321 §5).
 
 routes          static routes and smart hosts, as the operator writes them
 routing         all that the operator says about destinations and senders
-patterns        patterns of domains
-names           questions to the domain name system
+dns             interface of the DNS resolver
 hosts           hosts that may take a letter for a destination, in order
-security        TLS levels: the table
-sts_policy      MTA-STS policies of domains
-sts             the same, found and kept
-wishes          demands of the letter itself
-demands         TLS level of one host for one letter, by all of these
+tls_policy      TLS levels, and the table of their sources
+mta_sts_policy  MTA-STS policies of domains
+mta_sts         discovery and cache of these policies
+require_tls     TLS requests of the letter itself
+tls_requirements  TLS level of one host for one letter, by all of these
 session_opener  connections: opened, secured and authenticated
-connections     connections kept for the next letter
+connection_pool  idle connections, for the next letter
+host_backoff    back-off of hosts that are down
 transactions    transactions of one letter with one host
 trouble         meaning of replies, or of silence, for each recipient
 agent           one attempt: all of the above in turn

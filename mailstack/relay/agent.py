@@ -1,4 +1,4 @@
-"""One attempt to carry a letter to the hosts that answer for its destination: the relay's queue Agent."""
+"""Relay agent: one attempt to deliver a letter to other hosts."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from mailstack.relay.dns import DnsResolver
 from mailstack.relay.host_backoff import HostBackoff
 from mailstack.relay.hosts import NAMES_UNAVAILABLE, Hosts, NoRoute, RouteTargets, TargetHost
 from mailstack.relay.limits import RelayLimits
-from mailstack.relay.mta_sts import MtaSts
-from mailstack.relay.recipient_progress import Progress
+from mailstack.relay.mta_sts import MtaStsPolicies
+from mailstack.relay.recipient_progress import RecipientProgress
 from mailstack.relay.require_tls import TlsRequest
 from mailstack.relay.routing import OwnHost, Routing
 from mailstack.relay.session_opener import Call, SessionOpener
@@ -40,7 +40,7 @@ class PublishedTls(Struct, frozen=True):
 
     dane: bool = False
     """Whether the names come from a resolver that validates, so that TLSA records count (RFC 7672)."""
-    sts: MtaSts | None = None
+    sts: MtaStsPolicies | None = None
     """MTA-STS policies; None: they are not asked for."""
     results: SessionResults | None = None
     """Counts for TLS reports (RFC 8460); None: no reports are sent."""
@@ -50,7 +50,7 @@ _ROUTING, _NOTHING_PUBLISHED, _LIMITS = Routing(), PublishedTls(), RelayLimits()
 
 
 class RelayAgent:
-    """Carries letters to other hosts. Trouble is an Outcome, never an exception (`mailstack.relay.trouble`)."""
+    """Delivers letters to other hosts. An error is an Outcome, never an exception (`mailstack.relay.trouble`)."""
 
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
         self,
@@ -76,7 +76,7 @@ class RelayAgent:
         self._limits = limits.attempt
 
     async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch | None = None, /) -> Attempt:
-        """Try once; all deliveries share one `key`. Raises Interrupted."""
+        """Attempts once; all deliveries share one `key`. Raises Interrupted."""
         if watch is None:
             return await self._deliver(letter, deliveries, Watch())
         watch.work = work = Interruptible(self._deliver(letter, deliveries, watch))
@@ -100,19 +100,19 @@ class RelayAgent:
         return await self._try_hosts(way, letter, deliveries, watch)
 
     def key(self, letter: Letter, destination: str) -> str:
-        """What the letters that go to the same hosts have in common: they share transactions, connections and limits."""
+        """Key of letters that go to the same hosts; these share transactions, connections and limits."""
         return self._hosts.key(destination, letter.envelope.sender)
 
     def key_of(self, destination: str) -> str | None:
-        """The same for a destination alone; None where the sender of a letter matters."""
+        """The key of a destination alone; None if it depends on the sender of a letter."""
         return self._hosts.key_of(destination)
 
     def conditions(self, most: int) -> list[DelayReason]:
-        """What letters wait for here, for people who ask."""
+        """Delay reasons: the hosts that are down."""
         return self._connections.down(most)
 
     async def close(self) -> None:
-        """Say goodbye on connections that were kept."""
+        """Sends QUIT on idle connections, and closes them."""
         await self._connections.close()
 
     async def _try_hosts(
@@ -137,7 +137,7 @@ class RelayAgent:
                 security = await self._demands.of(way, candidate, wishes)
                 # A reverse-path for each recipient needs a transaction for each.
                 most = self._limits.recipients if delimiters_of(letter.envelope) is None else 1
-                progress = Progress(candidate.host, len(recipients), most)
+                progress = RecipientProgress(candidate.host, len(recipients), most)
                 under_tls = wishes.requires_tls and not is_unix_socket(candidate.host)
                 hasty = candidate is not way.candidates[-1] and self._has_another_address(way, candidate)
                 call = Call(candidate, security, transcript, counted_for, hasty, watch)
@@ -166,12 +166,12 @@ class RelayAgent:
         return Attempt(outcomes, way.facts(candidate), self._kept(transcript, again=again), facts, reached)
 
     def _has_another_address(self, way: RouteTargets, candidate: TargetHost) -> bool:
-        """Whether the same host is called under another one if this does not answer soon."""
+        """Whether the host has another address that is tried next."""
         after = way.candidates[way.candidates.index(candidate) + 1 :]
         return any(each.host == candidate.host and not self._connections.is_down(each.address) for each in after)
 
     def _count_refused(self, way: RouteTargets, candidate: TargetHost, refused: TlsRequirementNotMet) -> None:
-        """A host that must not be called, by what its domain publishes, is a session that failed (RFC 8460 §4.3.2)."""
+        """Counts a host that the published policy forbids as a failed session (RFC 8460 §4.3.2)."""
         if self._results is not None and way.domain is not None and refused.published is not None:
             failure = SessionFailure(
                 refused.fault, "", candidate.host, candidate.address.host, clean(refused.outcome.text)

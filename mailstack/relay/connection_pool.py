@@ -11,16 +11,15 @@ from mailstack.protocols.smtp.client_session import Trouble
 from mailstack.queue.interruption import Interrupted
 from mailstack.relay.host_backoff import HostBackoff
 from mailstack.relay.hosts import TargetHost
-from mailstack.relay.routes import Credentials
-from mailstack.relay.session_opener import Call, Connection, ConnectionLimits, SessionOpener
+from mailstack.relay.routes import SmartHostCredentials
+from mailstack.relay.session_opener import Call, ConnectionLimits, RelayConnection, SessionOpener
 from mailstack.relay.source_addresses import SourceAddress
 from mailstack.relay.tls_policy import TlsPolicy
 from mailstack.relay.trouble import is_down
 from mailstack.store.delay_reasons import DelayReason
 
-_Key = tuple[str, HostPort, bool, TlsPolicy, Credentials | None, SourceAddress | None]
-"""What two letters must have in common to share a connection. Security is part of it: what one way demands, and the
-identity that it shows, are not lent to another."""
+_Key = tuple[str, HostPort, bool, TlsPolicy, SmartHostCredentials | None, SourceAddress | None]
+"""Properties of a letter that must be equal to share a connection, its TLS policy and credentials included."""
 
 
 def _key(candidate: TargetHost, security: TlsPolicy) -> _Key:
@@ -29,7 +28,7 @@ def _key(candidate: TargetHost, security: TlsPolicy) -> _Key:
 
 class _Kept(NamedTuple):
     until: float
-    connection: Connection
+    connection: RelayConnection
 
 
 class ConnectionPool:
@@ -45,25 +44,25 @@ class ConnectionPool:
         self._count = 0
         self._stop_timer: Callable[[], None] | None = None
 
-    def take(self, candidate: TargetHost, security: TlsPolicy, domain: str = "") -> Connection | None:
-        """A connection kept from an earlier letter that demanded just the same; it may have died meanwhile.
+    def acquire(self, candidate: TargetHost, security: TlsPolicy, domain: str = "") -> RelayConnection | None:
+        """Removes an idle connection with the same properties from the pool; its host may have closed it meanwhile.
 
-        `domain` is that of the recipients.
+        `domain` is the domain of the recipients.
         """
         waiting = self._kept.get(_key(candidate, security))
         if not waiting:
             return None
         kept = waiting.pop()
         self._count -= 1
-        if not kept.connection.takes(domain):
+        if not kept.connection.accepts_domain(domain):
             self._clock.spawn(kept.connection.session.quit())
             return None
         return kept.connection
 
-    def keep(self, connection: Connection) -> None:
-        """Give a connection back that is between two letters."""
+    def release(self, connection: RelayConnection) -> None:
+        """Returns a connection to the pool after a letter."""
         connection.letters += 1
-        # A host that takes letters is not down, also where it takes no more connections at a time.
+        # A host that accepts letters is not down, even if it refuses further connections.
         self._down.reached(connection.candidate.address)
         if connection.letters >= self._limits.letters or connection.is_used_up or self._count >= self._limits.kept:
             self._clock.spawn(connection.session.quit())
@@ -75,15 +74,15 @@ class ConnectionPool:
             self._stop_timer = self._clock.call_later(self._limits.idle, self._expire)
 
     def is_down(self, address: HostPort) -> bool:
-        """Whether it did not answer when it was called last."""
+        """Whether the host did not respond at the last call."""
         return self._down.knows(address)
 
     def down(self, most: int) -> list[DelayReason]:
-        """Hosts that are left alone."""
+        """At most `most` hosts that are not called at present."""
         return self._down.conditions(most)
 
     async def close(self) -> None:
-        """Say goodbye on every idle connection."""
+        """Sends QUIT on every idle connection, and closes it."""
         if self._stop_timer is not None:
             self._stop_timer()
         idle = [kept.connection for waiting in self._kept.values() for kept in waiting]
@@ -92,14 +91,14 @@ class ConnectionPool:
         for connection in idle:
             await connection.session.quit()
 
-    async def open(self, call: Call, *, hurried: bool = False) -> Connection:
-        """A new connection, secured as demanded. With `hurried` also a host is called that has been down for long.
+    async def open(self, call: Call, *, hurried: bool = False) -> RelayConnection:
+        """Opens a new connection with the required TLS. `hurried` shortens the back-off of the host.
 
-        Raises Unreachable, or Trouble of a stage before MAIL.
+        Raises ConnectFailed, or Trouble of a stage before MAIL.
         """
         candidate = call.candidate
         address = candidate.address
-        if reason := self._down.why_not(address, hurried=hurried):
+        if reason := self._down.blocked_reason(address, hurried=hurried):
             call.transcript.append(f"-- {candidate}: not called ({reason})")
             raise ConnectFailed(reason)
         try:
@@ -120,7 +119,7 @@ class ConnectionPool:
         return connection
 
     def _expire(self) -> None:
-        """Say goodbye on those that were idle for long enough. One timer serves all, for a busy host keeps hundreds a second."""
+        """Closes the connections that were idle for too long. One timer serves all of them, for speed."""
         now = self._clock.steady()
         self._stop_timer = None
         for key, waiting in list(self._kept.items()):

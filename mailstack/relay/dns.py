@@ -1,4 +1,4 @@
-"""What the relay asks of the domain name system, and the three ways not to get it."""
+"""DNS interface of the relay, and its errors."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ class MailExchange(NamedTuple):
     preference: int
     """0 to 65535; the lowest is tried first."""
     host: str
-    """As the record says it, without its final dot; "" is the root. Hostile text."""
+    """Name in the record, without its final dot; "" is the root. Untrusted text."""
     signed: bool = False
-    """Whether the resolver says that DNSSEC vouches for it (the AD bit, RFC 4035 §3.2.3)."""
+    """Whether the resolver has validated it by DNSSEC (the AD bit, RFC 4035 §3.2.3)."""
 
 
 class NoSuchDomain(Exception):
-    """The name does not exist (NXDOMAIN); str() says which."""
+    """The name does not exist (NXDOMAIN); str() contains it."""
 
 
 class DnsUnavailable(Exception):
-    """Nobody could say at that moment: SERVFAIL, no answer, an endless chain of aliases; str() says why, for people."""
+    """No usable answer at present: SERVFAIL, a timeout, an endless chain of aliases. str() is the reason, for people."""
 
 
 class DnsResolver(Protocol):
     """Looks names up and follows CNAME records, as a resolver does (RFC 5321 §5.1).
 
     A name that exists without records of the wanted type gives an empty tuple.
-    They raise NoSuchDomain and DnsUnavailable as they say, and nothing else.
+    The methods raise only the exceptions that they document.
     """
 
     async def mx(self, domain: str) -> tuple[MailExchange, ...]:

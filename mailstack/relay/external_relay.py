@@ -1,4 +1,4 @@
-"""An outlet: the one server by which letters of an environment that is else cut off may really leave it."""
+"""External relay of a development environment: its only way out."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import ClassVar, Literal
 
 from mailstack.letter.header import fields, split
 from mailstack.protocols.redacted import Redacted
-from mailstack.relay.routes import Credentials, RouteTarget, SmartHost
+from mailstack.relay.routes import RouteTarget, SmartHost, SmartHostCredentials
 
 _RETURN_PATH, _FROM = b"Return-Path", b"From"
 
 
 class ExternalRelay(Redacted, frozen=True):
-    """Where it is, and what it changes of letters. Addresses are bare."""
+    """Address of the relay, and the changes that it makes to letters. Addresses have no display names."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("password",)
 
@@ -22,44 +22,44 @@ class ExternalRelay(Redacted, frozen=True):
     port: int = 25
     tls: Literal["", "starttls", "implicit"] = ""
     believes_any: bool = False
-    """Whether any certificate will do, and a password may go without TLS."""
+    """Whether any certificate is accepted, and a password may be sent without TLS."""
     username: str = ""
     password: str = ""
     return_path: str = ""
-    """The reverse-path of what is released; empty: its author."""
+    """Reverse-path of released letters; empty: the author."""
     override_from: str = ""
-    """Author and reverse-path of all that leaves; empty: they stay."""
+    """Author and reverse-path of all relayed letters; empty: they stay."""
     allowed: str = ""
-    """A regular expression that is found in each address that letters go to; empty: they go to all."""
+    """Regular expression that must match the address of each recipient; empty: all are allowed."""
     blocked: str = ""
-    """One that is found in none of them."""
+    """Regular expression of forbidden recipients; empty: none is forbidden."""
     keeps_message_id: bool = False
-    """Whether what is released has its own Message-ID, and not a new one."""
+    """Whether released letters keep their Message-ID."""
 
     @property
     def smart_host(self) -> SmartHost:
-        """As the relay has it."""
-        credentials = Credentials(self.username, self.password) if self.username else None
+        """The same relay as a smart host."""
+        credentials = SmartHostCredentials(self.username, self.password) if self.username else None
         secured = self.tls and not self.believes_any
         demand: Literal["", "required", "verified", "opportunistic"] = (
             "verified" if secured else "required" if self.tls else "opportunistic"
         )
         return SmartHost(RouteTarget(self.host, self.port), self.tls == "implicit", credentials, demand)
 
-    def takes(self, address: str) -> bool:
+    def allows(self, address: str) -> bool:
         return not self.is_blocked(address) and (not self.allowed or re.search(self.allowed, address) is not None)
 
     def is_blocked(self, address: str) -> bool:
         return bool(self.blocked) and re.search(self.blocked, address) is not None
 
     def relayed(self, sender: str, octets: bytes) -> tuple[str, bytes]:
-        """The reverse-path and the letter as they leave."""
+        """The reverse-path and the letter as they are relayed."""
         if not self.override_from:
             return sender, octets
         return self.override_from, _set(octets, [(_FROM, self.override_from.encode())])
 
     def released(self, author: str, octets: bytes, date: bytes, message_id: bytes) -> tuple[str, bytes]:
-        """The same of a letter that somebody sends on: it is of now. `date` and `message_id` are the values of fields."""
+        """The reverse-path and the letter for a release, with new values of the fields Date and Message-ID."""
         changed = [(b"Date", date), *([] if self.keeps_message_id else [(b"Message-ID", message_id)])]
         if self.return_path:
             changed.append((_RETURN_PATH, b"<" + self.return_path.encode() + b">"))
@@ -67,7 +67,7 @@ class ExternalRelay(Redacted, frozen=True):
 
 
 def _set(octets: bytes, values: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The letter with these fields in place of the first of their name, or on top; nothing else of it moves."""
+    """Replaces the first field of each name, or adds it on top."""
     end = split(octets)
     found = list(fields(octets[:end]))
     for name, value in values:

@@ -1,4 +1,4 @@
-"""Hosts that are down: each is left alone for a growing time, and then one call finds out whether it is back."""
+"""Back-off after failed calls of a host."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mailstack.store.delay_reasons import DelayReason
 
 
 class DownLimits(Struct, frozen=True):
-    """Times are in seconds."""
+    """Limits of the back-off."""
 
     first: float = 15.0
-    """How long a host is left alone after a call that failed; doubles with each that fails again."""
+    """Seconds without calls after a failed one; the time doubles with each further failure."""
     longest: float = 600.0
-    """No time is longer."""
+    """Maximum number of seconds without calls."""
     probe: float = 900.0
-    """After this long a call of which nothing was heard doesn't keep others from calling."""
+    """Seconds after which a probe without a result no longer prevents other calls."""
     remembered: int = 1000
-    """Hosts; beyond that the one that was first down is forgotten."""
+    """Maximum number of hosts; beyond it the oldest is removed."""
 
 
 _LIMITS = DownLimits()
@@ -39,15 +39,15 @@ class _Host(Struct):
 
 
 class HostBackoff:
-    """Remembers hosts that did not answer a call.
+    """Remembers hosts that did not respond to a call.
 
-    The states of one host, and what `why_not` says to who wants to call it:
+    The states of one host, and the answer of `blocked_reason`:
 
         state     call it?                    leaves by
         --------  --------------------------  ----------------------------------------------------------
-        unknown   yes, and so may others      `failed`: down
+        unknown   yes, any number             `failed`: down
         down      no                          its time is over: due; `reached`: unknown
-        due       yes, the first who asks     somebody asks: probed
+        due       yes, the first one          the first call: probed
         probed    no                          `reached`: unknown; `failed`: down, for twice the time
     """
 
@@ -56,10 +56,10 @@ class HostBackoff:
         self._limits = limits
         self._hosts: OrderedDict[HostPort, _Host] = OrderedDict()
 
-    def why_not(self, address: HostPort, *, hurried: bool = False) -> str | None:
-        """Why it must not be called now, for people. None: call it, and tell `reached` or `failed` how that went.
+    def blocked_reason(self, address: HostPort, *, hurried: bool = False) -> str | None:
+        """Reason not to call the host now, for people. None: call it, then report `reached` or `failed`.
 
-        For who is `hurried`, because somebody may have mended it, its time is never longer than the first.
+        `hurried` limits the back-off to its first time, because the operator may have repaired the host.
         """
         host = self._hosts.get(address)
         if host is None:
@@ -74,20 +74,20 @@ class HostBackoff:
         return None
 
     def knows(self, address: HostPort) -> bool:
-        """Whether it is in any state but unknown."""
+        """Whether the host is in another state than unknown."""
         return address in self._hosts
 
     def reached(self, address: HostPort) -> None:
-        """It answered."""
+        """Removes a host that responded."""
         self._hosts.pop(address, None)
 
     def broke_off(self, address: HostPort) -> None:
-        """A call was broken off by us: whoever asks next may find out whether it is back."""
+        """Ends a probe that was interrupted: the next call is the probe."""
         if (known := self._hosts.get(address)) is not None:
             known.probed = None
 
     def failed(self, address: HostPort, reason: str, name: str = "") -> None:
-        """It did not. Calls that were under way together count once. `name` is what the host is told of by."""
+        """Notes a failed call. Calls that were concurrent count once. `name` is the host's name in delay reasons."""
         now = self._clock.steady()
         known = self._hosts.get(address)
         if known is not None and known.probed is None and now < known.failed + known.wait:
@@ -98,7 +98,7 @@ class HostBackoff:
             self._hosts.popitem(last=False)
 
     def conditions(self, most: int) -> list[DelayReason]:
-        """The hosts that are left alone now, those that failed last first."""
+        """Delay reasons of the hosts that are down, the latest failure first."""
         found: list[DelayReason] = []
         now = self._clock.steady()
         for address, host in reversed(self._hosts.items()):

@@ -1,4 +1,4 @@
-"""Which hosts may take a letter for a destination, in the order they are tried (RFC 5321 §5)."""
+"""Host selection for a destination, in order of preference (RFC 5321 §5)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.letter.connection import HostPort, is_unix_socket
 from mailstack.relay.dns import DnsResolver, DnsUnavailable, MailExchange, NoSuchDomain
-from mailstack.relay.routes import Credentials, RouteTarget, SmartHost
+from mailstack.relay.routes import RouteTarget, SmartHost, SmartHostCredentials
 from mailstack.relay.routing import OwnHost, Routing
 from mailstack.relay.source_addresses import SourceAddress, find_origin
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy, for_smart_host
@@ -36,7 +36,7 @@ _MAX_KEYS = 10_000
 
 
 class NoRoute(Exception):
-    """No host can be called, and the outcome says what that means for every recipient there."""
+    """No host can be called; `outcome` is the outcome of all recipients."""
 
     def __init__(self, outcome: Deferred | Failed) -> None:
         super().__init__(outcome.text)
@@ -47,20 +47,20 @@ class TargetHost(Struct, frozen=True):
     """One address of one host."""
 
     host: str
-    """Its name, or its address in text where it has none: what a certificate is checked against, what reports say."""
+    """Name of the host, or its address: for the check of its certificate, and for reports."""
     address: HostPort
     why: str
-    """"MX 10 of elsewhere.test", "route *.sink.test", "smart host" …"""
+    """Reason of the choice: "MX 10 of elsewhere.test", "route *.sink.test", "smart host" …"""
     lmtp: bool = False
     """Whether it speaks LMTP."""
     security: TlsPolicy | None = None
-    """What the operator demands of it; None: what the way does."""
-    credentials: Credentials | None = None
-    """Who we are to it."""
+    """TLS policy that the operator has set for this host; None: that of the `RouteTargets`."""
+    credentials: SmartHostCredentials | None = None
+    """SmartHostCredentials for AUTH; None: no AUTH."""
     origin: SourceAddress | None = None
-    """From where it is called; None: as every other."""
+    """Source address of calls; None: the default one."""
     signed: bool = False
-    """Whether DNSSEC vouches for the MX record that named it; true of a domain that is its own host."""
+    """Whether its MX record is validated by DNSSEC; true of a domain that is its own host."""
 
     def __str__(self) -> str:
         if is_unix_socket(self.host):
@@ -69,19 +69,19 @@ class TargetHost(Struct, frozen=True):
 
 
 class RouteTargets(Struct, frozen=True):
-    """How to go to a destination: whom to call, in order, and what to demand of them."""
+    """Hosts of a destination in the order of calls, and their TLS policy."""
 
     candidates: tuple[TargetHost, ...]
-    """Never empty."""
+    """Addresses of hosts, at least one."""
     security: TlsPolicy
-    """What the operator demands."""
+    """TLS policy of the operator."""
     domain: str | None = None
-    """Whose hosts these are by what the DNS says; None where the operator, or an address literal, named them."""
+    """Domain with these hosts in the DNS; None if the operator or an address literal named them."""
     published: bool = False
-    """Whether what that domain publishes counts: unless the operator has said what is demanded of it."""
+    """Whether TLS policies that the domain publishes apply: not if the operator has set one for it."""
 
     def facts(self, chosen: TargetHost) -> Mapping[str, Any]:
-        """For the `routed` step."""
+        """Facts of the `routed` step."""
         return {
             "via": chosen.host,
             "why": chosen.why,
@@ -92,23 +92,25 @@ class RouteTargets(Struct, frozen=True):
         }
 
 
-class HostLimits(Struct, frozen=True):
-    """How much of what the DNS says is believed to be meant."""
+class DnsHostLimits(Struct, frozen=True):
+    """Maximum numbers of hosts and addresses from the DNS that are used."""
 
     hosts: int = 10
-    """Mail exchanges that are looked up."""
+    """Maximum number of mail exchanges that are looked up."""
     addresses_of_a_host: int = 4
+    """Maximum number of addresses of one host."""
     addresses: int = 12
-    """Candidates in all; RFC 5321 §5.1 asks for two at least."""
+    """Maximum number of addresses in all; RFC 5321 §5.1 requires at least two."""
 
 
-_LIMITS = HostLimits()
+_LIMITS = DnsHostLimits()
 
 
 class Hosts:
-    """Finds the way to a destination.
+    """Selects the hosts of a destination.
 
-    A static route for it, else the sender's smart hosts, else everybody's, else the address literal, else the MX records.
+    The first that exists counts: a static route, smart hosts of the sender, general smart hosts, the address literal,
+    MX records.
     """
 
     def __init__(
@@ -117,9 +119,9 @@ class Hosts:
         random: Random,
         own: OwnHost,
         routing: Routing,
-        limits: HostLimits = _LIMITS,
+        limits: DnsHostLimits = _LIMITS,
     ) -> None:
-        """`random` parts hosts of equal preference."""
+        """`random` shuffles hosts of equal preference."""
         self._names = names
         self._random = random
         self._hostname = own.hostname.lower().rstrip(".")
@@ -127,10 +129,10 @@ class Hosts:
         self._routing = routing
         self._limits = limits
         self._keys: dict[str, str] = {}
-        """By destination, where the sender does not matter: they are asked for several times for each letter."""
+        """Cached keys by destination, if the sender does not matter: each letter needs its key several times."""
 
     def key(self, destination: str, sender: Address | None) -> str:
-        """What letters have in common that go to the same hosts by what the operator says; else the destination itself."""
+        """Key of letters that go to the same hosts by the operator's rules; otherwise the destination itself."""
         if self._routing.origins or self._routing.sender_routes.hosts:
             return self._routing.destination_key(destination, sender)
         if (known := self._keys.get(destination)) is None:
@@ -140,16 +142,16 @@ class Hosts:
         return known
 
     def key_of(self, destination: str) -> str | None:
-        """The same for a destination alone; None where the sender matters."""
+        """The key of a destination alone; None if it depends on the sender."""
         return None if self._routing.origins or self._routing.sender_routes.hosts else self.key(destination, None)
 
     async def find(self, destination: str, sender: Address | None = None) -> RouteTargets:
-        """The way to a domain or address literal, for letters of this sender; raises NoRoute."""
+        """The hosts of a domain or address literal, for letters of this sender. Raises NoRoute."""
         way = await self._find(destination, sender)
         origin = find_origin(self._routing.origins, sender, destination) if self._routing.origins else None
         if origin is None:
             return way
-        # A host is not called from an address that others are meant to have, as long as it has one of the right family.
+        # Only addresses of a family for which there is a source address are called, unless there is none.
         callable_ = [each for each in way.candidates if origin.calls(each.address.host)] or way.candidates
         return replace(way, candidates=tuple([replace(each, origin=origin) for each in callable_]))
 
@@ -159,7 +161,7 @@ class Hosts:
         if route := self._routing.routes.find(destination):
             pattern, target = route
             if is_unix_socket(target.host):
-                # Who can read along on a UNIX socket can read the mailboxes too.
+                # A UNIX socket needs no TLS: it is readable only on this machine.
                 socket = TargetHost(target.host, HostPort(target.host, 0), f"route {pattern}", lmtp=True)
                 return RouteTargets((socket,), TlsPolicy(TlsLevel.NEVER, why="the UNIX socket"))
             return RouteTargets(await self._written_down(target, f"route {pattern}"), security)
@@ -175,14 +177,18 @@ class Hosts:
         return RouteTargets(candidates, security, domain=domain, published=published)
 
     def _elsewhere(self, destination: str, candidates: Iterable[TargetHost]) -> tuple[TargetHost, ...]:
-        """Those that are not this server: anybody may publish its address, and the letter would come back and back."""
+        """Removes the addresses of this server, which any domain may publish: the letter would loop."""
         others = tuple([each for each in candidates if not self._is_ours(each.address)])
         if not others:
-            raise NoRoute(Failed(ROUTING_LOOP, f"{destination} leads to this host, which does not know it"))
+            raise NoRoute(
+                Failed(
+                    ROUTING_LOOP, f"{destination}: mail loops back to this host, which is not configured for the domain"
+                )
+            )
         return others
 
     async def _through(self, smart_hosts: Sequence[SmartHost], why: str) -> RouteTargets:
-        """All addresses of all of them, in their order; one that can't be found is left out while there is another."""
+        """Addresses of all smart hosts, in their order; a host without an address is skipped if there is another."""
         candidates: list[TargetHost] = []
         missing: list[NoRoute] = []
         for smart_host in smart_hosts:
@@ -198,7 +204,7 @@ class Hosts:
         return RouteTargets(tuple(candidates), self._routing.security)
 
     def _literal(self, destination: str) -> TargetHost:
-        """RFC 5321 §4.1.3: `[192.0.2.1]` is its own host."""
+        """The host of an address literal (RFC 5321 §4.1.3)."""
         literal = destination.strip("[]")
         address = _ip_address(literal[5:] if literal[:5].lower() == "ipv6:" else literal)
         if address is None:
@@ -206,7 +212,7 @@ class Hosts:
         return TargetHost(address, HostPort(address, self._routing.port), "address literal")
 
     async def _written_down(self, target: RouteTarget, why: str) -> tuple[TargetHost, ...]:
-        """A host that the operator named. If it can't be found that is ours to mend, so letters wait."""
+        """Addresses of a host that the operator named. If there is none, letters wait until that is repaired."""
         try:
             addresses = await self._addresses(target.host)
         except (NoSuchDomain, DnsUnavailable) as error:
@@ -217,13 +223,13 @@ class Hosts:
         return tuple([TargetHost(target.host, HostPort(each, target.port), why, target.lmtp) for each in chosen])
 
     async def _named(self, domain: str) -> tuple[TargetHost, ...]:
-        """RFC 5321 §5.1, whole."""
+        """Addresses of the mail exchanges of a domain (RFC 5321 §5.1)."""
         records = await self._mx(domain)
         implicit = not records
         if implicit:
             records = (MailExchange(0, domain, signed=True),)
         elif all(not record.host for record in records):
-            raise NoRoute(Failed(NULL_MX, f"{domain} takes no mail (null MX, RFC 7505)"))
+            raise NoRoute(Failed(NULL_MX, f"{domain} accepts no mail (null MX, RFC 7505)"))
         candidates: list[TargetHost] = []
         unavailable = ""
         for record in self._in_order(domain, records):
@@ -260,21 +266,21 @@ class Hosts:
             raise NoRoute(Deferred(NAMES_UNAVAILABLE, f"{domain}: {error}")) from None
 
     def _in_order(self, domain: str, records: Iterable[MailExchange]) -> list[MailExchange]:
-        """By preference, equals shuffled, each host once, and nothing as far away as we are ourselves."""
+        """Hosts by preference, equal ones shuffled, without this host and all of the same or a worse preference."""
         shuffled = [record._replace(host=record.host.lower().rstrip(".")) for record in records if record.host]
         self._random.shuffle(shuffled)
         ordered = sorted(shuffled, key=lambda record: record.preference)
-        # A letter handed to a host of our own preference, or worse, would come back (RFC 5321 §5.1).
+        # A host of the same or a worse preference would send the letter back (RFC 5321 §5.1).
         ours = min((record.preference for record in ordered if record.host == self._hostname), default=65536)
         nearer = {record.host: record for record in reversed(ordered) if record.preference < ours}
         if not nearer:
             raise NoRoute(
-                Failed(ROUTING_LOOP, f"{domain}: the best mail exchange is this host, which does not know it")
+                Failed(ROUTING_LOOP, f"{domain}: the best MX is this host, which is not configured for the domain")
             )
         return sorted(nearer.values(), key=ordered.index)[: self._limits.hosts]
 
     async def _addresses(self, host: str) -> tuple[str, ...]:
-        """Both families in turn, so that the cap never leaves one out; an MX that is an IP address is taken as meant."""
+        """Addresses of both families in turn, so that the limit keeps both. An MX that is an IP address is accepted."""
         if (address := _ip_address(host)) is not None:
             return (address,)
         if not is_dns_name(host):
@@ -287,13 +293,13 @@ class Hosts:
 
 
 def is_dns_name(text: str) -> bool:
-    """Whether the text can be asked for: labels of 1 to 63 letters, digits, hyphens, underscores, 253 octets in all."""
+    """Whether the text is a DNS name: labels of 1 to 63 letters, digits, hyphens, underscores, 253 octets in all."""
     return _DNS_NAME.match(text) is not None
 
 
 @lru_cache(maxsize=4096)  # the same hosts all day
 def _ip_address(text: str) -> str | None:
-    """An IP address that can be called, in its usual spelling; None for all else, 0.0.0.0 and multicast among it."""
+    """The IP address in its usual form; None for other texts, for 0.0.0.0 and for multicast addresses."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

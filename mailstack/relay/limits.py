@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from mailstack.protocols.smtp.client_session import Timeouts
 from mailstack.relay.host_backoff import DownLimits
-from mailstack.relay.hosts import HostLimits
+from mailstack.relay.hosts import DnsHostLimits
 from mailstack.relay.session_opener import ConnectionLimits
 
 
@@ -36,7 +36,7 @@ class RelayLimits(Struct, frozen=True):
 
     attempt: AttemptLimits = AttemptLimits()
     """Limits of one attempt."""
-    hosts: HostLimits = HostLimits()
+    hosts: DnsHostLimits = DnsHostLimits()
     """Limits of what the DNS names."""
     connections: ConnectionLimits = ConnectionLimits()
     """Limits and times of connections."""

@@ -1,4 +1,4 @@
-"""The guard that keeps a local environment on this machine: a Caller that reaches loopback addresses, and at most one port elsewhere."""
+"""Loopback guard: connector for loopback addresses, and at most one port elsewhere."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"
 
 
 class LoopbackOnly:
-    """Wraps a Caller; every other address is Unreachable before anything is sent."""
+    """Wraps a Connector; every other address raises ConnectFailed before a call."""
 
     def __init__(self, caller: Connector, *, elsewhere: int = 0) -> None:
-        """`elsewhere` is the port of an outlet, which may be called anywhere; 0: there is none."""
+        """`elsewhere` is the port of the external relay, which is allowed at every address; 0: there is none."""
         self._caller = caller
         self._elsewhere = elsewhere
 
@@ -30,7 +30,7 @@ class LoopbackOnly:
         dane: Dane | None = None,
         source: Source | None = None,
     ) -> Peer[EventT]:
-        """As `Connector.call`; raises Unreachable for anything outside 127.0.0.0/8, ::1 and this machine's sockets, names included."""
+        """As `Connector.call`; raises ConnectFailed outside 127.0.0.0/8, ::1 and UNIX sockets, and for all names."""
         is_outlet = self._elsewhere and address.port == self._elsewhere
         if not is_outlet and not is_unix_socket(address.host) and not is_loopback(address.host):
             raise ConnectFailed(f"only loopback addresses are called here, and {address.host[:60]!r} is not one")
@@ -49,8 +49,7 @@ class LoopbackOnly:
 def is_loopback(host: str) -> bool:
     """Whether the text is an IP address of 127.0.0.0/8, or ::1.
 
-    Other spellings that may lead to the same place (::ffff:127.0.0.1, 0.0.0.0, a name, a zone index) are not taken: what is
-    refused needs no argument.
+    Other forms of these addresses (::ffff:127.0.0.1, 0.0.0.0, a name, a zone index) are refused, for safety.
     """
     try:
         address = ipaddress.ip_address(host)

@@ -1,4 +1,4 @@
-"""The MTA-STS policy of a domain: found, kept for as long as it holds, renewed when it changes (RFC 8461 §3.3, §5.1)."""
+"""MTA-STS policies of domains: discovery, cache and renewal (RFC 8461 §3.3)."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ _log = logging.getLogger(__name__)
 
 
 class PolicyUnavailable(Exception):
-    """A policy could not be fetched; str() says why, for people."""
+    """A policy could not be fetched; str() is the reason, for people."""
 
-    def __init__(self, why: str, type: ResultType = "sts-policy-fetch-error") -> None:  # noqa: A002
-        """`type` is what a TLS report calls it (RFC 8460 §4.3.2.2)."""
-        super().__init__(why)
+    def __init__(self, reason: str, type: ResultType = "sts-policy-fetch-error") -> None:  # noqa: A002
+        """`type` is the result type in a TLS report (RFC 8460 §4.3.2.2)."""
+        super().__init__(reason)
         self.type = type
 
 
 class PolicyFetcher(Protocol):
-    """Where policies come from: HTTPS, or a simulated internet."""
+    """Fetches policies by HTTPS, or from a simulated internet."""
 
     async def fetch(self, domain: str) -> bytes:
-        """What `https://mta-sts.DOMAIN/.well-known/mta-sts.txt` holds (§3.3). Raises PolicyUnavailable."""
+        """Content of `https://mta-sts.DOMAIN/.well-known/mta-sts.txt` (§3.3). Raises PolicyUnavailable."""
 
 
 class CachedPolicy(Struct, frozen=True):
-    """A policy as it was fetched."""
+    """Fetched policy."""
 
     id: str
-    """Of the TXT record then."""
+    """Id in the TXT record at the time of the fetch."""
     fetched: float
-    """Seconds since 1970."""
+    """Time of the fetch, seconds since 1970."""
     policy: StsPolicy
 
     def holds(self, now: float) -> bool:
@@ -47,31 +47,31 @@ class CachedPolicy(Struct, frozen=True):
 
 
 class PolicyCache(Protocol):
-    """Keeps policies across restarts; what it loses is fetched again."""
+    """Stores policies across restarts; a lost policy is fetched again."""
 
     def get(self, domain: str) -> CachedPolicy | None:
-        """What was put there last, whether it still holds or not."""
+        """The policy that was stored last, expired or not."""
 
     def put(self, domain: str, kept: CachedPolicy) -> None:
-        """Keep it in place of what was there. Never raises: trouble is logged."""
+        """Stores a policy in place of the previous one. Never raises: errors are logged."""
 
 
 class StsLimits(Struct, frozen=True):
-    """Times are in seconds."""
+    """Times and limits of MTA-STS."""
 
     ask_again: float = 300.0
-    """How long an answer is believed before the TXT record is looked at again, and a failed fetch is tried again."""
+    """Seconds until the TXT record is looked up again, and a failed fetch is repeated."""
     renew: float = 86400.0
-    """A policy older than this is fetched again, though its id is the same, so that it goes on to hold (§3.3)."""
+    """Age in seconds at which a policy is fetched again though its id is the same, so that it does not expire (§3.3)."""
     remembered: int = 1000
-    """Domains."""
+    """Maximum number of domains in memory."""
 
 
 STS_LIMITS = StsLimits()
 
 
-class MtaSts:
-    """Knows the policies of domains."""
+class MtaStsPolicies:
+    """Finds and caches the MTA-STS policies of domains."""
 
     def __init__(
         self,
@@ -89,32 +89,33 @@ class MtaSts:
         self._limits = limits
         self._known: OrderedDict[str, tuple[float, CachedPolicy | None]] = OrderedDict()
         self._troubles: dict[str, ResultType] = {}
-        """What went wrong with those of `_known` whose policy can't be had."""
+        """Results of failed fetches, for domains in `_known`."""
 
     async def policy(self, domain: str) -> StsPolicy | None:
-        """The policy that holds for a domain in lower case; None when it has none. Never raises: what can't be had is None,
-        unless an earlier policy holds still.
+        """The valid policy of a domain in lower case; None if it has none.
+
+        Never raises: after a failed fetch it is the earlier policy while that is valid, otherwise None.
         """
         now = self._clock.now()
         until, kept = self._known.get(domain, (-math.inf, None))
         if until <= self._clock.steady():
-            kept = await self._look(domain, now)
+            kept = await self._refresh(domain, now)
             self._remember(domain, self._clock.steady() + self._limits.ask_again, kept)
         return kept.policy if kept is not None and kept.holds(now) else None
 
     def trouble(self, domain: str) -> ResultType | None:
-        """Why the policy that a domain has published was not to be had when it was last looked for."""
+        """Result of the last fetch, if it failed."""
         return self._troubles.get(domain)
 
-    async def _look(self, domain: str, now: float) -> CachedPolicy | None:
+    async def _refresh(self, domain: str, now: float) -> CachedPolicy | None:
         kept = self._shelf.get(domain)
         self._troubles.pop(domain, None)
         try:
             current = record_id(await self._names.txt(f"_mta-sts.{domain}"))
         except (NoSuchDomain, DnsUnavailable):
             current = None
-        # No record is no reason to forget a policy: an attacker could make it go away (§3.1). Nor is it one to forget what
-        # a look for another letter has found meanwhile.
+        # Without a record the stored policy stays valid: an attacker could suppress the record (§3.1). The policy is read
+        # again, because a concurrent refresh may have stored one.
         if current is None:
             return self._shelf.get(domain)
         if kept is not None and kept.id == current and now < kept.fetched + self._renewal(kept):
@@ -122,7 +123,7 @@ class MtaSts:
         try:
             policy = read_policy(await self._site.fetch(domain))
         except (PolicyUnavailable, NotAPolicy) as trouble:
-            _log.warning("the MTA-STS policy of %s can't be had: %s", domain, trouble)
+            _log.warning("the MTA-STS policy of %s can't be fetched: %s", domain, trouble)
             self._troubles[domain] = trouble.type if isinstance(trouble, PolicyUnavailable) else "sts-policy-invalid"
             return self._shelf.get(domain)
         kept = CachedPolicy(current, now, policy)
@@ -140,7 +141,7 @@ class MtaSts:
 
 
 class MemoryShelf:
-    """A PolicyCache that forgets at the end of the process."""
+    """PolicyCache in memory, for the lifetime of the process."""
 
     def __init__(self) -> None:
         self._policies: dict[str, CachedPolicy] = {}

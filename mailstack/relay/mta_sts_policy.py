@@ -1,4 +1,4 @@
-"""What a domain publishes by MTA-STS: its TXT record and its policy, read (RFC 8461 §3)."""
+"""MTA-STS parsers: TXT record and policy of a domain (RFC 8461 §3)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-LONGEST_AGE = 31_557_600
-"""Seconds; RFC 8461 §3.2."""
-MOST_HOSTS = 100
-"""Patterns of one policy that are used."""
+MAX_AGE_S = 31_557_600
+"""Maximum age of a policy in seconds (RFC 8461 §3.2)."""
+MAX_HOSTS = 100
+"""Maximum number of host patterns in one policy."""
 
 _VERSION = "STSv1"
 _RECORD = re.compile(r"v=STSv1[ \t]*;")
@@ -24,43 +24,43 @@ _HOST = re.compile(rf"(?:\*\.)?(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\Z")
 
 
 class NotAPolicy(ValueError):
-    """What was published can't be used; str() says why, for people."""
+    """The published policy is invalid; str() is the reason, for people."""
 
 
 class Mode(StrEnum):
-    """What is done with a host that fails (RFC 8461 §5)."""
+    """Mode of a policy: the reaction to a host that fails (RFC 8461 §5)."""
 
     NONE = "none"
-    """The domain has no policy any more."""
+    """The policy has been withdrawn."""
     TESTING = "testing"
-    """It gets the letter all the same."""
+    """Letters are sent in spite of a failure."""
     ENFORCE = "enforce"
-    """It doesn't."""
+    """Letters are not sent after a failure."""
 
 
 class StsPolicy(Struct, frozen=True):
-    """One policy."""
+    """MTA-STS policy of a domain."""
 
     mode: Mode
     max_age: int
-    """Seconds that it holds from when it was fetched."""
+    """Seconds for which the policy is valid after its fetch."""
     mx: tuple[str, ...]
-    """Patterns in lower case: a host, or "*." and a domain."""
+    """Host patterns in lower case: a host, or "*." and a domain."""
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """As TLS reports tell it (RFC 8460 §4.4)."""
+        """Lines of the policy in TLS reports (RFC 8460 §4.4)."""
         hosts = [f"mx: {host}" for host in self.mx]
         return ("version: STSv1", f"mode: {self.mode.value}", *hosts, f"max_age: {self.max_age}")
 
     def names(self, host: str) -> bool:
-        """Whether a pattern fits; the wildcard stands for one label (§4.1)."""
+        """Whether a pattern matches the host; the wildcard stands for one label (§4.1)."""
         host = host.lower().rstrip(".")
         return host in self.mx or f"*.{host.partition('.')[2]}" in self.mx
 
 
 def record_id(texts: Iterable[str]) -> str | None:
-    """The id that the TXT records of `_mta-sts.DOMAIN` give; None when there isn't exactly one that can be read (§3.1)."""
+    """The id in the TXT records of `_mta-sts.DOMAIN`; None unless exactly one of them is valid (§3.1)."""
     records = [text for text in texts if _RECORD.match(text)]
     if len(records) != 1:
         return None
@@ -77,7 +77,7 @@ def record_id(texts: Iterable[str]) -> str | None:
 
 
 def read_policy(octets: bytes) -> StsPolicy:
-    """The policy as it came over HTTPS (§3.2); raises NotAPolicy. Of a field that stands there twice, the first counts."""
+    """Parses a policy file (§3.2). The first of repeated fields counts. Raises NotAPolicy."""
     fields: dict[str, str] = {}
     hosts: list[str] = []
     for line in octets.replace(b"\r\n", b"\n").split(b"\n"):
@@ -85,7 +85,7 @@ def read_policy(octets: bytes) -> StsPolicy:
             continue
         found = _LINE.match(line.strip(b" \t"))
         if found is None:
-            raise NotAPolicy("a line of the policy is no field")
+            raise NotAPolicy("a line of the policy is not a field")
         name, value = found[1].decode("ascii"), found[2].decode("utf-8", "replace")
         if name == "mx":
             hosts.append(value)
@@ -106,13 +106,13 @@ def _mode(fields: dict[str, str]) -> Mode:
 def _max_age(fields: dict[str, str]) -> int:
     text = fields.get("max_age", "")
     if not _AGE.match(text):
-        raise NotAPolicy("the policy's max_age is no number of seconds")
-    return min(int(text), LONGEST_AGE)
+        raise NotAPolicy("the policy's max_age is not a number of seconds")
+    return min(int(text), MAX_AGE_S)
 
 
 def _hosts(hosts: list[str], fields: dict[str, str]) -> tuple[str, ...]:
     if not hosts and fields["mode"] != Mode.NONE:
         raise NotAPolicy("the policy names no host")
-    if len(hosts) > MOST_HOSTS or not all(_HOST.match(host) for host in hosts):
-        raise NotAPolicy("the policy's mx is no host, or there are too many of them")
+    if len(hosts) > MAX_HOSTS or not all(_HOST.match(host) for host in hosts):
+        raise NotAPolicy("the policy has an invalid mx, or too many of them")
     return tuple(host.lower() for host in hosts)

@@ -1,4 +1,4 @@
-"""What a letter itself asks of the ways that it goes (RFC 8689)."""
+"""TLS requests of a letter: REQUIRETLS and TLS-Required (RFC 8689)."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from mailstack.letter import Content, Letter
 from mailstack.letter.header import fields, split
 
 REQUIRETLS = "REQUIRETLS"
-_MOST_HEADER = 65_536
-"""Octets of a header section that are looked through."""
+_MAX_HEADER = 65_536
+"""Maximum octets of a header section that are searched."""
 _NO = re.compile(rb"[^:]*:[ \t\r\n]*no[ \t\r\n]*\Z", re.IGNORECASE)
 
 
 class TlsRequest:
-    """The wishes of one letter."""
+    """TLS request of one letter, in its envelope and header."""
 
     def __init__(self, letter: Letter) -> None:
         self._content = letter.content
         asked = REQUIRETLS in dict(letter.envelope.parameters)
         self._asked = asked
         self.requires_tls = asked and letter.envelope.sender is not None
-        """It goes over verified TLS to hosts that will do the same, or back. A report is rather sent than lost (§5)."""
+        """Whether the letter may only go over verified TLS to hosts with REQUIRETLS. It does not apply to reports (§5)."""
         self._content_says: bool | None = None
 
-    async def reaches_rather_than_hides(self) -> bool:
-        """Whether its header says `TLS-Required: No` (§4.1, §4.3), which REQUIRETLS makes void. Reads the content once.
+    async def tls_required_no(self) -> bool:
+        """Whether the header has `TLS-Required: No` (§4.1, §4.3) and the envelope no REQUIRETLS.
 
-        Raises what the content raises.
+        Reads the content once; raises its errors.
         """
         if self._asked:
             return False
@@ -44,6 +44,6 @@ async def _header_of(content: Content) -> bytes:
     start = b""
     async for chunk in content.chunks():
         start += chunk
-        if len(start) >= _MOST_HEADER or b"\r\n\r\n" in start:
+        if len(start) >= _MAX_HEADER or b"\r\n\r\n" in start:
             break
-    return start[: split(start[:_MOST_HEADER])]
+    return start[: split(start[:_MAX_HEADER])]

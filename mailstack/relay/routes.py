@@ -1,4 +1,4 @@
-"""What the operator has decided about ways out: routes by recipient and by sender, and smart hosts for all the rest."""
+"""Static routes, sender routes and smart hosts of the operator."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from mailstack.protocols.redacted import Redacted
 _HOST_PORT = re.compile(r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_.-]+)):(?P<port>[0-9]{1,5})\Z")
 
 NULL_SENDER = "<>"
-"""Stands for the null reverse-path among senders."""
+"""Key of the null reverse-path among senders."""
 
 _LMTP, _LMTP_UNIX = "lmtp://", "lmtp:unix:"
-_LONGEST_PATH = 100
-"""Octets; the system takes 107 or less."""
+_MAX_PATH = 100
+"""Maximum octets of a socket path; the system limit is 107 or less."""
 
 _A_TARGET = (
     'a host and a port such as "mx.home.test:25", "127.0.0.1:2525" or "[::1]:2525", '
@@ -37,21 +37,21 @@ _A_SMART_HOST = 'a URL such as "smtp://user@host:587" or "smtps://user@host:465"
 
 
 class RouteError(ValueError):
-    """A route can't be used as it was written; str() says what is expected in its place."""
+    """A route is invalid; str() is the expected form."""
 
     def __init__(self, expected: str, given: object = None) -> None:
-        """`given` is the part that is wrong; None for one that nobody may see, as a URL with a password."""
+        """`given` is the invalid part; None for a secret one, as a URL with a password."""
         super().__init__(expected)
         self.given = given
 
 
 class RouteTarget(Struct, frozen=True):
-    """A host and port that somebody has written down: no MX look-up is made for it."""
+    """Host and port in the configuration, called without an MX look-up."""
 
     host: str
     """A name in lower case, an IP address without brackets, or the path of a UNIX socket."""
     port: int
-    """0 for a UNIX socket."""
+    """TCP port; 0 for a UNIX socket."""
     lmtp: bool = False
     """Whether it speaks LMTP (RFC 2033), and not SMTP."""
 
@@ -59,7 +59,7 @@ class RouteTarget(Struct, frozen=True):
     def parse(cls, text: object) -> RouteTarget:
         """Read `host:port`, `192.0.2.1:25`, `[2001:db8::1]:25`, `lmtp://host:port` or `lmtp:unix:/path`; raises RouteError."""
         if isinstance(text, str) and (path := text.removeprefix(_LMTP_UNIX)) != text:
-            if not path.startswith("/") or not path.isprintable() or len(path.encode()) > _LONGEST_PATH:
+            if not path.startswith("/") or not path.isprintable() or len(path.encode()) > _MAX_PATH:
                 raise RouteError(_A_TARGET, text)
             return cls(path, 0, lmtp=True)
         lmtp = isinstance(text, str) and text.startswith(_LMTP)
@@ -74,54 +74,53 @@ class RouteTarget(Struct, frozen=True):
         return cls(host, int(found["port"]), lmtp)
 
 
-class Routes(Struct, frozen=True):
-    """Static routes: the most exact pattern that fits a domain wins, whatever order they were written in."""
+class StaticRoutes(Struct, frozen=True):
+    """Static routes; the most specific pattern that matches a domain wins, whatever their order."""
 
     targets: Mapping[str, RouteTarget] = field(default_factory=dict)
-    """By pattern (`mailstack.letter.patterns`)."""
+    """Targets by domain pattern (`mailstack.letter.patterns`)."""
 
     @classmethod
-    def parse(cls, table: Mapping[str, object]) -> Routes:
+    def parse(cls, table: Mapping[str, object]) -> StaticRoutes:
         """Read `[relay.routes]`; raises RouteError."""
         return cls({_pattern(pattern): RouteTarget.parse(text) for pattern, text in table.items()})
 
     def find(self, domain: str) -> tuple[str, RouteTarget] | None:
-        """The pattern that decides for a domain, and where it leads; None when there is no route."""
+        """The pattern that matches a domain, and its target; None if there is no route."""
         return find_by_domain(self.targets, domain)
 
 
-NO_ROUTES = Routes()
+NO_ROUTES = StaticRoutes()
 
 
-class Credentials(Redacted, frozen=True):
-    """Who we are to a smart host."""
+class SmartHostCredentials(Redacted, frozen=True):
+    """Credentials for a smart host."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("password",)
 
     username: str
     password: str
     token_file: Path | None = None
-    """Where a bearer token is, in place of a password; read for each login, since others renew it."""
+    """File with a bearer token in place of a password; read for each login, because another program renews it."""
 
 
 class SmartHost(Struct, frozen=True):
-    """Where letters go that have no route of their own (RFC 5321 §5.1, RFC 6409)."""
+    """Smart host for letters without a route (RFC 5321 §5.1, RFC 6409)."""
 
     target: RouteTarget
     implicit_tls: bool
     """smtps://: TLS before the first octet (RFC 8314 §3.3); else STARTTLS."""
-    credentials: Credentials | None = None
+    credentials: SmartHostCredentials | None = None
     demand: Literal["", "opportunistic", "required", "verified"] = ""
-    """TLS that is demanded there (`mailstack.relay.tls_policy`), where that is not what follows from the rest."""
+    """TLS level of this host (`mailstack.relay.tls_policy`); empty: it follows from the other fields."""
 
     @classmethod
     def parse(cls, url: object, password: str | None = None) -> SmartHost:
-        """Read `smtp://[user[:password]@]host[:port]` or `smtps://…`, percent-encoded where need be; raises RouteError.
+        """Parses `smtp://[user[:password]@]host[:port]` or `smtps://…`, percent-encoded if necessary. Raises RouteError.
 
-        `password` is for those who don't want it in the URL; "" means that the caller will put it in, None that there is no
-        other. Without a port it is 465 for smtps (RFC 8314 §7.3), 587 with a user (RFC 6409 §3.1), 25 without.
+        `password` is one outside of the URL; "" means that the caller adds it later, None that there is none. Without a port it is 465 for smtps (RFC 8314 §7.3), 587 with a user (RFC 6409 §3.1), 25 without.
         """
-        # What is wrong is never shown: wherever it is, it may be a piece of a password that was not percent-encoded.
+        # The invalid part is never shown: it may be a part of a password that was not percent-encoded.
         try:
             parts = urlsplit(url if isinstance(url, str) else "")
             host, port = parts.hostname or "", parts.port
@@ -137,7 +136,7 @@ class SmartHost(Struct, frozen=True):
             password = unquote(parts.password) if parts.password else password
             if password is None:
                 raise RouteError('a password for the user, as "smtp://user:password@host:587"')
-            credentials = Credentials(unquote(parts.username), password)
+            credentials = SmartHostCredentials(unquote(parts.username), password)
         if port is None:
             port = 465 if implicit else 587 if credentials else 25
         try:
@@ -147,7 +146,7 @@ class SmartHost(Struct, frozen=True):
         return cls(target, implicit, credentials)
 
     def with_password(self, password: str) -> SmartHost:
-        """The same, where there is a user."""
+        """The same smart host with a password, if there is a user."""
         return (
             self
             if self.credentials is None
@@ -155,17 +154,17 @@ class SmartHost(Struct, frozen=True):
         )
 
     def with_token_of(self, file: Path) -> SmartHost:
-        """The same with a token in that file, where there is a user."""
+        """The same smart host with a token file, if there is a user."""
         return (
             self if self.credentials is None else replace(self, credentials=replace(self.credentials, token_file=file))
         )
 
 
 class SenderRoutes(Struct, frozen=True):
-    """Smart hosts by the sender of a letter: his address goes before his domain, whatever order they were written in."""
+    """Smart hosts by sender; an address takes precedence over its domain, whatever their order."""
 
     hosts: Mapping[str, tuple[SmartHost, ...]] = field(default_factory=dict)
-    """By `Address.key`, by pattern of domains (`mailstack.letter.patterns`), or by NULL_SENDER."""
+    """Smart hosts by `Address.key`, by domain pattern (`mailstack.letter.patterns`), or by NULL_SENDER."""
 
     @classmethod
     def parse(cls, table: Mapping[str, object]) -> SenderRoutes:
@@ -179,7 +178,7 @@ class SenderRoutes(Struct, frozen=True):
         return cls(hosts)
 
     def find(self, sender: Address | None) -> tuple[str, tuple[SmartHost, ...]] | None:
-        """What decides for a sender (None: the null reverse-path), and his smart hosts in their order."""
+        """The key that matches a sender (None: the null reverse-path), and its smart hosts in their order."""
         if not self.hosts:
             return None
         name = NULL_SENDER if sender is None else sender.key
@@ -192,7 +191,7 @@ NO_SENDER_ROUTES = SenderRoutes()
 
 
 def _sender(text: str) -> str:
-    """Who is meant, as `SenderRoutes.hosts` has it. Raises RouteError."""
+    """The key of a sender in `SenderRoutes.hosts`. Raises RouteError."""
     try:
         return text if text == NULL_SENDER else Address.parse(text).key if "@" in text else domain_pattern(text)
     except ValueError:
@@ -200,7 +199,7 @@ def _sender(text: str) -> str:
 
 
 def _pattern(text: str) -> str:
-    """A pattern as `Routes.targets` has it. Raises RouteError."""
+    """The key of a pattern in `StaticRoutes.targets`. Raises RouteError."""
     try:
         return domain_pattern(text)
     except ValueError as error:

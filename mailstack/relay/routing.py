@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Address
 from mailstack.letter.connection import HostPort
-from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, Routes, SenderRoutes, SmartHost
+from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, SenderRoutes, SmartHost, StaticRoutes
 from mailstack.relay.source_addresses import SourceRule, find_origin
 from mailstack.relay.tls_policy import NO_TLS_POLICY, OPPORTUNISTIC, TlsPolicy, TlsPolicyTable
 
@@ -28,7 +28,7 @@ class OwnHost(Struct, frozen=True):
 class Routing(Struct, frozen=True):
     """Routes, smart hosts, source addresses and TLS levels, as the operator has set them."""
 
-    routes: Routes = NO_ROUTES
+    routes: StaticRoutes = NO_ROUTES
     """Hosts of destinations, which come before all others."""
     sender_routes: SenderRoutes = NO_SENDER_ROUTES
     """Smart hosts of senders, which come next."""

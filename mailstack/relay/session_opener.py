@@ -14,7 +14,7 @@ from mailstack.protocols.ttl_cache import TTLCache
 from mailstack.queue.progress_watch import Watch
 from mailstack.relay.bearer_tokens import read_token
 from mailstack.relay.hosts import TargetHost
-from mailstack.relay.routes import Credentials
+from mailstack.relay.routes import SmartHostCredentials
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
 from mailstack.relay.trouble import clean
 from mailstack.store.tls_results import AppliedPolicy, ResultType, SessionFailure, SessionResults
@@ -24,28 +24,28 @@ _ANY_FAULT: ResultType = "validation-failure"
 
 
 class ConnectionLimits(Struct, frozen=True):
-    """Times are in seconds."""
+    """Times and numbers of connections."""
 
     connect: float = 30.0
-    """For a connection to open, its TLS included when that comes first."""
+    """Seconds to open a connection, with implicit TLS included."""
     connect_next: float = 5.0
-    """The same, where another address of that host is called next: IPv6 that leads nowhere costs no more than that."""
+    """Seconds to open a connection if the host has another address: broken IPv6 costs no more than that."""
     handshake: float = 60.0
-    """For STARTTLS and the TLS that it begins."""
+    """Seconds for STARTTLS and its TLS handshake."""
     idle: float = 2.0
-    """How long a connection is kept after a letter."""
+    """Seconds for which an idle connection is kept after a letter."""
     letters: int = 100
-    """Letters over one connection."""
+    """Maximum number of letters over one connection."""
     kept: int = 100
-    """Idle connections in all."""
+    """Maximum number of idle connections."""
     clear: float = 600.0
-    """How long STARTTLS is not tried again where it failed."""
+    """Seconds for which STARTTLS is not tried again after a failure."""
     remembered: int = 1000
     """Maximum number of hosts remembered as failing in TLS."""
 
 
-class Connection(Struct, eq=False):
-    """An open session, secured as demanded."""
+class RelayConnection(Struct, eq=False):
+    """Open SMTP session with the required TLS."""
 
     candidate: TargetHost
     peer: Peer[ClientEvent]
@@ -53,27 +53,27 @@ class Connection(Struct, eq=False):
     security: TlsPolicy
     tls: TlsInfo | None = None
     letters: int = 0
-    """Letters carried before this one."""
+    """Number of letters sent before the current one."""
     domains: set[str] = field(default_factory=set)
-    """Of the recipients named so far, in lower case and A-labels."""
+    """Domains of all recipients so far, in lower case and A-labels."""
 
     @property
     def is_used_up(self) -> bool:
-        """Whether the host takes no more letters in this session (RFC 9422 §4.1)."""
-        most = self.session.limits.letters
-        return 0 < most <= self.session.transactions
+        """Whether the host accepts no more letters in this session (RFC 9422 §4.1)."""
+        max_letters = self.session.limits.letters
+        return 0 < max_letters <= self.session.transactions
 
-    def takes(self, domain: str) -> bool:
-        """Whether recipients of this domain may be named in this session (RFC 9422 §4.3)."""
-        most = self.session.limits.domains
-        return not most or domain in self.domains or len(self.domains) < most
+    def accepts_domain(self, domain: str) -> bool:
+        """Whether the session accepts recipients of this domain (RFC 9422 §4.3)."""
+        max_domains = self.session.limits.domains
+        return not max_domains or domain in self.domains or len(self.domains) < max_domains
 
     def drop(self) -> None:
-        """Hang up without a word, as after trouble: nothing that was said on it counts any more."""
+        """Closes the connection without QUIT, as after an error."""
         self.peer.close()
 
     def new_lines(self) -> list[str]:
-        """The dialogue since the last call, which is then forgotten here: a connection may carry many letters."""
+        """Removes and returns the dialogue since the last call: a connection may serve many letters."""
         lines = self.session.dialogue.copy()
         self.session.dialogue.clear()
         return lines
@@ -106,7 +106,7 @@ def _policy(call: Call) -> AppliedPolicy:
 
 
 class SessionOpener:
-    """Opens connections to candidates, with the TLS that is demanded."""
+    """Opens connections to hosts with the required TLS."""
 
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
         self,
@@ -118,7 +118,7 @@ class SessionOpener:
         derive: Derive,
         results: SessionResults | None,
     ) -> None:
-        """`hostname` is the name in EHLO; `derive` computes what SCRAM needs; `results` counts what TLS came to."""
+        """`hostname` is the name in EHLO; `derive` computes what SCRAM needs; `results` counts TLS results."""
         self._caller = caller
         self._clock = clock
         self._hostname = hostname
@@ -126,13 +126,13 @@ class SessionOpener:
         self._timeouts = timeouts
         self._derive = derive
         self._results = results
-        # By name as well: whatever becomes of TLS under a name that anybody may give an address, it says nothing of others.
+        # Keyed by name, too: any domain may name an address, and its TLS result must not affect other names.
         self._clear: TTLCache[_Host, str] = TTLCache(clock.steady, limits.clear, limits.remembered)
         self._untried: TTLCache[_Host, SessionFailure] = TTLCache(clock.steady, limits.clear, limits.remembered)
-        """Reasons why hosts failed what their domain has in testing: it is not tried again soon."""
+        """Failures of hosts under a policy in testing, which is not tried again soon."""
 
-    async def open(self, call: Call) -> Connection:
-        """What a domain has in testing is tried first, as if it were enforced, where somebody wants to hear what comes of it."""
+    async def open(self, call: Call) -> RelayConnection:
+        """Opens a connection. For TLS reports, an MTA-STS policy in testing is tried first as if it were enforced."""
         host = _host(call.candidate)
         if self._results is not None and call.security.trial:
             if (known := self._untried.get(host)) is not None:
@@ -144,12 +144,12 @@ class SessionOpener:
             except Trouble as trouble:
                 if trouble.stage != "starttls":
                     raise
-            call.transcript.append("-- once more, for the domain's MTA-STS policy is in testing")
+            call.transcript.append("-- connecting again: the MTA-STS policy of the domain is in testing")
             call = replace(call, domain="")
         return await self._openly(call)
 
-    async def _openly(self, call: Call) -> Connection:
-        """RFC 7435: where TLS is a bonus and fails, a new connection goes without it (never the same one, RFC 3207 §4.1)."""
+    async def _openly(self, call: Call) -> RelayConnection:
+        """Opens a connection; if opportunistic TLS fails (RFC 7435), a new one without TLS (RFC 3207 §4.1)."""
         demand, host = call.security.demand, _host(call.candidate)
         if demand is not TlsLevel.OPPORTUNISTIC:
             return await self._connect(call, start_tls=demand is not TlsLevel.NEVER)
@@ -159,10 +159,10 @@ class SessionOpener:
             if trouble.stage != "starttls":
                 raise
             self._clear.put(host, str(trouble))
-            call.transcript.append("-- once more, in the clear")
+            call.transcript.append("-- connecting again, without TLS")
         return await self._connect(call, start_tls=False)
 
-    async def _connect(self, call: Call, *, start_tls: bool, trial: bool = False) -> Connection:
+    async def _connect(self, call: Call, *, start_tls: bool, trial: bool = False) -> RelayConnection:
         candidate, security, transcript = call.candidate, call.security, call.transcript
         engine = ClientEngine()
         try:
@@ -182,7 +182,7 @@ class SessionOpener:
         transcript.append(f"-- connected to {candidate}")
         own_name = "" if candidate.origin is None else candidate.origin.ehlo_name
         session = SmtpClientSession(peer, engine, own_name or self._hostname, self._timeouts, lmtp=candidate.lmtp)
-        connection = Connection(candidate, peer, session, security)
+        connection = RelayConnection(candidate, peer, session, security)
         if call.watch is not None:
             call.watch.step()
             call.watch.session = session
@@ -190,13 +190,13 @@ class SessionOpener:
             await session.open()
             if start_tls and not security.implicit:
                 await self._begin_tls(call, connection, trial=trial)
-            if who := candidate.credentials:
-                await self._authenticate(session, who)
+            if credentials := candidate.credentials:
+                await self._authenticate(session, credentials)
         except Trouble as trouble:
             if trouble.reply is None or trouble.reply.closes:
                 connection.drop()
             else:
-                # A host that turns us away is still told goodbye (RFC 5321 §3.1, §4.1.1.10).
+                # A host that refuses the session still gets QUIT (RFC 5321 §3.1, §4.1.1.10).
                 self._clock.spawn(session.quit())
             raise
         except BaseException:
@@ -207,20 +207,20 @@ class SessionOpener:
         connection.tls = peer.tls
         return connection
 
-    async def _authenticate(self, session: SmtpClientSession, who: Credentials) -> None:
+    async def _authenticate(self, session: SmtpClientSession, credentials: SmartHostCredentials) -> None:
         """Raises Trouble."""
-        if who.token_file is None:
-            await session.authenticate(who.username, who.password, derive=self._derive)
+        if credentials.token_file is None:
+            await session.authenticate(credentials.username, credentials.password, derive=self._derive)
             return
         try:
-            token = read_token(who.token_file)
+            token = read_token(credentials.token_file)
         except (OSError, ValueError) as trouble:
             raise Trouble("auth", None, f"the token can't be read: {trouble}") from None
-        await session.authenticate_by_token(who.username, token)
+        await session.authenticate_by_token(credentials.username, token)
 
-    async def _begin_tls(self, call: Call, connection: Connection, *, trial: bool) -> None:
-        """STARTTLS, and the count of what came of it. Raises Trouble."""
-        # Known only as long as there is a connection, and it is in the clear.
+    async def _begin_tls(self, call: Call, connection: RelayConnection, *, trial: bool) -> None:
+        """Runs STARTTLS, and counts its result. Raises Trouble."""
+        # The address is known only before TLS, and while the connection is open.
         local = connection.peer.local.host if self._results is not None else ""
         offered = "STARTTLS" in connection.session.extensions
         kind = reason = ""
@@ -230,11 +230,11 @@ class SessionOpener:
         except Trouble as trouble:
             refused = trouble.reply is not None or not offered
             kind, reason = (_NOT_SUPPORTED, "") if refused else (trouble.fault or _ANY_FAULT, trouble.reason)
-            self._tell_result(call, local, kind, reason)
+            self._count_result(call, local, kind, reason)
             raise
-        self._tell_result(call, local, kind, reason)
+        self._count_result(call, local, kind, reason)
 
-    def _tell_result(self, call: Call, local: str, kind: str, reason: str) -> None:
+    def _count_result(self, call: Call, local: str, kind: str, reason: str) -> None:
         if self._results is None or not call.domain:
             return
         host, wrong = call.candidate, call.security.fault
@@ -248,14 +248,14 @@ class SessionOpener:
                 self._untried.put(_host(host), failure)
         self._results.count(call.domain, _policy(call), failure)
 
-    async def _start_tls(self, connection: Connection, *, trial: bool) -> bool:
-        """STARTTLS if it is offered, and whether; raises Trouble when it fails, or is demanded and not offered."""
+    async def _start_tls(self, connection: RelayConnection, *, trial: bool) -> bool:
+        """Runs STARTTLS if it is offered; returns whether. Raises Trouble if it fails, or is required and not offered."""
         session, security = connection.session, connection.security
         if "STARTTLS" not in session.extensions:
             if security.demand is TlsLevel.OPPORTUNISTIC and not trial:
                 return False
             raise Trouble("starttls", None, "TLS is required here, and the host does not offer it")
-        # A host that says 220 and never shakes hands is not waited for without end.
+        # A timeout for hosts that reply 220 and never complete the handshake.
         late: list[str] = []
 
         def give_up() -> None:

@@ -1,4 +1,4 @@
-"""From where, and under which name, hosts are called: by the sender of a letter and the domain it goes to."""
+"""Source addresses and EHLO names, by sender and destination."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from mailstack.protocols.connection import Source
 
 
 class SourceAddress(Struct, frozen=True):
-    """Where letters come from, as other hosts see it."""
+    """Source address and EHLO name of outgoing connections."""
 
     source: Source = Source()
     ehlo_name: str = ""
-    """What EHLO says; empty: as everywhere else."""
+    """Name in EHLO; empty: the default one."""
 
     @property
     def label(self) -> str:
-        """What tells it from others, for lines and people."""
+        """Unique label, for destination keys and people."""
         return " ".join([part for part in (self.ehlo_name, self.source.four, self.source.six) if part])
 
     def calls(self, host: str) -> bool:
-        """Whether an address is of a family that it has an address of its own for; one without any calls all."""
+        """Whether there is a source address of the host's family; without any, all hosts may be called."""
         own = self.source.six if ":" in host else self.source.four
         return bool(own) or not (self.source.four or self.source.six)
 
 
 class SourceRule(Struct, frozen=True):
-    """Which letters have an origin: those that fit both lists."""
+    """Source address of letters that match both lists."""
 
     origin: SourceAddress
     senders: tuple[str, ...] = ()
@@ -44,5 +44,5 @@ class SourceRule(Struct, frozen=True):
 
 
 def find_origin(rules: Sequence[SourceRule], sender: Address | None, destination: str) -> SourceAddress | None:
-    """That of the first rule that fits; None when none does."""
+    """The source address of the first rule that matches; None if there is none."""
     return next((rule.origin for rule in rules if rule.fits(sender, destination)), None)

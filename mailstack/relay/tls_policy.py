@@ -1,8 +1,8 @@
-"""Which TLS is demanded of a host before a letter goes to it, and by whom.
+"""TLS policy: levels, and the table of their sources.
 
 The first line that applies decides:
 
-    by whom                                             demand          a host that fails it
+    source                                              level           a host that fails it
     --------------------------------------------------  --------------  -----------------------------------------
     a smart host with a password, or smtps://           verified        is left out, the letter waits
     `[relay.tls_policy]` for the destination            as it says      the same; opportunistic goes on in clear
@@ -13,10 +13,10 @@ The first line that applies decides:
     an MTA-STS policy in mode enforce (RFC 8461 §5)     verified        the same, as a host that it does not name
     `[relay] tls`                                       as it says      as that says
 
-What is published never asks for less than `[relay] tls` does. Then comes REQUIRETLS (RFC 8689 §4.2.1): at least verified,
-at a host whose name can be trusted to be the domain's, and that offers REQUIRETLS too; else the letter goes back at once.
+A published policy never lowers `[relay] tls`. REQUIRETLS (RFC 8689 §4.2.1) needs at least `verified`, a host name that
+is validated as one of the domain, and REQUIRETLS at that host. Otherwise the letter is returned at once.
 
-`mailstack.relay.tls_requirements` asks all these; here are the words, and what the operator said.
+`mailstack.relay.tls_requirements` applies this table; here are the levels and the settings of the operator.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mailstack.store.tls_results import AppliedPolicy, SessionFailure
 
 
 class TlsLevel(Enum):
-    """From the least to the most."""
+    """TLS levels, in ascending order."""
 
     NEVER = "never"
     OPPORTUNISTIC = "opportunistic"
@@ -49,25 +49,25 @@ class TlsLevel(Enum):
 _STRICTNESS = {demand: rank for rank, demand in enumerate(TlsLevel)}
 
 LEVELS = ("never", "opportunistic", "required", "verified")
-"""What an operator can ask for."""
+"""Levels in the configuration."""
 
 
 class TlsPolicy(Struct, frozen=True, eq=False):
-    """What is demanded, and whether TLS comes before the first octet or by STARTTLS."""
+    """Required TLS level, and its source."""
 
     demand: TlsLevel = TlsLevel.OPPORTUNISTIC
     implicit: bool = False
-    """RFC 8314 §3.3; only where the operator said so."""
+    """Whether TLS is implicit (RFC 8314 §3.3), as set by the operator; otherwise by STARTTLS."""
     dane: Dane | None = None
-    """What Demand.DANE demands."""
+    """TLSA records and names of TlsLevel.DANE."""
     why: str = "[relay] tls"
-    """By whom: the line of the table, for the journey. It makes no difference to a connection."""
+    """Source of the policy, for the journey. It does not affect connections."""
     published: AppliedPolicy | None = None
-    """What the domain publishes, for TLS reports. It makes no difference to a connection."""
+    """Policy that the domain publishes, for TLS reports. It does not affect connections."""
     trial: bool = False
-    """Whether that is in testing (RFC 8461 §5): it is tried first, so that a report can say what would fail."""
+    """Whether the policy is in testing (RFC 8461 §5): it is tried first, so that a report can name failures."""
     fault: SessionFailure | None = None
-    """What is wrong with what the domain publishes, for TLS reports; the hosts are filled in later."""
+    """Error in the published policy, for TLS reports; the hosts are added later."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TlsPolicy) and self._terms == other._terms
@@ -84,11 +84,11 @@ class TlsPolicy(Struct, frozen=True, eq=False):
         return self.demand is TlsLevel.VERIFIED
 
     def __str__(self) -> str:
-        """For the journey."""
+        """Text for the journey."""
         return f"{self.demand.value}, by {self.why}"
 
     def at_least(self, other: TlsPolicy) -> TlsPolicy:
-        """The stricter of the two; `other` when they ask for the same."""
+        """The stricter policy; `other` if both are equal."""
         return self if _STRICTNESS[self.demand] > _STRICTNESS[other.demand] else other
 
 
@@ -96,7 +96,7 @@ OPPORTUNISTIC = TlsPolicy()
 
 
 class TlsPolicyError(ValueError):
-    """A line of `[relay.tls_policy]` can't be used; str() says what is expected, `given` what stood there."""
+    """A line of `[relay.tls_policy]` is invalid; str() is the expected form, `given` the invalid part."""
 
     def __init__(self, expected: str, given: object) -> None:
         super().__init__(expected)
@@ -104,10 +104,10 @@ class TlsPolicyError(ValueError):
 
 
 class TlsPolicyTable(Struct, frozen=True):
-    """`[relay.tls_policy]`: what the operator demands of some destinations."""
+    """TLS levels of destinations, from `[relay.tls_policy]`."""
 
     levels: Mapping[str, TlsLevel] = field(default_factory=dict)
-    """By pattern (`mailstack.letter.patterns`)."""
+    """TLS levels by domain pattern (`mailstack.letter.patterns`)."""
 
     @classmethod
     def parse(cls, table: Mapping[str, object]) -> TlsPolicyTable:
@@ -124,7 +124,7 @@ class TlsPolicyTable(Struct, frozen=True):
         return cls(levels)
 
     def find(self, destination: str) -> TlsPolicy | None:
-        """What is said of a domain or address literal; None when nothing is."""
+        """The policy of a domain or address literal; None if there is none."""
         found = find_by_domain(self.levels, destination)
         return found and TlsPolicy(found[1], why=f"[relay.tls_policy] {found[0]}")
 
@@ -133,7 +133,7 @@ NO_TLS_POLICY = TlsPolicyTable()
 
 
 def for_smart_host(smart_host: SmartHost, otherwise: TlsPolicy = OPPORTUNISTIC) -> TlsPolicy:
-    """A password goes only to a host whose certificate was checked; smtps:// asks for the same in so many words."""
+    """Policy of a smart host: `verified` with a password or smtps://, unless it sets another level."""
     if smart_host.demand:
         return TlsPolicy(TlsLevel(smart_host.demand), implicit=smart_host.implicit_tls, why="the smart host")
     if smart_host.implicit_tls or smart_host.credentials:

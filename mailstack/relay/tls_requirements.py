@@ -1,4 +1,4 @@
-"""What is demanded of one host for one letter: everybody in the table of `mailstack.relay.tls_policy` is asked."""
+"""TLS requirements of one host and letter, by all sources of policy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mailstack.letter.connection import is_unix_socket
 from mailstack.protocols.connection import Dane, Tlsa
 from mailstack.relay.dns import DnsResolver, DnsUnavailable
 from mailstack.relay.hosts import RouteTargets, TargetHost
-from mailstack.relay.mta_sts import MtaSts
+from mailstack.relay.mta_sts import MtaStsPolicies
 from mailstack.relay.mta_sts_policy import Mode
 from mailstack.relay.require_tls import TlsRequest
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
@@ -21,14 +21,14 @@ ENCRYPTION_NEEDED = Status(5, 7, 10)
 
 _USABLE = frozenset((usage, selector, matching) for usage in (2, 3) for selector in (0, 1) for matching in (0, 1, 2))
 _NOT_NAMED = "the policy does not name this host"
-_MOST_LINE = 1000
-"""Characters of a record that are told: one may hold a whole certificate."""
+_MAX_LINE = 1000
+"""Maximum characters of a record in reports: a record may contain a whole certificate."""
 _LENGTHS = {1: 32, 2: 64}
-"""Octets of a digest, by matching type."""
+"""Length of a digest in octets, by matching type."""
 
 
 class TlsRequirementNotMet(Exception):
-    """A host must not be called for this letter; the outcome says what that would mean if it were the only one."""
+    """A host must not be used for this letter; `outcome` applies if there is no other host."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class TlsRequirementNotMet(Exception):
         published: AppliedPolicy | None = None,
         fault: ResultType = "validation-failure",
     ) -> None:
-        """`published` is the policy that forbids it, and `fault` what a TLS report says of it (RFC 8460 §4.3)."""
+        """`published` is the policy that forbids it, and `fault` its result type in TLS reports (RFC 8460 §4.3)."""
         super().__init__(outcome.text)
         self.outcome = outcome
         self.published = published
@@ -44,32 +44,32 @@ class TlsRequirementNotMet(Exception):
 
 
 def requiretls_missing(host: str) -> Failed:
-    """The host can't promise that the letter stays under TLS (RFC 8689 §4.2.1)."""
+    """Failure at a host without REQUIRETLS (RFC 8689 §4.2.1)."""
     return Failed(REQUIRETLS_NEEDED, f"{host}: REQUIRETLS support required, and the host does not offer it", host)
 
 
 class TlsRequirements:
-    """Asks the DNS, the policies of domains, and the letter."""
+    """Determines the TLS policy from the DNS, from MTA-STS and from the letter."""
 
-    def __init__(self, names: DnsResolver, *, dane: bool = False, sts: MtaSts | None = None) -> None:
-        """`dane` says that `names` come from a resolver that validates, over a path that nobody can touch."""
+    def __init__(self, names: DnsResolver, *, dane: bool = False, sts: MtaStsPolicies | None = None) -> None:
+        """`dane`: `names` is a validating resolver on a trusted path, so that TLSA records count."""
         self._names = names
         self._dane = dane
         self._sts = sts
 
     async def of(self, way: RouteTargets, candidate: TargetHost, wishes: TlsRequest) -> TlsPolicy:
-        """What the host must give. Raises Refused, and what the letter's content raises."""
+        """The TLS policy for one host and letter. Raises TlsRequirementNotMet, and the errors of the letter's content."""
         security, vouched = candidate.security or way.security, way.domain is None or candidate.signed
         if way.domain is not None and (way.published or wishes.requires_tls):
             try:
                 published, named = await self._published(way.domain, candidate, security)
             except TlsRequirementNotMet:
-                if not await wishes.reaches_rather_than_hides():
+                if not await wishes.tls_required_no():
                     raise
                 return replace(security, why=f"{security.why}, TLS-Required: No")
             vouched = vouched or named
             if published is not None:
-                if await wishes.reaches_rather_than_hides():
+                if await wishes.tls_required_no():
                     return replace(security, why=f"{security.why}, TLS-Required: No")
                 security = replace(
                     security.at_least(published),
@@ -84,9 +84,9 @@ class TlsRequirements:
     async def _published(
         self, domain: str, candidate: TargetHost, otherwise: TlsPolicy
     ) -> tuple[TlsPolicy | None, bool]:
-        """What the domain asks for, and whether an enforced MTA-STS policy names this host. Raises Refused."""
+        """The published policy, and whether an enforced MTA-STS policy names this host. Raises TlsRequirementNotMet."""
         if self._dane and candidate.signed and (found := await self._by_dane(domain, candidate)) is not None:
-            # RFC 8461 §2: MTA-STS never speaks where DANE does.
+            # RFC 8461 §2: MTA-STS does not apply if DANE does.
             return found, False
         policy = None if self._sts is None else await self._sts.policy(domain)
         if policy is None or policy.mode is Mode.NONE:
@@ -105,18 +105,18 @@ class TlsRequirements:
         return TlsPolicy(TlsLevel.VERIFIED, why=f"MTA-STS of {domain}", published=applied), True
 
     async def _by_dane(self, domain: str, candidate: TargetHost) -> TlsPolicy | None:
-        """RFC 7672 §2.2: only what is signed counts, and what should be there and can't be had stops us."""
+        """Policy from TLSA records (RFC 7672 §2.2): only signed ones count, and a failed look-up forbids the host."""
         host, name, base, found = candidate.host, "", None, ""
         records: tuple[Tlsa, ...] = ()
         try:
             base = await self._names.signed_name(host)
-            # Where an alias leads is asked first (§2.2.2). Hosts that are not signed are not asked: some name servers fail.
+            # The target of an alias is looked up first (§2.2.2). Unsigned hosts are skipped: some name servers fail on TLSA.
             for found in dict.fromkeys((base, host)) if base is not None else ():
                 name = f"_{candidate.address.port}._tcp.{found}"
                 if records := await self._names.tlsa(name):
                     break
         except DnsUnavailable as trouble:
-            text = f"{host}: its TLSA records can't be had ({trouble})"
+            text = f"{host}: TLSA lookup failed ({trouble})"
             applied = AppliedPolicy("tlsa", found.lower().rstrip(".") or host)
             raise TlsRequirementNotMet(Deferred(TLS_POLICY, text, host), applied, "dnssec-invalid") from None
         if not records or base is None:
@@ -131,19 +131,19 @@ class TlsRequirements:
 
 
 def _line(record: Tlsa) -> str:
-    """The record as TLS reports tell it (RFC 8460 §4.4)."""
-    return f"{record.usage} {record.selector} {record.matching} {record.data.hex().upper()}"[:_MOST_LINE]
+    """The record in the form of TLS reports (RFC 8460 §4.4)."""
+    return f"{record.usage} {record.selector} {record.matching} {record.data.hex().upper()}"[:_MAX_LINE]
 
 
 def _is_usable(record: Tlsa) -> bool:
-    """RFC 7672 §3.1.3: the usages of public CAs are not for mail; a digest of another length matches nothing."""
+    """Whether a TLSA record is usable (RFC 7672 §3.1.3): no usage of public CAs, a digest of the right length."""
     length = _LENGTHS.get(record.matching)
     known = (record.usage, record.selector, record.matching) in _USABLE
     return known and bool(record.data) and length in (None, len(record.data))
 
 
 def _with_requiretls(security: TlsPolicy, way: RouteTargets, candidate: TargetHost, *, vouched: bool) -> TlsPolicy:
-    """RFC 8689 §4.2.1. Raises Refused."""
+    """Applies REQUIRETLS (RFC 8689 §4.2.1). Raises TlsRequirementNotMet."""
     if security.demand is TlsLevel.NEVER:
         text = f"Encryption needed: {security.why} forbids TLS with {candidate.host}"
         raise TlsRequirementNotMet(Failed(ENCRYPTION_NEEDED, text, candidate.host))

@@ -18,16 +18,16 @@ from mailstack.protocols.smtp.replies import Reply
 from mailstack.queue.progress_watch import Watch
 from mailstack.relay.connection_pool import ConnectionPool
 from mailstack.relay.limits import AttemptLimits
-from mailstack.relay.recipient_progress import Progress
+from mailstack.relay.recipient_progress import RecipientProgress
 from mailstack.relay.require_tls import REQUIRETLS
-from mailstack.relay.session_opener import Call, Connection
+from mailstack.relay.session_opener import Call, RelayConnection
 from mailstack.relay.tls_requirements import TlsRequirementNotMet, requiretls_missing
 from mailstack.relay.trouble import clean, is_stale, transaction_trouble
 from mailstack.store import StoreError
 
 _log = logging.getLogger(__name__)
 
-UNREADABLE = Deferred(Status(4, 3, 0), "the content of the letter can't be read here at present")
+UNREADABLE = Deferred(Status(4, 3, 0), "the content of the letter can't be read at present")
 TOO_MANY_RECIPIENTS = Status(4, 5, 3)
 
 
@@ -41,7 +41,7 @@ class HostAttempt(Struct, frozen=True):
     domain: str
     """Domain of all recipients, in lower case and A-labels: they were routed by it."""
     hurried: bool
-    progress: Progress
+    progress: RecipientProgress
     watch: Watch
 
 
@@ -51,9 +51,9 @@ class Handover(Struct, frozen=True):
     outcomes: tuple[Outcome, ...]
     facts: Mapping[str, Any]
     goes_on: bool = False
-    """Whether the host takes the rest in another session."""
+    """Whether the host accepts the other recipients in another session."""
     lost: bool = False
-    """Whether the session broke off before all was said."""
+    """Whether the connection was lost before the end of the session."""
 
 
 class Transactions:
@@ -65,14 +65,14 @@ class Transactions:
         self._limits = limits
 
     async def run(self, go: HostAttempt) -> Handover:
-        """Hand over on a kept connection, or a fresh one.
+        """Sends the letter over an idle connection, or a new one.
 
-        Raises Unreachable or Trouble when this host can't be used, Refused when it must not.
+        Raises ConnectFailed or Trouble if this host can't be used, and TlsRequirementNotMet if it must not be used.
         """
         handover = None
         late = self._clock.steady() + self._limits.handover
         call = go.call
-        connection = self._connections.take(call.candidate, call.security, go.domain)
+        connection = self._connections.acquire(call.candidate, call.security, go.domain)
         if connection is not None:
             call.transcript.append(f"-- on the connection that was open to {call.candidate}")
             go.watch.session = connection.session
@@ -83,8 +83,8 @@ class Transactions:
                 call.transcript.append(f"-- it had died: {clean(str(trouble))}")
         if handover is None:
             handover = await self._hand_over(await self._open(go), go, late)
-        # A host that takes few letters in a session is called again for the rest (RFC 9422 §4.1). When it can't be,
-        # the rest waits: it is not offered to another host, for some of it is taken here.
+        # A host with a limit of letters per session is called again for the other recipients (RFC 9422 §4.1). If that
+        # fails they wait: no other host is tried after this one has accepted some of them.
         while handover.goes_on and self._clock.steady() < late:
             try:
                 connection = await self._open(go)
@@ -93,21 +93,21 @@ class Transactions:
             handover = await self._hand_over(connection, go, late)
         return handover
 
-    async def _open(self, go: HostAttempt) -> Connection:
+    async def _open(self, go: HostAttempt) -> RelayConnection:
         connection = await self._connections.open(go.call, hurried=go.hurried)
         self._check_offer(go, connection)
         return connection
 
-    def _check_offer(self, go: HostAttempt, connection: Connection) -> None:
-        """Raises Refused where REQUIRETLS is needed and not offered; the connection is good for other letters."""
+    def _check_offer(self, go: HostAttempt, connection: RelayConnection) -> None:
+        """Raises TlsRequirementNotMet if REQUIRETLS is required and not offered; the connection stays in the pool."""
         if go.requires_tls and REQUIRETLS not in connection.session.extensions:
-            self._connections.keep(connection)
+            self._connections.release(connection)
             raise TlsRequirementNotMet(requiretls_missing(go.call.candidate.host))
 
-    async def _hand_over(self, connection: Connection, go: HostAttempt, late: float) -> Handover:
-        """The transactions that this letter needs, as many as the host takes in this session, until `late`.
+    async def _hand_over(self, connection: RelayConnection, go: HostAttempt, late: float) -> Handover:
+        """Runs the transactions of this letter, as many as the host accepts in this session, until `late`.
 
-        Raises Trouble only for a kept connection that died before any.
+        Raises Trouble only for an idle connection that was closed before the first transaction.
         """
         host, progress = connection.candidate.host, go.progress
         progress.limit(connection.session.limits.recipients)
@@ -129,25 +129,25 @@ class Transactions:
                 raise
             rest, lost = transaction_trouble(host, trouble), True
         except StoreError as trouble:
-            # The final dot was not sent, so that the host has no letter that is not whole.
+            # The final dot was not sent, so the host discards the incomplete letter.
             connection.drop()
             if not progress.outcomes:
                 raise
-            _log.error("letter %s can't be read on: %s", go.letter.id, trouble)
+            _log.error("letter %s: the content can't be read to its end: %s", go.letter.id, trouble)
             rest, lost = UNREADABLE, True
         except BaseException:
             connection.drop()
             raise
         else:
-            self._connections.keep(connection)
+            self._connections.release(connection)
         finally:
             stop_timer()
             go.call.transcript.extend(connection.new_lines())
         outcomes = tuple([progress.outcomes.get(number, rest) for number in range(len(go.recipients))])
         return Handover(outcomes, _facts(connection, progress), goes_on, lost)
 
-    async def _transact(self, connection: Connection, go: HostAttempt, batch: Sequence[int]) -> tuple[Reply, ...]:
-        """Sends the letter to these of its recipients. Raises Trouble, and what reading the content raises."""
+    async def _transact(self, connection: RelayConnection, go: HostAttempt, batch: Sequence[int]) -> tuple[Reply, ...]:
+        """Sends the letter to a batch of its recipients. Raises Trouble, and the errors of reading the content."""
         letter, chosen = go.letter, tuple([go.recipients[number] for number in batch])
         envelope = onward(letter, self._clock.now(), connection.session.extensions)
         if delimiters_of(letter.envelope) is not None:
@@ -156,11 +156,11 @@ class Transactions:
 
 
 def onward(letter: Letter, now: float, extensions: Collection[str] = ()) -> Envelope:
-    """The envelope as the next host is told of it: with the time that is left for delivery (RFC 2852 §4.1.4).
+    """The envelope for the next host, with the time that is left for delivery (RFC 2852 §4.1.4).
 
-    A letter that was held back here is not held back again: that is for submission alone (RFC 4865 §3).
+    The parameters of future release are removed: they are for submission only (RFC 4865 §3).
     """
-    # RFC 6710 §4.2, RFC 6758 §3.2: to a host that knows priorities, also the normal one is told.
+    # RFC 6710 §4.2, RFC 6758 §3.2: a host with MT-PRIORITY gets the normal priority, too.
     tells = PRIORITY in extensions and said_priority(letter.envelope) is None
     if not letter.envelope.parameters and not tells:
         return letter.envelope
@@ -173,8 +173,8 @@ def onward(letter: Letter, now: float, extensions: Collection[str] = ()) -> Enve
     return replace(letter.envelope, parameters=tuple(parameters))
 
 
-def _facts(connection: Connection, progress: Progress) -> Mapping[str, Any]:
-    """For the `attempted` step."""
+def _facts(connection: RelayConnection, progress: RecipientProgress) -> Mapping[str, Any]:
+    """Facts of the `attempted` step."""
     candidate, tls = connection.candidate, connection.tls
     facts: dict[str, Any] = {"host": candidate.host, "address": candidate.address.host, "port": candidate.address.port}
     if candidate.origin is not None:

@@ -29,7 +29,7 @@ from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.relay.agent import PublishedTls, RelayAgent
 from mailstack.relay.host_backoff import DownLimits
 from mailstack.relay.limits import AttemptLimits, RelayLimits
-from mailstack.relay.mta_sts import MtaSts
+from mailstack.relay.mta_sts import MtaStsPolicies
 from mailstack.relay.routing import OwnHost
 from mailstack.relay.session_opener import ConnectionLimits
 from mailstack.server.runtime import Runtime, Storage
@@ -111,10 +111,10 @@ def _relay(
     )
 
 
-def _sts(config: Config, runtime: Runtime, storage: Storage) -> MtaSts | None:
+def _sts(config: Config, runtime: Runtime, storage: Storage) -> MtaStsPolicies | None:
     if runtime.policies is None or not config.relay.mta_sts:
         return None
-    return MtaSts(runtime.dns, runtime.policies, storage.policy_shelf, runtime.clock)
+    return MtaStsPolicies(runtime.dns, runtime.policies, storage.policy_shelf, runtime.clock)
 
 
 def _leaving(config: Config) -> OutboundRules:

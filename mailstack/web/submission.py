@@ -132,7 +132,7 @@ class Leaving:
 
     async def relay(self, sender: str, recipients: Sequence[str], octets: bytes, copied: Copied) -> LetterId | None:
         """A letter as it came, to those that the outlet takes; None when these are none. Raises Refusal."""
-        taken = [each for each in recipients if self.outlet.takes(each)]
+        taken = [each for each in recipients if self.outlet.allows(each)]
         if not taken:
             return None
         sender, octets = self.outlet.relayed(sender, octets)

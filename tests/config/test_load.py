@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mailstack.config import Config, ConfigError, ExchangeSettings, load
 from mailstack.letter import Address
 from mailstack.letter.connection import HostPort
-from mailstack.relay.routes import Routes, RouteTarget, SmartHost
+from mailstack.relay.routes import RouteTarget, SmartHost, StaticRoutes
 from mailstack.server.wiring.store import database_address
 
 CONTRACT = """\
@@ -83,7 +83,7 @@ def test_the_whole_file_becomes_typed_values(tmp_path: Path) -> None:
     assert config.relay.relay_from == ("192.0.2.0/24",)
     assert config.relay.nameservers == (HostPort("127.0.0.1", 5353),)
     assert config.relay.smart_host == (SmartHost.parse("smtp://user:pw@host:587"),)
-    assert config.relay.routes == Routes({"elsewhere.test": RouteTarget("127.0.0.1", 2525)})
+    assert config.relay.routes == StaticRoutes({"elsewhere.test": RouteTarget("127.0.0.1", 2525)})
     assert config.relay.schedule.first == 300.0
     assert config.relay.schedule.give_up_after == 432000.0
 
@@ -257,7 +257,7 @@ def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
     assert config.domains == ("a.test", "b.test")
     assert config.relay.port == 2525
     assert config.relay.relay_from == ("10.0.0.0/8",)
-    assert config.relay.routes == Routes({"*": RouteTarget("::1", 26)})
+    assert config.relay.routes == StaticRoutes({"*": RouteTarget("::1", 26)})
     assert config.relay.ca_file == tmp_path / "mailstack.toml"
     assert config.exchange.max_size == 1 << 20
     assert config.exchange.max_recipients == 200

@@ -11,7 +11,7 @@ from mailstack.config import DeliverySettings, ExchangeSettings, ListenSettings,
 from mailstack.config.sizes import Size
 from mailstack.config.values import read_network
 from mailstack.protocols.smtp.client_session import SmtpClientSession, Trouble
-from mailstack.relay.routes import Routes
+from mailstack.relay.routes import StaticRoutes
 from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer
 
 
@@ -34,7 +34,7 @@ def inner(internet: Internet) -> SimulatedServer:
 
 @pytest.fixture
 def outer(internet: Internet) -> SimulatedServer:
-    routes = Routes.parse({"inner.test": "lmtp://192.0.2.2:24"})
+    routes = StaticRoutes.parse({"inner.test": "lmtp://192.0.2.2:24"})
     return internet.mail_server(
         "mx.outer.test",
         "192.0.2.1",

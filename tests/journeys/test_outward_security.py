@@ -296,7 +296,7 @@ def test_records_that_cannot_be_had_make_the_letter_wait(internet: Internet) -> 
     internet.zone.fail(f"_25._tcp.{MX}")
     sent(internet, server)
     assert state(internet, server) == "queued"
-    assert "its TLSA records can't be had" in facts(server, "deferred")["reply"]
+    assert "TLSA lookup failed" in facts(server, "deferred")["reply"]
     internet.zone.mend(f"_25._tcp.{MX}")
     internet.reactor.advance(600)
     assert state(internet, server) == "relayed"

@@ -11,7 +11,7 @@ import pytest
 from mailstack.config import ListenSettings, RelaySettings, SubmissionSettings
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.net.server_tls import server_context
-from mailstack.relay.routes import Routes, SmartHost
+from mailstack.relay.routes import SmartHost, StaticRoutes
 from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer
 
 PROVIDER, ACCOUNT = "smtp.provider.test", "home@provider.test"
@@ -132,7 +132,7 @@ def test_a_wrong_password_makes_the_letter_wait(
 def test_a_route_goes_before_the_smart_host(
     internet: Internet, provider: SimulatedServer, elsewhere: SimulatedServer, files: CertificateFiles
 ) -> None:
-    server = home(internet, STARTTLS, ca_file=files.ca, routes=Routes.parse({"elsewhere.test": "192.0.2.2:25"}))
+    server = home(internet, STARTTLS, ca_file=files.ca, routes=StaticRoutes.parse({"elsewhere.test": "192.0.2.2:25"}))
     internet.submit(server, "alice@home.test", "carol@elsewhere.test")
     internet.reactor.advance(10)
     assert len(internet.fetch(elsewhere, "carol@elsewhere.test")) == 1

@@ -15,7 +15,7 @@ from mailstack.net.resolver import authenticated
 from mailstack.policy.networks import client_of, networks_of, within
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
-from mailstack.relay.mta_sts_policy import LONGEST_AGE, MOST_HOSTS, NotAPolicy, read_policy, record_id
+from mailstack.relay.mta_sts_policy import MAX_AGE_S, MAX_HOSTS, NotAPolicy, read_policy, record_id
 from mailstack.relay.tls_reports.record import MOST_ADDRESSES, read_record
 from tests.aid import run
 from tests.parsers.parser import Parser, scratch, text, unless, words
@@ -79,8 +79,8 @@ def _message(*answers: dns.RRHeader) -> bytes:
 def _sts_policy(octets: bytes) -> None:
     """STS-02: a policy is read as it was written."""
     policy = read_policy(octets)
-    assert 0 <= policy.max_age <= LONGEST_AGE
-    assert len(policy.mx) <= MOST_HOSTS
+    assert 0 <= policy.max_age <= MAX_AGE_S
+    assert len(policy.mx) <= MAX_HOSTS
     hosts = "".join([f"mx: {host}\r\n" for host in policy.mx])
     written = f"version: STSv1\r\nmode: {policy.mode}\r\n{hosts}max_age: {policy.max_age}\r\n"
     assert read_policy(written.encode()) == policy

@@ -11,7 +11,7 @@ from mailstack.config.load import load
 from mailstack.config.toml_lines import key_lines, line_of
 from mailstack.config.values import READERS, read_blocked
 from mailstack.queue.webhooks.signing import MOST_SECRETS, BadSecret, read_secrets
-from mailstack.relay.routes import RouteError, Routes, RouteTarget
+from mailstack.relay.routes import RouteError, RouteTarget, StaticRoutes
 from mailstack.sandbox.faults.rule import Fault, read_json_rules, read_rules
 from tests.parsers.parser import Parser, scratch, text, unless
 
@@ -61,7 +61,7 @@ def _endpoint(octets: bytes) -> None:
 @unless(RouteError)
 def _routes(octets: bytes) -> None:
     pattern, _, target = text(octets).partition(" ")
-    routes = Routes.parse({pattern: target})
+    routes = StaticRoutes.parse({pattern: target})
     found = routes.find(pattern.removeprefix("*.") or "x.test")
     assert found is None or RouteTarget.parse(target) == found[1]
 

@@ -21,7 +21,7 @@ from mailstack.queue.attempt import Attempt
 from mailstack.relay.agent import RelayAgent
 from mailstack.relay.limits import AttemptLimits
 from mailstack.relay.loopback import LoopbackOnly
-from mailstack.relay.routes import Routes, SmartHost
+from mailstack.relay.routes import SmartHost, StaticRoutes
 from mailstack.relay.session_opener import ConnectionLimits
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
 from tests.relay.world import HANG_UP, SILENCE, FakeNames, FakeServer, World, deliveries_of, letter_to, relay_agent
@@ -74,7 +74,7 @@ def go_under_tls(world: World, using: RelayAgent) -> Attempt:
 
 def by_route(world: World) -> RelayAgent:
     """A route is the operator's word that the host is the right one."""
-    return agent(world, routes=Routes.parse({"elsewhere.test": "mx.elsewhere.test:25"}))
+    return agent(world, routes=StaticRoutes.parse({"elsewhere.test": "mx.elsewhere.test:25"}))
 
 
 def test_requiretls_is_passed_on_to_who_offers_it(world: World, server: FakeServer) -> None:
@@ -516,7 +516,7 @@ def test_a_wrong_password_keeps_letters_waiting(world: World) -> None:
 def test_a_route_goes_where_it_says(world: World) -> None:
     """RLY-06."""
     server = FakeServer(world, port=2525)
-    tried = attempt(world, destination="x.sink.test", routes=Routes.parse({"*.sink.test": "127.0.0.1:2525"}))
+    tried = attempt(world, destination="x.sink.test", routes=StaticRoutes.parse({"*.sink.test": "127.0.0.1:2525"}))
     assert len(server.letters) == 1
     assert tried.route["why"] == "route *.sink.test"
 
@@ -724,7 +724,7 @@ def test_a_kept_connection_that_dies_at_the_final_dot_is_not_tried_again_at_once
 
 def test_a_connection_is_never_shared_between_ways(world: World, server: FakeServer) -> None:
     """What one way demands is not lent to another."""
-    relay = agent(world, routes=Routes.parse({"sink.test": "127.0.0.1:25"}))
+    relay = agent(world, routes=StaticRoutes.parse({"sink.test": "127.0.0.1:25"}))
     attempt(world, using=relay)
     attempt(world, using=relay, destination="sink.test")
     assert server.connections == 2

@@ -9,7 +9,7 @@ import pytest
 from mailstack.letter import Deferred, Delivered, Status
 from mailstack.protocols.smtp.replies import reply
 from mailstack.queue.attempt import Attempt
-from mailstack.relay.bearer_tokens import LONGEST, read_token, token_in
+from mailstack.relay.bearer_tokens import MAX_OCTETS, read_token, token_in
 from mailstack.relay.routes import SmartHost
 from tests.relay.test_agent import attempt, said
 from tests.relay.world import FakeServer, World
@@ -63,7 +63,7 @@ def test_what_is_wrong_with_the_token_keeps_letters_waiting(world: World, tmp_pa
     assert server.letters == []
 
 
-@pytest.mark.parametrize("text", ["", "two words", "a\nb", "tökén", "x" * (LONGEST + 1), "="])
+@pytest.mark.parametrize("text", ["", "two words", "a\nb", "tökén", "x" * (MAX_OCTETS + 1), "="])
 def test_what_is_no_token_is_not_shown(text: str) -> None:
     with pytest.raises(ValueError, match="holds no bearer token") as caught:
         token_in(text.encode(), "the file")

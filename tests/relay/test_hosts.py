@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.letter.connection import HostPort
 from mailstack.relay.dns import MailExchange
-from mailstack.relay.hosts import HostLimits, Hosts, NoRoute, RouteTargets, is_dns_name
-from mailstack.relay.routes import Credentials, Routes, SenderRoutes, SmartHost
+from mailstack.relay.hosts import DnsHostLimits, Hosts, NoRoute, RouteTargets, is_dns_name
+from mailstack.relay.routes import SenderRoutes, SmartHost, SmartHostCredentials, StaticRoutes
 from mailstack.relay.routing import OwnHost, Routing
 from mailstack.relay.tls_policy import TlsLevel
 from tests.aid import run
@@ -178,7 +178,7 @@ def test_a_literal_that_cannot_be_called_is_refused(literal: str) -> None:
 
 def test_a_route_needs_no_mx() -> None:
     """RLY-06."""
-    finder = hosts({"x.sink.test": [(10, "b.test")]}, routes=Routes.parse({"*.sink.test": "a.test:2525"}))
+    finder = hosts({"x.sink.test": [(10, "b.test")]}, routes=StaticRoutes.parse({"*.sink.test": "a.test:2525"}))
     way = run(finder.find("x.sink.test"))
     assert [str(candidate) for candidate in way.candidates] == ["a.test [127.0.0.1]:2525"]
     assert way.candidates[0].why == "route *.sink.test"
@@ -187,14 +187,14 @@ def test_a_route_needs_no_mx() -> None:
 def test_a_route_goes_before_the_smart_host_which_takes_the_rest() -> None:
     finder = hosts(
         {},
-        routes=Routes.parse({"sink.test": "127.0.0.1:2525"}),
+        routes=StaticRoutes.parse({"sink.test": "127.0.0.1:2525"}),
         smart_hosts=(SmartHost.parse("smtp://alice:secret@a.test"),),
     )
     assert run(finder.find("sink.test")).candidates[0].credentials is None
     way = run(finder.find("elsewhere.test"))
     assert way.candidates[0].why == "smart host"
     assert way.candidates[0].address == HostPort("127.0.0.1", 587)
-    assert way.candidates[0].credentials == Credentials("alice", "secret")
+    assert way.candidates[0].credentials == SmartHostCredentials("alice", "secret")
     security = way.candidates[0].security
     assert security is not None
     assert security.demand is TlsLevel.VERIFIED
@@ -211,7 +211,7 @@ def test_what_a_hostile_zone_makes_us_try_is_bounded() -> None:
     records = [(n, f"h{n}.test") for n in range(1000)]
     addresses = {f"h{n}.test": [f"127.0.{n % 250}.{m}" for m in range(50)] for n in range(1000)}
     names = FakeNames({"elsewhere.test": records}, addresses)
-    limits = HostLimits(hosts=5, addresses_of_a_host=2, addresses=7)
+    limits = DnsHostLimits(hosts=5, addresses_of_a_host=2, addresses=7)
     way = run(Hosts(names, Random(1), OwnHost("mx.home.test"), Routing(), limits).find("elsewhere.test"))
     assert len(way.candidates) == 7
     assert len(names.asked) == 5
@@ -274,7 +274,7 @@ def test_smart_hosts_are_tried_in_their_order_each_with_its_own_security() -> No
         if each.security
     ]
     assert found == [
-        ("a.test", 587, TlsLevel.VERIFIED, Credentials("alice", "secret")),
+        ("a.test", 587, TlsLevel.VERIFIED, SmartHostCredentials("alice", "secret")),
         ("b.test", 2525, TlsLevel.OPPORTUNISTIC, None),
     ]
 
@@ -282,7 +282,7 @@ def test_smart_hosts_are_tried_in_their_order_each_with_its_own_security() -> No
 def test_a_senders_route_goes_behind_that_of_the_recipient_and_before_the_smart_host() -> None:
     finder = hosts(
         {},
-        routes=Routes.parse({"sink.test": "127.0.0.1:2525"}),
+        routes=StaticRoutes.parse({"sink.test": "127.0.0.1:2525"}),
         sender_routes=SenderRoutes.parse(
             {
                 "home.test": "smtp://a.test",

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.relay.dns import DnsUnavailable, NoSuchDomain
-from mailstack.relay.mta_sts import CachedPolicy, MemoryShelf, MtaSts, PolicyUnavailable, StsLimits
+from mailstack.relay.mta_sts import CachedPolicy, MemoryShelf, MtaStsPolicies, PolicyUnavailable, StsLimits
 from mailstack.relay.mta_sts_policy import Mode
 from tests.relay.world import World
 
@@ -49,7 +49,7 @@ class Rig:
 
     def restart(self) -> None:
         names: Any = self.site
-        self.sts = MtaSts(names, self.site, self.shelf, self.world, limits=self.limits)
+        self.sts = MtaStsPolicies(names, self.site, self.shelf, self.world, limits=self.limits)
 
     def mode(self) -> Mode | None:
         policy = self.world.run(self.sts.policy(DOMAIN))
@@ -115,7 +115,7 @@ def test_a_look_that_fails_takes_nothing_from_another_that_did_not(fails: str) -
     """RLY-21: several letters look at the same time; who can spoil one of the looks must not spoil all."""
     site, world, found = Slow(), World(), list[Any]()
     names: Any = site
-    sts = MtaSts(names, site, MemoryShelf(), world)
+    sts = MtaStsPolicies(names, site, MemoryShelf(), world)
     for _ in range(2):
         Deferred.fromCoroutine(sts.policy(DOMAIN)).addBoth(found.append)
     good, bad = site.asked

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.relay.mta_sts_policy import LONGEST_AGE, Mode, NotAPolicy, StsPolicy, read_policy, record_id
+from mailstack.relay.mta_sts_policy import MAX_AGE_S, Mode, NotAPolicy, StsPolicy, read_policy, record_id
 
 GOOD = b"version: STSv1\r\nmode: enforce\r\nmx: mail.example.test\r\nmx: *.Example.net\r\nmax_age: 604800\r\n"
 
@@ -59,7 +59,7 @@ def test_what_is_no_policy_is_none(octets: bytes) -> None:
 
 def test_no_host_is_needed_where_nothing_is_asked_and_an_age_is_cut() -> None:
     policy = read_policy(b"version: STSv1\nmode: none\nmax_age: 9999999999\n")
-    assert policy == StsPolicy(Mode.NONE, LONGEST_AGE, ())
+    assert policy == StsPolicy(Mode.NONE, MAX_AGE_S, ())
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_the_id_of_exactly_one_good_record_counts(texts: list[str], found: str |
 def test_no_octets_make_it_raise_anything_else(octets: bytes) -> None:
     with contextlib.suppress(NotAPolicy):
         policy = read_policy(octets)
-        assert 0 <= policy.max_age <= LONGEST_AGE
+        assert 0 <= policy.max_age <= MAX_AGE_S
         assert all(host == host.lower() and " " not in host for host in policy.mx)
 
 

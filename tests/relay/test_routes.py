@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.relay.routes import Credentials, RouteError, Routes, RouteTarget, SmartHost
+from mailstack.relay.routes import RouteError, RouteTarget, SmartHost, SmartHostCredentials, StaticRoutes
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy, for_smart_host
 
-ROUTES = Routes.parse(
+ROUTES = StaticRoutes.parse(
     {
         "*": "any.test:1",
         "*.sink.test": "sink.test:2",
@@ -47,8 +47,8 @@ def test_the_most_exact_pattern_wins(domain: str, pattern: str) -> None:
 
 
 def test_a_domain_without_a_route_has_none() -> None:
-    assert Routes.parse({"*.sink.test": "sink.test:25"}).find("elsewhere.test") is None
-    assert Routes().find("elsewhere.test") is None
+    assert StaticRoutes.parse({"*.sink.test": "sink.test:25"}).find("elsewhere.test") is None
+    assert StaticRoutes().find("elsewhere.test") is None
 
 
 label = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=12).filter(
@@ -60,7 +60,7 @@ domain = st.lists(label, min_size=1, max_size=5).map(".".join)
 @given(domain, st.lists(domain, max_size=5))
 def test_a_route_is_found_exactly_for_what_its_pattern_says(name: str, patterns: list[str]) -> None:
     table = {f"*.{pattern}": f"host{number}.test:25" for number, pattern in enumerate(dict.fromkeys(patterns))}
-    found = Routes.parse(table).find(name)
+    found = StaticRoutes.parse(table).find(name)
     fitting = [pattern for pattern in table if name.endswith(pattern[1:])]
     assert (found[0] if found else None) == max(fitting, key=len, default=None)
 
@@ -110,7 +110,7 @@ def test_a_target_is_host_and_port(text: str, target: RouteTarget) -> None:
 )
 def test_what_is_no_target_is_said(text: object) -> None:
     with pytest.raises(RouteError, match=r'^a host and a port such as "mx\.home\.test:25"') as caught:
-        Routes.parse({"sink.test": text})
+        StaticRoutes.parse({"sink.test": text})
     assert caught.value.given == text
 
 
@@ -128,7 +128,7 @@ def test_any_text_is_a_target_or_an_error(text: str) -> None:
 )
 def test_what_is_no_pattern_is_said(pattern: str) -> None:
     with pytest.raises(RouteError, match=r'^a domain such as "elsewhere\.test"') as caught:
-        Routes.parse({pattern: "host:25"})
+        StaticRoutes.parse({pattern: "host:25"})
     assert caught.value.given == pattern
 
 
@@ -143,7 +143,7 @@ def test_what_is_no_pattern_is_said(pattern: str) -> None:
     ],
 )
 def test_a_pattern_is_kept_as_domains_are_compared(pattern: str, kept: str) -> None:
-    assert Routes.parse({pattern: "host:25"}) == Routes({kept: RouteTarget("host", 25)})
+    assert StaticRoutes.parse({pattern: "host:25"}) == StaticRoutes({kept: RouteTarget("host", 25)})
 
 
 @pytest.mark.parametrize(
@@ -155,16 +155,20 @@ def test_a_pattern_is_kept_as_domains_are_compared(pattern: str, kept: str) -> N
         (
             "smtp://alice%40home.test:p%40ss%3A@relay.test",
             SmartHost(
-                RouteTarget("relay.test", 587), implicit_tls=False, credentials=Credentials("alice@home.test", "p@ss:")
+                RouteTarget("relay.test", 587),
+                implicit_tls=False,
+                credentials=SmartHostCredentials("alice@home.test", "p@ss:"),
             ),
         ),
         (
             "smtp://u%40home.test:p%3Aw@[::1]:26",
-            SmartHost(RouteTarget("::1", 26), implicit_tls=False, credentials=Credentials("u@home.test", "p:w")),
+            SmartHost(
+                RouteTarget("::1", 26), implicit_tls=False, credentials=SmartHostCredentials("u@home.test", "p:w")
+            ),
         ),
         (
             "smtps://alice:secret@[::1]:4650",
-            SmartHost(RouteTarget("::1", 4650), implicit_tls=True, credentials=Credentials("alice", "secret")),
+            SmartHost(RouteTarget("::1", 4650), implicit_tls=True, credentials=SmartHostCredentials("alice", "secret")),
         ),
     ],
 )
@@ -175,12 +179,12 @@ def test_a_smart_host_is_a_url(url: str, smart_host: SmartHost) -> None:
 
 def test_a_password_may_come_from_elsewhere() -> None:
     found = SmartHost.parse("smtp://alice@relay.test", "secret")
-    assert found.credentials == Credentials("alice", "secret")
+    assert found.credentials == SmartHostCredentials("alice", "secret")
     assert found.target.port == 587
 
 
 def test_a_password_may_be_left_for_later_only_in_so_many_words() -> None:
-    assert SmartHost.parse("smtp://alice@relay.test", "").credentials == Credentials("alice", "")
+    assert SmartHost.parse("smtp://alice@relay.test", "").credentials == SmartHostCredentials("alice", "")
     for url in ("smtp://alice@relay.test", "smtp://alice:@relay.test"):
         with pytest.raises(RouteError, match=r"^a password for the user"):
             SmartHost.parse(url)

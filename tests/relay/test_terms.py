@@ -17,7 +17,7 @@ from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Attempt
 from mailstack.relay.hosts import TargetHost
 from mailstack.relay.limits import AttemptLimits
-from mailstack.relay.session_opener import Connection
+from mailstack.relay.session_opener import RelayConnection
 from mailstack.relay.tls_policy import OPPORTUNISTIC
 from tests.relay.test_agent import CAROL, agent
 from tests.relay.world import HANG_UP, FakeServer, MemoryPeer, World, deliveries_of, letter_to
@@ -209,11 +209,11 @@ def test_a_session_is_kept_for_as_many_domains_as_a_host_takes() -> None:
     session = SmtpClientSession(nobody, ClientEngine(), "mx.home.test")
     session.limits = HostLimits(domains=2)
     candidate = TargetHost("mx.test", HostPort("192.0.2.1", 25), "MX 10 of a.test")
-    connection = Connection(candidate, nobody, session, OPPORTUNISTIC, domains={"a.test", "b.test"})
-    assert connection.takes("a.test")
-    assert not connection.takes("c.test")
+    connection = RelayConnection(candidate, nobody, session, OPPORTUNISTIC, domains={"a.test", "b.test"})
+    assert connection.accepts_domain("a.test")
+    assert not connection.accepts_domain("c.test")
     session.limits = HostLimits()
-    assert connection.takes("c.test")
+    assert connection.accepts_domain("c.test")
 
 
 def test_what_another_session_is_refused_waits_and_goes_to_nobody_twice(

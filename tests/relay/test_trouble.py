@@ -11,7 +11,7 @@ from mailstack.protocols.connection import ConnectFailed
 from mailstack.protocols.smtp.client_session import Stage, Trouble
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.relay.trouble import (
-    MOST_TEXT,
+    MAX_TEXT,
     all_hosts_trouble,
     clean,
     host_trouble,
@@ -184,7 +184,7 @@ def test_an_id_is_always_harmless(text: str) -> None:
 @given(st.text(max_size=2000))
 def test_what_a_host_said_is_cut_and_clean(text: str) -> None:
     for found in (clean(text), said(HOST, Reply(550, text))):
-        assert len(found) <= MOST_TEXT + 200
+        assert len(found) <= MAX_TEXT + 200
         assert found.isascii()
         assert found.isprintable()
 

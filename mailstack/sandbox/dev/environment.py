@@ -10,7 +10,7 @@ from mailstack.accounts.directory import OpenDirectory, StoreDirectory
 from mailstack.letter.connection import HostPort
 from mailstack.letter.step import Journal
 from mailstack.net.periodic import PeriodicTask
-from mailstack.relay.routes import Routes, RouteTarget
+from mailstack.relay.routes import RouteTarget, StaticRoutes
 from mailstack.sandbox.dev import server_configs
 from mailstack.sandbox.dev.capture_access import capture_rules
 from mailstack.sandbox.dev.external_relays import AutoForwarder, relay_config
@@ -66,7 +66,7 @@ class DevEnvironment:
         settings, data, servers = self.settings, self.data, self._servers
         ways_home: dict[str, RouteTarget] = {}
         world = servers.add(
-            server_configs.world(settings, data, Routes(ways_home)), OpenDirectory([HOME_DOMAIN], WORLD)
+            server_configs.world(settings, data, StaticRoutes(ways_home)), OpenDirectory([HOME_DOMAIN], WORLD)
         )
         world_mx = await self._bind_mx(world)
         home = servers.add(

@@ -21,7 +21,7 @@ from mailstack.config.sizes import Size
 from mailstack.config.values import HostName
 from mailstack.letter import Address
 from mailstack.letter.durations import Duration
-from mailstack.relay.routes import Routes
+from mailstack.relay.routes import StaticRoutes
 from mailstack.sandbox.dev.settings import CAPTURE, HOME, HOME_DOMAIN, PORTS, USERS, WORLD, DevSettings
 
 NO_QUESTIONS = AuthenticationSettings(spf=False, dkim=False, dmarc=False, arc=False)
@@ -60,7 +60,7 @@ def home(settings: DevSettings, data: Path, world_port: int) -> Config:
     )
 
 
-def world(settings: DevSettings, data: Path, routes: Routes) -> Config:
+def world(settings: DevSettings, data: Path, routes: StaticRoutes) -> Config:
     """The rest of the world, which finds home by `routes`."""
     return Config(
         hostname=WORLD,

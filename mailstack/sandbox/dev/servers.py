@@ -109,7 +109,7 @@ class Servers:
     async def release(self, author: str, recipients: Sequence[str], octets: bytes, of: LetterId) -> LetterId:
         """Release a letter to the external relay. Raises Refusal, and ValueError for addresses that it does not accept."""
         assert self.relay is not None
-        if refused := [each for each in recipients if not self.relay.outlet.takes(each)]:
+        if refused := [each for each in recipients if not self.relay.outlet.allows(each)]:
             raise ValueError(f"The relay takes no letters for {', '.join(refused)}.")
         return await self.relay.release(author, recipients, octets, of)
 

@@ -62,7 +62,7 @@ class TransferHandlers:
 def _check(outlet: ExternalRelay, recipients: Sequence[str]) -> None:
     """Raises Trouble 400 for recipients that the relay does not accept."""
     for blocked, why in ((False, "do not match the allowlist"), (True, "found on blocklist")):
-        if refused := [each for each in recipients if not outlet.takes(each) and outlet.is_blocked(each) is blocked]:
+        if refused := [each for each in recipients if not outlet.allows(each) and outlet.is_blocked(each) is blocked]:
             raise HttpError(
                 400, f"Failed: {'Address' if len(refused) == 1 else 'Addresses'} {why}: {', '.join(refused)}"
             )
