@@ -16,8 +16,8 @@ from mailstack.config import Config
 from mailstack.config.key_files import signing_keys
 from mailstack.config.values import HostName
 from mailstack.letter import Arrival, Letter, LetterId, Recipient, new_letter_id
-from mailstack.letter.step import Step
 from mailstack.mailbox.delivery import DeliveryAgent
+from mailstack.net.log import SilentJournal
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.policy.authentication.outbound_signing import OutboundSigner
 from mailstack.policy.quota import Quotas
@@ -37,13 +37,6 @@ from mailstack.store.free_space import FreeSpace
 
 DEV_HOST = HostName("mx.home.test")
 """Host name of the server of a dev environment."""
-
-
-class NullJournal:
-    """Discards steps: the server writes the log, and the store has the steps."""
-
-    def tell(self, steps: Sequence[Step]) -> None:
-        """Nothing."""
 
 
 def settings_of(target: TargetServer) -> Config:
@@ -66,9 +59,9 @@ async def enqueue(target: TargetServer, mail_server: OpenStore, prepared: Prepar
     standing = HoldRules(store, allowed_domains=relay.allowed_domains if relay.when_not_allowed == "hold" else ())
     await standing.refresh()
     local = DeliveryAgent(directory, name, time, quotas)
-    # A queue that is not started claims nothing, and leaves all attempts to the server.
+    # A queue that is not started claims nothing, and leaves all attempts, and the log, to the server.
     settings = QueueSettings(name, name)
-    queue = Queue(store, router, bouncer, Agents(local, local), standing, time, NullJournal(), settings)
+    queue = Queue(store, router, bouncer, Agents(local, local), standing, time, SilentJournal(), settings)
     space = (
         None if config.store.url or target.settings is None else FreeSpace(config.data, config.limits.min_free_space)
     )
