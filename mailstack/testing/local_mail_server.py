@@ -214,7 +214,7 @@ class LocalMailServer(ServerAddresses):
         await QueueAdmin(store, self._reactor_thread.reactor.seconds).remove([record.letter.id for record in waiting])
         for server in (HOME, WORLD, CAPTURE):
             await store.prune(server, before=math.inf, keep=0)
-        await self._running.index.delete(ItemFilter())
+        await self._running.index.soft_delete(ItemFilter())
         self._received.clear()
 
     def report(self) -> str:

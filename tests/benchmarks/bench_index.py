@@ -143,12 +143,12 @@ def main(count: int) -> None:
         deleted: list[str] = []
 
         async def delete() -> None:
-            deleted.append((await index.delete(ItemFilter())).token)
+            deleted.append((await index.soft_delete(ItemFilter())).token)
 
         for what, do in (
             ("all marked as read", lambda: index.mark(ItemFilter(), unread=False)),
             ("all deleted", delete),
-            ("all brought back", lambda: index.undo(deleted[0])),
+            ("all brought back", lambda: index.undelete(deleted[0])),
         ):
             meanwhile: list[float] = []
             table.timed(what, lambda do=do, meanwhile=meanwhile: _meanwhile(shelf, do(), meanwhile), 1)

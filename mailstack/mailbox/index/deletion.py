@@ -19,8 +19,8 @@ from mailstack.mailbox.index.writes import TABLES, counted
 from mailstack.store.sqlite_reading import ReadableDatabase
 
 
-def delete(connection: sqlite3.Connection, which: ItemFilter, token: str) -> DeletedItems:
-    """Hide letters from all, until `bring_back` or `drop`."""
+def soft_delete(connection: sqlite3.Connection, which: ItemFilter, token: str) -> DeletedItems:
+    """Hide letters from all, until `undelete` or `drop`."""
     given = numbers_of(connection, which)
     with counted(connection, given):
         statement = f"UPDATE letters SET deleted = ? WHERE number {GIVEN} RETURNING number, id"
@@ -28,7 +28,7 @@ def delete(connection: sqlite3.Connection, which: ItemFilter, token: str) -> Del
     return DeletedItems(len(rows), token, tuple([LetterId(row[1]) for row in sorted(rows)[:MOST_TOLD]]))
 
 
-def put_away(
+def hide_for_account(
     connection: sqlite3.Connection, which: ItemFilter, account: str, token: str
 ) -> tuple[DeletedItems, DeletedItems]:
     """Hide letters from an account, and delete those that no other account has; both results."""
@@ -50,7 +50,7 @@ def put_away(
     )
 
 
-def bring_back(connection: sqlite3.Connection, token: str, limit: int) -> list[int]:
+def undelete(connection: sqlite3.Connection, token: str, limit: int) -> list[int]:
     """The numbers of those that are seen again, at most `limit`; what one account does not see, others may."""
     hidden = "SELECT number FROM holders WHERE hidden = ? ORDER BY number LIMIT ?"
     deleted = "SELECT number FROM letters WHERE deleted = ? ORDER BY number LIMIT ?"
@@ -76,7 +76,7 @@ def claim(connection: sqlite3.Connection, token: str, now: float, until: float) 
     return connection.execute(statement, (until, token, now)).rowcount > 0
 
 
-def forget_token(connection: sqlite3.Connection, token: str) -> None:
+def delete_token(connection: sqlite3.Connection, token: str) -> None:
     """Nothing is left that it could bring back."""
     connection.execute("DELETE FROM undoing WHERE token = ?", (token,))
 

@@ -83,7 +83,7 @@ class Indexer:
         there = await self._store.entries(ARCHIVE, number - 1, 1) if number else []
         if there and there[0].uid == number and there[0].letter != letter:
             # It is the index of another archive.
-            await self._database.write(writes.forget_all)
+            await self._database.write(writes.delete_all)
             self._read_to = 0
         self._stopped = False
         self.nudge()

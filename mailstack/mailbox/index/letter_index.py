@@ -225,12 +225,12 @@ class LetterIndex:
         holders = frozenset(name for item in items for name in holders_of(item))
         self.feed.tell("changed", ChangedItems(len(numbers), tuple(items)), holders)
 
-    async def delete(self, which: ItemFilter) -> DeletedItems:
-        """Hide letters, as `Removal.delete` says."""
-        return await self._removal.delete(which)
+    async def soft_delete(self, which: ItemFilter) -> DeletedItems:
+        """Hide letters, as `Removal.soft_delete` describes."""
+        return await self._removal.soft_delete(which)
 
-    async def undo(self, token: str) -> int:
+    async def undelete(self, token: str) -> int:
         """Bring deleted letters back, and return how many; 0 when it is too late."""
-        numbers = await self._removal.undo(token)
+        numbers = await self._removal.undelete(token)
         await self._tell_changed(numbers)
         return len(numbers)

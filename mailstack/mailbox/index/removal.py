@@ -57,8 +57,8 @@ class Removal:
         """Drop no more batches."""
         self._is_stopped = True
 
-    async def delete(self, which: ItemFilter) -> DeletedItems:
-        """Hide letters in the index, until `undo` or the end of its time; mailboxes keep theirs.
+    async def soft_delete(self, which: ItemFilter) -> DeletedItems:
+        """Hide letters in the index, until `undelete` or the end of the undo time; mailboxes keep theirs.
 
         With `seen_by` they are hidden from that account, and stay for all others that have them.
         """
@@ -66,11 +66,11 @@ class Removal:
         account = which.seen_by
         await self._keep_undoable(token, MAX_CHANGE_S)
         if account is None:
-            parts = [part async for part in self._batches.apply(which, partial(deletion.delete, token=token))]
+            parts = [part async for part in self._batches.apply(which, partial(deletion.soft_delete, token=token))]
             deleted = gone = _sum(parts)
         else:
-            put_away = partial(deletion.put_away, account=account, token=token)
-            pairs = [pair async for pair in self._batches.apply(which, put_away)]
+            hide = partial(deletion.hide_for_account, account=account, token=token)
+            pairs = [pair async for pair in self._batches.apply(which, hide)]
             deleted, gone = _sum([own for own, _ in pairs]), _sum([everywhere for _, everywhere in pairs])
         await self._keep_undoable(token, self.keeping.undo)
         if deleted.count and account is not None:
@@ -83,16 +83,16 @@ class Removal:
         until = self._clock.now() + seconds
         await self._database.write(lambda connection: deletion.keep_undoable(connection, token, until))
 
-    async def undo(self, token: str) -> list[int]:
+    async def undelete(self, token: str) -> list[int]:
         """Bring letters back, and return their numbers; none when it is too late."""
         now = self._clock.now()
         if not await self._database.write(partial(deletion.claim, token=token, now=now, until=now + MAX_CHANGE_S)):
             return []
         numbers: list[int] = []
-        while batch := await self._database.write(partial(deletion.bring_back, token=token, limit=BATCH)):
+        while batch := await self._database.write(partial(deletion.undelete, token=token, limit=BATCH)):
             numbers += batch
             await self._batches.turn(len(batch))
-        await self._database.write(partial(deletion.forget_token, token=token))
+        await self._database.write(partial(deletion.delete_token, token=token))
         return numbers
 
     def drop_soon(self) -> None:
@@ -115,7 +115,7 @@ class Removal:
         for token in await self._database.read(partial(deletion.overdue, now=self._clock.now())):
             await self._drop(partial(deletion.deleted, token=token, limit=BATCH))
             if not self._is_stopped:
-                await self._database.write(partial(deletion.forget_token, token=token))
+                await self._database.write(partial(deletion.delete_token, token=token))
 
     async def _retain(self) -> None:
         keep, age = self.keeping.letters, self.keeping.age

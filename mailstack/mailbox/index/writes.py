@@ -138,7 +138,7 @@ def _number_of(connection: sqlite3.Connection, letter: str) -> int | None:
     return None if found is None else int(found[0])
 
 
-def forget_all(connection: sqlite3.Connection) -> None:
+def delete_all(connection: sqlite3.Connection) -> None:
     """For another archive than the one that was read."""
     for table in (*TABLES, *SEARCHED):
         connection.execute(f"DELETE FROM {table}")

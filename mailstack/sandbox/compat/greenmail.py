@@ -236,7 +236,7 @@ async def _purge(store: Store, index: LetterIndex) -> None:
     A mailbox in use keeps what its session has not deleted.
     """
     await index.up_to_date()
-    await index.delete(ItemFilter())
+    await index.soft_delete(ItemFilter())
     for mailbox in await store.mailboxes():
         # The index owns the archive.
         while mailbox != ARCHIVE and (entries := await store.entries(mailbox, 0, PURGE_BATCH)):

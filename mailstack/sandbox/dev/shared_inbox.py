@@ -75,5 +75,5 @@ class SharedInbox:
         if mailbox != ARCHIVE:
             return await self._store.update_maildrop(mailbox, collected=collected, deleted=deleted, steps=steps)
         if deleted:
-            await self._index.delete(ItemFilter(numbers=tuple(deleted)))
+            await self._index.soft_delete(ItemFilter(numbers=tuple(deleted)))
         return await self._store.update_maildrop(ARCHIVE, collected=collected, deleted=(), steps=steps)

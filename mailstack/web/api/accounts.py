@@ -296,7 +296,7 @@ class Accounts:
             uids = [entry.uid for entry in maildrop.entries]
             if (index := self._behind.index) is not None:
                 await index.up_to_date()
-                deleted = (await index.delete(ItemFilter(mailbox=key, seen_by=seen_by(ask)))).count
+                deleted = (await index.soft_delete(ItemFilter(mailbox=key, seen_by=seen_by(ask)))).count
             await self._store.update_maildrop(key, collected=(), deleted=uids, steps=())
         finally:
             await self._store.release_maildrop(key, OWNER)

@@ -150,11 +150,11 @@ class Letters:
         wish = from_json(ask, Chosen)
         which = self._which(ask, wish)
         await self._shelf.index.up_to_date()
-        deleted = await self._shelf.index.delete(which)
+        deleted = await self._shelf.index.soft_delete(which)
         return in_json(Gone(deleted.count, deleted.token if deleted.count else None))
 
     async def undo(self, ask: Request) -> Response:
-        back = await self._shelf.index.undo(from_json(ask, Undoing).token)
+        back = await self._shelf.index.undelete(from_json(ask, Undoing).token)
         if not back:
             raise HttpError(404, "It is too late to bring that back, or nothing was deleted under this token.")
         return in_json(Back(back))

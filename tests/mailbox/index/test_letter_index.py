@@ -230,18 +230,18 @@ def test_what_is_counted_stays_right_whatever_is_done(shelf: Shelf) -> None:
     _recounted(shelf)
     shelf.run(index.mark(ItemFilter(ids=(first,)), unread=False))
     _recounted(shelf)
-    token = shelf.run(index.delete(ItemFilter(mailbox=CAROL.key))).token
+    token = shelf.run(index.soft_delete(ItemFilter(mailbox=CAROL.key))).token
     _recounted(shelf)
     shelf.run(index.mark(ItemFilter(), unread=False))
-    shelf.run(index.undo(token))
+    shelf.run(index.undelete(token))
     _recounted(shelf)
     for account in (CAROL, ALICE):
-        away = shelf.run(index.delete(ItemFilter(seen_by=account.key))).token
+        away = shelf.run(index.soft_delete(ItemFilter(seen_by=account.key))).token
         _recounted(shelf)
-        shelf.run(index.undo(away))
+        shelf.run(index.undelete(away))
         _recounted(shelf)
-    shelf.run(index.delete(ItemFilter(ids=(first,), seen_by=BOB.key)))
-    shelf.run(index.delete(ItemFilter(ids=(own,))))
+    shelf.run(index.soft_delete(ItemFilter(ids=(first,), seen_by=BOB.key)))
+    shelf.run(index.soft_delete(ItemFilter(ids=(own,))))
     shelf.clock.advance(shelf.keeping.undo + 1)
     wait_until(shelf, lambda: _archived(shelf, 2))
     _recounted(shelf)
@@ -276,11 +276,11 @@ def test_many_are_changed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_
     wait_until(shelf, lambda: _has(shelf, marking))
     assert marking == [5]
     assert shelf.find("is:unread") == [late]
-    deleting = shelf.pump.start(shelf.index.delete(ItemFilter(terms=parse("is:read"))))
+    deleting = shelf.pump.start(shelf.index.soft_delete(ItemFilter(terms=parse("is:read"))))
     wait_until(shelf, lambda: _has(shelf, deleting))
     deleted = deleting[0]
     assert (deleted.count, deleted.ids) == (5, tuple(letters))
-    bringing = shelf.pump.start(shelf.index.undo(deleted.token))
+    bringing = shelf.pump.start(shelf.index.undelete(deleted.token))
     wait_until(shelf, lambda: _has(shelf, bringing))
     assert (bringing, shelf.find()) == ([5], [late, *letters[::-1]])
     _recounted(shelf)
@@ -295,27 +295,27 @@ async def _has(shelf: Shelf, results: list[object]) -> bool:
 
 def test_what_is_deleted_is_out_of_sight_and_comes_back(shelf: Shelf) -> None:
     letters = [shelf.put() for _ in range(3)]
-    deleted = shelf.run(shelf.index.delete(ItemFilter(ids=(letters[0], letters[2]))))
+    deleted = shelf.run(shelf.index.soft_delete(ItemFilter(ids=(letters[0], letters[2]))))
     assert (deleted.count, shelf.find()) == (2, [letters[1]])
-    assert shelf.run(shelf.index.undo(deleted.token)) == 2
+    assert shelf.run(shelf.index.undelete(deleted.token)) == 2
     assert shelf.find() == letters[::-1]
-    assert shelf.run(shelf.index.undo(deleted.token)) == 0
+    assert shelf.run(shelf.index.undelete(deleted.token)) == 0
 
 
 def test_what_one_of_its_holders_deletes_the_others_keep(shelf: Shelf) -> None:
     both, bobs = shelf.put(to=(BOB, CAROL)), shelf.put()
-    deleted = shelf.run(shelf.index.delete(ItemFilter(seen_by=BOB.key)))
+    deleted = shelf.run(shelf.index.soft_delete(ItemFilter(seen_by=BOB.key)))
     assert (deleted.count, deleted.ids) == (2, (both, bobs))
     assert shelf.find(seen_by=BOB.key) == shelf.find(mailbox=BOB.key) == []
     assert shelf.find(seen_by=CAROL.key) == shelf.find() == [both]
-    assert shelf.run(shelf.index.delete(ItemFilter(seen_by=BOB.key))).count == 0
+    assert shelf.run(shelf.index.soft_delete(ItemFilter(seen_by=BOB.key))).count == 0
     assert [each.mailbox for each in shelf.run(shelf.index.mailboxes())] == [CAROL.key]
     assert [event.data.only_for for event in shelf.index.feed.after(0) if event.name == "deleted"] == [BOB.key, ""]
-    assert shelf.run(shelf.index.undo(deleted.token)) == 2
+    assert shelf.run(shelf.index.undelete(deleted.token)) == 2
     assert shelf.find(seen_by=BOB.key) == [bobs, both]
-    shelf.run(shelf.index.delete(ItemFilter(ids=(both,), seen_by=CAROL.key)))
+    shelf.run(shelf.index.soft_delete(ItemFilter(ids=(both,), seen_by=CAROL.key)))
     assert shelf.find() == [bobs, both]
-    shelf.run(shelf.index.delete(ItemFilter(ids=(both,), seen_by=BOB.key)))
+    shelf.run(shelf.index.soft_delete(ItemFilter(ids=(both,), seen_by=BOB.key)))
     assert shelf.find() == [bobs], "when all have deleted it nobody has it"
 
 
@@ -328,11 +328,11 @@ def test_all_but_some_are_chosen(shelf: Shelf) -> None:
 def test_what_was_deleted_comes_back_after_a_restart_too(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path / "data")
     letters = [shelf.put() for _ in range(2)]
-    token = shelf.run(shelf.index.delete(ItemFilter())).token
+    token = shelf.run(shelf.index.soft_delete(ItemFilter())).token
     shelf.close()
     shelf.open()
     assert shelf.find() == []
-    assert shelf.run(shelf.index.undo(token)) == 2
+    assert shelf.run(shelf.index.undelete(token)) == 2
     assert shelf.find() == letters[::-1]
     _recounted(shelf)
     shelf.close()
@@ -340,10 +340,10 @@ def test_what_was_deleted_comes_back_after_a_restart_too(tmp_path: Path) -> None
 
 def test_undo_has_its_time_and_after_that_the_octets_go_too(shelf: Shelf) -> None:
     letter = shelf.put()
-    token = shelf.run(shelf.index.delete(ItemFilter())).token
+    token = shelf.run(shelf.index.soft_delete(ItemFilter())).token
     shelf.clock.advance(shelf.keeping.undo + 1)
     shelf.settle()
-    assert shelf.run(shelf.index.undo(token)) == 0
+    assert shelf.run(shelf.index.undelete(token)) == 0
 
     async def gone() -> bool:
         try:
@@ -454,8 +454,8 @@ def test_the_feed_tells_of_letters_and_changes(shelf: Shelf) -> None:
     stop = shelf.index.feed.listen(lambda event: told.append(event.name))
     shelf.put()
     shelf.run(shelf.index.mark(ItemFilter(), unread=False))
-    token = shelf.run(shelf.index.delete(ItemFilter())).token
-    shelf.run(shelf.index.undo(token))
+    token = shelf.run(shelf.index.soft_delete(ItemFilter())).token
+    shelf.run(shelf.index.undelete(token))
     assert told == ["step", "letter", "changed", "deleted", "changed"]
     stop()
     shelf.put()

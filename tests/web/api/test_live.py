@@ -129,7 +129,7 @@ def test_a_stream_tells_what_happens_in_order(live: Live) -> None:
     assert client.received.count(b":\n\n") >= 120 / ALIVE - 1, "a proxy between must not take it for dead"
     letter = live.shelf.put(text("hello"))
     live.shelf.run(live.shelf.index.mark(ItemFilter(), unread=False))
-    live.shelf.run(live.shelf.index.delete(ItemFilter()))
+    live.shelf.run(live.shelf.index.soft_delete(ItemFilter()))
     live.reactor.advance(0.1)
     told = events(client)
     assert [name for _, name, _ in told] == ["step", "letter", "changed", "deleted"]

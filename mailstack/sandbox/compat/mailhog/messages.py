@@ -137,12 +137,12 @@ class _Messages:
 
     async def delete_all(self, _: Request) -> Response:
         await self._index.up_to_date()
-        await self._index.delete(ItemFilter())
+        await self._index.soft_delete(ItemFilter())
         return Response(b"", TEXT_JSON)
 
     async def delete(self, ask: Request) -> Response:
         item = await find_letter(self._index, ask.variables["id"])
-        await self._index.delete(ItemFilter(ids=(item.id,)))
+        await self._index.soft_delete(ItemFilter(ids=(item.id,)))
         return Response(b"", TEXT_JSON)
 
     async def release(self, ask: Request) -> Response:

@@ -90,12 +90,12 @@ class ListHandlers:
         else:
             ids = (decode_body(ask, DeleteRequest).ids or ()) if ask.body.strip() else ()
         await self._index.up_to_date()
-        await self._index.delete(_all_or(ids))
+        await self._index.soft_delete(_all_or(ids))
         return OK
 
     async def delete_found(self, ask: Request) -> Response:
         await self._index.up_to_date()
-        await self._index.delete(self._found_by(ask, ask.query.get("query", "")))
+        await self._index.soft_delete(self._found_by(ask, ask.query.get("query", "")))
         return OK
 
     async def tags(self, _: Request) -> Response:
