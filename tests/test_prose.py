@@ -137,7 +137,7 @@ ALLOWED: dict[str, dict[str, int]] = {
         "net": 57,
         "web": 128,
         "sandbox": 86,
-        "docs": 413,
+        "docs": 150,
     },
     "attributes": {
         "protocols": 2,
