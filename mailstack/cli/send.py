@@ -29,7 +29,7 @@ from mailstack.net.certificates import TlsError
 from mailstack.net.connector import TwistedConnector
 from mailstack.protocols.connection import ConnectFailed, Peer
 from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
-from mailstack.protocols.smtp.client_session import SmtpClientSession, Timeouts, Trouble
+from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError, Timeouts
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.relay.trouble import queued_as
 
@@ -178,7 +178,7 @@ async def _submit(reactor: Any, server: SmtpServer, sending: Sending) -> tuple[t
         raise CommandError(
             f"{server.host}:{server.port} can't be reached: {str(error).rstrip('.')}; is it running?"
         ) from error
-    except Trouble as trouble:
+    except SmtpSessionError as trouble:
         cure = _cure(server) if trouble.stage == "auth" else ""
         raise CommandError(
             f"{server.host}: {trouble.reason} (at {trouble.stage}){_said(trouble.reply)}{cure}"

@@ -112,7 +112,7 @@ class Attempts:
 
     def put_back(self, job: DeliveryJob) -> bool:
         """Returns an interrupted job to the backlog. False if there is no capacity for it: then it is dropped."""
-        if self.backlog.has_room(job.destination):
+        if self.backlog.has_capacity(job.destination):
             self.backlog.put_back(job)
             return True
         self.drop(job)

@@ -40,8 +40,8 @@ class Backlog:
         A destination begins with `first` under way at a time (None: with all) and gets up to `per_destination`.
         """
         self._concurrency = concurrency
-        self._most_patient = max(1, concurrency * 3 // 4)
-        self._most_reports = max(1, concurrency // 4)
+        self._max_retries = max(1, concurrency * 3 // 4)
+        self._max_reports = max(1, concurrency // 4)
         self._max_silent = max(1, concurrency // 2)
         self._max_unproven = max(1, concurrency * 3 // 4)
         self._standings = Standings()
@@ -54,7 +54,7 @@ class Backlog:
         self._last_pass = 0.0
         self._newest_turn = False
         self._windows = ConcurrencyWindows(first=per_destination if first is None else first, max_width=per_destination)
-        self._most = most
+        self._max_jobs = most
         self._rows: dict[Lane, _Row] = {}
         """Jobs that may start."""
         self._aside: dict[str, dict[Lane, deque[DeliveryJob]]] = {}
@@ -63,11 +63,11 @@ class Backlog:
         """Number of waiting jobs by destination."""
         self._active: dict[str, int] = {}
         self._active_jobs = 0
-        self._active_patient = 0
+        self._active_retries = 0
         self._active_reports = 0
         self._waiting_jobs = 0
         self._ended_jobs = 0
-        self._patient_turn = False
+        self._retry_turn = False
         self._reports_turn = False
         self.local = 0
         """Number of jobs for mailboxes here, which are not limited otherwise, under way or ended but not written down."""
@@ -89,23 +89,23 @@ class Backlog:
         return self._ended_jobs
 
     @property
-    def room(self) -> int:
+    def capacity(self) -> int:
         """Number of jobs that may be added."""
-        return max(0, self._most - len(self))
+        return max(0, self._max_jobs - len(self))
 
-    def has_room(self, destination: str) -> bool:
+    def has_capacity(self, destination: str) -> bool:
         """Whether a job for this destination may be added; those known as silent have half of all."""
-        if self.is_known_silent(destination) and self._waiting_silent >= self._most // 2:
+        if self.is_known_silent(destination) and self._waiting_silent >= self._max_jobs // 2:
             return False
-        return self._waiting_for.get(destination, 0) < self.room
+        return self._waiting_for.get(destination, 0) < self.capacity
 
-    def room_for(self, destination: str) -> int:
-        """How many jobs more the destination may have waiting, as `has_room` counts them one by one."""
-        return max(0, (self.room - self._waiting_for.get(destination, 0) + 1) // 2)
+    def capacity_for(self, destination: str) -> int:
+        """How many jobs more the destination may have waiting, as `has_capacity` counts them one by one."""
+        return max(0, (self.capacity - self._waiting_for.get(destination, 0) + 1) // 2)
 
     def is_low(self, destination: str) -> bool:
         """Whether it is time to fetch more for this destination: few wait, and many more may."""
-        return self._waiting_for.get(destination, 0) < min(LOW, self.room_for(destination))
+        return self._waiting_for.get(destination, 0) < min(LOW, self.capacity_for(destination))
 
     def add(self, job: DeliveryJob) -> None:
         self._wait(job)
@@ -257,9 +257,9 @@ class Backlog:
         return self._max_unproven if lane.standing == UNKNOWN and self._is_silence_full else self._concurrency
 
     def _has_share(self, lane: Lane) -> bool:
-        if lane.report and self._active_reports >= self._most_reports:
+        if lane.is_report and self._active_reports >= self._max_reports:
             return False
-        return not lane.patient or self._active_patient < self._most_patient
+        return not lane.is_retry or self._active_retries < self._max_retries
 
     def _rank(self, lane: Lane) -> tuple[int, bool, bool, float]:
         """Of the same priority, patient and fresh letters take turns; of the patient ones, reports and what was tried before.
@@ -267,7 +267,7 @@ class Backlog:
         Of these the destinations of each standing, as often as there are any.
         """
         turn = -self._pass(lane)
-        return lane.priority, lane.patient is self._patient_turn, lane.report is self._reports_turn, turn
+        return lane.priority, lane.is_retry is self._retry_turn, lane.is_report is self._reports_turn, turn
 
     def _pass(self, lane: Lane) -> float:
         """That of its standing, which has no claim to turns from when none of it waited."""
@@ -291,13 +291,13 @@ class Backlog:
         self._waiting_silent -= self.is_known_silent(destination)
         self._active[destination] = self._active.get(destination, 0) + 1
         self._active_jobs += 1
-        self._active_patient += lane.patient
-        self._active_reports += lane.report
-        self._patient_turn = not lane.patient
+        self._active_retries += lane.is_retry
+        self._active_reports += lane.is_report
+        self._retry_turn = not lane.is_retry
         if lane.standing == SILENT:
             self._silent.add(id(job))
-        if lane.patient:
-            self._reports_turn = not lane.report
+        if lane.is_retry:
+            self._reports_turn = not lane.is_report
         if self._is_full(destination):
             self._set_aside(destination)
         return job
@@ -318,7 +318,7 @@ class Backlog:
         destination = job.destination
         self._silent.discard(id(job))
         self._active_jobs -= 1
-        self._active_patient -= job.is_retry
+        self._active_retries -= job.is_retry
         self._active_reports -= job.is_report
         if left := self._active[destination] - 1:
             self._active[destination] = left

@@ -46,7 +46,7 @@ class Lane(NamedTuple):
     """Class of jobs that go before those of a lower class."""
 
     priority: int
-    patient: bool
-    report: bool
+    is_retry: bool
+    is_report: bool
     standing: int = UNKNOWN
     """Standing of the destination."""

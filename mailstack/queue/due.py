@@ -116,7 +116,8 @@ class DueFinder:
         """
         self.next_wait = self._limits.poll
         while (
-            self._is_polling and (capacity := min(self._backlog.room, self._limits.backlog - self._backlog.local)) > 0
+            self._is_polling
+            and (capacity := min(self._backlog.capacity, self._limits.backlog - self._backlog.local)) > 0
         ):
             now = self._clock.now()
             due = await self._store.next_due(self._settings.hostname)
@@ -152,7 +153,7 @@ class DueFinder:
         self._fetching.add(key)
         try:
             while self._is_polling and self.is_low(key):
-                limit = min(self._backlog.room_for(key), self._limits.claims)
+                limit = min(self._backlog.capacity_for(key), self._limits.claims)
                 claims = await self._claim(limit, key)
                 if sum([len(claim.deliveries) for claim in claims]) < limit:
                     self._parked.keys.discard(key)
@@ -183,7 +184,7 @@ class DueFinder:
             return self._backlog.local < self._limits.backlog
         key = self._destinations.key(letter, destination)
         # What is parked goes first.
-        return key not in self._parked.keys and self._backlog.has_room(key)
+        return key not in self._parked.keys and self._backlog.has_capacity(key)
 
     def _fitting(self, claim: Claim) -> tuple[Delivery, ...]:
         """The deliveries that have capacity; the others were not attempted, and wait in the store again."""

@@ -64,14 +64,14 @@ class AcceptanceBuilder:
         facts: Mapping[str, Any],
         now: float,
         claim: InitialClaim | None,
-        has_room: Callable[[str], bool],
+        has_capacity: Callable[[str], bool],
     ) -> Entry:
-        """`claim` is given to deliveries if `has_room` says so of their destination. Raises as `deliver_locally` does."""
+        """`claim` is given to deliveries if `has_capacity` says so of their destination. Raises as `deliver_locally` does."""
         release = released_at(letter)
         if release > now:
             deliveries = _later_deliveries(letter, routes, release)
         else:
-            deliveries = first_deliveries(letter, routes, now, claim, has_room)
+            deliveries = first_deliveries(letter, routes, now, claim, has_capacity)
         held: tuple[Step, ...] = ()
         if self._standing.active:
             found = self._standing.hold_entering(letter, deliveries, now)
@@ -98,7 +98,7 @@ def first_deliveries(
     routes: Sequence[Route],
     due: float,
     claim: InitialClaim | None,
-    has_room: Callable[[str], bool] = lambda _: True,
+    has_capacity: Callable[[str], bool] = lambda _: True,
 ) -> list[Delivery]:
     """A delivery for each route, claimed if `claim` is given and its destination has room; else `due` for a claim."""
     deliveries = []
@@ -106,7 +106,7 @@ def first_deliveries(
     unclaimed = due, 0, None, 0.0
     claimed = unclaimed if claim is None else (claim.due, 1, claim.owner, claim.lease)
     for number, route in enumerate(routes):
-        terms = claimed if claim is not None and has_room(route.destination) else unclaimed
+        terms = claimed if claim is not None and has_capacity(route.destination) else unclaimed
         delivery = Delivery(letter.id, number, route.recipient, route.destination, DeliveryState.QUEUED, *terms)
         deliveries.append(replace(delivery, priority=precedence) if precedence else delivery)
     return deliveries

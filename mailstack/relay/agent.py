@@ -13,7 +13,7 @@ from mailstack.letter.delivery import Delivery
 from mailstack.letter.verp import delimiters_of
 from mailstack.protocols.connection import Clock, ConnectFailed, Connector
 from mailstack.protocols.sasl.client import Derive, derive_here
-from mailstack.protocols.smtp.client_session import Trouble
+from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.interruption import Interrupted, Interruptible
 from mailstack.queue.progress_watch import Watch
@@ -149,7 +149,7 @@ class RelayAgent:
                 reached = None
                 self._count_refused(way, candidate, refused)
                 continue
-            except (ConnectFailed, Trouble) as trouble:
+            except (ConnectFailed, SmtpSessionError) as trouble:
                 failures.append(host_trouble(candidate.host, trouble, must_be_tls=wishes.requires_tls))
                 continue
             except Interrupted as interrupted:

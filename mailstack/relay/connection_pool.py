@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mailstack.letter.connection import HostPort
 from mailstack.protocols.connection import Clock, ConnectFailed
-from mailstack.protocols.smtp.client_session import Trouble
+from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.queue.interruption import Interrupted
 from mailstack.relay.host_backoff import HostBackoff
 from mailstack.relay.hosts import TargetHost
@@ -94,7 +94,7 @@ class ConnectionPool:
     async def open(self, call: Call, *, hurried: bool = False) -> RelayConnection:
         """Opens a new connection with the required TLS. `hurried` shortens the back-off of the host.
 
-        Raises ConnectFailed, or Trouble of a stage before MAIL.
+        Raises ConnectFailed, or SmtpSessionError of a stage before MAIL.
         """
         candidate = call.candidate
         address = candidate.address
@@ -103,7 +103,7 @@ class ConnectionPool:
             raise ConnectFailed(reason)
         try:
             connection = await self._opener.open(call)
-        except (ConnectFailed, Trouble) as trouble:
+        except (ConnectFailed, SmtpSessionError) as trouble:
             if is_down(trouble):
                 self._down.failed(address, str(trouble), candidate.host)
             else:

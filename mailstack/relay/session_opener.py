@@ -9,7 +9,7 @@ from mailstack.letter.connection import HostPort, TlsInfo
 from mailstack.protocols.connection import Clock, ConnectFailed, Connector, Peer
 from mailstack.protocols.sasl.client import Derive
 from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
-from mailstack.protocols.smtp.client_session import SmtpClientSession, Timeouts, Trouble
+from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError, Timeouts
 from mailstack.protocols.ttl_cache import TTLCache
 from mailstack.queue.progress_watch import Watch
 from mailstack.relay.bearer_tokens import read_token
@@ -141,7 +141,7 @@ class SessionOpener:
                 return connection
             try:
                 return await self._connect(call, start_tls=True, trial=True)
-            except Trouble as trouble:
+            except SmtpSessionError as trouble:
                 if trouble.stage != "starttls":
                     raise
             call.transcript.append("-- connecting again: the MTA-STS policy of the domain is in testing")
@@ -155,7 +155,7 @@ class SessionOpener:
             return await self._connect(call, start_tls=demand is not TlsLevel.NEVER)
         try:
             return await self._connect(call, start_tls=self._clear.get(host) is None)
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             if trouble.stage != "starttls":
                 raise
             self._clear.put(host, str(trouble))
@@ -192,7 +192,7 @@ class SessionOpener:
                 await self._begin_tls(call, connection, trial=trial)
             if credentials := candidate.credentials:
                 await self._authenticate(session, credentials)
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             if trouble.reply is None or trouble.reply.closes:
                 connection.drop()
             else:
@@ -208,18 +208,18 @@ class SessionOpener:
         return connection
 
     async def _authenticate(self, session: SmtpClientSession, credentials: SmartHostCredentials) -> None:
-        """Raises Trouble."""
+        """Raises SmtpSessionError."""
         if credentials.token_file is None:
             await session.authenticate(credentials.username, credentials.password, derive=self._derive)
             return
         try:
             token = read_token(credentials.token_file)
         except (OSError, ValueError) as trouble:
-            raise Trouble("auth", None, f"the token can't be read: {trouble}") from None
+            raise SmtpSessionError("auth", None, f"the token can't be read: {trouble}") from None
         await session.authenticate_by_token(credentials.username, token)
 
     async def _begin_tls(self, call: Call, connection: RelayConnection, *, trial: bool) -> None:
-        """Runs STARTTLS, and counts its result. Raises Trouble."""
+        """Runs STARTTLS, and counts its result. Raises SmtpSessionError."""
         # The address is known only before TLS, and while the connection is open.
         local = connection.peer.local.host if self._results is not None else ""
         offered = "STARTTLS" in connection.session.extensions
@@ -227,7 +227,7 @@ class SessionOpener:
         try:
             if not await self._start_tls(connection, trial=trial):
                 kind = _NOT_SUPPORTED
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             refused = trouble.reply is not None or not offered
             kind, reason = (_NOT_SUPPORTED, "") if refused else (trouble.fault or _ANY_FAULT, trouble.reason)
             self._count_result(call, local, kind, reason)
@@ -249,12 +249,12 @@ class SessionOpener:
         self._results.count(call.domain, _policy(call), failure)
 
     async def _start_tls(self, connection: RelayConnection, *, trial: bool) -> bool:
-        """Runs STARTTLS if it is offered; returns whether. Raises Trouble if it fails, or is required and not offered."""
+        """Runs STARTTLS if it is offered; returns whether. Raises SmtpSessionError if it fails, or is required and not offered."""
         session, security = connection.session, connection.security
         if "STARTTLS" not in session.extensions:
             if security.demand is TlsLevel.OPPORTUNISTIC and not trial:
                 return False
-            raise Trouble("starttls", None, "TLS is required here, and the host does not offer it")
+            raise SmtpSessionError("starttls", None, "TLS is required here, and the host does not offer it")
         # A timeout for hosts that reply 220 and never complete the handshake.
         late: list[str] = []
 
@@ -267,12 +267,12 @@ class SessionOpener:
             # RFC 7672 §8.1: the name under which the TLSA records were found.
             name = security.dane.names[0] if security.dane else connection.candidate.host
             await session.start_tls(name, verify=security.verify or trial, dane=security.dane)
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             if trouble.stage != "starttls" or trouble.reply is not None:
                 raise
             reason = f"the TLS handshake failed: {late[0]}" if late else trouble.reason
             session.dialogue.append(f"-- {reason}")
-            raise Trouble("starttls", None, reason, trouble.fault) from trouble
+            raise SmtpSessionError("starttls", None, reason, trouble.fault) from trouble
         finally:
             stop_timer()
         return True

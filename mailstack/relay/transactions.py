@@ -13,7 +13,7 @@ from mailstack.letter import Deferred, Envelope, Failed, Letter, Outcome, Recipi
 from mailstack.letter.time_parameters import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRIORITY, deadline, said_priority
 from mailstack.letter.verp import XVERP, delimiters_of, sender_for
 from mailstack.protocols.connection import Clock, ConnectFailed
-from mailstack.protocols.smtp.client_session import Trouble
+from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.queue.progress_watch import Watch
 from mailstack.relay.connection_pool import ConnectionPool
@@ -67,7 +67,7 @@ class Transactions:
     async def run(self, go: HostAttempt) -> Handover:
         """Sends the letter over an idle connection, or a new one.
 
-        Raises ConnectFailed or Trouble if this host can't be used, and TlsRequirementNotMet if it must not be used.
+        Raises ConnectFailed or SmtpSessionError if this host can't be used, and TlsRequirementNotMet if it must not be used.
         """
         handover = None
         late = self._clock.steady() + self._limits.handover
@@ -79,7 +79,7 @@ class Transactions:
             self._check_offer(go, connection)
             try:
                 handover = await self._hand_over(connection, go, late)
-            except Trouble as trouble:
+            except SmtpSessionError as trouble:
                 call.transcript.append(f"-- it had died: {clean(str(trouble))}")
         if handover is None:
             handover = await self._hand_over(await self._open(go), go, late)
@@ -88,7 +88,7 @@ class Transactions:
         while handover.goes_on and self._clock.steady() < late:
             try:
                 connection = await self._open(go)
-            except (ConnectFailed, Trouble, TlsRequirementNotMet):
+            except (ConnectFailed, SmtpSessionError, TlsRequirementNotMet):
                 break
             handover = await self._hand_over(connection, go, late)
         return handover
@@ -107,7 +107,7 @@ class Transactions:
     async def _hand_over(self, connection: RelayConnection, go: HostAttempt, late: float) -> Handover:
         """Runs the transactions of this letter, as many as the host accepts in this session, until `late`.
 
-        Raises Trouble only for an idle connection that was closed before the first transaction.
+        Raises SmtpSessionError only for an idle connection that was closed before the first transaction.
         """
         host, progress = connection.candidate.host, go.progress
         progress.limit(connection.session.limits.recipients)
@@ -123,7 +123,7 @@ class Transactions:
                 replies = await self._transact(connection, go, batch)
                 progress.settle(batch, replies, connection.session.extensions)
                 go.watch.settle()
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             connection.drop()
             if connection.letters and not progress.transactions and is_stale(trouble):
                 raise
@@ -147,7 +147,7 @@ class Transactions:
         return Handover(outcomes, _facts(connection, progress), goes_on, lost)
 
     async def _transact(self, connection: RelayConnection, go: HostAttempt, batch: Sequence[int]) -> tuple[Reply, ...]:
-        """Sends the letter to a batch of its recipients. Raises Trouble, and the errors of reading the content."""
+        """Sends the letter to a batch of its recipients. Raises SmtpSessionError, and the errors of reading the content."""
         letter, chosen = go.letter, tuple([go.recipients[number] for number in batch])
         envelope = onward(letter, self._clock.now(), connection.session.extensions)
         if delimiters_of(letter.envelope) is not None:

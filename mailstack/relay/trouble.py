@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 
 from mailstack.letter import Deferred, Delivered, Failed, Outcome, Status
 from mailstack.protocols.connection import ConnectFailed
-from mailstack.protocols.smtp.client_session import Trouble
+from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.protocols.smtp.replies import Reply
 
 MAX_TEXT = 500
@@ -45,7 +45,7 @@ _QUEUED_AS = re.compile(
 # --- session
 
 
-def is_stale(trouble: Trouble) -> bool:
+def is_stale(trouble: SmtpSessionError) -> bool:
     """Whether an idle connection was closed before its next use, so that a new one may send the letter.
 
     False once the final dot may have been sent: the host may have accepted the letter (RFC 1047).
@@ -56,18 +56,25 @@ def is_stale(trouble: Trouble) -> bool:
 # --- host
 
 
-def is_down(trouble: ConnectFailed | Trouble) -> bool:
+def is_down(trouble: ConnectFailed | SmtpSessionError) -> bool:
     """Whether the host did not respond at all, so that it gets a back-off."""
     return isinstance(trouble, ConnectFailed) or (trouble.reply is None and trouble.stage in _BEFORE_ANY_LETTER)
 
 
-def host_trouble(host: str, trouble: ConnectFailed | Trouble, *, must_be_tls: bool = False) -> Deferred | Failed:
+def host_trouble(
+    host: str, trouble: ConnectFailed | SmtpSessionError, *, must_be_tls: bool = False
+) -> Deferred | Failed:
     """Outcome of an error at a host, if there is no other host.
 
     5yz at the greeting or EHLO is permanent (RFC 5321 §3.1, RFC 7504). STARTTLS and AUTH fail by settings that can be
     repaired, so the letter waits. With `must_be_tls` it is returned at once (RFC 8689 §4.2.1).
     """
-    if must_be_tls and isinstance(trouble, Trouble) and trouble.stage == "starttls" and _is_final(trouble.reply):
+    if (
+        must_be_tls
+        and isinstance(trouble, SmtpSessionError)
+        and trouble.stage == "starttls"
+        and _is_final(trouble.reply)
+    ):
         return Failed(ENCRYPTION_NEEDED, f"Encryption needed: {_silence(host, trouble)}", host)
     if isinstance(trouble, ConnectFailed):
         return Deferred(NO_ANSWER, clean(f"{host}: {trouble}"), host)
@@ -93,7 +100,7 @@ def all_hosts_trouble(each: Sequence[Deferred | Failed]) -> Deferred | Failed:
 # --- letter
 
 
-def transaction_trouble(host: str, trouble: Trouble) -> Deferred | Failed:
+def transaction_trouble(host: str, trouble: SmtpSessionError) -> Deferred | Failed:
     """Outcome of all recipients without one, after the end of the transaction."""
     if trouble.reply is not None:
         return refused(host, trouble.reply, trouble.stage)
@@ -163,7 +170,7 @@ def _is_final(reply: Reply | None) -> bool:
     return reply is None or 500 <= reply.code < 600
 
 
-def _silence(host: str, trouble: Trouble) -> str:
+def _silence(host: str, trouble: SmtpSessionError) -> str:
     text = f"{host}: {trouble.reason or 'the connection was lost'} (at {trouble.stage})"
     if trouble.stage == "final":
         text += "; the letter may have been taken all the same"

@@ -10,7 +10,7 @@ import pytest
 from mailstack.config import DeliverySettings, ExchangeSettings, ListenSettings, LmtpSettings, RelaySettings
 from mailstack.config.sizes import Size
 from mailstack.config.values import read_network
-from mailstack.protocols.smtp.client_session import SmtpClientSession, Trouble
+from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
 from mailstack.relay.routes import StaticRoutes
 from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer
 
@@ -102,7 +102,7 @@ def test_a_full_mailbox_does_not_keep_the_letter_from_the_others(internet: Inter
 
 def test_strangers_are_turned_away(internet: Internet, inner: SimulatedServer) -> None:
     """LMTP-01: RFC 2033 §5: it is for programs of ours only."""
-    with pytest.raises(Trouble) as refused:
+    with pytest.raises(SmtpSessionError) as refused:
         internet.reactor.result_of(_hello(internet, inner))
     assert refused.value.reply is not None
     assert refused.value.reply.code == 554

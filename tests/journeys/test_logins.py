@@ -32,7 +32,7 @@ from mailstack.protocols.pop3.client import Prompt
 from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from mailstack.protocols.sasl.client import choose, derive_here
 from mailstack.protocols.smtp.client import ClientEngine
-from mailstack.protocols.smtp.client_session import SmtpClientSession, Trouble
+from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.server.smtp_listeners import SmtpService
 from mailstack.store import Filter
@@ -104,7 +104,7 @@ def test_a_wrong_password_is_refused_and_the_connection_goes_on(internet: Intern
 
     async def work() -> Any:
         made = await session(internet)
-        with pytest.raises(Trouble) as caught:
+        with pytest.raises(SmtpSessionError) as caught:
             await made.authenticate(ALICE, "wrong")
         return caught.value.reply, await auth(made, "PLAIN", f"\0{ALICE}\0{ALICE}".encode())
 

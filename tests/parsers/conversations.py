@@ -11,7 +11,7 @@ from mailstack.policy.relaying import Relaying
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
 from mailstack.protocols.pop3.client_session import Pop3ClientSession, Pop3ConnectionLost, Refused
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
-from mailstack.protocols.smtp.client_session import SmtpClientSession, Trouble
+from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import ServerSession
 from mailstack.receiving.intake import Intake
@@ -47,7 +47,7 @@ TEXT = b"Subject: x\r\n\r\n.\r\n"
 
 
 def _sending(octets: bytes) -> None:
-    """A host, or a program that speaks LMTP, says anything to a letter: one reply for each recipient, or Trouble."""
+    """A host, or a program that speaks LMTP, says anything to a letter: one reply for each recipient, or SmtpSessionError."""
     _send(octets, lmtp=False)
     _send(octets, lmtp=True)
 
@@ -68,7 +68,7 @@ def _send(octets: bytes, *, lmtp: bool) -> None:
             assert min(session.limits.recipients, session.limits.letters, session.limits.domains) >= 0
             replies.extend([await session.transact(envelope, recipients, Octets(TEXT)) for _ in range(2)])
             await session.quit()
-        except Trouble:
+        except SmtpSessionError:
             return
         finally:
             wire.client.close()

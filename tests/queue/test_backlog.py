@@ -73,11 +73,11 @@ def test_a_slow_destination_leaves_room_for_others():
     backlog = Backlog(concurrency=1, per_destination=1, most=100)
     taken = {"slow": 0, "slower": 0}
     for destination in taken:
-        while backlog.has_room(destination):
+        while backlog.has_capacity(destination):
             backlog.add(job(destination))
             taken[destination] += 1
     assert taken == {"slow": 50, "slower": 25}
-    assert backlog.has_room("other")
+    assert backlog.has_capacity("other")
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=60))
@@ -118,7 +118,7 @@ def test_the_highest_priority_starts_first():
     assert order == [("a", 9), ("a", 5), ("c", 5), ("b", -1)]
     backlog.done(job("a"))
     assert backlog.start() is not None
-    assert backlog.has_room("a")
+    assert backlog.has_capacity("a")
 
 
 def attempted(destination: str, attempts: int) -> DeliveryJob:
@@ -190,7 +190,7 @@ class Places:
         self.numbers = itertools.count()
 
     def add(self, which: int) -> None:
-        if self.backlog.has_room("abc"[which]):
+        if self.backlog.has_capacity("abc"[which]):
             self.backlog.add(DeliveryJob(replace(LETTER, id=LetterId(str(next(self.numbers)))), "abc"[which], ()))
             self.waiting += 1
 
@@ -290,11 +290,11 @@ def test_letters_for_silent_hosts_have_half_of_the_backlog():
     taken = 0
     for number in range(200):
         backlog.mark_silent(f"silent{number}")
-        if backlog.has_room(f"silent{number}"):
+        if backlog.has_capacity(f"silent{number}"):
             backlog.add(job(f"silent{number}"))
             taken += 1
     assert taken == 50
-    assert backlog.has_room("fresh")
+    assert backlog.has_capacity("fresh")
 
 
 def test_a_destination_that_takes_a_letter_is_silent_no_longer():
@@ -306,7 +306,7 @@ def test_a_destination_that_takes_a_letter_is_silent_no_longer():
     assert backlog.is_known_silent("a")
     backlog.done(job("a"), reached=True)
     assert not backlog.is_known_silent("a")
-    assert backlog.has_room("a")
+    assert backlog.has_capacity("a")
     assert started(backlog) == ["a"]
 
 
@@ -350,4 +350,4 @@ def test_every_job_ends_once_whatever_falls_silent_speaks_or_is_put_back(moves):
     assert ended == added
     assert len(backlog) == 0
     assert backlog.silent_surplus == backlog.silent_wait == 0
-    assert backlog.has_room("a")
+    assert backlog.has_capacity("a")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mailstack.letter import Deferred, Delivered, Failed, Status
 from mailstack.protocols.connection import ConnectFailed
-from mailstack.protocols.smtp.client_session import Stage, Trouble
+from mailstack.protocols.smtp.client_session import SmtpSessionError, Stage
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.relay.trouble import (
     MAX_TEXT,
@@ -49,7 +49,7 @@ HOST = "mx.elsewhere.test"
 )
 def test_host_trouble(stage: Stage, answer: Reply | None, outcome: type, status: str) -> None:
     """RLY-08."""
-    found = host_trouble(HOST, Trouble(stage, answer, "why"))
+    found = host_trouble(HOST, SmtpSessionError(stage, answer, "why"))
     assert isinstance(found, outcome)
     assert found.status == Status.parse(status)
     assert found.host == HOST
@@ -81,16 +81,16 @@ def test_one_host_that_may_come_round_keeps_the_letter() -> None:
 )
 def test_transaction_trouble(stage: Stage, answer: Reply | None, outcome: type, status: str) -> None:
     """RLY-09, RLY-10."""
-    found = transaction_trouble(HOST, Trouble(stage, answer, "why"))
+    found = transaction_trouble(HOST, SmtpSessionError(stage, answer, "why"))
     assert isinstance(found, outcome)
     assert found.status == Status.parse(status)
 
 
 def test_a_lost_reply_to_the_final_dot_is_told_as_such() -> None:
     """RLY-10."""
-    found = transaction_trouble(HOST, Trouble("final", None, "the connection was lost"))
+    found = transaction_trouble(HOST, SmtpSessionError("final", None, "the connection was lost"))
     assert "may have been taken" in found.text
-    assert "may have been taken" not in transaction_trouble(HOST, Trouble("data", None, "lost")).text
+    assert "may have been taken" not in transaction_trouble(HOST, SmtpSessionError("data", None, "lost")).text
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_too_many_recipients(answer: Reply, *, too_many: bool) -> None:
 def test_a_letter_is_sent_again_at_once_only_when_it_cannot_have_arrived(
     stage: Stage, answer: Reply | None, *, stale: bool
 ) -> None:
-    assert is_stale(Trouble(stage, answer, "why")) is stale
+    assert is_stale(SmtpSessionError(stage, answer, "why")) is stale
 
 
 @pytest.mark.parametrize(

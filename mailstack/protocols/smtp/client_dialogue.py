@@ -41,7 +41,7 @@ class Timeouts(Struct, frozen=True):
     quit: float = 5.0
 
 
-class Trouble(Exception):
+class SmtpSessionError(Exception):
     """The session can't go on; the connection is of no more use."""
 
     def __init__(self, stage: Stage, reply: Reply | None, reason: str, fault: str = "") -> None:
@@ -87,14 +87,14 @@ class ClientDialogue:
         self._peer.send(octets)
 
     async def reply(self, stage: Stage, timeout: float) -> Reply:
-        """The next reply. Raises Trouble without one, and for 421, which ends the connection (§3.8)."""
+        """The next reply. Raises SmtpSessionError without one, and for 421, which ends the connection (§3.8)."""
         event = await self._peer.next_event(timeout)
         if isinstance(event, Received):
             answer = event.reply
             self.heard += 1
             self._note_reply(answer)
             if answer.code == 421:
-                raise Trouble(stage, answer, f"the host hangs up: {answer}")
+                raise SmtpSessionError(stage, answer, f"the host hangs up: {answer}")
             return answer
         if isinstance(event, Malformed):
             reason = event.reason
@@ -107,14 +107,14 @@ class ClientDialogue:
         else:
             reason = "we are shutting down"
         self.note(f"-- {reason}")
-        raise Trouble(stage, None, reason)
+        raise SmtpSessionError(stage, None, reason)
 
     def send_octets(self, octets: bytes) -> None:
         """Send a piece of content."""
         self._peer.send(octets)
 
     async def send_block(self, octets: bytes) -> None:
-        """Send a block of content that others follow, once the network takes it. Raises Trouble."""
+        """Send a block of content that others follow, once the network takes it. Raises SmtpSessionError."""
         self._peer.send(octets)
         if await self._peer.drain(self.timeouts.data_block):
             self.heard += 1
@@ -122,11 +122,11 @@ class ClientDialogue:
         try:
             # The host may have said why before it hung up.
             answer = await self.reply("data", 0.0)
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             if trouble.reply is not None:
                 raise
-            raise Trouble("data", None, "the connection was lost, or stuck, in mid-content") from trouble
-        raise Trouble("data", answer, "the host broke off in mid-content")
+            raise SmtpSessionError("data", None, "the connection was lost, or stuck, in mid-content") from trouble
+        raise SmtpSessionError("data", answer, "the host broke off in mid-content")
 
     def abandon(self, reason: str) -> None:
         """Hang up, as if the host had, for `reason`."""
@@ -134,7 +134,7 @@ class ClientDialogue:
         self._peer.close()
 
     async def quit(self) -> None:
-        """Send QUIT, wait shortly for the reply, and close the connection. Never raises Trouble."""
+        """Send QUIT, wait shortly for the reply, and close the connection. Never raises SmtpSessionError."""
         try:
             self.say("QUIT")
             event = await self._peer.next_event(self.timeouts.quit)

@@ -17,12 +17,12 @@ from mailstack.protocols.sasl.client import (
     derive_here,
 )
 from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
-from mailstack.protocols.smtp.client_dialogue import LINES, ClientDialogue, Stage, Timeouts, Trouble
+from mailstack.protocols.smtp.client_dialogue import LINES, ClientDialogue, SmtpSessionError, Stage, Timeouts
 from mailstack.protocols.smtp.extensions.limits import NO_LIMITS, HostLimits
 from mailstack.protocols.smtp.outgoing import OutgoingTransaction, prepare
 from mailstack.protocols.smtp.replies import Reply, reply
 
-__all__ = ["SmtpClientSession", "Stage", "Timeouts", "Trouble"]
+__all__ = ["SmtpClientSession", "SmtpSessionError", "Stage", "Timeouts"]
 
 
 class SmtpClientSession(ClientDialogue):
@@ -56,50 +56,50 @@ class SmtpClientSession(ClientDialogue):
     # --- before the letters
 
     async def open(self) -> None:
-        """The greeting, and EHLO, or HELO for a host that doesn't know it (§3.1, §3.2). Raises Trouble."""
+        """The greeting, and EHLO, or HELO for a host that doesn't know it (§3.1, §3.2). Raises SmtpSessionError."""
         greeting = await self.reply("greeting", self.timeouts.greeting)
         if greeting.code != 220:
-            raise Trouble("greeting", greeting, "the host does not want to talk to us")
+            raise SmtpSessionError("greeting", greeting, "the host does not want to talk to us")
         await self._hello()
 
     async def start_tls(self, server_name: str | None, *, verify: bool, dane: Dane | None = None) -> None:
-        """STARTTLS, the handshake, and EHLO again (RFC 3207 §4). Raises Trouble."""
+        """STARTTLS, the handshake, and EHLO again (RFC 3207 §4). Raises SmtpSessionError."""
         if "STARTTLS" not in self.extensions:
-            raise Trouble("starttls", None, "the host does not offer STARTTLS")
+            raise SmtpSessionError("starttls", None, "the host does not offer STARTTLS")
         self.say("STARTTLS")
         ready = await self.reply("starttls", self.timeouts.hello)
         if ready.code != 220:
-            raise Trouble("starttls", ready, "the host refuses STARTTLS")
+            raise SmtpSessionError("starttls", ready, "the host refuses STARTTLS")
         if not await self._peer.start_tls(server_name, verify=verify, dane=dane):
             failed = f"the TLS handshake failed: {self._peer.tls_failure}"
-            raise Trouble("starttls", None, failed, self._peer.tls_fault)
+            raise SmtpSessionError("starttls", None, failed, self._peer.tls_fault)
         self.note("-- TLS")
         await self._hello()
 
     async def authenticate(
         self, username: str, password: str, *, allow_clear: bool = False, derive: Derive = derive_here
     ) -> None:
-        """AUTH by SCRAM, or by PLAIN or LOGIN where the host offers no better (RFC 4954). Raises Trouble.
+        """AUTH by SCRAM, or by PLAIN or LOGIN where the host offers no better (RFC 4954). Raises SmtpSessionError.
 
         Without TLS the password stays here unless `allow_clear` says that it may be overheard. `derive` does what SCRAM
         costs.
         """
         if self._peer.tls is None and not allow_clear:
-            raise Trouble("auth", None, "a password is not sent without TLS")
+            raise SmtpSessionError("auth", None, "a password is not sent without TLS")
         offered = self.extensions.get("AUTH", "").upper().split()
         await self._prove(choose(offered, username, password, self._peer.channel_binding, derive))
 
     async def authenticate_by_token(self, username: str, token: str) -> None:
-        """AUTH by a bearer token (RFC 7628), which is not sent without TLS. Raises Trouble."""
+        """AUTH by a bearer token (RFC 7628), which is not sent without TLS. Raises SmtpSessionError."""
         if self._peer.tls is None:
-            raise Trouble("auth", None, "a token is not sent without TLS")
+            raise SmtpSessionError("auth", None, "a token is not sent without TLS")
         offered = self.extensions.get("AUTH", "").upper().split()
         await self._prove(choose_bearer(offered, username, token))
 
     async def _prove(self, exchange: ClientMechanism | None) -> None:
-        """Raises Trouble."""
+        """Raises SmtpSessionError."""
         if exchange is None:
-            raise Trouble("auth", None, "the host offers no way of AUTH that we know")
+            raise SmtpSessionError("auth", None, "the host offers no way of AUTH that we know")
         self.say(f"AUTH {exchange.name}", secret="" if exchange.initial is None else _base64(exchange.initial))
         answer = await self.reply("auth", self.timeouts.hello)
         while answer.code == 334:
@@ -108,13 +108,13 @@ class SmtpClientSession(ClientDialogue):
             except ServerNotTrusted as suspicious:
                 self.say("*")
                 await self.reply("auth", self.timeouts.hello)
-                raise Trouble("auth", None, str(suspicious)) from None
+                raise SmtpSessionError("auth", None, str(suspicious)) from None
             self.say(secret=_base64(response))
             answer = await self.reply("auth", self.timeouts.hello)
         if answer.code != 235:
-            raise Trouble("auth", answer, "the host refuses our credentials")
+            raise SmtpSessionError("auth", answer, "the host refuses our credentials")
         if not exchange.trusts:
-            raise Trouble("auth", None, "the host did not prove that it knows the password")
+            raise SmtpSessionError("auth", None, "the host did not prove that it knows the password")
         self._authenticated = True
 
     async def _hello(self) -> None:
@@ -124,7 +124,7 @@ class SmtpClientSession(ClientDialogue):
             self.say(f"HELO {self._hostname}")
             answer = await self.reply("ehlo", self.timeouts.hello)
         if answer.code != 250:
-            raise Trouble("ehlo", answer, "the host refuses our EHLO")
+            raise SmtpSessionError("ehlo", answer, "the host refuses our EHLO")
         self.limits = HostLimits.parse(self.extensions.get("LIMITS", ""))
 
     # --- letters
@@ -134,7 +134,7 @@ class SmtpClientSession(ClientDialogue):
     ) -> tuple[Reply, ...]:
         """Sends one letter to some of its recipients (§3.3): for each of them the reply that decided.
 
-        That is the refusal of its RCPT, or of MAIL or DATA, or the reply to the final dot. Raises Trouble when the
+        That is the refusal of its RCPT, or of MAIL or DATA, or the reply to the final dot. Raises SmtpSessionError when the
         connection failed before that was known; of 421, which ends the connection, too. Stage "final" means that the
         letter may have been taken all the same.
         """
@@ -199,7 +199,7 @@ class SmtpClientSession(ClientDialogue):
         try:
             while len(finals) < taken:
                 finals.append(await self.reply("final", self.timeouts.final))
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             if not finals:
                 raise
             # Recipients with a reply have the letter; the others must not cause a second delivery to them.

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from mailstack.letter import Content
 from mailstack.protocols.dot_stuffing import DotStuffer
-from mailstack.protocols.smtp.client_dialogue import ClientDialogue, Trouble
+from mailstack.protocols.smtp.client_dialogue import ClientDialogue, SmtpSessionError
 from mailstack.protocols.smtp.replies import Reply
 
 Replies = list[Reply | None]
@@ -15,7 +15,7 @@ Replies = list[Reply | None]
 
 
 class Transfer(Protocol):
-    """Way of a content from RCPT to its final reply. Every coroutine may raise Trouble."""
+    """Way of a content from RCPT to its final reply. Every coroutine may raise SmtpSessionError."""
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ class DataTransfer:
         if answer.code == 354:
             return replies, answer
         if answer.code < 400:
-            raise Trouble("data", answer, "the host answers DATA with neither 354 nor a refusal")
+            raise SmtpSessionError("data", answer, "the host answers DATA with neither 354 nor a refusal")
         return [one or answer for one in replies], None
 
     async def send(self, session: ClientDialogue, content: Content | None) -> None:

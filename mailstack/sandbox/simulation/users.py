@@ -129,7 +129,7 @@ class Author(Person):
         body: str = "7BIT",
         parameters: Sequence[tuple[str, str]] = (),
     ) -> Sent:
-        """Hand a letter in, and wait for what the server says. Raises NotTaken, smtp.sending.Trouble, wire.Unreachable.
+        """Hand a letter in, and wait for what the server says. Raises NotTaken, SmtpSessionError, ConnectFailed.
 
         `raw` is a whole content in place of one made of `subject` and `text`. `sender` is the reverse-path, where that
         is not the account itself; `body` (7BIT, 8BITMIME …) and `parameters` are those of MAIL.
@@ -193,7 +193,7 @@ class Reader(Person):
     def collect(self, *, keep: bool = False) -> list[Collected]:
         """Every letter of the mailbox, the oldest first; with `keep` they stay there.
 
-        Raises pop3.fetching.Refused, Broken, wire.Unreachable.
+        Raises pop3.fetching.Refused, Broken, ConnectFailed.
         """
         return self._world.result_of(self.collecting(keep=keep))
 

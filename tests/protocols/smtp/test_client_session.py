@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.protocols.smtp.client import ClientEngine
-from mailstack.protocols.smtp.client_session import LINES, SmtpClientSession, Timeouts, Trouble
+from mailstack.protocols.smtp.client_session import LINES, SmtpClientSession, SmtpSessionError, Timeouts
 from mailstack.protocols.smtp.commands import Auth, AuthResponse, Bdat, Data, EndOfData, Hello, Mail, Rcpt, Reset
 from mailstack.protocols.smtp.replies import reply
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
@@ -51,7 +51,7 @@ def talk(work, *, capabilities=CAPABILITIES, cut=whole, answers=answer_to, tls=F
 
 
 def hear_from(script, work=None, greeting=b"220 mx.odd.test\r\n"):
-    """The Trouble or the result that a scripted host leads to, the session, and the lines the host heard."""
+    """The SmtpSessionError or the result that a scripted host leads to, the session, and the lines the host heard."""
     scripted, client = ScriptedEngine(), ClientEngine()
     wire = Wire(client, scripted)
     session = SmtpClientSession(wire.client, client, "client.test")
@@ -60,7 +60,7 @@ def hear_from(script, work=None, greeting=b"220 mx.odd.test\r\n"):
         try:
             await session.open()
             return await work(session) if work else None
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             return trouble
         finally:
             wire.client.close()
@@ -332,7 +332,7 @@ def test_authentication_keeps_its_secrets_out_of_the_dialogue(mechanism):
 )
 def test_authentication_that_fails_is_trouble(mechanisms, allow_clear, code, reason):
     async def work(session):
-        with pytest.raises(Trouble, match=reason) as trouble:
+        with pytest.raises(SmtpSessionError, match=reason) as trouble:
             await session.authenticate("alice", "secret", allow_clear=allow_clear)
         return trouble.value
 
@@ -384,7 +384,7 @@ def test_helo_for_a_host_that_does_not_know_ehlo(code):
 )
 def test_a_session_that_does_not_open_is_trouble(greeting, script, stage, code):
     trouble, _, _ = hear_from(script, greeting=greeting)
-    assert isinstance(trouble, Trouble)
+    assert isinstance(trouble, SmtpSessionError)
     assert trouble.stage == stage
     assert (trouble.reply.code if trouble.reply else None) == code
     assert trouble.reason
@@ -401,7 +401,7 @@ def test_a_silent_host_times_out():
     session = SmtpClientSession(wire.client, client, "client.test", Timeouts(greeting=7))
 
     async def conversation():
-        with pytest.raises(Trouble, match="no answer within 7 seconds") as trouble:
+        with pytest.raises(SmtpSessionError, match="no answer within 7 seconds") as trouble:
             await session.open()
         return trouble.value.stage
 
@@ -428,7 +428,7 @@ PIPELINES = (b"EHLO", b"250-x\r\n250 PIPELINING\r\n")
 def test_a_connection_lost_in_a_transaction_is_trouble(script, stage, code, ehlo):
     """RLY-08, RLY-10."""
     trouble, _, _ = hear_from([ehlo, *script], send(b"a\r\n"))
-    assert isinstance(trouble, Trouble)
+    assert isinstance(trouble, SmtpSessionError)
     assert trouble.stage == stage
     assert (trouble.reply.code if trouble.reply else None) == code
 

@@ -5,7 +5,7 @@ import pytest
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.protocols.smtp.client import ClientEngine
-from mailstack.protocols.smtp.client_session import SmtpClientSession, Trouble
+from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
 from mailstack.protocols.smtp.commands import EndOfData
 from mailstack.protocols.smtp.replies import EachReply, reply
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
@@ -131,7 +131,7 @@ def hear_from(script, *names):
         try:
             await session.open()
             return await session.transact(*sent(*names))
-        except Trouble as trouble:
+        except SmtpSessionError as trouble:
             return trouble
         finally:
             wire.client.close()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mailstack.config import RelaySettings, ScheduleSettings
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.protocols.pop3.client_session import Pop3ConnectionLost, Refused
-from mailstack.protocols.smtp.client_session import Trouble
+from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.sandbox.faults import Fault
 from mailstack.sandbox.simulation import Collected, Internet, NotTaken, Sent
 
@@ -71,7 +71,7 @@ def submitted(internet: Internet) -> Sent | None:
     for _ in range(4 * MOST):
         try:
             return ann.submit(to="bob@b.test", subject="Hello", text="Hello")
-        except (Trouble, NotTaken, ConnectFailed):
+        except (SmtpSessionError, NotTaken, ConnectFailed):
             internet.advance("2m")
     return None
 

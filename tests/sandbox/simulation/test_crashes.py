@@ -16,7 +16,7 @@ import pytest
 from mailstack.config import RelaySettings, ScheduleSettings
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.protocols.pop3.client_session import Pop3ConnectionLost, Refused
-from mailstack.protocols.smtp.client_session import Trouble
+from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.sandbox.simulation import Internet, NotTaken, Reader, Sent
 
 A, B = "mx.a.test", "mx.b.test"
@@ -52,7 +52,7 @@ class Story:
                 self.taken.append(
                     ann.submit(to=["bob@b.test", "nobody@b.test", "amy@a.test"], subject="Hello", text="Hello")
                 )
-            except (Trouble, ConnectFailed, NotTaken):
+            except (SmtpSessionError, ConnectFailed, NotTaken):
                 self.internet.advance("2m")
             else:
                 return
@@ -165,7 +165,7 @@ def test_a_crash_resets_connections_and_refuses_calls_until_it_is_started() -> N
     session = story.internet.result_of(ann.session())
     site.crash()
     assert not site.is_up
-    with pytest.raises(Trouble):
+    with pytest.raises(SmtpSessionError):
         story.internet.result_of(session.start_tls(None, verify=False))
     with pytest.raises(ConnectFailed, match="refused"):
         ann.submit(to="amy@a.test", text="?")

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from mailstack.config import RelaySettings, ScheduleSettings
 from mailstack.protocols.connection import ConnectFailed
-from mailstack.protocols.smtp.client_session import Trouble
+from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.sandbox.simulation import Internet, NotReached, NotTaken, Path
 
 
@@ -172,7 +172,7 @@ def test_raw_octets_and_parameters_go_as_they_are() -> None:
 def test_certificates_that_are_not_good_are_refused_by_who_looks_at_them(kind: str, why: str) -> None:
     internet = Internet(1)
     internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"], certificate=kind)  # type: ignore[arg-type]
-    with pytest.raises(Trouble, match="certificate verify failed") as trouble:
+    with pytest.raises(SmtpSessionError, match="certificate verify failed") as trouble:
         internet.author("ann@a.test").submit(to="ann@a.test", text="?")
     assert why in str(trouble.value)
     internet.advance(1)

@@ -61,7 +61,7 @@ class _BdatTransfer:
         return replies, _BDAT_READY if None in replies else None
 
     async def send(self, session: ClientDialogue, content: Content | None) -> None:
-        """Raises Trouble."""
+        """Raises SmtpSessionError."""
         assert content is not None, "without an accepted recipient there is no BDAT"
         session.say(f"BDAT {content.size} LAST")
         waiting = b""
