@@ -146,7 +146,7 @@ ALLOWED: dict[str, dict[str, int]] = {
         "web": 55,
         "sandbox": 23,
     },
-    "classes": {"": 60},
+    "classes": {"": 52},
 }
 """Offences that are still there, by rule and room. The numbers only get smaller."""
 

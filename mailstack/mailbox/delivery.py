@@ -16,7 +16,7 @@ from mailstack.policy import PASS, Defer, Pass
 from mailstack.policy.quota import Quotas
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.progress_watch import Watch
+from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.queue.route import Directory
 from mailstack.store import StoreError
 
@@ -41,7 +41,7 @@ class DeliveryAgent:
         self._clock = clock
 
     async def deliver(
-        self, letter: Letter, deliveries: tuple[Delivery, ...], _watch: Watch | None = None, /
+        self, letter: Letter, deliveries: tuple[Delivery, ...], _watch: ProgressWatch | None = None, /
     ) -> Attempt:
         """Return an outcome for each delivery; the content isn't read."""
         envelope, size = letter.envelope, letter.content.size

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from mailstack.letter import Letter, Outcome
 from mailstack.letter.delivery import Delivery
-from mailstack.queue.progress_watch import Watch
+from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.store.delay_reasons import DelayReason
 
 
@@ -32,7 +32,9 @@ class Attempt(Struct, frozen=True):
 class Agent(Protocol):
     """Attempts deliveries: to mailboxes here, or to other hosts."""
 
-    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch | None = None, /) -> Attempt:
+    async def deliver(
+        self, letter: Letter, deliveries: tuple[Delivery, ...], watch: ProgressWatch | None = None, /
+    ) -> Attempt:
         """Attempts once; all deliveries have the same destination. An error is an Outcome, never an exception.
 
         `watch` receives the signs of progress. Raises Interrupted if it interrupts the attempt before anything came of it.

@@ -20,7 +20,7 @@ from mailstack.queue.delivery_job import DeliveryJob
 from mailstack.queue.hold_rules import HoldResult, HoldRules
 from mailstack.queue.interruption import Interrupted
 from mailstack.queue.outcome_writer import FinishedAttempt
-from mailstack.queue.progress_watch import Watch
+from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.queue.route import LOCAL
 from mailstack.queue.settings import QueueSettings
 from mailstack.queue.settlement import StateChanges, Times, settle, too_late
@@ -141,7 +141,7 @@ class Attempts:
                 groups.setdefault((key, delivery.number if apart else 0), []).append(delivery)
         return [DeliveryJob(claim.letter, key, tuple(group)) for (key, _), group in groups.items()]
 
-    async def _run(self, job: DeliveryJob, watch: Watch | None) -> tuple[Attempt, StateChanges]:
+    async def _run(self, job: DeliveryJob, watch: ProgressWatch | None) -> tuple[Attempt, StateChanges]:
         """Runs one attempt; returns it with its state changes. Raises Interrupted."""
         began = self._clock.now()
         left, held = job, HoldResult()

@@ -38,7 +38,7 @@ class InitialClaim(Struct, frozen=True):
     """Time of the second attempt, set before the first is made."""
 
 
-class Entry(Struct, frozen=True):
+class PreparedAcceptance(Struct, frozen=True):
     """Acceptance of a letter, and the reports that are owed with it."""
 
     acceptance: Acceptance
@@ -65,7 +65,7 @@ class AcceptanceBuilder:
         now: float,
         claim: InitialClaim | None,
         has_capacity: Callable[[str], bool],
-    ) -> Entry:
+    ) -> PreparedAcceptance:
         """`claim` is given to deliveries if `has_capacity` says so of their destination. Raises as `deliver_locally` does."""
         release = released_at(letter)
         if release > now:
@@ -82,7 +82,7 @@ class AcceptanceBuilder:
         acceptance = build_acceptance(letter, routes, deliveries, here, step, facts, now)
         if held:
             acceptance = replace(acceptance, steps=acceptance.steps + held)
-        return Entry(acceptance, reports_due(letter, routes, here, now), len(here) == len(deliveries))
+        return PreparedAcceptance(acceptance, reports_due(letter, routes, here, now), len(here) == len(deliveries))
 
 
 def enter_report(

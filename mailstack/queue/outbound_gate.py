@@ -16,7 +16,7 @@ from mailstack.letter.trace import delivered_to, handed_over, return_path
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Agent, Attempt
 from mailstack.queue.hold_rules import HoldRules
-from mailstack.queue.progress_watch import Watch
+from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.queue.route import Directory
 from mailstack.store import (
     Store,
@@ -72,7 +72,9 @@ class OutboundGate:
         self._clock = clock
         self._leaving = leaving
 
-    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch | None = None, /) -> Attempt:
+    async def deliver(
+        self, letter: Letter, deliveries: tuple[Delivery, ...], watch: ProgressWatch | None = None, /
+    ) -> Attempt:
         """As `Agent.deliver`; a gate without rules calls the relay directly."""
         if self._leaving.allowed_domains or self._standing.suppressing:
             attempt = await self._sorted(letter, deliveries, watch)
@@ -82,7 +84,7 @@ class OutboundGate:
             await self._remember(deliveries, attempt.outcomes)
         return attempt
 
-    async def _sorted(self, letter: Letter, deliveries: Sequence[Delivery], watch: Watch | None) -> Attempt:
+    async def _sorted(self, letter: Letter, deliveries: Sequence[Delivery], watch: ProgressWatch | None) -> Attempt:
         outcomes = dict(await self._suppressed(deliveries))
         for delivery in deliveries:
             if not self._leaving.allows(delivery.destination):

@@ -19,7 +19,7 @@ class Conversation(Protocol):
         """Closes the connection for `reason`, as if the host had."""
 
 
-class Watch:
+class ProgressWatch:
     """Updated by an agent, read by the queue. Until the agent sets `work`, the attempt can't be interrupted."""
 
     __slots__ = ("_settled", "_steps", "session", "work")

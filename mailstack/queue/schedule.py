@@ -7,7 +7,7 @@ from msgspec import Struct
 _MAX_DOUBLINGS = 32
 
 
-class Schedule(Struct, frozen=True):
+class RetrySchedule(Struct, frozen=True):
     """Times of retries, of the delay warning and of giving up (RFC 5321 §4.5.4.1)."""
 
     first: float = 300

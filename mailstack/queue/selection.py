@@ -1,4 +1,4 @@
-"""Selection of letters and recipients by pattern, time and reason."""
+"""DeliverySelection of letters and recipients by pattern, time and reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mailstack.letter.patterns import NULL, fits_address, fits_domain
 from mailstack.store import Filter
 
 
-class Selection(Struct, frozen=True):
+class DeliverySelection(Struct, frozen=True):
     """Criteria, all of which must match. Patterns are those of `mailstack.letter.patterns`; empty: any."""
 
     sender: str = ""

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mailstack.letter import Address
 from mailstack.queue.enqueue import InitialClaim
-from mailstack.queue.schedule import Schedule
+from mailstack.queue.schedule import RetrySchedule
 
 
 class QueueLimits(Struct, frozen=True):
@@ -54,7 +54,7 @@ class QueueSettings(Struct, frozen=True):
     """Name of the host that has accepted the letters."""
     owner: str
     """Name of this process in claims, which stays the same after a crash."""
-    schedule: Schedule = Schedule()
+    schedule: RetrySchedule = RetrySchedule()
     """Times of further attempts, of warnings and of giving up."""
     limits: QueueLimits = QueueLimits()
     """Limits and times of claims and attempts."""

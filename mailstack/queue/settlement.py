@@ -46,7 +46,7 @@ from mailstack.letter.time_parameters import Deadline, date_time_text, deadline,
 from mailstack.letter.timestamps import iso8601
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.attempt_steps import MAX_TEXT, outcome_facts, relayed_facts, span_text, steps_of_attempt
-from mailstack.queue.schedule import Schedule
+from mailstack.queue.schedule import RetrySchedule
 from mailstack.store import Change, Placement
 
 EXPIRED = Status(5, 4, 7)
@@ -88,7 +88,7 @@ def settle(
     attempt: Attempt,
     times: Times,
     *,
-    schedule: Schedule,
+    schedule: RetrySchedule,
     jitter: float,
     postmaster: Address | None = None,
 ) -> StateChanges:
@@ -172,7 +172,7 @@ class _ChangeBuilder:
         letter: Letter,
         attempt: Attempt,
         times: Times,
-        schedule: Schedule,
+        schedule: RetrySchedule,
         jitter: float,
         last_resort: Address | None,
     ) -> None:

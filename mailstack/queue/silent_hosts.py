@@ -9,7 +9,7 @@ from msgspec import Struct
 from mailstack.protocols.connection import Clock
 from mailstack.queue.backlog import Backlog
 from mailstack.queue.delivery_job import DeliveryJob
-from mailstack.queue.progress_watch import Watch
+from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.queue.settings import QueueLimits
 
 CHECK_CROWDED = 0.1
@@ -51,17 +51,17 @@ class SilentAttempts:
         self._clock = clock
         self._limits = limits
         self._start_jobs = start_jobs
-        self._seen: dict[Watch, _Seen] = {}
+        self._seen: dict[ProgressWatch, _Seen] = {}
         self._cancel: Callable[[], None] | None = None
         self._is_crowded = False
 
-    def begin(self, job: DeliveryJob) -> Watch:
+    def begin(self, job: DeliveryJob) -> ProgressWatch:
         """Watches the attempt of a job that is under way."""
-        watch, known = Watch(), self._backlog.is_silent(job)
+        watch, known = ProgressWatch(), self._backlog.is_silent(job)
         self._seen[watch] = _Seen(job, watch.sign, self._clock.steady(), known, known)
         return watch
 
-    def end(self, watch: Watch) -> bool:
+    def end(self, watch: ProgressWatch) -> bool:
         """Forgets an attempt that is over; whether it was longer without a sign than a silent host is allowed."""
         seen = self._seen.pop(watch)
         return watch.sign == seen.sign and self._clock.steady() - seen.since >= self._limits.silent_time
@@ -99,8 +99,8 @@ class SilentAttempts:
         self._start_jobs()
         self.watch()
 
-    def _silent(self, now: float) -> list[Watch]:
-        found: list[Watch] = []
+    def _silent(self, now: float) -> list[ProgressWatch]:
+        found: list[ProgressWatch] = []
         for watch, seen in self._seen.items():
             if (sign := watch.sign) != seen.sign:
                 seen.sign, seen.since = sign, now
@@ -114,13 +114,13 @@ class SilentAttempts:
                 found.append(watch)
         return found
 
-    def _since(self, watch: Watch) -> float:
+    def _since(self, watch: ProgressWatch) -> float:
         return self._seen[watch].since
 
-    def _may_restart(self, watch: Watch) -> bool:
+    def _may_restart(self, watch: ProgressWatch) -> bool:
         return not self._seen[watch].is_known and watch.may_restart
 
-    def _give_up(self, watch: Watch, seconds: float) -> bool:
+    def _give_up(self, watch: ProgressWatch, seconds: float) -> bool:
         """Give up the host of an attempt that had its time, and whether it was given up."""
         allowed = self._limits.silent_final if watch.is_behind_dot else self._limits.silent_time
         if seconds < allowed:

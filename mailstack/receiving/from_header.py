@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal
 
 from mailstack.letter import Address, AddressError, ReversePath
 from mailstack.letter.address_lists import Authors, authors_in
 from mailstack.letter.header import count, fields, has, without
+from mailstack.policy.ownership import AddressOwners
 from mailstack.protocols.smtp.replies import Refusal, reply
 
 NO_AUTHOR = reply(554, "5.6.0", "the letter must have exactly one From field (RFC 5322 section 3.6)")
@@ -16,18 +17,11 @@ WhenInvalid = Literal["repair", "refuse", "allow"]
 WhenNotOwned = Literal["allow", "sender", "refuse"]
 
 
-class Owners(Protocol):
-    """Directory of the addresses that each account owns."""
-
-    async def owns(self, account: str, sender: Address) -> bool:
-        """Whether the account may use this address as its own."""
-
-
 class FromHeaderPolicy:
     """Repairs, refuses or allows a From field, as the operator has set it."""
 
     def __init__(
-        self, broken: WhenInvalid = "repair", foreign: WhenNotOwned = "allow", owners: Owners | None = None
+        self, broken: WhenInvalid = "repair", foreign: WhenNotOwned = "allow", owners: AddressOwners | None = None
     ) -> None:
         """`broken` is for letters with no From field or several. `foreign` is for a From that the account does not own:
         "sender" names the account in a Sender field.
@@ -53,7 +47,7 @@ class FromHeaderPolicy:
         author = str(sender) if sender is not None else _written(account)
         return b"From: <%b>\r\n%b" % (author.encode(), section) if author else section
 
-    async def _owned(self, section: bytes, account: str, owners: Owners) -> bytes:
+    async def _owned(self, section: bytes, account: str, owners: AddressOwners) -> bytes:
         """Names the account as Sender if From does not name it, and removes any other Sender (RFC 6409 §8.1)."""
         is_author = await _owns_all(owners, account, authors_in(fields(section)))
         if not is_author and self._foreign == "refuse":
@@ -68,7 +62,7 @@ class FromHeaderPolicy:
         return b"Sender: <%b>\r\n%b" % (_written(account).encode(), section)
 
 
-async def _owns_all(owners: Owners, account: str, named: Authors) -> bool:
+async def _owns_all(owners: AddressOwners, account: str, named: Authors) -> bool:
     """Whether the fields name only addresses of the account. The first address not owned ends the look-ups."""
     if not named.is_whole or not named.addresses:
         return False

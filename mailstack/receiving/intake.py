@@ -104,9 +104,9 @@ class Intake:
             priority=said_priority(envelope),
         )
 
-    def new_content(self) -> ArrivingContent:
+    def new_content(self) -> RefusingContentWriter:
         """Writer for the content of a letter that is being received."""
-        return ArrivingContent(self._store.new_content(), self._free_space, self._refusal)
+        return RefusingContentWriter(self._store.new_content(), self._free_space, self._refusal)
 
     def reply_to(self, error: ResourceError, usual: Reply = LOCAL_ERROR) -> Reply:
         """Reply to the client: `usual`, unless the disk is full. The error is logged at most once a minute."""
@@ -125,7 +125,7 @@ class Intake:
             raise self._refusal(error) from error
 
 
-class ArrivingContent:
+class RefusingContentWriter:
     """Content writer of the store that raises a Refusal for a StoreError."""
 
     __slots__ = ("_free_space", "_refusal", "_writer", "discard")

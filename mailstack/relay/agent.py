@@ -16,7 +16,7 @@ from mailstack.protocols.sasl.client import Derive, derive_here
 from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.interruption import Interrupted, Interruptible
-from mailstack.queue.progress_watch import Watch
+from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.relay.connection_pool import ConnectionPool
 from mailstack.relay.dns import DnsResolver
 from mailstack.relay.host_backoff import HostBackoff
@@ -75,17 +75,19 @@ class RelayAgent:
         self._clock = clock
         self._limits = limits.attempt
 
-    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch | None = None, /) -> Attempt:
+    async def deliver(
+        self, letter: Letter, deliveries: tuple[Delivery, ...], watch: ProgressWatch | None = None, /
+    ) -> Attempt:
         """Attempts once; all deliveries share one `key`. Raises Interrupted."""
         if watch is None:
-            return await self._deliver(letter, deliveries, Watch())
+            return await self._deliver(letter, deliveries, ProgressWatch())
         watch.work = work = Interruptible(self._deliver(letter, deliveries, watch))
         try:
             return await work
         finally:
             watch.work = None
 
-    async def _deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch) -> Attempt:
+    async def _deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: ProgressWatch) -> Attempt:
         """The same, which may be interrupted."""
         destination = deliveries[0].destination
         try:
@@ -116,7 +118,7 @@ class RelayAgent:
         await self._connections.close()
 
     async def _try_hosts(
-        self, way: RouteTargets, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch
+        self, way: RouteTargets, letter: Letter, deliveries: tuple[Delivery, ...], watch: ProgressWatch
     ) -> Attempt:
         recipients = tuple([delivery.recipient for delivery in deliveries])
         hurried = bool([one for one in deliveries if one.is_hurried])

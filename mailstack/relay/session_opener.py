@@ -11,7 +11,7 @@ from mailstack.protocols.sasl.client import Derive
 from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
 from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError, Timeouts
 from mailstack.protocols.ttl_cache import TTLCache
-from mailstack.queue.progress_watch import Watch
+from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.relay.bearer_tokens import read_token
 from mailstack.relay.hosts import TargetHost
 from mailstack.relay.routes import SmartHostCredentials
@@ -90,7 +90,7 @@ class Call(Struct, frozen=True):
     """Domain for which TLS reports count the session; empty where the operator decided about TLS."""
     hasty: bool = False
     """Whether another address of this host is called next."""
-    watch: Watch | None = None
+    watch: ProgressWatch | None = None
     """Signs of progress of the attempt."""
 
 

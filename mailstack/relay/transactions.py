@@ -15,7 +15,7 @@ from mailstack.letter.verp import XVERP, delimiters_of, sender_for
 from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.protocols.smtp.replies import Reply
-from mailstack.queue.progress_watch import Watch
+from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.relay.connection_pool import ConnectionPool
 from mailstack.relay.limits import AttemptLimits
 from mailstack.relay.recipient_progress import RecipientProgress
@@ -42,7 +42,7 @@ class HostAttempt(Struct, frozen=True):
     """Domain of all recipients, in lower case and A-labels: they were routed by it."""
     hurried: bool
     progress: RecipientProgress
-    watch: Watch
+    watch: ProgressWatch
 
 
 class Handover(Struct, frozen=True):

@@ -24,7 +24,7 @@ from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.outbound_gate import OutboundGate, OutboundRules
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
-from mailstack.queue.schedule import Schedule
+from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.relay.agent import PublishedTls, RelayAgent
 from mailstack.relay.host_backoff import DownLimits
@@ -135,7 +135,7 @@ def _queue_settings(config: Config, poll: float, slot: WorkerSlot, random: Rando
     return QueueSettings(
         config.hostname,
         slot.owner(config.hostname),
-        Schedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after),
+        RetrySchedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after),
         limits,
         tuple(slot.left_behind(config.hostname)),
         _postmaster(config),

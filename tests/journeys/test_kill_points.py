@@ -28,7 +28,7 @@ from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
-from mailstack.queue.schedule import Schedule
+from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.relay.agent import RelayAgent
 from mailstack.relay.routing import OwnHost, Routing
@@ -131,7 +131,7 @@ class Life:
         bouncer = Bouncer(router, HOME)
         mortal: Any = _MortalStore(store, self, dies_at)
         limits = QueueLimits(lease=LEASE, poll=poll, first_per_destination=connections, per_destination=connections)
-        settings = QueueSettings(HOME, owner, Schedule(first=60), limits, jitter=lambda: 0.5)
+        settings = QueueSettings(HOME, owner, RetrySchedule(first=60), limits, jitter=lambda: 0.5)
         agents = Agents(local, self._relay)
         self.queue = Queue(mortal, router, bouncer, agents, HoldRules(mortal), self, RecordingJournal(), settings)
         internet.reactor.result_of(self.queue.start())

@@ -15,10 +15,10 @@ from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.queue.attempt import Agent, Agents, Attempt
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import HoldRules
-from mailstack.queue.progress_watch import Watch
+from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
-from mailstack.queue.schedule import Schedule
+from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.store import Filter, Record, Settlement, Store, StoreError
 from mailstack.store.sqlite_in_memory import InMemoryStore
@@ -51,7 +51,7 @@ class ScriptedRelay:
         self.most_under_way = 0
 
     async def deliver(
-        self, letter: Letter, deliveries: tuple[Delivery, ...], _watch: Watch | None = None, /
+        self, letter: Letter, deliveries: tuple[Delivery, ...], _watch: ProgressWatch | None = None, /
     ) -> Attempt:
         self.calls.append((letter.id, tuple(str(delivery.recipient.address) for delivery in deliveries)))
         if self.waits:
@@ -108,7 +108,7 @@ class Rig:
         directory: MemoryDirectory | None = None,
         *,
         store: Store | None = None,
-        schedule: Schedule | None = None,
+        schedule: RetrySchedule | None = None,
         limits: QueueLimits | None = None,
         postmaster: Address | None = None,
         relay: Any = None,
@@ -118,7 +118,7 @@ class Rig:
         """`relay`: an Agent in place of the scripted one. `bouncer` wraps the one of the queue."""
         self.directory = directory or MemoryDirectory("alice@home.test", "bob@home.test")
         self.store = store or InMemoryStore()
-        self.schedule = schedule or Schedule()
+        self.schedule = schedule or RetrySchedule()
         self.limits = limits or QueueLimits(per_destination=10, first_per_destination=10)
         self.postmaster = postmaster
         self.clock = HandClock()

@@ -10,7 +10,7 @@ from mailstack.letter import Letter
 from mailstack.letter.delivery import Delivery
 from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.progress_watch import Watch
+from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.store import Damaged, StoreError
 from tests.aid import run
 from tests.queue.letters import a_letter
@@ -24,7 +24,9 @@ class ReadingRelay(ScriptedRelay):
         super().__init__()
         self.troubles: dict[str, StoreError] = {}
 
-    async def deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: Watch | None = None, /) -> Attempt:
+    async def deliver(
+        self, letter: Letter, deliveries: tuple[Delivery, ...], watch: ProgressWatch | None = None, /
+    ) -> Attempt:
         attempt = await super().deliver(letter, deliveries, watch)
         if letter.id in self.troubles:
             raise self.troubles[letter.id]

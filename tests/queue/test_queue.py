@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.letter.content import read_all
-from mailstack.queue.schedule import Schedule
+from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import Acceptance, StoreFull
 from mailstack.store.sqlite_in_memory import InMemoryStore
@@ -169,7 +169,7 @@ def test_an_alias_delivers_to_everybody_once_and_the_journey_says_why():
 
 
 def test_a_delay_is_told_once():
-    rig = Rig(schedule=Schedule(first=60, longest=60, warn_after=300))
+    rig = Rig(schedule=RetrySchedule(first=60, longest=60, warn_after=300))
     rig.relay.outcome = lambda _: BUSY
     rig.accept(a_letter("x@else.test"))
     rig.clock.advance(299)

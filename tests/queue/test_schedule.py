@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.queue.schedule import Schedule
+from mailstack.queue.schedule import RetrySchedule
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
-SCHEDULE = Schedule()
+SCHEDULE = RetrySchedule()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_late_and_expired_are_ages(age, late, expired):
 
 
 def test_nobody_is_warned_when_the_setting_is_zero():
-    assert not Schedule(warn_after=0).is_late(0, 10 * DAY)
+    assert not RetrySchedule(warn_after=0).is_late(0, 10 * DAY)
 
 
 @given(st.floats(0, 1e10), st.integers(1, 10**9), st.floats(0, 1e7), st.floats(0, 1, exclude_max=True))

@@ -7,7 +7,7 @@ import pytest
 from mailstack.letter import Address, Deferred, Delivered, Failed, Recipient, Status
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.schedule import Schedule
+from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.settlement import StateChanges, Times, settle
 from tests.queue.clock import START
 from tests.queue.letters import a_letter
@@ -32,7 +32,7 @@ def settled(*outcomes, age=0.0, warned=False, letter=None, **attempt) -> StateCh
         deliveries,
         Attempt(outcomes, **attempt),
         Times(START + age - 1, START + age),
-        schedule=Schedule(),
+        schedule=RetrySchedule(),
         jitter=0.5,
     )
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Recipient, Status
 from mailstack.letter.time_parameters import read_date_time
 from mailstack.queue.admin import QueueAdmin
-from mailstack.queue.schedule import Schedule
+from mailstack.queue.schedule import RetrySchedule
 from tests.aid import run
 from tests.queue.clock import START
 from tests.queue.letters import a_letter
@@ -81,7 +81,7 @@ def test_an_operator_releases_it_early_or_cancels_it() -> None:
 
 def test_the_life_of_a_letter_counts_from_its_release() -> None:
     """FUT-01: neither late nor given up while it was not to be sent."""
-    rig = Rig(schedule=Schedule(first=600, longest=600, warn_after=3600, give_up_after=7200, spread=0))
+    rig = Rig(schedule=RetrySchedule(first=600, longest=600, warn_after=3600, give_up_after=7200, spread=0))
     rig.relay.outcome = lambda _: LATER
     letter = rig.accept(wishing("carol@else.test", HOLDFOR="86400"))
     rig.clock.advance(86400 + 3500)
@@ -125,7 +125,7 @@ def test_an_attempt_that_ends_too_late_is_the_last() -> None:
 
 def test_what_is_late_in_mode_n_is_told_once_and_goes_on() -> None:
     """DLBY-01: one delayed report, 4.4.7."""
-    rig = Rig(schedule=Schedule(first=100, longest=100, warn_after=0, spread=0))
+    rig = Rig(schedule=RetrySchedule(first=100, longest=100, warn_after=0, spread=0))
     rig.relay.outcome = lambda _: LATER
     letter = rig.accept(wishing("carol@else.test", BY="120;N"))
     rig.clock.advance(119)
@@ -140,7 +140,7 @@ def test_what_is_late_in_mode_n_is_told_once_and_goes_on() -> None:
 
 def test_a_delay_that_a_host_before_us_told_of_is_not_told_again() -> None:
     """DLBY-01: the time had passed when the letter came."""
-    rig = Rig(schedule=Schedule(first=100, longest=100, warn_after=0, spread=0))
+    rig = Rig(schedule=RetrySchedule(first=100, longest=100, warn_after=0, spread=0))
     rig.relay.outcome = lambda _: LATER
     rig.accept(wishing("carol@else.test", BY="-5;N"))
     rig.clock.advance(5000)
@@ -160,7 +160,7 @@ def test_the_time_for_delivery_counts_from_the_arrival_also_of_a_letter_that_is_
 
 def test_who_wants_to_hear_of_a_delay_by_a_time_of_his_own_is_told_then_and_not_before() -> None:
     """DLBY-01: RFC 2852 §4.1.3, instead of the warning that everybody gets."""
-    rig = Rig(schedule=Schedule(first=100, longest=100, warn_after=600, spread=0))
+    rig = Rig(schedule=RetrySchedule(first=100, longest=100, warn_after=600, spread=0))
     rig.relay.outcome = lambda _: LATER
     rig.accept(wishing("carol@else.test", BY="3600;N"))
     rig.clock.advance(3500)

@@ -23,7 +23,7 @@ from mailstack.letter.display_text import clean
 from mailstack.letter.time_parameters import released_at
 from mailstack.queue.admin import TOGETHER, ActionResult, QueueAdmin
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.selection import Selection
+from mailstack.queue.selection import DeliverySelection
 from mailstack.store import Filter
 
 Action = Callable[[OpenStore, QueueAdmin, Sequence[LetterId]], Coroutine[Any, Any, list[ActionResult]]]
@@ -37,7 +37,7 @@ class ChosenLetters(Struct, frozen=True):
     """Letters that a command acts on: by id, by filters, or all."""
 
     ids: tuple[str, ...]
-    selection: Selection
+    selection: DeliverySelection
     every: bool = False
     confirmed: bool = False
     """Whether the command runs without a confirmation prompt."""
@@ -55,7 +55,12 @@ def with_letters(
         @with_target
         @with_selection(*states)
         def choose(
-            target: TargetServer, ids: tuple[str, ...], selection: Selection, every: bool, yes: bool, **options: Any
+            target: TargetServer,
+            ids: tuple[str, ...],
+            selection: DeliverySelection,
+            every: bool,
+            yes: bool,
+            **options: Any,
         ) -> Any:
             return command(target, ChosenLetters(ids, selection, every, yes), **options)
 

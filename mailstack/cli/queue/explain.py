@@ -12,7 +12,7 @@ from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.display_text import local_text, span_text
 from mailstack.letter.time_parameters import deadline, released_at
 from mailstack.queue.route import LOCAL
-from mailstack.queue.schedule import Schedule
+from mailstack.queue.schedule import RetrySchedule
 
 _MIDDLE = 0.5
 """Jitter for the configured wait, without random variation."""
@@ -30,7 +30,7 @@ class Explanation(Struct, frozen=True):
 
 
 def explain(
-    letter: Letter, delivery: Delivery, schedule: Schedule, now: float, reasons: Sequence[Reason] = ()
+    letter: Letter, delivery: Delivery, schedule: RetrySchedule, now: float, reasons: Sequence[Reason] = ()
 ) -> Explanation:
     """Explains a delivery at the time `now`; `reasons` come from its context."""
     match delivery.state:
@@ -51,7 +51,7 @@ _ENDED = {
 }
 
 
-def _held(letter: Letter, delivery: Delivery, schedule: Schedule) -> Explanation:
+def _held(letter: Letter, delivery: Delivery, schedule: RetrySchedule) -> Explanation:
     why = delivery.text if delivery.status is None and delivery.text else "an operator holds it"
     end = released_at(letter) + schedule.give_up_after
     then = (
@@ -61,7 +61,9 @@ def _held(letter: Letter, delivery: Delivery, schedule: Schedule) -> Explanation
     return Explanation(f"Held: {why}.", then)
 
 
-def _queued(letter: Letter, delivery: Delivery, schedule: Schedule, now: float, kinds: Collection[str]) -> Explanation:
+def _queued(
+    letter: Letter, delivery: Delivery, schedule: RetrySchedule, now: float, kinds: Collection[str]
+) -> Explanation:
     if delivery.claimed_by is not None and delivery.lease > now:
         doing = "in hand: it is under way, or waits for its turn" if "busy" in kinds else "under way"
         return Explanation(
@@ -88,7 +90,7 @@ def _queued(letter: Letter, delivery: Delivery, schedule: Schedule, now: float, 
     )
 
 
-def _why_then(letter: Letter, delivery: Delivery, schedule: Schedule, now: float) -> str:
+def _why_then(letter: Letter, delivery: Delivery, schedule: RetrySchedule, now: float) -> str:
     """Reason for the time of the next attempt."""
     if released_at(letter) > now:
         return f"its sender wants it to wait until {local_text(released_at(letter))}"
@@ -109,7 +111,7 @@ def _why_then(letter: Letter, delivery: Delivery, schedule: Schedule, now: float
     )
 
 
-def _then(letter: Letter, delivery: Delivery, schedule: Schedule, now: float) -> str:
+def _then(letter: Letter, delivery: Delivery, schedule: RetrySchedule, now: float) -> str:
     """Events after another deferred attempt, in order of time."""
     born = released_at(letter)
     begins = max(delivery.due, now)
@@ -130,5 +132,5 @@ def _then(letter: Letter, delivery: Delivery, schedule: Schedule, now: float) ->
     return "; ".join(told) + "."
 
 
-def _wait(schedule: Schedule, attempts: int) -> float:
+def _wait(schedule: RetrySchedule, attempts: int) -> float:
     return schedule.next_due(0.0, attempts, 0.0, _MIDDLE)

@@ -14,7 +14,7 @@ from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.display_text import local_text, size_text
 from mailstack.queue.route import LOCAL
-from mailstack.queue.selection import Selection
+from mailstack.queue.selection import DeliverySelection
 from mailstack.store import Record
 from mailstack.store.journey_json import record_json, sender_text
 
@@ -27,7 +27,7 @@ from mailstack.store.journey_json import record_json, sender_text
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @with_target
 @with_selection()
-def list_(target: TargetServer, selection: Selection, by: By | None, limit: int, as_json: bool) -> None:
+def list_(target: TargetServer, selection: DeliverySelection, by: By | None, limit: int, as_json: bool) -> None:
     """List the waiting letters, newest first, with recipient, reason and next attempt.
 
     A pattern may have * and ?. With --by, the columns count deliveries by their age in minutes.

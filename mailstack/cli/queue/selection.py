@@ -1,4 +1,4 @@
-"""Selection options of queue commands."""
+"""DeliverySelection options of queue commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer
 from mailstack.letter.delivery import OWED, DeliveryState
 from mailstack.letter.patterns import PatternError, address_pattern, domain_pattern
-from mailstack.queue.selection import Selection
+from mailstack.queue.selection import DeliverySelection
 from mailstack.store import Record
 
 MAX_SCANNED = 100_000
@@ -69,7 +69,7 @@ def with_selection(*states: DeliveryState) -> Callable[[Callable[..., Any]], Cal
         def chosen(target: TargetServer, /, **options: Any) -> Any:
             now = target.now()
             state = options.pop("state")
-            selection = Selection(
+            selection = DeliverySelection(
                 options.pop("sender") or "",
                 options.pop("recipient") or "",
                 options.pop("domain") or "",
@@ -89,7 +89,7 @@ def _at(when: When | None, now: float) -> float | None:
     return None if when is None else when.at(now)
 
 
-def select(server: OpenStore, selection: Selection, limit: int = MAX_SCANNED) -> list[Record]:
+def select(server: OpenStore, selection: DeliverySelection, limit: int = MAX_SCANNED) -> list[Record]:
     """Letters with a selected delivery, with all their deliveries, newest first."""
     found = server.run(server.store.records(selection.filter(MAX_SCANNED)))
     meant = [
@@ -98,7 +98,7 @@ def select(server: OpenStore, selection: Selection, limit: int = MAX_SCANNED) ->
     return meant[:limit]
 
 
-def narrowed(records: Sequence[Record], selection: Selection) -> list[Record]:
+def narrowed(records: Sequence[Record], selection: DeliverySelection) -> list[Record]:
     """Letters with only their selected deliveries."""
     return [
         replace(record, deliveries=tuple([one for one in record.deliveries if selection.matches(record.letter, one)]))

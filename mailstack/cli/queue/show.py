@@ -20,7 +20,7 @@ from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.display_text import clean, local_text, size_text
 from mailstack.letter.step import Step
 from mailstack.letter.timestamps import iso8601
-from mailstack.queue.schedule import Schedule
+from mailstack.queue.schedule import RetrySchedule
 from mailstack.store import Filter, Record
 from mailstack.store.journey_json import record_json, sender_text, step_json
 from mailstack.store.journey_text import journey_lines
@@ -68,19 +68,19 @@ class _LetterDetails(Struct, frozen=True):
 
     record: Record
     steps: list[Step]
-    schedule: Schedule
+    schedule: RetrySchedule
     context: DelayContext
 
     def reasons(self, delivery: Delivery) -> list[Reason]:
         return self.context.reasons(self.record.letter, delivery, self.steps)
 
 
-def schedule_of(target: TargetServer) -> Schedule:
+def schedule_of(target: TargetServer) -> RetrySchedule:
     """Retry schedule of the server."""
     if target.settings is None:
-        return Schedule()
+        return RetrySchedule()
     waits = target.settings.relay.schedule
-    return Schedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after)
+    return RetrySchedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after)
 
 
 def _document(details: _LetterDetails, now: float) -> dict[str, Any]:

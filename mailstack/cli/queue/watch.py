@@ -24,7 +24,7 @@ from mailstack.letter.delivery import OWED
 from mailstack.letter.display_text import clean, clock_text
 from mailstack.letter.durations import read_duration
 from mailstack.letter.step import Step
-from mailstack.queue.selection import Selection
+from mailstack.queue.selection import DeliverySelection
 from mailstack.store import Filter, Record
 from mailstack.store.journey_json import step_json
 from mailstack.store.journey_text import facts_text, journey_lines
@@ -102,7 +102,7 @@ def _show(target: TargetServer, looks: Iterator[tuple[Changes, list[Step]]]) -> 
 
 def _picture(changes: Changes, last: Iterable[Step], now: float, size: os.terminal_size) -> Iterator[str]:
     """Lines of the screen: waiting letters by destination, and the latest steps."""
-    waiting = narrowed(changes.waiting, Selection())
+    waiting = narrowed(changes.waiting, DeliverySelection())
     groups = grouped(waiting, "destination", now)[:MAX_GROUPS]
     header, *table = table_lines([columns("destination"), *([*map(clean, group.row(now))] for group in groups)])
     rows = [[clock_text(step.at)[:8], step.letter, step.step, facts_text(step)] for step in last]

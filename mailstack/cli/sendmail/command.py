@@ -126,14 +126,14 @@ def _flush(target: TargetServer, options: Options) -> None:
     from mailstack.letter.delivery import DeliveryState
     from mailstack.letter.patterns import PatternError, domain_pattern
     from mailstack.queue.admin import QueueAdmin
-    from mailstack.queue.selection import Selection
+    from mailstack.queue.selection import DeliverySelection
 
     kind, value = options.only or ("", "")
     try:
         domain = domain_pattern(value) if kind == "R" else ""
     except PatternError as error:
         raise SendmailError(USAGE, f"-qR takes {error}") from error
-    waiting = Selection(domain=domain, states=frozenset({DeliveryState.QUEUED}))
+    waiting = DeliverySelection(domain=domain, states=frozenset({DeliveryState.QUEUED}))
     with OpenStore(target) as server:
         ids = [letter_id(value)] if kind == "I" else [record.letter.id for record in select(server, waiting)]
         operator = QueueAdmin(server.store, target.now, picks=waiting.matches)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from mailstack.letter.step import Journal, Step, TappedJournal
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import RateLimitedLog
-from mailstack.queue.schedule import Schedule
+from mailstack.queue.schedule import RetrySchedule
 from mailstack.store import StoreError, StoreFull
 from mailstack.store.outbox import RETRY_NOW, OutboxEntry, OutboxStore
 
@@ -33,7 +33,7 @@ class SendFailed(Exception):
         self.wait = wait
 
 
-class Sink(Protocol):
+class OutboxSink(Protocol):
     """Tells one target."""
 
     async def tell(self, announcement: OutboxEntry) -> None:
@@ -43,7 +43,7 @@ class Sink(Protocol):
         """Let go of what was kept for the next one; there will be none."""
 
 
-class AnnouncerLimits(Struct, frozen=True):
+class DispatcherLimits(Struct, frozen=True):
     """How much is told at a time. Times are in seconds."""
 
     in_flight: int = 4
@@ -66,12 +66,12 @@ class OutboxDispatcher:
         self,
         store: OutboxStore,
         clock: Clock,
-        teller: Sink,
+        teller: OutboxSink,
         *,
         target: str,
         owner: str,
-        schedule: Schedule,
-        limits: AnnouncerLimits = AnnouncerLimits(),  # noqa: B008  # frozen
+        schedule: RetrySchedule,
+        limits: DispatcherLimits = DispatcherLimits(),  # noqa: B008  # frozen
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """`owner` names this process in claims, and stays the same after a crash; no other process has the same.

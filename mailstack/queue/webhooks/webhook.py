@@ -1,4 +1,4 @@
-"""Webhook: posts selected steps to one receiver, as JSON."""
+"""WebhookSink: posts selected steps to one receiver, as JSON."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def no_secrets() -> Sequence[bytes]:
     return ()
 
 
-class Webhook:
+class WebhookSink:
     """One receiver: an `announcer.Teller`."""
 
     def __init__(

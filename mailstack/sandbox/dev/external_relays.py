@@ -17,7 +17,7 @@ from mailstack.letter.content import read_all
 from mailstack.letter.step import Journal, Step
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.replies import Refusal
-from mailstack.queue.schedule import Schedule
+from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.webhooks.dispatcher import OutboxDispatcher, SendFailed, wake_on_steps
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.relay.routes import NULL_SENDER, RouteTarget, SenderRoutes, SmartHost
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 RELAY = HostName("relay.home.test")
 _REASON = "what is captured is relayed"
-_AGAIN = Schedule(1.0, 60.0, 0.0, 3600.0)
+_AGAIN = RetrySchedule(1.0, 60.0, 0.0, 3600.0)
 """Retries of a submission that failed with the store."""
 
 

@@ -1,4 +1,4 @@
-"""Webhook dispatchers of a configuration."""
+"""WebhookSink dispatchers of a configuration."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.http_client import HttpClient
 from mailstack.protocols.connection import Clock
-from mailstack.queue.schedule import Schedule
-from mailstack.queue.webhooks.dispatcher import AnnouncerLimits, OutboxDispatcher
+from mailstack.queue.schedule import RetrySchedule
+from mailstack.queue.webhooks.dispatcher import DispatcherLimits, OutboxDispatcher
 from mailstack.queue.webhooks.signing import MOST_OCTETS, BadSecret, read_secrets
-from mailstack.queue.webhooks.webhook import Webhook, is_wanted, no_secrets
+from mailstack.queue.webhooks.webhook import WebhookSink, is_wanted, no_secrets
 from mailstack.store import Store
 
 _MARGIN = 60.0
@@ -46,8 +46,8 @@ def announcers(
             webhook(each, store, clock, reactor),
             target=target_of(each),
             owner=seat.owner(config.hostname),
-            schedule=Schedule(each.first, each.longest, 0, each.give_up_after),
-            limits=AnnouncerLimits(
+            schedule=RetrySchedule(each.first, each.longest, 0, each.give_up_after),
+            limits=DispatcherLimits(
                 in_flight=max(1, seat.share(each.in_flight)), lease=each.timeout + _MARGIN, poll=poll
             ),
             jitter=jitter,
@@ -56,10 +56,10 @@ def announcers(
     ]
 
 
-def webhook(settings: WebhookSettings, store: Store, clock: Clock, reactor: Any) -> Webhook:
+def webhook(settings: WebhookSettings, store: Store, clock: Clock, reactor: Any) -> WebhookSink:
     """One of them."""
     poster = HttpClient(reactor, ClientTls(settings.ca_file), timeout=settings.timeout, connections=settings.in_flight)
-    return Webhook(
+    return WebhookSink(
         store,
         poster,
         clock,

@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 
 from mailstack.letter import new_letter_id
 from mailstack.letter.step import Step
-from mailstack.queue.schedule import Schedule
-from mailstack.queue.webhooks.dispatcher import AnnouncerLimits, OutboxDispatcher, SendFailed
+from mailstack.queue.schedule import RetrySchedule
+from mailstack.queue.webhooks.dispatcher import DispatcherLimits, OutboxDispatcher, SendFailed
 from mailstack.store import StoreError
 from mailstack.store.outbox import OutboxEntry, OutboxSubscriptions, new_id
 from mailstack.store.parts.outbox import SqlOutbox
@@ -19,7 +19,7 @@ from tests.aid import run
 from tests.queue.clock import START, HandClock
 from tests.store.pools import pools
 
-SCHEDULE = Schedule(first=5, longest=3600, give_up_after=86_400, spread=0.0)
+SCHEDULE = RetrySchedule(first=5, longest=3600, give_up_after=86_400, spread=0.0)
 
 
 class Ear:
@@ -81,7 +81,7 @@ class Rig:
             target="hook",
             owner=owner,
             schedule=SCHEDULE,
-            limits=AnnouncerLimits(in_flight=3),
+            limits=DispatcherLimits(in_flight=3),
             jitter=lambda: 0.5,
         )
         run(self.announcer.start())
