@@ -137,7 +137,7 @@ ALLOWED: dict[str, dict[str, int]] = {
         "net": 57,
         "web": 128,
         "sandbox": 86,
-        "docs": 150,
+        "docs": 110,
     },
     "attributes": {
         "protocols": 2,
