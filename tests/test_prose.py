@@ -130,13 +130,13 @@ ALLOWED: dict[str, dict[str, int]] = {
         "store": 66,
         "net": 43,
         "web": 65,
-        "sandbox": 3,
+        "sandbox": 2,
     },
     "persons": {
         "store": 164,
         "net": 57,
         "web": 128,
-        "sandbox": 86,
+        "sandbox": 35,
         "docs": 110,
     },
     "attributes": {
@@ -144,7 +144,7 @@ ALLOWED: dict[str, dict[str, int]] = {
         "store": 54,
         "net": 17,
         "web": 55,
-        "sandbox": 23,
+        "sandbox": 14,
     },
     "classes": {"": 52},
 }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         no_uidl,
         too_busy,
     )
-    from mailstack.sandbox.simulation import Internet, NotReached, NotTaken, Path, SimulatedReactor
+    from mailstack.sandbox.simulation import Internet, NotReached, Path, SimulatedReactor, SubmissionRefused
     from mailstack.testing import aiosmtpd, pytest_localserver, smtpdfix
     from mailstack.testing.aiosmtpd import Controller
     from mailstack.testing.letter import Attachment, Journey, Letter
@@ -44,9 +44,9 @@ __all__ = [
     "MailstackMixin",
     "NoSuchLetter",
     "NotReached",
-    "NotTaken",
     "Path",
     "SimulatedReactor",
+    "SubmissionRefused",
     "aiosmtpd",
     "bad_certificate",
     "cut_in_content",
@@ -77,7 +77,7 @@ _OWN = {
     "smtpserver": "pytest_localserver",
 }
 """Submodule that defines each name."""
-_SIMULATION = ("Internet", "NotReached", "NotTaken", "Path", "SimulatedReactor")
+_SIMULATION = ("Internet", "NotReached", "SubmissionRefused", "Path", "SimulatedReactor")
 
 
 def __getattr__(name: str) -> Any:

@@ -42,7 +42,7 @@ def bounce() -> float:
     """Five days of retries, a delay notice, and a bounce that its author reads."""
     began = time.process_time()
     internet = world()
-    internet.sites["mx.b.test"].stop()
+    internet.servers["mx.b.test"].stop()
     internet.author("ann@a.test").submit(to="bob@b.test", subject="Hello", text="Hello")
     internet.run()
     assert len(internet.reader("ann@a.test").collect()) == 2
@@ -69,7 +69,7 @@ def traffic(letters: int, burst: int) -> tuple[float, list[int]]:
         await session.quit()
 
     async def read() -> None:
-        counts["read"] += len(await bob.collecting())
+        counts["read"] += len(await bob.collect_async())
 
     def every_hour() -> Any:
         internet.after(3600, every_hour)

@@ -20,6 +20,7 @@ from mailstack.protocols.smtp.client import Malformed, ReplyLimits
 from mailstack.protocols.smtp.limits import LineLimits
 from mailstack.protocols.smtp.replies import MAX_LINE
 from mailstack.protocols.smtp.server import Capabilities
+from mailstack.sandbox.recording.dialogue import SessionTranscript
 from tests.parsers.parser import Parser, Pieces, same_in_every_cut
 from tests.protocols.smtp.dialogue import Dialogue, merged
 
@@ -170,6 +171,22 @@ def _lines(octets: bytes) -> None:
     same_in_every_cut(octets, play)
 
 
+def _transcript(octets: bytes) -> None:
+    """A transcript has the same lines in every cut, and never a password."""
+
+    def play(pieces: Pieces) -> Any:
+        transcript = SessionTranscript(1, "client", "server", lambda: 0.0)
+        for piece in pieces:
+            transcript.feed("C", piece)
+        transcript.feed("C", b"\r\n.\r\nPASS secret\r\n")
+        transcript.event("closed")
+        lines = [str(line) for line in transcript.lines]
+        assert not any("PASS secret" in line for line in lines)
+        return lines
+
+    same_in_every_cut(octets[:16_000], play)
+
+
 def _dots(octets: bytes) -> None:
     """POP-07, SMUG-04: what is stuffed in one cut comes back in another, and ends where it ended."""
     behind = b"+OK\r\n"
@@ -258,6 +275,12 @@ _EXTENSIONS = tuple(
 )
 
 PARSERS = (
+    Parser(
+        "session-transcript",
+        ("sandbox.recording.dialogue",),
+        _transcript,
+        (b"EHLO a.test\r\nAUTH PLAIN abc\r\nBDAT 3 LAST\r\nabcPASS x\r\n", b"BDAT 9999\r\n", b"APOP a b\r\nNOOP"),
+    ),
     Parser(
         "smtp-server",
         (

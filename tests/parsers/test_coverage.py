@@ -29,7 +29,7 @@ READ_ELSEWHERE = {
     "web.flow_control": "hands what it gets to the page",
     "store.digests": "counts what it hands on; tests/store/test_damage.py feeds it damaged contents",
     "net.zone": "our own names, in the process",
-    "sandbox.simulation.transport": "a network in memory",
+    "sandbox.simulation.host": "a network in memory",
     "sandbox.simulation.sockets": "a network in memory",
 }
 """Modules that look as if they had a parser, and why they are not in the table."""

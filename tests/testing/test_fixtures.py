@@ -119,7 +119,7 @@ def test_an_internet_is_simulated_from_a_seed_and_shown_when_its_test_fails(proj
 
         def test_fails(internet):
             world(internet)
-            assert not internet.sites
+            assert not internet.servers
     """)
     result = project.runpytest_subprocess()
     result.assert_outcomes(passed=2, failed=1)

@@ -62,7 +62,7 @@ class Servers:
             with_faults(runtime, parts.faults, name, parts.bad_certificates),
             Storage(with_disk_faults(store, parts.faults, name, clock), shared),
             UserAccess(submitters, readers, directory, parts.accounts.visitors(), _server_of_mailbox),
-            Observers(parts.index.tap(self.journal), parts.index, parts.log.between),
+            Observers(parts.index.tap(self.journal), parts.index, parts.log.record),
             WorkerResources(single_process(clock)),
             web,
         )

@@ -13,39 +13,39 @@ from mailstack.mailbox.index.feed import Feed
 from mailstack.protocols.connection import Engine, Peer
 from mailstack.sandbox.recording.dialogue import Line, SessionTranscript, record_server_session
 
-MOST_KEPT = 2000
-"""Lines."""
-LONGEST = 1000
-"""Characters of a line that are told."""
-_REMEMBERED = 10
-"""Lines that a dialogue itself looks back at."""
+MAX_LINES = 2000
+"""Maximum lines in the log."""
+MAX_LINE_LENGTH = 1000
+"""Maximum characters of a line; the rest is cut off."""
+_TRANSCRIPT_LINES = 10
+"""Lines that a live transcript keeps for its own parser."""
 
 
 class ProtocolLogEntry(Struct, frozen=True):
-    """One line of the log."""
+    """Line of the protocol log."""
 
     at: str
     server: str
     service: str
     client: str
     connection: int
-    """Counts the connections."""
+    """Ordinal number of the connection."""
     line: str
-    """ "C: …" of the client, "S: …" of the server, "-: …" of what happened to the connection."""
+    """Text with its side: "C: …" for the client, "S: …" for the server, "-: …" for an event of the connection."""
 
 
 class ProtocolLog:
-    """Passwords, proofs and the contents of letters are not in it. For environments that are nobody's secret."""
+    """Protocol log of all sessions, without credentials and contents of letters. For test environments only."""
 
-    def __init__(self, feed: Feed, now: Callable[[], float], kept: int = MOST_KEPT) -> None:
+    def __init__(self, feed: Feed, now: Callable[[], float], max_lines: int = MAX_LINES) -> None:
         self._feed = feed
         self._now = now
         self._count = 0
-        self.lines: deque[ProtocolLogEntry] = deque(maxlen=kept)
-        """The oldest first."""
+        self.lines: deque[ProtocolLogEntry] = deque(maxlen=max_lines)
+        """Newest lines, the oldest first."""
 
-    def between(self, peer: Peer[Any], engine: Engine[Any], server: str, service: str) -> Peer[Any]:
-        """Record a session (mailstack.server.runtime.PeerHook)."""
+    def record(self, peer: Peer[Any], engine: Engine[Any], server: str, service: str) -> Peer[Any]:
+        """Records a session (mailstack.server.runtime.PeerHook)."""
         self._count += 1
         client = f"{peer.remote.host}:{peer.remote.port}"
         said = ProtocolLogEntry("", server, service, client, self._count, "")
@@ -58,7 +58,7 @@ class ProtocolLog:
 
 
 class _Live(SessionTranscript):
-    """A dialogue that is told, and not kept."""
+    """Transcript that publishes its lines, and keeps only a few."""
 
     def __init__(
         self, said: ProtocolLogEntry, now: Callable[[], float], tell: Callable[[ProtocolLogEntry], None]
@@ -69,7 +69,7 @@ class _Live(SessionTranscript):
 
     def _tell(self, line: Line) -> None:
         self.lines.append(line)
-        del self.lines[:-_REMEMBERED]
+        del self.lines[:-_TRANSCRIPT_LINES]
         said = self._said
-        text = f"{line.who}: {line.text}"[:LONGEST]
+        text = f"{line.side}: {line.text}"[:MAX_LINE_LENGTH]
         self._heard(ProtocolLogEntry(iso8601(line.at), said.server, said.service, said.client, said.connection, text))

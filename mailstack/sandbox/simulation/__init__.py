@@ -1,6 +1,6 @@
 """Simulation of an internet in one process, in virtual time.
 
-`Internet` is what most want: mail servers, their DNS, and people who write and read.
+`Internet` is the usual entry point: mail servers, their DNS, authors and readers.
 
     internet = Internet(seed=7)
     internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"])
@@ -9,9 +9,9 @@
     internet.run()
     (received,) = internet.reader("bob@b.test").collect()
 
-Beneath it lies the simulated reactor. Code that takes its reactor by argument runs here as it is: endpoints, services, producers, STARTTLS. Only the lowest
-layer is ours, the sockets; Twisted's own transports lie on them. Time stands still while anything can be done, then
-jumps to the next call. One seed, one order of events: a run that failed fails again.
+It is built on the simulated reactor. Code that takes its reactor by argument runs unchanged: endpoints, services,
+producers, STARTTLS. Only the sockets are simulated, and Twisted's own transports use them. Time stands still while
+work is ready, then jumps to the next call. A seed determines the order of events, so that failures are repeatable.
 
     reactor = SimulatedReactor(seed=7)
     server, sender = reactor.host("192.0.2.1"), reactor.host("192.0.2.2", "2001:db8::2")
@@ -21,19 +21,18 @@ jumps to the next call. One seed, one order of events: a run that failed fails a
     port = reactor.result_of(listening)
     client = reactor.result_of(TCP4ClientEndpoint(sender, "192.0.2.1", 25).connect(Factory.forProtocol(Client)))
 
-    reactor.run(lambda: client.lines == [b"250 OK"], at_most=60)  # or NotReached, with what would have come next
+    reactor.run(lambda: client.lines == [b"250 OK"], at_most=60)  # or NotReached, with the next events
     reactor.advance(5 * 86400)  # five days of retries
 
 Files: `internet` is the whole, `world` what its hosts share, `server` one mail server, `users` its authors and readers,
 `domains` its DNS, `authority` its certificates, `transcript` and `journeys` what happened in it. Of the reactor, `clock` is time, `loop` its turns, `network` addresses and paths, `sockets` TCP, `poll` readiness,
-`transport` what Twisted puts on a socket, `host` the reactor of the code under test, `reactor` that of the test;
-`names`, `threads` and `triggers` are the rest of a reactor.
+`host` the reactor of the code under test, `reactor` that of the test;
+`reactor_services` its triggers, threads and names.
 
-What nobody caught, and failures that were only logged, come out of `run`, `advance` and `result_of`; a test of what
-happens behind a bug makes its reactor `forgiving`. Real threads are foreign here: `callInThread` works in the next
-turn, and code that brings threads of its own has `hold_time_while` keep the clock from running away from them. So is
-the reactor that is installed in the process: whoever is not given ours waits for it in vain. TLSMemoryBIOFactory is
-easily forgotten, it takes `clock=reactor`; a certificate's dates are compared with the real time.
+`run`, `advance` and `result_of` raise uncaught exceptions and logged failures, unless the reactor is `forgiving`.
+There are no threads: `callInThread` runs in the next turn. Code with real threads needs `hold_time_while`, which stops
+the clock for them. Code that uses the process's installed reactor waits forever: pass the simulated one, also to
+TLSMemoryBIOFactory as `clock=reactor`. The dates of certificates are compared with the real time.
 """
 
 from __future__ import annotations
@@ -41,29 +40,35 @@ from __future__ import annotations
 from mailstack.sandbox.recording.dialogue import SessionTranscript
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.internet import Internet
-from mailstack.sandbox.simulation.journeys import Journey, Stage
+from mailstack.sandbox.simulation.journeys import SimulatedJourney, Stage
 from mailstack.sandbox.simulation.loop import NotReached
 from mailstack.sandbox.simulation.network import Network, Path
 from mailstack.sandbox.simulation.reactor import SimulatedReactor
 from mailstack.sandbox.simulation.server import SimulatedServer
 from mailstack.sandbox.simulation.transcript import Transcript
-from mailstack.sandbox.simulation.users import Author, Collected, NotTaken, Reader, Sent
+from mailstack.sandbox.simulation.users import (
+    CollectedLetter,
+    SimulatedAuthor,
+    SimulatedReader,
+    SubmissionRefused,
+    SubmittedLetter,
+)
 
 __all__ = [
-    "Author",
-    "Collected",
+    "CollectedLetter",
     "Host",
     "Internet",
-    "Journey",
     "Network",
     "NotReached",
-    "NotTaken",
     "Path",
-    "Reader",
-    "Sent",
     "SessionTranscript",
+    "SimulatedAuthor",
+    "SimulatedJourney",
     "SimulatedReactor",
+    "SimulatedReader",
     "SimulatedServer",
     "Stage",
+    "SubmissionRefused",
+    "SubmittedLetter",
     "Transcript",
 ]

@@ -19,10 +19,10 @@ __all__ = ["Authority", "Kind", "authority"]
 
 
 class Authority:
-    """Issues certificates; one for each name and kind in a process, for making them costs time.
+    """Certificate authority. Certificates are cached by name and kind for the whole process, because key generation is slow.
 
-    Ed25519 and fixed numbers and dates make all of them equally long whenever they are made, and with them every
-    handshake: so that the seed alone decides what is under way in the network, and when.
+    Ed25519, fixed serial numbers and fixed dates give all certificates the same length. Handshakes are therefore equally
+    long, and the seed alone decides the order of events in the network.
     """
 
     def __init__(self, name: str = "CA of a simulated internet") -> None:
@@ -32,7 +32,7 @@ class Authority:
         self._made: dict[tuple[str, str], CertificateFiles] = {}
         self._contexts: dict[tuple[str, str], ServerContext] = {}
         self.file = self._directory / "ca.pem"
-        """Its own certificate (PEM), to be trusted by clients: `ca_file` of a configuration."""
+        """PEM file of the CA certificate that clients trust: `ca_file` of a configuration."""
         self._name = common_name(name)
         builder = begin(self._name, self._name, self._key, "ca")
         builder = (
@@ -43,14 +43,14 @@ class Authority:
         self.file.write_bytes(sign(builder, self._key).public_bytes(Encoding.PEM))
 
     def issue(self, name: str, kind: Kind = "good") -> CertificateFiles:
-        """A certificate for a DNS name, and its key, as PEM files that live as long as the process."""
+        """Issues a certificate for a DNS name, and its key, as PEM files that are removed when the process ends."""
         if (name, kind) not in self._made:
             files = issue(self._directory, name, kind, self._name, self._key)
             self._made[name, kind] = CertificateFiles(files.certificate, files.key, self.file)
         return self._made[name, kind]
 
     def context(self, name: str, kind: Kind = "good") -> ServerContext:
-        """What a server shows with it: for servers, and for any server on Twisted."""
+        """TLS context with a certificate for a DNS name, for any server on Twisted."""
         if (name, kind) not in self._contexts:
             files = self.issue(name, kind)
             self._contexts[name, kind] = server_context(files.certificate, files.key)
@@ -59,5 +59,5 @@ class Authority:
 
 @cache
 def authority() -> Authority:
-    """The one of this process."""
+    """CA of this process."""
     return Authority()

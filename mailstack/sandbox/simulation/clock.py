@@ -1,4 +1,4 @@
-"""Virtual clock: delayed calls in order of time, then of creation."""
+"""Virtual clock with delayed calls, and the spans of its time."""
 # ruff: noqa: N802, SLF001 - the names of methods are Twisted's; a call and its clock are one thing
 
 from __future__ import annotations
@@ -12,19 +12,21 @@ from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
+from mailstack.letter.durations import read_duration
+
 _STALE_BEFORE_SWEEP = 64
-"""Entries of the heap that stand for nothing any more, before it is worth looking whether they are the most of it."""
+"""Minimum of stale heap entries before the heap is swept."""
 
 
 @implementer(IDelayedCall)
 class DelayedCall:
-    """A call that will be made; what `callLater` returns.
+    """Delayed call, as `callLater` returns it.
 
-    A postponed call keeps its place in the heap and moves on when that place is reached, so a timeout that is reset
-    with every octet received costs nothing.
+    A postponed call keeps its heap entry and moves when that entry is due. A timeout that is reset with every octet
+    received is therefore cheap.
     """
 
-    # A simulation makes hundreds of thousands of these, and changes them: slots.
+    # Slots: a simulation makes hundreds of thousands of calls.
     __slots__ = (
         "_clock",
         "_due",
@@ -57,30 +59,30 @@ class DelayedCall:
         self.called = False
         self.cancelled = False
         self.owner: object = None
-        """Whose call it is, where that may matter."""
+        """Owner of the call: the process that it ends with, or None."""
 
     def getTime(self) -> float:
-        """When the call will be made, in virtual seconds since 1970."""
+        """Time of the call, in virtual seconds since 1970."""
         return self._due
 
     def active(self) -> bool:
-        """Whether the call is still to be made."""
+        """Whether the call is pending."""
         return not (self.called or self.cancelled)
 
     def cancel(self) -> None:
-        """Never make the call. Raises AlreadyCalled, AlreadyCancelled."""
+        """Cancels the call. Raises AlreadyCalled, AlreadyCancelled."""
         self._must_be_active()
         self.cancelled = True
-        self._let_go()
-        self._clock._forget_one()
+        self._release()
+        self._clock._count_stale()
 
     def reset(self, secondsFromNow: float) -> None:  # noqa: N803
-        """Make the call so many seconds from now. Raises AlreadyCalled, AlreadyCancelled."""
+        """Reschedules the call, in seconds from now. Raises AlreadyCalled, AlreadyCancelled."""
         self._must_be_active()
         self._clock._move(self, self._clock.seconds() + secondsFromNow)
 
     def delay(self, secondsLater: float) -> None:  # noqa: N803
-        """Make the call so many seconds later than it would have been. Raises AlreadyCalled, AlreadyCancelled."""
+        """Postpones the call by a number of seconds. Raises AlreadyCalled, AlreadyCancelled."""
         self._must_be_active()
         self._clock._move(self, self._due + secondsLater)
 
@@ -95,46 +97,46 @@ class DelayedCall:
         if self.called:
             raise AlreadyCalled
 
-    def _let_go(self) -> None:
-        """Keep nothing alive that the call would have used."""
+    def _release(self) -> None:
+        """Drops references to the function and its arguments."""
         self.func = _nothing
         self.args = ()
         self.kw = {}
 
 
 class InternalCall(DelayedCall):
-    """A call that the simulation makes for itself, such as the arrival of a segment: `getDelayedCalls` hides it."""
+    """Internal call of the simulation, such as the arrival of a segment; hidden from `getDelayedCalls`."""
 
     __slots__ = ()
 
 
 @implementer(IReactorTime)
 class VirtualClock:
-    """Time that stands still while anything is done, and jumps to the next call when nothing is left to do."""
+    """Virtual time: stands still during work, and jumps to the next call when no work is left."""
 
     def __init__(self, start: float) -> None:
-        """`start` is the first moment, in seconds since 1970."""
+        """`start` is in seconds since 1970."""
         self.now = start
-        # A call's place in the heap is (time, order); a place that its call has left for an earlier one is stale.
+        # A heap entry is (time, order, call). An entry is stale once its call has moved to an earlier one.
         self._heap: list[tuple[float, int, DelayedCall]] = []
         self._order = 0
         self._stale = 0
 
     def seconds(self) -> float:
-        """The virtual time, in seconds since 1970."""
+        """Virtual time, in seconds since 1970."""
         return self.now
 
     def callLater(self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object) -> DelayedCall:  # noqa: A002
-        """Call so many seconds from now."""
+        """Schedules a call, in seconds from now."""
         assert delay >= 0, f"{delay} is not greater than or equal to 0 seconds"
         return self._push(DelayedCall(self, self.now + delay, callable, args, kwargs))
 
     def call_internally(self, when: float, do: Callable[..., Any], *args: object) -> DelayedCall:
-        """Call at the time `when`, for the simulation itself."""
+        """Schedules an internal call at the time `when`."""
         return self._push(InternalCall(self, max(when, self.now), do, args, {}))
 
     def getDelayedCalls(self) -> list[DelayedCall]:
-        """What will be called, soonest first."""
+        """Pending calls, the soonest first."""
         calls = [
             call
             for _, order, call in self._heap
@@ -143,11 +145,11 @@ class VirtualClock:
         return sorted(calls, key=lambda call: (call._due, call._order))
 
     def calls_of(self, owner: object) -> list[DelayedCall]:
-        """The calls that are somebody's, and will be made."""
+        """Pending calls of an owner."""
         return [call for _, order, call in self._heap if call.owner is owner and order == call._place and call.active()]
 
     def next_time(self) -> float:
-        """When the next call is due; infinity when there is none."""
+        """Time of the next call; infinity without calls."""
         heap = self._heap
         while heap:
             when, order, call = heap[0]
@@ -162,7 +164,7 @@ class VirtualClock:
         return inf
 
     def due(self, before: int) -> DelayedCall | None:
-        """Take the next call that is due now and was made before the order number `before`; None when there is none."""
+        """Removes and returns the next call that is due now and has an order number below `before`; None without one."""
         if self.next_time() > self.now or self._heap[0][1] >= before:
             return None
         call = heappop(self._heap)[2]
@@ -171,7 +173,7 @@ class VirtualClock:
 
     @property
     def order(self) -> int:
-        """The number that the next call will get."""
+        """Order number of the next call."""
         return self._order
 
     def _next_order(self) -> int:
@@ -190,10 +192,10 @@ class VirtualClock:
         call._order = self._next_order()
         if due < call._place_time:
             self._push(call)
-            self._forget_one()
+            self._count_stale()
 
-    def _forget_one(self) -> None:
-        """Count a stale place, and sweep the heap when most of it is stale: its size stays that of what is active."""
+    def _count_stale(self) -> None:
+        """Counts a stale entry, and sweeps the heap when most entries are stale."""
         self._stale += 1
         if self._stale > _STALE_BEFORE_SWEEP and self._stale * 2 > len(self._heap):
             self._heap = [place for place in self._heap if place[1] == place[2]._place and not place[2].cancelled]
@@ -202,4 +204,9 @@ class VirtualClock:
 
 
 def _nothing() -> None:
-    """What a call does that was cancelled."""
+    """Function of a cancelled call."""
+
+
+def seconds_of(span: float | str) -> float:
+    """Parses a time span: a number of seconds, or a text such as "5d" or "1h30m". Raises ValueError."""
+    return read_duration(span) if isinstance(span, str) else float(span)

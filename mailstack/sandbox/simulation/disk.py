@@ -18,7 +18,7 @@ from mailstack.store.sqlite import SqliteStore
 
 
 def sqlite_store(reactor: SimulatedReactor, host: Host) -> Store:
-    """A new one in a temporary directory, which the process removes at its end."""
+    """New SQLite store in a temporary directory that is removed when the process ends."""
     directory = Path(tempfile.mkdtemp(prefix="mailstack-simulation-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     store: Any = AwaitedStore(SqliteStore(host, directory))
@@ -27,7 +27,7 @@ def sqlite_store(reactor: SimulatedReactor, host: Host) -> Store:
 
 
 class AwaitedStore:
-    """A Store that is another one's, and knows whether anybody waits for it."""
+    """Store that counts its pending calls, so that virtual time waits for them."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
@@ -36,7 +36,7 @@ class AwaitedStore:
             setattr(self, part, WrappedPart(part, getattr(store, part), self._around))
 
     def busy(self) -> bool:
-        """Whether a call is under way."""
+        """Whether a call is pending."""
         return self._waiting > 0
 
     def __getattr__(self, name: str) -> Any:

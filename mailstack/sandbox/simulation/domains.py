@@ -11,14 +11,14 @@ from twisted.names.error import DNSNameError, DNSServerError
 
 from mailstack.net.zone import TlsaRecord, Zone
 from mailstack.protocols.connection import Tlsa
-from mailstack.sandbox.simulation.durations import seconds_of
+from mailstack.sandbox.simulation.clock import seconds_of
 
 TTL = 60
-"""Seconds for which an answer may be kept, unless a record says another time."""
+"""Default TTL of records, in seconds."""
 
 
 class Domains(Zone):
-    """The one zone that every host asks. Names that were never mentioned don't exist (NXDOMAIN)."""
+    """DNS zone that all hosts query. Unknown names do not exist (NXDOMAIN)."""
 
     def __init__(self, reactor: IReactorTime) -> None:
         super().__init__({})
@@ -26,45 +26,45 @@ class Domains(Zone):
         self._delays: dict[str, float] = {}
 
     def mx(self, name: str, host: str, preference: int = 10, *, ttl: int = TTL) -> None:
-        """One more mail exchange of a domain; host "." says that it takes no mail (RFC 7505)."""
+        """Adds an MX record; the host "." is the null MX (RFC 7505)."""
         self.add(name, dns.Record_MX(preference, host.rstrip("."), ttl))
 
     def a(self, name: str, *addresses: str, ttl: int = TTL) -> None:
-        """IPv4 addresses of a host."""
+        """Adds A records of a host."""
         self.add(name, *(dns.Record_A(address, ttl) for address in addresses))
 
     def aaaa(self, name: str, *addresses: str, ttl: int = TTL) -> None:
-        """IPv6 addresses of a host."""
+        """Adds AAAA records of a host."""
         self.add(name, *(dns.Record_AAAA(address, ttl) for address in addresses))
 
     def cname(self, name: str, target: str, *, ttl: int = TTL) -> None:
-        """Another name for a host."""
+        """Adds a CNAME record."""
         self.add(name, dns.Record_CNAME(target, ttl))
 
     def txt(self, name: str, text: str, *, ttl: int = TTL) -> None:
-        """A text, in pieces of 255 octets (RFC 7208 §3.3)."""
+        """Adds a TXT record, in strings of 255 octets (RFC 7208 §3.3)."""
         octets = text.encode()
         pieces = [octets[start : start + 255] for start in range(0, len(octets), 255)]
         self.add(name, dns.Record_TXT(*(pieces or [b""]), ttl=ttl))
 
     def ptr(self, name: str, host: str, *, ttl: int = TTL) -> None:
-        """Where a reverse name, such as "1.2.0.192.in-addr.arpa", leads."""
+        """Adds a PTR record for a reverse name such as "1.2.0.192.in-addr.arpa"."""
         self.add(name, dns.Record_PTR(host, ttl))
 
     def tlsa(self, name: str, record: Tlsa, *, ttl: int = TTL) -> None:
-        """A TLSA record of a service, "_25._tcp.mx.a.test" (RFC 6698 §3); only `sign`ed names count."""
+        """Adds a TLSA record of a service such as "_25._tcp.mx.a.test" (RFC 6698 §3); it counts for `sign`ed names only."""
         self.add(name, TlsaRecord(record, ttl))
 
     def nxdomain(self, name: str) -> None:
-        """The name does not exist, whatever records it has, until `mend`."""
+        """Answers NXDOMAIN for a name until `mend`, whatever records it has."""
         self.fail(name, DNSNameError)
 
     def servfail(self, name: str) -> None:
-        """The name server fails when it is asked for this name, until `mend`."""
+        """Answers SERVFAIL for a name until `mend`."""
         self.fail(name, DNSServerError)
 
     def delay(self, name: str, span: float | str) -> None:
-        """Answers about this name take so long (seconds, or "30s"); 0 ends that."""
+        """Delays answers for a name (seconds, or "30s"); 0 removes the delay."""
         self._delays[name.lower().rstrip(".")] = seconds_of(span)
 
     def _lookup(self, name: bytes, cls: int, kind: int, timeout: Any) -> defer.Deferred[Any]:

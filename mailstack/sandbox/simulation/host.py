@@ -1,4 +1,4 @@
-"""Reactor of one simulated host: own addresses and ports, shared time."""
+"""Reactor of one simulated host, and its TCP transports."""
 # ruff: noqa: N802, N803 - the names of methods and arguments are Twisted's
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from socket import AF_INET, AddressFamily
 from typing import Any
 
+from twisted.internet import tcp
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IConnector,
@@ -25,25 +26,23 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import ClientFactory, ServerFactory
 from zope.interface import implementer
 
-from mailstack.sandbox.simulation.loop import MOST_TURNS, Loop, NotReached
-from mailstack.sandbox.simulation.names import LiteralNames, first_address
+from mailstack.net.tls_layer import OnOurTime
+from mailstack.sandbox.simulation.loop import MAX_TURNS, Loop, NotReached
 from mailstack.sandbox.simulation.network import Machine
+from mailstack.sandbox.simulation.reactor_services import InlineThreadPool, LiteralNames, Trigger, first_address
 from mailstack.sandbox.simulation.sockets import SimulatedSocket
-from mailstack.sandbox.simulation.threads import InlineThreadPool
-from mailstack.sandbox.simulation.transport import SimulatedConnector, SimulatedPort
-from mailstack.sandbox.simulation.triggers import Trigger
 
 DAY = 86400.0
-LONGEST_RUN = 30 * DAY
-"""Virtual seconds that `run` takes at most, unless it is told otherwise."""
+MAX_RUN = 30 * DAY
+"""Default limit of `run`, in virtual seconds."""
 
 
 @implementer(IReactorCore, IReactorTime, IReactorFDSet, IReactorTCP, IReactorThreads, IReactorPluggableNameResolver)
 class Host:
-    """What Twisted's endpoints, services and protocols need of a reactor.
+    """Reactor interfaces that Twisted's endpoints, services and protocols use.
 
-    Connections outward come from this host's addresses; a listener with no interface takes calls to any of them.
-    Time, turns, threads and triggers are the whole simulation's: to stop one host is to stop all.
+    Outbound connections have one of this host's addresses as source. A listener without an interface accepts
+    connections to all of them. Time, turns, threads and triggers are shared: stopping one host stops all.
     """
 
     def __init__(self, loop: Loop, machine: Machine) -> None:
@@ -53,27 +52,27 @@ class Host:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Ours, in the order in which they were given; every host is 127.0.0.1 and ::1 to itself as well."""
+        """IP addresses of the host in the order given, without 127.0.0.1 and ::1, which every host has."""
         return tuple(self._machine.addresses)
 
     # --- IReactorTime
 
     def seconds(self) -> float:
-        """The virtual time, in seconds since 1970."""
+        """Virtual time, in seconds since 1970."""
         return self._loop.clock.now
 
     def callLater(self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object) -> IDelayedCall:  # noqa: A002
-        """Call after so many virtual seconds."""
+        """Schedules a call, in virtual seconds from now."""
         return self._loop.clock.callLater(delay, callable, *args, **kwargs)
 
     def getDelayedCalls(self) -> Sequence[IDelayedCall]:
-        """What will be called, soonest first; what is under way in the network is not among it."""
+        """Pending calls, the soonest first, without those of the network."""
         return self._loop.clock.getDelayedCalls()
 
     # --- IReactorTCP
 
     def listenTCP(self, port: int, factory: ServerFactory, backlog: int = 50, interface: str = "") -> IListeningPort:
-        """Take calls to this port; port 0 is any that is free. Raises CannotListenError."""
+        """Listens on a port; 0 is any free port. Raises CannotListenError."""
         listener = SimulatedPort(port, factory, backlog, interface, self)
         listener.startListening()
         return listener
@@ -86,24 +85,24 @@ class Host:
         timeout: float = 30.0,
         bindAddress: tuple[str, int] | None = None,
     ) -> IConnector:
-        """Call an address; a name is looked up first."""
+        """Connects to an address or a host name."""
         connector = SimulatedConnector(host, port, factory, timeout, bindAddress, self)
         connector.connect()
         return connector
 
     def create_socket(self, family: AddressFamily = AF_INET) -> SimulatedSocket:
-        """A new TCP socket of this host."""
+        """New TCP socket of this host."""
         return SimulatedSocket(self._loop.network, self._machine, family)
 
     # --- IReactorPluggableNameResolver
 
     @property
     def nameResolver(self) -> IHostnameResolver:
-        """Looks up names for this host."""
+        """Resolver of this host."""
         return self._names
 
     def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
-        """Look up this host's names elsewhere; returns who did so before."""
+        """Installs another resolver for this host; returns the previous one."""
         previous, self._names = self._names, resolver
         return previous
 
@@ -111,24 +110,24 @@ class Host:
 
     @property
     def running(self) -> bool:
-        """From the first run until the reactor is stopped, also between runs."""
+        """Whether the reactor is running: from the first run until `stop`, also between runs."""
         return self._loop.running
 
     def resolve(self, name: str, timeout: Sequence[int] = (1, 3, 11, 45)) -> Deferred[str]:  # noqa: ARG002
-        """The first IPv4 address of a name; fails with DNSLookupError."""
+        """First IPv4 address of a name; fails with DNSLookupError."""
         return first_address(self._names, name)
 
     def run(
         self,
         until: Callable[[], bool] | None = None,
         *,
-        at_most: float = LONGEST_RUN,
-        max_turns: int = MOST_TURNS,
+        at_most: float = MAX_RUN,
+        max_turns: int = MAX_TURNS,
     ) -> None:
-        """Let everything happen until `until()` is true; without it, until nothing is left to happen.
+        """Runs until `until()` is true; without it, until no event is left.
 
-        `at_most` is in virtual seconds. Raises NotReached when `until` did not come true in that time, or `max_turns`
-        did not suffice; and, unless the reactor is forgiving, whatever nobody caught.
+        `at_most` is in virtual seconds. Raises NotReached if `until` is not true within that time or `max_turns`. An
+        uncaught exception is raised too, unless the reactor is `forgiving`.
         """
         began = self._loop.clock.now
         if not self._loop.go(until, began + at_most, max_turns) and until is not None:
@@ -136,19 +135,19 @@ class Host:
             raise NotReached(f"not within {at_most:g} s; {passed:g} s have passed, {self._loop.outlook()}")
 
     def iterate(self, delay: float = 0.0) -> None:
-        """Let happen what happens within `delay` virtual seconds."""
-        self._loop.go(None, self._loop.clock.now + delay, MOST_TURNS)
+        """Runs all events of the next `delay` virtual seconds."""
+        self._loop.go(None, self._loop.clock.now + delay, MAX_TURNS)
 
     def stop(self) -> None:
-        """Fire "shutdown" and end. Raises ReactorNotRunning."""
+        """Fires "shutdown" and stops. Raises ReactorNotRunning."""
         self._loop.stop()
 
     def crash(self) -> None:
-        """End at once, with no trigger called."""
+        """Stops immediately, without triggers."""
         self._loop.crash()
 
     def fireSystemEvent(self, eventType: str) -> None:
-        """Call the triggers of an event."""
+        """Calls the triggers of an event."""
         self._loop.events.fire(eventType)
 
     def addSystemEventTrigger(
@@ -159,15 +158,15 @@ class Host:
         *args: object,
         **kwargs: object,
     ) -> Trigger:
-        """Call when an event is fired; "startup" and "shutdown" are fired by the reactor itself."""
+        """Adds a trigger; the reactor itself fires "startup" and "shutdown"."""
         return self._loop.events.add(Trigger(phase, eventType, callable, args, kwargs))
 
     def removeSystemEventTrigger(self, triggerID: Trigger) -> None:
-        """Don't call it. Raises ValueError when that is too late."""
+        """Removes a trigger. Raises ValueError if it was called already."""
         self._loop.events.remove(triggerID)
 
     def callWhenRunning(self, callable: Callable[..., Any], *args: object, **kwargs: object) -> Trigger | None:  # noqa: A002
-        """Call now if the reactor runs, else once it does."""
+        """Calls a function now if the reactor is running, else after its start."""
         if self.running:
             callable(*args, **kwargs)
             return None
@@ -176,46 +175,77 @@ class Host:
     # --- IReactorThreads
 
     def callFromThread(self, callable: Callable[..., Any], *args: object, **kwargs: object) -> None:  # noqa: A002
-        """Call in the next turn; the one method that a real thread may use."""
+        """Schedules a call for the next turn; the only method that is safe in a real thread."""
         self._loop.next_turn(callable, *args, **kwargs)
 
     def callInThread(self, callable: Callable[..., Any], *args: object, **kwargs: object) -> None:  # noqa: A002
-        """Do work in the next turn: there are no threads here."""
+        """Runs work in the next turn; the simulation has no threads."""
         self._loop.threads.callInThread(callable, *args, **kwargs)
 
     def getThreadPool(self) -> InlineThreadPool:  # type: ignore[override]
-        """The pool of all hosts."""
+        """Thread pool of all hosts."""
         return self._loop.threads
 
     def suggestThreadPoolSize(self, size: int) -> None:
-        """Be told of a size, which changes nothing."""
+        """Ignores the size: the pool has no threads."""
 
     # --- IReactorFDSet
 
     def addReader(self, reader: IReadDescriptor) -> None:
-        """Call `doRead` while its simulated socket can be read."""
+        """Calls `doRead` while the socket is readable."""
         self._loop.poll.addReader(reader)
 
     def addWriter(self, writer: IWriteDescriptor) -> None:
-        """Call `doWrite` while its simulated socket can be written."""
+        """Calls `doWrite` while the socket is writable."""
         self._loop.poll.addWriter(writer)
 
     def removeReader(self, reader: IReadDescriptor) -> None:
-        """Call `doRead` no more."""
+        """Stops the calls of `doRead`."""
         self._loop.poll.removeReader(reader)
 
     def removeWriter(self, writer: IWriteDescriptor) -> None:
-        """Call `doWrite` no more."""
+        """Stops the calls of `doWrite`."""
         self._loop.poll.removeWriter(writer)
 
     def removeAll(self) -> list[IReadDescriptor | IWriteDescriptor]:
-        """Forget the readers and writers of all hosts; they are returned."""
+        """Removes and returns the readers and writers of all hosts."""
         return self._loop.poll.removeAll()
 
     def getReaders(self) -> list[IReadDescriptor]:
-        """Those of all hosts that wait to read."""
+        """Readers of all hosts."""
         return self._loop.poll.getReaders()
 
     def getWriters(self) -> list[IWriteDescriptor]:
-        """Those of all hosts that wait to write."""
+        """Writers of all hosts."""
         return self._loop.poll.getWriters()
+
+
+class SimulatedServerTransport(OnOurTime, tcp.Server):
+    """Transport of an inbound connection."""
+
+
+class SimulatedPort(tcp.Port):
+    """Listening TCP port."""
+
+    transport = SimulatedServerTransport
+
+    def createInternetSocket(self) -> SimulatedSocket:  # type: ignore[override]
+        """Returns a simulated socket in place of one of the system."""
+        reactor: Any = self.reactor
+        return reactor.create_socket(self.addressFamily)  # type: ignore[no-any-return]
+
+
+class SimulatedClientTransport(OnOurTime, tcp.Client):
+    """Transport of an outbound connection."""
+
+    def createInternetSocket(self) -> SimulatedSocket:
+        """Returns a simulated socket in place of one of the system."""
+        reactor: Any = self.reactor if hasattr(self, "reactor") else self.connector.reactor
+        return reactor.create_socket(self.addressFamily)  # type: ignore[no-any-return]
+
+
+class SimulatedConnector(tcp.Connector):
+    """Connector with a timeout."""
+
+    def _makeTransport(self) -> SimulatedClientTransport:
+        return SimulatedClientTransport(self.host, self.port, self.bindAddress, self, self.reactor)  # type: ignore[no-untyped-call]

@@ -11,33 +11,33 @@ from twisted.web.server import Site as WebSite
 from mailstack.sandbox.simulation.authority import Kind, authority
 from mailstack.sandbox.simulation.host import Host
 
-MOST_REQUESTS = 1000
+MAX_REQUESTS = 1000
 
 
 class Page:
-    """A web server that answers every request with the same octets; they and their manner may be changed at any time."""
+    """HTTPS server with one page for every path; its fields may be changed at any time."""
 
     def __init__(
         self, octets: bytes, *, kind: str = "text/plain", code: int = 200, certificate: Kind = "good", name: str = ""
     ) -> None:
-        """`kind` is the media type, `code` the status. `name` is the one that the certificate is for; "": the host's."""
+        """`kind` is the media type, `code` the status. `name` is the DNS name of the certificate; "": that of the host."""
         self.octets = octets
         self.kind = kind
         self.code = code
         self.certificate: Kind = certificate
         self.name = name
         self.requests: list[bytes] = []
-        """The paths that were asked for, at most MOST_REQUESTS of them."""
+        """Requested paths, at most MAX_REQUESTS."""
 
     def listen(self, host: Host, name: str) -> None:
-        """Be served by a host, under a name."""
+        """Serves the page on a host under a name."""
         site = WebSite(_Page(self), reactor=host)
         context = authority().context(self.name or name, self.certificate)
         factory: Any = TLSMemoryBIOFactory(context.for_web(), False, site, clock=host)
         self._port = host.listenTCP(443, factory)
 
     def close(self) -> None:
-        """Be served no more."""
+        """Stops the server."""
         self._port.stopListening()
 
 
@@ -50,7 +50,7 @@ class _Page(Resource):
 
     def render_GET(self, request: Any) -> bytes:  # noqa: N802 (Twisted's name)
         page = self._page
-        page.requests = [*page.requests[1 - MOST_REQUESTS :], request.uri]
+        page.requests = [*page.requests[1 - MAX_REQUESTS :], request.uri]
         request.setResponseCode(page.code)
         request.setHeader(b"content-type", page.kind.encode())
         request.setHeader(b"location", b"/elsewhere")

@@ -16,33 +16,33 @@ from mailstack.config.values import Domain, HostName
 from mailstack.letter import Address, LetterId
 from mailstack.net.server_tls import ServerContext
 from mailstack.sandbox.simulation.authority import Kind
+from mailstack.sandbox.simulation.clock import seconds_of
 from mailstack.sandbox.simulation.disk import sqlite_store
-from mailstack.sandbox.simulation.durations import seconds_of
-from mailstack.sandbox.simulation.host import LONGEST_RUN, Host
+from mailstack.sandbox.simulation.host import MAX_RUN, Host
 from mailstack.sandbox.simulation.https_hosts import Page
-from mailstack.sandbox.simulation.journeys import Journey, follow
+from mailstack.sandbox.simulation.journeys import SimulatedJourney, follow
 from mailstack.sandbox.simulation.network import Path
 from mailstack.sandbox.simulation.reactor import SimulatedReactor
 from mailstack.sandbox.simulation.server import SimulatedServer
-from mailstack.sandbox.simulation.transcript import MOST_LINES
-from mailstack.sandbox.simulation.users import Author, Reader, Sent
+from mailstack.sandbox.simulation.transcript import MAX_LINES
+from mailstack.sandbox.simulation.users import SimulatedAuthor, SimulatedReader, SubmittedLetter
 from mailstack.sandbox.simulation.world import World
 from mailstack.store import Store
 from mailstack.store.sqlite_in_memory import InMemoryStore
 
 T = TypeVar("T")
 
-_OFFICES = ("192.0.2.0/24", "198.51.100.0/24", "198.19.0.0/16")
-_PEOPLE = ("203.0.113.0/24", "100.64.0.0/10")
-"""Where addresses come from that nobody chose: networks that are nobody's (RFC 5737, RFC 2544, RFC 6598)."""
+_SERVER_NETWORKS = ("192.0.2.0/24", "198.51.100.0/24", "198.19.0.0/16")
+_USER_NETWORKS = ("203.0.113.0/24", "100.64.0.0/10")
+"""Networks for automatic addresses, reserved for documentation and tests (RFC 5737, RFC 2544, RFC 6598)."""
 
 _LISTEN = ListenSettings(submission=("tcp:587",), mx=("tcp:25",), pop3=("tcp:110",))  # type: ignore[arg-type]
 
 
 class Internet:
-    """Everything there is. The same seed and the same calls give the same transcript, to the octet and the millisecond.
+    """Simulated internet. The same seed and the same calls give an identical transcript.
 
-    Nothing of it leaves the process:
+    Nothing leaves the process:
 
         internet = Internet(seed=7)
         internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"])
@@ -52,11 +52,11 @@ class Internet:
         (letter_of_bob,) = internet.reader("bob@b.test").collect()
         print(internet.journey(letter), internet.transcript)
 
-    A run of it is turned by whoever calls `run`, `advance`, or anything else that takes virtual time.
+    Time passes only in calls of `run`, `advance`, and other methods that take virtual time.
     """
 
-    def __init__(self, seed: int = 1, *, path: Path | None = None, transcript: int = MOST_LINES) -> None:
-        """`path` lies between hosts where no other was laid. `transcript` is how many lines of dialogue are kept."""
+    def __init__(self, seed: int = 1, *, path: Path | None = None, transcript: int = MAX_LINES) -> None:
+        """`path` is the default path between hosts. `transcript` is the maximum number of recorded lines."""
         self._world = world = World(seed, path, transcript)
         self.seed = seed
         self.reactor = world.reactor
@@ -69,13 +69,13 @@ class Internet:
         """Record of all sessions."""
         self.faults = world.faults
         """Injected faults: `internet.faults.add(Fault(at="rcpt", reply="451 4.3.0 not now", times=2))`."""
-        self.sites: dict[str, SimulatedServer] = {}
+        self.servers: dict[str, SimulatedServer] = {}
         """Mail servers, by host name."""
-        self._addresses = {"servers": _addresses(_OFFICES), "people": _addresses(_PEOPLE)}
-        self._people: dict[str, Host] = {}
-        self._resting = False
+        self._addresses = {"servers": _addresses(_SERVER_NETWORKS), "users": _addresses(_USER_NETWORKS)}
+        self._users: dict[str, Host] = {}
+        self._is_idle = False
 
-    # --- who is there
+    # --- hosts and users
 
     def host(
         self,
@@ -89,11 +89,12 @@ class Internet:
         certificate: Kind | ServerContext = "good",
         **settings: Any,
     ) -> SimulatedServer:
-        """A machine with a mail server that works, and with its names in the DNS. Passwords are the accounts' addresses.
+        """Adds a host with a running mail server and its DNS records. The password of each account is its address.
 
-        `address` is its IP address; "" takes one that is free. `certificate` is a kind of the authority's, or a context
-        of one's own. A From may have any address unless `settings` have a table `submission`. They are tables of the configuration, as
-        `policy=Policy(…)` or `relay=Relay(ca_file=internet.ca.file, …)` of `mailstack.config`. Raises ValueError for an address that is taken.
+        `address` is its IP address; "" selects a free one. `certificate` is a kind of certificate of the CA, or a TLS context.
+        `settings` are tables of the configuration, such as `policy=Policy(…)` or `relay=Relay(ca_file=internet.ca.file, …)`
+        of `mailstack.config`. Without a table `submission`, From may have any address. Raises ValueError for an address
+        that is in use.
         """
         listen = settings.pop("listen", _LISTEN)
         names = tuple(Domain(each) for each in domains)
@@ -109,26 +110,26 @@ class Internet:
         shown = self.ca.context(hostname, certificate) if isinstance(certificate, str) else certificate
         kept = _STORES[store](self.reactor, host) if isinstance(store, str) else store
         self._world.add_server(host, hostname)
-        site = SimulatedServer(self._world, host, replace(config, **settings), kept, accounts, aliases or {}, shown)
-        self.sites[hostname] = site
-        self.result_of(site.begin())
+        server = SimulatedServer(self._world, host, replace(config, **settings), kept, accounts, aliases or {}, shown)
+        self.servers[hostname] = server
+        self.result_of(server.set_up())
         for each in domains:
             self.zone.mx(each, hostname)
-        self.zone.a(hostname, site.address)
-        return site
+        self.zone.a(hostname, server.address)
+        return server
 
-    def author(self, address: str, site: SimulatedServer | None = None) -> Author:
-        """Who writes from this account; `site` is its server, where the domain doesn't tell. Raises LookupError."""
-        return Author(self._world, address, site or self._server_of(address), self._machine_of(address))
+    def author(self, address: str, server: SimulatedServer | None = None) -> SimulatedAuthor:
+        """Author with this account; `server` is its server if the domain does not determine it. Raises LookupError."""
+        return SimulatedAuthor(self._world, address, server or self._server_of(address), self._machine_of(address))
 
-    def reader(self, address: str, site: SimulatedServer | None = None) -> Reader:
-        """Who reads at this account; as `author`."""
-        return Reader(self._world, address, site or self._server_of(address), self._machine_of(address))
+    def reader(self, address: str, server: SimulatedServer | None = None) -> SimulatedReader:
+        """Reader of this account; see `author`."""
+        return SimulatedReader(self._world, address, server or self._server_of(address), self._machine_of(address))
 
     def publish(self, domain: str, policy: str | bytes, *, id: str = "1", address: str = "", **page: Any) -> Page:  # noqa: A002
-        """Have a domain publish an MTA-STS policy (RFC 8461 §3): its record, and an HTTPS host with the file.
+        """Publishes an MTA-STS policy of a domain (RFC 8461 §3): its record, and an HTTPS host with the file.
 
-        `id` is the one in the record; a policy that is published again is found by a new one. `page` is for `Page`.
+        `id` is that of the record; a changed policy needs a new one. `page` has the options of `Page`.
         """
         host = f"mta-sts.{domain}"
         at = address or self._free("servers")
@@ -144,102 +145,101 @@ class Internet:
 
     @property
     def now(self) -> float:
-        """Virtual seconds since the beginning."""
+        """Virtual seconds since the start."""
         return self._world.now
 
     @property
     def date(self) -> datetime:
-        """The virtual date, UTC."""
+        """Virtual date, in UTC."""
         return self._world.date
 
-    def run(self, until: Callable[[], bool] | None = None, *, at_most: float | str = LONGEST_RUN) -> None:
-        """Let everything happen until `until()` is true; without it, until every letter has come to its end.
+    def run(self, until: Callable[[], bool] | None = None, *, at_most: float | str = MAX_RUN) -> None:
+        """Runs until `until()` is true; without it, until all queues are empty but for held letters.
 
-        That is: nothing waits in any queue, but what is held. `at_most` is virtual time, in seconds or as "5d". Raises
-        NotReached, with the end of the transcript.
+        `at_most` is virtual time, in seconds or as "5d". Raises NotReached, with the end of the transcript.
         """
         if until is None:
             self._world.has_news = True
         with self._world.turning():
-            self.reactor.run(until or self._is_at_rest, at_most=seconds_of(at_most))
+            self.reactor.run(until or self._check_idle, at_most=seconds_of(at_most))
 
     def advance(self, span: float | str) -> None:
-        """Let exactly so much virtual time pass (seconds, or "5d"), and happen what is due in it."""
+        """Lets exactly this virtual time pass (seconds, or "5d"), and runs all events that are due in it."""
         with self._world.turning():
             self.reactor.advance(seconds_of(span))
 
     def after(self, span: float | str, do: Callable[..., object], *args: object) -> IDelayedCall:
-        """Have something done after so much virtual time; a coroutine that `do` returns is run."""
+        """Calls a function after a virtual time span; runs the coroutine that it returns, if any."""
         return self._world.after(span, do, *args)
 
     def result_of(self, work: Deferred[T] | Coroutine[Any, Any, T]) -> T:
-        """Run until a Deferred or coroutine has a result, and return it, or raise its exception."""
+        """Runs until a Deferred or coroutine has a result; returns it, or raises its exception."""
         return self._world.result_of(work)
 
     # --- the network
 
     def set_path(self, one: str, other: str, path: Path) -> None:
-        """Lay a path between two hosts (names or addresses), for what is sent from now on."""
+        """Sets the path between two hosts (names or addresses), for later segments."""
         self.reactor.network.set_path(self._where(one), self._where(other), path)
 
     def partition(self, one: str, other: str) -> None:
-        """From now on nothing gets through between two hosts, until `heal`; what is on its way still arrives."""
+        """Partitions the network between two hosts until `heal`; segments under way still arrive."""
         self.reactor.network.part(self._where(one), self._where(other))
 
     def heal(self, one: str, other: str) -> None:
-        """End a partition; connections that were open in it go on, and what was sent meanwhile arrives."""
+        """Ends a partition; open connections resume, and segments sent meanwhile arrive."""
         self.reactor.network.heal(self._where(one), self._where(other))
 
     def reset(self, one: str, other: str) -> None:
-        """End every connection between two hosts, as the network does when it forgets them."""
+        """Resets all connections between two hosts, as a router does that loses its state."""
         self.reactor.network.reset(self._where(one), self._where(other))
 
-    # --- what happened
+    # --- results
 
-    def journey(self, letter: Sent | LetterId | str) -> Journey:
-        """Of a letter, across all hosts."""
-        named = letter.id if isinstance(letter, Sent) else LetterId(letter)
-        return self.result_of(follow(named, [site.store for site in self.sites.values()], self._world.start))
+    def journey(self, letter: SubmittedLetter | LetterId | str) -> SimulatedJourney:
+        """Journey of a letter across all hosts."""
+        named = letter.id if isinstance(letter, SubmittedLetter) else LetterId(letter)
+        return self.result_of(follow(named, [server.store for server in self.servers.values()], self._world.start))
 
     def stop(self) -> None:
-        """Close every server, as an operator would; nothing may be left to happen then."""
-        for site in self.sites.values():
-            site.stop()
+        """Stops all servers, as an operator does."""
+        for server in self.servers.values():
+            server.stop()
 
-    # --- inside
+    # --- internal
 
-    def _is_at_rest(self) -> bool:
+    def _check_idle(self) -> bool:
         if self._world.has_news:
             self._world.has_news = False
-            self._resting = False
-            ensureDeferred(self._look())
-        return self._resting
+            self._is_idle = False
+            ensureDeferred(self._poll_queues())
+        return self._is_idle
 
-    async def _look(self) -> None:
-        for site in self.sites.values():
-            if await site.store.next_due(site.hostname) is not None:
+    async def _poll_queues(self) -> None:
+        for server in self.servers.values():
+            if await server.store.next_due(server.hostname) is not None:
                 return
-        self._resting = not self._world.has_news
+        self._is_idle = not self._world.has_news
 
     def _free(self, which: str) -> str:
         return next(address for address in self._addresses[which] if not self.reactor.network.has(address))
 
     def _where(self, name: str) -> str:
-        if name in self.sites:
-            return self.sites[name].address
-        return self._people[name].addresses[0] if name in self._people else name
+        if name in self.servers:
+            return self.servers[name].address
+        return self._users[name].addresses[0] if name in self._users else name
 
     def _machine_of(self, address: str) -> Host:
-        if address not in self._people:
-            self._people[address] = host = self.reactor.host(self._free("people"))
+        if address not in self._users:
+            self._users[address] = host = self.reactor.host(self._free("users"))
             self._world.add_user(host, address)
-        return self._people[address]
+        return self._users[address]
 
     def _server_of(self, address: str) -> SimulatedServer:
         key, domain = Address.parse(address).key, Address.parse(address).domain.lower()
-        sites = list(self.sites.values())
-        found = [site for site in sites if any(Address.parse(each).key == key for each in site.accounts)]
-        found = found or [site for site in sites if domain in site.config.domains]
+        servers = list(self.servers.values())
+        found = [server for server in servers if any(Address.parse(each).key == key for each in server.accounts)]
+        found = found or [server for server in servers if domain in server.config.domains]
         if not found:
             raise LookupError(f"no server has an account {address}: name it in `accounts` of `internet.host(…)`")
         return found[0]

@@ -13,33 +13,33 @@ from mailstack.letter.durations import moment
 from mailstack.letter.step import Step
 from mailstack.store import Store
 
-_TOLD = ("recipient", "mailbox", "host", "reply", "why")
-"""The facts that a line tells, as far as a later one does not say the same."""
-MOST_HOPS = 100
-"""Letters that one journey may lead through (RFC 5321 §6.3)."""
+_SHOWN_FACTS = ("recipient", "mailbox", "host", "reply", "why")
+"""Facts in a line of text, unless a later fact contains the same words."""
+MAX_HOPS = 100
+"""Maximum number of letters in one journey (RFC 5321 §6.3)."""
 
 
 class Stage(Struct, frozen=True):
-    """One step of a journey."""
+    """Step of a journey."""
 
     at: float
-    """Virtual seconds since the simulation began."""
+    """Virtual seconds since the start of the simulation."""
     server: str
     step: str
-    """ "submitted", "routed", "attempted", "deferred", "relayed", "delivered", "bounced", "collected" …"""
+    """Name of the step: "submitted", "routed", "attempted", "deferred", "relayed", "delivered", "bounced", "collected" …"""
     facts: Mapping[str, Any]
-    """What explains it: `recipient`, `reply`, `host`, `dialogue` …"""
+    """Details of the step: `recipient`, `reply`, `host`, `dialogue` …"""
     letter: LetterId
-    """Its id in that server."""
+    """Id of the letter in that server."""
 
     def __str__(self) -> str:
-        words = [str(self.facts[name]) for name in _TOLD if self.facts.get(name)]
+        words = [str(self.facts[name]) for name in _SHOWN_FACTS if self.facts.get(name)]
         told = [word for at, word in enumerate(words) if not any(word in other for other in words[at + 1 :])]
         return f"{moment(self.at)}  {self.server:<16}  {self.step:<9}  {', '.join(told)}".rstrip()
 
 
-class Journey(Struct, frozen=True):
-    """What became of a letter, the oldest step first, in every server that it came to."""
+class SimulatedJourney(Struct, frozen=True):
+    """Journey of a letter: its steps in all servers, the oldest first."""
 
     stages: tuple[Stage, ...]
 
@@ -56,22 +56,22 @@ class Journey(Struct, frozen=True):
 
     @property
     def steps(self) -> list[str]:
-        """Their names alone."""
+        """Names of the steps."""
         return [stage.step for stage in self.stages]
 
     @property
     def reports(self) -> tuple[LetterId, ...]:
-        """The ids of the reports that its sender was sent; each has a journey of its own."""
+        """Ids of the reports to the sender; each has a journey of its own."""
         told = [LetterId(stage.facts["report"]) for stage in self.stages if stage.facts.get("report")]
         return tuple(dict.fromkeys(told))
 
     def only(self, *steps: str) -> tuple[Stage, ...]:
-        """The stages with these names: `journey.only("deferred")`."""
+        """Steps with these names: `journey.only("deferred")`."""
         return tuple(stage for stage in self.stages if stage.step in steps)
 
 
-async def follow(letter: LetterId, stores: Iterable[Store], start: float) -> Journey:
-    """From a letter's id in the server that took it first, over every server that it was relayed to."""
+async def follow(letter: LetterId, stores: Iterable[Store], start: float) -> SimulatedJourney:
+    """Follows a letter from its first server, by its id there, through all servers that it was relayed to."""
     stores = list(dict.fromkeys(stores))
     waiting, known = deque([letter]), {letter}
     steps: list[Step] = []
@@ -80,11 +80,13 @@ async def follow(letter: LetterId, stores: Iterable[Store], start: float) -> Jou
         for store in stores:
             here = await store.steps(following)
             steps += here
-            # What another host said is looked up, and nothing more is believed of it.
+            # The remote id comes from a reply: it is only looked up, not trusted.
             for step in here:
                 led = step.facts.get("remote_id")
-                if led and led not in known and len(known) < MOST_HOPS:
+                if led and led not in known and len(known) < MAX_HOPS:
                     known.add(LetterId(str(led)))
                     waiting.append(LetterId(str(led)))
     steps.sort(key=lambda step: step.at)
-    return Journey(tuple(Stage(step.at - start, step.server, step.step, step.facts, step.letter) for step in steps))
+    return SimulatedJourney(
+        tuple(Stage(step.at - start, step.server, step.step, step.facts, step.letter) for step in steps)
+    )

@@ -21,52 +21,51 @@ from zope.interface import implementer
 from mailstack.sandbox.simulation.clock import VirtualClock
 from mailstack.sandbox.simulation.network import Network, Path
 from mailstack.sandbox.simulation.poll import Poll
-from mailstack.sandbox.simulation.threads import InlineThreadPool
-from mailstack.sandbox.simulation.triggers import SystemEvents, Trigger
+from mailstack.sandbox.simulation.reactor_services import InlineThreadPool, SystemEvents, Trigger
 
 _log = Logger()
 
-MOST_TURNS = 5_000_000
-"""Turns after which a simulation that comes to no end is stopped."""
+MAX_TURNS = 5_000_000
+"""Default limit of turns of a simulation that does not end."""
 
 
 class NotReached(AssertionError):
-    """What was waited for never happened; str() says why, and what would have happened next."""
+    """Condition not reached; str() has the reason and the next events."""
 
 
 @implementer(ILogObserver)
 class LoggedFailures(Struct, frozen=True):
-    """Collects what code under test, or Twisted, caught only to log it."""
+    """Collects exceptions that were caught and logged."""
 
     found: list[BaseException]
 
     def __call__(self, event: LogEvent) -> None:
-        """Take one event of the log."""
-        # Twisted's older code says "failure".
+        """Collects the failure of a log event."""
+        # Twisted's older code logs "failure".
         failure = event.get("log_failure") or event.get("failure")
         if failure is not None:
             self.found.append(failure.value)
 
 
-class State(Enum):
-    """Of the loop; the states of Twisted's reactors."""
+class LoopState(Enum):
+    """State of the loop, as in Twisted's reactors."""
 
     NEW = "new"
     RUNNING = "running"
     STOPPING = "stopping"
-    """Stopped by somebody; the "shutdown" triggers are under way."""
+    """Stopping: `stop` was called, and the "shutdown" triggers are running."""
     STOPPED = "stopped"
 
 
 class Loop:
-    """Time, sockets and calls of all hosts of one simulation."""
+    """Event loop with time, sockets and calls of all hosts of one simulation."""
 
     def __init__(self, seed: int, start: float, path: Path | None, *, forgiving: bool) -> None:
-        """`forgiving`: log what nobody caught and go on, as a daemon does.
+        """`forgiving`: log uncaught exceptions and continue, as a daemon does.
 
-        Else it ends `go`, as it should end a test; and so does a failure that somebody caught only to log it.
+        Otherwise an uncaught exception ends `go`, and so does a failure that was caught and logged.
         """
-        self.state = State.NEW
+        self.state = LoopState.NEW
         self.clock = VirtualClock(start)
         self.network = Network(self.clock, seed, path)
         self.poll = Poll(self.network, self.bug)
@@ -80,37 +79,37 @@ class Loop:
         self._called_from_outside = threading.Event()
         self._stop_asked = False
         self._going = False
-        # Before anybody else's, so that the others find `running` as it then is.
-        self._expect_startup()
-        self.events.add(Trigger("during", "shutdown", self._end))
+        # First of all triggers, so that the others see the right value of `running`.
+        self._add_startup_trigger()
+        self.events.add(Trigger("during", "shutdown", self._on_shutdown))
 
     @property
     def running(self) -> bool:
-        """From "during startup" to "during shutdown"."""
-        return self.state in {State.RUNNING, State.STOPPING}
+        """Whether the loop is running: from "during startup" to "during shutdown"."""
+        return self.state in {LoopState.RUNNING, LoopState.STOPPING}
 
     def next_turn(self, do: Callable[..., Any], *args: Any, **kw: Any) -> None:
-        """Call in the next turn; may be used from a real thread."""
+        """Schedules a call for the next turn; safe in a real thread."""
         self._calls.append((do, args, kw))
         self._called_from_outside.set()
 
-    def hold_time_while(self, busy: Callable[[], bool], patience: float) -> None:
-        """Don't let time jump while `busy` says that real threads work; give up after `patience` real seconds."""
-        self._outside.append((busy, patience))
+    def hold_time_while(self, busy: Callable[[], bool], timeout: float) -> None:
+        """Stops virtual time while `busy()` is true for real threads, for at most `timeout` real seconds."""
+        self._outside.append((busy, timeout))
 
     def stop(self) -> None:
-        """Fire "shutdown" behind this turn. Raises ReactorNotRunning."""
-        if self.state is not State.RUNNING or self._stop_asked:
+        """Fires "shutdown" after this turn. Raises ReactorNotRunning."""
+        if self.state is not LoopState.RUNNING or self._stop_asked:
             raise ReactorNotRunning("Can't stop reactor that isn't running.")
         self._stop_asked = True
 
     def crash(self) -> None:
-        """End `go` after this turn, with no trigger called; it may begin again."""
-        self.state = State.NEW
-        self._expect_startup()
+        """Ends `go` after this turn without triggers; it may be started again."""
+        self.state = LoopState.NEW
+        self._add_startup_trigger()
 
     def bug(self, where: str, error: Exception) -> None:
-        """Be told of an exception that nobody caught."""
+        """Reports an uncaught exception."""
         if self._forgiving:
             _log.failure("{where}", Failure(error), where=where)
         else:
@@ -118,9 +117,9 @@ class Loop:
             self._bugs.append(error)
 
     def go(self, until: Callable[[], bool] | None, deadline: float, max_turns: int) -> bool:
-        """Turn until `until` is true (then True), or the loop stops, or nothing is left to do before `deadline`.
+        """Runs turns until `until` is true (then True), the loop stops, or no event is left before `deadline`.
 
-        Raises NotReached after `max_turns`, and what nobody caught.
+        Raises NotReached after `max_turns`, and uncaught exceptions.
         """
         with self._once():
             for _ in range(max_turns):
@@ -133,7 +132,7 @@ class Loop:
         raise NotReached(f"no end after {max_turns} turns; {self.outlook()}")
 
     def outlook(self) -> str:
-        """What comes next, for people."""
+        """Text about the next events."""
         if not self.running:
             return "the reactor was stopped"
         calls = self.clock.getDelayedCalls()
@@ -141,20 +140,20 @@ class Loop:
             return f"next are {', '.join(map(repr, calls[:5]))}{' …' if len(calls) > 5 else ''}"
         installed = sys.modules.get("twisted.internet.reactor")
         if installed is not None and installed.getDelayedCalls():
-            return "calls wait in the process's installed reactor, which nobody turns: to whom was ours not given?"
-        return "nothing is left to happen"
+            return "calls wait in the process's installed reactor, which is not running: pass the simulated reactor to all code"
+        return "no event is left"
 
     @contextmanager
     def _once(self) -> Iterator[None]:
         if self._going:
             raise ReactorAlreadyRunning
-        if self.state is State.STOPPED:
+        if self.state is LoopState.STOPPED:
             raise ReactorNotRestartable
         self._going = True
         if not self._forgiving:
             globalLogPublisher.addObserver(self._logged)
         try:
-            if self.state is State.NEW:
+            if self.state is LoopState.NEW:
                 self.events.fire("startup")
             yield
         finally:
@@ -166,10 +165,10 @@ class Loop:
         if self._bugs:
             bugs = self._bugs.copy()
             self._bugs.clear()
-            raise bugs[0] if len(bugs) == 1 else BaseExceptionGroup("nobody caught these", bugs)
+            raise bugs[0] if len(bugs) == 1 else BaseExceptionGroup("uncaught exceptions", bugs)
 
     def _reach(self, deadline: float) -> bool:
-        """Let time come to the next thing to do; False when there is none before `deadline`."""
+        """Moves time to the next event; False without one before `deadline`."""
         if self._calls or self._stop_asked or self.poll.has_ready or self.clock.next_time() <= self.clock.now:
             return True
         if self._outside and self._wait_for_threads():
@@ -181,9 +180,9 @@ class Loop:
         return True
 
     def _turn(self) -> None:
-        """In the order of Twisted's reactors: calls from threads, calls that are due, sockets that are ready.
+        """Runs one turn in the order of Twisted's reactors: calls from threads, due calls, ready sockets.
 
-        What any of them asks for with no delay is done in the next turn.
+        A call without delay that one of them schedules runs in the next turn.
         """
         for _ in range(len(self._calls)):
             do, args, kw = self._calls.popleft()
@@ -195,7 +194,7 @@ class Loop:
             self.poll.serve()
         if self._stop_asked:
             self._stop_asked = False
-            self.state = State.STOPPING
+            self.state = LoopState.STOPPING
             self.events.fire("shutdown")
 
     def _do(self, do: Callable[..., Any], args: tuple[Any, ...], kw: dict[str, Any]) -> None:
@@ -205,24 +204,24 @@ class Loop:
             self.bug(f"in {do!r}", error)
 
     def _wait_for_threads(self) -> bool:
-        """Wait, in real time, for a call from a thread; False when no thread is busy any more and none came."""
-        for busy, patience in self._outside:
-            give_up = monotonic() + patience
+        """Waits in real time for a call from a thread; False if no thread is busy and no call came."""
+        for busy, timeout in self._outside:
+            give_up = monotonic() + timeout
             while not self._calls and busy():
                 if monotonic() > give_up:
-                    raise NotReached(f"a thread was busy for {patience:g} real seconds")
-                # The pause is short, since a thread may come to rest without a call.
+                    raise NotReached(f"a thread was busy for {timeout:g} real seconds")
+                # The wait is short, because a thread may finish without a call.
                 self._called_from_outside.wait(0.01)
                 self._called_from_outside.clear()
         return bool(self._calls)
 
-    def _expect_startup(self) -> None:
-        self.events.add(Trigger("during", "startup", self._begin))
+    def _add_startup_trigger(self) -> None:
+        self.events.add(Trigger("during", "startup", self._on_startup))
 
-    def _begin(self) -> None:
-        self.state = State.RUNNING
+    def _on_startup(self) -> None:
+        self.state = LoopState.RUNNING
 
-    def _end(self) -> None:
-        self.state = State.STOPPED
+    def _on_shutdown(self) -> None:
+        self.state = LoopState.STOPPED
         self.threads.stop()
         self.poll.disconnect_all()

@@ -16,26 +16,26 @@ from mailstack.sandbox.simulation.network import Machine, Network, NetworkSocket
 
 @implementer(IReactorFDSet)
 class Poll:
-    """Calls `doRead` and `doWrite`, in the order in which sockets became ready, as long as they stay so."""
+    """Poll that calls `doRead` and `doWrite` in the order in which sockets became ready."""
 
     def __init__(self, network: Network, bug: Callable[[str, Exception], None]) -> None:
-        """`bug` is told of every exception that came out of a protocol."""
+        """`bug` reports each exception of a protocol."""
         self._sockets = network.sockets
         self._bug = bug
         self._readers: dict[Any, NetworkSocket] = {}
         self._writers: dict[Any, NetworkSocket] = {}
         self._waiting: dict[NetworkSocket, Any] = {}
-        # A dict keeps the order; a set would not be the same twice.
+        # A dict keeps its order; the order of a set differs between runs.
         self._ready: dict[Any, None] = {}
-        network.woken = self._woken
+        network.on_ready = self._on_ready
 
     @property
     def has_ready(self) -> bool:
-        """Whether `serve` has anything to do."""
+        """Whether a descriptor is ready."""
         return bool(self._ready)
 
     def serve(self) -> None:
-        """Do what can be done now, once for each descriptor."""
+        """Calls each ready descriptor once."""
         ready, self._ready = self._ready, {}
         for descriptor in ready:
             socket = self._readers.get(descriptor)
@@ -44,35 +44,35 @@ class Poll:
             socket = self._writers.get(descriptor)
             if socket is not None and socket.writable:
                 self._do(descriptor, descriptor.doWrite, reading=False)
-            self._look(descriptor)
+            self._check_ready(descriptor)
 
     def addReader(self, reader: IReadDescriptor) -> None:
-        """Call `doRead` while its socket can be read."""
+        """Calls `doRead` while the socket is readable."""
         if reader not in self._readers:
             self._add(reader, self._readers)
 
     def addWriter(self, writer: IWriteDescriptor) -> None:
-        """Call `doWrite` while its socket can be written."""
+        """Calls `doWrite` while the socket is writable."""
         if writer not in self._writers:
             self._add(writer, self._writers)
 
     def removeReader(self, reader: IReadDescriptor) -> None:
-        """Call `doRead` no more."""
+        """Stops the calls of `doRead`."""
         self._remove(reader, self._readers, self._writers)
 
     def removeWriter(self, writer: IWriteDescriptor) -> None:
-        """Call `doWrite` no more."""
+        """Stops the calls of `doWrite`."""
         self._remove(writer, self._writers, self._readers)
 
     def removeAll(self) -> list[IReadDescriptor | IWriteDescriptor]:
-        """Forget all; they are returned."""
+        """Removes and returns all readers and writers."""
         removed = list(dict.fromkeys([*self._readers, *self._writers]))
         for known in (self._readers, self._writers, self._waiting, self._ready):
             known.clear()
         return removed
 
-    def forget(self, machine: Machine) -> list[Any]:
-        """Forget the readers and writers of one machine, without a word to them; they are returned."""
+    def remove_machine(self, machine: Machine) -> list[Any]:
+        """Removes and returns the readers and writers of a machine, without notifying them."""
         gone = [
             each
             for known in (self._readers, self._writers)
@@ -86,58 +86,58 @@ class Poll:
         return gone
 
     def getReaders(self) -> list[IReadDescriptor]:
-        """Those that wait to read."""
+        """Current readers."""
         return list(self._readers)
 
     def getWriters(self) -> list[IWriteDescriptor]:
-        """Those that wait to write."""
+        """Current writers."""
         return list(self._writers)
 
     def _add(self, descriptor: Any, waiting: dict[Any, NetworkSocket]) -> None:
         number = descriptor.fileno()
         if number not in self._sockets:
-            raise ValueError(f"{descriptor!r} is no part of the simulated network")
+            raise ValueError(f"{descriptor!r} is not a socket of the simulated network")
         waiting[descriptor] = socket = self._sockets[number]
         self._waiting[socket] = descriptor
-        self._look(descriptor)
+        self._check_ready(descriptor)
 
     def _remove(self, descriptor: Any, these: dict[Any, NetworkSocket], others: dict[Any, NetworkSocket]) -> None:
         socket = these.pop(descriptor, None)
         if socket is not None and descriptor not in others:
             self._waiting.pop(socket, None)
 
-    def _woken(self, socket: NetworkSocket) -> None:
+    def _on_ready(self, socket: NetworkSocket) -> None:
         descriptor = self._waiting.get(socket)
         if descriptor is not None:
-            self._look(descriptor)
+            self._check_ready(descriptor)
 
-    def _look(self, descriptor: Any) -> None:
+    def _check_ready(self, descriptor: Any) -> None:
         reader, writer = self._readers.get(descriptor), self._writers.get(descriptor)
         if (reader is not None and reader.readable) or (writer is not None and writer.writable):
             self._ready[descriptor] = None
 
     def _do(self, descriptor: Any, work: Callable[[], Any], *, reading: bool) -> None:
-        """Like Twisted's reactors: what comes back, or is raised, ends the connection."""
+        """Calls a descriptor; as in Twisted's reactors, a returned or raised exception ends the connection."""
         try:
-            why = ConnectionFdescWentAway("Filedescriptor went away") if descriptor.fileno() == -1 else work()
+            reason = ConnectionFdescWentAway("Filedescriptor went away") if descriptor.fileno() == -1 else work()
         except Exception as error:  # noqa: BLE001 - whatever a protocol raises
             self._bug("in a protocol", error)
-            why = error
-        if why:
-            self._drop(descriptor, why, reading=reading)
+            reason = error
+        if reason:
+            self._drop(descriptor, reason, reading=reading)
 
-    def _drop(self, descriptor: Any, why: Exception, *, reading: bool) -> None:
+    def _drop(self, descriptor: Any, reason: Exception, *, reading: bool) -> None:
         self.removeReader(descriptor)
-        half = reading and isinstance(why, ConnectionDone) and IHalfCloseableDescriptor.providedBy(descriptor)
+        half = reading and isinstance(reason, ConnectionDone) and IHalfCloseableDescriptor.providedBy(descriptor)
         if not half:
             self.removeWriter(descriptor)
         try:
             lost = descriptor.readConnectionLost if half else descriptor.connectionLost
-            lost(Failure(why))
+            lost(Failure(reason))
         except Exception as error:  # noqa: BLE001 - whatever a protocol raises
-            self._bug("in a protocol that was told that its connection is lost", error)
+            self._bug("in connectionLost of a protocol", error)
 
     def disconnect_all(self) -> None:
-        """Lose every connection and listener, as a process does that ends."""
+        """Closes all connections and listeners, as at the end of a process."""
         for descriptor in self.removeAll():
             self._drop(descriptor, ConnectionLost(), reading=False)

@@ -1,4 +1,4 @@
-"""Simulated process that can be killed at any write to its store."""
+"""Simulated process, killed at any write to its store."""
 # ruff: noqa: N802, N803 - the names of methods and arguments are Twisted's
 
 from __future__ import annotations
@@ -17,82 +17,82 @@ from mailstack.sandbox.store_parts import PARTS, WrappedPart
 from mailstack.store import Settlement, Store, StoreError
 
 WRITES = frozenset({"accept", "claim", "settle", "settle_together", "recover", "update_maildrop", "greylist.set"})
-"""Operations of a store between which a life can be made to end; each is one transaction."""
+"""Store operations at which a process can be killed; each is one transaction."""
 
 
 class SimulatedProcess(Host):
-    """A Host for one life: its calls, listeners and connections end with it, and it never does anything again.
+    """Process on a host: its calls, listeners and connections end when it is killed.
 
-    States: alive, over (`kill`).
+    States: alive, dead (`kill`).
     """
 
     def __init__(self, host: Host) -> None:
-        super().__init__(host._loop, host._machine)  # noqa: SLF001 - the same machine, as its program sees it
+        super().__init__(host._loop, host._machine)  # noqa: SLF001 - the same loop and machine
         self.is_alive = True
         self.writes = 0
-        """How often the store was written to."""
+        """Number of writes to the store."""
         self._end: tuple[int, bool, Callable[[], object]] | None = None
-        self._ended: list[Any] = []
-        self._drops: dict[tuple[str, str], Callable[[], Any]] = {}
-        """The maildrops that are locked, and how to let go of them: a lock ends with the process that has it."""
+        self._suspended: list[Any] = []
+        self._lock_releases: dict[tuple[str, str], Callable[[], Any]] = {}
+        """Release functions of locked maildrops: a lock ends with its process."""
 
     def kill(self) -> None:
-        """Be over. The kernel resets the connections; nothing else is heard of it."""
+        """Kills the process as SIGKILL does. The kernel resets its connections."""
         if not self.is_alive:
             return
         self.is_alive = False
         loop = self._loop
         for call in loop.clock.calls_of(self):
             call.cancel()
-        # What never ends is kept: else Python would end its coroutines, and they would begin to clean up.
-        self._ended += loop.poll.forget(self._machine)
+        # References are kept: garbage collection would close the coroutines, and run their clean-up.
+        self._suspended += loop.poll.remove_machine(self._machine)
         for socket in list(loop.network.sockets.values()):
             if socket.machine is self._machine:
                 socket.vanish()
-        for release in self._drops.values():
+        for release in self._lock_releases.values():
             Deferred.fromCoroutine(release())
 
     def kill_at(self, write: int, *, after: bool, then: Callable[[], object]) -> None:
-        """Be over at the n-th write from now, before it or right after it; `then` is called."""
+        """Kills the process before or after its n-th write from now, and calls `then`."""
         self._end = (self.writes + write, after, then)
 
     async def never(self) -> None:
-        """Wait for what a life that is over will never see."""
+        """Suspends a coroutine of a dead process forever."""
         waiting: Deferred[None] = Deferred()
-        self._ended.append(waiting)
+        self._suspended.append(waiting)
         await waiting
 
     async def write(self, work: Callable[[], Any]) -> Any:
-        """Write, unless this life ends before or after that."""
+        """Runs a write to the store, and kills the process before or after it if `kill_at` says so."""
         await self.check()
         self.writes += 1
         write, after, then = self._end or (-1, False, _nothing)
         if write == self.writes and not after:
-            self._over(then)
+            self._kill(then)
             await self.never()
         result = await work()
         if write == self.writes and after:
-            self._over(then)
+            self._kill(then)
         await self.check()
         return result
 
     async def check(self) -> None:
-        """Go no further when it is over."""
+        """Suspends the caller forever if the process is dead."""
         if not self.is_alive:
             await self.never()
 
-    def locked(self, mailbox: str, owner: str, release: Callable[[], Any] | None) -> None:
-        """Know of a maildrop that is locked, or (None) is not any more."""
+    def register_lock(self, mailbox: str, owner: str, release: Callable[[], Any] | None) -> None:
+        """Registers a locked maildrop with its release function; None removes it."""
         if release is None:
-            self._drops.pop((mailbox, owner), None)
+            self._lock_releases.pop((mailbox, owner), None)
         else:
-            self._drops[mailbox, owner] = release
+            self._lock_releases[mailbox, owner] = release
 
-    def _over(self, then: Callable[[], object]) -> None:
+    def _kill(self, then: Callable[[], object]) -> None:
         self.kill()
         then()
 
-    # --- what a program asks of its reactor
+    # --- reactor
 
     def callLater(self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object) -> IDelayedCall:  # noqa: A002
         call = self._loop.clock.callLater(delay, callable, *args, **kwargs)
@@ -103,7 +103,7 @@ class SimulatedProcess(Host):
 
     def listenTCP(self, port: int, factory: ServerFactory, backlog: int = 50, interface: str = "") -> IListeningPort:
         if not self.is_alive:
-            raise CannotListenError(interface, port, OSError("this life is over"))
+            raise CannotListenError(interface, port, OSError("the process is dead"))
         return super().listenTCP(port, factory, backlog, interface)
 
     def connectTCP(
@@ -115,7 +115,7 @@ class SimulatedProcess(Host):
         bindAddress: tuple[str, int] | None = None,
     ) -> IConnector:
         if not self.is_alive:
-            raise ConnectError(string="this life is over")
+            raise ConnectError(string="the process is dead")
         return super().connectTCP(host, port, factory, timeout, bindAddress)
 
     def callFromThread(self, callable: Callable[..., Any], *args: object, **kwargs: object) -> None:  # noqa: A002
@@ -135,20 +135,20 @@ class SimulatedProcess(Host):
 
 
 class CrashableStore:
-    """A Store that is another one's, as one life sees it: what it wrote stays, what it was about to write was never there."""
+    """Store as one process sees it: completed writes stay, a write interrupted by `kill` never happened."""
 
-    def __init__(self, store: Any, life: SimulatedProcess) -> None:
+    def __init__(self, store: Any, process: SimulatedProcess) -> None:
         self._store = store
-        self._life = life
+        self._process = process
         for part in PARTS:
             setattr(self, part, WrappedPart(part, getattr(store, part), self._around))
 
     async def _around(self, name: str, operation: Callable[[], Awaitable[Any]]) -> Any:
         if name in WRITES:
-            return await self._life.write(operation)
-        await self._life.check()
+            return await self._process.write(operation)
+        await self._process.check()
         result = await operation()
-        await self._life.check()
+        await self._process.check()
         return result
 
     def __getattr__(self, name: str) -> Any:
@@ -164,11 +164,11 @@ class CrashableStore:
         return call
 
     async def settle_together(self, settlements: Sequence[Settlement]) -> list[Exception | None]:
-        """Each is a transaction of its own, with a life's end possible between any two."""
+        """Settles in one transaction each, so that the process can be killed between any two."""
         troubles: list[Exception | None] = []
         for settlement in settlements:
             try:
-                await self._life.write(lambda one=settlement: self._store.settle(one))  # type: ignore[misc]
+                await self._process.write(lambda one=settlement: self._store.settle(one))  # type: ignore[misc]
             except (StoreError, KeyError) as trouble:
                 troubles.append(trouble)
             else:
@@ -176,23 +176,23 @@ class CrashableStore:
         return troubles
 
     async def open_maildrop(self, mailbox: str, owner: str) -> Any:
-        """The lock ends with the life."""
-        await self._life.check()
+        """Opens a maildrop; its lock ends with the process."""
+        await self._process.check()
         drop = await self._store.open_maildrop(mailbox, owner)
-        self._life.locked(mailbox, owner, lambda: self._store.release_maildrop(mailbox, owner))
-        await self._life.check()
+        self._process.register_lock(mailbox, owner, lambda: self._store.release_maildrop(mailbox, owner))
+        await self._process.check()
         return drop
 
     async def release_maildrop(self, mailbox: str, owner: str) -> None:
-        if not self._life.is_alive:
-            return  # the lock ended with the life; this is Python, cleaning up after it
-        self._life.locked(mailbox, owner, None)
+        if not self._process.is_alive:
+            return  # the lock ended with the process; this call is Python's clean-up
+        self._process.register_lock(mailbox, owner, None)
         await self._store.release_maildrop(mailbox, owner)
 
 
-def crashable(store: Store, life: SimulatedProcess) -> Store:
-    """The store as one life sees it."""
-    seen: Any = CrashableStore(store, life)
+def crashable(store: Store, process: SimulatedProcess) -> Store:
+    """Store as one process sees it."""
+    seen: Any = CrashableStore(store, process)
     return seen  # type: ignore[no-any-return]
 
 

@@ -12,63 +12,63 @@ from twisted.internet.interfaces import IConnector, IListeningPort
 from twisted.internet.protocol import ClientFactory, ServerFactory
 from twisted.python.failure import Failure
 
-from mailstack.sandbox.simulation.host import LONGEST_RUN, Host
-from mailstack.sandbox.simulation.loop import MOST_TURNS, Loop
+from mailstack.sandbox.simulation.host import MAX_RUN, Host
+from mailstack.sandbox.simulation.loop import MAX_TURNS, Loop
 from mailstack.sandbox.simulation.network import Machine, Network, Path, is_loopback
 
 T = TypeVar("T")
 
-OURS = ("198.18.0.1", "2001:db8:ffff::1")
-"""The addresses of the host that the reactor itself is: of RFC 2544 and RFC 3849, which nobody else has."""
+REACTOR_ADDRESSES = ("198.18.0.1", "2001:db8:ffff::1")
+"""Addresses of the reactor's own host, from reserved networks (RFC 2544, RFC 3849)."""
 
 START = 1_780_000_000.0
-"""The virtual moment at which simulations begin: 2026-05-28T20:26:40Z."""
+"""Virtual start time of simulations: 2026-05-28T20:26:40Z."""
 
 
 class SimulatedReactor(Host):
-    """Gives hosts, and turns the time of all of them.
+    """Reactor of a simulation: makes hosts, and drives their time.
 
-    It is a host itself, for a test's own clients. Where it is told to listen on another host's address, or to call
-    from one, it does so as that host. The same seed and the same calls give the same order of everything; what
-    OpenSSL draws for TLS is the one chance that the seed doesn't decide.
+    The reactor is a host itself, for a test's own clients. A listener on another host's address, or a connection
+    from one, belongs to that host. The same seed and the same calls give the same order of events. Only the random
+    numbers of OpenSSL do not depend on the seed.
     """
 
     def __init__(
         self, seed: int = 0, start: float = START, *, path: Path | None = None, forgiving: bool = False
     ) -> None:
-        """`start` is in seconds since 1970. `path` lies between hosts where no other was set: `Path()` if None.
+        """`start` is in seconds since 1970. `path` is the default path between hosts; None: `Path()`.
 
-        `forgiving`: log what nobody caught and go on, as a daemon does; else it comes out of `run`.
+        `forgiving`: log uncaught exceptions and continue, as a daemon does; otherwise `run` raises them.
         """
         loop = Loop(seed, start, path, forgiving=forgiving)
-        super().__init__(loop, loop.network.machine(*OURS))
+        super().__init__(loop, loop.network.machine(*REACTOR_ADDRESSES))
         self.random = Random(f"{seed}")  # noqa: S311 - for tests and jitter, not for secrets
-        """Chance that the seed decides, for whoever needs it."""
+        """Random source that depends on the seed."""
         self._hosts: dict[Machine, Host] = {self._machine: self}
 
     @property
     def network(self) -> Network:
-        """Where paths are laid."""
+        """Simulated network, for its paths."""
         return self._loop.network
 
     def host(self, address: str, *more: str) -> Host:
-        """The host with this address; it exists from now on. `more` are further addresses of it.
+        """Returns the host with this address, or makes it; `more` are further addresses of it.
 
-        Raises ValueError for what is not an IP address, or is another host's.
+        Raises ValueError for a text that is no IP address, and for an address of another host.
         """
         machine = self._loop.network.machine(address, *more)
         return self._hosts.get(machine) or self._hosts.setdefault(machine, Host(self._loop, machine))
 
     def advance(self, seconds: float) -> None:
-        """Let exactly so much virtual time pass, and everything happen that is due in it."""
+        """Lets exactly this many virtual seconds pass, and runs all events that are due in them."""
         deadline = self._loop.clock.now + seconds
-        self._loop.go(None, deadline, MOST_TURNS)
+        self._loop.go(None, deadline, MAX_TURNS)
         self._loop.clock.now = max(self._loop.clock.now, deadline)
 
-    def result_of(self, work: Deferred[T] | Coroutine[Any, Any, T], *, at_most: float = LONGEST_RUN) -> T:
-        """Run until a Deferred or coroutine has a result, and return it, or raise its exception.
+    def result_of(self, work: Deferred[T] | Coroutine[Any, Any, T], *, at_most: float = MAX_RUN) -> T:
+        """Runs until a Deferred or coroutine has a result; returns it, or raises its exception.
 
-        Raises NotReached when it has none after `at_most` virtual seconds.
+        Raises NotReached without a result after `at_most` virtual seconds.
         """
         deferred = work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
         results: list[Any] = []
@@ -79,16 +79,16 @@ class SimulatedReactor(Host):
             result.raiseException()
         return result  # type: ignore[no-any-return]
 
-    def hold_time_while(self, busy: Callable[[], bool], *, patience: float = 20.0) -> None:
-        """Let no virtual time pass while `busy()`: for code with real threads of its own, that `callFromThread`.
+    def hold_time_while(self, busy: Callable[[], bool], *, timeout: float = 20.0) -> None:
+        """Stops virtual time while `busy()` is true, for code with real threads that use `callFromThread`.
 
-        Raises NotReached, out of `run`, when it is busy for `patience` real seconds.
+        `run` raises NotReached when `busy()` is true for `timeout` real seconds.
         """
-        self._loop.hold_time_while(busy, patience)
+        self._loop.hold_time_while(busy, timeout)
 
     def listenTCP(self, port: int, factory: ServerFactory, backlog: int = 50, interface: str = "") -> IListeningPort:
-        """Take calls to this port, as the host whose address `interface` is. Raises CannotListenError."""
-        host = self._acting(interface)
+        """Listens on a port of the host with the address `interface`. Raises CannotListenError."""
+        host = self._host_of(interface)
         if host is self:
             return super().listenTCP(port, factory, backlog, interface)
         return host.listenTCP(port, factory, backlog, interface)
@@ -101,13 +101,13 @@ class SimulatedReactor(Host):
         timeout: float = 30.0,
         bindAddress: tuple[str, int] | None = None,
     ) -> IConnector:
-        """Call an address, as the host whose address is in `bindAddress`."""
-        caller = self._acting(bindAddress[0] if isinstance(bindAddress, tuple) else "")
+        """Connects from the host with the address in `bindAddress`."""
+        caller = self._host_of(bindAddress[0] if isinstance(bindAddress, tuple) else "")
         if caller is self:
             return super().connectTCP(host, port, factory, timeout, bindAddress)
         return caller.connectTCP(host, port, factory, timeout, bindAddress)
 
-    def _acting(self, address: str) -> Host:
+    def _host_of(self, address: str) -> Host:
         if address in {"", "0.0.0.0", "::"} or is_loopback(address):  # noqa: S104
             return self
         return self.host(address)

@@ -34,13 +34,13 @@ from mailstack.server.mail_server import MailServer
 from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources
 from mailstack.store import Account, Filter, Store
 
-MOST_STEPS = 10_000
-_LOOK = 3600.0
-"""Seconds between looks at what other processes changed: there are none."""
+MAX_STEPS = 10_000
+_POLL_S = 3600.0
+"""Poll interval for changes by other processes, in seconds; there are no others."""
 
 
 class RecordingJournal:
-    """A Journal that keeps the last steps, and tells that there are new ones."""
+    """Journal that keeps the latest steps, and marks the world as changed."""
 
     def __init__(self, world: World | None = None) -> None:
         self.steps: list[Step] = []
@@ -48,20 +48,20 @@ class RecordingJournal:
 
     def tell(self, steps: Sequence[Step]) -> None:
         self.steps += steps
-        if len(self.steps) > 2 * MOST_STEPS:
-            del self.steps[:-MOST_STEPS]
+        if len(self.steps) > 2 * MAX_STEPS:
+            del self.steps[:-MAX_STEPS]
         if self._world is not None:
             self._world.has_news = True
 
     def names(self, mail_server: str) -> list[str]:
-        """Of the steps in one server, in their order."""
+        """Names of the steps in one server, in order."""
         return [step.step for step in self.steps if step.server == mail_server]
 
 
 class SimulatedServer:
-    """A host with a mail server: the shipped one, from a configuration, on a simulated machine."""
+    """Host with a mail server: the shipped one, from a configuration, on a simulated machine."""
 
-    def __init__(  # noqa: PLR0917  # what makes a server, each of a type of its own
+    def __init__(  # noqa: PLR0917  # dependencies, each of its own type
         self,
         world: World,
         host: Host,
@@ -73,23 +73,23 @@ class SimulatedServer:
     ) -> None:
         self.hostname: str = config.hostname
         self.host = host
-        """Its machine."""
+        """Reactor of the machine."""
         self.address = host.addresses[0]
         self.config = config
         self.store = store
         self.accounts = tuple(accounts)
         self.journal = RecordingJournal(world)
         self.server: MailServer
-        """The one that works now; another after each `start`."""
-        self.life: SimulatedProcess
-        """The program that it runs in."""
+        """Current mail server; a new one after each `start`."""
+        self.process: SimulatedProcess
+        """Current process of the mail server."""
         self._is_closed = False
         self._world = world
         self._aliases = aliases
         self._context = context
 
-    async def begin(self) -> None:
-        """Open the store, make the accounts, begin to work."""
+    async def set_up(self) -> None:
+        """Opens the store, adds accounts and aliases, and starts the server."""
         await self.store.open()
         await self.store.add_accounts([_account(each) for each in self.accounts])
         for alias, targets in self._aliases.items():
@@ -97,48 +97,48 @@ class SimulatedServer:
         await self.open()
 
     async def open(self) -> None:
-        """A new server on the same store, as when its program is started."""
-        self.life = SimulatedProcess(self.host)
+        """Starts a new server on the same store, in a new process."""
+        self.process = SimulatedProcess(self.host)
         self._is_closed = False
-        self.server = self._make(self.life)
+        self.server = self._make(self.process)
         await self.server.listen()
         await self.server.start()
-        # What an earlier life stored in its last moment it told nobody.
+        # The last write of a killed process was not published.
         self._world.has_news = True
 
     def stop(self) -> None:
-        """Close the server as an operator does; its host refuses connections until `start`."""
+        """Stops the server as an operator does; its host refuses connections until `start`."""
         if self.is_up:
             self._world.result_of(self.server.stop())
             self._is_closed = True
 
     def start(self) -> None:
-        """Open it again, on the same store."""
+        """Starts the server again, on the same store."""
         self._world.result_of(self.open())
 
     def crash(self) -> None:
-        """End its program now, as SIGKILL does; what was stored remains. Connections are reset, and calls refused until `start`."""
-        self.life.kill()
+        """Kills the process as SIGKILL does. The store remains; connections are reset, and refused until `start`."""
+        self.process.kill()
 
     def crash_at(self, write: int, *, after: bool = False, restart: float | str = "1m") -> None:
-        """End its program at the n-th write into its store from now, before it or right after it.
+        """Kills the process at its n-th write to the store from now, before or after that write.
 
-        It is started again after `restart` (seconds, or "1m").
+        The server is started again after `restart` (seconds, or "1m").
         """
-        self.life.kill_at(write, after=after, then=lambda: self._world.after(restart, self.open))
+        self.process.kill_at(write, after=after, then=lambda: self._world.after(restart, self.open))
 
     @property
     def is_up(self) -> bool:
-        """Whether its program runs."""
-        return self.life.is_alive and not self._is_closed
+        """Whether the server is running."""
+        return self.process.is_alive and not self._is_closed
 
     def states(self) -> dict[str, str]:
-        """Recipient: state ("queued", "delivered", "relayed", "bounced" …), of all letters of the server."""
+        """Delivery states by recipient ("queued", "delivered", "relayed", "bounced" …), of all letters of the server."""
         records = self._world.result_of(self.store.records(Filter(server=self.hostname)))
         return {str(each.recipient.address): each.state.value for record in records for each in record.deliveries}
 
-    def said(self, last: int = 20) -> list[Step]:
-        """The last steps that the server told of."""
+    def latest_steps(self, last: int = 20) -> list[Step]:
+        """Latest steps of the server."""
         return self.journal.steps[-last:]
 
     def _make(self, host: SimulatedProcess) -> MailServer:
@@ -151,13 +151,13 @@ class SimulatedServer:
             world.caller_of(host, name, client_tls),
             dns,
             self._context,
-            Random(f"{world.seed}/{name}"),  # noqa: S311 - the seed shall decide it
+            Random(f"{world.seed}/{name}"),  # noqa: S311 - repeatable by the seed
             HttpsPolicies(host, dns, client_tls),
         )
         server = MailServer(
             config,
             with_faults(runtime, world.faults, name, world.ca.context),
-            Storage(with_disk_faults(store, world.faults, name, clock), poll=_LOOK),
+            Storage(with_disk_faults(store, world.faults, name, clock), poll=_POLL_S),
             _user_access(config, store, clock),
             Observers(self.journal, recorder=world.record),
             WorkerResources(single_process(clock)),
@@ -167,7 +167,7 @@ class SimulatedServer:
 
 
 def _user_access(config: Config, store: Store, clock: ReactorClock) -> UserAccess:
-    """Users whose passwords are their addresses."""
+    """Authentication of users; the password of each account is its address."""
     scram = ScramChecker(store, b"k" * 32, FEWEST)
     portal, throttle = Portal(Realm(), [AllowAnyChecker(), scram]), Throttle(clock)
     submitters, readers = (
@@ -186,7 +186,7 @@ _keys: dict[str, str] = {}
 
 
 def _scram(key: str) -> str:
-    """What SCRAM keeps of a password that is the address; deriving it costs more than all else of an account."""
+    """SCRAM keys of an account with its address as password; cached, because key derivation is slow."""
     if key not in _keys:
         if len(_keys) > 10_000:
             _keys.clear()

@@ -1,42 +1,49 @@
-"""Transcript of all sessions, to read, compare and print."""
+"""Transcript of all sessions, and its recording connector."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from typing import Any
 
-from mailstack.sandbox.recording.dialogue import SessionTranscript
+from mailstack.letter.connection import HostPort
+from mailstack.net.client_tls import ClientTls
+from mailstack.net.connector import TwistedConnector
+from mailstack.protocols.connection import ConnectFailed, Dane, Engine, EventT, Peer, Source
+from mailstack.protocols.peer_wrapper import TappedEngine
+from mailstack.sandbox.recording.dialogue import RecordingPeer, SessionTranscript
+from mailstack.sandbox.simulation.host import Host
 
-MOST_LINES = 100_000
-"""Lines that a transcript keeps, unless it is told otherwise."""
+MAX_LINES = 100_000
+"""Default limit of lines in a transcript."""
 
 
 class Transcript:
-    """All dialogues, in the order in which they began. Two are equal when they read the same.
+    """Session transcripts in the order of their start. Two transcripts are equal if their text is equal.
 
-    At most so many lines are kept: the oldest dialogues are forgotten.
+    Above the limit of lines, the oldest sessions are dropped.
     """
 
-    def __init__(self, now: Callable[[], float], most: int = MOST_LINES) -> None:
-        """`now` gives virtual seconds since the start; `most` is in lines, 0 keeps none."""
+    def __init__(self, now: Callable[[], float], max_lines: int = MAX_LINES) -> None:
+        """`now` gives virtual seconds since the start; `max_lines` limits the lines; 0 records nothing."""
         self._now = now
-        self._most = most
+        self._max_lines = max_lines
         self._kept: list[SessionTranscript] = []
         self._count = 0
 
     @property
     def is_kept(self) -> bool:
-        """Whether anything is."""
-        return self._most > 0
+        """Whether sessions are recorded."""
+        return self._max_lines > 0
 
     @property
     def dialogues(self) -> tuple[SessionTranscript, ...]:
-        """Those that are kept, the oldest first."""
+        """Recorded sessions, the oldest first."""
         return tuple(self._kept)
 
     def __str__(self) -> str:
         forgotten = self._count - len(self._kept)
-        head = [f"({forgotten} dialogues before these are forgotten)"] if forgotten else []
+        head = [f"({forgotten} earlier sessions were dropped)"] if forgotten else []
         return "\n".join([*head, *map(str, self._kept)])
 
     __repr__ = __str__
@@ -47,35 +54,84 @@ class Transcript:
     __hash__ = None  # type: ignore[assignment]
 
     def __contains__(self, text: str) -> bool:
-        """Whether somebody said it: `"550 5.1.1" in internet.transcript`."""
+        """Whether a line contains the text: `"550 5.1.1" in internet.transcript`."""
         return any(text in line.text for dialogue in self._kept for line in dialogue.lines)
 
     def diff(self, other: Transcript) -> str:
-        """How the other one differs, as `diff -u` shows it; empty when it doesn't."""
+        """Unified diff to another transcript; empty if they are equal."""
         return "\n".join(difflib.unified_diff(str(self).splitlines(), str(other).splitlines(), lineterm="", n=3))
 
     def tail(self, lines: int = 40) -> str:
-        """The last lines, as of a log."""
+        """Last lines of the transcript."""
         return "\n".join(str(self).splitlines()[-lines:])
 
     def of(self, name: str) -> tuple[SessionTranscript, ...]:
-        """The dialogues with, or of, this host or address."""
+        """Sessions of this host or address."""
         return tuple(each for each in self._kept if name in f"{each.client} {each.server}")
 
     def begin(self, client: str, server: str) -> SessionTranscript:
-        """A new connection."""
+        """Starts the transcript of a new connection."""
         self._count += 1
         dialogue = SessionTranscript(self._count, client, server, self._now)
-        if self._most:
+        if self._max_lines:
             self._kept.append(dialogue)
             if self._count % 100 == 0:
                 self._forget()
         return dialogue
 
     def _forget(self) -> None:
-        surplus = sum(len(each.lines) for each in self._kept) - self._most
+        surplus = sum(len(each.lines) for each in self._kept) - self._max_lines
         gone = 0
         while surplus > 0:
             surplus -= len(self._kept[gone].lines)
             gone += 1
         del self._kept[:gone]
+
+
+class RecordingConnector:
+    """Connector that records sessions with other hosts, and failed connections. Simulated servers record their own."""
+
+    def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
+        self,
+        host: Host,
+        client_tls: ClientTls,
+        name: str,
+        transcript: Transcript,
+        is_server: Callable[[HostPort], bool],
+        name_of: Callable[[str], str],
+    ) -> None:
+        self._connector = TwistedConnector(host, client_tls=client_tls)
+        self._host = host
+        self._name = name
+        self._transcript = transcript
+        self._is_server = is_server
+        self._name_of = name_of
+
+    async def call(
+        self,
+        address: HostPort,
+        engine: Engine[EventT],
+        *,
+        timeout: float,
+        tls: bool = False,
+        server_name: str | None = None,
+        verify: bool = False,
+        dane: Dane | None = None,
+        source: Source | None = None,
+    ) -> Peer[EventT]:
+        """Connects as TwistedConnector does. Raises ConnectFailed."""
+        label = f"{self._name_of(address.host)} (port {address.port})"
+        demands: dict[str, Any] = {"tls": tls, "server_name": server_name, "verify": verify, "dane": dane}
+        demands["source"] = source
+        try:
+            if self._is_server(address):
+                return await self._connector.call(address, engine, timeout=timeout, **demands)
+            dialogue = self._transcript.begin(self._name, label)
+            tapped = TappedEngine(engine, lambda octets: dialogue.feed("S", octets))
+            peer = await self._connector.call(address, tapped, timeout=timeout, **demands)
+            return RecordingPeer(peer, dialogue, side="C")
+        except ConnectFailed as error:
+            if self._is_server(address):
+                dialogue = self._transcript.begin(self._name, label)
+            dialogue.event(str(error))
+            raise

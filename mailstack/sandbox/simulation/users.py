@@ -27,42 +27,42 @@ from mailstack.protocols.smtp.replies import Reply
 from mailstack.sandbox.simulation.server import SimulatedServer
 from mailstack.sandbox.simulation.world import World
 
-PATIENCE = 600.0
-"""Virtual seconds that a person's program waits for a connection, and for each answer of a mailbox."""
+TIMEOUT_S = 600.0
+"""Timeout of a user's client for a connection and for each POP3 reply, in virtual seconds."""
 
 _QUEUED_AS = re.compile(r"queued as ([0-9a-z]{15})")
 
 
-class NotTaken(Exception):
-    """The server took the letter for none of its recipients; str() says what it said."""
+class SubmissionRefused(Exception):
+    """Letter refused for all recipients; str() has the replies."""
 
     def __init__(self, replies: Sequence[Reply]) -> None:
         super().__init__("; ".join(dict.fromkeys(map(str, replies))))
         self.replies = tuple(replies)
 
 
-class Sent(Struct, frozen=True):
-    """A letter that a server has taken."""
+class SubmittedLetter(Struct, frozen=True):
+    """Letter that a server has accepted."""
 
     id: LetterId
-    """Its id in that server, which leads to its journey."""
+    """Id of the letter in that server, for `Internet.journey`."""
     replies: dict[str, Reply]
-    """By recipient: what the server said last about it."""
+    """Final replies by recipient."""
 
     @property
     def refused(self) -> dict[str, Reply]:
-        """The recipients that were not taken, and why."""
+        """Replies to refused recipients."""
         return {to: reply for to, reply in self.replies.items() if not reply.positive}
 
 
-class Collected(Struct, frozen=True):
-    """A letter as its reader has it."""
+class CollectedLetter(Struct, frozen=True):
+    """Letter as its reader downloaded it."""
 
     octets: bytes
 
     @property
     def message(self) -> EmailMessage:
-        """Parsed by Python's own library."""
+        """Letter as a message of Python's `email` package."""
         return email.message_from_bytes(self.octets, policy=email.policy.default)
 
     @property
@@ -71,18 +71,18 @@ class Collected(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The part that is for people, in plain text; empty when there is none. Lines end in LF."""
+        """Plain text of the letter, with LF as line end; empty without one."""
         part = self.message.get_body(("plain",))
         return "" if part is None else str(part.get_content()).replace("\r\n", "\n")
 
     @property
     def return_path(self) -> str:
-        """The envelope's sender; empty for a report."""
+        """Reverse-path of the envelope; empty for a report."""
         return str(self.message["Return-Path"] or "").strip("<>")
 
     @property
     def is_report(self) -> bool:
-        """Whether it is a bounce, or another report on a letter (RFC 3464)."""
+        """Whether the letter is a delivery report (RFC 3464)."""
         return self.message.get_content_type() == "multipart/report"
 
     def __str__(self) -> str:
@@ -95,28 +95,28 @@ def _salted(password: str, salt: bytes, iterations: int) -> bytes:
 
 
 async def _derive(password: str, salt: bytes, iterations: int) -> bytes:
-    """What SCRAM derives of a password; it costs more than all else of a login, and is always the same."""
+    """SCRAM key of a password; cached, because key derivation is slow."""
     return _salted(password, salt, iterations)
 
 
-class Person:
-    """Somebody with an account, and a machine of his own to use it from. The password of every account is its address."""
+class SimulatedUser:
+    """User with an account and a host of their own. The password of every account is its address."""
 
-    def __init__(self, world: World, address: str, site: SimulatedServer, host: Any) -> None:
+    def __init__(self, world: World, address: str, server: SimulatedServer, host: Any) -> None:
         self.address = address
-        self.site = site
-        """The server that the account is at."""
+        self.server = server
+        """Server of the account."""
         self.host = host
-        """The person's machine."""
+        """Host of the user."""
         self._world = world
         self._parsed = Address.parse(address)
 
-    def _caller(self) -> Any:
+    def _connector(self) -> Any:
         return self._world.caller_of(self.host, self.host.addresses[0])
 
 
-class Author(Person):
-    """Hands letters in as a mail program does: port 587, STARTTLS with the certificate verified, AUTH."""
+class SimulatedAuthor(SimulatedUser):
+    """Author that submits letters as a mail client does: port 587, STARTTLS with a verified certificate, AUTH."""
 
     def submit(
         self,
@@ -128,17 +128,17 @@ class Author(Person):
         sender: str | None = None,
         body: str = "7BIT",
         parameters: Sequence[tuple[str, str]] = (),
-    ) -> Sent:
-        """Hand a letter in, and wait for what the server says. Raises NotTaken, SmtpSessionError, ConnectFailed.
+    ) -> SubmittedLetter:
+        """Submits a letter, and waits for the replies. Raises SubmissionRefused, SmtpSessionError, ConnectFailed.
 
-        `raw` is a whole content in place of one made of `subject` and `text`. `sender` is the reverse-path, where that
-        is not the account itself; `body` (7BIT, 8BITMIME …) and `parameters` are those of MAIL.
+        `raw` is a complete content in place of `subject` and `text`. `sender` is the reverse-path; None: the account.
+        `body` (7BIT, 8BITMIME …) and `parameters` are those of MAIL.
         """
         return self._world.result_of(
-            self.submitting(to, subject, text, raw=raw, sender=sender, body=body, parameters=parameters)
+            self.submit_async(to, subject, text, raw=raw, sender=sender, body=body, parameters=parameters)
         )
 
-    async def submitting(
+    async def submit_async(
         self,
         to: str | Sequence[str | Recipient] = (),
         subject: str = "",
@@ -148,8 +148,8 @@ class Author(Person):
         sender: str | None = None,
         body: str = "7BIT",
         parameters: Sequence[tuple[str, str]] = (),
-    ) -> Sent:
-        """The same as a coroutine, for what shall happen later: `internet.after("4h", lambda: ann.submitting(…))`."""
+    ) -> SubmittedLetter:
+        """Coroutine of `submit`, for later events: `internet.after("4h", lambda: ann.submit_async(…))`."""
         named = (to,) if isinstance(to, str) else tuple(to)
         recipients = tuple(each if isinstance(each, Recipient) else Recipient(Address.parse(each)) for each in named)
         content = self._write(recipients, subject, text) if raw is None else raw
@@ -163,13 +163,13 @@ class Author(Person):
         taken = next((reply for reply in replies if reply.positive), None)
         found = _QUEUED_AS.search(taken.text) if taken is not None else None
         if found is None:
-            raise NotTaken(replies)
-        return Sent(LetterId(found[1]), said)
+            raise SubmissionRefused(replies)
+        return SubmittedLetter(LetterId(found[1]), said)
 
     async def session(self) -> SmtpClientSession:
-        """A session with the server, logged in."""
-        engine, hostname = SmtpClient(), self.site.hostname
-        peer = await self._caller().call(HostPort(self.site.address, 587), engine, timeout=PATIENCE)
+        """Authenticated SMTP session with the server."""
+        engine, hostname = SmtpClient(), self.server.hostname
+        peer = await self._connector().call(HostPort(self.server.address, 587), engine, timeout=TIMEOUT_S)
         session = SmtpClientSession(peer, engine, "client.invalid")
         await session.open()
         await session.start_tls(hostname, verify=True)
@@ -187,35 +187,35 @@ class Author(Person):
         return compose(heading, text_part("plain", text))
 
 
-class Reader(Person):
-    """Collects letters as a mail program does: POP3, STLS with the certificate verified, login."""
+class SimulatedReader(SimulatedUser):
+    """Reader that downloads letters as a mail client does: POP3, STLS with a verified certificate, login."""
 
-    def collect(self, *, keep: bool = False) -> list[Collected]:
-        """Every letter of the mailbox, the oldest first; with `keep` they stay there.
+    def collect(self, *, keep: bool = False) -> list[CollectedLetter]:
+        """Downloads all letters of the mailbox, the oldest first; `keep` leaves them there.
 
-        Raises pop3.fetching.Refused, Broken, ConnectFailed.
+        Raises Refused, Pop3ConnectionLost, ConnectFailed.
         """
-        return self._world.result_of(self.collecting(keep=keep))
+        return self._world.result_of(self.collect_async(keep=keep))
 
-    async def collecting(self, *, keep: bool = False) -> list[Collected]:
-        """The same as a coroutine."""
+    async def collect_async(self, *, keep: bool = False) -> list[CollectedLetter]:
+        """Coroutine of `collect`."""
         session = await self.session()
         count, _ = await session.stat()
         letters = []
         for number in range(1, count + 1):
-            letters.append(Collected(await session.retr(number)))
+            letters.append(CollectedLetter(await session.retr(number)))
             if not keep:
                 await session.dele(number)
         await session.quit()
         return letters
 
     async def session(self) -> Pop3ClientSession:
-        """A session with the mailbox, logged in."""
+        """Authenticated POP3 session with the mailbox."""
         engine = Pop3Client()
-        peer = await self._caller().call(HostPort(self.site.address, 110), engine, timeout=PATIENCE)
-        session = Pop3ClientSession(peer, engine, timeout=PATIENCE)
+        peer = await self._connector().call(HostPort(self.server.address, 110), engine, timeout=TIMEOUT_S)
+        session = Pop3ClientSession(peer, engine, timeout=TIMEOUT_S)
         await session.open()
-        await session.start_tls(self.site.hostname, verify=True)
+        await session.start_tls(self.server.hostname, verify=True)
         await session.utf8()
         await session.login(self.address, self._parsed.key)
         return session

@@ -17,14 +17,13 @@ from mailstack.protocols.connection import Connector, Engine, Peer
 from mailstack.sandbox.faults import Faults
 from mailstack.sandbox.recording.dialogue import record_server_session
 from mailstack.sandbox.simulation.authority import Authority, authority
+from mailstack.sandbox.simulation.clock import seconds_of
 from mailstack.sandbox.simulation.domains import Domains
-from mailstack.sandbox.simulation.durations import seconds_of
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.loop import NotReached
 from mailstack.sandbox.simulation.network import Path
 from mailstack.sandbox.simulation.reactor import SimulatedReactor
-from mailstack.sandbox.simulation.recording_connector import OverheardCaller
-from mailstack.sandbox.simulation.transcript import Transcript
+from mailstack.sandbox.simulation.transcript import RecordingConnector, Transcript
 
 T = TypeVar("T")
 
@@ -97,7 +96,7 @@ class World:
 
     def caller_of(self, host: Host, name: str, client_tls: ClientTls | None = None) -> Connector:
         """Connector of a host; it records failed connections, and sessions with hosts that are no mail server."""
-        return OverheardCaller(
+        return RecordingConnector(
             host, client_tls or self._trusting, name, self.transcript, self._is_server, self._name_of
         )
 

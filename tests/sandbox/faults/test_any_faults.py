@@ -12,7 +12,7 @@ from mailstack.protocols.connection import ConnectFailed
 from mailstack.protocols.pop3.client_session import Pop3ConnectionLost, Refused
 from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.sandbox.faults import Fault
-from mailstack.sandbox.simulation import Collected, Internet, NotTaken, Sent
+from mailstack.sandbox.simulation import CollectedLetter, Internet, SubmissionRefused, SubmittedLetter
 
 SMTP = ["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "final", "quit"]
 POP3 = ["connect", "user", "pass", "stls", "stat", "retr", "dele", "quit", "any"]
@@ -65,20 +65,20 @@ rules = st.lists(
 crashes = st.lists(st.tuples(st.sampled_from(["mx.a.test", "mx.b.test"]), st.integers(1, 6), st.booleans()), max_size=1)
 
 
-def submitted(internet: Internet) -> Sent | None:
+def submitted(internet: Internet) -> SubmittedLetter | None:
     """The letter, if it was taken in the end."""
     ann = internet.author("ann@a.test")
     for _ in range(4 * MOST):
         try:
             return ann.submit(to="bob@b.test", subject="Hello", text="Hello")
-        except (SmtpSessionError, NotTaken, ConnectFailed):
+        except (SmtpSessionError, SubmissionRefused, ConnectFailed):
             internet.advance("2m")
     return None
 
 
-def collected(internet: Internet, address: str) -> list[Collected]:
+def collected(internet: Internet, address: str) -> list[CollectedLetter]:
     """What its reader has, however often he has to try."""
-    letters: list[Collected] = []
+    letters: list[CollectedLetter] = []
     for _ in range(15 * MOST):
         try:
             return letters + internet.reader(address).collect()
@@ -107,7 +107,7 @@ def test_any_faults_that_end_leave_every_letter_delivered_or_reported(
         except ValueError:
             continue  # what can't be meant, as a greeting without octets
     for server, write, after in ends:
-        internet.sites[server].crash_at(write, after=after)
+        internet.servers[server].crash_at(write, after=after)
     sent = submitted(internet)
     internet.run(at_most="20d")
     if sent is None:
@@ -115,7 +115,7 @@ def test_any_faults_that_end_leave_every_letter_delivered_or_reported(
     journey = internet.journey(sent)
     reports = [internet.journey(report) for report in journey.reports]
     assert any(told.only("delivered") for told in (journey, *reports)), str(journey)
-    for site in internet.sites.values():
+    for site in internet.servers.values():
         assert internet.result_of(site.store.next_due(site.hostname)) is None
     # And what is in a mailbox can be read; an answer to QUIT that was lost has emptied it all the same.
     collected(internet, "bob@b.test")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.sandbox.faults import Fault, disk_full, host_down
-from mailstack.sandbox.simulation import Internet, NotTaken
+from mailstack.sandbox.simulation import Internet, SubmissionRefused
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_name_that_is_found_slowly(internet: Internet) -> None:
 
 
 def test_a_host_that_refuses_calls(internet: Internet) -> None:
-    internet.faults.add(host_down(internet.sites["mx.b.test"].address, times=2))
+    internet.faults.add(host_down(internet.servers["mx.b.test"].address, times=2))
     assert send(internet).count("deferred") == 2
     assert len(internet.reader("bob@b.test").collect()) == 1
 
@@ -64,7 +64,7 @@ def test_a_host_that_does_not_answer_calls(internet: Internet, rule: dict[str, o
 def test_a_disk_that_can_not_be_written_puts_letters_off(internet: Internet, error: str, said: str) -> None:
     internet.faults.add(Fault(at="disk", server="mx.a.test", name="accept", error=error, times=1))  # type: ignore[arg-type]
     ann = internet.author("ann@a.test")
-    with pytest.raises(NotTaken, match=said):
+    with pytest.raises(SubmissionRefused, match=said):
         ann.submit(to="bob@b.test", text="?")
     assert "relayed" in send(internet)
     assert len(internet.reader("bob@b.test").collect()) == 1

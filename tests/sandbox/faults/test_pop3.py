@@ -7,7 +7,7 @@ import pytest
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.protocols.pop3.client_session import Pop3ClientSession, Pop3ConnectionLost, Refused
 from mailstack.sandbox.faults import Fault, maildrop_locked, no_uidl
-from mailstack.sandbox.simulation import Internet, Reader
+from mailstack.sandbox.simulation import Internet, SimulatedReader
 
 
 @pytest.fixture
@@ -22,15 +22,15 @@ def internet() -> Internet:
 
 
 @pytest.fixture
-def bob(internet: Internet) -> Reader:
+def bob(internet: Internet) -> SimulatedReader:
     return internet.reader("bob@b.test")
 
 
-def opened(internet: Internet, bob: Reader) -> Pop3ClientSession:
+def opened(internet: Internet, bob: SimulatedReader) -> Pop3ClientSession:
     return internet.result_of(bob.session())
 
 
-def test_an_error_at_any_command(internet: Internet, bob: Reader) -> None:
+def test_an_error_at_any_command(internet: Internet, bob: SimulatedReader) -> None:
     for verb, ask in {
         "stat": lambda session: session.stat(),
         "list": lambda session: session.list(),
@@ -54,7 +54,7 @@ def test_an_error_at_any_command(internet: Internet, bob: Reader) -> None:
     assert len(bob.collect()) == 2
 
 
-def test_a_maildrop_that_is_locked(internet: Internet, bob: Reader) -> None:
+def test_a_maildrop_that_is_locked(internet: Internet, bob: SimulatedReader) -> None:
     internet.faults.add(maildrop_locked(times=1))
     with pytest.raises(Refused, match="locked") as refused:
         bob.collect()
@@ -62,7 +62,7 @@ def test_a_maildrop_that_is_locked(internet: Internet, bob: Reader) -> None:
     assert len(bob.collect()) == 2
 
 
-def test_a_server_without_uidl(internet: Internet, bob: Reader) -> None:
+def test_a_server_without_uidl(internet: Internet, bob: SimulatedReader) -> None:
     internet.faults.add(no_uidl())
     session = opened(internet, bob)
     assert not any(line.startswith("UIDL") for line in internet.result_of(session.capabilities()))
@@ -73,21 +73,21 @@ def test_a_server_without_uidl(internet: Internet, bob: Reader) -> None:
 
 
 @pytest.mark.parametrize("verb", ["retr", "top"])
-def test_a_letter_that_comes_slowly(internet: Internet, bob: Reader, verb: str) -> None:
+def test_a_letter_that_comes_slowly(internet: Internet, bob: SimulatedReader, verb: str) -> None:
     internet.faults.add(Fault(at=f"pop3.{verb}", delay="2m"))
     session, before = opened(internet, bob), internet.now
     internet.result_of(session.retr(1) if verb == "retr" else session.top(1, 0))
     assert 120 < internet.now - before < 121
 
 
-def test_a_letter_that_breaks_off(internet: Internet, bob: Reader) -> None:
+def test_a_letter_that_breaks_off(internet: Internet, bob: SimulatedReader) -> None:
     internet.faults.add(Fault(at="pop3.retr", drop="before", octets=5000, times=1))
     with pytest.raises(Pop3ConnectionLost):
         bob.collect()
     assert len(bob.collect()) == 2, "what was not acknowledged is still there"
 
 
-def test_sizes_that_are_lies(internet: Internet, bob: Reader) -> None:
+def test_sizes_that_are_lies(internet: Internet, bob: SimulatedReader) -> None:
     session = opened(internet, bob)
     (_, truly), each = internet.result_of(session.stat()), internet.result_of(session.list())
     for at in ("pop3.stat", "pop3.list", "pop3.retr"):
@@ -108,21 +108,25 @@ def test_sizes_that_are_lies(internet: Internet, bob: Reader) -> None:
         {"garbage": "HTTP/1.1 200 OK\r\n"},
     ],
 )
-def test_a_server_that_is_no_use_from_the_start(internet: Internet, bob: Reader, rule: dict[str, object]) -> None:
+def test_a_server_that_is_no_use_from_the_start(
+    internet: Internet, bob: SimulatedReader, rule: dict[str, object]
+) -> None:
     internet.faults.add({"at": "pop3.connect", "times": 1, **rule})
     with pytest.raises((Pop3ConnectionLost, Refused, ConnectFailed)):
         bob.collect()
     assert len(bob.collect()) == 2
 
 
-def test_an_answer_to_quit_that_is_lost_has_removed_the_letters_all_the_same(internet: Internet, bob: Reader) -> None:
+def test_an_answer_to_quit_that_is_lost_has_removed_the_letters_all_the_same(
+    internet: Internet, bob: SimulatedReader
+) -> None:
     internet.faults.add(Fault(at="pop3.quit", drop="before", times=1))
     with pytest.raises(Pop3ConnectionLost):
         bob.collect()
     assert bob.collect() == []
 
 
-def test_a_silent_server_is_given_up(internet: Internet, bob: Reader) -> None:
+def test_a_silent_server_is_given_up(internet: Internet, bob: SimulatedReader) -> None:
     internet.faults.add(Fault(at="pop3.retr", silence=True, times=1))
     before = internet.now
     with pytest.raises(Pop3ConnectionLost):

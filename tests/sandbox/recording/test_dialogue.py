@@ -12,8 +12,8 @@ READ = 65536
 def heard(*said: tuple[str, bytes]) -> list[str]:
     dialogue = SessionTranscript(1, "client", "server", lambda: 0.0)
     for who, octets in said:
-        dialogue.hear(who, octets)
-    return [f"{line.who}: {line.text}" for line in dialogue.lines]
+        dialogue.feed(who, octets)
+    return [f"{line.side}: {line.text}" for line in dialogue.lines]
 
 
 def test_a_line_is_told_when_it_is_whole() -> None:
@@ -27,12 +27,12 @@ def test_of_a_line_without_an_end_no_more_is_kept_than_its_beginning() -> None:
     tracemalloc.start()
     try:
         for _ in range(64):
-            dialogue.hear("C", octets)
+            dialogue.feed("C", octets)
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert kept < READ
-    dialogue.hear("C", b"\r\nQUIT\r\n")
+    dialogue.feed("C", b"\r\nQUIT\r\n")
     first, last = dialogue.lines
     assert (first.text.strip("x"), last.text) == ("", "QUIT")
     assert len(first.text) < READ

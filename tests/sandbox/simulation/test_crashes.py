@@ -17,7 +17,7 @@ from mailstack.config import RelaySettings, ScheduleSettings
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.protocols.pop3.client_session import Pop3ConnectionLost, Refused
 from mailstack.protocols.smtp.client_session import SmtpSessionError
-from mailstack.sandbox.simulation import Internet, NotTaken, Reader, Sent
+from mailstack.sandbox.simulation import Internet, SimulatedReader, SubmissionRefused, SubmittedLetter
 
 A, B = "mx.a.test", "mx.b.test"
 
@@ -34,7 +34,7 @@ class Story:
         kept: dict[str, Any] = {"store": store, "relay": schedule}
         self.internet.host(A, domains=["a.test"], accounts=["ann@a.test", "amy@a.test"], **kept)
         self.internet.host(B, domains=["b.test"], accounts=["bob@b.test"], **kept)
-        self.taken: list[Sent] = []
+        self.taken: list[SubmittedLetter] = []
         self.read: dict[str, dict[str, str]] = {}
         """By mailbox and id, the letters that its reader has."""
 
@@ -52,7 +52,7 @@ class Story:
                 self.taken.append(
                     ann.submit(to=["bob@b.test", "nobody@b.test", "amy@a.test"], subject="Hello", text="Hello")
                 )
-            except (SmtpSessionError, ConnectFailed, NotTaken):
+            except (SmtpSessionError, ConnectFailed, SubmissionRefused):
                 self.internet.advance("2m")
             else:
                 return
@@ -69,7 +69,7 @@ class Story:
                 return
         raise AssertionError(f"{user} could never read")
 
-    async def _fetch(self, reader: Reader, into: dict[str, str]) -> None:
+    async def _fetch(self, reader: SimulatedReader, into: dict[str, str]) -> None:
         """What was read is there, also where the answer to QUIT is lost; then it is read again, or is gone."""
         session = await reader.session()
         count, _ = await session.stat()
@@ -84,7 +84,7 @@ class Story:
 
     def writes(self) -> dict[str, int]:
         """How often each server wrote."""
-        return {name: site.life.writes for name, site in self.internet.sites.items()}
+        return {name: site.process.writes for name, site in self.internet.servers.items()}
 
     def check(self) -> None:
         """What was promised is there, and nothing twice."""
@@ -99,7 +99,7 @@ class Story:
             assert not self._owed(server)
 
     def _owed(self, server: str) -> bool:
-        site = self.internet.sites[server]
+        site = self.internet.servers[server]
         return self.internet.result_of(site.store.next_due(server)) is not None
 
 
@@ -137,31 +137,31 @@ def test_a_crash_at_any_write_loses_nothing_and_places_nothing_twice(
     server: str, write: int, after: bool, store: str
 ) -> None:
     story = Story(store)
-    site = story.internet.sites[server]
-    life = site.life
+    site = story.internet.servers[server]
+    process = site.process
     site.crash_at(write, after=after)
     story.tell()
-    assert not life.is_alive, "it did die"
+    assert not process.is_alive, "it did die"
     story.check()
 
 
 @pytest.mark.parametrize(("server", "write", "after"), MOMENTS, ids=NAMES)
 def test_a_second_crash_while_it_recovers_changes_nothing(server: str, write: int, after: bool) -> None:
     story = Story()
-    site = story.internet.sites[server]
+    site = story.internet.servers[server]
 
     async def restart() -> None:
         await site.open()
         site.crash_at(1, after=after)
 
-    site.life.kill_at(write, after=after, then=lambda: story.internet.after("1m", restart))
+    site.process.kill_at(write, after=after, then=lambda: story.internet.after("1m", restart))
     story.tell()
     story.check()
 
 
 def test_a_crash_resets_connections_and_refuses_calls_until_it_is_started() -> None:
     story = Story()
-    site, ann = story.internet.sites[A], story.internet.author("ann@a.test")
+    site, ann = story.internet.servers[A], story.internet.author("ann@a.test")
     session = story.internet.result_of(ann.session())
     site.crash()
     assert not site.is_up
