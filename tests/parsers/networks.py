@@ -16,7 +16,7 @@ from mailstack.policy.networks import client_of, networks_of, within
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.relay.mta_sts_policy import MAX_AGE_S, MAX_HOSTS, NotAPolicy, read_policy, record_id
-from mailstack.relay.tls_reports.record import MOST_ADDRESSES, read_record
+from mailstack.relay.tls_reports.record import MAX_ADDRESSES, read_record
 from tests.aid import run
 from tests.parsers.parser import Parser, scratch, text, unless, words
 
@@ -122,7 +122,7 @@ def _networks(octets: bytes) -> None:
 def _tlsrpt_record(octets: bytes) -> None:
     """A few addresses, each a mailbox in ASCII or an https URI without blanks."""
     found = read_record(words(octets))
-    assert len(found) <= MOST_ADDRESSES
+    assert len(found) <= MAX_ADDRESSES
     for each in found:
         assert each.uri.isascii()
         assert each.uri.isprintable()

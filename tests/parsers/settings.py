@@ -10,7 +10,7 @@ from mailstack.config.endpoints import port_of
 from mailstack.config.load import load
 from mailstack.config.toml_lines import key_lines, line_of
 from mailstack.config.values import READERS, read_blocked
-from mailstack.queue.webhooks.signing import MOST_SECRETS, BadSecret, read_secrets
+from mailstack.queue.webhooks.signing import MAX_SECRETS, BadSecret, read_secrets
 from mailstack.relay.routes import RouteError, RouteTarget, StaticRoutes
 from mailstack.sandbox.faults.rule import Fault, read_json_rules, read_rules
 from tests.parsers.parser import Parser, scratch, text, unless
@@ -70,7 +70,7 @@ def _routes(octets: bytes) -> None:
 def _secrets(octets: bytes) -> None:
     """Some secrets of a length that is allowed, or why not, without telling them."""
     found = read_secrets(text(octets))
-    assert 1 <= len(found) <= MOST_SECRETS
+    assert 1 <= len(found) <= MAX_SECRETS
     assert all(24 <= len(key) <= 64 for key in found)
 
 

@@ -19,54 +19,54 @@ from mailstack.store.outbox import RETRY_NOW, OutboxEntry, OutboxStore
 
 _log = logging.getLogger(__name__)
 
-_LEAST_WAIT = 0.001
-"""Seconds between two looks at the store, whatever it says is due."""
-_MOST_TEXT = 300
+_MIN_WAIT_S = 0.001
+"""Minimum number of seconds between two polls of the store."""
+_MAX_TEXT = 300
 
 
 class SendFailed(Exception):
-    """A target did not take an announcement; str() says why, for people."""
+    """A target did not accept an entry; str() is the reason, for people."""
 
-    def __init__(self, why: str, wait: float = 0.0) -> None:
-        """`wait` is for how many seconds the target wants to be left alone at least."""
-        super().__init__(why)
+    def __init__(self, reason: str, wait: float = 0.0) -> None:
+        """`wait` is the minimum number of seconds that the target asks to wait."""
+        super().__init__(reason)
         self.wait = wait
 
 
 class OutboxSink(Protocol):
-    """Tells one target."""
+    """Sends entries to one target."""
 
-    async def tell(self, announcement: OutboxEntry) -> None:
-        """Once. Returns when the target has it, or need not have it; raises SendFailed."""
+    async def send(self, entry: OutboxEntry) -> None:
+        """Sends an entry once. Returns when the target has accepted it, or does not want it; raises SendFailed."""
 
     def close(self) -> None:
-        """Let go of what was kept for the next one; there will be none."""
+        """Closes connections that were kept for the next entry."""
 
 
 class DispatcherLimits(Struct, frozen=True):
-    """How much is told at a time. Times are in seconds."""
+    """Limits and times of a dispatcher."""
 
     in_flight: int = 4
-    """Announcements being told at the same time, while the target does well; one while it does not."""
+    """Maximum number of entries sent concurrently; one while the target fails."""
     lease: float = 120.0
-    """Lease of a claim; longer than any attempt."""
+    """Lease of a claim in seconds; longer than any attempt."""
     poll: float = 1.0
-    """How often the store is looked at for what other processes queued."""
+    """Seconds between two polls for entries of other processes."""
     sweep: float = 60.0
-    """How often what is too old is dropped."""
+    """Seconds between two purges of entries that are too old."""
 
 
 class OutboxDispatcher:
-    """Tells one target what it is to be told. States: made, running (`start`), stopping (`stop`).
+    """Sends the entries of one target. States: made, running (`start`), stopping (`stop`).
 
-    What it holds in memory is claimed in the store, so that a crash loses nothing: the next `start` lets go of it.
+    Entries in memory are claimed in the store, so that a crash loses none: the next `start` releases the claims.
     """
 
     def __init__(
         self,
         store: OutboxStore,
         clock: Clock,
-        teller: OutboxSink,
+        sink: OutboxSink,
         *,
         target: str,
         owner: str,
@@ -76,13 +76,13 @@ class OutboxDispatcher:
     ) -> None:
         """`owner` names this process in claims, and stays the same after a crash; no other process has the same.
 
-        `schedule` says when one is told again, how long the target is left alone after so many failures, and how old a
-        step may become.
+        `schedule` has the times of retries, the back-off of the target by its number of failures, and the maximum age
+        of a step.
         """
         self.target = target
         self._store = store
         self._clock = clock
-        self._teller = teller
+        self._sink = sink
         self._owner = f"{owner} {target}"
         self._schedule = schedule
         self._limits = limits
@@ -95,49 +95,51 @@ class OutboxDispatcher:
         self._swept = 0.0
         self._running = False
         self._recovered = False
-        self._looking = self._look_again = False
-        self._cancel_look: Callable[[], None] = _nothing
-        self._next_look = float("inf")
+        self._is_polling = self._poll_again = False
+        self._cancel_poll: Callable[[], None] = _nothing
+        self._next_poll = float("inf")
         self._stopped: Callable[[], None] | None = None
         self._cancel_end: Callable[[], None] = _nothing
 
     async def start(self) -> None:
-        """Let go of what an earlier life of this process had claimed, and begin. Raises StoreError."""
+        """Releases the claims of an earlier run of this process, and starts. Raises StoreError."""
         try:
             await self._recover()
         except StoreFull as trouble:
-            self._complaint.error("%s is told nothing before claims can be recovered: %s", self.target, trouble)
+            self._complaint.error(
+                "%s: sending waits until the claims of the previous run can be released: %s", self.target, trouble
+            )
         self._running = True
-        self._clock.spawn(self._look())
+        self._clock.spawn(self._poll())
 
     async def _recover(self) -> None:
-        """Before that nothing is claimed: an earlier life has the same name."""
+        """Releases old claims once, before the first claim: an earlier run has the same owner."""
         if not self._recovered:
             await self._store.recover(self._owner, self._clock.now())
             self._recovered = True
 
     def wake(self) -> None:
-        """Something may have been queued."""
-        self._look_again = self._looking
-        self._look_in(0.0)
+        """Polls at once, because there may be new entries."""
+        self._poll_again = self._is_polling
+        self._poll_in(0.0)
 
     def stop(self, stopped: Callable[[], None], within: float = 10.0) -> None:
-        """Claim no more; call `stopped` once, when what is being told has been, or `within` seconds passed.
+        """Claims no more; calls `stopped` once all attempts have ended, or after `within` seconds.
 
-        What is being claimed is given back, so that nothing is told that can't be written down as told.
+        Entries claimed meanwhile are released, so that none is sent without a record of it.
         """
         self._running = False
-        self._cancel_look()
+        self._cancel_poll()
         self._stopped = stopped
         self._cancel_end = self._clock.call_later(within, self._end)
         self._end_when_idle()
 
     # --- what is due
 
-    async def _look(self) -> None:
-        if self._looking:
+    async def _poll(self) -> None:
+        if self._is_polling:
             return
-        self._looking, self._next_look = True, float("inf")
+        self._is_polling, self._next_poll = True, float("inf")
         wait = self._limits.poll
         try:
             await self._recover()
@@ -145,101 +147,101 @@ class OutboxDispatcher:
             wait = await self._claim_due()
             self._complaint.is_over()
         except StoreError as trouble:
-            self._complaint.error("what %s is to be told can't be claimed: %s", self.target, trouble)
+            self._complaint.error("%s: due entries can't be claimed: %s", self.target, trouble)
         finally:
-            self._looking = False
-            again, self._look_again = self._look_again, False
-            self._look_in(0.0 if again else wait)
+            self._is_polling = False
+            again, self._poll_again = self._poll_again, False
+            self._poll_in(0.0 if again else wait)
             self._end_when_idle()
 
-    def _look_in(self, seconds: float) -> None:
-        """Look then, unless a look is due before."""
+    def _poll_in(self, seconds: float) -> None:
+        """Polls after that time, unless a poll is due before."""
         at = self._clock.steady() + seconds
-        if self._running and not self._looking and at < self._next_look:
-            self._cancel_look()
-            self._next_look = at
-            self._cancel_look = self._clock.call_later(seconds, lambda: self._clock.spawn(self._look()))
+        if self._running and not self._is_polling and at < self._next_poll:
+            self._cancel_poll()
+            self._next_poll = at
+            self._cancel_poll = self._clock.call_later(seconds, lambda: self._clock.spawn(self._poll()))
 
     async def _sweep(self) -> None:
         now = self._clock.now()
         if now - self._swept >= self._limits.sweep:
             self._swept = now
             if count := await self._store.purge(self.target, now - self._schedule.give_up_after):
-                _log.warning("%s was not told of %d steps in time: they are dropped", self.target, count)
+                _log.warning("%s: %d steps could not be sent in time and are dropped", self.target, count)
 
     async def _claim_due(self) -> float:
-        """Claim while there is room and something is due; how many seconds until the next look."""
-        while self._running and (room := self._room()) > 0:
+        """Claims due entries while there is capacity; returns the seconds until the next poll."""
+        while self._running and (capacity := self._capacity()) > 0:
             now = self._clock.now()
             due = await self._store.next_due(self.target)
             if due is None:
                 break
             begins = now + (self._paused_until - self._clock.steady()) if due > RETRY_NOW else now
             if max(due, begins) > now:
-                return max(_LEAST_WAIT, min(self._limits.poll, max(due, begins) - now))
-            claimed = await self._store.claim(self.target, self._owner, now, limit=room, lease=self._limits.lease)
+                return max(_MIN_WAIT_S, min(self._limits.poll, max(due, begins) - now))
+            claimed = await self._store.claim(self.target, self._owner, now, limit=capacity, lease=self._limits.lease)
             if not self._running:
-                # Stopped meanwhile: told now, it could be told and not be written down.
+                # Stopped meanwhile: an entry sent now could not be recorded.
                 await self._settle(again=[replace(each, due=now) for each in claimed])
                 break
-            for announcement in claimed:
+            for entry in claimed:
                 self._active += 1
-                self._clock.spawn(self._attempt(announcement))
+                self._clock.spawn(self._attempt(entry))
         return self._limits.poll
 
-    def _room(self) -> int:
-        """How many more may be told now; a target that failed is tried with one."""
+    def _capacity(self) -> int:
+        """Number of entries that may be sent now; a target that failed gets one at a time."""
         return (1 if self._failures else self._limits.in_flight) - self._active
 
     # --- attempts
 
-    async def _attempt(self, announcement: OutboxEntry) -> None:
+    async def _attempt(self, entry: OutboxEntry) -> None:
         try:
-            await self._teller.tell(announcement)
+            await self._sink.send(entry)
         except SendFailed as trouble:
-            await self._settle_failure(announcement, str(trouble), trouble.wait)
-        except Exception:  # noqa: BLE001  # whatever it is, it waits
-            _log.exception("a bug: %s could not be told of letter %s", self.target, announcement.step.letter)
-            await self._settle_failure(announcement, "local error; see the log", 0.0)
+            await self._settle_failure(entry, str(trouble), trouble.wait)
+        except Exception:  # noqa: BLE001  # any error is a retry
+            _log.exception("internal error: sending to %s failed for letter %s", self.target, entry.step.letter)
+            await self._settle_failure(entry, "local error; see the log", 0.0)
         else:
             self._failures, self._paused_until = 0, 0.0
-            await self._settle(told=[announcement.id])
+            await self._settle(told=[entry.id])
         finally:
             self._active -= 1
             self.wake()
             self._end_when_idle()
 
-    async def _settle_failure(self, announcement: OutboxEntry, why: str, wait: float) -> None:
-        now, steady, step = self._clock.now(), self._clock.steady(), announcement.step
+    async def _settle_failure(self, entry: OutboxEntry, reason: str, wait: float) -> None:
+        now, steady, step = self._clock.now(), self._clock.steady(), entry.step
         if steady >= self._paused_until:
-            # Those that were under way with it tell nothing new.
+            # Concurrent failures count once.
             self._failures += 1
             self._paused_until = steady + self._schedule.next_due(now, self._failures, now, self._jitter()) - now
         self._paused_until = max(self._paused_until, steady + wait)
         if self._schedule.is_expired(step.at, now):
-            _log.warning("%s is not told of letter %s (%s): %s", self.target, step.letter, step.step, why)
-            await self._settle(told=[announcement.id])
+            _log.warning("%s: gave up on letter %s (%s): %s", self.target, step.letter, step.step, reason)
+            await self._settle(told=[entry.id])
         else:
-            due = self._schedule.next_due(step.at, announcement.attempts, now, self._jitter())
-            again = replace(announcement, due=max(due, now + wait), trouble=why[:_MOST_TEXT])
+            due = self._schedule.next_due(step.at, entry.attempts, now, self._jitter())
+            again = replace(entry, due=max(due, now + wait), trouble=reason[:_MAX_TEXT])
             await self._settle(again=[again])
 
     async def _settle(self, told: list[str] | None = None, again: list[OutboxEntry] | None = None) -> None:
         try:
             await self._store.settle(self._owner, sent=told or (), again=again or ())
         except StoreError as trouble:
-            # It is told again when the lease ends: at least once.
-            _log.error("what %s was told is not stored: %s", self.target, trouble)
+            # It is sent again when the lease ends: at least once.
+            _log.error("%s: the result of sending can't be stored: %s", self.target, trouble)
 
     # --- the end
 
     def _end_when_idle(self) -> None:
-        if self._stopped is not None and not self._active and not self._looking:
+        if self._stopped is not None and not self._active and not self._is_polling:
             self._end()
 
     def _end(self) -> None:
         self._cancel_end()
-        self._teller.close()
+        self._sink.close()
         stopped, self._stopped = self._stopped, None
         if stopped is not None:
             stopped()

@@ -12,8 +12,8 @@ from hashlib import sha256
 PREFIX = "whsec_"
 _LEAST, _MOST = 24, 64
 """Octets of a secret."""
-MOST_SECRETS = 8
-MOST_OCTETS = 4096
+MAX_SECRETS = 8
+MAX_OCTETS = 4096
 """Maximum octets of a file with secrets."""
 
 
@@ -32,8 +32,8 @@ def read_secrets(text: str) -> tuple[bytes, ...]:
     found = tuple(_read(line) for line in lines if line and not line.startswith("#"))
     if not found:
         raise BadSecret("there is no secret in it; `mailstack webhook secret FILE` writes one")
-    if len(found) > MOST_SECRETS:
-        raise BadSecret(f"it has more than {MOST_SECRETS} secrets: each signs every request")
+    if len(found) > MAX_SECRETS:
+        raise BadSecret(f"it has more than {MAX_SECRETS} secrets: each signs every request")
     return found
 
 

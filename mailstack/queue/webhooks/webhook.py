@@ -81,17 +81,17 @@ class WebhookSink:
         self._senders = senders
         self._secrets = secrets
 
-    async def tell(self, announcement: OutboxEntry) -> None:
+    async def send(self, entry: OutboxEntry) -> None:
         """Post it. Raises SendFailed."""
-        event = event_of(announcement.step, self._events)
+        event = event_of(entry.step, self._events)
         try:
-            found = await self._store.records(Filter(ids=(announcement.step.letter,)))
+            found = await self._store.records(Filter(ids=(entry.step.letter,)))
         except StoreError as trouble:
             raise SendFailed(f"the letter can't be read: {trouble}") from None
         record = found[0] if found else None
         if event is None or not self._is_of_sender(record):
             return
-        await self.post(announcement.id, body(event, announcement.step, record))
+        await self.post(entry.id, body(event, entry.step, record))
 
     def close(self) -> None:
         self._poster.close()

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from mailstack.letter import Address, AddressError
 
-MOST_ADDRESSES = 5
+MAX_ADDRESSES = 5
 """Maximum number of addresses of a record that get reports."""
 
 _RECORD = re.compile(r"v=TLSRPTv1[ \t]*;")
@@ -41,7 +41,7 @@ def read_record(texts: Iterable[str]) -> tuple[Rua, ...]:
             for text in rua[1].split(","):
                 if (each := _read_uri(text.strip(" \t"))) is not None:
                     found.setdefault(each.uri, each)
-    return tuple(found.values())[:MOST_ADDRESSES]
+    return tuple(found.values())[:MAX_ADDRESSES]
 
 
 def _read_uri(text: str) -> Rua | None:

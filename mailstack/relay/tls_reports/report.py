@@ -15,7 +15,7 @@ from mailstack.letter import Address
 from mailstack.letter.timestamps import iso8601_seconds
 from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
 
-MOST_DETAILS = 1000
+MAX_DETAILS = 1000
 """Failures of one policy that are told by themselves; all are counted."""
 
 
@@ -89,8 +89,8 @@ def _policy(policy: AppliedPolicy, counts: Sequence[TlsCount]) -> dict[str, Any]
         },
     }
     if failed:
-        most = sorted(failed, key=lambda each: -each[1])[:MOST_DETAILS]
-        found["failure-details"] = [_detail(failure, sessions) for failure, sessions in most]
+        details = sorted(failed, key=lambda each: -each[1])[:MAX_DETAILS]
+        found["failure-details"] = [_detail(failure, sessions) for failure, sessions in details]
     return found
 
 

@@ -70,14 +70,14 @@ class Reporter:
 
     def start(self) -> None:
         self._running = True
-        self._clock.spawn(self._look())
+        self._clock.spawn(self._poll())
 
     def stop(self) -> None:
         self._running = False
         self._cancel()
         self._poster.close()
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         """Write what is due, one after the other, and look again when more is."""
         wait = self._limits.poll
         try:
@@ -91,7 +91,7 @@ class Reporter:
         finally:
             # Also after a bug: the report is due again when its lease ends.
             if self._running:
-                self._cancel = self._clock.call_later(wait, lambda: self._clock.spawn(self._look()))
+                self._cancel = self._clock.call_later(wait, lambda: self._clock.spawn(self._poll()))
 
     async def _claim(self) -> TlsReportDue | None:
         return await self._store.claim(self._owner, self._clock.now(), self._limits.lease)
@@ -100,7 +100,7 @@ class Reporter:
         """Send one report to all addresses that have not got it yet. Raises StoreError."""
         sent = list(due.sent)
         try:
-            wanting = await self._who_wants(due.domain)
+            wanting = await self._report_addresses(due.domain)
         except DnsUnavailable as trouble:
             _log.info("whether %s wants TLS reports can't be found out: %s", due.domain, trouble)
             await self._later(due, sent)
@@ -128,7 +128,7 @@ class Reporter:
         else:
             await self._store.settle(self._owner, due, again=now + self._limits.again, sent=sent)
 
-    async def _who_wants(self, domain: str) -> tuple[Rua, ...]:
+    async def _report_addresses(self, domain: str) -> tuple[Rua, ...]:
         """Raises DnsUnavailable."""
         try:
             return read_record(await self._names.txt(f"_smtp._tls.{domain}"))

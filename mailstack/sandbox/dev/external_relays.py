@@ -107,11 +107,11 @@ class _Copies:
         self._leaving = leaving
         self._pattern = pattern
 
-    async def tell(self, announcement: OutboxEntry) -> None:
+    async def send(self, entry: OutboxEntry) -> None:
         """Relays a letter that is still here. Raises SendFailed."""
         from mailstack.web.submission import Copied  # noqa: PLC0415 - few have an outlet
 
-        letter = announcement.step.letter
+        letter = entry.step.letter
         for record in await self._store.records(Filter(ids=(letter,), limit=1)):
             envelope = record.letter.envelope
             addresses = [str(each.address) for each in envelope.recipients]

@@ -14,7 +14,7 @@ from mailstack.net.http_client import HttpClient
 from mailstack.protocols.connection import Clock
 from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.webhooks.dispatcher import DispatcherLimits, OutboxDispatcher
-from mailstack.queue.webhooks.signing import MOST_OCTETS, BadSecret, read_secrets
+from mailstack.queue.webhooks.signing import MAX_OCTETS, BadSecret, read_secrets
 from mailstack.queue.webhooks.webhook import WebhookSink, is_wanted, no_secrets
 from mailstack.store import Store
 
@@ -73,9 +73,9 @@ def webhook(settings: WebhookSettings, store: Store, clock: Clock, reactor: Any)
 def secrets_in(file: Path) -> Sequence[bytes]:
     """The secrets of a file. Raises BadSecret, OSError."""
     with file.open("rb") as opened:
-        octets = opened.read(MOST_OCTETS + 1)
-    if len(octets) > MOST_OCTETS:
-        raise BadSecret(f"{file} is no file of secrets: it has more than {MOST_OCTETS} octets")
+        octets = opened.read(MAX_OCTETS + 1)
+    if len(octets) > MAX_OCTETS:
+        raise BadSecret(f"{file} is no file of secrets: it has more than {MAX_OCTETS} octets")
     return read_secrets(octets.decode("utf-8", "replace"))
 
 

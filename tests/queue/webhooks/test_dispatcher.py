@@ -33,8 +33,8 @@ class Ear:
         self.under_way: list[Deferred[None]] = []
         self.closed = False
 
-    async def tell(self, announcement: OutboxEntry) -> None:
-        self.heard.append((self.clock.now() - START, announcement.id))
+    async def send(self, entry: OutboxEntry) -> None:
+        self.heard.append((self.clock.now() - START, entry.id))
         if self.waits:
             answered: Deferred[None] = Deferred()
             self.under_way.append(answered)

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import pytest
 
-from mailstack.queue.webhooks.signing import MOST_SECRETS, BadSecret, headers, new_secret, read_secrets
+from mailstack.queue.webhooks.signing import MAX_SECRETS, BadSecret, headers, new_secret, read_secrets
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -46,7 +46,7 @@ def test_without_secrets_nothing_is_signed() -> None:
         ("whsec_%%%%", "base64"),
         ("whsec_QUJD", "24 to 64"),
         ("whsec_" + "QUJD" * 30, "24 to 64"),
-        ("\n".join([SECRET] * (MOST_SECRETS + 1)), "more than"),
+        ("\n".join([SECRET] * (MAX_SECRETS + 1)), "more than"),
     ],
 )
 def test_a_file_that_is_none_of_secrets_is_refused_without_telling_it(text: str, why: str) -> None:

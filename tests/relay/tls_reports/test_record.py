@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mailstack.relay.tls_reports.record import MOST_ADDRESSES, read_record
+from mailstack.relay.tls_reports.record import MAX_ADDRESSES, read_record
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_what_is_encoded_in_a_uri_is_decoded() -> None:
 def test_no_more_than_some_are_told_and_each_once() -> None:
     many = ",".join(f"mailto:a{number}@x.test,mailto:a0@x.test" for number in range(50))
     found = read_record([f"v=TLSRPTv1; rua={many}"])
-    assert [str(each.mailbox) for each in found] == [f"a{number}@x.test" for number in range(MOST_ADDRESSES)]
+    assert [str(each.mailbox) for each in found] == [f"a{number}@x.test" for number in range(MAX_ADDRESSES)]
 
 
 def test_a_record_costs_no_more_than_its_octets() -> None:
