@@ -128,13 +128,11 @@ ALLOWED: dict[str, dict[str, int]] = {
     "first lines": {
         "": 1,
         "store": 66,
-        "net": 43,
         "web": 65,
         "sandbox": 2,
     },
     "persons": {
         "store": 164,
-        "net": 57,
         "web": 128,
         "sandbox": 35,
         "docs": 110,
@@ -142,7 +140,6 @@ ALLOWED: dict[str, dict[str, int]] = {
     "attributes": {
         "protocols": 2,
         "store": 54,
-        "net": 17,
         "web": 55,
         "sandbox": 14,
     },

@@ -1,1 +1,1 @@
-"""GROUND: the one place where engines and conversations meet Twisted: sockets, TLS, names, time, the log."""
+"""Twisted adapters: sockets, TLS, DNS, HTTP, clock and log."""

@@ -1,4 +1,7 @@
-"""A clock that can be moved ahead: what waits on it then happens at once and in order, while connections keep the real time."""
+"""Adjustable clock for development: its timers can be moved ahead.
+
+Timers that are passed over fire at once and in order. Connections keep the real time.
+"""
 
 from __future__ import annotations
 
@@ -16,27 +19,27 @@ _log = Logger()
 
 
 class _Timer:
-    """A call that waits."""
+    """One pending call."""
 
     __slots__ = ("call", "do", "due")
 
     def __init__(self, due: float, do: Callable[[], None]) -> None:
         self.due = due
-        """In the time of the clock."""
+        """Time of the call, in seconds since 1970 by the adjustable clock."""
         self.do = do
         self.call: IDelayedCall
 
 
 class AdjustableClock(ReactorClock):
-    """A ReactorClock that is `ahead` of its reactor. `pause` waits in real time; `call_later` waits in the clock's own."""
+    """Clock that runs `ahead` of its reactor. `pause` waits in real time, `call_later` in the clock's own time."""
 
     def __init__(self, reactor: Any) -> None:
         super().__init__(reactor)
         self.ahead = 0.0
-        """Seconds; never less than before."""
+        """Seconds ahead of the reactor; the number only grows."""
         self.now = self.steady = self._now
         self.busy = 0
-        """Tasks that were spawned and have not ended."""
+        """Number of spawned tasks under way."""
         self._seconds: Callable[[], float] = reactor.seconds
         self._timers: dict[_Timer, None] = {}
 
@@ -44,7 +47,7 @@ class AdjustableClock(ReactorClock):
         return self._seconds() + self.ahead
 
     def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
-        """Call `do` once after `seconds` of this clock; the function returned cancels that, and may be called at any time."""
+        """Call `do` once after `seconds` of this clock; the returned function cancels it, and can be called at any time."""
         timer = _Timer(self._now() + max(0.0, seconds), do)
         timer.call = self._reactor.callLater(max(0.0, seconds), self._fire, timer)
         self._timers[timer] = None
@@ -57,12 +60,12 @@ class AdjustableClock(ReactorClock):
         return cancel
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """As ReactorClock does; it is counted."""
+        """Run a coroutine, and count it as `busy` until it ends."""
         self.busy += 1
         Task(work, self._over).resume()
 
     def move_to(self, at: float) -> None:
-        """Be at a later time (seconds since 1970). What was to happen until then happens now, each once and in order."""
+        """Move to a later time (seconds since 1970), and make the calls due until then, in order."""
         self.ahead += max(0.0, at - self._now())
         due = sorted((timer for timer in self._timers if timer.due <= at), key=lambda timer: timer.due)
         for timer in due:
@@ -76,10 +79,10 @@ class AdjustableClock(ReactorClock):
         self._timers.pop(timer, None)
         try:
             timer.do()
-        except Exception:  # noqa: BLE001 - as a reactor does: the others happen all the same
-            _log.failure("a call that was due failed")
+        except Exception:  # noqa: BLE001 - as in a reactor, a failed call stops no other
+            _log.failure("unhandled error in a delayed call")
 
     def _over(self, failure: Failure | None) -> None:
         self.busy -= 1
         if failure is not None:
-            _log.failure("a task failed", failure)
+            _log.failure("unhandled error in a task", failure)

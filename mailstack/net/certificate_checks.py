@@ -1,4 +1,4 @@
-"""What is to be said about certificates that work, before clients say it: their dates, their chain, their names."""
+"""Certificate checks: warnings about dates, chains and host names."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ DAY = 86400.0
 
 
 class CertificateWarning(Struct, frozen=True):
-    """One thing to be mended, and how."""
+    """One defect of a certificate."""
 
     text: str
-    """It names the file and the cure."""
+    """Message with the file, the defect and the remedy."""
     grave: bool
-    """Whether clients refuse the certificate for it, or soon will."""
+    """Whether clients refuse the certificate, or soon will."""
 
 
 class WarningThresholds(Struct, frozen=True):
-    """How much of a certificate may remain, in seconds, before something is said."""
+    """Remaining lifetimes of a certificate, in seconds, below which a warning is given."""
 
     warn: float = 30 * DAY
+    """Seconds before expiry at which warnings begin."""
     urgent: float = 7 * DAY
+    """Seconds before expiry at which warnings become errors."""
 
 
 def concerns(
     identities: Sequence[CertificateFiles], hostname: str, now: float, patience: WarningThresholds
 ) -> list[CertificateWarning]:
-    """All there is to say at `now`, in seconds since 1970. Raises TlsError for files that don't work."""
+    """Warnings at `now`, in seconds since 1970. Raises TlsError for unusable files."""
     chains = [(files.certificate, read_identity(files.certificate, files.key)[0]) for files in identities]
     return [
         *(
@@ -49,33 +51,33 @@ def concerns(
 
 
 def dates(file: Path, leaf: x509.Certificate, now: float, patience: WarningThresholds) -> Iterator[CertificateWarning]:
-    """What is to be said about a certificate's dates."""
+    """Warnings about a certificate's dates."""
     at, end = datetime.fromtimestamp(now, UTC), leaf.not_valid_after_utc
     remaining = (end - at).total_seconds()
     if remaining <= 0:
-        yield CertificateWarning(f"{file}: expired on {end:%Y-%m-%d}; clients will refuse it: renew it", grave=True)
+        yield CertificateWarning(f"{file}: expired on {end:%Y-%m-%d}, so that clients refuse it; renew it", grave=True)
     elif at < leaf.not_valid_before_utc:
         begin = f"{leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
-        yield CertificateWarning(f"{file}: not valid before {begin}; is the clock right?", grave=True)
+        yield CertificateWarning(f"{file}: not valid before {begin}; check the system clock", grave=True)
     elif remaining < patience.urgent:
-        yield CertificateWarning(f"{file}: expires on {end:%Y-%m-%d}; why was it not renewed? Do it now", grave=True)
+        yield CertificateWarning(f"{file}: expires on {end:%Y-%m-%d}; renew it now", grave=True)
     elif remaining < patience.warn:
         yield CertificateWarning(f"{file}: expires on {end:%Y-%m-%d}; renew it soon", grave=False)
 
 
 def _order(file: Path, chain: list[x509.Certificate]) -> Iterator[CertificateWarning]:
-    """RFC 8446 §4.4.2: each certificate certifies the one before it, and none is left out but the CA's own."""
+    """Warnings about the chain: each certificate certifies the one before it, and only the root is absent (RFC 8446 §4.4.2)."""
     for below, above in pairwise(chain):
         if not _issued(below, above):
             what = f"{below.subject.rfc4514_string()} is followed by {above.subject.rfc4514_string()}, which did not issue it"
             yield CertificateWarning(
-                f"{file}: {what}; put the host's own first, then those above it in order", grave=True
+                f"{file}: {what}; put the host's certificate first, then each issuer in order", grave=True
             )
             return
     if len(chain) == 1 and _names_issuer(chain[0]):
         issuer = chain[0].issuer.rfc4514_string()
         yield CertificateWarning(
-            f"{file}: the chain is incomplete, {issuer} is missing; give the whole chain (fullchain.pem)", grave=True
+            f"{file}: incomplete chain, {issuer} is missing; use the whole chain (fullchain.pem)", grave=True
         )
 
 
@@ -88,7 +90,7 @@ def _issued(below: x509.Certificate, above: x509.Certificate) -> bool:
 
 
 def _names_issuer(leaf: x509.Certificate) -> bool:
-    """Whether it tells where its issuer's certificate is had: so do those whose issuer is an intermediate CA."""
+    """Whether the certificate has a URL of its issuer's: certificates of an intermediate CA have one."""
     try:
         access = leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
     except (x509.ExtensionNotFound, ValueError):
@@ -100,12 +102,10 @@ def _names(file: Path, leaf: x509.Certificate, hostname: str) -> Iterator[Certif
     names = covered_names(leaf)
     if not covers(names, hostname):
         listed = ", ".join(names) or "no host"
-        yield CertificateWarning(
-            f"{file} names {listed}, and not {hostname}, so that clients will refuse it", grave=True
-        )
+        yield CertificateWarning(f"{file} is for {listed}, not for {hostname}, so that clients refuse it", grave=True)
 
 
 def covers(names: Sequence[str], hostname: str) -> bool:
-    """Whether a certificate for these names is one for `hostname` (RFC 9525 §6.3)."""
+    """Whether a certificate for these names covers `hostname` (RFC 9525 §6.3)."""
     hostname = hostname.lower().rstrip(".")
     return hostname in names or "*." + hostname.partition(".")[2] in names

@@ -1,4 +1,4 @@
-"""Has new certificates shown without a restart: when their files were replaced, or somebody asks for it."""
+"""Certificate reload: reads replaced files without a restart."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mailstack.net.server_tls import ServerContext, Shown
 _log = Logger()
 
 Stamps = dict[Path, tuple[int, int, int] | None]
-"""What tells one version of a file from another: its inode, size and time of change. None: it can't be looked at."""
+"""Versions of files: inode, size and modification time in nanoseconds. None: the file can't be read."""
 
 News = tuple[Shown, list[CertificateWarning]]
 
 
 def stamps_of(files: Sequence[Path]) -> Stamps:
-    """How these files stand now."""
+    """Present versions of these files."""
     return {path: _stamp(path) for path in files}
 
 
@@ -37,7 +37,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 class Renewal:
-    """Looks after the certificates of a running server. Files are read in a thread: checking an RSA key takes long."""
+    """Reloads and checks the certificates of a running server, in a thread because the check of an RSA key takes long."""
 
     def __init__(
         self,
@@ -48,9 +48,9 @@ class Renewal:
         issue: Callable[[], object] = lambda: None,
         watch: float = 60.0,
     ) -> None:
-        """`concerns` inspects the files, and `issue` makes new ones when it is time to; both may raise TlsError.
+        """`concerns` checks the files, and `issue` makes new ones when they are due; both may raise TlsError.
 
-        The files are looked at every `watch` seconds; 0 leaves that out.
+        `watch` is the interval in seconds between checks for replaced files; 0: no such checks.
         """
         self._reactor = reactor
         self._context = context
@@ -65,21 +65,21 @@ class Renewal:
         self._looking.clock = self._daily.clock = reactor
 
     def start(self) -> None:
-        """Watch the files, and inspect them every day."""
+        """Watch the files, and check the certificates every day."""
         if self._watch:
             self._looking.start(self._watch, now=False)
-        # At once as well: files that could be read as root, and can't be any more, are told now and not when they are new.
+        # The first check is now: files that only root could read are reported at the start, not at the next renewal.
         self._daily.start(DAY)
 
     def stop(self) -> None:
-        """End all that; harmless when it never started."""
+        """Stop; does nothing if it never started."""
         for call in (self._looking, self._daily):
             if call.running:
                 call.stop()
         self._again = False
 
     def reload(self) -> None:
-        """Read the files for connections made from then on. What is wrong with them is logged, and changes nothing."""
+        """Read the files for later connections. Errors are logged, and the old certificates stay in use."""
         if self._busy:
             self._again = True
             return
@@ -89,7 +89,7 @@ class Renewal:
         news.addCallbacks(self._take, self._keep).addBoth(self._rest)
 
     def _look(self) -> None:
-        """Whether files were replaced, and are no longer being written: certificate and key come one after the other."""
+        """Reload files that have changed since the last read, but not since the last scan: both files may be in writing."""
         before, self._seen = self._seen, stamps_of(self._context.files)
         if self._seen != self._read and self._seen == before:
             self.reload()
@@ -101,14 +101,14 @@ class Renewal:
     def _take(self, news: News) -> None:
         shown, concerns = news
         self._context.show(shown)
-        _log.info("the certificates were read: {files}", files=", ".join(str(path) for path in self._context.files))
+        _log.info("loaded certificates: {files}", files=", ".join(str(path) for path in self._context.files))
         tell(concerns)
 
     def _keep(self, failure: Failure) -> None:
         if failure.check(TlsError):
-            _log.error("{why}; clients are shown what was read before", why=failure.getErrorMessage())
+            _log.error("{why}; the certificates loaded before stay in use", why=failure.getErrorMessage())
         else:
-            _log.failure("the certificates could not be read; clients are shown what was read before", failure)
+            _log.failure("cannot load the certificates; those loaded before stay in use", failure)
 
     def _rest(self, _: object) -> None:
         self._busy = False
@@ -118,6 +118,6 @@ class Renewal:
 
 
 def tell(concerns: Sequence[CertificateWarning]) -> None:
-    """Put them into the log."""
+    """Log the warnings."""
     for concern in concerns:
         (_log.error if concern.grave else _log.warn)("{text}", text=concern.text)

@@ -1,4 +1,4 @@
-"""Certificates in files: a private CA with a certificate from it where the operator has none, and checks of those there are."""
+"""Certificate files in PEM: their reader, and a private CA for servers without certificates."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from msgspec import Struct
 
 CA_LIFE = timedelta(days=3650)
 LEAF_LIFE = timedelta(days=820)
-"""Clients (Apple's among them) refuse more than 825 days."""
+"""Lifetime of a host certificate; some clients, such as Apple's, refuse more than 825 days."""
 RENEW_BEFORE = timedelta(days=30)
 _SKEW = timedelta(hours=1)
-"""A clock that is a little behind ours must not find the certificate to be of the future."""
+"""Allowance for clients with a slow clock, before which a new certificate is not yet valid."""
 _ALWAYS = ("localhost", "127.0.0.1", "::1")
 
 
 class TlsError(Exception):
-    """A certificate or key can't be used; str() names the file and the cure."""
+    """A certificate or key can't be used; str() has the file, the reason and the remedy."""
 
 
 class CertificateFiles(Struct, frozen=True):
     """PEM files of one identity."""
 
     certificate: Path
-    """The host's certificate, then those between it and the CA."""
+    """File with the host's certificate, then the intermediate ones."""
     key: Path
     ca: Path | None = None
-    """The CA to be given to clients, when it is our own."""
+    """File with the private CA, for clients. None: a public CA."""
 
 
 def private_ca(directory: Path, hostname: str, now: float) -> CertificateFiles:
@@ -61,24 +61,24 @@ def private_ca(directory: Path, hostname: str, now: float) -> CertificateFiles:
             _issue(files, hostname, ca, ca_key, at)
     except OSError as error:
         raise TlsError(
-            f"{error.filename or directory}: {error.strerror}; the directory of keys must be ours to write"
+            f"{error.filename or directory}: {error.strerror}; the directory of keys must be writable by this user"
         ) from error
     return files
 
 
 def read_identity(certificate: Path, key: Path) -> tuple[list[x509.Certificate], PrivateKeyTypes]:
-    """The chain, the host's own certificate first, and its key; raises TlsError."""
+    """The chain, host certificate first, and the private key. Raises TlsError."""
     chain = _read_chain(certificate)
     private = _read_key(key)
     if _public_octets(chain[0].public_key()) != _public_octets(private.public_key()):
-        raise TlsError(f"{key}: the key does not belong to {certificate}; give the pair that was issued together")
+        raise TlsError(f"{key}: the key does not match {certificate}; use the pair that was issued together")
     return chain, private
 
 
 def covered_names(certificate: x509.Certificate) -> list[str]:
-    """The DNS names that a certificate is for, in lower case; "*.home.test" covers one label (RFC 9525 §6.3).
+    """DNS names of a certificate, in lower case; "*.home.test" covers one label (RFC 9525 §6.3).
 
-    Its common name counts only where it has no alternative names at all.
+    The common name counts only in a certificate without alternative names.
     """
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -94,16 +94,18 @@ def covered_names(certificate: x509.Certificate) -> list[str]:
 
 
 def _authority(directory: Path, at: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey, bool]:
-    """The CA of this directory and its key; True with them when they were made just now."""
+    """The CA of this directory, its key, and whether both are new."""
     certificate, key_file = directory / "ca.pem", directory / "ca-key.pem"
     if certificate.exists() and key_file.exists():
         (ca, *_), key = read_identity(certificate, key_file)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise TlsError(f"{key_file}: not a key that was made here; move both ca files away to have new ones made")
+            raise TlsError(
+                f"{key_file}: not a key made by mailstack; move ca.pem and ca-key.pem away, and new ones are made"
+            )
         if at + RENEW_BEFORE < ca.not_valid_after_utc:
             return ca, key, False
     key = ec.generate_private_key(ec.SECP256R1())
-    # The time in its name keeps a CA made anew apart from the old one that a client may still trust.
+    # The time in its name distinguishes a new CA from an old one that a client may still trust.
     name = _name(f"mailstack private CA {at:%Y-%m-%d %H:%M}")
     ca = (
         x509.CertificateBuilder()
@@ -128,7 +130,7 @@ def _still_good(files: CertificateFiles, hostname: str, ca: x509.Certificate, at
         (leaf, *_), _ = read_identity(files.certificate, files.key)
         leaf.verify_directly_issued_by(ca)
         shown = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except Exception:  # noqa: BLE001 (whatever is wrong with it, a new one is the cure)
+    except Exception:  # noqa: BLE001 (any unusable certificate is replaced)
         return False
     wanted = x509.SubjectAlternativeName(alternative_names(hostname))
     return shown == wanted and leaf.not_valid_before_utc <= at < leaf.not_valid_after_utc - RENEW_BEFORE
@@ -163,7 +165,7 @@ def _issue(
 
 
 def alternative_names(*hostnames: str) -> list[x509.GeneralName]:
-    """Of a certificate for a host of these names, and for whoever reaches it on this machine. Raises TlsError."""
+    """Alternative names for a host of these names, with localhost and the loopback addresses. Raises TlsError."""
     names: dict[str, x509.GeneralName] = {}
     for text in (*(each.lower().strip("[]") for each in hostnames), *_ALWAYS):
         try:
@@ -177,7 +179,7 @@ def _dns_name(text: str) -> x509.DNSName:
     try:
         return x509.DNSName(text.encode("idna").decode("ascii"))
     except ValueError as error:
-        raise TlsError(f"hostname {text!r} can't stand in a certificate: {error}") from error
+        raise TlsError(f"hostname {text!r} can't be in a certificate: {error}") from error
 
 
 def _name(common_name: str) -> x509.Name:
@@ -185,7 +187,7 @@ def _name(common_name: str) -> x509.Name:
 
 
 def key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    """Of an authority that signs others' certificates, or of a host."""
+    """Key usage of a CA, or of a host."""
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         key_cert_sign=signs_certificates,
@@ -206,7 +208,7 @@ def _read(path: Path, what: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise TlsError(f"{path}: {error.strerror}; it should hold {what} in PEM, readable by this user") from error
+        raise TlsError(f"{path}: {error.strerror}; it must hold {what} in PEM, readable by this user") from error
 
 
 def _read_chain(path: Path) -> list[x509.Certificate]:
@@ -214,7 +216,9 @@ def _read_chain(path: Path) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(octets)
     except ValueError as error:
-        raise TlsError(f"{path}: no certificate in PEM ({error}); it should begin with the host's own") from error
+        raise TlsError(
+            f"{path}: no certificate in PEM ({error}); the file must begin with the host's certificate"
+        ) from error
 
 
 def _read_key(path: Path) -> PrivateKeyTypes:
@@ -239,7 +243,7 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def _write(path: Path, octets: bytes, mode: int) -> None:
-    """All or nothing, and never readable by others for even a moment."""
+    """Write atomically; the file never has wider permissions than `mode`."""
     new = path.with_suffix(".new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

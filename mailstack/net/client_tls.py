@@ -1,4 +1,4 @@
-"""TLS as a client: whom we trust, who we are, and why a handshake failed."""
+"""Client TLS: trusted CAs, client certificate, and reasons of failed handshakes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mailstack.net.dane import dane_fault
 from mailstack.net.server_tls import CIPHERS, modern
 from mailstack.protocols.connection import Dane
 
-# The other side decides what it can do; forward secrecy first, and nothing without authentication or encryption.
+# Old servers need more ciphers than the server's own list has; none without authentication or encryption.
 _CIPHERS = CIPHERS.encode() + b":HIGH:!aNULL:!eNULL:!PSK:!SRP:!3DES:!RC4:!MD5:!DSS"
 
 _FAULTS = {
@@ -31,27 +31,27 @@ _FAULTS = {
     26: "it is not for servers",
     66: "its key is too weak",
 }
-"""What OpenSSL finds wrong, by its X509_V_ERR_ numbers, for people."""
+"""Descriptions of certificate errors, by OpenSSL's X509_V_ERR_ numbers."""
 _TYPES = {10: "certificate-expired", **dict.fromkeys((18, 19, 20, 21, 24), "certificate-not-trusted")}
-"""What reports call it (RFC 8460 §4.3.1); all others are "validation-failure"."""
+"""TLS report types of certificate errors (RFC 8460 §4.3.1); all others are "validation-failure"."""
 _OF_ANY = frozenset({9, 10, 23})
-"""What is said of the server's certificate, unless one above it is meant."""
+"""Errors that any certificate of the chain can have; the message tells when it is not the server's own."""
 _ANY_FAULT = "validation-failure"
-_UNREADABLE = "it can't be read"
+_UNREADABLE = "the certificate is unreadable"
 
-LOST = "the connection was lost in it"
-"""When nothing more is known."""
+LOST = "the connection was lost during the handshake"
+"""Reason of a failed handshake without a TLS error."""
 
 
 class ClientTls:
-    """What all our connections outward have in common."""
+    """TLS settings of outbound connections."""
 
     def __init__(
         self, ca_file: Path | None = None, *, certificate: Path | None = None, key: Path | None = None
     ) -> None:
-        """`ca_file` has the CAs (PEM, one or many) that are trusted; None: those of the system.
+        """`ca_file` has the trusted CAs in PEM; None: the CAs of the system.
 
-        `certificate` and `key` (PEM) are shown to servers that ask for them.
+        `certificate` and `key` (PEM) are presented to servers that request a client certificate.
         """
         self._ca_file = ca_file
         self._certificate = certificate
@@ -60,16 +60,16 @@ class ClientTls:
         self._trusting: SSL.Context | None = None
 
     def check(self) -> None:
-        """Read the files now; raises TlsError that names the one that can't be used."""
+        """Read the files now. Raises TlsError with the file that can't be used."""
         self._whoever()
         if self._ca_file is not None:
             self._trusted()
 
     def handshake(self, server_name: str | None, *, verify: bool = False, dane: Dane | None = None) -> Handshake:
-        """For one connection to `server_name`, a DNS name or an IP address.
+        """Handshake for one connection to `server_name`, a DNS name or an IP address.
 
-        Without more, any certificate will do (opportunistic, RFC 7435). With `verify` the chain must lead to a CA that we
-        trust, and be for `server_name` (RFC 9525); with `dane` one of the TLSA records must match instead (RFC 7672).
+        By default any certificate is accepted (opportunistic TLS, RFC 7435). `verify` requires a chain to a trusted CA and
+        a certificate for `server_name` (RFC 9525). `dane` requires a match with a TLSA record instead (RFC 7672).
         Raises TlsError for files that can't be read.
         """
         if verify and not server_name:
@@ -84,7 +84,7 @@ class ClientTls:
         return self._any
 
     def _trusted(self) -> SSL.Context:
-        # The CAs take long to read, and are rarely needed: once, and not before.
+        # The CAs take long to read, and are rarely needed: they are read once, on first use.
         if self._trusting is None:
             context = self._context()
             if self._ca_file is None:
@@ -106,7 +106,7 @@ class ClientTls:
 
 
 def client_context(server_name: str | None, *, verify: bool = False, ca_file: Path | None = None) -> Handshake:
-    """As `ClientTls.handshake`, where no other connection has anything in common with it."""
+    """Handshake of one connection with settings of its own, as `ClientTls.handshake`."""
     return ClientTls(ca_file).handshake(server_name, verify=verify)
 
 
@@ -116,12 +116,12 @@ def _trust(context: SSL.Context, ca_file: Path) -> None:
         context.load_verify_locations(str(ca_file))
     except (OSError, SSL.Error, crypto.Error) as error:
         why = error.strerror if isinstance(error, OSError) else "no certificate in PEM"
-        raise TlsError(f"{ca_file}: not a file of CA certificates that can be read ({why})") from error
+        raise TlsError(f"{ca_file}: cannot read the CA certificates ({why})") from error
 
 
 @implementer(IOpenSSLClientConnectionCreator)
 class Handshake:
-    """One handshake: what it demands, and why it failed."""
+    """One TLS handshake: its requirements, and the reason of its failure."""
 
     def __init__(self, context: SSL.Context, server_name: str | None, *, verify: bool, dane: Dane | None) -> None:
         self.verifies = verify or dane is not None
@@ -130,11 +130,11 @@ class Handshake:
         self._verify = verify
         self._dane = dane
         self._fault = self.fault_type = ""
-        """`fault_type` says for TLS reports what was wrong with the certificate (RFC 8460 §4.3); empty for nothing."""
+        """Certificate error for people, and its TLS report type (RFC 8460 §4.3). Empty: no error."""
 
     @property
     def failed(self) -> bool:
-        """Whether the certificate was not the one that is demanded."""
+        """Whether the certificate did not meet the requirements."""
         return bool(self._fault)
 
     def clientConnectionForTLS(self, _protocol: object) -> SSL.Connection:  # noqa: N802 (Twisted's name)
@@ -147,21 +147,21 @@ class Handshake:
         return connection
 
     def satisfied(self, connection: SSL.Connection) -> bool:
-        """Whether the server's certificates are those that DANE demands; to be asked before anything else is said.
+        """Whether the server's certificates match DANE; to be called before anything is sent.
 
-        What a CA vouches for needs no such question: there the handshake itself fails.
+        Verification by a CA needs no such call: there the handshake itself fails.
         """
         if self._dane is None:
             return True
         try:
             self._fault = dane_fault(connection.get_peer_cert_chain(as_cryptography=True) or [], self._dane) or ""
-        except Exception as error:  # noqa: BLE001 - a stranger's certificates: what can't be read matches nothing
+        except Exception as error:  # noqa: BLE001 - untrusted certificates: an unreadable one matches nothing
             self._fault = f"{_UNREADABLE} ({type(error).__name__})"
         self.fault_type = _ANY_FAULT if self._fault else ""
         return not self._fault
 
     def why(self, failure: Failure) -> str:
-        """Why a connection that ended with this failure has no TLS, for people."""
+        """Reason, for people, why a connection that ended with this failure has no TLS."""
         error = failure.value
         if self._fault:
             return f"certificate verify failed: {self._fault}"
@@ -173,11 +173,11 @@ class Handshake:
     def _is_good(
         self, _connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int
     ) -> bool:
-        """OpenSSL's question about each certificate of the chain, the server's own last; then its name is looked at."""
+        """OpenSSL's callback for each certificate of the chain, the server's last; checks the name of that one."""
         if not good:
             above = " (a certificate above it)" if depth and error in _OF_ANY else ""
             self.fault_type = self.fault_type or _TYPES.get(error, _ANY_FAULT)
-            self._fault = self._fault or _FAULTS.get(error, f"OpenSSL's error {error}") + above
+            self._fault = self._fault or _FAULTS.get(error, f"OpenSSL error {error}") + above
             return False
         if depth == 0:
             try:

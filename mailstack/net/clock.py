@@ -19,10 +19,10 @@ _log = Logger()
 
 
 def keep_steady(reactor: Any) -> Callable[[], float]:
-    """Have a reactor's timers go by the monotonic clock; what gives the time of day, which it was by until now.
+    """Switches a reactor's timers to the monotonic clock; returns the function that gives the time of day.
 
-    Who sets the machine's clock back by an hour would make all that waits wait for an hour longer. One that goes by another
-    time (a simulated one) stays as it is. `seconds` are still UTC, as of this moment and what has passed since.
+    Otherwise a clock set back by an hour would delay every timer by an hour. `reactor.seconds` is still UTC: the time of
+    this call plus the seconds since. A reactor with a clock of its own (a simulated one) stays as it is.
     """
     time_of_day, own = time.time, reactor.seconds
     if own is time_of_day:
@@ -34,16 +34,16 @@ def keep_steady(reactor: Any) -> Callable[[], float]:
 
 
 class ReactorClock:
-    """The wire.Clock of a reactor: its `seconds` are UTC since 1970, as Twisted's reactors count."""
+    """Clock of a Twisted reactor; `reactor.seconds` is UTC since 1970."""
 
     def __init__(self, reactor: IReactorTime, now: Callable[[], float] | None = None) -> None:
-        """`now`: the time, where that is not the reactor's; None: it is."""
+        """`now` returns the time of day; None: the reactor's."""
         self._reactor = reactor
         self.now: Callable[[], float] = now or reactor.seconds
         self.steady: Callable[[], float] = reactor.seconds
 
     def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
-        """Call `do` once after `seconds`; the function returned cancels that, and may be called at any time."""
+        """Call `do` once after `seconds`; the returned function cancels it, and can be called at any time."""
         call = self._reactor.callLater(max(0.0, seconds), do)
 
         def cancel() -> None:
@@ -59,10 +59,10 @@ class ReactorClock:
         await waiting
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine by itself; an exception out of it is a bug, and is logged with its traceback."""
+        """Run a coroutine in the background. An exception is a bug, and is logged with its traceback."""
         Task(work, _ended).resume()
 
 
 def _ended(failure: Failure | None) -> None:
     if failure is not None:
-        _log.failure("a task failed", failure)
+        _log.failure("unhandled error in a task", failure)

@@ -1,4 +1,4 @@
-"""The connections of one service that are under way, and the wait for the last of them to end."""
+"""Connection set of one service, with a wait for its end."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from twisted.internet.interfaces import IReactorTime
 
 
 class Abortable(Protocol):
-    """A connection."""
+    """Connection that can be aborted."""
 
     def abort(self) -> None:
-        """Drop it now."""
+        """Drop the connection now."""
 
 
 ConnectionT = TypeVar("ConnectionT", bound=Abortable)
 
 
 class ConnectionSet(Generic[ConnectionT]):
-    """Whoever makes a connection adds it, and says when it is gone."""
+    """Open connections; their owner adds each, and removes it when it is lost."""
 
     def __init__(self, reactor: IReactorTime) -> None:
         self._reactor = reactor
@@ -31,7 +31,7 @@ class ConnectionSet(Generic[ConnectionT]):
         return len(self._members)
 
     def __iter__(self) -> Iterator[ConnectionT]:
-        """Those of now: they may go while one looks at them."""
+        """A copy, because connections can be lost during the iteration."""
         return iter(list(self._members))
 
     def add(self, connection: ConnectionT) -> None:
@@ -44,7 +44,7 @@ class ConnectionSet(Generic[ConnectionT]):
             empty.callback(None)
 
     async def wait_until_empty(self, timeout: float) -> None:
-        """Wait for the connections to end; after `timeout` seconds they are dropped."""
+        """Wait until all connections are lost; after `timeout` seconds they are aborted."""
         if not self._members:
             return
         self._empty = Deferred()

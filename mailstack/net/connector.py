@@ -1,4 +1,4 @@
-"""Opens connections outward, over any Twisted reactor."""
+"""Connector for outbound connections over any Twisted reactor."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from twisted.internet.protocol import Factory
 
 from mailstack.letter.connection import HostPort, is_unix_socket
 from mailstack.net.client_tls import LOST, ClientTls
-from mailstack.net.peer import NetPeer, PeerTls
+from mailstack.net.peer import NetPeer
+from mailstack.net.peer_state import PeerTls
 from mailstack.net.tls_layer import under_tls
 from mailstack.protocols.connection import ConnectFailed, Dane, Engine, EventT, Source
 
 
 class TwistedConnector:
-    """The wire.Caller of a reactor."""
+    """Connector of a reactor."""
 
     def __init__(
         self,
@@ -32,9 +33,9 @@ class TwistedConnector:
         client_tls: ClientTls | None = None,
         lifetime: float = 86400.0,
     ) -> None:
-        """`source` is the IPv4 address to call from, `source6` the IPv6 one; None leaves that to the system.
+        """`source` and `source6` are the source addresses for IPv4 and IPv6; None: chosen by the system.
 
-        `client_tls` is whom we trust; without it the CAs in `ca_file`, or those of the system.
+        `client_tls` has the TLS settings; without it, the CAs in `ca_file` or those of the system are trusted.
         """
         self._reactor = reactor
         self._sources = {4: (source, 0) if source else None, 6: (source6, 0) if source6 else None}
@@ -53,10 +54,7 @@ class TwistedConnector:
         dane: Dane | None = None,
         source: Source | None = None,
     ) -> NetPeer[EventT]:
-        """Connect within `timeout` seconds; with `tls`, shake hands in that time too, before anything is said.
-
-        Raises Unreachable.
-        """
+        """Connect within `timeout` seconds; with `tls`, including the TLS handshake. Raises ConnectFailed."""
         reactor: IReactorTime = self._reactor  # type: ignore[assignment]
         late = reactor.seconds() + timeout
         shaking = self._client_tls.handshake(server_name, verify=verify, dane=dane) if tls else None
@@ -90,7 +88,7 @@ class TwistedConnector:
 
 
 def _why(error: Exception, timeout: float) -> str:
-    """A failed connection for people; Twisted's own words say the same thing twice."""
+    """Reason of a failed connection, for people; Twisted's messages repeat themselves."""
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     if isinstance(error, TimeoutError):
@@ -100,7 +98,7 @@ def _why(error: Exception, timeout: float) -> str:
 
 
 async def _handshake(reactor: IReactorTime, peer: NetPeer[EventT], late: float) -> None:
-    """Wait for TLS until `late`, then hang up. Raises Unreachable."""
+    """Wait for the TLS handshake until `late`, then abort. Raises ConnectFailed."""
     timer = reactor.callLater(max(0.0, late - reactor.seconds()), peer.abort)
     try:
         done = await peer.handshake()
@@ -110,7 +108,7 @@ async def _handshake(reactor: IReactorTime, peer: NetPeer[EventT], late: float) 
             timer.cancel()
         raise
     if not timer.active():
-        raise ConnectFailed("the TLS handshake took too long")
+        raise ConnectFailed("the TLS handshake timed out")
     timer.cancel()
     if not done:
         raise ConnectFailed(f"the TLS handshake failed: {peer.tls_failure or LOST}")

@@ -1,4 +1,4 @@
-"""The domain name system over any Twisted resolver, as the relay asks it."""
+"""DNS client with a cache, over any Twisted resolver."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from mailstack.relay.trouble import clean
 RESOLV_CONF = "/etc/resolv.conf"
 
 TLSA = 52
-"""The type of TLSA records (RFC 6698 §7.1), which twisted.names leaves undecoded."""
+"""Type number of TLSA records (RFC 6698 §7.1), which twisted.names does not decode."""
 _MAX_NAME = 253
 """Maximum number of octets of a name without its final dot (RFC 1035 §2.3.4)."""
 _MAX_LABEL = 63
 _TLSA_HEAD = 3
-"""Octets before the data: usage, selector, matching type."""
+"""Octets of a TLSA record before the data: usage, selector, matching type."""
 
 _Records = list[Any]
-"""Of dns.RRHeader, whose payload Twisted's types leave open."""
+"""List of dns.RRHeader; Twisted has no types for its payload."""
 
-SHORTEST_KEPT = 1.0
-"""Minimum seconds for which an answer is kept: one attempt at a host uses an answer more than once."""
+MIN_TTL = 1.0
+"""Minimum seconds in the cache: one delivery attempt uses an answer more than once."""
 
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (DNSServerError, "the name server failed (SERVFAIL)"),
-    (DNSQueryRefusedError, "the name server refused to answer (REFUSED)"),
-    (DNSNotImplementedError, "the name server does not know such queries (NOTIMP)"),
+    (DNSQueryRefusedError, "the name server refused the query (REFUSED)"),
+    (DNSNotImplementedError, "the name server does not implement such queries (NOTIMP)"),
     (DNSFormatError, "the name server did not understand the query (FORMERR)"),
     (DeferredTimeout, "no name server answered in time"),
     (CancelledError, "no name server answered in time"),
@@ -55,9 +55,9 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 
 
 class DnsNames:
-    """Mail exchanges and addresses from a resolver: CNAMEs followed, errors told apart, answers kept for their TTL.
+    """Resolver that follows CNAMEs, distinguishes errors, and caches answers for their TTL.
 
-    That there is no such name, or no such record, is kept as well, for as long as the SOA record says (RFC 2308 §5).
+    Negative answers are cached too, for the time in the SOA record (RFC 2308 §5).
     """
 
     def __init__(
@@ -66,25 +66,25 @@ class DnsNames:
         reactor: IReactorTime,
         *,
         timeouts: Sequence[int] = (2, 4, 8),
-        most_aliases: int = 8,
-        most_records: int = 50,
-        most_kept: int = 2000,
-        longest_kept: float = 3600.0,
-        largest_kept: int = 16_384,
+        max_aliases: int = 8,
+        max_records: int = 50,
+        max_entries: int = 2000,
+        max_age: float = 3600.0,
+        max_entry_size: int = 16_384,
     ) -> None:
-        """`timeouts` are the seconds until each query is sent again; after the last one there is no answer.
+        """`timeouts` are the seconds before each retry of a query; after the last one the lookup fails.
 
-        `most_aliases` bounds a chain of CNAMEs, `most_records` what is used of one answer, `most_kept` and `longest_kept`
-        (seconds) the cache, `largest_kept` (octets of memory) one answer in it.
+        `max_aliases` limits a chain of CNAMEs, `max_records` the records used of one answer, `max_entries` and `max_age`
+        (seconds) the cache, `max_entry_size` (octets of memory) one answer in it.
         """
         self._resolver = resolver
         self._reactor = reactor
         self._timeouts = tuple(timeouts)
-        self._most_aliases = most_aliases
-        self._most_records = most_records
-        self._largest_kept = largest_kept
-        self._kept: TTLCache[tuple[str, int], _Records | NoSuchDomain] = TTLCache(
-            reactor.seconds, longest_kept, most_kept
+        self._max_aliases = max_aliases
+        self._max_records = max_records
+        self._max_entry_size = max_entry_size
+        self._cache: TTLCache[tuple[str, int], _Records | NoSuchDomain] = TTLCache(
+            reactor.seconds, max_age, max_entries
         )
         self._lookups = SharedLookups()
 
@@ -101,12 +101,15 @@ class DnsNames:
         return tuple(b"".join(record.payload.data).decode("utf-8", "replace") for record in records)
 
     async def srv(self, name: str) -> tuple[str, ...]:
-        """The SRV records of a name as a zone file has them: priority, weight, port, target; raises NoSuchDomain, DnsUnavailable."""
+        """The SRV records of a name, each as in a zone file: priority, weight, port, target.
+
+        Raises NoSuchDomain, DnsUnavailable.
+        """
         found = [record.payload for record in await self._records(name, dns.SRV)]
         return tuple(f"{each.priority} {each.weight} {each.port} {_text(each.target)}." for each in found)
 
     async def signed_name(self, host: str) -> str | None:
-        """Where DNSSEC vouches for the addresses of a host; raises DnsUnavailable."""
+        """The name with a host's addresses, if DNSSEC validated them; else None. Raises DnsUnavailable."""
         problem = None
         for kind in (dns.A, dns.AAAA):
             try:
@@ -121,7 +124,7 @@ class DnsNames:
         return None
 
     async def tlsa(self, name: str) -> tuple[Tlsa, ...]:
-        """The TLSA records of a name that DNSSEC vouches for; raises DnsUnavailable."""
+        """The TLSA records of a name that DNSSEC validated; raises DnsUnavailable."""
         try:
             records = await self._records(name, TLSA)
         except NoSuchDomain:
@@ -132,10 +135,10 @@ class DnsNames:
     async def addresses(self, host: str) -> tuple[str, ...]:
         """The addresses of a host, both families; raises NoSuchDomain, DnsUnavailable.
 
-        One family is enough: some name servers fail for AAAA that answer well for A.
+        One family is enough, because some name servers fail for AAAA and answer for A.
         """
         if host == "localhost" or host.endswith(".localhost"):
-            return ("127.0.0.1", "::1")  # RFC 6761 §6.3: never asked of the DNS
+            return ("127.0.0.1", "::1")  # RFC 6761 §6.3: never sent to the DNS
         asked = [Deferred.fromCoroutine(self._records(host, kind)) for kind in (dns.A, dns.AAAA)]
         found: list[str] = []
         problems: list[NoSuchDomain | DnsUnavailable] = []
@@ -149,60 +152,60 @@ class DnsNames:
         return tuple(found)
 
     async def pointers(self, address: str) -> tuple[str, ...]:
-        """The names that an IP address leads to (RFC 1035 §3.5); raises NoSuchDomain, DnsUnavailable."""
+        """The names of an IP address by its PTR records (RFC 1035 §3.5); raises NoSuchDomain, DnsUnavailable."""
         where = ip_address(address).reverse_pointer
         return tuple(_text(record.payload.name) for record in await self._records(where, dns.PTR))
 
     async def _records(self, name: str, kind: int) -> _Records:
-        """The records of one type, at the end of a chain of CNAMEs that may go over several answers."""
+        """The records of one type, at the end of a chain of CNAMEs that may need several queries."""
         name = name.lower().rstrip(".")
-        if not _can_exist(name):
-            # A resolver's answer would be an error, as if the name's own servers had failed: who writes a letter
-            # chooses such names, and must not make its checks doubtful by them.
+        if not _is_valid(name):
+            # A resolver would answer with an error, as for a failed name server. The author of a letter chooses such
+            # names, and must not turn checks into temporary errors by them.
             raise NoSuchDomain(f"{clean(name)}: no such name")
-        if (kept := self._kept.get((name, kind))) is not None:
-            if isinstance(kept, NoSuchDomain):
-                raise NoSuchDomain(str(kept))
-            return kept
-        found: _Records = await self._lookups.join((name, kind), lambda: self._look_up(name, kind))
+        if (cached := self._cache.get((name, kind))) is not None:
+            if isinstance(cached, NoSuchDomain):
+                raise NoSuchDomain(str(cached))
+            return cached
+        found: _Records = await self._lookups.join((name, kind), lambda: self._lookup(name, kind))
         return found
 
-    def _look_up(self, name: str, kind: int) -> Deferred[_Records]:
-        # The resolver's own times hold for UDP and each server. This one holds whatever it does, and however slowly
-        # each link of a chain is given by who wants us to wait.
-        found = Deferred.fromCoroutine(self._followed(name, kind))
+    def _lookup(self, name: str, kind: int) -> Deferred[_Records]:
+        # The resolver's own timeouts are for UDP and for each server. This one is for the whole chain, each link of
+        # which a hostile name server may delay.
+        found = Deferred.fromCoroutine(self._resolve(name, kind))
         return found.addTimeout(2 * sum(self._timeouts) + 10, self._reactor)
 
-    async def _followed(self, name: str, kind: int) -> _Records:
+    async def _resolve(self, name: str, kind: int) -> _Records:
         aliases: _Records = []
         asked = name
         try:
-            answers, ttl = await self._ask(asked, kind)
-        except _NotThere as missing:
-            self._keep((name, kind), NoSuchDomain(str(missing)), missing.ttl)
+            answers, ttl = await self._query_once(asked, kind)
+        except _NoSuchName as missing:
+            self._store((name, kind), NoSuchDomain(str(missing)), missing.ttl)
             raise
         current = asked
-        for _ in range(self._most_aliases):
+        for _ in range(self._max_aliases):
             of_current = [record for record in answers if _owner(record) == current]
-            if wanted := [record for record in of_current if record.type == kind][: self._most_records]:
+            if found := [record for record in of_current if record.type == kind][: self._max_records]:
                 if not all(is_authenticated(alias) for alias in aliases):
-                    wanted = [_doubted(record) for record in wanted]
-                if sum(map(_weight, wanted)) <= self._largest_kept:
-                    self._keep((name, kind), wanted, min(record.ttl for record in (*wanted, *aliases)))
-                return wanted
+                    found = [_unauthenticated(record) for record in found]
+                if sum(map(_memory_size, found)) <= self._max_entry_size:
+                    self._store((name, kind), found, min(record.ttl for record in (*found, *aliases)))
+                return found
             if alias := next((record for record in of_current if record.type == dns.CNAME), None):
                 aliases.append(alias)
                 current = _text(alias.payload.name).lower()
             elif current == asked:
-                self._keep((name, kind), [], min(ttl, *(record.ttl for record in aliases)) if aliases else ttl)
+                self._store((name, kind), [], min(ttl, *(record.ttl for record in aliases)) if aliases else ttl)
                 return []
             else:
                 asked = current
-                answers, ttl = await self._ask(asked, kind)
-        raise DnsUnavailable(f"{name} leads through too many aliases (CNAME)")
+                answers, ttl = await self._query_once(asked, kind)
+        raise DnsUnavailable(f"{name}: too many aliases (CNAME)")
 
-    def _keep(self, question: tuple[str, int], answer: _Records | NoSuchDomain, ttl: float) -> None:
-        self._kept.put(question, answer, max(SHORTEST_KEPT, ttl))
+    def _store(self, question: tuple[str, int], answer: _Records | NoSuchDomain, ttl: float) -> None:
+        self._cache.put(question, answer, max(MIN_TTL, ttl))
 
     def _query(self, name: bytes, kind: int) -> Deferred[Any]:
         lookup = _LOOKUPS.get(kind)
@@ -211,22 +214,22 @@ class DnsNames:
         answer: Deferred[Any] = getattr(self._resolver, lookup)(name, timeout=self._timeouts)
         return answer
 
-    async def _ask(self, name: str, kind: int) -> tuple[_Records, float]:
-        """The answers to one query, and for how many seconds there are none if there are none; its errors as ours."""
-        told = clean(name)  # whoever publishes an alias chooses the octets of the name that it leads to
+    async def _query_once(self, name: str, kind: int) -> tuple[_Records, float]:
+        """The answers to one query, and the seconds for which an empty answer is valid. Raises NoSuchDomain, DnsUnavailable."""
+        shown = clean(name)  # the target of an alias is untrusted text
         try:
             answers, authority, _ = await self._query(name.encode("ascii"), kind)
         except (DNSNameError, AuthoritativeDomainError) as error:
             message = error.args[0] if error.args else None
-            raise _NotThere(f"{told}: no such name", _negative_ttl(getattr(message, "authority", ()))) from None
-        except Exception as error:  # whatever a resolver raises means that it has no answer
+            raise _NoSuchName(f"{shown}: no such name", _negative_ttl(getattr(message, "authority", ()))) from None
+        except Exception as error:  # any exception of a resolver means that there is no answer
             reason = next((text for kind_of, text in _REASONS if isinstance(error, kind_of)), None)
-            raise DnsUnavailable(f"{told}: {reason or f'the look-up failed ({type(error).__name__})'}") from error
+            raise DnsUnavailable(f"{shown}: {reason or f'the lookup failed ({type(error).__name__})'}") from error
         return list(answers), _negative_ttl(authority)
 
 
-class _NotThere(NoSuchDomain):
-    """NXDOMAIN, and the seconds for which that holds."""
+class _NoSuchName(NoSuchDomain):
+    """NXDOMAIN, and the seconds for which it is valid."""
 
     def __init__(self, text: str, ttl: float) -> None:
         super().__init__(text)
@@ -234,7 +237,7 @@ class _NotThere(NoSuchDomain):
 
 
 def _negative_ttl(authority: Sequence[Any]) -> float:
-    """Seconds for which no answer is an answer (RFC 2308 §5); 0 without a SOA record."""
+    """Seconds for which a negative answer is valid (RFC 2308 §5); 0 without a SOA record."""
     return float(min((min(each.ttl, each.payload.minimum) for each in authority if each.type == dns.SOA), default=0))
 
 
@@ -249,21 +252,21 @@ _LOOKUPS = {
 
 
 def read_tlsa(octets: bytes) -> Tlsa:
-    """The data of a TLSA record (RFC 6698 §2.1), at least three octets of it."""
+    """Decodes the data of a TLSA record (RFC 6698 §2.1), which has at least three octets."""
     return Tlsa(octets[0], octets[1], octets[2], bytes(octets[_TLSA_HEAD:]))
 
 
-def _doubted(record: Any) -> Any:
-    """The same record, come to by an alias that nobody vouches for."""
+def _unauthenticated(record: Any) -> Any:
+    """The same record, found by an alias without DNSSEC."""
     record = copy(record)
     record.authenticated = False
     return record
 
 
 def system_names(reactor: Any, nameservers: Sequence[tuple[str, int]] = (), *, validated: bool = False) -> DnsNames:
-    """Names from these name servers (address, port), or as this system is set up: /etc/hosts, then /etc/resolv.conf.
+    """Resolver with these name servers (address, port), or that of the system: /etc/hosts, then /etc/resolv.conf.
 
-    `validated` says that the name servers are trusted to validate DNSSEC.
+    `validated`: the name servers are trusted to validate DNSSEC.
     """
     if nameservers:
         resolver: Any = ValidatedResolver if validated else Resolver
@@ -274,7 +277,7 @@ def system_names(reactor: Any, nameservers: Sequence[tuple[str, int]] = (), *, v
     return DnsNames(chain, reactor)
 
 
-def _can_exist(name: str) -> bool:
+def _is_valid(name: str) -> bool:
     """Whether a query can have this name (RFC 1035 §2.3.4)."""
     labels = name.split(".")
     return name.isascii() and len(name) <= _MAX_NAME and all(0 < len(label) <= _MAX_LABEL for label in labels)
@@ -288,8 +291,8 @@ def _owner(record: Any) -> str:
     return _text(record.name).lower()
 
 
-def _weight(record: Any) -> int:
-    """About how many octets of memory a record takes: one of 64 kB may hold as many strings, each with an object of its own."""
+def _memory_size(record: Any) -> int:
+    """Approximate octets of memory of a record; one of 64 kB may have as many strings, each an object of its own."""
     data = getattr(record.payload, "data", b"")
     return 500 + (sum([40 + len(each) for each in data]) if isinstance(data, list) else len(data))
 

@@ -11,30 +11,30 @@ from twisted.python.failure import Failure
 
 
 class TooLarge(Exception):
-    """There is more than was wanted; str() says so."""
+    """A body exceeds its limit; str() has the limit."""
 
 
-def read_document(response: Any, most: int) -> Deferred[bytes]:
-    """The body of a twisted.web response. Fails with TooLarge beyond `most` octets, with ConnectionLost if it is cut off.
+def read_document(response: Any, limit: int) -> Deferred[bytes]:
+    """The body of a twisted.web response. Fails with TooLarge beyond `limit` octets, with ConnectionLost if truncated.
 
-    Cancelled, it drops the connection.
+    Cancellation drops the connection.
     """
-    body = _Body(most)
+    body = _Body(limit)
     response.deliverBody(body)
     return body.done
 
 
 class _Body(Protocol):
-    def __init__(self, most: int) -> None:
-        self.done: Deferred[bytes] = Deferred(lambda _: self._give_up())
-        self._most = most
+    def __init__(self, limit: int) -> None:
+        self.done: Deferred[bytes] = Deferred(lambda _: self._abort())
+        self._limit = limit
         self._octets = b""
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         self._octets += data
-        if len(self._octets) > self._most and not self.done.called:
-            self.done.errback(TooLarge(f"it has more than {self._most} octets"))
-            self._give_up()
+        if len(self._octets) > self._limit and not self.done.called:
+            self.done.errback(TooLarge(f"the response has more than {self._limit} octets"))
+            self._abort()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         if self.done.called:
@@ -46,14 +46,14 @@ class _Body(Protocol):
         else:
             self.done.errback(ConnectionLost())
 
-    def _give_up(self) -> None:
+    def _abort(self) -> None:
         transport: Any = self.transport
         if transport is not None:
             transport.abortConnection()
 
 
 class Upload:
-    """An IBodyProducer, which is declared where twisted.web is imported."""
+    """Request body: an IBodyProducer, undeclared because that would import twisted.web."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body

@@ -1,4 +1,4 @@
-"""HTTP client: POST and HEAD with verified TLS, no redirects, bounded responses and a timeout."""
+"""HTTP client for POST and HEAD, with verified TLS, bounded responses and a timeout."""
 
 from __future__ import annotations
 
@@ -26,64 +26,63 @@ from mailstack.relay.loopback import is_loopback
 
 _LOCAL = "localhost"
 _PORTS = {"http": 80, "https": 443}
-"""Of the schemes that are called."""
+"""Default ports by URL scheme."""
 
-
-ROOM = 524_288
-"""Octets that may come before we have said something more: Twisted counts no header fields."""
+MAX_RECEIVED = 524_288
+"""Maximum octets received between two writes; Twisted does not limit header fields."""
 
 
 @implementer(IStreamClientEndpoint)
-class Secured:
-    """An endpoint with one handshake, for whatever an Agent is asked: Twisted's own wrapper has a clock of its own."""
+class TlsEndpoint:
+    """Endpoint of an Agent, with a TLS handshake on the given reactor; Twisted's own wrapper uses the installed one."""
 
     def __init__(self, endpoint: IStreamClientEndpoint, handshake: Handshake | None, reactor: Any) -> None:
-        """Without a `handshake` it is in the clear."""
+        """`handshake` None: plain text."""
         self._endpoint = endpoint
         self._handshake = handshake
         self._reactor = reactor
 
-    def endpointForURI(self, _uri: object) -> Secured:  # noqa: N802 (Twisted's name)
+    def endpointForURI(self, _uri: object) -> TlsEndpoint:  # noqa: N802 (Twisted's name)
         return self
 
     def connect(self, factory: Any) -> Deferred[Any]:
         wrapping: Any
         if self._handshake is None:
             wrapping = WrappingFactory(factory)
-            wrapping.protocol = _BoundedInClear
+            wrapping.protocol = _BoundedPlain
         else:
             wrapping = TLSMemoryBIOFactory(self._handshake, True, factory, clock=self._reactor)
-            wrapping.protocol = _Bounded
+            wrapping.protocol = _BoundedTls
         wrapping.noisy = False
         connected: Deferred[Any] = self._endpoint.connect(wrapping)
         return connected.addCallback(lambda protocol: protocol.wrappedProtocol)
 
 
-class _Bounded(TLSMemoryBIOProtocol):
-    """TLS that hangs up on who sends more than a handshake, a header and a document can have."""
+class _BoundedTls(TLSMemoryBIOProtocol):
+    """TLS connection that aborts when more than MAX_RECEIVED octets come between two writes."""
 
-    _room = ROOM
+    _remaining = MAX_RECEIVED
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        self._room -= len(data)
-        if self._room < 0:
+        self._remaining -= len(data)
+        if self._remaining < 0:
             self.abortConnection()  # type: ignore[no-untyped-call]
         else:
             super().dataReceived(data)  # type: ignore[no-untyped-call]
 
     def write(self, data: bytes) -> None:
-        self._room = ROOM
+        self._remaining = MAX_RECEIVED
         super().write(data)  # type: ignore[no-untyped-call]
 
 
-class _BoundedInClear(ProtocolWrapper):
-    """The same without TLS."""
+class _BoundedPlain(ProtocolWrapper):
+    """Plain connection with the same limit."""
 
-    _room = ROOM
+    _remaining = MAX_RECEIVED
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        self._room -= len(data)
-        if self._room < 0:
+        self._remaining -= len(data)
+        if self._remaining < 0:
             self.abortConnection()
         else:
             super().dataReceived(data)  # type: ignore[no-untyped-call]
@@ -93,12 +92,12 @@ class _BoundedInClear(ProtocolWrapper):
         transport.abortConnection()
 
     def write(self, data: bytes) -> None:
-        self._room = ROOM
+        self._remaining = MAX_RECEIVED
         super().write(data)  # type: ignore[no-untyped-call]
 
 
 class HttpClient:
-    """The webhooks.webhook.Poster of a reactor, real or simulated. Connections are kept a moment for the next request."""
+    """HTTP client of a reactor, real or simulated; it follows no redirects. Idle connections are reused."""
 
     def __init__(
         self,
@@ -108,31 +107,31 @@ class HttpClient:
         timeout: float = 10.0,
         connections: int = 4,
         idle: float = 5.0,
-        most: int = 65_536,
+        max_response: int = 65_536,
         loopback_only: bool = False,
         addresses: Callable[[str], Awaitable[Sequence[str]]] | None = None,
     ) -> None:
-        """`timeout` is the seconds for one request, all in all; `connections` are kept, each for `idle` seconds.
+        """`timeout` is the total seconds of one request. Up to `connections` stay open, each for `idle` seconds.
 
-        Of an answer `most` octets are read. `loopback_only`: nothing outside this machine is called, whatever the URL.
-        `addresses` gives those that a host may be called at, or raises Unreachable; None: whatever the system knows.
+        `max_response` is the octets read of a response. `loopback_only` refuses URLs of other machines.
+        `addresses` resolves a host name, or raises ConnectFailed; None: by the system.
         """
         self._reactor = reactor
         self._client_tls = client_tls
         self._timeout = timeout
         self._connections = connections
         self._idle = idle
-        self._most = most
+        self._max_response = max_response
         self._loopback_only = loopback_only
         self._addresses = addresses
         self._pool: Any = None
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Raises Unreachable when there was no answer, with the reason."""
+        """Response to a POST request. Raises ConnectFailed with the reason."""
         return await self._call(b"POST", url, headers, Upload(body))
 
-    async def look(self, url: str) -> Answer:
-        """The answer to HEAD. Raises Unreachable."""
+    async def head(self, url: str) -> Answer:
+        """Response to a HEAD request. Raises ConnectFailed."""
         return await self._call(b"HEAD", url, {}, None)
 
     async def _call(self, method: bytes, url: str, headers: Mapping[str, str], body: Upload | None) -> Answer:
@@ -140,27 +139,27 @@ class HttpClient:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
-            raise ConnectFailed(f"{url[:100]!r} is no URL: {error}") from None
+            raise ConnectFailed(f"{url[:100]!r} is not a URL: {error}") from None
         if parts.scheme not in _PORTS or not url.isascii():
-            raise ConnectFailed(f"{url[:100]!r} is no URL of http or https, in ASCII")
+            raise ConnectFailed(f"{url[:100]!r} is not an http or https URL in ASCII")
         if self._loopback_only and not is_loopback(host) and host != _LOCAL:
-            raise ConnectFailed(f"only loopback addresses are called here, and {host[:60]!r} is not one")
+            raise ConnectFailed(f"only loopback addresses are allowed here, and {host[:60]!r} is not one")
         secure = parts.scheme == "https"
         handshake = self._client_tls.handshake(host, verify=True) if secure else None
         where = host if self._addresses is None else (await self._addresses(host))[0]
         endpoint = self._endpoint(where, port or _PORTS[parts.scheme])
-        asking = Deferred.fromCoroutine(
-            self._ask(Secured(endpoint, handshake, self._reactor), method, url, headers, body)
+        pending = Deferred.fromCoroutine(
+            self._ask(TlsEndpoint(endpoint, handshake, self._reactor), method, url, headers, body)
         )
         try:
-            return await asking.addTimeout(self._timeout, self._reactor)
+            return await pending.addTimeout(self._timeout, self._reactor)
         except TooLate:
             raise ConnectFailed(f"no answer within {self._timeout:.4g} s") from None
-        except Exception as trouble:  # noqa: BLE001 - whatever goes wrong there, it was not taken
-            raise ConnectFailed(why(trouble, handshake)) from None
+        except Exception as trouble:  # noqa: BLE001 - after any error there is no response
+            raise ConnectFailed(failure_reason(trouble, handshake)) from None
 
     def close(self) -> Deferred[None] | None:
-        """Close the connections that were kept; fires when they are."""
+        """Close the idle connections; fires when they are closed."""
         pool, self._pool = self._pool, None
         closed: Deferred[None] | None = pool.closeCachedConnections() if pool is not None else None
         return closed
@@ -176,9 +175,9 @@ class HttpClient:
         return kind(self._reactor, host, port, self._timeout)
 
     async def _ask(
-        self, endpoint: Secured, method: bytes, url: str, headers: Mapping[str, str], body: Upload | None
+        self, endpoint: TlsEndpoint, method: bytes, url: str, headers: Mapping[str, str], body: Upload | None
     ) -> Answer:
-        # Imported here: most servers post nothing, and it is a large library.
+        # Imported here: a large library that most servers never need.
         from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed, ResponseNeverReceived  # noqa: PLC0415
         from twisted.web.http_headers import Headers  # noqa: PLC0415
 
@@ -199,23 +198,23 @@ class HttpClient:
                 raise TooLate from None
             if not isinstance(lost, ResponseNeverReceived):
                 raise
-            # Mostly a kept connection that the other side had closed; at least once is all that is promised.
+            # Usually the server had closed the idle connection. A request may arrive twice.
             response = await request()
-        said = b""
-        # Most who ask want to know the code, and no more.
+        content = b""
+        # Most callers need the status code alone.
         with suppress(TooLarge, ConnectionLost):
-            said = await read_document(response, self._most)
+            content = await read_document(response, self._max_response)
         first = response.headers.getRawHeaders
-        return Answer(response.code, _seconds(first("retry-after", [""])[0]), said, first("location", [""])[0])
+        return Answer(response.code, _seconds(first("retry-after", [""])[0]), content, first("location", [""])[0])
 
 
 def _seconds(text: str) -> float:
-    """A Retry-After in seconds (RFC 9110 §10.2.3); one that is a date is not heeded."""
+    """Seconds of a Retry-After header (RFC 9110 §10.2.3); a date counts as 0."""
     return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0.0
 
 
-def why(trouble: Exception, handshake: Handshake | None) -> str:
-    """What went wrong, without Twisted's layers around it."""
+def failure_reason(trouble: Exception, handshake: Handshake | None) -> str:
+    """Reason of a failed request, for people, without Twisted's wrappers."""
     inner = getattr(trouble, "reasons", None)
     failure = inner[0] if inner else Failure(trouble)
     if handshake is not None:
@@ -225,5 +224,5 @@ def why(trouble: Exception, handshake: Handshake | None) -> str:
     if failure.check(ConnectionRefusedError):
         return "connection refused"
     if failure.check(ConnectionLost, ConnectionDone):
-        return "it hung up without an answer"
+        return "the server closed the connection without a response"
     return f"{type(failure.value).__name__}: {failure.getErrorMessage()}"[:200]

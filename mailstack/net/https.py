@@ -1,4 +1,4 @@
-"""Fetches MTA-STS policies over HTTPS, as RFC 8461 §3.3 wants it: verified, without redirects, small, and in time."""
+"""MTA-STS policy fetcher: HTTPS with verified TLS, no redirects, bounded (RFC 8461 §3.3)."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 
 from mailstack.net.client_tls import ClientTls, Handshake
 from mailstack.net.http_body import TooLarge, read_document
-from mailstack.net.http_client import Secured
-from mailstack.net.http_client import why as explained
+from mailstack.net.http_client import TlsEndpoint, failure_reason
 from mailstack.policy.networks import networks_of, within
 from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
 from mailstack.relay.mta_sts import PolicyUnavailable
 from mailstack.store.tls_results import ResultType
 
 PATH = "/.well-known/mta-sts.txt"
-_MOST_ADDRESSES = 3
-_HERE = networks_of(("0.0.0.0/8", "127.0.0.0/8", "::/96"))
-"""Loopback, and what systems take for it; IPv4-mapped addresses are taken for those in them."""
-_UNREACHED: ResultType = "sts-policy-fetch-error"
+_MAX_ADDRESSES = 3
+_LOOPBACK = networks_of(("0.0.0.0/8", "127.0.0.0/8", "::/96"))
+"""Loopback networks, and addresses that systems treat as loopback; IPv4-mapped addresses count as the IPv4 ones."""
+_FETCH_ERROR: ResultType = "sts-policy-fetch-error"
 
 
 class HttpsPolicies:
-    """The relay.sts.PolicySite of the real world, over any Twisted reactor."""
+    """PolicyFetcher over any Twisted reactor."""
 
     def __init__(
         self,
@@ -33,15 +32,15 @@ class HttpsPolicies:
         client_tls: ClientTls,
         *,
         timeout: float = 60.0,
-        most: int = 65_536,
+        max_size: int = 65_536,
         port: int = 443,
     ) -> None:
-        """`timeout` is the seconds for each address of the site, all in all; `most` the octets of a policy."""
+        """`timeout` is the total seconds for each address of the site, `max_size` the maximum octets of a policy."""
         self._reactor = reactor
         self._names = names
         self._client_tls = client_tls
         self._timeout = timeout
-        self._most = most
+        self._max_size = max_size
         self._port = port
 
     async def fetch(self, domain: str) -> bytes:
@@ -51,40 +50,40 @@ class HttpsPolicies:
             addresses = await self._names.addresses(host)
         except (NoSuchDomain, DnsUnavailable) as trouble:
             raise PolicyUnavailable(str(trouble)) from None
-        why, kind = f"{host} has no address", _UNREACHED
-        for address in addresses[:_MOST_ADDRESSES]:
-            if within(address, _HERE):
-                # A name that anybody publishes must not lead to services of this machine.
-                why = f"{host} leads to this machine"
+        reason, kind = f"{host} has no address", _FETCH_ERROR
+        for address in addresses[:_MAX_ADDRESSES]:
+            if within(address, _LOOPBACK):
+                # A published name must not give access to services of this machine.
+                reason = f"{host} resolves to this machine"
                 continue
             handshake = self._client_tls.handshake(host, verify=True)
             try:
-                getting = Deferred.fromCoroutine(self._get(host, address, handshake))
-                return await getting.addTimeout(self._timeout, self._reactor)
+                fetching = Deferred.fromCoroutine(self._get(host, address, handshake))
+                return await fetching.addTimeout(self._timeout, self._reactor)
             except PolicyUnavailable as trouble:
                 raise PolicyUnavailable(f"https://{host}{PATH}: {trouble}") from None
-            except Exception as trouble:  # noqa: BLE001 - whatever goes wrong there, the policy can't be had
-                why = f"https://{host}{PATH} at {address}: {explained(trouble, handshake)}"
-                kind = "sts-webpki-invalid" if handshake.failed else _UNREACHED
-        raise PolicyUnavailable(why, kind)
+            except Exception as trouble:  # noqa: BLE001 - after any error there is no policy
+                reason = f"https://{host}{PATH} at {address}: {failure_reason(trouble, handshake)}"
+                kind = "sts-webpki-invalid" if handshake.failed else _FETCH_ERROR
+        raise PolicyUnavailable(reason, kind)
 
     async def _get(self, host: str, address: str, handshake: Handshake) -> bytes:
-        # Imported here: most servers hardly ever meet a policy, and it is a large library.
+        # Imported here: a large library that few servers need.
         from twisted.web.client import Agent  # noqa: PLC0415
         from twisted.web.http_headers import Headers  # noqa: PLC0415
 
         kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
         endpoint = kind(self._reactor, address, self._port, self._timeout)
-        agent = Agent.usingEndpointFactory(self._reactor, Secured(endpoint, handshake, self._reactor))
+        agent = Agent.usingEndpointFactory(self._reactor, TlsEndpoint(endpoint, handshake, self._reactor))
         headers = Headers({"Host": [host], "User-Agent": ["mailstack"], "Accept": ["text/plain"]})
         response = await agent.request(b"GET", f"https://{host}{PATH}".encode("ascii"), headers)
         try:
-            octets = await read_document(response, self._most)
+            octets = await read_document(response, self._max_size)
         except TooLarge as trouble:
             raise PolicyUnavailable(str(trouble)) from None
         if response.code != 200:
-            raise PolicyUnavailable(f"the site answers {response.code}")
+            raise PolicyUnavailable(f"the server answers {response.code}")
         kinds = response.headers.getRawHeaders("content-type", [""])
         if kinds[0].partition(";")[0].strip().lower() != "text/plain":
-            raise PolicyUnavailable(f"what is there is {kinds[0][:60]!r} and not text/plain")
+            raise PolicyUnavailable(f"the content type is {kinds[0][:60]!r}, not text/plain")
         return octets

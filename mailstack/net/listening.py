@@ -1,4 +1,4 @@
-"""Listens on endpoints and gives every connection its engine and its conversation."""
+"""Service listener: binds endpoints, and starts a session for each connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from twisted.internet.protocol import Factory
 
 from mailstack.letter.connection import HostPort
 from mailstack.net.connection_set import ConnectionSet
-from mailstack.net.peer import NetPeer, PeerTls
+from mailstack.net.peer import NetPeer
+from mailstack.net.peer_state import PeerTls
 from mailstack.net.proxy_protocol import PassedAddress
 from mailstack.net.run_queue import RunQueue
 from mailstack.net.service_ports import Ports
@@ -21,24 +22,24 @@ from mailstack.protocols.smtp.replies import Reply
 
 
 class Listener(Protocol):
-    """What a server asks of each of its services."""
+    """Listener of one service."""
 
     @property
     def addresses(self) -> list[HostPort]:
-        """Where it listens."""
+        """Bound addresses."""
 
     async def listen(self, descriptions: Iterable[str]) -> None:
         """Bind Twisted endpoint descriptions. Raises twisted.internet.error.CannotListenError, ValueError."""
 
     async def stop_listening(self) -> None:
-        """Take no more connections, and have those that are there end."""
+        """Close the ports, and end the open sessions."""
 
     async def wait_until_empty(self, timeout: float) -> None:
-        """Wait for the connections to end; after `timeout` seconds they are dropped."""
+        """Wait until all connections are lost; after `timeout` seconds they are aborted."""
 
 
 class ServiceListener(Factory, Generic[EventT]):
-    """One service of a server: the same engine and conversation for every connection to its ports."""
+    """Listener with the same engine and session for every connection to its ports."""
 
     noisy = False
 
@@ -55,9 +56,9 @@ class ServiceListener(Factory, Generic[EventT]):
         lifetime: float = 86400.0,
         queue: RunQueue | None = None,
     ) -> None:
-        """`converse` is called with a peer and the engine that `engine` made for it.
+        """`converse` runs the session on a peer and the engine that `engine` made for it.
 
-        `turn_away` is the conversation with a client that `limits` refuses; its third argument is the reply.
+        `turn_away` is the session with a client that `limits` refuses; its third argument is the reply.
         `context` has the certificate for STARTTLS. `lifetime` is the maximum duration of a connection in seconds.
         `queue` is shared by all listeners of the reactor; without it the listener has its own.
         """
@@ -74,11 +75,9 @@ class ServiceListener(Factory, Generic[EventT]):
 
     @property
     def addresses(self) -> list[HostPort]:
-        """Where it listens."""
         return self._ports.addresses
 
     async def listen(self, descriptions: Iterable[str]) -> None:
-        """Bind Twisted endpoint descriptions. Raises twisted.internet.error.CannotListenError, ValueError."""
         await self._ports.listen(descriptions, self)
 
     def buildProtocol(self, addr: IAddress | None) -> NetPeer[EventT]:  # noqa: N802
@@ -94,7 +93,7 @@ class ServiceListener(Factory, Generic[EventT]):
         peer = NetPeer(
             self._reactor,
             engine,
-            conversation=converse,
+            session=converse,
             tls=self._tls,
             lifetime=self._lifetime,
             remote=remote if isinstance(addr, PassedAddress) else None,
@@ -110,11 +109,10 @@ class ServiceListener(Factory, Generic[EventT]):
         self._peers.gone(peer)
 
     async def stop_listening(self) -> None:
-        """Take no more connections, and have those that are there say goodbye."""
+        """Close the ports, and let the open sessions send their last reply."""
         await self._ports.close()
         for peer in self._peers:
             peer.stop()
 
     async def wait_until_empty(self, timeout: float) -> None:
-        """Wait for the conversations to end; after `timeout` seconds their connections are dropped."""
         await self._peers.wait_until_empty(timeout)

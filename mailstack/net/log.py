@@ -1,4 +1,4 @@
-"""The log: one line for each step of a letter's journey, and for everything that stdlib logging or Twisted says."""
+"""Log: one line for each step of a letter and for each log event."""
 
 from __future__ import annotations
 
@@ -28,39 +28,39 @@ from mailstack.protocols.connection import Clock
 LOGGED_FACTS = frozenset(
     "by client sender recipient recipients size tls host reply next_attempt remote_id spf dkim dmarc".split()  # noqa: SIM905
 )
-"""What of a step's facts goes into its line; the rest is in the journey."""
+"""Facts of a step that its log line has; all facts are in the journey."""
 
-LONGEST_VALUE = 500
-"""Characters of a fact that its line shows."""
+MAX_VALUE = 500
+"""Maximum characters of a fact in a log line."""
 
 
-def _told(name: str, value: Any) -> str:
-    """A fact as its line shows it, behind a space."""
+def _fact(name: str, value: Any) -> str:
+    """Text of a fact in a log line, with a space before it."""
     if isinstance(value, str):
-        return _known(name, value) if len(value) <= LONGEST_VALUE else f" {name}={_safe(value[:LONGEST_VALUE])}"
+        return _cached_fact(name, value) if len(value) <= MAX_VALUE else f" {name}={_safe(value[:MAX_VALUE])}"
     if isinstance(value, int):
         return f" {name}={value}"
     if isinstance(value, (list, tuple)):
         value = ",".join(map(str, value))
     elif isinstance(value, Mapping):
         value = value.get("version", "")
-    return _known(name, str(value)[:LONGEST_VALUE])
+    return _cached_fact(name, str(value)[:MAX_VALUE])
 
 
 @lru_cache(maxsize=4096)  # the same people and hosts all day
-def _known(name: str, value: str) -> str:
+def _cached_fact(name: str, value: str) -> str:
     return f" {name}={_safe(value)}"
 
 
 def _safe(text: str) -> str:
-    """What a peer said can't begin a new line or a new key."""
+    """Quotes text of peers, so that it can't start a new line or key."""
     if text.isprintable() and text and " " not in text and '"' not in text and "=" not in text:
         return text
     return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\x{ord(c):02x}" for c in text) + '"'
 
 
 class Stream(Protocol):
-    """As much of a text file as a log needs."""
+    """Part of a text file that the log needs."""
 
     def write(self, text: str, /) -> object: ...
 
@@ -68,7 +68,7 @@ class Stream(Protocol):
 
 
 _ATOMIC_WRITE = max(select.PIPE_BUF, 512)
-"""Octets that the system writes to a pipe in one piece (POSIX)."""
+"""Maximum octets that the system writes to a pipe atomically (POSIX)."""
 
 
 class LineStream:
@@ -81,7 +81,7 @@ class LineStream:
         self._descriptor = descriptor
 
     def write(self, text: str, /) -> None:
-        """Whole lines, as many as fit in one piece at a time. Raises OSError."""
+        """Write whole lines, as many as fit into one atomic write at a time. Raises OSError."""
         octets = text.encode(errors="backslashreplace")
         start = 0
         while start < len(octets):
@@ -91,11 +91,11 @@ class LineStream:
             start += os.write(self._descriptor, octets[start:end])
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Does nothing: `write` has no buffer."""
 
 
 class LineJournal:
-    """A Journal that writes `TIME server id=… step=… by=…` lines to a stream."""
+    """Journal that writes `TIME server id=… step=… by=…` lines to a stream."""
 
     def __init__(self, stream: Stream, clock: Clock) -> None:
         self._stream = stream
@@ -103,13 +103,13 @@ class LineJournal:
         self._steps: list[Step] = []
 
     def tell(self, steps: Sequence[Step]) -> None:
-        """One line a step, in one write for all that is told in a turn of the reactor."""
+        """Write one line a step, with a single write for all steps of a reactor turn."""
         if not self._steps:
             self._clock.call_later(0, self._write)
         self._steps += steps
 
     def _write(self) -> None:
-        """A stream that is full or gone loses lines, never letters."""
+        """Write the pending lines. Lines for a full or closed stream are lost."""
         steps, self._steps = self._steps, []
         with suppress(OSError, ValueError):
             self._stream.write("".join([line(step) for step in steps]))
@@ -117,16 +117,16 @@ class LineJournal:
 
 
 def line(step: Step) -> str:
-    """A step as the log shows it."""
-    told = [_told(name, value) for name, value in step.facts.items() if name in LOGGED_FACTS and value]
-    return f"{iso8601(step.at)} {step.server} id={step.letter} step={step.step}{''.join(told)}\n"
+    """Log line of a step."""
+    facts = [_fact(name, value) for name, value in step.facts.items() if name in LOGGED_FACTS and value]
+    return f"{iso8601(step.at)} {step.server} id={step.letter} step={step.step}{''.join(facts)}\n"
 
 
 class SilentJournal:
-    """A Journal for those who don't listen."""
+    """Journal that discards all steps."""
 
     def tell(self, steps: Sequence[Step]) -> None:
-        """Nothing to do."""
+        """Does nothing."""
 
 
 _CHATTER = (
@@ -137,14 +137,15 @@ _CHATTER = (
     "Truncated packet (",
     "Unexpected message (",
 )
-"""What Twisted tells of every question to the DNS, at the level of what people want to read; the last two of whatever
-anybody sends to a port from which we ask.
+"""Beginnings of Twisted's log messages about each DNS query, which are left out.
+
+The last two are about packets that any host can send to the source port of a query.
 """
 
 
 @implementer(ILogObserver)
 class StreamObserver:
-    """Twisted's log events as lines of the same form."""
+    """Observer that writes Twisted's log events as lines of the same form."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -160,15 +161,15 @@ class StreamObserver:
 
 
 def _one_entry(text: str) -> str:
-    """Whatever octets of a peer are in it, no further line looks like one of ours, and a terminal that shows it obeys nobody."""
+    """Escapes text of peers, so that it can't imitate a log line or control a terminal; later lines are indented."""
     if text.isprintable():
         return text
     lines = ["".join([c if c.isprintable() else f"\\x{ord(c):02x}" for c in line]) for line in text.split("\n")]
     return "\n\t".join(lines)
 
 
-class _ToTwisted(logging.Handler):
-    """Carries stdlib logging, which the stations use, to Twisted's publisher."""
+class _TwistedHandler(logging.Handler):
+    """Handler that forwards stdlib logging, as the rules of services use it, to Twisted's publisher."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -180,16 +181,16 @@ class _ToTwisted(logging.Handler):
 
 
 def carry_stdlib_logging(level: str = "info") -> None:
-    """Send what the stations say by stdlib logging to Twisted's log; twice is the same as once."""
+    """Forwards stdlib logging of mailstack to Twisted's log. A second call changes only the level."""
     logger = logging.getLogger("mailstack")
     logger.setLevel(level.upper())
     logger.propagate = False
-    if not any(isinstance(handler, _ToTwisted) for handler in logger.handlers):
-        logger.addHandler(_ToTwisted())
+    if not any(isinstance(handler, _TwistedHandler) for handler in logger.handlers):
+        logger.addHandler(_TwistedHandler())
 
 
 def log_to(stream: Stream, level: str = "info") -> None:
-    """Everything to one stream, as `mailstack serve` and `mailstack dev` do."""
+    """Writes all log events to one stream, as `mailstack serve` and `mailstack dev` do."""
     predicate = LogLevelFilterPredicate(LogLevel.lookupByName({"warning": "warn"}.get(level, level)))
     observer = FilteringLogObserver(StreamObserver(stream), [predicate])
     globalLogPublisher.addObserver(observer)

@@ -1,4 +1,4 @@
-"""DNS lookups with a timeout, and equal lookups joined while they are under way."""
+"""DNS lookups with a timeout, and sharing of equal lookups in progress."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class ReverseNames(DnsResolver, Protocol):
-    """Names that also knows PTR and TXT records."""
+    """DnsResolver that also looks up PTR and TXT records."""
 
     async def txt(self, name: str) -> tuple[str, ...]:
         """The TXT records of a name; raises NoSuchDomain, DnsUnavailable."""
@@ -26,10 +26,10 @@ class ReverseNames(DnsResolver, Protocol):
 
 
 class DnsWithTimeout:
-    """A policy.lookups.Lookups over Names."""
+    """Lookups of policies, over a DnsResolver."""
 
     def __init__(self, names: ReverseNames, reactor: IReactorTime, timeout: float) -> None:
-        """`timeout` in seconds, for each question."""
+        """`timeout` is the seconds for each lookup."""
         self._names = names
         self._reactor = reactor
         self._timeout = timeout
@@ -58,13 +58,13 @@ class DnsWithTimeout:
 
 
 class SharedLookups:
-    """Look-ups under way, by what they ask. A caller that is cancelled leaves the others their answer."""
+    """Lookups in progress, by question. Cancellation of one caller does not affect the others."""
 
     def __init__(self) -> None:
         self._pending: dict[Hashable, tuple[Deferred[Any], list[Deferred[Any]]]] = {}
 
     def join(self, question: Hashable, start: Callable[[], Deferred[Any]]) -> Deferred[Any]:
-        """The answer to `question`, which `start` asks if it is not under way."""
+        """The answer to `question`; `start` begins the lookup if none is in progress."""
         if (found := self._pending.get(question)) is None:
             lookup = start()
             if lookup.called:
@@ -85,7 +85,7 @@ class SharedLookups:
                 caller.callback(result)
 
     def _leave(self, question: Hashable, cancelled: Deferred[Any]) -> None:
-        """A caller waits no longer; a look-up for which none waits is cancelled."""
+        """Remove a cancelled caller; a lookup without callers is cancelled."""
         lookup, callers = self._pending[question]
         callers.remove(cancelled)
         if not callers:

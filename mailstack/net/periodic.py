@@ -1,4 +1,4 @@
-"""Work that is done again and again, on the time of the reactor that is given: Twisted's LoopingCall asks for the installed one."""
+"""Periodic task on a given clock; Twisted's LoopingCall uses the installed reactor."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from mailstack.net.clock import ReactorClock
 
 
 class PeriodicTask:
-    """One piece of work every so many seconds, counted from its end; never twice at a time.
+    """Coroutine function called again a fixed time after its last run ended.
 
-    What it raises is a bug: it is logged, and the work goes on.
+    An exception is a bug: it is logged, and the next run follows.
     """
 
     def __init__(self, clock: ReactorClock, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -22,13 +22,13 @@ class PeriodicTask:
         self.running = False
 
     def start(self, interval: float) -> None:
-        """Do it `interval` seconds from now, and so on. It is not running yet."""
+        """Make the first run `interval` seconds from now. The task must not be running."""
         assert not self.running, "it is running already"
         self.running, self._interval = True, interval
         self._wait()
 
     def stop(self) -> None:
-        """Not again; what is under way goes on to its end. Harmless when it isn't running."""
+        """Make no further run; a run in progress continues. Does nothing if the task isn't running."""
         self.running = False
         if self._cancel is not None:
             self._cancel()

@@ -1,7 +1,4 @@
-"""Reads a PROXY header, versions 1 and 2: what a load balancer says of the client whose connection it passes on.
-
-The grammar is that of HAProxy's proxy-protocol.txt, §2.1 and §2.2. No I/O: octets in, a Passed or a BadHeader out.
-"""
+"""Parses PROXY protocol headers, versions 1 and 2 (HAProxy's proxy-protocol.txt, §2.1 and §2.2)."""
 
 from __future__ import annotations
 
@@ -13,18 +10,18 @@ from msgspec import Struct
 from mailstack.letter.connection import HostPort
 
 PROXIED = "haproxy:"
-"""How the description of an endpoint begins that hears such headers, as with Twisted's own."""
+"""Prefix of endpoint descriptions with PROXY headers, the same as Twisted's."""
 
 LONGEST_LINE = 107
-"""Octets of a version 1 header with its CRLF, at most (§2.1)."""
+"""Maximum octets of a version 1 header with its CRLF (§2.1)."""
 LONGEST_BLOCK = 4096
-"""Octets that may follow the fixed part of a version 2 header; the form allows 65535, and nobody needs a tenth of it."""
+"""Maximum octets after the fixed part of a version 2 header; the format allows 65535, but few are in use."""
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _FIXED = 16
 _LOCAL, _PROXY = 0x20, 0x21
 _SIZES = {0x11: 4, 0x21: 16}
-"""Octets of an address, by family and transport: TCP over IPv4, TCP over IPv6."""
+"""Number of octets of an address, by family and transport: TCP over IPv4, TCP over IPv6."""
 
 _LINE = re.compile(
     rb"PROXY (?:UNKNOWN(?: [^\r\n]*)?|(TCP[46]) ([0-9a-fA-F.:]+) ([0-9a-fA-F.:]+) (0|[1-9][0-9]{0,4}) (0|[1-9][0-9]{0,4}))"
@@ -32,24 +29,24 @@ _LINE = re.compile(
 
 
 class BadHeader(Exception):
-    """It is no PROXY header; str() says why."""
+    """Invalid PROXY header; str() has the reason."""
 
 
 class Passed(Struct, frozen=True):
-    """The ends of the connection as the client sees it. None: it is the proxy's own, as that of a health check."""
+    """Addresses of the client's connection. None: a connection of the proxy itself, such as a health check."""
 
     client: HostPort | None
     server: HostPort | None
 
 
 def read_header(octets: bytes) -> tuple[Passed, int] | None:
-    """What the header says and where it ends; None while more of it is to come. Raises BadHeader as early as it can."""
+    """The header's addresses, and its length in octets; None: incomplete. Raises BadHeader as early as possible."""
     if octets[: len(SIGNATURE)] == SIGNATURE[: len(octets)]:
         return _version_2(octets)
     begin = b"PROXY "
     if octets[: len(begin)] == begin[: len(octets)]:
         return _version_1(octets)
-    raise BadHeader("it begins with something else")
+    raise BadHeader("not a PROXY header")
 
 
 def _version_1(octets: bytes) -> tuple[Passed, int] | None:
@@ -60,7 +57,7 @@ def _version_1(octets: bytes) -> tuple[Passed, int] | None:
         return None
     found = _LINE.fullmatch(octets, 0, end)
     if found is None:
-        raise BadHeader("a version 1 header that nobody can read")
+        raise BadHeader("malformed version 1 header")
     if found[1] is None:
         return Passed(None, None), end + 2
     version = int(found[1][3:])
@@ -72,9 +69,9 @@ def _end(host: str, port: int, version: int) -> HostPort:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        raise BadHeader("no IP address where one should be") from None
+        raise BadHeader("invalid IP address") from None
     if address.version != version or port > 65535:
-        raise BadHeader("an address or a port that can't be")
+        raise BadHeader("invalid address family or port")
     return HostPort(str(address), port)
 
 
@@ -83,16 +80,16 @@ def _version_2(octets: bytes) -> tuple[Passed, int] | None:
         return None
     command, family, size = octets[12], octets[13], int.from_bytes(octets[14:16])
     if command not in (_LOCAL, _PROXY):
-        raise BadHeader("a version or a command that is not known here")
+        raise BadHeader("unknown version or command")
     if size > LONGEST_BLOCK:
-        raise BadHeader(f"a version 2 header of {size} octets")
+        raise BadHeader(f"version 2 header of {size} octets, more than {LONGEST_BLOCK}")
     length = _SIZES.get(family)
     if command == _PROXY and length is not None and size < 2 * length + 4:
-        raise BadHeader("a version 2 header too short for its addresses")
+        raise BadHeader("version 2 header too short for its addresses")
     if len(octets) < _FIXED + size:
         return None
     if command == _LOCAL or length is None:
-        # §2.2: of a connection of its own, or over something else than TCP, the addresses are not to be used.
+        # §2.2: addresses of the proxy's own connections, and of protocols other than TCP, are ignored.
         return Passed(None, None), _FIXED + size
     ports = _FIXED + 2 * length
     hosts = (octets[_FIXED : _FIXED + length], octets[_FIXED + length : ports])

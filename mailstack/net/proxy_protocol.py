@@ -1,4 +1,4 @@
-"""Connections that a load balancer passes on: its PROXY header is heard before anything else happens."""
+"""PROXY protocol: reads the header of a load balancer, then starts the service's protocol."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = Logger()
 
 @implementer(IAddress)
 class PassedAddress(Struct, frozen=True):
-    """The address of a client as its proxy tells it, and where the client thinks that it has connected to."""
+    """Address of a client from a PROXY header, and the address that the client connected to."""
 
     host: str
     port: int
@@ -28,7 +28,7 @@ class PassedAddress(Struct, frozen=True):
 
 
 class ProxiedFactory(Factory):
-    """Takes connections of proxies, and has those of their clients built by another factory."""
+    """Factory for connections of trusted proxies; another factory builds the protocols of their clients."""
 
     noisy = False
 
@@ -40,29 +40,29 @@ class ProxiedFactory(Factory):
         trusted: Callable[[str], bool],
         timeout: float,
     ) -> None:
-        """`trusted` says of an IP address whether it is a proxy of ours; its header must be whole in `timeout` seconds."""
+        """`trusted` tells whether an IP address is a trusted proxy. `timeout` is the seconds for its header."""
         self.reactor = reactor
         self.inner = inner
         self.trusted = trusted
         self.timeout = timeout
         self.hearing: set[HeaderReader] = set()
-        """Connections whose header is not whole yet."""
+        """Connections with incomplete headers."""
 
     def buildProtocol(self, addr: IAddress | None) -> HeaderReader | None:  # noqa: N802
         host = getattr(addr, "host", "")
         if not self.trusted(host):
-            _log.info("{host} is not in proxy.networks: its connection was closed", host=host)
+            _log.info("closed a connection from {host}, which is not in proxy.networks", host=host)
             return None
         return HeaderReader(self, addr)
 
     def stop(self) -> None:
-        """Drop the connections whose client is not known yet."""
+        """Abort the connections with incomplete headers."""
         for reader in list(self.hearing):
             reader.drop()
 
 
 class HeaderReader(Protocol):
-    """One connection until its header is whole; then the protocol of the client's service takes its place."""
+    """Protocol of one connection until its header is complete; the service's protocol replaces it."""
 
     def __init__(self, factory: ProxiedFactory, proxy: IAddress | None) -> None:
         self._made_by = factory
@@ -91,7 +91,7 @@ class HeaderReader(Protocol):
         self._done()
 
     def drop(self) -> None:
-        """Close it without a word: who is at the other end is not known."""
+        """Abort the connection; nothing is sent, because the client is unknown."""
         self._done()
         transport: Any = self.transport
         transport.abortConnection()
@@ -106,19 +106,19 @@ class HeaderReader(Protocol):
         if protocol is None:
             transport.abortConnection()
             return
-        # As Twisted's startTLS does it: the transport speaks with the new protocol from here on.
+        # As in Twisted's startTLS, the transport calls the new protocol from here on.
         transport.protocol = protocol
         protocol.makeConnection(transport)
         if rest:
-            # What was written above may have ended the connection, or put TLS in between.
+            # The new protocol may have closed the connection, or started TLS.
             transport.protocol.dataReceived(rest)
 
     def _late(self) -> None:
         self._timer = None
-        self._refuse(f"no whole header within {self._made_by.timeout:.4g} s")
+        self._refuse(f"incomplete after {self._made_by.timeout:.4g} s")
 
     def _refuse(self, why: str) -> None:
-        _log.warn("the PROXY header of {host} was refused: {why}", host=getattr(self._proxy, "host", ""), why=why)
+        _log.warn("invalid PROXY header from {host}: {why}", host=getattr(self._proxy, "host", ""), why=why)
         self.drop()
 
     def _done(self) -> None:

@@ -1,4 +1,4 @@
-"""Measures how long the reactor is held: nothing else runs meanwhile, so nothing may hold it long."""
+"""Reactor latency monitor: logs blocking calls."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from twisted.logger import Logger
 _log = Logger()
 
 BEAT = 0.05
-"""Seconds between looks at the clock."""
+"""Seconds between two measurements."""
 TOO_LONG = 0.25
-"""Seconds that are worth a warning."""
+"""Seconds of blocking from which a warning is logged."""
 
 
 class Heartbeat:
-    """A call that should come every BEAT; what it is late by, somebody held the reactor for."""
+    """Timer that fires every BEAT seconds; its delay is the time that the reactor was blocked."""
 
     def __init__(self, reactor: IReactorTime) -> None:
         self.longest = 0.0
-        """Seconds, since `start`."""
+        """Maximum seconds of blocking since `start`."""
         self._reactor = reactor
         self._expected = 0.0
         self._beats = LoopingCall(self._beat)
@@ -30,10 +30,10 @@ class Heartbeat:
         self._beats.start(BEAT, now=False)
 
     def stop(self) -> None:
-        """Say what was measured; harmless when it never started."""
+        """Log the maximum; does nothing if it never started."""
         if self._beats.running:
             self._beats.stop()
-            _log.info("the reactor was never held for more than {ms:.0f} ms", ms=self.longest * 1000)
+            _log.info("the reactor was blocked for {ms:.0f} ms at most", ms=self.longest * 1000)
 
     def _beat(self) -> None:
         now = self._reactor.seconds()
@@ -41,4 +41,4 @@ class Heartbeat:
         self._expected = now + BEAT
         self.longest = max(self.longest, held)
         if held > TOO_LONG:
-            _log.warn("the reactor was held for {ms:.0f} ms", ms=held * 1000)
+            _log.warn("the reactor was blocked for {ms:.0f} ms", ms=held * 1000)

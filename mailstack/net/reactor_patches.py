@@ -1,6 +1,6 @@
-"""Reactor patches: bounded turns, few accepts a turn, immediate writes, and a start outside the garbage collector.
+"""Reactor patches: bounded turns and accepts, immediate writes, and frozen start-up objects.
 
-Each changes private parts of Twisted or of CPython's defaults for a measured reason (decision 41).
+Each patch changes private parts of Twisted, or CPython's defaults, for a measured reason (decision 41).
 `MAILSTACK_REACTOR_PATCHES=off` in the environment leaves all of them out.
 """
 
@@ -122,7 +122,7 @@ def bound_accepts(port: IListeningPort) -> None:
 
 
 def freeze_startup_objects() -> None:
-    """Freezes start-up objects out of the garbage collector, whose full pass over them takes some 40 ms."""
+    """Freezes start-up objects out of the garbage collector; a full collection of them takes some 40 ms."""
     if ENABLED:
         gc.collect()
         gc.freeze()

@@ -1,4 +1,4 @@
-"""The resolvers of twisted.names as we use them: whatever goes wrong is an answer, and DNSSEC is believed where it may be."""
+"""Resolvers of twisted.names, with errors as results and DNSSEC's AD bit."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from twisted.names import client
 
 
 class Resolver(client.Resolver):
-    """Asks name servers."""
+    """Resolver that queries name servers."""
 
     def queryUDP(self, queries: Sequence[Any], timeout: Sequence[int] | None = None) -> Deferred[Any]:  # noqa: N802 (Twisted's name)
-        """As Twisted's, which raises where no port is to be had: it would think for ever that the question is under way."""
+        """Fails where Twisted raises for want of a port, after which the same query would be pending for ever."""
         try:
             asked: Deferred[Any] = super().queryUDP(queries, timeout)  # type: ignore[no-untyped-call]
-        except Exception:  # noqa: BLE001 - whatever it is, there is no answer this time
+        except Exception:  # noqa: BLE001 - after any error there is no answer
             return fail()
         return asked
 
 
 class ValidatedResolver(Resolver):
-    """Asks name servers that validate, and are trusted, to say so: the AD bit in the query (RFC 6840 §5.7)."""
+    """Resolver for trusted name servers that validate DNSSEC; queries have the AD bit (RFC 6840 §5.7)."""
 
     def filterAnswers(self, message: Any) -> Any:  # noqa: N802
         if message.authenticData and not message.trunc:
@@ -40,7 +40,7 @@ class ValidatedResolver(Resolver):
 
 
 def _ask_for_ad(protocol: Any) -> None:
-    """Have a protocol of twisted.names, which knows no such option, set the bit in every query."""
+    """Makes a protocol of twisted.names set the AD bit in every query."""
     write = protocol.writeMessage
 
     def write_with_ad(message: Any, *address: Any) -> None:
@@ -51,12 +51,12 @@ def _ask_for_ad(protocol: Any) -> None:
 
 
 def authenticated(answers: Sequence[Any]) -> list[Any]:
-    """The same records, marked as those of an answer that had the AD bit (RFC 4035 §3.2.3)."""
+    """Marks the records of an answer that had the AD bit (RFC 4035 §3.2.3), and returns them."""
     for record in answers:
         record.authenticated = True
     return list(answers)
 
 
 def is_authenticated(record: Any) -> bool:
-    """Whether `authenticated` has marked it."""
+    """Whether `authenticated` has marked the record."""
     return getattr(record, "authenticated", False)

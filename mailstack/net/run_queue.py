@@ -1,9 +1,9 @@
-"""Round-robin run queue of busy connections, so that none of them delays a connection that asks little.
+"""Round-robin run queue of busy connections, for fairness to idle ones.
 
-A connection begins with BURST events that are served at once, enough for a whole small letter, and earns RATE events a
-second. Beyond them it is busy, and waits in the queue while others do. Each turn of the reactor serves the queue for SLICE
-events, QUANTUM for each connection, and then polls for events of others. The order depends on counts alone, so that a
-simulation repeats it.
+A connection starts with a credit of BURST events, enough for a small letter, and earns RATE events a second. A connection
+without credit is busy, and waits in the queue while others do. Each turn of the reactor serves SLICE events of the queue,
+QUANTUM of each connection, and then polls for events of others. The order depends on counts alone, so that simulations
+are reproducible.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 
 BURST = 16
-"""Events of a new or idle connection that are served at once: a login under TLS and a letter are fewer."""
+"""Number of events of a new or idle connection that are served at once: a login under TLS and a letter need fewer."""
 
 RATE = 4.0
-"""Events that a connection earns each second, up to BURST."""
+"""Number of events that a connection earns each second, up to BURST."""
 
 QUANTUM = 8
-"""Events of a busy connection that are served before the next one's turn."""
+"""Number of events of a busy connection that are served before the next connection's turn."""
 
 SWITCH = 4
-"""Events that the turn of a busy connection counts as, beside those that it has served: it is read and written to."""
+"""Cost in events of each turn of a busy connection, for its read and its write."""
 
 SLICE = 32
-"""Events of the queue in one turn of the reactor: half a millisecond of commands."""
+"""Number of events of the queue in one turn of the reactor: half a millisecond of commands."""
 
 UNQUEUED = 256
-"""Events of busy connections that are served as they come, while none waits, before the next ones wait for a turn."""
+"""Number of events of busy connections that bypass an empty queue before the next ones wait for a turn."""
 
 
 class Runnable(Protocol):
-    """A connection with events that wait."""
+    """Connection with pending events."""
 
     def run(self, events: int) -> int:
-        """Serve up to so many events; returns how many were served."""
+        """Serve at most `events` events; returns the number served."""
 
 
 class RunQueue:
-    """Connections with events that wait, in the order in which they are served."""
+    """Connections with pending events, in the order of service."""
 
     __slots__ = ("_is_scheduled", "_queue", "_reactor", "_unqueued")
 
@@ -51,13 +51,13 @@ class RunQueue:
         self._is_scheduled = False
 
     def add(self, connection: Runnable) -> None:
-        """Put a connection, which is not in the queue, at its end."""
+        """Append a connection, which must not be in the queue."""
         self._queue.append(connection)
         if not self._is_scheduled:
             self._schedule()
 
     def grant(self) -> bool:
-        """Whether a busy connection that has become ready may have QUANTUM events served at once, for none waits."""
+        """Whether a busy connection may have QUANTUM events served at once, because the queue is empty."""
         if self._is_scheduled:
             return False
         self._unqueued += SWITCH + QUANTUM

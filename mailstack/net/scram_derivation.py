@@ -1,4 +1,4 @@
-"""SCRAM's costly hash of a password, in a thread, and remembered: the same host is asked again and again."""
+"""SCRAM key derivation of clients, in a thread, with a cache."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mailstack.protocols.ttl_cache import TTLCache
 
 
 def derive_in_thread(reactor: Any, clock: Clock, *, remember: float = 3600.0, capacity: int = 16) -> Derive:
-    """`keys.salted` in the reactor's thread pool; results are remembered for so many seconds."""
+    """Function that calls `salted` in the reactor's thread pool, and caches results for `remember` seconds."""
     known: TTLCache[tuple[str, bytes, int], bytes] = TTLCache(clock.steady, remember, capacity)
 
     async def derive(password: str, salt: bytes, iterations: int) -> bytes:

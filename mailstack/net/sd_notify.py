@@ -1,4 +1,4 @@
-"""Tells who has started this process, as systemd, that it serves or ends (sd_notify)."""
+"""Notifies systemd of the state of this process (sd_notify)."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from contextlib import suppress
 
 
 def tell_ready(environ: Mapping[str, str] = os.environ) -> None:
-    """Whoever comes is served. To say it again does no harm."""
+    """Report that the server is ready; it may be reported again."""
     _tell("READY=1", environ)
 
 
 def tell_stopping(environ: Mapping[str, str] = os.environ) -> None:
-    """Nobody who comes is served any more."""
+    """Report that the server shuts down."""
     _tell("STOPPING=1", environ)
 
 
 def _tell(state: str, environ: Mapping[str, str]) -> None:
-    """By a datagram to the socket that NOTIFY_SOCKET names; without it nobody wants to know. Never waits, never fails."""
+    """Send a datagram to the socket in NOTIFY_SOCKET, if that is set. Never blocks, never raises."""
     place = environ.get("NOTIFY_SOCKET", "")
     if not place.startswith(("/", "@")):
         return
-    # A name in the abstract namespace of Linux begins with NUL, which no environment can hold.
+    # Names in Linux's abstract namespace begin with NUL, which an environment variable can't hold.
     address = f"\0{place[1:]}" if place[0] == "@" else place
     with suppress(OSError, ValueError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
         line.setblocking(False)

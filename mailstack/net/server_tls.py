@@ -1,4 +1,4 @@
-"""TLS where we are the server: our certificates, which of them a client is shown, and what is refused in a handshake."""
+"""Server TLS: certificates by requested name (SNI), ALPN, and client certificates."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mailstack.net.certificates import CertificateFiles, TlsError, covered_names
 from mailstack.net.tls_info import ServerConnection
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!eNULL:!PSK:!SRP"
-"""RFC 9325 §4.2: forward secrecy and AEAD. This list is for TLS 1.2; all of TLS 1.3's suites are of that kind."""
+"""Default ciphers for TLS 1.2: forward secrecy and AEAD (RFC 9325 §4.2), as all suites of TLS 1.3 have."""
 
 _OURS = (b"smtp", b"submission", b"lmtp", b"pop3", b"imap", b"managesieve")
-"""What a mail client may ask for. RFC 7301 knows no name for SMTP, so none is ever chosen."""
+"""ALPN names of mail clients. None is ever selected, because SMTP has no registered name (RFC 7301)."""
 
 
 _HTTP = b"http/1.1"
@@ -28,23 +28,23 @@ _FOREIGN = (
     *(b"webrtc", b"c-webrtc", b"coap", b"mqtt", b"dot", b"doq", b"ntske/", b"sunrpc", b"smb", b"tds/", b"dicom"),
     *(b"postgresql", b"radius/"),
 )
-"""How the names begin that IANA registered for protocols of others; a browser's are the first."""
+"""Prefixes of ALPN names that IANA registered for other protocols; those of browsers are the first."""
 
 
 class _WrongProtocol(SSL.Error):
-    """The client wants another protocol; a subclass of SSL.Error, so that the handshake fails and nothing is logged as a bug."""
+    """The client offers other protocols only. As an SSL.Error it fails the handshake, and is not logged as a bug."""
 
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerContext:
-    """Our certificates, for `transport.startTLS` and TLSMemoryBIOFactory: TLS 1.2 and 1.3 (RFC 8996, RFC 9325)."""
+    """TLS context of a server, with TLS 1.2 and 1.3 (RFC 8996, RFC 9325)."""
 
     def __init__(
         self, identities: Sequence[CertificateFiles], *, client_ca: Path | None = None, ciphers: str = CIPHERS
     ) -> None:
-        """Reads the PEM files; raises TlsError. The first identity is shown to who names no host, or an unknown one.
+        """Reads the PEM files; raises TlsError. The first identity is for clients that name no host, or an unknown one.
 
-        With `client_ca`, a bundle of CAs, clients are asked for a certificate, and one without is welcome all the same.
+        With `client_ca`, a bundle of CAs, clients are asked for a certificate, which is optional.
         `ciphers` is OpenSSL's list for TLS 1.2.
         """
         self._identities = tuple(identities)
@@ -54,16 +54,16 @@ class ServerContext:
 
     @property
     def files(self) -> list[Path]:
-        """All that is read."""
+        """All files of the context."""
         files = [path for each in self._identities for path in (each.certificate, each.key)]
         return files if self._client_ca is None else [*files, self._client_ca]
 
     def reload(self) -> None:
-        """Read the files again, for connections made from now on; raises TlsError and keeps what was there."""
+        """Read the files again, for later connections. Raises TlsError; the old certificates then stay in use."""
         self.show(self.read())
 
     def show(self, shown: Shown) -> None:
-        """Show what was read to connections made from now on."""
+        """Use these contexts for later connections."""
         self._shown = shown
 
     def serverConnectionForTLS(self, _protocol: object) -> SSL.Connection:  # noqa: N802 (Twisted's name)
@@ -78,13 +78,13 @@ class ServerContext:
         return _WebContext(self)
 
     def web_connection(self) -> SSL.Connection:
-        """A connection that speaks HTTP. Nobody is asked for a certificate: a browser would ask its user."""
+        """A connection for HTTP, without a request for a client certificate: a browser would ask its user."""
         connection = ServerConnection(self._shown.first, self._shown, asked=False, web=True)
         connection.set_verify(SSL.VERIFY_NONE)
         return connection
 
     def read(self) -> Shown:
-        """What the files hold now, to be given to `show`. Raises TlsError. A thread may do it."""
+        """Contexts from the present files, for `show`. Raises TlsError. Can run in a thread."""
         contexts: list[SSL.Context] = []
         by_name: dict[str, SSL.Context] = {}
         for files in self._identities:
@@ -100,7 +100,7 @@ class ServerContext:
 
 @implementer(IOpenSSLServerConnectionCreator)
 class _WebContext:
-    """A ServerContext's certificates, whichever it shows at the time."""
+    """The present certificates of a ServerContext, for HTTP."""
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
@@ -110,26 +110,26 @@ class _WebContext:
 
 
 def server_context(certificate: Path, key: Path) -> ServerContext:
-    """The context of a server with these PEM files: the whole chain, and its key. Raises TlsError."""
+    """TLS context with these PEM files: the whole chain, and its key. Raises TlsError."""
     return ServerContext([CertificateFiles(certificate, key)])
 
 
 def modern(method: int, ciphers: bytes) -> SSL.Context:
-    """A context for TLS 1.2 and 1.3 without compression and renegotiation. Raises TlsError for a list of no ciphers."""
+    """A context for TLS 1.2 and 1.3 without compression and renegotiation. Raises TlsError without a known cipher."""
     context = SSL.Context(method)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
-    # Idle connections give their buffers back: it is most of what a TLS connection costs.
+    # Idle connections release their buffers, which are most of the memory of a TLS connection.
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     try:
         context.set_cipher_list(ciphers)
     except SSL.Error as error:
-        raise TlsError(f"{ciphers.decode()!r}: OpenSSL knows no cipher of this list") from error
+        raise TlsError(f"{ciphers.decode()!r}: OpenSSL knows none of these ciphers") from error
     return context
 
 
 class Shown:
-    """The contexts of one reading of the files."""
+    """Contexts of one read of the files, by host name."""
 
     __slots__ = ("_by_name", "first")
 
@@ -140,7 +140,7 @@ class Shown:
             first.set_tlsext_servername_callback(self._choose)
 
     def _choose(self, connection: SSL.Connection) -> None:
-        """Show the certificate that covers the name which the client asks for (RFC 6066 §3), else the first."""
+        """Select the certificate for the name that the client requests (RFC 6066 §3), else the first."""
         name = (connection.get_servername() or b"").decode("ascii", "replace").lower()
         context = self._by_name.get(name) or self._by_name.get("*." + name.partition(".")[2])
         if context is not None and context is not self.first:
@@ -148,7 +148,7 @@ class Shown:
 
 
 def _show(context: SSL.Context, files: CertificateFiles, chain: list[x509.Certificate], private: Any) -> None:
-    """Have a context show this identity, whatever name it is asked for."""
+    """Set the certificate of a context."""
     context.set_alpn_select_callback(_select_protocol)
     try:
         context.use_certificate(chain[0])
@@ -157,16 +157,16 @@ def _show(context: SSL.Context, files: CertificateFiles, chain: list[x509.Certif
         context.use_privatekey(private)
     except (SSL.Error, TypeError) as error:
         raise TlsError(
-            f"{files.certificate}: OpenSSL does not take it ({error}); ECDSA P-256 or RSA 2048 will do"
+            f"{files.certificate}: OpenSSL does not accept it ({error}); use ECDSA P-256 or RSA 2048"
         ) from error
 
 
 def _ask(context: SSL.Context, client_ca: Path | None) -> None:
-    """Ask clients for a certificate of these CAs; without CAs, have sessions resumed."""
+    """Request client certificates of these CAs; without CAs, enable session resumption."""
     if client_ca is None:
         context.set_session_id(b"mailstack")
         return
-    # What we thought of a certificate is not kept with a session, so that no session is taken up again.
+    # The verdict on a certificate is not part of a session, so that sessions must not be resumed.
     context.set_options(SSL.OP_NO_TICKET)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     try:
@@ -184,12 +184,13 @@ def _judge(connection: SSL.Connection, _certificate: object, _error: int, _depth
 
 
 def _select_protocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
-    """RFC 7301 §3.2. Who offers a mail protocol, or one that nobody knows, is served without ALPN.
+    """ALPN callback (RFC 7301 §3.2). Clients that offer a mail protocol, or an unknown one, are served without ALPN.
 
-    Who offers only what other servers speak was led here (ALPACA): a browser must not take our replies for a web page.
+    A client that offers only other protocols was redirected here (ALPACA attack): a browser must not read SMTP replies
+    as a web page.
     """
     if isinstance(connection, ServerConnection) and connection.web:
         return _HTTP if _HTTP in offered else SSL.NO_OVERLAPPING_PROTOCOLS
     if any(name.startswith(_FOREIGN) for name in offered) and not any(name in _OURS for name in offered):
-        raise _WrongProtocol([("SSL routines", "", "the client offers protocols of others only")])
+        raise _WrongProtocol([("SSL routines", "", "no mail protocol among the client's ALPN names")])
     return SSL.NO_OVERLAPPING_PROTOCOLS

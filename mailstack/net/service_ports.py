@@ -1,4 +1,4 @@
-"""The ports of one service: endpoint descriptions bound, with TLS and PROXY headers put before its factory."""
+"""Service ports: binds endpoint descriptions, with implicit TLS and PROXY headers."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ from mailstack.policy.networks import ip_address, networks_of, within
 from mailstack.relay.loopback import is_loopback
 
 BACKLOG = 1024
-"""Connections that the system may hold until we take them; it takes less if it must."""
-
+"""Maximum number of connections that the system queues before they are accepted; its own limit may be lower."""
 
 EndpointOf = Callable[[Any, str], IStreamServerEndpoint]
-"""Gives the endpoint of a description."""
+"""Function from a reactor and a description to an endpoint."""
 bind_anew: EndpointOf = serverFromString
 
 
 class Ports:
-    """Bound by `listen`, until `close`."""
+    """Ports of one service, bound by `listen` until `close`."""
 
     def __init__(
         self,
@@ -45,17 +44,17 @@ class Ports:
         endpoint: EndpointOf = bind_anew,
         handshake_timeout: float = 30.0,
     ) -> None:
-        """`implicit_tls` has the certificate of a service that is under TLS from the first octet; else it is in clear.
+        """`implicit_tls` has the certificate of a service with implicit TLS; None: the service starts in plain text.
 
-        A client has `handshake_timeout` seconds for that handshake.
-        `proxies` are the networks (CIDR) of load balancers, whose PROXY header must be there in `proxy_timeout` seconds.
+        `handshake_timeout` is the seconds for that handshake.
+        `proxies` are the networks (CIDR) of load balancers, `proxy_timeout` the seconds for their PROXY headers.
         """
         self._reactor = reactor
         self._implicit_tls = implicit_tls
         self._proxies = networks_of(proxies)
         self._proxy_timeout = proxy_timeout
         self.handshake_timeout = handshake_timeout
-        """Seconds that a client has for a TLS handshake."""
+        """Maximum seconds of a TLS handshake."""
         self._endpoint = endpoint
         self._proxied: list[ProxiedFactory] = []
         self._ports: list[IListeningPort] = []
@@ -67,7 +66,7 @@ class Ports:
 
     @property
     def addresses(self) -> list[HostPort]:
-        """Where they are."""
+        """Bound addresses."""
         hosts = [port.getHost() for port in self._ports]
         return [HostPort(host.host, host.port) for host in hosts if isinstance(host, IPv4Address | IPv6Address)]
 
@@ -86,7 +85,7 @@ class Ports:
             self._ports.append(port)
 
     def _behind_proxy(self, factory: IProtocolFactory) -> ProxiedFactory:
-        """A PROXY header comes first, before TLS as well (proxy-protocol.txt §2)."""
+        """Factory that reads a PROXY header before anything else, TLS included (proxy-protocol.txt §2)."""
         proxied = ProxiedFactory(
             self._reactor,
             factory,
@@ -97,7 +96,7 @@ class Ports:
         return proxied
 
     async def close(self) -> None:
-        """Take no more connections, and drop those whose client is not known yet."""
+        """Close the ports, and the connections with incomplete PROXY headers."""
         ports, self._ports = self._ports, []
         for port in ports:
             stopped = port.stopListening()
@@ -108,19 +107,19 @@ class Ports:
 
 
 def with_backlog(description: str) -> str:
-    """Room for a burst of connections: with Twisted's 50 the others wait a second for their next try."""
+    """The description with a backlog for a burst of connections; beyond Twisted's 50, clients wait a second to retry."""
     if description.startswith(("tcp:", "tcp6:")) and "backlog=" not in description:
         return f"{description}:backlog={BACKLOG}"
     return description
 
 
 _ANY = ("0.0.0.0", "::")  # noqa: S104
-"""Every address of the machine, to who listens; the machine itself, to who calls."""
+"""Unspecified addresses: all addresses of the machine for a listener, loopback for a client."""
 
 
 def leads_to(where: HostPort, listening: Iterable[HostPort]) -> bool:
-    """Whether a connection to `where` would come in at one of these addresses of this machine."""
-    # The system takes an IPv4-mapped address for the one in it, and no address at all for loopback.
+    """Whether a connection to `where` would reach one of these listening addresses of this machine."""
+    # The system treats an IPv4-mapped address as the IPv4 one, and an unspecified address as loopback.
     host = str(ip_address(where.host) or where.host)
     loops = is_loopback(host) or host in _ANY
     return any(

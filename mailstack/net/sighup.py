@@ -1,7 +1,6 @@
-"""Hangups (SIGHUP): one that comes before anybody can hear it ends nothing, and is heard later.
+"""SIGHUP deferral and handler.
 
-To a process that has not said otherwise, a hangup is the end. But a supervisor may have a server read its keys anew as
-soon as it is started, when most of what that takes is not even loaded.
+By default SIGHUP ends a process. A supervisor may send it right after the start, before the handler's modules are loaded.
 """
 
 from __future__ import annotations
@@ -10,24 +9,24 @@ import signal
 import threading
 from collections.abc import Callable
 
-_came = threading.Event()
+_deferred = threading.Event()
 
 
 def defer() -> None:
-    """From now on a hangup ends this process no more; `on_sighup` learns of it. Signals come to the main thread alone."""
-    _came.clear()
-    signal.signal(signal.SIGHUP, lambda _number, _frame: _came.set())
+    """Defers SIGHUP until `on_sighup` installs a handler. Must be called in the main thread."""
+    _deferred.clear()
+    signal.signal(signal.SIGHUP, lambda _number, _frame: _deferred.set())
 
 
-def on_sighup(heard: Callable[[], object]) -> Callable[[], object]:
-    """Call `heard`, within the signal's handler, at each hangup, and now for those that came since `defer`.
+def on_sighup(handler: Callable[[], object]) -> Callable[[], object]:
+    """Calls `handler`, in the signal handler, at each SIGHUP, and now for one that was deferred.
 
-    What is returned ends it: then all is as it was before. In another thread than the main one nothing is heard.
+    The returned function restores the old handler. Outside the main thread nothing is installed.
     """
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
-    before = signal.signal(signal.SIGHUP, lambda _number, _frame: heard())
-    if _came.is_set():
-        _came.clear()
-        heard()
+    before = signal.signal(signal.SIGHUP, lambda _number, _frame: handler())
+    if _deferred.is_set():
+        _deferred.clear()
+        handler()
     return lambda: signal.signal(signal.SIGHUP, before)

@@ -1,7 +1,7 @@
-"""Coroutine driver whose waits need no Deferred, and concurrent coroutines.
+"""Coroutine driver with waits without a Deferred, and `gather`.
 
-Deferred.fromCoroutine does the same for Deferreds alone. A conversation waits for octets several times a letter, and a
-Deferred for each of these waits costs a tenth of the time that a letter takes.
+Deferred.fromCoroutine supports waits for Deferreds alone. A session waits for octets several times a letter, and a
+Deferred for each of these waits would cost a tenth of the letter's time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Pause:
     __slots__ = ()
 
     def __await__(self) -> Generator[Pause, None, None]:
-        # A real generator would be four times as large, and thousands of these wait at a time.
+        # A real generator would be four times as large, and thousands of tasks wait at a time.
         return iter(_ONCE)  # type: ignore[return-value]
 
 
@@ -28,7 +28,7 @@ _ONCE = (PAUSE,)
 
 
 class Task:
-    """One coroutine under way."""
+    """One running coroutine."""
 
     __slots__ = ("_coroutine", "_ended", "_waits")
 
@@ -38,18 +38,18 @@ class Task:
         ended: Callable[[Failure | None], None],
         waits: Callable[[], None] | None = None,
     ) -> None:
-        """`ended` is called once, with the Failure of an exception that the coroutine did not catch.
+        """`ended` is called once at the end, with None or the Failure of an unhandled exception.
 
-        `waits` is called each time before it waits for a Deferred.
+        `waits` is called each time before the coroutine waits for a Deferred.
         """
         self._coroutine = coroutine
         self._ended = ended
         self._waits = waits
 
     def resume(self, result: object = None) -> None:
-        """Go on until the coroutine waits again, or ends. Also the callback of each Deferred that it waits for.
+        """Run until the coroutine waits again, or ends. Also the callback of each Deferred that it waits for.
 
-        Returns None, which takes over the Deferred's result: the coroutine has it by then, a failure included.
+        Returns None, which replaces the Deferred's result: the coroutine has handled it, a failure included.
         """
         try:
             if isinstance(result, Failure):
@@ -58,7 +58,7 @@ class Task:
                 waited = self._coroutine.send(None)
         except StopIteration:
             self._ended(None)
-        except BaseException:  # noqa: BLE001 - whatever it is, it must not reach the reactor's loop
+        except BaseException:  # noqa: BLE001 - no exception may reach the reactor's loop
             self._ended(Failure())
         else:
             if waited is not PAUSE:
@@ -68,7 +68,7 @@ class Task:
 
 
 async def gather(work: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
-    """The results of all coroutines, in their order. The first exception is raised once it happens."""
+    """The results of all coroutines, in their order. Raises the first exception as soon as it occurs."""
     try:
         return await gatherResults([Deferred.fromCoroutine(each) for each in work], consumeErrors=True)
     except FirstError as error:

@@ -1,4 +1,4 @@
-"""Bounded pool of threads for work that clients wait for, and ends of threads at shutdown."""
+"""Bounded thread pool, and a time limit for threads at shutdown."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from twisted.python.failure import Failure
 _log = logging.getLogger(__name__)
 
 EXIT_AFTER = 28.0
-"""Seconds from the beginning of a shutdown after which the process ends in any case: later than a master kills its workers."""
+"""Seconds after the start of a shutdown at which the process exits in any case; a master kills its workers earlier."""
 JOIN_WITHIN = 5.0
-"""Seconds that the reactor's own threads have to end in, once all else has ended."""
+"""Seconds that the shutdown waits for the reactor's own threads."""
 
 
 class PoolFull(Exception):
-    """All threads are busy, and as many jobs wait as may; or the pool is closed."""
+    """All threads are busy and the queue is full; or the pool is closed."""
 
 
 class _Job:
-    """State: waiting, begun, or dropped before it began."""
+    """One job. States: waiting, begun, dropped before it began."""
 
     __slots__ = ("deferred", "is_begun", "is_dropped", "work")
 
@@ -39,26 +39,26 @@ class _Job:
 
 
 class BoundedPool:
-    """Threads that end with the process, however long their work takes. They start when they are needed."""
+    """Pool of daemon threads, started on demand; the process does not wait for them at its end."""
 
     def __init__(self, reactor: Any, name: str, threads: int, max_waiting: int) -> None:
-        """`max_waiting` counts jobs beyond those under way."""
+        """`threads` is the maximum number of threads, `max_waiting` that of jobs in the queue."""
         self._reactor = reactor
         self._name = name
         self._threads = threads
         self._max_jobs = threads + max_waiting
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._jobs: set[_Job] = set()
-        """Jobs that wait or are under way."""
+        """Jobs that are waiting or running."""
         self._started = 0
         self._lock = threading.Lock()
-        """Held while a job begins, or is dropped."""
+        """Lock for the state of jobs."""
         self._closed = False
 
     def run(self, work: Callable[[], Any]) -> Deferred[Any]:
-        """The result of `work`. Raises PoolFull. Cancelled before it has begun, `work` is never called."""
+        """The result of `work`. Raises PoolFull. A job that is cancelled before it begins is never called."""
         if self._closed or len(self._jobs) >= self._max_jobs:
-            raise PoolFull("shutting down" if self._closed else f"{len(self._jobs)} jobs wait or are under way")
+            raise PoolFull("shutting down" if self._closed else f"{len(self._jobs)} jobs are waiting or running")
         job = _Job(work, Deferred(lambda _: self._drop(job)))
         self._jobs.add(job)
         if self._started < min(self._threads, len(self._jobs)):
@@ -68,7 +68,7 @@ class BoundedPool:
         return job.deferred
 
     def close(self) -> None:
-        """Drop what waits, and leave what is under way to itself."""
+        """Drop the jobs that wait; running jobs continue."""
         self._closed = True
         for job in list(self._jobs):
             self._drop(job)
@@ -91,7 +91,7 @@ class BoundedPool:
             if job.is_begun:
                 try:
                     result = job.work()
-                except BaseException:  # noqa: BLE001  # it is handed to whoever asked
+                except BaseException:  # noqa: BLE001  # the caller gets it as a Failure
                     result = Failure()
                 self._reactor.callFromThread(self._end, job, result)
                 del result
@@ -104,7 +104,7 @@ class BoundedPool:
 
 
 def end_in_time(reactor: Any) -> None:
-    """Have a process end EXIT_AFTER seconds after its shutdown began, whatever its threads do."""
+    """Makes a process exit at most EXIT_AFTER seconds after the start of its shutdown, whatever its threads do."""
     pool = reactor.getThreadPool()
     pool.threadFactory = partial(threading.Thread, daemon=True)
     pool.stop = partial(_stop_within, pool.stop, JOIN_WITHIN)
@@ -118,11 +118,11 @@ def _stop_within(stop: Callable[[], None], seconds: float) -> None:
     stopping.start()
     stopping.join(seconds)
     if stopping.is_alive():
-        _log.error("threads are still at work %g s after the end of all else; the process ends without them", seconds)
+        _log.error("threads are still running %g s after the shutdown; exiting without them", seconds)
 
 
 def _exit_later(seconds: float) -> None:
     """In a thread."""
     time.sleep(seconds)
-    _log.critical("the shutdown has taken %g s: the process ends now", seconds)
+    _log.critical("the shutdown took more than %g s; exiting now", seconds)
     os._exit(1)

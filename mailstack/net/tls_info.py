@@ -1,4 +1,4 @@
-"""What a TLS connection has negotiated: its facts, the client's certificate, and what an authentication can be bound to."""
+"""TLS connection info: negotiated version and cipher, client certificate, channel binding."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ SERVER_END_POINT = "tls-server-end-point"
 
 
 class ServerConnection(SSL.Connection):
-    """One connection of a server, and what OpenSSL thinks of the client's certificate.
+    """One connection of a server, with OpenSSL's verdict on the client's certificate.
 
-    The handshake goes on whatever it thinks: certificates are asked for, never required (RFC 3207 §4).
+    The handshake succeeds whatever the verdict: client certificates are optional (RFC 3207 §4).
     """
 
     def __init__(self, context: SSL.Context, contexts: object, *, asked: bool, web: bool = False) -> None:
-        """`contexts` are kept as well: a reload amid a handshake must not take away what OpenSSL still calls.
+        """`contexts` must outlive a reload during the handshake, because OpenSSL still calls them.
 
-        `asked` says whether the client is asked for a certificate, `web` that HTTP is spoken and not mail.
+        `asked` tells whether a client certificate is requested, `web` whether the protocol is HTTP.
         """
         super().__init__(context, None)
         self._contexts = contexts
         self.web = web
         self.trusted = asked
-        """False once any certificate of the client's chain was found wanting."""
+        """Whether all certificates of the client's chain have been valid so far."""
 
 
 def tls_facts(transport: Any, *, verified: bool = False) -> TlsInfo:
-    """What a Twisted TLS transport has negotiated; `verified` is what its context demanded."""
+    """Negotiated values of a Twisted TLS transport; `verified` tells whether its context verified the certificate."""
     connection: SSL.Connection = transport.getHandle()
     return TlsInfo(
         connection.get_protocol_version_name(), connection.get_cipher_name() or "", verified, _client(connection)
@@ -41,10 +41,10 @@ def tls_facts(transport: Any, *, verified: bool = False) -> TlsInfo:
 
 
 def channel_binding(transport: Any, kind: str) -> bytes | None:
-    """As wire.Peer.channel_binding, for a Twisted TLS transport whose handshake is over."""
+    """Channel binding of a Twisted TLS transport after its handshake; see `Peer.channel_binding`."""
     connection: SSL.Connection = transport.getHandle()
     if kind == TLS_EXPORTER:
-        # RFC 9266 §4.2 allows TLS 1.2 with an extended master secret only, which OpenSSL's binding does not tell.
+        # RFC 9266 §4.2 allows TLS 1.2 only with an extended master secret, which pyOpenSSL does not report.
         if connection.get_protocol_version() < SSL.TLS1_3_VERSION:
             return None
         return connection.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
@@ -56,15 +56,15 @@ def channel_binding(transport: Any, kind: str) -> bytes | None:
 
 def _server_certificate(connection: SSL.Connection) -> x509.Certificate | None:
     ours = connection.get_certificate(as_cryptography=True)
-    # A client of ours shows no certificate, so one of our own means that we are the server.
+    # Outbound connections have no certificate on this side, so that one here means a server.
     return ours if ours is not None else connection.get_peer_certificate(as_cryptography=True)
 
 
 def _end_point(certificate: x509.Certificate) -> bytes | None:
-    """RFC 5929 §4.1: its hash by the hash of its signature, SHA-256 in place of MD5 and SHA-1; Ed25519 has none."""
+    """Hash of a certificate by its signature's hash, or SHA-256 for MD5 and SHA-1 (RFC 5929 §4.1). None for Ed25519."""
     try:
         algorithm = certificate.signature_hash_algorithm
-    except Exception:  # noqa: BLE001 - a signature that is not known here has no hash that is known here
+    except Exception:  # noqa: BLE001 - an unknown signature has no known hash
         return None
     if algorithm is None:
         return None
@@ -74,7 +74,7 @@ def _end_point(certificate: x509.Certificate) -> bytes | None:
 
 
 def _client(connection: SSL.Connection) -> ClientCertificate | None:
-    """The certificate of a client that we asked for one, when its chain leads to a CA that we trust for that."""
+    """Certificate of a client, if one was requested and its chain leads to a trusted CA."""
     if not isinstance(connection, ServerConnection) or not connection.trusted:
         return None
     certificate = connection.get_peer_certificate(as_cryptography=True)
@@ -82,12 +82,12 @@ def _client(connection: SSL.Connection) -> ClientCertificate | None:
         return None
     try:
         return client_certificate(certificate)
-    except Exception:  # noqa: BLE001 - OpenSSL took it, and what names it holds can't be read: so it names nobody
+    except Exception:  # noqa: BLE001 - a certificate with unreadable names identifies no user
         return None
 
 
 def client_certificate(certificate: x509.Certificate) -> ClientCertificate:
-    """The facts of a certificate. Raises what cryptography raises for one that it can't read."""
+    """Subject, names and fingerprint of a certificate. Raises cryptography's exceptions for an unreadable one."""
     mailboxes: list[str] = []
     hosts: list[str] = []
     try:

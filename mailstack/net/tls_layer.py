@@ -1,10 +1,11 @@
-"""TLS between a protocol and its connection: Twisted's own, which leaves nothing for the cycle collector and sends at once.
+"""TLS layer over a connection: Twisted's, without reference cycles and with immediate writes.
 
-OpenSSL keeps 40 KB for a connection. Twisted's layer, the failure that it ends with and the connection that TLS began on
-refer to each other, so that those 40 KB would wait for Python's cycle collector: megabytes, under clients that come for
-one letter each, and a tenth of a second of its work when 10,000 go at once.
+OpenSSL has 40 KB for each connection. Twisted's layer, its final failure and the underlying connection refer to each
+other, so that only Python's cycle collector would free those 40 KB: megabytes with clients of one letter each, and a tenth
+of a second of collection when 10,000 clients leave at once.
 
-What a handshake says is sent at once, as other replies are (`mailstack.net.reactor_patches`). A client's handshake has its own time.
+Handshake messages are sent at once, as other replies are (`mailstack.net.reactor_patches`). A handshake has a timeout of
+its own.
 """
 # ruff: noqa: N802 - the names of methods are Twisted's
 
@@ -29,10 +30,10 @@ _log = Logger()
 
 
 class TlsLayer(BufferingTLSTransport):
-    """As Twisted's."""
+    """Twisted's TLS protocol, with a handshake timeout and immediate writes."""
 
     begun_on: Any = None
-    """The transport that `start_tls` was called for, which has our methods in place of its own."""
+    """Transport of `start_tls`; this layer replaces two of its methods."""
 
     _handshake_timer: IDelayedCall | None = None
 
@@ -53,7 +54,7 @@ class TlsLayer(BufferingTLSTransport):
         timeout = factory.handshake_timeout
         host = getattr(self.transport.getPeer(), "host", "")  # type: ignore[union-attr]
         _log.info(
-            "no TLS handshake of {host} within {timeout:.4g} s: its connection was closed", host=host, timeout=timeout
+            "closed a connection from {host}: no TLS handshake within {timeout:.4g} s", host=host, timeout=timeout
         )
         self.abortConnection()  # type: ignore[no-untyped-call]
 
@@ -75,7 +76,7 @@ class TlsLayer(BufferingTLSTransport):
         except WantReadError:
             return
         connection = self.begun_on or self.transport
-        # TLS's goodbye may wait: a client that has heard QUIT's answer is mostly gone before it.
+        # The close alert is not urgent: most clients close the connection after the reply to QUIT.
         if isinstance(connection, tcp.Connection) and not self.disconnecting:
             octets = send_now(connection, octets)
         if octets:
@@ -83,20 +84,20 @@ class TlsLayer(BufferingTLSTransport):
 
     def _tlsShutdownFinished(self, reason: Failure | None) -> None:
         if reason is not None:
-            # The frames of its traceback have it among their variables.
+            # The frames of the traceback refer to the failure.
             reason.cleanFailure()
         super()._tlsShutdownFinished(reason)  # type: ignore[no-untyped-call]
 
 
 class TlsFactory(TLSMemoryBIOFactory):
-    """As Twisted's, with layers of our kind."""
+    """Twisted's TLS factory, with `TlsLayer` as its protocol."""
 
     protocol = TlsLayer
 
     def __init__(
         self, factory: IProtocolFactory, tls: Any, clock: IReactorTime, *, client: bool, handshake_timeout: float
     ) -> None:
-        """`handshake_timeout`: seconds until a connection is closed whose handshake is not over; 0 sets no limit."""
+        """`handshake_timeout` is the maximum seconds of a handshake; 0: no limit."""
         super().__init__(tls, client, factory, clock=clock)
         self.clock = clock
         self.handshake_timeout = handshake_timeout
@@ -105,21 +106,21 @@ class TlsFactory(TLSMemoryBIOFactory):
 def under_tls(
     factory: IProtocolFactory, tls: Any, clock: IReactorTime, *, client: bool, handshake_timeout: float = 0.0
 ) -> TLSMemoryBIOFactory:
-    """The factory, with TLS from the first octet. `tls` makes the connections (IOpenSSLServerConnectionCreator, or client's)."""
+    """The factory under implicit TLS. `tls` is an IOpenSSLServerConnectionCreator, or the client's counterpart."""
     return TlsFactory(factory, tls, clock, client=client, handshake_timeout=handshake_timeout)
 
 
 def start_tls(transport: Any, tls: Any, *, client: bool, handshake_timeout: float = 0.0) -> None:
-    """Shake hands on the open connection of a reactor, a `twisted.internet.tcp.Connection` or the like of it.
+    """Starts TLS on an open `twisted.internet.tcp.Connection`, or a transport of the same interface.
 
-    On the time of its own reactor: Twisted's `startTLS` gathers small writes until the next turn of the reactor that is
-    installed in the process. Where that one does not run, as under a simulated reactor or one in a thread of its own, the
-    handshake would never go out; and merely asking for it installs it, so that the program around us can no longer choose.
+    Twisted's `startTLS` buffers small writes until the next turn of the installed reactor. Under a simulated reactor, or
+    one in a thread, that turn never comes. Access to the installed reactor also installs it, which is up to the program.
+    This function uses the transport's own reactor.
     """
     producer, streaming = transport.producer, transport.streamingProducer
     if producer is not None:
         transport.unregisterProducer()
-    nothing: Any = None  # the protocol is there already
+    nothing: Any = None  # the protocol exists already
     factory = under_tls(nothing, tls, transport.reactor, client=client, handshake_timeout=handshake_timeout)
     layer = TlsLayer(factory, transport.protocol, False)
     layer.begun_on = transport
@@ -134,31 +135,31 @@ def start_tls(transport: Any, tls: Any, *, client: bool, handshake_timeout: floa
 
 
 class OnOurTime:
-    """Mixed into a TCP transport of Twisted's, before its class."""
+    """Mixin for Twisted's TCP transports: TLS by `start_tls`."""
 
     _tlsClientDefault: bool  # noqa: N815
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
-        """Shake hands on the open connection; `normal` is whether who called it is the client in TLS as well."""
+        """Start TLS; `normal`: the TCP client is the TLS client too."""
         start_tls(self, ctx, client=self._tlsClientDefault == normal)
 
 
 class OwnServer(OnOurTime, tcp.Server):
-    """A connection from outside."""
+    """Inbound connection."""
 
 
 class OwnPort(tcp.Port):
-    """A listener."""
+    """Listening port."""
 
     transport = OwnServer
 
 
 class OwnClient(OnOurTime, tcp.Client):
-    """A connection outward."""
+    """Outbound connection."""
 
 
 class OwnConnector(tcp.Connector):
-    """Calls, and keeps the time allowed for that."""
+    """Connector with a timeout."""
 
     def _makeTransport(self) -> OwnClient:
         return OwnClient(self.host, self.port, self.bindAddress, self, self.reactor)  # type: ignore[no-untyped-call]

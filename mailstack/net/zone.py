@@ -1,4 +1,4 @@
-"""Domain names of one's own, answered in the process: a resolver for the local environment, the simulation and tests."""
+"""DNS zone in memory: a resolver for `mailstack dev`, simulation and tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mailstack.protocols.connection import Tlsa
 
 
 class TlsaRecord(dns.UnknownRecord):
-    """A TLSA record, which twisted.names has no class for (RFC 6698 §2.1)."""
+    """TLSA record (RFC 6698 §2.1), for which twisted.names has no class."""
 
     TYPE: Any = TLSA
 
@@ -24,15 +24,15 @@ class TlsaRecord(dns.UnknownRecord):
 
 
 Record = Any
-"""A record of `twisted.names.dns`: Record_MX, Record_A, Record_AAAA, Record_CNAME, Record_TXT …"""
+"""Record of `twisted.names.dns`: Record_MX, Record_A, Record_AAAA, Record_CNAME, Record_TXT …"""
 
 _NO_RECORDS: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
 
 
 class Zone(common.ResolverBase):
-    """A resolver that knows these names and no others; a CNAME is given as it is, for the asker to follow.
+    """Resolver for these names alone; the caller follows CNAMEs.
 
-    With `everything_else` no name is unknown: every other domain has that host as its only MX.
+    With `everything_else` every other domain exists too, with that host as its only MX.
     """
 
     def __init__(self, records: Mapping[str, Sequence[Record]], *, everything_else: str | None = None) -> None:
@@ -42,26 +42,26 @@ class Zone(common.ResolverBase):
         self._signed: set[str] = set()
         self._failures: dict[str, type[Exception]] = {}
         self.queries: list[tuple[str, int]] = []
-        """What was asked last, name and type, at most 1000."""
+        """Last 1000 queries, each with name and type."""
 
     def add(self, name: str, *records: Record) -> None:
-        """Give a name more records; none at all makes a name that exists and has nothing."""
+        """Add records to a name; without records, the name exists and is empty."""
         self._records.setdefault(_key(name), []).extend(records)
 
     def put(self, name: str, *records: Record) -> None:
-        """Give a name these records, in place of those that it has."""
+        """Replace the records of a name."""
         self._records[_key(name)] = list(records)
 
     def known(self) -> dict[str, list[Record]]:
-        """Every name, with its records."""
+        """All records by name."""
         return {name: list(records) for name, records in self._records.items()}
 
     def remove(self, name: str) -> None:
-        """The name exists no longer."""
+        """Remove a name."""
         self._records.pop(_key(name), None)
 
     def sign(self, *names: str) -> None:
-        """From now on answers about these names come as from a resolver that has validated them (DNSSEC)."""
+        """Mark later answers about these names as validated by DNSSEC."""
         self._signed.update(_key(name) for name in names)
 
     def fail(self, name: str, error: type[Exception] = DNSServerError) -> None:
@@ -69,11 +69,11 @@ class Zone(common.ResolverBase):
         self._failures[_key(name)] = error
 
     def mend(self, name: str) -> None:
-        """End what `fail` began."""
+        """Answer queries for a name again after `fail`."""
         self._failures.pop(_key(name), None)
 
     def _lookup(self, name: bytes, cls: int, kind: int, timeout: Any) -> defer.Deferred[Any]:
-        """What every look-up of ResolverBase comes down to; nobody is asked, so nothing can time out by itself."""
+        """Answer of every lookup of ResolverBase. There is no timeout, because no server is queried."""
         del timeout
         key = _key(name.decode("ascii", "replace"))
         self.queries = [*self.queries[-999:], (key, kind)]
@@ -90,7 +90,7 @@ class Zone(common.ResolverBase):
         return defer.succeed((authenticated(answers) if key in self._signed else answers, [], []))
 
     def _of(self, key: str) -> list[Record] | None:
-        """The records of a name; None when it does not exist."""
+        """Records of a name. None: no such name."""
         known = self._records.get(key)
         if known is None and self._everything_else is not None:
             return [dns.Record_MX(10, self._everything_else)]

@@ -44,7 +44,7 @@ def test_sighup_shows_new_certificates_and_drops_no_session(tmp_path: Path, prog
     config.write_text(config.read_text() + f'[tls]\ncertificate = "{files.certificate}"\nkey = "{files.key}"\n')
     server, ports = serve(config, program)
     with server:
-        server.wait_for("the certificates were read")
+        server.wait_for("loaded certificates")
         _replaced(server, ports["submission"], files)
         assert server.stop() in (0, -signal.SIGTERM)
 
@@ -56,11 +56,11 @@ def _replaced(server: Process, port: int, files: CertificateFiles) -> None:
         stays.login("alice", "alice")
         private_ca(files.certificate.parent, "new.test", time.time())
         assert not shows(port, files.ca, "new.test")
-        hang_up(server, "the certificates were read")
+        hang_up(server, "loaded certificates")
         assert shows(port, files.ca, "new.test")
         assert not shows(port, files.ca, "old.test")
         # A key that is gone: the log names it, and TLS goes on.
         files.key.unlink()
-        assert "key.pem" in hang_up(server, "clients are shown what was read before")
+        assert "key.pem" in hang_up(server, "the certificates loaded before stay in use")
         assert shows(port, files.ca, "new.test")
         assert stays.sendmail("alice@home.test", ["bob@home.test"], "Subject: still here\r\n\r\n") == {}

@@ -255,8 +255,8 @@ def test_a_hangup_is_heard_by_every_worker(tmp_path: Path, program: list[str]) -
     with server:
         # Each reads them once as it begins.
         for expected in (2, 4):
-            while sum("the certificates were read" in line for line in server.said) < expected:
-                server.wait_for("the certificates were read")
+            while sum("loaded certificates" in line for line in server.said) < expected:
+                server.wait_for("loaded certificates")
             server.process.send_signal(signal.SIGHUP)
         assert server.stop() in (0, -signal.SIGTERM)
 

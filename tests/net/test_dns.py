@@ -200,7 +200,7 @@ def test_an_alias_to_nowhere_does_not_exist() -> None:
 
 
 def test_a_great_many_records_are_cut() -> None:
-    names = names_of({"home.test": [dns.Record_MX(n, f"mx{n}.test") for n in range(500)]}, most_records=50)
+    names = names_of({"home.test": [dns.Record_MX(n, f"mx{n}.test") for n in range(500)]}, max_records=50)
     assert len(run(names.mx("home.test"))) == 50
 
 
@@ -237,7 +237,7 @@ def test_an_alias_of_short_life_shortens_the_answers() -> None:
 def test_what_is_kept_is_bounded() -> None:
     records = {f"d{n}.test": [dns.Record_MX(1, "mx.test", ttl=60)] for n in range(20)}
     zone = Zone(records)
-    names = DnsNames(zone, Clock(), most_kept=10)
+    names = DnsNames(zone, Clock(), max_entries=10)
     for name in records:
         run(names.mx(name))
     before = len(zone.queries)
@@ -364,7 +364,7 @@ def test_a_retry_to_a_dead_host_asks_nothing_that_is_known(*, implicit: bool) ->
 def test_a_long_ttl_is_cut() -> None:
     clock = Clock()
     zone = Zone({"home.test": [dns.Record_MX(1, "mx.test", ttl=10**6)]})
-    names = DnsNames(zone, clock, longest_kept=3600)
+    names = DnsNames(zone, clock, max_age=3600)
     run(names.mx("home.test"))
     clock.advance(3601)
     run(names.mx("home.test"))

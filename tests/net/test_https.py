@@ -40,7 +40,7 @@ def test_a_name_never_leads_to_services_of_this_machine() -> None:
             asked.append(self)
 
     rig.host.listenTCP(443, Factory.forProtocol(Local))
-    with pytest.raises(PolicyUnavailable, match="leads to this machine"):
+    with pytest.raises(PolicyUnavailable, match="resolves to this machine"):
         rig.fetch()
     assert asked == []
 
@@ -62,7 +62,7 @@ def test_no_spelling_of_loopback_leads_here(address: str) -> None:
     rig.policies = HttpsPolicies(
         rig.host, DnsNames(Zone({"mta-sts.elsewhere.test": [kind(address)]}), rig.host), ClientTls(), timeout=20
     )
-    with pytest.raises(PolicyUnavailable, match="leads to this machine"):
+    with pytest.raises(PolicyUnavailable, match="resolves to this machine"):
         rig.fetch()
 
 

@@ -38,7 +38,7 @@ def test_a_directory_that_cannot_be_written_loses_the_policy_and_nothing_else(tm
 
 
 def test_the_oldest_files_go(tmp_path: Path) -> None:
-    files = PolicyFiles(tmp_path, most=3)
+    files = PolicyFiles(tmp_path, max_files=3)
     for number in range(10):
         files.put(f"d{number}.test", KEPT)
     assert len(list(tmp_path.iterdir())) == 3
@@ -46,5 +46,5 @@ def test_the_oldest_files_go(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("domain", ["", "../x", "a/b", ".", ".."])
 def test_no_name_leads_out_of_the_directory(tmp_path: Path, domain: str) -> None:
-    with pytest.raises(ValueError, match="no domain name"):
+    with pytest.raises(ValueError, match="not a domain name"):
         PolicyFiles(tmp_path).put(domain, KEPT)

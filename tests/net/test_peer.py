@@ -13,7 +13,8 @@ from mailstack.letter.connection import HostPort
 from mailstack.net.certificates import private_ca
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.listening import ServiceListener
-from mailstack.net.peer import FULL, HIGH_WATER, LINGER, MUCH, NetPeer
+from mailstack.net.peer import FULL_READ, LARGE_READ, NetPeer
+from mailstack.net.peer_state import HIGH_WATER, LINGER
 from mailstack.net.run_queue import BURST
 from mailstack.net.server_tls import server_context
 from mailstack.net.service_ports import Ports
@@ -148,7 +149,9 @@ def test_octets_that_dribble_in_do_not_extend_the_time(rig: Rig) -> None:
     assert at - begun == pytest.approx(60, abs=0.1)
 
 
-@pytest.mark.parametrize(("line", "most"), [(b"x" * 8191 + b"\n", MUCH), (b"\n", FULL)], ids=["large", "many"])
+@pytest.mark.parametrize(
+    ("line", "most"), [(b"x" * 8191 + b"\n", LARGE_READ), (b"\n", FULL_READ)], ids=["large", "many"]
+)
 def test_who_fills_a_read_is_read_in_larger_pieces_unless_it_piles_up(rig: Rig, line: bytes, most: int) -> None:
     """Served at once are BURST lines: all that a read of large ones brings, and next to nothing of small ones."""
     peers: list[NetPeer[bytes]] = []
@@ -163,8 +166,8 @@ def test_who_fills_a_read_is_read_in_larger_pieces_unless_it_piles_up(rig: Rig, 
     rig.reactor.advance(1)
     (peer,) = peers
     transport: Any = peer.transport
-    assert transport.bufferSize == FULL
-    peer.dataReceived(line * (FULL // len(line)))
+    assert transport.bufferSize == FULL_READ
+    peer.dataReceived(line * (FULL_READ // len(line)))
     assert transport.bufferSize == most
     client.abort()
 
@@ -209,7 +212,9 @@ def test_client_that_takes_nothing_is_dropped_when_it_is_logged_out(rig: Rig) ->
     assert rig.reactor.seconds() - begun < 1
 
 
-@pytest.mark.parametrize(("line", "most"), [(b"x" * 8191 + b"\n", MUCH), (b"\n", FULL)], ids=["large", "many"])
+@pytest.mark.parametrize(
+    ("line", "most"), [(b"x" * 8191 + b"\n", LARGE_READ), (b"\n", FULL_READ)], ids=["large", "many"]
+)
 def test_a_busy_connection_is_read_in_larger_pieces_as_well(rig: Rig, line: bytes, most: int) -> None:
     peers: list[NetPeer[bytes]] = []
 
@@ -224,7 +229,7 @@ def test_a_busy_connection_is_read_in_larger_pieces_as_well(rig: Rig, line: byte
     rig.reactor.advance(0.1)
     (peer,) = peers
     transport: Any = peer.transport
-    peer.dataReceived(line * (FULL // len(line)))
+    peer.dataReceived(line * (FULL_READ // len(line)))
     rig.reactor.advance(0)
     assert transport.bufferSize == most
     client.abort()

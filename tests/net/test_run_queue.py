@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from mailstack.net.peer import HIGH_WATER, NetPeer
+from mailstack.net.peer import NetPeer
+from mailstack.net.peer_state import HIGH_WATER
 from mailstack.net.run_queue import BURST, QUANTUM, RATE, SLICE, SWITCH, UNQUEUED, RunQueue
 from mailstack.protocols.connection import Disconnected, LoggedOut, ShuttingDown, TimedOut
 from tests.net.test_peer import Lines
@@ -48,7 +49,7 @@ class Server:
                 peer.send(answer)
             self.endings.append(line)
 
-        peer = NetPeer(self.reactor, Lines(), conversation=converse, queue=self.queue)
+        peer = NetPeer(self.reactor, Lines(), session=converse, queue=self.queue)
         wire = Wire()
         wire.protocol = peer
         peer.makeConnection(wire)

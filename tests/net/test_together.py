@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 
-from mailstack.net.peer import HIGH_WATER, NetPeer
+from mailstack.net.peer import NetPeer
+from mailstack.net.peer_state import HIGH_WATER
 from mailstack.net.run_queue import BURST
 from tests.net.test_peer import Lines
 
@@ -31,7 +32,7 @@ class Wire(StringTransportWithDisconnection):
 
 def serve(conversation: Callable[[NetPeer[bytes]], Coroutine[Any, Any, None]]) -> tuple[NetPeer[bytes], Wire, Clock]:
     clock, wire = Clock(), Wire()
-    peer = NetPeer(clock, Lines(), conversation=conversation)
+    peer = NetPeer(clock, Lines(), session=conversation)
     wire.protocol = peer
     peer.makeConnection(wire)
     return peer, wire, clock

@@ -109,7 +109,7 @@ class EnvironmentParts:
 
         poster = HttpClient(self.reactor, ClientTls(), timeout=5.0, loopback_only=True)
         try:
-            answer = await poster.look(url)
+            answer = await poster.head(url)
             return Seen(answer.code, answer.location)
         finally:
             poster.close()

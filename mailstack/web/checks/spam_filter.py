@@ -77,14 +77,21 @@ class AskedFilter:
             return Verdict(f"{self._chosen.kind} at {at.host} port {at.port}: {trouble}")
 
     async def _spamd(self, letter: bytes) -> Verdict:
-        asked = answer_to(self._reactor, self._chosen.at, question(letter), most=MOST_ANSWERED, timeout=self._timeout)
+        asked = answer_to(
+            self._reactor, self._chosen.at, question(letter), max_size=MOST_ANSWERED, timeout=self._timeout
+        )
         return read_report(await asked)
 
     async def _rspamd(self, letter: bytes) -> Verdict:
         at = self._chosen.at
         host = f"[{at.host}]" if ":" in at.host else at.host
         poster = HttpClient(
-            self._reactor, ClientTls(), timeout=self._timeout, most=MOST_ANSWERED, loopback_only=True, connections=1
+            self._reactor,
+            ClientTls(),
+            timeout=self._timeout,
+            max_response=MOST_ANSWERED,
+            loopback_only=True,
+            connections=1,
         )
         try:
             answer = await poster.post(f"http://{host}:{at.port}{PATH}", {"Content-Type": "message/rfc822"}, letter)
