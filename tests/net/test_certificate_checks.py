@@ -29,7 +29,7 @@ def files(tmp_path: Path) -> CertificateFiles:
         (0, None, False),
         (785, None, False),
         (800, "renew it soon", False),
-        (815, "Do it now", True),
+        (815, "renew it now", True),
         (900, "expired on", True),
         (-1, "not valid before", True),
     ],
@@ -52,7 +52,7 @@ def test_how_early_is_a_setting(files: CertificateFiles) -> None:
 
 def test_a_name_that_is_not_covered(files: CertificateFiles) -> None:
     (concern,) = concerns([files], "mx.other.test", NOW, PATIENCE)
-    assert "and not mx.other.test" in concern.text
+    assert "not for mx.other.test" in concern.text
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def certificates(tmp_path: Path) -> Path:
 def test_a_ca_file_that_cannot_be_read_stops_the_start(certificates: Path) -> None:
     begun = Begun(certificates, 'ca_file = "odd.pem"')
     (failure,) = begun.failures
-    assert "odd.pem: not a file of CA certificates" in str(failure)
+    assert "odd.pem: cannot read the CA certificates" in str(failure)
 
 
 def test_other_hosts_are_checked_by_the_configured_ca_file(certificates: Path) -> None:
