@@ -135,7 +135,6 @@ ALLOWED: dict[str, dict[str, int]] = {
         "store": 164,
         "web": 128,
         "sandbox": 35,
-        "docs": 110,
     },
     "attributes": {
         "protocols": 2,

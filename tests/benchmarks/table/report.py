@@ -34,7 +34,7 @@ This page is what `make bench ARGS=--markdown` prints. What limits each row, wha
 * mailstack is `mailstack serve` with accounts, TLS, AUTH, policies, `Received:` fields, journeys and its log as they come, `synchronous = FULL`, each `250` after the commit of the letter and of its mailbox's entry. Passwords are hashed at bcrypt's least cost, for the peers' are not hashed at all.
 * Postfix and Dovecot are those of the system's packages, as private instances beside it, Postfix without a log and Dovecot with one in a file, without look-ups, with `in_flow_delay = 0`; accepting, Postfix puts letters on hold and delivers none; Dovecot is in its high-performance mode (processes are used again).
 * All sites of a row are started anew, are alive at the same time, on loopback and on the same disk, and are measured in turn. The client is one thread of Python for both; a letter has 4 KB if nothing else is said.
-* How long a reactor was held is measured in one round more, of a site that was started anew with nobody beside it.
+* How long a reactor was held is measured in one round more, of a site that was started anew with no other client.
 * A ratio says how many times better mailstack is; a figure is a median, with its range over the rounds.
 * "Spread": the work is done among 1,000 to 1,000,000 letters, or 10 to 10,000 accounts; the largest median is so much above the least.
 

@@ -147,7 +147,7 @@ ROWS = (
     Row("relay-cpu", "this relaying: processor time for a letter", "relay-100", "cpu_ms", CPU, less=True),
     Limit("idle", "memory of an idle SMTP connection", "idle", "plain_kb", "KB", 4, less=True),
     Limit("idle-tls", "memory of an idle SMTP connection under TLS", "idle", "tls_kb", "KB", 40, less=True),
-    Limit("nobody", "memory with nobody connected", "idle", "nobody_mib", "MiB", 40, less=True),
+    Limit("nobody", "memory without connections", "idle", "nobody_mib", "MiB", 40, less=True),
     Limit("dev", "`mailstack dev`, from start to ready", "dev", "seconds", "s", 0.5),
     Spread("letters-accept", "accept: spread over letters stored", "letters", "accept", "%", 20),
     Spread("letters-accept-cpu", "accept: the same in processor time", "letters", "accept_cpu_ms", "%", 20),
