@@ -129,18 +129,18 @@ ALLOWED: dict[str, dict[str, int]] = {
         "": 1,
         "store": 66,
         "web": 65,
-        "sandbox": 2,
+        "sandbox": 1,
     },
     "persons": {
         "store": 164,
         "web": 128,
-        "sandbox": 35,
+        "sandbox": 4,
     },
     "attributes": {
         "protocols": 2,
         "store": 54,
         "web": 55,
-        "sandbox": 14,
+        "sandbox": 1,
     },
     "classes": {"": 52},
 }

@@ -42,7 +42,7 @@ COMMANDS = "mailstack-commands"
 
 
 class DevAccounts:
-    """In the store of one environment."""
+    """Accounts in the store of one environment."""
 
     def __init__(self, reactor: Any, settings: DevSettings, store: Store, clock: ReactorClock, data: Path) -> None:
         self._settings = settings
@@ -52,7 +52,7 @@ class DevAccounts:
         self.passwords = Passwords(reactor, clock, rounds=ROUNDS, scram_iterations=FEWEST)
         self.directory = StoreDirectory(store, [HOME_DOMAIN], clock, ttl=0.2)
         self.names = LoginNames({name: Address.parse(each).key for name, each in settings.login_names.items()})
-        """By which one logs in besides addresses."""
+        """Login names besides addresses."""
         self.login = (COMMANDS, secrets.token_urlsafe()) if settings.web_logins else settings.accounts[0]
         """Name and password by which commands of this machine may do all on the pages."""
 
@@ -75,7 +75,7 @@ class DevAccounts:
         self.directory.forget()
 
     async def add(self, address: str, password: str) -> None:
-        """Somebody who may come in from now on. Raises AddressError, Conflict, and ValueError for an unfit password."""
+        """Adds an account. Raises AddressError, Conflict, and ValueError for an invalid password."""
         kept = await self.passwords.keep(password)
         account = Account(Address.parse(address).key, kept.password_hash, self._clock.now(), scram=kept.scram)
         await self._store.add_accounts([account])
@@ -88,13 +88,13 @@ class DevAccounts:
         self.directory.forget()
 
     async def remove(self, key: str) -> None:
-        """Nobody comes in with it from now on; its mailbox stays. Raises KeyError."""
+        """Removes an account, but not its mailbox. Raises KeyError."""
         await self._store.remove_account(key)
         self.names.take(key)
         self.directory.forget()
 
     def authenticators(self) -> tuple[Authenticator, Authenticator]:
-        """Who submits and who reads, at the doors of one server."""
+        """Authenticators for submission and for reading, for one server."""
         any_password = self._settings.any_password
         checkers: list[Any] = [
             FirstOf([StoreChecker(self._store, self.passwords), AllowAnyChecker(any_password=any_password)])
@@ -121,8 +121,8 @@ class DevAccounts:
         return ByName(self.names, submitters), ByName(self.names, readers)
 
     def senders(self) -> RequestAuthenticator | None:
-        """Who knows those that may send by Mailpit's API; None: these are those who may see the pages."""
-        from mailstack.web.login import Login  # noqa: PLC0415 - nobody asks before the pages are there
+        """Authenticator of Mailpit's send API; None: that of the pages."""
+        from mailstack.web.login import Login  # noqa: PLC0415 - needed with the pages only
         from mailstack.web.site import AllowAll  # noqa: PLC0415
 
         settings = self._settings
@@ -132,7 +132,7 @@ class DevAccounts:
         return None if named is None else Login(named, self._store, self._clock, admins=None, require_tls=False)
 
     def visitors(self) -> Authenticator | None:
-        """Who may see the pages; None where accounts may, or everybody."""
+        """Authenticator of the pages; None: accounts, or no login."""
         named = self._settings.web_logins
         return logins({**named, self.login[0]: self.login[1]}, self.passwords, self._clock, IReader) if named else None
 

@@ -114,7 +114,7 @@ class DevEnvironment:
         Clients may take `patience` seconds for theirs.
         """
         self._trimming.stop()
-        # Who waits for a letter hears now that none will come.
+        # Requests that wait for a letter end now.
         self.index.feed.close()
         await self._onward.stop(patience)
         await self._servers.stop(patience)
@@ -135,7 +135,7 @@ class DevEnvironment:
         }
 
     async def add_account(self, address: str, password: str) -> None:
-        """Somebody who may come in from now on. Raises AddressError, Conflict, and ValueError for an unfit password."""
+        """Adds an account. Raises AddressError, Conflict, and ValueError for an invalid password."""
         await self.accounts.add(address, password)
 
     async def add_alias(self, address: str, targets: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ from mailstack.relay.routes import StaticRoutes
 from mailstack.sandbox.dev.settings import CAPTURE, HOME, HOME_DOMAIN, PORTS, USERS, WORLD, DevSettings
 
 NO_QUESTIONS = AuthenticationSettings(spf=False, dkim=False, dmarc=False, arc=False)
-"""The DNS here knows of no signatures; who wants to try them runs a server with a configuration."""
+"""Disabled authentication: the DNS of the environment has no SPF, DKIM or DMARC records."""
 NO_PUNISHMENT = LimitsSettings(tarpit=Duration(0))
 """A developer's mistakes need none."""
 

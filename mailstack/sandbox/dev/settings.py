@@ -1,4 +1,4 @@
-"""What `mailstack dev` can be told, and the names and ports of what it runs."""
+"""Settings of `mailstack dev`, and the names and ports of its servers."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ USERS = ("alice", "bob")
 
 
 PORTS = {"capture": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995, "web": 7025}
-"""Above the port base."""
+"""Port offsets of the services above the port base."""
 
 
 class DevSettings(Struct, frozen=True):
-    """What `mailstack dev` can be told."""
+    """Settings of a dev environment."""
 
     host: str = "127.0.0.1"
     port_base: int = 1000
@@ -48,51 +48,51 @@ class DevSettings(Struct, frozen=True):
     any_password: bool = False
     """Whether mailboxes in the rest of the world open to every password."""
     weak_mechanisms: bool = False
-    """Whether CRAM-MD5 and APOP are offered; the passwords here are public, elsewhere nobody could keep them safely."""
+    """Whether CRAM-MD5 and APOP are offered; they need stored plaintext passwords, which are public here."""
     scram: bool = False
     """Whether SCRAM is offered; see `[accounts] scram` of a real server for why it may not be."""
     max_letters: int | None = None
-    """How many letters are kept; the oldest are forgotten first."""
+    """Maximum number of letters; the oldest are deleted first."""
     max_age: float | None = None
-    """Seconds for which letters are kept for people who look."""
+    """Maximum age of letters, in seconds."""
     keys: Path | None = None
-    """Where the private CA and the certificate are kept, so that environments can share them; None: with the data."""
+    """Directory of the private CA and the certificate, which environments can share; None: in the data directory."""
     faults: tuple[Fault, ...] = ()
-    """What goes wrong from the start."""
+    """Fault rules that are active from the start."""
     magic_recipients: bool = False
-    """Whether addresses such as "temperror@elsewhere.test" say themselves what goes wrong."""
+    """Whether addresses such as "temperror@elsewhere.test" inject faults."""
     at: Mapping[str, HostPort] = field(default_factory=dict)
-    """Where services listen that listen elsewhere than the port base says; "captures" (under TLS) does only if named here."""
+    """Addresses of services that do not follow the port base; "captures" (under TLS) listens only if it is named here."""
     compat: str = ""
-    """The tool whose place this takes: "mailpit", "mailhog" or "greenmail"; where paths collide, its answer counts."""
+    """Tool to be compatible with: "mailpit", "mailhog" or "greenmail"; where paths collide, its answer counts."""
     web_logins: Mapping[str, str] = field(default_factory=dict)
-    """Names and secrets (mailstack.accounts.password_file) of those whom the pages are for; none: see `host`."""
+    """Names and secrets (mailstack.accounts.password_file) that are required for the pages; none: see `host`."""
     smtp_logins: Mapping[str, str] = field(default_factory=dict)
-    """Of those from whom alone the capture port takes letters; none: it takes them from everybody."""
+    """Names and secrets that the capture port requires; none: it needs no login."""
     send_logins: Mapping[str, str] = field(default_factory=dict)
-    """Of those who may send by Mailpit's API, in place of those for whom the pages are."""
+    """Names and secrets that Mailpit's send API requires, in place of those for the pages."""
     anybody_sends: bool = False
-    """Whether everybody may."""
+    """Whether Mailpit's send API needs no login."""
     pop3_logins: Mapping[str, str] = field(default_factory=dict)
-    """Of those who read all letters by POP3, as in one mailbox; everybody else reads his own."""
+    """Names and secrets for POP3 access to all letters in one mailbox; other logins open their own mailbox."""
     allowed_recipients: str = ""
     """A regular expression: the capture port takes letters for addresses in which it is found."""
     web_hosts: tuple[str, ...] = ()
-    """More names that the pages answer to, as that of a container."""
+    """Additional host names of the pages, such as that of a container."""
     users: tuple[tuple[str, str], ...] = ()
-    """More accounts: addresses and passwords."""
+    """Additional accounts: addresses and passwords."""
     login_names: Mapping[str, str] = field(default_factory=dict)
     """Names by which accounts log in besides their addresses, and these."""
     relay: ExternalRelay | None = None
-    """By which letters that are released leave this machine; None: nothing does."""
+    """External relay for released letters; None: no letter leaves this machine."""
     relay_all: bool = False
     """Whether all that is captured leaves there by itself."""
     relay_matching: str = ""
     """A regular expression: what is captured leaves there by itself for addresses in which it is found."""
     cors: tuple[Origin, ...] = ()
-    """Origins whose pages may ask."""
+    """Origins that may use the API (CORS)."""
     spam_filter: SpamFilter | None = None
-    """Who is asked for the spam score of a letter when somebody wants to know it."""
+    """Spam filter that scores letters on request."""
     preload: Path | None = None
     """A directory of letters that are in mailboxes from the start (mailstack.sandbox.dev.preload)."""
     strict_newlines: bool = False
@@ -100,11 +100,11 @@ class DevSettings(Struct, frozen=True):
     clear_logins: bool = False
     """Whether passwords may go without TLS."""
     max_size: int | None = None
-    """Octets of a letter at the capture port; None: as usual."""
+    """Maximum octets of a letter at the capture port; None: the default."""
     max_recipients: int | None = None
-    """Of a letter at the capture port; None: as usual."""
+    """Maximum recipients of a letter at the capture port; None: the default."""
     schedule: ScheduleSettings = ScheduleSettings()
-    """When a letter that could not be passed on is tried again, and when it is given up."""
+    """Retry schedule of the relay queues."""
 
     @property
     def accounts(self) -> tuple[tuple[str, str], ...]:

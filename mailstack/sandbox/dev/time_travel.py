@@ -15,7 +15,7 @@ _STILL = 3
 PATIENCE = 30.0
 """Real seconds that what is under way may take before the journey goes on."""
 LONGEST_JOURNEY = 300.0
-"""Real seconds of one journey: whoever asked for it does not wait for ever."""
+"""Maximum real seconds of one advance."""
 
 
 class ClockBusy(Exception):
@@ -74,7 +74,7 @@ class TimeTravel:
             due = await self._next_due()
             if due is None or due > target:
                 break
-            # What is due and does not happen, as when somebody else has it, must not hold us for ever.
+            # A due event that does not happen, such as a letter claimed elsewhere, must not block the clock.
             due = max(due, self._clock.now()) if due > before else max(due, self._clock.now()) + 1.0
             if due > target:
                 break
