@@ -12,7 +12,7 @@ from mailstack.cli.target import TargetServer
 from mailstack.config import Config, ConfigError, load
 from mailstack.config.key_files import made_here, own_directory
 from mailstack.config.values import Domain, HostName
-from mailstack.web.autoconfig.services import Services, services_at, services_of
+from mailstack.web.autoconfig.services import ClientServices, services_at, services_from_config
 
 DEV_HOST = "mx.home.test"
 
@@ -21,7 +21,7 @@ class ClientInfo(Struct, frozen=True):
     """Services of a server, and the CA that clients must trust."""
 
     config: Config
-    services: Services
+    services: ClientServices
     ca_file: str
     """Path of the CA file that clients must trust; empty for a public CA."""
 
@@ -35,7 +35,7 @@ def client_info_of(target: TargetServer) -> ClientInfo:
     except ConfigError as error:
         raise CommandError(str(error.problems[0])) from error
     ca_file = str(own_directory(config) / "ca.pem") if made_here(config) else ""
-    return ClientInfo(config, services_of(config), ca_file)
+    return ClientInfo(config, services_from_config(config), ca_file)
 
 
 def _dev(target: TargetServer) -> ClientInfo:

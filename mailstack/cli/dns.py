@@ -14,7 +14,7 @@ from mailstack.cli.client_info import client_info_of
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
 from mailstack.cli.target import TargetServer, with_target_finder
-from mailstack.web.autoconfig.records import begin_zone, data_text, known_of, publication, zone_lines
+from mailstack.web.autoconfig.records import data_text, publication, publication_facts, zone_header, zone_lines
 
 if TYPE_CHECKING:
     from mailstack.web.autoconfig.records import DnsRecord, Publication
@@ -63,7 +63,7 @@ def dns(
 
 def _wanted(target: TargetServer, domains: Sequence[str], addresses: Sequence[str]) -> Publication:
     server = client_info_of(target)
-    everything = publication(server.config, known_of(server.config, server.services, _checked(addresses)))
+    everything = publication(server.config, publication_facts(server.config, server.services, _checked(addresses)))
     chosen = {domain.lower().rstrip("."): None for domain in domains}
     if unknown := [domain for domain in chosen if domain not in everything.domains]:
         raise CommandError(f"{unknown[0]} is not a domain of this server ({', '.join(everything.domains)})")
@@ -97,4 +97,4 @@ def _zone(wanted: Publication, name_servers: Sequence[str]) -> list[str]:
         raise CommandError(f"a complete zone has one domain; choose it with --domain: {', '.join(wanted.domains)}")
     ((domain, records),) = wanted.domains.items()
     ours: list[DnsRecord] = [record for record in wanted.host if record.name.endswith(f".{domain}.")]
-    return [*lines, *begin_zone(domain, name_servers, time.time()), *zone_lines([*ours, *records])]
+    return [*lines, *zone_header(domain, name_servers, time.time()), *zone_lines([*ours, *records])]

@@ -22,7 +22,7 @@ from mailstack.store import Store
 
 if TYPE_CHECKING:
     from mailstack.web.admin_hooks import WebOptions
-    from mailstack.web.listener import Speak
+    from mailstack.web.listener import ProtocolFactory
 
 
 class WebListeners:
@@ -50,27 +50,27 @@ class WebListeners:
 
     def listener(self, bound: Mapping[str, Listener], *, implicit_tls: bool = False) -> Listener:
         """Listener for browsers; its pages show the ports of the listeners that are `bound` before it."""
-        from mailstack.web.listener import WebDoor
+        from mailstack.web.listener import WebListener
 
         runtime = self._kit.runtime
         ports = self._kit.ports(runtime.tls.for_web() if implicit_tls else None)
         shown = {name: door.addresses[0].port for name, door in bound.items() if door.addresses}
-        return WebDoor(runtime.reactor, ports, limits=self._kit.connections, load=partial(self._load, shown))
+        return WebListener(runtime.reactor, ports, limits=self._kit.connections, load=partial(self._load, shown))
 
-    async def _load(self, ports: Mapping[str, int]) -> Speak:
+    async def _load(self, ports: Mapping[str, int]) -> ProtocolFactory:
         # In a thread: there are many modules.
         await self._in_thread(partial(import_module, "mailstack.web.app"))
         from mailstack.web.admin_hooks import WebOptions
         from mailstack.web.api.context import ApiContext, Requests
         from mailstack.web.api.stream_limits import StreamLimits
-        from mailstack.web.app import hosted
+        from mailstack.web.app import protocol_factory
 
         config, runtime, options = self._kit.config, self._kit.runtime, self._options or WebOptions()
         streams = StreamLimits(
             config.web.streams, config.web.streams_per_client, self._kit.workers.counters.long_requests
         )
         in_thread = options.in_thread or self._in_thread
-        return await hosted(
+        return await protocol_factory(
             ports,
             ApiContext(
                 config,

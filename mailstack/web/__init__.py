@@ -1,6 +1,6 @@
-"""What the server shows by HTTP: pages for people, and the files by which clients set themselves up.
+"""HTTP service: web pages, the JSON API, checks of letters, and configuration files for mail clients.
 
-`asking` is what a page is asked and answers, without Twisted; `site` finds the page and guards it; the pages are plain
-`async def` functions of an Ask (`front`, `instructions`, `client_files`). `channel` puts that on the network. A server that listens on `web` or
-`https` has a `door`, and imports all else (`hosting`) when the first client has come.
+`http_values` has requests and responses, without Twisted. `site` finds the page of a request and checks the access to it.
+Pages are plain `async def` functions of a Request. `channel` and `request` are the HTTP/1.1 connection.
+A server with `[listen] web` or `https` has a `listener`, which imports the other modules (`app`) with the first connection.
 """

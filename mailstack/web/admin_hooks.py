@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from mailstack.letter import LetterId
     from mailstack.mailbox.index.indexer import InThread
     from mailstack.web.api.stream_limits import StreamLimits
-    from mailstack.web.checks.spam import Judge
-    from mailstack.web.routes import Route
+    from mailstack.web.checks.spam import SpamCheck
+    from mailstack.web.routes import HttpRoute
 
 
 class AdminHooks(Struct, frozen=True):
@@ -27,7 +27,7 @@ class AdminHooks(Struct, frozen=True):
     """Invalidates the cache of accounts and aliases."""
     look: Callable[[str], Awaitable[Any]] | None = None
     """Requests a link of a letter (mailstack.web.checks.links.Look)."""
-    judge: Judge | None = None
+    judge: SpamCheck | None = None
     """Asks a spam filter about a letter."""
     release: Callable[[str, Sequence[str], bytes, LetterId], Awaitable[str]] | None = None
     """Sends a letter to an external relay, and returns its id there. Raises Refusal, and ValueError for addresses that
@@ -37,9 +37,9 @@ class AdminHooks(Struct, frozen=True):
 class SiteExtension(Struct, frozen=True):
     """Routes that a program adds to the site of its server."""
 
-    api: tuple[Route, ...] = ()
+    api: tuple[HttpRoute, ...] = ()
     """Routes that the description of the API lists."""
-    pages: tuple[Route, ...] = ()
+    pages: tuple[HttpRoute, ...] = ()
     """All other routes."""
 
 

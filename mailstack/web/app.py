@@ -12,63 +12,65 @@ from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.web.admin_hooks import SiteExtension
 from mailstack.web.api.context import ApiContext
 from mailstack.web.api.routes import api_routes
-from mailstack.web.autoconfig.services import services_of
-from mailstack.web.body import Bounds
+from mailstack.web.autoconfig.services import services_from_config
+from mailstack.web.body import HttpLimits
 from mailstack.web.channel import WebChannel
-from mailstack.web.client_files import ProfileSigner, client_files
-from mailstack.web.cors import Origins
-from mailstack.web.html_pages import front_pages, instruction_pages
-from mailstack.web.listener import Speak
-from mailstack.web.login import login_of, open_routes
-from mailstack.web.server_info import ShownServer
+from mailstack.web.client_files import ProfileSigner, client_file_routes
+from mailstack.web.cors import CorsPolicy
+from mailstack.web.html_pages import front_routes, setup_routes
+from mailstack.web.listener import ProtocolFactory
+from mailstack.web.login import login_from_context, me_routes
+from mailstack.web.server_info import PublicServerInfo
 from mailstack.web.site import AllowAll, Site
-from mailstack.web.static_files import inbox_pages
+from mailstack.web.static_files import inbox_routes
 
 
-async def hosted(bound: Mapping[str, int], behind: ApiContext) -> Speak:
+async def protocol_factory(bound: Mapping[str, int], context: ApiContext) -> ProtocolFactory:
     """HTTP for a server whose services listen on the ports `bound`."""
-    config, options = behind.config, behind.options
-    reactor = behind.requests.reactor
+    config, options = context.config, context.options
+    reactor = context.requests.reactor
     ca_file = own_directory(config) / "ca.pem" if made_here(config) else None
-    signer = ProfileSigner(behind.requests.in_thread, identities(config)[0])
-    services = services_of(config, bound)
-    shown = ShownServer(config, services, reactor.seconds, options.shown_accounts, ca_file, signer.sign)
+    signer = ProfileSigner(context.requests.in_thread, identities(config)[0])
+    services = services_from_config(config, bound)
+    shown = PublicServerInfo(config, services, reactor.seconds, options.shown_accounts, ca_file, signer.sign)
     web = config.web
-    bounds = Bounds(
+    bounds = HttpLimits(
         web.max_body,
         web.request_timeout,
         config.limits.session_time,
         web.max_upload,
         max(web.max_upload, web.max_uploads),
     )
-    extension = None if options.extend is None else await options.extend(behind.requests.places)
-    return spoken(reactor, site_of(shown, behind, extension), bounds)
+    extension = None if options.extend is None else await options.extend(context.requests.stream_limits)
+    return http_factory(reactor, build_site(shown, context, extension), bounds)
 
 
-def spoken(reactor: Any, site: Site, bounds: Bounds) -> Speak:
+def http_factory(reactor: Any, site: Site, bounds: HttpLimits) -> ProtocolFactory:
     """HTTP, about a site."""
     room = MemoryBudget(bounds.held)
     return lambda gone, remote: WebChannel(reactor, site, bounds, room, gone, remote)
 
 
-def site_of(server: ShownServer, behind: ApiContext | None = None, extension: SiteExtension | None = None) -> Site:
+def build_site(
+    server: PublicServerInfo, context: ApiContext | None = None, extension: SiteExtension | None = None
+) -> Site:
     """Site of a server: pages, `extension`, and the API. Without `behind` there is no API."""
     extension = extension or SiteExtension()
-    if behind is not None and not behind.options.no_login:
+    if context is not None and not context.options.no_login:
         # Where one has to log in, the page that all may see does not say how.
         server = replace(server, accounts=())
-    has_inbox = behind is not None and behind.index is not None
-    first = (*inbox_pages(), *front_pages(server, "/server")) if has_inbox else front_pages(server)
-    pages = (*first, *instruction_pages(server), *client_files(server), *extension.pages)
-    if behind is None:
+    has_inbox = context is not None and context.index is not None
+    first = (*inbox_routes(), *front_routes(server, "/server")) if has_inbox else front_routes(server)
+    pages = (*first, *setup_routes(server), *client_file_routes(server), *extension.pages)
+    if context is None:
         return Site(pages, server.hosts, root=server.config.web.root)
-    login = None if behind.options.no_login else login_of(behind)
-    logins = login.routes if login else open_routes()
+    login = None if context.options.no_login else login_from_context(context)
+    logins = login.routes if login else me_routes()
     return Site(
-        (*pages, *api_routes(behind, (*extension.api, *logins))),
+        (*pages, *api_routes(context, (*extension.api, *logins))),
         server.hosts,
-        doorkeeper=login or AllowAll(),
-        origins=Origins(server.config.web.cors),
+        authenticator=login or AllowAll(),
+        cors=CorsPolicy(server.config.web.cors),
         root=server.config.web.root,
-        sessions=behind.requests.sessions,
+        sessions=context.requests.sessions,
     )

@@ -1,4 +1,4 @@
-"""One connection of HTTP/1.1, by Twisted, bounded in time: requests one after the other, or another protocol."""
+"""HTTP/1.1 connection on Twisted, with time limits and protocol upgrade."""
 
 # mypy: allow-untyped-calls
 # (Twisted's HTTP has no types.)
@@ -15,38 +15,38 @@ from twisted.web.http import HTTPChannel
 
 from mailstack.letter.connection import HostPort
 from mailstack.protocols.memory_budget import MemoryBudget
-from mailstack.web.body import Bounds
-from mailstack.web.flow_control import Flow, WebLine
+from mailstack.web.body import HttpLimits
+from mailstack.web.flow_control import FlowControl, UpgradedStream
 from mailstack.web.http_values import Upgrade
-from mailstack.web.listener import Channel
-from mailstack.web.request import MOST_FIELDS, WebRequest
+from mailstack.web.listener import StoppableProtocol
+from mailstack.web.request import MAX_HEADER_FIELDS, WebRequest
 from mailstack.web.request_target import parse_target
 from mailstack.web.site import Site
 
 _log = logging.getLogger(__name__)
 
-PATIENCE = 5.0
-"""Seconds until a connection that should end is dropped."""
-MOST_DIGITS = 100
-"""Of a Content-Length."""
+CLOSE_TIMEOUT = 5.0
+"""Seconds from the close of a connection to its abort."""
+MAX_LENGTH_DIGITS = 100
+"""Maximum digits of a Content-Length."""
 
 
 class WebChannel(HTTPChannel):
-    """One connection."""
+    """One HTTP connection."""
 
-    maxHeaders = MOST_FIELDS  # noqa: N815
+    maxHeaders = MAX_HEADER_FIELDS  # noqa: N815
     requestFactory = WebRequest  # noqa: N815
 
     def __init__(  # noqa: PLR0917  # each of a type of its own
         self,
         reactor: Any,
         site: Site,
-        bounds: Bounds,
+        bounds: HttpLimits,
         room: MemoryBudget,
-        gone: Callable[[Channel], None],
+        gone: Callable[[StoppableProtocol], None],
         remote: HostPort,
     ) -> None:
-        """`room` is for the large bodies of all. `remote` is the client, as the proxy in front says, if there is one."""
+        """`room` is the memory budget of large bodies. `remote` is the client, as reported by a proxy if there is one."""
         super().__init__()
         self.remote = remote
         self.room = room
@@ -58,8 +58,8 @@ class WebChannel(HTTPChannel):
         self._gone = gone
         self._end: IDelayedCall | None = None
         self._is_waiting = False
-        self._line: WebLine | None = None
-        """Once the connection speaks another protocol."""
+        self._line: UpgradedStream | None = None
+        """Stream of the connection after an upgrade; None while the protocol is HTTP."""
 
     def connectionMade(self) -> None:  # noqa: N802
         super().connectionMade()
@@ -72,23 +72,23 @@ class WebChannel(HTTPChannel):
             super().dataReceived(data)
 
     def rawDataReceived(self, data: bytes) -> None:  # noqa: N802
-        """What came together with a request, too."""
+        """Pass the octets that followed a request to the upgraded stream."""
         if self._line is not None:
             self._line.feed(data)
         else:
             super().rawDataReceived(data)
 
     def headerReceived(self, line: bytes) -> bool:  # noqa: N802
-        """As Twisted's, which makes a number of any row of digits, and Python does not take rows that are too long."""
+        """Reject a Content-Length with too many digits, for which Python's `int()` raises an error."""
         name, _, value = line.partition(b":")
-        if name.lower() == b"content-length" and len(value.strip()) > MOST_DIGITS:
+        if name.lower() == b"content-length" and len(value.strip()) > MAX_LENGTH_DIGITS:
             self.refuse(b"400 Bad Request")
             return False
         is_good: bool = super().headerReceived(line)
         return is_good
 
     def most_body(self) -> int:
-        """Octets that the body of the request that has begun may have."""
+        """Return the maximum octets of the current request's body."""
         bounds = self.bounds
         if bounds.large <= bounds.body:
             return bounds.body
@@ -101,33 +101,33 @@ class WebChannel(HTTPChannel):
 
     @property
     def begun(self) -> tuple[bytes, bytes, bytes]:
-        """Method, target and version of the request whose body comes."""
+        """Method, target and version of the request that is being received."""
         return self._command, self._path, self._version
 
     @property
     def is_upgraded(self) -> bool:
-        """Whether the connection speaks HTTP no longer."""
+        """Whether the connection was switched to another protocol."""
         return self._line is not None
 
     def wait(self) -> None:
-        """Read nothing for now."""
+        """Pause reading."""
         self._is_waiting = True
         self._networkProducer.pauseProducing()
 
     def go_on(self) -> None:
-        """Read again, if we waited."""
+        """Resume reading after `pause`."""
         if self._is_waiting:
             self._is_waiting = False
             self._networkProducer.resumeProducing()
 
     async def upgrade(self, answer: Upgrade) -> None:
-        """Speak HTTP no longer; the conversation has the connection until it ends (RFC 9110 §7.8)."""
+        """Switch protocols (RFC 9110 §7.8) and run the new protocol until it ends."""
         lines = [f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {answer.protocol}\r\n"]
         lines += [f"{name}: {value}\r\n" for name, value in answer.headers]
         transport: Any = self.transport
         transport.write("".join([*lines, "\r\n"]).encode("ascii"))
-        flow = Flow(self.callLater, self.bounds.request, self.abort)
-        self._line = line = WebLine(transport, self._networkProducer, flow)
+        flow = FlowControl(self.callLater, self.bounds.request, self.abort)
+        self._line = line = UpgradedStream(transport, self._networkProducer, flow)
         self.registerProducer(flow, True)
         ahead, self._dataBuffer = self._dataBuffer, []
         for octets in ahead:
@@ -140,13 +140,13 @@ class WebChannel(HTTPChannel):
             self.loseConnection()
 
     def resetTimeout(self) -> None:  # noqa: N802
-        """Octets that come one by one extend nothing: the time is for the request as a whole."""
+        """Do nothing: the timeout is for the whole request, so single octets do not extend it."""
 
     def timeoutConnection(self) -> None:  # noqa: N802
-        """As Twisted's, without a line in the log for every browser that keeps a connection."""
+        """Close an idle connection; unlike Twisted, without a log line for each browser's kept connection."""
         self.loseConnection()
         if self._end is not None and self._end.active():
-            self._end.reset(PATIENCE)
+            self._end.reset(CLOSE_TIMEOUT)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # noqa: N802
         if self._line is not None:
@@ -157,7 +157,7 @@ class WebChannel(HTTPChannel):
         self._gone(self)
 
     def end(self) -> None:
-        """Close, once the request under way is answered; what goes on for ever ends now."""
+        """Close after the response in progress; end endless responses now."""
         self.persistent = 0
         if self._line is not None or not self.requests:
             self.loseConnection()
@@ -166,12 +166,12 @@ class WebChannel(HTTPChannel):
                 request.end()
 
     def abort(self) -> None:
-        """Drop the connection."""
+        """Abort the connection."""
         transport: Any = self.transport
         transport.abortConnection()
 
     def refuse(self, status: bytes) -> None:
-        """Say why, and end the connection."""
+        """Send an empty response with this status and close."""
         assert self.transport is not None
         self.transport.write(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
         self.loseConnection()

@@ -1,4 +1,4 @@
-"""The files by which mail clients set themselves up, and the MTA-STS policy that other hosts ask for."""
+"""Configuration files for mail clients (autoconfig, autodiscover, .mobileconfig) and the MTA-STS policy."""
 
 from __future__ import annotations
 
@@ -16,79 +16,79 @@ from mailstack.net.certificate_reload import Stamps, stamps_of
 from mailstack.net.certificates import CertificateFiles, TlsError, read_identity
 from mailstack.web.autoconfig.autoconfig import autoconfig
 from mailstack.web.autoconfig.autodiscover import (
-    ASKED,
     INVALID,
+    OUTLOOK_SCHEMA,
     UNKNOWN,
     UNSUPPORTED,
-    BadRequest,
-    read_request,
-    refusal,
-    settings,
+    BadAutodiscoverRequest,
+    error_response,
+    parse_autodiscover,
+    settings_response,
 )
 from mailstack.web.autoconfig.guide import CannotSetUp
 from mailstack.web.autoconfig.mobileconfig import MEDIA_TYPE, mobileconfig
-from mailstack.web.autoconfig.mta_sts import policy_of
-from mailstack.web.http_values import HttpError, Request, Response, plain
-from mailstack.web.routes import Route
-from mailstack.web.server_info import ShownServer
+from mailstack.web.autoconfig.mta_sts import policy_text
+from mailstack.web.http_values import HttpError, Request, Response, text_response
+from mailstack.web.routes import HttpRoute
+from mailstack.web.server_info import PublicServerInfo
 
 XML = "text/xml; charset=utf-8"
 
 
-def client_files(server: ShownServer) -> tuple[Route, ...]:
-    """The files under the paths that their clients have settled."""
+def client_file_routes(server: PublicServerInfo) -> tuple[HttpRoute, ...]:
+    """Return the routes of the files, at the paths that clients expect."""
     files = ClientFiles(server)
-    authority = (Route("GET", "/ca.pem", files.authority),) if server.ca_file else ()
+    authority = (HttpRoute("GET", "/ca.pem", files.authority),) if server.ca_file else ()
     return (
-        Route("GET", "/mail/config-v1.1.xml", files.autoconfig),
-        Route("GET", "/.well-known/autoconfig/mail/config-v1.1.xml", files.autoconfig),
-        Route("POST", "/autodiscover/autodiscover.xml", files.autodiscover),
-        Route("GET", "/profile.mobileconfig", files.profile),
-        Route("GET", "/.well-known/mta-sts.txt", files.mta_sts),
+        HttpRoute("GET", "/mail/config-v1.1.xml", files.autoconfig),
+        HttpRoute("GET", "/.well-known/autoconfig/mail/config-v1.1.xml", files.autoconfig),
+        HttpRoute("POST", "/autodiscover/autodiscover.xml", files.autodiscover),
+        HttpRoute("GET", "/profile.mobileconfig", files.profile),
+        HttpRoute("GET", "/.well-known/mta-sts.txt", files.mta_sts),
         *authority,
     )
 
 
 class ClientFiles:
-    """Each page answers the same for every local part: it knows domains, not accounts."""
+    """Pages of the files; the local part of an address does not change a response, so they reveal no accounts."""
 
-    def __init__(self, server: ShownServer) -> None:
+    def __init__(self, server: PublicServerInfo) -> None:
         self._server = server
 
-    async def autoconfig(self, ask: Request) -> Response:
-        """Mozilla's: `?emailaddress=`, or the domain after `autoconfig.` in the host's name, or our first one."""
+    async def autoconfig(self, request: Request) -> Response:
+        """Return Mozilla's autoconfig file for `?emailaddress=`, the domain of an `autoconfig.` host, or the first domain."""
         server = self._server
-        if text := ask.query.get("emailaddress", ""):
-            # Some clients ask with nothing but the domain.
+        if text := request.query.get("emailaddress", ""):
+            # Some clients send only the domain.
             name = server.address(text if "@" in text else f"postmaster@{text}").ascii_domain
         else:
-            name = ask.host.removeprefix("autoconfig.")
+            name = request.host.removeprefix("autoconfig.")
         domain = server.domain(name) or next(iter(server.domains), None)
         if domain is None:
             raise HttpError(404, "This server has no domains.")
         return Response(autoconfig(domain, server.services), XML)
 
-    async def autodiscover(self, ask: Request) -> Response:
-        """Outlook's. What is wrong with a request is told within the answer; its status is 200 all the same."""
+    async def autodiscover(self, request: Request) -> Response:
+        """Return Outlook's settings. An error is reported in the XML; the HTTP status is always 200."""
         server = self._server
         try:
-            request = read_request(ask.body)
-            address = Address.parse(request.address)
-        except (BadRequest, AddressError):
+            wanted = parse_autodiscover(request.body)
+            address = Address.parse(wanted.address)
+        except (BadAutodiscoverRequest, AddressError):
             return self._refused(INVALID)
-        if request.schema != ASKED:
+        if wanted.schema != OUTLOOK_SCHEMA:
             return self._refused(UNSUPPORTED)
         if server.domain(address.ascii_domain) is None:
             return self._refused(UNKNOWN)
-        return Response(settings(str(address), server.services), XML)
+        return Response(settings_response(str(address), server.services), XML)
 
     def _refused(self, code: int) -> Response:
-        return Response(refusal(code, self._server.now()), XML)
+        return Response(error_response(code, self._server.now()), XML)
 
-    async def profile(self, ask: Request) -> Response:
-        """Apple's: `?address=`."""
+    async def profile(self, request: Request) -> Response:
+        """Return Apple's configuration profile for `?address=`."""
         server = self._server
-        address = str(server.address(ask.query.get("address", "")))
+        address = str(server.address(request.query.get("address", "")))
         try:
             profile = mobileconfig(address, server.config.hostname, server.services)
         except CannotSetUp as error:
@@ -99,19 +99,22 @@ class ClientFiles:
             profile, MEDIA_TYPE, 200, (("Content-Disposition", 'attachment; filename="mail.mobileconfig"'),)
         )
 
-    async def mta_sts(self, ask: Request) -> Response:
-        """RFC 8461 §3.3: under the host name `mta-sts.` and the domain, and no other."""
-        if not ask.host.startswith("mta-sts.") or self._server.domain(ask.host.removeprefix("mta-sts.")) is None:
+    async def mta_sts(self, request: Request) -> Response:
+        """Return the MTA-STS policy, which only the host `mta-sts.DOMAIN` serves (RFC 8461 §3.3)."""
+        if (
+            not request.host.startswith("mta-sts.")
+            or self._server.domain(request.host.removeprefix("mta-sts.")) is None
+        ):
             raise HttpError(404, "The policy is at https://mta-sts.DOMAIN/.well-known/mta-sts.txt")
-        return Response(policy_of(self._server.config).encode("ascii"), "text/plain; charset=utf-8")
+        return Response(policy_text(self._server.config).encode("ascii"), "text/plain; charset=utf-8")
 
     async def authority(self, _: Request) -> Response:
-        """The CA of the server's own, for devices that are to trust it."""
+        """Return the certificate of the server's private CA."""
         assert self._server.ca_file is not None
         try:
             octets = self._server.ca_file.read_bytes()
         except OSError:
-            return plain("The file is not there.", 404)
+            return text_response("The CA certificate file does not exist.", 404)
         return Response(
             octets, "application/x-pem-file", 200, (("Content-Disposition", 'attachment; filename="ca.pem"'),)
         )
@@ -121,7 +124,7 @@ _log = logging.getLogger(__name__)
 
 
 class ProfileSigner:
-    """Signatures are CMS (RFC 5652), with the certificate's chain, around the profile."""
+    """Signs configuration profiles with the server's key, as CMS (RFC 5652) with the certificate chain."""
 
     def __init__(self, in_thread: InThread, files: CertificateFiles) -> None:
         self._in_thread = in_thread
@@ -130,12 +133,12 @@ class ProfileSigner:
         self._identity: tuple[list[Any], Any] | None = None
 
     async def sign(self, profile: bytes) -> bytes:
-        """The profile signed, or as it is where the key can't be read: a device then says that it is not signed."""
+        """Return the signed profile; without a readable key, the unsigned one, which devices report as such."""
         signed: bytes = await self._in_thread(lambda: self._sign(profile))
         return signed
 
     def _sign(self, profile: bytes) -> bytes:
-        """In a thread: to read an RSA key takes a while."""
+        """Sign in a thread: reading an RSA key takes some milliseconds."""
         stamps = stamps_of([self._files.certificate, self._files.key])
         if stamps != self._stamps:
             self._stamps, self._identity = stamps, self._read()
@@ -151,7 +154,7 @@ class ProfileSigner:
         try:
             chain, key = read_identity(self._files.certificate, self._files.key)
         except TlsError as error:
-            _log.warning("profiles are not signed: %s", error)
+            _log.warning("configuration profiles are not signed: %s", error)
             return None
-        # The kinds of keys that CMS is signed with here.
+        # PKCS7SignatureBuilder supports only these key types.
         return (chain, key) if isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) else None

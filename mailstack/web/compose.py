@@ -1,4 +1,4 @@
-"""Makes a letter of what somebody writes by HTTP."""
+"""Composes a letter from the JSON of an HTTP request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mailstack.web.http_values import HttpError
 
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,200}\Z")
 _MEDIA_TYPE = re.compile(r"([\w.+-]{1,100})/([\w.+-]{1,100})", re.ASCII)
-_OURS = {
+_RESERVED_FIELDS = {
     "to",
     "from",
     "cc",
@@ -31,11 +31,11 @@ _OURS = {
     "mime-version",
     "content-transfer-encoding",
 }
-"""Fields that nobody may set otherwise."""
+"""Names of header fields that `headers` must not contain."""
 
 
 class ComposeLimits(Struct, frozen=True):
-    """What one letter may have that is written by HTTP. All of it is checked before anything is composed."""
+    """Limits of one letter composed by HTTP; they are checked before it is composed."""
 
     size: int
     """Maximum octets of the letter: `[submission] max_size`."""
@@ -44,75 +44,75 @@ class ComposeLimits(Struct, frozen=True):
     attachments: int = 100
     """Maximum attachments of the letter: `[web] max_attachments`."""
     fields: int = 100
-    """Maximum header fields, and tags, beyond those that every letter has."""
+    """Maximum additional header fields, and maximum tags."""
     text: int = 998
     """Maximum octets of a subject, a tag, or the value of a header field (RFC 5322 §2.1.1)."""
     name: int = 255
-    """Maximum octets of a person's name, a file's name, a media type or a Content-ID."""
+    """Maximum octets of a display name, a file name, a media type or a Content-ID."""
 
     @property
     def values(self) -> int:
-        """Maximum values of the JSON that brings a letter."""
+        """Maximum values of the JSON body of a letter."""
         return 1000 + 20 * (self.recipients + self.attachments + self.fields)
 
     @property
     def explained(self) -> str:
-        """Where that maximum comes from, for people."""
+        """Explanation of `values` for people."""
         return (
             f" A letter has at most {self.recipients} recipients ([submission] max_recipients)"
             f" and {self.attachments} attachments ([web] max_attachments)."
         )
 
 
-class Person(Struct, frozen=True):
+class DraftAddress(Struct, frozen=True):
     email: str
     name: str = ""
 
 
-class Attached(Struct, frozen=True):
+class DraftAttachment(Struct, frozen=True):
     content: str
-    """In base64, behind a data: prefix or not."""
+    """Content in base64, optionally with a data: prefix."""
     filename: str
     content_type: str = field(name="contenttype", default="")
     content_id: str = field(name="contentid", default="")
 
 
-class Sending(Struct, frozen=True):
-    """POST /send."""
+class LetterDraft(Struct, frozen=True):
+    """Letter as Mailpit's POST /send describes it."""
 
-    author: Person = field(name="from")
-    to: tuple[Person, ...] | None = None
-    cc: tuple[Person, ...] | None = None
+    author: DraftAddress = field(name="from")
+    to: tuple[DraftAddress, ...] | None = None
+    cc: tuple[DraftAddress, ...] | None = None
     bcc: tuple[str, ...] | None = None
-    reply_to: tuple[Person, ...] | None = field(name="replyto", default=None)
+    reply_to: tuple[DraftAddress, ...] | None = field(name="replyto", default=None)
     subject: str = ""
     text: str = ""
     html: str = ""
-    attachments: tuple[Attached, ...] | None = None
+    attachments: tuple[DraftAttachment, ...] | None = None
     tags: tuple[str, ...] | None = None
     headers: dict[str, str] | None = None
 
 
-class Written(Struct, frozen=True):
-    """A letter that has been written: its envelope, and its octets."""
+class ComposedLetter(Struct, frozen=True):
+    """Composed letter: its envelope and its octets."""
 
     sender: str
     recipients: tuple[str, ...]
     octets: bytes
 
 
-def compose(sending: Sending, limits: ComposeLimits, now: float) -> Written:
-    """The letter. Takes time in proportion to its size. Raises Trouble 400, 413 and 422, before anything is composed."""
+def compose(sending: LetterDraft, limits: ComposeLimits, now: float) -> ComposedLetter:
+    """Compose a letter, in time proportional to its size. Raises HttpError 400, 413 and 422."""
     _check(sending, limits)
-    sender, recipients = checked(sending.author.email), _recipients_of(sending)
+    sender, recipients = parse_address(sending.author.email), _recipients_of(sending)
     octets = letter_of(_heading(sending, now), _body(sending))
     if len(octets) > limits.size:
         raise _too_large(limits)
-    return Written(sender, recipients, octets)
+    return ComposedLetter(sender, recipients, octets)
 
 
-def _check(sending: Sending, limits: ComposeLimits) -> None:
-    """Raises Trouble 413 and 422."""
+def _check(sending: LetterDraft, limits: ComposeLimits) -> None:
+    """Check the limits. Raises HttpError 413 and 422."""
     attachments, headers, tags = sending.attachments or (), sending.headers or {}, sending.tags or ()
     people = [*(sending.to or ()), *(sending.cc or ())]
     answered = sending.reply_to or ()
@@ -128,7 +128,7 @@ def _check(sending: Sending, limits: ComposeLimits) -> None:
     _check_lengths("The subject", [sending.subject], limits.text)
     _check_lengths("A header field", headers.values(), limits.text)
     _check_lengths("A tag", tags, limits.text)
-    _check_lengths("A person's name", [one.name for one in (sending.author, *people, *answered)], limits.name)
+    _check_lengths("A display name", [one.name for one in (sending.author, *people, *answered)], limits.name)
     _check_lengths("An attachment's name", [each.filename for each in attachments], limits.name)
     _check_lengths("A media type", [each.content_type for each in attachments], limits.name)
     _check_lengths("A Content-ID", [each.content_id for each in attachments], limits.name)
@@ -137,40 +137,42 @@ def _check(sending: Sending, limits: ComposeLimits) -> None:
 
 
 def _check_lengths(what: str, texts: Collection[str], most: int) -> None:
-    """Raises Trouble 422 for more than `most` octets in UTF-8."""
+    """Check that no text has more than `most` octets in UTF-8. Raises HttpError 422."""
     longest = max((len(text) if len(text) > most else len(text.encode()) for text in texts), default=0)
     if longest > most:
-        raise HttpError(422, f"{what} has {longest} octets: at most {most} are taken.")
+        raise HttpError(422, f"{what} has {longest} octets; the maximum is {most}.")
 
 
 def _too_many(what: str, count: int, most: int, setting: str) -> HttpError:
-    limit = f"at most {most} are taken" + (f" ({setting})" if setting else "")
-    return HttpError(422, f"The letter has {count} {what}: {limit}.")
+    limit = f"the maximum is {most}" + (f" ({setting})" if setting else "")
+    return HttpError(422, f"The letter has {count} {what}; {limit}.")
 
 
 def _too_large(limits: ComposeLimits) -> HttpError:
-    return HttpError(413, f"The letter is too large: at most {limits.size} octets are taken ([submission] max_size).")
+    return HttpError(413, f"The letter is too large; the maximum is {limits.size} octets ([submission] max_size).")
 
 
-def _recipients_of(sending: Sending) -> tuple[str, ...]:
-    """Each once. Raises Trouble 400 for what is no address, and when there is none."""
+def _recipients_of(sending: LetterDraft) -> tuple[str, ...]:
+    """Return each recipient once. Raises HttpError 400 for an invalid address, or without any."""
     named = [*(sending.to or ()), *(sending.cc or ())]
-    found = dict.fromkeys([*(checked(one.email) for one in named), *(checked(each) for each in sending.bcc or ())])
+    found = dict.fromkeys(
+        [*(parse_address(one.email) for one in named), *(parse_address(each) for each in sending.bcc or ())]
+    )
     if not found:
         raise HttpError(400, "The message has no recipient: give To, Cc or Bcc")
     return tuple(found)
 
 
-def _heading(sending: Sending, now: float) -> Heading:
-    """Raises Trouble 400."""
+def _heading(sending: LetterDraft, now: float) -> Heading:
+    """Build the header. Raises HttpError 400."""
     more = [text_field("X-Tags", ", ".join(sending.tags))] if sending.tags else []
     for name, value in (sending.headers or {}).items():
-        if name.lower() in _OURS or (name.lower() == "x-tags" and sending.tags):
+        if name.lower() in _RESERVED_FIELDS or (name.lower() == "x-tags" and sending.tags):
             raise HttpError(400, f'cannot overwrite header: "{name[:200]}"')
         if not _FIELD_NAME.match(name):
-            raise HttpError(400, f"{name[:60]!r} is no name of a header field")
+            raise HttpError(400, f"{name[:60]!r} is not a valid header field name")
         more.append(text_field(name, value))
-    domain = Address.parse(checked(sending.author.email)).ascii_domain or "localhost"
+    domain = Address.parse(parse_address(sending.author.email)).ascii_domain or "localhost"
     return Heading(
         _mailboxes([sending.author])[0],
         _mailboxes(sending.to),
@@ -183,26 +185,26 @@ def _heading(sending: Sending, now: float) -> Heading:
     )
 
 
-def _mailboxes(people: Sequence[Person] | None) -> list[tuple[str, str]]:
-    """Raises Trouble 400."""
-    return [(one.name, checked(one.email)) for one in people or ()]
+def _mailboxes(people: Sequence[DraftAddress] | None) -> list[tuple[str, str]]:
+    """Return names and addresses. Raises HttpError 400."""
+    return [(one.name, parse_address(one.email)) for one in people or ()]
 
 
-def _body(sending: Sending) -> Composed:
-    """Raises Trouble 400."""
+def _body(sending: LetterDraft) -> Composed:
+    """Build the MIME body. Raises HttpError 400."""
     files = sending.attachments or ()
     inline = [_file(each, "inline") for each in files if each.content_id and sending.html]
     attached = [_file(each, "attachment") for each in files if not (each.content_id and sending.html)]
     return body_of(sending.text, sending.html, inline, attached)
 
 
-def _file(attached: Attached, place: str) -> Composed:
-    """Raises Trouble 400."""
+def _file(attached: DraftAttachment, place: str) -> Composed:
+    """Build the MIME part of an attachment. Raises HttpError 400."""
     content_id = "".join(attached.content_id.split()).removeprefix("<").removesuffix(">")
     fields = disposition(place, " ".join(attached.filename.split()))
     if place == "inline":
         if not content_id.isascii() or not content_id.isprintable():
-            raise HttpError(400, f"{content_id[:60]!r} is no Content-ID")
+            raise HttpError(400, f"{content_id[:60]!r} is not a valid Content-ID")
         fields += folded("Content-ID", [f"<{content_id}>"])
     try:
         return file_part(*_media_type(attached), base64_of(attached.content.rpartition(",")[2]), fields)
@@ -210,24 +212,24 @@ def _file(attached: Attached, place: str) -> Composed:
         raise HttpError(400, f'error decoding base64 attachment "{attached.filename}": {error}') from None
 
 
-def _media_type(attached: Attached) -> tuple[str, str]:
+def _media_type(attached: DraftAttachment) -> tuple[str, str]:
     named = attached.content_type or mimetypes.guess_type(attached.filename)[0] or "application/octet-stream"
     found = _MEDIA_TYPE.match(named)
-    # A letter in a letter is not to be taken apart by us.
+    # An attached message stays one opaque file.
     if found is None or found[1].lower() in {"message", "multipart"}:
         return "application", "octet-stream"
     return found[1], found[2]
 
 
 def check_count(recipients: Collection[str], most: int) -> None:
-    """Raises Trouble 422 for more than `most` recipients."""
+    """Check the number of recipients. Raises HttpError 422."""
     if len(recipients) > most:
         raise _too_many("recipients", len(recipients), most, "[submission] max_recipients")
 
 
-def checked(text: str) -> str:
-    """The address that a text is. Raises Trouble 400."""
+def parse_address(text: str) -> str:
+    """Parse an address. Raises HttpError 400."""
     try:
         return str(Address.parse(text.strip()))
     except AddressError as error:
-        raise HttpError(400, f"{text[:100]!r} is no address: {error}") from None
+        raise HttpError(400, f"Invalid address {text[:100]!r}: {error}") from None

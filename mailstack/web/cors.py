@@ -1,4 +1,4 @@
-"""Which pages of other sites may ask: none may change anything here, and none reads, but those that the operator names."""
+"""Cross-origin policy: CORS headers, and rejection of requests from pages of other sites."""
 
 from __future__ import annotations
 
@@ -6,56 +6,59 @@ from collections.abc import Iterable
 
 from mailstack.web.http_values import HttpError, Request
 
-MAY_SEND = "Authorization, Content-Type, Last-Event-ID"
-REMEMBERED = "600"
-"""Seconds for which a browser believes a preflight."""
+ALLOWED_HEADERS = "Authorization, Content-Type, Last-Event-ID"
+PREFLIGHT_MAX_AGE = "600"
+"""Seconds for which a browser caches a preflight response."""
 
-_WITHIN_A_PAGE = frozenset({"audio", "embed", "font", "image", "object", "script", "style", "track", "video"})
-"""What a browser fetches for a page by itself (Fetch Metadata, Sec-Fetch-Dest), and no script of ours asks for."""
+_SUBRESOURCES = frozenset({"audio", "embed", "font", "image", "object", "script", "style", "track", "video"})
+"""Values of Sec-Fetch-Dest (Fetch Metadata) for subresources that a browser loads without a script."""
 
 
-class Origins:
-    """A browser says whose page it asks for, in Origin and Sec-Fetch-Site; programs of one's own say nothing."""
+class CorsPolicy:
+    """Policy by the Origin and Sec-Fetch-Site fields of browsers; requests without these fields are allowed."""
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
-        """`allowed`: origins, as "http://localhost:3000"."""
+        """`allowed`: origins with access, for example "http://localhost:3000"."""
         self._allowed = frozenset(origin.lower().rstrip("/") for origin in allowed)
 
-    def check(self, ask: Request) -> None:
-        """Raises Trouble 403 when a page of another site asks to change something (CSRF)."""
-        origin = ask.fields.get("origin", "").lower()
+    def check(self, request: Request) -> None:
+        """Reject a write request of another site's page (CSRF). Raises HttpError 403."""
+        origin = request.fields.get("origin", "").lower()
         if origin in self._allowed:
             return
-        scheme = "https" if ask.is_secure else "http"
-        # A proxy in front may have taken TLS off.
-        ours = {f"{scheme}://{ask.authority}", f"https://{ask.authority}"}
-        if (origin and origin not in ours) or ask.fields.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
-            raise HttpError(403, "Pages of other sites may not do that; [web] cors may allow them.")
+        scheme = "https" if request.is_secure else "http"
+        # A proxy in front may have terminated TLS.
+        ours = {f"{scheme}://{request.authority}", f"https://{request.authority}"}
+        if (origin and origin not in ours) or request.fields.get("sec-fetch-site", "none") not in {
+            "same-origin",
+            "none",
+        }:
+            raise HttpError(403, "Cross-origin requests may not do this; allow the origin in [web] cors.")
 
-    def check_look(self, ask: Request) -> None:
-        """Raises Trouble 403 when a page of another site asks for what it could not read: it wants what comes of asking.
+    def check_look(self, request: Request) -> None:
+        """Reject a read request of another site's page. Raises HttpError 403.
 
-        That is a letter marked as read, links that are tried, a place among those that wait, or how long an answer takes.
-        A link that somebody follows to us is none of that.
+        The page can't read the response, but the request could mark a letter as read, check links, occupy a stream or
+        leak by its timing. Navigation to this site is allowed.
         """
-        site, mode = ask.fields.get("sec-fetch-site", "none"), ask.fields.get("sec-fetch-mode", "")
+        site, mode = request.fields.get("sec-fetch-site", "none"), request.fields.get("sec-fetch-mode", "")
         if site in {"cross-site", "same-site"} and mode != "navigate":
-            if ask.fields.get("origin", "").lower() in self._allowed:
+            if request.fields.get("origin", "").lower() in self._allowed:
                 return
-            raise HttpError(403, "Pages of other sites may not ask for that; [web] cors may allow them.")
+            raise HttpError(403, "Cross-origin requests may not read this; allow the origin in [web] cors.")
 
-    def check_use(self, ask: Request) -> None:
-        """Raises Trouble 403 when it is wanted as a picture, or the like, of a page.
+    def check_use(self, request: Request) -> None:
+        """Reject a request for an image or another subresource of a page. Raises HttpError 403.
 
-        The HTML of a letter is a page of ours to a browser. Its pictures may be the letter's parts, but must not mark
-        letters as read, have links tried, or wait in all the connections that the browser has for us.
+        For a browser, the HTML of a letter belongs to this site. Its images may be parts of the letter. They must not mark
+        letters as read, check links, or occupy the browser's connections.
         """
-        if ask.fields.get("sec-fetch-dest", "") in _WITHIN_A_PAGE:
-            raise HttpError(403, "This is no picture for a page.")
+        if request.fields.get("sec-fetch-dest", "") in _SUBRESOURCES:
+            raise HttpError(403, "This resource may not be loaded as an image, style or script.")
 
-    def fields(self, ask: Request) -> tuple[tuple[str, str], ...]:
-        """For the answer to a page that may read it. No cookie goes with it, for ours are SameSite=Strict."""
-        origin = ask.fields.get("origin", "")
+    def fields(self, request: Request) -> tuple[tuple[str, str], ...]:
+        """Return the CORS fields of a response. Cookies are never sent across origins: they are SameSite=Strict."""
+        origin = request.fields.get("origin", "")
         if not self._allowed:
             return ()
         if origin.lower() not in self._allowed:
@@ -66,12 +69,12 @@ class Origins:
             ("Cross-Origin-Resource-Policy", "cross-origin"),
         )
 
-    def preflight(self, ask: Request, methods: str) -> tuple[tuple[str, str], ...]:
-        """What such a page may do (Fetch standard, CORS protocol)."""
-        if ask.fields.get("origin", "").lower() not in self._allowed:
+    def preflight(self, request: Request, methods: str) -> tuple[tuple[str, str], ...]:
+        """Return the fields of a preflight response (Fetch standard, CORS protocol)."""
+        if request.fields.get("origin", "").lower() not in self._allowed:
             return ()
         return (
             ("Access-Control-Allow-Methods", methods),
-            ("Access-Control-Allow-Headers", MAY_SEND),
-            ("Access-Control-Max-Age", REMEMBERED),
+            ("Access-Control-Allow-Headers", ALLOWED_HEADERS),
+            ("Access-Control-Max-Age", PREFLIGHT_MAX_AGE),
         )

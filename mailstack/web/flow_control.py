@@ -1,4 +1,4 @@
-"""Waits for room on a connection, and for octets of it, within bounds of time and memory."""
+"""Flow control of HTTP connections: waits for buffer space and for octets, with limits."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from zope.interface import implementer
 
-MOST_UNREAD = 65536
-"""Octets that a client may send ahead on an upgraded connection."""
+MAX_UNREAD = 65536
+"""Maximum unread octets of an upgraded connection; reading is paused above."""
 
 
 @implementer(IPushProducer)
-class Flow:
-    """Writes when there is room. A client that takes nothing for `patience` seconds is dropped."""
+class FlowControl:
+    """Push producer that waits for space in the send buffer; a client that reads nothing for `timeout` seconds is dropped."""
 
-    def __init__(self, call_later: Callable[..., IDelayedCall], patience: float, drop: Callable[[], object]) -> None:
+    def __init__(self, call_later: Callable[..., IDelayedCall], timeout: float, drop: Callable[[], object]) -> None:
         self._call_later = call_later
-        self._patience = patience
+        self._timeout = timeout
         self._drop = drop
         self._full: Deferred[None] | None = None
         self._end: IDelayedCall | None = None
 
     async def room(self) -> None:
-        """Return when there is some; cancelled when the client goes."""
+        """Return when the send buffer has space."""
         while self._full is not None:
             await _branch(self._full)
 
     def pauseProducing(self) -> None:  # noqa: N802
         if self._full is None:
             self._full = Deferred()
-            self._end = self._call_later(self._patience, self._drop)
+            self._end = self._call_later(self._timeout, self._drop)
 
     def resumeProducing(self) -> None:  # noqa: N802
         full, self._full = self._full, None
@@ -47,7 +47,7 @@ class Flow:
 
 
 def _branch(trunk: Deferred[None]) -> Deferred[None]:
-    """One that may be cancelled, and leaves the other alone."""
+    """Return a Deferred that fires with `trunk`, and whose cancellation does not cancel `trunk`."""
     branch: Deferred[None] = Deferred()
 
     def fire(_: object) -> None:
@@ -58,11 +58,11 @@ def _branch(trunk: Deferred[None]) -> Deferred[None]:
     return branch
 
 
-class WebLine:
-    """The `asking.Line` of an upgraded connection."""
+class UpgradedStream:
+    """StreamLine of an upgraded connection."""
 
-    def __init__(self, transport: Any, source: Any, flow: Flow) -> None:
-        """`source` is who may be told to stop reading, and to go on."""
+    def __init__(self, transport: Any, source: Any, flow: FlowControl) -> None:
+        """`source` is the producer that reads from the connection."""
         self._transport = transport
         self._source = source
         self._flow = flow
@@ -72,15 +72,15 @@ class WebLine:
         self._paused = False
 
     def feed(self, octets: bytes) -> None:
-        """Octets have come; too many, and no more are asked for."""
+        """Add received octets; pause the source above the limit."""
         self._unread += octets
-        if len(self._unread) > MOST_UNREAD and not self._paused:
+        if len(self._unread) > MAX_UNREAD and not self._paused:
             self._paused = True
             self._source.pauseProducing()
         self._wake()
 
     def end(self) -> None:
-        """Nothing more will come."""
+        """Signal the end of the connection."""
         self._ended = True
         self._flow.stopProducing()
         self._wake()

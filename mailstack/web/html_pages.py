@@ -1,4 +1,4 @@
-"""HTML of the pages that need no script: whole, escaped, with one style."""
+"""HTML pages without scripts: the front page and the client set-up steps."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from io import BytesIO
 from urllib.parse import urlencode
 
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
-from mailstack.web.autoconfig.guide import CannotSetUp, Guide, Step
+from mailstack.web.autoconfig.guide import CannotSetUp, Guide, SetupStep
 from mailstack.web.http_values import HttpError, Request, Response
-from mailstack.web.routes import Route
-from mailstack.web.server_info import ShownServer
+from mailstack.web.routes import HttpRoute
+from mailstack.web.server_info import PublicServerInfo
 from mailstack.web.static_files import StaticFile
 
 HTML = "text/html; charset=utf-8"
-SHORT = 12
-"""Characters: the name of a service, a port."""
+SHORT_TEXT = 12
+"""Maximum characters of a table cell that is never wrapped, such as a service name or a port."""
 
 
-def paper(title: str, parts: Iterable[str]) -> Response:
-    """A page; the parts are HTML, empty ones are left out. Its links are relative, so that any path may hold it."""
+def html_response(title: str, parts: Iterable[str]) -> Response:
+    """Return a page of HTML parts, without the empty ones. Links are relative, so that any root path works."""
     body = "\n".join(part for part in parts if part)
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -34,83 +34,85 @@ def paper(title: str, parts: Iterable[str]) -> Response:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Texts in rows."""
+    """Return an HTML table of plain texts."""
     head = "".join(f"<th>{escape(each)}</th>" for each in columns)
     body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cell(text: str) -> str:
-    """What is short is not broken, also where there is little room."""
-    return f'<td class="short">{escape(text)}</td>' if len(text) <= SHORT else f"<td>{escape(text)}</td>"
+    """Return a table cell; a short text is not wrapped."""
+    return f'<td class="short">{escape(text)}</td>' if len(text) <= SHORT_TEXT else f"<td>{escape(text)}</td>"
 
 
-PROFILED = frozenset({"ios", "apple-mail"})
+PROFILE_CLIENTS = frozenset({"ios", "apple-mail"})
 """Clients that install a configuration profile."""
-ON_PHONES = frozenset({"ios", "gmail-app", "k9"})
-"""Clients whose steps are followed with the phone in the hand."""
+PHONE_CLIENTS = frozenset({"ios", "gmail-app", "k9"})
+"""Clients on phones, with a QR code on their page."""
 
 
-def instruction_pages(server: ShownServer) -> tuple[Route, ...]:
-    """The pages, and the style of all that need no script."""
-    pages, style = Instructions(server), StaticFile(files("mailstack.web").joinpath("style.css"))
+def setup_routes(server: PublicServerInfo) -> tuple[HttpRoute, ...]:
+    """Return the routes of the set-up pages and of their style sheet."""
+    pages, style = SetupPages(server), StaticFile(files("mailstack.web").joinpath("style.css"))
     return (
-        Route("GET", "/setup", pages.setup),
-        Route("GET", "/setup/code.svg", pages.code),
-        Route("GET", "/style.css", style.page),
+        HttpRoute("GET", "/setup", pages.setup),
+        HttpRoute("GET", "/setup/code.svg", pages.code),
+        HttpRoute("GET", "/style.css", style.page),
     )
 
 
-class Instructions:
-    """They know domains, never accounts: every local part is told the same."""
+class SetupPages:
+    """Pages with the set-up steps; the local part of an address does not change a page, so they reveal no accounts."""
 
-    def __init__(self, server: ShownServer) -> None:
+    def __init__(self, server: PublicServerInfo) -> None:
         self._server = server
 
-    async def setup(self, ask: Request) -> Response:
-        """The steps for one client and address, `?client=&address=`; without a client, all that there are."""
+    async def setup(self, request: Request) -> Response:
+        """Return the steps for `?client=&address=`, or the list of clients without `client`."""
         server = self._server
-        name = ask.query.get("client", "")
+        name = request.query.get("client", "")
         if not name:
-            return paper("Set up a client", self.choice(ask.query.get("address", "")))
+            return html_response("Set up a client", self.choice(request.query.get("address", "")))
         guide = BY_NAME.get(name)
         if guide is None:
-            raise HttpError(404, f"No steps are known for that client; it is one of {', '.join(BY_NAME)}.")
-        address = str(server.address(ask.query.get("address", "")))
+            raise HttpError(404, f"Unknown client; it must be one of {', '.join(BY_NAME)}.")
+        address = str(server.address(request.query.get("address", "")))
         try:
             steps = guide.steps(address, server.services, "ca.pem" if server.ca_file else "")
         except CannotSetUp as error:
             raise HttpError(400, str(error)) from None
         parts = [
             f"<h1>{escape(guide.title)}</h1>",
-            f'<p class="whose">{escape(address)}</p>',
+            f'<p class="account">{escape(address)}</p>',
             _profile(guide, address),
-            _code(guide, address, ask),
+            _code(guide, address, request),
             '<ol class="instructions">',
             *(_step(step) for step in steps),
             "</ol>",
             self.authority(),
             f'<p><a href="setup?{escape(urlencode({"address": address}))}">Other clients</a></p>',
         ]
-        return paper(guide.title, parts)
+        return html_response(guide.title, parts)
 
-    async def code(self, ask: Request) -> Response:
-        """What a phone's camera reads (ISO/IEC 18004): the address of the profile, or of the steps."""
-        # Most servers are never asked for one.
+    async def code(self, request: Request) -> Response:
+        """Return a QR code (ISO/IEC 18004) with the URL of the profile or of the steps."""
+        # Imported on first use: most servers never draw a code.
         import segno  # noqa: PLC0415
 
-        guide = BY_NAME.get(ask.query.get("client", ""))
+        guide = BY_NAME.get(request.query.get("client", ""))
         if guide is None:
-            raise HttpError(404, f"There is a code for each of {', '.join(BY_NAME)}.")
-        address = str(self._server.address(ask.query.get("address", "")))
-        target = f"{'https' if ask.is_secure else 'http'}://{ask.authority or ask.host}/{_path(guide, address)}"
+            raise HttpError(404, f"Unknown client; it must be one of {', '.join(BY_NAME)}.")
+        address = str(self._server.address(request.query.get("address", "")))
+        target = (
+            f"{'https' if request.is_secure else 'http'}://{request.authority or request.host}/{_path(guide, address)}"
+        )
         picture = BytesIO()
-        # Dark on light in either scheme: that is what cameras know.
+        # Dark on light in both color schemes: some cameras do not read inverted codes.
         segno.make(target, error="m").save(picture, kind="svg", scale=5, border=4, light="#fff", xmldecl=False)
         return Response(picture.getvalue(), "image/svg+xml")
 
     def choice(self, address: str = "") -> list[str]:
-        """Asks whose client is set up, and which."""
+        """Return the form with the address and the client."""
         server = self._server
         options = "".join(f'<option value="{escape(each.name)}">{escape(each.title)}</option>' for each in GUIDES)
         shown = address or (server.accounts[0][0] if server.accounts else "")
@@ -125,37 +127,37 @@ class Instructions:
         return ["<h1>Set up a client</h1>", form, self.authority()]
 
     def authority(self) -> str:
-        """Where the CA is to be had, if it is one of the server's own."""
+        """Return a link to the CA certificate if the server has a private CA."""
         if self._server.ca_file is None:
             return ""
-        return '<p>The certificate is from a CA of this server\'s own: <a href="ca.pem">ca.pem</a></p>'
+        return '<p>The certificate is issued by a private CA of this server: <a href="ca.pem">ca.pem</a></p>'
 
 
 def _path(guide: Guide, address: str) -> str:
-    if guide.name in PROFILED:
+    if guide.name in PROFILE_CLIENTS:
         return f"profile.mobileconfig?{urlencode({'address': address})}"
     return f"setup?{urlencode({'client': guide.name, 'address': address})}"
 
 
 def _profile(guide: Guide, address: str) -> str:
-    if guide.name not in PROFILED:
+    if guide.name not in PROFILE_CLIENTS:
         return ""
     return f'<p><a class="button" href="{escape(_path(guide, address))}">Configuration profile</a></p>'
 
 
-def _code(guide: Guide, address: str, ask: Request) -> str:
-    if guide.name not in ON_PHONES:
+def _code(guide: Guide, address: str, request: Request) -> str:
+    if guide.name not in PHONE_CLIENTS:
         return ""
-    if _is_this_machine(ask.host):
+    if _is_this_machine(request.host):
         return (
-            "<p class=\"code\">A phone can't reach this page by the name that you called it by. Call it by this machine's "
-            "address (mailstack dev --host 0.0.0.0), and here is a code for the phone's camera.</p>"
+            '<p class="code">A phone can\'t reach this page under this host name. Start mailstack dev --host 0.0.0.0 and open the '
+            "page by this machine's address to get a QR code.</p>"
         )
     link = escape(f"setup/code.svg?{urlencode({'client': guide.name, 'address': address})}")
-    what = "the configuration profile" if guide.name in PROFILED else "this page"
+    what = "the configuration profile" if guide.name in PROFILE_CLIENTS else "this page"
     return (
         f'<figure class="code"><img src="{link}" alt="QR code with the address of {what}" width="205" height="205">'
-        f"<figcaption>The phone's camera opens {what} by this code.</figcaption></figure>"
+        f"<figcaption>Scan this code with the phone's camera to open {what}.</figcaption></figure>"
     )
 
 
@@ -168,10 +170,10 @@ def _is_this_machine(host: str) -> bool:
         return False
 
 
-def _step(step: Step) -> str:
+def _step(step: SetupStep) -> str:
     parts = [f"<p>{escape(step.say)}</p>"]
     if step.values:
-        # The fields as the client shows them.
+        # The same fields as in the client.
         rows = "".join(f"<dt>{escape(name)}</dt><dd><code>{escape(value)}</code></dd>" for name, value in step.values)
         parts.append(f'<dl class="form">{rows}</dl>')
     if step.file:
@@ -181,17 +183,17 @@ def _step(step: Step) -> str:
     return f"<li>{''.join(parts)}</li>"
 
 
-def front_pages(server: ShownServer, path: str = "/") -> tuple[Route, ...]:
-    """The page; its place is another where the inbox is at `/`."""
-    return (Route("GET", path, FrontPages(server).front),)
+def front_routes(server: PublicServerInfo, path: str = "/") -> tuple[HttpRoute, ...]:
+    """Return the route of the front page; its path is not `/` if the inbox is there."""
+    return (HttpRoute("GET", path, FrontPage(server).front),)
 
 
-class FrontPages:
-    """It needs no script, and fits a phone; colours are those that the device is set to."""
+class FrontPage:
+    """Front page: the services and, in the dev environment, the accounts."""
 
-    def __init__(self, server: ShownServer) -> None:
+    def __init__(self, server: PublicServerInfo) -> None:
         self._server = server
-        self._instructions = Instructions(server)
+        self._instructions = SetupPages(server)
 
     async def front(self, _: Request) -> Response:
         server = self._server
@@ -207,4 +209,4 @@ class FrontPages:
             "<h2>Accounts</h2>" + table(("address", "password"), server.accounts) if server.accounts else "",
             *("<h2>Set up a client</h2>", *self._instructions.choice()[1:]),
         ]
-        return paper(server.config.hostname, parts)
+        return html_response(server.config.hostname, parts)

@@ -1,4 +1,4 @@
-"""What a page is asked, and what it answers: values, whatever carries them."""
+"""HTTP requests and responses as values, independent of Twisted."""
 
 from __future__ import annotations
 
@@ -20,100 +20,102 @@ T = TypeVar("T")
 
 
 class User(Struct, frozen=True):
-    """Who asks, once a page wants to know."""
+    """Authenticated user of a request."""
 
     account: str = ""
-    """`Address.key`; empty where nobody has to log in."""
+    """Account as `Address.key`; empty where no login is required."""
     is_admin: bool = False
-    """Whether everything may be seen and done; else what concerns the account."""
+    """Whether the user may see and do everything, instead of only what concerns the account."""
     login: AccountLogin | None = None
-    """The login that the request rests on; None where nobody has to log in."""
+    """Login of the request; None where no login is required."""
 
 
 class Request(Struct, frozen=True):
-    """One request, its size bounded, everything in it still hostile."""
+    """One HTTP request of bounded size; its contents are not validated."""
 
     method: str
     path: str
-    """Percent-decoded, without the query."""
+    """Percent-decoded path without the query."""
     host: str
-    """As the Host field says it: in lower case, without port, brackets and final dot."""
+    """Host of the Host field in lower case, without port, brackets and final dot."""
     query: Mapping[str, str] = field(default_factory=dict)
-    """The first value of each name."""
+    """First value of each query parameter."""
     body: bytes = b""
     fields: Mapping[str, str] = field(default_factory=dict)
-    """The header, names in lower case; a field given several times is joined with commas (RFC 9110 §5.3)."""
+    """Header fields by name in lower case; repeated fields are joined with commas (RFC 9110 §5.3)."""
     remote: HostPort = HostPort("", 0)
     is_secure: bool = False
-    """Whether it came under TLS."""
+    """Whether the connection has TLS."""
     authority: str = ""
     """The Host field in lower case, with its port."""
     parts: tuple[str, ...] = ()
-    """The path between its slashes, each part decoded by itself; empty: as `path` has them."""
+    """Segments of the path, each percent-decoded by itself; empty: split `path`."""
     variables: Mapping[str, str] = field(default_factory=dict)
-    """What stands in the path for each {name} of the route's."""
-    visitor: User = User()
-    """Nobody, where the route is for anybody."""
+    """Values of the path variables of the route, by name."""
+    user: User = User()
+    """Authenticated user; an empty User on public routes."""
     session: OpenSession | None = None
-    """The request as a session of its login; None: no change ends it."""
+    """Session of the login, which a password change ends; None: not tracked."""
 
     @property
     def segments(self) -> tuple[str, ...]:
         return self.parts or tuple(self.path.split("/")[1:])
 
     async def holds(self) -> bool:
-        """Whether the login of the request still holds, before it is told what came since the request. Raises Trouble."""
+        """Whether the login of a long request is still valid. Raises HttpError 503."""
         try:
             return self.session is None or await self.session.holds()
         except StoreError:
-            raise HttpError(503, "The accounts can't be read at the moment; try again.", ("Retry-After", "5")) from None
+            raise HttpError(
+                503, "The accounts can't be read at present; try again later.", ("Retry-After", "5")
+            ) from None
 
 
 class Response(Struct, frozen=True):
-    """What a page says."""
+    """One HTTP response."""
 
     body: bytes | AsyncGenerator[bytes, None]
-    """All of it, or piece by piece; the generator is closed when the client goes, or asked for the header only."""
+    """Whole body, or a generator of chunks, which is closed if the client disconnects or sent HEAD."""
     media_type: str
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     size: int | None = None
-    """Octets that a generator will give, if that is known."""
+    """Total octets of a generator's chunks; None: unknown."""
     etag: str = ""
-    """Names this body (RFC 9110 §8.8.3), without quotes: who has it already is told so. Empty: nobody can have it."""
+    """Entity tag without quotes (RFC 9110 §8.8.3), for conditional requests; empty: none."""
 
 
 class StreamLine(Protocol):
-    """A connection that speaks HTTP no longer."""
+    """Connection after a protocol upgrade."""
 
     async def read(self) -> bytes:
-        """Octets from the client; b"" at the end."""
+        """Return octets from the client; b"" at the end of the connection."""
 
     async def write(self, octets: bytes) -> None:
-        """Returns when there is room for more."""
+        """Send octets; return when the send buffer has space."""
 
 
 class Upgrade(Struct, frozen=True):
-    """Changes the protocol of the connection (RFC 9110 §7.8)."""
+    """Response that switches the protocol of the connection (RFC 9110 §7.8)."""
 
     protocol: str
-    """As "websocket"."""
+    """Name of the new protocol, for example "websocket"."""
     converse: Callable[[StreamLine], Awaitable[None]]
-    """Has the connection until it returns; cancelled when the client goes."""
+    """Runs the new protocol until it returns; cancelled if the client disconnects."""
     headers: tuple[tuple[str, str], ...] = ()
 
 
 Page = Callable[[Request], Awaitable[Response | Upgrade]]
-"""A safe one (GET), and one of a route that `ends_with_client`, is cancelled when its client goes; others finish what they do."""
+"""Handler of a route. Safe methods and routes with `ends_with_client` are cancelled if the client disconnects."""
 
 
 class HttpError(Exception):
-    """Ends a page; the client gets the status and the line, which says what is wrong and what to do."""
+    """Error response with a status and a line for people: what is wrong and what to do."""
 
     def __init__(
         self, status: int, why: str, *headers: tuple[str, str], facts: Mapping[str, Any] | None = None
     ) -> None:
-        """`facts` are further members of the problem (RFC 9457 §3.2)."""
+        """`facts` are extension members of the problem object (RFC 9457 §3.2)."""
         super().__init__(why)
         self.status = status
         self.why = why
@@ -121,26 +123,26 @@ class HttpError(Exception):
         self.facts = facts or {}
 
 
-def plain(text: str, status: int = 200, *headers: tuple[str, str]) -> Response:
-    """A line or more for whoever reads it."""
+def text_response(text: str, status: int = 200, *headers: tuple[str, str]) -> Response:
+    """Return a plain-text response."""
     return Response(f"{text}\n".encode(), PLAIN, status, headers)
 
 
-def in_json(value: object, status: int = 200, *headers: tuple[str, str]) -> Response:
-    """Any value that msgspec knows."""
+def json_response(value: object, status: int = 200, *headers: tuple[str, str]) -> Response:
+    """Return a JSON response with any value that msgspec encodes."""
     return Response(msgspec.json.encode(value), JSON, status, headers)
 
 
-def check_is_json(ask: Request) -> None:
-    """Raises Trouble 415 for a body that is not said to be JSON."""
-    if ask.fields.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise HttpError(415, "Send the body as JSON, with Content-Type: application/json")
+def require_json(request: Request) -> None:
+    """Check the Content-Type of the body. Raises HttpError 415."""
+    if request.fields.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HttpError(415, "The body must be JSON, with Content-Type: application/json")
 
 
-def from_json(ask: Request, kind: type[T]) -> T:
-    """The request's body as a value of `kind`. Raises Trouble 415 and 400, which say where it is wrong."""
-    check_is_json(ask)
+def decode_json(request: Request, kind: type[T]) -> T:
+    """Decode the JSON body as a value of `kind`. Raises HttpError 415 and 400, with the place of the error."""
+    require_json(request)
     try:
-        return msgspec.json.decode(ask.body, type=kind)
+        return msgspec.json.decode(request.body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise HttpError(400, f"The body is not what this takes: {error}") from None
+        raise HttpError(400, f"Invalid request body: {error}") from None

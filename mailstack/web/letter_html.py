@@ -1,4 +1,4 @@
-"""HTML of a letter as a page of its own: no script, no frame, nothing remote unless asked for."""
+"""Safe display of a letter's HTML and MIME parts in a browser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REMOTE = "img-src data: https: http: 'self'; style-src 'unsafe-inline' https: ht
 
 _FRAMES = r"(?=(?:iframe|frame|object|embed|portal)[\t\n\f\r />])"
 _INNER, _INNER_END = re.compile(f"<{_FRAMES}", re.IGNORECASE), re.compile(f"</{_FRAMES}", re.IGNORECASE)
-"""Tags of frames, as HTML's tokenizer knows them (§13.2.5.6). The policy blocks what they want, but browsers connect to its host all the same."""
+"""Tags of frames (HTML §13.2.5.6). The policy blocks their content, but browsers may still connect to its host."""
 
 
 _LEADS_AWAY = re.compile(
@@ -23,32 +23,32 @@ _LEADS_AWAY = re.compile(
     r"content=)[\"'][^\"'<>]{0,200}[\"']\s{0,9}/?>)",
     re.IGNORECASE,
 )
-"""Every meta but what only says how to show the page: a refresh takes the frame to another host, whatever the policy is."""
+"""Tags of meta elements, except harmless ones: a refresh navigates the frame to another host despite the policy."""
 _HINT = re.compile(r"<(?=link[\t\n\f\r />])", re.IGNORECASE)
-"""Some links have a browser connect to a host ahead of need, which no policy keeps it from."""
+"""Tags of link elements: resource hints make a browser connect to a host despite the policy."""
 
 
 def policy(*, remote: bool) -> str:
-    """The Content-Security-Policy: never a script, a form or a frame.
+    """Return the Content-Security-Policy, which never allows a script, a form or a frame.
 
-    It keeps its origin, for its images are behind Cross-Origin-Resource-Policy; without scripts nothing can use it.
+    The frame keeps its origin for its images, which have Cross-Origin-Resource-Policy. Without scripts that is harmless.
     """
     shown = REMOTE if remote else NOTHING_REMOTE
     return f"default-src 'none'; {shown}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
 
 
 def html_page(reading: ParsedLetter, parts: str, *, remote: bool = False) -> Response:
-    """HTML of the letter, safe to show in a frame of the inbox.
+    """Return the HTML of a letter for a frame of the inbox.
 
-    `parts` is the relative URL below which each part has its number; `cid:` references lead there.
-    With `remote`, pictures, styles and fonts of other hosts are loaded.
+    `parts` is the relative URL of the parts, for `cid:` references.
+    `remote` allows images, styles and fonts of other hosts.
     """
     page = html_of(reading, parts, remote=remote).encode()
     return Response(page, "text/html; charset=utf-8", 200, (("Content-Security-Policy", policy(remote=remote)),))
 
 
 def html_of(reading: ParsedLetter, parts: str, *, remote: bool = False) -> str:
-    """HTML with `cid:` references (RFC 2392) below `parts`, without elements that connect in spite of the policy."""
+    """Return the HTML with resolved `cid:` references (RFC 2392), without tags that connect despite the policy."""
     numbers = {part.content_id.lower(): part.number for part in reading.tree.walk() if part.content_id}
 
     def path(found: re.Match[str]) -> str:
@@ -61,20 +61,22 @@ def html_of(reading: ParsedLetter, parts: str, *, remote: bool = False) -> str:
     return html if remote else _HINT.sub("<blocked-", html)
 
 
-SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "text/plain"})
-SHOWN_KINDS = ("audio/", "video/")
-"""What a browser may show by itself; everything else is to be saved."""
-ACTIVE = re.compile(r"html|xml|svg|script|multipart|x-mixed", re.IGNORECASE)
-"""Types that a browser might run, whatever it is told: they get another name."""
+INLINE_TYPES = frozenset(
+    {"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "text/plain"}
+)
+INLINE_TYPE_PREFIXES = ("audio/", "video/")
+"""Prefixes of media types that a browser may display; all other types are downloads."""
+ACTIVE_TYPES = re.compile(r"html|xml|svg|script|multipart|x-mixed", re.IGNORECASE)
+"""Media types that a browser might execute; they are sent as application/octet-stream."""
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}\Z")
 _PLAIN = re.compile(r"[^A-Za-z0-9._ -]")
 _GUARD = ("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'self'")
 
 
-def disposed(part: Part, octets: bytes) -> Response:
-    """The decoded octets, with the name that the part has."""
-    kind = part.type if _TYPE.match(part.type) and not ACTIVE.search(part.type) else "application/octet-stream"
-    is_shown = kind in SHOWN or kind.startswith(SHOWN_KINDS)
+def part_response(part: Part, octets: bytes) -> Response:
+    """Return the decoded octets of a part, to be displayed or downloaded under its name."""
+    kind = part.type if _TYPE.match(part.type) and not ACTIVE_TYPES.search(part.type) else "application/octet-stream"
+    is_shown = kind in INLINE_TYPES or kind.startswith(INLINE_TYPE_PREFIXES)
     media_type = f"text/plain; charset={_charset(part)}" if kind == "text/plain" else kind
     name = part.name or f"part-{part.number}"
     plain = _PLAIN.sub("_", name)[:100]
@@ -83,5 +85,5 @@ def disposed(part: Part, octets: bytes) -> Response:
 
 
 def _charset(part: Part) -> str:
-    """The one that the part names, if it is a name."""
+    """Return the charset of a part if it is a valid name, else UTF-8."""
     return part.charset if re.fullmatch(r"[A-Za-z0-9._-]{1,40}", part.charset) else "utf-8"

@@ -1,4 +1,4 @@
-"""Letters of the index for pages: their octets, and what they say, read where nobody has to wait for it."""
+"""Reads and parses letters of the index, large ones in a thread."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mailstack.web.http_values import HttpError
 
 T = TypeVar("T")
 
-AT_ONCE = 32_768
-"""Octets of a letter that are read where others wait; a larger one is read in a thread."""
+INLINE_OCTETS = 32_768
+"""Maximum octets of a letter that is parsed in the reactor thread."""
 
 
-class Shelf:
+class LetterReader:
     """Letters of the index, read."""
 
     def __init__(self, index: LetterIndex, in_thread: InThread) -> None:
@@ -30,24 +30,24 @@ class Shelf:
         try:
             return await read_all(await self.index.content(item))
         except KeyError:
-            raise HttpError(404, f"Of letter {item.id} nothing is left but its history.") from None
+            raise HttpError(404, f"The content of letter {item.id} was deleted; only its journey remains.") from None
 
     async def reading(self, item: Item) -> ParsedLetter:
         """Raises Trouble 404."""
         return await self.read(await self.octets(item))
 
     async def read(self, octets: bytes) -> ParsedLetter:
-        """What a letter says."""
+        """Parse a letter."""
         return await self.do(lambda: parse(octets), len(octets))
 
     async def links(self, item: Item) -> tuple[Link, ...]:
-        """Those of a letter. Raises Trouble 404."""
+        """Return the links of a letter. Raises HttpError 404."""
         octets = await self.octets(item)
         return await self.do(lambda: parse(octets).links, len(octets))
 
     async def do(self, work: Callable[[], T], octets: int) -> T:
-        """What takes time in proportion to so many octets."""
-        if octets <= AT_ONCE:
+        """Run work whose time is proportional to `octets`, in a thread if there are many."""
+        if octets <= INLINE_OCTETS:
             return work()
         done: T = await self.in_thread(work)
         return done

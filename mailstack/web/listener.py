@@ -21,7 +21,7 @@ from mailstack.policy.limits import ConnectionLimiter
 _log = logging.getLogger(__name__)
 
 
-class Channel(Protocol):
+class StoppableProtocol(Protocol):
     """One connection that is spoken on: a twisted.internet.interfaces.IProtocol that can be told to end."""
 
     def makeConnection(self, transport: Any) -> None: ...  # noqa: N802 (Twisted's names)
@@ -37,11 +37,11 @@ class Channel(Protocol):
         """Drop it now."""
 
 
-Speak = Callable[[Callable[[Channel], None], HostPort], Channel]
+ProtocolFactory = Callable[[Callable[[StoppableProtocol], None], HostPort], StoppableProtocol]
 """Makes the channel of a new connection, which tells when it is gone; with its client, whom a proxy may speak for."""
 
 
-class WebDoor(Factory):
+class WebListener(Factory):
     """A mailstack.net.listening.Listener whose connections count among those of all services.
 
     Pages are many modules, and most servers that have them are not started for them: `load` gives what speaks, once, when
@@ -51,15 +51,20 @@ class WebDoor(Factory):
     noisy = False
 
     def __init__(
-        self, reactor: IReactorTime, ports: Ports, *, limits: ConnectionLimiter, load: Callable[[], Awaitable[Speak]]
+        self,
+        reactor: IReactorTime,
+        ports: Ports,
+        *,
+        limits: ConnectionLimiter,
+        load: Callable[[], Awaitable[ProtocolFactory]],
     ) -> None:
         self._ports = ports
         self._limits = limits
         self._load = load
-        self._speak: Speak | None = None
-        self._early: list[_Early] | None = None
+        self._speak: ProtocolFactory | None = None
+        self._early: list[_PendingConnection] | None = None
         """Who waits for it; None: it is not being loaded."""
-        self._channels: ConnectionSet[Channel] = ConnectionSet(reactor)
+        self._channels: ConnectionSet[StoppableProtocol] = ConnectionSet(reactor)
 
     @property
     def addresses(self) -> list[HostPort]:
@@ -75,15 +80,15 @@ class WebDoor(Factory):
         if not isinstance(self._limits.admit(remote), Pass):
             return None
 
-        def gone(channel: Channel) -> None:
+        def gone(channel: StoppableProtocol) -> None:
             self._limits.release(remote)
             self._channels.gone(channel)
 
-        channel = self._speak(gone, remote) if self._speak is not None else _Early(gone, remote, self._wait)
+        channel = self._speak(gone, remote) if self._speak is not None else _PendingConnection(gone, remote, self._wait)
         self._channels.add(channel)
         return channel
 
-    def _wait(self, early: _Early) -> None:
+    def _wait(self, early: _PendingConnection) -> None:
         if self._speak is not None:
             early.hand_over(self._speak)
         elif self._early is not None:
@@ -116,14 +121,16 @@ class WebDoor(Factory):
         await self._channels.wait_until_empty(timeout)
 
 
-class _Early(TwistedProtocol):
+class _PendingConnection(TwistedProtocol):
     """A Channel that waits for the one which speaks, and from then on only passes on what it hears."""
 
-    def __init__(self, gone: Callable[[Channel], None], remote: HostPort, here: Callable[[_Early], None]) -> None:
+    def __init__(
+        self, gone: Callable[[StoppableProtocol], None], remote: HostPort, here: Callable[[_PendingConnection], None]
+    ) -> None:
         self._gone = gone
         self._remote = remote
         self._here = here
-        self._spoken: Channel | None = None
+        self._spoken: StoppableProtocol | None = None
         self._heard = b""
         """What had come with the beginning: one read at most."""
         self._is_gone = False
@@ -132,7 +139,7 @@ class _Early(TwistedProtocol):
         self._line.pauseProducing()
         self._here(self)
 
-    def hand_over(self, speak: Speak) -> None:
+    def hand_over(self, speak: ProtocolFactory) -> None:
         """To the channel that `speak` makes."""
         if self._is_gone:
             return

@@ -19,29 +19,29 @@ from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, D
 from mailstack.relay.loopback import is_loopback
 from mailstack.store import StoreError
 from mailstack.web.api.context import ApiContext
-from mailstack.web.http_values import HttpError, Request, Response, User, from_json, in_json
-from mailstack.web.routes import Route, RouteDoc
+from mailstack.web.http_values import HttpError, Request, Response, User, decode_json, json_response
+from mailstack.web.routes import HttpRoute, RouteDoc
 
 COOKIE = "mailstack"
-LONGEST = 12 * 3600.0
+SESSION_LIFETIME = 12 * 3600.0
 """Seconds that a session lasts, from the login."""
 
 
-class LoginWanted(Struct, frozen=True, forbid_unknown_fields=True):
+class LoginRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Address and password of an account."""
 
     username: str
     password: str
 
 
-class Me(Struct, frozen=True):
+class CurrentUser(Struct, frozen=True):
     """Who one is here."""
 
     account: str
     admin: bool
 
 
-class Accounts(Protocol):
+class LoginStore(Protocol):
     """The part of a Store that is asked."""
 
     async def credentials(self, addresses: Sequence[str]) -> dict[str, str]: ...
@@ -64,7 +64,7 @@ class _Session(Struct, frozen=True):
     """Keeps sessions apart that began at the same time."""
 
 
-class _Seal:
+class _SessionSigner:
     """Signs sessions, and reads those that are signed."""
 
     def __init__(self, secret: bytes) -> None:
@@ -86,13 +86,13 @@ class _Seal:
         return hmac.new(self._key, body, "sha256").hexdigest()
 
 
-def login_of(behind: ApiContext) -> Login:
+def login_from_context(context: ApiContext) -> Login:
     """By the accounts of the server."""
-    config, access, options = behind.config, behind.access, behind.options
+    config, access, options = context.config, context.access, context.options
     return Login(
         access.web or access.readers,
-        behind.store,
-        behind.clock,
+        context.store,
+        context.clock,
         admins=None if access.web else [admin.key for admin in config.web.admins],
         # Those of a dev environment are for tests, and it has no https.
         require_tls=config.accounts.require_tls and not options.shown_accounts,
@@ -100,16 +100,16 @@ def login_of(behind: ApiContext) -> Login:
     )
 
 
-def open_routes() -> tuple[Route, ...]:
+def me_routes() -> tuple[HttpRoute, ...]:
     """Where nobody has to log in, one may ask all the same who one is."""
-    return (Route("GET", "/v1/me", _me, "user", told=_ME),)
+    return (HttpRoute("GET", "/v1/me", _me, "user", doc=_ME_DOC),)
 
 
-async def _me(ask: Request) -> Response:
-    return in_json(Me(ask.visitor.account, ask.visitor.is_admin))
+async def _me(request: Request) -> Response:
+    return json_response(CurrentUser(request.user.account, request.user.is_admin))
 
 
-_ME = RouteDoc("Who one is here.", gives=Me)
+_ME_DOC = RouteDoc("Who one is here.", response=CurrentUser)
 
 
 class Login:
@@ -118,7 +118,7 @@ class Login:
     def __init__(
         self,
         authenticator: Authenticator,
-        accounts: Accounts,
+        accounts: LoginStore,
         clock: Clock,
         *,
         admins: Collection[str] | None = (),
@@ -131,32 +131,37 @@ class Login:
         self._admins = None if admins is None else frozenset(admins)
         self._require_tls = require_tls
         self._now = clock.now
-        self._seal = _Seal(secret)
+        self._seal = _SessionSigner(secret)
 
     @property
-    def routes(self) -> tuple[Route, ...]:
+    def routes(self) -> tuple[HttpRoute, ...]:
         """Where browsers log in, and out."""
         return (
-            Route("POST", "/v1/login", self.log_in, told=RouteDoc("Begin a session.", takes=LoginWanted, gives=Me)),
-            Route("DELETE", "/v1/login", self.log_out, told=RouteDoc("End it.", gives=Me)),
-            *open_routes(),
+            HttpRoute(
+                "POST",
+                "/v1/login",
+                self.log_in,
+                doc=RouteDoc("Begin a session.", request=LoginRequest, response=CurrentUser),
+            ),
+            HttpRoute("DELETE", "/v1/login", self.log_out, doc=RouteDoc("End it.", response=CurrentUser)),
+            *me_routes(),
         )
 
-    async def visitor(self, ask: Request) -> User:
+    async def authenticate(self, request: Request) -> User:
         """Raises Trouble."""
-        token = _token(ask)
+        token = _token(request)
         if token and (session := self._seal.opened(token)) is not None and await self._holds(session, token):
             return self._known(AccountLogin(session.account, session.stamp, _digest(token)))
-        kind, _, given = ask.fields.get("authorization", "").partition(" ")
+        kind, _, given = request.fields.get("authorization", "").partition(" ")
         if kind.lower() != "basic":
-            raise _unknown(ask, "Log in with the name and password of somebody who may come in.")
+            raise _unauthorized(request, "Log in with the name and password of somebody who may come in.")
         try:
             name, colon, password = b64decode(given.strip(), validate=True).decode().partition(":")
         except (binascii.Error, ValueError):
-            raise _unknown(ask, "That is no Authorization by Basic (RFC 7617).") from None
+            raise _unauthorized(request, "That is no Authorization by Basic (RFC 7617).") from None
         if not colon:
-            raise _unknown(ask, "That is no Authorization by Basic (RFC 7617).")
-        return self._known(await self._checked(ask, name, password))
+            raise _unauthorized(request, "That is no Authorization by Basic (RFC 7617).")
+        return self._known(await self._checked(request, name, password))
 
     async def _holds(self, session: _Session, token: str) -> bool:
         """Whether it has not ended: by its time, a logout, or other credentials. Raises Trouble."""
@@ -174,52 +179,54 @@ class Login:
     def _known(self, login: AccountLogin) -> User:
         return User(login.account, self._admins is None or login.account in self._admins, login)
 
-    async def _checked(self, ask: Request, name: str, password: str) -> AccountLogin:
+    async def _checked(self, request: Request, name: str, password: str) -> AccountLogin:
         """The login. Raises Trouble."""
-        if self._require_tls and not ask.is_secure and not is_loopback(ask.remote.host):
+        if self._require_tls and not request.is_secure and not is_loopback(request.remote.host):
             raise HttpError(403, "Passwords are taken over https only; [accounts] require_tls says so.")
         try:
             return await self._authenticator.login(
-                Credentials(username=name, password=password, mechanism="HTTP"), ask.remote
+                Credentials(username=name, password=password, mechanism="HTTP"), request.remote
             )
         except Denied:
-            raise _unknown(ask, "The user name or the password is wrong.") from None
+            raise _unauthorized(request, "The user name or the password is wrong.") from None
         except Unavailable:
             raise _unavailable() from None
 
-    async def log_in(self, ask: Request) -> Response:
+    async def log_in(self, request: Request) -> Response:
         """A session for a browser; its cookie goes nowhere but here, and no script sees it."""
-        wanted = from_json(ask, LoginWanted)
-        login = await self._checked(ask, wanted.username, wanted.password)
-        token = self._seal.sealed(_Session(login.account, self._now() + LONGEST, login.credentials))
-        visitor = self._known(login)
-        return in_json(Me(login.account, visitor.is_admin), 200, _cookie(ask, token, int(LONGEST)))
+        wanted = decode_json(request, LoginRequest)
+        login = await self._checked(request, wanted.username, wanted.password)
+        token = self._seal.sealed(_Session(login.account, self._now() + SESSION_LIFETIME, login.credentials))
+        user = self._known(login)
+        return json_response(
+            CurrentUser(login.account, user.is_admin), 200, _cookie(request, token, int(SESSION_LIFETIME))
+        )
 
-    async def log_out(self, ask: Request) -> Response:
+    async def log_out(self, request: Request) -> Response:
         # What we have not signed, or what is over, takes no room in the store.
-        token, now = _token(ask), self._now()
+        token, now = _token(request), self._now()
         if token and (session := self._seal.opened(token)) is not None and session.until > now:
             try:
                 await self._accounts.log_out(_digest(token), session.until, now)
             except StoreError:
                 raise _unavailable() from None
-        return in_json(Me("", admin=False), 200, _cookie(ask, "", 0))
+        return json_response(CurrentUser("", admin=False), 200, _cookie(request, "", 0))
 
 
 def _digest(token: str) -> str:
     return sha256(token.encode(errors="replace")).hexdigest()
 
 
-def _token(ask: Request) -> str:
-    for each in ask.fields.get("cookie", "").split(";"):
+def _token(request: Request) -> str:
+    for each in request.fields.get("cookie", "").split(";"):
         name, _, value = each.strip().partition("=")
         if name == COOKIE:
             return value
     return ""
 
 
-def _cookie(ask: Request, token: str, seconds: int) -> tuple[str, str]:
-    secure = "; Secure" if ask.is_secure else ""
+def _cookie(request: Request, token: str, seconds: int) -> tuple[str, str]:
+    secure = "; Secure" if request.is_secure else ""
     return ("Set-Cookie", f"{COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 
 
@@ -227,8 +234,8 @@ def _unavailable() -> HttpError:
     return HttpError(503, "Nobody can log in at the moment; try again.", ("Retry-After", "5"))
 
 
-def _unknown(ask: Request, why: str) -> HttpError:
+def _unauthorized(request: Request, why: str) -> HttpError:
     """Programs are told how to log in; a browser would put up a window of its own, and has a page for it."""
-    if "sec-fetch-mode" in ask.fields:
+    if "sec-fetch-mode" in request.fields:
         return HttpError(401, why)
     return HttpError(401, why, ("WWW-Authenticate", 'Basic realm="mailstack", charset="UTF-8"'))

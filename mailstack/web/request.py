@@ -1,4 +1,4 @@
-"""One request of HTTP and its answer: what is kept of its body, who may send it, and what is written."""
+"""HTTP request on Twisted: receives the body, authorizes it, and writes the response."""
 
 # mypy: allow-untyped-calls
 # (Twisted's HTTP has no types.)
@@ -21,27 +21,27 @@ from mailstack.letter.connection import HostPort
 from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.sasl import OpenSession
 from mailstack.store import StoreError
-from mailstack.web.body import TOO_LARGE, Body, Bounds
-from mailstack.web.flow_control import Flow
-from mailstack.web.http_values import Request, Response, Upgrade, plain
+from mailstack.web.body import TOO_LARGE, HttpLimits, RequestBody
+from mailstack.web.flow_control import FlowControl
+from mailstack.web.http_values import Request, Response, Upgrade, text_response
 from mailstack.web.request_target import parse_target
 from mailstack.web.site import AuthorizedRequest, Site
 
 _log = logging.getLogger(__name__)
 
-MOST_FIELDS = 100
-"""Of a header."""
+MAX_HEADER_FIELDS = 100
+"""Maximum fields of a request header."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-NO_BODY = Body(0, 0, MemoryBudget(0))
-NO_REQUEST = plain("That is no request.", 400)
+NO_BODY = RequestBody(0, 0, MemoryBudget(0))
+BAD_REQUEST = text_response("Invalid HTTP request.", 400)
 
 
 class HttpConnection(Protocol):
     """HTTP connection as a request sees it."""
 
     site: Site
-    bounds: Bounds
+    bounds: HttpLimits
     room: MemoryBudget
     remote: HostPort
     now: Callable[[], float]
@@ -50,7 +50,7 @@ class HttpConnection(Protocol):
 
     @property
     def begun(self) -> tuple[bytes, bytes, bytes]:
-        """Method, target and version of the request whose body is being received."""
+        """Method, target and version of the request that is being received."""
 
     @property
     def is_upgraded(self) -> bool:
@@ -82,38 +82,38 @@ class HttpConnection(Protocol):
 
 
 class WebRequest(http.Request):
-    """One request and its answer. Twisted has read the header; we keep the body, up to the bound."""
+    """One request and its response. Twisted parses the header; the body is buffered up to a limit."""
 
     channel: HttpConnection  # type: ignore[assignment]  # the part of it that is used
     _body = NO_BODY
-    """Until its header has come."""
+    """Body buffer; NO_BODY until the header is complete."""
     _work: Deferred[None] | None = None
     _is_endless = False
     _session: OpenSession | None = None
-    """The request as a session of its login."""
+    """Session of the login of the request."""
     _is_logged_out = False
-    """The login of the request does not hold any longer."""
+    """Whether the login of the request was revoked."""
     _entering: Deferred[None] | None = None
-    """Whether this client may send a large body is asked, or was."""
-    _entered: AuthorizedRequest | None = None
-    """It may, and this is what it asks."""
+    """Authorization of a large body, running or finished; None: not needed so far."""
+    _authorized: AuthorizedRequest | None = None
+    """Authorized request of a large body."""
     _is_told = False
-    """The client sends its body when it is told to (RFC 9110 §10.1.1)."""
+    """Whether the client waits for 100 Continue (RFC 9110 §10.1.1)."""
     _is_refused = False
-    """The client has heard why not, and the connection ends."""
+    """Whether the request was rejected and the connection is closing."""
     _is_dismissed = False
-    """It has, and what it still sends is read and dropped: who is sending would not hear us if we closed now (RFC 9112 §9.6)."""
+    """Whether the response was sent early and the rest of the body is discarded (RFC 9112 §9.6)."""
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         channel = self.channel
         self.content = None
-        self._body = body = Body(channel.bounds.body, channel.most_body(), channel.room)
+        self._body = body = RequestBody(channel.bounds.body, channel.most_body(), channel.room)
         if length is not None and length > body.most:
             self._refuse(TOO_LARGE)
         elif length is not None and length > body.small:
             expected = self.requestHeaders.getRawHeaders("expect") or [""]
             self._is_told = expected[0].lower() == "100-continue" and channel.begun[2] == b"HTTP/1.1"
-            # Else Twisted would ask for the body at once.
+            # Twisted would send 100 Continue at once.
             self.requestHeaders.removeHeader("expect")
             self._enter()
 
@@ -126,7 +126,7 @@ class WebRequest(http.Request):
             self._enter()
 
     def _enter(self) -> None:
-        """A large body is read only from who may send it: what all may hold is not for strangers to fill."""
+        """Authorize a large body before it is read: anonymous clients must not fill the memory budget."""
         if self._entering is None:
             self._entering = Deferred.fromCoroutine(self._ask_in())
             self._entering.addErrback(self._failed)
@@ -137,21 +137,21 @@ class WebRequest(http.Request):
         channel = self.channel
         self.method, self.uri, self.clientproto = channel.begun
         try:
-            found = await channel.site.enter(self._ask())
+            found = await channel.site.enter(self._parse())
         except ValueError:
-            found = NO_REQUEST
+            found = BAD_REQUEST
         channel.go_on()
         if isinstance(found, Response):
             self._dismiss(found)
             return
-        self._entered = self._registered(found)
+        self._authorized = self._registered(found)
         if status := self._body.let_in():
             self._refuse(status)
         elif self._is_told:
             channel.write(CONTINUE)
 
     def _dismiss(self, answer: Response) -> None:
-        """Answer before the body has come."""
+        """Respond before the body is complete."""
         self._is_dismissed = True
         self._body.drop()
         if self._disconnected:
@@ -165,7 +165,7 @@ class WebRequest(http.Request):
             self.channel.loseConnection()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
-        """In place of Twisted's, which would parse forms."""
+        """Process the request; replaces the method of Twisted, which would parse forms."""
         if self._is_refused:
             return
         if self._is_dismissed:
@@ -173,14 +173,14 @@ class WebRequest(http.Request):
             return
         self.method, self.uri, self.clientproto = command, path, version
         try:
-            ask = self._ask()
+            request = self._parse()
         except ValueError:
             self._close_after()
-            self._say(NO_REQUEST)
+            self._say(BAD_REQUEST)
             self._body.drop()
             return
-        self._work = Deferred.fromCoroutine(self._answer(ask))
-        self._work.addErrback(self._failed, ask)
+        self._work = Deferred.fromCoroutine(self._answer(request))
+        self._work.addErrback(self._failed, request)
         self._work.addCallback(lambda _: self._over())
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802
@@ -190,21 +190,21 @@ class WebRequest(http.Request):
             self._over()
 
     def _over(self) -> None:
-        """Nothing more is done for the request."""
+        """Release the resources of the request."""
         self._body.drop()
         if self._session is not None:
             self._session.close()
 
-    def _registered(self, entered: AuthorizedRequest) -> AuthorizedRequest:
-        """The same, as a session of its login."""
-        sessions, login = self.channel.site.sessions, entered.ask.visitor.login
+    def _registered(self, authorized: AuthorizedRequest) -> AuthorizedRequest:
+        """Register the request as a session of its login."""
+        sessions, login = self.channel.site.sessions, authorized.request.user.login
         if sessions is None or login is None:
-            return entered
+            return authorized
         self._session = sessions.open(login, self._log_out)
-        return replace(entered, ask=replace(entered.ask, session=self._session))
+        return replace(authorized, request=replace(authorized.request, session=self._session))
 
     def _log_out(self) -> None:
-        """The login has ended: so does what only reads. What changes something is nearly done, and finishes."""
+        """End the request because its login was revoked; a write in progress finishes."""
         self._is_logged_out = True
         if self._work is None or self.startedWriting or self.channel.is_upgraded:
             self.channel.abort()
@@ -212,30 +212,30 @@ class WebRequest(http.Request):
             self.leave()
 
     def leave(self) -> None:
-        """Nobody waits for the answer. What must not break off is shielded from this (`mailstack.web.site`)."""
+        """Cancel the request because the client is gone; `mailstack.web.site.shielded` protects writes."""
         if self._work is not None:
             self._work.cancel()
 
     def end(self) -> None:
-        """What goes on until its client leaves ends now."""
+        """End an endless response."""
         if self._is_endless:
             self.leave()
 
-    def _failed(self, failure: Failure, ask: Request | None = None) -> None:
-        """An answer that broke off: the client must see that it isn't whole."""
-        if self._is_logged_out and ask is not None and not self._disconnected and not self.startedWriting:
+    def _failed(self, failure: Failure, request: Request | None = None) -> None:
+        """Abort the connection, so that the client notices an incomplete response."""
+        if self._is_logged_out and request is not None and not self._disconnected and not self.startedWriting:
             self._close_after()
-            self._say(self.channel.site.logged_out(ask))
+            self._say(self.channel.site.logged_out(request))
             return
         if failure.check(StoreError):
-            _log.error("%s: the answer broke off: %s", self.uri, failure.getErrorMessage())
+            _log.error("%s: the response is incomplete: %s", self.uri, failure.getErrorMessage())
         elif not failure.check(CancelledError):
-            _log.error("a bug: %s", self.uri, exc_info=failure.value)
+            _log.error("internal error: %s", self.uri, exc_info=failure.value)
         if not self._disconnected:
             self.channel.abort()
 
-    def _ask(self) -> Request:
-        """Raises ValueError for what has no place in a request."""
+    def _parse(self) -> Request:
+        """Convert to a Request. Raises ValueError for invalid requests."""
         hosts = self.requestHeaders.getRawHeaders("host") or []
         if len(hosts) != 1:
             raise ValueError("RFC 9112 §3.2: one Host field")
@@ -257,7 +257,7 @@ class WebRequest(http.Request):
             parts=target.segments,
         )
 
-    async def _answer(self, ask: Request) -> None:
+    async def _answer(self, request: Request) -> None:
         site = self.channel.site
         if self._entering is not None:
             await self._entering
@@ -265,15 +265,15 @@ class WebRequest(http.Request):
             self.finish()
         if self._is_dismissed or self._is_refused:
             return
-        if self._entered is not None:
-            entered: AuthorizedRequest | Response = replace(
-                self._entered, ask=replace(self._entered.ask, body=ask.body)
+        if self._authorized is not None:
+            authorized: AuthorizedRequest | Response = replace(
+                self._authorized, request=replace(self._authorized.request, body=request.body)
             )
         else:
-            entered = await site.enter(ask)
-            if isinstance(entered, AuthorizedRequest):
-                entered = self._registered(entered)
-        answer = entered if isinstance(entered, Response) else await site.show(entered)
+            authorized = await site.enter(request)
+            if isinstance(authorized, AuthorizedRequest):
+                authorized = self._registered(authorized)
+        answer = authorized if isinstance(authorized, Response) else await site.show(authorized)
         if isinstance(answer, Upgrade):
             await self.channel.upgrade(answer)
         elif isinstance(answer.body, bytes):
@@ -282,7 +282,7 @@ class WebRequest(http.Request):
             await self._tell(answer, answer.body)
 
     def _begin(self, answer: Response, size: int | None) -> None:
-        """Everything above the body."""
+        """Write the status and the header."""
         self.setResponseCode(answer.status, HTTPStatus(answer.status).phrase.encode())
         # RFC 9110 §6.6.1
         self.setHeader("Date", datetimeToString(self.channel.now()))
@@ -298,20 +298,20 @@ class WebRequest(http.Request):
             return
         assert isinstance(answer.body, bytes)
         self._begin(answer, len(answer.body))
-        # http.Request writes no body to HEAD.
+        # http.Request omits the body of a response to HEAD.
         self.write(answer.body)
         self.finish()
 
     async def _tell(self, answer: Response, pieces: AsyncGenerator[bytes, None]) -> None:
-        """Piece by piece, as the client takes them; who asked for the header gets none."""
+        """Write the chunks of a generator with flow control; none in response to HEAD."""
         channel = self.channel
-        flow = Flow(channel.callLater, channel.bounds.request, channel.abort)
+        flow = FlowControl(channel.callLater, channel.bounds.request, channel.abort)
         try:
             if self._disconnected:
                 return
             self._is_endless = answer.size is None
             self._begin(answer, answer.size)
-            # Have Twisted write the header now: the first piece may be far away.
+            # Write the header now: the first chunk may be minutes away.
             self.write(b"")
             if self.method != b"HEAD":
                 self.registerProducer(flow, True)
@@ -327,15 +327,15 @@ class WebRequest(http.Request):
             await pieces.aclose()
 
     def _close_after(self) -> None:
-        """No request of this connection follows the answer."""
+        """Close the connection after the response."""
         self.channel.persistent = 0
         self.setHeader("Connection", "close")
 
     def _refuse(self, status: bytes) -> None:
-        """The rest of the body is not heard (RFC 9110 §15.5.14)."""
+        """Reject the request without reading the rest of the body (RFC 9110 §15.5.14)."""
         self._is_refused = True
         self._body.drop()
-        # Else Twisted would ask for what we don't want.
+        # Twisted would send 100 Continue.
         self.requestHeaders.removeHeader("expect")
         if self._is_dismissed:
             self.channel.abort()

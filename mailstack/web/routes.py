@@ -1,4 +1,4 @@
-"""Which page a path leads to: patterns with variables, a literal part before a variable one."""
+"""Route table: URL path patterns with variables, and the OpenAPI data of routes."""
 
 from __future__ import annotations
 
@@ -9,91 +9,91 @@ from msgspec import Struct, field
 
 from mailstack.web.http_values import Page
 
-MOST_PARTS = 16
-"""Of a path; none of ours is that deep."""
+MAX_SEGMENTS = 16
+"""Maximum segments of a path; no route has as many."""
 
 
-class Parameter(Struct, frozen=True):
-    """One parameter of a query, for the description of the API."""
+class QueryParameter(Struct, frozen=True):
+    """Query parameter in the OpenAPI description."""
 
     name: str
-    says: str
+    description: str
     kind: Any = str
-    """A type that msgspec knows, with its bounds."""
+    """Type of the value with its constraints, as for msgspec."""
 
 
 class RouteDoc(Struct, frozen=True):
-    """What the description of the API says of a route."""
+    """OpenAPI description of a route."""
 
     summary: str
-    query: tuple[Parameter, ...] = ()
-    takes: object = None
-    """The type of the body, in JSON; None: there is none."""
-    gives: object = None
-    """The type of the answer, in JSON; None: it is described by `media_type`, or empty."""
+    query: tuple[QueryParameter, ...] = ()
+    request: object = None
+    """Type of the JSON request body; None: no body."""
+    response: object = None
+    """Type of the JSON response; None: described by `media_type`, or empty."""
     media_type: str = ""
     status: int = 200
 
 
-class Route(Struct, frozen=True):
-    """One method of one path, and its page; who knows GET knows HEAD."""
+class HttpRoute(Struct, frozen=True):
+    """Handler of one method and path; GET routes answer HEAD too."""
 
     method: str
     path: str
-    """As "/v1/letters/{id}": a part in braces stands for any text without a slash, and is not empty."""
+    """Path pattern such as "/v1/letters/{id}": a variable matches one non-empty segment."""
     page: Page
-    access: Literal["anyone", "user", "admin"] = "anyone"
-    """Who may ask."""
+    access: Literal["public", "user", "admin"] = "public"
+    """Required access: none, a login, or an administrator's login."""
     is_large: bool = False
-    """Whether a body may be as large as a letter."""
+    """Whether the body may have the size of a letter."""
     ends_with_client: bool = False
-    """Whether its page is cancelled when the client goes, also where it is no safe one. It shields what must not break off."""
+    """Whether an unsafe method is cancelled if the client disconnects; the page shields its writes itself."""
     is_picture: bool = False
-    """Whether it may be a picture, sound or film within a page, as that of a letter."""
-    told: RouteDoc | None = None
-    """None: it is no part of the API."""
+    """Whether pages may load the resource as an image, audio or video."""
+    doc: RouteDoc | None = None
+    """OpenAPI description; None: not part of the API."""
 
 
 class _Node(Struct):
     literal: dict[str, _Node] = field(default_factory=dict)
     variable: _Node | None = None
-    routes: dict[str, Route] = field(default_factory=dict)
-    """By method."""
+    routes: dict[str, HttpRoute] = field(default_factory=dict)
+    """Routes of this path, by method."""
 
 
-class Routes:
-    """The table. A path of literal parts alone is found in any case: Autodiscover's clients write it as they like."""
+class RouteTable:
+    """Routes by path. Literal paths match in any case, because Autodiscover clients vary the case."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        """Raises ValueError for two of the same method and path."""
+    def __init__(self, routes: Iterable[HttpRoute]) -> None:
+        """Raises ValueError for two routes with the same method and path."""
         self.all = tuple(routes)
         self._root = _Node()
         for route in self.all:
             node = self._root
-            for part in _parts(route.path):
+            for part in _segments(route.path):
                 if _is_variable(part):
                     node.variable = node.variable or _Node()
                     node = node.variable
                 else:
                     node = node.literal.setdefault(part, _Node())
             if route.method in node.routes:
-                raise ValueError(f"{route.method} {route.path} is there already")
+                raise ValueError(f"duplicate route {route.method} {route.path}")
             node.routes[route.method] = route
 
-    def at(self, segments: Sequence[str]) -> dict[str, Route]:
-        """The routes of a path, by method; empty: there is none."""
-        if len(segments) > MOST_PARTS:
+    def at(self, segments: Sequence[str]) -> dict[str, HttpRoute]:
+        """Return the routes of a path, by method."""
+        if len(segments) > MAX_SEGMENTS:
             return {}
         return _find(self._root, segments) or _find(self._root, [part.lower() for part in segments], literal=True)
 
 
-def variables(route: Route, segments: Sequence[str]) -> dict[str, str]:
-    """What stands in a path that leads to the route."""
-    pairs = zip(_parts(route.path), segments, strict=True)
+def path_variables(route: HttpRoute, segments: Sequence[str]) -> dict[str, str]:
+    """Return the values of the path variables of a route."""
+    pairs = zip(_segments(route.path), segments, strict=True)
     return {name[1:-1]: value for name, value in pairs if _is_variable(name)}
 
 
-def _parts(path: str) -> list[str]:
+def _segments(path: str) -> list[str]:
     return path.split("/")[1:]
 
 
@@ -101,7 +101,7 @@ def _is_variable(part: str) -> bool:
     return part.startswith("{") and part.endswith("}")
 
 
-def _find(node: _Node, segments: Sequence[str], *, literal: bool = False) -> dict[str, Route]:
+def _find(node: _Node, segments: Sequence[str], *, literal: bool = False) -> dict[str, HttpRoute]:
     if not segments:
         return node.routes
     part, rest = segments[0], segments[1:]

@@ -1,4 +1,4 @@
-"""Finds the page that a request is for, and refuses what is not for us."""
+"""Web site: dispatches requests to pages and checks host, origin, login and access."""
 
 from __future__ import annotations
 
@@ -19,201 +19,199 @@ from mailstack.net.thread_pool import PoolFull
 from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.protocols.sasl import Sessions
 from mailstack.store import Damaged, StoreError
-from mailstack.web.cors import Origins
-from mailstack.web.http_values import PROBLEM, HttpError, Request, Response, Upgrade, User, plain
-from mailstack.web.routes import Route, Routes, variables
+from mailstack.web.cors import CorsPolicy
+from mailstack.web.http_values import PROBLEM, HttpError, Request, Response, Upgrade, User, text_response
+from mailstack.web.routes import HttpRoute, RouteTable, path_variables
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-GUARDS = (
-    # No scripts, nothing from elsewhere, in nobody's frame.
+SECURITY_HEADERS = (
+    # No scripts, no other origins, no frames.
     (
         "Content-Security-Policy",
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
-    # A name that a letter links to may be made for its reader alone: to look it up tells that it was read.
+    # A link may have a host name that is unique to its reader: a DNS prefetch would reveal that the letter was read.
     ("X-DNS-Prefetch-Control", "off"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Cache-Control", "no-store"),
 )
-"""Fields of every answer, unless the page has its own."""
+"""Header fields of each response, unless the page sets its own."""
 
-API = "/v1/"
-"""Below this path every refusal is a problem in JSON (RFC 9457)."""
+API_ROOT = "/v1/"
+"""Path prefix whose error responses are JSON problems (RFC 9457)."""
 
-DAMAGED = (
-    "What is stored of this letter is damaged, and is not shown. The server's log says what; restore it from a backup."
-)
-UNAVAILABLE = "The store can't be read or written at present. The server's log says why; try again later."
+DAMAGED = "The stored content of this letter is damaged. See the server's log, and restore it from a backup."
+UNAVAILABLE = "The store is not available at present. See the server's log, and try again later."
 
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-"""RFC 9110 §9.2.1."""
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Safe methods (RFC 9110 §9.2.1)."""
 
 
 class AuthorizedRequest(Struct, frozen=True):
-    """An ask that may be answered by its page."""
+    """Request that passed all checks before its page."""
 
-    route: Route
-    ask: Request
-    """With who asks, and the variables of the path."""
+    route: HttpRoute
+    request: Request
+    """Request with its user and path variables."""
 
 
 class RequestAuthenticator(Protocol):
-    """Who knows visitors; `mailstack.web.login` has those that ask for a password."""
+    """Authenticates requests; `mailstack.web.login` has the one with passwords."""
 
-    async def visitor(self, ask: Request) -> User:
-        """Who asks. Raises Trouble 401, or 403."""
+    async def authenticate(self, request: Request) -> User:
+        """Return the user of a request. Raises HttpError 401 or 403."""
 
 
 class DenyAll:
-    """A RequestAuthenticator that lets nobody in: what only users may see is not shown."""
+    """RequestAuthenticator without accounts: it rejects each request."""
 
-    async def visitor(self, ask: Request) -> User:
-        """Raises Trouble."""
-        raise HttpError(403, f"Nobody can log in here, and {ask.path} is not for everybody.")
+    async def authenticate(self, request: Request) -> User:
+        """Raises HttpError 403."""
+        raise HttpError(403, f"{request.path} requires a login, and this server has no accounts for it.")
 
 
 class AllowAll:
-    """A RequestAuthenticator of a place where only its owner comes: on loopback, in a dev environment."""
+    """RequestAuthenticator of a dev environment on loopback: each request has administrator access."""
 
-    async def visitor(self, _: Request) -> User:
+    async def authenticate(self, _: Request) -> User:
         return User(is_admin=True)
 
 
 class Site:
-    """The pages of one server, by path."""
+    """Pages of one server, by path."""
 
     def __init__(
         self,
-        routes: Iterable[Route],
+        routes: Iterable[HttpRoute],
         hosts: Iterable[str],
         *,
-        doorkeeper: RequestAuthenticator | None = None,
-        origins: Origins | None = None,
+        authenticator: RequestAuthenticator | None = None,
+        cors: CorsPolicy | None = None,
         root: str = "/",
         sessions: Sessions | None = None,
     ) -> None:
-        """`hosts` are the names that we answer to. An IP address, or localhost, is always one of them. All routes stand below `root`.
+        """`hosts` are the accepted names in the Host field, beside localhost and IP addresses. `root` prefixes all routes.
 
-        `sessions` registers requests that rest on a login.
-
-        A page of somebody else's, whose name is made to lead here (DNS rebinding), hears nothing: its Host is its own.
+        The check of Host prevents DNS rebinding. `sessions` registers authenticated requests.
         """
-        self.routes = Routes(routes)
+        self.routes = RouteTable(routes)
         self.sessions = sessions
         self._hosts = frozenset(host.lower() for host in hosts)
-        self._doorkeeper = doorkeeper or DenyAll()
-        self._origins = origins or Origins()
+        self._authenticator = authenticator or DenyAll()
+        self._cors = cors or CorsPolicy()
         self._complaint = RateLimitedLog(_log, time.monotonic)
         self._root = tuple(part for part in root.split("/") if part)
 
     def takes_large(self, method: str, segments: tuple[str, ...]) -> bool:
-        """Whether a body may be as large as a letter."""
+        """Whether the route accepts a body of the size of a letter."""
         inside = self._inside(segments)
         route = None if inside is None else self.routes.at(inside).get(method)
         return route is not None and route.is_large
 
     def _inside(self, segments: tuple[str, ...]) -> tuple[str, ...] | None:
-        """What stands behind the root; None for what is not below it."""
+        """Return the segments below the root; None outside it."""
         depth = len(self._root)
         return segments[depth:] if segments[:depth] == self._root and len(segments) > depth else None
 
-    async def answer(self, ask: Request) -> Response | Upgrade:
-        """What to say; raises nothing but CancelledError."""
-        entered = await self.enter(ask)
-        return entered if isinstance(entered, Response) else await self.show(entered)
+    async def answer(self, request: Request) -> Response | Upgrade:
+        """Return the response; raises only CancelledError."""
+        authorized = await self.enter(request)
+        return authorized if isinstance(authorized, Response) else await self.show(authorized)
 
-    async def enter(self, ask: Request) -> AuthorizedRequest | Response:
-        """Everything that is decided without the body, which `ask` need not have: which page, and whether for this visitor. Or the refusal; raises as `answer`."""
+    async def enter(self, request: Request) -> AuthorizedRequest | Response:
+        """Run the checks that do not need the body. Return the authorized request or an error response."""
         if self._root:
-            inside = self._inside(ask.segments)
+            inside = self._inside(request.segments)
             if inside is None:
-                return self._outside(ask)
-            ask = replace(ask, path="/" + "/".join(inside), parts=inside)
-        return await self._guarded(ask, self._entered(ask))
+                return self._outside(request)
+            request = replace(request, path="/" + "/".join(inside), parts=inside)
+        return await self._guarded(request, self._authorized(request))
 
-    async def show(self, entered: AuthorizedRequest) -> Response | Upgrade:
-        """What the page says, to an ask with its body; raises as `answer`."""
-        return await self._guarded(entered.ask, self._shown(entered))
+    async def show(self, authorized: AuthorizedRequest) -> Response | Upgrade:
+        """Return the response of the page to a complete request; raises only CancelledError."""
+        return await self._guarded(authorized.request, self._shown(authorized))
 
-    async def _guarded(self, ask: Request, work: Awaitable[T | Response]) -> T | Response:
-        """With the fields of every answer, and a refusal in place of what `work` raises."""
+    async def _guarded(self, request: Request, work: Awaitable[T | Response]) -> T | Response:
+        """Await `work`, convert exceptions to error responses, and add the security headers."""
         try:
             found = await work
         except HttpError as trouble:
-            found = _refusal(ask, trouble)
+            found = _error_response(request, trouble)
         except PoolFull:
-            found = _refusal(
-                ask, HttpError(503, "Too many requests wait to be worked on; try again.", ("Retry-After", "1"))
+            found = _error_response(
+                request, HttpError(503, "Too many requests are waiting; try again later.", ("Retry-After", "1"))
             )
         except CancelledError:
             raise
         except Damaged as damage:
-            _log.error("%s: %s", ask.path, damage)
-            found = _refusal(ask, HttpError(500, DAMAGED))
+            _log.error("%s: %s", request.path, damage)
+            found = _error_response(request, HttpError(500, DAMAGED))
         except StoreError as trouble:
-            self._complaint.error("requests are answered with 503: %s", trouble)
-            found = _refusal(ask, HttpError(503, UNAVAILABLE))
-        except Exception:  # noqa: BLE001 (whatever a page raises is ours to mend, and none of the client's business)
-            _log.exception("a bug: %s", ask.path)
-            found = _refusal(ask, HttpError(500, "Something went wrong here. The server's log says what."))
+            self._complaint.error("503 Service Unavailable: %s", trouble)
+            found = _error_response(request, HttpError(503, UNAVAILABLE))
+        except Exception:  # noqa: BLE001 (a bug in a page must not end the connection)
+            _log.exception("internal error: %s", request.path)
+            found = _error_response(request, HttpError(500, "Internal server error. See the server's log."))
         if isinstance(found, Response):
-            return replace(found, headers=(*GUARDS, *self._origins.fields(ask), *found.headers))
+            return replace(found, headers=(*SECURITY_HEADERS, *self._cors.fields(request), *found.headers))
         return found
 
-    def logged_out(self, ask: Request) -> Response:
-        """The answer to a request whose login does not hold any longer."""
-        refusal = _refusal(ask, HttpError(401, "The session has ended; log in again."))
-        return replace(refusal, headers=(*GUARDS, *self._origins.fields(ask), *refusal.headers))
+    def logged_out(self, request: Request) -> Response:
+        """Return the response to a request whose login was revoked."""
+        refusal = _error_response(request, HttpError(401, "The session has ended; log in again."))
+        return replace(refusal, headers=(*SECURITY_HEADERS, *self._cors.fields(request), *refusal.headers))
 
-    def _outside(self, ask: Request) -> Response:
-        """To who is not below the root: he is led there from it, whatever else he wants."""
+    def _outside(self, request: Request) -> Response:
+        """Return the response outside the root: a redirect from the root itself, else 404."""
         root = "/" + "/".join(self._root) + "/"
-        if ask.segments == self._root and ask.method in SAFE:
-            return Response(b"", "", 308, (*GUARDS, ("Location", root)))
-        return plain(f"There is nothing here; the front page is at {root}", 404, *GUARDS)
+        if request.segments == self._root and request.method in SAFE_METHODS:
+            return Response(b"", "", 308, (*SECURITY_HEADERS, ("Location", root)))
+        return text_response(f"Not found; the front page is at {root}", 404, *SECURITY_HEADERS)
 
-    async def _entered(self, ask: Request) -> AuthorizedRequest | Response:
-        if not self._is_ours(ask.host):
+    async def _authorized(self, request: Request) -> AuthorizedRequest | Response:
+        if not self._is_ours(request.host):
             # RFC 9110 §15.5.20
-            raise HttpError(421, "This server does not answer to that name; [web] hosts may name it.")
-        routes = self.routes.at(ask.segments)
+            raise HttpError(421, "Unknown host name; add it to [web] hosts.")
+        routes = self.routes.at(request.segments)
         if not routes:
-            raise HttpError(404, "There is nothing here; the front page is at /")
-        method = "GET" if ask.method == "HEAD" else ask.method
+            raise HttpError(404, "Not found; the front page is at /")
+        method = "GET" if request.method == "HEAD" else request.method
         if method not in routes:
-            return self._about(ask, tuple(routes))
-        if method not in SAFE or "upgrade" in ask.fields:
-            self._origins.check(ask)
+            return self._about(request, tuple(routes))
+        if method not in SAFE_METHODS or "upgrade" in request.fields:
+            self._cors.check(request)
         route = routes[method]
-        if route.access != "anyone":
-            self._origins.check_look(ask)
+        if route.access != "public":
+            self._cors.check_look(request)
             if not route.is_picture:
-                self._origins.check_use(ask)
-        visitor = User() if route.access == "anyone" else await self._doorkeeper.visitor(ask)
-        if route.access == "admin" and not visitor.is_admin:
-            raise HttpError(403, "This is for the administrators that [web] admins names.")
+                self._cors.check_use(request)
+        user = User() if route.access == "public" else await self._authenticator.authenticate(request)
+        if route.access == "admin" and not user.is_admin:
+            raise HttpError(403, "Only administrators ([web] admins) may do this.")
         return AuthorizedRequest(
-            route, replace(ask, method=method, variables=variables(route, ask.segments), visitor=visitor)
+            route, replace(request, method=method, variables=path_variables(route, request.segments), user=user)
         )
 
-    async def _shown(self, entered: AuthorizedRequest) -> Response | Upgrade:
-        route = entered.route
-        page = route.page(entered.ask)
-        # What changes something is not left half done because nobody waits for the answer.
-        found = await (page if route.ends_with_client or entered.ask.method in SAFE else shielded(_of(page)))
-        return _unchanged(entered.ask, found) if isinstance(found, Response) and found.etag else found
+    async def _shown(self, authorized: AuthorizedRequest) -> Response | Upgrade:
+        route = authorized.route
+        page = route.page(authorized.request)
+        # A write finishes even if the client disconnects.
+        found = await (
+            page if route.ends_with_client or authorized.request.method in SAFE_METHODS else shielded(_awaited(page))
+        )
+        return _conditional(authorized.request, found) if isinstance(found, Response) and found.etag else found
 
-    def _about(self, ask: Request, methods: tuple[str, ...]) -> Response:
-        """Which methods there are: to who asks for them, and to who asked for another."""
+    def _about(self, request: Request, methods: tuple[str, ...]) -> Response:
+        """Respond to OPTIONS and to methods without a route."""
         allowed = ", ".join((*methods, *(("HEAD",) if "GET" in methods else ()), "OPTIONS"))
-        if ask.method == "OPTIONS":
-            return Response(b"", "", 204, (("Allow", allowed), *self._origins.preflight(ask, allowed)))
-        raise HttpError(405, f"This takes {allowed}.", ("Allow", allowed))
+        if request.method == "OPTIONS":
+            return Response(b"", "", 204, (("Allow", allowed), *self._cors.preflight(request, allowed)))
+        raise HttpError(405, f"Method not allowed; allowed methods: {allowed}.", ("Allow", allowed))
 
     def _is_ours(self, host: str) -> bool:
         if host in self._hosts or host == "localhost" or host.endswith(".localhost"):
@@ -225,14 +223,14 @@ class Site:
         return True
 
 
-async def _of(page: Awaitable[T]) -> T:
-    """The same as a coroutine."""
+async def _awaited(page: Awaitable[T]) -> T:
+    """Return the result of an awaitable, as a coroutine."""
     return await page
 
 
-def _refusal(ask: Request, trouble: HttpError) -> Response:
-    if not ask.path.startswith(API):
-        return plain(trouble.why, trouble.status, *trouble.headers)
+def _error_response(request: Request, trouble: HttpError) -> Response:
+    if not request.path.startswith(API_ROOT):
+        return text_response(trouble.why, trouble.status, *trouble.headers)
     problem = {
         "title": HTTPStatus(trouble.status).phrase,
         "status": trouble.status,
@@ -242,27 +240,27 @@ def _refusal(ask: Request, trouble: HttpError) -> Response:
     return Response(msgspec.json.encode(problem), PROBLEM, trouble.status, trouble.headers)
 
 
-def _unchanged(ask: Request, answer: Response) -> Response:
-    """With its ETag; without the body for who has it already (RFC 9110 §13.1.2, §15.4.5)."""
+def _conditional(request: Request, answer: Response) -> Response:
+    """Add the ETag; return 304 without the body if the client has it (RFC 9110 §13.1.2, §15.4.5)."""
     tag = f'"{answer.etag}"'
-    had = [each.strip().removeprefix("W/") for each in ask.fields.get("if-none-match", "").split(",")]
+    had = [each.strip().removeprefix("W/") for each in request.fields.get("if-none-match", "").split(",")]
     answer = replace(answer, headers=(*answer.headers, ("ETag", tag)))
-    if answer.status == 200 and ask.method in ("GET", "HEAD") and (tag in had or "*" in had):
+    if answer.status == 200 and request.method in ("GET", "HEAD") and (tag in had or "*" in had):
         return replace(answer, body=b"", status=304, size=None)
     return answer
 
 
 async def shielded(work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`. A caller that is cancelled hears CancelledError at once, and `work` goes on to its end."""
+    """Return the result of `work`, which runs to its end even if the caller is cancelled."""
     waiting: Deferred[T] = Deferred()
 
     def end(result: T | Failure) -> None:
         if not waiting.called:
             waiting.callback(result)
         elif isinstance(result, Failure) and result.check(StoreError):
-            _log.error("it failed after its client had gone: %s", result.getErrorMessage())
+            _log.error("a request failed after its client disconnected: %s", result.getErrorMessage())
         elif isinstance(result, Failure) and not result.check(HttpError):
-            _log.error("a bug: it failed after its client had gone", exc_info=result.value)
+            _log.error("internal error: a request failed after its client disconnected", exc_info=result.value)
 
     Deferred.fromCoroutine(work).addBoth(end)
     return await waiting

@@ -1,4 +1,4 @@
-"""Letters that enter a server by HTTP: the rules of a station hold for them, as in a session of SMTP."""
+"""Submission of letters by HTTP, with the same receiving rules as SMTP."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.queue.enqueue import COPY_OF
 from mailstack.relay.external_relay import ExternalRelay
 
-NO_RECIPIENT = reply(554, "5.5.1", "no recipients")
-BAD_ADDRESS = reply(501, "5.1.3", "that is no address")
-AT_ONCE = 65_536
-"""Octets that are written in one go."""
+NO_RECIPIENT = reply(554, "5.5.1", "Error: no valid recipients")
+BAD_ADDRESS = reply(501, "5.1.3", "Bad recipient address syntax")
+CHUNK = 65_536
+"""Octets that are written in one step."""
 _ONLY_SEEN_BY_SENDER = (b"bcc",)
 
 
-class Copied(Struct, frozen=True):
-    """Where a letter comes from that was here before."""
+class CopySource(Struct, frozen=True):
+    """Original of a letter that is sent again."""
 
     of: LetterId
     why: str
-    """For people."""
+    """Reason in the journey, for people."""
 
 
-class _Author(Struct, frozen=True):
-    """A smtp.station.Client that logged in by HTTP."""
+class _HttpClient(Struct, frozen=True):
+    """SMTP client value of a user that logged in by HTTP."""
 
     account: str | None
     sender: ReversePath
@@ -55,26 +55,25 @@ class _Author(Struct, frozen=True):
 
 
 class WebSubmission:
-    """Hands letters to a station."""
+    """Submits letters by receiving rules."""
 
     def __init__(self, station: ReceivingRules, clock: Clock) -> None:
         self._station = station
         self._clock = clock
 
-    async def hand_in(
+    async def submit(
         self,
         sender: str,
         recipients: Sequence[str],
         octets: bytes,
         *,
         account: str | None = None,
-        copied: Copied | None = None,
+        copied: CopySource | None = None,
     ) -> LetterId:
-        """Take responsibility for a letter; durable when it returns. An empty sender is the null reverse-path.
+        """Accept a letter durably and return its id. An empty sender is the null reverse-path.
 
-        If it is `copied` from another one of this store, their journeys lead to each other.
-
-        With an `account`, who answers for it, the station's rules about sender and recipients hold as well. Blind copies are not told in it (RFC 5322 §3.6.3). Raises Refusal.
+        `copied` links the journeys of the letter and its original. With an `account`, the rules for senders and recipients
+        apply too. Bcc fields are removed (RFC 5322 §3.6.3). Raises Refusal.
         """
         try:
             envelope = Envelope(
@@ -89,7 +88,7 @@ class WebSubmission:
             raise Refusal(NO_RECIPIENT)
         now = self._clock.now()
         if account is not None:
-            client = _Author(account, envelope.sender, len(octets))
+            client = _HttpClient(account, envelope.sender, len(octets))
             await self._station.check_sender(client, Mail(envelope.sender, envelope.parameters, len(octets)))
             for recipient in envelope.recipients:
                 await self._station.check_recipient(client, Rcpt(recipient.address))
@@ -100,8 +99,8 @@ class WebSubmission:
         end = split(octets)
         try:
             await arriving.write(without(octets[:end], _ONLY_SEEN_BY_SENDER))
-            for at in range(end, len(octets), AT_ONCE):
-                await arriving.write(octets[at : at + AT_ONCE])
+            for at in range(end, len(octets), CHUNK):
+                await arriving.write(octets[at : at + CHUNK])
             whole = await arriving.finish()
             facts = arriving.facts if copied is None else {**arriving.facts, COPY_OF: copied.of, "why": copied.why}
             await self._station.accept(whole, facts)
@@ -115,32 +114,32 @@ def _is_ascii(sender: str, recipients: Sequence[str]) -> bool:
     return "".join((sender, *recipients)).isascii()
 
 
-RELEASED = "somebody released it"
+RELEASED = "released by a user"
 
 _HOST = "mailstack.invalid"
-"""Behind the @ of a Message-ID where the author has no domain."""
+"""Domain of a Message-ID if the author has none."""
 
 
-class Leaving:
-    """Through one outlet."""
+class LetterRelease:
+    """Sends letters out through an external relay."""
 
     def __init__(self, outlet: ExternalRelay, intake: WebSubmission, clock: Clock) -> None:
-        """`intake` is that of a server whose relay leads to the outlet."""
+        """`intake` submits to a server that relays to the `outlet`."""
         self.outlet = outlet
         self._intake = intake
         self._clock = clock
 
-    async def relay(self, sender: str, recipients: Sequence[str], octets: bytes, copied: Copied) -> LetterId | None:
-        """A letter as it came, to those that the outlet takes; None when these are none. Raises Refusal."""
+    async def relay(self, sender: str, recipients: Sequence[str], octets: bytes, copied: CopySource) -> LetterId | None:
+        """Forward a letter unchanged to the recipients that the outlet allows; None without any. Raises Refusal."""
         taken = [each for each in recipients if self.outlet.allows(each)]
         if not taken:
             return None
         sender, octets = self.outlet.relayed(sender, octets)
-        return await self._intake.hand_in(sender, taken, octets, copied=copied)
+        return await self._intake.submit(sender, taken, octets, copied=copied)
 
     async def release(self, author: str, recipients: Sequence[str], octets: bytes, of: LetterId) -> LetterId:
-        """A letter that somebody sends on, as one of now. Raises Refusal."""
+        """Send a letter again with a new Date and Message-ID. Raises Refusal."""
         date = formatdate(self._clock.now()).encode()
         message_id = make_msgid(domain=author.rpartition("@")[2] or _HOST).encode()
         sender, octets = self.outlet.released(author, octets, date, message_id)
-        return await self._intake.hand_in(sender, recipients, octets, copied=Copied(of, RELEASED))
+        return await self._intake.submit(sender, recipients, octets, copied=CopySource(of, RELEASED))

@@ -1,4 +1,4 @@
-"""WebSockets on which only we speak (RFC 6455): each text of a source as a message; what clients say is read and dropped."""
+"""Send-only WebSockets (RFC 6455); messages of clients are read and discarded."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ from mailstack.web.http_values import HttpError, Request, StreamLine, Upgrade
 
 _log = logging.getLogger(__name__)
 
-MOST_FROM_CLIENT = 65_536
-"""Octets of a message, which nobody wants."""
+MAX_CLIENT_MESSAGE = 65_536
+"""Maximum octets of a client's message, which is discarded."""
 GOING_AWAY, PROTOCOL_ERROR, TOO_BIG, BUG = 1001, 1002, 1009, 1011
-"""RFC 6455 §7.4.1."""
+"""Status codes of the close frame (RFC 6455 §7.4.1)."""
 
 
-def told_by_websocket(ask: Request, texts: AsyncGenerator[str, None]) -> Upgrade:
-    """The upgrade that a client asks for. Raises Trouble 426 for no proper handshake (§4.2.1)."""
-    key = ask.fields.get("sec-websocket-key", "")
-    if ask.fields.get("upgrade", "").lower() != "websocket" or len(key) != 24 or not key.isascii():
-        raise HttpError(426, "This is a WebSocket: ask with Upgrade: websocket.", ("Upgrade", "websocket"))
-    if ask.fields.get("sec-websocket-version", "").strip() != "13":
-        raise HttpError(426, "This is a WebSocket of version 13.", ("Sec-WebSocket-Version", "13"))
+def websocket_upgrade(request: Request, texts: AsyncGenerator[str, None]) -> Upgrade:
+    """Return the upgrade to a WebSocket that sends `texts`. Raises HttpError 426 for an invalid handshake (§4.2.1)."""
+    key = request.fields.get("sec-websocket-key", "")
+    if request.fields.get("upgrade", "").lower() != "websocket" or len(key) != 24 or not key.isascii():
+        raise HttpError(426, "This resource is a WebSocket; send Upgrade: websocket.", ("Upgrade", "websocket"))
+    if request.fields.get("sec-websocket-version", "").strip() != "13":
+        raise HttpError(
+            426, "Unsupported WebSocket version; send Sec-WebSocket-Version: 13.", ("Sec-WebSocket-Version", "13")
+        )
     accepted = generate_accept_token(key.encode("ascii")).decode("ascii")
-    return Upgrade("websocket", _Telling(texts).converse, (("Sec-WebSocket-Accept", accepted),))
+    return Upgrade("websocket", _WebSocketSender(texts).converse, (("Sec-WebSocket-Accept", accepted),))
 
 
-class _Telling:
-    """One conversation: two coroutines, the one that tells, and the one that hears when to end."""
+class _WebSocketSender:
+    """One WebSocket: a coroutine that sends and a coroutine that receives the close."""
 
     def __init__(self, texts: AsyncGenerator[str, None]) -> None:
         self._texts = texts
@@ -41,7 +43,7 @@ class _Telling:
         self._heard = 0
 
     async def converse(self, line: StreamLine) -> None:
-        """Until the texts end, or the client goes."""
+        """Run until the texts end or the client disconnects."""
         telling = Deferred.fromCoroutine(self._tell(line))
         try:
             await self._hear(line)
@@ -56,17 +58,17 @@ class _Telling:
         except CancelledError:
             return
         except StoreError as error:
-            _log.error("a WebSocket ends: %s", error)  # no bug
+            _log.error("WebSocket closed: %s", error)
             code = BUG
         except Exception:  # noqa: BLE001 - it ends this conversation, and nothing else
-            _log.exception("a bug in what a WebSocket tells")
+            _log.exception("internal error in a WebSocket")
             code = BUG
         finally:
             await self._texts.aclose()
         await self._say(line, CloseConnection(code))
 
     async def _say(self, line: StreamLine, event: Event) -> None:
-        """Nothing, once the end was said."""
+        """Send a frame, unless the close frame was sent."""
         is_answer = isinstance(event, CloseConnection) and self._frames.state is ConnectionState.REMOTE_CLOSING
         if self._frames.state is ConnectionState.OPEN or is_answer:
             await line.write(self._frames.send(event))
@@ -80,7 +82,7 @@ class _Telling:
             except RemoteProtocolError:
                 await self._say(line, CloseConnection(PROTOCOL_ERROR))
                 return
-            if self._heard > MOST_FROM_CLIENT:
+            if self._heard > MAX_CLIENT_MESSAGE:
                 await self._say(line, CloseConnection(TOO_BIG))
                 return
             if self._frames.state is ConnectionState.CLOSED:

@@ -17,7 +17,7 @@ GRAVE = {"serious", "critical"}
 
 PLACES: dict[str, tuple[str, str]] = {
     "inbox": ("#/letters", ".row"),
-    "empty": ("#/letters?mailbox=zoe%40home.test", ".lesson figure"),
+    "empty": ("#/letters?mailbox=zoe%40home.test", ".hint-card figure"),
     "nothing found": ("#/letters?query=nowhere", ".empty"),
     "letter": ("#/letter/{letter}", "iframe"),
     "text": ("#/letter/{letter}/text", ".plain"),

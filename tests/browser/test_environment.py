@@ -105,9 +105,9 @@ def test_a_fault_is_set_in_the_words_of_mail_and_ended(visit: Open, dev: Environ
 def test_every_ready_made_fault_is_one_that_the_server_takes(visit: Open, dev: Environment) -> None:
     page = visit("#/faults")
     page.locator(".ready").wait_for()
-    ready = page.evaluate("import('./pages/fault-words.js').then(found => found.READY.map(([, , rule]) => rule))")
+    ready = page.evaluate("import('./pages/fault-texts.js').then(found => found.READY.map(([, , rule]) => rule))")
     said = page.evaluate(
-        "import('./pages/fault-words.js').then(found => found.READY.map(([, , rule]) => found.sentence(rule)))"
+        "import('./pages/fault-texts.js').then(found => found.READY.map(([, , rule]) => found.sentence(rule)))"
     )
     assert len(ready) > 12
     for rule, sentence in zip(ready, said, strict=True):

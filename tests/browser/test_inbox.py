@@ -33,30 +33,30 @@ def test_an_empty_inbox_teaches_how_to_send_the_first_letter(
     visit: Open, dev: Environment, size: tuple[int, int]
 ) -> None:
     page = visit(size=size)
-    lesson = page.locator(".lesson")
-    lesson.get_by_text("swaks").first.wait_for()
+    hint = page.locator(".hint-card")
+    hint.get_by_text("swaks").first.wait_for()
     port = str(dev.facts["services"]["capture"]["port"])
-    assert lesson.inner_text().count(port) >= 4
+    assert hint.inner_text().count(port) >= 4
     for program in ("curl", "Python"):
-        assert program in lesson.inner_text()
+        assert program in hint.inner_text()
 
 
 def test_an_empty_inbox_says_so_again_after_a_search_that_found_nothing(visit: Open) -> None:
     page = visit()
-    page.locator(".lesson").wait_for()
+    page.locator(".hint-card").wait_for()
     page.get_by_label("Search letters").fill("nobody wrote this")
     page.get_by_role("heading", name="Nothing found").wait_for()
     page.get_by_label("Search letters").fill("")
-    page.locator(".lesson").wait_for()
+    page.locator(".hint-card").wait_for()
     page.goto(f"{page.url.partition('#')[0]}#/letters?mailbox=$(x)@home.test")
     page.get_by_role("heading", name="No letter here yet").wait_for()
-    page.locator(".lesson").get_by_text("--to bob@home.test").first.wait_for()
+    page.locator(".hint-card").get_by_text("--to bob@home.test").first.wait_for()
 
 
 @SIZES
 def test_a_letter_shows_up_without_reload(visit: Open, dev: Environment, size: tuple[int, int]) -> None:
     page = visit(size=size)
-    page.locator(".lesson").wait_for()
+    page.locator(".hint-card").wait_for()
     dev.send(letter("Out of the blue"), "bob@home.test")
     page.locator(".row", has_text="Out of the blue").wait_for()
     until(page, "document.querySelectorAll('.row.unread').length === 1")
@@ -162,7 +162,7 @@ def test_many_are_selected_at_once(visit: Open, dev: Environment) -> None:
     page.get_by_label("Select all letters").click()
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    page.locator(".lesson").wait_for()
+    page.locator(".hint-card").wait_for()
     page.get_by_role("button", name="Undo").click()
     page.locator(".row").nth(5).wait_for()
 
@@ -234,7 +234,7 @@ def test_when_the_server_is_gone_the_page_says_so(visit: Open, dev: Environment)
 
 def test_however_small_the_window_a_letter_can_be_sent(visit: Open, dev: Environment) -> None:
     page = visit(size=(320, 480))
-    page.locator(".lesson").wait_for()
+    page.locator(".hint-card").wait_for()
     page.get_by_role("button", name="Write a letter").last.click()
     page.get_by_role("dialog").wait_for()
     below = page.evaluate("document.querySelector('dialog footer').getBoundingClientRect().bottom - innerHeight")
@@ -268,8 +268,8 @@ def test_a_letter_is_written_and_answered(visit: Open, dev: Environment) -> None
 def test_every_line_that_the_empty_inbox_teaches_sends_a_letter(visit: Open, dev: Environment) -> None:
     need("swaks", "curl", "python3")
     page = visit("#/letters?mailbox=carol%40elsewhere.test")
-    page.locator(".lesson pre").nth(3).wait_for()
-    lines = page.locator(".lesson pre").all_inner_texts()
+    page.locator(".hint-card pre").nth(3).wait_for()
+    lines = page.locator(".hint-card pre").all_inner_texts()
     environ = {**os.environ, **dev.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for count, line in enumerate(lines, 1):
         subprocess.run(["bash", "-c", line], check=True, timeout=60, env=environ, capture_output=True)

@@ -18,8 +18,8 @@ from mailstack.net.dns import DnsNames
 from mailstack.net.zone import TlsaRecord, Zone
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import DnsUnavailable
-from mailstack.web.autoconfig.records import DnsRecord, key_hash, known_of, publication
-from mailstack.web.autoconfig.services import services_of
+from mailstack.web.autoconfig.records import DnsRecord, key_hash, publication, publication_facts
+from mailstack.web.autoconfig.services import services_from_config
 from tests.aid import run
 from tests.cli.conftest import NOON
 
@@ -58,7 +58,7 @@ def record_of(record: DnsRecord) -> Any:
 def zone_of(config: Config) -> Zone:
     """All that `mailstack dns` prints."""
     zone = Zone({"mx.example.org": [dns.Record_A("192.0.2.1")]})
-    for _, record in publication(config, known_of(config, services_of(config))).all():
+    for _, record in publication(config, publication_facts(config, services_from_config(config))).all():
         zone.add(record.name.rstrip("."), record_of(record))
     zone.sign("_25._tcp.mx.example.org")
     return zone

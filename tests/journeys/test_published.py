@@ -11,8 +11,8 @@ from twisted.names import dns
 from mailstack.config import ListenSettings, MtaStsSettings, RelaySettings
 from mailstack.config.endpoints import Endpoint
 from mailstack.net.server_tls import ServerContext
-from mailstack.web.autoconfig.records import Known, publication
-from mailstack.web.autoconfig.services import services_of
+from mailstack.web.autoconfig.records import PublicationFacts, publication
+from mailstack.web.autoconfig.services import services_from_config
 from tests.journeys.internet import Internet, SimulatedServer, issued, public_ca
 
 ALICE, CAROL = "alice@home.test", "carol@elsewhere.test"
@@ -38,7 +38,7 @@ def elsewhere(internet: Internet, **policy: Any) -> SimulatedServer:
     )
     internet.context = ours
     config = site.server.config
-    for _, record in publication(config, Known(services_of(config), web=True)).all():
+    for _, record in publication(config, PublicationFacts(services_from_config(config), web=True)).all():
         if record.type == "TXT":
             internet.zone.add(record.name.rstrip("."), dns.Record_TXT(record.data.encode()))
         if record.type == "CNAME":

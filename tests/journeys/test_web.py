@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509 import load_pem_x509_certificate
 
 from tests.journeys.process import Process, command
-from tests.web.autoconfig.test_client_files import ASK, ASKED
+from tests.web.autoconfig.test_client_files import ASK, OUTLOOK_SCHEMA
 
 CONFIG = """
 hostname = "mx.home.test"
@@ -62,7 +62,9 @@ def test_clients_find_their_settings_over_https(server: tuple[Path, dict[str, in
 
     tree = ET.fromstring(fetch("/mail/config-v1.1.xml?emailaddress=alice%40home.test"))
     assert [each.text for each in tree.iter("port")] == [str(ports["pop3s"]), str(ports["submissions"])]
-    outlook = fetch("/autodiscover/autodiscover.xml", ASK.format(address="alice@home.test", schema=ASKED).encode())
+    outlook = fetch(
+        "/autodiscover/autodiscover.xml", ASK.format(address="alice@home.test", schema=OUTLOOK_SCHEMA).encode()
+    )
     assert f"<Port>{ports['submissions']}</Port>".encode() in outlook
     assert b"mx.home.test" in fetch("/")
     profile = fetch("/profile.mobileconfig?address=alice%40home.test")

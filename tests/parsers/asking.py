@@ -12,7 +12,7 @@ from mailstack.cli.user_import import parse
 from mailstack.letter import Address
 from mailstack.letter.letter import new_letter_id
 from mailstack.web import json_body
-from mailstack.web.autoconfig.autodiscover import ASKED, BadRequest, read_request
+from mailstack.web.autoconfig.autodiscover import OUTLOOK_SCHEMA, BadAutodiscoverRequest, parse_autodiscover
 from mailstack.web.http_values import HttpError
 from tests.parsers.parser import Parser, text, unless
 
@@ -56,10 +56,10 @@ def _users(octets: bytes) -> None:
     assert all(entry.password for entry in entries)
 
 
-@unless(BadRequest)
+@unless(BadAutodiscoverRequest)
 def _autodiscover(octets: bytes) -> None:
     """No document costs more than its length, and none is believed that declares a DOCTYPE."""
-    request = read_request(octets)
+    request = parse_autodiscover(octets)
     assert request.address
     assert request.schema
     assert b"<!DOCTYPE" not in octets
@@ -89,7 +89,7 @@ PARSERS = (
         _autodiscover,
         (
             f'<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="x"><Request><EMailAddress>a@b.test'
-            f"</EMailAddress><AcceptableResponseSchema>{ASKED}</AcceptableResponseSchema></Request></Autodiscover>".encode(),
+            f"</EMailAddress><AcceptableResponseSchema>{OUTLOOK_SCHEMA}</AcceptableResponseSchema></Request></Autodiscover>".encode(),
             b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
         ),
     ),

@@ -5,26 +5,33 @@ from __future__ import annotations
 import json
 import math
 
-from mailstack.web.checks.spam import MOST_RULES, MOST_TEXT, NotUnderstood, Verdict, read_checked, read_report
+from mailstack.web.checks.spam import (
+    MAX_RULES,
+    MAX_TEXT,
+    BadFilterResponse,
+    SpamVerdict,
+    parse_rspamd_response,
+    parse_spamd_report,
+)
 from mailstack.web.checks.spam_filter import parse_filter
 from tests.parsers.parser import Parser, text, unless
 from tests.web.checks.spam.fakes import CHECKED, report
 
 
-def _is_bounded(verdict: Verdict) -> None:
-    assert len(verdict.rules) <= MOST_RULES
-    assert all(len(rule.name) <= MOST_TEXT and len(rule.description) <= MOST_TEXT for rule in verdict.rules)
+def _is_bounded(verdict: SpamVerdict) -> None:
+    assert len(verdict.rules) <= MAX_RULES
+    assert all(len(rule.name) <= MAX_TEXT and len(rule.description) <= MAX_TEXT for rule in verdict.rules)
     assert all(math.isfinite(score) for score in (verdict.score, *(rule.score for rule in verdict.rules)))
 
 
-@unless(NotUnderstood)
+@unless(BadFilterResponse)
 def _report(octets: bytes) -> None:
-    _is_bounded(read_report(octets))
+    _is_bounded(parse_spamd_report(octets))
 
 
-@unless(NotUnderstood)
+@unless(BadFilterResponse)
 def _checked(octets: bytes) -> None:
-    _is_bounded(read_checked(octets))
+    _is_bounded(parse_rspamd_response(octets))
 
 
 @unless(ValueError)

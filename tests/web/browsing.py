@@ -13,9 +13,9 @@ from twisted.internet.protocol import Factory
 from mailstack.net.service_ports import Ports
 from mailstack.policy.limits import ConnectionLimiter
 from mailstack.sandbox.simulation import SimulatedReactor
-from mailstack.web.app import spoken
-from mailstack.web.body import Bounds
-from mailstack.web.listener import Speak, WebDoor
+from mailstack.web.app import http_factory
+from mailstack.web.body import HttpLimits
+from mailstack.web.listener import ProtocolFactory, WebListener
 from mailstack.web.site import Site
 from tests.sandbox.simulation.protocols import Recorder
 
@@ -60,19 +60,19 @@ class Web:
         self,
         site: Site,
         *,
-        bounds: Bounds | None = None,
+        bounds: HttpLimits | None = None,
         limits: ConnectionLimiter | None = None,
         reactor: SimulatedReactor | None = None,
     ) -> None:
         self.reactor = reactor or SimulatedReactor(seed=3)
         self.limits = limits or ConnectionLimiter()
         self.server = self.reactor.host(SERVER)
-        speak = spoken(self.server, site, bounds or Bounds(1000, 30.0, 600.0))
+        speak = http_factory(self.server, site, bounds or HttpLimits(1000, 30.0, 600.0))
 
-        async def load() -> Speak:
+        async def load() -> ProtocolFactory:
             return speak
 
-        self.door = WebDoor(self.server, Ports(self.server), limits=self.limits, load=load)
+        self.door = WebListener(self.server, Ports(self.server), limits=self.limits, load=load)
         self.load = load
         self.reactor.result_of(self.door.listen(["tcp:80"]))
 

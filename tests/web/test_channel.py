@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from mailstack.policy.limits import ConnectionLimiter
-from mailstack.web.body import Bounds
-from mailstack.web.http_values import Request, Response, plain
-from mailstack.web.request import MOST_FIELDS
+from mailstack.web.body import HttpLimits
+from mailstack.web.http_values import Request, Response, text_response
+from mailstack.web.request import MAX_HEADER_FIELDS
 from mailstack.web.request_target import parse_target
-from mailstack.web.routes import Route
+from mailstack.web.routes import HttpRoute
 from mailstack.web.site import Site
 from tests.web.browsing import Web
 
@@ -31,20 +31,20 @@ class Pages:
 
     async def echo(self, ask: Request) -> Response:
         self.asked.append(ask)
-        return plain(repr((ask.path, ask.query, ask.body)))
+        return text_response(repr((ask.path, ask.query, ask.body)))
 
     async def slow(self, ask: Request) -> Response:
         await self.waiting
-        return plain("at last")
+        return text_response("at last")
 
     @property
     def site(self) -> Site:
         return Site(
             [
-                Route("GET", "/", self.echo),
-                Route("POST", "/", self.echo),
-                Route("GET", "/ä b", self.echo),
-                Route("GET", "/slow", self.slow),
+                HttpRoute("GET", "/", self.echo),
+                HttpRoute("POST", "/", self.echo),
+                HttpRoute("GET", "/ä b", self.echo),
+                HttpRoute("GET", "/slow", self.slow),
             ],
             ["x.test"],
         )
@@ -65,7 +65,7 @@ def web(pages: Pages) -> Iterator[Web]:
 
 
 def test_a_page_is_answered_with_length_date_and_guards(web: Web) -> None:
-    (answer,) = web.ask(GET)
+    (answer,) = web.request(GET)
     assert answer.status == 200
     assert int(answer.headers["Content-Length"]) == len(answer.body)
     assert answer.headers["Date"].endswith("GMT")
@@ -79,12 +79,12 @@ def test_requests_may_come_in_any_pieces(cuts: list[int]) -> None:
     """RFC 9112 §9.3.2: also two at once, answered in order."""
     octets = GET + GET.replace(b"GET / ", b"GET /none ")
     edges = [0, *cuts, len(octets)]
-    found = Web(Pages().site).ask(*(octets[a:b] for a, b in itertools.pairwise(edges) if a < b))
+    found = Web(Pages().site).request(*(octets[a:b] for a, b in itertools.pairwise(edges) if a < b))
     assert [each.status for each in found] == [200, 404]
 
 
 def test_path_and_query_are_decoded_once(web: Web, pages: Pages) -> None:
-    web.ask(b"GET /%C3%A4%20b?a=%40&a=2&b=+%2541 HTTP/1.1\r\nHost: X.test:8025\r\n\r\n")
+    web.request(b"GET /%C3%A4%20b?a=%40&a=2&b=+%2541 HTTP/1.1\r\nHost: X.test:8025\r\n\r\n")
     (ask,) = pages.asked
     assert (ask.path, dict(ask.query), ask.host) == ("/ä b", {"a": "@", "b": " %41"}, "x.test")
 
@@ -101,7 +101,7 @@ def test_a_target_in_absolute_form_replaces_the_host(
     web: Web, pages: Pages, target: bytes, path: str, authority: str
 ) -> None:
     """RFC 9112 §3.2.2"""
-    (answer,) = web.ask(b"GET " + target + b" HTTP/1.1\r\nHost: other.test\r\n\r\n")
+    (answer,) = web.request(b"GET " + target + b" HTTP/1.1\r\nHost: other.test\r\n\r\n")
     assert answer.status == 200
     (ask,) = pages.asked
     assert (ask.path, ask.query, ask.authority, ask.host) == (path, {"a": "1"}, authority, "x.test")
@@ -109,7 +109,7 @@ def test_a_target_in_absolute_form_replaces_the_host(
 
 def test_a_target_of_another_host_is_misdirected_whatever_the_host_field_says(web: Web) -> None:
     """RFC 9112 §3.2.2, RFC 9110 §15.5.20: the guard against DNS rebinding looks at the target."""
-    (answer,) = web.ask(b"GET http://evil.test/ HTTP/1.1\r\nHost: x.test\r\n\r\n")
+    (answer,) = web.request(b"GET http://evil.test/ HTTP/1.1\r\nHost: x.test\r\n\r\n")
     assert answer.status == 421
 
 
@@ -141,7 +141,7 @@ def test_head_has_the_header_of_get_and_no_body(web: Web) -> None:
         b"EHLO x.test\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: -1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x.test\r\n" + b"X: y\r\n" * (MOST_FIELDS + 1) + b"\r\n",
+        b"GET / HTTP/1.1\r\nHost: x.test\r\n" + b"X: y\r\n" * (MAX_HEADER_FIELDS + 1) + b"\r\n",
         b"GET / HTTP/1.1\r\nHost: x.test\r\nX: " + b"y" * 20000 + b"\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
     ],
@@ -180,8 +180,8 @@ def test_a_body_beyond_the_bound_is_refused_and_not_kept(web: Web, pages: Pages,
 
 
 def test_a_body_within_the_bound_is_heard_in_pieces_and_chunks(web: Web, pages: Pages) -> None:
-    web.ask(b"POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: 1000\r\n\r\n", b"a" * 999, b"b")
-    web.ask(
+    web.request(b"POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: 1000\r\n\r\n", b"a" * 999, b"b")
+    web.request(
         b"POST / HTTP/1.1\r\nHost: x.test\r\nTransfer-Encoding: chunked\r\n\r\n", b"2\r\nab\r\n", b"1\r\nc\r\n0\r\n\r\n"
     )
     assert [ask.body for ask in pages.asked] == [b"a" * 999 + b"b", b"abc"]
@@ -244,9 +244,9 @@ def test_a_client_that_never_reads_is_dropped(pages: Pages) -> None:
     """An answer that nobody takes holds a connection for the time of a request, and a little more."""
 
     async def large(_: Request) -> Response:
-        return plain("x" * 5_000_000)
+        return text_response("x" * 5_000_000)
 
-    web = Web(Site([Route("GET", "/", large)], ["x.test"]))
+    web = Web(Site([HttpRoute("GET", "/", large)], ["x.test"]))
     client = web.knock()
     client.transport.pauseProducing()
     web.say(client, GET)
@@ -255,7 +255,7 @@ def test_a_client_that_never_reads_is_dropped(pages: Pages) -> None:
 
 
 def test_who_does_not_go_is_dropped_at_the_end(pages: Pages) -> None:
-    web = Web(pages.site, bounds=Bounds(1000, 30.0, 600.0))
+    web = Web(pages.site, bounds=HttpLimits(1000, 30.0, 600.0))
     client = web.knock()
     web.say(client, GET.replace(b"/ ", b"/slow "))
     web.reactor.result_of(web.door.stop_listening())

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from mailstack.letter.parsed import parse
-from mailstack.web.compose import Attached, ComposeLimits, Person, Sending, compose
+from mailstack.web.compose import ComposeLimits, DraftAddress, DraftAttachment, LetterDraft, compose
 from mailstack.web.http_values import HttpError
 
 LIMITS = ComposeLimits(size=10_000, recipients=3, attachments=2, fields=2)
-AUTHOR, BOB = Person("alice@home.test"), Person("bob@home.test")
+AUTHOR, BOB = DraftAddress("alice@home.test"), DraftAddress("bob@home.test")
 
 
-def sending(**more: Any) -> Sending:
-    return Sending(author=AUTHOR, **{"to": (BOB,), **more})
+def sending(**more: Any) -> LetterDraft:
+    return LetterDraft(author=AUTHOR, **{"to": (BOB,), **more})
 
 
 @pytest.mark.parametrize(
@@ -23,22 +23,22 @@ def sending(**more: Any) -> Sending:
     [
         (sending(to=(BOB,) * 2, cc=(BOB,), bcc=("x@y.test",)), 422, "4 recipients: at most 3 .*max_recipients"),
         (sending(reply_to=(BOB,) * 4), 422, "4 Reply-To addresses: at most 3"),
-        (sending(attachments=(Attached("", "x"),) * 3), 422, "3 attachments: at most 2 .*max_attachments"),
+        (sending(attachments=(DraftAttachment("", "x"),) * 3), 422, "3 attachments: at most 2 .*max_attachments"),
         (sending(headers={"X-A": "", "X-B": "", "X-C": ""}), 422, "3 header fields: at most 2"),
         (sending(tags=("a", "b", "c")), 422, "3 tags: at most 2"),
         (sending(subject="é" * 500), 422, "subject has 1000 octets: at most 998"),
         (sending(headers={"X-A": "x" * 999}), 422, "header field has 999 octets"),
         (sending(tags=("x" * 999,)), 422, "tag has 999 octets"),
-        (sending(to=(Person("bob@home.test", "é" * 128),)), 422, "name has 256 octets: at most 255"),
-        (sending(attachments=(Attached("", "x" * 256),)), 422, "name has 256 octets"),
-        (sending(attachments=(Attached("", "x", "a/" + "b" * 255),)), 422, "media type has 257 octets"),
-        (sending(attachments=(Attached("", "x", "", "c" * 256),)), 422, "Content-ID has 256 octets"),
+        (sending(to=(DraftAddress("bob@home.test", "é" * 128),)), 422, "name has 256 octets: at most 255"),
+        (sending(attachments=(DraftAttachment("", "x" * 256),)), 422, "name has 256 octets"),
+        (sending(attachments=(DraftAttachment("", "x", "a/" + "b" * 255),)), 422, "media type has 257 octets"),
+        (sending(attachments=(DraftAttachment("", "x", "", "c" * 256),)), 422, "Content-ID has 256 octets"),
         (sending(text="x" * 6000, html="x" * 6000), 413, "at most 10000 octets .*max_size"),
-        (sending(attachments=(Attached("A" * 16_000, "x"),)), 413, "at most 10000 octets"),
+        (sending(attachments=(DraftAttachment("A" * 16_000, "x"),)), 413, "at most 10000 octets"),
         (sending(text="é" * 5000), 413, "at most 10000 octets"),
     ],
 )
-def test_more_than_a_letter_may_have_is_refused(letter: Sending, status: int, why: str) -> None:
+def test_more_than_a_letter_may_have_is_refused(letter: LetterDraft, status: int, why: str) -> None:
     with pytest.raises(HttpError, match=why) as trouble:
         compose(letter, LIMITS, 0.0)
     assert trouble.value.status == status
@@ -46,12 +46,12 @@ def test_more_than_a_letter_may_have_is_refused(letter: Sending, status: int, wh
 
 def test_as_much_as_a_letter_may_have_is_taken() -> None:
     full = sending(
-        to=(BOB, Person("carol@home.test", "C" * 255)),
+        to=(BOB, DraftAddress("carol@home.test", "C" * 255)),
         bcc=("dan@home.test",),
         subject="s" * 998,
         tags=("one", "two"),
         headers={"X-A": "x" * 998, "X-B": "é"},
-        attachments=(Attached("QUJD", "é" * 127), Attached("", "b")),
+        attachments=(DraftAttachment("QUJD", "é" * 127), DraftAttachment("", "b")),
     )
     letter = compose(full, LIMITS, 0.0)
     assert letter.recipients == ("bob@home.test", "carol@home.test", "dan@home.test")
@@ -64,4 +64,4 @@ def test_as_much_as_a_letter_may_have_is_taken() -> None:
 @pytest.mark.parametrize("content_id", ["é", "a\x01b"])
 def test_a_content_id_that_is_none_is_refused(content_id: str) -> None:
     with pytest.raises(HttpError, match="no Content-ID"):
-        compose(sending(html="x", attachments=(Attached("", "x", "", content_id),)), LIMITS, 0.0)
+        compose(sending(html="x", attachments=(DraftAttachment("", "x", "", content_id),)), LIMITS, 0.0)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.web.cors import Origins
-from mailstack.web.http_values import Request, Response, from_json, in_json
-from mailstack.web.routes import Route
+from mailstack.web.cors import CorsPolicy
+from mailstack.web.http_values import Request, Response, decode_json, json_response
+from mailstack.web.routes import HttpRoute
 from mailstack.web.site import AllowAll, Site
 from tests.aid import run
 
@@ -14,23 +14,23 @@ FRIEND = "http://friend.test:3000"
 
 
 async def act(ask: Request) -> Response:
-    return in_json({"done": ask.visitor.is_admin})
+    return json_response({"done": ask.user.is_admin})
 
 
 async def take(ask: Request) -> Response:
-    return in_json(from_json(ask, dict[str, int]))
+    return json_response(decode_json(ask, dict[str, int]))
 
 
 SITE = Site(
     [
-        Route("GET", "/v1/x", act, "user"),
-        Route("GET", "/v1/part", act, "user", is_picture=True),
-        Route("DELETE", "/v1/x", act, "user"),
-        Route("POST", "/v1/x", take, "user"),
+        HttpRoute("GET", "/v1/x", act, "user"),
+        HttpRoute("GET", "/v1/part", act, "user", is_picture=True),
+        HttpRoute("DELETE", "/v1/x", act, "user"),
+        HttpRoute("POST", "/v1/x", take, "user"),
     ],
     ["x.test"],
-    doorkeeper=AllowAll(),
-    origins=Origins([FRIEND]),
+    authenticator=AllowAll(),
+    cors=CorsPolicy([FRIEND]),
 )
 
 
@@ -137,7 +137,7 @@ def test_a_body_is_json_and_says_so(body: bytes, kind: str, status: int) -> None
 
 
 def test_nobody_is_let_in_without_a_doorkeeper() -> None:
-    site = Site([Route("GET", "/v1/x", act, "user")], ["x.test"])
+    site = Site([HttpRoute("GET", "/v1/x", act, "user")], ["x.test"])
     answer = run(site.answer(Request("GET", "/v1/x", "x.test")))
     assert isinstance(answer, Response)
     assert answer.status == 403

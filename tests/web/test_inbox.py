@@ -9,7 +9,7 @@ from pathlib import Path
 import mailstack
 from mailstack.web.http_values import Request, Response
 from mailstack.web.site import Site
-from mailstack.web.static_files import inbox_pages
+from mailstack.web.static_files import inbox_routes
 from tests.aid import run
 from tests.browser import screenshots
 
@@ -21,7 +21,7 @@ MOST = 100_000
 
 
 def get(path: str) -> Response:
-    answer = run(Site(inbox_pages(), ["x.test"]).answer(Request("GET", path, "x.test")))
+    answer = run(Site(inbox_routes(), ["x.test"]).answer(Request("GET", path, "x.test")))
     assert isinstance(answer, Response)
     return answer
 

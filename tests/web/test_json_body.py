@@ -42,7 +42,7 @@ def test_a_value_is_the_same_wherever_strings_are_cut(
     long: int, value: Any, ascii_only: bool, indent: int | None
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_body, "LONG", long)
+        patch.setattr(json_body, "PIECE", long)
         body = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode("utf-8", "surrogatepass")
         try:
             expected = json.loads(body.decode())
@@ -57,7 +57,7 @@ def test_a_value_is_the_same_wherever_strings_are_cut(
 @pytest.mark.parametrize("long", [12, 65_536])
 def test_any_octets_are_a_value_or_refused(long: int, body: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_body, "LONG", long)
+        patch.setattr(json_body, "PIECE", long)
         found, why = outcome(body)
     assert why.startswith("The body is not what this takes") or found == json.loads(body)
 

@@ -7,11 +7,11 @@ from twisted.internet.defer import Deferred
 
 from mailstack.net.service_ports import Ports
 from mailstack.policy.limits import ConnectionLimiter
-from mailstack.web.app import spoken
-from mailstack.web.body import Bounds
-from mailstack.web.http_values import Request, Response, plain
-from mailstack.web.listener import Speak, WebDoor
-from mailstack.web.routes import Route
+from mailstack.web.app import http_factory
+from mailstack.web.body import HttpLimits
+from mailstack.web.http_values import Request, Response, text_response
+from mailstack.web.listener import ProtocolFactory, WebListener
+from mailstack.web.routes import HttpRoute
 from mailstack.web.site import Site
 from tests.web.browsing import Web, responses
 
@@ -19,27 +19,27 @@ GET = b"GET / HTTP/1.1\r\nHost: x.test\r\n\r\n"
 
 
 async def page(ask: Request) -> Response:
-    return plain(f"{len(ask.body)}")
+    return text_response(f"{len(ask.body)}")
 
 
 class Late(Web):
     """A door whose pages come when the test says so."""
 
     def __init__(self) -> None:
-        self.site = Site([Route("GET", "/", page), Route("POST", "/", page)], ["x.test"])
+        self.site = Site([HttpRoute("GET", "/", page), HttpRoute("POST", "/", page)], ["x.test"])
         super().__init__(self.site)
         self.reactor.result_of(self.door.stop_listening())
-        self.loads: list[Deferred[Speak]] = []
-        self.door = WebDoor(self.server, Ports(self.server), limits=self.limits, load=self._load)
+        self.loads: list[Deferred[ProtocolFactory]] = []
+        self.door = WebListener(self.server, Ports(self.server), limits=self.limits, load=self._load)
         self.reactor.result_of(self.door.listen(["tcp:80"]))
 
-    async def _load(self) -> Speak:
-        deferred: Deferred[Speak] = Deferred()
+    async def _load(self) -> ProtocolFactory:
+        deferred: Deferred[ProtocolFactory] = Deferred()
         self.loads.append(deferred)
         return await deferred
 
     def arrive(self) -> None:
-        self.loads[-1].callback(spoken(self.server, self.site, Bounds(100_000, 30.0, 600.0)))
+        self.loads[-1].callback(http_factory(self.server, self.site, HttpLimits(100_000, 30.0, 600.0)))
         self.reactor.advance(0.1)
 
 
@@ -116,7 +116,7 @@ def test_limits_hold_from_the_first_connection_on() -> None:
     web = Late()
     web.limits = ConnectionLimiter(1)
     web.reactor.result_of(web.door.stop_listening())
-    web.door = WebDoor(web.server, Ports(web.server), limits=web.limits, load=web._load)
+    web.door = WebListener(web.server, Ports(web.server), limits=web.limits, load=web._load)
     web.reactor.result_of(web.door.listen(["tcp:80"]))
     web.knock()
     assert web.knock().lost is not None
@@ -127,15 +127,15 @@ def test_behind_a_load_balancer_the_client_is_who_it_says(at_once: bool) -> None
     """PRXY-01: by that address guesses are slowed, streams are counted, and passwords in clear are refused."""
 
     async def client(ask: Request) -> Response:
-        return plain(f"{ask.remote.host} {ask.remote.port}")
+        return text_response(f"{ask.remote.host} {ask.remote.port}")
 
-    web = Web(Site([Route("GET", "/", client)], ["x.test"]))
+    web = Web(Site([HttpRoute("GET", "/", client)], ["x.test"]))
     web.reactor.result_of(web.door.stop_listening())
-    web.door = WebDoor(web.server, Ports(web.server, proxies=["192.0.2.7"]), limits=web.limits, load=web.load)
+    web.door = WebListener(web.server, Ports(web.server, proxies=["192.0.2.7"]), limits=web.limits, load=web.load)
     web.reactor.result_of(web.door.listen(["haproxy:tcp:80"]))
     if at_once:
-        web.ask(b"PROXY UNKNOWN\r\n" + GET)
-    (response,) = web.ask(b"PROXY TCP4 198.51.100.9 192.0.2.1 40000 80\r\n" + GET)
+        web.request(b"PROXY UNKNOWN\r\n" + GET)
+    (response,) = web.request(b"PROXY TCP4 198.51.100.9 192.0.2.1 40000 80\r\n" + GET)
     assert response.body == b"198.51.100.9 40000\n"
-    (own,) = web.ask(b"PROXY UNKNOWN\r\n" + GET)
+    (own,) = web.request(b"PROXY UNKNOWN\r\n" + GET)
     assert own.body.startswith(b"192.0.2.7 ")

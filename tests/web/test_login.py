@@ -17,9 +17,9 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.letter.connection import HostPort
 from mailstack.store import Account, AppPassword
 from mailstack.store.sqlite_in_memory import InMemoryStore
-from mailstack.web.http_values import Request, Response, in_json
-from mailstack.web.login import COOKIE, LONGEST, Login
-from mailstack.web.routes import Route
+from mailstack.web.http_values import Request, Response, json_response
+from mailstack.web.login import COOKIE, SESSION_LIFETIME, Login
+from mailstack.web.routes import HttpRoute
 from mailstack.web.site import Site
 from tests.aid import run
 from tests.queue.clock import HandClock
@@ -29,7 +29,7 @@ HERE, FAR = HostPort("127.0.0.1", 5), HostPort("192.0.2.7", 5)
 
 
 async def page(ask: Request) -> Response:
-    return in_json({"account": ask.visitor.account, "admin": ask.visitor.is_admin})
+    return json_response({"account": ask.user.account, "admin": ask.user.is_admin})
 
 
 class House:
@@ -49,10 +49,14 @@ class House:
             accounts=self.store,
         )
         self.login = Login(authenticator, self.store, self.clock, admins=[ROOT], require_tls=require_tls, secret=secret)
-        routes = [Route("GET", "/v1/own", page, "user"), Route("GET", "/v1/all", page, "admin"), *self.login.routes]
-        self.site = Site(routes, ["x.test"], doorkeeper=self.login)
+        routes = [
+            HttpRoute("GET", "/v1/own", page, "user"),
+            HttpRoute("GET", "/v1/all", page, "admin"),
+            *self.login.routes,
+        ]
+        self.site = Site(routes, ["x.test"], authenticator=self.login)
 
-    def ask(
+    def request(
         self, method: str, path: str, *, body: Any = None, remote: HostPort = HERE, secure: bool = False, **fields: str
     ) -> Response:
         named = {name.replace("_", "-"): value for name, value in fields.items()}
@@ -65,7 +69,7 @@ class House:
         return answer
 
     def session(self, user: str = BOB, **more: Any) -> str:
-        answer = self.ask("POST", "/v1/login", body={"username": user, "password": user}, **more)
+        answer = self.request("POST", "/v1/login", body={"username": user, "password": user}, **more)
         assert answer.status == 200, answer.body
         cookie = dict(answer.headers)["Set-Cookie"]
         assert cookie.startswith(f"{COOKIE}=")
@@ -83,7 +87,7 @@ def house() -> House:
 
 def test_a_program_sends_a_password_with_each_request(house: House) -> None:
     """RFC 7617"""
-    answer = house.ask("GET", "/v1/own", authorization=basic(BOB, BOB))
+    answer = house.request("GET", "/v1/own", authorization=basic(BOB, BOB))
     assert answer.body == b'{"account":"bob@home.test","admin":false}'
 
 
@@ -101,67 +105,67 @@ def test_a_program_sends_a_password_with_each_request(house: House) -> None:
     ],
 )
 def test_who_proves_nothing_gets_nothing(house: House, authorization: str) -> None:
-    answer = house.ask("GET", "/v1/own", authorization=authorization)
+    answer = house.request("GET", "/v1/own", authorization=authorization)
     assert answer.status == 401
     assert dict(answer.headers)["WWW-Authenticate"].startswith("Basic ")
     assert answer.media_type.startswith("application/problem+json")
 
 
 def test_a_browser_is_not_asked_by_a_window_of_its_own(house: House) -> None:
-    answer = house.ask("GET", "/v1/own", sec_fetch_mode="cors", sec_fetch_site="same-origin")
+    answer = house.request("GET", "/v1/own", sec_fetch_mode="cors", sec_fetch_site="same-origin")
     assert answer.status == 401
     assert "WWW-Authenticate" not in dict(answer.headers)
 
 
 def test_only_administrators_see_what_is_theirs(house: House) -> None:
-    assert house.ask("GET", "/v1/all", authorization=basic(BOB, BOB)).status == 403
-    assert house.ask("GET", "/v1/all", authorization=basic(ROOT, ROOT)).status == 200
+    assert house.request("GET", "/v1/all", authorization=basic(BOB, BOB)).status == 403
+    assert house.request("GET", "/v1/all", authorization=basic(ROOT, ROOT)).status == 200
 
 
 def test_a_session_is_a_cookie_that_no_script_and_no_other_site_has(house: House) -> None:
-    answer = house.ask("POST", "/v1/login", body={"username": BOB, "password": BOB})
+    answer = house.request("POST", "/v1/login", body={"username": BOB, "password": BOB})
     cookie = dict(answer.headers)["Set-Cookie"]
     assert "; HttpOnly; SameSite=Strict" in cookie
     assert "Secure" not in cookie
     assert (
         "; Secure"
-        in dict(house.ask("POST", "/v1/login", body={"username": BOB, "password": BOB}, secure=True).headers)[
+        in dict(house.request("POST", "/v1/login", body={"username": BOB, "password": BOB}, secure=True).headers)[
             "Set-Cookie"
         ]
     )
     mine = house.session()
-    assert house.ask("GET", "/v1/me", cookie=f"a=b; {mine}").body == b'{"account":"bob@home.test","admin":false}'
+    assert house.request("GET", "/v1/me", cookie=f"a=b; {mine}").body == b'{"account":"bob@home.test","admin":false}'
 
 
 def test_a_session_ends_by_logout_by_its_time_and_with_the_password(house: House) -> None:
     first, second, third = (house.session() for _ in range(3))
-    assert dict(house.ask("DELETE", "/v1/login", cookie=first).headers)["Set-Cookie"].startswith(f"{COOKIE}=; ")
-    assert house.ask("GET", "/v1/own", cookie=first).status == 401
-    assert house.ask("GET", "/v1/own", cookie=second).status == 200
+    assert dict(house.request("DELETE", "/v1/login", cookie=first).headers)["Set-Cookie"].startswith(f"{COOKIE}=; ")
+    assert house.request("GET", "/v1/own", cookie=first).status == 401
+    assert house.request("GET", "/v1/own", cookie=second).status == 200
     run(house.store.set_password(BOB, b"new"))
-    assert house.ask("GET", "/v1/own", cookie=third).status == 401
+    assert house.request("GET", "/v1/own", cookie=third).status == 401
     fourth = house.session()
-    assert house.ask("GET", "/v1/own", cookie=fourth).status == 200
-    house.clock.advance(LONGEST + 1)
-    assert house.ask("GET", "/v1/own", cookie=fourth).status == 401
+    assert house.request("GET", "/v1/own", cookie=fourth).status == 200
+    house.clock.advance(SESSION_LIFETIME + 1)
+    assert house.request("GET", "/v1/own", cookie=fourth).status == 401
 
 
 def test_a_session_that_one_process_ends_has_ended_for_all() -> None:
     one = House()
     two = House(store=one.store)
     mine, other = one.session(), one.session(ROOT)
-    assert two.ask("GET", "/v1/own", cookie=mine).status == 200
-    one.ask("DELETE", "/v1/login", cookie=mine)
-    assert two.ask("GET", "/v1/own", cookie=mine).status == 401
-    assert two.ask("GET", "/v1/own", cookie=other).status == 200
+    assert two.request("GET", "/v1/own", cookie=mine).status == 200
+    one.request("DELETE", "/v1/login", cookie=mine)
+    assert two.request("GET", "/v1/own", cookie=mine).status == 401
+    assert two.request("GET", "/v1/own", cookie=other).status == 200
 
 
 def test_a_session_that_was_ended_stays_so_whatever_strangers_end(house: House) -> None:
     mine = house.session()
-    house.ask("DELETE", "/v1/login", cookie=mine)
+    house.request("DELETE", "/v1/login", cookie=mine)
     for number in range(100):
-        house.ask("DELETE", "/v1/login", cookie=f"{COOKIE}={number}.x")
-    assert house.ask("GET", "/v1/own", cookie=mine).status == 401
+        house.request("DELETE", "/v1/login", cookie=f"{COOKIE}={number}.x")
+    assert house.request("GET", "/v1/own", cookie=mine).status == 401
     logouts = run(house.store._readers.do(lambda connection: connection.execute("SELECT * FROM logouts").fetchall()))
     assert len(logouts) == 1, "what we have not signed takes no room"
 
@@ -170,11 +174,11 @@ def test_session_ends_with_an_app_password_and_when_an_operator_ends_it(house: H
     run(house.store.add_app_password(AppPassword(BOB, "phone", b"1", 2.0)))
     mine = house.session()
     run(house.store.remove_app_password(BOB, "phone"))
-    assert house.ask("GET", "/v1/own", cookie=mine).status == 401
+    assert house.request("GET", "/v1/own", cookie=mine).status == 401
     mine = house.session()
     run(house.store.end_sessions(BOB))
-    assert house.ask("GET", "/v1/own", cookie=mine).status == 401
-    assert house.ask("GET", "/v1/own", cookie=house.session()).status == 200
+    assert house.request("GET", "/v1/own", cookie=mine).status == 401
+    assert house.request("GET", "/v1/own", cookie=house.session()).status == 200
 
 
 def test_session_rests_on_the_password_that_was_proved(house: House) -> None:
@@ -192,29 +196,29 @@ def test_session_rests_on_the_password_that_was_proved(house: House) -> None:
     house.store.account = change_afterwards  # type: ignore[method-assign]
     mine = house.session()
     assert changed
-    assert house.ask("GET", "/v1/own", cookie=mine).status == 401
+    assert house.request("GET", "/v1/own", cookie=mine).status == 401
 
 
 def test_a_session_is_known_to_every_process_of_the_server_and_to_no_other() -> None:
     mine = House(secret=b"one").session()
-    assert House(secret=b"one").ask("GET", "/v1/own", cookie=mine).status == 200
-    assert House(secret=b"two").ask("GET", "/v1/own", cookie=mine).status == 401
+    assert House(secret=b"one").request("GET", "/v1/own", cookie=mine).status == 200
+    assert House(secret=b"two").request("GET", "/v1/own", cookie=mine).status == 401
     body, _, mark = mine.rpartition(".")
     for forged in (f"{body}.", f"{body}.{'0' * 64}", f"{body}x.{mark}", f"{COOKIE}=.", f"{COOKIE}=é.é"):
-        assert House(secret=b"one").ask("GET", "/v1/own", cookie=forged).status == 401
+        assert House(secret=b"one").request("GET", "/v1/own", cookie=forged).status == 401
 
 
 def test_no_password_is_taken_in_clear_from_another_machine(house: House) -> None:
-    assert house.ask("GET", "/v1/own", authorization=basic(BOB, BOB), remote=FAR).status == 403
-    assert house.ask("POST", "/v1/login", body={"username": BOB, "password": BOB}, remote=FAR).status == 403
-    assert house.ask("GET", "/v1/own", authorization=basic(BOB, BOB), remote=FAR, secure=True).status == 200
-    assert House(require_tls=False).ask("GET", "/v1/own", authorization=basic(BOB, BOB), remote=FAR).status == 200
+    assert house.request("GET", "/v1/own", authorization=basic(BOB, BOB), remote=FAR).status == 403
+    assert house.request("POST", "/v1/login", body={"username": BOB, "password": BOB}, remote=FAR).status == 403
+    assert house.request("GET", "/v1/own", authorization=basic(BOB, BOB), remote=FAR, secure=True).status == 200
+    assert House(require_tls=False).request("GET", "/v1/own", authorization=basic(BOB, BOB), remote=FAR).status == 200
 
 
 def test_guesses_wait_as_they_do_at_the_doors_of_mail(house: House) -> None:
     """RFC 4954 §9; the same throttle decides."""
     for _ in range(4):
-        assert house.ask("GET", "/v1/own", authorization=basic(BOB, "wrong")).status == 401
+        assert house.request("GET", "/v1/own", authorization=basic(BOB, "wrong")).status == 401
     asked = Request("GET", "/v1/own", "x.test", fields={"authorization": basic(BOB, "wrong")}, remote=HERE)
     answers: list[Any] = []
     Deferred.fromCoroutine(house.site.answer(asked)).addCallback(answers.append)
@@ -224,5 +228,5 @@ def test_guesses_wait_as_they_do_at_the_doors_of_mail(house: House) -> None:
 
 
 def test_another_site_logs_nobody_in(house: House) -> None:
-    answer = house.ask("POST", "/v1/login", body={"username": BOB, "password": BOB}, origin="http://evil.test")
+    answer = house.request("POST", "/v1/login", body={"username": BOB, "password": BOB}, origin="http://evil.test")
     assert answer.status == 403

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.web.http_values import Request, Response, plain
-from mailstack.web.routes import MOST_PARTS, Route, Routes, variables
+from mailstack.web.http_values import Request, Response, text_response
+from mailstack.web.routes import MAX_SEGMENTS, HttpRoute, RouteTable, path_variables
 
 
 async def page(_: Request) -> Response:
-    return plain("")
+    return text_response("")
 
 
-def routes(*paths: str) -> Routes:
-    return Routes(Route("GET", path, page) for path in paths)
+def routes(*paths: str) -> RouteTable:
+    return RouteTable(HttpRoute("GET", path, page) for path in paths)
 
 
 TABLE = routes("/", "/a", "/a/{id}", "/a/latest", "/a/{id}/b/{part}", "/a/latest/c")
@@ -47,7 +47,7 @@ def test_other_paths_lead_nowhere(segments: list[str]) -> None:
 
 def test_what_stands_in_the_path_is_given_by_name() -> None:
     segments = ["a", "x/y", "b", "1"]
-    assert variables(TABLE.at(segments)["GET"], segments) == {"id": "x/y", "part": "1"}
+    assert path_variables(TABLE.at(segments)["GET"], segments) == {"id": "x/y", "part": "1"}
 
 
 def test_two_routes_of_one_name_are_refused() -> None:
@@ -55,9 +55,9 @@ def test_two_routes_of_one_name_are_refused() -> None:
         routes("/a/{id}", "/a/{name}")
 
 
-@given(st.lists(st.text(max_size=3), max_size=MOST_PARTS + 3))
+@given(st.lists(st.text(max_size=3), max_size=MAX_SEGMENTS + 3))
 def test_any_path_leads_to_a_route_that_fits_it_or_nowhere(segments: list[str]) -> None:
     for route in TABLE.at(segments).values():
-        filled = variables(route, segments)
+        filled = path_variables(route, segments)
         built = [filled.get(part[1:-1], part) for part in route.path.split("/")[1:]]
         assert [part.lower() for part in built] == [part.lower() for part in segments]

@@ -13,32 +13,32 @@ from msgspec.structs import replace
 
 from mailstack.config import Config, MtaStsSettings, WebSettings
 from mailstack.config.values import HostName
-from mailstack.web.app import site_of
+from mailstack.web.app import build_site
 from mailstack.web.autoconfig.clients import GUIDES
-from mailstack.web.autoconfig.mta_sts import policy_of
-from mailstack.web.autoconfig.services import services_of
-from mailstack.web.http_values import HttpError, Request, Response, plain
+from mailstack.web.autoconfig.mta_sts import policy_text
+from mailstack.web.autoconfig.services import services_from_config
+from mailstack.web.http_values import HttpError, Request, Response, text_response
 from mailstack.web.request_target import segments_of
-from mailstack.web.routes import Route
-from mailstack.web.server_info import ShownServer
+from mailstack.web.routes import HttpRoute
+from mailstack.web.server_info import PublicServerInfo
 from mailstack.web.site import Site
 from tests.aid import run
 from tests.web.autoconfig.servers import USUAL, server
-from tests.web.autoconfig.test_client_files import ASK, ASKED, BOMB
+from tests.web.autoconfig.test_client_files import ASK, BOMB, OUTLOOK_SCHEMA
 
 ADDRESS = "alice@home.test"
 
 
-def shown(config: Config = USUAL, **more: object) -> ShownServer:
-    return ShownServer(config, services_of(config), lambda: 0.0, **more)  # type: ignore[arg-type]
+def shown(config: Config = USUAL, **more: object) -> PublicServerInfo:
+    return PublicServerInfo(config, services_from_config(config), lambda: 0.0, **more)  # type: ignore[arg-type]
 
 
-def get(path: str, *, host: str = "mx.home.test", server: ShownServer | None = None, **query: str) -> Response:
-    return run(site_of(server or shown()).answer(Request("GET", path, host, query)))
+def get(path: str, *, host: str = "mx.home.test", server: PublicServerInfo | None = None, **query: str) -> Response:
+    return run(build_site(server or shown()).answer(Request("GET", path, host, query)))
 
 
 def post(path: str, body: str) -> Response:
-    return run(site_of(shown()).answer(Request("POST", path, "autodiscover.home.test", body=body.encode())))
+    return run(build_site(shown()).answer(Request("POST", path, "autodiscover.home.test", body=body.encode())))
 
 
 # --- what is refused
@@ -86,7 +86,7 @@ def test_there_is_nothing_elsewhere(path: str) -> None:
 )
 def test_other_methods_are_not_taken(method: str, path: str, allowed: str) -> None:
     """RFC 9110 §15.5.6"""
-    answer = run(site_of(shown()).answer(Request(method, path, "localhost")))
+    answer = run(build_site(shown()).answer(Request(method, path, "localhost")))
     assert answer.status == 405
     assert dict(answer.headers)["Allow"] == allowed
 
@@ -106,7 +106,7 @@ def test_a_bug_is_ours_to_know(caplog: pytest.LogCaptureFixture) -> None:
     async def broken(_: Request) -> Response:
         raise RuntimeError("secret")
 
-    answer = run(Site([Route("GET", "/", broken)], ["x.test"]).answer(Request("GET", "/", "x.test")))
+    answer = run(Site([HttpRoute("GET", "/", broken)], ["x.test"]).answer(Request("GET", "/", "x.test")))
     assert answer.status == 500
     assert b"secret" not in answer.body
     assert "secret" in caplog.text
@@ -131,7 +131,7 @@ def test_a_domain_of_somebody_elses_has_no_files() -> None:
     assert get("/profile.mobileconfig", address="a@far.test").status == 404
     assert (
         b"<ErrorCode>500<"
-        in post("/autodiscover/autodiscover.xml", ASK.format(address="a@far.test", schema=ASKED)).body
+        in post("/autodiscover/autodiscover.xml", ASK.format(address="a@far.test", schema=OUTLOOK_SCHEMA)).body
     )
 
 
@@ -168,7 +168,7 @@ def test_thunderbird_finds_the_file_of_its_domain(path: str, host: str, query: d
 )
 def test_outlook_finds_its_settings_however_it_writes_the_path(path: str) -> None:
     """AC-03"""
-    answer = post(path, ASK.format(address=ADDRESS, schema=ASKED))
+    answer = post(path, ASK.format(address=ADDRESS, schema=OUTLOOK_SCHEMA))
     assert answer.status == 200
     assert f"<LoginName>{ADDRESS}</LoginName>".encode() in answer.body
 
@@ -178,7 +178,7 @@ def test_outlook_finds_its_settings_however_it_writes_the_path(path: str) -> Non
     [
         (BOMB, 600),
         ("", 600),
-        (ASK.format(address="a@b@c", schema=ASKED), 600),
+        (ASK.format(address="a@b@c", schema=OUTLOOK_SCHEMA), 600),
         (
             ASK.format(
                 address=ADDRESS,
@@ -214,7 +214,7 @@ def test_the_policy_is_under_its_own_name_only() -> None:
     config = server("mx", "pop3s", mta_sts=MtaStsSettings(mode="enforce"))
     answer = get("/.well-known/mta-sts.txt", host="mta-sts.home.test", server=shown(config))
     assert answer.media_type.startswith("text/plain")
-    assert answer.body.decode() == policy_of(config)
+    assert answer.body.decode() == policy_text(config)
     for host in ("home.test", "mx.home.test", "mta-sts.far.test"):
         assert get("/.well-known/mta-sts.txt", host=host).status in (404, 421)
 
@@ -259,7 +259,7 @@ class Page(HTMLParser):
         self.words += data
 
 
-def page(path: str, server: ShownServer | None = None, **query: str) -> Page:
+def page(path: str, server: PublicServerInfo | None = None, **query: str) -> Page:
     answer = get(path, server=server, **query)
     assert answer.status == 200, answer.body
     found = Page(answer)
@@ -310,7 +310,7 @@ def test_a_phone_s_camera_reads_where_to_go(client: str, path: str) -> None:
     ask = Request(
         "GET", "/setup/code.svg", "192.0.2.1", {"client": client, "address": ADDRESS}, authority="192.0.2.1:8025"
     )
-    answer = run(site_of(shown()).answer(ask))
+    answer = run(build_site(shown()).answer(ask))
     assert (answer.status, answer.media_type) == (200, "image/svg+xml")
     expected = segno.make(f"http://192.0.2.1:8025/{path}", error="m")
     assert answer.body.decode().strip() == expected.svg_inline(scale=5, border=4, light="#fff", omitsize=False).replace(
@@ -357,7 +357,7 @@ def test_trouble_is_told_with_its_status() -> None:
     async def page_of_trouble(_: Request) -> Response:
         raise HttpError(410, "It is gone.")
 
-    answer = run(Site([Route("GET", "/", page_of_trouble)], ["x.test"]).answer(Request("GET", "/", "x.test")))
+    answer = run(Site([HttpRoute("GET", "/", page_of_trouble)], ["x.test"]).answer(Request("GET", "/", "x.test")))
     assert (answer.status, answer.body) == (410, b"It is gone.\n")
 
 
@@ -376,9 +376,9 @@ def test_trouble_is_told_with_its_status() -> None:
 )
 def test_all_routes_stand_below_the_root(path: str, status: int, answer: str | None) -> None:
     async def page(ask: Request) -> Response:
-        return plain(ask.path)
+        return text_response(ask.path)
 
-    site = Site([Route("GET", "/", page), Route("GET", "/v1/things", page)], (), root="/team/mail/")
+    site = Site([HttpRoute("GET", "/", page), HttpRoute("GET", "/v1/things", page)], (), root="/team/mail/")
     found = run(site.answer(Request("GET", path, "localhost", parts=segments_of(path))))
     assert isinstance(found, Response)
     assert found.status == status

@@ -9,7 +9,7 @@ import pytest
 
 from mailstack.web.http_values import Request, Response
 from mailstack.web.site import Site
-from mailstack.web.static_files import WORTH, static_routes
+from mailstack.web.static_files import COMPRESS_FROM, static_routes
 from tests.aid import run
 
 TEXT = b"a { color: red }\n" * 100
@@ -19,7 +19,7 @@ TEXT = b"a { color: red }\n" * 100
 def site(tmp_path: Path) -> Site:
     (tmp_path / "a.css").write_bytes(TEXT)
     (tmp_path / "b.js").write_bytes(b"1;")
-    (tmp_path / "c.png").write_bytes(b"\x89PNG" + bytes(WORTH))
+    (tmp_path / "c.png").write_bytes(b"\x89PNG" + bytes(COMPRESS_FROM))
     (tmp_path / "notes.py").write_bytes(b"secret")
     return Site(static_routes(tmp_path, "/static/", ("X-Own", "yes")), ["x.test"])
 

@@ -7,9 +7,18 @@ from collections.abc import AsyncGenerator
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from mailstack.web.body import Bounds
-from mailstack.web.http_values import HttpError, Request, Response, StreamLine, Upgrade, User, in_json, plain
-from mailstack.web.routes import Route
+from mailstack.web.body import HttpLimits
+from mailstack.web.http_values import (
+    HttpError,
+    Request,
+    Response,
+    StreamLine,
+    Upgrade,
+    User,
+    json_response,
+    text_response,
+)
+from mailstack.web.routes import HttpRoute
 from mailstack.web.site import Site, shielded
 from tests.web.browsing import Web, responses
 
@@ -54,7 +63,7 @@ class Pages:
         except CancelledError:
             self.ended.append("wait")
             raise
-        return plain("now")
+        return text_response("now")
 
     async def accept(self, ask: Request) -> Response:
         return await shielded(self.change(ask))
@@ -62,7 +71,7 @@ class Pages:
     async def change(self, _: Request) -> Response:
         await self.next
         self.ended.append("changed")
-        return plain("done")
+        return text_response("done")
 
     async def broken(self, _: Request) -> Response:
         async def pieces() -> AsyncGenerator[bytes, None]:
@@ -85,19 +94,19 @@ class Pages:
         return Upgrade("echo", converse, (("X-Said", "yes"),))
 
     async def big(self, ask: Request) -> Response:
-        return in_json(len(ask.body))
+        return json_response(len(ask.body))
 
     @property
     def site(self) -> Site:
         gets = {name: getattr(self, name) for name in ("large", "told", "wait", "broken", "known", "talk")}
-        routes = [Route("GET", f"/{name}", page) for name, page in gets.items()]
+        routes = [HttpRoute("GET", f"/{name}", page) for name, page in gets.items()]
         return Site(
             [
                 *routes,
-                Route("POST", "/change", self.change),
-                Route("POST", "/compose", self.wait, ends_with_client=True),
-                Route("POST", "/accept", self.accept, ends_with_client=True),
-                Route("POST", "/big", self.big, is_large=True),
+                HttpRoute("POST", "/change", self.change),
+                HttpRoute("POST", "/compose", self.wait, ends_with_client=True),
+                HttpRoute("POST", "/accept", self.accept, ends_with_client=True),
+                HttpRoute("POST", "/big", self.big, is_large=True),
             ],
             ["x.test"],
         )
@@ -110,7 +119,7 @@ def pages() -> Pages:
 
 @pytest.fixture
 def web(pages: Pages) -> Web:
-    return Web(pages.site, bounds=Bounds(1000, 30.0, 600.0, large=100_000))
+    return Web(pages.site, bounds=HttpLimits(1000, 30.0, 600.0, large=100_000))
 
 
 def request(path: str, *fields: str, method: str = "GET") -> bytes:
@@ -241,7 +250,7 @@ def test_a_connection_may_speak_another_protocol(web: Web, pages: Pages) -> None
 
 def test_another_sites_page_upgrades_nothing(web: Web) -> None:
     """A browser asks nobody before it opens a WebSocket; Origin is all that protects it (RFC 6455 §10.2)."""
-    (answer,) = web.ask(request("/talk", "Upgrade: echo", "Connection: Upgrade", "Origin: http://evil.test"))
+    (answer,) = web.request(request("/talk", "Upgrade: echo", "Connection: Upgrade", "Origin: http://evil.test"))
     assert answer.status == 403
 
 
@@ -267,14 +276,14 @@ def test_an_upgraded_connection_ends_with_the_server(web: Web, pages: Pages) -> 
 
 def test_only_a_page_that_takes_letters_is_sent_as_much(web: Web) -> None:
     large = request("/big", "Content-Length: 100000", method="POST") + b"x" * 100_000
-    (answer,) = web.ask(large)
+    (answer,) = web.request(large)
     assert answer.body == b"100000"
-    (answer,) = web.ask(large.replace(b"/big", b"/change"))
+    (answer,) = web.request(large.replace(b"/big", b"/change"))
     assert answer.status == 413
 
 
 def test_large_bodies_have_so_much_room_together_and_give_it_back(pages: Pages) -> None:
-    web = Web(pages.site, bounds=Bounds(1000, 30.0, 600.0, large=100_000, held=150_000))
+    web = Web(pages.site, bounds=HttpLimits(1000, 30.0, 600.0, large=100_000, held=150_000))
     begun = request("/big", "Content-Length: 100000", method="POST") + b"x" * 90_000
     first, second, small = web.knock(), web.knock("192.0.2.8"), web.knock("192.0.2.9")
     web.say(first, begun)
@@ -303,7 +312,7 @@ class Doorman:
         if at_once:
             self.open.callback(None)
 
-    async def visitor(self, ask: Request) -> User:
+    async def authenticate(self, ask: Request) -> User:
         self.asked += 1
         await self.open
         if "authorization" not in ask.fields:
@@ -312,8 +321,8 @@ class Doorman:
 
 
 def guarded(pages: Pages, doorman: Doorman) -> Web:
-    site = Site([Route("POST", "/big", pages.big, "user", is_large=True)], ["x.test"], doorkeeper=doorman)
-    return Web(site, bounds=Bounds(1000, 30.0, 600.0, large=100_000, held=150_000))
+    site = Site([HttpRoute("POST", "/big", pages.big, "user", is_large=True)], ["x.test"], authenticator=doorman)
+    return Web(site, bounds=HttpLimits(1000, 30.0, 600.0, large=100_000, held=150_000))
 
 
 def upload(*fields: str) -> bytes:
@@ -331,7 +340,7 @@ def test_who_may_not_send_a_large_body_takes_no_room_from_who_may(pages: Pages) 
         assert stranger.received.startswith(b"HTTP/1.1 401 ")
         assert b"Connection: close" in stranger.received
         assert stranger.lost is None, "it is still sending, and would not hear us"
-    (answer,) = web.ask(upload(AS_BOB, "Content-Length: 100000"), b"x" * 100_000)
+    (answer,) = web.request(upload(AS_BOB, "Content-Length: 100000"), b"x" * 100_000)
     assert (answer.status, answer.body) == (200, b"100000")
     web.say(strangers[0], b"x" * 10_000)
     assert strangers[0].received.count(b"HTTP/1.1") == 1
@@ -348,9 +357,9 @@ def test_the_same_holds_for_a_body_that_does_not_say_its_length(pages: Pages) ->
     assert stranger.received.startswith(b"HTTP/1.1 401 ")
     web.say(stranger, chunk * 98)
     assert stranger.lost is not None, "more than anybody may send is not even dropped"
-    (answer,) = web.ask(upload(AS_BOB, "Transfer-Encoding: chunked"), chunk * 90, b"0\r\n\r\n")
+    (answer,) = web.request(upload(AS_BOB, "Transfer-Encoding: chunked"), chunk * 90, b"0\r\n\r\n")
     assert answer.body == b"92160"
-    (answer,) = web.ask(upload("Transfer-Encoding: chunked"), chunk * 2, b"0\r\n\r\n")
+    (answer,) = web.request(upload("Transfer-Encoding: chunked"), chunk * 2, b"0\r\n\r\n")
     assert answer.status == 401
 
 

@@ -10,8 +10,8 @@ from mailstack.config import Config
 from mailstack.net.lookups import ReverseNames
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import DnsUnavailable, NoSuchDomain
-from mailstack.web.autoconfig.records import DnsRecord, known_of, publication
-from mailstack.web.autoconfig.services import services_of
+from mailstack.web.autoconfig.records import DnsRecord, publication, publication_facts
+from mailstack.web.autoconfig.services import services_from_config
 
 PRIVATE_DOMAINS = (".test", ".example", ".invalid", ".localhost", ".home.arpa", ".local", ".internal")
 """Top-level domains outside the public DNS (RFC 2606, 6761, 6762, 8375)."""
@@ -103,7 +103,7 @@ Check = Callable[[DnsRecord, Published], Coroutine[Any, Any, Finding | None]]
 
 async def check_published(config: Config, names: Published) -> list[Finding]:
     """Compares the published records, except MX, with those of `mailstack dns`. Raises DnsUnavailable."""
-    wanted = publication(config, known_of(config, services_of(config)))
+    wanted = publication(config, publication_facts(config, services_from_config(config)))
     records = [record for domain, record in wanted.all() if not is_private(domain or config.hostname)]
     found = [await CHECKS[record.type](record, names) for record in records if record.type in CHECKS]
     return [finding for finding in found if finding is not None]

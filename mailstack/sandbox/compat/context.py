@@ -18,12 +18,12 @@ from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.faults import Faults
 from mailstack.store import Store
 from mailstack.web.api.stream_limits import StreamLimits
-from mailstack.web.checks.links import Look
-from mailstack.web.checks.spam import Judge
+from mailstack.web.checks.links import HeadRequest
+from mailstack.web.checks.spam import SpamCheck
 from mailstack.web.compose import ComposeLimits
-from mailstack.web.letter_reader import Shelf
+from mailstack.web.letter_reader import LetterReader
 from mailstack.web.site import RequestAuthenticator
-from mailstack.web.submission import Leaving, WebSubmission
+from mailstack.web.submission import LetterRelease, WebSubmission
 
 
 class CompatContext(Struct, frozen=True):
@@ -36,10 +36,10 @@ class CompatContext(Struct, frozen=True):
     """Intake of letters that are sent by an API."""
     outward: WebSubmission
     """Intake of letters that are released within this machine."""
-    leaving: Leaving | None
+    leaving: LetterRelease | None
     """Relay for released letters, in place of `outward`; None: they stay on this machine."""
     faults: Faults
-    look: Look
+    look: HeadRequest
     """HTTP status of a URL, for the check of links."""
     places: StreamLimits
     """Limit of open streams, shared with the server's own API."""
@@ -47,7 +47,7 @@ class CompatContext(Struct, frozen=True):
     """Counts since the start."""
     senders: RequestAuthenticator | None = None
     """Authenticator of Mailpit's `send`; None: that of the pages."""
-    judge: Judge | None = None
+    judge: SpamCheck | None = None
     """Spam filter; None: there is none."""
     limits: ComposeLimits = ComposeLimits(SubmissionSettings().max_size, SubmissionSettings().max_recipients)
     """Limits of a letter that is written or released by an API."""
@@ -57,9 +57,9 @@ class CompatContext(Struct, frozen=True):
     """Directory of the environment."""
 
     @property
-    def shelf(self) -> Shelf:
+    def shelf(self) -> LetterReader:
         """Reader of letters."""
-        return Shelf(self.index, self.in_thread)
+        return LetterReader(self.index, self.in_thread)
 
 
 class CompatAccounts(Struct, frozen=True):

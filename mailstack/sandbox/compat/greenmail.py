@@ -17,9 +17,9 @@ from mailstack.sandbox.compat.context import CompatAccounts
 from mailstack.sandbox.compat.requests import decode_body
 from mailstack.store import Conflict, Entry, MaildropInUse, Store
 from mailstack.store.archive import ARCHIVE
-from mailstack.web.http_values import JSON, Request, Response, in_json
-from mailstack.web.letter_reader import Shelf
-from mailstack.web.routes import Route
+from mailstack.web.http_values import JSON, Request, Response, json_response
+from mailstack.web.letter_reader import LetterReader
+from mailstack.web.routes import HttpRoute
 
 MAX_MESSAGES = 1000
 """Maximum messages of one answer."""
@@ -93,38 +93,38 @@ class GreenMailConfiguration(Struct, frozen=True, rename="camel"):
     preload_directory: str | None = None
 
 
-def greenmail_pages(accounts: CompatAccounts, shelf: Shelf) -> tuple[Route, ...]:
+def greenmail_pages(accounts: CompatAccounts, shelf: LetterReader) -> tuple[HttpRoute, ...]:
     """Routes of users, their messages and the service."""
     users, service = _Users(accounts, shelf), _Service(accounts, shelf.index)
     messages = "/api/user/{user}/messages"
     return (
-        Route("GET", "/api/user", users.users, "admin"),
-        Route("POST", "/api/user", users.add, "admin"),
-        Route("DELETE", "/api/user/{user}", users.remove, "admin"),
-        Route("GET", messages, users.messages, "admin"),
-        Route("GET", f"{messages}/", users.messages, "admin"),
-        Route("GET", f"{messages}/{{folder}}", users.messages, "admin"),
-        Route("GET", f"{messages}/{{folder}}/", users.messages, "admin"),
-        Route("GET", "/api/configuration", service.configuration, "admin"),
-        Route("POST", "/api/mail/purge", service.purge, "admin"),
-        Route("POST", "/api/service/reset", service.reset, "admin"),
-        Route("GET", "/api/service/readiness", service.ready),
+        HttpRoute("GET", "/api/user", users.users, "admin"),
+        HttpRoute("POST", "/api/user", users.add, "admin"),
+        HttpRoute("DELETE", "/api/user/{user}", users.remove, "admin"),
+        HttpRoute("GET", messages, users.messages, "admin"),
+        HttpRoute("GET", f"{messages}/", users.messages, "admin"),
+        HttpRoute("GET", f"{messages}/{{folder}}", users.messages, "admin"),
+        HttpRoute("GET", f"{messages}/{{folder}}/", users.messages, "admin"),
+        HttpRoute("GET", "/api/configuration", service.configuration, "admin"),
+        HttpRoute("POST", "/api/mail/purge", service.purge, "admin"),
+        HttpRoute("POST", "/api/service/reset", service.reset, "admin"),
+        HttpRoute("GET", "/api/service/readiness", service.ready),
     )
 
 
 def _reply(text: str, status: int = 200) -> Response:
-    return in_json(GreenMailReply(text), status)
+    return json_response(GreenMailReply(text), status)
 
 
 class _Users:
-    def __init__(self, accounts: CompatAccounts, shelf: Shelf) -> None:
+    def __init__(self, accounts: CompatAccounts, shelf: LetterReader) -> None:
         self._accounts = accounts
         self._store = accounts.store
         self._names = accounts.names
         self._shelf = shelf
 
     async def users(self, _: Request) -> Response:
-        return in_json([self._user(account.address) for account in await self._store.accounts()])
+        return json_response([self._user(account.address) for account in await self._store.accounts()])
 
     async def add(self, ask: Request) -> Response:
         wanted = decode_body(ask, NewUser)
@@ -147,7 +147,7 @@ class _Users:
             return _reply(f"Can not create user: {error}", 400)
         if login:
             self._names.give(login, address.key)
-        return in_json(self._user(address.key))
+        return json_response(self._user(address.key))
 
     async def remove(self, ask: Request) -> Response:
         name = ask.variables["user"]
@@ -214,7 +214,7 @@ class _Service:
             if name in _PROTOCOLS
         ]
         directory = None if accounts.preload is None else str(accounts.preload)
-        return in_json(GreenMailConfiguration(tuple(setups), accounts.any_password, preload_directory=directory))
+        return json_response(GreenMailConfiguration(tuple(setups), accounts.any_password, preload_directory=directory))
 
     async def purge(self, _: Request) -> Response:
         await _purge(self._accounts.store, self._index)

@@ -8,8 +8,8 @@ from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
 from mailstack.sandbox.compat.greenmail import greenmail_pages
 from mailstack.sandbox.compat.mailhog.messages import mailhog_pages
 from mailstack.sandbox.compat.mailpit.pages import mailpit_pages
-from mailstack.web.http_values import Request, Response, plain
-from mailstack.web.routes import Route
+from mailstack.web.http_values import Request, Response, text_response
+from mailstack.web.routes import HttpRoute
 
 _FAULTS = "POST /v1/faults, or mailstack dev --faults FILE, has rules by step, recipient, count and chance"
 REMOVED = {
@@ -24,7 +24,9 @@ REMOVED = {
 """Paths of these tools that are not answered, and what to use instead."""
 
 
-def peer_pages(ground: CompatContext, accounts: CompatAccounts, *, mailhog_first: bool = False) -> tuple[Route, ...]:
+def peer_pages(
+    ground: CompatContext, accounts: CompatAccounts, *, mailhog_first: bool = False
+) -> tuple[HttpRoute, ...]:
     """Routes of all three. `mailhog_first`: MailHog's answer counts where Mailpit has the same path."""
     hog = mailhog_pages(ground, is_first=mailhog_first)
     known = {(route.method, route.path) for route in hog}
@@ -32,11 +34,11 @@ def peer_pages(ground: CompatContext, accounts: CompatAccounts, *, mailhog_first
     return (*pit, *hog, *greenmail_pages(accounts, ground.shelf), *_removed())
 
 
-def _removed() -> Iterator[Route]:
+def _removed() -> Iterator[HttpRoute]:
     for name, advice in REMOVED.items():
 
         async def page(_: Request, line: str = f"mailstack has no {name}: {advice}") -> Response:
-            return plain(line, 404)
+            return text_response(line, 404)
 
         method, path = name.split()
-        yield Route(method, path, page, "admin")
+        yield HttpRoute(method, path, page, "admin")

@@ -15,8 +15,8 @@ from mailstack.sandbox.dev.time_travel import ClockBusy, TimeTravel
 from mailstack.sandbox.faults.faults import Faults, TooManyRules
 from mailstack.sandbox.faults.rule import Fault
 from mailstack.sandbox.recording.protocol_log import ProtocolLog, ProtocolLogEntry
-from mailstack.web.http_values import HttpError, Request, Response, from_json, in_json
-from mailstack.web.routes import Route, RouteDoc
+from mailstack.web.http_values import HttpError, Request, Response, decode_json, json_response
+from mailstack.web.routes import HttpRoute, RouteDoc
 
 MOST_NAMES = 10_000
 MOST_RECORDS = 100
@@ -99,34 +99,34 @@ class ServerInfo(Struct, frozen=True):
 
 def environment_routes(
     servers: Callable[[], Iterable[ServerInfo]], zone: Zone, travel: TimeTravel, faults: Faults, log: ProtocolLog
-) -> tuple[Route, ...]:
+) -> tuple[HttpRoute, ...]:
     """Routes for the servers, DNS zone, clock, faults and protocol log of an environment."""
     clock = ClockPages(travel)
 
     async def mail_servers(_: Request) -> Response:
-        return in_json(ServerList([_shown(each) for each in servers()]))
+        return json_response(ServerList([_shown(each) for each in servers()]))
 
     async def lines(_: Request) -> Response:
-        return in_json(ProtocolShown(list(log.lines)))
+        return json_response(ProtocolShown(list(log.lines)))
 
     return (
-        Route("GET", "/v1/servers", mail_servers, "admin", told=RouteDoc("The mail servers.", gives=ServerList)),
+        HttpRoute("GET", "/v1/servers", mail_servers, "admin", doc=RouteDoc("The mail servers.", response=ServerList)),
         *_zone_routes(ZonePages(zone)),
-        Route("GET", "/v1/clock", clock.now, "admin", told=RouteDoc("The time there.", gives=ClockShown)),
-        Route(
+        HttpRoute("GET", "/v1/clock", clock.now, "admin", doc=RouteDoc("The time there.", response=ClockShown)),
+        HttpRoute(
             "POST",
             "/v1/clock",
             clock.advance,
             "admin",
-            told=RouteDoc("Let time pass, and all happen that is due.", takes=Advance, gives=ClockShown),
+            doc=RouteDoc("Let time pass, and all happen that is due.", request=Advance, response=ClockShown),
         ),
         *_fault_routes(FaultPages(faults)),
-        Route(
+        HttpRoute(
             "GET",
             "/v1/protocol",
             lines,
             "admin",
-            told=RouteDoc("What was said on every connection, without secrets.", gives=ProtocolShown),
+            doc=RouteDoc("What was said on every connection, without secrets.", response=ProtocolShown),
         ),
     )
 
@@ -136,25 +136,25 @@ def _shown(server: ServerInfo) -> ServerShown:
     return ServerShown(server.name, server.about, list(server.domains), services)
 
 
-def _zone_routes(pages: ZonePages) -> list[Route]:
+def _zone_routes(pages: ZonePages) -> list[HttpRoute]:
     one = "/v1/zone/{name}"
     return [
-        Route(
+        HttpRoute(
             "GET",
             "/v1/zone",
             pages.names,
             "admin",
-            told=RouteDoc("The names of the environment's own DNS.", gives=NameList),
+            doc=RouteDoc("The names of the environment's own DNS.", response=NameList),
         ),
-        Route("GET", one, pages.one, "admin", told=RouteDoc("The records of a name.", gives=NameShown)),
-        Route(
+        HttpRoute("GET", one, pages.one, "admin", doc=RouteDoc("The records of a name.", response=NameShown)),
+        HttpRoute(
             "PUT",
             one,
             pages.put,
             "admin",
-            told=RouteDoc("Give a name these records and no others.", takes=Records, gives=NameShown),
+            doc=RouteDoc("Give a name these records and no others.", request=Records, response=NameShown),
         ),
-        Route("DELETE", one, pages.remove, "admin", told=RouteDoc("Forget a name.", gives=NameShown)),
+        HttpRoute("DELETE", one, pages.remove, "admin", doc=RouteDoc("Forget a name.", response=NameShown)),
     ]
 
 
@@ -165,16 +165,16 @@ class ZonePages:
         self._zone = zone
 
     async def names(self, _: Request) -> Response:
-        return in_json(NameList([self._shown(name) for name in sorted(self._zone.known())]))
+        return json_response(NameList([self._shown(name) for name in sorted(self._zone.known())]))
 
     def _shown(self, name: str) -> NameShown:
         return NameShown(name, [RecordShown(*record_text(each)) for each in self._zone.known().get(name, ())])
 
     async def one(self, ask: Request) -> Response:
-        return in_json(self._shown(self._known(ask)))
+        return json_response(self._shown(self._known(ask)))
 
     async def put(self, ask: Request) -> Response:
-        wanted = from_json(ask, Records).records
+        wanted = decode_json(ask, Records).records
         name = _name(ask)
         try:
             records = [read_record(each.type, each.value) for each in wanted]
@@ -185,12 +185,12 @@ class ZonePages:
                 409, f"The zone has {MOST_NAMES} names, and takes no more; DELETE /v1/zone/NAME makes room."
             )
         self._zone.put(name, *records)
-        return in_json(self._shown(name))
+        return json_response(self._shown(name))
 
     async def remove(self, ask: Request) -> Response:
         name = self._known(ask)
         self._zone.remove(name)
-        return in_json(NameShown(name, []))
+        return json_response(NameShown(name, []))
 
     def _known(self, ask: Request) -> str:
         """Raises Trouble 404."""
@@ -215,11 +215,11 @@ class ClockPages:
         self._travel = travel
 
     async def now(self, _: Request) -> Response:
-        return in_json(ClockShown(iso8601(self._travel.now), self._travel.ahead))
+        return json_response(ClockShown(iso8601(self._travel.now), self._travel.ahead))
 
     async def advance(self, ask: Request) -> Response:
         try:
-            await self._travel.advance(from_json(ask, Advance).advance)
+            await self._travel.advance(decode_json(ask, Advance).advance)
         except ValueError as error:
             raise HttpError(400, str(error)) from None
         except ClockBusy as delayed:
@@ -227,21 +227,21 @@ class ClockPages:
         return await self.now(ask)
 
 
-def _fault_routes(pages: FaultPages) -> list[Route]:
+def _fault_routes(pages: FaultPages) -> list[HttpRoute]:
     one = "/v1/faults/{id}"
     return [
-        Route(
-            "GET", "/v1/faults", pages.listed, "admin", told=RouteDoc("What goes wrong on purpose.", gives=FaultList)
+        HttpRoute(
+            "GET", "/v1/faults", pages.listed, "admin", doc=RouteDoc("What goes wrong on purpose.", response=FaultList)
         ),
-        Route(
+        HttpRoute(
             "POST",
             "/v1/faults",
             pages.add,
             "admin",
-            told=RouteDoc("Let something go wrong.", takes=Fault, gives=dict[str, Any], status=201),
+            doc=RouteDoc("Let something go wrong.", request=Fault, response=dict[str, Any], status=201),
         ),
-        Route("DELETE", "/v1/faults", pages.clear, "admin", told=RouteDoc("End all faults.", gives=Cleared)),
-        Route("DELETE", one, pages.remove, "admin", told=RouteDoc("End one.", gives=Cleared)),
+        HttpRoute("DELETE", "/v1/faults", pages.clear, "admin", doc=RouteDoc("End all faults.", response=Cleared)),
+        HttpRoute("DELETE", one, pages.remove, "admin", doc=RouteDoc("End one.", response=Cleared)),
     ]
 
 
@@ -252,26 +252,26 @@ class FaultPages:
         self._faults = faults
 
     async def listed(self, _: Request) -> Response:
-        return in_json(FaultList([_fault(rule, fired) for rule, fired in self._faults.list()]))
+        return json_response(FaultList([_fault(rule, fired) for rule, fired in self._faults.list()]))
 
     async def add(self, ask: Request) -> Response:
         try:
-            rule = self._faults.add(from_json(ask, Fault))
+            rule = self._faults.add(decode_json(ask, Fault))
         except TooManyRules as error:
             raise HttpError(409, str(error)) from None
         except ValueError as error:
             raise HttpError(400, str(error)) from None
-        return in_json(_fault(rule, 0), 201)
+        return json_response(_fault(rule, 0), 201)
 
     async def clear(self, _: Request) -> Response:
-        return in_json(Cleared(self._faults.clear()))
+        return json_response(Cleared(self._faults.clear()))
 
     async def remove(self, ask: Request) -> Response:
         try:
             self._faults.remove(ask.variables["id"])
         except KeyError:
             raise HttpError(404, "There is no such fault; GET /v1/faults lists those that are on.") from None
-        return in_json(Cleared(1))
+        return json_response(Cleared(1))
 
 
 def _fault(rule: Fault, fired: int) -> dict[str, Any]:

@@ -149,7 +149,7 @@ class DevEnvironment:
 
         parts = self._parts
         await preload(
-            directory, WebSubmission(self._servers.all[CAPTURE].exchange, parts.clock).hand_in, parts.in_thread
+            directory, WebSubmission(self._servers.all[CAPTURE].exchange, parts.clock).submit, parts.in_thread
         )
 
     async def _trim(self) -> None:

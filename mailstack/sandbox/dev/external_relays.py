@@ -27,7 +27,7 @@ from mailstack.store import Filter, Store
 from mailstack.store.outbox import OutboxEntry
 
 if TYPE_CHECKING:
-    from mailstack.web.submission import Leaving
+    from mailstack.web.submission import LetterRelease
 
 RELAY = HostName("relay.home.test")
 _REASON = "what is captured is relayed"
@@ -67,7 +67,7 @@ class AutoForwarder:
     Made before the store is opened; `start`, then `stop`.
     """
 
-    def __init__(self, settings: DevSettings, store: Store, clock: Clock, leaving: Callable[[], Leaving]) -> None:
+    def __init__(self, settings: DevSettings, store: Store, clock: Clock, leaving: Callable[[], LetterRelease]) -> None:
         """`leaving` gives the way out, once it has been made."""
         self._announcers: list[OutboxDispatcher] = []
         if settings.relay is not None and (settings.relay_all or settings.relay_matching):
@@ -101,7 +101,7 @@ def _is_captured(step: Step) -> bool:
 class _Copies:
     """webhooks.announcer.Teller that relays the letter of each step."""
 
-    def __init__(self, store: Store, leaving: Callable[[], Leaving], pattern: re.Pattern[str]) -> None:
+    def __init__(self, store: Store, leaving: Callable[[], LetterRelease], pattern: re.Pattern[str]) -> None:
         """`pattern` is found in the recipients of letters that leave."""
         self._store = store
         self._leaving = leaving
@@ -109,7 +109,7 @@ class _Copies:
 
     async def send(self, entry: OutboxEntry) -> None:
         """Relays a letter that is still here. Raises SendFailed."""
-        from mailstack.web.submission import Copied  # noqa: PLC0415 - few have an outlet
+        from mailstack.web.submission import CopySource  # noqa: PLC0415 - few have an outlet
 
         letter = entry.step.letter
         for record in await self._store.records(Filter(ids=(letter,), limit=1)):
@@ -120,7 +120,7 @@ class _Copies:
                 return
             try:
                 octets = await read_all(await self._store.content(letter))
-                copied = Copied(letter, _REASON)
+                copied = CopySource(letter, _REASON)
                 await self._leaving().relay(str(envelope.sender or ""), recipients, octets, copied)
             except KeyError:
                 return

@@ -35,8 +35,8 @@ from mailstack.sandbox.recording.protocol_log import ProtocolLog
 from mailstack.store.archive import ArchivingSqliteStore
 
 if TYPE_CHECKING:
-    from mailstack.web.checks.links import Seen
-    from mailstack.web.checks.spam import Verdict
+    from mailstack.web.checks.links import HeadResponse
+    from mailstack.web.checks.spam import SpamVerdict
 
 
 class EnvironmentParts:
@@ -102,24 +102,24 @@ class EnvironmentParts:
     def in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), work)
 
-    async def look(self, url: str) -> Seen:
+    async def look(self, url: str) -> HeadResponse:
         """Response status of a page of this machine. Raises Unreachable."""
         from mailstack.net.http_client import HttpClient  # noqa: PLC0415 - few ask for it
-        from mailstack.web.checks.links import Seen  # noqa: PLC0415
+        from mailstack.web.checks.links import HeadResponse  # noqa: PLC0415
 
         poster = HttpClient(self.reactor, ClientTls(), timeout=5.0, loopback_only=True)
         try:
             answer = await poster.head(url)
-            return Seen(answer.code, answer.location)
+            return HeadResponse(answer.code, answer.location)
         finally:
             poster.close()
 
-    async def judge(self, letter: bytes) -> Verdict:
+    async def judge(self, letter: bytes) -> SpamVerdict:
         """Verdict of the spam filter."""
-        from mailstack.web.checks.spam_filter import AskedFilter  # noqa: PLC0415 - few ask for it
+        from mailstack.web.checks.spam_filter import SpamFilterClient  # noqa: PLC0415 - few ask for it
 
         assert self.settings.spam_filter is not None
-        return await AskedFilter(self.reactor, self.settings.spam_filter)(letter)
+        return await SpamFilterClient(self.reactor, self.settings.spam_filter)(letter)
 
     def _publish_time(self) -> None:
         """The pages show the clock of the environment, not that of the browser."""

@@ -27,7 +27,7 @@ from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResource
 if TYPE_CHECKING:
     from mailstack.sandbox.dev.api import ServerInfo
     from mailstack.web.admin_hooks import WebOptions
-    from mailstack.web.submission import Leaving
+    from mailstack.web.submission import LetterRelease
 
 
 class Servers:
@@ -93,16 +93,16 @@ class Servers:
             for name, server in self.all.items()
         ]
 
-    def leaving(self) -> Leaving:
+    def leaving(self) -> LetterRelease:
         """Way to the external relay of the settings."""
-        from mailstack.web.submission import Leaving, WebSubmission  # noqa: PLC0415 - few have an outlet
+        from mailstack.web.submission import LetterRelease, WebSubmission  # noqa: PLC0415 - few have an outlet
 
         clock, outlet = self._parts.clock, self._parts.settings.relay
         assert outlet is not None
-        return Leaving(outlet, WebSubmission(self.all[RELAY].exchange, clock), clock)
+        return LetterRelease(outlet, WebSubmission(self.all[RELAY].exchange, clock), clock)
 
     @property
-    def relay(self) -> Leaving | None:
+    def relay(self) -> LetterRelease | None:
         """Way by which letters are released to an external relay. None: there is no relay."""
         return None if self._parts.settings.relay is None else self.leaving()
 

@@ -55,10 +55,10 @@ async def _extend(parts: EnvironmentParts, servers: Servers, streams: StreamLimi
 
 if TYPE_CHECKING:
     from mailstack.web.api.stream_limits import StreamLimits
-    from mailstack.web.routes import Route
+    from mailstack.web.routes import HttpRoute
 
 
-def compat_routes(parts: EnvironmentParts, servers: Servers, streams: StreamLimits) -> tuple[Route, ...]:
+def compat_routes(parts: EnvironmentParts, servers: Servers, streams: StreamLimits) -> tuple[HttpRoute, ...]:
     """Routes of all three."""
     from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
     from mailstack.sandbox.compat.pages import peer_pages

@@ -10,9 +10,9 @@ from mailstack.mailbox.index.items import ItemFilter, MailboxCount
 from mailstack.store import Account, Conflict, MaildropInUse
 from mailstack.store.archive import ARCHIVE
 from mailstack.web.api.context import ApiContext
-from mailstack.web.api.filters import BY_NAME, by_name, seen_by
-from mailstack.web.http_values import HttpError, Request, Response, from_json, in_json
-from mailstack.web.routes import Route, RouteDoc
+from mailstack.web.api.filters import BY_NAME, page_by_name, visible_to
+from mailstack.web.http_values import HttpError, Request, Response, decode_json, json_response
+from mailstack.web.routes import HttpRoute, RouteDoc
 
 OWNER = "http"
 """Who holds a maildrop while it is emptied."""
@@ -27,7 +27,7 @@ class NewPassword(Struct, frozen=True, forbid_unknown_fields=True):
     password: str
 
 
-class AccountShown(Struct, frozen=True):
+class AccountInfo(Struct, frozen=True):
     """Somebody who can log in."""
 
     address: str
@@ -38,13 +38,13 @@ class AccountShown(Struct, frozen=True):
 
 
 class AccountList(Struct, frozen=True):
-    accounts: list[AccountShown]
+    accounts: list[AccountInfo]
     total: int
     next: str | None
     """`after` of the next page; null at the end. So it is with all lists by name."""
 
 
-class AliasShown(Struct, frozen=True, forbid_unknown_fields=True):
+class AliasInfo(Struct, frozen=True, forbid_unknown_fields=True):
     """An address that leads to others."""
 
     address: str
@@ -52,12 +52,12 @@ class AliasShown(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AliasList(Struct, frozen=True):
-    aliases: list[AliasShown]
+    aliases: list[AliasInfo]
     total: int
     next: str | None
 
 
-class MailboxShown(Struct, frozen=True):
+class MailboxInfo(Struct, frozen=True):
     address: str
     octets: int
     """That POP3 has there."""
@@ -67,114 +67,122 @@ class MailboxShown(Struct, frozen=True):
 
 
 class MailboxList(Struct, frozen=True):
-    mailboxes: list[MailboxShown]
+    mailboxes: list[MailboxInfo]
     total: int
     next: str | None
 
 
-class SessionsEnded(Struct, frozen=True):
+class SessionEndResult(Struct, frozen=True):
     """Whose sessions have ended."""
 
     address: str
     ended: bool
 
 
-class Emptied(Struct, frozen=True):
+class DeletedCount(Struct, frozen=True):
     """How many letters have left a mailbox."""
 
     deleted: int
 
 
-class Removed(Struct, frozen=True):
+class RemovedName(Struct, frozen=True):
     """What is there no longer."""
 
     removed: str
 
 
-def account_routes(behind: ApiContext) -> tuple[Route, ...]:
+def account_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
     """The routes about who is here."""
-    pages = Accounts(behind)
+    pages = AccountPages(context)
     one, alias = "/v1/accounts/{address}", "/v1/aliases/{address}"
-    shown = AccountShown
+    shown = AccountInfo
     return (
-        Route(
+        HttpRoute(
             "GET",
             "/v1/accounts",
             pages.accounts,
             "user",
-            told=RouteDoc("Who can log in; of users only oneself.", BY_NAME, gives=AccountList),
+            doc=RouteDoc("Who can log in; of users only oneself.", BY_NAME, response=AccountList),
         ),
-        Route(
+        HttpRoute(
             "POST",
             "/v1/accounts",
             pages.add,
             "admin",
-            told=RouteDoc("Add one.", takes=NewAccount, gives=shown, status=201),
+            doc=RouteDoc("Add one.", request=NewAccount, response=shown, status=201),
         ),
-        Route(
-            "PATCH", one, pages.change, "admin", told=RouteDoc("Change the password.", takes=NewPassword, gives=shown)
+        HttpRoute(
+            "PATCH",
+            one,
+            pages.change,
+            "admin",
+            doc=RouteDoc("Change the password.", request=NewPassword, response=shown),
         ),
-        Route("DELETE", one, pages.remove, "admin", told=RouteDoc("Remove it, and its mailbox.", gives=Removed)),
-        Route(
+        HttpRoute(
+            "DELETE", one, pages.remove, "admin", doc=RouteDoc("Remove it, and its mailbox.", response=RemovedName)
+        ),
+        HttpRoute(
             "DELETE",
             one + "/sessions",
             pages.end_sessions,
             "user",
-            told=RouteDoc("End every session, stream and wait of it; of users only one's own.", gives=SessionsEnded),
+            doc=RouteDoc(
+                "End every session, stream and wait of it; of users only one's own.", response=SessionEndResult
+            ),
         ),
-        Route(
+        HttpRoute(
             "GET",
             "/v1/aliases",
             pages.aliases,
             "admin",
-            told=RouteDoc("Addresses that lead to others.", BY_NAME, gives=AliasList),
+            doc=RouteDoc("Addresses that lead to others.", BY_NAME, response=AliasList),
         ),
-        Route(
+        HttpRoute(
             "POST",
             "/v1/aliases",
             pages.set_alias,
             "admin",
-            told=RouteDoc("Set one.", takes=AliasShown, gives=AliasShown, status=201),
+            doc=RouteDoc("Set one.", request=AliasInfo, response=AliasInfo, status=201),
         ),
-        Route("DELETE", alias, pages.remove_alias, "admin", told=RouteDoc("Remove one.", gives=Removed)),
-        Route(
+        HttpRoute("DELETE", alias, pages.remove_alias, "admin", doc=RouteDoc("Remove one.", response=RemovedName)),
+        HttpRoute(
             "GET",
             "/v1/mailboxes",
             pages.mailboxes,
             "user",
-            told=RouteDoc("Mailboxes, and how much is in each.", BY_NAME, gives=MailboxList),
+            doc=RouteDoc("Mailboxes, and how much is in each.", BY_NAME, response=MailboxList),
         ),
-        Route(
+        HttpRoute(
             "DELETE",
             "/v1/mailboxes/{address}/letters",
             pages.empty,
             "user",
-            told=RouteDoc("Empty a mailbox; its letters go from the list as well.", gives=Emptied),
+            doc=RouteDoc("Empty a mailbox; its letters go from the list as well.", response=DeletedCount),
         ),
     )
 
 
-class Accounts:
+class AccountPages:
     """The pages behind them."""
 
-    def __init__(self, behind: ApiContext) -> None:
-        self._behind = behind
-        self._store = behind.store
-        self._admin = behind.options.admin
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+        self._store = context.store
+        self._admin = context.options.admin
 
-    async def accounts(self, ask: Request) -> Response:
-        own = seen_by(ask)
+    async def accounts(self, request: Request) -> Response:
+        own = visible_to(request)
         found = [each for each in await self._store.accounts() if own in {None, each.address}]
         found.sort(key=lambda account: account.address)
-        some, following = by_name(ask, found, lambda account: account.address)
-        return in_json(AccountList([self._shown(each) for each in some], len(found), following))
+        some, following = page_by_name(request, found, lambda account: account.address)
+        return json_response(AccountList([self._shown(each) for each in some], len(found), following))
 
-    def _shown(self, account: Account) -> AccountShown:
-        known = dict(self._behind.options.shown_accounts)
-        return AccountShown(account.address, iso8601(account.created), account.quota, known.get(account.address))
+    def _shown(self, account: Account) -> AccountInfo:
+        known = dict(self._context.options.shown_accounts)
+        return AccountInfo(account.address, iso8601(account.created), account.quota, known.get(account.address))
 
-    async def add(self, ask: Request) -> Response:
-        wanted = from_json(ask, NewAccount)
+    async def add(self, request: Request) -> Response:
+        wanted = decode_json(request, NewAccount)
         address = self._own(wanted.address)
         keep = self._admin.keep_password
         if keep is None:
@@ -184,28 +192,28 @@ class Accounts:
             kept = await keep(wanted.password)
         except ValueError as error:
             raise HttpError(400, str(error)) from None
-        account = Account(address.key, kept.password_hash, self._behind.clock.now(), scram=kept.scram)
+        account = Account(address.key, kept.password_hash, self._context.clock.now(), scram=kept.scram)
         try:
             await self._store.add_accounts([account])
         except Conflict as conflict:
             raise HttpError(409, str(conflict)) from None
         self._admin.forget()
-        return in_json(self._shown(account), 201)
+        return json_response(self._shown(account), 201)
 
     def _own(self, text: str) -> Address:
         """An address at a domain of this server. Raises Trouble 400."""
         address = _address(text)
-        if not self._behind.access.directory.is_local(address.domain):
+        if not self._context.access.directory.is_local(address.domain):
             raise HttpError(400, f"{address.domain} is no domain of this server.")
         return address
 
-    async def change(self, ask: Request) -> Response:
-        key = _address(ask.variables["address"]).key
+    async def change(self, request: Request) -> Response:
+        key = _address(request.variables["address"]).key
         keep = self._admin.keep_password
         if keep is None:
             raise HttpError(501, "Passwords can't be changed here; `mailstack user password` does it.")
         try:
-            wanted = from_json(ask, NewPassword).password
+            wanted = decode_json(request, NewPassword).password
             self._admin.check_password(wanted, key)
             kept = await keep(wanted)
             await self._store.set_password(key, kept.password_hash, kept.scram)
@@ -217,35 +225,35 @@ class Accounts:
         account = await self._store.account(key)
         if account is None:
             raise _no_account(key)
-        return in_json(self._shown(account))
+        return json_response(self._shown(account))
 
-    async def remove(self, ask: Request) -> Response:
-        key = _address(ask.variables["address"]).key
+    async def remove(self, request: Request) -> Response:
+        key = _address(request.variables["address"]).key
         try:
             await self._store.remove_account(key)
         except KeyError:
             raise _no_account(key) from None
         self._admin.forget()
-        return in_json(Removed(key))
+        return json_response(RemovedName(key))
 
-    async def end_sessions(self, ask: Request) -> Response:
-        key = _address(ask.variables["address"]).key
-        if seen_by(ask) not in {None, key}:
+    async def end_sessions(self, request: Request) -> Response:
+        key = _address(request.variables["address"]).key
+        if visible_to(request) not in {None, key}:
             raise HttpError(403, "That is another account; an administrator may end its sessions.")
         try:
             await self._store.end_sessions(key)
         except KeyError:
             raise _no_account(key) from None
         self._admin.forget()
-        return in_json(SessionsEnded(key, ended=True))
+        return json_response(SessionEndResult(key, ended=True))
 
-    async def aliases(self, ask: Request) -> Response:
+    async def aliases(self, request: Request) -> Response:
         found = sorted(await self._store.aliases())
-        some, following = by_name(ask, found, lambda alias: alias[0])
-        return in_json(AliasList([AliasShown(address, list(to)) for address, to in some], len(found), following))
+        some, following = page_by_name(request, found, lambda alias: alias[0])
+        return json_response(AliasList([AliasInfo(address, list(to)) for address, to in some], len(found), following))
 
-    async def set_alias(self, ask: Request) -> Response:
-        wanted = from_json(ask, AliasShown)
+    async def set_alias(self, request: Request) -> Response:
+        wanted = decode_json(request, AliasInfo)
         address = self._own(wanted.address)
         targets = [str(_address(target)) for target in wanted.targets]
         if not targets:
@@ -255,37 +263,37 @@ class Accounts:
         except Conflict as conflict:
             raise HttpError(409, str(conflict)) from None
         self._admin.forget()
-        return in_json(AliasShown(address.key, targets), 201)
+        return json_response(AliasInfo(address.key, targets), 201)
 
-    async def remove_alias(self, ask: Request) -> Response:
-        key = _address(ask.variables["address"]).key
+    async def remove_alias(self, request: Request) -> Response:
+        key = _address(request.variables["address"]).key
         try:
             await self._store.remove_alias(key)
         except KeyError:
             raise HttpError(404, f"There is no alias {key}; GET /v1/aliases lists those that are there.") from None
         self._admin.forget()
-        return in_json(Removed(key))
+        return json_response(RemovedName(key))
 
-    async def mailboxes(self, ask: Request) -> Response:
+    async def mailboxes(self, request: Request) -> Response:
         octets = await self._store.mailboxes()
         octets.pop(ARCHIVE, None)
         counts: dict[str, MailboxCount] = {}
-        if (index := self._behind.index) is not None:
+        if (index := self._context.index) is not None:
             counts = {each.mailbox: each for each in await index.mailboxes()}
-        own = seen_by(ask)
+        own = visible_to(request)
         names = sorted(name for name in {*octets, *counts} if own in {None, name})
         nothing = MailboxCount("", 0, 0)
-        some, following = by_name(ask, names, str)
+        some, following = page_by_name(request, names, str)
         shown = [
-            MailboxShown(name, octets.get(name, 0), found.total, found.unread)
+            MailboxInfo(name, octets.get(name, 0), found.total, found.unread)
             for name in some
             for found in (counts.get(name, nothing),)
         ]
-        return in_json(MailboxList(shown, len(names), following))
+        return json_response(MailboxList(shown, len(names), following))
 
-    async def empty(self, ask: Request) -> Response:
-        key = _address(ask.variables["address"]).key
-        if seen_by(ask) not in {None, key}:
+    async def empty(self, request: Request) -> Response:
+        key = _address(request.variables["address"]).key
+        if visible_to(request) not in {None, key}:
             raise HttpError(403, "That is somebody else's mailbox.")
         deleted = 0
         try:
@@ -294,13 +302,13 @@ class Accounts:
             raise HttpError(409, f"A client has the mailbox of {key} open; try again when it has gone.") from None
         try:
             uids = [entry.uid for entry in maildrop.entries]
-            if (index := self._behind.index) is not None:
+            if (index := self._context.index) is not None:
                 await index.up_to_date()
-                deleted = (await index.soft_delete(ItemFilter(mailbox=key, seen_by=seen_by(ask)))).count
+                deleted = (await index.soft_delete(ItemFilter(mailbox=key, seen_by=visible_to(request)))).count
             await self._store.update_maildrop(key, collected=(), deleted=uids, steps=())
         finally:
             await self._store.release_maildrop(key, OWNER)
-        return in_json(Emptied(max(deleted, len(uids))))
+        return json_response(DeletedCount(max(deleted, len(uids))))
 
 
 def _address(text: str) -> Address:

@@ -9,22 +9,22 @@ from msgspec import Struct
 
 from mailstack.letter import LetterId
 from mailstack.letter.parsed import ParsedLetter
-from mailstack.web.api.letter_index import ApiShelf
-from mailstack.web.api.schemas import Unsubscribing
+from mailstack.web.api.letter_index import ApiLetterReader
+from mailstack.web.api.schemas import UnsubscribeInfo
 from mailstack.web.checks import links as link_check
-from mailstack.web.checks.client_queue import ClientTurns, HtmlChecks
-from mailstack.web.checks.spam import Judge, Verdict
-from mailstack.web.http_values import HttpError, Request, Response, in_json
-from mailstack.web.routes import Parameter, Route, RouteDoc
+from mailstack.web.checks.client_queue import ClientQueue, HtmlChecks
+from mailstack.web.checks.spam import SpamCheck, SpamVerdict
+from mailstack.web.http_values import HttpError, Request, Response, json_response
+from mailstack.web.routes import HttpRoute, QueryParameter, RouteDoc
 
 _METHOD = re.compile(r"\s*([a-z0-9-]{1,40})\s*=\s*([a-z]{1,40})\b\s*(.*)", re.IGNORECASE | re.DOTALL)
 _COMMENT = re.compile(r"\([^()]*+\)")
-MOST_METHODS = 100
+MAX_METHODS = 100
 
-_FOLLOW = Parameter("follow", '"true" asks where redirects lead, too.')
+_FOLLOW = QueryParameter("follow", '"true" asks where redirects lead, too.')
 
 
-class Method(Struct, frozen=True):
+class MethodResult(Struct, frozen=True):
     """What one method found (RFC 8601 §2.3)."""
 
     method: str
@@ -33,133 +33,143 @@ class Method(Struct, frozen=True):
     detail: str
 
 
-class Vouched(Struct, frozen=True):
-    """What a server wrote into Authentication-Results, the newest field first."""
+class AuthenticationField(Struct, frozen=True):
+    """What an server wrote into Authentication-Results, the newest field first."""
 
     server: str
-    methods: list[Method]
+    methods: list[MethodResult]
 
 
-class Vouching(Struct, frozen=True):
-    results: list[Vouched]
+class AuthenticationReport(Struct, frozen=True):
+    results: list[AuthenticationField]
 
 
-class Leaving(Struct, frozen=True):
+class UnsubscribeReport(Struct, frozen=True):
     """How a reader leaves the list; null when the letter does not say."""
 
-    unsubscribe: Unsubscribing | None
+    unsubscribe: UnsubscribeInfo | None
 
 
-def check_routes(shelf: ApiShelf, look: link_check.Look | None, judge: Judge | None = None) -> tuple[Route, ...]:
+def check_routes(
+    reader: ApiLetterReader, look: link_check.HeadRequest | None, judge: SpamCheck | None = None
+) -> tuple[HttpRoute, ...]:
     """`look` asks a URL for its status, `judge` a spam filter about a letter; None: nobody is asked."""
-    pages = Checks(shelf, look, judge)
+    pages = CheckPages(reader, look, judge)
     one = "/v1/letters/{id}/checks/"
     return (
-        Route(
+        HttpRoute(
             "GET",
             one + "html",
             pages.html,
             "user",
-            told=RouteDoc("What mail clients make of its HTML.", gives=dict[str, Any]),
+            doc=RouteDoc("What mail clients make of its HTML.", response=dict[str, Any]),
         ),
-        Route(
+        HttpRoute(
             "GET",
             one + "links",
             pages.links,
             "user",
-            told=RouteDoc("Whether its links answer: this asks their hosts.", (_FOLLOW,), gives=dict[str, Any]),
+            doc=RouteDoc("Whether its links answer: this asks their hosts.", (_FOLLOW,), response=dict[str, Any]),
         ),
-        Route(
+        HttpRoute(
             "GET",
             one + "authentication",
             pages.authentication,
             "user",
-            told=RouteDoc("What is known of its authors.", gives=Vouching),
+            doc=RouteDoc("What is known of its authors.", response=AuthenticationReport),
         ),
-        Route(
+        HttpRoute(
             "GET",
             one + "unsubscribe",
             pages.unsubscribe,
             "user",
-            told=RouteDoc("How to leave its list.", gives=Leaving),
+            doc=RouteDoc("How to leave its list.", response=UnsubscribeReport),
         ),
-        Route("GET", one + "spam", pages.spam, "user", told=RouteDoc("What a spam filter says of it.", gives=Verdict)),
+        HttpRoute(
+            "GET",
+            one + "spam",
+            pages.spam,
+            "user",
+            doc=RouteDoc("What a spam filter says of it.", response=SpamVerdict),
+        ),
     )
 
 
-class Checks:
+class CheckPages:
     """The pages behind them."""
 
-    def __init__(self, shelf: ApiShelf, look: link_check.Look | None, judge: Judge | None) -> None:
-        self._shelf = shelf
+    def __init__(self, reader: ApiLetterReader, look: link_check.HeadRequest | None, judge: SpamCheck | None) -> None:
+        self._reader = reader
         self._look = look
         self._judge = judge
-        self._html = HtmlChecks(shelf)
-        self._links = ClientTurns()
-        self._spam = ClientTurns()
+        self._html = HtmlChecks(reader)
+        self._links = ClientQueue()
+        self._spam = ClientQueue()
 
-    async def _reading(self, ask: Request) -> ParsedLetter:
-        return await self._shelf.reading(await self._shelf.item(ask))
+    async def _reading(self, request: Request) -> ParsedLetter:
+        return await self._reader.reading(await self._reader.item(request))
 
-    async def html(self, ask: Request) -> Response:
-        answer = await self._html.of(ask, await self._shelf.item(ask))
+    async def html(self, request: Request) -> Response:
+        answer = await self._html.of(request, await self._reader.item(request))
         if answer is None:
             raise HttpError(404, "The letter has no HTML.")
         return answer
 
-    async def links(self, ask: Request) -> Response:
-        item, look = await self._shelf.item(ask), self._look
+    async def links(self, request: Request) -> Response:
+        item, look = await self._reader.item(request), self._look
         if look is None:
             raise HttpError(404, "This server asks no other hosts for what is in letters.")
 
-        async def check() -> link_check.Checked:
-            links = await self._shelf.links(item)
-            return await link_check.check(links, look, follow=ask.query.get("follow") == "true")
+        async def check() -> link_check.LinkReport:
+            links = await self._reader.links(item)
+            return await link_check.check_links(links, look, follow=request.query.get("follow") == "true")
 
-        return in_json(await self._links.run(ask, check))
+        return json_response(await self._links.run(request, check))
 
-    async def authentication(self, ask: Request) -> Response:
+    async def authentication(self, request: Request) -> Response:
         """The field of the server that took the letter, and those of servers before it: these may be anybody's words.
 
         A letter that was relayed within the environment was looked at where it arrived: then that server's is given.
         """
-        item = await self._shelf.item(ask)
-        told = _told_in(await self._shelf.reading(item))
+        item = await self._reader.item(request)
+        told = _authentication_fields(await self._reader.reading(item))
         for copy in item.copies:
-            found = await self._shelf.reading_of(LetterId(copy))
-            told = (_told_in(found) if found is not None else []) or told
-        return in_json(Vouching(told))
+            found = await self._reader.reading_of(LetterId(copy))
+            told = (_authentication_fields(found) if found is not None else []) or told
+        return json_response(AuthenticationReport(told))
 
-    async def unsubscribe(self, ask: Request) -> Response:
-        found = (await self._reading(ask)).unsubscribe
-        return in_json(
-            Leaving(
+    async def unsubscribe(self, request: Request) -> Response:
+        found = (await self._reading(request)).unsubscribe
+        return json_response(
+            UnsubscribeReport(
                 None
                 if found is None
-                else Unsubscribing(found.field, list(found.links), found.post, found.one_click, list(found.faults))
+                else UnsubscribeInfo(found.field, list(found.links), found.post, found.one_click, list(found.faults))
             )
         )
 
-    async def spam(self, ask: Request) -> Response:
-        item, judge = await self._shelf.item(ask), self._judge
+    async def spam(self, request: Request) -> Response:
+        item, judge = await self._reader.item(request), self._judge
         if judge is None:
             raise HttpError(404, "No spam filter is asked here. `mailstack dev --spam-filter` names one.")
 
-        async def check() -> Verdict:
-            return await judge(await self._shelf.octets(item))
+        async def check() -> SpamVerdict:
+            return await judge(await self._reader.octets(item))
 
-        return in_json(await self._spam.run(ask, check))
-
-
-def _told_in(reading: ParsedLetter) -> list[Vouched]:
-    return [vouched(body) for name, body in reading.headers if name.lower() == "authentication-results"]
+        return json_response(await self._spam.run(request, check))
 
 
-def vouched(body: str) -> Vouched:
+def _authentication_fields(reading: ParsedLetter) -> list[AuthenticationField]:
+    return [
+        parse_authentication_results(body) for name, body in reading.headers if name.lower() == "authentication-results"
+    ]
+
+
+def parse_authentication_results(body: str) -> AuthenticationField:
     """The text of one Authentication-Results field."""
     server, *methods = _COMMENT.sub(" ", body).split(";")
-    found = [match for each in methods[:MOST_METHODS] if (match := _METHOD.fullmatch(each))]
-    return Vouched(
+    found = [match for each in methods[:MAX_METHODS] if (match := _METHOD.fullmatch(each))]
+    return AuthenticationField(
         " ".join(server.split())[:255],
-        [Method(match[1].lower(), match[2].lower(), " ".join(match[3].split())[:1000]) for match in found],
+        [MethodResult(match[1].lower(), match[2].lower(), " ".join(match[3].split())[:1000]) for match in found],
     )

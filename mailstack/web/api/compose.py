@@ -10,16 +10,24 @@ from mailstack.protocols.smtp.replies import Refusal
 from mailstack.receiving.intake import NO_ROOM
 from mailstack.web import json_body
 from mailstack.web.api.context import ApiContext
-from mailstack.web.api.filters import seen_by
-from mailstack.web.api.letter_index import ApiShelf
-from mailstack.web.compose import Attached, ComposeLimits, Person, Sending, check_count, checked, compose
-from mailstack.web.http_values import HttpError, Request, Response, check_is_json, from_json, in_json
-from mailstack.web.routes import Route, RouteDoc
+from mailstack.web.api.filters import visible_to
+from mailstack.web.api.letter_index import ApiLetterReader
+from mailstack.web.compose import (
+    ComposeLimits,
+    DraftAddress,
+    DraftAttachment,
+    LetterDraft,
+    check_count,
+    compose,
+    parse_address,
+)
+from mailstack.web.http_values import HttpError, Request, Response, decode_json, json_response, require_json
+from mailstack.web.routes import HttpRoute, RouteDoc
 from mailstack.web.site import shielded
-from mailstack.web.submission import RELEASED, Copied, WebSubmission
+from mailstack.web.submission import RELEASED, CopySource, WebSubmission
 
 
-class Attachment(Struct, frozen=True, forbid_unknown_fields=True):
+class NewAttachment(Struct, frozen=True, forbid_unknown_fields=True):
     """A file to be sent."""
 
     name: str
@@ -29,7 +37,7 @@ class Attachment(Struct, frozen=True, forbid_unknown_fields=True):
     content_id: str = ""
 
 
-class Written(Struct, frozen=True, forbid_unknown_fields=True):
+class NewLetter(Struct, frozen=True, forbid_unknown_fields=True):
     """A letter to be sent. Addresses are bare, as carol@elsewhere.test."""
 
     author: str = field(name="from")
@@ -39,131 +47,134 @@ class Written(Struct, frozen=True, forbid_unknown_fields=True):
     subject: str = ""
     text: str = ""
     html: str = ""
-    attachments: list[Attachment] = field(default_factory=list)
+    attachments: list[NewAttachment] = field(default_factory=list)
     in_reply_to: str | None = None
     """The id of the letter that this one answers."""
 
 
-class Sent(Struct, frozen=True):
+class SentLetter(Struct, frozen=True):
     """The id of a letter that is on its way."""
 
     id: str
 
 
-class Releasing(Struct, frozen=True, forbid_unknown_fields=True):
+class ReleaseRequest(Struct, frozen=True, forbid_unknown_fields=True):
     to: list[str]
 
 
-def composing_routes(behind: ApiContext, shelf: ApiShelf) -> tuple[Route, ...]:
+def compose_routes(context: ApiContext, reader: ApiLetterReader) -> tuple[HttpRoute, ...]:
     """Where letters are written and sent on."""
-    pages = Composing(behind, shelf)
+    pages = ComposePages(context, reader)
     return (
-        Route(
+        HttpRoute(
             "POST",
             "/v1/letters",
             pages.send,
             "user",
             is_large=True,
             ends_with_client=True,
-            told=RouteDoc("Write a letter, as one of the accounts.", takes=Written, gives=Sent, status=201),
+            doc=RouteDoc("Write a letter, as one of the accounts.", request=NewLetter, response=SentLetter, status=201),
         ),
-        Route(
+        HttpRoute(
             "POST",
             "/v1/letters/{id}/release",
             pages.release,
             "user",
-            told=RouteDoc(
-                "Send a letter on to other addresses, through the queue.", takes=Releasing, gives=Sent, status=201
+            doc=RouteDoc(
+                "Send a letter on to other addresses, through the queue.",
+                request=ReleaseRequest,
+                response=SentLetter,
+                status=201,
             ),
         ),
     )
 
 
-class Composing:
+class ComposePages:
     """The pages behind them."""
 
-    def __init__(self, behind: ApiContext, shelf: ApiShelf) -> None:
-        self._behind = behind
-        self._shelf = shelf
-        self._index: LetterIndex = shelf.index
-        self._intake = WebSubmission(behind.submission, behind.clock)
-        submission = behind.config.submission
+    def __init__(self, context: ApiContext, reader: ApiLetterReader) -> None:
+        self._context = context
+        self._reader = reader
+        self._index: LetterIndex = reader.index
+        self._intake = WebSubmission(context.submission, context.clock)
+        submission = context.config.submission
         self._limits = ComposeLimits(
-            submission.max_size, submission.max_recipients, attachments=behind.config.web.max_attachments
+            submission.max_size, submission.max_recipients, attachments=context.config.web.max_attachments
         )
 
-    async def send(self, ask: Request) -> Response:
-        check_is_json(ask)
-        size, limits = len(ask.body), self._limits
-        wanted = await self._shelf.do(
-            lambda: json_body.convert(ask.body, Written, limits.values, limits.explained), size
+    async def send(self, request: Request) -> Response:
+        require_json(request)
+        size, limits = len(request.body), self._limits
+        wanted = await self._reader.do(
+            lambda: json_body.convert(request.body, NewLetter, limits.values, limits.explained), size
         )
-        account = await self._account(ask, wanted.author)
-        answered = await self._answered(ask, wanted.in_reply_to)
-        now = self._behind.clock.now()
-        letter = await self._shelf.do(lambda: compose(_sending(wanted, answered), limits, now), size)
-        return await shielded(self._hand_in(account, letter.sender, letter.recipients, letter.octets))
+        account = await self._account(request, wanted.author)
+        answered = await self._answered(request, wanted.in_reply_to)
+        now = self._context.clock.now()
+        letter = await self._reader.do(lambda: compose(_draft(wanted, answered), limits, now), size)
+        return await shielded(self._submit(account, letter.sender, letter.recipients, letter.octets))
 
-    async def release(self, ask: Request) -> Response:
+    async def release(self, request: Request) -> Response:
         """In the name of who releases it; its own From stays as it is."""
-        wanted = from_json(ask, Releasing)
-        item = await self._shelf.item(ask)
-        account = ask.visitor.account or await self._somebody()
+        wanted = decode_json(request, ReleaseRequest)
+        item = await self._reader.item(request)
+        account = request.user.account or await self._somebody()
         check_count(wanted.to, self._limits.recipients)
-        recipients = tuple(dict.fromkeys(checked(each) for each in wanted.to))
+        recipients = tuple(dict.fromkeys(parse_address(each) for each in wanted.to))
         if not recipients:
             raise HttpError(400, 'Say where to: {"to": ["dora@elsewhere.test"]}')
-        octets = await self._shelf.octets(item)
-        outside = self._behind.options.admin.release
-        if outside is not None and ask.visitor.is_admin:
+        octets = await self._reader.octets(item)
+        outside = self._context.options.admin.release
+        if outside is not None and request.user.is_admin:
             try:
                 author = item.author.address if item.author else account
-                return in_json(Sent(await outside(author, recipients, octets, item.id)), 201)
+                return json_response(SentLetter(await outside(author, recipients, octets, item.id)), 201)
             except ValueError as error:
                 raise HttpError(422, str(error)) from None
             except Refusal as refusal:
-                raise _refused(refusal) from None
+                raise _http_error(refusal) from None
         # The journey of a letter is its author's: he need not hear what its reader does with it.
-        copied = Copied(item.id, RELEASED) if ask.visitor.is_admin else None
-        return await self._hand_in(account, account, recipients, octets, copied)
+        copied = CopySource(item.id, RELEASED) if request.user.is_admin else None
+        return await self._submit(account, account, recipients, octets, copied)
 
-    async def _hand_in(  # each of a type of its own
-        self, account: str, sender: str, recipients: tuple[str, ...], octets: bytes, copied: Copied | None = None
+    async def _submit(  # each of a type of its own
+        self, account: str, sender: str, recipients: tuple[str, ...], octets: bytes, copied: CopySource | None = None
     ) -> Response:
-        most = self._behind.config.submission.max_size
+        most = self._context.config.submission.max_size
         if len(octets) > most:
             raise HttpError(413, f"A letter has {most} octets at most.")
         try:
-            letter = await self._intake.hand_in(sender, recipients, octets, account=account, copied=copied)
+            letter = await self._intake.submit(sender, recipients, octets, account=account, copied=copied)
         except Refusal as refusal:
-            raise _refused(refusal) from None
-        return in_json(Sent(letter), 201)
+            raise _http_error(refusal) from None
+        return json_response(SentLetter(letter), 201)
 
-    async def _account(self, ask: Request, author: str) -> str:
+    async def _account(self, request: Request, author: str) -> str:
         """Who answers for the letter: who logged in; where nobody does, the account that the author's address is of."""
-        if ask.visitor.account:
-            return ask.visitor.account
+        if request.user.account:
+            return request.user.account
         try:
             address = Address.parse(author)
-            key = await self._behind.access.directory.mailbox(address)
+            key = await self._context.access.directory.mailbox(address)
         except AddressError as error:
             raise HttpError(400, f"from: {author[:60]!r} is no address ({error})") from None
-        if key is None or not self._behind.access.directory.is_local(address.domain):
+        if key is None or not self._context.access.directory.is_local(address.domain):
             raise HttpError(400, f"from: {author[:60]} is no account here; GET /v1/accounts lists them.")
         return key
 
     async def _somebody(self) -> str:
         """The oldest account: in a dev environment, where nobody logs in, it is for the developer."""
-        accounts = await self._behind.store.accounts()
+        accounts = await self._context.store.accounts()
         if not accounts:
             raise HttpError(409, "There is no account to send in the name of; add one.")
         return min(accounts, key=lambda account: (account.created, account.address)).address
 
-    async def _answered(self, ask: Request, letter: str | None) -> dict[str, str] | None:
+    async def _answered(self, request: Request, letter: str | None) -> dict[str, str] | None:
         """The fields that tie an answer to what it answers (RFC 5322 §3.6.4)."""
         if letter is None:
             return None
-        item = await self._index.item(letter, seen_by(ask))
+        item = await self._index.item(letter, visible_to(request))
         if item is None:
             raise HttpError(404, f"in_reply_to: there is no letter {letter[:40]}.")
         if not item.message_id or not item.message_id.isascii() or any(c.isspace() for c in item.message_id):
@@ -171,22 +182,24 @@ class Composing:
         return {"In-Reply-To": f"<{item.message_id}>", "References": f"<{item.message_id}>"}
 
 
-def _sending(wanted: Written, headers: dict[str, str] | None) -> Sending:
+def _draft(wanted: NewLetter, headers: dict[str, str] | None) -> LetterDraft:
     """What is composed; `headers` are those that tie it to what it answers."""
-    return Sending(
-        author=Person(wanted.author),
-        to=tuple(Person(each) for each in wanted.to),
-        cc=tuple(Person(each) for each in wanted.cc),
+    return LetterDraft(
+        author=DraftAddress(wanted.author),
+        to=tuple(DraftAddress(each) for each in wanted.to),
+        cc=tuple(DraftAddress(each) for each in wanted.cc),
         bcc=tuple(wanted.bcc),
         subject=wanted.subject,
         text=wanted.text,
         html=wanted.html,
-        attachments=tuple(Attached(each.content, each.name, each.type, each.content_id) for each in wanted.attachments),
+        attachments=tuple(
+            DraftAttachment(each.content, each.name, each.type, each.content_id) for each in wanted.attachments
+        ),
         headers=headers,
     )
 
 
-def _refused(refusal: Refusal) -> HttpError:
+def _http_error(refusal: Refusal) -> HttpError:
     reply = refusal.reply
     status = 422 if reply.code >= 500 else 507 if reply.status == NO_ROOM.status else 503
     return HttpError(status, f"The server does not take it: {reply.code} {reply.text}")

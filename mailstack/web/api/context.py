@@ -25,7 +25,7 @@ class Requests(Struct, frozen=True):
     reactor: Any
     """Source of real time, for requests that wait."""
     in_thread: InThread
-    places: StreamLimits
+    stream_limits: StreamLimits
     """Limits of streams, and of waits for letters."""
     sessions: SessionRegistry
     """Requests in progress, each of which ends with its login."""

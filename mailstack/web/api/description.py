@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 import mailstack
-from mailstack.web.http_values import Request, Response, in_json
-from mailstack.web.routes import Route, RouteDoc
+from mailstack.web.http_values import Request, Response, json_response
+from mailstack.web.routes import HttpRoute, RouteDoc
 
 _REFERENCE = "#/components/schemas/{name}"
 _JSON = "application/json"
@@ -24,10 +24,10 @@ _PROBLEM_SCHEMA = {
 }
 
 
-def described(routes: Iterable[Route]) -> dict[str, Any]:
+def openapi(routes: Iterable[HttpRoute]) -> dict[str, Any]:
     """The document about those of the routes that are told."""
-    told = [(route, route.told) for route in routes if route.told is not None]
-    types = [kind for _, each in told for kind in (each.takes, each.gives) if kind is not None]
+    told = [(route, route.doc) for route in routes if route.doc is not None]
+    types = [kind for _, each in told for kind in (each.request, each.response) if kind is not None]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     schema_of = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
@@ -48,11 +48,11 @@ def described(routes: Iterable[Route]) -> dict[str, Any]:
     }
 
 
-def _operation(route: Route, told: RouteDoc, schema_of: dict[int, Any]) -> dict[str, Any]:
+def _operation(route: HttpRoute, told: RouteDoc, schema_of: dict[int, Any]) -> dict[str, Any]:
     parts = [part for part in route.path.split("/") if part.startswith("{")]
     named = [{"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string"}} for part in parts]
     asked = [
-        {"name": each.name, "in": "query", "description": each.says, "schema": msgspec.json.schema(each.kind)}
+        {"name": each.name, "in": "query", "description": each.description, "schema": msgspec.json.schema(each.kind)}
         for each in told.query
     ]
     operation: dict[str, Any] = {
@@ -63,33 +63,33 @@ def _operation(route: Route, told: RouteDoc, schema_of: dict[int, Any]) -> dict[
         "parameters": [*named, *asked],
         "responses": {str(told.status): _answer(told, schema_of), "default": _PROBLEM},
     }
-    if told.takes is not None:
-        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema_of[id(told.takes)]}}}
-    if route.access != "anyone":
+    if told.request is not None:
+        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema_of[id(told.request)]}}}
+    if route.access != "public":
         operation["security"] = [{"basic": []}, {}]
         operation["x-access"] = route.access
     return operation
 
 
 def _answer(told: RouteDoc, schema_of: dict[int, Any]) -> dict[str, Any]:
-    if told.gives is not None:
-        return {"description": told.summary, "content": {_JSON: {"schema": schema_of[id(told.gives)]}}}
+    if told.response is not None:
+        return {"description": told.summary, "content": {_JSON: {"schema": schema_of[id(told.response)]}}}
     if told.media_type:
         return {"description": told.summary, "content": {told.media_type: {}}}
     return {"description": told.summary}
 
 
-class Description:
+class OpenApiPage:
     """The page with it; made when it is asked for first."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        self.route = Route(
-            "GET", "/v1/openapi.json", self.page, told=RouteDoc("This description.", gives=dict[str, Any])
+    def __init__(self, routes: Iterable[HttpRoute]) -> None:
+        self.route = HttpRoute(
+            "GET", "/v1/openapi.json", self.page, doc=RouteDoc("This description.", response=dict[str, Any])
         )
         self._routes = (*routes, self.route)
         self._answer: Response | None = None
 
     async def page(self, _: Request) -> Response:
         if self._answer is None:
-            self._answer = in_json(described(self._routes))
+            self._answer = json_response(openapi(self._routes))
         return self._answer

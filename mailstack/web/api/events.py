@@ -16,65 +16,65 @@ from mailstack.mailbox.index.timeout import with_timeout
 from mailstack.protocols.connection import Clock
 from mailstack.store.journey_json import step_json
 from mailstack.web.api import serialize
-from mailstack.web.api.letter_index import ApiShelf, seen_of
+from mailstack.web.api.letter_index import ApiLetterReader, redacted_for
 from mailstack.web.api.stream_limits import StreamLimits
 from mailstack.web.http_values import Request, Response, User
-from mailstack.web.routes import Parameter, Route, RouteDoc
+from mailstack.web.routes import HttpRoute, QueryParameter, RouteDoc
 
-ALIVE = 15.0
+KEEPALIVE = 15.0
 """Seconds of silence after which a comment is sent, so that nobody between takes the connection for dead."""
-MOST_AT_ONCE = 500
+MAX_EVENTS = 500
 """Events in one piece."""
-AGAIN = 1000
+RETRY_MS = 1000
 """Milliseconds after which a browser comes back."""
 
 MISSED = -1
 
-CALLED = {"pruned": "deleted"}
+PUBLIC_NAMES = {"pruned": "deleted"}
 """Events that have another name outside."""
 
-_TOLD = RouteDoc(
+_DOC = RouteDoc(
     "Server-sent events: letter (Summary), changed, deleted, step, fault, dialogue, clock, and reset when some were missed.",
-    (Parameter("after", "As Last-Event-ID, for those who can't send fields."),),
+    (QueryParameter("after", "As Last-Event-ID, for those who can't send fields."),),
     media_type="text/event-stream",
 )
 
 
-def event_routes(shelf: ApiShelf, clock: Clock, places: StreamLimits) -> tuple[Route, ...]:
+def event_routes(reader: ApiLetterReader, clock: Clock, stream_limits: StreamLimits) -> tuple[HttpRoute, ...]:
     """The stream."""
-    return (Route("GET", "/v1/events", EventStreams(shelf, clock, places).events, "user", told=_TOLD),)
+    return (HttpRoute("GET", "/v1/events", EventStreams(reader, clock, stream_limits).events, "user", doc=_DOC),)
 
 
 class EventStreams:
     """The page behind it."""
 
-    def __init__(self, shelf: ApiShelf, clock: Clock, places: StreamLimits) -> None:
-        self._shelf = shelf
-        self._index: LetterIndex = shelf.index
+    def __init__(self, reader: ApiLetterReader, clock: Clock, stream_limits: StreamLimits) -> None:
+        self._reader = reader
+        self._index: LetterIndex = reader.index
         self._clock = clock
-        self._places = places
+        self._stream_limits = stream_limits
 
-    async def events(self, ask: Request) -> Response:
-        self._places.check(ask)
-        return Response(self._stream(ask), "text/event-stream; charset=utf-8")
+    async def events(self, request: Request) -> Response:
+        self._stream_limits.check(request)
+        return Response(self._stream(request), "text/event-stream; charset=utf-8")
 
-    async def _stream(self, ask: Request) -> AsyncGenerator[bytes, None]:
-        with self._places.one(ask):
+    async def _stream(self, request: Request) -> AsyncGenerator[bytes, None]:
+        with self._stream_limits.one(request):
             async with self._index.feed.watched():
-                yield b"retry: %d\n\n" % AGAIN
-                position = self._begun(ask)
+                yield b"retry: %d\n\n" % RETRY_MS
+                position = self._begun(request)
                 while not self._index.feed.is_closed:
-                    piece, position = await self._next(position, ask.visitor)
+                    piece, position = await self._next(position, request.user)
                     # The name may have another holder by now, whose letters these are.
-                    if not await ask.holds():
+                    if not await request.holds():
                         return
                     if piece:
                         yield piece
 
-    def _begun(self, ask: Request) -> int:
+    def _begun(self, request: Request) -> int:
         """Where a stream goes on: before all that is known, where something was missed."""
         feed = self._index.feed
-        came_back = ask.fields.get("last-event-id") or ask.query.get("after", "")
+        came_back = request.fields.get("last-event-id") or request.query.get("after", "")
         if not came_back:
             return feed.newest
         try:
@@ -82,47 +82,47 @@ class EventStreams:
         except EventsMissed:
             return MISSED
 
-    async def _next(self, position: int, visitor: User) -> tuple[bytes, int]:
+    async def _next(self, position: int, user: User) -> tuple[bytes, int]:
         """What is told next, after some silence a comment, and where that leads to."""
         feed = self._index.feed
         try:
-            events = feed.after(position)[:MOST_AT_ONCE]
+            events = feed.after(position)[:MAX_EVENTS]
         except EventsMissed:
             return _framed(feed.name_of(feed.newest), "reset", {}), feed.newest
         if not events:
-            return b"" if await with_timeout(self._clock, feed.more(position), ALIVE) else b":\n\n", position
+            return b"" if await with_timeout(self._clock, feed.more(position), KEEPALIVE) else b":\n\n", position
         pieces = [
-            _framed(feed.name_of(event.sequence), CALLED.get(event.name, event.name), data)
+            _framed(feed.name_of(event.sequence), PUBLIC_NAMES.get(event.name, event.name), data)
             for event in events
-            if _may_hear(event, visitor) and (data := await self._data(event, visitor)) is not None
+            if _may_see(event, user) and (data := await self._data(event, user)) is not None
         ]
         return b"".join(pieces), events[-1].sequence
 
-    async def _data(self, event: Event, visitor: User) -> Any:
+    async def _data(self, event: Event, user: User) -> Any:
         """What is told of it, in JSON's values; None: nothing."""
         match event.data:
             case IndexedLetter(item, record):
-                return serialize.summary(seen_of(item, visitor), {record.letter.id: record})
+                return serialize.summary(redacted_for(item, user), {record.letter.id: record})
             case Step():
                 return step_json(event.data)
-            case DeletedItems(_, _, _, only_for) if only_for and only_for != visitor.account:
+            case DeletedItems(_, _, _, only_for) if only_for and only_for != user.account:
                 return None
             case DeletedItems(count, _, ids):
                 return {"count": count, "ids": ids if count == len(ids) else None}
             case ChangedItems(count, items):
-                own = [each for each in items if _is_for(each, visitor)]
+                own = [each for each in items if _is_for(each, user)]
                 changed = None if count > len(items) else [each.id for each in own]
-                return {"count": count, "ids": changed, "letters": await self._shelf.summaries(own, visitor)}
+                return {"count": count, "ids": changed, "letters": await self._reader.summaries(own, user)}
             case data:
                 return data
 
 
-def _may_hear(event: Event, visitor: User) -> bool:
-    return visitor.is_admin or (event.holders is not None and visitor.account in event.holders)
+def _may_see(event: Event, user: User) -> bool:
+    return user.is_admin or (event.holders is not None and user.account in event.holders)
 
 
-def _is_for(item: Item, visitor: User) -> bool:
-    return visitor.is_admin or visitor.account in item.mailboxes or visitor.account == item.account
+def _is_for(item: Item, user: User) -> bool:
+    return user.is_admin or user.account in item.mailboxes or user.account == item.account
 
 
 def _framed(name: str, kind: str, data: Any) -> bytes:

@@ -11,15 +11,15 @@ from mailstack.letter.address import key_of
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.query import BadQuery, Term, parse
 from mailstack.web.http_values import HttpError, Request
-from mailstack.web.routes import Parameter
+from mailstack.web.routes import QueryParameter
 
 
-def seen_by(ask: Request) -> str | None:
+def visible_to(request: Request) -> str | None:
     """The account whose letters these must be; None for an administrator."""
-    return None if ask.visitor.is_admin else ask.visitor.account
+    return None if request.user.is_admin else request.user.account
 
 
-def terms_of(query: str, now: float) -> tuple[Term, ...]:
+def parse_terms(query: str, now: float) -> tuple[Term, ...]:
     """Raises Trouble 400."""
     try:
         return parse(query, now)
@@ -27,8 +27,8 @@ def terms_of(query: str, now: float) -> tuple[Term, ...]:
         raise HttpError(400, f"query: {error}") from None
 
 
-def which_of(
-    ask: Request,
+def item_filter(
+    request: Request,
     now: float,
     *,
     ids: Sequence[str] | None = None,
@@ -43,15 +43,15 @@ def which_of(
     return ItemFilter(
         ids=None if ids is None else tuple(ids),
         without=tuple(without),
-        terms=terms_of(query or "", now),
+        terms=parse_terms(query or "", now),
         mailbox=None if mailbox is None else key_of(mailbox),
-        seen_by=seen_by(ask),
+        seen_by=visible_to(request),
     )
 
 
-def number(ask: Request, name: str, default: int | None, *, least: int = 0, most: int) -> int | None:
+def number(request: Request, name: str, default: int | None, *, least: int = 0, most: int) -> int | None:
     """A whole number of the query. Raises Trouble 400."""
-    text = ask.query.get(name)
+    text = request.query.get(name)
     if text is None:
         return default
     if text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most:
@@ -59,9 +59,9 @@ def number(ask: Request, name: str, default: int | None, *, least: int = 0, most
     raise HttpError(400, f"{name} is a whole number from {least} to {most}")
 
 
-def seconds(ask: Request, name: str, default: float, most: float) -> float:
+def seconds(request: Request, name: str, default: float, most: float) -> float:
     """A duration of the query, in seconds. Raises Trouble 400."""
-    text = ask.query.get(name)
+    text = request.query.get(name)
     if text is None:
         return default
     try:
@@ -73,32 +73,35 @@ def seconds(ask: Request, name: str, default: float, most: float) -> float:
     return value
 
 
-MOST = 1000
+MAX_LIMIT = 1000
 """Of one page."""
-ANY_NUMBER = 2**62
+MAX_NUMBER = 2**62
 """A letter's number is less."""
 
-Number = Annotated[int, Meta(ge=0, le=ANY_NUMBER)]
+Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 T = TypeVar("T")
 
 
-def limit_parameter(usual: int, *, least: int = 1) -> Parameter:
+def limit_parameter(usual: int, *, least: int = 1) -> QueryParameter:
     """As the description of the API has it."""
-    kind = Annotated[int, Meta(ge=least, le=MOST)]
-    return Parameter("limit", f"At most so many; {usual} if it is not said, {MOST} at most.", kind)
+    kind = Annotated[int, Meta(ge=least, le=MAX_LIMIT)]
+    return QueryParameter("limit", f"At most so many; {usual} if it is not said, {MAX_LIMIT} at most.", kind)
 
 
-def limit_of(ask: Request, usual: int, *, least: int = 1) -> int:
+def limit_of(request: Request, usual: int, *, least: int = 1) -> int:
     """Raises Trouble 400."""
-    found = number(ask, "limit", usual, least=least, most=MOST)
+    found = number(request, "limit", usual, least=least, most=MAX_LIMIT)
     return usual if found is None else found
 
 
-BY_NAME = (limit_parameter(MOST), Parameter("after", "What comes after this address: `next` of the page before."))
+BY_NAME = (
+    limit_parameter(MAX_LIMIT),
+    QueryParameter("after", "What comes after this address: `next` of the page before."),
+)
 
 
-def by_name(ask: Request, all_of_them: Sequence[T], name_of: Callable[[T], str]) -> tuple[list[T], str | None]:
+def page_by_name(request: Request, all_of_them: Sequence[T], name_of: Callable[[T], str]) -> tuple[list[T], str | None]:
     """A page of what is sorted by name, and `after` of the next one; None at the end."""
-    limit, after = limit_of(ask, MOST), ask.query.get("after", "")
+    limit, after = limit_of(request, MAX_LIMIT), request.query.get("after", "")
     left = [each for each in all_of_them if name_of(each) > after]
     return left[:limit], name_of(left[limit - 1]) if len(left) > limit else None

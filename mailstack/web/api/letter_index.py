@@ -17,20 +17,20 @@ from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.store import Record
 from mailstack.web.api import serialize
-from mailstack.web.api.filters import seen_by
-from mailstack.web.api.schemas import Letter, Summary
+from mailstack.web.api.filters import visible_to
+from mailstack.web.api.schemas import LetterDetail, LetterSummary
 from mailstack.web.http_values import HttpError, Request, User
-from mailstack.web.letter_reader import Shelf
+from mailstack.web.letter_reader import LetterReader
 
 T = TypeVar("T")
 
-WEIGHT = 512
+OCTETS_PER_SUMMARY = 512
 """To tell of one letter takes as long as to read so many octets."""
-MOST_TEXT = 16 * 1024 * 1024
+MAX_TEXT = 16 * 1024 * 1024
 """Octets of text, and of HTML, in one answer."""
 
 
-class ApiShelf(Shelf):
+class ApiLetterReader(LetterReader):
     """For the pages of the API."""
 
     def __init__(self, index: LetterIndex, in_thread: InThread, *, hide_client: bool = False) -> None:
@@ -38,22 +38,22 @@ class ApiShelf(Shelf):
         super().__init__(index, in_thread)
         self._hide_client = hide_client
 
-    async def item(self, ask: Request) -> Item:
+    async def item(self, request: Request) -> Item:
         """The letter that {id} names, or the newest for "latest". Raises Trouble 404.
 
         A letter that was accepted a moment ago is waited for: its id may be known before it is read.
         """
-        name = ask.variables["id"]
-        item = None if name == "latest" else await self.index.item(name, seen_by(ask))
+        name = request.variables["id"]
+        item = None if name == "latest" else await self.index.item(name, visible_to(request))
         if item is None:
             await self.index.up_to_date()
-            item = await self._latest(ask) if name == "latest" else await self.index.item(name, seen_by(ask))
+            item = await self._latest(request) if name == "latest" else await self.index.item(name, visible_to(request))
         if item is None:
             raise HttpError(404, f"There is no letter {name[:40]}; GET /v1/letters lists those that are there.")
         return item
 
-    async def _latest(self, ask: Request) -> Item | None:
-        return next(iter((await self.index.listed(ItemFilter(seen_by=seen_by(ask)), 1)).items), None)
+    async def _latest(self, request: Request) -> Item | None:
+        return next(iter((await self.index.listed(ItemFilter(seen_by=visible_to(request)), 1)).items), None)
 
     async def reading_of(self, letter: LetterId) -> ParsedLetter | None:
         """Of a copy in another server; None when its octets are gone."""
@@ -62,40 +62,40 @@ class ApiShelf(Shelf):
             return None
         return await self.read(await read_all(content))
 
-    async def summaries(self, items: Sequence[Item], visitor: User) -> list[Summary]:
+    async def summaries(self, items: Sequence[Item], user: User) -> list[LetterSummary]:
         """With where each letter is now."""
-        return await self.told(items, visitor, list)
+        return await self.map_summaries(items, user, list)
 
-    async def told(self, items: Sequence[Item], visitor: User, make: Callable[[list[Summary]], T]) -> T:
+    async def map_summaries(self, items: Sequence[Item], user: User, make: Callable[[list[LetterSummary]], T]) -> T:
         """What `make`, where nobody has to wait for it, makes of the letters with where each is now."""
         records = await self.index.records(items)
 
         def tell() -> T:
-            return make([serialize.summary(seen_of(item, visitor), records) for item in items])
+            return make([serialize.summary(redacted_for(item, user), records) for item in items])
 
-        return await self.do(tell, len(items) * WEIGHT)
+        return await self.do(tell, len(items) * OCTETS_PER_SUMMARY)
 
-    async def letters(self, items: Sequence[Item], visitor: User, max_text: int | None = None) -> list[Letter]:
+    async def letters(self, items: Sequence[Item], user: User, max_text: int | None = None) -> list[LetterDetail]:
         """Each read; without those whose octets are gone. Of many letters only so much text is given.
 
         `max_text`: maximum characters of each letter's text.
         """
-        items = [seen_of(item, visitor) for item in items]
+        items = [redacted_for(item, user) for item in items]
         records = await self.index.records(items)
-        limits = Limits(text=min(Limits().text, MOST_TEXT // max(1, len(items))))
-        found: list[Letter] = []
+        limits = Limits(text=min(Limits().text, MAX_TEXT // max(1, len(items))))
+        found: list[LetterDetail] = []
         for item in items:
             try:
                 octets = await self.octets(item)
             except HttpError:
                 continue
-            hides = self._hide_client and bool(item.account) and not is_own(item, visitor)
-            make = partial(_told, item, records, octets, limits, hide_client=hides, max_text=max_text)
+            hides = self._hide_client and bool(item.account) and not is_own(item, user)
+            make = partial(_letter, item, records, octets, limits, hide_client=hides, max_text=max_text)
             found.append(await self.do(make, len(octets)))
         return found
 
 
-def _told(
+def _letter(
     item: Item,
     records: Mapping[LetterId, Record],
     octets: bytes,
@@ -103,21 +103,21 @@ def _told(
     *,
     hide_client: bool,
     max_text: int | None,
-) -> Letter:
+) -> LetterDetail:
     return serialize.letter(item, records, parse(octets, limits), hide_client=hide_client, max_text=max_text)
 
 
-def is_own(item: Item, visitor: User) -> bool:
+def is_own(item: Item, user: User) -> bool:
     """Whether the visitor may see all of a letter: its author, or an administrator."""
-    return visitor.is_admin or visitor.account == item.account
+    return user.is_admin or user.account == item.account
 
 
-def seen_of(item: Item, visitor: User) -> Item:
+def redacted_for(item: Item, user: User) -> Item:
     """A letter as its visitor may see it: who got a letter is not told who else got a blind copy (RFC 5321 §7.2)."""
-    if is_own(item, visitor):
+    if is_own(item, user):
         return item
     public = {key_of(one.address) for one in (*item.to, *item.cc)}
-    own = {visitor.account}
+    own = {user.account}
 
     def is_told(address: str) -> bool:
         key = key_of(address)

@@ -12,120 +12,137 @@ from mailstack.letter.content import verify
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.tags import tag_of
 from mailstack.web.api import serialize
-from mailstack.web.api.filters import ANY_NUMBER, Number, limit_of, limit_parameter, number, seen_by, which_of
-from mailstack.web.api.letter_index import ApiShelf
-from mailstack.web.api.schemas import Back, Changed, Chosen, Gone, Letter, LetterList, Marking, Node, Summary, Undoing
-from mailstack.web.http_values import HttpError, Request, Response, from_json, in_json
-from mailstack.web.letter_html import disposed, html_page
-from mailstack.web.routes import Parameter, Route, RouteDoc
+from mailstack.web.api.filters import MAX_NUMBER, Number, item_filter, limit_of, limit_parameter, number, visible_to
+from mailstack.web.api.letter_index import ApiLetterReader
+from mailstack.web.api.schemas import (
+    ChangedLetters,
+    DeletedLetters,
+    LetterDetail,
+    LetterList,
+    LetterSelection,
+    LetterSummary,
+    LetterUpdate,
+    PartNode,
+    RestoredLetters,
+    UndoRequest,
+)
+from mailstack.web.http_values import HttpError, Request, Response, decode_json, json_response
+from mailstack.web.letter_html import html_page, part_response
+from mailstack.web.routes import HttpRoute, QueryParameter, RouteDoc
 
-LISTED = 50
+DEFAULT_LIMIT = 50
 
-_QUERY = Parameter(
+_QUERY = QueryParameter(
     "query", 'Mailpit\'s language: words, "phrases", from:, to:, subject:, tag:, is:unread, has:attachment, before: …'
 )
-_MAILBOX = Parameter("mailbox", "An address: the letters for this mailbox.")
-_REMOTE = Parameter("remote", "1: pictures, styles and fonts of other hosts are loaded.", Literal["0", "1"])
+_MAILBOX = QueryParameter("mailbox", "An address: the letters for this mailbox.")
+_REMOTE = QueryParameter("remote", "1: pictures, styles and fonts of other hosts are loaded.", Literal["0", "1"])
 _ONE = RouteDoc(
     "One letter, read; it stays unread.",
     (
-        Parameter(
+        QueryParameter(
             "max_text", "At most so many characters of its text; `text_truncated` tells whether it has more.", Number
         ),
     ),
-    gives=Letter,
+    response=LetterDetail,
 )
 _LIST = RouteDoc(
     "Letters, the newest first.",
     (
         _MAILBOX,
         _QUERY,
-        limit_parameter(LISTED, least=0),
-        Parameter("before", "Letters with a lower number: `next` of the page before.", Number),
-        Parameter("start", "Without the newest so many: to begin anywhere in the list.", Number),
+        limit_parameter(DEFAULT_LIMIT, least=0),
+        QueryParameter("before", "Letters with a lower number: `next` of the page before.", Number),
+        QueryParameter("start", "Without the newest so many: to begin anywhere in the list.", Number),
     ),
-    gives=LetterList,
+    response=LetterList,
 )
 
 
-def letter_routes(shelf: ApiShelf, now: Callable[[], float]) -> tuple[Route, ...]:
+def letter_routes(reader: ApiLetterReader, now: Callable[[], float]) -> tuple[HttpRoute, ...]:
     """The routes about letters."""
-    pages = Letters(shelf, now)
+    pages = LetterPages(reader, now)
     one = "/v1/letters/{id}"
     return (
-        Route("GET", "/v1/letters", pages.listed, "user", told=_LIST),
-        Route(
+        HttpRoute("GET", "/v1/letters", pages.listed, "user", doc=_LIST),
+        HttpRoute(
             "PATCH",
             "/v1/letters",
             pages.mark,
             "user",
-            told=RouteDoc("Mark as read, tag.", takes=Marking, gives=Changed),
+            doc=RouteDoc("Mark as read, tag.", request=LetterUpdate, response=ChangedLetters),
         ),
-        Route("DELETE", "/v1/letters", pages.delete, "user", told=RouteDoc("Delete.", takes=Chosen, gives=Gone)),
-        Route(
+        HttpRoute(
+            "DELETE",
+            "/v1/letters",
+            pages.delete,
+            "user",
+            doc=RouteDoc("Delete.", request=LetterSelection, response=DeletedLetters),
+        ),
+        HttpRoute(
             "POST",
             "/v1/undo",
             pages.undo,
             "user",
-            told=RouteDoc("Bring back what was deleted.", takes=Undoing, gives=Back),
+            doc=RouteDoc("Bring back what was deleted.", request=UndoRequest, response=RestoredLetters),
         ),
-        Route(
+        HttpRoute(
             "GET",
             "/v1/tags",
             pages.tags,
             "user",
-            told=RouteDoc("All tags, and how many letters have each.", gives=dict[str, int]),
+            doc=RouteDoc("All tags, and how many letters have each.", response=dict[str, int]),
         ),
-        Route("GET", one, pages.one, "user", told=_ONE),
-        Route("GET", one + "/source", pages.source, "user", told=RouteDoc("Its octets.", media_type="text/plain")),
-        Route(
+        HttpRoute("GET", one, pages.one, "user", doc=_ONE),
+        HttpRoute("GET", one + "/source", pages.source, "user", doc=RouteDoc("Its octets.", media_type="text/plain")),
+        HttpRoute(
             "GET",
             one + "/html",
             pages.html,
             "user",
-            told=RouteDoc("Its HTML as a page that runs nothing.", (_REMOTE,), media_type="text/html"),
+            doc=RouteDoc("Its HTML as a page that runs nothing.", (_REMOTE,), media_type="text/html"),
         ),
-        Route("GET", one + "/tree", pages.tree, "user", told=RouteDoc("Its MIME parts.", gives=Node)),
-        Route(
+        HttpRoute("GET", one + "/tree", pages.tree, "user", doc=RouteDoc("Its MIME parts.", response=PartNode)),
+        HttpRoute(
             "GET",
             one + "/parts/{part}",
             pages.part,
             "user",
             is_picture=True,
-            told=RouteDoc("One part, decoded.", media_type="*/*"),
+            doc=RouteDoc("One part, decoded.", media_type="*/*"),
         ),
     )
 
 
-class Letters:
+class LetterPages:
     """The pages behind them."""
 
-    def __init__(self, shelf: ApiShelf, now: Callable[[], float]) -> None:
-        self._shelf = shelf
+    def __init__(self, reader: ApiLetterReader, now: Callable[[], float]) -> None:
+        self._reader = reader
         self._now = now
 
-    async def listed(self, ask: Request) -> Response:
-        limit = limit_of(ask, LISTED, least=0)
-        before = number(ask, "before", None, most=ANY_NUMBER)
-        start = number(ask, "start", 0, most=ANY_NUMBER) or 0
-        which = which_of(
-            ask,
+    async def listed(self, request: Request) -> Response:
+        limit = limit_of(request, DEFAULT_LIMIT, least=0)
+        before = number(request, "before", None, most=MAX_NUMBER)
+        start = number(request, "start", 0, most=MAX_NUMBER) or 0
+        which = item_filter(
+            request,
             self._now(),
-            query=ask.query.get("query", ""),
-            mailbox=ask.query.get("mailbox") or None,
+            query=request.query.get("query", ""),
+            mailbox=request.query.get("mailbox") or None,
             everything=True,
         )
-        found = await self._shelf.index.listed(replace(which, before=before), limit, start)
+        found = await self._reader.index.listed(replace(which, before=before), limit, start)
         following = found.items[-1].number if len(found.items) == limit and limit else None
 
-        def page(shown: list[Summary]) -> Response:
-            return in_json(LetterList(shown, found.total, found.unread, found.is_exact, following))
+        def page(shown: list[LetterSummary]) -> Response:
+            return json_response(LetterList(shown, found.total, found.unread, found.is_exact, following))
 
-        return await self._shelf.told(found.items, ask.visitor, page)
+        return await self._reader.map_summaries(found.items, request.user, page)
 
-    def _which(self, ask: Request, wish: Chosen | Marking) -> ItemFilter:
-        return which_of(
-            ask,
+    def _which(self, request: Request, wish: LetterSelection | LetterUpdate) -> ItemFilter:
+        return item_filter(
+            request,
             self._now(),
             ids=wish.ids,
             query=wish.query,
@@ -134,77 +151,77 @@ class Letters:
             without=wish.without,
         )
 
-    async def mark(self, ask: Request) -> Response:
-        wish = from_json(ask, Marking)
-        which = self._which(ask, wish)
+    async def mark(self, request: Request) -> Response:
+        wish = decode_json(request, LetterUpdate)
+        which = self._which(request, wish)
         tags = [_tag(each) for each in wish.add_tags]
         changed = 0
         if wish.unread is not None:
-            changed = await self._shelf.index.mark(which, unread=wish.unread)
+            changed = await self._reader.index.mark(which, unread=wish.unread)
         if tags or wish.remove_tags:
             # What was chosen by is:unread is not so any longer.
-            changed = max(changed, await self._shelf.index.tag(which, tags, wish.remove_tags))
-        return in_json(Changed(changed))
+            changed = max(changed, await self._reader.index.tag(which, tags, wish.remove_tags))
+        return json_response(ChangedLetters(changed))
 
-    async def delete(self, ask: Request) -> Response:
-        wish = from_json(ask, Chosen)
-        which = self._which(ask, wish)
-        await self._shelf.index.up_to_date()
-        deleted = await self._shelf.index.soft_delete(which)
-        return in_json(Gone(deleted.count, deleted.token if deleted.count else None))
+    async def delete(self, request: Request) -> Response:
+        wish = decode_json(request, LetterSelection)
+        which = self._which(request, wish)
+        await self._reader.index.up_to_date()
+        deleted = await self._reader.index.soft_delete(which)
+        return json_response(DeletedLetters(deleted.count, deleted.token if deleted.count else None))
 
-    async def undo(self, ask: Request) -> Response:
-        back = await self._shelf.index.undelete(from_json(ask, Undoing).token)
+    async def undo(self, request: Request) -> Response:
+        back = await self._reader.index.undelete(decode_json(request, UndoRequest).token)
         if not back:
             raise HttpError(404, "It is too late to bring that back, or nothing was deleted under this token.")
-        return in_json(Back(back))
+        return json_response(RestoredLetters(back))
 
-    async def tags(self, ask: Request) -> Response:
-        return in_json(await self._shelf.index.tags(seen_by(ask)))
+    async def tags(self, request: Request) -> Response:
+        return json_response(await self._reader.index.tags(visible_to(request)))
 
-    async def one(self, ask: Request) -> Response:
-        item = await self._shelf.item(ask)
-        most = number(ask, "max_text", None, most=ANY_NUMBER)
-        found = await self._shelf.letters([item], ask.visitor, most)
+    async def one(self, request: Request) -> Response:
+        item = await self._reader.item(request)
+        most = number(request, "max_text", None, most=MAX_NUMBER)
+        found = await self._reader.letters([item], request.user, most)
         if not found:
             raise HttpError(404, f"Of letter {item.id} nothing is left but its history.")
-        warnings = serialize.warnings_of(await self._shelf.index.steps_of(item))
-        return in_json(replace(found[0], warnings=warnings) if warnings else found[0])
+        warnings = serialize.warnings_of(await self._reader.index.steps_of(item))
+        return json_response(replace(found[0], warnings=warnings) if warnings else found[0])
 
-    async def source(self, ask: Request) -> Response:
-        item = await self._shelf.item(ask)
+    async def source(self, request: Request) -> Response:
+        item = await self._reader.item(request)
         try:
-            content = await self._shelf.index.content(item)
+            content = await self._reader.index.content(item)
             await verify(content)
         except KeyError:
             raise HttpError(404, f"Of letter {item.id} nothing is left but its history.") from None
         name = ("Content-Disposition", f'inline; filename="{item.id}.eml"')
         return Response(_chunks(content), "text/plain; charset=utf-8", 200, (name,), content.size)
 
-    async def html(self, ask: Request) -> Response:
+    async def html(self, request: Request) -> Response:
         """For a frame of the inbox; `remote=1` lets other hosts be asked."""
-        remote = ask.query.get("remote", "0")
+        remote = request.query.get("remote", "0")
         if remote not in {"0", "1"}:
             raise HttpError(400, f"remote is 0 or 1, not {remote[:20]!r}.")
-        reading = await self._shelf.reading(await self._shelf.item(ask))
+        reading = await self._reader.reading(await self._reader.item(request))
         if not reading.html:
             raise HttpError(404, "This letter has no HTML; its text is in GET /v1/letters/{id}.")
-        return await self._shelf.do(lambda: html_page(reading, "parts/", remote=remote == "1"), len(reading.html))
+        return await self._reader.do(lambda: html_page(reading, "parts/", remote=remote == "1"), len(reading.html))
 
-    async def tree(self, ask: Request) -> Response:
-        reading = await self._shelf.reading(await self._shelf.item(ask))
-        return in_json(serialize.tree(reading.tree))
+    async def tree(self, request: Request) -> Response:
+        reading = await self._reader.reading(await self._reader.item(request))
+        return json_response(serialize.tree(reading.tree))
 
-    async def part(self, ask: Request) -> Response:
-        reading = await self._shelf.reading(await self._shelf.item(ask))
-        wanted = ask.variables["part"]
+    async def part(self, request: Request) -> Response:
+        reading = await self._reader.reading(await self._reader.item(request))
+        wanted = request.variables["part"]
         part = reading.part(wanted)
         if part is None or part.is_multipart:
             raise HttpError(
-                404, f"There is no part {wanted[:20]}; {ask.path.rpartition('/parts/')[0]}/tree lists them."
+                404, f"There is no part {wanted[:20]}; {request.path.rpartition('/parts/')[0]}/tree lists them."
             )
-        octets = await self._shelf.do(lambda: reading.content_of(part), part.end - part.start)
-        return disposed(part, octets)
+        octets = await self._reader.do(lambda: reading.content_of(part), part.end - part.start)
+        return part_response(part, octets)
 
 
 async def _chunks(content: Content) -> AsyncGenerator[bytes, None]:

@@ -15,74 +15,78 @@ from mailstack.mailbox.index.query import BadQuery, Term, Within
 from mailstack.mailbox.index.query import parse as parse_query
 from mailstack.mailbox.index.timeout import with_timeout
 from mailstack.protocols.connection import Clock
-from mailstack.web.api.filters import number, seconds, seen_by, terms_of
-from mailstack.web.api.letter_index import ApiShelf
-from mailstack.web.api.schemas import Letter, Waited
+from mailstack.web.api.filters import number, parse_terms, seconds, visible_to
+from mailstack.web.api.letter_index import ApiLetterReader
+from mailstack.web.api.schemas import LetterDetail, WaitResult
 from mailstack.web.api.stream_limits import StreamLimits
-from mailstack.web.http_values import HttpError, Request, Response, in_json
-from mailstack.web.routes import Parameter, Route, RouteDoc
+from mailstack.web.http_values import HttpError, Request, Response, json_response
+from mailstack.web.routes import HttpRoute, QueryParameter, RouteDoc
 
-PATIENCE = 30.0
+DEFAULT_TIMEOUT = 30.0
 """Seconds, when the request does not say."""
-LONGEST = 600.0
-MOST_WANTED = 100
+MAX_TIMEOUT = 600.0
+MAX_COUNT = 100
 
-_TOLD = RouteDoc(
+_DOC = RouteDoc(
     "Wait for letters, and give them with their links and codes. 408 when the time is over; `letters` has what came.",
     (
-        Parameter("to", "The whole address of a recipient, by envelope, To or Cc."),
-        Parameter("from", "The whole address of the author, or the reverse-path."),
-        Parameter("subject", "A part of the subject, in any case."),
-        Parameter("query", "More conditions, in Mailpit's language."),
-        Parameter("after", "Only letters after this one: a number, a letter's id, or a time (ISO 8601)."),
-        Parameter("count", "How many; 1 if it is not said.", Annotated[int, Meta(ge=1, le=MOST_WANTED)]),
-        Parameter(
+        QueryParameter("to", "The whole address of a recipient, by envelope, To or Cc."),
+        QueryParameter("from", "The whole address of the author, or the reverse-path."),
+        QueryParameter("subject", "A part of the subject, in any case."),
+        QueryParameter("query", "More conditions, in Mailpit's language."),
+        QueryParameter("after", "Only letters after this one: a number, a letter's id, or a time (ISO 8601)."),
+        QueryParameter("count", "How many; 1 if it is not said.", Annotated[int, Meta(ge=1, le=MAX_COUNT)]),
+        QueryParameter(
             "timeout",
-            f"Seconds; {PATIENCE:g} if it is not said, {LONGEST:g} at most.",
-            Annotated[float, Meta(ge=0, le=LONGEST)],
+            f"Seconds; {DEFAULT_TIMEOUT:g} if it is not said, {MAX_TIMEOUT:g} at most.",
+            Annotated[float, Meta(ge=0, le=MAX_TIMEOUT)],
         ),
     ),
-    gives=Waited,
+    response=WaitResult,
 )
 
 
-def wait_routes(shelf: ApiShelf, now: Callable[[], float], clock: Clock, places: StreamLimits) -> tuple[Route, ...]:
+def wait_routes(
+    reader: ApiLetterReader, now: Callable[[], float], clock: Clock, stream_limits: StreamLimits
+) -> tuple[HttpRoute, ...]:
     """The long poll. `now` is the time of letters, `clock` that of those who wait."""
-    return (Route("GET", "/v1/wait", LongPoll(shelf, now, clock, places).wait, "user", told=_TOLD),)
+    return (HttpRoute("GET", "/v1/wait", LongPoll(reader, now, clock, stream_limits).wait, "user", doc=_DOC),)
 
 
 class LongPoll:
     """The page behind it."""
 
-    def __init__(self, shelf: ApiShelf, now: Callable[[], float], clock: Clock, places: StreamLimits) -> None:
-        self._shelf = shelf
+    def __init__(
+        self, reader: ApiLetterReader, now: Callable[[], float], clock: Clock, stream_limits: StreamLimits
+    ) -> None:
+        self._reader = reader
         self._now = now
-        self._index = shelf.index
+        self._index = reader.index
         self._clock = clock
-        self._places = places
+        self._stream_limits = stream_limits
 
-    async def wait(self, ask: Request) -> Response:
-        wanted = number(ask, "count", 1, least=1, most=MOST_WANTED)
-        patience = seconds(ask, "timeout", PATIENCE, LONGEST)
+    async def wait(self, request: Request) -> Response:
+        wanted = number(request, "count", 1, least=1, most=MAX_COUNT)
+        timeout = seconds(request, "timeout", DEFAULT_TIMEOUT, MAX_TIMEOUT)
         assert wanted is not None
-        with self._places.one(ask):
+        with self._stream_limits.one(request):
             # Those that are accepted already are read first: then a wait of no time at all tells what is there.
             await self._index.up_to_date()
-            which = await self._which(ask)
+            which = await self._which(request)
             async with self._index.feed.watched():
-                return await self._waited(ask, which, wanted, self._clock.steady() + patience)
+                return await self._waited(request, which, wanted, self._clock.steady() + timeout)
 
-    async def _waited(self, ask: Request, which: ItemFilter, wanted: int, until: float) -> Response:
+    async def _waited(self, request: Request, which: ItemFilter, wanted: int, until: float) -> Response:
         feed = self._index.feed
         while True:
             position = feed.newest
             found = await self._index.first(which, wanted)
             if len(found) >= wanted:
-                return in_json(Waited(await self._letters(found, ask)))
+                return json_response(WaitResult(await self._letters(found, request)))
             if feed.is_closed:
                 raise HttpError(503, "The server stops.")
             if not await self._arrived(position, until):
-                letters = await self._letters(found, ask)
+                letters = await self._letters(found, request)
                 came = f"{len(found)} of {wanted} came" if found else "no such letter came"
                 raise HttpError(
                     408,
@@ -90,11 +94,11 @@ class LongPoll:
                     facts={"letters": msgspec.to_builtins(letters)},
                 )
 
-    async def _letters(self, found: Sequence[Item], ask: Request) -> list[Letter]:
+    async def _letters(self, found: Sequence[Item], request: Request) -> list[LetterDetail]:
         """The letters as the visitor may see them. Raises Trouble 401 when the login does not hold any longer."""
-        if not await ask.holds():
+        if not await request.holds():
             raise HttpError(401, "The session has ended; log in again.")
-        return await self._shelf.letters(found, ask.visitor)
+        return await self._reader.letters(found, request.user)
 
     async def _arrived(self, position: int, until: float) -> bool:
         """Whether a letter has come since `position`; False when the time is over."""
@@ -108,19 +112,19 @@ class LongPoll:
                 return False
         return True
 
-    async def _which(self, ask: Request) -> ItemFilter:
-        query, subject = ask.query.get("query", ""), ask.query.get("subject", "")
-        terms = terms_of(query, self._now())
+    async def _which(self, request: Request) -> ItemFilter:
+        query, subject = request.query.get("query", ""), request.query.get("subject", "")
+        terms = parse_terms(query, self._now())
         if subject:
             terms = (*terms, Term(Within("subject", subject.casefold())))
-        to, author = ask.query.get("to", ""), ask.query.get("from", "")
+        to, author = request.query.get("to", ""), request.query.get("from", "")
         which = ItemFilter(
             terms=terms,
-            seen_by=seen_by(ask),
+            seen_by=visible_to(request),
             addressed=key_of(to) if to else None,
             written_by=key_of(author) if author else None,
         )
-        return await self._after(which, ask.query.get("after", ""))
+        return await self._after(which, request.query.get("after", ""))
 
     async def _after(self, which: ItemFilter, after: str) -> ItemFilter:
         """The letters behind `after`. An id that the visitor may not see is an unknown id. Raises Trouble 400."""

@@ -16,14 +16,14 @@ from mailstack.store import Filter, Record
 from mailstack.store.journey_json import record_json
 from mailstack.web.api.context import ApiContext
 from mailstack.web.api.filters import limit_of, limit_parameter
-from mailstack.web.http_values import HttpError, Page, Request, Response, from_json, in_json
-from mailstack.web.routes import Parameter, Route, RouteDoc
+from mailstack.web.http_values import HttpError, Page, Request, Response, decode_json, json_response
+from mailstack.web.routes import HttpRoute, QueryParameter, RouteDoc
 
-LISTED = 100
-ACTS = ("hold", "release", "retry", "remove", "redirect")
+DEFAULT_LIMIT = 100
+ACTIONS = ("hold", "release", "retry", "remove", "redirect")
 
 
-class Wish(Struct, frozen=True, forbid_unknown_fields=True):
+class QueueActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """What is asked of an act; all of it may be left out."""
 
     recipient: str = ""
@@ -34,7 +34,7 @@ class Wish(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether `remove` tells the sender."""
 
 
-class Done(Struct, frozen=True):
+class QueueActionResult(Struct, frozen=True):
     """What became of it for one recipient."""
 
     letter: str
@@ -43,11 +43,11 @@ class Done(Struct, frozen=True):
     why_not: str
 
 
-class Acts(Struct, frozen=True):
-    acts: list[Done]
+class QueueActionResults(Struct, frozen=True):
+    acts: list[QueueActionResult]
 
 
-class Waiting(Struct, frozen=True):
+class QueueList(Struct, frozen=True):
     """Letters that somebody still waits for, the newest first."""
 
     letters: list[dict[str, Any]]
@@ -58,12 +58,12 @@ class Waiting(Struct, frozen=True):
     """`before` of the next page; null at the end."""
 
 
-def queue_routes(behind: ApiContext) -> tuple[Route, ...]:
+def queue_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
     """The routes about what is owed."""
-    pages = Queue(behind)
+    pages = QueuePages(context)
     query = (
-        limit_parameter(LISTED),
-        Parameter("before", "Letters that came before this one, an id: `next` of the page before."),
+        limit_parameter(DEFAULT_LIMIT),
+        QueryParameter("before", "Letters that came before this one, an id: `next` of the page before."),
     )
     told = {
         "hold": "Make no attempt until it is released.",
@@ -73,38 +73,40 @@ def queue_routes(behind: ApiContext) -> tuple[Route, ...]:
         "redirect": "Send it to another address instead.",
     }
     return (
-        Route("GET", "/v1/queue", pages.listed, "admin", told=RouteDoc("What waits, and why.", query, gives=Waiting)),
-        Route(
-            "GET", "/v1/queue/{id}", pages.one, "admin", told=RouteDoc("One letter that waits.", gives=dict[str, Any])
+        HttpRoute(
+            "GET", "/v1/queue", pages.listed, "admin", doc=RouteDoc("What waits, and why.", query, response=QueueList)
+        ),
+        HttpRoute(
+            "GET", "/v1/queue/{id}", pages.one, "admin", doc=RouteDoc("One letter that waits.", response=dict[str, Any])
         ),
         *(
-            Route(
+            HttpRoute(
                 "POST",
                 f"/v1/queue/{{id}}/{act}",
                 pages.acting(act),
                 "admin",
-                told=RouteDoc(told[act], takes=Wish, gives=Acts),
+                doc=RouteDoc(told[act], request=QueueActionRequest, response=QueueActionResults),
             )
-            for act in ACTS
+            for act in ACTIONS
         ),
     )
 
 
-class Queue:
+class QueuePages:
     """The pages behind them."""
 
-    def __init__(self, behind: ApiContext) -> None:
-        self._behind = behind
-        self._store = behind.store
-        self._router = Router(behind.access.directory)
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+        self._store = context.store
+        self._router = Router(context.access.directory)
 
-    async def listed(self, ask: Request) -> Response:
-        limit = limit_of(ask, LISTED)
-        before = await self._place(ask.query.get("before", ""))
+    async def listed(self, request: Request) -> Response:
+        limit = limit_of(request, DEFAULT_LIMIT)
+        before = await self._place(request.query.get("before", ""))
         found = await self._store.records(Filter(states=OWED, before=before, limit=limit + 1))
         more = len(found) > limit
         following = found[limit - 1].letter.id if more else None
-        return in_json(Waiting(await self._told(found[:limit]), await self._store.owed(), more, following))
+        return json_response(QueueList(await self._told(found[:limit]), await self._store.owed(), more, following))
 
     async def _place(self, letter: str) -> tuple[float, LetterId] | None:
         """Where a letter stands in the list. Raises Trouble 400."""
@@ -115,47 +117,51 @@ class Queue:
             raise HttpError(400, "before is the id of a letter that was in the queue: `next` of the page before")
         return found[0].letter.arrival.at, found[0].letter.id
 
-    async def one(self, ask: Request) -> Response:
-        wanted = ask.variables["id"]
+    async def one(self, request: Request) -> Response:
+        wanted = request.variables["id"]
         found = await self._store.records(Filter(ids=(LetterId(wanted),), limit=1))
         if not found:
             raise HttpError(404, f"No server here knows a letter {wanted[:40]}.")
-        return in_json((await self._told(found))[0])
+        return json_response((await self._told(found))[0])
 
     async def _told(self, records: list[Record]) -> list[dict[str, Any]]:
         """With the subjects, as far as the index has them."""
         subjects: dict[str, str] = {}
-        if self._behind.index is not None and records:
+        if self._context.index is not None and records:
             ids = tuple(record.letter.id for record in records)
-            for item in await self._behind.index.first(ItemFilter(ids=ids), len(ids)):
+            for item in await self._context.index.first(ItemFilter(ids=ids), len(ids)):
                 subjects |= dict.fromkeys((item.id, *item.copies), item.subject)
         return [{**record_json(record), "subject": subjects.get(record.letter.id, "")} for record in records]
 
     def acting(self, act: str) -> Page:
         """The page of one of ACTS."""
 
-        async def page(ask: Request) -> Response:
-            wish = from_json(ask, Wish) if ask.body else Wish()
-            acts = await self._act(ask, act, wish)
+        async def page(request: Request) -> Response:
+            wish = decode_json(request, QueueActionRequest) if request.body else QueueActionRequest()
+            acts = await self._act(request, act, wish)
             if not any(each.done for each in acts):
                 status = 404 if not acts or not acts[0].recipient else 409
                 raise HttpError(status, acts[0].why_not if acts else "The letter has no such recipient.")
             steps = [each.step for each in acts if each.step is not None]
-            self._behind.journal.tell(steps)
-            return in_json(Acts([Done(each.letter, each.recipient, each.done, each.why_not) for each in acts]))
+            self._context.journal.tell(steps)
+            return json_response(
+                QueueActionResults(
+                    [QueueActionResult(each.letter, each.recipient, each.done, each.why_not) for each in acts]
+                )
+            )
 
         return page
 
-    async def _act(self, ask: Request, act: str, wish: Wish) -> list[ActionResult]:
+    async def _act(self, request: Request, act: str, wish: QueueActionRequest) -> list[ActionResult]:
         """Raises Trouble."""
 
         def picks(_: Letter, delivery: Delivery) -> bool:
             recipient = delivery.recipient
             return wish.recipient in {"", str(recipient.address), str(recipient.original or "")}
 
-        ids = [LetterId(ask.variables["id"])]
-        by = ask.visitor.account or "operator"
-        operator = QueueAdmin(self._store, self._behind.clock.now, by=by, picks=picks)
+        ids = [LetterId(request.variables["id"])]
+        by = request.user.account or "operator"
+        operator = QueueAdmin(self._store, self._context.clock.now, by=by, picks=picks)
         match act:
             case "hold":
                 return await operator.hold(ids)
@@ -172,5 +178,5 @@ class Queue:
         return await operator.redirect(ids, target, self._router)
 
     def _bouncer(self) -> Bouncer:
-        config = self._behind.config
+        config = self._context.config
         return Bouncer(self._router, config.hostname, max_returned=config.limits.report_size)

@@ -8,13 +8,13 @@ from msgspec import Meta, Struct, field
 
 Time = str
 """ISO 8601, UTC: "2026-11-23T21:00:00.123456Z"."""
-MOST_IDS = 10_000
+MAX_IDS = 10_000
 """Letters that one request may name."""
-Ids = Annotated[list[str], Meta(max_length=MOST_IDS)]
+Ids = Annotated[list[str], Meta(max_length=MAX_IDS)]
 Texts = Annotated[list[str], Meta(max_length=100)]
 
 
-class Person(Struct, frozen=True):
+class AddressInfo(Struct, frozen=True):
     """Somebody as a field of a letter names him."""
 
     name: str
@@ -29,16 +29,16 @@ class RecipientState(Struct, frozen=True):
     """ "queued", "held", "delivered", "relayed", "bounced", "collected", "removed", or "mixed" behind an alias."""
 
 
-class Summary(Struct, frozen=True):
+class LetterSummary(Struct, frozen=True):
     """A letter as lists show it."""
 
     id: str
     number: int
     """Grows with each letter that enters."""
     subject: str
-    author: Person | None = field(name="from")
-    to: list[Person]
-    cc: list[Person]
+    author: AddressInfo | None = field(name="from")
+    to: list[AddressInfo]
+    cc: list[AddressInfo]
     sender: str
     """Of the envelope; "" is the null reverse-path."""
     recipients: list[RecipientState]
@@ -52,7 +52,7 @@ class Summary(Struct, frozen=True):
     """That of all recipients, or "mixed"."""
 
 
-class PartShown(Struct, frozen=True):
+class PartSummary(Struct, frozen=True):
     """One part of a letter that is no multipart."""
 
     part: str
@@ -64,7 +64,7 @@ class PartShown(Struct, frozen=True):
     inline: bool
 
 
-class Unsubscribing(Struct, frozen=True):
+class UnsubscribeInfo(Struct, frozen=True):
     """What List-Unsubscribe says."""
 
     header: str
@@ -75,11 +75,11 @@ class Unsubscribing(Struct, frozen=True):
     faults: list[str]
 
 
-class Letter(Summary, frozen=True, kw_only=True):
+class LetterDetail(LetterSummary, frozen=True, kw_only=True):
     """A letter, read."""
 
-    bcc: list[Person]
-    reply_to: list[Person]
+    bcc: list[AddressInfo]
+    reply_to: list[AddressInfo]
     date: Time | None
     """By its Date field."""
     message_id: str
@@ -87,14 +87,14 @@ class Letter(Summary, frozen=True, kw_only=True):
     text_truncated: bool
     """Whether the letter has more text than `text`; its source has all of it."""
     html: str
-    parts: list[PartShown]
+    parts: list[PartSummary]
     headers: list[tuple[str, str]]
     links: list[str]
     codes: list[str]
     """One-time codes, the likeliest first."""
     envelope: dict[str, Any]
     """How it came: sender, recipients, client, account, TLS."""
-    list_unsubscribe: Unsubscribing | None
+    list_unsubscribe: UnsubscribeInfo | None
     warnings: list[str] = field(default_factory=list)
     """What was taken of it here and would not be elsewhere; of one letter that is asked for alone."""
 
@@ -102,7 +102,7 @@ class Letter(Summary, frozen=True, kw_only=True):
 class LetterList(Struct, frozen=True):
     """Some letters, the newest first."""
 
-    letters: list[Summary]
+    letters: list[LetterSummary]
     total: int
     """That the query finds."""
     unread: int
@@ -112,7 +112,7 @@ class LetterList(Struct, frozen=True):
     """`before` of the next page; null at the end."""
 
 
-class Chosen(Struct, frozen=True, forbid_unknown_fields=True):
+class LetterSelection(Struct, frozen=True, forbid_unknown_fields=True):
     """Which letters: by id, by a query, or all."""
 
     ids: Ids | None = None
@@ -123,7 +123,7 @@ class Chosen(Struct, frozen=True, forbid_unknown_fields=True):
     """Ids of those that are left as they are."""
 
 
-class Marking(Struct, frozen=True, forbid_unknown_fields=True):
+class LetterUpdate(Struct, frozen=True, forbid_unknown_fields=True):
     """What shall become of letters that are chosen as for DELETE."""
 
     ids: Ids | None = None
@@ -136,13 +136,13 @@ class Marking(Struct, frozen=True, forbid_unknown_fields=True):
     remove_tags: Texts = field(default_factory=list)
 
 
-class Changed(Struct, frozen=True):
+class ChangedLetters(Struct, frozen=True):
     """How many letters changed."""
 
     changed: int
 
 
-class Gone(Struct, frozen=True):
+class DeletedLetters(Struct, frozen=True):
     """How many letters are deleted, and what brings them back."""
 
     deleted: int
@@ -150,17 +150,17 @@ class Gone(Struct, frozen=True):
     """For POST /v1/undo, for a while; null when nothing was deleted."""
 
 
-class Undoing(Struct, frozen=True, forbid_unknown_fields=True):
+class UndoRequest(Struct, frozen=True, forbid_unknown_fields=True):
     token: str
 
 
-class Back(Struct, frozen=True):
+class RestoredLetters(Struct, frozen=True):
     """How many letters are back."""
 
     restored: int
 
 
-class Node(Struct, frozen=True):
+class PartNode(Struct, frozen=True):
     """A part of a letter, with those within it."""
 
     part: str
@@ -171,10 +171,10 @@ class Node(Struct, frozen=True):
     content_id: str
     charset: str
     encoding: str
-    parts: list[Node]
+    parts: list[PartNode]
 
 
-class Waited(Struct, frozen=True):
+class WaitResult(Struct, frozen=True):
     """The letters that were waited for, the oldest first."""
 
-    letters: list[Letter]
+    letters: list[LetterDetail]

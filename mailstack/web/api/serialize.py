@@ -16,7 +16,15 @@ from mailstack.letter.step import Step
 from mailstack.letter.timestamps import iso8601
 from mailstack.mailbox.index.items import Item
 from mailstack.store import Record
-from mailstack.web.api.schemas import Letter, Node, PartShown, Person, RecipientState, Summary, Unsubscribing
+from mailstack.web.api.schemas import (
+    AddressInfo,
+    LetterDetail,
+    LetterSummary,
+    PartNode,
+    PartSummary,
+    RecipientState,
+    UnsubscribeInfo,
+)
 
 FETCHED = "src"
 """The kind of link that nobody follows: what a mail client fetches to show the letter."""
@@ -27,10 +35,10 @@ UNKNOWN = "unknown"
 BARE_NEWLINES = "Its lines ended in LF alone. Other hosts refuse such a letter (550 5.5.2): end each line with CRLF."
 
 
-def summary(item: Item, records: Mapping[LetterId, Record]) -> Summary:
+def summary(item: Item, records: Mapping[LetterId, Record]) -> LetterSummary:
     """`records` has the letter and its copies, as far as they are known."""
     recipients = _recipients(item, records)
-    return Summary(
+    return LetterSummary(
         id=item.id,
         number=item.number,
         subject=item.subject,
@@ -56,15 +64,15 @@ def letter(
     *,
     hide_client: bool = False,
     max_text: int | None = None,
-) -> Letter:
+) -> LetterDetail:
     """All of it; takes time in proportion to its size. `hide_client`: without the facts about the client.
 
     `max_text`: maximum characters of the text; None: as many as are read.
     """
     unsubscribe = reading.unsubscribe
     shown = summary(item, records)
-    known = {name: getattr(shown, name) for name in Summary.__struct_fields__}
-    return Letter(
+    known = {name: getattr(shown, name) for name in LetterSummary.__struct_fields__}
+    return LetterDetail(
         **known,
         bcc=_people(item.bcc),
         reply_to=_people(item.reply_to),
@@ -80,7 +88,7 @@ def letter(
         envelope=_envelope(item, records.get(item.id), hide_client=hide_client),
         list_unsubscribe=None
         if unsubscribe is None
-        else Unsubscribing(
+        else UnsubscribeInfo(
             unsubscribe.field,
             list(unsubscribe.links),
             unsubscribe.post,
@@ -95,9 +103,9 @@ def warnings_of(steps: Sequence[Step]) -> list[str]:
     return [BARE_NEWLINES] if any(step.facts.get("bare_newlines") for step in steps) else []
 
 
-def tree(part: Part) -> Node:
+def tree(part: Part) -> PartNode:
     """A part with those within it."""
-    return Node(
+    return PartNode(
         part=part.number,
         type=part.type,
         name=part.name,
@@ -118,18 +126,18 @@ def _date(reading: ParsedLetter) -> str | None:
         return None
 
 
-def _person(one: Correspondent) -> Person:
-    return Person(one.name, one.address)
+def _person(one: Correspondent) -> AddressInfo:
+    return AddressInfo(one.name, one.address)
 
 
-def _people(some: Sequence[Correspondent]) -> list[Person]:
+def _people(some: Sequence[Correspondent]) -> list[AddressInfo]:
     return [_person(one) for one in some]
 
 
-def _parts(reading: ParsedLetter) -> list[PartShown]:
+def _parts(reading: ParsedLetter) -> list[PartSummary]:
     inline = {part.number for part in reading.inline}
     return [
-        PartShown(part.number, part.name, part.type, part.size, part.content_id, part.number in inline)
+        PartSummary(part.number, part.name, part.type, part.size, part.content_id, part.number in inline)
         for part in (*reading.attachments, *reading.inline)
     ]
 

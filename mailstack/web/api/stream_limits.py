@@ -26,9 +26,9 @@ class StreamLimits:
         """How many go on."""
         return self._counts.total()
 
-    def check(self, ask: Request) -> None:
+    def check(self, request: Request) -> None:
         """Raises Trouble 503 when there is no place for this client."""
-        client = client_of(ask.remote.host)
+        client = client_of(request.remote.host)
         if self.taken >= self._most or self._counts.of(client) >= self._most_of_one:
             raise HttpError(
                 503,
@@ -36,22 +36,22 @@ class StreamLimits:
                 ("Retry-After", "5"),
             )
 
-    async def held(self, ask: Request, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    async def held(self, request: Request, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
         """The same, with a place for as long as they come. Raises Trouble 503."""
         try:
-            with self.one(ask):
+            with self.one(request):
                 async for piece in pieces:
-                    if not await ask.holds():
+                    if not await request.holds():
                         return
                     yield piece
         finally:
             await pieces.aclose()
 
     @contextmanager
-    def one(self, ask: Request) -> Iterator[None]:
+    def one(self, request: Request) -> Iterator[None]:
         """A place. Raises Trouble 503 when there is none."""
-        self.check(ask)
-        client = client_of(ask.remote.host)
+        self.check(request)
+        client = client_of(request.remote.host)
         self._counts.add(client)
         try:
             yield

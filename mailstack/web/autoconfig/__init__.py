@@ -4,9 +4,3 @@
 the files that programs ask for (`autoconfig`, `autodiscover`, `mobileconfig`), and the DNS records (`records`).
 None of them asks for a password, holds one, or looks at accounts.
 """
-
-from __future__ import annotations
-
-from mailstack.web.autoconfig.services import Security, Service, Services
-
-__all__ = ["Security", "Service", "Services"]

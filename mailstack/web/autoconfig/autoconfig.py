@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring  # written here, never read
 
-from mailstack.web.autoconfig.services import Security, Service, Services
+from mailstack.web.autoconfig.services import ClientService, ClientServices, Security
 
 _SOCKET = {Security.TLS: "SSL", Security.STARTTLS: "STARTTLS"}
 
 
-def autoconfig(domain: str, services: Services) -> bytes:
+def autoconfig(domain: str, services: ClientServices) -> bytes:
     """The file for the addresses of a domain: every service, the best first; who asks fills its own address in."""
     root = Element("clientConfig", version="1.1")
     provider = SubElement(root, "emailProvider", id=domain)
@@ -25,7 +25,7 @@ def autoconfig(domain: str, services: Services) -> bytes:
     return octets + b"\n"
 
 
-def _server(provider: Element, tag: str, service: Service) -> None:
+def _server(provider: Element, tag: str, service: ClientService) -> None:
     server = SubElement(provider, tag, type=service.protocol)
     for name, text in (
         ("hostname", service.host),

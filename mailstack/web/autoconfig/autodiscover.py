@@ -10,22 +10,22 @@ from xml.parsers import expat
 
 from msgspec import Struct
 
-from mailstack.web.autoconfig.services import Security, Service, Services
+from mailstack.web.autoconfig.services import ClientService, ClientServices, Security
 
 _OUTLOOK = "http://schemas.microsoft.com/exchange/autodiscover/outlook"
-ASKED = f"{_OUTLOOK}/responseschema/2006a"
+OUTLOOK_SCHEMA = f"{_OUTLOOK}/responseschema/2006a"
 """What the client accepts: the one schema that has POP3 and SMTP."""
 _ANSWER = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
 
-MOST_DEEP = 8
-MOST_TEXT = 1000
+MAX_DEPTH = 8
+MAX_TEXT = 1000
 """Characters of one element that we look at; an address has at most 320."""
 
 _ADDRESS = ("Autodiscover", "Request", "EMailAddress")
 _SCHEMA = ("Autodiscover", "Request", "AcceptableResponseSchema")
 
 
-class BadRequest(ValueError):
+class BadAutodiscoverRequest(ValueError):
     """These octets are no request; str() says why."""
 
 
@@ -33,14 +33,14 @@ class UnknownSchema(ValueError):
     """A client that asks for something else, as ActiveSync; str() is what it asks for."""
 
 
-class Request(Struct, frozen=True):
+class AutodiscoverRequest(Struct, frozen=True):
     """What a client asks: the settings of an address, not checked yet."""
 
     address: str
     schema: str
 
 
-def read_request(octets: bytes) -> Request:
+def parse_autodiscover(octets: bytes) -> AutodiscoverRequest:
     """Read a request. Raises BadRequest; the caller bounds the size.
 
     A document that declares a DOCTYPE is refused there and then, so that there are no entities to be expanded and
@@ -50,10 +50,10 @@ def read_request(octets: bytes) -> Request:
     try:
         reader.parser.Parse(octets, True)
     except expat.ExpatError as error:
-        raise BadRequest(f"not XML: {error}") from None
+        raise BadAutodiscoverRequest(f"not XML: {error}") from None
     if not (address := reader.found.get(_ADDRESS, "").strip()):
-        raise BadRequest("no EMailAddress")
-    return Request(address, reader.found.get(_SCHEMA, "").strip() or ASKED)
+        raise BadAutodiscoverRequest("no EMailAddress")
+    return AutodiscoverRequest(address, reader.found.get(_SCHEMA, "").strip() or OUTLOOK_SCHEMA)
 
 
 class _Reader:
@@ -70,16 +70,16 @@ class _Reader:
         self._path: list[str] = []
 
     def _doctype(self, *_: object) -> None:
-        raise BadRequest("a DOCTYPE has no place in a request")
+        raise BadAutodiscoverRequest("a DOCTYPE has no place in a request")
 
     def _start(self, name: str, _: object) -> None:
-        if len(self._path) >= MOST_DEEP:
-            raise BadRequest("nested too deep")
+        if len(self._path) >= MAX_DEPTH:
+            raise BadAutodiscoverRequest("nested too deep")
         self._path.append(name.rpartition(" ")[2])
         path = tuple(self._path)
         if path in (_ADDRESS, _SCHEMA):
             if path in self.found:
-                raise BadRequest(f"more than one {path[-1]}")
+                raise BadAutodiscoverRequest(f"more than one {path[-1]}")
             self.found[path] = ""
 
     def _end(self, _: str) -> None:
@@ -89,14 +89,14 @@ class _Reader:
         path = tuple(self._path)
         if path in self.found:
             self.found[path] += text
-            if len(self.found[path]) > MOST_TEXT:
-                raise BadRequest(f"{path[-1]} is too long")
+            if len(self.found[path]) > MAX_TEXT:
+                raise BadAutodiscoverRequest(f"{path[-1]} is too long")
 
 
-def settings(address: str, services: Services) -> bytes:
+def settings_response(address: str, services: ClientServices) -> bytes:
     """The answer: a Protocol for each service, the best of each kind first, as Outlook takes the first."""
     root = Element("Autodiscover", xmlns=_ANSWER)
-    response = SubElement(root, "Response", xmlns=ASKED)
+    response = SubElement(root, "Response", xmlns=OUTLOOK_SCHEMA)
     SubElement(SubElement(response, "User"), "DisplayName").text = address
     account = SubElement(response, "Account")
     SubElement(account, "AccountType").text = "email"
@@ -107,7 +107,7 @@ def settings(address: str, services: Services) -> bytes:
     return _octets(root)
 
 
-def _protocol(account: Element, address: str, service: Service) -> None:
+def _protocol(account: Element, address: str, service: ClientService) -> None:
     values = [
         ("Type", service.protocol.upper()),
         ("Server", service.host),
@@ -128,20 +128,20 @@ def _protocol(account: Element, address: str, service: Service) -> None:
 
 
 INVALID, UNSUPPORTED, UNKNOWN = 600, 601, 500
-_WORDS = {
+_MESSAGES = {
     INVALID: "Invalid Request",
     UNSUPPORTED: "The requested schema version is not supported",
     UNKNOWN: "The email address can't be found",
 }
 
 
-def refusal(code: int, now: float) -> bytes:
+def error_response(code: int, now: float) -> bytes:
     """An error, in the form that clients expect it in; `now` is in seconds since 1970."""
     root = Element("Autodiscover", xmlns=_ANSWER)
     response = SubElement(root, "Response")
     error = SubElement(response, "Error", Time=f"{datetime.fromtimestamp(now, UTC):%H:%M:%S}.0000000", Id="1")
     SubElement(error, "ErrorCode").text = str(code)
-    SubElement(error, "Message").text = _WORDS[code]
+    SubElement(error, "Message").text = _MESSAGES[code]
     SubElement(error, "DebugData")
     return _octets(root)
 

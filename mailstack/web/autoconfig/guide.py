@@ -9,10 +9,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from mailstack.web.autoconfig.services import Security, Service, Services
+from mailstack.web.autoconfig.services import ClientService, ClientServices, Security
 
 
-class Step(Struct, frozen=True):
+class SetupStep(Struct, frozen=True):
     """One thing to do."""
 
     say: str
@@ -25,12 +25,12 @@ class Step(Struct, frozen=True):
     """Lines to be taken as they are."""
 
 
-class Account(Struct, frozen=True):
+class ClientAccount(Struct, frozen=True):
     """Whose client is set up, with what."""
 
     address: str
-    sending: Service
-    reading: Service
+    sending: ClientService
+    reading: ClientService
     """IMAP where the server has it, else POP3."""
     ca_file: str = ""
     """A CA that the client does not know by itself; empty: the certificate is one that everybody trusts."""
@@ -54,12 +54,12 @@ class Guide(Struct, frozen=True):
     name: str
     """As the command takes it."""
     title: str
-    write: Callable[[Account], tuple[Step, ...]]
+    write: Callable[[ClientAccount], tuple[SetupStep, ...]]
     trust: Trust
     protocols: tuple[str, ...] = ("imap", "pop3")
     """What it can fetch letters by, the best first."""
 
-    def steps(self, address: str, services: Services, ca_file: str = "") -> tuple[Step, ...]:
+    def steps(self, address: str, services: ClientServices, ca_file: str = "") -> tuple[SetupStep, ...]:
         """What to do. Raises CannotSetUp."""
         sending, reading = services.sending, services.best(*self.protocols)
         if sending is None:
@@ -69,7 +69,7 @@ class Guide(Struct, frozen=True):
             raise CannotSetUp(f"this server has no {names} that {self.title} could read by; see [listen] pop3s")
         if not fits_in_files(address):
             raise CannotSetUp("an address with quotes, blanks or backslashes must be set up by hand")
-        steps = self.write(Account(address, sending, reading, ca_file))
+        steps = self.write(ClientAccount(address, sending, reading, ca_file))
         return (*_trust(self.trust, ca_file), *steps) if ca_file else steps
 
 
@@ -82,13 +82,13 @@ def fits_in_files(address: str) -> bool:
     return address.isprintable() and not set(address) & set(" \t\"'\\#$`%")
 
 
-def _trust(trust: Trust, ca_file: str) -> tuple[Step, ...]:
+def _trust(trust: Trust, ca_file: str) -> tuple[SetupStep, ...]:
     """What comes first where the certificate is from a CA of the server's own."""
     if trust is Trust.CONFIGURED:
         return ()
     if trust is Trust.PUBLIC:
         return (
-            Step(
+            SetupStep(
                 "The server's certificate is from a CA of its own, which this client's makers don't know: it will work only"
                 " once [tls] has a certificate that everybody trusts."
             ),
@@ -106,14 +106,14 @@ def _trust(trust: Trust, ca_file: str) -> tuple[Step, ...]:
         " everybody trusts.",
         Trust.OWN_LIST: "Have Thunderbird trust that CA first: Settings, Privacy & Security, Certificates, Authorities, Import.",
     }
-    return (Step(f"The server's certificate is from a CA of its own. {where[trust]}", (("CA file", ca_file),)),)
+    return (SetupStep(f"The server's certificate is from a CA of its own. {where[trust]}", (("CA file", ca_file),)),)
 
 
 SECURITY_WORDS = {Security.TLS: "SSL/TLS", Security.STARTTLS: "STARTTLS"}
 """As most clients name it."""
 
 
-def server_values(service: Service, address: str) -> tuple[tuple[str, str], ...]:
+def server_values(service: ClientService, address: str) -> tuple[tuple[str, str], ...]:
     """Server, port, security and user, in the words of most clients."""
     return (
         ("Server", service.host),
@@ -124,7 +124,7 @@ def server_values(service: Service, address: str) -> tuple[tuple[str, str], ...]
     )
 
 
-def kind(service: Service) -> str:
+def protocol_name(service: ClientService) -> str:
     """`IMAP` or `POP3`, for people."""
     return service.protocol.upper()
 
@@ -132,12 +132,12 @@ def kind(service: Service) -> str:
 COLUMNS = 100
 
 
-def as_text(steps: Iterable[Step]) -> str:
+def as_text(steps: Iterable[SetupStep]) -> str:
     """Numbered, for a terminal."""
     return "\n".join(_text(number, step) for number, step in enumerate(steps, 1))
 
 
-def _text(number: int, step: Step) -> str:
+def _text(number: int, step: SetupStep) -> str:
     lines = textwrap.wrap(f"{number}. {step.say}", COLUMNS, subsequent_indent="   ")
     width = max((len(name) for name, _ in step.values), default=0)
     lines += [f"     {name:<{width}}  {value}" for name, value in step.values]
@@ -147,12 +147,12 @@ def _text(number: int, step: Step) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_markdown(steps: Iterable[Step]) -> str:
+def as_markdown(steps: Iterable[SetupStep]) -> str:
     """Numbered, for a document."""
     return "\n".join(_markdown(number, step) for number, step in enumerate(steps, 1))
 
 
-def _markdown(number: int, step: Step) -> str:
+def _markdown(number: int, step: SetupStep) -> str:
     lines = [f"{number}. {step.say}" + (f" `{step.file}`" if step.file else "")]
     if step.values:
         lines += ["", *(f"   * {name}: `{value}`" for name, value in step.values)]
@@ -161,7 +161,7 @@ def _markdown(number: int, step: Step) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_json(steps: Iterable[Step]) -> list[dict[str, Any]]:
+def as_json(steps: Iterable[SetupStep]) -> list[dict[str, Any]]:
     """What programs get."""
     return [
         {"say": step.say, "values": dict(step.values), **({"file": step.file, "text": step.text} if step.text else {})}

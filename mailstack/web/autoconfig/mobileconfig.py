@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from mailstack.web.autoconfig.guide import CannotSetUp
-from mailstack.web.autoconfig.services import Services
+from mailstack.web.autoconfig.services import ClientServices
 
 MEDIA_TYPE = "application/x-apple-aspen-config"
 
@@ -18,7 +18,7 @@ place of the old one."""
 _TYPES = {"imap": "EmailTypeIMAP", "pop3": "EmailTypePOP"}
 
 
-def mobileconfig(address: str, server: str, services: Services) -> bytes:
+def mobileconfig(address: str, server: str, services: ClientServices) -> bytes:
     """The profile; it has no password in it, and the device asks for it. Raises CannotSetUp.
 
     TLS is on; a device finds out by itself whether it begins at once or with STARTTLS.

@@ -6,19 +6,19 @@ import hashlib
 
 from mailstack.config import Config
 
-MOST_AGE = 31_557_600
+MAX_AGE = 31_557_600
 """Seconds; RFC 8461 §3.2."""
 
 
-def policy_of(config: Config) -> str:
+def policy_text(config: Config) -> str:
     """The policy file, its lines ended by CRLF (RFC 8461 §3.2)."""
     settings = config.mta_sts
     hosts = () if settings.mode == "none" else (config.hostname, *settings.mx)
     lines = ["version: STSv1", f"mode: {settings.mode}", *(f"mx: {host}" for host in hosts)]
-    lines.append(f"max_age: {min(int(settings.max_age), MOST_AGE)}")
+    lines.append(f"max_age: {min(int(settings.max_age), MAX_AGE)}")
     return "".join(f"{line}\r\n" for line in lines)
 
 
 def policy_id(config: Config) -> str:
     """The `id` of the TXT record: another one whenever the policy is another (RFC 8461 §3.1)."""
-    return hashlib.sha256(policy_of(config).encode()).hexdigest()[:20]
+    return hashlib.sha256(policy_text(config).encode()).hexdigest()[:20]

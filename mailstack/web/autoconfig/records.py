@@ -14,7 +14,7 @@ from mailstack.config.key_files import identities, signing_keys
 from mailstack.net.certificates import TlsError, read_identity
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.web.autoconfig.mta_sts import policy_id
-from mailstack.web.autoconfig.services import KNOWN, Services
+from mailstack.web.autoconfig.services import SERVICE_KINDS, ClientServices
 
 WEB_LABELS = ("mta-sts", "autoconfig", "autodiscover")
 """Before a domain: the names under which the web service is asked."""
@@ -51,10 +51,10 @@ class Publication(Struct, frozen=True):
         yield from ((domain, record) for domain, records in self.domains.items() for record in records)
 
 
-class Known(Struct, frozen=True):
+class PublicationFacts(Struct, frozen=True):
     """What is known beside the configuration."""
 
-    services: Services
+    services: ClientServices
     web: bool = False
     """Whether the server answers autoconfig, autodiscover and MTA-STS by HTTPS."""
     addresses: Sequence[str] = ()
@@ -65,14 +65,14 @@ class Known(Struct, frozen=True):
     """Of each key that signs: domain, selector, and the text of its record (RFC 6376 §3.6.1)."""
 
 
-def publication(config: Config, known: Known) -> Publication:
+def publication(config: Config, known: PublicationFacts) -> Publication:
     """What to publish. Address literals among the domains have no place in the DNS."""
     domains = [domain for domain in config.domains if not domain.startswith("[")]
     records: dict[str, tuple[DnsRecord, ...]] = {domain: tuple(_of_domain(domain, config, known)) for domain in domains}
     return Publication(tuple(_of_host(config, known)), records, tuple(_notes(config, known, domains)))
 
 
-def _of_host(config: Config, known: Known) -> Iterator[DnsRecord]:
+def _of_host(config: Config, known: PublicationFacts) -> Iterator[DnsRecord]:
     host = f"{config.hostname}."
     for address in known.addresses:
         yield DnsRecord(host, "AAAA" if ":" in address else "A", address, "where this host is")
@@ -85,7 +85,7 @@ def _of_host(config: Config, known: Known) -> Iterator[DnsRecord]:
         yield DnsRecord(f"_25._tcp.{host}", "TLSA", f"3 1 1 {known.key_hash}", why)
 
 
-def _of_domain(domain: str, config: Config, known: Known) -> Iterator[DnsRecord]:
+def _of_domain(domain: str, config: Config, known: PublicationFacts) -> Iterator[DnsRecord]:
     name, host = f"{domain}.", f"{config.hostname}."
     if config.listen.mx:
         yield DnsRecord(name, "MX", f"10 {host}", "where letters for the domain go")
@@ -101,7 +101,7 @@ def _of_domain(domain: str, config: Config, known: Known) -> Iterator[DnsRecord]
         yield from _web_names(name, f"{known.services.host}.")
 
 
-def _transport(domain: str, config: Config, known: Known) -> Iterator[DnsRecord]:
+def _transport(domain: str, config: Config, known: PublicationFacts) -> Iterator[DnsRecord]:
     """What asks other hosts for TLS."""
     name = f"{domain}."
     if known.web:
@@ -112,10 +112,10 @@ def _transport(domain: str, config: Config, known: Known) -> Iterator[DnsRecord]
     yield DnsRecord(f"_smtp._tls.{name}", "TXT", report, "where failures of TLS are reported (RFC 8460 §3)")
 
 
-def _services(name: str, services: Services) -> Iterator[DnsRecord]:
+def _services(name: str, services: ClientServices) -> Iterator[DnsRecord]:
     """RFC 6186 §3, RFC 8314 §5.1: a target of "." is a service that there is not."""
     offered = {service.name: service for service in services.all}
-    for each in KNOWN:
+    for each in SERVICE_KINDS:
         label, service = f"_{each.name}._tcp.{name}", offered.get(each.name)
         if service is None:
             yield DnsRecord(label, "SRV", "0 0 0 .", "clients find that this is not offered (RFC 6186 §3.4)")
@@ -131,7 +131,7 @@ def _web_names(name: str, host: str) -> Iterator[DnsRecord]:
     yield DnsRecord(f"_autodiscover._tcp.{name}", "SRV", f"0 1 443 {host}", "the same, under the host's own name")
 
 
-def _notes(config: Config, known: Known, domains: Iterable[str]) -> Iterator[str]:
+def _notes(config: Config, known: PublicationFacts, domains: Iterable[str]) -> Iterator[str]:
     if not known.addresses:
         yield f"{config.hostname} needs A and AAAA records, and its addresses a PTR record back to it."
     signed = {domain for domain, _, _ in known.dkim}
@@ -152,9 +152,11 @@ def _notes(config: Config, known: Known, domains: Iterable[str]) -> Iterator[str
         yield "TLSA must be published anew, an hour before, when a renewed certificate has a new key."
 
 
-def known_of(config: Config, services: Services, addresses: Sequence[str] = ()) -> Known:
+def publication_facts(config: Config, services: ClientServices, addresses: Sequence[str] = ()) -> PublicationFacts:
     """What the records need to know; a certificate that can't be read, or is made at the first start, gives none."""
-    return Known(services, bool(config.listen.https), tuple(addresses), key_hash(config), dkim_records(config))
+    return PublicationFacts(
+        services, bool(config.listen.https), tuple(addresses), key_hash(config), dkim_records(config)
+    )
 
 
 def dkim_records(config: Config) -> tuple[tuple[str, str, str], ...]:
@@ -177,7 +179,7 @@ def key_hash(config: Config) -> str:
     return hashlib.sha256(octets).hexdigest()
 
 
-_LONGEST = 255
+_MAX_CHARACTER_STRING = 255
 """Octets of one character-string (RFC 1035 §3.3)."""
 
 
@@ -185,7 +187,7 @@ def data_text(record: DnsRecord) -> str:
     """The data as a zone file has it: TXT in quotes, in pieces of at most 255 octets."""
     if record.type != "TXT":
         return record.data
-    pieces = [record.data[at : at + _LONGEST] for at in range(0, len(record.data), _LONGEST)]
+    pieces = [record.data[at : at + _MAX_CHARACTER_STRING] for at in range(0, len(record.data), _MAX_CHARACTER_STRING)]
     return " ".join('"' + piece.replace("\\", "\\\\").replace('"', '\\"') + '"' for piece in pieces or [""])
 
 
@@ -196,7 +198,7 @@ def zone_lines(records: Iterable[DnsRecord]) -> list[str]:
     return [f"{each.name:<{width}} {each.ttl} IN {each.type:<5} {data_text(each)}" for each in records]
 
 
-def begin_zone(domain: str, name_servers: Sequence[str], now: float) -> list[str]:
+def zone_header(domain: str, name_servers: Sequence[str], now: float) -> list[str]:
     """SOA and NS, which make a whole zone of what follows; `now`, in seconds since 1970, is its serial number."""
     first = f"{name_servers[0].rstrip('.')}."
     serial = f"{datetime.fromtimestamp(now, UTC):%Y%m%d%H}"

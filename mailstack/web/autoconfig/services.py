@@ -20,7 +20,7 @@ class Security(Enum):
     """After a command of the client's; POP3 calls it STLS."""
 
 
-class Known(Struct, frozen=True):
+class ServiceKind(Struct, frozen=True):
     """What a service is by itself, wherever it is offered."""
 
     name: str
@@ -32,19 +32,19 @@ class Known(Struct, frozen=True):
     """The one that IANA has registered."""
 
 
-KNOWN = (
-    Known("submissions", "smtp", Security.TLS, 465),
-    Known("submission", "smtp", Security.STARTTLS, 587),
-    Known("imaps", "imap", Security.TLS, 993),
-    Known("imap", "imap", Security.STARTTLS, 143),
-    Known("pop3s", "pop3", Security.TLS, 995),
-    Known("pop3", "pop3", Security.STARTTLS, 110),
+SERVICE_KINDS = (
+    ServiceKind("submissions", "smtp", Security.TLS, 465),
+    ServiceKind("submission", "smtp", Security.STARTTLS, 587),
+    ServiceKind("imaps", "imap", Security.TLS, 993),
+    ServiceKind("imap", "imap", Security.STARTTLS, 143),
+    ServiceKind("pop3s", "pop3", Security.TLS, 995),
+    ServiceKind("pop3", "pop3", Security.STARTTLS, 110),
 )
 """The best first: implicit TLS before STARTTLS (RFC 8314 §3), IMAP before POP3."""
 
 
-class Service(Struct, frozen=True):
-    """One that a server offers."""
+class ClientService(Struct, frozen=True):
+    """One that an server offers."""
 
     name: str
     protocol: str
@@ -54,48 +54,50 @@ class Service(Struct, frozen=True):
     port: int
 
 
-class Services(Struct, frozen=True):
-    """All that a server offers to clients, in the order of KNOWN."""
+class ClientServices(Struct, frozen=True):
+    """All that an server offers to clients, in the order of KNOWN."""
 
     host: str
-    all: tuple[Service, ...] = ()
+    all: tuple[ClientService, ...] = ()
 
-    def best(self, *protocols: str) -> Service | None:
+    def best(self, *protocols: str) -> ClientService | None:
         """The best service of the first of these protocols that there is."""
         found = (each for protocol in protocols for each in self.all if each.protocol == protocol)
         return next(found, None)
 
-    def of(self, protocol: str) -> tuple[Service, ...]:
+    def of(self, protocol: str) -> tuple[ClientService, ...]:
         """Every service of a protocol, the best first."""
         return tuple(each for each in self.all if each.protocol == protocol)
 
     @property
-    def sending(self) -> Service | None:
+    def sending(self) -> ClientService | None:
         """Where letters are handed in."""
         return self.best("smtp")
 
     @property
-    def reading(self) -> Service | None:
+    def reading(self) -> ClientService | None:
         """Where letters are fetched."""
         return self.best("imap", "pop3")
 
 
-def services_at(host: str, ports: Mapping[str, int]) -> Services:
+def services_at(host: str, ports: Mapping[str, int]) -> ClientServices:
     """The services of a host, by the port of each; other names are none of the clients' business."""
-    found = (Service(each.name, each.protocol, each.security, host, ports.get(each.name, 0)) for each in KNOWN)
-    return Services(host, tuple(service for service in found if service.port))
+    found = (
+        ClientService(each.name, each.protocol, each.security, host, ports.get(each.name, 0)) for each in SERVICE_KINDS
+    )
+    return ClientServices(host, tuple(service for service in found if service.port))
 
 
-def services_of(config: Config, bound: Mapping[str, int] | None = None) -> Services:
+def services_from_config(config: Config, bound: Mapping[str, int] | None = None) -> ClientServices:
     """The services of a configuration, as [clients] says, else as [listen] does.
 
     `bound` are the ports that were really taken, for descriptions that leave the choice to the system.
     """
-    ports = {each.name: _port(config, each, bound or {}) for each in KNOWN}
+    ports = {each.name: _port(config, each, bound or {}) for each in SERVICE_KINDS}
     return services_at(config.clients.host or config.hostname, ports)
 
 
-def _port(config: Config, service: Known, bound: Mapping[str, int]) -> int:
+def _port(config: Config, service: ServiceKind, bound: Mapping[str, int]) -> int:
     """What clients call; 0: the service is off."""
     descriptions: tuple[str, ...] = getattr(config.listen, service.name)
     if not descriptions:

@@ -14,25 +14,25 @@ from mailstack.policy.networks import client_of
 from mailstack.web.checks.html import report
 from mailstack.web.checks.html_features import Features, features_of
 from mailstack.web.http_values import JSON, HttpError, Request, Response
-from mailstack.web.letter_reader import AT_ONCE, Shelf
+from mailstack.web.letter_reader import INLINE_OCTETS, LetterReader
 
 T = TypeVar("T")
 
 MAX_WAITING = 10
 """Checks of one client that may wait for the one under way."""
-MAX_KEPT = 256
+MAX_CACHED = 256
 """Letters whose features are kept: some kilobytes each."""
 
 
-class ClientTurns:
+class ClientQueue:
     """Lock for each client, which is an account, or an address where nobody logs in."""
 
     def __init__(self) -> None:
         self._locks: dict[str, DeferredLock] = {}
 
-    async def run(self, ask: Request, work: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` returns, once those before it of the same client have ended. Raises Trouble 429 for one too many."""
-        client = ask.visitor.account or client_of(ask.remote.host)
+        client = request.user.account or client_of(request.remote.host)
         lock = self._locks.setdefault(client, DeferredLock())
         if len(lock.waiting) >= MAX_WAITING:
             raise HttpError(429, f"{MAX_WAITING} checks of yours wait already; try again later.", ("Retry-After", "1"))
@@ -48,30 +48,30 @@ class ClientTurns:
 class HtmlChecks:
     """HTML checks of letters."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
-        self._turns = ClientTurns()
+    def __init__(self, reader: LetterReader) -> None:
+        self._reader = reader
+        self._turns = ClientQueue()
         self._known: dict[LetterId, Features] = {}
 
-    async def of(self, ask: Request, item: Item) -> Response | None:
+    async def of(self, request: Request, item: Item) -> Response | None:
         """The check of a letter, in JSON; None when it has no HTML. Raises Trouble."""
-        return await self._turns.run(ask, lambda: self._of(item))
+        return await self._turns.run(request, lambda: self._of(item))
 
     async def _of(self, item: Item) -> Response | None:
         features = self._known.get(item.id)
         if features is None:
-            reading = await self._shelf.reading(item)
+            reading = await self._reader.reading(item)
             if not reading.html:
                 return None
-            features = await self._shelf.do(lambda: features_of(reading.html), len(reading.html))
+            features = await self._reader.do(lambda: features_of(reading.html), len(reading.html))
             self._keep(item.id, features)
         found = features
         # A report is long, however short the letter is.
-        octets = await self._shelf.do(lambda: msgspec.json.encode(report(found)), AT_ONCE + 1)
+        octets = await self._reader.do(lambda: msgspec.json.encode(report(found)), INLINE_OCTETS + 1)
         return Response(octets, JSON)
 
     def _keep(self, letter: LetterId, features: Features) -> None:
         """A letter never changes. The oldest are dropped."""
         self._known[letter] = features
-        if len(self._known) > MAX_KEPT:
+        if len(self._known) > MAX_CACHED:
             del self._known[next(iter(self._known))]

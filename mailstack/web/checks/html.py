@@ -28,7 +28,7 @@ class Feature(Struct, frozen=True):
     """By family and platform: the newest version, and "y", "a" (partly), "n" or "u" (unknown), with numbers of notes."""
 
 
-class Known(Struct, frozen=True):
+class CaniemailData(Struct, frozen=True):
     """What caniemail.com knew."""
 
     updated: str
@@ -37,7 +37,7 @@ class Known(Struct, frozen=True):
     features: tuple[Feature, ...]
 
 
-class Client(Struct, frozen=True, rename="pascal"):
+class ClientSupport(Struct, frozen=True, rename="pascal"):
     """What one client makes of a feature."""
 
     name: str
@@ -58,7 +58,7 @@ class Score(Struct, frozen=True, rename="pascal"):
     unsupported: float
 
 
-class Finding(Struct, frozen=True, rename="pascal"):
+class FeatureResult(Struct, frozen=True, rename="pascal"):
     """A feature that some client does not support wholly."""
 
     slug: str
@@ -70,7 +70,7 @@ class Finding(Struct, frozen=True, rename="pascal"):
     keywords: str
     notes_by_number: dict[str, str]
     score: Score
-    results: tuple[Client, ...]
+    results: tuple[ClientSupport, ...]
 
 
 class Total(Struct, frozen=True, rename="pascal"):
@@ -83,30 +83,30 @@ class Total(Struct, frozen=True, rename="pascal"):
     unsupported: float
 
 
-class Checked(Struct, frozen=True, rename="pascal"):
+class HtmlReport(Struct, frozen=True, rename="pascal"):
     """The shape is that of Mailpit's HTMLCheckResponse."""
 
     total: Total
     platforms: dict[str, tuple[str, ...]]
-    warnings: tuple[Finding, ...]
+    warnings: tuple[FeatureResult, ...]
     """The worst first."""
 
 
 @cache
-def known() -> Known:
+def caniemail_data() -> CaniemailData:
     """Read once."""
     octets = files("mailstack.web.checks").joinpath("caniemail.json").read_bytes()
-    return msgspec.json.decode(octets, type=Known)
+    return msgspec.json.decode(octets, type=CaniemailData)
 
 
-def check(html: str) -> Checked:
+def check(html: str) -> HtmlReport:
     """What mail clients make of the HTML of a letter."""
     return report(features_of(html))
 
 
-def report(features: Features) -> Checked:
+def report(features: Features) -> HtmlReport:
     """What mail clients make of these features."""
-    data = known()
+    data = caniemail_data()
     by_slug = {feature.slug: feature for feature in data.features}
     warnings = [_of(by_slug[slug], count, data) for slug, count in features.uses.items() if slug in by_slug]
     used = sum(each.score.found for each in warnings)
@@ -117,21 +117,21 @@ def report(features: Features) -> Checked:
     partial, unsupported = share("partial"), share("unsupported")
     total = Total(len(by_slug), features.elements, round(100 - partial - unsupported, 2), partial, unsupported)
     worst = sorted((each for each in warnings if each.score.supported < 100), key=lambda each: each.score.supported)
-    return Checked(total, _platforms(data), tuple(worst))
+    return HtmlReport(total, _platforms(data), tuple(worst))
 
 
-def _of(feature: Feature, count: int, data: Known) -> Finding:
+def _of(feature: Feature, count: int, data: CaniemailData) -> FeatureResult:
     results = []
     for family, platforms in feature.stats.items():
         for platform, (version, support) in platforms.items():
             if support[:1] in _SUPPORT:
                 name = f"{data.families.get(family, family)} {data.platforms.get(platform, platform)} ({version})"
                 note = support.partition("#")[2].split()[0] if "#" in support else ""
-                results.append(Client(name, platform, family, version, _SUPPORT[support[0]], note))
+                results.append(ClientSupport(name, platform, family, version, _SUPPORT[support[0]], note))
     tested = len(results) or 1
     kinds = [sum(each.support == kind for each in results) * 100 / tested for kind in ("partial", "no")]
     score = Score(count, round(100 - sum(kinds), 2), round(kinds[0], 2), round(kinds[1], 2))
-    return Finding(
+    return FeatureResult(
         feature.slug,
         feature.title,
         feature.description,
@@ -145,7 +145,7 @@ def _of(feature: Feature, count: int, data: Known) -> Finding:
     )
 
 
-def _platforms(data: Known) -> dict[str, tuple[str, ...]]:
+def _platforms(data: CaniemailData) -> dict[str, tuple[str, ...]]:
     """The platforms of each family."""
     found: dict[str, dict[str, None]] = {}
     for feature in data.features:

@@ -13,14 +13,14 @@ from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 from mailstack.letter.parsed import Link
 from mailstack.protocols.connection import ConnectFailed
 
-MOST = 100
+MAX_LINKS = 100
 """Links of one letter that are asked."""
-AT_ONCE = 5
-MOST_HOPS = 10
+CONCURRENCY = 5
+MAX_REDIRECTS = 10
 """Redirects of one link that are followed."""
 
 
-class Seen(Struct, frozen=True):
+class HeadResponse(Struct, frozen=True):
     """What a URL answers HEAD with."""
 
     code: int
@@ -28,11 +28,11 @@ class Seen(Struct, frozen=True):
     """Where a redirect leads (RFC 9110 §10.2.2), as it was said."""
 
 
-Look = Callable[[str], Awaitable[Seen]]
+HeadRequest = Callable[[str], Awaitable[HeadResponse]]
 """Asks a URL. Raises Unreachable."""
 
 
-class Looked(Struct, frozen=True):
+class LinkResult(Struct, frozen=True):
     """One link."""
 
     url: str = msgspec.field(name="URL")
@@ -41,30 +41,30 @@ class Looked(Struct, frozen=True):
     status: str = msgspec.field(name="Status")
 
 
-class Checked(Struct, frozen=True):
+class LinkReport(Struct, frozen=True):
     """The shape is that of Mailpit's LinkCheckResponse."""
 
     errors: int = msgspec.field(name="Errors")
-    links: tuple[Looked, ...] = msgspec.field(name="Links")
+    links: tuple[LinkResult, ...] = msgspec.field(name="Links")
 
 
-async def check(links: Iterable[Link], look: Look, *, follow: bool = False) -> Checked:
+async def check_links(links: Iterable[Link], look: HeadRequest, *, follow: bool = False) -> LinkReport:
     """Of those of the web; an answer from 400 on is an error, as is none. With `follow`, what a redirect leads to counts."""
-    turns = DeferredSemaphore(AT_ONCE)
-    urls = [link.url for link in links if link.url[:4].lower() == "http"][:MOST]
-    asked: list[Deferred[Looked]] = [turns.run(_looked, url, look, follow=follow) for url in urls]
+    turns = DeferredSemaphore(CONCURRENCY)
+    urls = [link.url for link in links if link.url[:4].lower() == "http"][:MAX_LINKS]
+    asked: list[Deferred[LinkResult]] = [turns.run(_looked, url, look, follow=follow) for url in urls]
     found = await gatherResults(asked, consumeErrors=True)
     errors = sum(not 0 < each.status_code < 400 for each in found)
-    return Checked(errors, tuple(found))
+    return LinkReport(errors, tuple(found))
 
 
-async def _looked(url: str, look: Look, *, follow: bool) -> Looked:
+async def _looked(url: str, look: HeadRequest, *, follow: bool) -> LinkResult:
     try:
         seen = await look(url)
     except ConnectFailed as trouble:
-        return Looked(url, 0, str(trouble))
+        return LinkResult(url, 0, str(trouble))
     where = url
-    for _ in range(MOST_HOPS if follow else 0):
+    for _ in range(MAX_REDIRECTS if follow else 0):
         if not _leads_on(seen):
             break
         try:
@@ -72,13 +72,13 @@ async def _looked(url: str, look: Look, *, follow: bool) -> Looked:
             seen = await look(where)
         except (ConnectFailed, ValueError) as trouble:
             # Its own host has answered; what is elsewhere may be nothing that we ask.
-            return Looked(url, seen.code, f"{_words(seen.code)}; it leads on, but: {trouble}")
+            return LinkResult(url, seen.code, f"{_words(seen.code)}; it leads on, but: {trouble}")
     if follow and _leads_on(seen):
-        return Looked(url, 0, f"it leads from place to place, more than {MOST_HOPS} times")
-    return Looked(url, seen.code, _words(seen.code))
+        return LinkResult(url, 0, f"it leads from place to place, more than {MAX_REDIRECTS} times")
+    return LinkResult(url, seen.code, _words(seen.code))
 
 
-def _leads_on(seen: Seen) -> bool:
+def _leads_on(seen: HeadResponse) -> bool:
     return 300 <= seen.code < 400 and bool(seen.location)
 
 

@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Iterator
 import msgspec
 from msgspec import Struct
 
-MOST_RULES = 500
-MOST_TEXT = 500
+MAX_RULES = 500
+MAX_TEXT = 500
 """Characters of a name or a description."""
 
 
-class Rule(Struct, frozen=True, rename="pascal"):
+class SpamRule(Struct, frozen=True, rename="pascal"):
     """One thing that the filter looks for, and found."""
 
     score: float
@@ -26,25 +26,25 @@ class Rule(Struct, frozen=True, rename="pascal"):
     description: str
 
 
-class Verdict(Struct, frozen=True, rename="pascal"):
+class SpamVerdict(Struct, frozen=True, rename="pascal"):
     """All of them."""
 
     error: str = ""
     """Why there is none; then the rest says nothing."""
     is_spam: bool = False
     score: float = 0.0
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[SpamRule, ...] = ()
 
 
-class NotUnderstood(ValueError):
+class BadFilterResponse(ValueError):
     """What came is no answer of that filter; str() says why."""
 
 
-Judge = Callable[[bytes], Awaitable[Verdict]]
+SpamCheck = Callable[[bytes], Awaitable[SpamVerdict]]
 """Asks about the octets of a letter. Never raises for what a filter does: that is the verdict's `error`."""
 
 
-PATH = "/checkv2"
+RSPAMD_PATH = "/checkv2"
 
 _HARMLESS = frozenset({"no action", "greylist", "soft reject"})
 """Actions for letters that are not held for spam; the others mark, change, refuse or drop the letter."""
@@ -63,23 +63,23 @@ class _Checked(Struct):
     symbols: dict[str, _Symbol] = {}
 
 
-def read_checked(octets: bytes) -> Verdict:
+def parse_rspamd_response(octets: bytes) -> SpamVerdict:
     """The body of an answer. The rules that weigh most come first. Raises NotUnderstood."""
     try:
         checked = msgspec.json.decode(octets, type=_Checked)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise NotUnderstood(f"what came is no answer of rspamd: {error}") from None
+        raise BadFilterResponse(f"what came is no answer of rspamd: {error}") from None
     rules = [
-        Rule(symbol.score, (symbol.name or name)[:MOST_TEXT], _words(symbol))
+        SpamRule(symbol.score, (symbol.name or name)[:MAX_TEXT], _words(symbol))
         for name, symbol in checked.symbols.items()
     ]
     rules.sort(key=lambda rule: -abs(rule.score))
-    return Verdict("", checked.action not in _HARMLESS, checked.score, tuple(rules[:MOST_RULES]))
+    return SpamVerdict("", checked.action not in _HARMLESS, checked.score, tuple(rules[:MAX_RULES]))
 
 
 def _words(symbol: _Symbol) -> str:
     options = f"[{', '.join(symbol.options[:20])}]" if symbol.options else ""
-    return f"{symbol.description or ''} {options}".strip()[:MOST_TEXT]
+    return f"{symbol.description or ''} {options}".strip()[:MAX_TEXT]
 
 
 _STATUS = re.compile(r"SPAMD/\d{1,3}\.\d{1,3} (\d{1,5}) ?(.*)")
@@ -91,31 +91,31 @@ _MORE = re.compile(r" {8,}(\S.*)")
 """The description goes on."""
 
 
-def question(letter: bytes) -> bytes:
+def spamd_request(letter: bytes) -> bytes:
     """What spamd is sent for a report on a letter."""
     return b"REPORT SPAMC/1.5\r\nContent-length: %d\r\n\r\n%b" % (len(letter), letter)
 
 
-def read_report(octets: bytes) -> Verdict:
+def parse_spamd_report(octets: bytes) -> SpamVerdict:
     """A whole answer. Raises NotUnderstood."""
     head, found, body = octets.partition(b"\r\n\r\n")
     first, *lines = head.decode("utf-8", "replace").split("\r\n")
     status = _STATUS.fullmatch(first)
     if status is None:
-        raise NotUnderstood("what came is no answer of SpamAssassin's spamd")
+        raise BadFilterResponse("what came is no answer of SpamAssassin's spamd")
     if int(status[1]):
-        raise NotUnderstood(f"spamd answers {status[1]} {status[2][:MOST_TEXT]}".rstrip())
+        raise BadFilterResponse(f"spamd answers {status[1]} {status[2][:MAX_TEXT]}".rstrip())
     fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     length = fields.get("content-length", "")
     if not found or (length.isascii() and length.isdigit() and len(length) < 12 and len(body) < int(length)):
-        raise NotUnderstood("the answer of spamd is cut off")
+        raise BadFilterResponse("the answer of spamd is cut off")
     spam = _SPAM.fullmatch(fields.get("spam", ""))
     if spam is None:
-        raise NotUnderstood("the answer of spamd has no score")
-    return Verdict("", spam[1].lower() in {"true", "yes"}, float(spam[2]), _rules(body.decode("utf-8", "replace")))
+        raise BadFilterResponse("the answer of spamd has no score")
+    return SpamVerdict("", spam[1].lower() in {"true", "yes"}, float(spam[2]), _rules(body.decode("utf-8", "replace")))
 
 
-def _rules(report: str) -> tuple[Rule, ...]:
+def _rules(report: str) -> tuple[SpamRule, ...]:
     """The lines of the table; a report of one's own making may have none."""
     lines = iter(report.splitlines())
     if not any(_RULER.fullmatch(line) for line in lines):
@@ -123,11 +123,11 @@ def _rules(report: str) -> tuple[Rule, ...]:
     found: list[tuple[float, str, list[str]]] = []
     for line in _until_empty(lines):
         rule, more = _RULE.fullmatch(line), _MORE.fullmatch(line)
-        if rule is not None and len(found) < MOST_RULES:
+        if rule is not None and len(found) < MAX_RULES:
             found.append((float(rule[1]), rule[2], [rule[3]]))
         elif more is not None and found:
             found[-1][2].append(more[1])
-    return tuple(Rule(score, name, " ".join(words).strip()[:MOST_TEXT]) for score, name, words in found)
+    return tuple(SpamRule(score, name, " ".join(words).strip()[:MAX_TEXT]) for score, name, words in found)
 
 
 def _until_empty(lines: Iterator[str]) -> Iterator[str]:

@@ -13,13 +13,20 @@ from mailstack.net.http_client import HttpClient
 from mailstack.net.tcp_request import answer_to
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.relay.loopback import is_loopback
-from mailstack.web.checks.spam import PATH, NotUnderstood, Verdict, question, read_checked, read_report
+from mailstack.web.checks.spam import (
+    RSPAMD_PATH,
+    BadFilterResponse,
+    SpamVerdict,
+    parse_rspamd_response,
+    parse_spamd_report,
+    spamd_request,
+)
 
 TIMEOUT = 30.0
 """Seconds for one letter: filters ask the DNS."""
-MOST_SENT = 5 * 1024 * 1024
+MAX_LETTER = 5 * 1024 * 1024
 """Octets of a letter; filters skip larger ones (spamc's own limit is a tenth of that)."""
-MOST_ANSWERED = 1024 * 1024
+MAX_RESPONSE = 1024 * 1024
 
 _EXAMPLES = "spamassassin:127.0.0.1:783 or rspamd:http://127.0.0.1:11333"
 
@@ -58,7 +65,7 @@ def _host_port(text: str, usual: int) -> HostPort:
     return HostPort(host, port)
 
 
-class AskedFilter:
+class SpamFilterClient:
     """A verdict.Judge: asks a filter about letters, each over a connection of its own."""
 
     def __init__(self, reactor: Any, chosen: SpamFilter, *, timeout: float = TIMEOUT) -> None:
@@ -66,37 +73,39 @@ class AskedFilter:
         self._chosen = chosen
         self._timeout = timeout
 
-    async def __call__(self, letter: bytes) -> Verdict:
+    async def __call__(self, letter: bytes) -> SpamVerdict:
         """Why there is no verdict is its `error`."""
-        if len(letter) > MOST_SENT:
-            return Verdict(f"the letter is larger than {MOST_SENT} octets, and spam filters skip such")
+        if len(letter) > MAX_LETTER:
+            return SpamVerdict(f"the letter is larger than {MAX_LETTER} octets, and spam filters skip such")
         try:
             return await (self._spamd(letter) if self._chosen.kind == "spamassassin" else self._rspamd(letter))
-        except (ConnectFailed, NotUnderstood) as trouble:
+        except (ConnectFailed, BadFilterResponse) as trouble:
             at = self._chosen.at
-            return Verdict(f"{self._chosen.kind} at {at.host} port {at.port}: {trouble}")
+            return SpamVerdict(f"{self._chosen.kind} at {at.host} port {at.port}: {trouble}")
 
-    async def _spamd(self, letter: bytes) -> Verdict:
+    async def _spamd(self, letter: bytes) -> SpamVerdict:
         asked = answer_to(
-            self._reactor, self._chosen.at, question(letter), max_size=MOST_ANSWERED, timeout=self._timeout
+            self._reactor, self._chosen.at, spamd_request(letter), max_size=MAX_RESPONSE, timeout=self._timeout
         )
-        return read_report(await asked)
+        return parse_spamd_report(await asked)
 
-    async def _rspamd(self, letter: bytes) -> Verdict:
+    async def _rspamd(self, letter: bytes) -> SpamVerdict:
         at = self._chosen.at
         host = f"[{at.host}]" if ":" in at.host else at.host
         poster = HttpClient(
             self._reactor,
             ClientTls(),
             timeout=self._timeout,
-            max_response=MOST_ANSWERED,
+            max_response=MAX_RESPONSE,
             loopback_only=True,
             connections=1,
         )
         try:
-            answer = await poster.post(f"http://{host}:{at.port}{PATH}", {"Content-Type": "message/rfc822"}, letter)
+            answer = await poster.post(
+                f"http://{host}:{at.port}{RSPAMD_PATH}", {"Content-Type": "message/rfc822"}, letter
+            )
         finally:
             poster.close()
         if answer.code != 200:
-            raise NotUnderstood(f"it answers {answer.code}")
-        return read_checked(answer.body)
+            raise BadFilterResponse(f"it answers {answer.code}")
+        return parse_rspamd_response(answer.body)

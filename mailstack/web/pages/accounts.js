@@ -1,12 +1,12 @@
 /** The accounts: add, change the password, remove; and the mailboxes that opened by themselves. */
 
 import { get, part, post, remove } from "./api.js";
-import { copyable } from "./copying.js";
-import { button, h, own } from "./dom.js";
+import { copyable } from "./copy.js";
+import { button, h, userText } from "./dom.js";
 import { confirmed, field, formDialog } from "./dialogs.js";
 import { number, time } from "./format.js";
 import { iconButton } from "./icons.js";
-import { kept } from "./loading.js";
+import { kept } from "./live-view.js";
 import { notice, tried } from "./notices.js";
 import { to } from "./routes.js";
 import { leftOut, nothing, pageOf, table } from "./tables.js";
@@ -61,7 +61,7 @@ function draw([known, opened], again) {
 function account(each, box, again) {
     const { address } = each;
     return [
-        h("a", { href: to(["letters"], { mailbox: address }) }, own(address)),
+        h("a", { href: to(["letters"], { mailbox: address }) }, userText(address)),
         each.password
             ? copyable(each.password, `the password of ${address}`)
             : h("span", { class: "quiet" }, "known to its owner"),
@@ -89,7 +89,7 @@ function account(each, box, again) {
 
 function mailbox(each, again) {
     return [
-        h("a", { href: to(["letters"], { mailbox: each.address }) }, own(each.address)),
+        h("a", { href: to(["letters"], { mailbox: each.address }) }, userText(each.address)),
         letters(each),
         iconButton("trash", `Empty ${each.address}`, () => empty(each.address, again)),
     ];

@@ -1,11 +1,11 @@
 /** The aliases: addresses that lead to others. */
 
 import { get, part, post, remove } from "./api.js";
-import { words } from "./acting.js";
-import { button, h, own } from "./dom.js";
+import { words } from "./actions.js";
+import { button, h, userText } from "./dom.js";
 import { field, formDialog } from "./dialogs.js";
 import { iconButton } from "./icons.js";
-import { kept } from "./loading.js";
+import { kept } from "./live-view.js";
 import { notice, tried } from "./notices.js";
 import { leftOut, nothing, pageOf, table } from "./tables.js";
 
@@ -40,8 +40,8 @@ function draw({ aliases, total }, again) {
     const shown = table(
         ["Alias", "Leads to", ""],
         aliases.map((each) => [
-            own(each.address),
-            each.targets.map((target, index) => [index ? ", " : "", own(target)]),
+            userText(each.address),
+            each.targets.map((target, index) => [index ? ", " : "", userText(target)]),
             iconButton("trash", `Remove ${each.address}`, () =>
                 tried(async () => {
                     await remove(`v1/aliases/${part(each.address)}`);

@@ -1,8 +1,8 @@
 /** What is attached to a letter: previews of pictures and texts, and everything as a download. */
 
-import { complain } from "./notices.js";
+import { showError } from "./notices.js";
 import { part, text } from "./api.js";
-import { h, own } from "./dom.js";
+import { h, userText } from "./dom.js";
 import { openDialog } from "./dialogs.js";
 import { count, size } from "./format.js";
 import { icon } from "./icons.js";
@@ -43,7 +43,7 @@ function card(letter, each) {
         h(
             "div",
             { class: "label" },
-            own(name, { class: "name", title: name }),
+            userText(name, { class: "name", title: name }),
             h("span", { class: "quiet" }, `${each.type}, ${size(each.size)}`),
             h(
                 "a",
@@ -80,7 +80,7 @@ function preview(letter, each, name) {
                 type: "button",
                 class: "preview",
                 "aria-label": `Show ${name}`,
-                onclick: () => showText(letter, each, name).catch(complain),
+                onclick: () => showText(letter, each, name).catch(showError),
             },
             icon("log"),
         );

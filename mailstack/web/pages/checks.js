@@ -1,7 +1,7 @@
 /** The checks of a letter: what a receiving host thought of it, how its HTML fares, whether its links live. */
 
 import { get, part } from "./api.js";
-import { button, fill, h, own } from "./dom.js";
+import { button, fill, h, userText } from "./dom.js";
 import { count, outward, safeLink } from "./format.js";
 
 /** Each check: its name, what it looks at, whether it is made at once or when asked for, and what it finds. */
@@ -66,9 +66,9 @@ async function authentication(letter) {
             headed(
                 sign(tone(result), result),
                 h("strong", {}, method.toUpperCase()),
-                h("span", { class: "quiet" }, "at ", own(server)),
+                h("span", { class: "quiet" }, "at ", userText(server)),
             ),
-            detail ? h("span", { class: "quiet" }, own(detail)) : null,
+            detail ? h("span", { class: "quiet" }, userText(detail)) : null,
         ]),
     );
 }
@@ -87,8 +87,8 @@ async function unsubscribing({ list_unsubscribe: found }) {
         );
     return findings([
         found.faults.length
-            ? headed(sign("bad", "faulty"), found.faults.map((each) => own(each)))
-            : headed(sign("good", "in order"), own(found.header)),
+            ? headed(sign("bad", "faulty"), found.faults.map((each) => userText(each)))
+            : headed(sign("good", "in order"), userText(found.header)),
         headed(
             sign(found.one_click ? "good" : "wait", found.one_click ? "yes" : "no"),
             "One click (List-Unsubscribe-Post)",
@@ -135,7 +135,7 @@ function warning(each) {
     const failing = each.Results.filter((client) => client.Support === "no").map((client) => client.Name);
     return [
         headed(
-            h("strong", {}, own(each.Title)),
+            h("strong", {}, userText(each.Title)),
             h("span", { class: "quiet" }, count(each.Score.Found, "time")),
             sign(each.Score.Unsupported > 30 ? "bad" : "wait", `${Math.round(each.Score.Supported)} % support it`),
             each.URL ? h("span", {}, address(each.URL, "caniemail.com")) : null,
@@ -163,14 +163,14 @@ async function links(letter) {
 
 async function spam(letter) {
     const found = await checked(letter, "spam");
-    if (found.Error) return h("p", {}, sign("bad", "no answer"), " ", own(found.Error));
+    if (found.Error) return h("p", {}, sign("bad", "no answer"), " ", userText(found.Error));
     const rules = findings(
         found.Rules.map((rule) => [
             headed(
                 sign(rule.Score > 0 ? "bad" : rule.Score < 0 ? "good" : "wait", rule.Score.toFixed(1)),
-                h("strong", {}, own(rule.Name)),
+                h("strong", {}, userText(rule.Name)),
             ),
-            rule.Description ? h("span", { class: "quiet" }, own(rule.Description)) : null,
+            rule.Description ? h("span", { class: "quiet" }, userText(rule.Description)) : null,
         ]),
     );
     return [
@@ -202,5 +202,5 @@ const sign = (name, words) => h("span", { class: `sign ${name}` }, words);
 
 function address(text, words = text) {
     const target = safeLink(text);
-    return target ? outward(target, words) : own(text);
+    return target ? outward(target, words) : userText(text);
 }

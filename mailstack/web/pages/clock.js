@@ -4,7 +4,7 @@ import { get, post } from "./api.js";
 import { button, h } from "./dom.js";
 import { field } from "./dialogs.js";
 import { now, span } from "./format.js";
-import { kept } from "./loading.js";
+import { kept } from "./live-view.js";
 import { setClock } from "./navigation.js";
 import { notice, tried } from "./notices.js";
 import { pageOf } from "./tables.js";

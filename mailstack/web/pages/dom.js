@@ -22,7 +22,7 @@ export function svg(tag, properties = {}, ...children) {
 }
 
 /** Text whose direction is its own, so that it can't turn its surroundings round. */
-export function own(text, properties = {}) {
+export function userText(text, properties = {}) {
     return h("bdi", properties, text);
 }
 

@@ -1,11 +1,11 @@
 /** The faults: what goes wrong on purpose, set and cleared in the words of mail. */
 
 import { get, part, post, remove } from "./api.js";
-import { button, h, own } from "./dom.js";
+import { button, h, userText } from "./dom.js";
 import { field, formDialog, options } from "./dialogs.js";
-import { ACTIONS, READY, STEPS, sentence } from "./fault-words.js";
+import { ACTIONS, READY, STEPS, sentence } from "./fault-texts.js";
 import { icon, iconButton } from "./icons.js";
-import { kept } from "./loading.js";
+import { kept } from "./live-view.js";
 import { notice, tried } from "./notices.js";
 import { nothing, pageOf, table } from "./tables.js";
 
@@ -36,7 +36,7 @@ function draw(faults, again) {
                   table(
                       ["Fault", "Happened", ""],
                       faults.map((each) => [
-                          own(sentence(each)),
+                          userText(sentence(each)),
                           h("span", { class: "figure" }, often(each)),
                           iconButton("trash", `End: ${sentence(each)}`, () => end(each, again), {
                               "data-key": each.id,

@@ -1,6 +1,6 @@
 /** Times, sizes and addresses as people read them. */
 
-import { h, own } from "./dom.js";
+import { h, userText } from "./dom.js";
 
 const CLOCK = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" });
 const SECONDS = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit", second: "2-digit" });
@@ -73,8 +73,8 @@ export const nameOf = (who) => who?.name || who?.address || "";
 /** Somebody: the name, and the address in angle brackets. */
 export function person(who) {
     if (!who) return h("span", { class: "quiet" }, "nobody");
-    if (!who.name) return own(who.address, { class: "address" });
-    return h("span", { class: "person" }, own(who.name), " ", own(`<${who.address}>`, { class: "quiet address" }));
+    if (!who.name) return userText(who.address, { class: "address" });
+    return h("span", { class: "person" }, userText(who.name), " ", userText(`<${who.address}>`, { class: "quiet address" }));
 }
 
 /** What a state is called, and how serious it is. */

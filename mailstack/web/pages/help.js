@@ -2,14 +2,14 @@
 
 import { h } from "./dom.js";
 import { openDialog } from "./dialogs.js";
-import { complain, undoNewest } from "./notices.js";
+import { showError, undoNewest } from "./notices.js";
 import { go } from "./routes.js";
 
 const EVERYWHERE = {
     "g i": ["Go to the inbox", () => go(["letters"])],
     "g q": ["Go to the queue", () => go(["queue"])],
     "g l": ["Go to the protocol log", () => go(["protocol"])],
-    "g o": ["Go to the mail servers", () => go(["servers"])],
+    "g m": ["Go to the mail servers", () => go(["servers"])],
     "g a": ["Go to the accounts", () => go(["accounts"])],
     "g z": ["Go to the DNS zone", () => go(["zone"])],
     "g f": ["Go to the faults", () => go(["faults"])],
@@ -35,8 +35,8 @@ export const shortcuts = () => ({ ...EVERYWHERE, ...ofPage });
 
 /** Opens the form for a new letter. */
 export async function compose() {
-    const { openComposer } = await import("./composing.js");
-    openComposer({}).catch(complain);
+    const { openComposer } = await import("./composer.js");
+    openComposer({}).catch(showError);
 }
 
 /** Opens the list of all shortcuts. */

@@ -24,7 +24,7 @@ function copyLines(steps, copied) {
     if (!first) return [];
     const before = [
         station("copy", "good", "Copied", [copied.why, copied.by && `by ${copied.by}`], copied),
-        // Where another server takes it over, its own step says so.
+        // The next server reports a letter that it accepted in a step of its own.
         ...(first.step === "submitted" ? [station("server", "good", first.server, ["took it"], first)] : []),
     ];
     return (copied.recipients ?? []).map((recipient) => lineOf(steps, first, recipient, before));

@@ -1,6 +1,6 @@
 /** The picture of a journey: stations on lines, drawn by CSS on ordered lists, so that what is seen is what is read out. */
 
-import { h, own, svg } from "./dom.js";
+import { h, userText, svg } from "./dom.js";
 import { exact, now, span, stateSign, time } from "./format.js";
 import { icon } from "./icons.js";
 import { to } from "./routes.js";
@@ -51,7 +51,7 @@ function branch(line, chosen) {
         h(
             "div",
             { class: "goal" },
-            own(first, { class: "address" }),
+            userText(first, { class: "address" }),
             stateSign(line.state),
             rest.length
                 ? h("details", {}, h("summary", {}, `and ${rest.length} more, in the same way`), names(rest))
@@ -65,7 +65,7 @@ function names(all) {
     const list = h(
         "ul",
         { class: "names" },
-        all.slice(0, MOST_NAMED).map((each) => h("li", {}, own(each))),
+        all.slice(0, MOST_NAMED).map((each) => h("li", {}, userText(each))),
     );
     if (all.length > MOST_NAMED) {
         const rest = h(
@@ -76,7 +76,7 @@ function names(all) {
                 {
                     type: "button",
                     class: "link",
-                    onclick: () => rest.replaceWith(...all.slice(MOST_NAMED).map((each) => h("li", {}, own(each)))),
+                    onclick: () => rest.replaceWith(...all.slice(MOST_NAMED).map((each) => h("li", {}, userText(each)))),
                 },
                 `${all.length - MOST_NAMED} more`,
             ),

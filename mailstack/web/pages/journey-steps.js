@@ -1,6 +1,6 @@
 /** A journey step by step: when, where, what, and why, with what was said to unfold. */
 
-import { h, own } from "./dom.js";
+import { h, userText } from "./dom.js";
 import { exact, time } from "./format.js";
 import { tls } from "./journey-model.js";
 import { to } from "./routes.js";
@@ -101,63 +101,63 @@ function sentence(step) {
         case "submitted":
             return step.original
                 ? ["by the server itself, about letter ", letterLink(step.original)]
-                : ["by ", own(step.by || step.client || "a client"), secured(step), origin(step)];
+                : ["by ", userText(step.by || step.client || "a client"), secured(step), origin(step)];
         case "exchanged":
-            return ["from ", own(step.helo || step.client || "another host"), secured(step), origin(step)];
+            return ["from ", userText(step.helo || step.client || "another host"), secured(step), origin(step)];
         case "routed":
             return step.mailbox
-                ? ["into the mailbox ", own(step.mailbox)]
+                ? ["into the mailbox ", userText(step.mailbox)]
                 : step.targets
                   ? ["to ", list(step.targets)]
-                  : ["for ", names(), " by ", own(step.via || ""), step.why ? [": ", own(step.why)] : null];
+                  : ["for ", names(), " by ", userText(step.via || ""), step.why ? [": ", userText(step.why)] : null];
         case "attempted":
-            return ["at ", own(step.host || "another host"), secured(step), ", for ", names()];
+            return ["at ", userText(step.host || "another host"), secured(step), ", for ", names()];
         case "deferred":
             return [
                 names(),
                 ": ",
-                own(step.reply || step.status || "no reason is known"),
+                userText(step.reply || step.status || "no reason is known"),
                 step.next_attempt ? [". Again ", time(step.next_attempt, exact)] : null,
             ];
         case "relayed":
-            return [names(), ": ", own(step.reply || step.host || "")];
+            return [names(), ": ", userText(step.reply || step.host || "")];
         case "delivered":
-            return ["into the mailbox ", own(step.mailbox || whom[0] || "")];
+            return ["into the mailbox ", userText(step.mailbox || whom[0] || "")];
         case "bounced":
             return [
                 names(),
                 ": ",
-                own(step.reply || step.why || ""),
+                userText(step.reply || step.why || ""),
                 step.report ? [". The sender is told in ", letterLink(step.report)] : null,
             ];
         case "collected":
-            return ["by ", own(step.by || "its reader"), step.protocol ? ` over ${step.protocol}` : "", secured(step)];
+            return ["by ", userText(step.by || "its reader"), step.protocol ? ` over ${step.protocol}` : "", secured(step)];
         case "redirected":
-            return [names(), " to ", own(step.to || "")];
+            return [names(), " to ", userText(step.to || "")];
         case "copied":
             return [
                 "for ",
                 names(),
                 ", as letter ",
                 h("a", { href: to(["journey", step.copy]) }, step.copy),
-                step.why ? [": ", own(step.why)] : null,
+                step.why ? [": ", userText(step.why)] : null,
             ];
         default:
-            return [names(), step.by ? [" by ", own(step.by)] : null, step.why ? [": ", own(step.why)] : null];
+            return [names(), step.by ? [" by ", userText(step.by)] : null, step.why ? [": ", userText(step.why)] : null];
     }
 }
 
 /** What a letter was before it came, and what other hosts would not take of it. */
 const origin = (step) => [
     step.copy_of ? [", a copy of ", letterLink(step.copy_of)] : null,
-    step.file ? [", out of the file ", own(step.file)] : null,
+    step.file ? [", out of the file ", userText(step.file)] : null,
     step.bare_newlines ? ". Its lines ended in LF alone, which other hosts refuse" : null,
 ];
 const secured = (step) => (tls(step) ? `, ${tls(step)}` : step.step === "attempted" ? ", without TLS" : "");
 const letterLink = (id) => h("a", { href: to(["letter", id]) }, id);
 
 function list(all) {
-    const shown = all.slice(0, MOST_NAMED).map((each, index) => [index ? ", " : "", own(String(each))]);
+    const shown = all.slice(0, MOST_NAMED).map((each, index) => [index ? ", " : "", userText(String(each))]);
     return all.length > MOST_NAMED ? [...shown, ` and ${all.length - MOST_NAMED} more`] : shown;
 }
 

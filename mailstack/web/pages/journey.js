@@ -7,8 +7,8 @@ import { grouped, modelOf } from "./journey-model.js";
 import { countDown, picture } from "./journey-picture.js";
 import { stepList } from "./journey-steps.js";
 import { pageKeys } from "./help.js";
-import { loading, trouble } from "./loading.js";
-import { gathered, on } from "./live.js";
+import { loading, trouble } from "./live-view.js";
+import { debounced, on } from "./live.js";
 import { notice, tried } from "./notices.js";
 import { go, to } from "./routes.js";
 
@@ -61,7 +61,7 @@ export function showIn(panel, { id }) {
     const failed = (error) => {
         if (!over && !seen) fill(panel, trouble(error));
     };
-    const again = gathered(() => draw().catch(failed), 60);
+    const again = debounced(() => draw().catch(failed), 60);
     const ticking = setInterval(() => countDown(panel), 1000);
     const off = [
         on("step", (step) => {

@@ -5,8 +5,8 @@ import { button, fill, h } from "./dom.js";
 import { linked, outward, safeLink } from "./format.js";
 import { icon } from "./icons.js";
 import { pressed } from "./keyboard.js";
-import { loading } from "./loading.js";
-import { complain } from "./notices.js";
+import { loading } from "./live-view.js";
+import { showError } from "./notices.js";
 
 const WIDTHS = { phone: "As on a phone", tablet: "As on a tablet", full: "As wide as there is room" };
 const ICONS = { phone: "phone", tablet: "tablet", full: "screen" };
@@ -82,7 +82,7 @@ export function showText(panel, letter) {
         fill(
             rest,
             h("span", { class: "quiet" }, "The beginning of a long text."),
-            button("Show all", () => showAll().catch((error) => (offer(), complain(error)))),
+            button("Show all", () => showAll().catch((error) => (offer(), showError(error)))),
         );
     fill(plain, letter.text.trim() ? pre(letter.text) : h("span", { class: "quiet" }, "This letter has no text."));
     if (letter.text_truncated) offer();

@@ -1,6 +1,6 @@
 /** One letter as a row of the list. */
 
-import { h, own } from "./dom.js";
+import { h, userText } from "./dom.js";
 import { nameOf, stateSign, time } from "./format.js";
 import { icon } from "./icons.js";
 import { to } from "./routes.js";
@@ -18,13 +18,13 @@ export function letterRow(letter, { selected, current, place, onselect }) {
             "span",
             { class: "who" },
             letter.unread ? h("span", { class: "dot" }, h("span", { class: "offstage" }, "Unread ")) : null,
-            own(nameOf(letter.from) || letter.sender || "<>", { class: "from" }),
-            h("span", { class: "to" }, " to ", own(receivers(letter))),
+            userText(nameOf(letter.from) || letter.sender || "<>", { class: "from" }),
+            h("span", { class: "to" }, " to ", userText(receivers(letter))),
         ),
         h(
             "span",
             { class: "what" },
-            own(letter.subject || "(no subject)", { class: "subject" }),
+            userText(letter.subject || "(no subject)", { class: "subject" }),
             " ",
             h("span", { class: "snippet", dir: "auto" }, letter.snippet),
         ),

@@ -1,16 +1,16 @@
 /** One letter: its face, what can be done with it, and the tabs that show it from every side. */
 
-import { markUnread, releaseLetter, tagLetters } from "./acting.js";
+import { markUnread, releaseLetter, tagLetters } from "./actions.js";
 import { get, part } from "./api.js";
 import { attachedTo, attachmentsOf } from "./attachments.js";
-import { copyButton } from "./copying.js";
-import { button, fill, h, own } from "./dom.js";
+import { copyButton } from "./copy.js";
+import { button, fill, h, userText } from "./dom.js";
 import { exact, outward, person, safeLink, size, stateSign, time } from "./format.js";
 import { icon, iconButton } from "./icons.js";
-import { gathered, on } from "./live.js";
-import { complain, tried } from "./notices.js";
+import { debounced, on } from "./live.js";
+import { showError, tried } from "./notices.js";
 import { go, to } from "./routes.js";
-import { tagged } from "./searching.js";
+import { tagged } from "./search.js";
 
 /** The tabs: which letters have it, its name, and what shows it: `show(panel, letter)` returns what ends it. */
 const TABS = {
@@ -21,9 +21,9 @@ const TABS = {
         async () => (await import("./letter-body.js")).showText,
     ],
     journey: ["Journey", () => true, async () => (await import("./journey.js")).showIn],
-    headers: ["Headers", () => true, async () => (await import("./letter-inside.js")).showHeaders],
-    parts: ["Parts", () => true, async () => (await import("./letter-inside.js")).showTree],
-    source: ["Source", () => true, async () => (await import("./letter-inside.js")).showSource],
+    headers: ["Headers", () => true, async () => (await import("./letter-parts.js")).showHeaders],
+    parts: ["Parts", () => true, async () => (await import("./letter-parts.js")).showTree],
+    source: ["Source", () => true, async () => (await import("./letter-parts.js")).showSource],
     checks: ["Checks", () => true, async () => (await import("./checks.js")).showChecks],
 };
 const BEGINNING = 32_768; // characters of a text that are shown at first: a browser takes seconds for millions
@@ -40,7 +40,7 @@ export class LetterView {
         this.context = { back, refuse, after };
         this.endTab = () => {};
         this.closed = false;
-        const reload = gathered(() => this.renew().catch(() => {}), 200);
+        const reload = debounced(() => this.renew().catch(() => {}), 200);
         const copies = new Set([id]);
         this.off = [
             on("step", (step) => {
@@ -152,7 +152,7 @@ export class LetterView {
             fill(this.panel);
             this.endTab = showTab(this.panel, letter) ?? (() => {});
         } catch (error) {
-            complain(error);
+            showError(error);
         }
     }
 
@@ -218,9 +218,9 @@ export class LetterView {
             h(
                 "dl",
                 { class: "parties" },
-                row("From", letter.from ? person(letter.from) : own(letter.sender || "<>")),
+                row("From", letter.from ? person(letter.from) : userText(letter.sender || "<>")),
                 letter.from && letter.sender && letter.sender !== letter.from.address
-                    ? row("Sent by", own(letter.sender, { class: "address" }))
+                    ? row("Sent by", userText(letter.sender, { class: "address" }))
                     : null,
                 people("To", letter.to),
                 people("Cc", letter.cc),
@@ -244,8 +244,8 @@ export class LetterView {
     /** Opens an answer to it. */
     async reply() {
         if (!this.letter) return;
-        const { openComposer, answerTo } = await import("./composing.js");
-        openComposer(answerTo(this.letter)).catch(complain);
+        const { openComposer, answerTo } = await import("./composer.js");
+        openComposer(answerTo(this.letter)).catch(showError);
     }
 
     close() {
@@ -340,7 +340,7 @@ function findings(letter) {
                               "li",
                               {},
                               copyButton(link, "the link"),
-                              safeLink(link) ? outward(safeLink(link), link) : own(link),
+                              safeLink(link) ? outward(safeLink(link), link) : userText(link),
                           ),
                       ),
                   ),

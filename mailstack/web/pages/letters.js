@@ -2,17 +2,17 @@
 
 import { button, fill, h } from "./dom.js";
 import { count, number } from "./format.js";
-import { KnownLetters } from "./known-letters.js";
+import { LetterCache } from "./letter-cache.js";
 import { letterRow, unknownRow } from "./letter-row.js";
-import { gathered, on } from "./live.js";
-import { loading } from "./loading.js";
+import { debounced, on } from "./live.js";
+import { loading } from "./live-view.js";
 import { showUnread } from "./navigation.js";
-import { complain } from "./notices.js";
+import { showError } from "./notices.js";
 import { go, to } from "./routes.js";
-import { searchBox } from "./searching.js";
+import { searchBox } from "./search.js";
 import { Selection } from "./selection.js";
-import { lesson } from "./teaching.js";
-import { Windowed } from "./windowed.js";
+import { hint } from "./hints.js";
+import { VirtualList } from "./virtual-list.js";
 
 const AHEAD = 30; // rows beyond those in sight that shall be known
 const MOST_ASKED = 3; // requests for pages at a time
@@ -22,7 +22,7 @@ const MOST_DROPPED = 50; // letters that are taken out one by one
 /** The list of one mailbox and query at a time. */
 export class LetterList {
     constructor(element) {
-        this.known = new KnownLetters((page) => {
+        this.known = new LetterCache((page) => {
             this.count(page);
             this.window.renewAll();
         });
@@ -34,15 +34,15 @@ export class LetterList {
         this.search = searchBox((query) => this.searched(query));
         this.head = h("div", { class: "head" });
         this.title = h("h1", { class: "offstage" }, "Letters");
-        this.tidings = h("button", { type: "button", class: "tidings", hidden: true, onclick: () => this.toTop() });
+        this.newLettersBanner = h("button", { type: "button", class: "new-letters", hidden: true, onclick: () => this.toTop() });
         this.rows = h("ol", { class: "rows", "aria-label": "Letters" });
         this.blank = h("div", {});
         this.scroller = h("div", { class: "scroller", tabindex: "-1" }, this.blank, this.rows);
-        this.element = fill(element, this.title, this.search.element, this.head, this.tidings, this.scroller);
+        this.element = fill(element, this.title, this.search.element, this.head, this.newLettersBanner, this.scroller);
         this.selection = new Selection(this, this.head);
-        this.window = new Windowed(this.scroller, this.rows, this);
-        this.refreshSoon = gathered(() => this.refresh(), 120);
-        this.lookSoon = gathered(() => this.look(), 60);
+        this.window = new VirtualList(this.scroller, this.rows, this);
+        this.refreshSoon = debounced(() => this.refresh(), 120);
+        this.lookSoon = debounced(() => this.look(), 60);
         this.off = [
             on("letter", (letter) => this.arrived(letter)),
             on("changed", (change) => this.changed(change)),
@@ -54,13 +54,13 @@ export class LetterList {
             on("clock", () => this.window.renewAll()),
             on(
                 "step",
-                gathered(() => this.refreshSoon(), 300),
+                debounced(() => this.refreshSoon(), 300),
             ),
         ];
         this.scroller.addEventListener(
             "scroll",
             () => {
-                if (this.isAtTop) this.tidings.hidden = true;
+                if (this.isAtTop) this.newLettersBanner.hidden = true;
             },
             { passive: true },
         );
@@ -87,7 +87,7 @@ export class LetterList {
         this.cursor = -1;
         this.selection.clear();
         this.scroller.scrollTop = 0;
-        this.tidings.hidden = true;
+        this.newLettersBanner.hidden = true;
         if (!this.letters.length) this.blankOut("loading", loading);
         await this.refresh();
     }
@@ -161,7 +161,7 @@ export class LetterList {
         if (this.place.query || this.place.mailbox || this.indexes.has(letter.id)) return this.refreshSoon();
         this.waiting ??= [];
         this.waiting.push(letter);
-        this.admit ??= gathered(() => this.admitAll(), 60);
+        this.admit ??= debounced(() => this.admitAll(), 60);
         return this.admit();
     }
 
@@ -204,13 +204,13 @@ export class LetterList {
     }
 
     tell(came) {
-        this.told = (this.tidings.hidden ? 0 : (this.told ?? 0)) + came;
-        this.tidings.textContent = count(this.told, "new letter");
-        this.tidings.hidden = false;
+        this.told = (this.newLettersBanner.hidden ? 0 : (this.told ?? 0)) + came;
+        this.newLettersBanner.textContent = count(this.told, "new letter");
+        this.newLettersBanner.hidden = false;
     }
 
     toTop() {
-        this.tidings.hidden = true;
+        this.newLettersBanner.hidden = true;
         this.scroller.scrollTop = 0;
     }
 
@@ -236,7 +236,7 @@ export class LetterList {
     showBlank() {
         const { mailbox, query } = this.place;
         if (this.letters.length) return this.blankOut("", () => null);
-        if (!query) return this.blankOut(`empty ${mailbox ?? ""}`, () => lesson(mailbox));
+        if (!query) return this.blankOut(`empty ${mailbox ?? ""}`, () => hint(mailbox));
         return this.blankOut(`nothing found ${mailbox ?? ""}`, () =>
             h(
                 "section",
@@ -255,7 +255,7 @@ export class LetterList {
         fill(this.blank, make());
     }
 
-    // What Windowed asks for.
+    // What VirtualList asks for.
 
     get length() {
         return this.letters.length;
@@ -283,12 +283,12 @@ export class LetterList {
     look() {
         const [first, last] = this.window.range;
         const wanted = this.known.missing(first - AHEAD, last + AHEAD);
-        for (const page of wanted.slice(0, MOST_ASKED - this.known.asked.size)) this.known.load(page).catch(complain);
+        for (const page of wanted.slice(0, MOST_ASKED - this.known.asked.size)) this.known.load(page).catch(showError);
     }
 
     /** Has these rows be known. */
     know(first, last) {
-        return this.known.know(first, last).catch(complain);
+        return this.known.know(first, last).catch(showError);
     }
 
     // The cursor.

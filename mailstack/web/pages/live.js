@@ -73,7 +73,7 @@ function tell(kind, data) {
 }
 
 /** Calls a function at once, and when many calls come together once for all of them, at most every `gap` milliseconds. */
-export function gathered(work, gap = 100) {
+export function debounced(work, gap = 100) {
     let timer = null;
     let last = -Infinity;
     return () => {

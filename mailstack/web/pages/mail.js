@@ -1,6 +1,6 @@
 /** The mail page: the list, and beside or above it the letter that is read. */
 
-import { deleteLetters, markUnread } from "./acting.js";
+import { deleteLetters, markUnread } from "./actions.js";
 import { Trouble, UNREACHED } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { pageKeys } from "./help.js";
@@ -29,7 +29,7 @@ export function show(at, element) {
     move(at);
     // What the first letter needs is there before it is opened, even if the server should go.
     const soon = setTimeout(() => {
-        for (const name of ["letter", "letter-body", "letter-inside"]) import(`./${name}.js`).catch(() => {});
+        for (const name of ["letter", "letter-body", "letter-parts"]) import(`./${name}.js`).catch(() => {});
     }, 400);
     return () => {
         clearTimeout(soon);

@@ -31,8 +31,8 @@ const main = document.getElementById("main");
 let shown = null; // the page's module
 let end = () => {};
 let turn = 0;
-let stumbled = false;
-let lame = false; // a file of the page could not be had; browsers don't ask for it twice
+let failed = false;
+let moduleMissing = false; // a file of the page could not be had; browsers don't ask for it twice
 
 async function show() {
     const place = here();
@@ -40,7 +40,7 @@ async function show() {
     if (!(name in PAGES)) return go(["letters"], {}, { replace: true });
     const mine = (turn += 1);
     showWhere(name, place);
-    stumbled = false;
+    failed = false;
     try {
         const page = await PAGES[name]();
         if (mine !== turn) return undefined;
@@ -53,19 +53,19 @@ async function show() {
         end = page.show(place, main) ?? (() => {});
         if (document.activeElement === document.body) main.focus({ preventScroll: true });
     } catch (error) {
-        if (mine === turn) stumble(error);
+        if (mine === turn) fail(error);
     }
     return undefined;
 }
 
-function stumble(error) {
+function fail(error) {
     end();
     end = () => {};
     shown = null;
-    stumbled = true;
+    failed = true;
     main.className = "";
     const words = isMissing(error) ? UNREACHED : error.message;
-    lame = isMissing(error);
+    moduleMissing = isMissing(error);
     fill(
         main,
         h(
@@ -73,7 +73,7 @@ function stumble(error) {
             { class: "empty" },
             h("h1", {}, "This page could not be shown"),
             h("p", {}, words),
-            button("Try again", () => (lame ? location.reload() : show()), { class: "primary" }),
+            button("Try again", () => (moduleMissing ? location.reload() : show()), { class: "primary" }),
         ),
     );
 }
@@ -93,7 +93,7 @@ login.wanted = () => {
 addEventListener("hashchange", show);
 on("state", showOffline);
 on("again", () => {
-    if (stumbled) lame ? location.reload() : show();
+    if (failed) moduleMissing ? location.reload() : show();
 });
 startNavigation();
 startKeyboard();

@@ -1,14 +1,14 @@
 /** The side of the window: pages, mailboxes with what is unread, and whether events arrive. */
 
 import { get, remove } from "./api.js";
-import { button, fill, h, own } from "./dom.js";
+import { button, fill, h, userText } from "./dom.js";
 import { clock, number, span } from "./format.js";
 import { compose, showHelp } from "./help.js";
 import { icon } from "./icons.js";
-import { gathered, liveState, on } from "./live.js";
+import { debounced, liveState, on } from "./live.js";
 import { tried } from "./notices.js";
 import { here, to } from "./routes.js";
-import { tagged } from "./searching.js";
+import { tagged } from "./search.js";
 
 const MOST_MAILBOXES = 8; // more are a click away
 const MOST_TAGS = 6;
@@ -33,11 +33,11 @@ export function startNavigation() {
     byId("main").addEventListener("click", () => drawer(false), { capture: true });
     on("state", showLive);
     showLive();
-    const lookAtMail = gathered(() => refreshMailboxes().catch(() => {}), 800);
+    const lookAtMail = debounced(() => refreshMailboxes().catch(() => {}), 800);
     for (const kind of ["letter", "changed", "deleted", "again"]) on(kind, lookAtMail);
-    const lookAtQueue = gathered(() => refreshQueue().catch(() => {}), 800);
+    const lookAtQueue = debounced(() => refreshQueue().catch(() => {}), 800);
     for (const kind of ["step", "again"]) on(kind, lookAtQueue);
-    const lookAtFaults = gathered(() => refreshFaults().catch(() => {}), 400);
+    const lookAtFaults = debounced(() => refreshFaults().catch(() => {}), 400);
     for (const kind of ["fault", "again"]) on(kind, lookAtFaults);
     showMe().catch(() => {});
     const lookAtClock = () => refreshClock().catch(() => {});
@@ -65,7 +65,7 @@ async function showMe() {
     if (account)
         fill(
             byId("me"),
-            own(account, { class: "address" }),
+            userText(account, { class: "address" }),
             button(
                 "Log out",
                 () =>
@@ -120,7 +120,7 @@ function listMailboxes() {
                     title: each.address,
                 },
                 icon("mailbox"),
-                own(each.address, { class: "name" }),
+                userText(each.address, { class: "name" }),
                 each.unread ? h("span", { class: "badge" }, number(each.unread)) : null,
             ),
         ),
@@ -168,7 +168,7 @@ function listTags(tags) {
                             "data-query": tagged(tag),
                         },
                         icon("tag"),
-                        own(tag, { class: "name" }),
+                        userText(tag, { class: "name" }),
                         h("span", { class: "count" }, number(letters)),
                     ),
                 ),

@@ -37,7 +37,7 @@ export function notice(words, { action = null, bad = false } = {}) {
 }
 
 /** Says what went wrong. */
-export const complain = (error) => notice(error.message ?? String(error), { bad: true });
+export const showError = (error) => notice(error.message ?? String(error), { bad: true });
 
 /** Does something, and says so when it fails; gives back whether it went well. */
 export async function tried(work) {
@@ -45,7 +45,7 @@ export async function tried(work) {
         await work();
         return true;
     } catch (error) {
-        complain(error);
+        showError(error);
         return false;
     }
 }

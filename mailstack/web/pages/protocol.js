@@ -1,7 +1,7 @@
 /** The protocol log: what is said on every connection, as it is said. */
 
 import { get } from "./api.js";
-import { button, fill, h, own } from "./dom.js";
+import { button, fill, h, userText } from "./dom.js";
 import { exact, time } from "./format.js";
 import { on } from "./live.js";
 import { tried } from "./notices.js";
@@ -106,7 +106,7 @@ function lineOf(line) {
         "li",
         { class: kind },
         time(line.at, exact),
-        own(`${line.service} ${line.connection}`, { class: "peer", title: `${line.server}, from ${line.client}` }),
+        userText(`${line.service} ${line.connection}`, { class: "peer", title: `${line.office}, from ${line.client}` }),
         h("span", { class: "said", dir: "ltr" }, text.replace(/^-: /, "")),
     );
 }

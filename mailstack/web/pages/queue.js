@@ -1,12 +1,12 @@
 /** The queue: what waits, grouped by where it goes, with why and until when. */
 
 import { get, part, post } from "./api.js";
-import { button, h, own } from "./dom.js";
+import { button, h, userText } from "./dom.js";
 import { confirmed, field, formDialog } from "./dialogs.js";
 import { count, exact, number, stateSign } from "./format.js";
 import { iconButton } from "./icons.js";
 import { countDown } from "./journey-picture.js";
-import { kept } from "./loading.js";
+import { kept } from "./live-view.js";
 import { notice, tried } from "./notices.js";
 import { to } from "./routes.js";
 import { nothing, pageOf, table } from "./tables.js";
@@ -77,7 +77,7 @@ function group(name, waiting) {
         h(
             "header",
             {},
-            h("h2", {}, own(name)),
+            h("h2", {}, userText(name)),
             h("span", { class: "quiet" }, count(waiting.length, "recipient")),
             h(
                 "span",
@@ -98,8 +98,8 @@ function row({ letter, delivery }, explained) {
     const held = delivery.state === "held";
     const { id } = letter;
     return [
-        h("a", { href: to(["journey", id]) }, own(letter.subject || letter.sender || "<>")),
-        own(delivery.recipient),
+        h("a", { href: to(["journey", id]) }, userText(letter.subject || letter.sender || "<>")),
+        userText(delivery.recipient),
         h("span", { class: "figure" }, String(delivery.attempts ?? 0)),
         held
             ? stateSign("held")
@@ -140,7 +140,7 @@ function redirect(id, recipient) {
     formDialog(
         "Redirect",
         [
-            h("p", {}, "What is still owed to ", own(recipient), " goes to another address instead."),
+            h("p", {}, "What is still owed to ", userText(recipient), " goes to another address instead."),
             field("To", "to", { type: "email", required: true, autocomplete: "off" }),
         ],
         "Redirect",

@@ -1,11 +1,11 @@
 /** Which letters are selected, and the bar that does something with all of them. */
 
-import { deleteLetters, markUnread, tagLetters } from "./acting.js";
-import { fill, h, own } from "./dom.js";
+import { deleteLetters, markUnread, tagLetters } from "./actions.js";
+import { fill, h, userText } from "./dom.js";
 import { confirmed } from "./dialogs.js";
 import { number } from "./format.js";
 import { iconButton } from "./icons.js";
-import { complain, tried } from "./notices.js";
+import { showError, tried } from "./notices.js";
 
 const MOST = 10_000; // letters that one request may name
 
@@ -36,7 +36,7 @@ export class Selection {
         const from = (range ? indexes.get(this.last) : at) ?? at;
         const [first, end] = [Math.min(from, at), Math.max(from, at)];
         this.last = id;
-        if (end - first >= MOST) return complain(new Error(`At most ${number(MOST)} letters can be selected one by one.`));
+        if (end - first >= MOST) return showError(new Error(`At most ${number(MOST)} letters can be selected one by one.`));
         await this.list.know(first, end + 1);
         const [changed, takes] = this.all ? [this.without, !chosen] : [this.ids, chosen];
         for (const letter of this.list.letters.slice(first, end + 1))
@@ -105,7 +105,7 @@ export class Selection {
             h(
                 "span",
                 { class: "facts" },
-                mailbox ? [own(mailbox, { class: "where" }), " "] : null,
+                mailbox ? [userText(mailbox, { class: "where" }), " "] : null,
                 h("span", { class: "quiet" }, list.words),
             ),
             list.unread

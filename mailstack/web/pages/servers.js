@@ -1,23 +1,23 @@
-/** The mail servers of the environment: what each is for, and where its services are. */
+/** The servers of the environment, with their domains and the addresses of their services. */
 
 import { get } from "./api.js";
-import { copyable } from "./copying.js";
-import { h, own } from "./dom.js";
+import { copyable } from "./copy.js";
+import { h, userText } from "./dom.js";
 import { icon } from "./icons.js";
-import { kept } from "./loading.js";
+import { kept } from "./live-view.js";
 import { nothing, pageOf } from "./tables.js";
 
 export function show(_, main) {
     const body = pageOf(
         main,
-        "Mail servers",
-        "Each is a whole server with its own name, queue and mailboxes. Letters travel from one to the other as they would on the internet.",
+        "Servers",
+        "Each is a complete mail server with its own host name, queue and mailboxes. Messages travel between them as on the internet.",
     );
     return kept(body, () => get("v1/servers"), draw).end;
 }
 
 function draw({ servers }) {
-    if (!servers.length) return nothing(h("p", {}, "No server is known."));
+    if (!servers.length) return nothing(h("p", {}, "There are no servers."));
     return h("div", { class: "cards" }, servers.map(card));
 }
 
@@ -26,7 +26,7 @@ function card(server) {
     return h(
         "section",
         { class: "card" },
-        h("h2", {}, icon("server"), own(server.name)),
+        h("h2", {}, icon("server"), userText(server.name)),
         h(
             "p",
             { class: "quiet" },

@@ -1,10 +1,10 @@
 /** Client set-up: the server's own instructions, with what has to be typed ready to be copied. */
 
 import { get, text } from "./api.js";
-import { copyButton } from "./copying.js";
-import { fill, h, own } from "./dom.js";
+import { copyButton } from "./copy.js";
+import { fill, h, userText } from "./dom.js";
 import { icon } from "./icons.js";
-import { loading, trouble } from "./loading.js";
+import { loading, trouble } from "./live-view.js";
 import { go, to } from "./routes.js";
 import { pageOf } from "./tables.js";
 
@@ -157,7 +157,7 @@ async function steps(client, address) {
             "header",
             { class: "client-head" },
             h("h1", {}, page.querySelector("h1")?.textContent ?? client),
-            own(address ?? "", { class: "quiet" }),
+            userText(address ?? "", { class: "quiet" }),
             h("a", { class: "button", href: to(["setup"], { address }) }, icon("back"), "Other clients"),
         ),
         extras(page),

@@ -1,10 +1,10 @@
 /** The DNS of the environment: which names there are, and where they lead. */
 
 import { get, part, put, remove } from "./api.js";
-import { button, h, own } from "./dom.js";
+import { button, h, userText } from "./dom.js";
 import { field, formDialog, options } from "./dialogs.js";
 import { iconButton } from "./icons.js";
-import { kept } from "./loading.js";
+import { kept } from "./live-view.js";
 import { notice, tried } from "./notices.js";
 import { nothing, pageOf, table } from "./tables.js";
 
@@ -50,7 +50,7 @@ function draw({ names = [] }, again) {
 function row(name, record, records, again) {
     const rest = records.filter((each) => each !== record);
     return [
-        own(name),
+        userText(name),
         h("code", {}, record.type),
         h("code", { dir: "auto" }, record.value),
         [

@@ -19,10 +19,10 @@ from mailstack.sandbox.compat.pages import peer_pages
 from mailstack.sandbox.faults import Faults
 from mailstack.store import Account
 from mailstack.web.api.stream_limits import StreamLimits
-from mailstack.web.checks.links import Seen
+from mailstack.web.checks.links import HeadResponse
 from mailstack.web.http_values import Request, Response, Upgrade
 from mailstack.web.site import AllowAll, Site
-from mailstack.web.submission import Copied
+from mailstack.web.submission import CopySource
 from tests.aid import run
 from tests.mailbox.index.shelf import Shelf, inline
 
@@ -33,8 +33,8 @@ class Counter:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
 
-    async def hand_in(
-        self, sender: str, recipients: Sequence[str], octets: bytes, *, copied: Copied | None = None
+    async def submit(
+        self, sender: str, recipients: Sequence[str], octets: bytes, *, copied: CopySource | None = None
     ) -> LetterId:
         del copied
         to = tuple(Address.parse(each) for each in recipients)
@@ -71,13 +71,13 @@ class Desk:
             any_password=True,
         )
         pages = peer_pages(ground, accounts, mailhog_first=mailhog_first)
-        self.site = Site(pages, (), doorkeeper=AllowAll())
+        self.site = Site(pages, (), authenticator=AllowAll())
         self.resets = 0
 
-    async def _look(self, url: str) -> Seen:
+    async def _look(self, url: str) -> HeadResponse:
         if "gone" in url:
             raise ConnectFailed("nobody is there")
-        return Seen(404 if "missing" in url else 200)
+        return HeadResponse(404 if "missing" in url else 200)
 
     async def _add(self, address: str, password: str) -> None:
         await self.shelf.store.add_accounts([Account(Address.parse(address).key, password.encode(), 0.0)])

@@ -12,13 +12,13 @@ from mailstack.protocols.connection import Clock
 from mailstack.web.api.checks import check_routes
 from mailstack.web.api.events import event_routes
 from mailstack.web.api.journeys import journey_routes
-from mailstack.web.api.letter_index import ApiShelf
+from mailstack.web.api.letter_index import ApiLetterReader
 from mailstack.web.api.letters import letter_routes
 from mailstack.web.api.long_poll import wait_routes
 from mailstack.web.api.stream_limits import StreamLimits
-from mailstack.web.checks.links import Seen
+from mailstack.web.checks.links import HeadResponse
 from mailstack.web.http_values import Request, Response, User
-from mailstack.web.routes import Route
+from mailstack.web.routes import HttpRoute
 from mailstack.web.site import AllowAll, Site
 from tests.aid import run
 from tests.mailbox.index.shelf import Shelf, inline
@@ -30,19 +30,19 @@ class As:
     def __init__(self, account: str) -> None:
         self.account = account
 
-    async def visitor(self, _: Request) -> User:
+    async def authenticate(self, _: Request) -> User:
         return User(self.account)
 
 
-async def answers(url: str) -> Seen:
+async def answers(url: str) -> HeadResponse:
     """A world in which every second link is dead."""
-    return Seen(404 if "dead" in url else 200)
+    return HeadResponse(404 if "dead" in url else 200)
 
 
 def routes(
     index: LetterIndex, store: Any, clock: Clock, places: StreamLimits | None = None, *, hide_client: bool = False
-) -> list[Route]:
-    shelf = ApiShelf(index, inline, hide_client=hide_client)
+) -> list[HttpRoute]:
+    shelf = ApiLetterReader(index, inline, hide_client=hide_client)
     places = places or StreamLimits(100, 50, LocalConnectionCounts())
     return [
         *letter_routes(shelf, clock.now),
@@ -59,11 +59,11 @@ class Desk(Shelf):
     hide_client = False
     """As `[submission] hide_client`."""
 
-    def ask(self, method: str, path: str, body: object = None, *, account: str = "", **query: str) -> Response:
+    def request(self, method: str, path: str, body: object = None, *, account: str = "", **query: str) -> Response:
         site = Site(
             routes(self.index, self.store, self.clock, hide_client=self.hide_client),
             ["x.test"],
-            doorkeeper=As(account) if account else AllowAll(),
+            authenticator=As(account) if account else AllowAll(),
         )
         octets = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         fields = {"content-type": "application/json"}
@@ -75,7 +75,7 @@ class Desk(Shelf):
     def json(
         self, method: str, path: str, body: object = None, *, status: int = 200, account: str = "", **query: str
     ) -> Any:
-        answer = self.ask(method, path, body, account=account, **query)
+        answer = self.request(method, path, body, account=account, **query)
         assert isinstance(answer.body, bytes)
         assert answer.status == status, answer.body
         return json.loads(answer.body)

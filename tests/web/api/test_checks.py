@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mailstack.letter import Address
 from mailstack.letter.delivery import DeliveryState
-from mailstack.web.api.checks import Method, Vouched, vouched
+from mailstack.web.api.checks import AuthenticationField, MethodResult, parse_authentication_results
 from tests.mailbox.index.shelf import text
 from tests.web.api.desk import Desk
 
@@ -59,12 +59,14 @@ def test_no_spam_filter_is_there(desk: Desk) -> None:
 
 def test_a_field_is_read_with_its_comments() -> None:
     """RFC 8601 §2.2"""
-    assert vouched('mx.a.test (x) 1; dkim=fail (bad) reason="no key" header.d=b.test; none; dmarc=none') == Vouched(
+    assert parse_authentication_results(
+        'mx.a.test (x) 1; dkim=fail (bad) reason="no key" header.d=b.test; none; dmarc=none'
+    ) == AuthenticationField(
         "mx.a.test 1",
-        [Method("dkim", "fail", 'reason="no key" header.d=b.test'), Method("dmarc", "none", "")],
+        [MethodResult("dkim", "fail", 'reason="no key" header.d=b.test'), MethodResult("dmarc", "none", "")],
     )
 
 
 @given(st.text(max_size=300))
 def test_any_field_is_read(body: str) -> None:
-    assert len(vouched(body).methods) <= body.count(";") + 1
+    assert len(parse_authentication_results(body).methods) <= body.count(";") + 1

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from mailstack.web.api.description import described
-from mailstack.web.login import Login, open_routes
-from mailstack.web.routes import Route
+from mailstack.web.api.description import openapi
+from mailstack.web.login import Login, me_routes
+from mailstack.web.routes import HttpRoute
 from tests.web.api.desk import Desk, routes
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text()
@@ -25,7 +25,7 @@ def desk() -> Iterator[Desk]:
     found.close()
 
 
-def all_routes(desk: Desk) -> list[Route]:
+def all_routes(desk: Desk) -> list[HttpRoute]:
     login = Login(None, desk.store, desk.clock)  # type: ignore[arg-type]
     return [*routes(desk.index, desk.store, desk.clock), *login.routes]
 
@@ -43,7 +43,7 @@ def references(value: Any) -> Iterator[str]:
 
 
 def test_every_route_is_described(desk: Desk) -> None:
-    document = json.loads(json.dumps(described(all_routes(desk))))
+    document = json.loads(json.dumps(openapi(all_routes(desk))))
     assert document["openapi"].startswith("3.1")
     for route in all_routes(desk):
         operation = document["paths"][route.path][route.method.lower()]
@@ -55,7 +55,7 @@ def test_every_route_is_described(desk: Desk) -> None:
 
 
 def test_what_is_referred_to_is_there(desk: Desk) -> None:
-    document = described(all_routes(desk))
+    document = openapi(all_routes(desk))
     for reference in references(document):
         assert reference.rpartition("/")[2] in document["components"]["schemas"]
 
@@ -67,4 +67,4 @@ def test_the_reference_has_every_route(desk: Desk) -> None:
 
 
 def test_who_one_is_can_be_asked_where_nobody_logs_in() -> None:
-    assert [route.path for route in open_routes()] == ["/v1/me"]
+    assert [route.path for route in me_routes()] == ["/v1/me"]

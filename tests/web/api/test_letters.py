@@ -169,7 +169,7 @@ def test_parts_are_decoded_and_nothing_active_is_shown(desk: Desk) -> None:
     by_name = {part["name"]: part for part in desk.json("GET", f"/v1/letters/{letter}")["parts"]}
 
     def part(name: str) -> tuple[Response, dict[str, str]]:
-        answer = desk.ask("GET", f"/v1/letters/{letter}/parts/{by_name[name]['part']}")
+        answer = desk.request("GET", f"/v1/letters/{letter}/parts/{by_name[name]['part']}")
         return answer, dict(answer.headers)
 
     evil, headers = part("evil ü.html")
@@ -184,12 +184,12 @@ def test_parts_are_decoded_and_nothing_active_is_shown(desk: Desk) -> None:
     logo, headers = part("")
     assert (logo.media_type, logo.body) == ("image/png", b"\x89PNG")
     assert headers["Content-Disposition"].startswith("inline")
-    assert desk.ask("GET", f"/v1/letters/{letter}/parts/99").status == 404
+    assert desk.request("GET", f"/v1/letters/{letter}/parts/99").status == 404
 
 
 def test_html_is_a_page_that_runs_nothing_and_asks_no_other_host_unless_told_to(desk: Desk) -> None:
     letter = desk.put(rich())
-    page = desk.ask("GET", f"/v1/letters/{letter}/html")
+    page = desk.request("GET", f"/v1/letters/{letter}/html")
     assert isinstance(page.body, bytes)
     assert b"<p>" in page.body
     policy = [value for name, value in page.headers if name == "Content-Security-Policy"][-1]
@@ -197,7 +197,7 @@ def test_html_is_a_page_that_runs_nothing_and_asks_no_other_host_unless_told_to(
     assert "sandbox" in policy
     assert "script" not in policy
     assert "https:" not in policy
-    wide = dict(desk.ask("GET", f"/v1/letters/{letter}/html", remote="1").headers)
+    wide = dict(desk.request("GET", f"/v1/letters/{letter}/html", remote="1").headers)
     assert "img-src data: https:" in wide["Content-Security-Policy"]
     desk.json("GET", f"/v1/letters/{letter}/html", remote="yes", status=400)
     desk.json("GET", f"/v1/letters/{desk.put()}/html", status=404)
@@ -209,7 +209,7 @@ def test_pictures_in_html_are_parts_of_the_letter(desk: Desk) -> None:
         b"Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<img src='cid:a@b'>\r\n"
         b"--b\r\nContent-Type: image/png\r\nContent-ID: <a@b>\r\n\r\nx\r\n--b--\r\n"
     )
-    assert desk.ask("GET", f"/v1/letters/{letter}/html").body.strip() == b"<img src='parts/2'>"  # type: ignore[union-attr]
+    assert desk.request("GET", f"/v1/letters/{letter}/html").body.strip() == b"<img src='parts/2'>"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -229,13 +229,13 @@ def test_no_active_type_is_named_to_a_browser(desk: Desk, kind: str) -> None:
         f"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: {kind}\r\n\r\nx\r\n--b--\r\n".encode()
     )
     for number in ("1", "1.1"):
-        answer = desk.ask("GET", f"/v1/letters/{letter}/parts/{number}")
+        answer = desk.request("GET", f"/v1/letters/{letter}/parts/{number}")
         assert answer.status == 404 or answer.media_type.partition(";")[0] in {"application/octet-stream", "text/plain"}
 
 
 def test_the_source_and_the_tree_are_given(desk: Desk) -> None:
     letter = desk.put(rich())
-    answer = desk.ask("GET", f"/v1/letters/{letter}/source")
+    answer = desk.request("GET", f"/v1/letters/{letter}/source")
     assert answer.size == len(rich())
 
     async def whole() -> bytes:
@@ -333,8 +333,8 @@ def test_id_of_a_letter_that_is_not_the_visitors_is_an_unknown_id(desk: Desk) ->
     """`after` tells nobody whether an id exists."""
     carols = desk.put(to=(CAROL,))
     own = desk.put()
-    unknown = desk.ask("GET", "/v1/wait", account=BOB.key, after="1KZZZZ-unknown", timeout="0")
-    foreign = desk.ask("GET", "/v1/wait", account=BOB.key, after=carols, timeout="0")
+    unknown = desk.request("GET", "/v1/wait", account=BOB.key, after="1KZZZZ-unknown", timeout="0")
+    foreign = desk.request("GET", "/v1/wait", account=BOB.key, after=carols, timeout="0")
     assert (foreign.status, foreign.body) == (unknown.status, unknown.body) == (400, unknown.body)
     desk.json("GET", "/v1/wait", account=BOB.key, after=own, timeout="0", status=408)
     assert desk.json("GET", "/v1/wait", after=carols)["letters"]
@@ -424,4 +424,4 @@ def test_no_request_is_too_odd_to_be_answered(
     query = {**query, "timeout": query.get("timeout", "0")}
     if path == "/v1/wait":
         query["timeout"] = "0"
-    assert desk.ask(method, path, body, **query).status < 500
+    assert desk.request(method, path, body, **query).status < 500

@@ -17,9 +17,9 @@ from mailstack.policy.counters import LocalConnectionCounts
 from mailstack.protocols.sasl import AccountLogin
 from mailstack.sandbox.simulation import SimulatedReactor
 from mailstack.store import Account
-from mailstack.web.api.events import ALIVE
+from mailstack.web.api.events import KEEPALIVE
 from mailstack.web.api.stream_limits import StreamLimits
-from mailstack.web.body import Bounds
+from mailstack.web.body import HttpLimits
 from mailstack.web.http_values import Request, User
 from mailstack.web.site import AllowAll, RequestAuthenticator, Site
 from tests.mailbox.index.shelf import ALICE, BOB, Shelf, text
@@ -35,16 +35,16 @@ class Live:
         reactor = SimulatedReactor(seed=5)
         self.clock = ReactorClock(reactor.host(SERVER))
         self.shelf = Shelf(None, self.clock)
-        self.places = StreamLimits(3, 2, LocalConnectionCounts())
+        self.stream_limits = StreamLimits(3, 2, LocalConnectionCounts())
         self.site = Site(
-            routes(self.shelf.index, self.shelf.store, self.clock, self.places),
+            routes(self.shelf.index, self.shelf.store, self.clock, self.stream_limits),
             ["x.test"],
-            doorkeeper=doorkeeper or AllowAll(),
+            authenticator=doorkeeper or AllowAll(),
         )
-        self.web = Web(self.site, bounds=Bounds(1000, 30.0, 3600.0), reactor=reactor)
+        self.web = Web(self.site, bounds=HttpLimits(1000, 30.0, 3600.0), reactor=reactor)
         self.reactor = reactor
 
-    def ask(self, path: str, *fields: str, address: str = "192.0.2.7", wait: float = 0.1) -> Recorder:
+    def request(self, path: str, *fields: str, address: str = "192.0.2.7", wait: float = 0.1) -> Recorder:
         client = self.web.knock(address)
         self.web.say(client, "\r\n".join([f"GET {path} HTTP/1.1", "Host: x.test", *fields, "", ""]).encode(), wait=wait)
         return client
@@ -53,7 +53,7 @@ class Live:
         self.shelf.close()
         self.reactor.result_of(self.web.door.stop_listening())
         self.reactor.result_of(self.web.door.wait_until_empty(1))
-        assert self.places.taken == 0
+        assert self.stream_limits.taken == 0
         assert self.web.limits.open == 0
 
 
@@ -85,7 +85,7 @@ def events(client: Recorder) -> list[tuple[str, str, Any]]:
 
 
 def test_who_waits_for_a_letter_is_told_as_it_comes(live: Live) -> None:
-    client = live.ask("/v1/wait?to=bob%40home.test&subject=code&timeout=300", wait=120)
+    client = live.request("/v1/wait?to=bob%40home.test&subject=code&timeout=300", wait=120)
     assert client.received == b"", "the time of a request does not end it"
     live.shelf.put(text("other"))
     live.shelf.put(text("your code", "Your code is 482910."))
@@ -96,37 +96,37 @@ def test_who_waits_for_a_letter_is_told_as_it_comes(live: Live) -> None:
 
 
 def test_a_wait_has_an_end(live: Live) -> None:
-    client = live.ask("/v1/wait?to=bob%40home.test&timeout=300", wait=299)
+    client = live.request("/v1/wait?to=bob%40home.test&timeout=300", wait=299)
     assert client.received == b""
     live.reactor.advance(2)
     assert answer(client).status == 408
-    assert live.places.taken == 0
+    assert live.stream_limits.taken == 0
 
 
 def test_who_leaves_waits_no_longer(live: Live) -> None:
-    clients = [live.ask("/v1/wait"), live.ask("/v1/events")]
-    assert live.places.taken == 2
+    clients = [live.request("/v1/wait"), live.request("/v1/events")]
+    assert live.stream_limits.taken == 2
     for client in clients:
         client.transport.abortConnection()
     live.reactor.advance(1)
-    assert live.places.taken == 0
+    assert live.stream_limits.taken == 0
     live.shelf.put()
 
 
 def test_places_are_bounded_in_all_and_for_one_client(live: Live) -> None:
-    waiting = [live.ask("/v1/wait"), live.ask("/v1/events")]
-    refused = answer(live.ask("/v1/events"))
+    waiting = [live.request("/v1/wait"), live.request("/v1/events")]
+    refused = answer(live.request("/v1/events"))
     assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
-    waiting.append(live.ask("/v1/wait", address="192.0.2.8"))
-    assert answer(live.ask("/v1/wait", address="192.0.2.9")).status == 503
+    waiting.append(live.request("/v1/wait", address="192.0.2.8"))
+    assert answer(live.request("/v1/wait", address="192.0.2.9")).status == 503
     for client in waiting:
         client.transport.abortConnection()
     live.reactor.advance(1)
 
 
 def test_a_stream_tells_what_happens_in_order(live: Live) -> None:
-    client = live.ask("/v1/events", wait=120)
-    assert client.received.count(b":\n\n") >= 120 / ALIVE - 1, "a proxy between must not take it for dead"
+    client = live.request("/v1/events", wait=120)
+    assert client.received.count(b":\n\n") >= 120 / KEEPALIVE - 1, "a proxy between must not take it for dead"
     letter = live.shelf.put(text("hello"))
     live.shelf.run(live.shelf.index.mark(ItemFilter(), unread=False))
     live.shelf.run(live.shelf.index.soft_delete(ItemFilter()))
@@ -140,14 +140,14 @@ def test_a_stream_tells_what_happens_in_order(live: Live) -> None:
 
 
 def test_a_stream_goes_on_where_it_broke(live: Live) -> None:
-    client = live.ask("/v1/events")
+    client = live.request("/v1/events")
     live.shelf.put(text("first"))
     live.reactor.advance(0.1)
     last = events(client)[-1][0]
     client.transport.abortConnection()
     live.reactor.advance(1)
     live.shelf.put(text("second"))
-    again = live.ask("/v1/events", f"Last-Event-ID: {last}")
+    again = live.request("/v1/events", f"Last-Event-ID: {last}")
     assert [data["subject"] for _, name, data in events(again) if name == "letter"] == ["second"]
     again.transport.abortConnection()
     live.reactor.advance(1)
@@ -156,13 +156,13 @@ def test_a_stream_goes_on_where_it_broke(live: Live) -> None:
 @pytest.mark.parametrize("last", ["1", "abc", "00000000-1", "00000000-x", "-", "9" * 50])
 def test_who_can_not_be_told_what_he_missed_is_told_to_look_anew(live: Live, last: str) -> None:
     live.shelf.put()
-    client = live.ask("/v1/events", f"Last-Event-ID: {last}")
+    client = live.request("/v1/events", f"Last-Event-ID: {last}")
     assert [name for _, name, _ in events(client)] == ["reset"]
 
 
 def test_a_user_hears_of_his_own_letters(live: Live) -> None:
     own = Live(As(BOB.key))
-    client = own.ask("/v1/events")
+    client = own.request("/v1/events")
     own.shelf.put(text("to bob"))
     own.shelf.put(text("to alice", To="alice@home.test"), to=(ALICE,))
     own.shelf.run(own.shelf.index.mark(ItemFilter(), unread=False))
@@ -183,7 +183,7 @@ class LoggedIn(Live):
         self.shelf.run(store.add_accounts([Account(BOB.key, b"x", 1.0)]))
         self.site.sessions = SessionRegistry(store, self.reactor.callLater)
 
-    async def visitor(self, _: Request) -> User:
+    async def authenticate(self, _: Request) -> User:
         known = await self.shelf.store.account(BOB.key)
         assert known is not None
         return User(BOB.key, login=AccountLogin(BOB.key, known.credentials))
@@ -192,7 +192,7 @@ class LoggedIn(Live):
 def test_next_holder_of_a_name_is_not_overheard_by_the_one_before() -> None:
     """Not even within the time until sessions are looked at."""
     live = LoggedIn()
-    stream, waiting = live.ask("/v1/events"), live.ask("/v1/wait?timeout=300")
+    stream, waiting = live.request("/v1/events"), live.request("/v1/wait?timeout=300")
     live.shelf.run(live.shelf.store.remove_account(BOB.key))
     live.shelf.run(live.shelf.store.add_accounts([Account(BOB.key, b"y", 2.0)]))
     live.shelf.put(text("for the next holder"))
@@ -202,13 +202,13 @@ def test_next_holder_of_a_name_is_not_overheard_by_the_one_before() -> None:
     assert answer(waiting).status == 401
     live.reactor.advance(POLL)
     assert stream.lost or stream.received.endswith(b"0\r\n\r\n")
-    assert live.places.taken == 0
+    assert live.stream_limits.taken == 0
     live.close()
 
 
 def test_wait_and_stream_are_ended_when_nothing_comes() -> None:
     live = LoggedIn()
-    stream, waiting = live.ask("/v1/events"), live.ask("/v1/wait?timeout=300")
+    stream, waiting = live.request("/v1/events"), live.request("/v1/wait?timeout=300")
     live.shelf.run(live.shelf.store.end_sessions(BOB.key))
     live.reactor.advance(2 * POLL)
     assert stream.lost
@@ -217,7 +217,7 @@ def test_wait_and_stream_are_ended_when_nothing_comes() -> None:
 
 
 def test_waits_and_streams_end_with_the_server(live: Live) -> None:
-    waiting, stream = live.ask("/v1/wait"), live.ask("/v1/events")
+    waiting, stream = live.request("/v1/wait"), live.request("/v1/events")
     live.shelf.index.feed.close()
     live.reactor.advance(0.1)
     assert answer(waiting).status == 503

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailstack.config import Config, ListenSettings
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import Domain, HostName
-from mailstack.web.autoconfig.services import Services, services_of
+from mailstack.web.autoconfig.services import ClientServices, services_from_config
 
 ALL = ("submission", "submissions", "pop3", "pop3s", "imap", "imaps")
 PORTS = {
@@ -34,5 +34,5 @@ def server(*names: str, **settings: object) -> Config:
 USUAL = server("mx", "submission", "submissions", "pop3", "pop3s")
 
 
-def usual() -> Services:
-    return services_of(USUAL)
+def usual() -> ClientServices:
+    return services_from_config(USUAL)

@@ -12,10 +12,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailstack.web.autoconfig.autoconfig import autoconfig
-from mailstack.web.autoconfig.autodiscover import ASKED, INVALID, BadRequest, Request, read_request, refusal, settings
+from mailstack.web.autoconfig.autodiscover import (
+    INVALID,
+    OUTLOOK_SCHEMA,
+    AutodiscoverRequest,
+    BadAutodiscoverRequest,
+    error_response,
+    parse_autodiscover,
+    settings_response,
+)
 from mailstack.web.autoconfig.guide import CannotSetUp
 from mailstack.web.autoconfig.mobileconfig import mobileconfig
-from mailstack.web.autoconfig.services import Services, services_of
+from mailstack.web.autoconfig.services import ClientServices, services_from_config
 from tests.web.autoconfig.servers import ALL, usual
 from tests.web.autoconfig.servers import server as mail_server
 
@@ -30,8 +38,8 @@ OUTLOOK = {"a": "http://schemas.microsoft.com/exchange/autodiscover/outlook/resp
     ("name", "made"),
     [
         ("autoconfig.xml", lambda: autoconfig("home.test", usual())),
-        ("autodiscover.xml", lambda: settings(ADDRESS, usual())),
-        ("autodiscover-invalid.xml", lambda: refusal(INVALID, NOON)),
+        ("autodiscover.xml", lambda: settings_response(ADDRESS, usual())),
+        ("autodiscover-invalid.xml", lambda: error_response(INVALID, NOON)),
         ("alice.mobileconfig", lambda: mobileconfig(ADDRESS, "mx.home.test", usual())),
     ],
 )
@@ -54,9 +62,10 @@ def servers(tree: ET.Element) -> list[tuple[str | None, ...]]:
 
 
 @pytest.mark.parametrize(
-    "services", [usual(), services_of(mail_server(*ALL)), services_of(mail_server("submission", "pop3"))]
+    "services",
+    [usual(), services_from_config(mail_server(*ALL)), services_from_config(mail_server("submission", "pop3"))],
 )
-def test_autoconfig_names_every_service_and_no_other(services: Services) -> None:
+def test_autoconfig_names_every_service_and_no_other(services: ClientServices) -> None:
     """AC-02"""
     tree = ET.fromstring(autoconfig("home.test", services))
     words = {"TLS": "SSL", "STARTTLS": "STARTTLS"}
@@ -94,14 +103,16 @@ ASK = (
 
 def test_what_outlook_asks_is_read() -> None:
     """AC-03"""
-    assert read_request(ASK.format(address=ADDRESS, schema=ASKED).encode()) == Request(ADDRESS, ASKED)
+    assert parse_autodiscover(ASK.format(address=ADDRESS, schema=OUTLOOK_SCHEMA).encode()) == AutodiscoverRequest(
+        ADDRESS, OUTLOOK_SCHEMA
+    )
     bare = b"<Autodiscover><Request><EMailAddress> a@b.test\n</EMailAddress></Request></Autodiscover>"
-    assert read_request(bare) == Request("a@b.test", ASKED)
+    assert parse_autodiscover(bare) == AutodiscoverRequest("a@b.test", OUTLOOK_SCHEMA)
 
 
 def test_the_answer_has_what_outlook_needs_for_each_service() -> None:
     """AC-03: SSL on, SPA off, AuthRequired on, the login is the address."""
-    tree = ET.fromstring(settings("x<&@home.test", services_of(mail_server(*ALL))))
+    tree = ET.fromstring(settings_response("x<&@home.test", services_from_config(mail_server(*ALL))))
     found = tree.findall(".//a:Protocol", OUTLOOK)
     assert [each.findtext("a:Type", None, OUTLOOK) for each in found] == ["IMAP"] * 2 + ["POP3"] * 2 + ["SMTP"] * 2
     assert [each.findtext("a:Port", None, OUTLOOK) for each in found] == ["993", "143", "995", "110", "465", "587"]
@@ -138,8 +149,8 @@ OUTSIDE = '<!DOCTYPE x SYSTEM "file:///etc/passwd"><Autodiscover/>'
 )
 def test_a_hostile_request_is_refused_unread(text: str, why: str) -> None:
     """AC-03: no entity is ever expanded, no file opened."""
-    with pytest.raises(BadRequest, match=why):
-        read_request(text.encode())
+    with pytest.raises(BadAutodiscoverRequest, match=why):
+        parse_autodiscover(text.encode())
 
 
 @given(
@@ -151,8 +162,8 @@ def test_a_hostile_request_is_refused_unread(text: str, why: str) -> None:
 def test_any_octets_are_a_request_or_a_bad_one(octets: bytes) -> None:
     """AC-03"""
     try:
-        request = read_request(octets)
-    except BadRequest:
+        request = parse_autodiscover(octets)
+    except BadAutodiscoverRequest:
         return
     assert 0 < len(request.address) <= 1000
 
@@ -162,7 +173,7 @@ def test_whatever_an_address_has_in_it_stays_text(local: str) -> None:
     """Nothing of an address becomes markup. (XML knows no way to write U+FFFE and U+FFFF.)"""
     if "\ufffe" in local or "\uffff" in local:
         return
-    tree = ET.fromstring(settings(f"{local}@home.test", usual()))
+    tree = ET.fromstring(settings_response(f"{local}@home.test", usual()))
     assert tree.findtext(".//a:DisplayName", None, OUTLOOK) == f"{local}@home.test"
 
 
@@ -188,7 +199,7 @@ def test_the_profile_has_both_servers_and_no_password() -> None:
 def test_a_profile_is_the_same_each_time_and_another_for_another_account() -> None:
     """AC-04: fixed UUIDs, so that a new profile takes the old one's place."""
     first = plistlib.loads(mobileconfig(ADDRESS, "mx.home.test", usual()))
-    again = plistlib.loads(mobileconfig(ADDRESS, "mx.home.test", services_of(mail_server(*ALL))))
+    again = plistlib.loads(mobileconfig(ADDRESS, "mx.home.test", services_from_config(mail_server(*ALL))))
     other = plistlib.loads(mobileconfig("bob@home.test", "mx.home.test", usual()))
     uuids = [(each["PayloadUUID"], each["PayloadContent"][0]["PayloadUUID"]) for each in (first, again, other)]
     assert uuids[0] == uuids[1]
@@ -198,4 +209,4 @@ def test_a_profile_is_the_same_each_time_and_another_for_another_account() -> No
 
 def test_a_server_that_cannot_be_read_from_has_no_profile() -> None:
     with pytest.raises(CannotSetUp):
-        mobileconfig(ADDRESS, "mx.home.test", services_of(mail_server("submission")))
+        mobileconfig(ADDRESS, "mx.home.test", services_from_config(mail_server("submission")))

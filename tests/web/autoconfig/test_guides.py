@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
-from mailstack.web.autoconfig.guide import CannotSetUp, Guide, Step, as_json, as_markdown, as_text
-from mailstack.web.autoconfig.services import services_of
+from mailstack.web.autoconfig.guide import CannotSetUp, Guide, SetupStep, as_json, as_markdown, as_text
+from mailstack.web.autoconfig.services import services_from_config
 from tests.web.autoconfig.servers import ALL, server, usual
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "howto" / "clients.md"
@@ -17,7 +17,7 @@ ADDRESS = "alice@home.test"
 each_guide = pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
 
 
-def whole(steps: tuple[Step, ...]) -> str:
+def whole(steps: tuple[SetupStep, ...]) -> str:
     return as_text(steps)
 
 
@@ -36,7 +36,7 @@ def test_the_steps_name_address_hosts_and_ports_and_say_that_sending_needs_a_log
 
 @each_guide
 def test_a_server_without_implicit_tls_has_steps_for_starttls(guide: Guide) -> None:
-    text = whole(guide.steps(ADDRESS, services_of(server("submission", "pop3"))))
+    text = whole(guide.steps(ADDRESS, services_from_config(server("submission", "pop3"))))
     assert "587" in text
     assert "110" in text
     assert "465" not in text
@@ -46,7 +46,7 @@ def test_a_server_without_implicit_tls_has_steps_for_starttls(guide: Guide) -> N
 
 @each_guide
 def test_imap_is_told_where_it_is_offered_and_the_client_knows_it(guide: Guide) -> None:
-    text = whole(guide.steps(ADDRESS, services_of(server(*ALL))))
+    text = whole(guide.steps(ADDRESS, services_from_config(server(*ALL))))
     assert ("993" in text) == ("imap" in guide.protocols)
 
 
@@ -60,9 +60,9 @@ def test_a_ca_of_the_servers_own_is_told_of(guide: Guide) -> None:
 @each_guide
 def test_what_is_not_offered_is_said(guide: Guide) -> None:
     with pytest.raises(CannotSetUp, match="submission"):
-        guide.steps(ADDRESS, services_of(server("pop3s")))
+        guide.steps(ADDRESS, services_from_config(server("pop3s")))
     with pytest.raises(CannotSetUp, match="read by"):
-        guide.steps(ADDRESS, services_of(server("submissions")))
+        guide.steps(ADDRESS, services_from_config(server("submissions")))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_json_has_what_text_has(guide: Guide) -> None:
 
 
 def test_text_is_numbered_and_its_values_stand_in_a_column() -> None:
-    steps = (Step("Look.", (("A", "1"), ("Long", "2"))), Step("Write.", file="~/.x", text="a\nb\n"))
+    steps = (SetupStep("Look.", (("A", "1"), ("Long", "2"))), SetupStep("Write.", file="~/.x", text="a\nb\n"))
     assert as_text(steps) == (
         "1. Look.\n     A     1\n     Long  2\n\n2. Write.\n   ~/.x:\n     a\n     b\n"
     )  # fmt: skip

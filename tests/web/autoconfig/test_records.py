@@ -12,19 +12,19 @@ from mailstack.config import MtaStsSettings, RelaySettings
 from mailstack.config.values import Domain, HostName
 from mailstack.net.certificates import private_ca
 from mailstack.relay.routes import SmartHost
-from mailstack.web.autoconfig.mta_sts import policy_id, policy_of
+from mailstack.web.autoconfig.mta_sts import policy_id, policy_text
 from mailstack.web.autoconfig.records import (
     DnsRecord,
-    Known,
     Publication,
-    begin_zone,
+    PublicationFacts,
     data_text,
     key_hash,
-    known_of,
     publication,
+    publication_facts,
+    zone_header,
     zone_lines,
 )
-from mailstack.web.autoconfig.services import services_of
+from mailstack.web.autoconfig.services import services_from_config
 from tests.web.autoconfig.servers import ALL, USUAL, server
 
 NOON = 1_764_072_000.0
@@ -32,7 +32,7 @@ WEB = server("mx", "submission", "submissions", "pop3", "pop3s", "https")
 
 
 def wanted(config: object = USUAL, **facts: object) -> Publication:
-    return publication(config, Known(services_of(config), **facts))  # type: ignore[arg-type]
+    return publication(config, PublicationFacts(services_from_config(config), **facts))  # type: ignore[arg-type]
 
 
 def data_of(found: Publication, name: str, kind: str, domain: str = "home.test") -> list[str]:
@@ -57,7 +57,7 @@ def test_srv_records_name_what_is_offered_and_deny_the_rest() -> None:
 
 def test_imap_is_to_be_tried_before_pop3_where_both_are() -> None:
     """RFC 6186 §3.4: the lower priority comes first."""
-    found = publication(server(*ALL), Known(services_of(server(*ALL))))
+    found = publication(server(*ALL), PublicationFacts(services_from_config(server(*ALL))))
     assert data_of(found, "_imaps._tcp.home.test.", "SRV") == ["0 1 993 mx.home.test."]
     assert data_of(found, "_pop3s._tcp.home.test.", "SRV") == ["10 1 995 mx.home.test."]
 
@@ -83,7 +83,7 @@ def test_without_the_web_service_nobody_is_sent_there() -> None:
 
 def test_a_server_without_an_exchange_has_no_mx() -> None:
     config = server("submissions", "pop3s")
-    assert data_of(publication(config, Known(services_of(config))), "home.test.", "MX") == []
+    assert data_of(publication(config, PublicationFacts(services_from_config(config))), "home.test.", "MX") == []
 
 
 def test_dkim_keys_stand_under_their_selector_or_a_note_says_that_there_is_none() -> None:
@@ -107,7 +107,7 @@ def test_a_name_never_has_two_spf_records() -> None:
     config = server("mx")
     for domains in ((Domain("mx.home.test"),), (Domain("home.test"), Domain("[192.0.2.1]"))):
         changed = type(config)(hostname=HostName("mx.home.test"), domains=domains, listen=config.listen)
-        records = [record for _, record in publication(changed, Known(services_of(changed))).all()]
+        records = [record for _, record in publication(changed, PublicationFacts(services_from_config(changed))).all()]
         spf = [record.name for record in records if record.data.startswith("v=spf1")]
         assert len(spf) == len(set(spf))
         assert not any("[" in record.name for record in records)
@@ -115,7 +115,7 @@ def test_a_name_never_has_two_spf_records() -> None:
 
 def test_a_smart_host_is_noted_for_spf() -> None:
     config = server("mx", relay=RelaySettings(smart_host=(SmartHost.parse("smtp://out.provider.test"),)))
-    notes = publication(config, Known(services_of(config))).notes
+    notes = publication(config, PublicationFacts(services_from_config(config))).notes
     assert any("out.provider.test" in note and "include:" in note for note in notes)
 
 
@@ -126,7 +126,7 @@ def test_the_hash_is_that_of_the_certificates_key(tmp_path: Path) -> None:
     private_ca(tmp_path / "tls", "mx.home.test", NOON)
     first = key_hash(config)
     assert len(first) == 64
-    assert known_of(config, services_of(config)).key_hash == first
+    assert publication_facts(config, services_from_config(config)).key_hash == first
 
 
 # --- MTA-STS
@@ -135,10 +135,10 @@ def test_the_hash_is_that_of_the_certificates_key(tmp_path: Path) -> None:
 def test_the_policy_names_our_exchanges() -> None:
     """RFC 8461 §3.2."""
     config = server("mx", mta_sts=MtaStsSettings(mode="enforce", mx=(Domain("backup.home.test"),)))
-    assert policy_of(config) == (
+    assert policy_text(config) == (
         "version: STSv1\r\nmode: enforce\r\nmx: mx.home.test\r\nmx: backup.home.test\r\nmax_age: 604800\r\n"
     )
-    assert "mx:" not in policy_of(server("mx", mta_sts=MtaStsSettings(mode="none")))
+    assert "mx:" not in policy_text(server("mx", mta_sts=MtaStsSettings(mode="none")))
 
 
 def test_another_policy_has_another_id() -> None:
@@ -165,7 +165,7 @@ def test_a_whole_zone_is_loaded_by_a_name_server(tmp_path: Path) -> None:
         record for record in wanted(addresses=("192.0.2.1",)).domains["home.test"] if record.type in ("MX", "SRV")
     ]
     file = tmp_path / "zone"
-    file.write_text("\n".join([*begin_zone("home.test", ["ns.home.test"], NOON), *zone_lines(records), ""]))
+    file.write_text("\n".join([*zone_header("home.test", ["ns.home.test"], NOON), *zone_lines(records), ""]))
     authority = BindAuthority(str(file))
     assert any(isinstance(record, dns.Record_SOA) for record in authority.records[b"home.test"])
     (mx,) = [record for record in authority.records[b"home.test"] if isinstance(record, dns.Record_MX)]

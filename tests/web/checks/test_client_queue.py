@@ -12,10 +12,10 @@ from twisted.python.failure import Failure
 
 from mailstack.letter import LetterId
 from mailstack.letter.connection import HostPort
-from mailstack.web.checks.client_queue import MAX_KEPT, MAX_WAITING, ClientTurns, HtmlChecks
+from mailstack.web.checks.client_queue import MAX_CACHED, MAX_WAITING, ClientQueue, HtmlChecks
 from mailstack.web.checks.html_features import Features
 from mailstack.web.http_values import HttpError, Request, User
-from mailstack.web.letter_reader import Shelf as Pages
+from mailstack.web.letter_reader import LetterReader
 from tests.aid import run
 from tests.mailbox.index.shelf import Shelf
 
@@ -24,7 +24,7 @@ HTML = b"Content-Type: text/html\r\n\r\n<style>a{color:red}</style><p hidden>x</
 
 def by(client: str) -> Request:
     if "@" in client:
-        return Request("GET", "/", "x.test", visitor=User(client))
+        return Request("GET", "/", "x.test", user=User(client))
     return Request("GET", "/", "x.test", remote=HostPort(client, 1))
 
 
@@ -41,10 +41,10 @@ class Work:
     """Checks that end when they are told to."""
 
     def __init__(self) -> None:
-        self.turns = ClientTurns()
+        self.turns = ClientQueue()
         self.begun: list[Deferred[str]] = []
 
-    def ask(self, client: str) -> Deferred[str]:
+    def request(self, client: str) -> Deferred[str]:
         async def work() -> str:
             self.begun.append(Deferred())
             return await self.begun[-1]
@@ -54,7 +54,7 @@ class Work:
 
 def test_checks_of_one_client_are_made_one_after_the_other() -> None:
     work = Work()
-    asked = [work.ask("alice@home.test") for _ in range(3)]
+    asked = [work.request("alice@home.test") for _ in range(3)]
     assert len(work.begun) == 1
     work.begun[0].callback("done")
     assert len(work.begun) == 2
@@ -70,22 +70,22 @@ def test_checks_of_one_client_are_made_one_after_the_other() -> None:
 @pytest.mark.parametrize("other", ["bob@home.test", "192.0.2.9"])
 def test_others_do_not_wait_for_them(other: str) -> None:
     work = Work()
-    work.ask("alice@home.test")
-    work.ask(other)
+    work.request("alice@home.test")
+    work.request(other)
     assert len(work.begun) == 2
 
 
 def test_an_address_is_a_client_where_nobody_logs_in() -> None:
     work = Work()
-    work.ask("192.0.2.1")
-    work.ask("192.0.2.1")
-    work.ask("192.0.2.2")
+    work.request("192.0.2.1")
+    work.request("192.0.2.1")
+    work.request("192.0.2.2")
     assert len(work.begun) == 2
 
 
 def test_one_that_waits_may_leave() -> None:
     work = Work()
-    first, second, third = (work.ask("192.0.2.1") for _ in range(3))
+    first, second, third = (work.request("192.0.2.1") for _ in range(3))
     second.cancel()
     with pytest.raises(CancelledError):
         result(second)
@@ -97,14 +97,14 @@ def test_one_that_waits_may_leave() -> None:
 def test_one_too_many_is_refused() -> None:
     work = Work()
     for _ in range(1 + MAX_WAITING):
-        work.ask("192.0.2.1")
+        work.request("192.0.2.1")
     with pytest.raises(HttpError) as trouble:
-        result(work.ask("192.0.2.1"))
+        result(work.request("192.0.2.1"))
     assert trouble.value.status == 429
     assert ("Retry-After", "1") in trouble.value.headers
 
 
-class Counted(Pages):
+class Counted(LetterReader):
     """Pages that count how often something was worked out."""
 
     count = 0
@@ -132,6 +132,6 @@ def test_html_is_looked_at_once_for_each_letter() -> None:
     item = run(shelf.index.item(plain))
     assert item is not None
     assert run(checks.of(by("192.0.2.1"), item)) is None
-    for number in range(MAX_KEPT + 5):
+    for number in range(MAX_CACHED + 5):
         checks._keep(LetterId(f"letter-{number}"), Features({}, number))
-    assert len(checks._known) == MAX_KEPT
+    assert len(checks._known) == MAX_CACHED

@@ -6,33 +6,33 @@ import pytest
 
 from mailstack.letter.parsed.links import links_of
 from mailstack.protocols.connection import ConnectFailed
-from mailstack.web.checks.links import MOST_HOPS, Checked, Seen, check
+from mailstack.web.checks.links import MAX_REDIRECTS, HeadResponse, LinkReport, check_links
 from tests.aid import run
 
 MOVED = "Moved Permanently; it leads on, but: "
 
 
 WORLD = {
-    "there": Seen(200),
-    "to-missing": Seen(302, "missing"),
-    "moved": Seen(301, "/there"),
-    "far": Seen(301, "http://elsewhere.test/"),
-    "odd": Seen(301, "http://]"),
-    "round": Seen(301, "round"),
-    "not-said": Seen(304),
-    "0": Seen(200),
-    **{str(n): Seen(302, str(n - 1)) for n in range(1, MOST_HOPS + 2)},
+    "there": HeadResponse(200),
+    "to-missing": HeadResponse(302, "missing"),
+    "moved": HeadResponse(301, "/there"),
+    "far": HeadResponse(301, "http://elsewhere.test/"),
+    "odd": HeadResponse(301, "http://]"),
+    "round": HeadResponse(301, "round"),
+    "not-said": HeadResponse(304),
+    "0": HeadResponse(200),
+    **{str(n): HeadResponse(302, str(n - 1)) for n in range(1, MAX_REDIRECTS + 2)},
 }
 
 
-async def world(url: str) -> Seen:
+async def world(url: str) -> HeadResponse:
     if "elsewhere" in url:
         raise ConnectFailed("only loopback addresses are called here")
-    return WORLD.get(url.removeprefix("http://a.test/"), Seen(404))
+    return WORLD.get(url.removeprefix("http://a.test/"), HeadResponse(404))
 
 
-def checked(place: str, *, follow: bool) -> Checked:
-    return run(check(links_of(f"See http://a.test/{place} now", "", 10), world, follow=follow))
+def checked(place: str, *, follow: bool) -> LinkReport:
+    return run(check_links(links_of(f"See http://a.test/{place} now", "", 10), world, follow=follow))
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def checked(place: str, *, follow: bool) -> Checked:
         ("not-said", 304, 304, "Not Modified"),
         ("far", 301, 301, MOVED + "only loopback addresses are called here"),
         ("odd", 301, 301, MOVED + "Invalid IPv6 URL"),
-        (str(MOST_HOPS), 302, 200, "OK"),
-        (str(MOST_HOPS + 1), 302, 0, "it leads from place to place, more than 10 times"),
+        (str(MAX_REDIRECTS), 302, 200, "OK"),
+        (str(MAX_REDIRECTS + 1), 302, 0, "it leads from place to place, more than 10 times"),
         ("round", 301, 0, "it leads from place to place, more than 10 times"),
     ],
 )

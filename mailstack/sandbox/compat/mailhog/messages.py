@@ -20,8 +20,8 @@ from mailstack.sandbox.compat.mailhog.serialize import message
 from mailstack.sandbox.compat.requests import decode_body, find_letter, find_part, integer_parameter
 from mailstack.store import Record
 from mailstack.web.http_values import HttpError, Request, Response, Upgrade
-from mailstack.web.routes import Route
-from mailstack.web.submission import RELEASED, Copied
+from mailstack.web.routes import HttpRoute
+from mailstack.web.submission import RELEASED, CopySource
 
 TEXT_JSON = "text/json; charset=utf-8"
 DEFAULT_LIMIT, MAX_LIMIT = 50, 250
@@ -36,25 +36,25 @@ MAX_SEARCHED = 10_000
 """Maximum letters that a search for a part of an address compares."""
 
 
-def mailhog_pages(ground: CompatContext, *, is_first: bool) -> tuple[Route, ...]:
+def mailhog_pages(ground: CompatContext, *, is_first: bool) -> tuple[HttpRoute, ...]:
     """Routes of MailHog; with `is_first` also those that Mailpit answers otherwise."""
     pages = _Messages(ground)
     shared = (
-        Route("GET", "/api/v1/messages", pages.all_of_v1, "admin"),
-        Route("DELETE", "/api/v1/messages", pages.delete_all, "admin"),
+        HttpRoute("GET", "/api/v1/messages", pages.all_of_v1, "admin"),
+        HttpRoute("DELETE", "/api/v1/messages", pages.delete_all, "admin"),
     )
     letter = "/api/v1/messages/{id}"
     return (
         *(shared if is_first else ()),
-        Route("GET", letter, pages.one, "admin"),
-        Route("DELETE", letter, pages.delete, "admin"),
-        Route("GET", f"{letter}/download", pages.download, "admin"),
-        Route("GET", f"{letter}/mime/part/{{part}}/download", pages.part, "admin", is_picture=True),
-        Route("POST", f"{letter}/release", pages.release, "admin"),
-        Route("GET", "/api/v2/messages", pages.messages, "admin"),
-        Route("GET", "/api/v2/search", pages.search, "admin"),
-        Route("GET", "/api/v2/outgoing-smtp", pages.outgoing, "admin"),
-        Route("GET", "/api/v2/websocket", pages.events, "admin"),
+        HttpRoute("GET", letter, pages.one, "admin"),
+        HttpRoute("DELETE", letter, pages.delete, "admin"),
+        HttpRoute("GET", f"{letter}/download", pages.download, "admin"),
+        HttpRoute("GET", f"{letter}/mime/part/{{part}}/download", pages.part, "admin", is_picture=True),
+        HttpRoute("POST", f"{letter}/release", pages.release, "admin"),
+        HttpRoute("GET", "/api/v2/messages", pages.messages, "admin"),
+        HttpRoute("GET", "/api/v2/search", pages.search, "admin"),
+        HttpRoute("GET", "/api/v2/outgoing-smtp", pages.outgoing, "admin"),
+        HttpRoute("GET", "/api/v2/websocket", pages.events, "admin"),
     )
 
 
@@ -151,7 +151,7 @@ class _Messages:
         item = await find_letter(self._index, ask.variables["id"])
         octets = await self._shelf.octets(item)
         try:
-            await self._ground.outward.hand_in(item.sender, [wanted.email], octets, copied=Copied(item.id, RELEASED))
+            await self._ground.outward.submit(item.sender, [wanted.email], octets, copied=CopySource(item.id, RELEASED))
         except Refusal as refusal:
             raise HttpError(400, str(refusal.reply)) from None
         return Response(b"", TEXT_JSON)
@@ -160,10 +160,10 @@ class _Messages:
 
     async def events(self, ask: Request) -> Upgrade:
         """Upgrades to a WebSocket with each new letter."""
-        from mailstack.web.websocket import told_by_websocket  # noqa: PLC0415 - most environments have no such client
+        from mailstack.web.websocket import websocket_upgrade  # noqa: PLC0415 - most environments have no such client
 
         self._ground.places.check(ask)
-        return told_by_websocket(ask, self._ground.places.held(ask, self._new_letters()))
+        return websocket_upgrade(ask, self._ground.places.held(ask, self._new_letters()))
 
     async def _new_letters(self) -> AsyncGenerator[str, None]:
         """Letters from now on; a slow client misses some."""

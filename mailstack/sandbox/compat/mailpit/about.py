@@ -19,7 +19,7 @@ from mailstack.sandbox.compat.mailpit.schemas import (
 )
 from mailstack.sandbox.compat.requests import decode_body
 from mailstack.sandbox.faults import Fault, Faults
-from mailstack.web.http_values import HttpError, Request, Response, in_json, plain
+from mailstack.web.http_values import HttpError, Request, Response, json_response, text_response
 
 VERSION = f"v1.30.5 (mailstack {__version__})"
 """Version of the API, which clients read."""
@@ -49,7 +49,7 @@ class InfoHandlers:
             smtp_rejected=0,
             smtp_ignored=0,
         )
-        return in_json(
+        return json_response(
             AppInformation(
                 version=VERSION,
                 latest_version=VERSION,
@@ -63,7 +63,7 @@ class InfoHandlers:
         )
 
     async def interface(self, _: Request) -> Response:
-        return in_json(
+        return json_response(
             InterfaceSettings(
                 label="",
                 message_relay=_relay(self._ground.relay),
@@ -77,12 +77,12 @@ class InfoHandlers:
     async def ready(self, _: Request) -> Response:
         """Answers once the index can be read."""
         await self._index.listed(ItemFilter(), 0)
-        return plain("OK")
+        return text_response("OK")
 
 
 async def alive(_: Request) -> Response:
     """Answers while the process runs."""
-    return plain("OK")
+    return text_response("OK")
 
 
 def _relay(relay: ExternalRelay | None) -> MessageRelay:
@@ -109,7 +109,7 @@ class ChaosHandlers:
     async def triggers(self, _: Request) -> Response:
         """Answers all three triggers; one without a rule has the probability 0."""
         rules = {rule.id: rule for rule, _ in self._faults.list()}
-        return in_json({name: _shown(rules.get(_rule_id(name)), usual) for name, (_, usual) in _TRIGGERS.items()})
+        return json_response({name: _shown(rules.get(_rule_id(name)), usual) for name, (_, usual) in _TRIGGERS.items()})
 
     async def set_triggers(self, ask: Request) -> Response:
         """Replaces all triggers; those that are left out are off."""

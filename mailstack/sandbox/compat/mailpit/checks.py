@@ -5,22 +5,22 @@ from __future__ import annotations
 from mailstack.sandbox.compat.mailpit.thumbnail import NoPictures, thumbnail
 from mailstack.sandbox.compat.requests import find_letter, find_part
 from mailstack.web.checks import links as link_check
-from mailstack.web.checks.client_queue import ClientTurns, HtmlChecks
-from mailstack.web.checks.spam import Judge, Verdict
-from mailstack.web.http_values import HttpError, Request, Response, in_json
-from mailstack.web.letter_reader import Shelf
+from mailstack.web.checks.client_queue import ClientQueue, HtmlChecks
+from mailstack.web.checks.spam import SpamCheck, SpamVerdict
+from mailstack.web.http_values import HttpError, Request, Response, json_response
+from mailstack.web.letter_reader import LetterReader
 
 
 class CheckHandlers:
     """Handlers of the checks."""
 
-    def __init__(self, shelf: Shelf, look: link_check.Look, judge: Judge | None) -> None:
+    def __init__(self, shelf: LetterReader, look: link_check.HeadRequest, judge: SpamCheck | None) -> None:
         """`look` asks a URL for its status; `judge` is the spam filter, if any."""
         self._shelf = shelf
         self._look = look
         self._judge = judge
         self._html_checks = HtmlChecks(shelf)
-        self._link_checks, self._spam_checks = ClientTurns(), ClientTurns()
+        self._link_checks, self._spam_checks = ClientQueue(), ClientQueue()
 
     async def html(self, ask: Request) -> Response:
         answer = await self._html_checks.of(ask, await find_letter(self._shelf.index, ask.variables["id"]))
@@ -32,10 +32,10 @@ class CheckHandlers:
         item = await find_letter(self._shelf.index, ask.variables["id"])
         follow = ask.query.get("follow") == "true"
 
-        async def check() -> link_check.Checked:
-            return await link_check.check(await self._shelf.links(item), self._look, follow=follow)
+        async def check() -> link_check.LinkReport:
+            return await link_check.check_links(await self._shelf.links(item), self._look, follow=follow)
 
-        return in_json(await self._link_checks.run(ask, check))
+        return json_response(await self._link_checks.run(ask, check))
 
     async def spam(self, ask: Request) -> Response:
         judge = self._judge
@@ -43,10 +43,10 @@ class CheckHandlers:
             raise HttpError(400, "There is no spam filter; mailstack dev --spam-filter names one.")
         item = await find_letter(self._shelf.index, ask.variables["id"])
 
-        async def check() -> Verdict:
+        async def check() -> SpamVerdict:
             return await judge(await self._shelf.octets(item))
 
-        return in_json(await self._spam_checks.run(ask, check))
+        return json_response(await self._spam_checks.run(ask, check))
 
     async def thumbnail(self, ask: Request) -> Response:
         """Answers a small JPEG, which is white for a part that is no picture."""

@@ -18,10 +18,10 @@ from mailstack.web.http_values import Request, Upgrade
 
 async def events(index: LetterIndex, places: StreamLimits, ask: Request) -> Upgrade:
     """Upgrades to the WebSocket."""
-    from mailstack.web.websocket import told_by_websocket  # noqa: PLC0415 - most environments have no such client
+    from mailstack.web.websocket import websocket_upgrade  # noqa: PLC0415 - most environments have no such client
 
     places.check(ask)
-    return told_by_websocket(ask, places.held(ask, _messages(index)))
+    return websocket_upgrade(ask, places.held(ask, _messages(index)))
 
 
 async def _messages(index: LetterIndex) -> AsyncGenerator[str, None]:

@@ -9,9 +9,9 @@ from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.protocols.connection import Clock
 from mailstack.sandbox.compat.mailpit.serialize import message
 from mailstack.sandbox.compat.requests import find_letter, find_part, search_filter
-from mailstack.web.http_values import PLAIN, HttpError, Request, Response, in_json
+from mailstack.web.http_values import PLAIN, HttpError, Request, Response, json_response
 from mailstack.web.letter_html import html_page
-from mailstack.web.letter_reader import Shelf
+from mailstack.web.letter_reader import LetterReader
 
 _NEVER_SHOWN = {
     "text/javascript", "application/javascript", "application/x-javascript", "text/ecmascript", "application/ecmascript",
@@ -25,7 +25,7 @@ _MAX_NAME = 255
 class MessageHandlers:
     """Handlers of the paths about one message."""
 
-    def __init__(self, shelf: Shelf, clock: Clock) -> None:
+    def __init__(self, shelf: LetterReader, clock: Clock) -> None:
         self._shelf = shelf
         self._clock = clock
 
@@ -37,7 +37,7 @@ class MessageHandlers:
         item = await self._asked(ask)
         reading = await self._shelf.reading(item)
         await self._shelf.index.mark(ItemFilter(ids=(item.id,)), unread=False)
-        return in_json(await self._shelf.do(lambda: message(item, reading), item.size))
+        return json_response(await self._shelf.do(lambda: message(item, reading), item.size))
 
     async def headers(self, ask: Request) -> Response:
         """Answers the header fields by name, in alphabetical order and canonical case."""
@@ -45,7 +45,7 @@ class MessageHandlers:
         fields: dict[str, list[str]] = {}
         for name, value in reading.fields:
             fields.setdefault("-".join(word.capitalize() for word in name.split("-")), []).append(value)
-        return in_json(dict(sorted(fields.items())))
+        return json_response(dict(sorted(fields.items())))
 
     async def raw(self, ask: Request) -> Response:
         item = await self._asked(ask)

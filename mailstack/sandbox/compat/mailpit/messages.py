@@ -18,7 +18,7 @@ from mailstack.sandbox.compat.mailpit.schemas import (
 )
 from mailstack.sandbox.compat.mailpit.serialize import summary
 from mailstack.sandbox.compat.requests import decode_body, form_fields, integer_parameter, search_filter
-from mailstack.web.http_values import HttpError, Request, Response, in_json
+from mailstack.web.http_values import HttpError, Request, Response, json_response
 
 MAX_LIMIT = 10_000
 """Maximum messages of one answer."""
@@ -50,7 +50,7 @@ class ListHandlers:
             which = replace(which, terms=(*which.terms, Term(Arrived(is_after=False, at=before / 1000))))
         everything = await self._index.listed(ItemFilter(), 0)
         found = await self._index.listed(which, limit, start)
-        return in_json(
+        return json_response(
             MessagesSummary(
                 total=everything.total,
                 unread=everything.unread,
@@ -99,7 +99,7 @@ class ListHandlers:
         return OK
 
     async def tags(self, _: Request) -> Response:
-        return in_json(tuple(await self._index.tags()))
+        return json_response(tuple(await self._index.tags()))
 
     async def set_tags(self, ask: Request) -> Response:
         """Replaces the tags of messages."""

@@ -11,12 +11,12 @@ from mailstack.sandbox.compat.mailpit.events import events
 from mailstack.sandbox.compat.mailpit.message import MessageHandlers
 from mailstack.sandbox.compat.mailpit.messages import ListHandlers
 from mailstack.sandbox.compat.mailpit.sending import TransferHandlers
-from mailstack.web.routes import Route
+from mailstack.web.routes import HttpRoute
 
-_Admin = partial(Route, access="admin")
+_Admin = partial(HttpRoute, access="admin")
 
 
-def mailpit_pages(ground: CompatContext) -> tuple[Route, ...]:
+def mailpit_pages(ground: CompatContext) -> tuple[HttpRoute, ...]:
     """Everything below /api/v1, /view and beside them that Mailpit's clients call."""
     shelf = ground.shelf
     lists, one, transfers = (
@@ -50,11 +50,11 @@ def mailpit_pages(ground: CompatContext) -> tuple[Route, ...]:
         _Admin("GET", f"{letter}/sa-check", checks.spam),
         _Admin("GET", "/view/{name}", one.view),
         _Admin("POST", f"{letter}/release", transfers.release),
-        Route(
+        HttpRoute(
             "POST",
             "/api/v1/send",
             transfers.send,
-            "admin" if ground.senders is None else "anyone",
+            "admin" if ground.senders is None else "public",
             is_large=True,
             ends_with_client=True,
         ),
@@ -63,6 +63,6 @@ def mailpit_pages(ground: CompatContext) -> tuple[Route, ...]:
         _Admin("PUT", "/api/v1/chaos", chaos.set_triggers),
         _Admin("GET", "/api/v1/info", about.info),
         _Admin("GET", "/api/v1/webui", about.interface),
-        Route("GET", "/livez", alive),
-        Route("GET", "/readyz", about.ready),
+        HttpRoute("GET", "/livez", alive),
+        HttpRoute("GET", "/readyz", about.ready),
     )

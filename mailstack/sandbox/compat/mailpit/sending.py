@@ -10,10 +10,10 @@ from mailstack.sandbox.compat.context import CompatContext
 from mailstack.sandbox.compat.mailpit.messages import OK
 from mailstack.sandbox.compat.mailpit.schemas import ReleaseRequest
 from mailstack.sandbox.compat.requests import decode_body, find_letter
-from mailstack.web.compose import ComposeLimits, Sending, Written, check_count, checked, compose
-from mailstack.web.http_values import HttpError, Request, Response, in_json
+from mailstack.web.compose import ComposedLetter, ComposeLimits, LetterDraft, check_count, compose, parse_address
+from mailstack.web.http_values import HttpError, Request, Response, json_response
 from mailstack.web.site import shielded
-from mailstack.web.submission import RELEASED, Copied
+from mailstack.web.submission import RELEASED, CopySource
 
 
 class TransferHandlers:
@@ -26,16 +26,16 @@ class TransferHandlers:
     async def send(self, ask: Request) -> Response:
         """Accepts a message. A refusal is JSON here, as nowhere else in this API."""
         if self._ground.senders is not None:
-            await self._ground.senders.visitor(ask)
+            await self._ground.senders.authenticate(ask)
         try:
             now, limits = self._ground.clock.now(), self._ground.limits
             made = await self._shelf.do(lambda: _composed(ask, limits, now), len(ask.body))
-            letter = await shielded(self._ground.capture.hand_in(made.sender, made.recipients, made.octets))
+            letter = await shielded(self._ground.capture.submit(made.sender, made.recipients, made.octets))
         except HttpError as trouble:
-            return in_json({"Error": trouble.why}, trouble.status)
+            return json_response({"Error": trouble.why}, trouble.status)
         except Refusal as refusal:
-            return in_json({"Error": str(refusal.reply)}, 400)
-        return in_json({"ID": letter})
+            return json_response({"Error": str(refusal.reply)}, 400)
+        return json_response({"ID": letter})
 
     async def release(self, ask: Request) -> Response:
         """Releases a message to other addresses through the queue, without waiting for its delivery."""
@@ -43,14 +43,14 @@ class TransferHandlers:
         if not wanted:
             raise HttpError(400, "No valid addresses found")
         check_count(wanted, self._ground.limits.recipients)
-        recipients = [checked(each) for each in wanted]
+        recipients = [parse_address(each) for each in wanted]
         item = await find_letter(self._shelf.index, ask.variables["id"])
         octets = await self._shelf.octets(item)
         author = item.author.address if item.author else ""
         leaving = self._ground.leaving
         try:
             if leaving is None:
-                await self._ground.outward.hand_in(author, recipients, octets, copied=Copied(item.id, RELEASED))
+                await self._ground.outward.submit(author, recipients, octets, copied=CopySource(item.id, RELEASED))
             else:
                 _check(leaving.outlet, recipients)
                 await leaving.release(author, recipients, octets, item.id)
@@ -68,9 +68,9 @@ def _check(outlet: ExternalRelay, recipients: Sequence[str]) -> None:
             )
 
 
-def _composed(ask: Request, limits: ComposeLimits, now: float) -> Written:
+def _composed(ask: Request, limits: ComposeLimits, now: float) -> ComposedLetter:
     """Composes the letter of a request. Raises Trouble."""
-    return compose(decode_body(ask, Sending, limits.values, limits.explained), limits, now)
+    return compose(decode_body(ask, LetterDraft, limits.values, limits.explained), limits, now)
 
 
 def _released_to(ask: Request) -> tuple[str, ...]:

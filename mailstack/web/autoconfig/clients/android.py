@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from mailstack.web.autoconfig.guide import SECURITY_WORDS, Account, Guide, Step, Trust, kind, server_values
-from mailstack.web.autoconfig.services import Service
+from mailstack.web.autoconfig.guide import (
+    SECURITY_WORDS,
+    ClientAccount,
+    Guide,
+    SetupStep,
+    Trust,
+    protocol_name,
+    server_values,
+)
+from mailstack.web.autoconfig.services import ClientService
 
 
-def _gmail(service: Service, address: str) -> tuple[tuple[str, str], ...]:
+def _gmail(service: ClientService, address: str) -> tuple[tuple[str, str], ...]:
     return (
         ("Username", address),
         ("Server", service.host),
@@ -15,33 +23,33 @@ def _gmail(service: Service, address: str) -> tuple[tuple[str, str], ...]:
     )
 
 
-def write_gmail_app(account: Account) -> tuple[Step, ...]:
+def write_gmail_app(account: ClientAccount) -> tuple[SetupStep, ...]:
     return (
-        Step(
-            f"The picture at the top, Add another account, Other. Enter the address, then Personal ({kind(account.reading)}),"
+        SetupStep(
+            f"The picture at the top, Add another account, Other. Enter the address, then Personal ({protocol_name(account.reading)}),"
             " and the password.",
             (("Address", account.address),),
         ),
-        Step("Incoming server settings:", _gmail(account.reading, account.address)),
-        Step(
+        SetupStep("Incoming server settings:", _gmail(account.reading, account.address)),
+        SetupStep(
             'Outgoing server settings. "Require sign-in" must be on: this server requires authentication.',
             (("Require sign-in", "on"), *_gmail(account.sending, account.address)),
         ),
     )
 
 
-def write_k9(account: Account) -> tuple[Step, ...]:
+def write_k9(account: ClientAccount) -> tuple[SetupStep, ...]:
     return (
-        Step(
+        SetupStep(
             "Settings, Add account. Enter the address. If the app finds the settings by itself, compare them with those"
             ' below; else choose "Edit configuration" or "Manual setup".',
             (("Address", account.address),),
         ),
-        Step(
-            f"Incoming server, {kind(account.reading)}:",
+        SetupStep(
+            f"Incoming server, {protocol_name(account.reading)}:",
             server_values(account.reading, account.address),
         ),
-        Step(
+        SetupStep(
             'Outgoing server. "Requires authentication" must be on: this server requires authentication.',
             (("Requires authentication", "on"), *server_values(account.sending, account.address)),
         ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mailstack.web.autoconfig.guide import Account, Guide, Step, Trust
-from mailstack.web.autoconfig.services import Service
+from mailstack.web.autoconfig.guide import ClientAccount, Guide, SetupStep, Trust
+from mailstack.web.autoconfig.services import ClientService
 
 _PROFILE = (
     "The short way: open the configuration profile in Safari (the server's web page has a link to it), and install it"
@@ -11,22 +11,22 @@ _PROFILE = (
 )
 
 
-def _kind(account: Account) -> str:
+def _kind(account: ClientAccount) -> str:
     return "POP" if account.reading.protocol == "pop3" else "IMAP"
 
 
-def _login(service: Service, address: str) -> tuple[tuple[str, str], ...]:
+def _login(service: ClientService, address: str) -> tuple[tuple[str, str], ...]:
     return (("Host name", service.host), ("User name", address), ("Password", "that of the account"))
 
 
-def _connection(service: Service) -> tuple[tuple[str, str], ...]:
+def _connection(service: ClientService) -> tuple[tuple[str, str], ...]:
     return (("Port", str(service.port)), ("Use TLS/SSL", "on"), ("Authentication", "Password"))
 
 
-def write_mac(account: Account) -> tuple[Step, ...]:
+def write_mac(account: ClientAccount) -> tuple[SetupStep, ...]:
     return (
-        Step(_PROFILE),
-        Step(
+        SetupStep(_PROFILE),
+        SetupStep(
             "By hand: Mail, Add Account, Other Mail Account. Enter name, address and password, and press Sign In; when"
             f" Mail finds no settings, it asks. Account type: {_kind(account)}.",
             (
@@ -36,32 +36,32 @@ def write_mac(account: Account) -> tuple[Step, ...]:
                 ("Outgoing mail server", account.sending.host),
             ),
         ),
-        Step(
+        SetupStep(
             'Mail, Settings, Accounts, the account, Server Settings: turn "Automatically manage connection settings" off'
             " for the incoming server.",
             _connection(account.reading),
         ),
-        Step(
+        SetupStep(
             "The same for the outgoing one. It requires authentication: user name and password must stand there too.",
             (("User name", account.address), *_connection(account.sending)),
         ),
     )
 
 
-def write_ios(account: Account) -> tuple[Step, ...]:
+def write_ios(account: ClientAccount) -> tuple[SetupStep, ...]:
     return (
-        Step(_PROFILE),
-        Step(
+        SetupStep(_PROFILE),
+        SetupStep(
             "By hand: Settings, Apps, Mail, Mail Accounts, Add Account, Other, Add Mail Account. Enter name, address and"
             f" password, Next, then {_kind(account)}.",
             (("Email", account.address),),
         ),
-        Step("Incoming mail server:", _login(account.reading, account.address)),
-        Step(
+        SetupStep("Incoming mail server:", _login(account.reading, account.address)),
+        SetupStep(
             'Outgoing mail server. It says "optional", but this server requires authentication: fill in all of it.',
             _login(account.sending, account.address),
         ),
-        Step(
+        SetupStep(
             "Save. Then open the account again: Advanced, for the incoming server; and SMTP, the primary server, for the"
             " outgoing one. Check there:",
             (

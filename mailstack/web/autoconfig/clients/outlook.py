@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mailstack.web.autoconfig.guide import SECURITY_WORDS, Account, Guide, Step, Trust, kind
-from mailstack.web.autoconfig.services import Service
+from mailstack.web.autoconfig.guide import SECURITY_WORDS, ClientAccount, Guide, SetupStep, Trust, protocol_name
+from mailstack.web.autoconfig.services import ClientService
 
 
-def _server(service: Service) -> tuple[tuple[str, str], ...]:
+def _server(service: ClientService) -> tuple[tuple[str, str], ...]:
     return (
         ("Server", service.host),
         ("Port", str(service.port)),
@@ -14,21 +14,21 @@ def _server(service: Service) -> tuple[tuple[str, str], ...]:
     )
 
 
-def write_classic(account: Account) -> tuple[Step, ...]:
+def write_classic(account: ClientAccount) -> tuple[SetupStep, ...]:
     how = "POP" if account.reading.protocol == "pop3" else "IMAP"
     return (
-        Step(
+        SetupStep(
             'File, Add Account. Enter the address, open "Advanced options", tick "Let me set up my account manually",'
             f" then Connect, and choose {how}.",
             (("Address", account.address),),
         ),
-        Step(
+        SetupStep(
             'Incoming mail. Leave "Require logon using Secure Password Authentication (SPA)" off.',
             _server(account.reading),
         ),
-        Step("Outgoing mail. Leave SPA off here too.", _server(account.sending)),
-        Step("Next, enter the password, Connect."),
-        Step(
+        SetupStep("Outgoing mail. Leave SPA off here too.", _server(account.sending)),
+        SetupStep("Next, enter the password, Connect."),
+        SetupStep(
             "The outgoing server requires authentication. If a first letter is refused with 530: File, Account Settings,"
             ' the account, Change, More Settings, tab "Outgoing Server".',
             (
@@ -36,32 +36,34 @@ def write_classic(account: Account) -> tuple[Step, ...]:
                 ("Use same settings as my incoming mail server", "on"),
             ),
         ),
-        Step(
+        SetupStep(
             "If the user name was not taken over, it is the whole address.",
             (("User name", account.address),),
         ),
     )
 
 
-def write_new(account: Account) -> tuple[Step, ...]:
+def write_new(account: ClientAccount) -> tuple[SetupStep, ...]:
     how = "POP" if account.reading.protocol == "pop3" else "IMAP"
     login = (("User name", account.address), ("Password", "that of the account"))
     return (
-        Step(
+        SetupStep(
             "The new Outlook has Microsoft's servers fetch and send your letters, and gives them your password. So the"
             " server must be reached from the internet with a certificate that is trusted there; if you would rather"
             " not, take another client.",
         ),
-        Step(
+        SetupStep(
             f'Settings, Accounts, Your accounts, Add account. Enter the address, "Choose provider", {how}.',
             (("Address", account.address),),
         ),
-        Step(f'Press "Show more". {kind(account.reading)} incoming server:', (*_server(account.reading), *login)),
-        Step(
+        SetupStep(
+            f'Press "Show more". {protocol_name(account.reading)} incoming server:', (*_server(account.reading), *login)
+        ),
+        SetupStep(
             "SMTP outgoing server. It requires authentication, so fill in user name and password here as well:",
             (*_server(account.sending), *login),
         ),
-        Step("Continue."),
+        SetupStep("Continue."),
     )
 
 

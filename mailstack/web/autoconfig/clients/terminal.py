@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from mailstack.web.autoconfig.guide import Account, Guide, Step, Trust
-from mailstack.web.autoconfig.services import Security, Service
+from mailstack.web.autoconfig.guide import ClientAccount, Guide, SetupStep, Trust
+from mailstack.web.autoconfig.services import ClientService, Security
 
 
-def _implicit(service: Service) -> bool:
+def _implicit(service: ClientService) -> bool:
     return service.security is Security.TLS
 
 
-def write_mutt(account: Account) -> tuple[Step, ...]:
+def write_mutt(account: ClientAccount) -> tuple[SetupStep, ...]:
     sending, reading = account.sending, account.reading
     user = account.address
     lines = [
@@ -31,21 +31,21 @@ def write_mutt(account: Account) -> tuple[Step, ...]:
         lines += [f'set folder = "{where}"', 'set spoolfile = "+INBOX"', f'set imap_user = "{user}"']
         fetch = "The password is asked for, unless smtp_pass and imap_pass are set."
     return (
-        Step(
+        SetupStep(
             "mutt and neomutt. The user in smtp_url makes them log in, which the server requires:",
             file="~/.muttrc",
             text=_lines(lines),
         ),
-        Step(fetch),
+        SetupStep(fetch),
     )
 
 
-def write_msmtp_mpop(account: Account) -> tuple[Step, ...]:
+def write_msmtp_mpop(account: ClientAccount) -> tuple[SetupStep, ...]:
     trust = account.ca_file or "system"
     name = account.address.rpartition("@")[2]
     secret = f'passwordeval "pass show {account.address}"'
     return (
-        Step(
+        SetupStep(
             "msmtp sends. `auth plain` makes it log in, which the server requires. Mode 0600:",
             file="~/.msmtprc",
             text=_lines(
@@ -59,7 +59,7 @@ def write_msmtp_mpop(account: Account) -> tuple[Step, ...]:
                 ]
             ),
         ),
-        Step(
+        SetupStep(
             "mpop fetches:",
             file="~/.mpoprc",
             text=_lines(
@@ -73,11 +73,11 @@ def write_msmtp_mpop(account: Account) -> tuple[Step, ...]:
                 ]
             ),
         ),
-        Step("`passwordeval` is any command that prints the password. Try both:", text=f"msmtp -a {name} --serverinfo\nmpop {name}\n"),
+        SetupStep("`passwordeval` is any command that prints the password. Try both:", text=f"msmtp -a {name} --serverinfo\nmpop {name}\n"),
     )  # fmt: skip
 
 
-def _server(service: Service, trust: str) -> list[str]:
+def _server(service: ClientService, trust: str) -> list[str]:
     return [
         f"host {service.host}",
         f"port {service.port}",

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from mailstack.web.autoconfig.guide import Account, Guide, Step, Trust, kind, server_values
+from mailstack.web.autoconfig.guide import ClientAccount, Guide, SetupStep, Trust, protocol_name, server_values
 
 
-def write(account: Account) -> tuple[Step, ...]:
+def write(account: ClientAccount) -> tuple[SetupStep, ...]:
     return (
-        Step(
+        SetupStep(
             "Account Settings, Account Actions, Add Mail Account. Enter your name, your address and your password.",
             (("Address", account.address),),
         ),
-        Step(
+        SetupStep(
             "If Thunderbird finds the settings by itself, compare them with those below. Else choose"
-            f' "Configure manually". Incoming server, {kind(account.reading)}:',
+            f' "Configure manually". Incoming server, {protocol_name(account.reading)}:',
             server_values(account.reading, account.address),
         ),
-        Step(
+        SetupStep(
             "Outgoing server, SMTP. It requires authentication: the same user name and password as the incoming one.",
             server_values(account.sending, account.address),
         ),
-        Step('Press "Done". Thunderbird logs in once to try the settings.'),
+        SetupStep('Press "Done". Thunderbird logs in once to try the settings.'),
     )
 
 

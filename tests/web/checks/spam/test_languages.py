@@ -7,27 +7,34 @@ import json
 import pytest
 
 from mailstack.letter.connection import HostPort
-from mailstack.web.checks.spam import NotUnderstood, Rule, Verdict, question, read_checked, read_report
+from mailstack.web.checks.spam import (
+    BadFilterResponse,
+    SpamRule,
+    SpamVerdict,
+    parse_rspamd_response,
+    parse_spamd_report,
+    spamd_request,
+)
 from mailstack.web.checks.spam_filter import SpamFilter, parse_filter
 from tests.web.checks.spam.fakes import CHECKED, report
 
 
 def test_spamd_is_asked_for_a_report() -> None:
-    assert question(b"A: b\r\n\r\nc") == b"REPORT SPAMC/1.5\r\nContent-length: 9\r\n\r\nA: b\r\n\r\nc"
+    assert spamd_request(b"A: b\r\n\r\nc") == b"REPORT SPAMC/1.5\r\nContent-length: 9\r\n\r\nA: b\r\n\r\nc"
 
 
 def test_a_report_has_a_score_and_the_rules_of_its_table() -> None:
-    assert read_report(report()) == Verdict(
+    assert parse_spamd_report(report()) == SpamVerdict(
         "",
         is_spam=True,
         score=7.4,
         rules=(
-            Rule(2.7, "MISSING_DATE", "Missing Date: header"),
-            Rule(-0.1, "DKIM_VALID", "Message has at least one valid DKIM or DK signature"),
-            Rule(5.0, "OFFER", "BODY: An offer that nobody can refuse"),
+            SpamRule(2.7, "MISSING_DATE", "Missing Date: header"),
+            SpamRule(-0.1, "DKIM_VALID", "Message has at least one valid DKIM or DK signature"),
+            SpamRule(5.0, "OFFER", "BODY: An offer that nobody can refuse"),
         ),
     )
-    assert read_report(report("own words", "False ; -1.5 / 5.0")) == Verdict("", is_spam=False, score=-1.5)
+    assert parse_spamd_report(report("own words", "False ; -1.5 / 5.0")) == SpamVerdict("", is_spam=False, score=-1.5)
 
 
 @pytest.mark.parametrize(
@@ -42,28 +49,28 @@ def test_a_report_has_a_score_and_the_rules_of_its_table() -> None:
     ],
 )
 def test_what_is_no_report_is_told(octets: bytes, why: str) -> None:
-    with pytest.raises(NotUnderstood, match=why):
-        read_report(octets)
+    with pytest.raises(BadFilterResponse, match=why):
+        parse_spamd_report(octets)
 
 
 def test_rspamd_says_what_weighs_most_first() -> None:
-    assert read_checked(json.dumps(CHECKED).encode()) == Verdict(
+    assert parse_rspamd_response(json.dumps(CHECKED).encode()) == SpamVerdict(
         "",
         is_spam=True,
         score=8.5,
-        rules=(Rule(8.7, "OFFER", ""), Rule(-0.2, "R_SPF_ALLOW", "SPF allows [+ip4:192.0.2.1]")),
+        rules=(SpamRule(8.7, "OFFER", ""), SpamRule(-0.2, "R_SPF_ALLOW", "SPF allows [+ip4:192.0.2.1]")),
     )
 
 
 @pytest.mark.parametrize(("action", "is_spam"), [("no action", False), ("greylist", False), ("reject", True)])
 def test_rspamds_action_says_whether_it_is_spam(action: str, is_spam: bool) -> None:
-    assert read_checked(json.dumps({"score": 3, "action": action}).encode()).is_spam is is_spam
+    assert parse_rspamd_response(json.dumps({"score": 3, "action": action}).encode()).is_spam is is_spam
 
 
 @pytest.mark.parametrize("octets", [b"", b"[]", b'{"error": "x"}', b'{"score": "3", "action": "reject"}', b"\xff"])
 def test_what_rspamd_does_not_say_is_told(octets: bytes) -> None:
-    with pytest.raises(NotUnderstood):
-        read_checked(octets)
+    with pytest.raises(BadFilterResponse):
+        parse_rspamd_response(octets)
 
 
 @pytest.mark.parametrize(

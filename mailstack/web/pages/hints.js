@@ -2,12 +2,12 @@
 
 import { get } from "./api.js";
 import { fill, h } from "./dom.js";
-import { copyButton } from "./copying.js";
+import { copyButton } from "./copy.js";
 
 const PLAIN = /^[\w.+-]+@[\w.-]+$/; // an address that means to a shell, and to Python, no more than itself
 
 /** What stands in an inbox without letters; `mailbox` is the one that is shown, if one is. */
-export function lesson(mailbox) {
+export function hint(mailbox) {
     const place = h(
         "section",
         { class: "empty" },
@@ -26,7 +26,7 @@ async function fillIn(place, mailbox) {
     const { host, port } = capture;
     const to = PLAIN.test(mailbox) ? mailbox : "bob@home.test";
     const letter = `From: app@example.test\\r\\nTo: ${to}\\r\\nSubject: Hello\\r\\n\\r\\nIt works.\\r\\n`;
-    const lessons = [
+    const examples = [
         ["mailstack", `mailstack send --to ${to} --subject Hello --body 'It works.'`],
         [
             "swaks",
@@ -51,7 +51,7 @@ async function fillIn(place, mailbox) {
         ),
         h(
             "div",
-            { class: "lesson" },
+            { class: "hint-card" },
             h(
                 "dl",
                 { class: "facts" },
@@ -59,7 +59,7 @@ async function fillIn(place, mailbox) {
                 h("div", {}, h("dt", {}, "Port"), h("dd", {}, h("code", {}, String(port)))),
                 h("div", {}, h("dt", {}, "Login, TLS"), h("dd", {}, "none needed")),
             ),
-            lessons.map(([name, line]) =>
+            examples.map(([name, line]) =>
                 h(
                     "figure",
                     {},

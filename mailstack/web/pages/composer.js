@@ -1,6 +1,6 @@
 /** Writing a letter, as one of the accounts. */
 
-import { senders, words } from "./acting.js";
+import { senders, words } from "./actions.js";
 import { post } from "./api.js";
 import { h } from "./dom.js";
 import { field, formDialog, options } from "./dialogs.js";

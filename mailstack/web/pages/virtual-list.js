@@ -3,7 +3,7 @@
 const AROUND = 8; // rows beyond either edge
 
 /** The rows of a scroller; their height is its CSS property `--row`, in pixels. */
-export class Windowed {
+export class VirtualList {
     /** `source` has `length`, `keyAt(index)`, `make(index)` and `reached(first, last)`, told which rows are in sight. */
     constructor(scroller, list, source) {
         this.scroller = scroller;

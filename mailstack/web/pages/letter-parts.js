@@ -2,11 +2,11 @@
 
 import { get, part, text } from "./api.js";
 import { partAt } from "./attachments.js";
-import { copyButton } from "./copying.js";
-import { fill, h, own } from "./dom.js";
+import { copyButton } from "./copy.js";
+import { fill, h, userText } from "./dom.js";
 import { size } from "./format.js";
 import { icon } from "./icons.js";
-import { loading, trouble } from "./loading.js";
+import { loading, trouble } from "./live-view.js";
 
 const MOST_SOURCE = 300_000; // characters that are shown; the download has all
 
@@ -21,7 +21,7 @@ export function showHeaders(panel, letter) {
                 "tbody",
                 {},
                 (letter.headers ?? []).map(([name, value]) =>
-                    h("tr", {}, h("th", { scope: "row" }, own(name)), h("td", { dir: "auto" }, value)),
+                    h("tr", {}, h("th", { scope: "row" }, userText(name)), h("td", { dir: "auto" }, value)),
                 ),
             ),
         ),
@@ -45,7 +45,7 @@ function branch(letter, node) {
             "div",
             { class: "node" },
             h("code", {}, node.type),
-            node.name ? own(node.name) : null,
+            node.name ? userText(node.name) : null,
             h("span", { class: "quiet" }, facts(node)),
             inner.length || !node.part
                 ? null

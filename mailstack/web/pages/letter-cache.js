@@ -5,7 +5,7 @@ import { get } from "./api.js";
 const PAGE = 100; // letters that are asked for together
 
 /** The letters of a mailbox and a query, the newest first. */
-export class KnownLetters {
+export class LetterCache {
     /** `came` is called with each page that comes by itself. */
     constructor(came) {
         this.came = came;

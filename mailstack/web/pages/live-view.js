@@ -1,7 +1,7 @@
 /** A part of a page that is fetched, drawn, and fetched again when something happens. */
 
 import { button, fill, h } from "./dom.js";
-import { gathered, on } from "./live.js";
+import { debounced, on } from "./live.js";
 
 /** What stands in the place of something that is on its way. */
 export const loading = () => h("p", { class: "quiet", role: "status" }, "Loading");
@@ -36,7 +36,7 @@ export function kept(element, fetched, draw, kinds = []) {
             );
         }
     };
-    const again = gathered(look, 120);
+    const again = debounced(look, 120);
     fill(element, loading());
     const off = [...kinds, "again"].map((kind) => on(kind, again));
     look();
