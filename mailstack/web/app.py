@@ -46,7 +46,7 @@ async def protocol_factory(bound: Mapping[str, int], context: ApiContext) -> Pro
 
 
 def http_factory(reactor: Any, site: Site, bounds: HttpLimits) -> ProtocolFactory:
-    """HTTP, about a site."""
+    """Return a factory of HTTP connections that serve a site."""
     room = MemoryBudget(bounds.held)
     return lambda gone, remote: WebChannel(reactor, site, bounds, room, gone, remote)
 
@@ -57,7 +57,7 @@ def build_site(
     """Site of a server: pages, `extension`, and the API. Without `behind` there is no API."""
     extension = extension or SiteExtension()
     if context is not None and not context.options.no_login:
-        # Where one has to log in, the page that all may see does not say how.
+        # The front page is public: with a login, it must not show passwords.
         server = replace(server, accounts=())
     has_inbox = context is not None and context.index is not None
     first = (*inbox_routes(), *front_routes(server, "/server")) if has_inbox else front_routes(server)

@@ -36,7 +36,7 @@ class RequestBody:
     def __init__(self, small: int, most: int, room: MemoryBudget) -> None:
         """`small`: octets outside the budget, accepted without a login. `most`: maximum octets of the body."""
         self.octets = BytesIO()
-        self.is_let_in = False
+        self.is_large_allowed = False
         """Whether the request is authorized to send more than `small` octets."""
         self.is_dropped = False
         """Whether the body was discarded."""
@@ -59,11 +59,11 @@ class RequestBody:
             return TOO_LARGE
         if not self.is_dropped:
             self.octets.write(data)
-        return self.count() if self.is_let_in else b""
+        return self.count() if self.is_large_allowed else b""
 
-    def let_in(self) -> bytes:
+    def allow_large(self) -> bytes:
         """Allow more than `small` octets. Return the HTTP status line of a full budget, else an empty value."""
-        self.is_let_in = True
+        self.is_large_allowed = True
         return self.count()
 
     def count(self) -> bytes:

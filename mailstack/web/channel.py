@@ -87,7 +87,7 @@ class WebChannel(HTTPChannel):
         is_good: bool = super().headerReceived(line)
         return is_good
 
-    def most_body(self) -> int:
+    def max_body(self) -> int:
         """Return the maximum octets of the current request's body."""
         bounds = self.bounds
         if bounds.large <= bounds.body:
@@ -100,7 +100,7 @@ class WebChannel(HTTPChannel):
         return bounds.large if is_large else bounds.body
 
     @property
-    def begun(self) -> tuple[bytes, bytes, bytes]:
+    def request_line(self) -> tuple[bytes, bytes, bytes]:
         """Method, target and version of the request that is being received."""
         return self._command, self._path, self._version
 
@@ -109,12 +109,12 @@ class WebChannel(HTTPChannel):
         """Whether the connection was switched to another protocol."""
         return self._line is not None
 
-    def wait(self) -> None:
+    def pause(self) -> None:
         """Pause reading."""
         self._is_waiting = True
         self._networkProducer.pauseProducing()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Resume reading after `pause`."""
         if self._is_waiting:
             self._is_waiting = False

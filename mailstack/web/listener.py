@@ -1,4 +1,4 @@
-"""The web's door: its ports, and the connections to them. What answers there is loaded when the first client has come."""
+"""HTTP listener; it loads the web modules with the first connection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class StoppableProtocol(Protocol):
-    """One connection that is spoken on: a twisted.internet.interfaces.IProtocol that can be told to end."""
+    """IProtocol of one connection, with graceful and immediate close."""
 
     def makeConnection(self, transport: Any) -> None: ...  # noqa: N802 (Twisted's names)
 
@@ -31,14 +31,14 @@ class StoppableProtocol(Protocol):
     def connectionLost(self, reason: Failure) -> None: ...  # noqa: N802
 
     def end(self) -> None:
-        """Close, once what is under way is answered."""
+        """Close after the response in progress."""
 
     def abort(self) -> None:
-        """Drop it now."""
+        """Abort the connection."""
 
 
 ProtocolFactory = Callable[[Callable[[StoppableProtocol], None], HostPort], StoppableProtocol]
-"""Makes the channel of a new connection, which tells when it is gone; with its client, whom a proxy may speak for."""
+"""Makes the protocol of a connection. Parameters: a callback for its end, and the client's address."""
 
 
 class WebListener(Factory):
@@ -63,12 +63,12 @@ class WebListener(Factory):
         self._load = load
         self._speak: ProtocolFactory | None = None
         self._early: list[_PendingConnection] | None = None
-        """Who waits for it; None: it is not being loaded."""
+        """Connections that wait for `load`; None: it is not running."""
         self._channels: ConnectionSet[StoppableProtocol] = ConnectionSet(reactor)
 
     @property
     def addresses(self) -> list[HostPort]:
-        """Where it listens."""
+        """Addresses of the listening sockets."""
         return self._ports.addresses
 
     async def listen(self, descriptions: Iterable[str]) -> None:
@@ -104,25 +104,25 @@ class WebListener(Factory):
             each.hand_over(speak)
 
     def _closed(self, failure: Failure) -> None:
-        """Not loaded: the next who comes has us try again."""
-        _log.error("a bug: the pages can't be loaded", exc_info=failure.value)
+        """Abort the waiting connections; the next connection calls `load` again."""
+        _log.error("internal error: the web pages can't be loaded", exc_info=failure.value)
         early, self._early = self._early or [], None
         for each in early:
             each.abort()
 
     async def stop_listening(self) -> None:
-        """Take no more connections, and end those that wait for a request."""
+        """Stop accepting connections and close the idle ones."""
         await self._ports.close()
         for channel in self._channels:
             channel.end()
 
     async def wait_until_empty(self, timeout: float) -> None:
-        """Wait for the connections to end; after `timeout` seconds they are dropped."""
+        """Wait for the end of all connections; abort them after `timeout` seconds."""
         await self._channels.wait_until_empty(timeout)
 
 
 class _PendingConnection(TwistedProtocol):
-    """A Channel that waits for the one which speaks, and from then on only passes on what it hears."""
+    """Paused connection until the web modules are loaded; later it forwards to the real protocol."""
 
     def __init__(
         self, gone: Callable[[StoppableProtocol], None], remote: HostPort, here: Callable[[_PendingConnection], None]
@@ -132,7 +132,7 @@ class _PendingConnection(TwistedProtocol):
         self._here = here
         self._spoken: StoppableProtocol | None = None
         self._heard = b""
-        """What had come with the beginning: one read at most."""
+        """Octets received before the modules were loaded: at most one read."""
         self._is_gone = False
 
     def connectionMade(self) -> None:  # noqa: N802
@@ -140,7 +140,7 @@ class _PendingConnection(TwistedProtocol):
         self._here(self)
 
     def hand_over(self, speak: ProtocolFactory) -> None:
-        """To the channel that `speak` makes."""
+        """Continue with the protocol that `speak` makes."""
         if self._is_gone:
             return
         self._spoken = spoken = speak(lambda _: self._gone(self), self._remote)
@@ -164,7 +164,7 @@ class _PendingConnection(TwistedProtocol):
             self._gone(self)
 
     def end(self) -> None:
-        """Nothing was asked yet, as far as we know."""
+        """Close; without a protocol no request was read yet."""
         if self._spoken is not None:
             self._spoken.end()
         else:

@@ -1,4 +1,4 @@
-"""Who asks: by a password with each request (RFC 7617), or by a session that a browser logged in to."""
+"""Authentication of HTTP requests by Basic (RFC 7617) or a session cookie."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mailstack.web.routes import HttpRoute, RouteDoc
 
 COOKIE = "mailstack"
 SESSION_LIFETIME = 12 * 3600.0
-"""Seconds that a session lasts, from the login."""
+"""Maximum seconds of a session, from its login."""
 
 
 class LoginRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,14 +35,14 @@ class LoginRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CurrentUser(Struct, frozen=True):
-    """Who one is here."""
+    """Account of the request."""
 
     account: str
     admin: bool
 
 
 class LoginStore(Protocol):
-    """The part of a Store that is asked."""
+    """Store methods that the login needs."""
 
     async def credentials(self, addresses: Sequence[str]) -> dict[str, str]: ...
 
@@ -52,20 +52,20 @@ class LoginStore(Protocol):
 
 
 class _Session(Struct, frozen=True):
-    """What a cookie says, signed: so every process of the server knows it, also after a restart."""
+    """Contents of a signed cookie, valid in each process of the server and after a restart."""
 
     account: str
     until: float
     """Seconds since 1970."""
     stamp: str | None
-    """`AccountLogin.credentials` of the login by which it began: other credentials end it."""
+    """`AccountLogin.credentials` of the login; a change of credentials ends the session."""
 
     name: str = field(default_factory=partial(secrets.token_hex, 8))
-    """Keeps sessions apart that began at the same time."""
+    """Random name that distinguishes sessions of the same second."""
 
 
 class _SessionSigner:
-    """Signs sessions, and reads those that are signed."""
+    """Signs session cookies and verifies them."""
 
     def __init__(self, secret: bytes) -> None:
         self._key = hmac.digest(secret or secrets.token_bytes(32), b"sessions of browsers", "sha256")
@@ -75,7 +75,7 @@ class _SessionSigner:
         return f"{body.decode()}.{self._mark(body)}"
 
     def opened(self, token: str) -> _Session | None:
-        """None for what we have not signed."""
+        """Return the session of a token; None without a valid signature."""
         body, _, mark = token.partition(".")
         octets = body.encode(errors="replace")
         if not body or not hmac.compare_digest(self._mark(octets).encode(), mark.encode(errors="replace")):
@@ -87,21 +87,21 @@ class _SessionSigner:
 
 
 def login_from_context(context: ApiContext) -> Login:
-    """By the accounts of the server."""
+    """Return the login by the accounts of the server."""
     config, access, options = context.config, context.access, context.options
     return Login(
         access.web or access.readers,
         context.store,
         context.clock,
         admins=None if access.web else [admin.key for admin in config.web.admins],
-        # Those of a dev environment are for tests, and it has no https.
+        # The accounts of a dev environment are for tests, and it has no https.
         require_tls=config.accounts.require_tls and not options.shown_accounts,
         secret=options.session_secret,
     )
 
 
 def me_routes() -> tuple[HttpRoute, ...]:
-    """Where nobody has to log in, one may ask all the same who one is."""
+    """Return the route of the current account, which exists without a login too."""
     return (HttpRoute("GET", "/v1/me", _me, "user", doc=_ME_DOC),)
 
 
@@ -109,11 +109,11 @@ async def _me(request: Request) -> Response:
     return json_response(CurrentUser(request.user.account, request.user.is_admin))
 
 
-_ME_DOC = RouteDoc("Who one is here.", response=CurrentUser)
+_ME_DOC = RouteDoc("Account of the request.", response=CurrentUser)
 
 
 class Login:
-    """A site.Doorkeeper; guesses wait as they do at every port, since it is the same portal and throttle that decide."""
+    """RequestAuthenticator with the portal and the throttle of all services, so that password guesses are slowed down."""
 
     def __init__(
         self,
@@ -125,7 +125,10 @@ class Login:
         require_tls: bool = True,
         secret: bytes = b"",
     ) -> None:
-        """`admins` are `Address.key`s; None: everybody who logs in is one. With `require_tls` a password in clear is taken from this machine alone."""
+        """`admins` are `Address.key`s; None: each account is an administrator.
+
+        `require_tls` accepts passwords without TLS from loopback only.
+        """
         self._authenticator = authenticator
         self._accounts = accounts
         self._admins = None if admins is None else frozenset(admins)
@@ -135,26 +138,28 @@ class Login:
 
     @property
     def routes(self) -> tuple[HttpRoute, ...]:
-        """Where browsers log in, and out."""
+        """Routes of login and logout."""
         return (
             HttpRoute(
                 "POST",
                 "/v1/login",
                 self.log_in,
-                doc=RouteDoc("Begin a session.", request=LoginRequest, response=CurrentUser),
+                doc=RouteDoc("Log in: start a session.", request=LoginRequest, response=CurrentUser),
             ),
-            HttpRoute("DELETE", "/v1/login", self.log_out, doc=RouteDoc("End it.", response=CurrentUser)),
+            HttpRoute(
+                "DELETE", "/v1/login", self.log_out, doc=RouteDoc("Log out: end the session.", response=CurrentUser)
+            ),
             *me_routes(),
         )
 
     async def authenticate(self, request: Request) -> User:
-        """Raises Trouble."""
+        """Authenticate a request. Raises HttpError."""
         token = _token(request)
         if token and (session := self._seal.opened(token)) is not None and await self._holds(session, token):
             return self._known(AccountLogin(session.account, session.stamp, _digest(token)))
         kind, _, given = request.fields.get("authorization", "").partition(" ")
         if kind.lower() != "basic":
-            raise _unauthorized(request, "Log in with the name and password of somebody who may come in.")
+            raise _unauthorized(request, "Login required: send a user name and a password.")
         try:
             name, colon, password = b64decode(given.strip(), validate=True).decode().partition(":")
         except (binascii.Error, ValueError):
@@ -164,7 +169,7 @@ class Login:
         return self._known(await self._checked(request, name, password))
 
     async def _holds(self, session: _Session, token: str) -> bool:
-        """Whether it has not ended: by its time, a logout, or other credentials. Raises Trouble."""
+        """Whether a session is valid: no timeout, logout or change of credentials. Raises HttpError."""
         if self._now() >= session.until:
             return False
         try:
@@ -180,9 +185,9 @@ class Login:
         return User(login.account, self._admins is None or login.account in self._admins, login)
 
     async def _checked(self, request: Request, name: str, password: str) -> AccountLogin:
-        """The login. Raises Trouble."""
+        """Check a password and return the login. Raises HttpError."""
         if self._require_tls and not request.is_secure and not is_loopback(request.remote.host):
-            raise HttpError(403, "Passwords are taken over https only; [accounts] require_tls says so.")
+            raise HttpError(403, "Passwords are accepted over https only ([accounts] require_tls).")
         try:
             return await self._authenticator.login(
                 Credentials(username=name, password=password, mechanism="HTTP"), request.remote
@@ -193,7 +198,7 @@ class Login:
             raise _unavailable() from None
 
     async def log_in(self, request: Request) -> Response:
-        """A session for a browser; its cookie goes nowhere but here, and no script sees it."""
+        """Start a session; its cookie is HttpOnly and SameSite=Strict."""
         wanted = decode_json(request, LoginRequest)
         login = await self._checked(request, wanted.username, wanted.password)
         token = self._seal.sealed(_Session(login.account, self._now() + SESSION_LIFETIME, login.credentials))
@@ -203,7 +208,7 @@ class Login:
         )
 
     async def log_out(self, request: Request) -> Response:
-        # What we have not signed, or what is over, takes no room in the store.
+        # Only valid sessions are stored as logged out.
         token, now = _token(request), self._now()
         if token and (session := self._seal.opened(token)) is not None and session.until > now:
             try:
@@ -231,11 +236,11 @@ def _cookie(request: Request, token: str, seconds: int) -> tuple[str, str]:
 
 
 def _unavailable() -> HttpError:
-    return HttpError(503, "Nobody can log in at the moment; try again.", ("Retry-After", "5"))
+    return HttpError(503, "Logins are not possible at present; try again later.", ("Retry-After", "5"))
 
 
 def _unauthorized(request: Request, why: str) -> HttpError:
-    """Programs are told how to log in; a browser would put up a window of its own, and has a page for it."""
+    """Return a 401 response, without WWW-Authenticate for browsers, which would open their own login dialog."""
     if "sec-fetch-mode" in request.fields:
         return HttpError(401, why)
     return HttpError(401, why, ("WWW-Authenticate", 'Basic realm="mailstack", charset="UTF-8"'))

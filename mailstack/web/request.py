@@ -49,7 +49,7 @@ class HttpConnection(Protocol):
     persistent: Any
 
     @property
-    def begun(self) -> tuple[bytes, bytes, bytes]:
+    def request_line(self) -> tuple[bytes, bytes, bytes]:
         """Method, target and version of the request that is being received."""
 
     @property
@@ -62,13 +62,13 @@ class HttpConnection(Protocol):
 
     def loseConnection(self) -> None: ...  # noqa: N802
 
-    def most_body(self) -> int:
+    def max_body(self) -> int:
         """Maximum octets of the body of the current request."""
 
-    def wait(self) -> None:
+    def pause(self) -> None:
         """Pause reading."""
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Resume reading after `wait`."""
 
     def refuse(self, status: bytes) -> None:
@@ -107,12 +107,12 @@ class WebRequest(http.Request):
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         channel = self.channel
         self.content = None
-        self._body = body = RequestBody(channel.bounds.body, channel.most_body(), channel.room)
+        self._body = body = RequestBody(channel.bounds.body, channel.max_body(), channel.room)
         if length is not None and length > body.most:
             self._refuse(TOO_LARGE)
         elif length is not None and length > body.small:
             expected = self.requestHeaders.getRawHeaders("expect") or [""]
-            self._is_told = expected[0].lower() == "100-continue" and channel.begun[2] == b"HTTP/1.1"
+            self._is_told = expected[0].lower() == "100-continue" and channel.request_line[2] == b"HTTP/1.1"
             # Twisted would send 100 Continue at once.
             self.requestHeaders.removeHeader("expect")
             self._enter()
@@ -122,7 +122,7 @@ class WebRequest(http.Request):
             return
         if status := self._body.take(data):
             self._refuse(status)
-        elif self._body.is_large and not self._body.is_let_in:
+        elif self._body.is_large and not self._body.is_large_allowed:
             self._enter()
 
     def _enter(self) -> None:
@@ -131,21 +131,21 @@ class WebRequest(http.Request):
             self._entering = Deferred.fromCoroutine(self._ask_in())
             self._entering.addErrback(self._failed)
         if not self._entering.called:
-            self.channel.wait()
+            self.channel.pause()
 
     async def _ask_in(self) -> None:
         channel = self.channel
-        self.method, self.uri, self.clientproto = channel.begun
+        self.method, self.uri, self.clientproto = channel.request_line
         try:
             found = await channel.site.enter(self._parse())
         except ValueError:
             found = BAD_REQUEST
-        channel.go_on()
+        channel.resume()
         if isinstance(found, Response):
             self._dismiss(found)
             return
         self._authorized = self._registered(found)
-        if status := self._body.let_in():
+        if status := self._body.allow_large():
             self._refuse(status)
         elif self._is_told:
             channel.write(CONTINUE)

@@ -69,7 +69,7 @@ CASES = {
     "a copy that was released": (
         steps(
             {"step": "delivered", "mailbox": "bob@b.test"},
-            {"step": "copied", "recipient": None, "copy": "L2", "recipients": ["erin@z.test"], "why": "somebody released it"},
+            {"step": "copied", "recipient": None, "copy": "L2", "recipients": ["erin@z.test"], "why": "released by a user"},
             {"step": "exchanged", "recipient": None, "letter": "L2", "server": "relay.home.test", "recipients": ["erin@z.test"]},
             {"step": "attempted", "letter": "L2", "recipient": "erin@z.test", "host": "mx.z.test"},
             {"step": "relayed", "letter": "L2", "recipient": "erin@z.test", "host": "mx.z.test", "remote_id": "theirs"},

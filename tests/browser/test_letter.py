@@ -153,7 +153,7 @@ def test_a_letter_is_released_through_the_queue(visit: Open, dev: Environment, s
     dev.wait(lambda: any(each["recipients"][0]["address"] == "real@elsewhere.test" for each in dev.listed()))
     page.get_by_role("tab", name="Journey").click()
     page.locator(".picture, .panel").get_by_text("Copied").first.wait_for()
-    page.get_by_role("list", name="Step by step").get_by_text("somebody released it").first.wait_for()
+    page.get_by_role("list", name="Step by step").get_by_text("released by a user").first.wait_for()
 
 
 def test_paper_has_the_letter_and_nothing_to_press(visit: Open, shop: str) -> None:

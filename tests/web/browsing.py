@@ -90,7 +90,7 @@ class Web:
             self.reactor.advance(0.01)
         self.reactor.advance(wait)
 
-    def ask(self, *pieces: bytes) -> list[Response]:
+    def request(self, *pieces: bytes) -> list[Response]:
         """What is answered to these octets in a connection of their own."""
         client = self.knock()
         self.say(client, *pieces)

@@ -51,7 +51,7 @@ def test_what_stands_in_the_path_is_given_by_name() -> None:
 
 
 def test_two_routes_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match="there already"):
+    with pytest.raises(ValueError, match="duplicate route"):
         routes("/a/{id}", "/a/{name}")
 
 
