@@ -42,7 +42,7 @@ COMMANDS = {
     ),
     "dump": ("mailstack.cli.files.export:dump", "Export all letters of the inbox, or of a Mailpit, to files."),
     "backup": ("mailstack.cli.backup:backup", "Write a consistent copy of a running server into a file."),
-    "store": ("mailstack.cli.store:store", "Move a stopped server to another store; verify that all is there."),
+    "store": ("mailstack.cli.store:store", "Move a stopped server to another store; verify a store."),
     "queue": ("mailstack.cli.queue:queue", "Show the queue; hold, release, retry or remove letters."),
 }
 """Import path and one-line help by command name, so that `mailstack --help` imports no command."""
