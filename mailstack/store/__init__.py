@@ -1,8 +1,8 @@
-"""Storage interface: what survives a power cut. Each implementation passes the same contract tests.
+"""Storage interface for durable letters, deliveries, mailboxes and accounts.
 
-Every coroutine that changes something returns only after the change is durable. A change and the journey steps that
-tell of it are one transaction. Calls may be made concurrently; an implementation groups them as it likes, but a call
-that returned is visible to every call made after it.
+Each implementation passes the same contract tests. A coroutine that changes something returns only after the change is
+durable. A change and its journey steps are one transaction. Calls may run concurrently, and an implementation may
+group them. The result of a call that has returned is visible to every later call.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class StoreFull(StoreError):
 
 
 class OutcomeUnknown(StoreError):
-    """Whether it was done can't be found out: the store was lost in between (RFC 5321: 451 4.3.0, as for StoreError).
+    """Unknown outcome of a change: the store was lost during the commit (RFC 5321: 451 4.3.0, as for StoreError).
 
-    Who is told so and asks again may have it done twice; the log has said so.
+    A retry may make the change twice. The log contains a warning.
     """
 
 
 class Damaged(StoreError):
-    """What is stored makes no sense; somebody has to see to it (RFC 3206: SYS/PERM)."""
+    """Stored data that is invalid and needs repair by an administrator (RFC 3206: SYS/PERM)."""
 
 
 class Conflict(StoreError):
@@ -90,11 +90,11 @@ class Placement(Struct, frozen=True):
     size: int
     """Octets of headers and content together."""
     at: float
-    """When, as seconds since 1970; the validity of a mailbox that is made by this."""
+    """Time of arrival, seconds since 1970. It is also the validity of a mailbox that this entry creates."""
 
 
 class Change(Struct, frozen=True):
-    """A delivery as it was read and as it shall be. Applied only if nobody claimed or settled it in between.
+    """A delivery before and after a change. Applied only if no claim or settlement changed it in between.
 
     The recipient never changes.
     """
@@ -116,15 +116,15 @@ class Settlement(Struct, frozen=True):
     acceptances: tuple[Acceptance, ...] = ()
     """Reports made by this outcome: with it or not at all, so that no failure is bounced twice."""
     additions: tuple[Delivery, ...] = ()
-    """More deliveries of a letter that is there, as when it is redirected; their numbers are new."""
+    """Deliveries added to a stored letter, as when it is redirected; their numbers are new."""
 
 
 class Place(NamedTuple):
-    """Where a delivery waits whose destination has no room for it now."""
+    """Parking slot of a delivery for a destination without a free connection slot."""
 
     line: str
     due: float
-    """When it is looked at if nobody fetched it from its line before, seconds since 1970."""
+    """Time of the next attempt if the delivery is not fetched from its slot earlier, seconds since 1970."""
 
 
 def nowhere(_destination: str) -> Place | None:
@@ -156,11 +156,11 @@ class Maildrop(Struct, frozen=True):
     validity: int
     """Differs whenever a mailbox of this name is made anew, so that no UIDL ever repeats. 0 when there is none."""
     entries: list[Entry]
-    """In the order of arrival."""
+    """Entries in the order of arrival."""
 
 
 class Account(Redacted, frozen=True):
-    """Who may come in."""
+    """Account: credentials, quota and epoch of one mailbox."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("scram",)
 
@@ -171,7 +171,7 @@ class Account(Redacted, frozen=True):
     quota: int | None = None
     """Octets that the mailbox may hold; None: as the server says; 0: any number."""
     scram: str = ""
-    """What SCRAM keeps of the password, as `str(sasl.ScramKeys)`; empty when there is nothing."""
+    """SCRAM keys of the password, as `str(sasl.ScramKeys)`; empty when there are none."""
     epoch: int = 0
     """Number of times that the account's sessions were ended while its password stayed."""
 
@@ -189,13 +189,13 @@ class AppPassword(Redacted, frozen=True):
 
     address: str
     name: str
-    """What its user calls the device or program."""
+    """Name that the user gave to the device or program."""
     digest: bytes
     created: float
 
 
 class Record(Struct, frozen=True):
-    """A letter and where it is now, for people who look."""
+    """A letter with its deliveries and mailboxes, for listings and searches."""
 
     letter: Letter
     deliveries: tuple[Delivery, ...]
@@ -217,7 +217,7 @@ class Filter(Struct, frozen=True):
     states: frozenset[DeliveryState] | None = None
     """Letters with a delivery in one of these states; others of their deliveries are given all the same."""
     before: tuple[float, LetterId] | None = None
-    """In this order, the newest first, behind the letter with this arrival and id: where a page ended."""
+    """Arrival time and id of the last letter of the previous page; results are ordered from the newest."""
     limit: int = 1000
 
 
@@ -255,16 +255,16 @@ class Store(Protocol):
         """
 
     def tenure(self) -> float | None:
-        """Since when (seconds since 1970) what this process claims is its own for as long as it lives.
+        """Time from which on all claims of this process are valid while it lives, seconds since 1970.
 
-        What it claimed before may be somebody else's. None: nothing is known for sure at this moment, as when the store
-        can't be reached; then no attempt may begin.
+        Earlier claims may have passed to another process. None: unknown now, as when the database can't be reached. Then
+        no attempt may start.
         """
 
     def on_news(self, told: Callable[[], None]) -> None:
-        """Have `told` called when another process has left work or orders, where that can be known at once.
+        """Call `told` in the reactor's thread when another process has added work or rules.
 
-        In the reactor's thread. Who looks each second finds them in any case.
+        Stores without notification ignore this; polling each second finds the changes in any case.
         """
 
     # --- queue
@@ -276,7 +276,10 @@ class Store(Protocol):
         """Take responsibility (RFC 5321 §6.1). Raises StoreFull, StoreError: then nothing was taken."""
 
     async def recover(self, owners: Sequence[str], now: float) -> int:
-        """Let go of every claim of `owners`, who are dead; first attempts become due now. How many deliveries."""
+        """Release every claim of `owners`, which are dead processes. Returns the number of deliveries.
+
+        First attempts become due now.
+        """
 
     async def claim(
         self,
@@ -292,13 +295,13 @@ class Store(Protocol):
     ) -> list[Claim]:
         """Claim at most `limit` due deliveries, and register their attempts before they are made.
 
-        With `line`, those that wait in this line, whether they are due or not, in the order in which they came here.
-        Without it, what is due for a destination that has a `place` goes there instead, and counts towards the limit.
-        The highest priority goes first, and of the same priority what is longest due.
-        Sets attempts + 1, claimed_by, lease (now + `lease` seconds) and `due` from `next_due(delivery, arrived)`,
-        which is given the delivery with its attempts already counted and the letter's arrival time, and is called in
-        any thread. What somebody else claimed is due again when its lease has ended and its own `due` has come.
-        A delivery that can't be read is held, so that it doesn't stop what waits behind it.
+        With `line`: only deliveries parked for this destination, due or not, in the order of arrival. Without it: a due
+        delivery with a `place` is parked there instead, and counts towards the limit.
+        The highest priority comes first, and within a priority the longest due.
+        Sets attempts + 1, claimed_by, lease (now + `lease` seconds) and `due` from `next_due(delivery, arrived)`. That
+        function gets the delivery with its attempts already counted and the letter's arrival time. It runs in any thread.
+        A delivery claimed by another process is due again when its lease has ended and its own `due` has come.
+        A delivery that can't be read is held, so that it does not block the deliveries behind it.
         """
 
     async def next_due(self, server: str) -> float | None:
@@ -334,7 +337,7 @@ class Store(Protocol):
         """Give the lock back; harmless when it isn't held by `owner`."""
 
     async def entries(self, mailbox: str, after: int, limit: int) -> list[Entry]:
-        """The first `limit` letters of a mailbox whose uid is greater than `after`, in order; nobody is kept out."""
+        """The first `limit` entries of a mailbox with a greater uid than `after`, in order; takes no lock."""
 
     async def read(self, mailbox: str, uid: int) -> Content:
         """A letter with its trace fields on top. Raises KeyError when it is gone, and Damaged.
@@ -381,7 +384,7 @@ class Store(Protocol):
         """Give the account other `credentials`, and leave its passwords. Raises KeyError."""
 
     async def log_out(self, session: str, until: float, now: float) -> None:
-        """Remember until then that a session of a browser has ended; forget those whose time is over."""
+        """Store until then that a browser session has ended; delete the expired ones."""
 
     async def logged_out(self, sessions: Sequence[str]) -> set[str]:
         """Those of the sessions that have logged out, read anew."""
@@ -424,10 +427,10 @@ class Store(Protocol):
     async def remove_alias(self, address: str) -> None:
         """Raises KeyError."""
 
-    # --- for people who look
+    # --- listings and administration
 
     async def owed(self) -> int:
-        """How many letters somebody still waits for, in all servers."""
+        """Number of letters with pending deliveries, on all servers."""
 
     async def records(self, which: Filter) -> list[Record]:
         """The newest first."""
@@ -439,9 +442,9 @@ class Store(Protocol):
         """As accepted here. Raises KeyError when no delivery that is owed or attempted, and no mailbox, needs it."""
 
     async def prune(self, server: str, *, before: float, keep: int | None = None) -> int:
-        """Forget the history of letters that arrived before and that nobody owes or keeps; how many.
+        """Delete the history of letters older than `before`, neither pending nor in a mailbox; returns the number.
 
-        With `keep`, also remove the oldest letters beyond that number that nobody owes, and their mailbox entries.
+        With `keep`, also delete the oldest letters beyond that number that are not pending, and their mailbox entries.
         """
 
     async def sweep(self) -> int:

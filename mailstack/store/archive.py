@@ -1,4 +1,4 @@
-"""Keeps every letter that is accepted, in a mailbox that nobody can open: with the acceptance, or not at all."""
+"""Archive of accepted letters, filed in a closed mailbox by the accepting transaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mailstack.store.sqlite import SqliteStore
 ARCHIVE = "archive"
 """The mailbox. No account and no address is named so: these have an @."""
 NUMBER = -1
-"""In the place of a delivery's number: nobody owes the archive anything."""
+"""Delivery number of an archive entry, which belongs to no delivery."""
 
 
 def archived(acceptance: Acceptance) -> Acceptance:

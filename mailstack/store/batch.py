@@ -1,8 +1,8 @@
-"""The rows that letters taken and settled turn into, written with few statements however many letters there are.
+"""Batched row writes: few statements for any number of accepted and settled letters.
 
-The rows are made where the call is made; the writing thread only joins the batches of all that wait and hands them
-over. Each statement lets go of the interpreter's lock and has to get it back from a busy reactor, so their number,
-not their length, is what a commit costs.
+The caller's thread makes the rows; the writing thread joins the waiting batches and executes them. Each statement
+releases the interpreter's lock and has to get it back from a busy reactor, so the number of statements, not their
+length, is the cost of a commit.
 """
 
 from __future__ import annotations
@@ -74,14 +74,14 @@ class Transaction:
                 raise Conflict(f"{table}: {error}") from error
 
     def hold_contents(self, letters: Sequence[LetterId]) -> set[LetterId]:
-        """Have nobody else, until the end, drop the contents of `letters` or decide to need them; those that are there."""
+        """Lock the contents of `letters` until the transaction ends; returns those that exist."""
         there: set[LetterId] = set()
         for part in pieces(sorted(letters), 1):
             there.update(letter for (letter,) in self.execute(sql.hold_contents(len(part)), part))
         return there
 
     def drop_contents(self, letters: Sequence[LetterId]) -> None:
-        """Delete those contents of `letters` that nobody needs any longer."""
+        """Delete those contents of `letters` that no delivery or mailbox needs."""
         for part in pieces(list(letters), 1):
             self.files += self.connection.drop_unneeded(part)
 
@@ -104,7 +104,7 @@ class Batch:
     )
 
     def __init__(self, subscriptions: OutboxSubscriptions | None = None) -> None:
-        """`subscriptions`: who is to be told of the steps."""
+        """`subscriptions`: subscribers to journey steps."""
         self.subscriptions = subscriptions
         self.outbox: list[Any] = []
         self.additions: list[list[Any]] = []
@@ -115,9 +115,9 @@ class Batch:
         self.moves: list[Any] = []
         self.placements: list[tuple[Any, ...]] = []
         self.finished: list[LetterId] = []
-        """Letters whose content may be needed by nobody now."""
+        """Letters with contents that may have become unneeded."""
         self.revived: list[LetterId] = []
-        """Letters whose content somebody needs from now on who did not, or may not have."""
+        """Letters with contents that have become needed again."""
 
     def add_acceptance(
         self, acceptance: Acceptance, file: str | None, octets: bytes | None, digest: str | None = None
@@ -189,7 +189,7 @@ class Batch:
         self.announce(steps)
 
     def announce(self, steps: Sequence[Step]) -> None:
-        """To those who want to be told of these steps."""
+        """Add outbox entries for the subscribers to these steps."""
         if self.subscriptions:
             for entry in self.subscriptions.of(steps):
                 self.outbox += rows.outbox_row(entry)
@@ -223,7 +223,7 @@ class Batch:
         if self.outbox:
             transaction.insert("outbox", rows.OUTBOX, self.outbox)
         if self.placements:
-            # Late, since from here on others who write wait for these mailboxes; but what is in one is dropped by nobody.
+            # Late, since other writers wait for these mailboxes from here on. No prune removes their entries meanwhile.
             self._place(transaction)
         if self.finished:
             transaction.drop_contents(self.finished)
@@ -231,15 +231,15 @@ class Batch:
     def _revive(self, transaction: Transaction) -> None:
         gone = set(self.revived) - transaction.hold_contents(self.revived)
         if gone:
-            raise Conflict(f"letter {min(gone)}: its content was dropped, since nobody needed it any more")
+            raise Conflict(f"letter {min(gone)}: content already deleted, no delivery or mailbox needed it")
 
     def _move(self, transaction: Transaction) -> None:
         width = len(sql.MOVE)
         for part in pieces(self.moves, width):
             count = len(part) // width
             if transaction.execute(sql.move_deliveries(count), part).rowcount != count:
-                # In a group nobody knows whose it was: each is tried again alone, and then it is the caller's.
-                raise Conflict(f"letter {part[0]}: a delivery was changed by somebody else")
+                # In a group the conflicting call is unknown: each is tried again alone, and its caller gets the error.
+                raise Conflict(f"letter {part[0]}: delivery changed by another process")
 
     def _add(self, transaction: Transaction) -> None:
         for row in self.additions:
@@ -256,7 +256,7 @@ class Batch:
         octets = Counter[str]()
         for placement in self.placements:
             octets[placement[0]] += placement[3]
-        # By name, so that of two who write none waits for the other while he waits for him.
+        # Sorted by name, so that two concurrent writers can't deadlock.
         growth = [value for name in sorted(entering) for value in (name, first[name], entering[name] + 1, octets[name])]
         flat: list[Any] = []
         for mailbox, *entry in self.placements:

@@ -1,4 +1,4 @@
-"""A mark that processes set when they have changed what others remember: the time of a file in which nothing is."""
+"""Change marker for the invalidation of caches in other processes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class ChangeMark(Protocol):
 
 
 class ChangeMarker:
-    """To look costs one system call, whatever is remembered.
+    """Marker in the modification time of an empty file. Reading it costs one system call.
 
-    It is set before a change is durable, since who is killed behind that marks nothing, and once more after it. What
-    somebody reads between the two is of before the change: so a new mark is another thing each time that one looks.
+    It is set before a change is durable, for a process killed after the commit sets nothing, and once more after it. A
+    read between the two sees data from before the change, so a new mark compares as different at each read.
     """
 
     def __init__(self, path: Path, now: Callable[[], int] = time.time_ns) -> None:
@@ -46,7 +46,7 @@ class ChangeMarker:
         return -now if 0 <= now - mark < SETTLING else mark
 
     def set(self) -> None:
-        """Something changes, or has changed. Who can't be told this way believes what he remembers a little longer."""
+        """Mark a change that is about to happen or has happened. If that fails, caches stay valid a little longer."""
         # Written out, for the system's own time of a file is exact to some milliseconds only.
         now = self._now()
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Which deliveries a process may attempt now, written down before it does."""
+"""Claims of due deliveries, stored before the attempts are made."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _line_up(transaction: Transaction, due: list[Any], place: Callable[[str], Pl
     left: list[Any] = []
     flat: list[Any] = []
     for row in due:
-        # What somebody had claimed who let the lease end is not lined up before it is counted.
+        # A delivery with an expired claim is not parked before its attempt is counted.
         if row[7] is None and (found := place(row[3])) is not None:
             flat += (row[0], row[1], found.due, found.due, found.line)
         else:
@@ -122,6 +122,6 @@ def recover(transaction: Transaction, owners: Sequence[str], now: float) -> int:
     for part in pieces(list(owners), 1):
         letters += [letter for (letter,) in transaction.execute(sql.stopped_attempts(len(part)), part)]
         count += transaction.execute(sql.let_go(len(part)), (now, now, now, now, *part)).rowcount
-    # An operator may have removed what was being attempted: then nobody needs its content now.
+    # An administrator may have removed a delivery during its attempt: then its content may be unneeded now.
     transaction.drop_contents(letters)
     return count

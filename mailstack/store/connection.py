@@ -1,4 +1,4 @@
-"""What the statements of the store need of a connection to a database, whichever that is."""
+"""Database connection interface for the store's statements."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Connection(Protocol):
 
     @property
     def has_one_writer(self) -> bool:
-        """Whether nobody else changes anything until this transaction has ended."""
+        """Whether no other connection can write until this transaction ends."""
 
     def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> Cursor: ...
 
@@ -37,19 +37,19 @@ class Connection(Protocol):
         """The rows of a SELECT of these columns, however many, at the least price."""
 
     def fetch_free(self, statement: str, columns: tuple[str, ...], parameters: Sequence[Any]) -> list[Any]:
-        """Those of the rows that no other transaction has its hands on; until this one ends, nobody else gets them."""
+        """Lock and return those of the rows that no other transaction has locked."""
 
     def hold_mailbox(self, name: str) -> list[Any]:
-        """Its id and validity, in a row if there is one; until this transaction ends nobody else counts what is in it."""
+        """Lock a mailbox until this transaction ends; its id and validity, in a row if it exists."""
 
     def uncollected(self, mailbox: int, uids: Sequence[int]) -> list[Any]:
-        """What was delivered into a mailbox that is held and not fetched: rows of `sql.UNCOLLECTED`, which nobody else changes."""
+        """Unfetched deliveries in a locked mailbox: rows of `sql.UNCOLLECTED`, locked too."""
 
     def take_out(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
         """Remove entries of a mailbox that is held, and count it anew; the letters that they were."""
 
     def drop_unneeded(self, letters: Sequence[LetterId]) -> list[str]:
-        """Remove those contents that nobody needs any longer; the names of the large ones among them."""
+        """Remove those contents that no delivery or mailbox needs; returns the names of the large ones."""
 
     def listing(self, mailbox: int, after: int, limit: int) -> tuple[str | None, int | None]:
         """Entries of a mailbox in order, as lines of uid, size and letter; and the last uid. None, None for none."""

@@ -1,4 +1,4 @@
-"""What was lately written or read, held in memory within bounds, so that it needn't be read again."""
+"""Bounded cache of recently written or read values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RecentOctets:
 
 
 class ContentCache(Generic[T]):
-    """Answers that another process may make wrong, believed for a short time, or while nobody says that he changed any."""
+    """Cache for values that other processes may change, with expiry and an optional change mark."""
 
     def __init__(
         self,
@@ -47,9 +47,9 @@ class ContentCache(Generic[T]):
         sign: Callable[[], object] | None = None,
         longest: float = 30.0,
     ) -> None:
-        """`limit` is how many answers. `sign` gives what is another thing after each change, whoever made it.
+        """`limit`: number of values. `sign`: returns a mark that differs after each change by any process.
 
-        It is looked at every so many `seconds`: as long as it stays the same, answers are believed for `longest`.
+        The mark is read every `seconds`; while it stays the same, a value is valid for `longest` seconds.
         """
         self._seconds = seconds
         self._limit = limit
@@ -108,7 +108,7 @@ class _Answer(Generic[T]):
     def __init__(self, answer: T, until: float, longest: float, seen: object) -> None:
         self.answer = answer
         self.until = until
-        """When one has to look whether it still holds."""
+        """Monotonic time of the next check of the change mark."""
         self.longest = longest
         self.seen = seen
         """The sign when the question was asked."""

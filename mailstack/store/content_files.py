@@ -27,7 +27,7 @@ from mailstack.store.digests import Verification, new_digest
 T = TypeVar("T")
 
 DIRECTORY = "contents"
-"""Its name in a data directory."""
+"""Name of the directory in a data directory."""
 
 AT_A_TIME = 64
 """Pieces that the system is given together; it takes more, but those that are so many are small."""
@@ -57,9 +57,9 @@ def sync_directory(path: Path) -> None:
 
 
 def write_all(descriptor: int, pieces: Sequence[bytes]) -> None:
-    """Write them one after the other, in few calls: for each, Python's lock is given away and has to be had back.
+    """Write all pieces with few calls: each call releases the interpreter's lock and has to get it back.
 
-    The system gathers them, so that nobody holds that lock to copy a megabyte.
+    The kernel gathers the pieces, so that joining a megabyte does not hold that lock.
     """
     if len(pieces) > AT_A_TIME:
         pieces = [b"".join(pieces)]
@@ -154,7 +154,7 @@ class ContentFiles:
         try:
             return name, open(path, "xb", buffering=0, opener=self._opener)
         except FileNotFoundError:
-            # Somebody has removed an empty folder.
+            # Another process has removed the empty folder.
             self._flushed.discard(path.parent.name)
             self._make_folder(path.parent)
             return name, open(path, "xb", buffering=0, opener=self._opener)

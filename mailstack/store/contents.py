@@ -1,7 +1,7 @@
-"""Contents on their way in and out: in memory while they are small, kept elsewhere beyond that.
+"""Content storage: small contents in memory and rows, large ones in files or objects.
 
-A large content is durable, under the name it keeps, before the row that names it is committed (SMTP-29). What no row
-names is nothing: what a crash left behind is swept.
+A large content is durable, under its final name, before the row with that name is committed (SMTP-29). A content
+without a row is an orphan of a crash, and the sweep deletes it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ AHEAD = 4 * CHUNK
 GATHERED = 8 * CHUNK
 """Octets that are gathered for one before they are written: for each piece, another thread is woken and wakes us."""
 MOST_PIECES = 1024
-"""That are kept as they came: a client may send two octets at a time, and each piece takes fifty of the memory."""
+"""Maximum pieces stored unjoined. A client may send two octets at a time, and each piece costs fifty of memory."""
 AT_ONCE = 1000
 """Names that are asked for together."""
 OBJECT = "s3/"
-"""What the name of a content in an object store begins with."""
+"""Prefix of the names of contents in an object store."""
 
 Named = Callable[[Sequence[str]], Awaitable[set[str]]]
-"""Which of these names a row gives."""
+"""Query for those of the given names that a row contains."""
 
 
 class Draft(Protocol):
@@ -51,14 +51,14 @@ class Kept(NamedTuple):
 
     name: str
     digest: str | None
-    """As `mailstack.store.digests` makes it; None where the name says what the octets must come to."""
+    """Digest from `mailstack.store.digests`; None where the name contains one."""
 
 
 class LargeContents(Protocol):
     """Where contents are that are too large for a row, each under a name that the row gives instead."""
 
     room: MemoryBudget
-    """What contents that are written may hold of the memory."""
+    """Memory budget of the contents that are being written."""
     takes: bool
     """Whether new contents may go here, or those of before are only read and removed."""
 
@@ -78,7 +78,7 @@ class LargeContents(Protocol):
         """Raises Damaged for a content that can be seen to be damaged without sending for all of it, and StoreError."""
 
     def forget(self, names: Iterable[str]) -> None:
-        """Remove what nobody needs. In any thread, soon, and without a word: what stays is swept."""
+        """Delete unneeded contents soon, in any thread. Failures are ignored, for the sweep finds the rest."""
 
     async def sweep(self, age: float, named: Named) -> int:
         """Remove what was written more than `age` seconds ago and no row names; how many. Raises StoreError."""
@@ -255,4 +255,6 @@ class StoredContent:
         try:
             return await self._open(self.letter)
         except KeyError:
-            raise StoreError(f"nobody needs the content of letter {self.letter} any longer: it is gone") from None
+            raise StoreError(
+                f"letter {self.letter}: content already deleted, no delivery or mailbox needs it"
+            ) from None

@@ -1,4 +1,4 @@
-"""A Reach: where a database is, and for how long it is waited for. Known to those who have not loaded its driver."""
+"""Database address and timeouts, importable without the driver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class DatabaseAddress(Redacted, frozen=True):
     SECRETS: ClassVar[tuple[str, ...]] = ("url",)
 
     url: str
-    """As libpq takes it; what it does not say, libpq knows from the environment and its files, the password too."""
+    """Connection string for libpq, which adds defaults from the environment, its files and the password file."""
     schema: str = ""
     """The PostgreSQL schema; empty: as the role's search_path says."""
     connect_timeout: float = 3.0

@@ -1,4 +1,4 @@
-"""Conditions: what a running server knows of hosts and destinations, told so that other processes can explain a wait."""
+"""Delay reasons, published by a running server for other processes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class DelayReason(Struct, frozen=True):
     kind: Literal["down", "busy"]
     """A host that is left alone, or a destination that gets no more attempts at a time."""
     name: str
-    """Of the host, as journeys name it, address and port included; or what the letters for the destination have in common."""
+    """Name of the host as in journeys, with address and port; or the destination key."""
     text: str
     """Why, for people; the name stands before it."""
     until: float | None = None
-    """When a host is called again, seconds since 1970."""
+    """Time of the next connection attempt to a host, seconds since 1970."""
     facts: Mapping[str, Any] = {}
-    """For programs: `host`, or `under_way`, `at_a_time` and `waiting`."""
+    """Machine-readable details: `host`, or `under_way`, `at_a_time` and `waiting`."""
 
 
 class DelayReasonStore(Protocol):

@@ -1,4 +1,4 @@
-"""Digest of a content, by which a reader knows that it is what was accepted (decision 33)."""
+"""Content digests for the detection of damage on reading (decision 33)."""
 
 from __future__ import annotations
 

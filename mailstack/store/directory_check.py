@@ -1,4 +1,4 @@
-"""Location of an open data directory: whether its paths still lead to the files that are open."""
+"""Data directory check: the open files are still at their paths."""
 
 from __future__ import annotations
 

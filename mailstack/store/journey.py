@@ -1,4 +1,4 @@
-"""Finds one letter's whole life in a store that may hold several servers: back to its source, on to its last host."""
+"""Journey search through all servers of one store."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Journey(Struct, frozen=True):
 
     @property
     def ended(self) -> bool:
-        """Whether nobody in this store owes anything for it any longer."""
+        """Whether no server in this store has a pending delivery of it."""
         return not any(delivery.state in OWED for record in self.records for delivery in record.deliveries)
 
 

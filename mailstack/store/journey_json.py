@@ -1,4 +1,4 @@
-"""How letters, their deliveries and their journeys look to programs: the same objects and words everywhere."""
+"""JSON objects for letters, deliveries and journeys, the same in CLI, API and webhooks."""
 
 from __future__ import annotations
 

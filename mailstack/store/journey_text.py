@@ -45,7 +45,7 @@ REPORTED = {
     "relayed": "was passed on",
     "expanded": "was passed on to several",
 }
-"""What a report that the server wrote says of the letter it is about."""
+"""Phrases for the outcome in a delivery report written by the server."""
 
 MOST_NAMED = 3
 """Recipients that one line names; of more it gives the first and the number."""

@@ -1,4 +1,4 @@
-"""Locks between the processes that share one directory; the system lets go of those of a process that died."""
+"""File locks between processes, released by the kernel at process exit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TurnTimeout(StoreError):
 
 
 class Turn:
-    """Whose turn it is to write. Who waits sleeps in the system, so that busy processes alternate without polling."""
+    """Write lock between processes. Waiting processes sleep in the kernel, so busy ones alternate without polling."""
 
     def __init__(self, path: Path, patience: float) -> None:
         """`patience`: seconds to wait for others."""
@@ -41,7 +41,7 @@ class Turn:
             os.close(descriptor)
 
     def _open(self) -> int:
-        # Each turn has a descriptor of its own: who came too late for his may still be waiting on another.
+        # Each request has its own descriptor: an earlier request that timed out may still be waiting on another.
         return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def _wait(self) -> int:
@@ -70,7 +70,7 @@ class _Waiting:
                 os.close(self.descriptor)
 
     def result(self, patience: float) -> bool:
-        """Whether it was taken in time; nobody has it if not."""
+        """Whether the lock was acquired in time."""
         self._taken.wait(patience)
         with self._state:
             self._given_up = not self._taken.is_set()
@@ -114,9 +114,9 @@ def _is_dead(pid: str) -> bool:
 
 
 class NameLocks:
-    """Who holds what has a name: one octet of a file is locked for each, so that nothing is left behind.
+    """Named locks, each one locked octet of a file, so that a dead process leaves none behind.
 
-    These locks are a process's as a whole; who shares them within it is its own business.
+    A lock belongs to the whole process, which coordinates its own users.
     """
 
     def __init__(self, path: Path) -> None:

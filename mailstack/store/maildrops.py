@@ -1,4 +1,4 @@
-"""What a session, or the end of an account, does to a mailbox."""
+"""Mailbox changes by POP3 sessions and account removal."""
 
 from __future__ import annotations
 

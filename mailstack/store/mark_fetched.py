@@ -1,7 +1,7 @@
-"""What a reader has fetched: marked in its deliveries, together with the steps that tell of it.
+"""Retrieval marks: the delivery state `collected` and its journey steps.
 
-Every letter has its own page of `steps`, and another of `deliveries`. A session that fetched a hundred letters would
-write both for each; so this step, alone of all, stands in the row of the delivery that it concerns.
+Every letter has its own page of `steps`, and another of `deliveries`. A session that fetches a hundred letters would
+write both for each. So this step alone is stored in the row of its delivery.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Fetched:
             self._waiting.setdefault(step.letter, deque()).append(told)
         self._found: list[str | int | None] = []
         self.told: list[Step] = []
-        """Those that are new."""
+        """New steps of this transaction, to be published."""
 
     def find(self, transaction: Transaction, mailbox: int, uids: Sequence[int]) -> None:
         """Among what was delivered into a mailbox that is held, and is in it still."""

@@ -1,4 +1,4 @@
-"""Steps that other programs are still to be told of, and what a store keeps of them."""
+"""Outbox of journey steps pending for webhooks and copies."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class OutboxEntry(Struct, frozen=True):
     """
 
     id: str
-    """The same in every attempt, so that who is told twice can know."""
+    """Identifier that stays the same in every attempt, so that a target can detect duplicates."""
     target: str
     step: Step
     due: float
-    """When it may be claimed, seconds since 1970; while somebody tells it, when his lease ends."""
+    """Time of the next attempt, seconds since 1970; during a claim, the end of its lease."""
     attempts: int = 0
     """Begun."""
     claimed_by: str | None = None
@@ -43,16 +43,16 @@ class OutboxBacklog(Struct, frozen=True):
     target: str
     count: int
     oldest: float
-    """When the first of these steps was made, seconds since 1970."""
+    """Time of the oldest of these steps, seconds since 1970."""
 
 
 def new_id() -> str:
-    """For an announcement; nobody can guess it."""
+    """Unguessable identifier for an outbox entry."""
     return f"msg_{secrets.token_hex(12)}"
 
 
 class OutboxSubscriptions:
-    """Who wants to be told of which steps, of all that one object of a store writes."""
+    """Subscriptions of webhooks and copies to journey steps, for one store object."""
 
     def __init__(self) -> None:
         self._wants: dict[str, Wants] = {}
@@ -86,9 +86,9 @@ class OutboxStore(Protocol):
         """Queue more, as to try whether a target hears."""
 
     async def claim(self, target: str, owner: str, now: float, *, limit: int, lease: float) -> list[OutboxEntry]:
-        """At most `limit` that are due, the longest due first; each counts as attempted before it is.
+        """Claim at most `limit` due entries, the longest due first; each counts as attempted before it is.
 
-        Until `now` + `lease` nobody else gets them. One that can't be read is dropped, with a line in the log.
+        No other process gets them until `now` + `lease`. An unreadable entry is deleted and logged.
         """
 
     async def settle(self, owner: str, *, sent: Collection[str] = (), again: Sequence[OutboxEntry] = ()) -> None:

@@ -1,4 +1,4 @@
-"""Letters that are past: what is forgotten of them, and when."""
+"""Pruning of the history of finished letters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mailstack.store.batch import Transaction, pieces
 from mailstack.store.connection import Connection
 
 Mark = tuple[float, str]
-"""When a letter arrived, and its id."""
+"""Arrival time and id of a letter."""
 
 BEGINNING: Mark = (-math.inf, "")
 
@@ -22,9 +22,9 @@ class Found(Struct, frozen=True):
     """Some letters that are past, in their order."""
 
     prunable: list[LetterId]
-    """Those of them that nobody needs."""
+    """Letters of the page without pending deliveries or mailbox entries."""
     last: Mark | None
-    """Where to go on; None: there are no more."""
+    """Start of the next page; None: this page is the last."""
 
 
 def past(connection: Connection, server: str, before: float, after: Mark, limit: int) -> Found:
@@ -35,12 +35,12 @@ def past(connection: Connection, server: str, before: float, after: Mark, limit:
 
 
 def surplus(connection: Connection, server: str, keep: int, limit: int) -> list[LetterId]:
-    """Of those that are more than `keep`, and that nobody owes."""
+    """Letters beyond the newest `keep` without pending deliveries."""
     return [letter for (letter,) in connection.execute(sql.SURPLUS, (server, keep, limit))]
 
 
 def forget(transaction: Transaction, letters: Sequence[LetterId], *, kept_too: bool) -> int:
-    """Remove those of `letters` that nobody owes, nor keeps in a mailbox unless `kept_too`; how many."""
+    """Delete those of `letters` without pending deliveries, nor entries unless `kept_too`; returns the number."""
     count = 0
     for part in pieces(list(letters), 1):
         if not transaction.connection.has_one_writer:
@@ -59,7 +59,7 @@ def forget(transaction: Transaction, letters: Sequence[LetterId], *, kept_too: b
 
 
 def _hold(transaction: Transaction, letters: Sequence[LetterId], *, kept_too: bool) -> None:
-    """Have nobody else decide meanwhile to need one of them, or count what their mailboxes hold."""
+    """Lock the contents, and with `kept_too` the mailboxes, of these letters against concurrent changes."""
     if kept_too:
         transaction.execute(sql.hold_mailboxes_of(len(letters)), letters).fetchall()
     transaction.hold_contents(letters)

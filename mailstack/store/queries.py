@@ -1,4 +1,4 @@
-"""What is only read: maildrops, contents, and what people look at. Runs in a reading thread, with its connection."""
+"""Read-only queries for maildrops, contents and listings, run in reader threads."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _entry(name: tuple[str, int], row: Sequence[Any], file: FileOf) -> tuple[byt
 
 
 def content_of(connection: Connection, letter: LetterId, file: FileOf) -> Content:
-    """A letter's content as accepted. Raises KeyError when nobody needs it any longer."""
+    """A letter's content as accepted. Raises KeyError when it was deleted as unneeded."""
     found = connection.execute(sql.CONTENT_OF, (letter,)).fetchall()
     if not found:
         raise KeyError(letter)
@@ -189,7 +189,7 @@ def steps(connection: Connection, letter: LetterId) -> list[Step]:
 
 
 def owed(connection: Connection) -> int:
-    """How many letters somebody still waits for."""
+    """Number of letters with pending deliveries."""
     ((count,),) = connection.execute(sql.OWED)
     return int(count)
 

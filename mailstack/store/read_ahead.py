@@ -1,7 +1,7 @@
-"""Contents of letters that were claimed together, read together when the first of them is wanted.
+"""Read-ahead of contents for letters claimed together.
 
-A letter that leaves the queue is read once, and those claimed with it are next: one job of a reading thread serves
-dozens of them, where each by itself would hand the interpreter's lock to and fro.
+A letter that leaves the queue is read once, and those claimed with it are read soon after. One job of a reader thread
+reads dozens of them; a job for each would pass the interpreter's lock to and fro.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mailstack.store.contents import StoredContent
 LETTERS = 64
 """Read at a time at most."""
 OCTETS = 524_288
-"""Of these at most, but for the one that is wanted."""
+"""Maximum octets read at a time, except for a larger requested letter."""
 
 
 class ReadAheadBatch:
@@ -42,7 +42,7 @@ class ReadAheadBatch:
         self._small = small
         self._unread: dict[LetterId, int] = {}
         self._waiting: dict[LetterId, list[Deferred[None]]] = {}
-        """Who waits for letters that are being read."""
+        """Waiting readers of the letters that are being read."""
 
     def content(self, letter: LetterId, size: int) -> Content:
         """The content of the next letter. All are named, in any one thread, before the first is read."""
@@ -64,13 +64,13 @@ class ReadAheadBatch:
         return await self._alone(letter) if octets is None else Octets(octets)
 
     async def _read_from(self, letter: LetterId) -> None:
-        """Read this letter and those that are wanted next, and wake who waits for any of them."""
+        """Read this letter and the next ones, and wake their waiting readers."""
         sizes = self._next(letter)
         self._waiting.update((each, []) for each in sizes)
         try:
             found = await self._read(list(sizes))
         except StoreError:
-            found = {}  # whoever wants one of them hears why
+            found = {}  # each reader then reads alone and gets the error
         for each, octets in found.items():
             if len(octets) == sizes[each]:
                 self._recent.add(each, octets)

@@ -1,4 +1,4 @@
-"""Values to database rows and back. A row may be damaged, so each way back checks what it reads."""
+"""Row conversion for stored values, with checks for damage on reading."""
 
 from __future__ import annotations
 
@@ -113,9 +113,9 @@ def _check_address(address: Address | None) -> None:
     if address is None:
         return
     if _CONTROL.search(address.local) or _UNFIT.search(address.domain):
-        raise ValueError("an address holds what no address can hold")
+        raise ValueError("an address contains invalid characters")
     if not address.local.isascii() and not address.local.isprintable():
-        raise ValueError("an address holds what nobody can see")
+        raise ValueError("an address contains unprintable characters")
     ascii_domain(address.domain)
 
 
@@ -123,7 +123,7 @@ def _check_parameters(parameters: tuple[tuple[str, str], ...]) -> None:
     for parameter in parameters:
         whole = "".join(parameter)
         if _NO_PARAMETER.search(whole) or not whole.isprintable():
-            raise ValueError("a parameter holds what no parameter can hold")
+            raise ValueError("a parameter contains invalid characters")
 
 
 def checked(table: str, name: object, decode: Callable[[], T]) -> T:

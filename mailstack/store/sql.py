@@ -1,7 +1,7 @@
-"""The SQL of the store, as text that SQLite (3.35 and later) and PostgreSQL both take.
+"""SQL statements of the store, valid for both SQLite (3.35 and later) and PostgreSQL.
 
-Parameters are `?`; no value ever stands in a text. Texts that depend on a number of rows are made once and kept.
-What a database says in its own way, its connection does (`mailstack.store.connection`).
+Parameters are `?`; no statement contains a value. Statements for a number of rows are made once and cached.
+Statements in a database's own SQL are in its connection (`mailstack.store.connection`).
 """
 
 # ruff: noqa: S608  # no text is made of anything but our own names and numbers of rows
@@ -14,7 +14,7 @@ from mailstack.letter.time_parameters import HIGHEST, LOWEST
 from mailstack.store import rows
 
 MAX_PARAMETERS = 30_000
-"""In one statement: below the limit of SQLite (32,766) and that of PostgreSQL (65,535)."""
+"""Maximum parameters of one statement, below the limits of SQLite (32,766) and PostgreSQL (65,535)."""
 
 CONTENT = ("letter", "file", "octets", "digest")
 MOVE = (
@@ -51,7 +51,7 @@ _TYPES = {
     **dict.fromkeys(("due", "lease", "waits_until", "at"), "DOUBLE PRECISION"),
     "headers": "BLOB",
 }
-"""Of columns that are no text."""
+"""Column types other than TEXT."""
 
 
 @lru_cache(maxsize=2048)
@@ -116,10 +116,10 @@ def enlarge_and_place(mailboxes: int, entries: int) -> str:
 
 
 def _unowed(letter: str) -> str:
-    """That nobody owes what a column names: by a look into the index of letters for each, in any plan.
+    """Condition "no pending delivery of the letter in this column", by an index lookup for each letter, in any plan.
 
-    A database that believes that little is owed, since that was so when it last looked, would rather read all that is
-    owed, by its own index or for a join, again and again; so the condition is one that neither can serve.
+    With outdated statistics a planner may prefer to read all pending deliveries again and again, by their own index or
+    for a join. Neither can serve this form of the condition.
     """
     return f"""(SELECT 1 FROM deliveries AS d WHERE d.letter = {letter}
         AND CASE WHEN d.waits_until IS NULL THEN 0 ELSE 1 END = 1 LIMIT 1) IS NULL"""
@@ -134,7 +134,7 @@ _UNNEEDED = f"{_unowed('contents.letter')} AND {_unkept('contents.letter')}"
 
 
 def hold_contents(count: int) -> str:
-    """Where several write at a time: who has these rows knows what others have done to their letters."""
+    """Row locks for concurrent writers; their holder sees the other writers' changes of its letters."""
     return f"SELECT letter FROM contents WHERE letter IN {marks(count)} ORDER BY letter FOR UPDATE"
 
 
@@ -173,7 +173,7 @@ LINES = """WITH RECURSIVE found (parked_for) AS (
             (SELECT MIN(d.parked_for) FROM deliveries AS d WHERE d.server = ? AND d.parked_for > found.parked_for)
         FROM found WHERE found.parked_for IS NOT NULL)
     SELECT parked_for FROM found WHERE parked_for IS NOT NULL LIMIT ?"""
-"""From one to the next: what waits in them is not looked at."""
+"""Skip scan from one destination to the next, without reading the parked deliveries."""
 LINES_OF = "SELECT number, parked_for FROM deliveries WHERE letter = ? AND parked_for IS NOT NULL"
 CLAIM = ("letter", "number", "due", "waits_until")
 
@@ -246,7 +246,7 @@ LETTERS_IN = "SELECT DISTINCT letter FROM entries WHERE mailbox = ?"
 PLACES = """SELECT m.name AS place FROM entries AS e JOIN mailboxes AS m ON m.id = e.mailbox WHERE e.letter = ?
     UNION SELECT 'waiting for ' || d.address FROM deliveries AS d WHERE d.letter = ? AND d.waits_until IS NOT NULL
     ORDER BY place LIMIT 10"""
-"""Where a letter is missed, for people."""
+"""Mailboxes and recipients that refer to a letter, for messages."""
 EMPTY_MAILBOX = "DELETE FROM entries WHERE mailbox = ?"
 RENEW_MAILBOX = "UPDATE mailboxes SET validity = validity + 1, octets = 0 WHERE id = ?"
 
@@ -276,7 +276,7 @@ UNCOLLECTED = ("letter", "number", "collected")
 
 
 def uncollected(count: int) -> str:
-    """What of these uids nobody has fetched: rows of UNCOLLECTED."""
+    """Uncollected deliveries for `count` uids: rows of UNCOLLECTED."""
     return f"""SELECT d.letter, d.number, d.collected FROM entries AS e JOIN deliveries AS d ON d.letter = e.letter AND d.number = e.number
         WHERE e.mailbox = ? AND e.uid IN {marks(count)} AND d.state = 'delivered'"""
 
@@ -286,9 +286,9 @@ COLLECT = ("letter", "number", "collected")
 
 @lru_cache(maxsize=512)
 def collect(count: int) -> str:
-    """For `count` rows of COLLECT, of which nobody else changes any.
+    """Update for `count` locked rows of COLLECT.
 
-    Their state is not asked for again: SQLite would then rather read all that are delivered.
+    It does not repeat the condition on the state: SQLite would then scan all delivered rows.
     """
     return f"""UPDATE deliveries AS d SET state = 'collected', collected = v.collected
         FROM {named(COLLECT, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
@@ -332,12 +332,12 @@ def logouts_of(count: int) -> str:
 
 
 def taken(count: int) -> str:
-    """Which of these addresses somebody has; the list is given twice."""
+    """Those of these addresses that an account or alias has; the list is passed twice."""
     return f"""SELECT address FROM accounts WHERE address IN {marks(count)}
         UNION SELECT address FROM aliases WHERE address IN {marks(count)}"""
 
 
-# --- for people who look
+# --- listings
 
 STEPS = f"SELECT {', '.join(rows.STEP)} FROM steps WHERE letter = ?"
 COLLECTED = "SELECT letter, number, collected FROM deliveries WHERE letter = ? AND collected IS NOT NULL"
@@ -398,7 +398,7 @@ SURPLUS = f"""SELECT id FROM (SELECT id, arrived FROM letters WHERE server = ? O
 
 
 def still(count: int, *, kept_too: bool) -> str:
-    """Which of these letters may still be removed, now that nobody else writes."""
+    """Those of these letters that may still be removed, under the locks."""
     kept = "" if kept_too else f" AND {_unkept('letters.id')}"
     return f"SELECT id FROM letters WHERE id IN {marks(count)} AND {_unowed('letters.id')}{kept}"
 

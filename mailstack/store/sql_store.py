@@ -1,6 +1,6 @@
-"""What any store has that keeps its letters in a database of tables: the queue, mailboxes, and what people look at.
+"""SQL store: queue, mailboxes and listings, independent of the database.
 
-`sqlite` and `postgresql` say how to reach the database, who may write when, and what large contents and locks are.
+`sqlite` and `postgresql` add connections, writers, large contents and locks.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ _log = Logger()
 
 
 class SqlStore(StoredAddresses, ABC):
-    """See `mailstack.store.Store`. Who derives from it gives threads that read, and one or more that write."""
+    """See `mailstack.store.Store`. Subclasses provide reader threads, and one or more writer threads."""
 
     _readers: ReaderPool
     _writer: WriterPool
     _large: LargeContents
     _own: LargeContents
-    """Those of `_large` that need nothing else, looked through when the store is opened."""
+    """Local part of `_large`, swept when the store is opened."""
     _orphan_age: float
     location: Location | None = None
-    """Of the data directory, where the store or the lock of its server is in one."""
+    """Location of the data directory, if the store or its server's lock has one."""
     now: Callable[[], float] | None = None
     """The time by which letters are due, where that is not this machine's."""
 
@@ -183,7 +183,7 @@ class SqlStore(StoredAddresses, ABC):
             for settlement in settlements:
                 batch.add_settlement(settlement)
             await self._write(batch, [each for settlement in settlements for each in settlement.acceptances])
-        except Exception as trouble:  # noqa: BLE001  # it is handed to whoever asked
+        except Exception as trouble:  # noqa: BLE001  # passed to the caller
             if len(settlements) == 1:
                 return [trouble]
         else:
@@ -282,7 +282,7 @@ class SqlStore(StoredAddresses, ABC):
     async def mailboxes(self) -> dict[str, int]:
         return await self._readers.do(queries.mailboxes)
 
-    # --- for people who look
+    # --- listings
 
     async def owed(self) -> int:
         return await self._readers.do(queries.owed)
@@ -324,6 +324,6 @@ class SqlStore(StoredAddresses, ABC):
 async def _trouble_of(settled: Deferred[None]) -> Exception | None:
     try:
         await settled
-    except Exception as trouble:  # noqa: BLE001  # it is handed to whoever asked
+    except Exception as trouble:  # noqa: BLE001  # passed to the caller
         return trouble
     return None

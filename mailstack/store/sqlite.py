@@ -1,4 +1,4 @@
-"""The store in one SQLite database, with large contents in files or wherever it is told."""
+"""SQLite store, with large contents in files or an object store."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MAILDROPS = "maildrops"
 
 
 FILE_THREADS = 8
-"""They do little but wait for the disk, which is faster when it has several files to write at a time."""
+"""Number of file threads: they mostly wait for the disk, which is faster with several concurrent writes."""
 
 
 START_SPACE = 1 << 20
@@ -158,7 +158,7 @@ class SqliteStore(SqlStore):
         return 0.0
 
     def on_news(self, told: Callable[[], None]) -> None:
-        """Files call nobody."""
+        """Ignored: SQLite has no notifications."""
 
     def _open_directory(self) -> None:
         """Nothing is made where it was opened before: an empty directory would take the place of one that was moved."""
@@ -178,7 +178,7 @@ class SqliteStore(SqlStore):
     def _make_directory(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._directory / "contents").mkdir(mode=0o700, exist_ok=True)
-        # Letters and password hashes are nobody else's business, also where the directory is open to others.
+        # Letters and password hashes stay private, also where the directory is open to other users.
         for name in (DATABASE, TURN, MAILDROPS):
             os.close(os.open(self._directory / name, os.O_RDWR | os.O_CREAT, 0o600))
 
@@ -207,7 +207,7 @@ class SqliteStore(SqlStore):
         return connection
 
     def _set_up_writer(self, connection: SqliteConnection) -> None:
-        # SQLite lets nobody wait for this: of two processes that begin a database at once, one would be refused.
+        # SQLite has no wait for this statement: of two processes that create a database at once, the second would fail.
         with self._turn.taken():
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA cache_size = -8192")

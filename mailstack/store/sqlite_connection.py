@@ -1,7 +1,7 @@
-"""A connection to SQLite, with what it says in its own way.
+"""SQLite connection with the statements in SQLite's own SQL.
 
-Each row that is fetched lets go of the interpreter's lock, and a reactor that is busy keeps it for milliseconds: so
-many rows come as one.
+Each fetched row releases the interpreter's lock, and a busy reactor then holds it for milliseconds. So many rows are
+fetched as one.
 """
 
 from __future__ import annotations

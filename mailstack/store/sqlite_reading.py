@@ -1,4 +1,4 @@
-"""Read-only use of SQLite databases, also on a disk that can't be written, and what SQLite finds wrong there."""
+"""Read-only access to SQLite databases, also on a read-only disk, and integrity checks."""
 
 from __future__ import annotations
 

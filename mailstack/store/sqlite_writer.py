@@ -1,4 +1,4 @@
-"""The one thread that changes SQLite. All that waits goes into one transaction: natural group commit."""
+"""SQLite writer thread: all waiting changes go into one transaction (group commit)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class SqliteWriter(Writer):
     def _run(self, opened: Deferred[None]) -> None:
         try:
             connection = self._connect()
-        except Exception as error:  # noqa: BLE001  # it is handed to whoever opened
+        except Exception as error:  # noqa: BLE001  # passed to the caller of open()
             self._cannot_open(opened, error)
             return
         self._reactor.callFromThread(tell, [(opened, None)])
@@ -94,14 +94,14 @@ class SqliteWriter(Writer):
         """One outcome for each job: together if that can be, else each alone, so that only the bad one fails."""
         try:
             return self._transact(connection, group, files)
-        except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
+        except Exception as error:  # noqa: BLE001  # passed to the caller
             if len(group) == 1 or _is_busy(error):
                 return [Failed(trouble(error)) for _ in group]
         outcomes = []
         for job in group:
             try:
                 outcomes += self._transact(connection, [job], files)
-            except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
+            except Exception as error:  # noqa: BLE001  # passed to the caller
                 outcomes.append(Failed(trouble(error)))
         return outcomes
 

@@ -1,4 +1,4 @@
-"""What a table is: its columns and its key, read from the schema's history, so that they are said once."""
+"""Table columns and keys, read from the schema's migrations."""
 
 from __future__ import annotations
 

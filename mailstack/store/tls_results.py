@@ -1,4 +1,4 @@
-"""What sessions with other hosts came to in TLS, counted for reports to those whose hosts they are (RFC 8460 §4)."""
+"""TLS session results for reports to the recipients' domains (RFC 8460 §4)."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class AppliedPolicy(Struct, frozen=True):
 
     type: PolicyType
     domain: str
-    """Whose it is (§1.1): the recipients' domain, or the TLSA base domain; A-labels, lower case."""
+    """Policy domain (§1.1): the recipients' domain, or the TLSA base domain; A-labels, lower case."""
     lines: tuple[str, ...] = ()
-    """Of an MTA-STS policy its lines, of DANE its TLSA records."""
+    """Lines of an MTA-STS policy, or TLSA records of DANE."""
     hosts: tuple[str, ...] = ()
     """The patterns of hosts in an MTA-STS policy."""
 
@@ -46,16 +46,16 @@ class SessionFailure(Struct, frozen=True):
     """The host that was called, by its name in the MX record."""
     receiving_ip: str = ""
     reason: str = ""
-    """More, for people; printable ASCII."""
+    """Additional information for people; printable ASCII."""
 
 
 class TlsCount(Struct, frozen=True):
     """Sessions of one day that came to the same."""
 
     day: int
-    """Since 1970, in UTC."""
+    """Number of the day since 1970, in UTC."""
     domain: str
-    """Of the recipients: who may want to hear of it."""
+    """Recipients' domain, which may request reports."""
     policy: AppliedPolicy
     failure: SessionFailure | None
     """None: they succeeded."""
@@ -63,7 +63,7 @@ class TlsCount(Struct, frozen=True):
 
 
 class TlsReportDue(Struct, frozen=True):
-    """A report that somebody is to write: for one domain, of one day."""
+    """A due report to one domain about one day."""
 
     day: int
     domain: str
@@ -79,7 +79,7 @@ class TlsReportDue(Struct, frozen=True):
 
 
 class SessionResults(Protocol):
-    """Who hears of every session outward."""
+    """Counter of outbound TLS sessions."""
 
     def count(self, domain: str, policy: AppliedPolicy, failure: SessionFailure | None) -> None:
         """One session for recipients of `domain`. Never raises, never waits."""
@@ -98,7 +98,7 @@ class TlsResults(Protocol):
         """When the first report is due; None when there is none."""
 
     async def claim(self, owner: str, now: float, lease: float) -> TlsReportDue | None:
-        """The one that is longest due, which nobody else gets until `now` + `lease`; None when none is."""
+        """Claim the longest due report until `now` + `lease`; None when none is due."""
 
     async def settle(
         self, owner: str, report: TlsReportDue, *, again: float | None = None, sent: Sequence[str] = ()

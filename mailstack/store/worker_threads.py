@@ -1,4 +1,4 @@
-"""Threads that may wait, each with something of its own such as a connection, and how they tell the reactor."""
+"""Worker threads for blocking calls, each with a resource such as a connection."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Failed:
 
 
 def tell(outcomes: list[tuple[Deferred[Any], Any]]) -> None:
-    """In the reactor's thread. A waiter that raises has its error in its own Deferred and stops nobody else."""
+    """Resolve Deferreds in the reactor's thread. An error in a callback stays in its Deferred."""
     for deferred, outcome in outcomes:
         if isinstance(outcome, Failed):
             deferred.errback(Failure(outcome.error))
@@ -129,7 +129,7 @@ class Workers(Generic[ResourceT]):
                 if resource is None:
                     resource = self._start()
                 outcome: Any = do(resource)
-            except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
+            except Exception as error:  # noqa: BLE001  # passed to the caller
                 outcome = Failed(self._trouble(error))
             self._reactor.callFromThread(tell, [(deferred, outcome)])
             del job, do, deferred, outcome

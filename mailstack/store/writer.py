@@ -1,4 +1,4 @@
-"""Changes of a database, gathered for the threads that make them: what waits together is committed together."""
+"""Write queue of a database, committed in groups."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REFUSALS = (StoreError, KeyError)
 
 
 class Job:
-    """A change that somebody waits for: rows, or an operation."""
+    """A pending change: rows, or an operation."""
 
     __slots__ = ("batch", "deferred", "operation")
 

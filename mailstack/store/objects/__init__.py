@@ -1,4 +1,4 @@
-"""Large contents in an S3-compatible object store, where every node of a server finds them.
+"""Large contents in an S3-compatible object store, shared by all nodes of a server.
 
-`bucket` says what is asked of the object store, in threads that may wait; `contents` keeps contents there.
+`bucket` makes the blocking requests, in threads; `contents` implements the content storage.
 """

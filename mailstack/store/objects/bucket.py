@@ -1,4 +1,4 @@
-"""One bucket of an S3-compatible object store: blocking calls, for threads, by boto3 (decision 28)."""
+"""S3 bucket client with blocking calls for threads, by boto3 (decision 28)."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class Place(Redacted, frozen=True):
     """A URL; empty: Amazon's own for the region."""
     region: str = "us-east-1"
     prefix: str = ""
-    """What every key begins with; empty, or ended by a slash."""
+    """Prefix of every key; empty, or ends with a slash."""
     access_key: str = ""
     """Empty: as Amazon's own tools find one (environment, shared files, role of the machine). So for `secret_key`."""
     secret_key: str = ""
     ca_file: Path | None = None
-    """Whom to believe who the server is; None: whom the system believes."""
+    """CA certificates that verify the server; None: the system's."""
     connect_timeout: float = 5.0
     timeout: float = 20.0
     """Seconds without any octet."""
     attempts: int = 3
-    """For each request, with pauses in between: of what may work again."""
+    """Maximum tries of each request, with pauses in between, after temporary errors."""
     multipart: int = 64 * 1024 * 1024
     """Octets above which an object goes in parts."""
 

@@ -1,7 +1,7 @@
-"""Keeps large contents as objects of a bucket, and believes none that is not what it was.
+"""Object storage of large contents, verified on reading.
 
-A name in a row says which object it is and what it must come to: `s3/`, 32 random digits, and its SHA-256. On its way in a
-content is spooled to a file without a name, for only then its length and sum are known; nothing is left of it by a crash.
+A row's name identifies the object and its digest: `s3/`, 32 random digits, and the SHA-256. An incoming content is
+spooled to an unnamed file, for only then its length and digest are known. A crash leaves nothing of that file.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ class Reading:
             raise Damaged(f"the object {digits_of(self._name)} is not as long as it was")
 
     def close(self) -> None:
-        """The connection goes: nobody waits for octets that nobody wants."""
+        """Close the connection and drop the octets that are not read yet."""
         body, self._body = self._body, None
         if body is not None:
             with contextlib.suppress(Exception):

@@ -1,1 +1,1 @@
-"""Parts of the store in SQL that SQLite and PostgreSQL share."""
+"""Store parts in SQL shared by SQLite and PostgreSQL."""

@@ -1,4 +1,4 @@
-"""Outbox in the database: steps that are still to be sent to webhooks and copies."""
+"""Outbox in the database: journey steps pending for webhooks and copies."""
 
 from __future__ import annotations
 

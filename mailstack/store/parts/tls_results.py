@@ -1,4 +1,4 @@
-"""TLS results and reports that are due, in the database (RFC 8460)."""
+"""TLS results and due reports in the database (RFC 8460)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class SqlTlsResults:
             for each in counts
         ]
         reports = [(day, domain, due(day, domain)) for day, domain in {(each.day, each.domain) for each in counts}]
-        # In one order, so that of two who write none waits for the other while he waits for him.
+        # Sorted, so that two concurrent writers can't deadlock.
         await self._writer.do(partial(_add, results=sorted(results), reports=sorted(reports)))
 
     async def counts(self, domain: str | None = None, day: int | None = None) -> list[TlsCount]:

@@ -1,4 +1,4 @@
-"""The store in PostgreSQL, which any number of processes on any number of machines share as one server.
+"""PostgreSQL store, shared by the processes of one server on any number of machines.
 
-Nothing here is imported by a server that has another store, for the driver takes time and memory.
+Servers with another store import nothing from here, for the driver takes time and memory.
 """

@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL, with what it says in its own way."""
+"""PostgreSQL connection with the statements in PostgreSQL's own SQL."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class PostgresConnection:
         return [letter for (letter,) in found]
 
     def drop_unneeded(self, letters: Sequence[LetterId]) -> list[str]:
-        # Who ends the last delivery but one may do so at this moment: whoever has the rows second is the last.
+        # Two transactions may end the last two deliveries at once: the second to get the rows' lock is the last.
         self.execute(sql.hold_contents(len(letters)), sorted(letters)).fetchall()
         found = self.execute(f"{sql.drop_contents(len(letters))} RETURNING file", letters).fetchall()
         return [file for (file,) in found if file is not None]
@@ -121,7 +121,7 @@ class PostgresConnection:
         return self.raw.broken or self.raw.closed
 
     def cut(self) -> None:
-        """End it from another thread: whoever waits for an answer hears at once that there will be none."""
+        """Shut the connection down from another thread: a pending query fails at once."""
         with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.raw.fileno())) as other:
             other.shutdown(socket.SHUT_RDWR)
 

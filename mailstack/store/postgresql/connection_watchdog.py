@@ -1,7 +1,7 @@
-"""Sees to it that nobody waits for a database that has gone silent: a connection is cut when its time is over.
+"""Watchdog for PostgreSQL connections: disconnects them at their deadline.
 
-A server that is stopped, or behind a network that swallows everything, ends no statement and refuses no connection:
-what it promised to end by itself (`statement_timeout`) it does not.
+A stopped server, or one behind a network that drops all packets, ends no statement and refuses no connection. Its own
+`statement_timeout` has no effect then.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class Watch:
             self.look(time.monotonic())
 
     def look(self, now: float) -> None:
-        """Cut those whose time is over; each once."""
+        """Shut down each connection with an expired deadline, once."""
         with self._lock:
-            # Under the lock, so that none of them is closed, and its descriptor somebody else's, before it is cut.
+            # Under the lock: a closed connection's descriptor may belong to another file.
             for connection in [each for each, end in self._deadlines.items() if end <= now]:
                 del self._deadlines[connection]
                 connection.cut()

@@ -1,4 +1,4 @@
-"""Threads that ask PostgreSQL, each with a connection that is made anew when it was lost."""
+"""PostgreSQL reader threads, each with a connection of its own."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _Held:
 
 
 class Connections:
-    """As `mailstack.store.worker_threads.Workers`, with connections; while there can be none everybody hears so at once."""
+    """Threads like `mailstack.store.worker_threads.Workers`, with connections; calls fail at once during an outage."""
 
     def __init__(
         self, reactor: CallsFromThreads, database: Database, name: str, threads: int, *, once_more: bool = False

@@ -1,4 +1,4 @@
-"""How the database is reached: connections with all that makes them safe to wait for, and none while there can be none."""
+"""PostgreSQL connection factory with timeouts and a back-off after failures."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def shown(url: str) -> str:
 
 
 class Database:
-    """Gives connections, in any thread. While it can't be reached, everybody hears that at once."""
+    """Factory of connections, in any thread. During an outage each request fails at once."""
 
     def __init__(self, reach: DatabaseAddress, name: str = "mailstack") -> None:
         """`name` is what the database's own lists call us. Raises StoreError for a URL that is none."""
@@ -126,7 +126,7 @@ class Database:
         return PostgresConnection(psycopg.connect(autocommit=True, **self._parameters))  # type: ignore[arg-type]
 
     def _failed(self, found: StoreError) -> None:
-        """Nobody tries again for a moment, which gets longer."""
+        """Refuse new connections for a moment, which grows with each failure."""
         with self._lock:
             now = time.monotonic()
             if now >= self._closed_until:

@@ -1,4 +1,4 @@
-"""The store's SQL as PostgreSQL and its driver want it written."""
+"""SQL dialect of PostgreSQL and psycopg."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether PostgreSQL's driver is here, and with it libpq, without which it can't be loaded."""
+"""Availability check of psycopg and libpq."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What psycopg raises, as the store's callers know it."""
+"""Error translation from psycopg to the store's exceptions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def code_of(error: BaseException) -> str:
 
 
 def is_collision(error: BaseException) -> bool:
-    """Whether somebody else stood in the way, who is gone by now."""
+    """Whether a concurrent transaction caused the error, so that a retry may succeed."""
     return code_of(error) in _COLLISIONS
 
 

@@ -1,4 +1,4 @@
-"""Makes the store in PostgreSQL for a server or a command, with or without an archive."""
+"""PostgreSQL store factory for servers and commands, with an optional archive."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Transactions of which it is not known what became of them: what they may have claimed is let go of later.
+"""Transactions in doubt: their outcome is unknown, and their claims are released later.
 
-Whoever asked was told that it failed, and so holds nothing of what was claimed: without this it would wait for the end
-of its lease, hours away.
+The caller got an error and so does not hold these claims. Without their release the deliveries would wait for the end
+of the lease, hours later.
 """
 
 from __future__ import annotations

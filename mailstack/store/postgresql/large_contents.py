@@ -1,4 +1,4 @@
-"""Large contents in rows of the database, piece by piece, so that neither side ever holds one as a whole."""
+"""Large contents in database rows, written and read in pieces."""
 
 from __future__ import annotations
 

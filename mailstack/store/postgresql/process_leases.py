@@ -1,6 +1,6 @@
-"""The processes that serve from the database: how they say that they live, and what becomes of what the dead held.
+"""Process leases in a shared database, and release of dead processes' claims.
 
-All times are the database's, so that it does no harm when the clocks of machines differ.
+All times are the database's, so that differing clocks of machines do no harm.
 """
 
 # ruff: noqa: S608  # no text is made of anything but our own names
@@ -45,7 +45,7 @@ def join(transaction: Transaction, life: str, owner: str, *, program: int, secon
 
 
 def renew(transaction: Transaction, life: str, seconds: float) -> bool:
-    """Whether it is still there: nobody has let go of what it claimed."""
+    """Whether the lease could be extended; False: its claims were released."""
     return transaction.execute(_RENEW, (seconds, life)).rowcount == 1
 
 
@@ -67,11 +67,11 @@ def leave(transaction: Transaction, life: str, owner: str, now: float) -> bool:
 
 
 def take_over(transaction: Transaction, now: float) -> list[str]:
-    """Let go of what those held who are late; the owners of what was claimed. `now` is the database's time."""
+    """Release the claims of processes with an expired lease; returns their owners. `now` is the database's time."""
     owners = []
     for life, owner in transaction.execute(_LATE).fetchall():
         transaction.execute(_FREE_ALL, (life,))
-        # Who was started anew under the same name has let go of it already, and holds claims of its own.
+        # A restarted process with the same name has released them already, and has claims of its own.
         if owner and not transaction.execute(_HAS_SUCCESSOR, (owner, life)).fetchall():
             _let_go(transaction, owner, now)
             owners.append(owner)

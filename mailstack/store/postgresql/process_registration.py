@@ -1,7 +1,7 @@
-"""A process's presence in the database: that it lives, what time it is there, and what other processes say.
+"""Process registration in the database: lease renewal, database time and notifications.
 
-One thread with a connection of its own. It renews the process's life (`lives`) four times as often as need be, takes
-over from those that are late, and hears what others have to say (NOTIFY), where the database can do that.
+One thread with its own connection. It renews the process's lease (`lives`) four times as often as necessary, releases
+the claims of expired ones, and receives notifications (NOTIFY) if the database supports them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 CHANNEL = "mailstack"
 WORK, ADDRESSES = "work", "addresses"
-"""What is said there: that something is due or ordered, that accounts or aliases have changed."""
+"""Notification payloads: deliveries or rules have changed; accounts or aliases have changed."""
 _LONGEST_WAIT = 5.0
 """Seconds between two looks at the database's clock."""
 _ROUND_TRIP = 1.0
@@ -48,7 +48,7 @@ class DatabaseTime:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._ahead: float | None = None
-        """Of `monotonic`."""
+        """Database time minus `monotonic` time, in seconds."""
 
     def now(self) -> float:
         """Seconds since 1970; this machine's, until the database was asked."""
@@ -81,10 +81,9 @@ class ProcessRegistration:
         doubts: InDoubtTransactions,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`owner` is whom deliveries are claimed for; empty: for nobody. `seconds`: how long others believe in this life
-        without hearing of it. `heard` gets, in the reactor's thread, what another process says; `forget` large contents
-        that nobody needs any more. `held` gives the maildrops that this process holds. `doubts` has transactions of which
-        it is to find out what became of them.
+        """`owner`: name of the claims; empty: no claims. `seconds`: duration of a lease. `heard` gets the notifications
+        of other processes, in the reactor's thread; `forget` gets large contents that are no longer needed. `held`
+        returns the maildrops locked by this process. `doubts`: transactions with an unknown outcome, to be resolved.
         """
         self.time = DatabaseTime(monotonic)
         self._reactor = reactor
@@ -101,7 +100,7 @@ class ProcessRegistration:
         self._sure_until = 0.0
         self._since = 0.0
         self._there_since = 0.0
-        """From when on others could be heard of, by `monotonic`: before it is no telling who is late."""
+        """Start of this connection, by `monotonic`: no other process counts as late before one lease after it."""
         self._is_over = False
         """Whether another process has its name, and this one is none any more."""
         self._wake = -1, -1
@@ -154,7 +153,7 @@ class ProcessRegistration:
                 self._complaint.is_over()
                 if not self._is_over:
                     self._listen(connection, pause)
-            except Exception as error:  # noqa: BLE001  # whatever it is: who does not live serves nobody
+            except Exception as error:  # noqa: BLE001  # any failure: a process without a lease must not serve
                 if connection is None or connection.is_lost:
                     self._complaint.error("the database can't be reached: %s", trouble(error))
                     if connection is not None:
@@ -180,7 +179,7 @@ class ProcessRegistration:
         self.time.learn(connection)
         asked = self._monotonic()
         if self._in_transaction(connection, lambda change: process_leases.renew(change, self._life, self._seconds)):
-            # A database whose clock is set back, or that has handed over to one that is behind: nothing was taken over.
+            # The database's clock was set back, or a failover went to a server that is behind: no claim was lost.
             self._since = min(self._since, self.time.now())
             self._sure_until = asked + self._seconds
         elif self._in_transaction(connection, lambda change: process_leases.has_twin(change, self._life, self._owner)):
@@ -201,7 +200,7 @@ class ProcessRegistration:
             self._take_over(connection)
 
     def _tidy(self, connection: PostgresConnection) -> None:
-        """What was begun while the database was lost, and nobody could end."""
+        """Release the claims of transactions with an unknown outcome."""
         for doubt in self._doubts.waiting():
             try:
                 self._in_transaction(connection, partial(self._settle, doubt))

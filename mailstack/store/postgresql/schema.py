@@ -1,8 +1,8 @@
-"""The schema in PostgreSQL: made and brought up to date once, by whichever process comes first.
+"""PostgreSQL schema, created and migrated by the first process to open the store.
 
-Migrations are SQLite's, or say the same in a file of their own under `schema/postgresql`. One that begins with
-`-- mailstack: grows` only adds what older programs don't look at: they go on while it is made, and afterwards. Before
-any other every process of an older program has to be stopped.
+Migrations are SQLite's, or their equivalents under `schema/postgresql`. One that begins with `-- mailstack: grows`
+only adds tables and columns that older programs ignore, so these may keep running. Before any other migration every
+process of an older program has to be stopped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _GROWS = "-- mailstack: grows"
 _PATIENCE = 3600.0
 """Seconds that a migration may take, and that others wait for it."""
 _LOCK = 7_299_301_245_566
-"""Of whoever migrates; a number that nobody else will think of."""
+"""Advisory lock of the migrating process; an arbitrary number."""
 
 _log = Logger()
 

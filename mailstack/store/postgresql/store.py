@@ -1,4 +1,4 @@
-"""The store in PostgreSQL, shared by all processes of a server on any number of machines."""
+"""PostgreSQL store: queue, mailboxes and history shared by several processes and machines."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ class PostgresStore(SqlStore):
         orphan_age: float = 3600.0,
         large: LargeContents | None = None,
     ) -> None:
-        """`directory`: of this node, for the lock of its server; None: it has none. `owner`: for whom it claims
-        deliveries, a name that no other node has; empty: it is a command and claims nothing. `lost_after`: seconds after
-        which others take what it has claimed when they hear nothing of it. `memory_limit`, `recent_octets`,
-        `address_seconds`: see SqlStore. `group`: calls in one transaction at most. `orphan_age`: seconds after which a
-        large content that no letter names is swept; longer than any process takes from its end to its acceptance.
-        `large`: where large contents go from now on, to be closed with the store; None: into rows, where those of
-        before are found in any case. Raises StoreError for a URL that is none.
+        """`directory`: data directory of this node, for the server's lock; None: no directory. `owner`: name of this
+        process's claims, unique among nodes; empty: a command, which claims nothing. `lost_after`: seconds without
+        renewal after which other processes release its claims. `memory_limit`, `recent_octets`, `address_seconds`: see
+        SqlStore. `group`: maximum calls in one transaction. `orphan_age`: seconds after which a large content without a
+        letter is deleted; longer than any process takes from its end to its acceptance. `large`: storage of new large
+        contents, closed with the store; None: rows, which remain readable in any case. Raises StoreError for an invalid
+        URL.
         """
         super().__init__(memory_limit=memory_limit, recent_octets=recent_octets, address_seconds=address_seconds)
         self._directory = directory
@@ -166,11 +166,11 @@ class PostgresStore(SqlStore):
                 told()
 
     async def _say(self, what: str = WORK) -> None:
-        """To all other processes. Who can't hear it finds it by looking, within a second."""
+        """Notify all other processes. Those without notifications poll each second."""
         try:
             await self._writer.do(lambda transaction: transaction.execute("SELECT pg_notify(?, ?)", (CHANNEL, what)))
         except StoreError as error:
-            _log.debug("nobody was told of {what}: {error}", what=what, error=error)
+            _log.debug("can't notify other processes of {what}: {error}", what=what, error=error)
 
     async def _change_addresses(self, change: Change) -> None:
         await super()._change_addresses(change)

@@ -1,12 +1,11 @@
-"""The threads that change PostgreSQL, each with a connection: what waits is committed together.
+"""PostgreSQL writer threads: waiting changes are committed together, on one connection per thread.
 
 When the connection is lost before COMMIT was sent, nothing was done, and the group is tried once more on another
-connection. When it is lost after that, the database is asked what became of it: each transaction writes its number
-into a row of its connection (`commits`), and whoever reads that row on another connection waits, by its lock, until
-the lost transaction has ended either way. So an answer that was lost neither loses a letter nor takes it twice. Only
-if the database can't be asked within the time that anything may take is the outcome unknown: the caller hears
-`OutcomeUnknown`, a client hears 451 and comes again, and the log says that the letter may now be here twice. What was
-claimed with it is let go of when the database can be asked (`doubts`).
+connection. When it is lost later, the outcome is read from the database: each transaction writes its number into its
+connection's row of `commits`. A read of that row on another connection waits, by its lock, until the lost transaction
+has ended. So a lost answer neither loses a letter nor accepts it twice. The outcome is unknown only if the database
+can't be reached within the time limit. Then the caller gets `OutcomeUnknown`, a client gets 451 and retries, and the
+log says that the letter may be stored twice. Claims of that transaction are released later (`doubts`).
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from mailstack.store.worker_threads import CallsFromThreads, Failed, tell
 from mailstack.store.writer import Job, Writer, joined, outcome
 
 TRIES = 8
-"""Of a transaction that collides with others."""
+"""Maximum tries of a transaction that conflicts with others."""
 _AGAIN = 0.1
 """Seconds between two tries to find out what became of a transaction."""
 
@@ -68,8 +67,8 @@ class PostgresWriter(Writer):
         group: int,
         threads: int,
     ) -> None:
-        """`prepare` makes the schema when the first connection is there. `forget` removes large contents. `doubts` keeps
-        transactions whose outcome stayed unknown.
+        """`prepare` makes the schema on the first connection. `forget` deletes large contents. `doubts` gets
+        transactions with an unknown outcome.
         """
         super().__init__(reactor, group=group, threads=threads)
         self._database = database
@@ -78,7 +77,7 @@ class PostgresWriter(Writer):
         self._doubts = doubts
 
     def _put(self, job: Job) -> Deferred[Any]:
-        """While the database can't be reached, nobody waits for it."""
+        """Refuse the job at once while the database can't be reached."""
         if self._open and (refusal := self._database.refusal()) is not None:
             job.deferred.errback(Failure(StoreError(str(refusal))))
             return job.deferred
@@ -95,7 +94,7 @@ class PostgresWriter(Writer):
         else:
             try:
                 hand.connect(self._prepare)
-            except Exception as error:  # noqa: BLE001  # it is handed to whoever opened
+            except Exception as error:  # noqa: BLE001  # passed to the caller of open()
                 found = trouble(error)
                 self._cannot_open(opened, found)
                 return
@@ -124,7 +123,7 @@ def _outcomes(hand: _Hand, group: list[Job], files: list[str]) -> list[Any]:
     """One for each job: together if that can be, else each alone, so that only the bad one fails."""
     try:
         return hand.transact(group, files)
-    except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
+    except Exception as error:  # noqa: BLE001  # passed to the caller
         if len(group) == 1 or is_late(error) or hand.connection is None or isinstance(error, OutcomeUnknown):
             return [Failed(trouble(error)) for _ in group]
     return [one for job in group for one in _outcomes(hand, [job], files)]

@@ -13,7 +13,7 @@ from mailstack.store import StoreError
 
 VERSION_TABLE = "schema_info"
 PREVIEW_TABLE = "schema_version"
-"""Version table of mailstack before 0.1, whose schemas are not continued."""
+"""Version table of mailstack before 0.1; its schemas can't be migrated."""
 
 _FILE = re.compile(r"(\d{4})_\w+\.sql\Z")
 
