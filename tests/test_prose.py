@@ -127,16 +127,13 @@ SHARED_NAMES: frozenset[str] = frozenset()
 ALLOWED: dict[str, dict[str, int]] = {
     "first lines": {
         "": 1,
-        "web": 65,
         "sandbox": 1,
     },
     "persons": {
-        "web": 128,
         "sandbox": 4,
     },
     "attributes": {
         "protocols": 2,
-        "web": 55,
         "sandbox": 1,
     },
     "classes": {"": 52},

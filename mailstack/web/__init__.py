@@ -1,4 +1,4 @@
-"""HTTP service: web pages, the JSON API, checks of letters, and configuration files for mail clients.
+"""HTTP service: web pages, JSON API, checks of letters, configuration files for mail clients.
 
 `http_values` has requests and responses, without Twisted. `site` finds the page of a request and checks the access to it.
 Pages are plain `async def` functions of a Request. `channel` and `request` are the HTTP/1.1 connection.

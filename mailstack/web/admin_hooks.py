@@ -1,4 +1,4 @@
-"""Admin hooks: functions that a program gives to the pages and API of its server."""
+"""Admin hooks: functions of the program for the pages and API of its server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What answers behind the web's door of a server: all its pages, and the channels on which they are asked for."""
+"""Web site of a server: pages, API, and the protocol of its connections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mailstack.web.static_files import inbox_routes
 
 
 async def protocol_factory(bound: Mapping[str, int], context: ApiContext) -> ProtocolFactory:
-    """HTTP for a server whose services listen on the ports `bound`."""
+    """Return the protocol factory of a server; `bound` has the port of each service."""
     config, options = context.config, context.options
     reactor = context.requests.reactor
     ca_file = own_directory(config) / "ca.pem" if made_here(config) else None

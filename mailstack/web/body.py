@@ -1,4 +1,4 @@
-"""Request body buffer with a size limit and a memory budget shared by all requests."""
+"""Request body buffer with a size limit and a shared memory budget."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class FlowControl:
 
 
 def _branch(trunk: Deferred[None]) -> Deferred[None]:
-    """Return a Deferred that fires with `trunk`, and whose cancellation does not cancel `trunk`."""
+    """Return a Deferred that fires with `trunk` and can be cancelled without it."""
     branch: Deferred[None] = Deferred()
 
     def fire(_: object) -> None:

@@ -26,14 +26,14 @@ class LetterReader:
         self.in_thread = in_thread
 
     async def octets(self, item: Item) -> bytes:
-        """Raises Trouble 404."""
+        """Raises HttpError 404."""
         try:
             return await read_all(await self.index.content(item))
         except KeyError:
             raise HttpError(404, f"The content of letter {item.id} was deleted; only its journey remains.") from None
 
     async def reading(self, item: Item) -> ParsedLetter:
-        """Raises Trouble 404."""
+        """Raises HttpError 404."""
         return await self.read(await self.octets(item))
 
     async def read(self, octets: bytes) -> ParsedLetter:
@@ -46,7 +46,7 @@ class LetterReader:
         return await self.do(lambda: parse(octets).links, len(octets))
 
     async def do(self, work: Callable[[], T], octets: int) -> T:
-        """Run work whose time is proportional to `octets`, in a thread if there are many."""
+        """Run work in a thread if it has to process many `octets`."""
         if octets <= INLINE_OCTETS:
             return work()
         done: T = await self.in_thread(work)

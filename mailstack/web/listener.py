@@ -42,10 +42,10 @@ ProtocolFactory = Callable[[Callable[[StoppableProtocol], None], HostPort], Stop
 
 
 class WebListener(Factory):
-    """A mailstack.net.listening.Listener whose connections count among those of all services.
+    """Listener of the web service, with the connection limits of all services.
 
-    Pages are many modules, and most servers that have them are not started for them: `load` gives what speaks, once, when
-    somebody has come. Who comes before it is there is not read from, and waits.
+    The pages are many modules, so `load` imports them at the first connection and returns the protocol factory.
+    Connections are paused until then.
     """
 
     noisy = False

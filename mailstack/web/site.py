@@ -43,7 +43,7 @@ SECURITY_HEADERS = (
 """Header fields of each response, unless the page sets its own."""
 
 API_ROOT = "/v1/"
-"""Path prefix whose error responses are JSON problems (RFC 9457)."""
+"""Path prefix of JSON error responses (RFC 9457)."""
 
 DAMAGED = "The stored content of this letter is damaged. See the server's log, and restore it from a backup."
 UNAVAILABLE = "The store is not available at present. See the server's log, and try again later."
@@ -162,7 +162,7 @@ class Site:
         return found
 
     def logged_out(self, request: Request) -> Response:
-        """Return the response to a request whose login was revoked."""
+        """Return the response to a request after its login was revoked."""
         refusal = _error_response(request, HttpError(401, "The session has ended; log in again."))
         return replace(refusal, headers=(*SECURITY_HEADERS, *self._cors.fields(request), *refusal.headers))
 

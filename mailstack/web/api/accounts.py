@@ -15,7 +15,7 @@ from mailstack.web.http_values import HttpError, Request, Response, decode_json,
 from mailstack.web.routes import HttpRoute, RouteDoc
 
 OWNER = "http"
-"""Who holds a maildrop while it is emptied."""
+"""Lock owner of a maildrop that is being emptied."""
 
 
 class NewAccount(Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,13 +28,13 @@ class NewPassword(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AccountInfo(Struct, frozen=True):
-    """Somebody who can log in."""
+    """Account with a login."""
 
     address: str
     created: str
     quota: int | None
     password: str | None
-    """Only in a dev environment, where it is everybody's; null when it was changed."""
+    """Password in a dev environment, where it is public; null elsewhere and after a change."""
 
 
 class AccountList(Struct, frozen=True):
@@ -60,9 +60,9 @@ class AliasList(Struct, frozen=True):
 class MailboxInfo(Struct, frozen=True):
     address: str
     octets: int
-    """That POP3 has there."""
+    """Octets of the letters in the maildrop."""
     letters: int
-    """For it, that the API lists."""
+    """Letters for the mailbox in the letter index."""
     unread: int
 
 
@@ -73,7 +73,7 @@ class MailboxList(Struct, frozen=True):
 
 
 class SessionEndResult(Struct, frozen=True):
-    """Whose sessions have ended."""
+    """Account after the end of its sessions."""
 
     address: str
     ended: bool
@@ -92,7 +92,7 @@ class RemovedName(Struct, frozen=True):
 
 
 def account_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
-    """The routes about who is here."""
+    """Return the routes of accounts, aliases and mailboxes."""
     pages = AccountPages(context)
     one, alias = "/v1/accounts/{address}", "/v1/aliases/{address}"
     shown = AccountInfo
@@ -102,7 +102,9 @@ def account_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
             "/v1/accounts",
             pages.accounts,
             "user",
-            doc=RouteDoc("Who can log in; of users only oneself.", BY_NAME, response=AccountList),
+            doc=RouteDoc(
+                "Accounts; a user without administrator access sees only their own.", BY_NAME, response=AccountList
+            ),
         ),
         HttpRoute(
             "POST",
@@ -201,7 +203,7 @@ class AccountPages:
         return json_response(self._shown(account), 201)
 
     def _own(self, text: str) -> Address:
-        """An address at a domain of this server. Raises Trouble 400."""
+        """An address at a domain of this server. Raises HttpError 400."""
         address = _address(text)
         if not self._context.access.directory.is_local(address.domain):
             raise HttpError(400, f"{address.domain} is no domain of this server.")
@@ -294,7 +296,7 @@ class AccountPages:
     async def empty(self, request: Request) -> Response:
         key = _address(request.variables["address"]).key
         if visible_to(request) not in {None, key}:
-            raise HttpError(403, "That is somebody else's mailbox.")
+            raise HttpError(403, "This mailbox belongs to another account.")
         deleted = 0
         try:
             maildrop = await self._store.open_maildrop(key, OWNER)
@@ -312,7 +314,7 @@ class AccountPages:
 
 
 def _address(text: str) -> Address:
-    """Raises Trouble 400."""
+    """Raises HttpError 400."""
     try:
         return Address.parse(text.strip())
     except AddressError as error:

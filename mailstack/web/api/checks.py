@@ -1,4 +1,4 @@
-"""Checks of a letter: its HTML, its links, what a spam filter says, what the server found out about its authors, and how to leave its list."""
+"""API routes of letter checks: HTML, links, spam, authentication, List-Unsubscribe."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class UnsubscribeReport(Struct, frozen=True):
 def check_routes(
     reader: ApiLetterReader, look: link_check.HeadRequest | None, judge: SpamCheck | None = None
 ) -> tuple[HttpRoute, ...]:
-    """`look` asks a URL for its status, `judge` a spam filter about a letter; None: nobody is asked."""
+    """`look` sends a HEAD request to a URL, `judge` queries a spam filter; None disables a check."""
     pages = CheckPages(reader, look, judge)
     one = "/v1/letters/{id}/checks/"
     return (
@@ -127,9 +127,9 @@ class CheckPages:
         return json_response(await self._links.run(request, check))
 
     async def authentication(self, request: Request) -> Response:
-        """The field of the server that took the letter, and those of servers before it: these may be anybody's words.
+        """Return the Authentication-Results of the accepting server and of earlier ones, which are not trustworthy.
 
-        A letter that was relayed within the environment was looked at where it arrived: then that server's is given.
+        For a letter relayed within the environment, the results of the last server are returned.
         """
         item = await self._reader.item(request)
         told = _authentication_fields(await self._reader.reading(item))

@@ -1,4 +1,4 @@
-"""Letters that are written by HTTP, and letters that are sent on: both go the way of every letter that a user submits."""
+"""API routes for sending new letters and releasing received ones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NewAttachment(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     content: str
-    """In base64."""
+    """Content in base64."""
     type: str = ""
     content_id: str = ""
 
@@ -58,7 +58,7 @@ class SentLetter(Struct, frozen=True):
     id: str
 
 
-class ReleaseRequest(Struct, frozen=True, forbid_unknown_fields=True):
+class LetterReleaseRequest(Struct, frozen=True, forbid_unknown_fields=True):
     to: list[str]
 
 
@@ -82,7 +82,7 @@ def compose_routes(context: ApiContext, reader: ApiLetterReader) -> tuple[HttpRo
             "user",
             doc=RouteDoc(
                 "Send a letter on to other addresses, through the queue.",
-                request=ReleaseRequest,
+                request=LetterReleaseRequest,
                 response=SentLetter,
                 status=201,
             ),
@@ -116,8 +116,8 @@ class ComposePages:
         return await shielded(self._submit(account, letter.sender, letter.recipients, letter.octets))
 
     async def release(self, request: Request) -> Response:
-        """In the name of who releases it; its own From stays as it is."""
-        wanted = decode_json(request, ReleaseRequest)
+        """Release a letter with the user's account as sender; its From field is not changed."""
+        wanted = decode_json(request, LetterReleaseRequest)
         item = await self._reader.item(request)
         account = request.user.account or await self._somebody()
         check_count(wanted.to, self._limits.recipients)
@@ -134,7 +134,7 @@ class ComposePages:
                 raise HttpError(422, str(error)) from None
             except Refusal as refusal:
                 raise _http_error(refusal) from None
-        # The journey of a letter is its author's: he need not hear what its reader does with it.
+        # The journey belongs to the author and does not show what a reader does with the letter.
         copied = CopySource(item.id, RELEASED) if request.user.is_admin else None
         return await self._submit(account, account, recipients, octets, copied)
 
@@ -151,7 +151,7 @@ class ComposePages:
         return json_response(SentLetter(letter), 201)
 
     async def _account(self, request: Request, author: str) -> str:
-        """Who answers for the letter: who logged in; where nobody does, the account that the author's address is of."""
+        """Return the account of the login; without logins, the account of the author's address."""
         if request.user.account:
             return request.user.account
         try:
@@ -164,7 +164,7 @@ class ComposePages:
         return key
 
     async def _somebody(self) -> str:
-        """The oldest account: in a dev environment, where nobody logs in, it is for the developer."""
+        """Return the oldest account, for a dev environment without logins."""
         accounts = await self._context.store.accounts()
         if not accounts:
             raise HttpError(409, "There is no account to send in the name of; add one.")

@@ -1,4 +1,4 @@
-"""API context: the parts of a server that pages and API use."""
+"""API context: parts of a server for its pages and API."""
 
 from __future__ import annotations
 

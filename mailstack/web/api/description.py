@@ -1,4 +1,4 @@
-"""The API described for programs (OpenAPI 3.1), from the same table that answers it."""
+"""OpenAPI 3.1 description of the API, generated from the route table."""
 
 from __future__ import annotations
 

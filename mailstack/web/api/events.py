@@ -1,4 +1,4 @@
-"""What happens, as server-sent events: a stream that can be taken up again where it broke."""
+"""Server-sent event stream of the API, resumable by Last-Event-ID."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mailstack.web.http_values import Request, Response, User
 from mailstack.web.routes import HttpRoute, QueryParameter, RouteDoc
 
 KEEPALIVE = 15.0
-"""Seconds of silence after which a comment is sent, so that nobody between takes the connection for dead."""
+"""Seconds without an event after which a comment keeps the connection alive."""
 MAX_EVENTS = 500
 """Events in one piece."""
 RETRY_MS = 1000
@@ -35,7 +35,7 @@ PUBLIC_NAMES = {"pruned": "deleted"}
 
 _DOC = RouteDoc(
     "Server-sent events: letter (Summary), changed, deleted, step, fault, dialogue, clock, and reset when some were missed.",
-    (QueryParameter("after", "As Last-Event-ID, for those who can't send fields."),),
+    (QueryParameter("after", "Same as Last-Event-ID, for clients that can't set header fields."),),
     media_type="text/event-stream",
 )
 
@@ -65,7 +65,7 @@ class EventStreams:
                 position = self._begun(request)
                 while not self._index.feed.is_closed:
                     piece, position = await self._next(position, request.user)
-                    # The name may have another holder by now, whose letters these are.
+                    # The account name may belong to another user by now.
                     if not await request.holds():
                         return
                     if piece:

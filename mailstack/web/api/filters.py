@@ -1,4 +1,4 @@
-"""Which letters a request means, of those that its visitor may see."""
+"""Query parameters of the API: letter filters, numbers, pages of lists."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mailstack.web.routes import QueryParameter
 
 
 def visible_to(request: Request) -> str | None:
-    """The account whose letters these must be; None for an administrator."""
+    """Return the account that limits the visible letters; None for an administrator."""
     return None if request.user.is_admin else request.user.account
 
 
 def parse_terms(query: str, now: float) -> tuple[Term, ...]:
-    """Raises Trouble 400."""
+    """Raises HttpError 400."""
     try:
         return parse(query, now)
     except BadQuery as error:
@@ -37,7 +37,7 @@ def item_filter(
     everything: bool = False,
     without: Sequence[str] = (),
 ) -> ItemFilter:
-    """What a body chooses. Raises Trouble 400 when it chooses nothing, so that a slip does not mean all letters."""
+    """What a body chooses. Raises HttpError 400 when it chooses nothing, so that a slip does not mean all letters."""
     if ids is None and query is None and mailbox is None and not everything:
         raise HttpError(400, 'Say which letters: {"ids": […]}, {"query": "…"}, {"mailbox": "…"} or {"all": true}')
     return ItemFilter(
@@ -50,7 +50,7 @@ def item_filter(
 
 
 def number(request: Request, name: str, default: int | None, *, least: int = 0, most: int) -> int | None:
-    """A whole number of the query. Raises Trouble 400."""
+    """A whole number of the query. Raises HttpError 400."""
     text = request.query.get(name)
     if text is None:
         return default
@@ -60,7 +60,7 @@ def number(request: Request, name: str, default: int | None, *, least: int = 0, 
 
 
 def seconds(request: Request, name: str, default: float, most: float) -> float:
-    """A duration of the query, in seconds. Raises Trouble 400."""
+    """A duration of the query, in seconds. Raises HttpError 400."""
     text = request.query.get(name)
     if text is None:
         return default
@@ -74,7 +74,7 @@ def seconds(request: Request, name: str, default: float, most: float) -> float:
 
 
 MAX_LIMIT = 1000
-"""Of one page."""
+"""Maximum items of one page."""
 MAX_NUMBER = 2**62
 """A letter's number is less."""
 
@@ -89,7 +89,7 @@ def limit_parameter(usual: int, *, least: int = 1) -> QueryParameter:
 
 
 def limit_of(request: Request, usual: int, *, least: int = 1) -> int:
-    """Raises Trouble 400."""
+    """Raises HttpError 400."""
     found = number(request, "limit", usual, least=least, most=MAX_LIMIT)
     return usual if found is None else found
 

@@ -49,7 +49,7 @@ class JourneyPages:
         return json_response(journey_json(found))
 
     async def _check_author(self, request: Request, letter: str) -> None:
-        """A journey names all recipients: it is for who named them. Raises Trouble 404."""
+        """Check that the user is the author, because a journey names all recipients. Raises HttpError 404."""
         item = None
         if self._index is not None:
             await self._index.up_to_date()
@@ -57,7 +57,9 @@ class JourneyPages:
         if item is None:
             raise _unknown(letter)
         if item.account != request.user.account:
-            raise HttpError(404, "This letter's journey is for who sent it: it names all recipients.")
+            raise HttpError(
+                404, "Only the sender of this letter may read its journey, because it names all recipients."
+            )
 
 
 def _without_reader(step: Step, account: str) -> Step:

@@ -1,4 +1,4 @@
-"""Letters of the index as the API gives them: found, and told as their visitor may see them."""
+"""Reader of indexed letters for the API, limited to visible data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mailstack.web.letter_reader import LetterReader
 T = TypeVar("T")
 
 OCTETS_PER_SUMMARY = 512
-"""To tell of one letter takes as long as to read so many octets."""
+"""Octets of parsing that take as long as one summary."""
 MAX_TEXT = 16 * 1024 * 1024
 """Octets of text, and of HTML, in one answer."""
 
@@ -39,7 +39,7 @@ class ApiLetterReader(LetterReader):
         self._hide_client = hide_client
 
     async def item(self, request: Request) -> Item:
-        """The letter that {id} names, or the newest for "latest". Raises Trouble 404.
+        """The letter that {id} names, or the newest for "latest". Raises HttpError 404.
 
         A letter that was accepted a moment ago is waited for: its id may be known before it is read.
         """
@@ -67,7 +67,7 @@ class ApiLetterReader(LetterReader):
         return await self.map_summaries(items, user, list)
 
     async def map_summaries(self, items: Sequence[Item], user: User, make: Callable[[list[LetterSummary]], T]) -> T:
-        """What `make`, where nobody has to wait for it, makes of the letters with where each is now."""
+        """Return `make` of the summaries with current states; many letters are handled in a thread."""
         records = await self.index.records(items)
 
         def tell() -> T:
@@ -76,7 +76,7 @@ class ApiLetterReader(LetterReader):
         return await self.do(tell, len(items) * OCTETS_PER_SUMMARY)
 
     async def letters(self, items: Sequence[Item], user: User, max_text: int | None = None) -> list[LetterDetail]:
-        """Each read; without those whose octets are gone. Of many letters only so much text is given.
+        """Return parsed letters, without those that have no content any more; the total text is limited.
 
         `max_text`: maximum characters of each letter's text.
         """
@@ -113,7 +113,7 @@ def is_own(item: Item, user: User) -> bool:
 
 
 def redacted_for(item: Item, user: User) -> Item:
-    """A letter as its visitor may see it: who got a letter is not told who else got a blind copy (RFC 5321 §7.2)."""
+    """Return the letter without other recipients of blind copies, unless the user is its author (RFC 5321 §7.2)."""
     if is_own(item, user):
         return item
     public = {key_of(one.address) for one in (*item.to, *item.cc)}

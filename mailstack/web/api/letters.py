@@ -230,7 +230,7 @@ async def _chunks(content: Content) -> AsyncGenerator[bytes, None]:
 
 
 def _tag(text: str) -> str:
-    """Raises Trouble 400."""
+    """Raises HttpError 400."""
     tag = tag_of(text)
     if not tag:
         raise HttpError(400, f"{text[:40]!r} can be no tag: it has from 1 to 100 visible characters, and no comma.")

@@ -1,4 +1,4 @@
-"""Waits for letters: a long poll that answers as soon as they are there, with their links and codes."""
+"""Long poll for new letters, with their links and codes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _DOC = RouteDoc(
 def wait_routes(
     reader: ApiLetterReader, now: Callable[[], float], clock: Clock, stream_limits: StreamLimits
 ) -> tuple[HttpRoute, ...]:
-    """The long poll. `now` is the time of letters, `clock` that of those who wait."""
+    """Return the route of the long poll. `now` is the clock of letters, `clock` the one of timeouts."""
     return (HttpRoute("GET", "/v1/wait", LongPoll(reader, now, clock, stream_limits).wait, "user", doc=_DOC),)
 
 
@@ -95,7 +95,7 @@ class LongPoll:
                 )
 
     async def _letters(self, found: Sequence[Item], request: Request) -> list[LetterDetail]:
-        """The letters as the visitor may see them. Raises Trouble 401 when the login does not hold any longer."""
+        """The letters as the visitor may see them. Raises HttpError 401 when the login does not hold any longer."""
         if not await request.holds():
             raise HttpError(401, "The session has ended; log in again.")
         return await self._reader.letters(found, request.user)
@@ -127,7 +127,7 @@ class LongPoll:
         return await self._after(which, request.query.get("after", ""))
 
     async def _after(self, which: ItemFilter, after: str) -> ItemFilter:
-        """The letters behind `after`. An id that the visitor may not see is an unknown id. Raises Trouble 400."""
+        """The letters behind `after`. An id that the visitor may not see is an unknown id. Raises HttpError 400."""
         if not after:
             return which
         if after.isascii() and after.isdigit() and len(after) < 15:

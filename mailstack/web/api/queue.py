@@ -1,4 +1,4 @@
-"""The queue: what waits and why, and what an operator may do about it."""
+"""API routes of the queue: list, hold, release, retry, remove, redirect."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class QueueActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
     recipient: str = ""
     """Only for this recipient."""
     to: str = ""
-    """Where `redirect` sends the letter."""
+    """New address for `redirect`."""
     bounce: bool = False
     """Whether `remove` tells the sender."""
 
@@ -48,7 +48,7 @@ class QueueActionResults(Struct, frozen=True):
 
 
 class QueueList(Struct, frozen=True):
-    """Letters that somebody still waits for, the newest first."""
+    """Letters with pending deliveries, newest first."""
 
     letters: list[dict[str, Any]]
     total: int
@@ -109,7 +109,7 @@ class QueuePages:
         return json_response(QueueList(await self._told(found[:limit]), await self._store.owed(), more, following))
 
     async def _place(self, letter: str) -> tuple[float, LetterId] | None:
-        """Where a letter stands in the list. Raises Trouble 400."""
+        """Where a letter stands in the list. Raises HttpError 400."""
         if not letter:
             return None
         found = await self._store.records(Filter(ids=(LetterId(letter),), limit=1))
@@ -153,7 +153,7 @@ class QueuePages:
         return page
 
     async def _act(self, request: Request, act: str, wish: QueueActionRequest) -> list[ActionResult]:
-        """Raises Trouble."""
+        """Raises HttpError."""
 
         def picks(_: Letter, delivery: Delivery) -> bool:
             recipient = delivery.recipient

@@ -1,4 +1,4 @@
-"""All routes of the API, for one server."""
+"""Route list of the API."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _letters(context: ApiContext) -> tuple[HttpRoute, ...]:
     reader = ApiLetterReader(
         context.index, context.requests.in_thread, hide_client=context.config.submission.hide_client
     )
-    # Who waits at a connection does so in real time, wherever the clock of letters has travelled.
+    # Connections time out in real time, independent of an advanced clock of letters.
     timeout = ReactorClock(context.requests.reactor)
     stream_limits = context.requests.stream_limits
     return (
@@ -53,6 +53,4 @@ def _letters(context: ApiContext) -> tuple[HttpRoute, ...]:
 
 
 async def _no_letters(_: Request) -> Response:
-    raise HttpError(
-        404, "This server keeps no letters for people who look; [index] enabled = true would have it do so."
-    )
+    raise HttpError(404, "This server has no letter index; set [index] enabled = true.")

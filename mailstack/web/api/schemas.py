@@ -1,4 +1,4 @@
-"""The values that the API gives and takes, as JSON has them."""
+"""JSON schemas of letters in API requests and responses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Texts = Annotated[list[str], Meta(max_length=100)]
 
 
 class AddressInfo(Struct, frozen=True):
-    """Somebody as a field of a letter names him."""
+    """Display name and address in a header field."""
 
     name: str
     address: str
@@ -40,7 +40,7 @@ class LetterSummary(Struct, frozen=True):
     to: list[AddressInfo]
     cc: list[AddressInfo]
     sender: str
-    """Of the envelope; "" is the null reverse-path."""
+    """Envelope sender; "" is the null reverse-path."""
     recipients: list[RecipientState]
     size: int
     arrived: Time
@@ -49,14 +49,14 @@ class LetterSummary(Struct, frozen=True):
     attachments: int
     snippet: str
     state: str
-    """That of all recipients, or "mixed"."""
+    """State of all recipients, or "mixed"."""
 
 
 class PartSummary(Struct, frozen=True):
     """One part of a letter that is no multipart."""
 
     part: str
-    """Its number, as IMAP counts: "1", "2.1"."""
+    """Number of the part, as in IMAP: "1", "2.1"."""
     name: str
     type: str
     size: int
@@ -81,7 +81,7 @@ class LetterDetail(LetterSummary, frozen=True, kw_only=True):
     bcc: list[AddressInfo]
     reply_to: list[AddressInfo]
     date: Time | None
-    """By its Date field."""
+    """Time of the Date field."""
     message_id: str
     text: str
     text_truncated: bool
@@ -96,7 +96,7 @@ class LetterDetail(LetterSummary, frozen=True, kw_only=True):
     """How it came: sender, recipients, client, account, TLS."""
     list_unsubscribe: UnsubscribeInfo | None
     warnings: list[str] = field(default_factory=list)
-    """What was taken of it here and would not be elsewhere; of one letter that is asked for alone."""
+    """Deviations that other servers reject; only in the response for a single letter."""
 
 
 class LetterList(Struct, frozen=True):
@@ -104,7 +104,7 @@ class LetterList(Struct, frozen=True):
 
     letters: list[LetterSummary]
     total: int
-    """That the query finds."""
+    """Number of letters that match."""
     unread: int
     exact: bool
     """Whether that is all: of a search that finds more than 10,000 letters no more are counted."""
@@ -147,7 +147,7 @@ class DeletedLetters(Struct, frozen=True):
 
     deleted: int
     undo: str | None
-    """For POST /v1/undo, for a while; null when nothing was deleted."""
+    """Token for POST /v1/undo, valid for a limited time; null if nothing was deleted."""
 
 
 class UndoRequest(Struct, frozen=True, forbid_unknown_fields=True):

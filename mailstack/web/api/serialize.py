@@ -1,4 +1,4 @@
-"""Makes of what the index and the store know the values that the API gives."""
+"""Serializes letters of the index and the store for the API."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from mailstack.web.api.schemas import (
 )
 
 FETCHED = "src"
-"""The kind of link that nobody follows: what a mail client fetches to show the letter."""
+"""Kind of links that mail clients load to display the letter, such as images."""
 REMOVED = DeliveryState.REMOVED.value
 UNKNOWN = "unknown"
-"""The state of a letter whose history has been forgotten."""
+"""State of a letter without a record in the store."""
 
 BARE_NEWLINES = "Its lines ended in LF alone. Other hosts refuse such a letter (550 5.5.2): end each line with CRLF."
 
@@ -143,7 +143,7 @@ def _parts(reading: ParsedLetter) -> list[PartSummary]:
 
 
 def _recipients(item: Item, records: Mapping[LetterId, Record]) -> list[RecipientState]:
-    """Each as the sender named him, with how far the letter has come for him, in whatever server."""
+    """Return each recipient of the sender with its delivery state on the last server."""
     record = records.get(item.id)
     if record is None:
         return [RecipientState(address, UNKNOWN) for address in item.recipients]

@@ -1,4 +1,4 @@
-"""How many requests may go on for long: streams, and waits for letters."""
+"""Limits of concurrent streams and long polls."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StreamLimits:
         return self._counts.total()
 
     def check(self, request: Request) -> None:
-        """Raises Trouble 503 when there is no place for this client."""
+        """Raises HttpError 503 when there is no place for this client."""
         client = client_of(request.remote.host)
         if self.taken >= self._most or self._counts.of(client) >= self._most_of_one:
             raise HttpError(
@@ -37,7 +37,7 @@ class StreamLimits:
             )
 
     async def held(self, request: Request, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-        """The same, with a place for as long as they come. Raises Trouble 503."""
+        """The same, with a place for as long as they come. Raises HttpError 503."""
         try:
             with self.one(request):
                 async for piece in pieces:
@@ -49,7 +49,7 @@ class StreamLimits:
 
     @contextmanager
     def one(self, request: Request) -> Iterator[None]:
-        """A place. Raises Trouble 503 when there is none."""
+        """A place. Raises HttpError 503 when there is none."""
         self.check(request)
         client = client_of(request.remote.host)
         self._counts.add(client)

@@ -1,4 +1,4 @@
-"""Mozilla's autoconfig file, by which Thunderbird and others set themselves up (draft-ietf-mailmaint-autoconfig)."""
+"""Mozilla's autoconfig file for Thunderbird and others (draft-ietf-mailmaint-autoconfig)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SOCKET = {Security.TLS: "SSL", Security.STARTTLS: "STARTTLS"}
 
 
 def autoconfig(domain: str, services: ClientServices) -> bytes:
-    """The file for the addresses of a domain: every service, the best first; who asks fills its own address in."""
+    """Return the file of a domain with all services, the best first; clients insert their address."""
     root = Element("clientConfig", version="1.1")
     provider = SubElement(root, "emailProvider", id=domain)
     for tag in ("domain", "displayName", "displayShortName"):

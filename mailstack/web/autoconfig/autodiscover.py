@@ -1,4 +1,4 @@
-"""Outlook's autodiscover for POP3, IMAP and SMTP accounts: what it asks, and our answers (MS-OXDSCLI)."""
+"""Outlook autodiscover requests and responses for POP3, IMAP and SMTP (MS-OXDSCLI)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mailstack.web.autoconfig.services import ClientService, ClientServices, Sec
 
 _OUTLOOK = "http://schemas.microsoft.com/exchange/autodiscover/outlook"
 OUTLOOK_SCHEMA = f"{_OUTLOOK}/responseschema/2006a"
-"""What the client accepts: the one schema that has POP3 and SMTP."""
+"""Schema of POP3 and SMTP settings, which clients name in AcceptableResponseSchema."""
 _ANSWER = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
 
 MAX_DEPTH = 8

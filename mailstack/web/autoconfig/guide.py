@@ -1,4 +1,4 @@
-"""The steps that set one client up, as data: a command, a web page and a document show the same ones."""
+"""Set-up steps of a mail client as data, text, Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class SetupStep(Struct, frozen=True):
     """One thing to do."""
 
     say: str
-    """What to do, in a sentence or two."""
+    """Instruction, one or two sentences."""
     values: tuple[tuple[str, str], ...] = ()
-    """What to fill in: the field as the client names it, and its value."""
+    """Fields of the client's form with their values."""
     file: str = ""
     """The file that `text` belongs into; empty: `text` is typed where the step says."""
     text: str = ""
@@ -26,14 +26,14 @@ class SetupStep(Struct, frozen=True):
 
 
 class ClientAccount(Struct, frozen=True):
-    """Whose client is set up, with what."""
+    """Account and services for the set-up of a client."""
 
     address: str
     sending: ClientService
     reading: ClientService
     """IMAP where the server has it, else POP3."""
     ca_file: str = ""
-    """A CA that the client does not know by itself; empty: the certificate is one that everybody trusts."""
+    """File of a private CA that the client has to trust; empty: a public CA."""
 
 
 class Trust(Enum):
@@ -52,12 +52,12 @@ class Guide(Struct, frozen=True):
     """How one client is set up."""
 
     name: str
-    """As the command takes it."""
+    """Name of the client on the command line."""
     title: str
     write: Callable[[ClientAccount], tuple[SetupStep, ...]]
     trust: Trust
     protocols: tuple[str, ...] = ("imap", "pop3")
-    """What it can fetch letters by, the best first."""
+    """Protocols that the client can read mail with, the best first."""
 
     def steps(self, address: str, services: ClientServices, ca_file: str = "") -> tuple[SetupStep, ...]:
         """What to do. Raises CannotSetUp."""
@@ -90,7 +90,7 @@ def _trust(trust: Trust, ca_file: str) -> tuple[SetupStep, ...]:
         return (
             SetupStep(
                 "The server's certificate is from a CA of its own, which this client's makers don't know: it will work only"
-                " once [tls] has a certificate that everybody trusts."
+                " once [tls] has a certificate of a public CA."
             ),
         )
     where = {
@@ -102,15 +102,15 @@ def _trust(trust: Trust, ca_file: str) -> tuple[SetupStep, ...]:
         " the profile in Settings, General, VPN & Device Management, and turn it on in Settings, General, About, Certificate"
         " Trust Settings.",
         Trust.ANDROID: "Have the device trust that CA first: copy the file to it; Settings, Security, Encryption & credentials,"
-        " Install a certificate, CA certificate. An app that takes no such CA asks, or refuses: it needs a certificate that"
-        " everybody trusts.",
+        " Install a certificate, CA certificate. An app that takes no such CA asks, or refuses: it needs a certificate"
+        " of a public CA.",
         Trust.OWN_LIST: "Have Thunderbird trust that CA first: Settings, Privacy & Security, Certificates, Authorities, Import.",
     }
     return (SetupStep(f"The server's certificate is from a CA of its own. {where[trust]}", (("CA file", ca_file),)),)
 
 
 SECURITY_WORDS = {Security.TLS: "SSL/TLS", Security.STARTTLS: "STARTTLS"}
-"""As most clients name it."""
+"""Connection security in the words of most clients."""
 
 
 def server_values(service: ClientService, address: str) -> tuple[tuple[str, str], ...]:

@@ -1,4 +1,4 @@
-"""The MTA-STS policy of our domains, and the id that tells its versions apart (RFC 8461)."""
+"""MTA-STS policy of the local domains and its id (RFC 8461)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The DNS records that a server should have published, and why each of them."""
+"""DNS records to publish for a server, also as a zone file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mailstack.web.autoconfig.mta_sts import policy_id
 from mailstack.web.autoconfig.services import SERVICE_KINDS, ClientServices
 
 WEB_LABELS = ("mta-sts", "autoconfig", "autodiscover")
-"""Before a domain: the names under which the web service is asked."""
+"""Labels before a domain for the host names of the web service."""
 
 TTL = 3600
 """Seconds: a mistake is gone within the hour."""
@@ -30,7 +30,7 @@ class DnsRecord(Struct, frozen=True):
     """Absolute, with its final dot."""
     type: str
     data: str
-    """In presentation format (RFC 1035 §5.1); of TXT the text itself, without quotes."""
+    """Data in presentation format (RFC 1035 §5.1); for TXT the text without quotes."""
     why: str
     ttl: int = TTL
 
@@ -41,9 +41,9 @@ class Publication(Struct, frozen=True):
     host: tuple[DnsRecord, ...]
     """About the host itself, for the zone that its name is in."""
     domains: dict[str, tuple[DnsRecord, ...]]
-    """Of each domain of the configuration."""
+    """Records of each domain of the configuration."""
     notes: tuple[str, ...] = ()
-    """What people should know that no record says."""
+    """Notes for people beside the records."""
 
     def all(self) -> Iterator[tuple[str, DnsRecord]]:
         """Every record with the domain that it is for; "" is the host."""
@@ -58,11 +58,11 @@ class PublicationFacts(Struct, frozen=True):
     web: bool = False
     """Whether the server answers autoconfig, autodiscover and MTA-STS by HTTPS."""
     addresses: Sequence[str] = ()
-    """The host's IP addresses, if somebody told them."""
+    """IP addresses of the host, if they are known."""
     key_hash: str = ""
     """SHA-256 of the public key in the certificate (RFC 6698 §2.1.2: selector 1, matching type 1), in hexadecimal."""
     dkim: Sequence[tuple[str, str, str]] = ()
-    """Of each key that signs: domain, selector, and the text of its record (RFC 6376 §3.6.1)."""
+    """Domain, selector and record text of each signing key (RFC 6376 §3.6.1)."""
 
 
 def publication(config: Config, known: PublicationFacts) -> Publication:
@@ -89,7 +89,7 @@ def _of_domain(domain: str, config: Config, known: PublicationFacts) -> Iterator
     name, host = f"{domain}.", f"{config.hostname}."
     if config.listen.mx:
         yield DnsRecord(name, "MX", f"10 {host}", "where letters for the domain go")
-    yield DnsRecord(name, "TXT", "v=spf1 mx ~all", "SPF: who may send for the domain (RFC 7208)")
+    yield DnsRecord(name, "TXT", "v=spf1 mx ~all", "SPF: hosts that may send for the domain (RFC 7208)")
     for of, selector, text in known.dkim:
         if of == domain:
             yield DnsRecord(f"{selector}._domainkey.{name}", "TXT", text, "DKIM: the key of our signatures (RFC 6376)")
@@ -107,7 +107,7 @@ def _transport(domain: str, config: Config, known: PublicationFacts) -> Iterator
     if known.web:
         sts = f"v=STSv1; id={policy_id(config)}"
         yield DnsRecord(f"_mta-sts.{name}", "TXT", sts, f"MTA-STS, mode {config.mta_sts.mode} (RFC 8461 §3.1)")
-        yield DnsRecord(f"mta-sts.{name}", "CNAME", f"{known.services.host}.", "MTA-STS: who has the policy")
+        yield DnsRecord(f"mta-sts.{name}", "CNAME", f"{known.services.host}.", "MTA-STS: host of the policy")
     report = f"v=TLSRPTv1; rua=mailto:postmaster@{domain}"
     yield DnsRecord(f"_smtp._tls.{name}", "TXT", report, "where failures of TLS are reported (RFC 8460 §3)")
 

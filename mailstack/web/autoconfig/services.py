@@ -1,4 +1,4 @@
-"""The services that people's clients use: where each is, and how the connection is protected."""
+"""Client services of a server: host, port and connection security."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class Security(Enum):
     """How a connection comes to be protected (RFC 8314 §3)."""
 
     TLS = "TLS"
-    """From the first octet."""
+    """TLS from the first octet."""
     STARTTLS = "STARTTLS"
-    """After a command of the client's; POP3 calls it STLS."""
+    """TLS after a STARTTLS or STLS command."""
 
 
 class ServiceKind(Struct, frozen=True):
     """What a service is by itself, wherever it is offered."""
 
     name: str
-    """As in [listen]; the name of its SRV record too (RFC 6186 §3, RFC 8314 §5.1)."""
+    """Name in [listen] and in the SRV record (RFC 6186 §3, RFC 8314 §5.1)."""
     protocol: str
     """`smtp`, `imap` or `pop3`."""
     security: Security

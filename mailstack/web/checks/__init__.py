@@ -1,4 +1,4 @@
-"""Checks of a letter that an author asks for: `html` against what mail clients support, `links` whether they answer.
+"""Checks of a letter: HTML support in mail clients, links, spam filters.
 
 What mail clients support is known from caniemail.com: `caniemail.json`, under the licence beside it.
 """

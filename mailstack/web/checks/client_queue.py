@@ -1,4 +1,4 @@
-"""Checks of letters: one at a time for each client, and what costs time kept for each letter."""
+"""Client queue of checks: one at a time a client, with a cache."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ T = TypeVar("T")
 MAX_WAITING = 10
 """Checks of one client that may wait for the one under way."""
 MAX_CACHED = 256
-"""Letters whose features are kept: some kilobytes each."""
+"""Maximum letters in the cache of features, with some kilobytes each."""
 
 
 class ClientQueue:
-    """Lock for each client, which is an account, or an address where nobody logs in."""
+    """Lock for each client: an account, or an IP address without logins."""
 
     def __init__(self) -> None:
         self._locks: dict[str, DeferredLock] = {}
 
     async def run(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
-        """What `work` returns, once those before it of the same client have ended. Raises Trouble 429 for one too many."""
+        """What `work` returns, once those before it of the same client have ended. Raises HttpError 429 for one too many."""
         client = request.user.account or client_of(request.remote.host)
         lock = self._locks.setdefault(client, DeferredLock())
         if len(lock.waiting) >= MAX_WAITING:
@@ -54,7 +54,7 @@ class HtmlChecks:
         self._known: dict[LetterId, Features] = {}
 
     async def of(self, request: Request, item: Item) -> Response | None:
-        """The check of a letter, in JSON; None when it has no HTML. Raises Trouble."""
+        """The check of a letter, in JSON; None when it has no HTML. Raises HttpError."""
         return await self._turns.run(request, lambda: self._of(item))
 
     async def _of(self, item: Item) -> Response | None:

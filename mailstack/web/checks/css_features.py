@@ -1,4 +1,4 @@
-"""Which features of CSS a sheet or a style attribute uses, by the names that caniemail.com gives them."""
+"""CSS features of style sheets and style attributes, by caniemail.com names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the HTML of a letter fares in mail clients, by the data of caniemail.com."""
+"""HTML compatibility report of a letter, by the data of caniemail.com."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Feature(Struct, frozen=True):
     keywords: str
     notes: dict[str, str]
     stats: dict[str, dict[str, tuple[str, str]]]
-    """By family and platform: the newest version, and "y", "a" (partly), "n" or "u" (unknown), with numbers of notes."""
+    """Newest version and support by family and platform: "y", "a" (partial), "n", "u" (unknown), note numbers."""
 
 
 class CaniemailData(Struct, frozen=True):

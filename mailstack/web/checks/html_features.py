@@ -1,4 +1,4 @@
-"""Which features of HTML and CSS a letter uses, by the names that caniemail.com gives them, and how often."""
+"""HTML and CSS features of a letter, by caniemail.com names."""
 
 from __future__ import annotations
 

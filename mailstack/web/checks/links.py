@@ -1,4 +1,4 @@
-"""Whether the links and pictures of a letter answer: a HEAD request to each, a few at a time, when somebody asks for it."""
+"""Link check of a letter: HEAD requests with limited concurrency."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class HeadResponse(Struct, frozen=True):
 
     code: int
     location: str = ""
-    """Where a redirect leads (RFC 9110 §10.2.2), as it was said."""
+    """Location field of a redirect (RFC 9110 §10.2.2)."""
 
 
 HeadRequest = Callable[[str], Awaitable[HeadResponse]]

@@ -1,4 +1,4 @@
-"""The clients that we know how to set up, one file for each family."""
+"""Set-up guides of all supported mail clients, one file a family."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from mailstack.web.autoconfig.clients.terminal import MSMTP_MPOP, MUTT
 from mailstack.web.autoconfig.clients.thunderbird import THUNDERBIRD
 
 GUIDES = (THUNDERBIRD, OUTLOOK_NEW, OUTLOOK_CLASSIC, APPLE_MAIL, IOS, GMAIL_APP, K9, MUTT, MSMTP_MPOP)
-"""In the order that people are shown."""
+"""Guides of all clients, in the order of display."""
 
 BY_NAME = {guide.name: guide for guide in GUIDES}
