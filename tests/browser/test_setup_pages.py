@@ -61,7 +61,7 @@ def test_a_profile_is_downloaded(visit: Open) -> None:
 
 def test_an_address_of_somebody_elses_is_refused_in_words(visit: Open) -> None:
     page = visit("#/setup?client=k9&address=a%40far.test")
-    page.get_by_text("This server has the domains home.test only.").wait_for()
+    page.get_by_text("Not a domain of this server; its domains are home.test.").wait_for()
 
 
 def test_every_client_has_its_picture() -> None:
