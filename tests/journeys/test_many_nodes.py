@@ -39,7 +39,7 @@ def test_two_machines_are_one_server(tmp_path: Path, postgresql_url: str, progra
         checked = {each["part"]: each["text"] for each in lines_of_json(check(two))}
         assert checked["nodes"].count("mx.home.test@") == 2
         assert checked["store"].startswith("schema version")
-        assert "allowed 2 times as much" in checked["limits"]
+        assert "gets 2 times the limits" in checked["limits"]
         command("queue", "hold", letter, "-c", str(two))
         assert {here.stop(), there.stop()} == {0 if program is MAILSTACK else -signal.SIGTERM}
     # A stopped server answers commands as well, from any machine.
@@ -79,7 +79,7 @@ CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF NEW.owner LIKE '%#2' THEN PERFORM 1 FROM gate; RAISE EXCEPTION 'not now'; END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER refusing BEFORE INSERT ON lives FOR EACH ROW EXECUTE FUNCTION refuse();
+CREATE TRIGGER refusing BEFORE INSERT ON process_leases FOR EACH ROW EXECUTE FUNCTION refuse();
 """
 
 
@@ -100,7 +100,7 @@ def test_a_worker_that_can_not_begin_just_now_does_not_end_those_that_serve(
                 connection.execute("LOCK TABLE gate")
                 server.wait_for("worker 1 (pid")
             server.wait_for("another follows in")
-            connection.execute("DROP TRIGGER refusing ON lives")
+            connection.execute("DROP TRIGGER refusing ON process_leases")
             server.wait_for("worker 2 (pid")
             said = server.wait_for(": submission listens on")
             send(int(said.rsplit(maxsplit=1)[1]), "all the same", "bob@home.test")

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from attrs import define, field
 
+from tests.nodes.deployment import Deployment
 from tests.nodes.faults import FAULTS, Happened
 from tests.nodes.node import faketime
 from tests.nodes.people import People
-from tests.nodes.server import Server
 
 CALM = 3.0
 """Seconds between two faults, at most."""
@@ -86,7 +86,7 @@ def main() -> int:
     dice, report, number = random.Random(given.seed), Report(), 0
     with (
         tempfile.TemporaryDirectory(prefix="mailstack-nodes-") as directory,
-        Server(Path(directory), ahead=ahead, workers=given.workers) as server,
+        Deployment(Path(directory), ahead=ahead, workers=given.workers) as server,
     ):
         end = time.monotonic() + 60 * given.minutes
         try:
@@ -107,7 +107,7 @@ def main() -> int:
     return 0
 
 
-def _round(server: Server, people: People, dice: random.Random, report: Report) -> None:
+def _round(server: Deployment, people: People, dice: random.Random, report: Report) -> None:
     happened = list[Happened]()
     end = time.monotonic() + ROUND
     while time.monotonic() < end:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from attrs import frozen
 
+from tests.nodes.deployment import LOST_AFTER, Deployment
 from tests.nodes.node import faketime
-from tests.nodes.server import LOST_AFTER, Server
 
 
 @frozen
@@ -24,10 +24,10 @@ class Happened:
     """When nothing stood in the way any more; both by time.monotonic()."""
 
 
-Fault = Callable[[Server, random.Random], Happened]
+Fault = Callable[[Deployment, random.Random], Happened]
 
 
-def _some(server: Server, dice: random.Random) -> tuple[str, ...]:
+def _some(server: Deployment, dice: random.Random) -> tuple[str, ...]:
     """One node mostly, sometimes all but one."""
     names = [node.name for node in server.nodes]
     return tuple(dice.sample(names, dice.choice([1, 1, len(names) - 1])))
@@ -36,7 +36,7 @@ def _some(server: Server, dice: random.Random) -> tuple[str, ...]:
 def _of_nodes(name: str, longest: float, harm: str, heal: str) -> Fault:
     """A fault of the nodes themselves, by the names of what is done to them."""
 
-    def happen(server: Server, dice: random.Random) -> Happened:
+    def happen(server: Deployment, dice: random.Random) -> Happened:
         names, begun = _some(server, dice), time.monotonic()
         concerned = [node for node in server.nodes if node.name in names]
         for node in concerned:
@@ -53,7 +53,7 @@ def _of_nodes(name: str, longest: float, harm: str, heal: str) -> Fault:
 def _of_way(name: str, longest: float, harm: str, heal: tuple[str, ...]) -> Fault:
     """A fault of the way to the database."""
 
-    def happen(server: Server, dice: random.Random) -> Happened:
+    def happen(server: Deployment, dice: random.Random) -> Happened:
         names, begun = _some(server, dice), time.monotonic()
         for each in names:
             getattr(server.proxies[each], harm)()
@@ -67,7 +67,7 @@ def _of_way(name: str, longest: float, harm: str, heal: tuple[str, ...]) -> Faul
 
 
 def _restart(how: str, longest: float) -> Fault:
-    def happen(server: Server, dice: random.Random) -> Happened:
+    def happen(server: Deployment, dice: random.Random) -> Happened:
         begun = time.monotonic()
         server.cluster.stop(how)  # type: ignore[arg-type]
         time.sleep(dice.uniform(0, longest))
@@ -79,7 +79,7 @@ def _restart(how: str, longest: float) -> Fault:
     return happen
 
 
-def _slow(server: Server, dice: random.Random) -> Happened:
+def _slow(server: Deployment, dice: random.Random) -> Happened:
     names, begun = _some(server, dice), time.monotonic()
     for each in names:
         server.proxies[each].delay = dice.uniform(0.005, 0.05)
@@ -89,7 +89,7 @@ def _slow(server: Server, dice: random.Random) -> Happened:
     return Happened("way to the database is slow", names, begun, time.monotonic())
 
 
-def _silent_host(server: Server, dice: random.Random) -> Happened:
+def _silent_host(server: Deployment, dice: random.Random) -> Happened:
     begun = time.monotonic()
     server.far.gate.clear()
     time.sleep(dice.uniform(1, 5))
@@ -97,7 +97,7 @@ def _silent_host(server: Server, dice: random.Random) -> Happened:
     return Happened("far host is silent", (), begun, time.monotonic())
 
 
-def _clock(server: Server, dice: random.Random) -> Happened:
+def _clock(server: Deployment, dice: random.Random) -> Happened:
     names, begun = _some(server, dice), time.monotonic()
     for node in [each for each in server.nodes if each.name in names]:
         node.set_clock(dice.randint(-3600, 3600))

@@ -11,9 +11,9 @@ import pytest
 pytest.importorskip("psycopg", exc_type=ImportError)
 
 from mailstack.protocols.rate_limited_log import MAX_TEXTS
+from tests.nodes.deployment import LOST_AFTER, Deployment
 from tests.nodes.node import NO_FAKETIME, faketime
 from tests.nodes.people import READERS, People
-from tests.nodes.server import LOST_AFTER, Server
 from tests.postgresql.programs import directory_of_programs
 from tests.waiting import PATIENCE, until
 
@@ -35,7 +35,7 @@ def taken_more(people: People, count: int = 20, node: str = "") -> None:
 
 def test_what_one_node_takes_the_other_reads_and_a_maildrop_is_exclusive_among_them(tmp_path: Path) -> None:
     """RFC 1939 §4, RFC 2449 §8.1.2: [IN-USE]. Each node has two workers, so that there are four processes."""
-    with Server(tmp_path, workers=2) as server:
+    with Deployment(tmp_path, workers=2) as server:
         people = server.people("both", 1, pause=0.02, reading=False)
         taken_more(people, 40)
         people.over.set()
@@ -55,7 +55,7 @@ def test_what_one_node_takes_the_other_reads_and_a_maildrop_is_exclusive_among_t
 def test_a_node_that_is_killed_under_load_loses_nothing_and_others_take_over_what_it_had_claimed(
     tmp_path: Path,
 ) -> None:
-    with Server(tmp_path) as server:
+    with Deployment(tmp_path) as server:
         one, _ = server.nodes
         people = server.people("kill")
         taken_more(people)
@@ -76,7 +76,7 @@ def test_a_node_that_is_killed_under_load_loses_nothing_and_others_take_over_wha
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
 def test_while_the_database_restarts_clients_hear_4xx_and_then_all_goes_on(tmp_path: Path, how: str) -> None:
-    with Server(tmp_path) as server:
+    with Deployment(tmp_path) as server:
         people = server.people("db")
         taken_more(people)
         server.cluster.stop(how)  # type: ignore[arg-type]
@@ -100,7 +100,7 @@ def test_while_the_database_restarts_clients_hear_4xx_and_then_all_goes_on(tmp_p
 
 def test_a_node_that_is_cut_off_takes_nothing_and_others_take_over(tmp_path: Path) -> None:
     """Also from a black hole, where nothing says that the database is gone."""
-    with Server(tmp_path) as server:
+    with Deployment(tmp_path) as server:
         lonely, _ = server.nodes
         people = server.people("cut")
         for harm in (server.proxies[lonely.name].stall, server.proxies[lonely.name].cut):
@@ -131,7 +131,7 @@ def test_a_node_that_is_cut_off_takes_nothing_and_others_take_over(tmp_path: Pat
 
 
 def test_a_node_that_was_stopped_for_longer_than_its_lease_does_no_harm_when_it_goes_on(tmp_path: Path) -> None:
-    with Server(tmp_path) as server:
+    with Deployment(tmp_path) as server:
         frozen, other = server.nodes
         people = server.people("ice")
         taken_more(people)
@@ -149,7 +149,7 @@ def test_a_node_that_was_stopped_for_longer_than_its_lease_does_no_harm_when_it_
 
 @pytest.mark.skipif(faketime() is None, reason=NO_FAKETIME)
 def test_clocks_that_differ_by_minutes_do_no_harm(tmp_path: Path) -> None:
-    with Server(tmp_path, ahead=(300, -300)) as server:
+    with Deployment(tmp_path, ahead=(300, -300)) as server:
         people = server.people("time")
         taken_more(people, 100)
         taken_more(people, 20, server.nodes[0].name)
@@ -163,7 +163,7 @@ def test_clocks_that_differ_by_minutes_do_no_harm(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seconds", [3600, -3600])
 def test_a_clock_that_is_set_while_a_node_runs_does_no_harm(tmp_path: Path, seconds: int) -> None:
     """Nobody waits for the hour: neither a client, nor a letter whose next attempt is near, nor a life to be renewed."""
-    with Server(tmp_path, ahead=(0, 0)) as server:
+    with Deployment(tmp_path, ahead=(0, 0)) as server:
         one, _ = server.nodes
         people = server.people("set")
         taken_more(people)

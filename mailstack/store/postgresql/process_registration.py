@@ -1,6 +1,6 @@
 """Process registration in the database: lease renewal, database time and notifications.
 
-One thread with its own connection. It renews the process's lease (`lives`) four times as often as necessary, releases
+One thread with its own connection. It renews the process's lease (`process_leases`) four times as often as necessary, releases
 the claims of expired ones, and receives notifications (NOTIFY) if the database supports them.
 """
 

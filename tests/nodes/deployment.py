@@ -24,7 +24,7 @@ CONNECT_TIMEOUT = 1.0
 DRAINING = 120.0
 
 
-class MailServerOf:
+class Deployment:
     """All of it, in a directory; everything ends with the `with` block."""
 
     def __init__(self, directory: Path, *, ahead: Sequence[int | None] = (None, None), workers: int = 1) -> None:
