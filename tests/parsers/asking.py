@@ -12,12 +12,17 @@ from mailstack.cli.user_import import parse
 from mailstack.letter import Address
 from mailstack.letter.letter import new_letter_id
 from mailstack.web import json_body
+from mailstack.web.api.checks import parse_authentication_results
 from mailstack.web.autoconfig.autodiscover import OUTLOOK_SCHEMA, BadAutodiscoverRequest, parse_autodiscover
 from mailstack.web.http_values import HttpError
 from tests.parsers.parser import Parser, text, unless
 
 
 @unless(CommandError)
+def _authentication_field(octets: bytes) -> None:
+    parse_authentication_results(octets.decode("utf-8", "replace"))
+
+
 def _letter_id(octets: bytes) -> None:
     found = letter_id(text(octets))
     assert letter_id(f" {found.upper()}\n") == found
@@ -92,6 +97,12 @@ PARSERS = (
             f"</EMailAddress><AcceptableResponseSchema>{OUTLOOK_SCHEMA}</AcceptableResponseSchema></Request></Autodiscover>".encode(),
             b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
         ),
+    ),
+    Parser(
+        "authentication-field",
+        ("web.api.checks",),
+        _authentication_field,
+        (b"mx.test; spf=pass smtp.mailfrom=a.test; dkim=fail (bad) header.d=b.test", b"mx.test; none", b"(;"),
     ),
     Parser("letter-id", ("cli.argument_types",), _letter_id, (new_letter_id(1.0).encode(), b" 0123456789ABCDE\n")),
     Parser("server-argument", ("cli.smtp_target",), _server, (b"mx.test", b"mx.test:25", b"[::1]:25", b"::1")),

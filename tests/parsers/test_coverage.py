@@ -26,6 +26,8 @@ READ_ELSEWHERE = {
     "protocols.peer_wrapper": "hands what it gets to the engine",
     "net.peer": "hands what it gets to the engine",
     "net.proxy_protocol": "reads with net.proxy_header; tests/net/test_proxy_protocol.py has a property of its own",
+    "web.api.filters": "wraps mailbox.index.query, whose parser is in the table",
+    "web.compose": "wraps letter.address, whose parser is in the table",
     "web.flow_control": "hands what it gets to the page",
     "store.digests": "counts what it hands on; tests/store/test_damage.py feeds it damaged contents",
     "net.zone": "our own names, in the process",

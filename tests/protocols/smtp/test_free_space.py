@@ -99,10 +99,10 @@ def test_a_letter_by_http_is_refused() -> None:
     place = Place(63 * MIB)
     intake = WebSubmission(place.station, place.rig.clock)
     with pytest.raises(Refusal) as refused:
-        run(intake.hand_in("a@b.test", ["bob@home.test"], CONTENT))
+        run(intake.submit("a@b.test", ["bob@home.test"], CONTENT))
     assert str(refused.value.reply).startswith("452 4.3.1")
     place.disk.free, place.disk.now = 65 * MIB, INTERVAL
-    run(intake.hand_in("a@b.test", ["bob@home.test"], CONTENT))
+    run(intake.submit("a@b.test", ["bob@home.test"], CONTENT))
     assert place.letters == 1
 
 

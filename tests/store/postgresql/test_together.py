@@ -110,7 +110,7 @@ def test_a_content_that_was_dropped_is_needed_by_nobody_again(pump: Pump, open_s
     other.commit()
     (conflict,) = settled(pump, revived)
     assert isinstance(conflict, Conflict)
-    with pytest.raises(Conflict, match="its content was dropped"):
+    with pytest.raises(Conflict, match="content already deleted"):
         pump.run(store.settle(Settlement((), additions=(again,))))
 
 
