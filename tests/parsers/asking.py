@@ -23,6 +23,7 @@ def _authentication_field(octets: bytes) -> None:
     parse_authentication_results(octets.decode("utf-8", "replace"))
 
 
+@unless(CommandError)
 def _letter_id(octets: bytes) -> None:
     found = letter_id(text(octets))
     assert letter_id(f" {found.upper()}\n") == found
