@@ -13,7 +13,7 @@ from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.errors import CommandError
 from mailstack.cli.files.import_command import json_option, letters_in
 from mailstack.cli.files.mailpit import dump_from
-from mailstack.cli.files.progress import Tally, progress
+from mailstack.cli.files.progress import Tally, progress_bar
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target, with_target_finder
 from mailstack.letter import LetterId
@@ -90,7 +90,7 @@ def give(
     for letter in letters.keys() - {letter for letter, _ in wanted}:
         tally.count("known", "", letter)
     try:
-        with progress("Exporting", len(wanted), as_json=as_json) as step:
+        with progress_bar("Exporting", len(wanted), as_json=as_json) as step:
             for start in range(0, len(wanted), BATCH):
                 some = wanted[start : start + BATCH]
                 facts = _facts_of(server, [letter for letter, _ in some])

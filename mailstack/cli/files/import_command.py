@@ -11,7 +11,7 @@ from mailstack.cli.argument_types import PathType, local_address
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.errors import CommandError
 from mailstack.cli.files.importer import Importer, RecipientRule, address_of, sender_of
-from mailstack.cli.files.progress import Tally, progress
+from mailstack.cli.files.progress import Tally, progress_bar
 from mailstack.cli.store_runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.config import Config
@@ -113,7 +113,7 @@ def import_all(
     )
     tally = Tally(as_json=as_json)
     letters = scanned.letters
-    with progress("Importing", len(letters), as_json=as_json) as step:
+    with progress_bar("Importing", len(letters), as_json=as_json) as step:
         results = server.run_each(importer.enter(found, target.now()) for found in letters)
         for found, result in zip(letters, results, strict=True):
             tally.count(result.state, found.name, result.id, result.why)

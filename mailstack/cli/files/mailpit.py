@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
 from mailstack.cli.errors import CommandError
-from mailstack.cli.files.progress import Tally, progress
+from mailstack.cli.files.progress import Tally, progress_bar
 from mailstack.letter import LetterId
 from mailstack.letter.files.writers import LetterWriter
 
@@ -41,7 +41,7 @@ def dump_from(url: str, folder: LetterWriter, *, as_json: bool) -> None:
     tally = Tally(as_json=as_json)
     try:
         messages = list(_messages(base))
-        with progress("Fetching", len(messages), as_json=as_json) as step:
+        with progress_bar("Fetching", len(messages), as_json=as_json) as step:
             for name, sender, at in messages:
                 letter = LetterId(name)
                 if folder.has(letter):

@@ -53,7 +53,7 @@ class Tally:
 
 
 @contextmanager
-def progress(what: str, total: int, *, as_json: bool) -> Iterator[Callable[[], object]]:
+def progress_bar(what: str, total: int, *, as_json: bool) -> Iterator[Callable[[], object]]:
     """Yields a function to call after each letter; shows a progress bar on a terminal."""
     if as_json or not sys.stderr.isatty():
         yield lambda: None

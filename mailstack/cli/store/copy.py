@@ -12,7 +12,7 @@ from mailstack.cli.argument_types import PathType, StoreType
 from mailstack.cli.errors import CommandError
 from mailstack.cli.migrate import RestoreTarget, StoreEndpoint
 from mailstack.cli.output import print_json
-from mailstack.cli.store.progress import progress
+from mailstack.cli.store.progress import table_progress
 from mailstack.cli.store.store_url import is_url, objects_of, source, target
 from mailstack.cli.store_runner import give_to_owner
 
@@ -85,7 +85,7 @@ def _copy(here: StoreEndpoint, there: RestoreTarget, *, as_json: bool) -> list[s
     from mailstack.cli.migrate.restore import restore
 
     damaged: list[str] = []
-    with progress(as_json=as_json) as on_progress:
+    with table_progress(as_json=as_json) as on_progress:
         before = restore(here, there, on_progress, damaged.append)
         after = sums(there, "compared", on_progress, lambda _: None)
     if different := [table for table in before if before[table] != after[table]]:

@@ -14,7 +14,7 @@ from mailstack.cli.output import print_json
 
 
 @contextmanager
-def progress(*, as_json: bool) -> Iterator[OnProgress]:
+def table_progress(*, as_json: bool) -> Iterator[OnProgress]:
     """Yield the function that reports progress."""
     if as_json:
         yield lambda step: print_json({"step": step.what, "table": step.table, "rows": step.done, "of": step.total})

@@ -11,7 +11,7 @@ import click
 from mailstack.cli.argument_types import PathType, StoreType
 from mailstack.cli.errors import CommandError
 from mailstack.cli.output import print_json, print_table
-from mailstack.cli.store.progress import progress
+from mailstack.cli.store.progress import table_progress
 from mailstack.cli.store.store_url import objects_of, source
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _verify_one(name: str, objects: Objects | None, *, read: bool, as_json: bool
     from mailstack.cli.migrate.verify import faults, named_objects
 
     count = 0
-    with source(name) as store, progress(as_json=as_json) as on_progress:
+    with source(name) as store, table_progress(as_json=as_json) as on_progress:
         for fault in faults(store, on_progress, objects, read_objects=read):
             count += 1
             _print_fault(fault, as_json=as_json)
@@ -95,7 +95,7 @@ def _compare(name: str, other: str, objects: Objects | None, *, as_json: bool) -
     with (
         source(name, objects) as here,
         source(other, objects) as there,
-        progress(as_json=as_json) as on_progress,
+        table_progress(as_json=as_json) as on_progress,
     ):
         first = sums(here, "read", on_progress, partial(note, here.name))
         second = sums(there, "compared", on_progress, partial(note, there.name))

@@ -13,7 +13,7 @@ from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.timestamps import iso8601
 from mailstack.net.clock import ReactorClock
 from mailstack.queue.webhooks.dispatcher import SendFailed
-from mailstack.server.wiring.webhooks import webhook
+from mailstack.server.wiring.webhooks import webhook_sink
 from mailstack.store.outbox import new_id
 from mailstack.store.sqlite_in_memory import InMemoryStore
 
@@ -37,7 +37,7 @@ def test(target: TargetServer, name: str) -> None:
     async def post(reactor: Any) -> None:
         clock = ReactorClock(reactor)
         octets = msgspec.json.encode({"type": "test", "timestamp": iso8601(clock.now()), "data": {"webhook": name}})
-        hook = webhook(settings, InMemoryStore(), clock, reactor)
+        hook = webhook_sink(settings, InMemoryStore(), clock, reactor)
         try:
             await hook.post(new_id(), octets)
         finally:

@@ -16,7 +16,7 @@ GATHER = 0.02
 """Seconds for which what has come is gathered before the other is asked to read it."""
 LOOK = 0.02
 """Seconds between looks how far it has read."""
-AT_ONCE = 500
+ENTRIES_PER_READ = 500
 """Letters that are looked for together."""
 
 
@@ -54,9 +54,9 @@ class RemoteIndexer:
     async def idle(self) -> None:
         """Return when all that had come when it was called is read; may be cancelled. Raises StoreError."""
         wanted = await self._database.read(queries.progress)
-        while some := await self._store.entries(ARCHIVE, wanted, AT_ONCE):
+        while some := await self._store.entries(ARCHIVE, wanted, ENTRIES_PER_READ):
             wanted = some[-1].uid
-            if len(some) < AT_ONCE:
+            if len(some) < ENTRIES_PER_READ:
                 break
         while not self._stopped and await self._database.read(queries.progress) < wanted:
             await self._pause()

@@ -16,7 +16,7 @@ from mailstack.protocols.smtp.extensions.extension import Capabilities
 from mailstack.protocols.smtp.extensions.size import too_large
 from mailstack.protocols.smtp.line_checks import LineChecker
 
-_END = re.compile(rb"(?P<line>\n)\.\r?\n")
+_BARE_LF_END = re.compile(rb"(?P<line>\n)\.\r?\n")
 """`line` ends the last line of the content."""
 _UNSETTLED = re.compile(rb"\r?(?:\n(?:\.(?:\.|\r)?)?)?\Z")
 """Last octets that may begin an end mark, or a line that was stuffed."""
@@ -66,7 +66,7 @@ class BareLfDataReader:
     def _next_piece(self) -> bytes:
         """Octets that are content for sure, still stuffed; empty when there are none now."""
         lines = self._lines
-        if (end := lines.search(_END)) is not None:
+        if (end := lines.search(_BARE_LF_END)) is not None:
             self._ended = True
             first, behind = end.end("line"), end.end() - end.end("line")
             raw = lines.take(first)

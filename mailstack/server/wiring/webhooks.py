@@ -43,7 +43,7 @@ def announcers(
         OutboxDispatcher(
             store.outbox,
             clock,
-            webhook(each, store, clock, reactor),
+            webhook_sink(each, store, clock, reactor),
             target=target_of(each),
             owner=seat.owner(config.hostname),
             schedule=RetrySchedule(each.first, each.longest, 0, each.give_up_after),
@@ -56,7 +56,7 @@ def announcers(
     ]
 
 
-def webhook(settings: WebhookSettings, store: Store, clock: Clock, reactor: Any) -> WebhookSink:
+def webhook_sink(settings: WebhookSettings, store: Store, clock: Clock, reactor: Any) -> WebhookSink:
     """One of them."""
     poster = HttpClient(reactor, ClientTls(settings.ca_file), timeout=settings.timeout, connections=settings.in_flight)
     return WebhookSink(

@@ -6,7 +6,7 @@ from mailstack.web.autoconfig.guide import SECURITY_WORDS, ClientAccount, Guide,
 from mailstack.web.autoconfig.services import ClientService
 
 
-def _server(service: ClientService) -> tuple[tuple[str, str], ...]:
+def _outlook_server(service: ClientService) -> tuple[tuple[str, str], ...]:
     return (
         ("Server", service.host),
         ("Port", str(service.port)),
@@ -24,9 +24,9 @@ def write_classic(account: ClientAccount) -> tuple[SetupStep, ...]:
         ),
         SetupStep(
             'Incoming mail. Leave "Require logon using Secure Password Authentication (SPA)" off.',
-            _server(account.reading),
+            _outlook_server(account.reading),
         ),
-        SetupStep("Outgoing mail. Leave SPA off here too.", _server(account.sending)),
+        SetupStep("Outgoing mail. Leave SPA off here too.", _outlook_server(account.sending)),
         SetupStep("Next, enter the password, Connect."),
         SetupStep(
             "The outgoing server requires authentication. If a first letter is refused with 530: File, Account Settings,"
@@ -57,11 +57,11 @@ def write_new(account: ClientAccount) -> tuple[SetupStep, ...]:
             (("Address", account.address),),
         ),
         SetupStep(
-            f'Press "Show more". {protocol_name(account.reading)} incoming server:', (*_server(account.reading), *login)
+            f'Press "Show more". {protocol_name(account.reading)} incoming server:', (*_outlook_server(account.reading), *login)
         ),
         SetupStep(
             "SMTP outgoing server. It requires authentication, so fill in user name and password here as well:",
-            (*_server(account.sending), *login),
+            (*_outlook_server(account.sending), *login),
         ),
         SetupStep("Continue."),
     )

@@ -51,7 +51,7 @@ def write_msmtp_mpop(account: ClientAccount) -> tuple[SetupStep, ...]:
             text=_lines(
                 [
                     f"account {name}",
-                    *_server(account.sending, trust),
+                    *_terminal_server(account.sending, trust),
                     "auth plain",
                     f"user {account.address}",
                     secret,
@@ -65,7 +65,7 @@ def write_msmtp_mpop(account: ClientAccount) -> tuple[SetupStep, ...]:
             text=_lines(
                 [
                     f"account {name}",
-                    *_server(account.reading, trust),
+                    *_terminal_server(account.reading, trust),
                     "auth user",
                     f"user {account.address}",
                     secret,
@@ -77,7 +77,7 @@ def write_msmtp_mpop(account: ClientAccount) -> tuple[SetupStep, ...]:
     )  # fmt: skip
 
 
-def _server(service: ClientService, trust: str) -> list[str]:
+def _terminal_server(service: ClientService, trust: str) -> list[str]:
     return [
         f"host {service.host}",
         f"port {service.port}",
