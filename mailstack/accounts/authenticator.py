@@ -1,24 +1,25 @@
-"""Logins as the protocols ask for them, decided by a Portal of twisted.cred."""
+"""Authenticator: logins as the protocols ask for them, decided by a twisted.cred Portal."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
+from msgspec import Struct
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from zope.interface import Interface
 
 from mailstack.accounts.checker import account_key
-from mailstack.accounts.credentials import KINDS, cred
-from mailstack.accounts.realm import ISubmitter
+from mailstack.accounts.directory import Directory
+from mailstack.accounts.realm import KINDS, ISubmitter, cred
 from mailstack.accounts.throttle import Throttle
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.policy.networks import client_of
 from mailstack.protocols.connection import Clock
-from mailstack.protocols.sasl import AccountLogin, Denied, Proof, ScramKeys, ScramProof, Unavailable
+from mailstack.protocols.sasl import AccountLogin, Authenticator, Denied, Proof, ScramKeys, ScramProof, Unavailable
 from mailstack.store import Account, StoreError
 
 LONGEST_NAME = 320
@@ -45,7 +46,7 @@ class TokenRefused(UnauthorizedLogin):
 
 
 class KeyKeeper(Protocol):
-    """Source of SCRAM keys: `mailstack.accounts.scram`."""
+    """Source of SCRAM keys: `mailstack.accounts.scram_checker`."""
 
     async def keys(self, username: str) -> ScramKeys:
         """Of the account with this whole address; invented ones, always the same, for a stranger. May raise StoreError."""
@@ -220,3 +221,18 @@ async def _state_of(reading: Awaitable[Account | None]) -> str:
     except StoreError as error:
         raise Unavailable(str(error)) from error
     return "" if found is None else found.credentials
+
+
+class UserAccess(Struct, frozen=True):
+    """Users of a server: how they log in, and which addresses they have."""
+
+    submitters: Authenticator
+    """Authenticator for message submission."""
+    readers: Authenticator
+    """Authenticator for mailboxes."""
+    directory: Directory
+    """Lookup of local domains, accounts and aliases."""
+    web: Authenticator | None = None
+    """Authenticator for pages and API; its users are administrators. None: accounts log in there."""
+    server_of_mailbox: Callable[[str], str] | None = None
+    """Host name of the server that reports about a mailbox, for servers that share a store. None: the server itself."""

@@ -1,20 +1,23 @@
-"""Checker of twisted.cred for the passwords of accounts in the store."""
+"""Checkers of twisted.cred: stored passwords, password files, client certificates."""
 
 from __future__ import annotations
 
 import hmac
 import logging
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from zope.interface import implementer
 
-from mailstack.accounts.app_passwords import digest
-from mailstack.accounts.passwords import Passwords
+from mailstack.accounts.passwords import Passwords, digest
+from mailstack.accounts.realm import CertificateCredentials, ICertificate
 from mailstack.letter import Address, AddressError
+from mailstack.letter.envelope import ClientCertificate
 from mailstack.protocols.sasl import Unavailable
 from mailstack.store import Account, AppPassword, StoreError
 
@@ -92,3 +95,151 @@ def account_key(username: bytes) -> str | None:
         return Address.parse(username.decode()).key
     except (UnicodeDecodeError, AddressError):
         return None
+
+
+@implementer(ICredentialsChecker)
+class FirstOf:
+    """Accepts a login that any of its checkers accepts; the first one that does names the account."""
+
+    credentialInterfaces = (IUsernamePassword,)  # noqa: N815
+
+    def __init__(self, checkers: Sequence[ICredentialsChecker]) -> None:
+        self._checkers = tuple(checkers)
+
+    def requestAvatarId(self, credentials: IUsernamePassword) -> Deferred[bytes | tuple[()]]:  # noqa: N802
+        """Fails with UnauthorizedLogin when all checkers do; another failure ends the chain at once."""
+        return Deferred.fromCoroutine(self._ask(credentials))
+
+    async def _ask(self, credentials: IUsernamePassword) -> bytes | tuple[()]:
+        for checker in self._checkers:
+            try:
+                return await maybeDeferred(checker.requestAvatarId, credentials)
+            except UnauthorizedLogin:
+                continue
+        raise UnauthorizedLogin
+
+
+@implementer(ICredentialsChecker)
+class AllowAnyChecker:
+    """Any address logs in with itself as the password, or with anything."""
+
+    credentialInterfaces = (IUsernamePassword,)  # noqa: N815
+
+    def __init__(self, excluded: Collection[str] = (), *, any_password: bool = False) -> None:
+        """`excluded` are domains with real accounts of their own."""
+        self._excluded = frozenset(domain.lower() for domain in excluded)
+        self._any_password = any_password
+
+    def requestAvatarId(self, credentials: IUsernamePassword) -> Deferred[bytes | tuple[()]]:  # noqa: N802
+        """The `Address.key` in UTF-8, or UnauthorizedLogin."""
+        return Deferred.fromCoroutine(self._check(credentials.username, credentials.password))
+
+    async def _check(self, username: bytes, password: bytes) -> bytes | tuple[()]:
+        key = account_key(username)
+        if key is None or key.rpartition("@")[2] in self._excluded:
+            raise UnauthorizedLogin
+        if not self._any_password and not hmac.compare_digest((account_key(password) or "").encode(), key.encode()):
+            raise UnauthorizedLogin
+        return key.encode()
+
+
+MOST = 10_000
+"""Names in a file."""
+LONGEST = 320
+"""Characters of a name, and of a password."""
+
+_BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}")
+_OTHER_HASH = re.compile(r"\$(apr1|[0-9a-z]{1,10})\$|\{[A-Za-z0-9-]{1,20}\}")
+_DEAREST = 14
+"""Rounds of bcrypt; one more takes twice as long, some seconds from here on."""
+
+
+def parse_passwords(text: str) -> dict[str, str]:
+    """The secret of each name, from lines (or words) such as "ann:$2y$…" and "bob:plain".
+
+    Raises ValueError, which shows no secret.
+    """
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.strip()  # noqa: PLW2901
+        if not line or line.startswith("#"):
+            continue
+        name, colon, secret = line.partition(":")
+        if not colon or not name or not secret or len(name) > LONGEST or len(secret) > LONGEST:
+            raise ValueError(f"line {number} is no NAME:PASSWORD")
+        bcrypt = _BCRYPT.fullmatch(secret)
+        if bcrypt is None and _OTHER_HASH.match(secret):
+            raise ValueError(f"the password in line {number} is hashed in a way that is not known; use htpasswd -B")
+        if bcrypt is not None and not 4 <= int(bcrypt[1]) <= _DEAREST:
+            raise ValueError(f"the hash in line {number} has {bcrypt[1]} rounds, and 4 to {_DEAREST} are taken")
+        found[name] = secret
+        if len(found) > MOST:
+            raise ValueError(f"there are more than {MOST} names")
+    if not found:
+        raise ValueError("there is no NAME:PASSWORD in it")
+    return found
+
+
+@implementer(ICredentialsChecker)
+class FileChecker:
+    """Accepts the names in the file. The avatar id is the name as written there, in UTF-8."""
+
+    credentialInterfaces = (IUsernamePassword,)  # noqa: N815
+
+    def __init__(self, secrets: Mapping[str, str], passwords: Passwords) -> None:
+        self._secrets = dict(secrets)
+        self._passwords = passwords
+
+    def requestAvatarId(self, credentials: IUsernamePassword) -> Deferred[bytes | tuple[()]]:  # noqa: N802
+        """Fails with UnauthorizedLogin, sasl.Unavailable."""
+        return Deferred.fromCoroutine(self._check(credentials.username, credentials.password))
+
+    async def _check(self, username: bytes, password: bytes) -> bytes | tuple[()]:
+        try:
+            name, words = username.decode(), password.decode()
+        except UnicodeDecodeError:
+            raise UnauthorizedLogin from None
+        secret = self._secrets.get(name)
+        if secret is not None and _BCRYPT.fullmatch(secret) is None:
+            right = hmac.compare_digest(secret.encode(), password)
+        else:
+            right = await self._passwords.verify(name, words, None if secret is None else secret.encode())
+        if not right:
+            raise UnauthorizedLogin
+        return username
+
+
+@implementer(ICredentialsChecker)
+class CertificateChecker:
+    """The account that a verified certificate names: by a table of fingerprints first, by its mail addresses else."""
+
+    credentialInterfaces = (ICertificate,)  # noqa: N815
+
+    def __init__(self, store: PasswordStore, fingerprints: Mapping[str, str], domains: Sequence[str]) -> None:
+        """`fingerprints`: SHA-256 in lower case hexadecimal to `Address.key`. Mail addresses count in `domains` only."""
+        self._store = store
+        self._fingerprints = dict(fingerprints)
+        self._domains = frozenset(domain.lower() for domain in domains)
+
+    def requestAvatarId(self, credentials: CertificateCredentials) -> Deferred[bytes | tuple[()]]:  # noqa: N802
+        """The `Address.key` in UTF-8, or UnauthorizedLogin; StoreError."""
+        return Deferred.fromCoroutine(self._check(credentials))
+
+    async def _check(self, credentials: CertificateCredentials) -> bytes | tuple[()]:
+        named = self._named(credentials.certificate)
+        wanted = account_key(credentials.username) if credentials.username else None
+        if credentials.username and wanted not in named:
+            raise UnauthorizedLogin("the certificate is not for the account that is asked for")
+        # A certificate with several addresses must be told which of them is meant.
+        candidates = [wanted] if wanted is not None else named
+        there = [key for key in candidates if key is not None and await self._store.account(key) is not None]
+        if len(there) != 1:
+            raise UnauthorizedLogin("the certificate names no account, or more than one")
+        return there[0].encode()
+
+    def _named(self, certificate: ClientCertificate) -> list[str]:
+        listed = self._fingerprints.get(certificate.sha256)
+        if listed is not None:
+            return [listed]
+        keys = [account_key(address.encode(errors="replace")) for address in certificate.mailboxes]
+        return [key for key in dict.fromkeys(keys) if key is not None and key.rpartition("@")[2] in self._domains]

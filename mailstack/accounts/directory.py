@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from mailstack.letter import Address, AddressError
 from mailstack.letter.address import ascii_domain
-from mailstack.policy.ownership import AddressOwners
+from mailstack.policy.permissions import AddressOwners
+from mailstack.protocols.bounded_memory import TTLCache
 from mailstack.protocols.connection import Clock
-from mailstack.protocols.ttl_cache import TTLCache
 from mailstack.queue import route
 from mailstack.store import Account
 

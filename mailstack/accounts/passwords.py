@@ -1,12 +1,15 @@
-"""Password hashing with bcrypt, in its own threads."""
+"""Password hashing with bcrypt in threads, app passwords, and strength rules."""
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import re
 import secrets
 import unicodedata
 from collections.abc import Callable, Hashable
-from functools import partial
+from functools import cache, partial
+from importlib import resources
 from threading import Thread
 from typing import Any, ClassVar, cast
 
@@ -16,11 +19,11 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
+from mailstack.protocols.bounded_memory import TTLCache
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.redacted import Redacted
 from mailstack.protocols.sasl import ScramKeys, Unavailable
-from mailstack.protocols.sasl.saslprep import saslprep
-from mailstack.protocols.ttl_cache import TTLCache
+from mailstack.protocols.sasl.scram_keys import saslprep
 
 MAX_OCTETS = 72
 """Maximum octets of a password: bcrypt ignores all behind them."""
@@ -180,3 +183,60 @@ def _octets(password: str) -> bytes | None:
         return unicodedata.normalize("NFC", password).encode()
     except UnicodeEncodeError:
         return None
+
+
+ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+"""Letters and digits without those that look alike: l, o, 0 and 1."""
+LETTERS = 20
+"""Number of letters, of 5 bits each: 100 bits can't be guessed, so that a fast digest is enough."""
+
+_WRITTEN = re.compile(rf"[{ALPHABET}]{{{LETTERS}}}\Z")
+
+
+def new_app_password() -> str:
+    """Return a new password in groups of four, which are easy to type."""
+    letters = "".join(secrets.choice(ALPHABET) for _ in range(LETTERS))
+    return "-".join(letters[at : at + 4] for at in range(0, LETTERS, 4))
+
+
+def digest(address: str, password: str) -> bytes | None:
+    """What is stored, and looked for; None for what can't be an app password. Hyphens, blanks and case don't matter."""
+    if len(password) > 2 * LETTERS:
+        return None
+    letters = password.replace("-", "").replace(" ", "").lower()
+    if not _WRITTEN.match(letters):
+        return None
+    return hashlib.sha256(f"{address}\0{letters}".encode()).digest()
+
+
+MIN_LENGTH = 8
+"""Characters that a password has at least, where the configuration does not say (NIST SP 800-63B §5.1.1.2)."""
+LIST = "common_passwords.txt"
+
+
+def check_password(password: str, address: str, *, min_length: int = MIN_LENGTH) -> None:
+    """Refuse a password that is guessed soon. Raises PasswordError, which names the rule and no secret.
+
+    Refused are passwords of fewer than `min_length` characters, the address itself or the part before its @, and the
+    1,000 most common ones, in any case. Length and case are those of the composed form, as bcrypt gets it.
+    """
+    composed = unicodedata.normalize("NFC", password)
+    if not composed:
+        raise PasswordError("the password is empty; choose one")
+    if len(composed) < min_length:
+        characters = "1 character" if len(composed) == 1 else f"{len(composed)} characters"
+        raise PasswordError(f"the password has {characters}; choose one of at least {min_length}")
+    folded = composed.casefold()
+    if folded in {address.casefold(), address.rpartition("@")[0].casefold()}:
+        raise PasswordError("the password is the account's own name; choose another")
+    if folded in common_passwords():
+        raise PasswordError(
+            "the password is one of the 1,000 most common ones, which are guessed first; choose another"
+        )
+
+
+@cache
+def common_passwords() -> frozenset[str]:
+    """The list, read once."""
+    text = (resources.files("mailstack.accounts") / LIST).read_text(encoding="ascii")
+    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))

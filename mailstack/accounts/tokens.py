@@ -1,19 +1,27 @@
-"""Bearer tokens as logins (OAUTHBEARER, XOAUTH2; RFC 6750, RFC 7628)."""
+"""Bearer tokens as logins, and introspection by their issuer (RFC 6750, RFC 7662)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit
 
 from msgspec import Struct
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from zope.interface import implementer
 
 from mailstack.accounts.authenticator import TokenRefused
 from mailstack.accounts.checker import PasswordStore, account_key
-from mailstack.accounts.credentials import BearerToken, IBearerToken
+from mailstack.accounts.realm import BearerToken, IBearerToken
+from mailstack.net.http_client import TooLarge, Upload, read_document
+from mailstack.protocols.bounded_memory import TTLCache
 from mailstack.protocols.connection import Clock
+from mailstack.protocols.sasl import Unavailable
 
 Claims = Mapping[str, Any]
 """Claims of a token from a verified origin (RFC 7519 §4, RFC 7662 §2.2)."""
@@ -126,3 +134,95 @@ def _time(value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < 1e15:
         raise BadToken("its times are missing, or are none")
     return float(value)
+
+
+LARGEST = 262144
+"""Octets of an answer."""
+
+
+class IssuerClient:
+    """Asks one URL."""
+
+    def __init__(self, reactor: Any, url: str, *, timeout: float, user: str = "", password: str = "") -> None:
+        """`timeout` in seconds, for the whole. With a `user` it authenticates (RFC 7617)."""
+        self._reactor = reactor
+        self._url = url
+        self._timeout = timeout
+        self._headers: dict[str, str] = {"Accept": "application/json", "User-Agent": "mailstack"}
+        if user:
+            credentials = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+            self._headers["Authorization"] = f"Basic {credentials}"
+
+    async def get(self) -> bytes:
+        """The document. Raises sasl.Unavailable."""
+        return await self._ask(b"GET", {}, None)
+
+    async def post(self, form: bytes) -> bytes:
+        """The answer to a form. Raises sasl.Unavailable."""
+        return await self._ask(b"POST", {"Content-Type": "application/x-www-form-urlencoded"}, form)
+
+    async def _ask(self, method: bytes, more: Mapping[str, str], body: bytes | None) -> bytes:
+        # Imported here, since most servers have no issuer, and the client for the web is large.
+        from twisted.web.client import Agent, ResponseFailed  # noqa: PLC0415
+        from twisted.web.http_headers import Headers  # noqa: PLC0415
+
+        headers = Headers({name: [value] for name, value in {**self._headers, **more}.items()})
+        asked: Deferred[Any] = Deferred.fromCoroutine(
+            _answer(
+                Agent(self._reactor, connectTimeout=self._timeout),
+                (method, self._url.encode("ascii"), headers),
+                None if body is None else Upload(body),
+            )
+        )
+        asked.addTimeout(self._timeout, self._reactor)
+        host = urlsplit(self._url).hostname
+        try:
+            answer: bytes = await asked
+        except (ConnectError, ConnectionClosed, DNSLookupError, ResponseFailed, OSError) as error:
+            raise Unavailable(f"{host}: {error}") from None
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - time-outs, and what OpenSSL says of certificates, come in many types
+            raise Unavailable(f"{host}: {type(error).__name__} {error}") from None
+        return answer
+
+
+async def _answer(agent: Any, request: tuple[bytes, bytes, Any], body: Any) -> bytes:
+    response = await agent.request(*request, body)
+    if response.code != 200:
+        raise Unavailable(f"answered {response.code}")
+    try:
+        return await read_document(response, LARGEST)
+    except TooLarge as trouble:
+        raise Unavailable(str(trouble)) from None
+
+
+Ask = Callable[[bytes], Awaitable[bytes]]
+"""Posts a form to the issuer, gives its answer. Raises OSError, sasl.Unavailable."""
+
+
+class IntrospectedTokens:
+    """A tokens.TokenReader that remembers for a moment what it was told of a good token."""
+
+    def __init__(self, ask: Ask, clock: Clock, *, issuer: str, remember: float = 60.0, capacity: int = 10000) -> None:
+        """`issuer` completes an answer without one. `remember` in seconds."""
+        self._ask = ask
+        self._issuer = issuer
+        self._known: TTLCache[bytes, Claims] = TTLCache(clock.steady, remember, capacity)
+
+    async def claims(self, token: str) -> Claims:
+        """Raises BadToken, sasl.Unavailable."""
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._known.get(digest)
+        if known is not None:
+            return known
+        form = urlencode({"token": token, "token_type_hint": "access_token"}).encode("ascii")
+        try:
+            answer = json.loads(await self._ask(form))
+        except (OSError, ValueError, RecursionError) as error:
+            raise Unavailable(f"the issuer can't be asked about a token: {error}") from None
+        if not isinstance(answer, dict) or answer.get("active") is not True:
+            raise BadToken("the issuer says that it is not active")
+        answer.setdefault("iss", self._issuer)
+        self._known.put(digest, answer)
+        return answer

@@ -6,9 +6,8 @@ import click
 
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.argument_types import local_address
-from mailstack.cli.errors import CommandError
-from mailstack.cli.output import print_json, print_table
-from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.output import CommandError, print_json, print_table
+from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 
 

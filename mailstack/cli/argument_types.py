@@ -11,10 +11,10 @@ from typing import Any
 import click
 from msgspec import Struct
 
-from mailstack.cli.errors import CommandError
+from mailstack.cli.output import CommandError
 from mailstack.config.sizes import read_size
 from mailstack.letter import Address, AddressError, LetterId
-from mailstack.letter.durations import read_duration
+from mailstack.letter.times import read_duration
 
 _LETTER_ID = re.compile(r"[0-9a-hjkmnp-tv-z]{15}\Z")
 

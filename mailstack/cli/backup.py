@@ -13,9 +13,9 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from mailstack.cli.argument_types import PathType
-from mailstack.cli.errors import CommandError
 from mailstack.cli.migrate import CannotMove
 from mailstack.cli.migrate.backup import back_up
+from mailstack.cli.output import CommandError
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.display_text import clean, size_text
 from mailstack.store import StoreError

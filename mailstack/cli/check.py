@@ -11,13 +11,13 @@ import click
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as NoAnswer
 
+from mailstack.cli.checks import Finding, broken, good, warning
 from mailstack.cli.checks.dns import check_names, check_published
-from mailstack.cli.checks.finding import Finding, broken, good, warning
 from mailstack.cli.checks.key_files import check_certificate, check_keys, check_webhooks
 from mailstack.cli.checks.ports import check_open_files, check_ports
 from mailstack.cli.checks.storage import check_objects, check_storage
 from mailstack.cli.output import print_json, print_table
-from mailstack.cli.reactor import run_reactor
+from mailstack.cli.runner import run_reactor
 from mailstack.cli.target import config_file
 from mailstack.config import Config, ConfigError, load
 from mailstack.net.dns import system_names

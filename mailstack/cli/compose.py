@@ -8,15 +8,13 @@ from collections.abc import Iterable, Sequence
 from email.utils import formatdate, make_msgid
 from pathlib import Path
 
-from mailstack.cli.errors import CommandError
+from mailstack.cli.output import CommandError
 from mailstack.letter import AddressError
 from mailstack.letter.address import ascii_domain
 from mailstack.letter.address_lists import correspondents, read_address_list
-from mailstack.letter.compose import Heading, body_of
+from mailstack.letter.compose import Heading, body_of, disposition, file_part
 from mailstack.letter.compose import compose as octets_of
-from mailstack.letter.fields import mailbox_field, text_field
-from mailstack.letter.header import fields, split
-from mailstack.letter.mime.composition import disposition, file_part
+from mailstack.letter.header import fields, mailbox_field, split, text_field
 
 _FIELD_NAME = re.compile(r"[!-9;-~]+\Z")
 """RFC 5322 §3.6.8: ftext."""

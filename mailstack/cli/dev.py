@@ -35,7 +35,7 @@ _WORD = re.compile(r"-[A-Za-z][A-Za-z.-]")
 @click.option(
     "--max-age",
     metavar="TIME",
-    callback=lazy_callback("mailstack.letter.durations:read_duration"),
+    callback=lazy_callback("mailstack.letter.times:read_duration"),
     help="Delete letters after this time: 12h, 3d.",
 )
 @click.option("--any-password", is_flag=True, help="Accept any password for mailboxes of other domains.")
@@ -47,7 +47,7 @@ _WORD = re.compile(r"-[A-Za-z][A-Za-z.-]")
               help="Faults to inject from the start: a TOML file of [[fault]] tables, or JSON.")  # fmt: skip
 @click.option("--magic-recipients", is_flag=True,
               help="Let addresses such as temperror@elsewhere.test cause faults.")  # fmt: skip
-@click.option("--spam-filter", metavar="FILTER", callback=lazy_callback("mailstack.web.checks.spam_filter:parse_filter"),
+@click.option("--spam-filter", metavar="FILTER", callback=lazy_callback("mailstack.web.checks.spam:parse_filter"),
               help="Get spam scores from: spamassassin:127.0.0.1:783, rspamd:http://127.0.0.1:11333.")  # fmt: skip
 @click.option(
     "--web-host", "web_hosts", metavar="NAME", multiple=True, help="Accept this Host name for the web pages as well."

@@ -15,11 +15,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 
 from mailstack.cli import registry
-from mailstack.cli.errors import CommandError
 from mailstack.cli.lazy_group import load
+from mailstack.cli.output import CommandError
 from mailstack.net.clock import ReactorClock
 from mailstack.net.log import LineJournal, SilentJournal, log_to
-from mailstack.net.open_files import raise_limit
+from mailstack.net.process import raise_limit
 from mailstack.net.reactor_patches import freeze_startup_objects
 from mailstack.net.thread_pool import end_in_time
 from mailstack.sandbox.dev import DevEnvironment, DevSettings

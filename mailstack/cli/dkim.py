@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailstack.cli.errors import CommandError
+from mailstack.cli.output import CommandError
 from mailstack.cli.target import config_file
 from mailstack.config import ConfigError, load
 from mailstack.policy.authentication import keys

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from mailstack.cli.client_info import client_info_of
-from mailstack.cli.errors import CommandError
-from mailstack.cli.output import print_json, print_table
+from mailstack.cli.output import CommandError, print_json, print_table
+from mailstack.cli.setup import client_info_of
 from mailstack.cli.target import TargetServer, with_target_finder
 from mailstack.web.autoconfig.records import data_text, publication, publication_facts, zone_header, zone_lines
 

@@ -9,11 +9,10 @@ import click
 
 from mailstack.cli.argument_types import letter_id, unknown_letter
 from mailstack.cli.output import print_json
-from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.step import Step
-from mailstack.store.journey import Journey, journey_of
-from mailstack.store.journey_json import journey_json, step_json
+from mailstack.store.journey import Journey, journey_json, journey_of, step_json
 from mailstack.store.journey_text import headline, journey_lines
 
 INTERVAL = 0.5

@@ -6,11 +6,11 @@ import click
 
 from mailstack.cli.argument_types import Since, When, address
 from mailstack.cli.output import print_json, print_table, whereabouts
-from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.display_text import local_text, size_text
 from mailstack.store import Filter
-from mailstack.store.journey_json import recipient_texts, record_json, sender_text
+from mailstack.store.journey import recipient_texts, record_json, sender_text
 
 
 @click.command()

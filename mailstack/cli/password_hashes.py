@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, Self, TypeVar
 
 from mailstack.accounts.passwords import Passwords, StoredPassword
-from mailstack.cli.store_runner import Pending, StoreRunner
+from mailstack.cli.runner import Pending, StoreRunner
 from mailstack.net.clock import ReactorClock
 
 T = TypeVar("T")

@@ -1,11 +1,13 @@
-"""Command `mailstack send`: submits a letter as a mail client does."""
+"""Command `mailstack send`: submits a letter to an SMTP server, as a client does."""
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import click
 from msgspec import Struct
@@ -13,25 +15,96 @@ from msgspec.structs import replace
 
 from mailstack.cli.argument_types import PathType
 from mailstack.cli.compose import compose, header_addresses, read_file, with_crlf
-from mailstack.cli.errors import CommandError
-from mailstack.cli.output import print_json
-from mailstack.cli.reactor import run_reactor
-from mailstack.cli.smtp_target import SmtpServer, Tls, parse_server, smtp_server_of
+from mailstack.cli.output import CommandError, print_json
+from mailstack.cli.runner import run_reactor
 from mailstack.cli.target import TargetServer, with_target_finder
 from mailstack.cli.user import password_file as read_password_from
 from mailstack.cli.user import read_password
 from mailstack.letter import Address, AddressError, Envelope, Recipient
-from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
 from mailstack.letter.display_text import clean
+from mailstack.letter.envelope import HostPort
 from mailstack.letter.header import split
 from mailstack.net.certificates import TlsError
 from mailstack.net.connector import TwistedConnector
 from mailstack.protocols.connection import ConnectFailed, Peer
+from mailstack.protocols.redacted import Redacted
 from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
 from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError, Timeouts
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.relay.trouble import queued_as
+
+Tls = Literal["starttls", "implicit", "none"]
+
+USUAL_PORTS: dict[Tls, int] = {"starttls": 587, "implicit": 465, "none": 25}
+
+
+class SmtpServer(Redacted, frozen=True):
+    """SMTP server, its TLS mode and the login."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("password",)
+
+    host: str
+    """Host name or address; must match the certificate."""
+    port: int
+    tls: Tls = "starttls"
+    ca_file: Path | None = None
+    """CA file; None for the CAs of the system."""
+    user: str | None = None
+    password: str | None = None
+
+    def address(self) -> str:
+        """IP address of the host. Raises CommandError."""
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise CommandError(f"{self.host} has no address: {error.strerror}; give another with --server") from error
+        return str(found[0][4][0])
+
+
+def parse_server(text: str, tls: Tls) -> tuple[str, int]:
+    """`host`, `host:port` or `[IPv6]:port`; raises CommandError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, str(USUAL_PORTS[tls])
+    host = host.strip("[]")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536) or not host:
+        raise CommandError(f"{text!r} is not HOST or HOST:PORT; write an IPv6 address in brackets")
+    return host, int(port)
+
+
+def smtp_server_of(target: TargetServer, tls: Tls) -> SmtpServer:
+    """The submission service of a server; in a dev environment with the first account's login. Raises CommandError."""
+    service = "submissions" if tls == "implicit" else "submission"
+    if target.config is not None:
+        return _of_config(target.config, service, tls)
+    return _of_dev(target, service, tls)
+
+
+def _of_dev(target: TargetServer, service: str, tls: Tls) -> SmtpServer:
+    services: Mapping[str, Any] = target.facts.get("services", {})
+    if service not in services:
+        raise CommandError(f"the dev environment in {target.data} isn't running; start it, or give --server")
+    at = services[service]
+    account: Mapping[str, str] = next(iter(target.facts.get("accounts", ())), {})
+    ca_file = Path(target.facts["ca_file"]) if "ca_file" in target.facts else None
+    return SmtpServer(at["host"], at["port"], tls, ca_file, account.get("address"), account.get("password"))
+
+
+def _of_config(file: Path, service: str, tls: Tls) -> SmtpServer:
+    from mailstack.config import load
+    from mailstack.config.endpoints import port_of
+
+    config = load(file, os.environ)
+    found = [port_of(description) for description in getattr(config.listen, service)]
+    interface, port = next((each for each in found if each is not None), (None, 0))
+    if interface is None:
+        raise CommandError(f"{file} has no {service} port; give --server")
+    made_here = config.data / "tls" / "ca.pem"
+    # A self-made certificate is for localhost, too; a configured one only for the hostname.
+    host = config.hostname if config.tls.certificate else (interface or "localhost")
+    return SmtpServer(host, port, tls, None if config.tls.certificate else made_here)
+
 
 CONNECT = 10.0
 """Seconds for a connection to open."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mailstack.cli.errors import CommandError
+from mailstack.cli.output import CommandError
 from mailstack.cli.target import config_file
 
 
@@ -26,7 +26,7 @@ def serve(file: Path) -> None:
       mailstack check -c /etc/mailstack/mailstack.toml
       mailstack serve -c /etc/mailstack/mailstack.toml
     """
-    from mailstack.net.sighup import defer
+    from mailstack.net.process import defer
 
     # Before anything is loaded that takes its time.
     defer()

@@ -1,21 +1,63 @@
-"""Command `mailstack setup`: instructions for mail clients."""
+"""Command `mailstack setup`: client settings and instructions for mail clients."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import click
+from msgspec import Struct
 from msgspec.structs import asdict
 
 from mailstack.cli import argument_types
-from mailstack.cli.client_info import client_info_of
-from mailstack.cli.errors import CommandError
-from mailstack.cli.output import print_json, print_table
+from mailstack.cli.output import CommandError, print_json, print_table
 from mailstack.cli.target import TargetServer, with_target_finder
+from mailstack.config import Config, ConfigError, load
+from mailstack.config.key_files import made_here, own_directory
+from mailstack.config.values import Domain, HostName
 from mailstack.letter.display_text import clean
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
 from mailstack.web.autoconfig.guide import CannotSetUp, as_text
 from mailstack.web.autoconfig.guide import as_json as json_steps
+from mailstack.web.autoconfig.services import ClientServices, services_at, services_from_config
+
+DEV_HOST = "mx.home.test"
+
+
+class ClientInfo(Struct, frozen=True):
+    """Services of a server, and the CA that clients must trust."""
+
+    config: Config
+    services: ClientServices
+    ca_file: str
+    """Path of the CA file that clients must trust; empty for a public CA."""
+
+
+def client_info_of(target: TargetServer) -> ClientInfo:
+    """Raises CommandError."""
+    if target.config is None:
+        return _dev(target)
+    try:
+        config = load(target.config, os.environ)
+    except ConfigError as error:
+        raise CommandError(str(error.problems[0])) from error
+    ca_file = str(own_directory(config) / "ca.pem") if made_here(config) else ""
+    return ClientInfo(config, services_from_config(config), ca_file)
+
+
+def _dev(target: TargetServer) -> ClientInfo:
+    """Client settings of a running dev environment, with its ports."""
+    services = target.facts.get("services")
+    if not isinstance(services, dict):
+        raise CommandError(
+            f"the dev environment in {target.data} isn't running; start it, or name a server with -c FILE"
+        )
+    ports = {name: int(at["port"]) for name, at in services.items()}
+    config = Config(
+        hostname=HostName(DEV_HOST), data=Path(target.data), domains=tuple(Domain(each) for each in target.domains)
+    )
+    return ClientInfo(config, services_at("localhost", ports), str(target.facts.get("ca_file", "")))
 
 
 @click.command()

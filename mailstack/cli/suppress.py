@@ -5,12 +5,11 @@ from __future__ import annotations
 import click
 
 from mailstack.cli.argument_types import address as parse_address
-from mailstack.cli.errors import CommandError
-from mailstack.cli.output import print_json, print_table
-from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.output import CommandError, print_json, print_table
+from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.display_text import local_text
-from mailstack.letter.timestamps import iso8601
+from mailstack.letter.times import iso8601
 from mailstack.store.hold_rules import Suppression
 
 MAX_REASON = 300

@@ -1,23 +1,28 @@
-"""Target server of a command: configuration file or dev environment."""
+"""Target server of a command: configuration file, or dev environment by HTTP."""
 
 from __future__ import annotations
 
 import functools
+import json
 import os
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, Request, build_opener
 
 import click
 from msgspec import Struct, field
 
 from mailstack.cli import registry
 from mailstack.cli.argument_types import PathType
-from mailstack.cli.errors import CommandError
+from mailstack.cli.output import CommandError
 
 if TYPE_CHECKING:
     from mailstack.config import Config
+
 
 DEV_DOMAINS = ("home.test",)
 DEV_BCRYPT_ROUNDS = 4
@@ -160,3 +165,41 @@ def target_of_dev(data: Path | None) -> TargetServer:
     if not data.is_dir():
         raise CommandError(f"{data} is not a directory; give the directory of `mailstack dev --data`")
     return TargetServer(data.absolute())
+
+
+PATIENCE = 600.0
+"""Seconds; ten years of retries may take a while."""
+
+
+def ask(target: TargetServer, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    """What it answers. Raises CommandError, with what it says."""
+    web = target.facts.get("web")
+    if not web:
+        raise CommandError("no dev environment runs here: start one with `mailstack dev`")
+    octets = None if body is None else json.dumps(body).encode()
+    fields = {"Content-Type": "application/json", **_login(target.facts.get("login"))}
+    request = Request(f"{str(web).rstrip('/')}{path}", octets, fields, method=method)  # noqa: S310 - our own environment's
+    # It is on this machine: no proxy leads there.
+    opener = build_opener(ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=PATIENCE) as answer:
+            return json.load(answer)
+    except HTTPError as error:
+        raise CommandError(_why(error.read(65536)) or f"{path}: {error.reason}") from None
+    except (URLError, OSError, ValueError) as error:
+        raise CommandError(f"{web} can't be asked: {getattr(error, 'reason', error)}") from None
+
+
+def _login(login: Mapping[str, str] | None) -> dict[str, str]:
+    """By name and password (RFC 7617)."""
+    if not login:
+        return {}
+    given = b64encode(f"{login['username']}:{login['password']}".encode()).decode()
+    return {"Authorization": f"Basic {given}"}
+
+
+def _why(octets: bytes) -> str:
+    try:
+        return str(json.loads(octets)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailstack.accounts.password_rules import check_password
-from mailstack.accounts.passwords import PasswordError
+from mailstack.accounts.passwords import PasswordError, check_password
 from mailstack.cli.argument_types import PathType, local_address, quota_text, read_quota, size_text
 from mailstack.cli.argument_types import address as parse_address
-from mailstack.cli.errors import CommandError
 from mailstack.cli.lazy_group import LazyGroup
-from mailstack.cli.output import print_json, print_table
+from mailstack.cli.output import CommandError, print_json, print_table
 from mailstack.cli.password_hashes import PasswordHashes
-from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.display_text import local_text
-from mailstack.letter.timestamps import iso8601
+from mailstack.letter.times import iso8601
 from mailstack.store import Account
 
 if TYPE_CHECKING:
@@ -41,8 +39,11 @@ weak = click.option("--weak", is_flag=True, help="Accept any password, also a sh
     cls=LazyGroup,
     lazy={
         "import": ("mailstack.cli.user_import:import_users", "Add the accounts of a file, all or none."),
-        "app-password": ("mailstack.cli.app_password:app_password", "More passwords of an account, each revocable."),
-        "token": ("mailstack.cli.user_token:token", "A token to log in with, in a dev environment."),
+        "app-password": (
+            "mailstack.cli.user_credentials:app_password",
+            "More passwords of an account, each revocable.",
+        ),
+        "token": ("mailstack.cli.user_credentials:token", "A token to log in with, in a dev environment."),
     },
 )
 def user() -> None:

@@ -6,18 +6,22 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import click
 from msgspec import Struct
 
 from mailstack.accounts.passwords import PasswordError, StoredPassword
 from mailstack.cli.argument_types import PathType, local_address
-from mailstack.cli.errors import CommandError
+from mailstack.cli.output import CommandError
 from mailstack.cli.password_hashes import PasswordHashes
-from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.cli.user import check_strength, weak
 from mailstack.store import Account
+
+T = TypeVar("T")
+
 
 MIN_SHOWN = 20
 """Passwords from which on a terminal is shown how far the hashing is."""

@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from mailstack.config.errors import Problem, closest
+from mailstack.config.errors import KeyPath, Problem, closest
 from mailstack.config.source import Source
-from mailstack.config.toml_lines import KeyPath
 from mailstack.config.values import READERS, StoreName
 from mailstack.relay.routes import RouteError, SenderRoutes, SmartHost, StaticRoutes
 from mailstack.relay.tls_policy import TlsPolicyError, TlsPolicyTable

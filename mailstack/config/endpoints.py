@@ -6,7 +6,7 @@ import ipaddress
 import re
 from typing import NewType
 
-from mailstack.net.proxy_header import PROXIED
+from mailstack.net.proxy_protocol import PROXIED
 
 Endpoint = NewType("Endpoint", str)
 """A server endpoint description, as `twisted.internet.endpoints.serverFromString` takes it."""

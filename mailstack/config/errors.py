@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
@@ -40,3 +42,82 @@ def closest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | Non
     import difflib  # noqa: PLC0415
 
     return next(iter(difflib.get_close_matches(word, list(known), 1, likeness)), None)
+
+
+KeyPath = tuple[str, ...]
+"""The names from the top down: ("relay", "schedule", "first")."""
+
+_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_SPACE = re.compile(r"[ \t]*")
+_NAME = re.compile(r"[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
+_PIECE = re.compile(
+    r'"""(?:[^\\]|\\.)*?"{3,5}'  # a multi-line string may end in two quotes of its own
+    r"|'''.*?'{3,5}"
+    r'|"(?:[^"\\\n]|\\.)*"'
+    r"|'[^'\n]*'"
+    r"|#[^\n]*"
+    r"|[\[\]{}\n]"
+    r"|[^\"'#\[\]{}\n]+",
+    re.DOTALL,
+)
+
+
+def key_lines(text: str) -> dict[KeyPath, int]:
+    """The line, from 1, of every table and key of a text that `tomllib` has accepted.
+
+    Keys inside an inline table, and items of arrays, are not listed: they stand on, or under, the line of their key.
+    """
+    lines: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    position = _skip(_BLANK, text, 0)
+    while position < len(text):
+        line = text.count("\n", 0, position) + 1
+        if text[position] == "[":
+            position += 2 if text.startswith("[[", position) else 1
+            table, position = _key(text, position)
+            path = table
+        else:
+            key, position = _key(text, position)
+            path = table + key
+        for length in range(1, len(path) + 1):
+            lines.setdefault(path[:length], line)
+        position = _skip(_BLANK, text, _end_of_value(text, position))
+    return lines
+
+
+def line_of(lines: dict[KeyPath, int], path: KeyPath) -> int | None:
+    """The line of the key, or of the nearest table above it that is written somewhere."""
+    for length in range(len(path), 0, -1):
+        if path[:length] in lines:
+            return lines[path[:length]]
+    return None
+
+
+def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
+    found = pattern.match(text, position)
+    return found.end() if found else position
+
+
+def _key(text: str, position: int) -> tuple[KeyPath, int]:
+    """A dotted key and where it ends."""
+    names = []
+    while found := _NAME.match(text, _skip(_SPACE, text, position)):
+        written = found.group()
+        names.append(tomllib.loads(f"name = {written}")["name"] if written[0] in "\"'" else written)
+        position = _skip(_SPACE, text, found.end())
+        if not text.startswith(".", position):
+            break
+        position += 1
+    return tuple(names), position
+
+
+def _end_of_value(text: str, position: int) -> int:
+    """Return the end of the statement with a key that ends at `position`: a newline outside strings and brackets."""
+    depth = 0
+    while found := _PIECE.match(text, position):
+        piece = found.group()
+        if piece == "\n" and depth <= 0:
+            return position
+        depth += (piece in "[{") - (piece in "]}")
+        position = found.end()
+    return len(text)

@@ -30,8 +30,8 @@ from mailstack.config.values import (
     WebUrl,
 )
 from mailstack.letter import Address
-from mailstack.letter.connection import HostPort
-from mailstack.letter.durations import Duration, read_duration
+from mailstack.letter.envelope import HostPort
+from mailstack.letter.times import Duration, read_duration
 from mailstack.policy.authentication import OVERSIGNED, SIGNED
 from mailstack.queue.webhooks.webhook import EventName
 from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, SenderRoutes, SmartHost, StaticRoutes

@@ -10,8 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from mailstack.config.errors import ConfigError, Problem, closest
-from mailstack.config.toml_lines import KeyPath, key_lines, line_of
+from mailstack.config.errors import ConfigError, KeyPath, Problem, closest, key_lines, line_of
 
 PREFIX = "MAILSTACK_"
 

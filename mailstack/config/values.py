@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from mailstack.config import endpoints, sizes
-from mailstack.letter import Address, AddressError, durations
+from mailstack.letter import Address, AddressError, times
 from mailstack.letter.address import ascii_domain, parse_domain
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.letter.patterns import address_pattern, domain_pattern
 from mailstack.policy.authentication.signature import is_selector
 from mailstack.policy.block import is_network
@@ -278,7 +278,7 @@ def read_path(text: object) -> Path:
 
 
 READERS: dict[Any, Callable[[object], Any]] = {
-    durations.Duration: durations.read_duration,
+    times.Duration: times.read_duration,
     sizes.Size: sizes.read_size,
     sizes.SizeOrNone: sizes.read_size_or_none,
     endpoints.Endpoint: endpoints.read_endpoint,

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mailstack.letter.address import Address, AddressError, parse_domain
 from mailstack.letter.charsets import text_of
-from mailstack.letter.header_text import plain
+from mailstack.letter.header import plain
 
 # One token of a field without its comments: a quoted pair, a quoted string, what stands in angle brackets, a separator,
 # blanks, other text. Each alternative is possessive, so that no input makes it try again; a quote or bracket without its

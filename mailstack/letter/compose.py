@@ -1,13 +1,141 @@
-"""Composer of new letters: header section and MIME body (RFC 5322 §3.6)."""
+"""Composer of new letters: header section and MIME parts (RFC 5322 §3.6, RFC 2045)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import binascii
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from mailstack.letter.fields import folded, mailbox_field, text_field
-from mailstack.letter.mime.composition import Composed, multipart, text_part
+from mailstack.letter.header import folded, mailbox_field, parameter, text_field
+from mailstack.letter.transfer_encoding import Base64, quoted
+
+AT_ONCE = 65_536
+"""Characters of a text, or octets of a file, that are encoded in one go."""
+_HIGH = bytes(range(128, 256)) + b"\0"
+"""Octets that need an encoding: all beyond ASCII, and NUL (RFC 5321 §4.5.2)."""
+_MAX_LINE = 998
+"""Octets of a line that needs no encoding (RFC 5322 §2.1.1)."""
+
+
+class Composed(Struct, frozen=True):
+    """A part: its header section without the empty line, and its content in pieces."""
+
+    fields: bytes
+    content: tuple[bytes, ...]
+
+    @property
+    def octets(self) -> list[bytes]:
+        """All of it in pieces, with the empty line between fields and content."""
+        return [self.fields, b"\r\n", *self.content]
+
+
+def text_part(subtype: str, text: str) -> Composed:
+    """A text with a CRLF at its end. Encoded in base64 or quoted-printable where it can't stand as it is."""
+    pieces = list(_in_lines(text))
+    longest = max(max(map(len, piece.split(b"\r\n"))) for piece in pieces)
+    high = sum(len(piece) - len(piece.translate(None, _HIGH)) for piece in pieces)
+    content: Iterable[bytes] = pieces
+    encoding = "7bit"
+    if high or longest > _MAX_LINE:
+        # Quoted-printable makes three octets of each that is not ASCII, and wants lines that end.
+        is_readable = longest < AT_ONCE and 6 * high <= sum(map(len, pieces))
+        encoding = "quoted-printable" if is_readable else "base64"
+        content = map(quoted, pieces) if is_readable else _in_base64(pieces)
+    return Composed(_described([f"text/{subtype};", 'charset="utf-8"'], encoding), tuple(content))
+
+
+def file_part(main: str, sub: str, octets: Iterable[bytes], fields: bytes) -> Composed:
+    """A file, in base64. `fields` are those beside its type, as Content-Disposition."""
+    return Composed(_described([f"{main}/{sub}"], "base64") + fields, tuple(_in_base64(octets)))
+
+
+def lines_part(kind: str, text: bytes, *, eight_bit: bool) -> Composed:
+    """Part of a type, with its lines as they are where that may be, else in quoted-printable.
+
+    With `eight_bit` octets above 127 need no encoding (RFC 6152).
+    """
+    encoding = ""
+    if not has_plain_lines(text) or not (eight_bit or text.isascii()):
+        encoding = "quoted-printable"
+        # A CR or LF alone is not the end of a line, and is encoded too.
+        lines = [quoted(line, is_text=False).replace(b"=\n", b"=\r\n") for line in text.split(b"\r\n")]
+        text = b"\r\n".join(lines)
+    elif not text.isascii():
+        encoding = "8bit"
+    fields = folded("Content-Type", [kind])
+    return Composed(fields + folded("Content-Transfer-Encoding", [encoding]) if encoding else fields, (text,))
+
+
+def has_plain_lines(text: bytes) -> bool:
+    """Whether all lines end in CRLF, none is too long, and no octet is NUL (RFC 5321 §4.5.3.1.6, RFC 2045 §2.7)."""
+    if b"\0" in text or not text.count(b"\r\n") == text.count(b"\n") == text.count(b"\r"):
+        return False
+    return max(map(len, text.split(b"\r\n"))) <= _MAX_LINE
+
+
+def multipart(
+    subtype: str, parts: Sequence[Composed], *, boundary: str = "", parameters: Sequence[str] = ()
+) -> Composed:
+    """Several parts. `parameters` are those of Content-Type beside the boundary.
+
+    The default boundary is random: what is encoded holds no such line (RFC 2045 §6.7), and no writer can guess it.
+    """
+    boundary = boundary or f"=_{secrets.token_hex(16)}"
+    delimiter = f"--{boundary}\r\n".encode()
+    content: list[bytes] = []
+    for part in parts:
+        content += [delimiter, *part.octets, b"\r\n"]
+    kind = [f"multipart/{subtype};", *(f"{each};" for each in parameters), *parameter("boundary", boundary)]
+    return Composed(folded("Content-Type", kind), (*content, f"--{boundary}--\r\n".encode()))
+
+
+def disposition(kind: str, file_name: str) -> bytes:
+    """Content-Disposition (RFC 2183)."""
+    words = parameter("filename", file_name)
+    return folded("Content-Disposition", [f"{kind};", *(f"{each};" for each in words[:-1]), words[-1]])
+
+
+def _described(kind: Sequence[str], encoding: str) -> bytes:
+    return folded("Content-Type", kind) + folded("Content-Transfer-Encoding", [encoding])
+
+
+def _in_lines(text: str) -> Iterator[bytes]:
+    """In UTF-8 with CRLF, in pieces that end with a line where there is one within AT_ONCE characters."""
+    at = 0
+    while at < len(text):
+        end = min(at + AT_ONCE, len(text))
+        if end < len(text):
+            # A CR at the end may be half of a CRLF.
+            end = text.rfind("\n", at, end) + 1 or end + (text[end - 1] == "\r")
+        piece = text[at:end].replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+        yield piece.encode("utf-8", "replace")
+        at = end
+    if not text.endswith(("\r", "\n")):
+        yield b"\r\n"
+
+
+def _in_base64(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    encoder = Base64()
+    for piece in pieces:
+        yield encoder.feed(piece)
+    yield encoder.finish() + b"\r\n"
+
+
+def base64_of(digits: str) -> Iterator[bytes]:
+    """The octets of base64 with white space in it (RFC 4648 §4). Raises binascii.Error, a ValueError."""
+    rest = ""
+    for at in range(0, len(digits), AT_ONCE):
+        piece = rest + "".join(digits[at : at + AT_ONCE].split())
+        # The last group waits for what follows: padding ends all.
+        whole = max(0, len(piece) - 1) // 4 * 4
+        rest = piece[whole:]
+        if "=" in piece[:whole]:
+            raise binascii.Error("Excess data after padding")
+        yield binascii.a2b_base64(piece[:whole], strict_mode=True)
+    yield binascii.a2b_base64(rest, strict_mode=True)
+
 
 NamedMailbox = tuple[str, str]
 """Display name, which may be empty, and address."""

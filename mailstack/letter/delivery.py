@@ -8,7 +8,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from mailstack.letter import LetterId, Recipient, Status
-from mailstack.letter.timestamps import iso8601
+from mailstack.letter.times import iso8601
 
 
 class DeliveryState(StrEnum):

@@ -1,4 +1,4 @@
-"""Delivery status notification, the bounce or report to a sender (RFC 3464, RFC 6522).
+"""Delivery status notification: report to a sender with the original (RFC 3464, RFC 6522).
 
 Everything in it that came over the wire (addresses, what other hosts said, the original) is hostile: it is cut, and no
 octet of it can begin a field, a line or a body part of its own.
@@ -15,17 +15,57 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mailstack.letter.address import Address
-from mailstack.letter.compose import Heading, compose
-from mailstack.letter.dsn_original import Returned
+from mailstack.letter import header as header_section
+from mailstack.letter.address import Address, from_ascii
+from mailstack.letter.compose import Composed, Heading, compose, has_plain_lines, lines_part, multipart
 from mailstack.letter.envelope import Arrival, Envelope, Recipient
-from mailstack.letter.fields import folded
+from mailstack.letter.header import folded
 from mailstack.letter.letter import LetterId
-from mailstack.letter.mime.composition import Composed, lines_part, multipart
 from mailstack.letter.outcome import Outcome
 from mailstack.letter.time_parameters import deadline_of, hold_request
 from mailstack.letter.trace import date_time
-from mailstack.letter.xtext import from_ascii
+
+
+class Returned(Struct, frozen=True):
+    """The original, or the beginning of it."""
+
+    header: bytes
+    """The header section, or as much of it as shall be returned."""
+    whole: bytes | None = None
+    """All of the letter; None where the header section must do (RFC 3461 §4.3)."""
+
+    @property
+    def is_eight_bit(self) -> bool:
+        """Whether there are octets above 127."""
+        return not (self.header if self.whole is None else self.whole).isascii()
+
+    def part(self, *, eight_bit: bool, international: bool) -> Composed:
+        """The body part; `international` says that the original came with SMTPUTF8 (RFC 6533 §4)."""
+        if self.whole is not None and is_returnable(self.whole, eight_bit=eight_bit):
+            utf8 = international and not self.header.isascii()
+            kind = b"message/global" if utf8 else b"message/rfc822"
+            encoding = b"" if self.whole.isascii() else b"Content-Transfer-Encoding: 8bit\r\n"
+            return Composed(b"Content-Type: %b\r\n%b" % (kind, encoding), (self.whole,))
+        fields = b"".join([field for _, field in header_section.fields(self.header) if field != b"\r\n"])
+        kind_of_header = "message/global-headers" if international and _is_utf8(fields) else "text/rfc822-headers"
+        lines = fields.removesuffix(b"\r\n") + b"\r\n"
+        return lines_part(kind_of_header, lines, eight_bit=eight_bit and international)
+
+
+def is_returnable(letter: bytes, *, eight_bit: bool) -> bool:
+    """Whether a whole letter can stand in a report: message/rfc822 may not be encoded (RFC 2046 §5.2.1)."""
+    return (letter.isascii() or eight_bit) and has_plain_lines(letter)
+
+
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return False
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
 
 ReportKind = Literal["failed", "delayed", "delivered", "relayed", "expanded"]
 """The `Action` of RFC 3464 §2.3.3 that is reported."""
@@ -142,11 +182,11 @@ class Dsn(Struct, frozen=True):
 
     def _explanation(self) -> Composed:
         """The part for people (RFC 6522 §3, first part)."""
-        whom = "this recipient" if len(self.notices) == 1 else "these recipients"
+        recipients_text = "this recipient" if len(self.notices) == 1 else "these recipients"
         lines = [
             f"This is the mail system of {self.server}.",
             "",
-            *_wrapped(f"{self._which} of {date_time(self.arrival.at)} {_WHAT[self.kind]} {whom}:"),
+            *_wrapped(f"{self._which} of {date_time(self.arrival.at)} {_WHAT[self.kind]} {recipients_text}:"),
             "",
         ]
         for notice in self.notices:

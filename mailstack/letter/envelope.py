@@ -1,14 +1,55 @@
-"""Envelope: reverse-path, recipients, and the record of the arrival (RFC 5321 §2.3.1)."""
+"""Envelope: reverse-path, recipients and arrival (RFC 5321 §2.3.1), with VERP."""
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.letter.address import Address, ReversePath
-from mailstack.letter.connection import HostPort, TlsInfo
+from mailstack.letter.address import MAX_LOCAL_PART, Address, ReversePath
+
+
+class HostPort(Struct, frozen=True):
+    """Address and port of one end of a connection."""
+
+    host: str
+    """IP address in text, never a name; the path of a UNIX socket, or "" for its client."""
+    port: int
+    """TCP port; 0 for a UNIX socket."""
+
+
+class ClientCertificate(Struct, frozen=True):
+    """Verified client certificate: its chain leads to `tls.client_ca`, and the client has its key."""
+
+    subject: str
+    """Distinguished name of the subject (RFC 4514)."""
+    mailboxes: tuple[str, ...] = ()
+    """Names of type rfc822Name in the subjectAltName (RFC 5280 §4.2.1.6), as written there."""
+    hosts: tuple[str, ...] = ()
+    """Names of type dNSName in the subjectAltName, in lower case."""
+    sha256: str = ""
+    """Fingerprint: SHA-256 of its DER, in lower-case hexadecimal."""
+
+
+def is_unix_socket(host: str) -> bool:
+    """Whether the host of a HostPort is the path of a UNIX socket."""
+    return host.startswith("/")
+
+
+class TlsInfo(Struct, frozen=True):
+    """Negotiated TLS of a connection, for `Received:` and the journey."""
+
+    version: str
+    """TLS version as OpenSSL names it: "TLSv1.3"."""
+    cipher: str
+    """Cipher suite as OpenSSL names it: "TLS_AES_256_GCM_SHA384"."""
+    verified: bool = False
+    """True when the other side's certificate was checked for its name and chain."""
+    client: ClientCertificate | None = None
+    """The client's certificate, when it was asked for one and showed one that we trust."""
+
 
 Event = Literal["SUCCESS", "FAILURE", "DELAY"]
 """Events that NOTIFY can name (RFC 3461 §4.1)."""
@@ -78,3 +119,40 @@ class Arrival(Struct, frozen=True):
     tls: TlsInfo | None = None
     name: str = ""
     """The client's name in the DNS, when it leads back to the address (RFC 8601 §2.7.3)."""
+
+
+XVERP = "XVERP"
+DELIMITERS = "+="
+"""Delimiters before the recipient and in place of its "@". The first is that of subaddresses, so that bounces find the sender."""
+
+_DELIMITERS = re.compile(r"[-+=]{2}\Z")
+_PLAIN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\Z")
+
+
+def read_delimiters(text: str) -> str:
+    """What XVERP may say: two of "-", "+" and "=". Raises ValueError."""
+    if not _DELIMITERS.match(text):
+        raise ValueError('two of "-", "+" and "="')
+    return text
+
+
+def delimiters_of(envelope: Envelope) -> str | None:
+    """Delimiters that the sender asks for; None for a letter without VERP."""
+    if envelope.sender is None or not envelope.parameters:
+        return None
+    asked = dict(envelope.parameters).get(XVERP)
+    return asked if asked is not None and _DELIMITERS.match(asked) else None
+
+
+def sender_for(envelope: Envelope, recipient: Recipient) -> Address | None:
+    """The reverse-path under which a letter goes to one recipient: that of the envelope unless VERP is asked for.
+
+    So it is too where the result would need quotes, UTF-8, or more than the 64 octets of a local part (RFC 5321
+    §4.5.3.1.1): a letter that arrives is worth more than a bounce that can be told from others.
+    """
+    delimiters, sender = delimiters_of(envelope), envelope.sender
+    if delimiters is None or sender is None:
+        return sender
+    to = recipient.original or recipient.address
+    local = f"{sender.local}{delimiters[0]}{to.local}{delimiters[1]}{to.ascii_domain}"
+    return Address(local, sender.domain) if len(local) <= MAX_LOCAL_PART and _PLAIN.match(local) else sender

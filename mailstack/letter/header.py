@@ -1,4 +1,4 @@
-"""Header section as octets: fields found, counted and cut out (RFC 5322 §2.2).
+"""Header section: fields found, decoded and written (RFC 5322 §2.2, RFC 2047).
 
 A *section* is what stands before the body, with or without the empty line that parts them. What is no field (a stray
 line, the empty line) is kept where it is: a letter is not refused for it here, and no octet of the rest moves.
@@ -8,8 +8,14 @@ Lines end in CRLF; a lone CR or LF is an octet like others.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from base64 import b64encode
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import groupby
+from urllib.parse import quote
+
+from mailstack.letter.charsets import text_of
+from mailstack.letter.transfer_encoding import decoded
 
 _FTEXT = bytes(range(33, 58)) + bytes(range(59, 127))
 """RFC 5322 §3.6.8: printable US-ASCII without the colon."""
@@ -96,3 +102,171 @@ def _field_end(section: bytes, start: int) -> int:
             return found.end()
         at = stop if stop == end else stop - 2
     return end
+
+
+_FOLD = re.compile(rb"\r\n(?=[ \t])")
+# RFC 2231 §5: a language may stand behind the charset.
+_WORD = re.compile(r"=\?([^?*\s]{1,60})(?:\*[^?\s]{0,60})?\?([bBqQ])\?([^?\r\n]*+)\?=")
+_UNDERSCORE = str.maketrans("_", " ")
+
+
+def unfolded(field: bytes) -> bytes:
+    """The body of a field, in one line (RFC 5322 §2.2.3)."""
+    return _FOLD.sub(b"", field.partition(b":")[2]).strip()
+
+
+def plain(text: str) -> str:
+    """The text with its encoded words decoded. The white space between two of them is no part of it (RFC 2047 §6.2)."""
+    if "=?" not in text:
+        return text
+    pieces: list[tuple[str, bytes, str]] = []  # charset, octets in it, text before them
+    end = 0
+    for word in _WORD.finditer(text):
+        between = text[end : word.start()]
+        if pieces and not between.strip():
+            between = ""
+        pieces.append((word[1].lower(), _octets(word[2], word[3]), between))
+        end = word.end()
+    return _joined(pieces) + text[end:]
+
+
+def _octets(encoding: str, word: str) -> bytes:
+    if encoding in "bB":
+        return decoded(word.encode("utf-8", "replace"), "base64")
+    return decoded(word.translate(_UNDERSCORE).encode("utf-8", "replace"), "quoted-printable")
+
+
+def _joined(pieces: list[tuple[str, bytes, str]]) -> str:
+    """Words in one charset that stand together are decoded together: many a client cuts characters in two."""
+    text: list[str] = []
+    group = 0
+    numbered: list[tuple[int, str, bytes, str]] = []
+    for charset, octets, between in pieces:
+        if between or not numbered or numbered[-1][1] != charset:
+            group += 1
+        numbered.append((group, charset, octets, between))
+    for _, words in groupby(numbered, key=lambda each: each[0]):
+        same = list(words)
+        text += [same[0][3], text_of(b"".join([each[2] for each in same]), same[0][1])]
+    return "".join(text)
+
+
+def text_of_field(field: bytes) -> str:
+    """What a field says to people."""
+    return plain(text_of(unfolded(field)))
+
+
+_WIDTH = 76
+"""Characters of a line; RFC 5322 §2.1.1 wants at most 78, and an encoded word stands in at most 76 (RFC 2047 §2)."""
+_MAX_WORD = 900
+"""Characters of a word that is left unbroken: a line has at most 998 octets (RFC 5322 §2.1.1)."""
+_MAX_ENCODED = 36
+"""Octets in one encoded word: 48 digits in base64, which have room beside most names of fields."""
+_MAX_BESIDE = 14
+"""Characters of a name beside which the first word always stands: a line of the name alone confuses some readers."""
+_MAX_PIECE = 60
+"""Characters in one section of a continued parameter (RFC 2231 §3)."""
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++)*+\Z")
+_VISIBLE = re.compile(r"[ -~]*+\Z")
+_UNPLAIN_IN_Q = re.compile(rb"[^A-Za-z0-9!*+/ -]")
+_SAFE_IN_PARAMETER = "!#$&+-.^_`|~"
+"""Beyond letters and digits: attribute-char of RFC 2231 §7."""
+
+
+def text_field(name: str, text: str) -> bytes:
+    """An unstructured field (RFC 5322 §2.2.1). What can't stand there as it is comes in encoded words."""
+    words: list[str] = []
+    unplain: list[str] = []
+    for word in text.split():
+        if _is_plain(word):
+            words += encoded_words(" ".join(unplain))
+            words.append(word)
+            unplain = []
+        else:
+            unplain.append(word)
+    return folded(name, words + encoded_words(" ".join(unplain)))
+
+
+def mailbox_field(name: str, mailboxes: Sequence[tuple[str, str]]) -> bytes:
+    """A list of mailboxes (RFC 5322 §3.4), each a display name, which may be empty, and an address."""
+    words: list[str] = []
+    for display, address in mailboxes:
+        phrase = _phrase(" ".join(display.split()))
+        words += [*phrase, f"<{address}>,"] if phrase else [f"{address},"]
+    if words:
+        words[-1] = words[-1][:-1]
+    return folded(name, words)
+
+
+def folded(name: str, words: Iterable[str]) -> bytes:
+    """The field with one blank between words, and a new line where the next word has no room (RFC 5322 §2.2.3)."""
+    pieces = [name, ":"]
+    length = len(name) + 1
+    is_begun = len(name) > _MAX_BESIDE
+    for word in words:
+        if is_begun and length + 1 + len(word) > _WIDTH:
+            pieces.append("\r\n")
+            length = 0
+        pieces += [" ", word]
+        length += 1 + len(word)
+        is_begun = True
+    return "".join([*pieces, "\r\n"]).encode()
+
+
+def parameter(name: str, value: str) -> list[str]:
+    """A parameter of a MIME field (RFC 2045 §5.1), in continued sections where it is long or not in ASCII (RFC 2231 §3)."""
+    if len(value) <= _MAX_PIECE and _VISIBLE.match(value):
+        return [f"{name}={_quoted(value)}"]
+    escapes = [quote(sign, safe=_SAFE_IN_PARAMETER, errors="replace") for sign in value]
+    sections: list[list[str]] = [["utf-8''"]]
+    length = len(sections[0][0])
+    for escape in escapes:
+        if length + len(escape) > _MAX_PIECE:
+            sections.append([])
+            length = 0
+        sections[-1].append(escape)
+        length += len(escape)
+    if len(sections) == 1:
+        return [f"{name}*={''.join(sections[0])}"]
+    return [f"{name}*{number}*={''.join(section)}" for number, section in enumerate(sections)]
+
+
+def encoded_words(text: str) -> list[str]:
+    """The text in UTF-8, in as many encoded words as it needs (RFC 2047 §2); none for an empty text."""
+    chunks: list[list[bytes]] = [[]]
+    length = 0
+    for sign in text:
+        octets = sign.encode("utf-8", "replace")
+        # RFC 2047 §5: no character is divided between two words.
+        if length + len(octets) > _MAX_ENCODED:
+            chunks.append([])
+            length = 0
+        chunks[-1].append(octets)
+        length += len(octets)
+    return [_encoded_word(b"".join(chunk)) for chunk in chunks if chunk]
+
+
+def _encoded_word(octets: bytes) -> str:
+    """In the encoding Q where that is no longer than base64."""
+    readable = _UNPLAIN_IN_Q.sub(lambda found: b"=%02X" % found[0][0], octets).replace(b" ", b"_")
+    digits = b64encode(octets)
+    return f"=?utf-8?q?{readable.decode()}?=" if len(readable) <= len(digits) else f"=?utf-8?b?{digits.decode()}?="
+
+
+def _phrase(display: str) -> list[str]:
+    """The words of a display name (RFC 5322 §3.2.5): as they are, in quotes, or encoded."""
+    if not display:
+        return []
+    if len(display) > _MAX_WORD or not _is_plain(display.replace(" ", "")):
+        return encoded_words(display)
+    return display.split(" ") if _ATOMS.match(display) else [_quoted(display)]
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _is_plain(word: str) -> bool:
+    """Whether it reads as it is; what looks like an encoded word would be decoded (RFC 2047 §7)."""
+    return len(word) <= _MAX_WORD and "=?" not in word and _VISIBLE.match(word) is not None

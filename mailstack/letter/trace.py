@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from mailstack.letter.address import Address, AddressError, ReversePath, ascii_domain, parse_domain
-from mailstack.letter.connection import TlsInfo
-from mailstack.letter.envelope import Arrival, Recipient
+from mailstack.letter.envelope import Arrival, Recipient, TlsInfo
 from mailstack.letter.letter import LetterId
 
 LOCAL = "LOCAL"
@@ -46,9 +45,9 @@ def received(
         host = None if arrival.remote is None or hide_client else arrival.remote.host
         account = arrival.account if show_account else None
         way = _way(host, arrival.name, arrival.helo, arrival.tls, account, arrival.server, arrival.protocol)
-    whom = f" for <{_printable(recipients[0].address)}>" if _is_shown(recipients) else ""
+    for_clause = f" for <{_printable(recipients[0].address)}>" if _is_shown(recipients) else ""
     how = "" if priority is None else f" PRIORITY {priority}"
-    return f"{way}\r\n\tid {letter}{whom}{how};\r\n\t{date_time(arrival.at)}\r\n".encode()
+    return f"{way}\r\n\tid {letter}{for_clause}{how};\r\n\t{date_time(arrival.at)}\r\n".encode()
 
 
 def _is_shown(recipients: Sequence[Recipient]) -> bool:

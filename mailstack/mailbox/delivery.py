@@ -10,8 +10,8 @@ import logging
 
 from mailstack.letter import Deferred, Delivered, Envelope, Failed, Letter, Outcome, Status
 from mailstack.letter.delivery import Delivery
+from mailstack.letter.envelope import sender_for
 from mailstack.letter.trace import delivered_to, handed_over, return_path
-from mailstack.letter.verp import sender_for
 from mailstack.policy import PASS, Defer, Pass
 from mailstack.policy.quota import Quotas
 from mailstack.protocols.connection import Clock

@@ -1,4 +1,4 @@
-"""Time and tasks from a Twisted reactor, real or simulated."""
+"""Clock and tasks of a Twisted reactor, and an adjustable one for development."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -66,3 +66,73 @@ class ReactorClock:
 def _ended(failure: Failure | None) -> None:
     if failure is not None:
         _log.failure("unhandled error in a task", failure)
+
+
+class _Timer:
+    """One pending call."""
+
+    __slots__ = ("call", "do", "due")
+
+    def __init__(self, due: float, do: Callable[[], None]) -> None:
+        self.due = due
+        """Time of the call, in seconds since 1970 by the adjustable clock."""
+        self.do = do
+        self.call: IDelayedCall
+
+
+class AdjustableClock(ReactorClock):
+    """Clock that runs `ahead` of its reactor. `pause` waits in real time, `call_later` in the clock's own time."""
+
+    def __init__(self, reactor: Any) -> None:
+        super().__init__(reactor)
+        self.ahead = 0.0
+        """Seconds ahead of the reactor; the number only grows."""
+        self.now = self.steady = self._now
+        self.busy = 0
+        """Number of spawned tasks under way."""
+        self._seconds: Callable[[], float] = reactor.seconds
+        self._timers: dict[_Timer, None] = {}
+
+    def _now(self) -> float:
+        return self._seconds() + self.ahead
+
+    def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
+        """Call `do` once after `seconds` of this clock; the returned function cancels it, and can be called at any time."""
+        timer = _Timer(self._now() + max(0.0, seconds), do)
+        timer.call = self._reactor.callLater(max(0.0, seconds), self._fire, timer)
+        self._timers[timer] = None
+
+        def cancel() -> None:
+            if timer in self._timers:
+                del self._timers[timer]
+                timer.call.cancel()
+
+        return cancel
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine, and count it as `busy` until it ends."""
+        self.busy += 1
+        Task(work, self._over).resume()
+
+    def move_to(self, at: float) -> None:
+        """Move to a later time (seconds since 1970), and make the calls due until then, in order."""
+        self.ahead += max(0.0, at - self._now())
+        due = sorted((timer for timer in self._timers if timer.due <= at), key=lambda timer: timer.due)
+        for timer in due:
+            if timer in self._timers:
+                timer.call.cancel()
+                self._fire(timer)
+        for timer in self._timers:
+            timer.call.reset(max(0.0, timer.due - self._now()))
+
+    def _fire(self, timer: _Timer) -> None:
+        self._timers.pop(timer, None)
+        try:
+            timer.do()
+        except Exception:  # noqa: BLE001 - as in a reactor, a failed call stops no other
+            _log.failure("unhandled error in a delayed call")
+
+    def _over(self, failure: Failure | None) -> None:
+        self.busy -= 1
+        if failure is not None:
+            _log.failure("unhandled error in a task", failure)

@@ -21,10 +21,9 @@ from twisted.names.error import (
     DNSServerError,
 )
 
-from mailstack.net.lookups import SharedLookups
-from mailstack.net.resolver import Resolver, ValidatedResolver, is_authenticated
+from mailstack.net.resolver import Resolver, SharedLookups, ValidatedResolver, is_authenticated
+from mailstack.protocols.bounded_memory import TTLCache
 from mailstack.protocols.connection import Tlsa
-from mailstack.protocols.ttl_cache import TTLCache
 from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.relay.trouble import clean
 

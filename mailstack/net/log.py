@@ -22,7 +22,7 @@ from twisted.logger import Logger as TwistedLogger
 from zope.interface import implementer
 
 from mailstack.letter.step import Step
-from mailstack.letter.timestamps import iso8601
+from mailstack.letter.times import iso8601
 from mailstack.protocols.connection import Clock
 
 LOGGED_FACTS = frozenset(

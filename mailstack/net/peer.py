@@ -14,9 +14,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailstack.net.peer_state import HIGH_WATER, UNKNOWN_TLS
-from mailstack.net.peer_tls import TlsPeer
 from mailstack.net.run_queue import BURST, QUANTUM, RATE, RunQueue
 from mailstack.net.task import PAUSE, Task
+from mailstack.net.tls_layer import TlsPeer
 from mailstack.protocols.connection import (
     NEED_DATA,
     PAUSED,

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, I
 from twisted.internet.protocol import Protocol
 from zope.interface import implementer
 
-from mailstack.letter.connection import HostPort, TlsInfo
+from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.net.client_tls import ClientTls, Handshake
 from mailstack.net.reactor_patches import write
 from mailstack.net.run_queue import BURST, RunQueue

@@ -1,4 +1,4 @@
-"""Bounded thread pool, and a time limit for threads at shutdown."""
+"""Thread pool, bounded, with a time limit at shutdown; SCRAM keys of clients."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ import time
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
+
+from mailstack.protocols.bounded_memory import TTLCache
+from mailstack.protocols.connection import Clock
+from mailstack.protocols.sasl.client import Derive
+from mailstack.protocols.sasl.scram_keys import salted
 
 _log = logging.getLogger(__name__)
 
@@ -126,3 +132,19 @@ def _exit_later(seconds: float) -> None:
     time.sleep(seconds)
     _log.critical("the shutdown took more than %g s; exiting now", seconds)
     os._exit(1)
+
+
+def derive_in_thread(reactor: Any, clock: Clock, *, remember: float = 3600.0, capacity: int = 16) -> Derive:
+    """Function that calls `salted` in the reactor's thread pool, and caches results for `remember` seconds."""
+    known: TTLCache[tuple[str, bytes, int], bytes] = TTLCache(clock.steady, remember, capacity)
+
+    async def derive(password: str, salt: bytes, iterations: int) -> bytes:
+        key = (password, salt, iterations)
+        found = known.get(key)
+        if found is None:
+            pool = reactor.getThreadPool()
+            found = cast("bytes", await deferToThreadPool(reactor, pool, salted, password, salt, iterations))
+            known.put(key, found)
+        return found
+
+    return derive

@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
 
-from mailstack.letter.connection import ClientCertificate, TlsInfo
+from mailstack.letter.envelope import ClientCertificate, TlsInfo
 
 TLS_EXPORTER = "tls-exporter"
 SERVER_END_POINT = "tls-server-end-point"

@@ -1,4 +1,4 @@
-"""TLS layer over a connection: Twisted's, without reference cycles and with immediate writes.
+"""TLS layer over a connection, without reference cycles, and TLS of a peer.
 
 OpenSSL has 40 KB for each connection. Twisted's layer, its final failure and the underlying connection refer to each
 other, so that only Python's cycle collector would free those 40 KB: megabytes with clients of one letter each, and a tenth
@@ -7,7 +7,6 @@ of a second of collection when 10,000 clients leave at once.
 Handshake messages are sent at once, as other replies are (`mailstack.net.reactor_patches`). A handshake has a timeout of
 its own.
 """
-# ruff: noqa: N802 - the names of methods are Twisted's
 
 from __future__ import annotations
 
@@ -17,14 +16,23 @@ from OpenSSL.SSL import WantReadError
 from twisted.internet import tcp
 from twisted.internet._newtls import _BypassTLS
 from twisted.internet.abstract import FileDescriptor
-from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactorTime, ISSLTransport
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IProtocolFactory, IReactorTime, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
-from zope.interface import directlyProvides
+from zope.interface import directlyProvides, implementer
 
+from mailstack.letter.envelope import TlsInfo
+from mailstack.net.client_tls import ClientTls
+from mailstack.net.peer_state import UNKNOWN_TLS, PeerState
 from mailstack.net.reactor_patches import TLS_RECORD, send_now
+from mailstack.net.tls_info import channel_binding, tls_facts
+from mailstack.protocols.connection import Dane, Disconnected, EventT
+
+# ruff: noqa: N802 - the names of methods are Twisted's
+
 
 _log = Logger()
 
@@ -163,3 +171,72 @@ class OwnConnector(tcp.Connector):
 
     def _makeTransport(self) -> OwnClient:
         return OwnClient(self.host, self.port, self.bindAddress, self, self.reactor)  # type: ignore[no-untyped-call]
+
+
+@implementer(IHandshakeListener)
+class TlsPeer(PeerState[EventT]):
+    """Connection that can be under TLS."""
+
+    __slots__ = ()
+
+    def handshakeCompleted(self) -> None:
+        shaking = self._client_handshake
+        transport: Any = self.transport
+        if shaking is not None and not shaking.satisfied(transport.getHandle()):
+            self._closing = True  # octets received from now on are ignored
+            transport.abortConnection()
+            return
+        verified = shaking is not None and shaking.verifies
+        self._tls_info = tls_facts(self.transport, verified=verified)
+        self._settle_handshake(done=True)
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        return self._tls_info if self._encrypted else None
+
+    @property
+    def tls_failure(self) -> str:
+        return self._tls_failure
+
+    @property
+    def tls_fault(self) -> str:
+        return self._tls_fault
+
+    @property
+    def can_start_tls(self) -> bool:
+        return self._tls.context is not None and not self._encrypted
+
+    def channel_binding(self, kind: str) -> bytes | None:
+        if self._tls_info is UNKNOWN_TLS or isinstance(self._ending, Disconnected):
+            return None
+        return channel_binding(self.transport, kind)
+
+    async def start_tls(
+        self, server_name: str | None = None, *, verify: bool = False, dane: Dane | None = None
+    ) -> bool:
+        if isinstance(self._ending, Disconnected):
+            return False  # the client did not wait for the reply
+        self._flush()
+        transport = self._transport()
+        self.engine.tls_started()
+        self._encrypted = True
+        tls = self._tls
+        if tls.context is not None:
+            start_tls(transport, tls.context, client=False, handshake_timeout=tls.handshake_timeout)
+            return True
+        client_tls = tls.client_tls or ClientTls()
+        self._client_handshake = client_tls.handshake(server_name, verify=verify, dane=dane)
+        start_tls(transport, self._client_handshake, client=True)
+        return await self.handshake()
+
+    async def handshake(self) -> bool:
+        """Wait until the handshake is complete (True) or the connection is lost (False)."""
+        if self._ending is not None:
+            return False
+        self._handshake_done = Deferred()
+        return await self._handshake_done
+
+    def _settle_handshake(self, *, done: bool) -> None:
+        if self._handshake_done is not None:
+            handshake, self._handshake_done = self._handshake_done, None
+            handshake.callback(done)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from mailstack.policy import PASS, Refuse, Verdict
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import ip_address
+from mailstack.protocols.bounded_memory import TTLCache
 from mailstack.protocols.smtp.commands import Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import Reply, clean, reply
-from mailstack.protocols.ttl_cache import TTLCache
 
 _TURNED_AWAY = reply(554, "5.7.1", "")
 _LISTED = reply(550, "5.7.1", "")

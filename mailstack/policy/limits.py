@@ -1,4 +1,4 @@
-"""Limits of concurrent connections, in all and per client (RFC 5321 §7.8)."""
+"""Limits of concurrent connections (RFC 5321 §7.8), and tarpit after errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.policy import PASS, Defer, Verdict
 from mailstack.policy.counters import ConnectionCounts, CounterTable, LocalConnectionCounts
 from mailstack.policy.networks import IpNetwork, client_of, is_exempt
@@ -64,9 +64,9 @@ class ConnectionLimiter:
     def admit(self, remote: HostPort) -> Verdict:
         """A Pass counts the connection, and `release` must follow; after a Defer it must not."""
         client = client_of(remote.host)
-        count, everybody = self._counts.of(client), self._counts.total()
-        if everybody >= self._total:
-            return Defer(TOO_MANY, f"{everybody} connections are open in all")
+        count, total = self._counts.of(client), self._counts.total()
+        if total >= self._total:
+            return Defer(TOO_MANY, f"{total} connections are open in all")
         if not is_exempt(remote.host, self._exempt):
             if count >= self._per_address:
                 return Defer(TOO_MANY, f"{client} has {count} connections open")
@@ -112,3 +112,55 @@ class ServiceLimiter:
         """See Admission."""
         self._counts.remove(client_of(remote.host))
         self._limits.release(remote)
+
+
+class PausingClock(Protocol):
+    """A clock that can be waited for."""
+
+    async def pause(self, seconds: float) -> None: ...
+
+
+class Tarpit:
+    """Delays of error replies, by connection.
+
+    At most `max_waiting` replies wait at a time, which bounds the timers. Beyond that, replies are sent at once; such
+    connections are closed after as many errors as all others.
+    """
+
+    def __init__(
+        self,
+        clock: PausingClock,
+        *,
+        first: float,
+        longest: float,
+        free: int = 5,
+        max_waiting: int = 100,
+    ) -> None:
+        """`first` and `longest` are in seconds. After `free` errors the delay is `first`, and doubles up to `longest`."""
+        self._clock = clock
+        self._first = first
+        self._longest = longest
+        self._free = free
+        self._max_waiting = max_waiting
+        self.waiting = 0
+        """Number of replies that wait now."""
+
+    async def pause(self, seconds: float) -> None:
+        """Return after `seconds`."""
+        await self._clock.pause(seconds)
+
+    def delay(self, errors: int) -> float:
+        """Return the delay of the reply to the `errors`-th error of a connection, in seconds."""
+        beyond = errors - self._free - 1
+        return 0.0 if beyond < 0 else min(self._longest, self._first * 2.0 ** min(beyond, 60))
+
+    async def hold(self, errors: int) -> None:
+        """Return when the reply may be sent."""
+        delay = self.delay(errors)
+        if delay <= 0 or self.waiting >= self._max_waiting:
+            return
+        self.waiting += 1
+        try:
+            await self._clock.pause(delay)
+        finally:
+            self.waiting -= 1

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
-from mailstack.letter.connection import HostPort, TlsInfo
+from mailstack.letter.envelope import HostPort, TlsInfo
 
 
 class ResourceError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic
 
-from mailstack.letter.connection import HostPort, TlsInfo
+from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.protocols.connection import Dane, Ending, Engine, EventT, Peer, Signal
 
 

@@ -1,14 +1,17 @@
-"""Interface of delivery agents: one attempt, with an outcome for each recipient."""
+"""Attempt: job, interface of delivery agents, and journey steps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct, field
 
-from mailstack.letter import Letter, Outcome
+from mailstack.letter import Delivered, Letter, Outcome
+from mailstack.letter.content import CHUNK
 from mailstack.letter.delivery import Delivery
+from mailstack.letter.step import Step
+from mailstack.queue.concurrency import UNKNOWN
 from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.store.delay_reasons import DelayReason
 
@@ -76,3 +79,86 @@ class Agents(Struct, frozen=True):
     """Agent of all other destinations."""
     destinations: Destinations = SeparateDomains()
     """Keys of the destinations of the relay."""
+
+
+MAX_TEXT = 1000
+"""Maximum number of characters of a reply that are kept."""
+
+
+def steps_of_attempt(letter: Letter, deliveries: Sequence[Delivery], attempt: Attempt, began: float) -> list[Step]:
+    """Steps "routed" and "attempted", if there is anything to say."""
+    steps: list[Step] = []
+    recipients = [str(delivery.recipient.address) for delivery in deliveries]
+    if attempt.route:
+        facts = {"recipients": recipients, **attempt.route}
+        steps.append(Step(letter.id, began, letter.arrival.server, "routed", facts))
+    if attempt.dialogue or attempt.facts:
+        facts = {"recipients": recipients, **attempt.facts, "dialogue": list(attempt.dialogue)}
+        steps.append(Step(letter.id, began, letter.arrival.server, "attempted", facts))
+    return steps
+
+
+def relayed_facts(delivery: Delivery, outcome: Delivered, attempt: Attempt) -> dict[str, Any]:
+    """Facts of the step "relayed"."""
+    facts = outcome_facts(delivery, outcome)
+    if "remote_id" in attempt.facts:
+        facts["remote_id"] = attempt.facts["remote_id"]
+    return facts
+
+
+def outcome_facts(delivery: Delivery, outcome: Outcome) -> dict[str, Any]:
+    """Facts that each step about an outcome has."""
+    return {
+        "recipient": str(delivery.recipient.address),
+        "status": str(outcome.status),
+        "reply": outcome.text[:MAX_TEXT],
+        "host": outcome.host,
+    }
+
+
+def span_text(seconds: float) -> str:
+    """Time for people: "5 days", "4 hours", "90 seconds"."""
+    for unit, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.4g} {name}"
+    return f"{seconds:.4g} seconds"
+
+
+class DeliveryJob(Struct, frozen=True):
+    """Attempt to be made: deliveries of one letter to the same hosts, claimed by this process."""
+
+    letter: Letter
+    destination: str
+    """LOCAL, or the key of these hosts: a domain, or the smart host."""
+    deliveries: tuple[Delivery, ...]
+
+    @property
+    def priority(self) -> int:
+        """Priority of the letter (RFC 6710)."""
+        return self.deliveries[0].priority if self.deliveries else 0
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether it was attempted before, or is a report. Other hosts can provoke any number of reports to themselves."""
+        tried = bool(self.deliveries) and self.deliveries[0].attempts > 1
+        return tried or self.is_report
+
+    @property
+    def is_report(self) -> bool:
+        """Whether the reverse-path is null (RFC 5321 §4.5.5)."""
+        return self.letter.envelope.sender is None
+
+    @property
+    def octets(self) -> int:
+        """Maximum number of octets that the content takes in memory; the larger ones are in files."""
+        return min(self.letter.content.size, CHUNK)
+
+
+class Lane(NamedTuple):
+    """Class of jobs that go before those of a lower class."""
+
+    priority: int
+    is_retry: bool
+    is_report: bool
+    standing: int = UNKNOWN
+    """Standing of the destination."""

@@ -1,31 +1,54 @@
-"""Attempts of one process, started within the limits of connections."""
+"""Attempts of one process, started within limits; hold of damaged letters."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from mailstack.letter import Deferred, Status
-from mailstack.letter.delivery import Delivery
+from mailstack.letter import Deferred, Letter, Status
+from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.envelope import delimiters_of
+from mailstack.letter.step import Step
 from mailstack.letter.time_parameters import deadline
-from mailstack.letter.verp import delimiters_of
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import RateLimitedLog
-from mailstack.queue.attempt import Agents, Attempt
+from mailstack.queue.attempt import Agents, Attempt, DeliveryJob
 from mailstack.queue.backlog import Backlog
-from mailstack.queue.damaged_letters import hold_damaged
-from mailstack.queue.delivery_job import DeliveryJob
 from mailstack.queue.hold_rules import HoldResult, HoldRules
-from mailstack.queue.interruption import Interrupted
 from mailstack.queue.outcome_writer import FinishedAttempt
-from mailstack.queue.progress_watch import ProgressWatch
+from mailstack.queue.progress_watch import Interrupted, ProgressWatch
 from mailstack.queue.route import LOCAL
 from mailstack.queue.settings import QueueSettings
 from mailstack.queue.settlement import StateChanges, Times, settle, too_late
 from mailstack.queue.silent_hosts import SilentAttempts
-from mailstack.store import Claim, Damaged, StoreError
+from mailstack.store import Change, Claim, Damaged, StoreError
+
+MAX_TEXT = 500
+"""Maximum number of characters of the reason."""
+
+
+def hold_damaged(letter: Letter, deliveries: Sequence[Delivery], damage: Damaged, now: float) -> StateChanges:
+    """Holds all deliveries until an operator has restored the content and releases them."""
+    reason = f"the content is damaged in the store and was not sent: {damage}"[:MAX_TEXT]
+    changes = [Change(delivery, _held(delivery, reason)) for delivery in deliveries]
+    steps = [
+        Step(
+            letter.id,
+            now,
+            letter.arrival.server,
+            "held",
+            {"recipient": str(delivery.recipient.address), "by": "mailstack", "why": reason},
+        )
+        for delivery in deliveries
+    ]
+    return StateChanges(tuple(changes), (), tuple(steps), ())
+
+
+def _held(delivery: Delivery, reason: str) -> Delivery:
+    return replace(delivery, state=DeliveryState.HELD, claimed_by=None, lease=0.0, status=None, text=reason, host="")
+
 
 _log = logging.getLogger(__name__)
 

@@ -6,9 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from heapq import nlargest
 
-from mailstack.queue.concurrency import ConcurrencyWindows
-from mailstack.queue.delivery_job import DeliveryJob, Lane
-from mailstack.queue.host_standings import SILENT, STANDINGS, UNKNOWN, Standings
+from mailstack.queue.attempt import DeliveryJob, Lane
+from mailstack.queue.concurrency import SILENT, STANDINGS, UNKNOWN, ConcurrencyWindows, Standings
 from mailstack.store.delay_reasons import DelayReason
 
 LOW = 200
@@ -26,7 +25,7 @@ class Backlog:
 
         retries and reports       three quarters: a thousand hosts that never answer don't keep new letters waiting
         reports                   a quarter: strangers can provoke any number of them, to hosts of their own
-        silent destinations       half (`mailstack.queue.silent_hosts`)
+        silent destinations       half (`mailstack.queue.concurrency`)
         destinations that took    a quarter, while silent ones have their half; of the unknown ones every second to
         letters                   start is the newest, which does not wait for the thousands before it
 

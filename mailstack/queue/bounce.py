@@ -8,12 +8,11 @@ from typing import Any
 
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, Recipient
 from mailstack.letter.content import Octets, read_all, verify
-from mailstack.letter.dsn import Dsn
-from mailstack.letter.dsn_original import Returned, is_returnable
+from mailstack.letter.dsn import Dsn, Returned, is_returnable
+from mailstack.letter.envelope import sender_for
 from mailstack.letter.header import split
 from mailstack.letter.time_parameters import PRIORITY
-from mailstack.letter.verp import sender_for
-from mailstack.policy.authentication.outbound_signing import OutboundSigner
+from mailstack.policy.authentication.signing import OutboundSigner
 from mailstack.queue.enqueue import InitialClaim, enter_report
 from mailstack.queue.route import LOCAL, Router
 from mailstack.queue.settlement import ReportDue

@@ -13,7 +13,7 @@ from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.dsn import RecipientStatus
 from mailstack.letter.step import Step, StepName
 from mailstack.letter.time_parameters import TERMS, date_time_text, priority, released_at
-from mailstack.letter.timestamps import iso8601
+from mailstack.letter.times import iso8601
 from mailstack.policy.quota import FULL, FULL_NOW
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agent

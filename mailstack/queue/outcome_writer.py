@@ -11,8 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.protocols.connection import Clock
+from mailstack.queue.attempt import DeliveryJob
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.delivery_job import DeliveryJob
 from mailstack.queue.settings import QueueSettings
 from mailstack.queue.settlement import StateChanges
 from mailstack.store import Acceptance, Conflict, Settlement, Store, StoreError, StoreFull

@@ -43,9 +43,8 @@ from mailstack.letter.dsn import RecipientStatus, ReportKind
 from mailstack.letter.envelope import Event
 from mailstack.letter.step import Step, StepName
 from mailstack.letter.time_parameters import Deadline, date_time_text, deadline, released_at
-from mailstack.letter.timestamps import iso8601
-from mailstack.queue.attempt import Attempt
-from mailstack.queue.attempt_steps import MAX_TEXT, outcome_facts, relayed_facts, span_text, steps_of_attempt
+from mailstack.letter.times import iso8601
+from mailstack.queue.attempt import MAX_TEXT, Attempt, outcome_facts, relayed_facts, span_text, steps_of_attempt
 from mailstack.queue.schedule import RetrySchedule
 from mailstack.store import Change, Placement
 

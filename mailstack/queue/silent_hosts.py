@@ -7,13 +7,15 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from mailstack.protocols.connection import Clock
+from mailstack.queue.attempt import DeliveryJob
 from mailstack.queue.backlog import Backlog
-from mailstack.queue.delivery_job import DeliveryJob
 from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.queue.settings import QueueLimits
 
 CHECK_CROWDED = 0.1
 """Seconds between two checks while letters wait for a connection."""
+
+
 CHECK_SILENT = 1.0
 """Seconds between two checks while only letters for silent hosts wait."""
 

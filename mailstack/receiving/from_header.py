@@ -7,7 +7,7 @@ from typing import Literal
 from mailstack.letter import Address, AddressError, ReversePath
 from mailstack.letter.address_lists import Authors, authors_in
 from mailstack.letter.header import count, fields, has, without
-from mailstack.policy.ownership import AddressOwners
+from mailstack.policy.permissions import AddressOwners
 from mailstack.protocols.smtp.replies import Refusal, reply
 
 NO_AUTHOR = reply(554, "5.6.0", "the letter must have exactly one From field (RFC 5322 section 3.6)")

@@ -14,16 +14,15 @@ from mailstack.letter.trace import received
 from mailstack.policy import enforce
 from mailstack.policy.loop_detection import MOST_HOPS, too_many_hops
 from mailstack.policy.quota import Quotas
+from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.connection import ResourceError
-from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Facts
-from mailstack.protocols.smtp.replies import Refusal, Reply, reply
-from mailstack.protocols.smtp.standard_replies import LOCAL_ERROR
+from mailstack.protocols.smtp.replies import LOCAL_ERROR, Refusal, Reply, reply
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Directory
 from mailstack.store import ContentWriter, Store, StoreError, StoreFull
-from mailstack.store.free_space import FreeSpace
+from mailstack.store.data_directory import FreeSpace
 
 _log = logging.getLogger(__name__)
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from mailstack.letter import Recipient
 from mailstack.policy.networks import networks_of, within
-from mailstack.policy.priorities import TrustedHops
-from mailstack.policy.relaying import Relaying
+from mailstack.policy.permissions import Relaying, TrustedHops
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.receiving.intake import Intake

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from mailstack.letter import Arrival, Envelope, Letter, LetterId
 from mailstack.letter.header import without
 from mailstack.policy import enforce
-from mailstack.policy.authentication.outbound_signing import OutboundSigner
 from mailstack.policy.authentication.results import without_results_of
+from mailstack.policy.authentication.signing import OutboundSigner
 from mailstack.policy.chain import PolicyChain
-from mailstack.policy.client_names import ClientNames
-from mailstack.policy.ownership import AddressOwners
-from mailstack.policy.priorities import TrustedHops
-from mailstack.policy.relaying import Relaying
+from mailstack.policy.permissions import AddressOwners, Relaying, TrustedHops
+from mailstack.policy.reverse_dns import ClientNames
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.priorities import Priorities
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, HeaderHook, ReceivedOctets

@@ -1,4 +1,4 @@
-"""Submission rules: authentication, sender ownership and recipients (RFC 6409 §3, §4, §6)."""
+"""Submission rules: authentication, sender ownership and header fixups (RFC 6409)."""
 
 from __future__ import annotations
 
@@ -7,21 +7,37 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId
+from mailstack.letter.envelope import DELIMITERS, XVERP, delimiters_of
+from mailstack.letter.header import has, without
 from mailstack.letter.patterns import fits_address
-from mailstack.letter.verp import DELIMITERS, XVERP, delimiters_of
+from mailstack.letter.trace import date_field, message_id
 from mailstack.policy import enforce, evaluate
-from mailstack.policy.authentication.outbound_signing import OutboundSigner
 from mailstack.policy.authentication.results import without_results_of
+from mailstack.policy.authentication.signing import OutboundSigner
 from mailstack.policy.chain import OfRecipient, OfSender
-from mailstack.policy.ownership import AddressOwners, Ownership
+from mailstack.policy.permissions import AddressOwners, Ownership
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.priorities import Priorities
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, HeaderHook, ReceivedOctets
-from mailstack.protocols.smtp.replies import Refusal, reply
-from mailstack.protocols.smtp.standard_replies import TLS_FIRST
-from mailstack.receiving.fixups import complete
+from mailstack.protocols.smtp.replies import TLS_FIRST, Refusal, reply
 from mailstack.receiving.from_header import FromHeaderPolicy
 from mailstack.receiving.intake import Intake
+
+HIDDEN = (b"bcc", b"return-path", b"mt-priority")
+"""Names of fields that are removed. Bcc lists blind copies (RFC 5322 §3.6.3). Final delivery writes Return-Path
+(RFC 5321 §4.4), and the relay writes MT-Priority (RFC 6758)."""
+
+
+def complete(section: bytes, letter: LetterId, hostname: str, at: float) -> bytes:
+    """Adds Date and Message-ID if they are missing, and removes HIDDEN; all other fields stay as they are."""
+    section = without(section, HIDDEN)
+    added = b""
+    if not has(section, b"message-id"):
+        added += message_id(letter, hostname)
+    if not has(section, b"date"):
+        added += date_field(at)
+    return added + section
+
 
 AUTH_FIRST = reply(530, "5.7.0", "Authentication required")
 SENDER_NOT_QUALIFIED = reply(501, "5.1.7", "the sender's domain is not fully qualified")

@@ -8,28 +8,23 @@ from random import Random, SystemRandom
 from msgspec import Struct
 
 from mailstack.letter import Deferred, Failed, Letter
-from mailstack.letter.connection import is_unix_socket
 from mailstack.letter.delivery import Delivery
-from mailstack.letter.verp import delimiters_of
+from mailstack.letter.envelope import delimiters_of, is_unix_socket
 from mailstack.protocols.connection import Clock, ConnectFailed, Connector
 from mailstack.protocols.sasl.client import Derive, derive_here
 from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.interruption import Interrupted, Interruptible
-from mailstack.queue.progress_watch import ProgressWatch
+from mailstack.queue.progress_watch import Interrupted, Interruptible, ProgressWatch
 from mailstack.relay.connection_pool import ConnectionPool
 from mailstack.relay.dns import DnsResolver
 from mailstack.relay.host_backoff import HostBackoff
 from mailstack.relay.hosts import NAMES_UNAVAILABLE, Hosts, NoRoute, RouteTargets, TargetHost
 from mailstack.relay.limits import RelayLimits
 from mailstack.relay.mta_sts import MtaStsPolicies
-from mailstack.relay.recipient_progress import RecipientProgress
-from mailstack.relay.require_tls import TlsRequest
 from mailstack.relay.routing import OwnHost, Routing
 from mailstack.relay.session_opener import Call, SessionOpener
-from mailstack.relay.tls_requirements import TlsRequirementNotMet, TlsRequirements
-from mailstack.relay.transactions import HostAttempt, Transactions
-from mailstack.relay.transcript import truncate_middle
+from mailstack.relay.tls_requirements import TlsRequest, TlsRequirementNotMet, TlsRequirements
+from mailstack.relay.transactions import HostAttempt, RecipientProgress, Transactions, truncate_middle
 from mailstack.relay.trouble import NO_ANSWER, all_hosts_trouble, clean, host_trouble
 from mailstack.store.delay_reasons import DelayReason
 from mailstack.store.tls_results import SessionFailure, SessionResults

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.protocols.smtp.client_session import SmtpSessionError
-from mailstack.queue.interruption import Interrupted
+from mailstack.queue.progress_watch import Interrupted
 from mailstack.relay.host_backoff import HostBackoff
 from mailstack.relay.hosts import TargetHost
 from mailstack.relay.routes import SmartHostCredentials
+from mailstack.relay.routing import SourceAddress
 from mailstack.relay.session_opener import Call, ConnectionLimits, RelayConnection, SessionOpener
-from mailstack.relay.source_addresses import SourceAddress
 from mailstack.relay.tls_policy import TlsPolicy
 from mailstack.relay.trouble import is_down
 from mailstack.store.delay_reasons import DelayReason

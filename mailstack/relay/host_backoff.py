@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from mailstack.letter.connection import HostPort, is_unix_socket
+from mailstack.letter.envelope import HostPort, is_unix_socket
 from mailstack.protocols.connection import Clock
 from mailstack.store.delay_reasons import DelayReason
 

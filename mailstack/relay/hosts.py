@@ -14,11 +14,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Deferred, Failed, Status
-from mailstack.letter.connection import HostPort, is_unix_socket
+from mailstack.letter.envelope import HostPort, is_unix_socket
 from mailstack.relay.dns import DnsResolver, DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.relay.routes import RouteTarget, SmartHost, SmartHostCredentials
-from mailstack.relay.routing import OwnHost, Routing
-from mailstack.relay.source_addresses import SourceAddress, find_origin
+from mailstack.relay.routing import OwnHost, Routing, SourceAddress, find_origin
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy, for_smart_host
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"

@@ -1,23 +1,47 @@
-"""Opens, secures and authenticates connections to hosts."""
+"""Session opener: connects to hosts, secures and authenticates the connection."""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mailstack.letter.connection import HostPort, TlsInfo
+from mailstack.letter.envelope import HostPort, TlsInfo
+from mailstack.protocols.bounded_memory import TTLCache
 from mailstack.protocols.connection import Clock, ConnectFailed, Connector, Peer
 from mailstack.protocols.sasl.client import Derive
 from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
 from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError, Timeouts
-from mailstack.protocols.ttl_cache import TTLCache
 from mailstack.queue.progress_watch import ProgressWatch
-from mailstack.relay.bearer_tokens import read_token
 from mailstack.relay.hosts import TargetHost
 from mailstack.relay.routes import SmartHostCredentials
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
 from mailstack.relay.trouble import clean
 from mailstack.store.tls_results import AppliedPolicy, ResultType, SessionFailure, SessionResults
+
+MAX_OCTETS = 10_240
+"""Maximum octets of a token: what fits into a line of AUTH (RFC 4954 §4)."""
+
+# RFC 6750 §2.1: b64token
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*\Z")
+
+
+def read_token(file: Path) -> str:
+    """Reads the token from a file, without surrounding white space. Raises OSError, and ValueError if it is invalid."""
+    with file.open("rb") as opened:
+        octets = opened.read(MAX_OCTETS + 1)
+    return token_in(octets, str(file))
+
+
+def token_in(octets: bytes, where: str) -> str:
+    """Parses a token. Raises ValueError, which never contains the text."""
+    text = octets.decode("ascii", "replace").strip()
+    if len(octets) > MAX_OCTETS or not _TOKEN.match(text):
+        raise ValueError(f"{where} holds no bearer token (RFC 6750 §2.1)")
+    return text
+
 
 _NOT_SUPPORTED: ResultType = "starttls-not-supported"
 _ANY_FAULT: ResultType = "validation-failure"

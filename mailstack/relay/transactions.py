@@ -1,4 +1,4 @@
-"""Transactions of one letter with one host, over a kept connection or new ones."""
+"""Transactions of one letter with one host, and its recipients without an outcome."""
 
 from __future__ import annotations
 
@@ -10,20 +10,66 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Envelope, Failed, Letter, Outcome, Recipient, Status
+from mailstack.letter.envelope import XVERP, delimiters_of, sender_for
 from mailstack.letter.time_parameters import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRIORITY, deadline, said_priority
-from mailstack.letter.verp import XVERP, delimiters_of, sender_for
 from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.relay.connection_pool import ConnectionPool
 from mailstack.relay.limits import AttemptLimits
-from mailstack.relay.recipient_progress import RecipientProgress
-from mailstack.relay.require_tls import REQUIRETLS
 from mailstack.relay.session_opener import Call, RelayConnection
-from mailstack.relay.tls_requirements import TlsRequirementNotMet, requiretls_missing
-from mailstack.relay.trouble import clean, is_stale, transaction_trouble
+from mailstack.relay.tls_requirements import REQUIRETLS, TlsRequirementNotMet, requiretls_missing
+from mailstack.relay.trouble import (
+    clean,
+    is_stale,
+    queued_as,
+    recipient_outcome,
+    too_many_recipients,
+    transaction_trouble,
+)
 from mailstack.store import StoreError
+
+
+class RecipientProgress:
+    """Outcomes of the recipients of one letter at one host, over several transactions."""
+
+    def __init__(self, host: str, recipients: int, max_batch: int) -> None:
+        self._host = host
+        self._pending = list(range(recipients))
+        self._max_batch = max_batch
+        self.outcomes: dict[int, Outcome] = {}
+        self.remote_id: str | None = None
+        self.transactions = 0
+        """Number of finished transactions."""
+
+    def limit(self, max_recipients: int) -> None:
+        """Applies the maximum number of recipients that the host announces; 0: none."""
+        self._max_batch = min(self._max_batch, max_recipients) if max_recipients else self._max_batch
+
+    def batch(self) -> list[int]:
+        """Numbers of the recipients for the next transaction; empty if all have an outcome."""
+        return self._pending[: self._max_batch]
+
+    def settle(self, batch: Sequence[int], replies: Sequence[Reply], extensions: Collection[str]) -> None:
+        """Applies the final replies of a host with these extensions.
+
+        Recipients beyond the limit of the host stay pending if others were accepted.
+        """
+        self.transactions += 1
+        accepted = len([reply for reply in replies if 200 <= reply.code < 300])
+        left: list[int] = []
+        for number, reply in zip(batch, replies, strict=True):
+            if accepted and too_many_recipients(reply):
+                left.append(number)
+                continue
+            self.outcomes[number] = recipient_outcome(self._host, reply, extensions)
+            if self.remote_id is None and 200 <= reply.code < 300:
+                self.remote_id = queued_as(reply)
+        if left:
+            self._max_batch = accepted
+        self._pending = left + self._pending[len(batch) :]
+
 
 _log = logging.getLogger(__name__)
 
@@ -184,3 +230,27 @@ def _facts(connection: RelayConnection, progress: RecipientProgress) -> Mapping[
     if progress.remote_id is not None:
         facts["remote_id"] = progress.remote_id
     return facts
+
+
+def truncate_middle(lines: Sequence[str], max_lines: int, size: int) -> tuple[str, ...]:
+    """Keeps the first and last lines, at most `max_lines` and `size` characters, with a line on how many are left out."""
+    if len(lines) <= max_lines // 2 and sum(map(len, lines)) <= size // 2:
+        return tuple(lines)
+    head = _fitting(lines, max_lines // 2, size // 2)
+    rest = lines[head:]
+    tail = _fitting(rest[::-1], max_lines // 2, size // 2)
+    if tail == len(rest):
+        return tuple(lines)
+    left_out = len(rest) - tail
+    return (*lines[:head], f"-- {left_out} lines left out", *rest[left_out:])
+
+
+def _fitting(lines: Sequence[str], max_lines: int, size: int) -> int:
+    """Number of lines that fit into `max_lines` and `size` characters."""
+    count = 0
+    for line in lines[:max_lines]:
+        size -= len(line)
+        if size < 0:
+            break
+        count += 1
+    return count

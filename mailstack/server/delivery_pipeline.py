@@ -11,12 +11,12 @@ from mailstack.config import Config
 from mailstack.config.tls_report_settings import are_sent
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.letter import Address
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.letter.step import Journal
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.clock import ReactorClock
-from mailstack.net.scram_derivation import derive_in_thread
-from mailstack.policy.authentication.outbound_signing import OutboundSigner
+from mailstack.net.thread_pool import derive_in_thread
+from mailstack.policy.authentication.signing import OutboundSigner
 from mailstack.policy.quota import Quotas
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
@@ -33,7 +33,7 @@ from mailstack.relay.mta_sts import MtaStsPolicies
 from mailstack.relay.routing import OwnHost
 from mailstack.relay.session_opener import ConnectionLimits
 from mailstack.server.runtime import Runtime, Storage
-from mailstack.server.wiring.routing import routing_of
+from mailstack.server.wiring.runtime import routing_of
 from mailstack.store import Store
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 
 from mailstack.config import Config
-from mailstack.net.listening import ServiceListener
+from mailstack.net.listening import Ports, ServiceListener
 from mailstack.net.run_queue import RunQueue
-from mailstack.net.service_ports import Ports
 from mailstack.policy.limits import Admission, ConnectionLimiter
 from mailstack.policy.networks import is_exempt, networks_of
 from mailstack.protocols.connection import Peer

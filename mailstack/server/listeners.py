@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from mailstack.config import Config
 from mailstack.config.checks import SERVED
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.net.listening import Listener
 from mailstack.server.listener_kit import ListenerKit
 from mailstack.server.pop3_listeners import Pop3Listeners

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
+from mailstack.accounts.authenticator import UserAccess
 from mailstack.accounts.session_registry import SessionRegistry
-from mailstack.accounts.user_access import UserAccess
 from mailstack.config import Config
-from mailstack.letter.connection import HostPort
-from mailstack.net.service_ports import leads_to
-from mailstack.policy.authentication.outbound_signing import OutboundSigner
-from mailstack.policy.authentication.signing import SigningKey
+from mailstack.letter.envelope import HostPort
+from mailstack.net.listening import leads_to
+from mailstack.policy.authentication.signing import OutboundSigner, SigningKey
 from mailstack.server.delivery_pipeline import DeliveryPipeline
 from mailstack.server.history_pruner import HistoryPruner
 from mailstack.server.listener_kit import ListenerKit
@@ -23,9 +22,9 @@ from mailstack.server.pop3_listeners import Pop3Listeners
 from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources
 from mailstack.server.smtp_listeners import SmtpListeners
 from mailstack.server.web_listeners import WebListeners
-from mailstack.server.webhook_dispatch import WebhookDispatch
 from mailstack.server.wiring.authentication import signer
 from mailstack.server.wiring.receiving import make_receiving
+from mailstack.server.wiring.webhooks import WebhookDispatch
 
 if TYPE_CHECKING:
     from mailstack.web.admin_hooks import WebOptions

@@ -6,18 +6,17 @@ from collections.abc import Callable
 
 from mailstack.config import Config
 from mailstack.letter import Address
-from mailstack.policy.allowed_domains import AllowedDomains
 from mailstack.policy.block import BlockList
 from mailstack.policy.chain import OfClient, OfRecipient, OfSender, PolicyChain
-from mailstack.policy.client_names import ClientNames
 from mailstack.policy.counters import CounterTable
 from mailstack.policy.dnsbl import DnsBlockLists
 from mailstack.policy.domain_checks import RecipientDomain, SenderDomain
 from mailstack.policy.greylist import Greylist, GreylistTimes
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import networks_of
+from mailstack.policy.permissions import AllowedDomains
 from mailstack.policy.rates import Rates
-from mailstack.policy.reverse_dns import ReverseDnsRequired
+from mailstack.policy.reverse_dns import ClientNames, ReverseDnsRequired
 from mailstack.protocols.connection import Clock
 from mailstack.store import Store
 

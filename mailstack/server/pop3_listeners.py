@@ -7,16 +7,16 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
+from mailstack.accounts.authenticator import UserAccess
 from mailstack.accounts.session_registry import SessionRegistry
-from mailstack.accounts.user_access import UserAccess
 from mailstack.letter.step import Journal
-from mailstack.mailbox.pop3.login_delay import LoginDelay
-from mailstack.mailbox.pop3.read_ahead import MOST_OF_ALL
+from mailstack.mailbox.pop3.authorization import LoginDelay
+from mailstack.mailbox.pop3.maildrop import MOST_OF_ALL
 from mailstack.mailbox.pop3.session import Pop3Limits
 from mailstack.mailbox.pop3.session import converse as read_maildrop
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
-from mailstack.protocols.memory_budget import MemoryBudget
+from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.pop3.commands import Pop3Event
 from mailstack.protocols.pop3.responses import Code
 from mailstack.protocols.pop3.server import ServerEngine as Pop3Engine

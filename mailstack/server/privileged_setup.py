@@ -14,14 +14,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from mailstack.accounts.scram import server_secret
+from mailstack.accounts.scram_checker import server_secret
 from mailstack.config import Config
 from mailstack.config.key_files import signing_keys
 from mailstack.config.values import read_node_name
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.certificates import TlsError
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.open_files import raise_limit, shortfall
+from mailstack.net.process import raise_limit, shortfall
 from mailstack.net.server_tls import ServerContext
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.policy.authentication.signing import SigningKey

@@ -11,13 +11,13 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.letter.step import Journal
 from mailstack.net.clock import ReactorClock
-from mailstack.net.lookups import ReverseNames
-from mailstack.net.service_ports import EndpointOf, bind_anew
+from mailstack.net.listening import EndpointOf, bind_anew
+from mailstack.net.resolver import ReverseNames
 from mailstack.policy.counters import SharedCounters
 from mailstack.protocols.connection import Connector, Engine, Peer
 from mailstack.relay.mta_sts import MemoryShelf, PolicyCache, PolicyFetcher
 from mailstack.store import Store
-from mailstack.store.free_space import FreeSpace
+from mailstack.store.data_directory import FreeSpace
 
 if TYPE_CHECKING:
     from mailstack.mailbox.index.letter_index import LetterIndex

@@ -15,28 +15,25 @@ from twisted.python.failure import Failure
 
 from mailstack.config import Config
 from mailstack.config.worker_slot import WorkerSlot
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.letter.step import Journal
 from mailstack.net.certificate_reload import Renewal
 from mailstack.net.clock import ReactorClock, keep_steady
 from mailstack.net.log import LineJournal, Stream
-from mailstack.net.reactor_latency import Heartbeat
+from mailstack.net.periodic import Heartbeat
+from mailstack.net.process import on_sighup, tell_ready, tell_stopping
 from mailstack.net.reactor_patches import bound_turns, freeze_startup_objects
-from mailstack.net.sd_notify import tell_ready, tell_stopping
-from mailstack.net.sighup import on_sighup
 from mailstack.net.thread_pool import BoundedPool
 from mailstack.policy.authentication.signing import SigningKey
 from mailstack.policy.counters import single_process
-from mailstack.server.key_reload import KeyReload
 from mailstack.server.mail_server import MailServer
 from mailstack.server.privileged_setup import CannotStart, PrivilegedResources, ServiceUser, prepare
 from mailstack.server.runtime import Observers, WorkerResources
+from mailstack.server.wiring.authentication import KeyReload
 from mailstack.server.wiring.certificates import make_renewal
-from mailstack.server.wiring.index import make_index
-from mailstack.server.wiring.runtime import server_runtime, server_storage
+from mailstack.server.wiring.runtime import make_index, server_runtime, server_storage, web_options
 from mailstack.server.wiring.store import server_store
 from mailstack.server.wiring.user_access import make_directory, make_passwords, make_user_access
-from mailstack.server.wiring.web import web_options
 from mailstack.store.sql_store import SqlStore
 
 if TYPE_CHECKING:

@@ -11,10 +11,9 @@ from mailstack.accounts.session_registry import SessionRegistry
 from mailstack.config import ExchangeSettings, SubmissionSettings
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
-from mailstack.policy.limits import Admission, ServiceLimiter
+from mailstack.policy.limits import Admission, ServiceLimiter, Tarpit
 from mailstack.policy.networks import networks_of, within
-from mailstack.policy.tarpit import Tarpit
-from mailstack.protocols.memory_budget import MemoryBudget
+from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.sasl import Authenticator
 from mailstack.protocols.smtp.commands import ServerEvent
 from mailstack.protocols.smtp.extensions.extension import BareNewlines

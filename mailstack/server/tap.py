@@ -21,7 +21,7 @@ from twisted.application.service import IService
 from twisted.logger import Logger
 from twisted.python import usage
 
-from mailstack.net.sighup import defer
+from mailstack.net.process import defer
 
 if TYPE_CHECKING:
     from mailstack.server.service import CannotStart, ServiceUser

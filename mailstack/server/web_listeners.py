@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
+from mailstack.accounts.authenticator import UserAccess
 from mailstack.accounts.session_registry import SessionRegistry
-from mailstack.accounts.user_access import UserAccess
 from mailstack.net.listening import Listener
 from mailstack.protocols.smtp.receiving_rules import ReceivingRules
 from mailstack.server.listener_kit import ListenerKit
@@ -62,7 +62,7 @@ class WebListeners:
         await self._in_thread(partial(import_module, "mailstack.web.app"))
         from mailstack.web.admin_hooks import WebOptions
         from mailstack.web.api.context import ApiContext, Requests
-        from mailstack.web.api.stream_limits import StreamLimits
+        from mailstack.web.api.events import StreamLimits
         from mailstack.web.app import protocol_factory
 
         config, runtime, options = self._kit.config, self._kit.runtime, self._options or WebOptions()

@@ -183,7 +183,7 @@ class Account(Redacted, frozen=True):
 
 
 class AppPassword(Redacted, frozen=True):
-    """One more password of an account, by its digest (`mailstack.accounts.app_passwords`)."""
+    """One more password of an account, by its digest (`mailstack.accounts.passwords`)."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("digest",)
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from mailstack.store import Account, AppPassword, Conflict, StoreError, maildrops, queries, rows, sql
+from mailstack.store import Account, AppPassword, Conflict, StoreError, maildrop_writes, queries, rows, sql
 from mailstack.store.batch import ReaderPool, Transaction, WriterPool
-from mailstack.store.change_marker import ChangeMark
-from mailstack.store.connection import Connection
+from mailstack.store.connection import ChangeMark, Connection
 from mailstack.store.content_cache import ContentCache
 
 T = TypeVar("T")
@@ -205,7 +204,7 @@ def _remove_account(transaction: Transaction, address: str) -> None:
     if not transaction.execute(sql.REMOVE_ACCOUNT, (address,)).rowcount:
         raise KeyError(address)
     transaction.execute(sql.REMOVE_APP_PASSWORDS, (address,))
-    maildrops.empty(transaction, address)
+    maildrop_writes.empty(transaction, address)
 
 
 def _set_alias(transaction: Transaction, address: str, targets: Sequence[str]) -> None:

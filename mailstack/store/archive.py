@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from mailstack.store import Acceptance, Placement
 from mailstack.store.batch import Batch
 from mailstack.store.sql_store import SqlStore
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 
 ARCHIVE = "archive"
 """The mailbox. No account and no address is named so: these have an @."""

@@ -19,10 +19,9 @@ from typing import Protocol, TypeVar
 from twisted.internet.defer import Deferred
 
 from mailstack.letter.content import CHUNK
-from mailstack.protocols.memory_budget import MemoryBudget
+from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.store import Damaged, StoreError
-from mailstack.store.contents import AHEAD, AT_ONCE, Kept, Named
-from mailstack.store.digests import Verification, new_digest
+from mailstack.store.contents import AHEAD, AT_ONCE, Kept, Named, Verification, new_digest
 
 T = TypeVar("T")
 

@@ -9,8 +9,7 @@ from typing import Any
 from mailstack.letter.display_text import clean, clock_text, local_text, size_text
 from mailstack.letter.step import Step
 from mailstack.letter.time_parameters import NORMAL, PRIORITY
-from mailstack.store.journey import Journey
-from mailstack.store.journey_json import recipient_texts, sender_text
+from mailstack.store.journey import Journey, recipient_texts, sender_text
 
 PHRASES = {
     "recipient": "for {}",

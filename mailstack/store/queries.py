@@ -15,7 +15,7 @@ from mailstack.protocols.sasl import ScramKeys
 from mailstack.store import Account, AppPassword, Damaged, Entry, Filter, Maildrop, Record, rows, sql
 from mailstack.store.batch import pieces
 from mailstack.store.connection import Connection
-from mailstack.store.digests import is_intact
+from mailstack.store.contents import is_intact
 
 SLICE = 5000
 """Entries listed at a time, so that making them never keeps the reactor from its work for long."""

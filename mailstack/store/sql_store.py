@@ -29,18 +29,17 @@ from mailstack.store import (
     Settlement,
     StoreError,
     claims,
-    maildrops,
+    maildrop_writes,
     nowhere,
     pruning,
     queries,
 )
 from mailstack.store.accounts import StoredAddresses
 from mailstack.store.batch import Batch, ReaderPool, WriterPool
-from mailstack.store.change_marker import ChangeMark
+from mailstack.store.connection import ChangeMark
 from mailstack.store.content_cache import ContentCache, RecentOctets
-from mailstack.store.contents import LargeContent, LargeContents, StoredContent, Writing
-from mailstack.store.digests import digest_of
-from mailstack.store.directory_check import Location
+from mailstack.store.contents import LargeContent, LargeContents, StoredContent, Writing, digest_of
+from mailstack.store.data_directory import Location
 from mailstack.store.outbox import OutboxSubscriptions
 from mailstack.store.parts.delay_reasons import SqlDelayReasons
 from mailstack.store.parts.greylist import SqlGreylist
@@ -270,7 +269,7 @@ class SqlStore(StoredAddresses, ABC):
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
     ) -> list[Step]:
         told: list[Step] = await self._writer.do(
-            lambda change: maildrops.update(
+            lambda change: maildrop_writes.update(
                 change, mailbox, collected, deleted, steps, subscriptions=self._subscriptions
             )
         )

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
         too_busy,
     )
     from mailstack.sandbox.simulation import Internet, NotReached, Path, SimulatedReactor, SubmissionRefused
-    from mailstack.testing import aiosmtpd, pytest_localserver, smtpdfix
     from mailstack.testing.aiosmtpd import Controller
     from mailstack.testing.letter import Attachment, Journey, Letter
     from mailstack.testing.local_mail_server import LocalMailServer, MailstackMixin

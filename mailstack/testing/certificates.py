@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from mailstack.net.certificates import CertificateFiles, private_ca
-from mailstack.testing import real_time
+from mailstack.testing.reactor_thread import real_seconds
 
 HOST = "mx.home.test"
 """Host name of the certificate, besides localhost, 127.0.0.1 and ::1."""
@@ -22,7 +22,7 @@ def key_directory() -> Path:
 
 
 def certificate_files() -> CertificateFiles:
-    return private_ca(key_directory(), HOST, real_time.seconds())
+    return private_ca(key_directory(), HOST, real_seconds())
 
 
 @cache

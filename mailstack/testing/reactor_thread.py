@@ -1,4 +1,4 @@
-"""Twisted reactor in a background thread, shared by all test servers of the process.
+"""Twisted reactor in a background thread, on real time, shared by all test servers.
 
 It isn't the reactor that Twisted installs for the process, which is left to the program under test, trial or
 pytest-twisted. It runs on an asyncio loop of its own, which works on every system.
@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from functools import partial
+from time import CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime
 from typing import Any, TypeVar
 
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
@@ -22,7 +23,6 @@ from twisted.internet.protocol import ClientFactory, ServerFactory
 from twisted.python.failure import Failure
 
 from mailstack.net.tls_layer import OwnConnector, OwnPort
-from mailstack.testing import real_time
 
 T = TypeVar("T")
 
@@ -30,17 +30,30 @@ TIMEOUT_S = 30.0
 """Default maximum seconds of a call into the thread."""
 
 
+_SINCE = clock_gettime(CLOCK_REALTIME) - clock_gettime(CLOCK_MONOTONIC)
+
+
+def real_monotonic() -> float:
+    """Seconds of the monotonic clock."""
+    return clock_gettime(CLOCK_MONOTONIC)
+
+
+def real_seconds() -> float:
+    """Seconds since 1970 (UTC), without jumps."""
+    return _SINCE + clock_gettime(CLOCK_MONOTONIC)
+
+
 class RealTimeLoop(asyncio.SelectorEventLoop):
     """Event loop on real time, also while a test has frozen the time."""
 
     def time(self) -> float:
-        return real_time.monotonic()
+        return real_monotonic()
 
 
 class ThreadReactor(AsyncioSelectorReactor):
     """Reactor besides the installed one; its connections use its own clock."""
 
-    seconds = staticmethod(real_time.seconds)
+    seconds = staticmethod(real_seconds)
 
     _registerAsIOThread = False  # noqa: N815 - only the installed reactor may register its thread as the I/O thread
 

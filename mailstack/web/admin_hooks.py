@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mailstack.accounts.passwords import StoredPassword
     from mailstack.letter import LetterId
     from mailstack.mailbox.index.indexer import InThread
-    from mailstack.web.api.stream_limits import StreamLimits
+    from mailstack.web.api.events import StreamLimits
     from mailstack.web.checks.spam import SpamCheck
     from mailstack.web.routes import HttpRoute
 

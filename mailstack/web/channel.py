@@ -13,14 +13,12 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
-from mailstack.letter.connection import HostPort
-from mailstack.protocols.memory_budget import MemoryBudget
-from mailstack.web.body import HttpLimits
-from mailstack.web.flow_control import FlowControl, UpgradedStream
-from mailstack.web.http_values import Upgrade
+from mailstack.letter.envelope import HostPort
+from mailstack.protocols.bounded_memory import MemoryBudget
+from mailstack.web.flow_control import FlowControl, HttpLimits, UpgradedStream
+from mailstack.web.http_messages import Upgrade, parse_target
 from mailstack.web.listener import StoppableProtocol
 from mailstack.web.request import MAX_HEADER_FIELDS, WebRequest
-from mailstack.web.request_target import parse_target
 from mailstack.web.site import Site
 
 _log = logging.getLogger(__name__)

@@ -27,8 +27,8 @@ from mailstack.web.autoconfig.autodiscover import (
 )
 from mailstack.web.autoconfig.guide import CannotSetUp
 from mailstack.web.autoconfig.mobileconfig import MEDIA_TYPE, mobileconfig
-from mailstack.web.autoconfig.mta_sts import policy_text
-from mailstack.web.http_values import HttpError, Request, Response, text_response
+from mailstack.web.autoconfig.records import policy_text
+from mailstack.web.http_messages import HttpError, Request, Response, text_response
 from mailstack.web.routes import HttpRoute
 from mailstack.web.server_info import PublicServerInfo
 

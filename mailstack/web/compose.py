@@ -10,12 +10,11 @@ from email.utils import make_msgid
 from msgspec import Struct, field
 
 from mailstack.letter import Address, AddressError
-from mailstack.letter.compose import Heading, body_of
+from mailstack.letter.compose import Composed, Heading, base64_of, body_of, disposition, file_part
 from mailstack.letter.compose import compose as letter_of
-from mailstack.letter.fields import folded, text_field
-from mailstack.letter.mime.composition import Composed, base64_of, disposition, file_part
+from mailstack.letter.header import folded, text_field
 from mailstack.letter.trace import date_time
-from mailstack.web.http_values import HttpError
+from mailstack.web.http_messages import HttpError
 
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,200}\Z")
 _MEDIA_TYPE = re.compile(r"([\w.+-]{1,100})/([\w.+-]{1,100})", re.ASCII)

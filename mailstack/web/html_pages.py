@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
 from mailstack.web.autoconfig.guide import CannotSetUp, Guide, SetupStep
-from mailstack.web.http_values import HttpError, Request, Response
+from mailstack.web.http_messages import HttpError, Request, Response
 from mailstack.web.routes import HttpRoute
 from mailstack.web.server_info import PublicServerInfo
 from mailstack.web.static_files import StaticFile

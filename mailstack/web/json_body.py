@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from mailstack.web.http_values import HttpError
+from mailstack.web.http_messages import HttpError
 
 PIECE = 65_536
 """Octets that are decoded in one step: longer strings are decoded in pieces, because a step holds the GIL."""

@@ -12,9 +12,8 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
-from mailstack.letter.connection import HostPort
-from mailstack.net.connection_set import ConnectionSet
-from mailstack.net.service_ports import Ports
+from mailstack.letter.envelope import HostPort
+from mailstack.net.listening import ConnectionSet, Ports
 from mailstack.policy import Pass
 from mailstack.policy.limits import ConnectionLimiter
 

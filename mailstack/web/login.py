@@ -16,10 +16,10 @@ from msgspec import Struct, field
 
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Denied, Unavailable
-from mailstack.relay.loopback import is_loopback
+from mailstack.relay.external_relay import is_loopback
 from mailstack.store import StoreError
 from mailstack.web.api.context import ApiContext
-from mailstack.web.http_values import HttpError, Request, Response, User, decode_json, json_response
+from mailstack.web.http_messages import HttpError, Request, Response, User, decode_json, json_response
 from mailstack.web.routes import HttpRoute, RouteDoc
 
 COOKIE = "mailstack"

@@ -17,14 +17,12 @@ from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.http import datetimeToString
 
-from mailstack.letter.connection import HostPort
-from mailstack.protocols.memory_budget import MemoryBudget
+from mailstack.letter.envelope import HostPort
+from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.sasl import OpenSession
 from mailstack.store import StoreError
-from mailstack.web.body import TOO_LARGE, HttpLimits, RequestBody
-from mailstack.web.flow_control import FlowControl
-from mailstack.web.http_values import Request, Response, Upgrade, text_response
-from mailstack.web.request_target import parse_target
+from mailstack.web.flow_control import TOO_LARGE, FlowControl, HttpLimits, RequestBody
+from mailstack.web.http_messages import Request, Response, Upgrade, parse_target, text_response
 from mailstack.web.site import AuthorizedRequest, Site
 
 _log = logging.getLogger(__name__)

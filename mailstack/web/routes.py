@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from mailstack.web.http_values import Page
+from mailstack.web.http_messages import Page
 
 MAX_SEGMENTS = 16
 """Maximum segments of a path; no route has as many."""

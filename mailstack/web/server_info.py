@@ -11,7 +11,7 @@ from mailstack.config import Config
 from mailstack.letter import Address, AddressError
 from mailstack.web.autoconfig.records import WEB_LABELS
 from mailstack.web.autoconfig.services import ClientServices
-from mailstack.web.http_values import HttpError
+from mailstack.web.http_messages import HttpError
 
 
 class PublicServerInfo(Struct, frozen=True):

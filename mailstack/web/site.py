@@ -20,7 +20,7 @@ from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.protocols.sasl import Sessions
 from mailstack.store import Damaged, StoreError
 from mailstack.web.cors import CorsPolicy
-from mailstack.web.http_values import PROBLEM, HttpError, Request, Response, Upgrade, User, text_response
+from mailstack.web.http_messages import PROBLEM, HttpError, Request, Response, Upgrade, User, text_response
 from mailstack.web.routes import HttpRoute, RouteTable, path_variables
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from mailstack.web.http_values import Request, Response
+from mailstack.web.http_messages import Request, Response
 from mailstack.web.routes import HttpRoute
 
 MEDIA_TYPES = {

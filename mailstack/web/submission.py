@@ -17,7 +17,7 @@ from mailstack.letter import (
     ReversePath,
     new_letter_id,
 )
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.letter.header import split, without
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.commands import Mail, Rcpt

@@ -11,7 +11,7 @@ from wsproto.events import CloseConnection, Event, Message, Ping, TextMessage
 from wsproto.utilities import RemoteProtocolError, generate_accept_token
 
 from mailstack.store import StoreError
-from mailstack.web.http_values import HttpError, Request, StreamLine, Upgrade
+from mailstack.web.http_messages import HttpError, Request, StreamLine, Upgrade
 
 _log = logging.getLogger(__name__)
 

@@ -10,13 +10,12 @@ import pytest
 from msgspec.structs import replace
 from twisted.cred.portal import Portal
 
-from mailstack.accounts.app_passwords import digest, new_app_password
 from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.checker import StoreChecker
-from mailstack.accounts.passwords import Passwords
+from mailstack.accounts.passwords import Passwords, digest, new_app_password
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.throttle import Throttle
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Credentials, Denied
 from mailstack.store import AppPassword
 from tests.accounts.fakes import HandClock, MemoryAccounts

@@ -6,10 +6,10 @@ import pytest
 from twisted.cred.portal import Portal
 
 from mailstack.accounts.authenticator import CredAuthenticator
-from mailstack.accounts.certificates import CertificateChecker
+from mailstack.accounts.checker import CertificateChecker
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.throttle import Throttle
-from mailstack.letter.connection import ClientCertificate, HostPort
+from mailstack.letter.envelope import ClientCertificate, HostPort
 from mailstack.protocols.sasl import CertificateProof, Denied
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import run

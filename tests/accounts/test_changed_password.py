@@ -12,13 +12,13 @@ from mailstack.accounts.authenticator import MAX_REREADS, CredAuthenticator
 from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import Realm
-from mailstack.accounts.scram import ScramChecker
+from mailstack.accounts.scram_checker import ScramChecker
 from mailstack.accounts.throttle import Throttle
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import AccountLogin, Credentials, Denied, ScramKeys, ScramProof, Unavailable
 from mailstack.protocols.sasl.scram_keys import client_proof, salted
 from mailstack.store import Account
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import Pump
 

@@ -7,8 +7,7 @@ from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred, fail
 
-from mailstack.accounts.allow_any import AllowAnyChecker
-from mailstack.accounts.checker_chain import FirstOf
+from mailstack.accounts.checker import AllowAnyChecker, FirstOf
 
 
 class Trouble(AllowAnyChecker):

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
-from mailstack.accounts.issuer_client import LARGEST, IssuerClient
+from mailstack.accounts.tokens import LARGEST, IssuerClient
 from mailstack.protocols.sasl import Unavailable
 from mailstack.sandbox.simulation import SimulatedReactor
 

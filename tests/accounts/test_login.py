@@ -11,13 +11,12 @@ from twisted.cred.checkers import ANONYMOUS
 from twisted.cred.portal import IRealm, Portal
 from zope.interface.verify import verifyObject
 
-from mailstack.accounts.allow_any import AllowAnyChecker
 from mailstack.accounts.authenticator import AT_ONCE, MOST_WAITING, CredAuthenticator
-from mailstack.accounts.checker import StoreChecker
+from mailstack.accounts.checker import AllowAnyChecker, StoreChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, MailboxReader, Realm, Submitter
 from mailstack.accounts.throttle import Throttle
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Credentials, Denied, Unavailable
 from mailstack.store import Account
 from tests.accounts.fakes import HandClock, MemoryAccounts

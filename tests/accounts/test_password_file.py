@@ -8,7 +8,7 @@ from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
 
-from mailstack.accounts.password_file import FileChecker, parse_passwords
+from mailstack.accounts.checker import FileChecker, parse_passwords
 from mailstack.accounts.passwords import Passwords
 from tests.accounts.fakes import HandClock
 from tests.aid import Pump

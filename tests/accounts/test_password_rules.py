@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.accounts.password_rules import MIN_LENGTH, check_password, common_passwords
-from mailstack.accounts.passwords import PasswordError
+from mailstack.accounts.passwords import MIN_LENGTH, PasswordError, check_password, common_passwords
 
 ADDRESS = "anna-maria@home.test"
 

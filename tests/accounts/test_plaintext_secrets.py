@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from twisted.cred.portal import Portal
 
 from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.dev_logins import SharedSecretChecker
 from mailstack.accounts.passwords import Passwords
-from mailstack.accounts.plaintext_secrets import SharedSecretChecker
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.throttle import Throttle
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Denied, DigestProof
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import Pump

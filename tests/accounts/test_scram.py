@@ -15,9 +15,9 @@ from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import Realm
-from mailstack.accounts.scram import ScramChecker, server_secret
+from mailstack.accounts.scram_checker import ScramChecker, server_secret
 from mailstack.accounts.throttle import Throttle
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Credentials, Denied, ScramKeys, ScramProof, Unavailable
 from mailstack.protocols.sasl.scram_keys import client_proof, salted
 from tests.accounts.fakes import HandClock, MemoryAccounts

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from mailstack.accounts.session_registry import POLL, RegisteredSession, SessionRegistry
 from mailstack.protocols.sasl import AccountLogin, Unavailable
 from mailstack.store import Account, AppPassword, StoreError
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.clock import HandClock
 

@@ -14,13 +14,12 @@ import pytest
 from twisted.cred.portal import Portal
 
 from mailstack.accounts.authenticator import CredAuthenticator
-from mailstack.accounts.introspection import IntrospectedTokens
-from mailstack.accounts.issuer import DEV_RULES, Issuer
+from mailstack.accounts.dev_logins import DEV_RULES, Issuer
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
-from mailstack.accounts.tokens import TokenChecker, TokenReader
-from mailstack.letter.connection import HostPort
+from mailstack.accounts.tokens import IntrospectedTokens, TokenChecker, TokenReader
+from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Denied, Token, Unavailable
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import run

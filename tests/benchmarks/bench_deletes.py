@@ -22,7 +22,7 @@ from attrs import define, frozen
 
 from mailstack.letter import LetterId, new_letter_id
 from mailstack.letter.letter import seeded_ids
-from mailstack.store.tables import tables
+from mailstack.store.schema import tables
 from tests.benchmarks.database_work import SETTINGS, Work
 from tests.benchmarks.passing import DAY, Life
 from tests.postgresql.cluster import Cluster

@@ -28,7 +28,7 @@ from mailstack.letter.content import Octets, read_all
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Change, Settlement, rows
-from mailstack.store.sqlite import DATABASE, SqliteStore
+from mailstack.store.sqlite.store import DATABASE, SqliteStore
 from tests.aid import Pump
 from tests.benchmarks.bench_memory import rss
 from tests.journeys import process

@@ -23,12 +23,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
-from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.envelope import HostPort
 from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Change, Filter, Placement, Settlement
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 
 SERVER = "mx.home.test"

@@ -15,7 +15,7 @@ from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Change, Claim, Placement, Settlement
-from mailstack.store.database_address import DatabaseAddress
+from mailstack.store.connection import DatabaseAddress
 from mailstack.store.postgresql.store import PostgresStore
 from tests.aid import Pump
 from tests.benchmarks.bench_nodes import TEXT

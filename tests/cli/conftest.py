@@ -18,7 +18,7 @@ from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Account, Change, Filter, Settlement, Store
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 
 NOON = 1_764_072_000.0

@@ -8,7 +8,7 @@ import jwt
 import pytest
 from click.testing import CliRunner
 
-from mailstack.accounts.app_passwords import digest
+from mailstack.accounts.passwords import digest
 from mailstack.cli import main
 from tests.cli.conftest import Mailstack, Shelf, lines_of
 

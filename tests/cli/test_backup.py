@@ -20,7 +20,7 @@ from mailstack.cli.migrate.directory import DirectorySource
 from mailstack.cli.migrate.verify import faults
 from mailstack.letter.content import read_all
 from mailstack.store import Filter
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.cli.conftest import Mailstack, Shelf
 from tests.cli.migrate.stores import silent

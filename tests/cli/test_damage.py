@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from mailstack.store.sqlite import DATABASE
+from mailstack.store.sqlite.store import DATABASE
 from tests.cli.conftest import Mailstack, Shelf, lines_of
 from tests.contracts.store import BOB, acceptance, placing
 

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.cli.argument_types import parse_when
-from mailstack.cli.errors import CommandError
-from mailstack.cli.output import print_json, print_table
+from mailstack.cli.output import CommandError, print_json, print_table
 from mailstack.letter.display_text import clean, size_text, span_text
-from mailstack.letter.timestamps import iso8601
+from mailstack.letter.times import iso8601
 
 
 @given(st.text())

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from twisted.internet.task import Clock
 from twisted.names import dns
 
+from mailstack.cli.checks import Finding
 from mailstack.cli.checks.dns import check_published
-from mailstack.cli.checks.finding import Finding
 from mailstack.config import Config, load
 from mailstack.net.certificates import private_ca
 from mailstack.net.dns import DnsNames

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.cli.files import export as _exporting  # noqa: F401  # loaded before the user is another one
-from mailstack.store.sqlite import DATABASE
+from mailstack.store.sqlite.store import DATABASE
 from tests.cli.conftest import Mailstack, Shelf
 from tests.cli.readonly import NOBODY, as_nobody, invoke, read_only_copy
 from tests.contracts.store import BOB, acceptance, placing

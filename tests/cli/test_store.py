@@ -14,7 +14,7 @@ import pytest
 
 from mailstack.letter.content import read_all
 from mailstack.store import Filter
-from mailstack.store.sqlite import DATABASE, SqliteStore
+from mailstack.store.sqlite.store import DATABASE, SqliteStore
 from tests.aid import Pump
 from tests.cli.conftest import Mailstack, Shelf, lines_of
 from tests.contracts.store import BOB, acceptance, placing

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.cli import store_runner
-from mailstack.cli.errors import CommandError
-from mailstack.cli.store_runner import OpenStore, StoreRunner
+from mailstack.cli import runner
+from mailstack.cli.output import CommandError
+from mailstack.cli.runner import OpenStore, StoreRunner
 from mailstack.cli.target import TargetServer
 
 
@@ -26,7 +26,7 @@ def test_what_root_makes_belongs_to_the_directorys_owner(tmp_path: Path, monkeyp
 
 def test_anybody_else_gives_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(store_runner, "give_to_owner", None)
+    monkeypatch.setattr(runner, "give_to_owner", None)
     with OpenStore(TargetServer(tmp_path)):
         pass
 
@@ -43,6 +43,6 @@ def test_a_carrier_gives_up_on_threads_that_are_silent(monkeypatch: pytest.Monke
     async def for_ever() -> None:
         await Deferred()
 
-    monkeypatch.setattr(store_runner, "TIMEOUT_S", 0.0)
+    monkeypatch.setattr(runner, "TIMEOUT_S", 0.0)
     with pytest.raises(TimeoutError):
         StoreRunner().run(for_ever())

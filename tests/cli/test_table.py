@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.cli.table import MIN_WIDTH, display_width, fold, table_lines
+from mailstack.cli.output import MIN_WIDTH, display_width, fold, table_lines
 
 # Characters of one cell, of two and of none.
 TEXTS = st.text("ab c日́", max_size=40)

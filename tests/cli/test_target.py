@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from mailstack.cli import main, registry
-from mailstack.cli.errors import CommandError
+from mailstack.cli.output import CommandError
 from mailstack.cli.target import target_of_config, target_of_dev
 
 

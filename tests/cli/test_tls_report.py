@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from mailstack.store.tls_results import AppliedPolicy, SessionFailure, TlsCount
 from tests.aid import Pump
 from tests.cli.conftest import Mailstack, lines_of

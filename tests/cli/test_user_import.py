@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.cli.errors import CommandError
+from mailstack.cli.output import CommandError
 from mailstack.cli.user_import import parse
 from tests.cli.conftest import Mailstack, Shelf, lines_of
 

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from mailstack.letter import new_letter_id
 from mailstack.letter.step import Step
-from mailstack.queue.webhooks.signing import read_secrets
+from mailstack.queue.webhooks.webhook import read_secrets
 from mailstack.store.outbox import RETRY_NOW, OutboxEntry, new_id
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.cli.conftest import Mailstack, lines_of
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter.durations import LONGEST, UNITS, read_duration
+from mailstack.letter.times import LONGEST, UNITS, read_duration
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mailstack.config import Config, ConfigError, ExchangeSettings, load
 from mailstack.letter import Address
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.relay.routes import RouteTarget, SmartHost, StaticRoutes
 from mailstack.server.wiring.store import database_address
 

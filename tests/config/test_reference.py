@@ -10,7 +10,7 @@ import msgspec
 
 from mailstack.config import Config, load
 from mailstack.config.convert import is_table
-from mailstack.config.toml_lines import KeyPath, key_lines
+from mailstack.config.errors import KeyPath, key_lines
 
 REFERENCE = Path(__file__).parents[2] / "etc" / "mailstack.toml"
 

@@ -24,7 +24,7 @@ from mailstack.config.values import (
     read_web_root,
     read_web_url,
 )
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.relay.routes import SmartHost
 
 GOOD: list[tuple[Callable[[object], object], str, object]] = [

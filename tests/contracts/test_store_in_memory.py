@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.contracts.delay_reasons import *  # noqa: F403
 from tests.contracts.hold_rules import *  # noqa: F403

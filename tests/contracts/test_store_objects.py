@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from mailstack.store.objects.bucket import Bucket
 from mailstack.store.objects.contents import ContentObjects
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import *  # noqa: F403
 from tests.contracts.store import Subject

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.delay_reasons import *  # noqa: F403
 from tests.contracts.hold_rules import *  # noqa: F403

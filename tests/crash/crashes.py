@@ -12,7 +12,7 @@ from attrs import define
 
 from mailstack.letter import LetterId
 from mailstack.store import Filter
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.crash.ledger import Ledger
 from tests.crash.load import TROUBLE, Load, empty_mailbox, operate

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from mailstack.config import AuthenticationSettings, RelaySettings, ScheduleSettings, SubmissionSettings
 from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
+from mailstack.letter.envelope import HostPort
 from mailstack.net.certificates import CertificateFiles
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.server_tls import ServerContext
@@ -22,8 +22,8 @@ from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.protocols.smtp.client_session import SmtpClientSession
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.sandbox.simulation import Internet as Shipped
-from mailstack.sandbox.simulation.authority import Authority, authority
 from mailstack.sandbox.simulation.server import RecordingJournal, SimulatedServer
+from mailstack.sandbox.simulation.world import Authority, authority
 from mailstack.store import Store
 
 __all__ = ["ONE_LETTER", "Internet", "RecordingJournal", "SimulatedServer", "issued", "page_context", "public_ca"]

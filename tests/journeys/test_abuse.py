@@ -11,7 +11,7 @@ from twisted.internet.protocol import Factory
 from twisted.names import dns
 
 from mailstack.config import ExchangeSettings, GreylistSettings, LimitsSettings, PolicySettings, SubmissionSettings
-from mailstack.letter.durations import Duration
+from mailstack.letter.times import Duration
 from tests.journeys.internet import Internet, SimulatedServer
 from tests.journeys.test_attacks import Attacker
 

@@ -17,7 +17,7 @@ from mailstack.config.sizes import Size
 from mailstack.config.values import Keyword, Network
 from mailstack.store import ContentWriter
 from mailstack.store.contents import WritingInMemory
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.journeys.internet import Internet, SimulatedServer
 
 SUBMISSION, POP3 = 2587, 2110

@@ -10,7 +10,7 @@ from twisted.names import dns
 
 from mailstack.config import AuthenticationSettings, DkimKeySettings, DkimSettings
 from mailstack.config.values import Domain, Network, Selector
-from mailstack.letter.durations import Duration
+from mailstack.letter.times import Duration
 from mailstack.policy.authentication.keys import generate
 from tests.journeys.internet import Internet, SimulatedServer
 from tests.journeys.test_abuse import call

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.net.sd_notify import tell_ready, tell_stopping
-from mailstack.net.sighup import defer, on_sighup
+from mailstack.net.process import defer, on_sighup, tell_ready, tell_stopping
 from tests.journeys.process import MAILSTACK, TWISTD, Process
 from tests.journeys.process import server as mail_server
 

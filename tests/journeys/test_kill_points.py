@@ -16,8 +16,8 @@ from twisted.internet.defer import Deferred
 from mailstack.accounts.directory import StoreDirectory
 from mailstack.config import RelaySettings
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
-from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets, read_all
+from mailstack.letter.envelope import HostPort
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.clock import ReactorClock
 from mailstack.net.connector import TwistedConnector
@@ -34,7 +34,7 @@ from mailstack.relay.agent import RelayAgent
 from mailstack.relay.routing import OwnHost, Routing
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
 from mailstack.store import Filter, Settlement
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.journeys.internet import Internet, RecordingJournal, SimulatedServer
 
 HOME, CAROL = "mx.home.test", "carol@elsewhere.test"

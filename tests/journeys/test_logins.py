@@ -12,16 +12,15 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from twisted.cred.portal import Portal
 
-from mailstack.accounts.allow_any import AllowAnyChecker
 from mailstack.accounts.authenticator import CredAuthenticator
-from mailstack.accounts.certificates import CertificateChecker
-from mailstack.accounts.issuer import DEV_RULES, Issuer
+from mailstack.accounts.checker import AllowAnyChecker, CertificateChecker
+from mailstack.accounts.dev_logins import DEV_RULES, Issuer
 from mailstack.accounts.realm import Realm
-from mailstack.accounts.scram import ScramChecker
+from mailstack.accounts.scram_checker import ScramChecker
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock

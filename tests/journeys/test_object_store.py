@@ -113,7 +113,7 @@ def test_large_letters_go_by_the_object_store(tmp_path: Path, bucket: Bucket, pr
             assert fetch(there["pop3"], "bob")[0].endswith(LARGE.partition("\r\n\r\n")[2])
             until(lambda: not keys_in(bucket), "the object is removed")
             assert server.stop() == 0
-        assert "takes contents" in checked(config)
+        assert "can be written, read and deleted" in checked(config)
         state.then, state.methods = Trouble("status", 403), frozenset({"PUT"})
         assert "AccessDenied" in checked(config)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.net.connector import TwistedConnector
 from mailstack.protocols.pop3.client import ClientEngine
 from mailstack.protocols.pop3.client_session import Pop3ClientSession

@@ -14,8 +14,8 @@ import pytest
 
 from mailstack.config import WebhookSettings
 from mailstack.config.values import DomainPattern, HookName, WebUrl
-from mailstack.letter.durations import Duration
-from mailstack.queue.webhooks.signing import headers, new_secret, read_secrets
+from mailstack.letter.times import Duration
+from mailstack.queue.webhooks.webhook import new_secret, read_secrets, signature_headers
 from tests.journeys.internet import Internet, SimulatedServer, public_ca
 from tests.journeys.process import PATIENCE, Process, command, lines_of_json, serve
 from tests.journeys.process import server as mail_server
@@ -109,7 +109,7 @@ def test_a_receiver_can_check_who_tells_it_by_an_old_secret_and_by_a_new_one(
     for request, text in ((first, old), (second, f"{new}\n{old}")):
         at = float(request.headers["webhook-timestamp"])
         assert at == int(request.at)
-        signed = headers(request.headers["webhook-id"], at, request.octets, read_secrets(text))
+        signed = signature_headers(request.headers["webhook-id"], at, request.octets, read_secrets(text))
         assert request.headers["webhook-signature"] == signed["webhook-signature"]
 
 

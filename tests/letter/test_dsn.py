@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Deferred, Envelope, Failed, LetterId, Recipient, Status
-from mailstack.letter.dsn import Dsn, RecipientStatus
-from mailstack.letter.dsn_original import Returned
+from mailstack.letter.dsn import Dsn, RecipientStatus, Returned
 
 AT = datetime(2026, 11, 23, 21, 0, tzinfo=UTC).timestamp()
 ALICE = Address("alice", "home.test")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter.dsn_original import Returned, is_returnable
+from mailstack.letter.dsn import Returned, is_returnable
 from mailstack.letter.header import split
 
 HEADER = "Subject: Grüße\r\n".encode()

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter.fields import folded, mailbox_field, parameter, text_field
-from mailstack.letter.mime import composition
-from mailstack.letter.mime.composition import base64_of, disposition, file_part, multipart, text_part
+from mailstack.letter import compose
+from mailstack.letter.compose import base64_of, disposition, file_part, multipart, text_part
+from mailstack.letter.header import folded, mailbox_field, parameter, text_field
 from mailstack.letter.parsed import parse
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=200)
@@ -96,7 +96,7 @@ def test_a_file_name_is_read_by_others(name: str) -> None:
 @pytest.mark.parametrize("at_once", [8, 65_536])
 def test_a_text_part_holds_its_text(at_once: int, text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(composition, "AT_ONCE", at_once)
+        patch.setattr(compose, "AT_ONCE", at_once)
         part = text_part("plain", text)
     whole = b"".join(part.octets)
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -110,7 +110,7 @@ def test_a_text_part_holds_its_text(at_once: int, text: str) -> None:
 def test_base64_is_read_in_pieces_as_at_once(octets: bytes, blanks: str) -> None:
     digits = blanks.join(base64.b64encode(octets).decode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(composition, "AT_ONCE", 8)
+        patch.setattr(compose, "AT_ONCE", 8)
         assert b"".join(base64_of(digits)) == octets
 
 
@@ -123,7 +123,7 @@ def test_what_is_no_base64_is_refused_in_pieces_as_at_once(digits: str) -> None:
             return None
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(composition, "AT_ONCE", 8)
+        patch.setattr(compose, "AT_ONCE", 8)
         found = outcome(lambda: b"".join(base64_of(digits)))
     assert found == outcome(lambda: base64.b64decode(digits, validate=True))
 

@@ -10,8 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Deferred, Delivered, Envelope, Failed, LetterId, Recipient, Status
-from mailstack.letter.dsn import Dsn, RecipientStatus
-from mailstack.letter.dsn_original import Returned
+from mailstack.letter.dsn import Dsn, RecipientStatus, Returned
 
 SHOWN = Path(__file__).parents[2] / "docs/reference/reports.md"
 AT = datetime(2026, 11, 23, 21, 0, tzinfo=UTC).timestamp()

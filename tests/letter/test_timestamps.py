@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter.timestamps import iso8601, iso8601_seconds
+from mailstack.letter.times import iso8601, iso8601_seconds
 
 TIMES = st.floats(min_value=0, max_value=4e9)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, LetterId, Recipient, trace
-from mailstack.letter.connection import HostPort, TlsInfo
+from mailstack.letter.envelope import HostPort, TlsInfo
 
 AT = datetime(2026, 11, 23, 21, 0, tzinfo=UTC).timestamp()
 ID = LetterId("01hzzzzzzzabcde")

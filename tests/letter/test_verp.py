@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.verp import delimiters_of, read_delimiters, sender_for
+from mailstack.letter.envelope import delimiters_of, read_delimiters, sender_for
 
 NEWS = Address("news", "home.test")
 

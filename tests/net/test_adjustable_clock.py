@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailstack.net.adjustable_clock import AdjustableClock
+from mailstack.net.clock import AdjustableClock
 from mailstack.sandbox.simulation import SimulatedReactor
 
 HOUR = 3600.0

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter.connection import HostPort
-from mailstack.net.certificate_identity import name_fault
+from mailstack.letter.envelope import HostPort
+from mailstack.net.certificate_checks import name_fault
 from mailstack.net.certificates import CertificateFiles, TlsError, private_ca
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.connector import TwistedConnector

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.protocol import Factory, Protocol
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.peer import NetPeer

@@ -9,7 +9,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.dns import DnsNames
-from mailstack.net.https import HttpsPolicies
+from mailstack.net.mta_sts import HttpsPolicies
 from mailstack.net.zone import Zone
 from mailstack.relay.mta_sts import PolicyUnavailable
 from mailstack.sandbox.simulation import SimulatedReactor

@@ -10,7 +10,7 @@ from twisted.logger import LogLevel
 
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step
-from mailstack.letter.timestamps import iso8601
+from mailstack.letter.times import iso8601
 from mailstack.net.log import LineJournal, StreamObserver, line
 from tests.queue.clock import HandClock
 

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.names import dns
 
 from mailstack.net.dns import DnsNames
-from mailstack.net.lookups import DnsWithTimeout
+from mailstack.net.resolver import DnsWithTimeout
 from mailstack.net.zone import Zone
 from mailstack.relay.dns import DnsUnavailable, MailExchange
 from tests.aid import run

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.net.mta_sts_files import PolicyFiles
-from mailstack.relay.mta_sts import CachedPolicy
-from mailstack.relay.mta_sts_policy import Mode, StsPolicy
+from mailstack.net.mta_sts import PolicyFiles
+from mailstack.relay.mta_sts import CachedPolicy, Mode, StsPolicy
 
 KEPT = CachedPolicy("20261124", 1_780_000_000.5, StsPolicy(Mode.ENFORCE, 604800, ("mx.test", "*.mx.test")))
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.net.open_files import OTHERS, raise_limit, shortfall
+from mailstack.net.process import OTHERS, raise_limit, shortfall
 from tests.journeys.process import Process, server
 
 RAISE = """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
-from mailstack.net.open_files import raise_limit
+from mailstack.net.process import raise_limit
 print(raise_limit(), *resource.getrlimit(resource.RLIMIT_NOFILE))
 """
 

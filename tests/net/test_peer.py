@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.net.certificates import private_ca
 from mailstack.net.connector import TwistedConnector
-from mailstack.net.listening import ServiceListener
+from mailstack.net.listening import Ports, ServiceListener
 from mailstack.net.peer import FULL_READ, LARGE_READ, NetPeer
 from mailstack.net.peer_state import HIGH_WATER, LINGER
 from mailstack.net.run_queue import BURST
 from mailstack.net.server_tls import server_context
-from mailstack.net.service_ports import Ports
 from mailstack.policy.limits import ConnectionLimiter
 from mailstack.protocols.connection import (
     NEED_DATA,

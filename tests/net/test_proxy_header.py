@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter.connection import HostPort
-from mailstack.net.proxy_header import LONGEST_BLOCK, LONGEST_LINE, SIGNATURE, BadHeader, Passed, read_header
+from mailstack.letter.envelope import HostPort
+from mailstack.net.proxy_protocol import LONGEST_BLOCK, LONGEST_LINE, SIGNATURE, BadHeader, Passed, read_header
 
 Read = tuple[Passed, int] | None
 

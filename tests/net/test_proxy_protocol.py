@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.policy.limits import ConnectionLimiter

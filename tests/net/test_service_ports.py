@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.letter.connection import HostPort
-from mailstack.net.service_ports import leads_to
+from mailstack.letter.envelope import HostPort
+from mailstack.net.listening import leads_to
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
 
-from mailstack.letter.connection import ClientCertificate
+from mailstack.letter.envelope import ClientCertificate
 from mailstack.net.certificates import CertificateFiles, TlsError, private_ca
 from mailstack.net.client_tls import client_context
 from mailstack.net.server_tls import ServerContext, server_context

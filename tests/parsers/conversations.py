@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
-from mailstack.policy.relaying import Relaying
+from mailstack.letter.envelope import HostPort
+from mailstack.policy.permissions import Relaying
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
 from mailstack.protocols.pop3.client_session import Pop3ClientSession, Pop3ConnectionLost, Refused
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
@@ -159,7 +159,7 @@ PARSERS = (
     ),
     Parser(
         "sending-session",
-        ("protocols.smtp.client_session", "protocols.smtp.capability_match", "protocols.smtp.extensions.limits"),
+        ("protocols.smtp.client_session", "protocols.smtp.outgoing", "protocols.smtp.extensions.limits"),
         _sending,
         (
             (

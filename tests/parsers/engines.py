@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mailstack.mailbox.pop3.top import TopFilter
-from mailstack.net.proxy_header import LONGEST_BLOCK, LONGEST_LINE, BadHeader, read_header
+from mailstack.mailbox.pop3.transaction import TopFilter
+from mailstack.net.proxy_protocol import LONGEST_BLOCK, LONGEST_LINE, BadHeader, read_header
 from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.dot_stuffing import DotStuffer, DotUnstuffer
 from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
@@ -20,7 +20,7 @@ from mailstack.protocols.smtp.client import Malformed, ReplyLimits
 from mailstack.protocols.smtp.limits import LineLimits
 from mailstack.protocols.smtp.replies import MAX_LINE
 from mailstack.protocols.smtp.server import Capabilities
-from mailstack.sandbox.recording.dialogue import SessionTranscript
+from mailstack.sandbox.recording import SessionTranscript
 from tests.parsers.parser import Parser, Pieces, same_in_every_cut
 from tests.protocols.smtp.dialogue import Dialogue, merged
 
@@ -277,7 +277,7 @@ _EXTENSIONS = tuple(
 PARSERS = (
     Parser(
         "session-transcript",
-        ("sandbox.recording.dialogue",),
+        ("sandbox.recording",),
         _transcript,
         (b"EHLO a.test\r\nAUTH PLAIN abc\r\nBDAT 3 LAST\r\nabcPASS x\r\n", b"BDAT 9999\r\n", b"APOP a b\r\nNOOP"),
     ),
@@ -307,7 +307,7 @@ PARSERS = (
     ),
     Parser(
         "smtp-loose",
-        ("protocols.smtp.bare_lf_reader", "protocols.smtp.line_checks", "protocols.line_buffer"),
+        ("protocols.smtp.data_reader", "protocols.smtp.line_checks", "protocols.line_buffer"),
         _smtp_loose,
         (b"a\n.\n..b\r\n.\n\r\n", b"\r\n\n..", b"\r"),
     ),
@@ -339,10 +339,15 @@ PARSERS = (
     ),
     Parser("protocols.line_buffer", ("protocols.line_buffer",), _lines, (b"a\r\nb\nc\rd\r\n" + b"x" * 120 + b"\r\n",)),
     Parser("dots", ("protocols.dot_stuffing",), _dots, (b".\r\n..\r\n\r\n.\r\n\r.\n.a",)),
-    Parser("excerpt", ("mailbox.pop3.top",), _excerpt, (b"A: b\r\n\r\n1\r\n2\n3\r\n\r\n", b"\r\nx\r\n", b"A: b\r\n")),
+    Parser(
+        "excerpt",
+        ("mailbox.pop3.transaction",),
+        _excerpt,
+        (b"A: b\r\n\r\n1\r\n2\n3\r\n\r\n", b"\r\nx\r\n", b"A: b\r\n"),
+    ),
     Parser(
         "proxy-header",
-        ("net.proxy_header",),
+        ("net.proxy_protocol",),
         _proxy,
         (
             b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 25\r\nEHLO x\r\n",

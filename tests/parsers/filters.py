@@ -10,10 +10,10 @@ from mailstack.web.checks.spam import (
     MAX_TEXT,
     BadFilterResponse,
     SpamVerdict,
+    parse_filter,
     parse_rspamd_response,
     parse_spamd_report,
 )
-from mailstack.web.checks.spam_filter import parse_filter
 from tests.parsers.parser import Parser, text, unless
 from tests.web.checks.spam.fakes import CHECKED, report
 
@@ -49,7 +49,7 @@ PARSERS = (
     ),
     Parser(
         "spam-filter",
-        ("web.checks.spam_filter",),
+        ("web.checks.spam",),
         _filter,
         (b"spamassassin:127.0.0.1:783", b"rspamd:http://[::1]:11333/"),
     ),

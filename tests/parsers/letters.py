@@ -7,16 +7,17 @@ import math
 import quopri
 from typing import Any
 
-from mailstack.letter import Address, AddressError, Envelope, Recipient, header, time_parameters, xtext
+from mailstack.letter import Address, AddressError, Envelope, Recipient, header, time_parameters
+from mailstack.letter.address import decode_xtext, from_ascii, in_ascii
 from mailstack.letter.address_lists import addresses_in
 from mailstack.letter.content import Octets, read_all
-from mailstack.letter.dsn_original import Returned
+from mailstack.letter.dsn import Returned
+from mailstack.letter.envelope import XVERP, read_delimiters, sender_for
 from mailstack.letter.mime import Domain, Unconvertible, convert
 from mailstack.letter.mime.fields import describe, relabel
 from mailstack.letter.mime.parts import Body, Parts
 from mailstack.letter.status import Status
 from mailstack.letter.transfer_encoding import Base64, QuotedPrintable
-from mailstack.letter.verp import XVERP, read_delimiters, sender_for
 from tests.aid import run
 from tests.parsers.parser import Parser, Pieces, same_in_every_cut, text, unless
 
@@ -160,11 +161,11 @@ def _terms(octets: bytes) -> None:
 
 def _xtext(octets: bytes) -> None:
     value = text(octets)
-    decoded = xtext.decode_xtext(value)
+    decoded = decode_xtext(value)
     assert decoded is None or (decoded.isascii() and decoded.isprintable())
     printable = "".join([each for each in value if each.isprintable() and each not in "\\+"])
-    assert xtext.from_ascii(xtext.in_ascii(printable)) == printable
-    assert all(each.isprintable() for each in xtext.from_ascii(printable))
+    assert from_ascii(in_ascii(printable)) == printable
+    assert all(each.isprintable() for each in from_ascii(printable))
 
 
 _FIRST, _LAST = -62135596800, 253402300800
@@ -189,7 +190,9 @@ def _verp(octets: bytes) -> None:
 
 
 PARSERS = (
-    Parser("verp", ("letter.verp",), _verp, (b"+= carol@elsewhere.test", "=- c@bücher.test".encode(), b'+= "a b"@x')),
+    Parser(
+        "verp", ("letter.envelope",), _verp, (b"+= carol@elsewhere.test", "=- c@bücher.test".encode(), b'+= "a b"@x')
+    ),
     Parser(
         "address",
         ("letter.address",),
@@ -237,7 +240,7 @@ PARSERS = (
     ),
     Parser(
         "returned",
-        ("letter.dsn_original", "letter.header"),
+        ("letter.dsn", "letter.header"),
         _returned,
         (
             b"Subject: \xe4\r\n\r\nx\0\r\n",
@@ -253,5 +256,5 @@ PARSERS = (
         _terms,
         (b"120", b"-9", b"2030-01-31T18:00:00Z", b"2016-12-31T23:59:60.5+01:00", b"-120;NT", b"600;R"),
     ),
-    Parser("xtext", ("letter.xtext",), _xtext, (b"a+2Bb+40c", b"\\x{1F600}+41", "ö+2B".encode())),
+    Parser("xtext", ("letter.address",), _xtext, (b"a+2Bb+40c", b"\\x{1F600}+41", "ö+2B".encode())),
 )

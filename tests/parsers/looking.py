@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mailstack.mailbox.index.query import BadQuery, parse
-from mailstack.net.zone_text import TYPES, read_record, record_text
-from mailstack.web.request_target import parse_target
+from mailstack.net.zone import TYPES, read_record, record_text
+from mailstack.web.http_messages import parse_target
 from tests.parsers.parser import Parser, text, unless
 
 
@@ -50,6 +50,6 @@ _TARGETS = (b"/v1/letters/%41%2f/parts/1?a=%2B&b", b"/%ff", b"", b"HTTP://[::1]:
 
 PARSERS = (
     Parser("query", ("mailbox.index.query",), _query, _QUERIES),
-    Parser("zone-record", ("net.zone_text",), _record, _RECORDS),
-    Parser("request-target", ("web.request_target",), _target, _TARGETS),
+    Parser("zone-record", ("net.zone",), _record, _RECORDS),
+    Parser("request-target", ("web.http_messages",), _target, _TARGETS),
 )

@@ -10,13 +10,13 @@ from twisted.internet.task import Clock
 from twisted.names import dns
 
 from mailstack.net.dns import TLSA, DnsNames
-from mailstack.net.mta_sts_files import PolicyFiles
+from mailstack.net.mta_sts import PolicyFiles
 from mailstack.net.resolver import authenticated
 from mailstack.policy.networks import client_of, networks_of, within
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
-from mailstack.relay.mta_sts_policy import MAX_AGE_S, MAX_HOSTS, NotAPolicy, read_policy, record_id
-from mailstack.relay.tls_reports.record import MAX_ADDRESSES, read_record
+from mailstack.relay.mta_sts import MAX_AGE_S, MAX_HOSTS, NotAPolicy, read_policy, record_id
+from mailstack.relay.tls_reports.report import MAX_ADDRESSES, read_record
 from tests.aid import run
 from tests.parsers.parser import Parser, scratch, text, unless, words
 
@@ -152,7 +152,7 @@ PARSERS = (
     ),
     Parser(
         "sts-policy",
-        ("relay.mta_sts_policy",),
+        ("relay.mta_sts",),
         _sts_policy,
         (
             b"version: STSv1\r\nmode: enforce\r\nmx: mx.x.test\r\nmx: *.y.test\r\nmax_age: 604800\r\n",
@@ -161,14 +161,14 @@ PARSERS = (
     ),
     Parser(
         "policy-file",
-        ("net.mta_sts_files",),
+        ("net.mta_sts",),
         _policy_file,
         (b'{"id": "1", "fetched": 1.5, "mode": "enforce", "max_age": 604800, "mx": ["mx.x.test", "*.y.test"]}', b"[]"),
     ),
-    Parser("sts-record", ("relay.mta_sts_policy",), _sts_record, (b"v=STSv1; id=20160831085700Z;\nv=spf1 -all",)),
+    Parser("sts-record", ("relay.mta_sts",), _sts_record, (b"v=STSv1; id=20160831085700Z;\nv=spf1 -all",)),
     Parser(
         "tlsrpt-record",
-        ("relay.tls_reports.record",),
+        ("relay.tls_reports.report",),
         _tlsrpt_record,
         (
             b"v=TLSRPTv1; rua=mailto:a%2Bb@x.test?subject=1, https://r.x.test:8443/v1\nv=spf1 -all",

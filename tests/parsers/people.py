@@ -63,7 +63,7 @@ def _features(octets: bytes) -> None:
 PARSERS = (
     Parser(
         "html-features",
-        ("letter.parsed.html", "web.checks.css_features", "web.checks.html", "web.checks.html_features"),
+        ("letter.parsed.html", "web.checks.html_features", "web.checks.html", "web.checks.html_features"),
         _features,
         (
             b"<!doctype html><style>/* x */ @media (hover) { .a > b:hover::after, #c [d] { color: red !important } }</style>",
@@ -75,16 +75,16 @@ PARSERS = (
         "letter.parsed",
         (
             "letter.charsets",
-            "letter.header_text",
+            "letter.header",
             "letter.address_lists",
             "letter.mime.fields",
             "letter.transfer_encoding",
-            "letter.parsed.one_time_codes",
+            "letter.parsed.links",
             "letter.parsed.html",
             "letter.parsed.links",
             "letter.parsed.parsed_letter",
             "letter.parsed.mime_tree",
-            "letter.parsed.unsubscribe",
+            "letter.parsed.links",
         ),
         _reading,
         (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mailstack.accounts.password_file import parse_passwords
-from mailstack.letter.connection import ClientCertificate
+from mailstack.accounts.checker import parse_passwords
+from mailstack.letter.envelope import ClientCertificate
 from mailstack.protocols.sasl import MECHANISMS, Cancelled, Channel, Denied, Malformed, ScramKeys, Unavailable
 from mailstack.protocols.sasl.client import ServerNotTrusted, choose
-from mailstack.protocols.sasl.saslprep import saslprep
+from mailstack.protocols.sasl.scram_keys import saslprep
 from tests.aid import run
 from tests.parsers.parser import Parser, text, unless
 from tests.protocols.sasl.exchange import Keeper, OutOfAnswers, Talk
@@ -128,13 +128,13 @@ PARSERS = (
     ),
     Parser(
         "saslprep",
-        ("protocols.sasl.saslprep",),
+        ("protocols.sasl.scram_keys",),
         _saslprep,
         ("I\u00adX".encode(), "\u2168".encode(), "\u0627\u0031".encode()),
     ),
     Parser(
         "password-file",
-        ("accounts.password_file",),
+        ("accounts.checker",),
         _password_file,
         (b"ann:$2y$04$" + b"." * 53 + b"\n# x\nbob:word\n", b"eve:{SHA}x", b"a:b\x85c:d"),
     ),

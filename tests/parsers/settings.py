@@ -7,10 +7,10 @@ from typing import Any
 
 from mailstack.config import ConfigError
 from mailstack.config.endpoints import port_of
+from mailstack.config.errors import key_lines, line_of
 from mailstack.config.load import load
-from mailstack.config.toml_lines import key_lines, line_of
 from mailstack.config.values import READERS, read_blocked
-from mailstack.queue.webhooks.signing import MAX_SECRETS, BadSecret, read_secrets
+from mailstack.queue.webhooks.webhook import MAX_SECRETS, BadSecret, read_secrets
 from mailstack.relay.routes import RouteError, RouteTarget, StaticRoutes
 from mailstack.sandbox.faults.rule import Fault, read_json_rules, read_rules
 from tests.parsers.parser import Parser, scratch, text, unless
@@ -132,7 +132,7 @@ PARSERS = (
             b'[[fault]]\nat = "ehlo"\nwithout = ["STARTTLS"]\n',
         ),
     ),
-    Parser("setting", ("config.values", "letter.durations", "config.sizes", "relay.routes"), _values, _SEEDS),
+    Parser("setting", ("config.values", "letter.times", "config.sizes", "relay.routes"), _values, _SEEDS),
     Parser("endpoint", ("config.endpoints",), _endpoint, _SEEDS),
     Parser(
         "routes",
@@ -149,13 +149,13 @@ PARSERS = (
     ),
     Parser(
         "webhook-secrets",
-        ("queue.webhooks.signing",),
+        ("queue.webhooks.webhook",),
         _secrets,
         (b"# of May\nwhsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n\nwhsec_" + b"QUJD" * 16, b"whsec_%%", b"hunter2"),
     ),
     Parser(
         "toml-positions",
-        ("config.toml_lines",),
+        ("config.errors",),
         _positions,
         (b'a = """\n]""" # x\n[b."c d"]\ne.f = [ # [\n{g = 1},\n]\n[[h]]\n', b"'x' = '''\n'''\n[a]\n[a.b]\nc=1"),
     ),

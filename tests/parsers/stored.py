@@ -28,9 +28,9 @@ def _envelope(octets: bytes) -> None:
 
 
 def _check_sendable(envelope: Envelope) -> None:
-    from mailstack.protocols.smtp.capability_match import mail_command, rcpt_command
     from mailstack.protocols.smtp.client import ClientEngine
     from mailstack.protocols.smtp.order import LocalProtocolError
+    from mailstack.protocols.smtp.outgoing import mail_command, rcpt_command
 
     extensions = dict.fromkeys(("SIZE", "DSN", "SMTPUTF8", "FUTURERELEASE", "DELIVERBY", "MT-PRIORITY"), "")
     engine = ClientEngine()
@@ -122,7 +122,7 @@ def _commands(octets: bytes) -> None:
 
 
 def _check_said_again(envelope: Envelope) -> None:
-    from mailstack.protocols.smtp.capability_match import mail_command, rcpt_command
+    from mailstack.protocols.smtp.outgoing import mail_command, rcpt_command
     from tests.parsers.engines import CAPABILITIES
 
     keywords = (
@@ -186,7 +186,7 @@ PARSERS = (
         "mail-and-rcpt",
         (
             "protocols.smtp.grammar",
-            "protocols.smtp.capability_match",
+            "protocols.smtp.outgoing",
             "protocols.smtp.extensions.requiretls",
             "store.rows",
         ),

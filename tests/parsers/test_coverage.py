@@ -21,7 +21,7 @@ GIVEN = {"bytes", "str", "object", "str | None", "bytes | None"}
 """What such a function is given."""
 
 READ_ELSEWHERE = {
-    "cli.sendmail.letter": "tests/cli/sendmail/test_letter.py has properties of its own",
+    "cli.sendmail.enqueue": "tests/cli/sendmail/test_letter.py has properties of its own",
     "protocols.connection": "an interface",
     "protocols.peer_wrapper": "hands what it gets to the engine",
     "net.peer": "hands what it gets to the engine",
@@ -29,7 +29,7 @@ READ_ELSEWHERE = {
     "web.api.filters": "wraps mailbox.index.query, whose parser is in the table",
     "web.compose": "wraps letter.address, whose parser is in the table",
     "web.flow_control": "hands what it gets to the page",
-    "store.digests": "counts what it hands on; tests/store/test_damage.py feeds it damaged contents",
+    "store.contents": "counts what it hands on; tests/store/test_damage.py feeds it damaged contents",
     "net.zone": "our own names, in the process",
     "sandbox.simulation.host": "a network in memory",
     "sandbox.simulation.sockets": "a network in memory",

@@ -117,7 +117,7 @@ PARSERS = (
         "spf-record",
         (
             "policy.authentication.spf.record",
-            "policy.authentication.spf.macros",
+            "policy.authentication.spf.record",
             "policy.authentication.spf.evaluation",
         ),
         _spf,

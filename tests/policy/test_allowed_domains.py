@@ -6,7 +6,7 @@ import pytest
 
 from mailstack.letter import Address
 from mailstack.policy import Pass, Refuse
-from mailstack.policy.allowed_domains import AllowedDomains
+from mailstack.policy.permissions import AllowedDomains
 from mailstack.protocols.smtp.commands import Rcpt
 from tests.aid import run
 from tests.policy.visitor import Visitor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.letter import Address
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.policy.block import BlockList
 from tests.aid import run
 from tests.policy.visitor import Visitor, rcpt, said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.policy import PASS, Defer, Refuse, Verdict
 from mailstack.policy.chain import PolicyChain
 from mailstack.policy.networks import networks_of

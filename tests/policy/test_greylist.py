@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from mailstack.letter import Address
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.policy.greylist import Greylist, GreylistTimes
 from mailstack.store import StoreError
 from mailstack.store.greylist import GreylistEntry
 from mailstack.store.parts.greylist import SqlGreylist
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.policy.visitor import Now, Visitor, rcpt, said
 from tests.store.pools import pools

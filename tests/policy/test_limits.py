@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.policy import PASS, Defer
 from mailstack.policy.limits import ConnectionLimiter, ServiceLimiter
 from mailstack.policy.networks import networks_of

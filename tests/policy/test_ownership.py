@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailstack.letter import Address
 from mailstack.policy import PASS, Refuse
-from mailstack.policy.ownership import Ownership
+from mailstack.policy.permissions import Ownership
 from tests.aid import run
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.policy.counters import LocalCounterTable
 from mailstack.policy.rates import Rate, Rates
 from tests.aid import run

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.policy import PASS, Refuse
-from mailstack.policy.relaying import Relaying
+from mailstack.policy.permissions import Relaying
 
 
 def test_a_stranger_is_refused_with_550_5_7_1() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from mailstack.policy.tarpit import Tarpit
+from mailstack.policy.limits import Tarpit
 
 
 class Pausing:

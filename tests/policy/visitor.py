@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import define, field
 
 from mailstack.letter import Address
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.policy import Defer, Pass, Refuse, Verdict
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from mailstack.store.database_address import DatabaseAddress
+from mailstack.store.connection import DatabaseAddress
 from mailstack.store.postgresql.store import PostgresStore
 from tests.aid import Pump
 from tests.contracts.store import Subject

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.protocols.ttl_cache import TTLCache
+from mailstack.protocols.bounded_memory import TTLCache
 from tests.accounts.fakes import HandClock
 
 KEYS = st.sampled_from("abcde")

@@ -21,7 +21,7 @@ from mailstack.queue.route import Router
 from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.store import Filter, Record, Settlement, Store, StoreError
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.clock import HandClock
 from tests.queue.letters import SERVER

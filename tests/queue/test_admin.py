@@ -10,7 +10,7 @@ from mailstack.letter import Address, Deferred, Failed, LetterId, Status
 from mailstack.letter.content import read_all
 from mailstack.queue.admin import TOGETHER, ActionResult, QueueAdmin
 from mailstack.store import Conflict, Filter, Record, Settlement
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.letters import a_letter
 from tests.queue.rig import TAKEN, OneByOne, Rig

@@ -11,7 +11,7 @@ from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import Acceptance, Filter, StoreError, StoreFull
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.letters import a_letter
 from tests.queue.people import FailingDirectory, MemoryDirectory

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery
+from mailstack.queue.attempt import DeliveryJob
 from mailstack.queue.backlog import Backlog
-from mailstack.queue.delivery_job import DeliveryJob
 
 LETTER = Letter(LetterId("x"), Envelope(Address("a", "b.test"), ()), Octets(b""), Arrival(0, "b.test", "SMTP"))
 

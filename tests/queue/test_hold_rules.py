@@ -15,7 +15,7 @@ from mailstack.queue.hold_rules import describe, fits, is_held_by
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import StoreError
 from mailstack.store.hold_rules import HoldRule
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.letters import a_letter
 from tests.queue.rig import Rig

@@ -11,7 +11,7 @@ from mailstack.letter.content import read_all
 from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import Acceptance, StoreFull
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.letters import ALICE, HEADER, a_letter
 from tests.queue.people import FailingDirectory, MemoryDirectory

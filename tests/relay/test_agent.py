@@ -12,15 +12,15 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Delivered, Failed, Status
-from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import RETRY_REQUESTED
+from mailstack.letter.envelope import HostPort
 from mailstack.protocols.smtp.commands import Rcpt
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Attempt
 from mailstack.relay.agent import RelayAgent
+from mailstack.relay.external_relay import LoopbackOnly
 from mailstack.relay.limits import AttemptLimits
-from mailstack.relay.loopback import LoopbackOnly
 from mailstack.relay.routes import SmartHost, StaticRoutes
 from mailstack.relay.session_opener import ConnectionLimits
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy

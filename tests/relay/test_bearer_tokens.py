@@ -9,8 +9,8 @@ import pytest
 from mailstack.letter import Deferred, Delivered, Status
 from mailstack.protocols.smtp.replies import reply
 from mailstack.queue.attempt import Attempt
-from mailstack.relay.bearer_tokens import MAX_OCTETS, read_token, token_in
 from mailstack.relay.routes import SmartHost
+from mailstack.relay.session_opener import MAX_OCTETS, read_token, token_in
 from tests.relay.test_agent import attempt, said
 from tests.relay.world import FakeServer, World
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Address, Deferred, Failed, Status
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.relay.dns import MailExchange
 from mailstack.relay.hosts import DnsHostLimits, Hosts, NoRoute, RouteTargets, is_dns_name
 from mailstack.relay.routes import SenderRoutes, SmartHost, SmartHostCredentials, StaticRoutes

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.protocols.smtp.client import ClientEngine
-from mailstack.relay.loopback import LoopbackOnly, is_loopback
+from mailstack.relay.external_relay import LoopbackOnly, is_loopback
 from tests.relay.world import FakeServer, World
 
 

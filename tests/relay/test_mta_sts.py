@@ -8,8 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.relay.dns import DnsUnavailable, NoSuchDomain
-from mailstack.relay.mta_sts import CachedPolicy, MemoryShelf, MtaStsPolicies, PolicyUnavailable, StsLimits
-from mailstack.relay.mta_sts_policy import Mode
+from mailstack.relay.mta_sts import CachedPolicy, MemoryShelf, Mode, MtaStsPolicies, PolicyUnavailable, StsLimits
 from tests.relay.world import World
 
 DOMAIN = "elsewhere.test"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.relay.mta_sts_policy import MAX_AGE_S, Mode, NotAPolicy, StsPolicy, read_policy, record_id
+from mailstack.relay.mta_sts import MAX_AGE_S, Mode, NotAPolicy, StsPolicy, read_policy, record_id
 
 GOOD = b"version: STSv1\r\nmode: enforce\r\nmx: mail.example.test\r\nmx: *.Example.net\r\nmax_age: 604800\r\n"
 

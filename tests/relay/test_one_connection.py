@@ -25,7 +25,7 @@ from mailstack.store import (
     StoreError,
 )
 from mailstack.store.hold_rules import HoldRule, Suppression
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.queue.letters import SERVER, a_letter
 from tests.queue.people import MemoryDirectory
 from tests.queue.rig import Teller

@@ -7,7 +7,7 @@ import pytest
 from mailstack.letter import Address
 from mailstack.letter.patterns import address_pattern, domain_pattern
 from mailstack.protocols.connection import Source
-from mailstack.relay.source_addresses import SourceAddress, SourceRule, find_origin
+from mailstack.relay.routing import SourceAddress, SourceRule, find_origin
 
 NEWS = SourceAddress(Source("192.0.2.7", "2001:db8::7"), "news.home.test")
 FOUR = SourceAddress(Source("192.0.2.8"))

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Delivered, Failed, Letter, Status
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.protocols.smtp.client_session import SmtpClientSession
 from mailstack.protocols.smtp.commands import Mail, Rcpt

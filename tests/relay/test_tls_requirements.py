@@ -7,15 +7,14 @@ from typing import Any
 import pytest
 
 from mailstack.letter import Deferred, Failed, Letter
-from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
+from mailstack.letter.envelope import HostPort
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import DnsUnavailable
 from mailstack.relay.hosts import RouteTargets, TargetHost
-from mailstack.relay.mta_sts_policy import Mode, StsPolicy
-from mailstack.relay.require_tls import TlsRequest
+from mailstack.relay.mta_sts import Mode, StsPolicy
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
-from mailstack.relay.tls_requirements import TlsRequirementNotMet, TlsRequirements
+from mailstack.relay.tls_requirements import TlsRequest, TlsRequirementNotMet, TlsRequirements
 from tests.relay.world import World, letter_to
 
 MX = "mx.elsewhere.test"

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.relay.transcript import truncate_middle
+from mailstack.relay.transactions import truncate_middle
 
 LINES = st.lists(st.text("ab", max_size=9), max_size=30)
 

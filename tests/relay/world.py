@@ -21,9 +21,9 @@ from mailstack.letter import (
     LetterId,
     Recipient,
 )
-from mailstack.letter.connection import HostPort, TlsInfo
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery
+from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.protocols.connection import NEED_DATA, ConnectFailed, Disconnected, Ending, Engine, TimedOut
 from mailstack.protocols.smtp.commands import (
     Auth,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from mailstack.server.workers.heartbeat import BEATS, HeartbeatMonitor, HeartbeatSender
+from mailstack.server.workers.control_channel import BEATS, HeartbeatMonitor, HeartbeatSender
 from mailstack.server.workers.master import _how_it_ended
 
 

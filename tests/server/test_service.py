@@ -16,7 +16,7 @@ from mailstack.net.certificates import private_ca
 from mailstack.sandbox.simulation import SimulatedReactor
 from mailstack.server.service import CannotStart, MailService, ServiceUser
 from mailstack.store.locks import Turn
-from mailstack.store.sqlite import TURN
+from mailstack.store.sqlite.store import TURN
 from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from mailstack.letter.content import Octets
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import acceptance, placing
 

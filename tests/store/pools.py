@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailstack.store.batch import ReaderPool, WriterPool
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store.sqlite.in_memory import InMemoryStore
 
 
 def pools() -> tuple[ReaderPool, WriterPool]:

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from mailstack.store import Account
-from mailstack.store.change_marker import SETTLING, ChangeMarker
-from mailstack.store.sqlite import TURN, SqliteStore
+from mailstack.store.connection import SETTLING, ChangeMarker
+from mailstack.store.sqlite.store import TURN, SqliteStore
 from tests.aid import Pump
 
 
@@ -44,7 +44,7 @@ def test_while_a_change_may_be_under_way_nothing_that_is_read_is_believed(tmp_pa
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 
 marks, real = [], os.utime

@@ -10,7 +10,7 @@ from pathlib import Path
 from mailstack.letter.content import read_all
 from mailstack.letter.delivery import DeliveryState
 from mailstack.store import Filter
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import BOB, HEADERS
 from tests.store.crash_child import octets_for

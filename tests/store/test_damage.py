@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from mailstack.letter import Content, LetterId
 from mailstack.letter.content import read_all, verify
 from mailstack.store import Damaged, StoreError
-from mailstack.store.contents import AHEAD
-from mailstack.store.digests import Verification, digest_of
-from mailstack.store.sqlite import DATABASE, SqliteStore
+from mailstack.store.contents import AHEAD, Verification, digest_of
+from mailstack.store.sqlite.store import DATABASE, SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import BOB, SERVER, acceptance, later, placing
 

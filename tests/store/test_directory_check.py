@@ -16,8 +16,8 @@ from mailstack.letter.content import Octets, read_all
 from mailstack.store import Acceptance, Filter, StoreError
 from mailstack.store.archive import ArchivingSqliteStore
 from mailstack.store.content_files import ContentFiles
-from mailstack.store.directory_check import Location
-from mailstack.store.sqlite import DATABASE, SqliteStore
+from mailstack.store.data_directory import Location
+from mailstack.store.sqlite.store import DATABASE, SqliteStore
 from tests.aid import Pump, run
 from tests.contracts.store import BOB, acceptance, placing
 

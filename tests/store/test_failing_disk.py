@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.delivery import DeliveryState
 from mailstack.store import Acceptance, Conflict, Filter, Settlement, StoreError, StoreFull
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import BOB, CAROL, HEADERS, acceptance, placing, to
 from tests.store.failing_disk import FailingDisk

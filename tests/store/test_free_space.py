@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.store import StoreFull
-from mailstack.store.free_space import INTERVAL, FreeSpace, free_octets
+from mailstack.store.data_directory import INTERVAL, FreeSpace, free_octets
 
 MIB = 1 << 20
 

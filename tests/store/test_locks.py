@@ -13,7 +13,7 @@ import pytest
 
 from mailstack.store import MaildropInUse, StoreError
 from mailstack.store.locks import NameLocks, Turn, TurnTimeout
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import acceptance
 

@@ -10,7 +10,7 @@ import pytest
 
 from mailstack.store import StoreError
 from mailstack.store.schema import Migration, migrate, migrations
-from mailstack.store.sqlite import DATABASE, SqliteStore
+from mailstack.store.sqlite.store import DATABASE, SqliteStore
 from tests.aid import Pump
 
 SECOND = Migration(2, "ALTER TABLE letters ADD COLUMN seen INTEGER;\nCREATE TABLE more (a TEXT);\n")

@@ -22,11 +22,11 @@ from mailstack.letter import LetterId
 from mailstack.letter.content import read_all
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.protocols.memory_budget import ALWAYS_ALLOWED
+from mailstack.protocols.bounded_memory import ALWAYS_ALLOWED
 from mailstack.store import Account, Conflict, Damaged, Filter, Placement, Settlement, StoreError, StoreFull, sql
 from mailstack.store.locks import Turn
 from mailstack.store.schema import migrations
-from mailstack.store.sqlite import DATABASE, TURN, SqliteStore
+from mailstack.store.sqlite.store import DATABASE, TURN, SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import BOB, HEADERS, SERVER, TEXT, acceptance, later, placing, to
 

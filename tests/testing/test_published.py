@@ -19,7 +19,7 @@ SMTPDFIX = {
     "controller": "from mailstack.testing.smtpdfix.controller import AuthController",
     "event_handler": "from mailstack.testing.smtpdfix.configuration import EventHandler",
     "fixture": "from mailstack.testing.smtpdfix.controller import ConfiguredAuthenticator as _Authenticator",
-    "handlers": "from mailstack.testing.smtpdfix.handlers import AuthMessage",
+    "handlers": "from mailstack.testing.smtpdfix.smtp import AuthMessage",
     "certs": """
 import time
 from mailstack.net.certificates import private_ca

@@ -14,7 +14,7 @@ from mailstack.letter import LetterId
 from mailstack.letter.content import read_all
 from mailstack.store import Filter
 from mailstack.store.schema import migrate, migrations
-from mailstack.store.sqlite import DATABASE, SqliteStore
+from mailstack.store.sqlite.store import DATABASE, SqliteStore
 from tests.aid import Pump
 from tests.journeys.process import server
 from tests.upgrade.record import SCHEDULE, answers, mailboxes

@@ -10,11 +10,11 @@ from msgspec import Struct
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory
 
-from mailstack.net.service_ports import Ports
+from mailstack.net.listening import Ports
 from mailstack.policy.limits import ConnectionLimiter
 from mailstack.sandbox.simulation import SimulatedReactor
 from mailstack.web.app import http_factory
-from mailstack.web.body import HttpLimits
+from mailstack.web.flow_control import HttpLimits
 from mailstack.web.listener import ProtocolFactory, WebListener
 from mailstack.web.site import Site
 from tests.sandbox.simulation.protocols import Recorder

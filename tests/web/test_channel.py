@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from mailstack.policy.limits import ConnectionLimiter
-from mailstack.web.body import HttpLimits
-from mailstack.web.http_values import Request, Response, text_response
+from mailstack.web.flow_control import HttpLimits
+from mailstack.web.http_messages import Request, Response, parse_target, text_response
 from mailstack.web.request import MAX_HEADER_FIELDS
-from mailstack.web.request_target import parse_target
 from mailstack.web.routes import HttpRoute
 from mailstack.web.site import Site
 from tests.web.browsing import Web

@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.letter.parsed import parse
 from mailstack.web.compose import ComposeLimits, DraftAddress, DraftAttachment, LetterDraft, compose
-from mailstack.web.http_values import HttpError
+from mailstack.web.http_messages import HttpError
 
 LIMITS = ComposeLimits(size=10_000, recipients=3, attachments=2, fields=2)
 AUTHOR, BOB = DraftAddress("alice@home.test"), DraftAddress("bob@home.test")

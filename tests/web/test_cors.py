@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.web.cors import CorsPolicy
-from mailstack.web.http_values import Request, Response, decode_json, json_response
+from mailstack.web.http_messages import Request, Response, decode_json, json_response
 from mailstack.web.routes import HttpRoute
 from mailstack.web.site import AllowAll, Site
 from tests.aid import run

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import mailstack
-from mailstack.web.http_values import Request, Response
+from mailstack.web.http_messages import Request, Response
 from mailstack.web.site import Site
 from mailstack.web.static_files import inbox_routes
 from tests.aid import run

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.web import json_body
-from mailstack.web.http_values import HttpError
+from mailstack.web.http_messages import HttpError
 from tests.letter.parsed.test_long import HELD, longest_step
 
 MIB = 1_048_576

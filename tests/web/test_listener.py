@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailstack.net.service_ports import Ports
+from mailstack.net.listening import Ports
 from mailstack.policy.limits import ConnectionLimiter
 from mailstack.web.app import http_factory
-from mailstack.web.body import HttpLimits
-from mailstack.web.http_values import Request, Response, text_response
+from mailstack.web.flow_control import HttpLimits
+from mailstack.web.http_messages import Request, Response, text_response
 from mailstack.web.listener import ProtocolFactory, WebListener
 from mailstack.web.routes import HttpRoute
 from mailstack.web.site import Site

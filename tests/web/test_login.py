@@ -10,14 +10,14 @@ import pytest
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 
-from mailstack.accounts.allow_any import AllowAnyChecker
 from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.checker import AllowAnyChecker
 from mailstack.accounts.realm import IReader, Realm
 from mailstack.accounts.throttle import Throttle
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.store import Account, AppPassword
-from mailstack.store.sqlite_in_memory import InMemoryStore
-from mailstack.web.http_values import Request, Response, json_response
+from mailstack.store.sqlite.in_memory import InMemoryStore
+from mailstack.web.http_messages import Request, Response, json_response
 from mailstack.web.login import COOKIE, SESSION_LIFETIME, Login
 from mailstack.web.routes import HttpRoute
 from mailstack.web.site import Site

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.web.http_values import Request, Response, text_response
+from mailstack.web.http_messages import Request, Response, text_response
 from mailstack.web.routes import MAX_SEGMENTS, HttpRoute, RouteTable, path_variables
 
 

@@ -15,10 +15,9 @@ from mailstack.config import Config, MtaStsSettings, WebSettings
 from mailstack.config.values import HostName
 from mailstack.web.app import build_site
 from mailstack.web.autoconfig.clients import GUIDES
-from mailstack.web.autoconfig.mta_sts import policy_text
+from mailstack.web.autoconfig.records import policy_text
 from mailstack.web.autoconfig.services import services_from_config
-from mailstack.web.http_values import HttpError, Request, Response, text_response
-from mailstack.web.request_target import segments_of
+from mailstack.web.http_messages import HttpError, Request, Response, segments_of, text_response
 from mailstack.web.routes import HttpRoute
 from mailstack.web.server_info import PublicServerInfo
 from mailstack.web.site import Site

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.web.http_values import Request, Response
+from mailstack.web.http_messages import Request, Response
 from mailstack.web.site import Site
 from mailstack.web.static_files import COMPRESS_FROM, static_routes
 from tests.aid import run

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from mailstack.web.body import HttpLimits
-from mailstack.web.http_values import (
+from mailstack.web.flow_control import HttpLimits
+from mailstack.web.http_messages import (
     HttpError,
     Request,
     Response,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
-from mailstack.cli.checks.finding import Finding, good, warning
+from mailstack.cli.checks import Finding, good, warning
 from mailstack.config import Config
-from mailstack.net.lookups import ReverseNames
+from mailstack.net.resolver import ReverseNames
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import DnsUnavailable, NoSuchDomain
 from mailstack.web.autoconfig.records import DnsRecord, publication, publication_facts

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from mailstack.cli.checks.finding import Finding, broken, good, warning
+from mailstack.cli.checks import Finding, broken, good, warning
 from mailstack.config import Config
 from mailstack.config.key_files import identities, made_here, own_directory, patience, signing_keys
 from mailstack.net.certificate_checks import concerns, covers, dates
 from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, read_identity
 from mailstack.net.client_tls import ClientTls
 from mailstack.policy.authentication.keys import InvalidKey
-from mailstack.queue.webhooks.signing import BadSecret
+from mailstack.queue.webhooks.webhook import BadSecret
 from mailstack.server.wiring.certificates import server_context
 from mailstack.server.wiring.webhooks import secrets_in
 from mailstack.web.autoconfig.records import WEB_LABELS

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from mailstack.cli.checks.finding import Finding, broken, good, warning
+from mailstack.cli.checks import Finding, broken, good, warning
 from mailstack.config import Config
 from mailstack.config.endpoints import port_of
-from mailstack.net.open_files import hard_limit, shortfall
-from mailstack.net.proxy_header import PROXIED
+from mailstack.net.process import hard_limit, shortfall
+from mailstack.net.proxy_protocol import PROXIED
 
 IMPLICIT_TLS = frozenset({"submissions", "pop3s", "imaps", "https"})
 CLIENT_FIRST = {"web", "https"}

@@ -1,25 +1,32 @@
-"""Checks of data directory, store, accounts and object store."""
+"""Checks of data directory, database, accounts and object store."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import secrets
 from collections.abc import Iterator
 from hashlib import sha256
 
-from mailstack.cli.checks.finding import Finding, broken, good, warning
-from mailstack.cli.errors import CommandError
-from mailstack.cli.store_runner import OpenStore
+import psycopg
+
+from mailstack.cli.checks import Finding, broken, good, warning
+from mailstack.cli.output import CommandError
+from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer
 from mailstack.config import Config
 from mailstack.letter.display_text import size_text
-from mailstack.server.wiring.store import place_of
+from mailstack.server.wiring.store import database_address, place_of
 from mailstack.store import Account, StoreError
 from mailstack.store.contents import OBJECT
-from mailstack.store.free_space import free_octets
-from mailstack.store.objects.bucket import Bucket, trouble
+from mailstack.store.data_directory import free_octets
+from mailstack.store.objects.bucket import Bucket
+from mailstack.store.objects.bucket import trouble as object_store_error
 from mailstack.store.objects.contents import Reading
+from mailstack.store.postgresql import process_leases, schema
+from mailstack.store.postgresql.connection import trouble
+from mailstack.store.postgresql.database import Database
 
 LOW_SPACE = 256 * 1024 * 1024
 """Free octets on the disk below which a warning is given."""
@@ -29,8 +36,6 @@ def check_storage(config: Config) -> Iterator[Finding]:
     """Checks the data directory and the store in it, without creating one."""
     yield from _directory(config)
     if config.store.url:
-        from mailstack.cli.checks.database import check_database
-
         found, is_there = check_database(config)
         yield from found
         if not is_there:
@@ -122,9 +127,34 @@ def check_objects(config: Config) -> Iterator[Finding]:
         bucket.drop_parts(ours.orphan_age)
         bucket.close()
     except Exception as error:
-        found = trouble(error)
+        found = object_store_error(error)
         if not isinstance(found, StoreError):
             raise
         yield broken("contents", f"{where}: {found}")
         return
     yield good("contents", f"{where} can be written, read and deleted")
+
+
+def check_database(config: Config) -> tuple[list[Finding], bool]:
+    """Findings, and whether the tables can be read. Nothing is created or changed."""
+    try:
+        database = Database(database_address(config), "mailstack check")
+        with contextlib.closing(database.watch), contextlib.closing(database.connect()) as connection:
+            version = connection.raw.info.server_version
+            found = [good("database", f"{database}, PostgreSQL {version // 10000}.{version % 10000}")]
+            found += [warning("database", concern) for concern in schema.check(connection)]
+            state = schema.state(connection, schema.migrations())
+            if state is None:
+                return [*found, good("store", "its tables are created at the first start")], False
+            others = process_leases.living(connection)
+            found.append(good("nodes", ", ".join(others) if others else "none is running"))
+            nodes = len({owner.partition("#")[0] for owner in others})
+            if nodes > 1:
+                told = f"each of {nodes} nodes counts on its own, so a client that connects to all of them gets {nodes} times the limits"
+                found.append(good("limits", told))
+            text, is_newest = state
+            return [*found, good("store", text)], is_newest
+    except psycopg.Error as error:
+        return [broken("store", str(trouble(error)))], False
+    except StoreError as error:
+        return [broken("store", str(error))], False

@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mailstack.cli.compat.options import advice_for
 from mailstack.cli.compat.overrides import DevOverrides
-from mailstack.cli.compat.removed import advice_for
-from mailstack.cli.errors import CommandError
-from mailstack.sandbox.dev.preload import preloads_in
+from mailstack.cli.output import CommandError
+from mailstack.sandbox.dev.accounts import preloads_in
 
 VARIABLES = ("GREENMAIL_OPTS", "GREENMAIL_ADDITIONAL_OPTS")
 """Variables of GreenMail's container."""

@@ -8,7 +8,7 @@ from functools import partial
 from mailstack.cli.compat import relay
 from mailstack.cli.compat.options import Option, read_options
 from mailstack.cli.compat.overrides import DevOverrides
-from mailstack.cli.errors import CommandError
+from mailstack.cli.output import CommandError
 
 MAX_MESSAGES = 500
 """Messages that Mailpit keeps."""

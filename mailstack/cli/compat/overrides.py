@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mailstack.accounts.password_file import parse_passwords
-from mailstack.cli.errors import CommandError
+from mailstack.accounts.checker import parse_passwords
+from mailstack.cli.output import CommandError
 from mailstack.config.values import read_origin
-from mailstack.letter.connection import HostPort
-from mailstack.letter.durations import read_duration
-from mailstack.relay.loopback import is_loopback
+from mailstack.letter.envelope import HostPort
+from mailstack.letter.times import read_duration
+from mailstack.relay.external_relay import is_loopback
 from mailstack.sandbox.dev import PORTS, DevSettings
 
 MAX_LOGIN_FILE = 1_000_000

@@ -9,10 +9,9 @@ from msgspec.structs import fields
 
 from mailstack.cli.compat.options import Option
 from mailstack.cli.compat.overrides import DevOverrides
-from mailstack.cli.errors import CommandError
+from mailstack.cli.output import CommandError
 from mailstack.letter import Address, AddressError
-from mailstack.relay.external_relay import ExternalRelay
-from mailstack.relay.loopback import is_loopback
+from mailstack.relay.external_relay import ExternalRelay, is_loopback
 from mailstack.relay.routes import RouteError, RouteTarget
 
 

@@ -10,15 +10,15 @@ from msgspec import Struct
 
 from mailstack.cli.argument_types import PathType
 from mailstack.cli.argument_types import address as parse_address
-from mailstack.cli.errors import CommandError
 from mailstack.cli.files.import_command import json_option, letters_in
 from mailstack.cli.files.mailpit import dump_from
-from mailstack.cli.files.progress import Tally, progress_bar
-from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.output import CommandError
+from mailstack.cli.progress import Tally, progress_bar
+from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target, with_target_finder
 from mailstack.letter import LetterId
 from mailstack.letter.files.writers import FOLDERS, LetterWriter
-from mailstack.mailbox.index.deletion import hidden_numbers
+from mailstack.mailbox.index.removal import hidden_numbers
 from mailstack.store import Entry, Filter, Store, StoreError
 from mailstack.store.archive import ARCHIVE
 

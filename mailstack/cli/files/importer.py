@@ -31,7 +31,7 @@ from mailstack.letter.files.detect import FoundFile
 from mailstack.letter.header import split
 from mailstack.letter.letter import seeded_ids
 from mailstack.letter.parsed import ParsedLetter, parse
-from mailstack.mailbox.index.copies import traced
+from mailstack.mailbox.index.extract import traced
 from mailstack.policy import Pass
 from mailstack.policy.quota import Quotas
 from mailstack.queue.enqueue import build_acceptance

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from mailstack.store.tables import Row, Table
+from mailstack.store.schema import Row, Table
 
 
 class CannotMove(Exception):

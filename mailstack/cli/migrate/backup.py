@@ -17,14 +17,14 @@ from typing import IO
 from msgspec import Struct
 
 from mailstack.cli.migrate import CannotMove
-from mailstack.cli.migrate.data_files import LINKS, belongings, copy_database
+from mailstack.cli.migrate.directory import LINKS, belongings, copy_database
 from mailstack.mailbox.index.database import FILE as INDEX
 from mailstack.store import sql
 from mailstack.store.content_files import DIRECTORY as CONTENTS
 from mailstack.store.content_files import is_name, path_of
-from mailstack.store.digests import is_intact
-from mailstack.store.sqlite import DATABASE
-from mailstack.store.sqlite_reading import integrity_of
+from mailstack.store.contents import is_intact
+from mailstack.store.sqlite.connection import integrity_of
+from mailstack.store.sqlite.store import DATABASE
 
 TRIES = 10
 """Maximum number of attempts to copy the database and all its files, while letters come and go."""

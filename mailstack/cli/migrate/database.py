@@ -14,17 +14,15 @@ from mailstack.cli.migrate import CannotMove
 from mailstack.cli.migrate.dump import CONTENTS
 from mailstack.cli.migrate.objects import Objects
 from mailstack.store import Damaged, sql
+from mailstack.store.connection import DatabaseAddress
 from mailstack.store.content_files import is_name
 from mailstack.store.contents import AHEAD, OBJECT
-from mailstack.store.database_address import DatabaseAddress
 from mailstack.store.postgresql import large_contents
-from mailstack.store.postgresql.connection import NOW
+from mailstack.store.postgresql.connection import NOW, translated, trouble
 from mailstack.store.postgresql.database import Database, shown
-from mailstack.store.postgresql.dialect import translated
-from mailstack.store.postgresql.errors import trouble
 from mailstack.store.postgresql.process_leases import living
 from mailstack.store.postgresql.schema import migrate, migrations, newest, version_of
-from mailstack.store.tables import Row, Table, tables
+from mailstack.store.schema import Row, Table, tables
 
 STATEMENT_TIMEOUT_S = 3600.0
 """Maximum seconds of one statement: one counts all rows of a large table."""

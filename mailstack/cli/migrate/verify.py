@@ -13,7 +13,7 @@ from mailstack.cli.migrate.objects import Expected, Objects
 from mailstack.letter.content import Octets
 from mailstack.store import StoreError, rows
 from mailstack.store.contents import OBJECT
-from mailstack.store.tables import Row, Table, tables
+from mailstack.store.schema import Row, Table, tables
 
 _READERS: Mapping[str, tuple[tuple[str, ...], Callable[[Row], object]]] = {
     "letters": (rows.LETTER, lambda row: rows.letter_from(row, lambda _letter, _size: Octets(b""))),

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.argument_types import letter_id
-from mailstack.cli.errors import CommandError
-from mailstack.cli.queue.route import router_of
+from mailstack.cli.output import CommandError
+from mailstack.cli.queue.context import router_of
 from mailstack.cli.queue.selection import narrowed, select, with_selection
-from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter import Letter, LetterId
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState

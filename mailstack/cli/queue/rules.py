@@ -6,14 +6,13 @@ import secrets
 
 import click
 
-from mailstack.cli.errors import CommandError
-from mailstack.cli.output import print_json, print_table
+from mailstack.cli.output import CommandError, print_json, print_table
 from mailstack.cli.queue.selection import ADDRESSES, DOMAINS, MAX_SCANNED
-from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.display_text import clean, local_text
-from mailstack.letter.timestamps import iso8601
+from mailstack.letter.times import iso8601
 from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.hold_rules import is_held_by
 from mailstack.store import Conflict, Filter

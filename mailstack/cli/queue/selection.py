@@ -10,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from mailstack.cli.argument_types import Since, When
-from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer
 from mailstack.letter.delivery import OWED, DeliveryState
 from mailstack.letter.patterns import PatternError, address_pattern, domain_pattern

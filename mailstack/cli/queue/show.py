@@ -11,18 +11,17 @@ from msgspec import Struct
 
 from mailstack.cli.argument_types import letter_id, unknown_letter
 from mailstack.cli.output import last_word, print_json
-from mailstack.cli.queue.context import DelayContext, Reason, load_context
-from mailstack.cli.queue.explain import explain
-from mailstack.cli.store_runner import OpenStore
+from mailstack.cli.queue.context import DelayContext, Reason, explain, load_context
+from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter import Envelope
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.display_text import clean, local_text, size_text
 from mailstack.letter.step import Step
-from mailstack.letter.timestamps import iso8601
+from mailstack.letter.times import iso8601
 from mailstack.queue.schedule import RetrySchedule
 from mailstack.store import Filter, Record
-from mailstack.store.journey_json import record_json, sender_text, step_json
+from mailstack.store.journey import record_json, sender_text, step_json
 from mailstack.store.journey_text import journey_lines
 
 ATTEMPTS = frozenset({"routed", "attempted", "deferred", "relayed", "delivered", "bounced"})

@@ -13,20 +13,19 @@ from typing import Any
 
 import click
 
-from mailstack.cli.output import print_json
-from mailstack.cli.queue.group import columns, grouped
+from mailstack.cli.output import fold, print_json, table_lines
+from mailstack.cli.queue.list import columns, grouped
 from mailstack.cli.queue.selection import narrowed
-from mailstack.cli.store_runner import OpenStore
-from mailstack.cli.table import fold, table_lines
+from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter import LetterId
 from mailstack.letter.delivery import OWED
 from mailstack.letter.display_text import clean, clock_text
-from mailstack.letter.durations import read_duration
 from mailstack.letter.step import Step
+from mailstack.letter.times import read_duration
 from mailstack.queue.selection import DeliverySelection
 from mailstack.store import Filter, Record
-from mailstack.store.journey_json import step_json
+from mailstack.store.journey import step_json
 from mailstack.store.journey_text import facts_text, journey_lines
 
 INTERVAL = 0.5

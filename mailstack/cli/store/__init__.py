@@ -9,7 +9,7 @@ from mailstack.cli.lazy_group import LazyGroup
 COMMANDS = {
     "copy": ("mailstack.cli.store.copy:copy", "Copy a store into another one, and verify the copy."),
     "verify": ("mailstack.cli.store.verify:verify", "Read a whole store, or compare two."),
-    "stats": ("mailstack.cli.store.stats:stats", "Count the rows of a store."),
+    "stats": ("mailstack.cli.store.verify:stats", "Count the rows of a store."),
 }
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 import click
 
 from mailstack.cli.argument_types import PathType, StoreType
-from mailstack.cli.errors import CommandError
 from mailstack.cli.migrate import RestoreTarget, StoreEndpoint
-from mailstack.cli.output import print_json
-from mailstack.cli.store.progress import table_progress
+from mailstack.cli.output import CommandError, print_json
+from mailstack.cli.progress import table_progress
+from mailstack.cli.runner import give_to_owner
 from mailstack.cli.store.store_url import is_url, objects_of, source, target
-from mailstack.cli.store_runner import give_to_owner
 
 
 @click.command()
@@ -81,8 +80,7 @@ def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None
 
 def _copy(here: StoreEndpoint, there: RestoreTarget, *, as_json: bool) -> list[str]:
     """Return the damaged contents. Raises CommandError for a copy that differs."""
-    from mailstack.cli.migrate.dump import sums
-    from mailstack.cli.migrate.restore import restore
+    from mailstack.cli.migrate.dump import restore, sums
 
     damaged: list[str] = []
     with table_progress(as_json=as_json) as on_progress:
@@ -108,7 +106,7 @@ def _check_database(here: StoreEndpoint) -> None:
 def _copy_data_files(here: Path, there: Path) -> list[str]:
     import sqlite3
 
-    from mailstack.cli.migrate.data_files import copy_belongings
+    from mailstack.cli.migrate.directory import copy_belongings
 
     try:
         return [str(path) for path in copy_belongings(here, there)]

@@ -1,4 +1,4 @@
-"""`mailstack store verify`: reads a whole store, or compares two."""
+"""Commands `mailstack store verify` and `stats`: reads, compares and counts stores."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mailstack.cli.argument_types import PathType, StoreType
-from mailstack.cli.errors import CommandError
-from mailstack.cli.output import print_json, print_table
-from mailstack.cli.store.progress import table_progress
+from mailstack.cli.output import CommandError, print_json, print_table
+from mailstack.cli.progress import table_progress
 from mailstack.cli.store.store_url import objects_of, source
 
 if TYPE_CHECKING:
@@ -109,3 +108,24 @@ def _compare(name: str, other: str, objects: Objects | None, *, as_json: bool) -
         raise CommandError(f"{len(rows)} tables differ, and {len(damaged)} contents are damaged")
     if not as_json:
         click.echo("both hold the same")
+
+
+@click.command()
+@click.argument("store", type=StoreType(), metavar="STORE")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: table, rows.")
+def stats(store: str, as_json: bool) -> None:
+    """Count the rows of each table of a store, while its server is stopped.
+
+    \b
+    Example:
+      mailstack store stats /var/lib/mailstack
+    """
+    from mailstack.store.schema import tables
+
+    with source(store) as endpoint:
+        counts = [(table.name, endpoint.count(table)) for table in tables()]
+    if as_json:
+        for name, count in counts:
+            print_json({"table": name, "rows": count})
+        return
+    print_table(("table", "rows"), [(name, str(count)) for name, count in counts])

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from mailstack.letter.files import mbox
-from mailstack.letter.files.line_endings import with_crlf
+from mailstack.letter.files.mbox import with_crlf
 from mailstack.letter.header import split
 
 MAILDIR = ("cur", "new")

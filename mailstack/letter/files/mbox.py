@@ -1,4 +1,4 @@
-"""mbox files, read and written with mboxrd quoting (RFC 4155)."""
+"""mbox files with mboxrd quoting (RFC 4155), and line endings of files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,30 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from mailstack.letter.files.line_endings import with_lf
+
+def with_crlf(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same lines, each ended by CRLF, the last one too; a CR or LF that is alone ends a line as well."""
+    held, last = b"", b"\r\n"
+    for piece in pieces:
+        octets = held + piece
+        held = b"\r" if octets.endswith(b"\r") else b""
+        octets = octets[: len(octets) - len(held)]
+        if octets:
+            last = _plain(octets).replace(b"\n", b"\r\n")
+            yield last
+    if held or not last.endswith(b"\r\n"):
+        yield b"\r\n"
+
+
+def with_lf(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The other way: as files of this system have them."""
+    for piece in with_crlf(pieces):
+        yield piece.replace(b"\r\n", b"\n")
+
+
+def _plain(octets: bytes) -> bytes:
+    return octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
 
 FROM = b"From "
 """Beginning of a line between two letters; the line before it is empty."""

@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 from mailstack.letter import LetterId
 from mailstack.letter.files import mbox
 from mailstack.letter.files.detect import MAILDIR
-from mailstack.letter.files.line_endings import with_lf
+from mailstack.letter.files.mbox import with_lf
 
 
 class LetterWriter(Protocol):

@@ -10,8 +10,7 @@ from urllib.parse import unquote_to_bytes
 from msgspec import Struct
 
 from mailstack.letter.charsets import text_of
-from mailstack.letter.header import fields
-from mailstack.letter.header_text import plain, unfolded
+from mailstack.letter.header import fields, plain, unfolded
 
 _TYPE = re.compile(rb"[ \t\r\n]*([!-'*+.0-9A-Z^-z{|}~-]+/[!-'*+.0-9A-Z^-z{|}~-]+)", re.IGNORECASE)
 # §5.1: parameter := attribute "=" value; RFC 2231 §3 and §4 add a section and a star to the attribute. Quoted strings are

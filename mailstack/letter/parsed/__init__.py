@@ -6,9 +6,8 @@ is bounded by Limits, and takes time in proportion to the letter's size.
 
 from __future__ import annotations
 
-from mailstack.letter.parsed.links import Link
+from mailstack.letter.parsed.links import Link, Unsubscribe
 from mailstack.letter.parsed.mime_tree import Part
 from mailstack.letter.parsed.parsed_letter import Limits, ParsedLetter, parse
-from mailstack.letter.parsed.unsubscribe import Unsubscribe
 
 __all__ = ["Limits", "Link", "ParsedLetter", "Part", "Unsubscribe", "parse"]

@@ -14,12 +14,10 @@ from msgspec import Struct
 from mailstack.letter import header
 from mailstack.letter.address_lists import Correspondent, correspondents
 from mailstack.letter.charsets import text_of
-from mailstack.letter.header_text import text_of_field, unfolded
+from mailstack.letter.header import text_of_field, unfolded
 from mailstack.letter.parsed import html as hypertext
-from mailstack.letter.parsed.links import Link, links_of
+from mailstack.letter.parsed.links import Link, Unsubscribe, codes_in, links_of, unsubscribe
 from mailstack.letter.parsed.mime_tree import Part, tree_of
-from mailstack.letter.parsed.one_time_codes import codes_in
-from mailstack.letter.parsed.unsubscribe import Unsubscribe, unsubscribe
 from mailstack.letter.transfer_encoding import AT_ONCE
 
 _INVISIBLE = re.compile(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec import Struct
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+
+from mailstack.protocols.connection import Clock
 
 MOST_KEPT = 5000
 """Maximum number of events in the ring; a stream that missed more must read the lists again."""
@@ -156,3 +158,25 @@ class FeedCounters:
             self.octets += event.data.item.size
         elif event.name in {"deleted", "pruned"}:
             self.deleted += event.data.count
+
+
+async def with_timeout(clock: Clock, wait: Coroutine[Any, Any, None], seconds: float) -> bool:
+    """Whether it came to its end in time; else it is cancelled, as it is when we are."""
+    waiting = Deferred.fromCoroutine(wait)
+    late = False
+
+    def end() -> None:
+        nonlocal late
+        late = True
+        waiting.cancel()
+
+    stop = clock.call_later(seconds, end)
+    try:
+        await waiting
+    except CancelledError:
+        if not late:
+            raise
+        return False
+    finally:
+        stop()
+    return True

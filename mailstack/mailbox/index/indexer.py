@@ -1,4 +1,4 @@
-"""Indexer: adds new letters of the archive to the index, in the background."""
+"""Indexers: add new letters of the archive, here or in the primary worker."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from twisted.internet.defer import Deferred
 
 from mailstack.letter import Address, LetterId
 from mailstack.mailbox.index import queries, writes
-from mailstack.mailbox.index.copies import source_of
 from mailstack.mailbox.index.database import IndexDatabase
-from mailstack.mailbox.index.extract import ArchivedLetter, extract
+from mailstack.mailbox.index.extract import ArchivedLetter, extract, source_of
 from mailstack.mailbox.index.feed import Feed
 from mailstack.mailbox.index.items import Copy, Item, NewItem
 from mailstack.protocols.connection import Clock
@@ -223,3 +222,61 @@ class Indexer:
 def holders_of(item: Item) -> frozenset[str]:
     """Return the mailboxes with users that may see events about a letter."""
     return frozenset((*item.mailboxes, item.account)) if item.account else frozenset(item.mailboxes)
+
+
+GATHER = 0.02
+"""Seconds for which what has come is gathered before the other is asked to read it."""
+LOOK = 0.02
+"""Seconds between looks how far it has read."""
+ENTRIES_PER_READ = 500
+"""Letters that are looked for together."""
+
+
+class RemoteIndexer:
+    """From `start` to `stop`."""
+
+    def __init__(self, store: Store, database: IndexDatabase, clock: Clock, wake: Callable[[], None]) -> None:
+        self._store = store
+        self._database = database
+        self._clock = clock
+        self._wake = wake
+        self._asked = False
+        self._stopped = True
+
+    async def start(self) -> None:
+        """Raises StoreError."""
+        # The writer creates missing tables.
+        await self._database.write(queries.progress)
+        self._stopped = False
+
+    async def stop(self) -> None:
+        self._stopped = True
+
+    def nudge(self) -> None:
+        """Something may have come."""
+        if not self._asked and not self._stopped:
+            self._asked = True
+            self._clock.call_later(GATHER, self._ask)
+
+    def _ask(self) -> None:
+        self._asked = False
+        if not self._stopped:
+            self._wake()
+
+    async def idle(self) -> None:
+        """Return when all that had come when it was called is read; may be cancelled. Raises StoreError."""
+        wanted = await self._database.read(queries.progress)
+        while some := await self._store.entries(ARCHIVE, wanted, ENTRIES_PER_READ):
+            wanted = some[-1].uid
+            if len(some) < ENTRIES_PER_READ:
+                break
+        while not self._stopped and await self._database.read(queries.progress) < wanted:
+            await self._pause()
+
+    async def _pause(self) -> None:
+        pause: Deferred[None] = Deferred()
+        stop = self._clock.call_later(LOOK, lambda: pause.callback(None))
+        try:
+            await pause
+        finally:
+            stop()

@@ -11,10 +11,9 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Content, LetterId
 from mailstack.letter.step import Journal, Step, TappedJournal
 from mailstack.mailbox.index import queries, writes
-from mailstack.mailbox.index.batches import Batches
 from mailstack.mailbox.index.database import IndexDatabase
-from mailstack.mailbox.index.feed import Feed
-from mailstack.mailbox.index.indexer import AGAIN, Indexer, InThread, holders_of
+from mailstack.mailbox.index.feed import Feed, with_timeout
+from mailstack.mailbox.index.indexer import AGAIN, Indexer, InThread, RemoteIndexer, holders_of
 from mailstack.mailbox.index.items import (
     MOST_TOLD,
     ChangedItems,
@@ -25,10 +24,8 @@ from mailstack.mailbox.index.items import (
     MailboxCount,
 )
 from mailstack.mailbox.index.query import Flag, Term
-from mailstack.mailbox.index.remote_indexer import RemoteIndexer
-from mailstack.mailbox.index.removal import Removal, Retention
+from mailstack.mailbox.index.removal import Batches, Removal, Retention
 from mailstack.mailbox.index.shared_feed import SharedFeed, WorkerSync
-from mailstack.mailbox.index.timeout import with_timeout
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.store import Filter, Record, Store, StoreError, StoreFull

@@ -12,8 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from mailstack.letter import LetterId
+from mailstack.mailbox.index.database import has_trigrams
 from mailstack.mailbox.index.items import MOST_COUNTED, Item, ItemFilter, ItemList, MailboxCount
-from mailstack.mailbox.index.schema import has_trigrams
 from mailstack.mailbox.index.sql_filter import SqlSelection, selection
 from mailstack.store import Damaged
 

@@ -10,9 +10,9 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 
 from mailstack.letter.address import key_of
+from mailstack.mailbox.index.database import COLUMNS, HEAD
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.query import Arrived, Flag, Named, Sized, Tagged, Term, Within, Words
-from mailstack.mailbox.index.schema import COLUMNS, HEAD
 
 Condition = tuple[str, tuple[object, ...]]
 

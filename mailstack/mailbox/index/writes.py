@@ -12,9 +12,9 @@ from contextlib import contextmanager
 import msgspec
 from msgspec.structs import replace
 
+from mailstack.mailbox.index.database import SEARCHED
 from mailstack.mailbox.index.items import Copy, ItemFilter, NewItem
 from mailstack.mailbox.index.queries import GIVEN, numbers_in, numbers_of
-from mailstack.mailbox.index.schema import SEARCHED
 
 TABLES = ("items", "addresses", "heads", "tags", "holders", "copies", "letters")
 

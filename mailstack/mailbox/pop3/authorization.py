@@ -1,4 +1,4 @@
-"""AUTHORIZATION state: login and maildrop lock (RFC 1939 §4, RFC 5034, RFC 3206)."""
+"""AUTHORIZATION state: login, delay and maildrop lock (RFC 1939 §4, RFC 2449 §6.5)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable, Callable
 
 from mailstack.mailbox.pop3.dialogue import Dialogue, SessionEnded
-from mailstack.mailbox.pop3.login_delay import LoginDelay
+from mailstack.policy.counters import CounterTable, LocalCounterTable
 from mailstack.protocols.pop3.commands import Apop, Auth, AuthList, AuthResponse, Pass, Rejected, Stls, User, Utf8
 from mailstack.protocols.pop3.responses import Code
 from mailstack.protocols.sasl import (
@@ -29,6 +29,30 @@ from mailstack.protocols.sasl import (
 )
 from mailstack.protocols.sasl.cram import fresh_id
 from mailstack.store import Maildrop, MaildropInUse, Store, StoreError
+
+
+class LoginDelay:
+    """Time of the last login of each account, for all sessions of a server. Unused without a delay."""
+
+    def __init__(self, seconds: int, now: Callable[[], float], table: CounterTable | None = None) -> None:
+        """`seconds` is the minimum from one login to the next; 0 disables it. `now` returns seconds."""
+        self.seconds = seconds
+        self._now = now
+        self._table = table or LocalCounterTable(now)
+
+    def wait(self, account: str) -> float:
+        """Return the seconds until the account may log in; 0 for now."""
+        if not self.seconds:
+            return 0.0
+        with self._table.entry(account) as entry:
+            return max(0.0, entry[0] - self._now())
+
+    def logged_in(self, account: str) -> None:
+        """Record a login of an account."""
+        if self.seconds:
+            with self._table.entry(account) as entry:
+                entry[0] = self._now() + self.seconds
+
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from mailstack.letter.connection import HostPort, TlsInfo
+from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.protocols.connection import Ending, LoggedOut, Peer, ShuttingDown
 from mailstack.protocols.pop3.commands import Capa, Lang, Pop3Event, Quit, Rejected
 from mailstack.protocols.pop3.responses import LANGUAGES, Code, choose_language

@@ -1,4 +1,4 @@
-"""TRANSACTION state: listings, retrieval and deletion marks (RFC 1939 §5)."""
+"""TRANSACTION state: listings, retrieval, TOP and deletion marks (RFC 1939 §5, §7)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,54 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from mailstack.letter import Content
 from mailstack.letter.content import CHUNK, held, verify
 from mailstack.mailbox.pop3.dialogue import Dialogue, SessionEnded
-from mailstack.mailbox.pop3.maildrop import Maildrop, NoSuchLetter
-from mailstack.mailbox.pop3.read_ahead import ReadAhead
-from mailstack.mailbox.pop3.top import TopFilter
-from mailstack.protocols.memory_budget import MemoryBudget
+from mailstack.mailbox.pop3.maildrop import Maildrop, NoSuchLetter, ReadAhead
+from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.pop3.commands import Dele, List, Noop, Pop3Event, Quit, Retr, Rset, Stat, Top, Uidl
 from mailstack.store import Entry, Store, StoreError
+
+_BLANK_LINE = b"\r\n\r\n"
+
+
+class TopFilter:
+    """Cuts a content as it comes in chunks, so that no more of it is read than is shown."""
+
+    __slots__ = ("_in_body", "_lines", "_tail", "done")
+
+    def __init__(self, lines: int) -> None:
+        """`lines` of the body are shown; more than it has means all of it."""
+        self._lines = lines
+        self._in_body = False
+        # What stands before the chunk: a blank line may be cut anywhere, or be the very first line.
+        self._tail = b"\r\n"
+        self.done = False
+        """Whether nothing more will be shown."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What of the next octets is shown."""
+        if self.done:
+            return b""
+        if self._in_body:
+            return chunk[: self._body(chunk, 0)]
+        tail = self._tail
+        joined = tail + chunk
+        end = joined.find(_BLANK_LINE)
+        if end < 0:
+            self._tail = joined[-3:]
+            return chunk
+        self._in_body = True
+        return chunk[: self._body(chunk, end + len(_BLANK_LINE) - len(tail))]
+
+    def _body(self, chunk: bytes, start: int) -> int:
+        """Where in the chunk the last line to be shown ends; the body goes on at `start`."""
+        there = chunk.count(b"\n", start)
+        if there < self._lines:
+            self._lines -= there
+            return len(chunk)
+        for _ in range(self._lines):
+            start = chunk.index(b"\n", start) + 1
+        self.done = True
+        return start
+
 
 _log = logging.getLogger(__name__)
 

@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from mailstack.protocols.sasl import scram_keys
-from mailstack.protocols.sasl.saslprep import saslprep
-from mailstack.protocols.sasl.scram_keys import ScramKeys, client_proof
+from mailstack.protocols.sasl.scram_keys import ScramKeys, client_proof, saslprep
 
 MOST_ITERATIONS = 1_000_000
 """A server that asks for more has something else in mind than our password."""

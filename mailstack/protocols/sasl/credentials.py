@@ -6,7 +6,7 @@ import hmac
 from hashlib import md5
 from typing import ClassVar
 
-from mailstack.letter.connection import ClientCertificate
+from mailstack.letter.envelope import ClientCertificate
 from mailstack.protocols.redacted import Redacted
 from mailstack.protocols.sasl.scram_keys import ScramKeys
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
-from mailstack.letter.connection import ClientCertificate, HostPort
+from mailstack.letter.envelope import ClientCertificate, HostPort
 from mailstack.protocols.connection import Peer
 from mailstack.protocols.redacted import Redacted
 from mailstack.protocols.sasl.credentials import Credentials, Proof

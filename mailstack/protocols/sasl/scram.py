@@ -23,7 +23,7 @@ from mailstack.protocols.sasl.mechanism import (
     Malformed,
     SaslExchange,
 )
-from mailstack.protocols.sasl.saslprep import saslprep
+from mailstack.protocols.sasl.scram_keys import saslprep
 
 LONGEST = 4096
 """Octets of one message of the client."""

@@ -26,8 +26,15 @@ from mailstack.protocols.smtp.commands import (
 )
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter, Verb
 from mailstack.protocols.smtp.order import LAST_CHUNK, ORDER, RCPT_FIRST, State, Transition
-from mailstack.protocols.smtp.replies import Refusal, Reply, reply
-from mailstack.protocols.smtp.standard_replies import NO_COMMAND, NO_WEB_SERVER, NOT_IMPLEMENTED, UNKNOWN_COMMAND
+from mailstack.protocols.smtp.replies import (
+    NO_COMMAND,
+    NO_WEB_SERVER,
+    NOT_IMPLEMENTED,
+    UNKNOWN_COMMAND,
+    Refusal,
+    Reply,
+    reply,
+)
 
 # The argument of EHLO should be a domain or an address literal, but a host's name is no reason to refuse its mail
 # (§4.1.4), and people give hosts names with underscores, apostrophes and percent signs. Parentheses would disturb the

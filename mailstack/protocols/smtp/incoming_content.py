@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from mailstack.letter import Arrival, Content, Envelope, Letter, LetterId
-from mailstack.protocols.memory_budget import ALWAYS_ALLOWED
-from mailstack.protocols.smtp.extensions.hooks import IncomingHook
+from mailstack.protocols.bounded_memory import ALWAYS_ALLOWED
+from mailstack.protocols.smtp.extensions.extension import IncomingHook
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, HeaderHook, ReceivedOctets, ReceivingRules
 from mailstack.protocols.smtp.replies import Refusal, reply
 

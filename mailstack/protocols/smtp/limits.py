@@ -8,6 +8,8 @@ from msgspec import Struct
 
 FEWEST_RECIPIENTS = 100
 """Recipients that each letter may have, whatever other sessions hold (RFC 5321 §4.5.3.1.8)."""
+
+
 RECIPIENT = 1024
 """Octets that one takes of the memory, with its parameters, until its letter has come."""
 
@@ -47,7 +49,7 @@ class SessionLimits(Struct, frozen=True):
 
 
 class Toll(Protocol):
-    """What errors cost a client: time. `mailstack.policy.tarpit` is one."""
+    """What errors cost a client: time. `mailstack.policy.limits` is one."""
 
     async def pause(self, seconds: float) -> None: ...
 

@@ -8,9 +8,8 @@ from msgspec.structs import replace
 
 from mailstack.letter import Letter, Recipient
 from mailstack.protocols.smtp.receiving_rules import Facts, ReceivingRules
-from mailstack.protocols.smtp.replies import EachReply, Refusal, Reply, reply
+from mailstack.protocols.smtp.replies import EachReply, Refusal, Reply, queued_as, reply
 from mailstack.protocols.smtp.server_session import ServerSession
-from mailstack.protocols.smtp.standard_replies import queued_as
 
 
 class LmtpReceivingRules(ReceivingRules, Protocol):

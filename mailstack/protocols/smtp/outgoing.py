@@ -1,18 +1,155 @@
-"""Outgoing transaction: a letter prepared for one host."""
+"""Outgoing transaction: a letter in the extensions and octets of one host (RFC 6152)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from msgspec import Struct
 
-from mailstack.letter import Content, Envelope, Recipient
-from mailstack.protocols.smtp.capability_match import mail_command, rcpt_command, unsupported_recipients
-from mailstack.protocols.smtp.downgrade import downgrade_body
-from mailstack.protocols.smtp.extensions import TRANSFERS, outgoing_hooks
-from mailstack.protocols.smtp.extensions.hooks import Extensions
-from mailstack.protocols.smtp.replies import Refusal, Reply
-from mailstack.protocols.smtp.transfer import DATA, Transfer
+from mailstack.letter import Address, Content, Envelope, Recipient
+from mailstack.letter.address import in_ascii, xtext
+from mailstack.letter.content import held
+from mailstack.letter.mime.parts import Head, Unconvertible, pieces
+from mailstack.protocols.smtp.commands import SMTPUTF8, Parameters
+from mailstack.protocols.smtp.extensions import EXTENSION_OF, TRANSFERS, outgoing_hooks
+from mailstack.protocols.smtp.extensions.binarymime import fit_binary
+from mailstack.protocols.smtp.extensions.eightbitmime import declared, fit_eight_bit
+from mailstack.protocols.smtp.extensions.extension import DATA, Extensions, Transfer
+from mailstack.protocols.smtp.replies import Refusal, Reply, reply
+
+NO_UTF8_SENDER = reply(550, "5.6.7", "the sender's address needs SMTPUTF8, which the host does not offer")
+NO_UTF8_RECIPIENT = reply(553, "5.6.7", "the address needs SMTPUTF8, which the host does not offer")
+NO_UTF8_HEADER = reply(554, "5.6.9", "the header is not ASCII and needs SMTPUTF8, which the host does not offer")
+
+
+async def unsupported_recipients(
+    extensions: Extensions, envelope: Envelope, recipients: Sequence[Recipient], content: Content
+) -> dict[Recipient, Reply]:
+    """Recipients that the host can't be given, each with the reply that the host would have to give."""
+    refusal = await _unfit(extensions, envelope, content)
+    if refusal is not None:
+        return dict.fromkeys(recipients, refusal)
+    if SMTPUTF8 in extensions:
+        return {}
+    return {recipient: NO_UTF8_RECIPIENT for recipient in recipients if not recipient.address.is_ascii}
+
+
+async def _unfit(extensions: Extensions, envelope: Envelope, content: Content) -> Reply | None:
+    limit = extensions.get("SIZE", "")
+    # RFC 1870 §6.1; 0 is no limit (§4).
+    if limit.isdecimal() and 0 < int(limit[:20]) < content.size:
+        return reply(552, "5.3.4", f"the letter has {content.size} octets, the host takes {limit[:20]} at most")
+    if envelope.parameters:
+        refusals = (hook.refusal(extensions, envelope) for hook in outgoing_hooks(envelope.parameters))
+        if (refusal := next(filter(None, refusals), None)) is not None:
+            return refusal
+    # RFC 6531 §3.6. Some clients ask for SMTPUTF8 with every letter, so what counts is what the letter needs.
+    if SMTPUTF8 not in extensions:
+        if envelope.sender is not None and not envelope.sender.is_ascii:
+            return NO_UTF8_SENDER
+        if envelope.smtputf8 and not await _has_ascii_heads(content):
+            return NO_UTF8_HEADER
+    return None
+
+
+def mail_command(extensions: Extensions, envelope: Envelope, recipients: Sequence[Recipient], content: Content) -> str:
+    """MAIL, with the parameters that the host knows. BODY is among them when it is that of `smtp.body`."""
+    sender = "" if envelope.sender is None else _path(extensions, envelope.sender)
+    line = f"MAIL FROM:<{sender}>"
+    if "SIZE" in extensions:
+        line += f" SIZE={content.size}"
+    if envelope.body != "7BIT":
+        line += f" BODY={envelope.body}"
+    parameters = envelope.parameters
+    if not envelope.smtputf8 and _is_international(extensions, envelope, recipients):
+        parameters = (*parameters, (SMTPUTF8, ""))
+    return line + "".join(_known(extensions, parameters)) if parameters else line
+
+
+def rcpt_command(extensions: Extensions, envelope: Envelope, recipient: Recipient) -> str:
+    """RCPT, with the parameters that the host knows."""
+    line = f"RCPT TO:<{_path(extensions, recipient.address)}>"
+    parameters = recipient.parameters
+    if envelope.parameters:
+        for hook in outgoing_hooks(envelope.parameters):
+            parameters = hook.rcpt_parameters(extensions, envelope, recipient, parameters)
+    if (original := recipient.original) is not None and original.is_ascii and "ORCPT" not in dict(parameters):
+        # RFC 3461 §5.2.1: so that reports from there name the address that the sender wrote.
+        parameters = (*parameters, ("ORCPT", f"rfc822;{xtext(str(original.in_ascii))}"))
+    return line + "".join(_known(extensions, parameters)) if parameters else line
+
+
+def _is_international(extensions: Extensions, envelope: Envelope, recipients: Sequence[Recipient]) -> bool:
+    """Whether a letter that came without SMTPUTF8 needs it now, as an alias may lead to such an address."""
+    if SMTPUTF8 not in extensions:
+        return False
+    addresses = [recipient.address for recipient in recipients]
+    if envelope.sender is not None:
+        addresses.append(envelope.sender)
+    return not all(address.is_ascii and address.domain.isascii() for address in addresses)
+
+
+def _path(extensions: Extensions, address: Address) -> str:
+    """The address as that host can read it: it knows the domain by its A-labels in any case (RFC 6531 §3.2)."""
+    return str(address if SMTPUTF8 in extensions else address.in_ascii)
+
+
+def _known(extensions: Extensions, parameters: Parameters) -> Iterator[str]:
+    """Those of the extensions that the host offers (RFC 5321 §4.1.1.11; RFC 3461 §5.2.2)."""
+    for keyword, value in parameters:
+        if EXTENSION_OF.get(keyword) in extensions:
+            written = value if value.isascii() or SMTPUTF8 in extensions else in_ascii(value)
+            yield f" {keyword}={written}" if written else f" {keyword}"
+
+
+async def _has_ascii_heads(content: Content) -> bool:
+    """Whether the header section and the heads of MIME parts are ASCII; a body in UTF-8 is 8BITMIME's business."""
+    try:
+        async for piece in pieces(content):
+            if isinstance(piece, Head) and not piece.section.isascii():
+                return False
+    except Unconvertible:
+        # It has more parts than are looked at: those that were seen decide.
+        return True
+    return True
+
+
+async def downgrade_body(envelope: Envelope, content: Content, offered: Container[str]) -> tuple[Envelope, Content]:
+    """The letter as it goes to a host that offers these keywords; BODY says how (RFC 6152 §3, RFC 3030 §3).
+
+    Raises Refusal with 5.6.3 when it can't go.
+    """
+    form = await form_of(envelope.body, content)
+    if form == "7BIT":
+        return envelope if "8BITMIME" in offered else declared(envelope, "7BIT"), content
+    return await _FITS[form](envelope, content, offered)
+
+
+_FITS = {"8BITMIME": fit_eight_bit, "BINARYMIME": fit_binary}
+
+
+async def form_of(declared: str, content: Content) -> str:
+    """The least BODY that the octets of a content need: "7BIT", "8BITMIME" or "BINARYMIME"."""
+    if declared == "BINARYMIME":
+        return declared
+    octets = held(content)
+    if octets is not None:
+        return "BINARYMIME" if _is_binary(octets) else "7BIT" if octets.isascii() else "8BITMIME"
+    is_ascii, last = True, b""
+    async for chunk in content.chunks():
+        octets = last + chunk if last else chunk
+        # A CR may have its LF in the next chunk.
+        last = b"\r" if octets.endswith(b"\r") else b""
+        if _is_binary(octets[:-1] if last else octets):
+            return "BINARYMIME"
+        is_ascii = is_ascii and octets.isascii()
+    return "BINARYMIME" if last else "7BIT" if is_ascii else "8BITMIME"
+
+
+def _is_binary(octets: bytes) -> bool:
+    """Whether something in it is not allowed in lines (RFC 2045 §2.8)."""
+    unpaired = octets.replace(b"\r\n", b"")
+    return b"\0" in octets or b"\n" in unpaired or b"\r" in unpaired
 
 
 class OutgoingTransaction(Struct, frozen=True):

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId, ReversePath
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
+from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.connection import ResourceError
-from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.priorities import Priorities
 from mailstack.protocols.smtp.replies import Reply

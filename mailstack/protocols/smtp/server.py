@@ -6,7 +6,6 @@ import binascii
 
 from mailstack.protocols.connection import NEED_DATA, PAUSED, Signal
 from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
-from mailstack.protocols.smtp.bare_lf_reader import BareLfDataReader
 from mailstack.protocols.smtp.bdat_reader import BdatReader
 from mailstack.protocols.smtp.commands import (
     Auth,
@@ -19,7 +18,7 @@ from mailstack.protocols.smtp.commands import (
     ServerEvent,
     XClient,
 )
-from mailstack.protocols.smtp.data_reader import DataReader
+from mailstack.protocols.smtp.data_reader import BareLfDataReader, DataReader
 from mailstack.protocols.smtp.extensions import OFFERED
 from mailstack.protocols.smtp.extensions.chunking import not_taken
 from mailstack.protocols.smtp.extensions.extension import Capabilities, Extension, Terms, Verb, agree
@@ -34,8 +33,16 @@ from mailstack.protocols.smtp.order import (
     Transition,
     out_of_order,
 )
-from mailstack.protocols.smtp.replies import EachReply, Refusal, Reply, render
-from mailstack.protocols.smtp.standard_replies import AUTH_TOO_LONG, BARE_NEWLINE, TOO_LONG, UNPRINTABLE
+from mailstack.protocols.smtp.replies import (
+    AUTH_TOO_LONG,
+    BARE_NEWLINE,
+    TOO_LONG,
+    UNPRINTABLE,
+    EachReply,
+    Refusal,
+    Reply,
+    render,
+)
 
 __all__ = ["Capabilities", "ServerEngine"]
 

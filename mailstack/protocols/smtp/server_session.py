@@ -20,10 +20,7 @@ from mailstack.protocols.smtp.commands import (
     StartTls,
     Verify,
 )
-from mailstack.protocols.smtp.replies import Refusal, Reply, reply
-from mailstack.protocols.smtp.session_letter import SessionLetter
-from mailstack.protocols.smtp.session_state import Gone, Handler, Handlers, ListenerContext
-from mailstack.protocols.smtp.standard_replies import (
+from mailstack.protocols.smtp.replies import (
     CANNOT_VERIFY,
     GOODBYE,
     LOCAL_ERROR,
@@ -33,7 +30,12 @@ from mailstack.protocols.smtp.standard_replies import (
     SPOKE_EARLY,
     TLS_GO_AHEAD,
     TOO_MANY_ERRORS,
+    Refusal,
+    Reply,
+    reply,
 )
+from mailstack.protocols.smtp.session_letter import SessionLetter
+from mailstack.protocols.smtp.session_state import Gone, Handler, Handlers, ListenerContext
 
 __all__ = ["ListenerContext", "ServerSession"]
 

@@ -10,10 +10,7 @@ from mailstack.protocols.smtp.extensions import INCOMING_HOOKS, incoming_hooks
 from mailstack.protocols.smtp.incoming_content import IncomingContent
 from mailstack.protocols.smtp.limits import FEWEST_RECIPIENTS, RECIPIENT
 from mailstack.protocols.smtp.receiving_rules import Facts
-from mailstack.protocols.smtp.replies import Refusal, Reply
-from mailstack.protocols.smtp.session_login import SessionLogin
-from mailstack.protocols.smtp.session_state import Gone, Handlers
-from mailstack.protocols.smtp.standard_replies import (
+from mailstack.protocols.smtp.replies import (
     CHUNK_OK,
     LOGGED_OUT,
     RECIPIENT_OK,
@@ -21,8 +18,12 @@ from mailstack.protocols.smtp.standard_replies import (
     START_DATA,
     TOO_MANY_LETTERS,
     TOO_MANY_RECIPIENTS,
+    Refusal,
+    Reply,
     queued_as,
 )
+from mailstack.protocols.smtp.session_login import SessionLogin
+from mailstack.protocols.smtp.session_state import Gone, Handlers
 
 
 class SessionLetter(SessionLogin):

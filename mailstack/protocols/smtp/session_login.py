@@ -9,16 +9,17 @@ from msgspec.structs import replace
 
 from mailstack.protocols.sasl import MECHANISMS, AccountLogin, Cancelled, Denied, Malformed, SaslExchange, Unavailable
 from mailstack.protocols.smtp.commands import Auth, AuthResponse, Rejected, XClient
-from mailstack.protocols.smtp.replies import Refusal, Reply
-from mailstack.protocols.smtp.session_state import AuthenticatedUser, Gone, Handlers, SessionState
-from mailstack.protocols.smtp.standard_replies import (
+from mailstack.protocols.smtp.replies import (
     AUTH_CANCELLED,
     AUTH_MALFORMED,
     AUTH_UNAVAILABLE,
     AUTHENTICATED,
     BAD_CREDENTIALS,
     TOO_MANY_GUESSES,
+    Refusal,
+    Reply,
 )
+from mailstack.protocols.smtp.session_state import AuthenticatedUser, Gone, Handlers, SessionState
 
 _log = logging.getLogger(__name__)
 

@@ -10,19 +10,17 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mailstack.letter import Recipient, ReversePath
-from mailstack.letter.connection import HostPort, TlsInfo
+from mailstack.letter.envelope import HostPort, TlsInfo
+from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.connection import Clock, Ending, LoggedOut, Peer, ShuttingDown, TimedOut
-from mailstack.protocols.memory_budget import MemoryBudget
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Channel, OpenSession, Sessions, offered
 from mailstack.protocols.smtp.commands import Mail, ServerEvent, XClient
-from mailstack.protocols.smtp.extensions.extension import Capabilities
-from mailstack.protocols.smtp.extensions.hooks import IncomingHook
+from mailstack.protocols.smtp.extensions.extension import Capabilities, IncomingHook
 from mailstack.protocols.smtp.incoming_content import IncomingContent
 from mailstack.protocols.smtp.limits import RECIPIENT, SessionLimits, Toll
 from mailstack.protocols.smtp.receiving_rules import HeaderHook, ReceivingRules
-from mailstack.protocols.smtp.replies import Reply, reply
+from mailstack.protocols.smtp.replies import LOGGED_OUT, Reply, reply
 from mailstack.protocols.smtp.server import ServerEngine
-from mailstack.protocols.smtp.standard_replies import LOGGED_OUT
 
 _NO_XCLIENT = XClient()
 """XCLIENT state before any XCLIENT."""

@@ -1,18 +1,23 @@
-"""TLS report in JSON: the counts of one day and domain (RFC 8460 §4)."""
+"""TLS report of one day and domain: JSON, letter and receivers (RFC 8460 §3-5)."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec import Struct
 
-from mailstack.letter import Address
-from mailstack.letter.timestamps import iso8601_seconds
+from mailstack.letter import Address, AddressError, LetterId
+from mailstack.letter.compose import Heading, compose, disposition, file_part, multipart, text_part
+from mailstack.letter.header import text_field
+from mailstack.letter.times import iso8601_seconds
+from mailstack.letter.trace import date_time
 from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
 
 MAX_DETAILS = 1000
@@ -104,3 +109,92 @@ def _detail(failure: SessionFailure, sessions: int) -> dict[str, Any]:
         "failure-reason-code": failure.reason,
     }
     return {name: value for name, value in detail.items() if value != ""}
+
+
+_TEXT = """\
+This is a report about TLS with the hosts that take mail for {domain}, on {day:%Y-%m-%d}
+(UTC), from {organization}: how many of our sessions were protected as its
+policies ask, and why others were not. A program can read it (RFC 8460).
+
+{domain} asks for it by its TXT record at _smtp._tls.{domain}.
+"""
+
+
+def octets_of(report: TlsReport, reporting: Reporting, *, to: Address, letter: LetterId, now: float) -> bytes:
+    """The whole letter, 7 bits, with CRLF.
+
+    It goes also where TLS fails, for that is what it tells of (RFC 8460 §3, RFC 8689 §4.1).
+    """
+    day = datetime.fromtimestamp(report.day * DAY, UTC)
+    heading = Heading(
+        ("", str(reporting.author.in_ascii)),
+        [("", str(to.in_ascii))],
+        f"Report Domain: {report.domain} Submitter: {reporting.domain} Report-ID: <{report.id}>",
+        date_time(now),
+        f"{letter}@{reporting.domain}",
+        more=[
+            text_field("TLS-Report-Domain", report.domain),
+            text_field("TLS-Report-Submitter", reporting.domain),
+            b"TLS-Required: No\r\n",
+            b"Auto-Submitted: auto-generated\r\n",
+        ],
+    )
+    text = text_part("plain", _TEXT.format(domain=report.domain, day=day, organization=reporting.organization))
+    file = file_part("application", "tlsrpt+gzip", [report.octets], disposition("attachment", report.name))
+    return compose(
+        heading, multipart("report", [text, file], boundary=f"=_{letter}", parameters=['report-type="tlsrpt"'])
+    )
+
+
+MAX_ADDRESSES = 5
+"""Maximum number of addresses of a record that get reports."""
+
+_RECORD = re.compile(r"v=TLSRPTv1[ \t]*;")
+_RUA = re.compile(r"[ \t]*rua[ \t]*=([^;]*)\Z")
+_URI = re.compile(r"[!-~]{1,1000}\Z")
+
+
+class Rua(Struct, frozen=True):
+    """Address for reports."""
+
+    uri: str
+    """URI as in the record."""
+    mailbox: Address | None = None
+    """Mailbox of a mailto: URI; None for an https: URI."""
+
+
+def read_record(texts: Iterable[str]) -> tuple[Rua, ...]:
+    """Return the addresses for reports from the TXT records of `_smtp._tls.DOMAIN`; none unless exactly one is valid.
+
+    URIs of other kinds are left out.
+    """
+    records = [text for text in texts if _RECORD.match(text)]
+    if len(records) != 1:
+        return ()
+    found: dict[str, Rua] = {}
+    for part in records[0].split(";")[1:]:
+        if (rua := _RUA.match(part)) is not None:
+            for text in rua[1].split(","):
+                if (each := _read_uri(text.strip(" \t"))) is not None:
+                    found.setdefault(each.uri, each)
+    return tuple(found.values())[:MAX_ADDRESSES]
+
+
+def _read_uri(text: str) -> Rua | None:
+    if not _URI.match(text):
+        return None
+    scheme, _, rest = text.partition(":")
+    if scheme.lower() == "mailto":
+        try:
+            mailbox = Address.parse(unquote(rest.partition("?")[0]))
+        except AddressError:
+            return None
+        return Rua(text, mailbox) if mailbox.is_ascii else None
+    if scheme.lower() != "https":
+        return None
+    try:
+        parts = urlsplit(text)
+        usable = bool(parts.hostname) and parts.port != 0 and parts.username is None
+    except ValueError:
+        return None
+    return Rua(text) if usable else None

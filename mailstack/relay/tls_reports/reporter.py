@@ -13,9 +13,7 @@ from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.queue.webhooks.dispatcher import SendFailed
 from mailstack.queue.webhooks.webhook import Poster
 from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
-from mailstack.relay.tls_reports.letter import octets_of
-from mailstack.relay.tls_reports.record import Rua, read_record
-from mailstack.relay.tls_reports.report import Reporting, TlsReport, report_on
+from mailstack.relay.tls_reports.report import Reporting, Rua, TlsReport, octets_of, read_record, report_on
 from mailstack.store import StoreError
 from mailstack.store.tls_results import DAY, TlsReportDue, TlsResults
 

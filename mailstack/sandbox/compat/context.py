@@ -7,9 +7,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mailstack.accounts.login_names import LoginNames
+from mailstack.accounts.dev_logins import LoginNames
 from mailstack.config import SubmissionSettings
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.mailbox.index.feed import FeedCounters
 from mailstack.mailbox.index.indexer import InThread
 from mailstack.mailbox.index.letter_index import LetterIndex
@@ -17,7 +17,7 @@ from mailstack.protocols.connection import Clock
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.faults import Faults
 from mailstack.store import Store
-from mailstack.web.api.stream_limits import StreamLimits
+from mailstack.web.api.events import StreamLimits
 from mailstack.web.checks.links import HeadRequest
 from mailstack.web.checks.spam import SpamCheck
 from mailstack.web.compose import ComposeLimits

@@ -17,7 +17,7 @@ from mailstack.sandbox.compat.context import CompatAccounts
 from mailstack.sandbox.compat.requests import decode_body
 from mailstack.store import Conflict, Entry, MaildropInUse, Store
 from mailstack.store.archive import ARCHIVE
-from mailstack.web.http_values import JSON, Request, Response, json_response
+from mailstack.web.http_messages import JSON, Request, Response, json_response
 from mailstack.web.letter_reader import LetterReader
 from mailstack.web.routes import HttpRoute
 

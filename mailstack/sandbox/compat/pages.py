@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
 from mailstack.sandbox.compat.greenmail import greenmail_pages
-from mailstack.sandbox.compat.mailhog.messages import mailhog_pages
+from mailstack.sandbox.compat.mailhog import mailhog_pages
 from mailstack.sandbox.compat.mailpit.pages import mailpit_pages
-from mailstack.web.http_values import Request, Response, text_response
+from mailstack.web.http_messages import Request, Response, text_response
 from mailstack.web.routes import HttpRoute
 
 _FAULTS = "POST /v1/faults, or mailstack dev --faults FILE, has rules by step, recipient, count and chance"

@@ -14,7 +14,7 @@ from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.mailbox.index.query import BadQuery, parse
 from mailstack.web import json_body
-from mailstack.web.http_values import HttpError, Request
+from mailstack.web.http_messages import HttpError, Request
 
 T = TypeVar("T")
 

@@ -1,39 +1,38 @@
-"""Accounts of a dev environment: initial ones, added ones, and their logins."""
+"""Accounts of a dev environment, and letters preloaded into their mailboxes."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from twisted.cred.portal import Portal
 
-from mailstack.accounts.allow_any import AllowAnyChecker
 from mailstack.accounts.authenticator import CredAuthenticator
-from mailstack.accounts.checker import StoreChecker
-from mailstack.accounts.checker_chain import FirstOf
+from mailstack.accounts.checker import AllowAnyChecker, FirstOf, StoreChecker
+from mailstack.accounts.dev_logins import DEV_RULES, ByName, Issuer, LoginNames, SharedSecretChecker
 from mailstack.accounts.directory import StoreDirectory
-from mailstack.accounts.issuer import DEV_RULES, Issuer
-from mailstack.accounts.login_names import ByName, LoginNames
 from mailstack.accounts.passwords import Passwords
-from mailstack.accounts.plaintext_secrets import SharedSecretChecker
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
-from mailstack.accounts.scram import ScramChecker, server_secret
+from mailstack.accounts.scram_checker import ScramChecker, server_secret
 from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
 from mailstack.accounts.tokens import TokenChecker
-from mailstack.letter import Address
+from mailstack.letter import Address, AddressError
 from mailstack.net.clock import ReactorClock
 from mailstack.protocols.sasl import Authenticator
 from mailstack.protocols.sasl.scram_keys import FEWEST
-from mailstack.sandbox.dev.capture_access import logins
+from mailstack.protocols.smtp.replies import Refusal
+from mailstack.sandbox.dev.capture_access import SharedReaders, logins
 from mailstack.sandbox.dev.settings import HOME_DOMAIN, USERS, DevSettings
-from mailstack.sandbox.dev.shared_inbox import SharedReaders
 from mailstack.store import Account, Store
 
 if TYPE_CHECKING:
     from mailstack.web.site import RequestAuthenticator
+
 
 ROUNDS = 4
 """bcrypt's least cost: these passwords are printed on the screen."""
@@ -146,3 +145,60 @@ def _public_password(key: str) -> str:
     """The password of every account here, unless its user has changed it."""
     local, _, domain = key.rpartition("@")
     return local if domain == HOME_DOMAIN and local in USERS else key
+
+
+INBOX = "inbox"
+MOST = 10_000
+"""Letters."""
+LARGEST = 50 * 1024 * 1024
+"""Octets of one."""
+
+
+class Preloads(Struct, frozen=True):
+    """What a directory holds."""
+
+    letters: tuple[tuple[str, Path], ...]
+    """Each mailbox and file, in their order by name."""
+    left: tuple[Path, ...] = ()
+    """Folders of mailboxes that are no INBOX."""
+
+
+def preloads_in(directory: Path) -> Preloads:
+    """Raises ValueError, with a reason for people, and OSError."""
+    letters: list[tuple[str, Path]] = []
+    left: list[Path] = []
+    for mailbox in sorted(each for each in directory.iterdir() if each.is_dir()):
+        try:
+            address = str(Address.parse(mailbox.name))
+        except AddressError as error:
+            raise ValueError(f"{mailbox} is named like no mailbox: {error}") from None
+        for folder in sorted(each for each in mailbox.iterdir() if each.is_dir()):
+            if folder.name.lower() != INBOX:
+                left.append(folder)
+                continue
+            letters += [(address, file) for file in sorted(folder.glob("*.eml"))]
+            if len(letters) > MOST:
+                raise ValueError(f"{directory} holds more than {MOST} letters")
+    return Preloads(tuple(letters), tuple(left))
+
+
+async def preload(
+    directory: Path,
+    hand_in: Callable[[str, list[str], bytes], Awaitable[object]],
+    in_thread: Callable[[Callable[[], Any]], Awaitable[Any]],
+) -> None:
+    """Hand each letter in, for its mailbox alone. Raises ValueError for one that can't be taken, and OSError."""
+    found: Preloads = await in_thread(lambda: preloads_in(directory))
+    for mailbox, file in found.letters:
+        octets: bytes = await in_thread(partial(_read, file))
+        try:
+            await hand_in("", [mailbox], octets)
+        except Refusal as refusal:
+            raise ValueError(f"{file} can't be taken: {refusal.reply}") from None
+
+
+def _read(file: Path) -> bytes:
+    """With the ends of lines that mail has; files have those of their system."""
+    if (size := file.stat().st_size) > LARGEST:
+        raise ValueError(f"{file} has {size} octets, and {LARGEST} are the most that is taken")
+    return b"".join(line + b"\r\n" for line in file.read_bytes().splitlines())

@@ -7,15 +7,14 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, to_builtins
 
-from mailstack.letter.connection import HostPort
-from mailstack.letter.timestamps import iso8601
-from mailstack.net.zone import Zone
-from mailstack.net.zone_text import read_name, read_record, record_text
+from mailstack.letter.envelope import HostPort
+from mailstack.letter.times import iso8601
+from mailstack.net.zone import Zone, read_name, read_record, record_text
 from mailstack.sandbox.dev.time_travel import ClockBusy, TimeTravel
 from mailstack.sandbox.faults.faults import Faults, TooManyRules
 from mailstack.sandbox.faults.rule import Fault
-from mailstack.sandbox.recording.protocol_log import ProtocolLog, ProtocolLogEntry
-from mailstack.web.http_values import HttpError, Request, Response, decode_json, json_response
+from mailstack.sandbox.recording import ProtocolLog, ProtocolLogEntry
+from mailstack.web.http_messages import HttpError, Request, Response, decode_json, json_response
 from mailstack.web.routes import HttpRoute, RouteDoc
 
 MOST_NAMES = 10_000

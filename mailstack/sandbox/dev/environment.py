@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from mailstack.accounts.directory import OpenDirectory, StoreDirectory
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.letter.step import Journal
 from mailstack.net.periodic import PeriodicTask
 from mailstack.relay.routes import RouteTarget, StaticRoutes
-from mailstack.sandbox.dev import server_configs
 from mailstack.sandbox.dev.capture_access import capture_rules
 from mailstack.sandbox.dev.external_relays import AutoForwarder, relay_config
 from mailstack.sandbox.dev.parts import EnvironmentParts
+from mailstack.sandbox.dev.server_configs import capture_config, endpoint, endpoint_of, home_config, world_config
 from mailstack.sandbox.dev.servers import Servers
 from mailstack.sandbox.dev.settings import CAPTURE, HOME_DOMAIN, PORTS, WORLD, DevSettings
 from mailstack.sandbox.dev.site import dev_site
@@ -65,19 +65,17 @@ class DevEnvironment:
         """Make the servers, and bind their ports."""
         settings, data, servers = self.settings, self.data, self._servers
         ways_home: dict[str, RouteTarget] = {}
-        world = servers.add(
-            server_configs.world(settings, data, StaticRoutes(ways_home)), OpenDirectory([HOME_DOMAIN], WORLD)
-        )
+        world = servers.add(world_config(settings, data, StaticRoutes(ways_home)), OpenDirectory([HOME_DOMAIN], WORLD))
         world_mx = await self._bind_mx(world)
         home = servers.add(
-            server_configs.home(settings, data, world_mx.port),
+            home_config(settings, data, world_mx.port),
             self.accounts.directory,
             dev_site(self._parts, servers),
         )
         if (outlet := settings.relay) is not None:
             config = relay_config(outlet, settings, data, world_mx.port)
             servers.add(config, StoreDirectory(self.store, (), self._parts.clock), outlet=outlet)
-        capture = servers.add(server_configs.capture(settings, data), OpenDirectory((), CAPTURE))
+        capture = servers.add(capture_config(settings, data), OpenDirectory((), CAPTURE))
         await home.listen()
         # The rest of the world has reports to send, and finds the way when home has a port for them.
         home_mx = await self._bind_mx(home)
@@ -87,7 +85,7 @@ class DevEnvironment:
         servers.services = {name: doors[name].addresses[0] for name in (*PORTS, "captures") if name in doors}
 
     async def _bind_mx(self, server: MailServer) -> HostPort:
-        await server.doors.bind("mx", server.doors.smtp.mx(), [server_configs.endpoint(self.settings.host)])
+        await server.doors.bind("mx", server.doors.smtp.mx(), [endpoint(self.settings.host)])
         (address,) = server.doors.bound["mx"].addresses
         return address
 
@@ -106,7 +104,7 @@ class DevEnvironment:
                     bare_newlines="reject" if settings.strict_newlines else "accept",
                 )
                 listener = capture.doors.smtp.listener(service)
-                await capture.doors.bind(name, listener, [server_configs.endpoint_of(settings, name)])
+                await capture.doors.bind(name, listener, [endpoint_of(settings, name)])
 
     async def stop(self, patience: float = 1.0) -> None:
         """Say goodbye, and leave nothing on the disk unless its directory was given.
@@ -144,7 +142,7 @@ class DevEnvironment:
 
     async def _preload(self, directory: Path) -> None:
         """Raises ValueError, OSError."""
-        from mailstack.sandbox.dev.preload import preload  # noqa: PLC0415 - few have such a directory
+        from mailstack.sandbox.dev.accounts import preload  # noqa: PLC0415 - few have such a directory
         from mailstack.web.submission import WebSubmission  # noqa: PLC0415
 
         parts = self._parts

@@ -14,14 +14,14 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.names import dns
 
 from mailstack.config import WebSettings
-from mailstack.letter.timestamps import iso8601
+from mailstack.letter.times import iso8601
 from mailstack.mailbox.index.database import FileDatabase
 from mailstack.mailbox.index.feed import FeedCounters
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.mailbox.index.removal import Retention
-from mailstack.net.adjustable_clock import AdjustableClock
 from mailstack.net.certificates import private_ca
 from mailstack.net.client_tls import ClientTls
+from mailstack.net.clock import AdjustableClock
 from mailstack.net.server_tls import ServerContext, server_context
 from mailstack.net.thread_pool import BoundedPool
 from mailstack.net.zone import Zone
@@ -31,7 +31,7 @@ from mailstack.sandbox.dev.settings import CAPTURE, HOME, WORLD, DevSettings
 from mailstack.sandbox.dev.time_travel import TimeTravel
 from mailstack.sandbox.faults import Faults
 from mailstack.sandbox.faults.certificates import BadCertificates
-from mailstack.sandbox.recording.protocol_log import ProtocolLog
+from mailstack.sandbox.recording import ProtocolLog
 from mailstack.store.archive import ArchivingSqliteStore
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class EnvironmentParts:
 
     async def judge(self, letter: bytes) -> SpamVerdict:
         """Verdict of the spam filter."""
-        from mailstack.web.checks.spam_filter import SpamFilterClient  # noqa: PLC0415 - few ask for it
+        from mailstack.web.checks.spam import SpamFilterClient  # noqa: PLC0415 - few ask for it
 
         assert self.settings.spam_filter is not None
         return await SpamFilterClient(self.reactor, self.settings.spam_filter)(letter)

@@ -20,17 +20,19 @@ from mailstack.config.endpoints import Endpoint
 from mailstack.config.sizes import Size
 from mailstack.config.values import HostName
 from mailstack.letter import Address
-from mailstack.letter.durations import Duration
+from mailstack.letter.times import Duration
 from mailstack.relay.routes import StaticRoutes
 from mailstack.sandbox.dev.settings import CAPTURE, HOME, HOME_DOMAIN, PORTS, USERS, WORLD, DevSettings
 
 NO_QUESTIONS = AuthenticationSettings(spf=False, dkim=False, dmarc=False, arc=False)
 """Disabled authentication: the DNS of the environment has no SPF, DKIM or DMARC records."""
+
+
 NO_PUNISHMENT = LimitsSettings(tarpit=Duration(0))
 """A developer's mistakes need none."""
 
 
-def home(settings: DevSettings, data: Path, world_port: int) -> Config:
+def home_config(settings: DevSettings, data: Path, world_port: int) -> Config:
     """The developer's own server, which calls the rest of the world at `world_port`."""
     at = {name: (endpoint_of(settings, name),) for name in PORTS}
     listen = ListenSettings(
@@ -60,7 +62,7 @@ def home(settings: DevSettings, data: Path, world_port: int) -> Config:
     )
 
 
-def world(settings: DevSettings, data: Path, routes: StaticRoutes) -> Config:
+def world_config(settings: DevSettings, data: Path, routes: StaticRoutes) -> Config:
     """The rest of the world, which finds home by `routes`."""
     return Config(
         hostname=WORLD,
@@ -71,7 +73,7 @@ def world(settings: DevSettings, data: Path, routes: StaticRoutes) -> Config:
     )
 
 
-def capture(settings: DevSettings, data: Path) -> Config:
+def capture_config(settings: DevSettings, data: Path) -> Config:
     """Takes any letter from any program."""
     size = None if settings.max_size is None else Size(settings.max_size)
     return Config(

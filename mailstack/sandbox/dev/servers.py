@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mailstack.accounts.authenticator import UserAccess
 from mailstack.accounts.directory import Directory
-from mailstack.accounts.user_access import UserAccess
-from mailstack.config import Config
+from mailstack.config import (
+    Config,
+)
 from mailstack.letter import LetterId
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.letter.step import Journal
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.dns import DnsNames, system_names
 from mailstack.policy.counters import single_process
-from mailstack.relay.external_relay import ExternalRelay
-from mailstack.relay.loopback import LoopbackOnly
+from mailstack.relay.external_relay import ExternalRelay, LoopbackOnly
+from mailstack.sandbox.dev.capture_access import SharedInbox
 from mailstack.sandbox.dev.external_relays import RELAY
 from mailstack.sandbox.dev.parts import EnvironmentParts
 from mailstack.sandbox.dev.settings import ABOUT, HOME, HOME_DOMAIN, WORLD
-from mailstack.sandbox.dev.shared_inbox import SharedInbox
 from mailstack.sandbox.faults.install import with_disk_faults, with_faults
 from mailstack.server.mail_server import MailServer
 from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources

@@ -11,12 +11,12 @@ from msgspec import Struct, field
 from mailstack.config import ScheduleSettings
 from mailstack.config.values import Domain, HostName, Origin
 from mailstack.letter import Address
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.faults import Fault
 
 if TYPE_CHECKING:
-    from mailstack.web.checks.spam_filter import SpamFilter
+    from mailstack.web.checks.spam import SpamFilter
 
 HOME_DOMAIN = Domain("home.test")
 HOME = HostName("mx.home.test")
@@ -66,7 +66,7 @@ class DevSettings(Struct, frozen=True):
     compat: str = ""
     """Tool to be compatible with: "mailpit", "mailhog" or "greenmail"; where paths collide, its answer counts."""
     web_logins: Mapping[str, str] = field(default_factory=dict)
-    """Names and secrets (mailstack.accounts.password_file) that are required for the pages; none: see `host`."""
+    """Names and secrets (mailstack.accounts.checker) that are required for the pages; none: see `host`."""
     smtp_logins: Mapping[str, str] = field(default_factory=dict)
     """Names and secrets that the capture port requires; none: it needs no login."""
     send_logins: Mapping[str, str] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class DevSettings(Struct, frozen=True):
     spam_filter: SpamFilter | None = None
     """Spam filter that scores letters on request."""
     preload: Path | None = None
-    """A directory of letters that are in mailboxes from the start (mailstack.sandbox.dev.preload)."""
+    """A directory of letters that are in mailboxes from the start (mailstack.sandbox.dev.accounts)."""
     strict_newlines: bool = False
     """Whether the capture port refuses lines that end in LF alone, as other hosts do."""
     clear_logins: bool = False

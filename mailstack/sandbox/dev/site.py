@@ -9,14 +9,14 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mailstack.relay.loopback import is_loopback
+from mailstack.relay.external_relay import is_loopback
 from mailstack.sandbox.dev.parts import EnvironmentParts
 from mailstack.sandbox.dev.servers import Servers
 from mailstack.sandbox.dev.settings import CAPTURE, HOME, HOME_DOMAIN
 
 if TYPE_CHECKING:
     from mailstack.web.admin_hooks import SiteExtension, WebOptions
-    from mailstack.web.api.stream_limits import StreamLimits
+    from mailstack.web.api.events import StreamLimits
 
 
 def dev_site(parts: EnvironmentParts, servers: Servers) -> WebOptions:
@@ -54,7 +54,7 @@ async def _extend(parts: EnvironmentParts, servers: Servers, streams: StreamLimi
 
 
 if TYPE_CHECKING:
-    from mailstack.web.api.stream_limits import StreamLimits
+    from mailstack.web.api.events import StreamLimits
     from mailstack.web.routes import HttpRoute
 
 

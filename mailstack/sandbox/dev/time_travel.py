@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from mailstack.letter.durations import LONGEST, read_duration
-from mailstack.net.adjustable_clock import AdjustableClock
+from mailstack.letter.times import LONGEST, read_duration
+from mailstack.net.clock import AdjustableClock
 
 _LOOK = 0.005
 """Real seconds between looks whether everything is quiet."""

@@ -12,8 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter import ReversePath
-from mailstack.letter.durations import read_duration
 from mailstack.letter.patterns import fits_address
+from mailstack.letter.times import read_duration
 from mailstack.sandbox.faults.rule import Fault
 
 MAX_RULES = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from mailstack.letter.durations import LONGEST
+from mailstack.letter.times import LONGEST
 from mailstack.net.clock import ReactorClock
 from mailstack.protocols.connection import Disconnected, Ending, Peer
 from mailstack.protocols.peer_wrapper import PeerWrapper

@@ -10,9 +10,9 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.net.clock import ReactorClock
-from mailstack.net.lookups import ReverseNames
+from mailstack.net.resolver import ReverseNames
 from mailstack.protocols.connection import ConnectFailed, Connector, Engine, EventT, Peer, Tlsa
 from mailstack.protocols.pop3.server import ServerEngine as Pop3Engine
 from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain

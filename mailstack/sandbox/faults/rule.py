@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, get_args
 import msgspec
 from msgspec import Struct
 
-from mailstack.letter.durations import read_duration
+from mailstack.letter.times import read_duration
 from mailstack.protocols.smtp.replies import Reply, reply
 
 SmtpStep = Literal["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "final", "quit"]

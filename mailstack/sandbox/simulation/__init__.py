@@ -37,7 +37,7 @@ TLSMemoryBIOFactory as `clock=reactor`. The dates of certificates are compared w
 
 from __future__ import annotations
 
-from mailstack.sandbox.recording.dialogue import SessionTranscript
+from mailstack.sandbox.recording import SessionTranscript
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.internet import Internet
 from mailstack.sandbox.simulation.journeys import SimulatedJourney, Stage

@@ -12,7 +12,7 @@ from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
-from mailstack.letter.durations import read_duration
+from mailstack.letter.times import read_duration
 
 _STALE_BEFORE_SWEEP = 64
 """Minimum of stale heap entries before the heap is swept."""

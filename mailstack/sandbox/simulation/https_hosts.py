@@ -8,8 +8,8 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import Resource
 from twisted.web.server import Site as WebSite
 
-from mailstack.sandbox.simulation.authority import Kind, authority
 from mailstack.sandbox.simulation.host import Host
+from mailstack.sandbox.simulation.world import Kind, authority
 
 MAX_REQUESTS = 1000
 

@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.letter import LetterId
-from mailstack.letter.durations import moment
 from mailstack.letter.step import Step
+from mailstack.letter.times import moment
 from mailstack.store import Store
 
 _SHOWN_FACTS = ("recipient", "mailbox", "host", "reply", "why")

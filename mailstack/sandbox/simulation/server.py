@@ -7,13 +7,12 @@ from random import Random
 
 from twisted.cred.portal import Portal
 
-from mailstack.accounts.allow_any import AllowAnyChecker
-from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.authenticator import CredAuthenticator, UserAccess
+from mailstack.accounts.checker import AllowAnyChecker
 from mailstack.accounts.directory import StoreDirectory
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
-from mailstack.accounts.scram import ScramChecker
+from mailstack.accounts.scram_checker import ScramChecker
 from mailstack.accounts.throttle import Throttle
-from mailstack.accounts.user_access import UserAccess
 from mailstack.config import Config
 from mailstack.config.key_files import signing_keys
 from mailstack.letter import Address
@@ -21,7 +20,7 @@ from mailstack.letter.step import Step
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
 from mailstack.net.dns import DnsNames
-from mailstack.net.https import HttpsPolicies
+from mailstack.net.mta_sts import HttpsPolicies
 from mailstack.net.server_tls import ServerContext
 from mailstack.policy.counters import single_process
 from mailstack.protocols.sasl import ScramKeys

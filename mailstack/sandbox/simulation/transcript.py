@@ -6,12 +6,12 @@ import difflib
 from collections.abc import Callable
 from typing import Any
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.connector import TwistedConnector
 from mailstack.protocols.connection import ConnectFailed, Dane, Engine, EventT, Peer, Source
 from mailstack.protocols.peer_wrapper import TappedEngine
-from mailstack.sandbox.recording.dialogue import RecordingPeer, SessionTranscript
+from mailstack.sandbox.recording import RecordingPeer, SessionTranscript
 from mailstack.sandbox.simulation.host import Host
 
 MAX_LINES = 100_000

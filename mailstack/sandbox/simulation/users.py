@@ -14,10 +14,9 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.letter import Address, Envelope, LetterId, Recipient
-from mailstack.letter.compose import Heading, compose
-from mailstack.letter.connection import HostPort
+from mailstack.letter.compose import Heading, compose, text_part
 from mailstack.letter.content import Octets
-from mailstack.letter.mime.composition import text_part
+from mailstack.letter.envelope import HostPort
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
 from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from mailstack.protocols.sasl.scram_keys import salted

@@ -12,7 +12,7 @@ from mailstack.net.certificate_reload import Renewal
 from mailstack.net.certificates import TlsError, private_ca
 from mailstack.net.server_tls import ServerContext
 from mailstack.store import StoreError
-from mailstack.store.directory_check import Location
+from mailstack.store.data_directory import Location
 
 
 def issue(config: Config, now: float) -> None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mailstack.accounts.certificates import CertificateChecker
-from mailstack.accounts.checker import PasswordStore
-from mailstack.accounts.introspection import IntrospectedTokens
-from mailstack.accounts.issuer_client import IssuerClient
+from mailstack.accounts.checker import CertificateChecker, PasswordStore
 from mailstack.accounts.signed_tokens import SignedTokens
-from mailstack.accounts.tokens import TokenChecker, TokenReader, TokenRules
+from mailstack.accounts.tokens import IntrospectedTokens, IssuerClient, TokenChecker, TokenReader, TokenRules
 from mailstack.config.model import Config, OAuthSettings
 from mailstack.protocols.connection import Clock
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mailstack.accounts.user_access import UserAccess
+from mailstack.accounts.authenticator import UserAccess
 from mailstack.config import Config
-from mailstack.net.lookups import DnsWithTimeout
+from mailstack.net.resolver import DnsWithTimeout
 from mailstack.policy.authentication import InThread
-from mailstack.policy.authentication.outbound_signing import OutboundSigner
-from mailstack.policy.client_names import ClientNames
+from mailstack.policy.authentication.signing import OutboundSigner
 from mailstack.policy.counters import SharedCounters
 from mailstack.policy.networks import networks_of
-from mailstack.policy.ownership import Ownership
-from mailstack.policy.priorities import TrustedHops
-from mailstack.policy.relaying import Relaying
+from mailstack.policy.permissions import Ownership, Relaying, TrustedHops
+from mailstack.policy.reverse_dns import ClientNames
 from mailstack.protocols.smtp.priorities import Priorities
 from mailstack.receiving.from_header import FromHeaderPolicy
 from mailstack.receiving.intake import Intake

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from mailstack.config import Config
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.store import StoreError
-from mailstack.store.database_address import DatabaseAddress
-from mailstack.store.directory_check import Location
+from mailstack.store.connection import DatabaseAddress
+from mailstack.store.data_directory import Location
 from mailstack.store.sql_store import SqlStore
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from mailstack.store.worker_threads import CallsFromThreads
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from mailstack.config.tls_report_settings import author_of
 from mailstack.letter import Letter
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.http_client import HttpClient
-from mailstack.policy.authentication.outbound_signing import OutboundSigner
+from mailstack.policy.authentication.signing import OutboundSigner
 from mailstack.policy.networks import networks_of, within
 from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.protocols.smtp.replies import Refusal

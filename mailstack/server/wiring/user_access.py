@@ -6,15 +6,14 @@ from typing import Any
 
 from twisted.cred.portal import Portal
 
-from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.authenticator import CredAuthenticator, UserAccess
 from mailstack.accounts.checker import StoreChecker
 from mailstack.accounts.directory import StoreDirectory
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
-from mailstack.accounts.scram import ScramChecker
+from mailstack.accounts.scram_checker import ScramChecker
 from mailstack.accounts.throttle import Throttle
-from mailstack.accounts.user_access import UserAccess
-from mailstack.config import Config
+from mailstack.config.model import Config
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.clock import ReactorClock
 from mailstack.server.privileged_setup import PrivilegedResources

@@ -1,11 +1,14 @@
-"""WebhookSink dispatchers of a configuration."""
+"""Webhook dispatchers of a configuration, started and stopped together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred, gatherResults
 
 from mailstack.config.model import Config, WebhookSettings
 from mailstack.config.worker_slot import WorkerSlot
@@ -14,9 +17,13 @@ from mailstack.net.http_client import HttpClient
 from mailstack.protocols.connection import Clock
 from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.webhooks.dispatcher import DispatcherLimits, OutboxDispatcher
-from mailstack.queue.webhooks.signing import MAX_OCTETS, BadSecret, read_secrets
-from mailstack.queue.webhooks.webhook import WebhookSink, is_wanted, no_secrets
+from mailstack.queue.webhooks.webhook import MAX_OCTETS, BadSecret, WebhookSink, is_wanted, no_secrets, read_secrets
+from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources
 from mailstack.store import Store
+
+if TYPE_CHECKING:
+    from mailstack.queue.webhooks.dispatcher import OutboxDispatcher
+
 
 _MARGIN = 60.0
 """Seconds by which a claim outlives its request, for what the store takes."""
@@ -82,3 +89,45 @@ def secrets_in(file: Path) -> Sequence[bytes]:
 def target_of(settings: WebhookSettings) -> str:
     """What its announcements are stored under."""
     return f"webhook {settings.name}"
+
+
+class WebhookDispatch:
+    """To be made before the store is open: the store queues entries from then on."""
+
+    def __init__(self, config: Config, runtime: Runtime, storage: Storage, workers: WorkerResources) -> None:
+        self._announcers: Sequence[OutboxDispatcher] = ()
+        if not config.webhooks:
+            return
+        # Only a server with webhooks loads them.
+
+        subscribe(config, storage.store)
+        self._announcers = announcers(
+            config,
+            storage.store,
+            runtime.clock,
+            runtime.reactor,
+            seat=workers.slot,
+            poll=storage.poll,
+            jitter=runtime.random.random,
+        )
+
+    def waking(self, observers: Observers) -> Observers:
+        """The same observers, with a journal that wakes the dispatchers."""
+        if not self._announcers:
+            return observers
+        from mailstack.queue.webhooks.dispatcher import wake_on_steps  # noqa: PLC0415 - see above
+
+        return replace(observers, journal=wake_on_steps(observers.journal, self._announcers))
+
+    async def start(self) -> None:
+        for announcer in self._announcers:
+            await announcer.start()
+
+    async def stop(self, patience: float) -> None:
+        """Finish the requests in progress within `patience` seconds each."""
+        stopped: list[Deferred[None]] = []
+        for announcer in self._announcers:
+            ended: Deferred[None] = Deferred()
+            stopped.append(ended)
+            announcer.stop(partial(ended.callback, None), patience)
+        await gatherResults(stopped)

@@ -1,4 +1,4 @@
-"""Control channel between master and worker: a socket pair with lines."""
+"""Control channel between master and worker: heartbeats and log lines."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import socket
 from collections.abc import Callable
 from typing import Any, cast
 
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
+
+from mailstack.net.log import Stream
 
 STOP = b"stop"
 """Message of the master: stop in order."""
@@ -60,3 +62,73 @@ def watch(reactor: Any, end: socket.socket, lifeline: ControlChannel) -> None:
     with end:
         end.setblocking(False)
         reactor.adoptStreamConnection(end.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: lifeline))
+
+
+BEATS = 4
+"""Number of heartbeats in the time after which a worker counts as hung."""
+
+
+class HeartbeatSender:
+    """A call again and again from `start` to `stop`. With a `patience` of 0 seconds there are none."""
+
+    def __init__(self, reactor: Any, patience: float, beat: Callable[[], object]) -> None:
+        self._reactor = reactor
+        self._interval = patience / BEATS
+        self._beat = beat
+        self._next: Any = None
+
+    def start(self) -> None:
+        if self._interval:
+            self._next = self._reactor.callLater(self._interval, self._once)
+
+    def stop(self) -> None:
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+        self._next = None
+
+    def _once(self) -> None:
+        self.start()
+        self._beat()
+
+
+class HeartbeatMonitor:
+    """Heartbeats that the master received. It counts its own beats, not seconds, because a machine may sleep."""
+
+    def __init__(self) -> None:
+        self._silent = 0
+
+    def heard(self) -> None:
+        self._silent = 0
+
+    def is_gone(self) -> bool:
+        """At each beat of the master: whether the worker was silent for longer than it may be."""
+        self._silent += 1
+        return self._silent > BEATS
+
+
+_LONGEST = 65536
+"""Octets of a line; what is longer is told in pieces."""
+
+
+class _Lines(Protocol):
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._begun = b""
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        whole, newline, rest = (self._begun + data).rpartition(b"\n")
+        if len(rest) > _LONGEST:
+            whole, newline, rest = whole + newline + rest, b"", b""
+        self._begun = rest
+        if whole:
+            self._stream.write(whole.decode(errors="replace") + "\n")
+            self._stream.flush()
+
+
+def relay_log(reactor: Any, stream: Stream) -> socket.socket:
+    """The end that a worker writes to; it ends with the worker."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        ours.setblocking(False)
+        reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: _Lines(stream)))
+    return theirs

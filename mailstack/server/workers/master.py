@@ -17,15 +17,22 @@ from mailstack.config import Config
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.clock import keep_steady
 from mailstack.net.log import Stream
+from mailstack.net.process import on_sighup, tell_ready, tell_stopping
 from mailstack.net.reactor_patches import freeze_startup_objects
-from mailstack.net.sd_notify import tell_ready, tell_stopping
-from mailstack.net.sighup import on_sighup
-from mailstack.policy.counters.shared import mmap_counters
+from mailstack.policy.counters import mmap_counters
 from mailstack.server.privileged_setup import CannotStart, PrivilegedResources, ServiceUser, prepare
 from mailstack.server.service import announce
-from mailstack.server.workers.control_channel import FAILED, READY, STOP, WAKE, ControlChannel, watch
-from mailstack.server.workers.heartbeat import HeartbeatMonitor, HeartbeatSender
-from mailstack.server.workers.log_forwarding import relay_log
+from mailstack.server.workers.control_channel import (
+    FAILED,
+    READY,
+    STOP,
+    WAKE,
+    ControlChannel,
+    HeartbeatMonitor,
+    HeartbeatSender,
+    relay_log,
+    watch,
+)
 from mailstack.server.workers.sockets import Sockets
 from mailstack.server.workers.worker import WorkerArgs, run_worker
 

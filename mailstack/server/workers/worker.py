@@ -19,13 +19,21 @@ from mailstack.config import Config
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.log import LineStream, log_to
 from mailstack.net.thread_pool import end_in_time
-from mailstack.policy.counters.shared import MmapCounters
+from mailstack.policy.counters import MmapCounters
 from mailstack.server.privileged_setup import CannotStart, PrivilegedResources
 from mailstack.server.runtime import WorkerResources
 from mailstack.server.service import MailService, WorkerContext
-from mailstack.server.workers.control_channel import ALIVE, FAILED, READY, STOP, WAKE, ControlChannel, watch
-from mailstack.server.workers.fair_accept import SharedEndpoint
-from mailstack.server.workers.heartbeat import HeartbeatSender
+from mailstack.server.workers.control_channel import (
+    ALIVE,
+    FAILED,
+    READY,
+    STOP,
+    WAKE,
+    ControlChannel,
+    HeartbeatSender,
+    watch,
+)
+from mailstack.server.workers.sockets import SharedEndpoint
 
 _LEAD = 1
 """Connections by which a worker may be ahead of another."""

@@ -21,7 +21,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailstack.letter.content import CHUNK
-from mailstack.protocols.memory_budget import MemoryBudget
+from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.store import Damaged, StoreError
 from mailstack.store.contents import AHEAD, AT_ONCE, OBJECT, Kept, Named
 from mailstack.store.objects.bucket import Bucket, Place, trouble

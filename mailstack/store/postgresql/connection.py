@@ -1,9 +1,10 @@
-"""PostgreSQL connection with the statements in PostgreSQL's own SQL."""
+"""PostgreSQL connection: statements in its own SQL, and errors of psycopg."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 from collections.abc import Sequence
 from functools import lru_cache
@@ -14,9 +15,25 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper
 
 from mailstack.letter import LetterId
-from mailstack.store import sql
-from mailstack.store.digests import is_intact
-from mailstack.store.postgresql.dialect import translated
+from mailstack.store import StoreError, StoreFull, sql
+from mailstack.store.contents import is_intact
+from mailstack.store.worker_threads import trouble as trouble_of_system
+
+_TYPES = {"INTEGER": "BIGINT", "REAL": "DOUBLE PRECISION", "BLOB": "BYTEA", "TEXT": 'TEXT COLLATE "C"'}
+_TYPE = re.compile(r"\b(INTEGER|REAL|BLOB|TEXT)\b(?! COLLATE)")
+_COMMENT = re.compile(r"--[^\n]*")
+
+
+@lru_cache(maxsize=8192)
+def translated(statement: str) -> str:
+    """A statement with `?` for its parameters, as psycopg takes it."""
+    return statement.replace("%", "%%").replace("?", "%s").replace(" AS BLOB)", " AS BYTEA)")
+
+
+def definitions(script: str) -> str:
+    """A migration that is written for SQLite. A REAL here has half the digits, and a sort order of texts a language."""
+    return _TYPE.sub(lambda found: _TYPES[found[1]], _COMMENT.sub("", script)).replace(" WITHOUT ROWID", "")
+
 
 NOW = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
 """The database's clock, in seconds since 1970."""
@@ -133,3 +150,37 @@ class PostgresConnection:
 @lru_cache(maxsize=128)
 def _small_contents(count: int) -> str:
     return f"SELECT letter, octets, digest FROM contents WHERE letter IN {sql.marks(count)} AND octets IS NOT NULL"  # noqa: S608  # question marks
+
+
+_FULL = {"53100"}
+_COLLISIONS = {"40001", "40P01"}
+"""Serialization failure and deadlock: the same once more is likely to work."""
+_LATE = {"57014", "55P03", "25P03", "25P04"}
+"""A statement, a lock or a transaction took longer than it may."""
+
+
+def code_of(error: BaseException) -> str:
+    """The SQLSTATE, or an empty text."""
+    return (error.sqlstate or "") if isinstance(error, psycopg.Error) else ""
+
+
+def is_collision(error: BaseException) -> bool:
+    """Whether a concurrent transaction caused the error, so that a retry may succeed."""
+    return code_of(error) in _COLLISIONS
+
+
+def is_late(error: BaseException) -> bool:
+    """Whether the database is too busy: then each of a group alone would only wait as long again."""
+    return code_of(error) in _LATE
+
+
+def trouble(error: BaseException) -> BaseException:
+    """As `mailstack.store.worker_threads.trouble`. No password is in what the database or the driver say."""
+    if isinstance(error, psycopg.Error):
+        code = code_of(error)
+        kind = StoreFull if code in _FULL else StoreError
+        said = error.diag.message_primary or " ".join(str(error).split()) or type(error).__name__
+        return kind(f"the database says: {said[:500]}" + (f" ({code})" if code else ""))
+    if isinstance(error, UnicodeError):
+        return StoreError(f"a value can't be stored: {error}")
+    return trouble_of_system(error)

@@ -7,9 +7,8 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
-from mailstack.store.postgresql.connection import PostgresConnection
+from mailstack.store.postgresql.connection import PostgresConnection, trouble
 from mailstack.store.postgresql.database import Database
-from mailstack.store.postgresql.errors import trouble
 from mailstack.store.worker_threads import CallsFromThreads, Workers
 
 T = TypeVar("T")

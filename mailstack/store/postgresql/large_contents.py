@@ -10,11 +10,10 @@ from functools import partial
 from twisted.logger import Logger
 
 from mailstack.letter.content import CHUNK
-from mailstack.protocols.memory_budget import MemoryBudget
+from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.store import Damaged, sql
 from mailstack.store.batch import pieces as slices
-from mailstack.store.contents import AHEAD, AT_ONCE, Kept, Named
-from mailstack.store.digests import Verification, new_digest
+from mailstack.store.contents import AHEAD, AT_ONCE, Kept, Named, Verification, new_digest
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
 from mailstack.store.postgresql.connections import Connections
 from mailstack.store.worker_threads import CallsFromThreads

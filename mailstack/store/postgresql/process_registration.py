@@ -22,10 +22,9 @@ from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.store import StoreError
 from mailstack.store.batch import Transaction
 from mailstack.store.postgresql import process_leases
-from mailstack.store.postgresql.connection import NOW, PostgresConnection
+from mailstack.store.postgresql.connection import NOW, PostgresConnection, is_collision, trouble
 from mailstack.store.postgresql.database import Database
-from mailstack.store.postgresql.errors import is_collision, trouble
-from mailstack.store.postgresql.in_doubt import InDoubtTransaction, InDoubtTransactions, has_not_ended
+from mailstack.store.postgresql.process_leases import InDoubtTransaction, InDoubtTransactions, has_not_ended
 from mailstack.store.postgresql.schema import newest
 from mailstack.store.worker_threads import CallsFromThreads
 

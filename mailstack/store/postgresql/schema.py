@@ -15,9 +15,8 @@ from msgspec import Struct
 from twisted.logger import Logger
 
 from mailstack.store import StoreError, schema
-from mailstack.store.postgresql.connection import NOW, PostgresConnection
-from mailstack.store.postgresql.connection_watchdog import Watch
-from mailstack.store.postgresql.dialect import definitions
+from mailstack.store.postgresql.connection import NOW, PostgresConnection, definitions
+from mailstack.store.postgresql.database import Watch
 
 OLDEST_SERVER = 130000
 _GROWS = "-- mailstack: grows"

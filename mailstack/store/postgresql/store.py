@@ -11,21 +11,20 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from mailstack.letter.step import Step
-from mailstack.store import Acceptance, Maildrop, MaildropInUse, StoreError, maildrops, queries
+from mailstack.store import Acceptance, Maildrop, MaildropInUse, StoreError, maildrop_writes, queries
 from mailstack.store.accounts import Change
 from mailstack.store.batch import Batch, Transaction
+from mailstack.store.connection import DatabaseAddress
 from mailstack.store.contents import LargeContents, Several
-from mailstack.store.database_address import DatabaseAddress
-from mailstack.store.directory_check import Location
+from mailstack.store.data_directory import Location
 from mailstack.store.locks import take_server
 from mailstack.store.postgresql import process_leases, schema
-from mailstack.store.postgresql.connection import PostgresConnection
+from mailstack.store.postgresql.connection import PostgresConnection, trouble
 from mailstack.store.postgresql.connections import Connections
 from mailstack.store.postgresql.database import Database
-from mailstack.store.postgresql.errors import trouble
 from mailstack.store.postgresql.hold_rules import PostgresHoldRules, PostgresSuppressions
-from mailstack.store.postgresql.in_doubt import InDoubtTransactions
 from mailstack.store.postgresql.large_contents import ContentRows
+from mailstack.store.postgresql.process_leases import InDoubtTransactions
 from mailstack.store.postgresql.process_registration import ADDRESSES, CHANNEL, WORK, ProcessRegistration
 from mailstack.store.postgresql.writer import FORGET_COUNTS, PostgresWriter
 from mailstack.store.sql_store import SqlStore
@@ -241,7 +240,9 @@ class PostgresStore(SqlStore):
         def update(transaction: Transaction) -> list[Step]:
             if held and not process_leases.holds_maildrop(transaction, mailbox, self._life):
                 raise MaildropInUse(f"the lock of the maildrop {mailbox} was lost; nothing was changed")
-            return maildrops.update(transaction, mailbox, collected, deleted, steps, subscriptions=self._subscriptions)
+            return maildrop_writes.update(
+                transaction, mailbox, collected, deleted, steps, subscriptions=self._subscriptions
+            )
 
         told: list[Step] = await self._writer.do(update)
         return told

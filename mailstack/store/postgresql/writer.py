@@ -23,10 +23,9 @@ from twisted.python.failure import Failure
 
 from mailstack.store import OutcomeUnknown, StoreError, rows
 from mailstack.store.batch import Operation, Transaction
-from mailstack.store.postgresql.connection import NOW, PostgresConnection
+from mailstack.store.postgresql.connection import NOW, PostgresConnection, is_collision, is_late, trouble
 from mailstack.store.postgresql.database import Database
-from mailstack.store.postgresql.errors import is_collision, is_late, trouble
-from mailstack.store.postgresql.in_doubt import InDoubtTransactions
+from mailstack.store.postgresql.process_leases import InDoubtTransactions
 from mailstack.store.worker_threads import CallsFromThreads, Failed, tell
 from mailstack.store.writer import Job, Writer, joined, outcome
 

@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from mailstack.testing.smtpdfix.configuration import Config
 from mailstack.testing.smtpdfix.controller import AuthController, SMTPDFix, smtpd
-from mailstack.testing.smtpdfix.handlers import Authenticator, AuthMessage
+from mailstack.testing.smtpdfix.smtp import Authenticator, AuthMessage
 
 __all__ = ["AuthController", "AuthMessage", "Authenticator", "Config", "SMTPDFix", "smtpd"]

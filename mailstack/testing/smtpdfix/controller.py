@@ -15,8 +15,7 @@ import pytest
 from mailstack.testing.aiosmtpd.controller import Controller
 from mailstack.testing.certificates import combined_file
 from mailstack.testing.smtpdfix.configuration import Config
-from mailstack.testing.smtpdfix.handlers import Authenticator, AuthMessage
-from mailstack.testing.smtpdfix.smtp import AuthSMTP
+from mailstack.testing.smtpdfix.smtp import Authenticator, AuthMessage, AuthSMTP
 
 
 class AuthController(Controller):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from mailstack.letter import Address, AddressError
-from mailstack.letter.timestamps import iso8601
+from mailstack.letter.times import iso8601
 from mailstack.mailbox.index.items import ItemFilter, MailboxCount
 from mailstack.store import Account, Conflict, MaildropInUse
 from mailstack.store.archive import ARCHIVE
 from mailstack.web.api.context import ApiContext
 from mailstack.web.api.filters import BY_NAME, page_by_name, visible_to
-from mailstack.web.http_values import HttpError, Request, Response, decode_json, json_response
+from mailstack.web.http_messages import HttpError, Request, Response, decode_json, json_response
 from mailstack.web.routes import HttpRoute, RouteDoc
 
 OWNER = "http"

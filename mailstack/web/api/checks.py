@@ -14,7 +14,7 @@ from mailstack.web.api.schemas import UnsubscribeInfo
 from mailstack.web.checks import links as link_check
 from mailstack.web.checks.client_queue import ClientQueue, HtmlChecks
 from mailstack.web.checks.spam import SpamCheck, SpamVerdict
-from mailstack.web.http_values import HttpError, Request, Response, json_response
+from mailstack.web.http_messages import HttpError, Request, Response, json_response
 from mailstack.web.routes import HttpRoute, QueryParameter, RouteDoc
 
 _METHOD = re.compile(r"\s*([a-z0-9-]{1,40})\s*=\s*([a-z]{1,40})\b\s*(.*)", re.IGNORECASE | re.DOTALL)

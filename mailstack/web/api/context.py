@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from mailstack.accounts.authenticator import UserAccess
 from mailstack.accounts.session_registry import SessionRegistry
-from mailstack.accounts.user_access import UserAccess
 from mailstack.config import Config
 from mailstack.letter.step import Journal
 from mailstack.mailbox.index.indexer import InThread
@@ -16,7 +16,7 @@ from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.receiving_rules import ReceivingRules
 from mailstack.store import Store
 from mailstack.web.admin_hooks import WebOptions
-from mailstack.web.api.stream_limits import StreamLimits
+from mailstack.web.api.events import StreamLimits
 
 
 class Requests(Struct, frozen=True):

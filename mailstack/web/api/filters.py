@@ -10,7 +10,7 @@ from msgspec import Meta
 from mailstack.letter.address import key_of
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.query import BadQuery, Term, parse
-from mailstack.web.http_values import HttpError, Request
+from mailstack.web.http_messages import HttpError, Request
 from mailstack.web.routes import QueryParameter
 
 

@@ -10,10 +10,9 @@ from mailstack.letter import LetterId
 from mailstack.letter.step import Step
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.store import Store
-from mailstack.store.journey import journey_of
-from mailstack.store.journey_json import journey_json
+from mailstack.store.journey import journey_json, journey_of
 from mailstack.web.api.filters import visible_to
-from mailstack.web.http_values import HttpError, Request, Response, json_response
+from mailstack.web.http_messages import HttpError, Request, Response, json_response
 from mailstack.web.routes import HttpRoute, RouteDoc
 
 

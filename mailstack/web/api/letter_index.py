@@ -19,7 +19,7 @@ from mailstack.store import Record
 from mailstack.web.api import serialize
 from mailstack.web.api.filters import visible_to
 from mailstack.web.api.schemas import LetterDetail, LetterSummary
-from mailstack.web.http_values import HttpError, Request, User
+from mailstack.web.http_messages import HttpError, Request, User
 from mailstack.web.letter_reader import LetterReader
 
 T = TypeVar("T")

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from mailstack.letter import Content
 from mailstack.letter.content import verify
+from mailstack.mailbox.index.extract import tag_of
 from mailstack.mailbox.index.items import ItemFilter
-from mailstack.mailbox.index.tags import tag_of
 from mailstack.web.api import serialize
 from mailstack.web.api.filters import MAX_NUMBER, Number, item_filter, limit_of, limit_parameter, number, visible_to
 from mailstack.web.api.letter_index import ApiLetterReader
@@ -26,8 +26,8 @@ from mailstack.web.api.schemas import (
     RestoredLetters,
     UndoRequest,
 )
-from mailstack.web.http_values import HttpError, Request, Response, decode_json, json_response
-from mailstack.web.letter_html import html_page, part_response
+from mailstack.web.http_messages import HttpError, Request, Response, decode_json, json_response
+from mailstack.web.letter_reader import html_page, part_response
 from mailstack.web.routes import HttpRoute, QueryParameter, RouteDoc
 
 DEFAULT_LIMIT = 50

@@ -10,16 +10,16 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from mailstack.letter.address import key_of
+from mailstack.mailbox.index.feed import with_timeout
 from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.mailbox.index.query import BadQuery, Term, Within
 from mailstack.mailbox.index.query import parse as parse_query
-from mailstack.mailbox.index.timeout import with_timeout
 from mailstack.protocols.connection import Clock
+from mailstack.web.api.events import StreamLimits
 from mailstack.web.api.filters import number, parse_terms, seconds, visible_to
 from mailstack.web.api.letter_index import ApiLetterReader
 from mailstack.web.api.schemas import LetterDetail, WaitResult
-from mailstack.web.api.stream_limits import StreamLimits
-from mailstack.web.http_values import HttpError, Request, Response, json_response
+from mailstack.web.http_messages import HttpError, Request, Response, json_response
 from mailstack.web.routes import HttpRoute, QueryParameter, RouteDoc
 
 DEFAULT_TIMEOUT = 30.0

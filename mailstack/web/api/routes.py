@@ -1,23 +1,109 @@
-"""Route list of the API."""
+"""API route list, and its OpenAPI 3.1 description."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+import msgspec
+
+import mailstack
 from mailstack.net.clock import ReactorClock
 from mailstack.web.api.accounts import account_routes
 from mailstack.web.api.checks import check_routes
 from mailstack.web.api.compose import compose_routes
 from mailstack.web.api.context import ApiContext
-from mailstack.web.api.description import OpenApiPage
 from mailstack.web.api.events import event_routes
 from mailstack.web.api.journeys import journey_routes
 from mailstack.web.api.letter_index import ApiLetterReader
 from mailstack.web.api.letters import letter_routes
 from mailstack.web.api.long_poll import wait_routes
 from mailstack.web.api.queue import queue_routes
-from mailstack.web.http_values import HttpError, Request, Response
-from mailstack.web.routes import HttpRoute
+from mailstack.web.http_messages import HttpError, Request, Response, json_response
+from mailstack.web.routes import HttpRoute, RouteDoc
+
+_REFERENCE = "#/components/schemas/{name}"
+_JSON = "application/json"
+_PROBLEM = {
+    "description": "A problem (RFC 9457); detail says what to do.",
+    "content": {"application/problem+json": {"schema": {"$ref": _REFERENCE.format(name="Problem")}}},
+}
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "required": ["title", "status", "detail"],
+    "properties": {"title": {"type": "string"}, "status": {"type": "integer"}, "detail": {"type": "string"}},
+}
+
+
+def openapi(routes: Iterable[HttpRoute]) -> dict[str, Any]:
+    """The document about those of the routes that are told."""
+    told = [(route, route.doc) for route in routes if route.doc is not None]
+    types = [kind for _, each in told for kind in (each.request, each.response) if kind is not None]
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    schema_of = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
+    paths: dict[str, dict[str, Any]] = {}
+    for route, each in told:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, each, schema_of)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "mailstack",
+            "version": mailstack.__version__,
+            "description": "Letters, their journeys, the queue, and what else a server has.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": {**components, "Problem": _PROBLEM_SCHEMA},
+            "securitySchemes": {"basic": {"type": "http", "scheme": "basic"}},
+        },
+    }
+
+
+def _operation(route: HttpRoute, told: RouteDoc, schema_of: dict[int, Any]) -> dict[str, Any]:
+    parts = [part for part in route.path.split("/") if part.startswith("{")]
+    named = [{"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string"}} for part in parts]
+    asked = [
+        {"name": each.name, "in": "query", "description": each.description, "schema": msgspec.json.schema(each.kind)}
+        for each in told.query
+    ]
+    operation: dict[str, Any] = {
+        "operationId": "_".join(
+            [route.method.lower(), *[p.strip("{}").replace(".", "_") for p in route.path.split("/")[2:]]]
+        ),
+        "summary": told.summary,
+        "parameters": [*named, *asked],
+        "responses": {str(told.status): _answer(told, schema_of), "default": _PROBLEM},
+    }
+    if told.request is not None:
+        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema_of[id(told.request)]}}}
+    if route.access != "public":
+        operation["security"] = [{"basic": []}, {}]
+        operation["x-access"] = route.access
+    return operation
+
+
+def _answer(told: RouteDoc, schema_of: dict[int, Any]) -> dict[str, Any]:
+    if told.response is not None:
+        return {"description": told.summary, "content": {_JSON: {"schema": schema_of[id(told.response)]}}}
+    if told.media_type:
+        return {"description": told.summary, "content": {told.media_type: {}}}
+    return {"description": told.summary}
+
+
+class OpenApiPage:
+    """The page with it; made when it is asked for first."""
+
+    def __init__(self, routes: Iterable[HttpRoute]) -> None:
+        self.route = HttpRoute(
+            "GET", "/v1/openapi.json", self.page, doc=RouteDoc("This description.", response=dict[str, Any])
+        )
+        self._routes = (*routes, self.route)
+        self._answer: Response | None = None
+
+    async def page(self, _: Request) -> Response:
+        if self._answer is None:
+            self._answer = json_response(openapi(self._routes))
+        return self._answer
 
 
 def api_routes(context: ApiContext, more: Iterable[HttpRoute]) -> tuple[HttpRoute, ...]:

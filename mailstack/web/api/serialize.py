@@ -13,7 +13,7 @@ from mailstack.letter.address_lists import Correspondent
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.parsed import ParsedLetter, Part
 from mailstack.letter.step import Step
-from mailstack.letter.timestamps import iso8601
+from mailstack.letter.times import iso8601
 from mailstack.mailbox.index.items import Item
 from mailstack.store import Record
 from mailstack.web.api.schemas import (

@@ -1,4 +1,4 @@
-"""DNS records to publish for a server, also as a zone file."""
+"""DNS records to publish for a server, and its MTA-STS policy (RFC 8461)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,25 @@ from mailstack.config import Config
 from mailstack.config.key_files import identities, signing_keys
 from mailstack.net.certificates import TlsError, read_identity
 from mailstack.policy.authentication.keys import InvalidKey
-from mailstack.web.autoconfig.mta_sts import policy_id
 from mailstack.web.autoconfig.services import SERVICE_KINDS, ClientServices
+
+MAX_AGE = 31_557_600
+"""Seconds; RFC 8461 §3.2."""
+
+
+def policy_text(config: Config) -> str:
+    """The policy file, its lines ended by CRLF (RFC 8461 §3.2)."""
+    settings = config.mta_sts
+    hosts = () if settings.mode == "none" else (config.hostname, *settings.mx)
+    lines = ["version: STSv1", f"mode: {settings.mode}", *(f"mx: {host}" for host in hosts)]
+    lines.append(f"max_age: {min(int(settings.max_age), MAX_AGE)}")
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def policy_id(config: Config) -> str:
+    """The `id` of the TXT record: another one whenever the policy is another (RFC 8461 §3.1)."""
+    return hashlib.sha256(policy_text(config).encode()).hexdigest()[:20]
+
 
 WEB_LABELS = ("mta-sts", "autoconfig", "autodiscover")
 """Labels before a domain for the host names of the web service."""

@@ -13,7 +13,7 @@ from mailstack.mailbox.index.items import Item
 from mailstack.policy.networks import client_of
 from mailstack.web.checks.html import report
 from mailstack.web.checks.html_features import Features, features_of
-from mailstack.web.http_values import JSON, HttpError, Request, Response
+from mailstack.web.http_messages import JSON, HttpError, Request, Response
 from mailstack.web.letter_reader import INLINE_OCTETS, LetterReader
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from mailstack.store.sqlite import DATABASE
+from mailstack.store.sqlite.store import DATABASE
 from tests.benchmarks.table.site import DOMAIN
 
 MAILBOXES = 1000

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from mailstack.cli.compat import mailhog, mailpit, overrides_for
-from mailstack.cli.compat.options import Option
+from mailstack.cli.compat.options import REMOVED, Option
 from mailstack.cli.compat.overrides import DevOverrides
-from mailstack.cli.compat.removed import REMOVED
-from mailstack.cli.errors import CommandError
-from mailstack.letter.connection import HostPort
+from mailstack.cli.output import CommandError
+from mailstack.letter.envelope import HostPort
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.dev import DevSettings
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from mailstack.cli.compat import overrides_for
-from mailstack.cli.errors import CommandError
+from mailstack.cli.output import CommandError
 from mailstack.sandbox.dev import DevSettings
-from mailstack.sandbox.dev.preload import preloads_in
+from mailstack.sandbox.dev.accounts import preloads_in
 from tests.journeys.process import Process
 
 

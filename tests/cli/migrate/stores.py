@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 
 from mailstack.cli.migrate import OnProgress, RestoreTarget, StoreEndpoint
 from mailstack.cli.migrate.directory import DirectorySource, DirectoryTarget
-from mailstack.cli.migrate.dump import Sums, sums
-from mailstack.cli.migrate.restore import restore
+from mailstack.cli.migrate.dump import Sums, restore, sums
 from mailstack.store import sql
-from mailstack.store.digests import digest_of
-from mailstack.store.schema import migrate, migrations
-from mailstack.store.sqlite import DATABASE
-from mailstack.store.tables import Row, Table, tables
+from mailstack.store.contents import digest_of
+from mailstack.store.schema import Row, Table, migrate, migrations, tables
+from mailstack.store.sqlite.store import DATABASE
 
 Server = dict[str, list[Row]]
 """The rows of each table; a content that is a pair of a name and octets is in a file."""

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
-from mailstack.cli.migrate import CannotMove, Progress, restore
+from mailstack.cli.migrate import CannotMove, Progress, dump
 from mailstack.cli.migrate.directory import DirectorySource
 from mailstack.cli.migrate.dump import without_claim
 from mailstack.cli.migrate.verify import faults
 from mailstack.letter import Recipient
 from mailstack.letter.delivery import DeliveryState
 from mailstack.store import Change, Filter, Settlement, StoreError, StoreFull, rows
-from mailstack.store.digests import digest_of
-from mailstack.store.sqlite import DATABASE, SqliteStore
-from mailstack.store.tables import tables
+from mailstack.store.contents import digest_of
+from mailstack.store.schema import tables
+from mailstack.store.sqlite.store import DATABASE, SqliteStore
 from tests.aid import Pump
 from tests.cli.migrate.stores import Server, copied, differing, is_empty, servers, silent, target_of, write_server
 from tests.contracts.store import BOB, CAROL, SERVER, acceptance
@@ -56,7 +56,7 @@ def interrupted(here: Path | str, there: Path | str, steps: int) -> bool:
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restore, "ROWS", 2)
+    monkeypatch.setattr(dump, "ROWS", 2)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

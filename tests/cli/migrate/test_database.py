@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from mailstack.cli.migrate import CannotMove, restore
+from mailstack.cli.migrate import CannotMove, dump
 from mailstack.cli.migrate.database import DatabaseSource, DatabaseTarget
 from mailstack.letter.content import read_all
 from mailstack.store import StoreError
-from mailstack.store.database_address import DatabaseAddress
+from mailstack.store.connection import DatabaseAddress
 from mailstack.store.postgresql.store import PostgresStore
-from mailstack.store.sqlite import SqliteStore
-from mailstack.store.tables import tables
+from mailstack.store.schema import tables
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.cli.migrate.stores import Server as StoredServer
 from tests.cli.migrate.stores import copied, differing, servers, target_of, write_server
@@ -31,7 +31,7 @@ STRIDE = 5
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restore, "ROWS", 2)
+    monkeypatch.setattr(dump, "ROWS", 2)
 
 
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])

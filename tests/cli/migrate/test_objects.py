@@ -15,7 +15,7 @@ from mailstack.cli.migrate.directory import DirectorySource
 from mailstack.cli.migrate.verify import named_objects
 from mailstack.letter.content import read_all
 from mailstack.store import Filter
-from mailstack.store.sqlite import SqliteStore
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import acceptance
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.cli.sendmail.letter import Person, Prepared, lines, prepare
+from mailstack.cli.sendmail.enqueue import Person, Prepared, lines, prepare
 from mailstack.cli.sendmail.options import NOUSER, USAGE, Options, SendmailError
 
 WEB = Person("www", "Web Server")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mailstack.letter import LetterId
 from mailstack.letter.files import mbox
 from mailstack.letter.files.detect import detect
-from mailstack.letter.files.line_endings import with_crlf, with_lf
+from mailstack.letter.files.mbox import with_crlf, with_lf
 from mailstack.letter.files.writers import FOLDERS
 
 LETTER = b"From: a@b.test\r\nSubject: x\r\n\r\nFrom here\r\n>From there\r\n\r\n"

@@ -7,8 +7,7 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 
-from mailstack.mailbox.index.database import Operation, transact
-from mailstack.mailbox.index.schema import set_up
+from mailstack.mailbox.index.database import Operation, set_up, transact
 from mailstack.store.worker_threads import trouble
 
 T = TypeVar("T")

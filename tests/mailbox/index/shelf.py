@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, new_letter_id
-from mailstack.letter.connection import HostPort
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.envelope import HostPort
 from mailstack.letter.step import Step
 from mailstack.mailbox.index.database import FileDatabase
 from mailstack.mailbox.index.items import Item, ItemFilter
@@ -21,7 +21,7 @@ from mailstack.mailbox.index.removal import Retention
 from mailstack.net.log import SilentJournal
 from mailstack.store import Acceptance, Placement, Store
 from mailstack.store.archive import Archiving, ArchivingSqliteStore
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import Pump, run
 from tests.mailbox.index.memory_database import MemoryDatabase
 from tests.queue.clock import HandClock

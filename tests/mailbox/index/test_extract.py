@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mailstack.mailbox.index.copies import traced
+from mailstack.mailbox.index.extract import traced
 
 
 @pytest.mark.parametrize("between", [b" ", b"\r\n ", b"\t", b" id"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mailstack.letter import Address, LetterId
 from mailstack.letter.delivery import DeliveryState
-from mailstack.mailbox.index import schema, writes
+from mailstack.mailbox.index import database, writes
 from mailstack.mailbox.index.database import Operation
 from mailstack.mailbox.index.items import Copy, ItemFilter
 from mailstack.mailbox.index.query import BadQuery, parse
@@ -26,7 +26,7 @@ CAROL = Address("carol", "elsewhere.test")
 @pytest.fixture(params=["memory", "disk", "disk without trigrams"])
 def shelf(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
     if request.param == "disk without trigrams":
-        monkeypatch.setattr(schema, "INDEX", "nothing")
+        monkeypatch.setattr(database, "INDEX", "nothing")
     found = Shelf(None if request.param == "memory" else tmp_path / "data", letters=None)
     yield found
     found.close()
@@ -266,7 +266,7 @@ async def _write(shelf: Shelf, operation: Operation[None]) -> None:
 
 def test_many_are_changed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What comes meanwhile is as it was, and what is asked for meanwhile is answered."""
-    monkeypatch.setattr("mailstack.mailbox.index.batches.BATCH", 2)
+    monkeypatch.setattr("mailstack.mailbox.index.removal.BATCH", 2)
     shelf = Shelf(tmp_path / "data")
     letters = [shelf.put() for _ in range(5)]
     marking = shelf.pump.start(shelf.index.mark(ItemFilter(), unread=False))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Address
-from mailstack.mailbox.index.tags import MAX_TAGS, tag_of
+from mailstack.mailbox.index.extract import MAX_TAGS, tag_of
 from tests.mailbox.index.shelf import Shelf, text
 
 

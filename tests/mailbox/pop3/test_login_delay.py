@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.mailbox.pop3.login_delay import LoginDelay
+from mailstack.mailbox.pop3.authorization import LoginDelay
 from mailstack.policy.counters import LocalCounterTable
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailstack import store
 from mailstack.letter import LetterId
 from mailstack.mailbox.pop3.maildrop import SLICE, Maildrop, NoSuchLetter
-from mailstack.mailbox.pop3.top import TopFilter
+from mailstack.mailbox.pop3.transaction import TopFilter
 from mailstack.store import Entry
 from tests.protocols.pop3.pair import in_pieces_of
 

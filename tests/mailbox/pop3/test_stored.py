@@ -13,7 +13,7 @@ from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from mailstack.store import Acceptance, Change, Placement, Settlement
-from mailstack.store.sqlite_in_memory import InMemoryStore
+from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.mailbox.pop3.post import Server
 

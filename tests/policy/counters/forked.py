@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from mailstack.letter.connection import HostPort
-from mailstack.policy.counters.shared import MmapCounters, mmap_counters
+from mailstack.letter.envelope import HostPort
+from mailstack.policy.counters import MmapCounters, mmap_counters
 from mailstack.policy.limits import ConnectionLimiter
 from mailstack.policy.rates import Rate
 

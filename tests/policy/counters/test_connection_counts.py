@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.policy.counters import ConnectionCounts, LocalConnectionCounts
-from mailstack.policy.counters.shared import MmapConnectionCounts
+from mailstack.policy.counters import ConnectionCounts, LocalConnectionCounts, MmapConnectionCounts
 from tests.policy.counters import forked
 
 CLIENTS = ["192.0.2.1", "192.0.2.2", "2001:db8::", ""]

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.policy.counters import CounterTable, LocalCounterTable, single_process
-from mailstack.policy.counters.shared import MmapCounterTable
+from mailstack.policy.counters import CounterTable, LocalCounterTable, MmapCounterTable, single_process
 from tests.queue.clock import HandClock
 
 BOTH = pytest.mark.parametrize("make", [lambda: LocalCounterTable(time.time), MmapCounterTable], ids=["own", "shared"])

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from mailstack.letter.connection import HostPort, TlsInfo
+from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.protocols.connection import (
     NEED_DATA,
     Disconnected,

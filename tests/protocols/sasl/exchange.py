@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, field
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import (
     MECHANISMS,
     AccountLogin,

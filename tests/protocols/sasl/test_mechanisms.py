@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter.connection import ClientCertificate
+from mailstack.letter.envelope import ClientCertificate
 from mailstack.protocols.sasl import (
     MECHANISMS,
     CertificateProof,

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from mailstack.protocols.sasl import Channel, Denied, Malformed, ScramKeys
-from mailstack.protocols.sasl.saslprep import saslprep
-from mailstack.protocols.sasl.scram_keys import client_proof, salted
+from mailstack.protocols.sasl.scram_keys import client_proof, salted, saslprep
 from tests.protocols.sasl.exchange import Keeper, Talk
 
 PASSWORD = "pencil"

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
-from mailstack.letter.connection import HostPort, TlsInfo
+from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.protocols.connection import NEED_DATA, Disconnected, Ending, Engine, Signal, TimedOut
 
 Cut = Callable[[bytes], Iterator[bytes]]

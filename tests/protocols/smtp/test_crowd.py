@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mailstack.policy.relaying import Relaying
-from mailstack.protocols.memory_budget import MemoryBudget
+from mailstack.policy.permissions import Relaying
+from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.smtp.limits import FEWEST_RECIPIENTS, RECIPIENT
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import ListenerContext, ServerSession

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from mailstack.letter import Address, Content, Envelope
 from mailstack.letter.content import Octets, read_all
-from mailstack.protocols.smtp.downgrade import downgrade_body, form_of
+from mailstack.protocols.smtp.outgoing import downgrade_body, form_of
 from mailstack.protocols.smtp.replies import Refusal
 from tests.aid import run
 

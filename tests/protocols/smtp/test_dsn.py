@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.xtext import decode_xtext, from_ascii, in_ascii, xtext
-from mailstack.protocols.smtp.capability_match import rcpt_command
+from mailstack.letter.address import decode_xtext, from_ascii, in_ascii, xtext
 from mailstack.protocols.smtp.commands import Rejected
+from mailstack.protocols.smtp.outgoing import rcpt_command
 from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.smtp.dialogue import Dialogue
 

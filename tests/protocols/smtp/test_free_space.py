@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.policy.relaying import Relaying
+from mailstack.policy.permissions import Relaying
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import ServerSession
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import MxRules
-from mailstack.store.free_space import INTERVAL
+from mailstack.store.data_directory import INTERVAL
 from mailstack.web.submission import WebSubmission
 from tests.aid import run
 from tests.protocols.smtp.hosts import ScriptedEngine

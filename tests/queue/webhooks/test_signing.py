@@ -8,14 +8,16 @@ from hashlib import sha256
 
 import pytest
 
-from mailstack.queue.webhooks.signing import MAX_SECRETS, BadSecret, headers, new_secret, read_secrets
+from mailstack.queue.webhooks.webhook import MAX_SECRETS, BadSecret, new_secret, read_secrets, signature_headers
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def test_the_example_that_receivers_libraries_are_tested_with() -> None:
     """Their message, secret and time, and the signature that they all expect."""
-    found = headers("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330.7, b'{"test": 2432232314}', read_secrets(SECRET))
+    found = signature_headers(
+        "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330.7, b'{"test": 2432232314}', read_secrets(SECRET)
+    )
     assert found == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
         "webhook-timestamp": "1614265330",
@@ -26,7 +28,7 @@ def test_the_example_that_receivers_libraries_are_tested_with() -> None:
 def test_every_secret_signs_and_the_first_one_first() -> None:
     new, old = new_secret(), new_secret()
     keys = read_secrets(f"# since May\n{new}\n\n  {old}  \n")
-    signatures = headers("msg_1", 1000.0, b"{}", keys)["webhook-signature"].split(" ")
+    signatures = signature_headers("msg_1", 1000.0, b"{}", keys)["webhook-signature"].split(" ")
     for secret, signature in zip((new, old), signatures, strict=True):
         key = base64.b64decode(secret.removeprefix("whsec_"))
         expected = base64.b64encode(hmac.new(key, b"msg_1.1000.{}", sha256).digest()).decode()
@@ -34,7 +36,7 @@ def test_every_secret_signs_and_the_first_one_first() -> None:
 
 
 def test_without_secrets_nothing_is_signed() -> None:
-    assert set(headers("msg_1", 1000.0, b"{}", ())) == {"webhook-id", "webhook-timestamp"}
+    assert set(signature_headers("msg_1", 1000.0, b"{}", ())) == {"webhook-id", "webhook-timestamp"}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mailstack.relay.tls_reports.record import MAX_ADDRESSES, read_record
+from mailstack.relay.tls_reports.report import MAX_ADDRESSES, read_record
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from mailstack.accounts.login_names import LoginNames
+from mailstack.accounts.dev_logins import LoginNames
 from mailstack.letter import Address, LetterId
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.mailbox.index.feed import FeedCounters
 from mailstack.policy.counters import LocalConnectionCounts
 from mailstack.protocols.connection import ConnectFailed
@@ -18,9 +18,9 @@ from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
 from mailstack.sandbox.compat.pages import peer_pages
 from mailstack.sandbox.faults import Faults
 from mailstack.store import Account
-from mailstack.web.api.stream_limits import StreamLimits
+from mailstack.web.api.events import StreamLimits
 from mailstack.web.checks.links import HeadResponse
-from mailstack.web.http_values import Request, Response, Upgrade
+from mailstack.web.http_messages import Request, Response, Upgrade
 from mailstack.web.site import AllowAll, Site
 from mailstack.web.submission import CopySource
 from tests.aid import run

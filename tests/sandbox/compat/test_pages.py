@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.sandbox.compat.pages import REMOVED
-from mailstack.web.http_values import Response, Upgrade
+from mailstack.web.http_messages import Response, Upgrade
 from tests.mailbox.index.shelf import BOB
 from tests.sandbox.compat.desk import Desk
 from tests.sandbox.compat.test_mailpit import HTML

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailstack.net.adjustable_clock import AdjustableClock
+from mailstack.net.clock import AdjustableClock
 from mailstack.net.log import SilentJournal
 from mailstack.sandbox.dev import DevEnvironment, DevSettings
 from mailstack.sandbox.dev.time_travel import ClockBusy, TimeTravel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
-from mailstack.sandbox.recording.dialogue import SessionTranscript
+from mailstack.sandbox.recording import SessionTranscript
 
 READ = 65536
 

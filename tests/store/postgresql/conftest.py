@@ -26,7 +26,7 @@ def pump() -> Pump:
 @pytest.fixture
 def url(postgresql: Server, pump: Pump) -> Iterator[str]:
     """A database with the schema."""
-    from mailstack.store.database_address import DatabaseAddress
+    from mailstack.store.connection import DatabaseAddress
     from mailstack.store.postgresql.store import PostgresStore
 
     def fill(url: str) -> None:
@@ -50,7 +50,7 @@ def line(url: str) -> Iterator[Line]:
 @pytest.fixture
 def open_store(pump: Pump, url: str) -> Iterator[Open]:
     """With one thread of each kind, so that a test knows which connection does what."""
-    from mailstack.store.database_address import DatabaseAddress
+    from mailstack.store.connection import DatabaseAddress
     from mailstack.store.postgresql.store import PostgresStore
 
     opened: list[PostgresStore] = []
@@ -70,7 +70,7 @@ def open_store(pump: Pump, url: str) -> Iterator[Open]:
 @pytest.fixture
 def other(url: str) -> Iterator[PostgresConnection]:
     """As another process has one."""
-    from mailstack.store.database_address import DatabaseAddress
+    from mailstack.store.connection import DatabaseAddress
     from mailstack.store.postgresql.database import Database
 
     database = Database(DatabaseAddress(url))

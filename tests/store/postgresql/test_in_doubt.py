@@ -58,7 +58,7 @@ def test_a_maildrop_that_was_locked_for_nobody_is_freed(pump: Pump, open_store: 
 def test_a_transaction_that_goes_on_is_waited_for(other: Any, url: str) -> None:
     from mailstack.store.batch import Transaction
     from mailstack.store.postgresql.connection import PostgresConnection
-    from mailstack.store.postgresql.in_doubt import InDoubtTransactions, has_not_ended
+    from mailstack.store.postgresql.process_leases import InDoubtTransactions, has_not_ended
 
     doubts = InDoubtTransactions()
     doubts.add("w", [], [])

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("psycopg", exc_type=ImportError)
 
 from mailstack.store import sql
-from mailstack.store.database_address import DatabaseAddress
+from mailstack.store.connection import DatabaseAddress
 from mailstack.store.postgresql.database import Database
 from tests.contracts.store import acceptance
 

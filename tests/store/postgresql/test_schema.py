@@ -65,7 +65,7 @@ def test_a_later_migration_is_sqlites_unless_it_has_one_of_its_own() -> None:
 
 
 def test_a_database_of_before_0_1_says_what_it_is_and_how_its_mail_is_moved(url: str, pump: Pump, other: Any) -> None:
-    from mailstack.store.database_address import DatabaseAddress
+    from mailstack.store.connection import DatabaseAddress
     from mailstack.store.postgresql.store import PostgresStore
 
     other.execute("CREATE SCHEMA before")
@@ -78,7 +78,7 @@ def test_a_database_of_before_0_1_says_what_it_is_and_how_its_mail_is_moved(url:
 
 
 def test_what_is_written_for_sqlite_is_read_as_it_is_meant() -> None:
-    from mailstack.store.postgresql.dialect import definitions
+    from mailstack.store.postgresql.connection import definitions
 
     script = (
         "CREATE TABLE a (b INTEGER, c REAL, d BLOB, e TEXT NOT NULL) WITHOUT ROWID; -- REAL\nCREATE INDEX f ON a (b);\n"
@@ -89,7 +89,7 @@ def test_what_is_written_for_sqlite_is_read_as_it_is_meant() -> None:
 
 
 def test_many_that_start_at_the_same_time_make_it_once(postgresql_url: str) -> None:
-    from mailstack.store.database_address import DatabaseAddress
+    from mailstack.store.connection import DatabaseAddress
     from mailstack.store.postgresql import schema
     from mailstack.store.postgresql.database import Database
 
@@ -110,7 +110,7 @@ def test_many_that_start_at_the_same_time_make_it_once(postgresql_url: str) -> N
 
 
 def test_two_servers_share_a_database_by_schemas(pump: Pump, postgresql_url: str) -> None:
-    from mailstack.store.database_address import DatabaseAddress
+    from mailstack.store.connection import DatabaseAddress
     from mailstack.store.postgresql.store import PostgresStore
 
     one = PostgresStore(pump, DatabaseAddress(postgresql_url, schema="one"))
@@ -157,7 +157,7 @@ def test_what_an_older_program_can_not_live_with_waits_until_it_is_stopped(
 def test_a_database_in_another_encoding_is_refused(postgresql: Any, pump: Pump) -> None:
     import psycopg
 
-    from mailstack.store.database_address import DatabaseAddress
+    from mailstack.store.connection import DatabaseAddress
     from mailstack.store.postgresql.store import PostgresStore
 
     name = "mailstack_test_latin"
@@ -173,7 +173,7 @@ def test_a_database_in_another_encoding_is_refused(postgresql: Any, pump: Pump) 
 
 
 def test_a_wrong_password_is_told_without_any(pump: Pump, url: str) -> None:
-    from mailstack.store.database_address import DatabaseAddress
+    from mailstack.store.connection import DatabaseAddress
     from mailstack.store.postgresql.store import PostgresStore
 
     login, _, where = url.rpartition("@")

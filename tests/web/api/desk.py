@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.policy.counters import LocalConnectionCounts
 from mailstack.protocols.connection import Clock
 from mailstack.web.api.checks import check_routes
-from mailstack.web.api.events import event_routes
+from mailstack.web.api.events import StreamLimits, event_routes
 from mailstack.web.api.journeys import journey_routes
 from mailstack.web.api.letter_index import ApiLetterReader
 from mailstack.web.api.letters import letter_routes
 from mailstack.web.api.long_poll import wait_routes
-from mailstack.web.api.stream_limits import StreamLimits
 from mailstack.web.checks.links import HeadResponse
-from mailstack.web.http_values import Request, Response, User
+from mailstack.web.http_messages import Request, Response, User
 from mailstack.web.routes import HttpRoute
 from mailstack.web.site import AllowAll, Site
 from tests.aid import run

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.web.api.description import openapi
+from mailstack.web.api.routes import openapi
 from mailstack.web.login import Login, me_routes
 from mailstack.web.routes import HttpRoute
 from tests.web.api.desk import Desk, routes

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mailstack.letter import Address
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.step import Step
-from mailstack.web.http_values import Response
+from mailstack.web.http_messages import Response
 from tests.aid import run
 from tests.mailbox.index.shelf import ALICE, BOB, text
 from tests.web.api.desk import Desk

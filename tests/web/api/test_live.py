@@ -17,10 +17,9 @@ from mailstack.policy.counters import LocalConnectionCounts
 from mailstack.protocols.sasl import AccountLogin
 from mailstack.sandbox.simulation import SimulatedReactor
 from mailstack.store import Account
-from mailstack.web.api.events import KEEPALIVE
-from mailstack.web.api.stream_limits import StreamLimits
-from mailstack.web.body import HttpLimits
-from mailstack.web.http_values import Request, User
+from mailstack.web.api.events import KEEPALIVE, StreamLimits
+from mailstack.web.flow_control import HttpLimits
+from mailstack.web.http_messages import Request, User
 from mailstack.web.site import AllowAll, RequestAuthenticator, Site
 from tests.mailbox.index.shelf import ALICE, BOB, Shelf, text
 from tests.sandbox.simulation.protocols import Recorder

@@ -12,13 +12,14 @@ from mailstack.config import MtaStsSettings, RelaySettings
 from mailstack.config.values import Domain, HostName
 from mailstack.net.certificates import private_ca
 from mailstack.relay.routes import SmartHost
-from mailstack.web.autoconfig.mta_sts import policy_id, policy_text
 from mailstack.web.autoconfig.records import (
     DnsRecord,
     Publication,
     PublicationFacts,
     data_text,
     key_hash,
+    policy_id,
+    policy_text,
     publication,
     publication_facts,
     zone_header,

@@ -11,10 +11,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from mailstack.letter import LetterId
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.web.checks.client_queue import MAX_CACHED, MAX_WAITING, ClientQueue, HtmlChecks
 from mailstack.web.checks.html_features import Features
-from mailstack.web.http_values import HttpError, Request, User
+from mailstack.web.http_messages import HttpError, Request, User
 from mailstack.web.letter_reader import LetterReader
 from tests.aid import run
 from tests.mailbox.index.shelf import Shelf

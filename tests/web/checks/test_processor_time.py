@@ -10,11 +10,11 @@ from io import BytesIO
 import pytest
 
 from mailstack.letter.parsed import ParsedLetter, parse
-from mailstack.sandbox.compat.mailpit.thumbnail import thumbnail
+from mailstack.sandbox.compat.mailpit.checks import thumbnail
 from mailstack.web.api import serialize
 from mailstack.web.api.checks import parse_authentication_results
 from mailstack.web.checks import html as html_check
-from mailstack.web.letter_html import html_of
+from mailstack.web.letter_reader import html_of
 
 MOST = 0.2
 """Seconds of the processor."""

@@ -9,8 +9,16 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.policy.authentication.spf.macros import Values, expand, needs_pointer
-from mailstack.policy.authentication.spf.record import Directive, PermError, SpfRecord, is_record, read_record
+from mailstack.policy.authentication.spf.record import (
+    Directive,
+    PermError,
+    SpfRecord,
+    Values,
+    expand,
+    is_record,
+    needs_pointer,
+    read_record,
+)
 from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import IpAddress, ip_address
 

@@ -1,4 +1,4 @@
-"""SMTP extensions, one file each: tables of keywords, hooks and transfers."""
+"""SMTP extensions: tables of keywords, hooks and transfers."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from mailstack.protocols.smtp.extensions.chunking import CHUNKING
 from mailstack.protocols.smtp.extensions.deliverby import DELIVERBY
 from mailstack.protocols.smtp.extensions.dsn import DSN
 from mailstack.protocols.smtp.extensions.eightbitmime import EIGHTBITMIME
-from mailstack.protocols.smtp.extensions.enhancedstatuscodes import ENHANCEDSTATUSCODES
-from mailstack.protocols.smtp.extensions.extension import Extension
+from mailstack.protocols.smtp.extensions.extension import Extension, IncomingHook, OutgoingHook, Transfer
 from mailstack.protocols.smtp.extensions.futurerelease import FUTURERELEASE
-from mailstack.protocols.smtp.extensions.hooks import IncomingHook, OutgoingHook
 from mailstack.protocols.smtp.extensions.limits import LIMITS
 from mailstack.protocols.smtp.extensions.mtpriority import MT_PRIORITY
-from mailstack.protocols.smtp.extensions.pipelining import PIPELINING
 from mailstack.protocols.smtp.extensions.requiretls import REQUIRETLS
 from mailstack.protocols.smtp.extensions.size import SIZE
 from mailstack.protocols.smtp.extensions.smtputf8 import SMTPUTF8
 from mailstack.protocols.smtp.extensions.starttls import STARTTLS
 from mailstack.protocols.smtp.extensions.xclient import XCLIENT
 from mailstack.protocols.smtp.extensions.xverp import VERP
-from mailstack.protocols.smtp.transfer import Transfer
+
+ENHANCEDSTATUSCODES = Extension("ENHANCEDSTATUSCODES")
+
+
+PIPELINING = Extension("PIPELINING")
+
 
 OFFERED: tuple[Extension, ...] = (
     PIPELINING,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 
-from mailstack.letter.xtext import decode_xtext
+from mailstack.letter.address import decode_xtext
 from mailstack.protocols.smtp.commands import Auth, AuthResponse
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter, Verb
 from mailstack.protocols.smtp.order import RESPONSE, State, Transition

@@ -10,11 +10,9 @@ from mailstack.letter import Content, Envelope, Letter
 from mailstack.letter.mime import Domain
 from mailstack.protocols.smtp.client_dialogue import ClientDialogue
 from mailstack.protocols.smtp.extensions.eightbitmime import body_reader, converted, declared
-from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
-from mailstack.protocols.smtp.extensions.hooks import IncomingHook
+from mailstack.protocols.smtp.extensions.extension import Extension, Facts, IncomingHook, Parameter, Replies
 from mailstack.protocols.smtp.receiving_rules import LetterIntake
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
-from mailstack.protocols.smtp.transfer import Replies
 
 BODY = "BINARYMIME"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from mailstack.letter import Envelope, Recipient, Status
 from mailstack.letter.time_parameters import BY, DeliverBy, read_by
 from mailstack.protocols.smtp.commands import Parameters
-from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
-from mailstack.protocols.smtp.extensions.hooks import Extensions, OutgoingHook
+from mailstack.protocols.smtp.extensions.extension import Extension, Extensions, Facts, OutgoingHook, Parameter
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 
 _SYNTAX = reply(501, "5.5.4", "BY takes seconds and a mode, such as 120;R or 600;NT")

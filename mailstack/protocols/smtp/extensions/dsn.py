@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mailstack.letter.xtext import decode_xtext
+from mailstack.letter.address import decode_xtext
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
 from mailstack.protocols.smtp.replies import Refusal, reply
 

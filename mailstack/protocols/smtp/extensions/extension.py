@@ -1,17 +1,118 @@
-"""Extension: keyword, parameters, verbs and hooks of one file (RFC 5321 §2.2)."""
+"""SMTP extension: keyword, parameters, verbs, hooks and transfer (RFC 5321 §2.2)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
-from mailstack.protocols.smtp.commands import Mail, ServerEvent
-from mailstack.protocols.smtp.extensions.hooks import IncomingHook, OutgoingHook
+from mailstack.letter import Content, Envelope, Letter, Recipient
+from mailstack.protocols.dot_stuffing import DotStuffer
+from mailstack.protocols.smtp.client_dialogue import ClientDialogue, SmtpSessionError
+from mailstack.protocols.smtp.commands import Mail, Parameters, ServerEvent
 from mailstack.protocols.smtp.order import State, Transition
-from mailstack.protocols.smtp.transfer import Transfer
+from mailstack.protocols.smtp.receiving_rules import Client, LetterIntake, ReceivingRules
+from mailstack.protocols.smtp.replies import Reply
+
+Extensions = Mapping[str, str]
+"""Extensions of a host: keyword in upper case, and the text behind it."""
+
+
+class IncomingHook:
+    """Points of a transaction that a server receives. Each may raise Refusal."""
+
+    def accept_mail(self, mail: Mail, station: ReceivingRules, client: Client, now: float) -> tuple[Mail, Reply | None]:  # noqa: ARG002
+        """MAIL as it is accepted, and the reply where that is not the usual one. `now` is in seconds since 1970."""
+        return mail, None
+
+    def check_data(self) -> None:
+        """Whether DATA may carry the content."""
+
+    async def complete(self, letter: Letter, counter: LetterIntake) -> Letter:  # noqa: ARG002
+        """The whole letter as it is stored."""
+        return letter
+
+
+class OutgoingHook:
+    """Points of a transaction that a client begins."""
+
+    def content(self, extensions: Extensions, envelope: Envelope, content: Content) -> Content:  # noqa: ARG002
+        """The content as it goes to a host."""
+        return content
+
+    def refusal(self, extensions: Extensions, envelope: Envelope) -> Reply | None:  # noqa: ARG002
+        """The reply that the host would have to give to a letter which it can't take; None for a letter that it can."""
+        return None
+
+    def rcpt_parameters(
+        self,
+        extensions: Extensions,  # noqa: ARG002
+        envelope: Envelope,  # noqa: ARG002
+        recipient: Recipient,  # noqa: ARG002
+        parameters: Parameters,
+    ) -> Parameters:
+        """The parameters of RCPT for a host."""
+        return parameters
+
+
+Replies = list[Reply | None]
+"""Refusal of each RCPT, or None for an accepted one."""
+
+
+class Transfer(Protocol):
+    """Way of a content from RCPT to its final reply. Every coroutine may raise SmtpSessionError."""
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Commands that follow RCPT, in the same group as RCPT where the host offers PIPELINING."""
+
+    async def start(self, session: ClientDialogue, replies: Replies) -> tuple[Replies, Reply | None]:
+        """Replies to the commands: the refusals with theirs, and what asks for the content, or None for no content."""
+
+    async def send(self, session: ClientDialogue, content: Content | None) -> None:
+        """Send the content and its end; None where no recipient was accepted."""
+
+    def leaves_open(self, finals: Sequence[Reply]) -> bool:
+        """Whether RSET has to end the transaction after these final replies."""
+
+
+class DataTransfer:
+    """Transfer by DATA."""
+
+    commands: tuple[str, ...] = ("DATA",)
+
+    async def start(self, session: ClientDialogue, replies: Replies) -> tuple[Replies, Reply | None]:
+        """The reply to DATA decides for the accepted recipients."""
+        answer = await session.reply("data", session.timeouts.data_start)
+        if answer.code == 354:
+            return replies, answer
+        if answer.code < 400:
+            raise SmtpSessionError("data", answer, "the host answers DATA with neither 354 nor a refusal")
+        return [one or answer for one in replies], None
+
+    async def send(self, session: ClientDialogue, content: Content | None) -> None:
+        """The dot alone follows 354 where no recipient was accepted (RFC 2920 §3.1)."""
+        stuffer = DotStuffer()
+        waiting = b""
+        if content is not None:
+            async for octets in content.chunks():
+                if waiting:
+                    await session.send_block(waiting)
+                waiting = stuffer.feed(octets)
+        # The final dot goes with the last block: a packet less.
+        session.is_behind_dot = content is not None
+        session.send_octets(waiting + stuffer.finish())
+        session.note(f"C: ({content.size:,} octets)" if content is not None else "C: .")
+
+    def leaves_open(self, finals: Sequence[Reply]) -> bool:  # noqa: ARG002
+        """The final reply ends the transaction, whatever it is (RFC 5321 §4.1.1.4)."""
+        return False
+
+
+DATA = DataTransfer()
+
 
 BareNewlines = Literal["reject", "normalize", "accept"]
 """Treatment of lines that end in LF alone.

@@ -11,8 +11,7 @@ from mailstack.letter.time_parameters import (
     read_seconds,
 )
 from mailstack.protocols.smtp.commands import Mail
-from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
-from mailstack.protocols.smtp.extensions.hooks import IncomingHook
+from mailstack.protocols.smtp.extensions.extension import Extension, Facts, IncomingHook, Parameter
 from mailstack.protocols.smtp.receiving_rules import Client, ReceivingRules
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 

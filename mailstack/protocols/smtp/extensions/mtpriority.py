@@ -6,8 +6,14 @@ from mailstack.letter import Content, Envelope
 from mailstack.letter.content import Prefixed
 from mailstack.letter.time_parameters import PRIORITY, read_priority, said_priority
 from mailstack.protocols.smtp.commands import Mail
-from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
-from mailstack.protocols.smtp.extensions.hooks import Extensions, IncomingHook, OutgoingHook
+from mailstack.protocols.smtp.extensions.extension import (
+    Extension,
+    Extensions,
+    Facts,
+    IncomingHook,
+    OutgoingHook,
+    Parameter,
+)
 from mailstack.protocols.smtp.receiving_rules import Client, ReceivingRules
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 

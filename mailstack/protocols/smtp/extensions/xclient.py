@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from mailstack.letter import Address, AddressError
-from mailstack.letter.xtext import decode_xtext
+from mailstack.letter.address import decode_xtext
 from mailstack.protocols.smtp.commands import XClient
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Verb
 from mailstack.protocols.smtp.order import State, Transition

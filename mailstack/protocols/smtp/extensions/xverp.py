@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailstack.letter.verp import DELIMITERS, XVERP, read_delimiters
+from mailstack.letter.envelope import DELIMITERS, XVERP, read_delimiters
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter
 from mailstack.protocols.smtp.replies import Refusal, reply
 

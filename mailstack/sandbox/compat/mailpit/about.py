@@ -9,7 +9,7 @@ from mailstack import __version__
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.compat.context import CompatContext
-from mailstack.sandbox.compat.mailpit.schemas import (
+from mailstack.sandbox.compat.mailpit.serialize import (
     AppInformation,
     ChaosRequest,
     ChaosTrigger,
@@ -19,7 +19,7 @@ from mailstack.sandbox.compat.mailpit.schemas import (
 )
 from mailstack.sandbox.compat.requests import decode_body
 from mailstack.sandbox.faults import Fault, Faults
-from mailstack.web.http_values import HttpError, Request, Response, json_response, text_response
+from mailstack.web.http_messages import HttpError, Request, Response, json_response, text_response
 
 VERSION = f"v1.30.5 (mailstack {__version__})"
 """Version of the API, which clients read."""

@@ -7,10 +7,8 @@ from functools import partial
 from mailstack.sandbox.compat.context import CompatContext
 from mailstack.sandbox.compat.mailpit.about import ChaosHandlers, InfoHandlers, alive
 from mailstack.sandbox.compat.mailpit.checks import CheckHandlers
-from mailstack.sandbox.compat.mailpit.events import events
-from mailstack.sandbox.compat.mailpit.message import MessageHandlers
-from mailstack.sandbox.compat.mailpit.messages import ListHandlers
-from mailstack.sandbox.compat.mailpit.sending import TransferHandlers
+from mailstack.sandbox.compat.mailpit.message import MessageHandlers, TransferHandlers
+from mailstack.sandbox.compat.mailpit.messages import ListHandlers, events
 from mailstack.web.routes import HttpRoute
 
 _Admin = partial(HttpRoute, access="admin")

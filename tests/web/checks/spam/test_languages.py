@@ -6,16 +6,17 @@ import json
 
 import pytest
 
-from mailstack.letter.connection import HostPort
+from mailstack.letter.envelope import HostPort
 from mailstack.web.checks.spam import (
     BadFilterResponse,
+    SpamFilter,
     SpamRule,
     SpamVerdict,
+    parse_filter,
     parse_rspamd_response,
     parse_spamd_report,
     spamd_request,
 )
-from mailstack.web.checks.spam_filter import SpamFilter, parse_filter
 from tests.web.checks.spam.fakes import CHECKED, report
 
 

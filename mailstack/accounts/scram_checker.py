@@ -1,0 +1,147 @@
+"""SCRAM checker for accounts of the store, with invented keys for other names."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from mailstack.accounts.checker import account_key
+from mailstack.accounts.realm import IScramProof, ScramCredentials
+from mailstack.protocols.sasl import ScramKeys
+from mailstack.store import Account, StoreError
+
+COUNTED_FOR = 60.0
+"""Seconds for which the iterations of the accounts are not counted again."""
+
+
+class ScramStore(Protocol):
+    """The part of a Store that is asked."""
+
+    async def account(self, address: str) -> Account | None: ...
+
+    async def scram_iterations(self) -> dict[int, int]: ...
+
+
+def _nobody(_key: str) -> str | None:
+    return None
+
+
+@implementer(ICredentialsChecker)
+class ScramChecker:
+    """Keys of accounts, and invented ones for other names, so that these can't be told apart (RFC 5802 §9).
+
+    An invented salt is as long as a real one. Invented iterations are shared out as those of the accounts are, of which
+    older ones have what the setting was when their password was set. A name keeps both, as an account does until its
+    next password. Either answer costs the same look-ups.
+    """
+
+    credentialInterfaces = (IScramProof,)  # noqa: N815
+
+    def __init__(
+        self,
+        store: ScramStore,
+        secret: bytes,
+        iterations: int,
+        public: Callable[[str], str | None] = _nobody,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`secret` makes invented salts the same each time. `public` knows passwords, by address, that are no secret."""
+        self._store = store
+        self._secret = secret
+        self._iterations = iterations
+        self._public = public
+        self._monotonic = monotonic
+        self._counted: list[tuple[int, int]] = []
+        """Iterations, the fewest first, and how many accounts have them."""
+        self._counted_until = -1.0
+
+    async def keys(self, username: str) -> ScramKeys:
+        """Never fails for a stranger. May raise StoreError, also for keys that can't be read."""
+        await self._count()
+        invented = self._invented(username)
+        return await self._kept(username) or invented
+
+    def requestAvatarId(self, credentials: ScramCredentials) -> Deferred[bytes | tuple[()]]:  # noqa: N802
+        """The `Address.key` in UTF-8, or UnauthorizedLogin; StoreError."""
+        return Deferred.fromCoroutine(self._check(credentials))
+
+    async def _check(self, credentials: ScramCredentials) -> bytes | tuple[()]:
+        username = credentials.username.decode()
+        key, invented = account_key(credentials.username), self._invented(username)
+        kept = await self._kept(username)
+        # A stranger's proof is looked at too: it costs the same.
+        right = credentials.proof.fits(kept or invented)
+        if not right or kept is None or key is None:
+            raise UnauthorizedLogin
+        return key.encode()
+
+    async def _kept(self, username: str) -> ScramKeys | None:
+        key = account_key(username.encode(errors="replace"))
+        if key is None:
+            return None
+        account = await self._store.account(key)
+        if account is None:
+            password = self._public(key)
+            return None if password is None else ScramKeys.derive(password, self._salt(key), self._iterations)
+        try:
+            return ScramKeys.read(account.scram) if account.scram else None
+        except ValueError as error:
+            raise StoreError(f"the SCRAM keys of {key} can't be read") from error
+
+    async def _count(self) -> None:
+        """Learn how many iterations the accounts have, now and then. May raise StoreError."""
+        now = self._monotonic()
+        if now < self._counted_until:
+            return
+        counted = await self._store.scram_iterations()
+        # An account without keys looks as if it had those of today.
+        counted[self._iterations] = counted.get(self._iterations, 0) + counted.pop(0, 0)
+        self._counted = sorted(counted.items())
+        self._counted_until = now + COUNTED_FOR
+
+    def _iterations_of(self, name: str) -> int:
+        """Of a name that has no account: drawn by the name from those of the accounts."""
+        digest = hmac.digest(self._secret, b"iterations\0" + name.encode(errors="replace"), "sha256")
+        place = int.from_bytes(digest[:8]) * sum(count for _, count in self._counted) >> 64
+        for iterations, count in self._counted:
+            if place < count:
+                return iterations
+            place -= count
+        return self._iterations
+
+    def _invented(self, username: str) -> ScramKeys:
+        # The same for every spelling of an address, as an account's are.
+        name = account_key(username.encode(errors="replace")) or username.lower()
+        made = hmac.digest(self._secret, b"keys\0" + name.encode(errors="replace"), "sha512")
+        return ScramKeys(self._salt(name), self._iterations_of(name), made[:32], made[32:])
+
+    def _salt(self, name: str) -> bytes:
+        return hmac.digest(self._secret, b"salt\0" + name.encode(errors="replace"), "sha256")[:16]
+
+
+def server_secret(data: Path) -> bytes:
+    """Octets that only this server knows, made once in its data directory. Raises OSError."""
+    path = data / "secret"
+    try:
+        found = path.read_bytes()
+    except FileNotFoundError:
+        found = b""
+    if len(found) == 32:
+        return found
+    made = os.urandom(32)
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(made)
+    new.replace(path)
+    return made

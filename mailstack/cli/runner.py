@@ -1,0 +1,177 @@
+"""Runners of commands: store access without a reactor, and calls in a reactor."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import queue
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from mailstack.cli.output import CommandError
+from mailstack.cli.target import TargetServer, has_database
+from mailstack.store import Store, StoreError
+from mailstack.store.archive import ArchivingSqliteStore
+from mailstack.store.sql_store import SqlStore
+from mailstack.store.sqlite.connection import is_current
+from mailstack.store.sqlite.store import DATABASE, SqliteStore
+
+T = TypeVar("T")
+
+TIMEOUT_S = 60.0
+"""Maximum seconds to wait for a thread of the store."""
+
+
+class Pending(Generic[T]):
+    """Running coroutine."""
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self.results: list[T | Failure] = []
+        Deferred.fromCoroutine(work).addBoth(self.results.append)
+
+
+class StoreRunner:
+    """Minimal reactor for threads: `callFromThread` and the time."""
+
+    seconds = staticmethod(time.time)
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
+
+    def callFromThread(self, callable: Callable[..., Any], *args: Any, **kwargs: Any) -> None:  # noqa: A002, N802 - Twisted's names
+        self._calls.put(lambda: callable(*args, **kwargs))
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a coroutine; raises what it raises, or TimeoutError."""
+        return self.wait_for(Pending(work))
+
+    def wait_for(self, pending: Pending[T]) -> T:
+        """The result of what is under way, while the rest goes on."""
+        while not pending.results:
+            try:
+                call = self._calls.get(timeout=TIMEOUT_S)
+            except queue.Empty:
+                raise TimeoutError from None
+            call()
+        result = pending.results[0]
+        if isinstance(result, Failure):
+            result.raiseException()
+        return result
+
+
+class OpenStore:
+    """The store of a target, for a `with` block; a server may have it open at the same time."""
+
+    def __init__(self, target: TargetServer, *, announces: bool = True, only_reads: bool = False) -> None:
+        """Without `announces` no webhook is told of what is done. `only_reads`: nothing is done.
+
+        Then an SQLite database of the newest schema is opened read-only, so that it may be on a disk that can't be written.
+        """
+        self._place = target
+        self._data = target.data
+        self._runner = StoreRunner()
+        store = _store(self._runner, target, only_reads=only_reads)
+        self.store: Store = store
+        self._now = store.now
+        if announces and target.settings is not None and target.settings.webhooks:
+            from mailstack.server.wiring.webhooks import subscribe
+
+            subscribe(target.settings, self.store)
+
+    def __enter__(self) -> Self:
+        before = set(self._data.iterdir()) if self._data.is_dir() else None
+        self.run(self.store.open())
+        if self._now is not None:
+            self._place.ahead.seconds = self._now() - time.time()
+        if before is not None and os.geteuid() == 0:
+            give_to_owner(self._data, set(self._data.iterdir()) - before)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(self.store.close())
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a call to the store. Raises CommandError for trouble of the store, and what else the call raises."""
+        try:
+            return self._runner.run(work)
+        except StoreError as error:
+            raise CommandError(str(error)) from error
+        except TimeoutError as error:
+            raise CommandError(f"the store did not answer within {TIMEOUT_S:.0f} s; is its disk very busy?") from error
+
+    def run_each(self, works: Iterable[Coroutine[Any, Any, T]], *, batch: int = 64) -> Iterator[T]:
+        """The results in order, with several under way, so that the store commits them together. Raises as `run`."""
+        under_way: collections.deque[Pending[T]] = collections.deque()
+        for work in works:
+            under_way.append(Pending(work))
+            if len(under_way) >= batch:
+                yield self._result(under_way.popleft())
+        while under_way:
+            yield self._result(under_way.popleft())
+
+    def _result(self, pending: Pending[T]) -> T:
+        try:
+            return self._runner.wait_for(pending)
+        except StoreError as error:
+            raise CommandError(str(error)) from error
+        except TimeoutError as error:
+            raise CommandError(f"the store did not answer within {TIMEOUT_S:.0f} s; is its disk very busy?") from error
+
+
+def _store(runner: StoreRunner, target: TargetServer, *, only_reads: bool) -> SqlStore:
+    """Store of a server, with its archive, so that submitted letters appear in the inbox."""
+    settings = target.settings
+    read_only = only_reads and not has_database(target) and is_current(target.data / DATABASE)
+    if settings is None:
+        return ArchivingSqliteStore(runner, target.data, read_only=read_only)
+    from mailstack.server.wiring.store import content_objects
+
+    archiving = settings.index.enabled
+    try:
+        large, limit = content_objects(settings, runner), settings.contents.above
+        if not settings.store.url:
+            kind = ArchivingSqliteStore if archiving else SqliteStore
+            return kind(runner, target.data, large=large, memory_limit=limit, read_only=read_only)
+        from mailstack.server.wiring.store import database_address
+        from mailstack.store.postgresql.factory import postgres_store
+
+        reach = database_address(settings)
+        return postgres_store(runner, reach, readers=1, writers=1, archiving=archiving, large=large, memory_limit=limit)
+    except StoreError as error:
+        raise CommandError(str(error)) from error
+
+
+def give_to_owner(data: Path, made: Iterable[Path]) -> None:
+    """Gives files created by root to the owner of the data directory."""
+    owner = data.stat()
+    for path in made:
+        # A file may be deleted meanwhile, such as the write-ahead log when the database is closed.
+        with contextlib.suppress(FileNotFoundError):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def run_reactor(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+    """Start the reactor, run `work(reactor)` to its end, stop; once a process. Raises what the coroutine raises."""
+    from twisted.internet import reactor
+
+    results: list[T | Failure] = []
+
+    def begin() -> None:
+        done = Deferred.fromCoroutine(work(reactor))
+        done.addBoth(results.append)
+        done.addBoth(lambda _: reactor.stop())
+
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    if not results:
+        raise KeyboardInterrupt
+    result = results[0]
+    if isinstance(result, Failure):
+        result.raiseException()
+    return result

@@ -1,0 +1,133 @@
+"""Commands `mailstack user app-password` and `user token`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from mailstack.accounts.dev_logins import Issuer
+from mailstack.accounts.passwords import digest, new_app_password
+from mailstack.cli.argument_types import address as parse_address
+from mailstack.cli.output import CommandError, print_json, print_table
+from mailstack.cli.runner import OpenStore
+from mailstack.cli.target import TargetServer, with_target
+from mailstack.letter.display_text import local_text
+from mailstack.letter.times import iso8601
+from mailstack.store import AppPassword, Conflict
+
+MAX_NAME = 100
+"""Maximum characters of a name."""
+
+
+@click.group("app-password")
+def app_password() -> None:
+    """Manage app passwords: one for each device or program, each revocable.
+
+    App passwords are generated and shown once. They work with PLAIN and LOGIN, not with SCRAM.
+    """
+
+
+@app_password.command()
+@click.argument("address")
+@click.argument("name")
+@with_target
+def add(target: TargetServer, address: str, name: str) -> None:
+    """Generate an app password.
+
+    \b
+    Example:
+      mailstack user app-password add alice@home.test phone
+    """
+    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        raise CommandError(f"a name must be printable, and have at most {MAX_NAME} characters")
+    wanted = parse_address(address, target.domains)
+
+    made = new_app_password()
+    kept = digest(wanted.key, made)
+    assert kept is not None, "a generated password is valid"
+    with OpenStore(target) as server:
+        try:
+            server.run(server.store.add_app_password(AppPassword(wanted.key, name, kept, time.time())))
+        except KeyError:
+            raise CommandError(f"there is no account {wanted.key}; `mailstack user list` lists them") from None
+        except Conflict:
+            raise CommandError(
+                f"{wanted.key} has an app password {name!r} already; remove it, or choose another name"
+            ) from None
+    click.echo(made)
+    click.echo(f"This is {wanted.key}'s password for {name}; it is not shown again.", err=True)
+
+
+@app_password.command("list")
+@click.argument("address")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: name, created.")
+@with_target
+def list_(target: TargetServer, address: str, as_json: bool) -> None:
+    """List the app passwords of an account by name.
+
+    \b
+    Example:
+      mailstack user app-password list alice@home.test
+    """
+    wanted = parse_address(address, target.domains)
+
+    with OpenStore(target, only_reads=True) as server:
+        known = server.run(server.store.app_passwords(wanted.key))
+    if as_json:
+        for each in known:
+            print_json({"name": each.name, "created": iso8601(each.created)})
+        return
+    rows = [(each.name, local_text(each.created)) for each in known]
+    print_table(("app password", "since"), rows, empty=f"{wanted.key} has no app passwords")
+
+
+@app_password.command()
+@click.argument("address")
+@click.argument("name")
+@with_target
+def remove(target: TargetServer, address: str, name: str) -> None:
+    """Revoke an app password; it stops working at once.
+
+    \b
+    Example:
+      mailstack user app-password remove alice@home.test phone
+    """
+    wanted = parse_address(address, target.domains)
+
+    with OpenStore(target) as server:
+        try:
+            server.run(server.store.remove_app_password(wanted.key, name))
+        except KeyError:
+            raise CommandError(f"{wanted.key} has no app password {name!r}") from None
+    click.echo(f"{wanted.key} can no longer log in with the password for {name}")
+
+
+@click.command()
+@click.argument("address")
+@click.option(
+    "--lasting", metavar="SECONDS", type=float, default=3600.0, show_default=True, help="Lifetime of the token."
+)
+@click.option("--expired", is_flag=True, help="Make a token that expired yesterday.")
+@click.option("--scope", metavar="SCOPE", help="What it grants, instead of the scope `mail` that is asked for.")
+@click.option("--audience", metavar="NAME", help="Audience, instead of this server.")
+@with_target
+def token(
+    target: TargetServer, address: str, lasting: float, expired: bool, scope: str | None, audience: str | None
+) -> None:
+    """Print a token for OAUTHBEARER or XOAUTH2, in a dev environment; a real server takes those of its issuer.
+
+    \b
+    Example:
+      curl --oauth2-bearer "$(mailstack user token alice@home.test)" --user alice@home.test …
+    """
+    if target.config is not None:
+        raise CommandError("only a dev environment issues tokens; this server takes those of [accounts.oauth] issuer")
+    wanted = parse_address(address, target.domains)
+
+    changes = {name: value for name, value in (("scope", scope), ("aud", audience)) if value is not None}
+    begins = time.time() - (86400.0 + lasting if expired else 0.0)
+    try:
+        click.echo(Issuer(target.data / "issuer").token(wanted.key, begins, lasting=lasting, **changes))
+    except OSError as error:
+        raise CommandError(f"{target.data}: {error.strerror}") from error

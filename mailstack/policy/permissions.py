@@ -1,0 +1,92 @@
+"""Permissions by account and network: relaying, sender addresses, priorities, allowed domains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from mailstack.letter import Address, ReversePath
+from mailstack.letter.envelope import HostPort
+from mailstack.letter.patterns import fits_any_domain
+from mailstack.policy import PASS, Refuse, Verdict
+from mailstack.policy.networks import IpNetwork, networks_of, within
+from mailstack.protocols.smtp.commands import Rcpt
+from mailstack.protocols.smtp.priorities import ANY, Priorities
+from mailstack.protocols.smtp.receiving_rules import Client
+from mailstack.protocols.smtp.replies import reply
+
+DENIED = reply(550, "5.7.1", "relaying denied: log in, or send to one of our own domains")
+
+
+class Relaying:
+    """Permits logged-in accounts and the networks of `[relay].from`."""
+
+    def __init__(self, networks: Sequence[str] = ()) -> None:
+        """`networks` in CIDR notation. Raises ValueError for one that is not."""
+        self._networks = networks_of(networks)
+
+    def trusts(self, remote: HostPort) -> bool:
+        """Whether a host is in one of the networks."""
+        return within(remote.host, self._networks)
+
+    def may_relay(self, remote: HostPort, account: str | None) -> Verdict:
+        """Judge a client; `account` is the one that is logged in on this connection, if any."""
+        if account is not None or self.trusts(remote):
+            return PASS
+        return Refuse(DENIED, f"{remote.host} is in no network that may relay")
+
+
+NOT_YOURS = reply(553, "5.7.1", "sender address is not owned by the account that logged in")
+
+
+class AddressOwners(Protocol):
+    """Directory of the addresses that an account owns."""
+
+    async def owns(self, account: str, sender: Address) -> bool:
+        """Whether letters for `sender` would come to `account`."""
+
+
+class Ownership:
+    """An account sends as itself, or as an address that leads to it."""
+
+    def __init__(self, directory: AddressOwners) -> None:
+        self._directory = directory
+
+    async def may_send_as(self, account: str, sender: ReversePath) -> Verdict:
+        """Judge a reverse-path. The null one is free: reports and read receipts need it (RFC 5321 §4.5.5)."""
+        if sender is None or await self._directory.owns(account, sender):
+            return PASS
+        return Refuse(NOT_YOURS, f"{account} asked for {sender}")
+
+
+class TrustedHops(Struct, frozen=True):
+    """Networks that may give any priority, and the range for all others."""
+
+    networks: tuple[IpNetwork, ...] = field(default=())
+    others: Priorities = field(default_factory=Priorities)
+
+    def of(self, client: Client) -> Priorities:
+        """The priorities of this client."""
+        if self.networks and within(client.remote.host, self.networks):
+            return replace(ANY, least=self.others.least)
+        return self.others
+
+
+NOT_THERE = reply(550, "5.7.1", "this system sends no mail to that domain")
+
+
+class AllowedDomains:
+    """An opinion at RCPT, where `[relay] others` is "refuse"."""
+
+    def __init__(self, patterns: Sequence[str], is_local: Callable[[Address], bool]) -> None:
+        self._patterns = tuple(patterns)
+        self._is_local = is_local
+
+    async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:  # noqa: ARG002
+        to = rcpt.address
+        if self._is_local(to) or fits_any_domain(self._patterns, to.ascii_domain.lower()):
+            return PASS
+        return Refuse(NOT_THERE, f"[relay] allowed_domains does not name {to.domain}")

@@ -1,0 +1,258 @@
+"""Recording of protocol sessions: transcripts without secrets, and the live log."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from mailstack.letter.times import iso8601, moment
+from mailstack.mailbox.index.feed import Feed
+from mailstack.protocols.connection import Dane, Disconnected, Ending, Engine, Peer
+from mailstack.protocols.peer_wrapper import PeerWrapper, TappedEngine
+
+_DOT = b"\r\n.\r\n"
+_MAX_LINE = 16384
+"""Maximum octets of an incomplete line that are buffered. The longest legal line is AUTH with 12288 (RFC 4954 §4)."""
+_LEFT_OUT = "(…)"
+"""Placeholder for credentials and challenges. SCRAM nonces would also make transcripts differ between runs."""
+
+
+class Line:
+    """Line of a session transcript: time in virtual seconds since the start, side and text."""
+
+    __slots__ = ("at", "side", "text")
+
+    def __init__(self, at: float, side: str, text: str) -> None:
+        self.at = at
+        self.side = side
+        """Side: "C" for the client, "S" for the server, "-" for an event of the connection."""
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{moment(self.at)}  {self.side}: {self.text}"
+
+
+class SessionTranscript:
+    """Transcript of one connection. Content is replaced by its length."""
+
+    def __init__(self, number: int, client: str, server: str, now: Callable[[], float]) -> None:
+        self.number = number
+        """Ordinal number of the connection."""
+        self.client = client
+        self.server = server
+        self.lines: list[Line] = []
+        self.over = False
+        self._now = now
+        self._waiting = {"C": b"", "S": b""}
+        self._content = ""
+        """Side that sends content: "C" after 354 and BDAT, "S" after the first line of the reply to RETR and TOP."""
+        self._left: int | None = None
+        """Remaining octets of the BDAT chunk; None: the content ends with its final dot."""
+        self._size = 0
+        self._challenged = False
+
+    def __str__(self) -> str:
+        return "\n".join((f"#{self.number} {self.client} -> {self.server}", *(f"  {line}" for line in self.lines)))
+
+    def event(self, text: str) -> None:
+        """Records an event of the connection."""
+        self._flush()
+        self._tell(Line(self._now(), "-", text))
+
+    def feed(self, side: str, octets: bytes) -> None:
+        """Records octets of one side: "S" for the server, "C" for the client."""
+        octets = self._waiting[side] + octets
+        while octets:
+            if self._content == side:
+                octets, whole = self._skip(octets)
+                if not whole:
+                    break
+                continue
+            line, ended, rest = octets.partition(b"\n")
+            if not ended:
+                octets = octets[:_MAX_LINE]
+                break
+            octets = rest
+            self._say(side, line.rstrip(b"\r").decode("utf-8", "backslashreplace"))
+        self._waiting[side] = octets
+
+    def _tell(self, line: Line) -> None:
+        self.lines.append(line)
+
+    def _say(self, side: str, text: str) -> None:
+        verb = text[:4].upper()
+        self._tell(Line(self._now(), side, self._discreet(side, verb, text)))
+        if side == "S" and verb == "354 ":
+            self._begin("C", None)
+        elif side == "C" and verb == "BDAT":
+            size = text[4:].partition("LAST")[0].strip()
+            if size.isdecimal() and len(size) < 16:
+                self._begin("C", int(size))
+        elif side == "S" and verb.startswith("+OK") and self._asked() in {"RETR", "TOP "}:
+            self._begin("S", None)
+
+    def _discreet(self, side: str, verb: str, text: str) -> str:
+        """Text of a line without passwords, challenges and responses."""
+        if side == "S":
+            self._challenged = verb in {"334 ", "334"} or text.startswith("+ ")
+            return f"{text.partition(' ')[0]} {_LEFT_OUT}" if self._challenged else text
+        if self._challenged:
+            self._challenged = False
+            return _LEFT_OUT
+        words = text.split(" ", 2)
+        if (verb == "AUTH" and len(words) > 2) or verb == "APOP":
+            return " ".join((*words[:2], _LEFT_OUT))
+        return f"{words[0]} {_LEFT_OUT}" if verb == "PASS" else text
+
+    def _asked(self) -> str:
+        """First four characters of the client's latest line."""
+        return next((line.text[:4].upper() for line in reversed(self.lines) if line.side == "C"), "")
+
+    def _begin(self, side: str, size: int | None) -> None:
+        self._content, self._left, self._size = side, size, 0
+
+    def _skip(self, octets: bytes) -> tuple[bytes, bool]:
+        """Octets after the content, and whether the content is complete; a possible part of its end stays buffered."""
+        if self._left is not None:
+            taken = min(self._left, len(octets))
+            self._left -= taken
+            self._size += taken
+            octets, whole = octets[taken:], not self._left
+        elif self._size == 0 and octets.startswith(_DOT[2:]):
+            octets, whole = octets[3:], True
+        elif (end := octets.find(_DOT)) >= 0:
+            self._size += end + 2
+            octets, whole = octets[end + len(_DOT) :], True
+        else:
+            kept = max(0, len(octets) - len(_DOT) + 1)
+            self._size += kept
+            octets, whole = octets[kept:], False
+        if whole:
+            self._tell(Line(self._now(), self._content, f"({self._size} octets)"))
+            self._content = ""
+        return octets, whole
+
+    def _flush(self) -> None:
+        """Records incomplete lines and contents."""
+        for side, octets in self._waiting.items():
+            size = len(octets) + (self._size if self._content == side else 0)
+            if size:
+                self._tell(Line(self._now(), side, f"({size} octets, incomplete)"))
+        self._waiting = {"C": b"", "S": b""}
+        self._content = ""
+
+
+class RecordingPeer(PeerWrapper[Any]):
+    """Peer wrapper that records a session in a transcript."""
+
+    def __init__(self, peer: Peer[Any], dialogue: SessionTranscript, *, side: str) -> None:
+        """`side` is the local side: "S" or "C"."""
+        super().__init__(peer)
+        self._dialogue = dialogue
+        self._side = side
+        self._closed = False
+
+    async def next_event(self, timeout: float) -> Any | Ending:
+        event = await self._peer.next_event(timeout)
+        if isinstance(event, Disconnected) and not self._dialogue.over:
+            self._end("connection lost")
+        return event
+
+    def send(self, octets: bytes) -> None:
+        if not self._dialogue.over:
+            self._dialogue.feed(self._side, octets)
+        self._peer.send(octets)
+
+    async def start_tls(
+        self, server_name: str | None = None, *, verify: bool = False, dane: Dane | None = None
+    ) -> bool:
+        self._dialogue.event("TLS handshake")
+        done = await self._peer.start_tls(server_name, verify=verify, dane=dane)
+        if not done:
+            self._end(f"TLS failed: {self._peer.tls_failure}")
+        return done
+
+    def close(self) -> None:
+        if not self._dialogue.over:
+            self._end("closed")
+        self._peer.close()
+
+    def abort(self) -> None:
+        if not self._dialogue.over:
+            self._end("aborted")
+        self._peer.abort()
+
+    def _end(self, how: str) -> None:
+        self._dialogue.event(how)
+        self._dialogue.over = True
+
+
+def record_server_session(peer: Any, engine: Engine[Any], dialogue: SessionTranscript) -> RecordingPeer:
+    """Records a session of a server, from its greeting on."""
+    peer.engine = TappedEngine(engine, lambda octets: dialogue.feed("C", octets))
+    return RecordingPeer(peer, dialogue, side="S")
+
+
+MAX_LINES = 2000
+"""Maximum lines in the log."""
+MAX_LINE_LENGTH = 1000
+"""Maximum characters of a line; the rest is cut off."""
+_TRANSCRIPT_LINES = 10
+"""Lines that a live transcript keeps for its own parser."""
+
+
+class ProtocolLogEntry(Struct, frozen=True):
+    """Line of the protocol log."""
+
+    at: str
+    server: str
+    service: str
+    client: str
+    connection: int
+    """Ordinal number of the connection."""
+    line: str
+    """Text with its side: "C: …" for the client, "S: …" for the server, "-: …" for an event of the connection."""
+
+
+class ProtocolLog:
+    """Protocol log of all sessions, without credentials and contents of letters. For test environments only."""
+
+    def __init__(self, feed: Feed, now: Callable[[], float], max_lines: int = MAX_LINES) -> None:
+        self._feed = feed
+        self._now = now
+        self._count = 0
+        self.lines: deque[ProtocolLogEntry] = deque(maxlen=max_lines)
+        """Newest lines, the oldest first."""
+
+    def record(self, peer: Peer[Any], engine: Engine[Any], server: str, service: str) -> Peer[Any]:
+        """Records a session (mailstack.server.runtime.PeerHook)."""
+        self._count += 1
+        client = f"{peer.remote.host}:{peer.remote.port}"
+        said = ProtocolLogEntry("", server, service, client, self._count, "")
+        return record_server_session(peer, engine, _Live(said, self._now, self._tell))
+
+    def _tell(self, said: ProtocolLogEntry) -> None:
+        self.lines.append(said)
+        if self._feed.is_watched:
+            self._feed.tell("dialogue", said)
+
+
+class _Live(SessionTranscript):
+    """Transcript that publishes its lines, and keeps only a few."""
+
+    def __init__(
+        self, said: ProtocolLogEntry, now: Callable[[], float], tell: Callable[[ProtocolLogEntry], None]
+    ) -> None:
+        super().__init__(said.connection, said.client, said.server, now)
+        self._said = said
+        self._heard = tell
+
+    def _tell(self, line: Line) -> None:
+        self.lines.append(line)
+        del self.lines[:-_TRANSCRIPT_LINES]
+        said = self._said
+        text = f"{line.side}: {line.text}"[:MAX_LINE_LENGTH]
+        self._heard(ProtocolLogEntry(iso8601(line.at), said.server, said.service, said.client, said.connection, text))

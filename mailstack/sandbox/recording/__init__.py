@@ -1,1 +1,0 @@
-"""Recording of protocol sessions: dialogues without secrets, and the live protocol log."""

@@ -1,0 +1,1 @@
+"""SQLite store: one database file, with a writer thread and reader threads."""

@@ -1,0 +1,145 @@
+"""SQLite store in memory, with one connection and no threads."""
+
+from __future__ import annotations
+
+import atexit
+import sqlite3
+from collections.abc import Awaitable, Callable
+from functools import cache
+from math import inf
+from typing import Any, TypeVar
+
+from mailstack.letter import Content
+from mailstack.letter.content import Octets
+from mailstack.store import ContentWriter, Maildrop, MaildropInUse, queries
+from mailstack.store.batch import Batch, Operation, Transaction
+from mailstack.store.connection import Connection
+from mailstack.store.contents import WritingInMemory
+from mailstack.store.schema import migrate, migrations
+from mailstack.store.sql_store import SqlStore
+from mailstack.store.sqlite.connection import SqliteConnection
+from mailstack.store.worker_threads import trouble
+
+T = TypeVar("T")
+
+
+class InMemoryStore(SqlStore):
+    """See `mailstack.store.Store`. Its coroutines never wait, and no other process sees what it holds.
+
+    What is stored stays after `close`, so that a server can be started again on the same store.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(recent_octets=0, address_seconds=inf, addresses=_Version())
+        connection = _connect()
+        self._use(_Reader(connection), _Writer(connection))
+        self._owners: dict[str, str] = {}
+        """Owners of the maildrops that are open, by mailbox."""
+
+    async def open(self) -> None:
+        """Does nothing: the schema is there."""
+
+    async def close(self) -> None:
+        """Does nothing."""
+
+    def lock_server(self) -> None:
+        """Does nothing: no other process sees this store."""
+
+    def tenure(self) -> float | None:
+        return 0.0
+
+    def on_news(self, told: Callable[[], None]) -> None:
+        """Does nothing."""
+
+    def new_content(self) -> ContentWriter:
+        return WritingInMemory()
+
+    async def _kept(self, content: Content) -> Content:
+        return content if isinstance(content, Octets) else await self._copied(content)
+
+    async def sweep(self) -> int:
+        """Finds nothing: every content is in a row."""
+        return 0
+
+    async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
+        if self._owners.setdefault(mailbox, owner) != owner:
+            raise MaildropInUse(f"another session holds the maildrop of {mailbox}")
+        return await self._readers.do(lambda connection: queries.maildrop(connection, mailbox))
+
+    async def release_maildrop(self, mailbox: str, owner: str) -> None:
+        if self._owners.get(mailbox) == owner:
+            del self._owners[mailbox]
+
+
+class _Connection(SqliteConnection):
+    """Connection that is closed with its last user: `InMemoryStore.close` leaves it open."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class _Version:
+    """Number of changes of the accounts, in the place of a `Mark`."""
+
+    def __init__(self) -> None:
+        self._changes = 1
+
+    def seen(self) -> int:
+        return self._changes
+
+    def set(self) -> None:
+        self._changes += 1
+
+
+class _Reader:
+    """Runs queries at once, where a store on disk has threads for them."""
+
+    def __init__(self, connection: SqliteConnection) -> None:
+        self._connection = connection
+
+    async def do(self, job: Callable[[Connection], T]) -> T:
+        try:
+            return job(self._connection)
+        except sqlite3.Error as error:
+            raise trouble(error) from error
+
+
+class _Writer:
+    """Runs each change at once, in a transaction of its own."""
+
+    def __init__(self, connection: SqliteConnection) -> None:
+        self._connection = connection
+
+    def write(self, batch: Batch) -> Awaitable[None]:
+        return self.do(batch.write)
+
+    async def do(self, operation: Operation) -> Any:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = operation(Transaction(connection))
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise trouble(error) from error
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        return result
+
+
+@cache
+def _template() -> sqlite3.Connection:
+    """Database with the schema and nothing else, since a copy costs a twentieth of what making it does."""
+    made = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    atexit.register(made.close)
+    migrate(made, migrations())
+    return made
+
+
+def _connect() -> SqliteConnection:
+    connection = sqlite3.connect(
+        ":memory:", isolation_level=None, cached_statements=256, check_same_thread=False, factory=_Connection
+    )
+    _template().backup(connection)
+    connection.execute("PRAGMA secure_delete = OFF")
+    return connection

@@ -1,0 +1,240 @@
+"""SQLite store, with large contents in files or an object store."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+
+from mailstack.store import Maildrop, MaildropInUse, StoreError, StoreFull, queries
+from mailstack.store.connection import ChangeMarker, Connection
+from mailstack.store.content_files import ContentFiles
+from mailstack.store.contents import LargeContents, Several
+from mailstack.store.data_directory import Location, free_octets
+from mailstack.store.locks import NameLocks, Turn, take_server
+from mailstack.store.schema import migrate, migrations
+from mailstack.store.sql_store import SqlStore
+from mailstack.store.sqlite.connection import ReadableDatabase, SqliteConnection
+from mailstack.store.sqlite.writer import SqliteWriter
+from mailstack.store.worker_threads import CallsFromThreads, Workers
+
+T = TypeVar("T")
+
+DATABASE = "mailstack.sqlite3"
+TURN = "turn"
+MAILDROPS = "maildrops"
+"""Files that processes lock against each other; nothing is in them. The time of the first marks when accounts were changed."""
+
+
+FILE_THREADS = 8
+"""Number of file threads: they mostly wait for the disk, which is faster with several concurrent writes."""
+
+
+START_SPACE = 1 << 20
+"""Octets that must be free for a database to be opened: SQLite makes the index of its log, 32 KiB, and the log grows."""
+
+
+class SqliteStore(SqlStore):
+    """See `mailstack.store.Store`. Other processes may use the same directory at the same time.
+
+    One thread writes, and commits together all that waits; `reader_threads` read; more wait for the disk that gets files.
+    """
+
+    _readers: Workers[Connection]
+    _writer: SqliteWriter
+    _own: ContentFiles
+    location: Location
+
+    def __init__(
+        self,
+        reactor: CallsFromThreads,
+        directory: Path,
+        *,
+        reader_threads: int = 2,
+        memory_limit: int = 65536,
+        recent_octets: int = 4 * 1024 * 1024,
+        busy_timeout: float = 10.0,
+        group: int = 256,
+        address_seconds: float = 1.0,
+        orphan_age: float = 3600.0,
+        max_pages: int | None = None,
+        large: LargeContents | None = None,
+        location: Location | None = None,
+        read_only: bool = False,
+    ) -> None:
+        """`memory_limit`, `recent_octets`, `address_seconds`: see SqlStore. `busy_timeout`: seconds to wait for another
+        process that writes. `group`: calls in one transaction at most. `orphan_age`: seconds after which a
+        large content that no letter names is swept; longer than any process takes from its end to its acceptance.
+        `max_pages`: the most pages of 4 KiB that the database may have. `large`: where large contents go from
+        now on, to be closed with the store; None: into files, where those of before are found in any case.
+        `location`: of the same directory, as another store of this server has opened it; None: it is made if need be.
+        `read_only`: nothing is made, migrated, swept or written, and the disk may be one that can't be written.
+        """
+        super().__init__(
+            memory_limit=memory_limit,
+            recent_octets=recent_octets,
+            address_seconds=address_seconds,
+            addresses=ChangeMarker(directory / TURN),
+        )
+        self._directory = directory
+        self.location = location or Location(directory / DATABASE, directory / "contents")
+        self._busy_timeout = busy_timeout
+        self._orphan_age = orphan_age
+        self._max_pages = max_pages
+        self._read_only = read_only
+        self._database: ReadableDatabase | None = None
+        """Open where nothing is written."""
+        readers = Workers(
+            reactor,
+            "mailstack-reader",
+            reader_threads,
+            start=lambda: self._connect(_only_read),
+            stop=lambda connection: connection.close(),
+        )
+        self._file_threads = Workers(reactor, "mailstack-file", FILE_THREADS, start=lambda: None, stop=lambda _: None)
+        self._own = ContentFiles(directory / "contents", self._in_file_thread)
+        self._large = self._own if large is None else Several(large, self._own)
+        self._turn = Turn(directory / TURN, busy_timeout)
+        writer = SqliteWriter(
+            reactor,
+            connect=lambda: self._connect(self._set_up_writer),
+            location=self.location,
+            turn=self._turn,
+            forget=self._large.forget,
+            group=group,
+        )
+        self._use(readers, writer)
+        self._held: dict[str, str] = {}
+        """Mailbox to the owner of its maildrop."""
+        self._maildrops = NameLocks(directory / MAILDROPS)
+        self._lock: int | None = None
+
+    # --- the directory
+
+    async def open(self) -> None:
+        if self._read_only:
+            await self._in_file_thread(self._open_for_reading)
+            return
+        await self._in_file_thread(self._open_directory)
+        try:
+            await self._writer.open()
+        except StoreFull as error:
+            free = free_octets(self._directory)
+            cure = f"{free} octets are free on the disk; make room for {START_SPACE >> 20} MiB, and start again"
+            raise StoreFull(f"{self._directory / DATABASE}: {error}: {cure}") from error
+        except StoreError as error:
+            raise type(error)(f"{self._directory / DATABASE}: {error}") from error
+        await self._own.sweep(self._orphan_age, self._named)
+
+    async def close(self) -> None:
+        """The writer after those that read: the last connection to go empties the write-ahead log."""
+        await self._readers.close()
+        await self._writer.close()
+        await self._large.close()
+        await self._file_threads.close()
+        self._own.release()
+        self._maildrops.close()
+        if self._database is not None:
+            self._database.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def lock_server(self) -> None:
+        """Be the one process that serves from here, until `close`. Raises StoreError when another one does."""
+        self._make_directory()
+        self.location.remember()
+        self._lock = take_server(self._directory / "lock")
+
+    def tenure(self) -> float | None:
+        return 0.0
+
+    def on_news(self, told: Callable[[], None]) -> None:
+        """Ignored: SQLite has no notifications."""
+
+    def _open_directory(self) -> None:
+        """Nothing is made where it was opened before: an empty directory would take the place of one that was moved."""
+        if not self.location.is_known:
+            self._make_directory()
+            self.location.remember()
+        self.location.check()
+        self._own.open()
+        self._maildrops.open()
+        self.location.check()
+
+    def _open_for_reading(self) -> None:
+        self._database = ReadableDatabase(self._directory / DATABASE)
+        with contextlib.suppress(FileNotFoundError):  # of each letter that had a file there it is told
+            self._own.open()
+
+    def _make_directory(self) -> None:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._directory / "contents").mkdir(mode=0o700, exist_ok=True)
+        # Letters and password hashes stay private, also where the directory is open to other users.
+        for name in (DATABASE, TURN, MAILDROPS):
+            os.close(os.open(self._directory / name, os.O_RDWR | os.O_CREAT, 0o600))
+
+    def _connect(self, set_up: Callable[[SqliteConnection], object]) -> SqliteConnection:
+        """A connection that `set_up` makes fit for its thread; closed again if that fails."""
+        if self._database is not None:
+            return self._database.connect(timeout=self._busy_timeout, cached_statements=256, factory=SqliteConnection)  # type: ignore[return-value]
+        self.location.check()
+        connection = sqlite3.connect(
+            # Never makes a database, as it would where the directory was moved away.
+            f"{(self._directory / DATABASE).absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=self._busy_timeout,
+            isolation_level=None,
+            cached_statements=256,
+            factory=SqliteConnection,
+        )
+        try:
+            self.location.check()
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            set_up(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _set_up_writer(self, connection: SqliteConnection) -> None:
+        # SQLite has no wait for this statement: of two processes that create a database at once, the second would fail.
+        with self._turn.taken():
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA cache_size = -8192")
+        connection.execute("PRAGMA secure_delete = FAST")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        migrate(connection, migrations())
+        if self._max_pages is not None:
+            connection.execute(f"PRAGMA max_page_count = {int(self._max_pages)}")
+
+    def _in_file_thread(self, do: Callable[[], T]) -> Deferred[T]:
+        return self._file_threads.do(lambda _: do())
+
+    # --- maildrops
+
+    async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
+        if self._held.get(mailbox, owner) != owner or not self._maildrops.take(mailbox):
+            raise MaildropInUse(f"another session holds the maildrop of {mailbox}")
+        self._held[mailbox] = owner
+        try:
+            return await self._readers.do(lambda connection: queries.maildrop(connection, mailbox))
+        except BaseException:
+            await self.release_maildrop(mailbox, owner)
+            raise
+
+    async def release_maildrop(self, mailbox: str, owner: str) -> None:
+        if self._held.get(mailbox) == owner:
+            del self._held[mailbox]
+            self._maildrops.free(mailbox)
+
+
+def _only_read(connection: SqliteConnection) -> None:
+    connection.execute("PRAGMA query_only = TRUE")

@@ -1,0 +1,126 @@
+"""SQLite writer thread: all waiting changes go into one transaction (group commit)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from mailstack.store import StoreError
+from mailstack.store.batch import Transaction
+from mailstack.store.data_directory import Location
+from mailstack.store.locks import Turn
+from mailstack.store.sqlite.connection import SqliteConnection
+from mailstack.store.worker_threads import CallsFromThreads, Failed, at_end_of_turn, tell, trouble
+from mailstack.store.writer import Job, Writer, joined, outcome
+
+
+class SqliteWriter(Writer):
+    """Processes take turns, so that none of them has to poll. Nothing is committed to a database that was moved away."""
+
+    def __init__(
+        self,
+        reactor: CallsFromThreads,
+        *,
+        connect: Callable[[], SqliteConnection],
+        location: Location,
+        turn: Turn,
+        forget: Callable[[list[str]], None],
+        group: int,
+    ) -> None:
+        """`group`: most jobs in one transaction. `forget` removes large contents that no row names any longer."""
+        super().__init__(reactor, group=group)
+        self._connect = connect
+        self._location = location
+        self._turn = turn
+        self._forget = forget
+        self._at_end_of_turn = at_end_of_turn(reactor)
+        self._gathered: list[Job] = []
+        """The jobs of this turn of the reactor."""
+
+    def close(self) -> Deferred[None]:
+        self._hand_over_gathered()
+        return super().close()
+
+    def _hand_over(self, job: Job) -> None:
+        """When the reactor has dealt with all that it was told of at once.
+
+        Else the thread begins with the first letter of several, and fights the reactor for Python's lock while that
+        reads the others.
+        """
+        self._gathered.append(job)
+        if len(self._gathered) == 1:
+            self._at_end_of_turn(self._hand_over_gathered)
+
+    def _hand_over_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        for job in gathered:
+            self._jobs.put(job)
+
+    def _refuse(self) -> None:
+        self._hand_over_gathered()
+        super()._refuse()
+
+    def _run(self, opened: Deferred[None]) -> None:
+        try:
+            connection = self._connect()
+        except Exception as error:  # noqa: BLE001  # passed to the caller of open()
+            self._cannot_open(opened, error)
+            return
+        self._reactor.callFromThread(tell, [(opened, None)])
+        while (job := self._next_job()) is not None:
+            group, files = [job], list[str]()
+            outcomes = self._in_turn(connection, group, files)
+            self._tell(group, outcomes)
+            self._forget(files)
+            del job, group, outcomes
+        connection.close()
+        self._reactor.callFromThread(self._end)
+
+    def _in_turn(self, connection: SqliteConnection, group: list[Job], files: list[str]) -> list[Any]:
+        """One outcome for each job of the group, which gets all that waits by the time it is our turn."""
+        try:
+            self._location.check()
+            with self._turn.taken():
+                self._location.check()
+                self._gather(group)
+                return self._commit(connection, group, files)
+        except (StoreError, OSError) as error:
+            return [Failed(trouble(error)) for _ in group]
+
+    def _commit(self, connection: SqliteConnection, group: list[Job], files: list[str]) -> list[Any]:
+        """One outcome for each job: together if that can be, else each alone, so that only the bad one fails."""
+        try:
+            return self._transact(connection, group, files)
+        except Exception as error:  # noqa: BLE001  # passed to the caller
+            if len(group) == 1 or _is_busy(error):
+                return [Failed(trouble(error)) for _ in group]
+        outcomes = []
+        for job in group:
+            try:
+                outcomes += self._transact(connection, [job], files)
+            except Exception as error:  # noqa: BLE001  # passed to the caller
+                outcomes.append(Failed(trouble(error)))
+        return outcomes
+
+    def _transact(self, connection: SqliteConnection, group: list[Job], files: list[str]) -> list[Any]:
+        transaction = Transaction(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            joined(group).write(transaction)
+            outcomes = [None if job.operation is None else outcome(job.operation, transaction) for job in group]
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        files += transaction.files
+        return outcomes
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Whether another process kept us waiting: then each alone would only wait as long again."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return isinstance(error, sqlite3.Error) and code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
