@@ -29,7 +29,7 @@ def tls_report() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: day, domain, successes, failures.")
 @with_target
 def list_(target: TargetServer, failures: bool, as_json: bool) -> None:
-    """List what was counted for each day and domain, and not reported yet.
+    """List the days and domains not yet reported.
 
     \b
     Example:
@@ -60,7 +60,7 @@ def list_(target: TargetServer, failures: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The reports themselves (RFC 8460 §4.4), one a day and line.")
 @with_target
 def show(target: TargetServer, domain: str, as_json: bool) -> None:
-    """Show what was counted for a domain and not reported yet: each policy, and why sessions failed.
+    """Show the results for one domain.
 
     A running server brings its counts into the store every ten seconds.
 

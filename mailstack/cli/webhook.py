@@ -40,7 +40,7 @@ def webhook() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @with_target
 def list_(target: TargetServer, waiting: bool, limit: int, as_json: bool) -> None:
-    """List the webhooks with their number of waiting messages, or the messages.
+    """List the webhooks and their waiting messages.
 
     \b
     Example:
@@ -139,7 +139,7 @@ def retry(target: TargetServer, names: tuple[str, ...]) -> None:
 @webhook.command()
 @click.argument("file", type=PathType(dir_okay=False))
 def secret(file: Path) -> None:
-    """Write a new secret on top of a file, and print it for the receiver.
+    """Add a new signing secret to a file, and print it for the receiver.
 
     A running server signs with it from the next message on, and with the others in the file too: give it to the
     receiver, then take the old line out. A file that is not there is made, for this user alone.
@@ -174,7 +174,9 @@ def secret(file: Path) -> None:
 @click.argument("name")
 @with_target
 def test(target: TargetServer, name: str) -> None:
-    """Post one message of the type "test" to a webhook, signed as others are, and say whether it is taken.
+    """Send a test message to a webhook.
+
+    The message has the type "test", and is signed as others are.
 
     \b
     Example:
@@ -199,4 +201,4 @@ def test(target: TargetServer, name: str) -> None:
         run_reactor(post)
     except SendFailed as trouble:
         raise CommandError(f"{settings.url}: {trouble}") from trouble
-    click.echo(f"{settings.url} took it")
+    click.echo(f"{settings.url} accepted the message")

@@ -12,7 +12,7 @@ from mailstack.cli.migrate import CannotMove, RestoreTarget, StoreEndpoint
 from mailstack.cli.output import CommandError
 from mailstack.cli.target import target_of_config
 from mailstack.store import StoreError
-from mailstack.store.postgresql import factory
+from mailstack.store.postgresql import driver
 
 if TYPE_CHECKING:
     from mailstack.cli.migrate.objects import Objects
@@ -28,7 +28,7 @@ def is_url(name: str) -> bool:
         )
     if not name.startswith(POSTGRESQL):
         return False
-    if (lacking := factory.missing()) is not None:
+    if (lacking := driver.missing()) is not None:
         raise CommandError(f"PostgreSQL needs {lacking.what}: {lacking.cure}")
     return True
 

@@ -1,10 +1,8 @@
-"""PostgreSQL store factory, and availability check of psycopg."""
+"""PostgreSQL store factory for servers and commands, with an optional archive."""
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from typing import NamedTuple
 
 from mailstack.store.archive import Archiving
 from mailstack.store.connection import DatabaseAddress
@@ -43,24 +41,3 @@ def postgres_store(
         large=large,
         memory_limit=memory_limit,
     )
-
-
-class Missing(NamedTuple):
-    """What is not there, and how to come by it."""
-
-    what: str
-    cure: str
-
-
-def missing() -> Missing | None:
-    """None when all is there; the driver is loaded then."""
-    try:
-        import psycopg  # noqa: F401, PLC0415  # whether that can be done is the question
-    except ImportError as error:
-        if importlib.util.find_spec("psycopg") is None:
-            return Missing("psycopg, which is not installed", "pip install 'mailstack[postgresql]'")
-        return Missing(
-            f"libpq, which psycopg does not find here ({' '.join(str(error).split()):.200})",
-            "pip install 'psycopg[binary]', or install the system's libpq (Debian: apt install libpq5)",
-        )
-    return None
