@@ -8,7 +8,7 @@ PYTHON ?= $(shell for each in $(CANDIDATES); do $$each -c '$(WORKS)' 2> /dev/nul
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test test-quick check format bench fuzz crash nodes screenshots dist clean
+.PHONY: help run test test-quick check format bench fuzz crash nodes screenshots dist release clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -50,6 +50,9 @@ screenshots: $(VENV)/.browsing  ## the pictures in docs/images, taken of a runni
 
 dist: $(VENV)/.developing  ## the wheel and the source archive, in dist/
 	@$(BIN)/python -m build --outdir dist .
+
+release:  ## the files of a release in dist/, each tried: wheel, source archive, single file, mailstack.pyz, checksums
+	@PYTHON="$(PYTHON)" packaging/release
 
 clean:  ## remove what these commands made
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
