@@ -52,6 +52,8 @@ _WORD = re.compile(r"-[A-Za-z][A-Za-z.-]")
 @click.option(
     "--web-host", "web_hosts", metavar="NAME", multiple=True, help="Accept this Host name for the web pages as well."
 )
+@click.option("--open", is_flag=True,
+              help="Serve pages and API without a login and for any Host name, also beyond this machine.")  # fmt: skip
 @click.option("--compat", metavar="TOOL", type=click.Choice(["mailpit", "mailhog", "greenmail"]),
               help="Replace mailpit, mailhog or greenmail: use its ports, variables and options.")  # fmt: skip
 @click.argument("options", metavar="[TOOL'S OPTIONS]...", nargs=-1, type=click.UNPROCESSED)

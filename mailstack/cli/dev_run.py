@@ -147,6 +147,9 @@ def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
     relay = environment.settings.relay
     kept = f"Letters leave this machine only to {relay.host}:{relay.port}." if relay else "Nothing leaves this machine."
     lines = [f"mailstack dev is ready. {kept}", ""]
+    if environment.settings.open:
+        web = environment.settings.web_host
+        lines += [f"  OPEN: each client that reaches {web} reads, sends and deletes all messages without a login.", ""]
     lines += [f"  {name:<12} {at.host}:{at.port:<6} {_SECURITY[name]}" for name, at in services.items()]
     lines += [
         "",

@@ -62,5 +62,9 @@ class WebOptions(Struct, frozen=True):
     """Additional routes, loaded with the first request."""
     no_login: bool = False
     """Whether each client is an administrator without a login: for sites that only this machine reaches."""
+    any_host: bool = False
+    """Whether requests for any Host name are served, also of other sites: for sites that are open on purpose."""
+    host_advice: str = "add it to [web] hosts"
+    """Advice in the error for an unknown Host name."""
     shown_accounts: tuple[tuple[str, str], ...] = ()
     """Addresses and passwords that each page may show: those of a dev environment."""

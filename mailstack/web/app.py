@@ -68,9 +68,10 @@ def build_site(
     logins = login.routes if login else me_routes()
     return Site(
         (*pages, *api_routes(context, (*extension.api, *logins))),
-        server.hosts,
+        None if context.options.any_host else server.hosts,
         authenticator=login or AllowAll(),
         cors=CorsPolicy(server.config.web.cors),
         root=server.config.web.root,
         sessions=context.requests.sessions,
+        host_advice=context.options.host_advice,
     )

@@ -88,20 +88,23 @@ class Site:
     def __init__(
         self,
         routes: Iterable[HttpRoute],
-        hosts: Iterable[str],
+        hosts: Iterable[str] | None,
         *,
         authenticator: RequestAuthenticator | None = None,
         cors: CorsPolicy | None = None,
         root: str = "/",
         sessions: Sessions | None = None,
+        host_advice: str = "add it to [web] hosts",
     ) -> None:
         """`hosts` are the accepted names in the Host field, beside localhost and IP addresses. `root` prefixes all routes.
 
-        The check of Host prevents DNS rebinding. `sessions` registers authenticated requests.
+        The check of Host prevents DNS rebinding; None accepts all names. `host_advice` completes the error for an
+        unknown name. `sessions` registers authenticated requests.
         """
         self.routes = RouteTable(routes)
         self.sessions = sessions
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._hosts = None if hosts is None else frozenset(host.lower() for host in hosts)
+        self._host_advice = host_advice
         self._authenticator = authenticator or DenyAll()
         self._cors = cors or CorsPolicy()
         self._complaint = RateLimitedLog(_log, time.monotonic)
@@ -176,7 +179,7 @@ class Site:
     async def _authorized(self, request: Request) -> AuthorizedRequest | Response:
         if not self._is_ours(request.host):
             # RFC 9110 §15.5.20
-            raise HttpError(421, "Unknown host name; add it to [web] hosts.")
+            raise HttpError(421, f"Unknown host name; {self._host_advice}.")
         routes = self.routes.at(request.segments)
         if not routes:
             raise HttpError(404, "Not found; the front page is at /")
@@ -214,7 +217,7 @@ class Site:
         raise HttpError(405, f"Method not allowed; allowed methods: {allowed}.", ("Allow", allowed))
 
     def _is_ours(self, host: str) -> bool:
-        if host in self._hosts or host == "localhost" or host.endswith(".localhost"):
+        if self._hosts is None or host in self._hosts or host == "localhost" or host.endswith(".localhost"):
             return True
         try:
             ipaddress.ip_address(host)

@@ -51,7 +51,7 @@ class DevOverrides:
         """
         rest = {} if own_ports else {name: self.local(0) for name in PORTS}
         web = self.at["web"].host if "web" in self.at else self._settings.host
-        if not is_loopback(web) and not self.asks("web_logins"):
+        if not is_loopback(web) and not self._settings.open and not self.asks("web_logins"):
             self.said.append(f"the pages listen on {web}: log in with the address and password of an account")
         return replace(
             self._settings,

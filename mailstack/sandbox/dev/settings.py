@@ -77,6 +77,8 @@ class DevSettings(Struct, frozen=True):
     """Names and secrets for POP3 access to all letters in one mailbox; other logins open their own mailbox."""
     allowed_recipients: str = ""
     """A regular expression: the capture port takes letters for addresses in which it is found."""
+    open: bool = False
+    """Whether pages and API are served to each client without a login, and under each host name."""
     web_hosts: tuple[str, ...] = ()
     """Additional host names of the pages, such as that of a container."""
     users: tuple[tuple[str, str], ...] = ()

@@ -35,7 +35,9 @@ def dev_site(parts: EnvironmentParts, servers: Servers) -> WebOptions:
         admin,
         in_thread=parts.web_pool.run,
         extend=partial(_extend, parts, servers),
-        no_login=is_loopback(settings.web_host) and not settings.web_logins,
+        no_login=(settings.open or is_loopback(settings.web_host)) and not settings.web_logins,
+        any_host=settings.open,
+        host_advice="start `mailstack dev` with --web-host NAME, or with --open",
         shown_accounts=settings.accounts,
     )
 
