@@ -5,6 +5,7 @@ A project that uses none of them pays only for the import of this file.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,12 @@ def _options(request: pytest.FixtureRequest, marker: str) -> dict[str, Any]:
     return dict(mark.kwargs) if mark else {}
 
 
+def _is_provided(value: object, module: str, name: str) -> bool:
+    """Whether a fixture's value is of this plugin's type; a project may define a fixture with the same name."""
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(value, getattr(loaded, name))
+
+
 def _report(server: LocalMailServer) -> str:
     try:
         return server.report()
@@ -81,10 +88,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and report.when == "call":
         fixtures = getattr(item, "funcargs", {})
         for name in ("mailstack", "mailstack_session"):
-            if name in fixtures:
+            if _is_provided(fixtures.get(name), "mailstack.testing.local_mail_server", "LocalMailServer"):
                 report.sections.append((f"Letters of the fixture {name}", _report(fixtures[name])))
-        if "internet" in fixtures:
-            world = fixtures["internet"]
+        world: Any = fixtures.get("internet")
+        if _is_provided(world, "mailstack.sandbox.simulation.internet", "Internet"):
             report.sections.append(
                 (f"Transcript of the internet (seed={world.seed})", world.transcript.tail(MAX_LINES))
             )

@@ -96,6 +96,29 @@ def test_a_test_that_failed_shows_what_came(project):
     assert "Quiet" not in result.stdout.str()
 
 
+def test_a_failed_test_has_no_report_of_a_project_s_own_fixtures(project):
+    project.makepyfile("""
+        import pytest
+
+        @pytest.fixture(params=["not imported", "imported"])
+        def mailstack(request):
+            if request.param == "imported":
+                from mailstack.testing import Internet, LocalMailServer
+            return object()
+
+        @pytest.fixture
+        def internet():
+            return object()
+
+        def test_fails(mailstack, internet):
+            assert 0
+    """)
+    result = project.runpytest_subprocess()
+    result.assert_outcomes(failed=2)
+    for text in ("No report available", "Letters of the fixture", "Transcript of the internet"):
+        assert text not in result.stdout.str()
+
+
 def test_an_internet_is_simulated_from_a_seed_and_shown_when_its_test_fails(project):
     project.makepyfile("""
         import pytest
