@@ -121,22 +121,26 @@ CLAUSE = re.compile(
     r"(?:, | )(?:that|which|who|whom|whose|what|so that|because|when|where|while|whether|until|if)\b", re.IGNORECASE
 )
 
-SHARED_NAMES: frozenset[str] = frozenset()
+SHARED_NAMES: frozenset[str] = frozenset(
+    [
+        "Authenticator",  # smtpdfix's public API
+        "Config",  # smtpdfix's public API
+        "Envelope",  # aiosmtpd's public API
+        "Journey",  # mailstack.testing's public API
+        "Letter",  # mailstack.testing's public API
+        "NoSuchLetter",  # mailstack.testing's public API
+    ]
+)
 """Class names that stand in more than one module, each with its reason beside it."""
 
 ALLOWED: dict[str, dict[str, int]] = {
     "first lines": {
         "": 1,
-        "sandbox": 1,
-    },
-    "persons": {
-        "sandbox": 4,
     },
     "attributes": {
         "protocols": 2,
-        "sandbox": 1,
     },
-    "classes": {"": 52},
+    "classes": {"": 23},
 }
 """Offences that are still there, by rule and room. The numbers only get smaller."""
 

@@ -25,13 +25,13 @@ from mailstack.net.thread_pool import end_in_time
 from mailstack.sandbox.dev import DevEnvironment, DevSettings
 from mailstack.sandbox.faults import Fault
 
-_SECURITY = {
+_DESCRIPTIONS = {
     "capture": "accepts any letter, no login",
-    "captures": "accepts any letter, no login: TLS",
-    "submission": "send: STARTTLS + login",
-    "submissions": "send: TLS + login",
-    "pop3": "read: STLS + login",
-    "pop3s": "read: TLS + login",
+    "captures": "accepts any letter, no login, TLS",
+    "submission": "send, with STARTTLS and login",
+    "submissions": "send, with TLS and login",
+    "pop3": "read, with STLS and login",
+    "pop3s": "read, with TLS and login",
     "web": "inbox, HTTP API, client setup",
 }
 
@@ -50,12 +50,12 @@ def run_command(
         raise click.UsageError(f"No such option: {options[0]} (those of other tools need --compat)")
     settings = DevSettings(faults=faults or (), **given)
     if compat is not None:
-        settings = _in_place_of(compat, settings, options)
+        settings = _compat_settings(compat, settings, options)
     _run(settings, as_json=as_json, quiet=quiet)
 
 
-def _in_place_of(peer: str, settings: DevSettings, options: tuple[str, ...]) -> DevSettings:
-    """Settings as another tool's options ask for; what is not supported is reported on standard error."""
+def _compat_settings(peer: str, settings: DevSettings, options: tuple[str, ...]) -> DevSettings:
+    """Settings from another tool's options; reports unsupported ones on standard error."""
     overrides = load("mailstack.cli.compat:overrides_for")(peer, settings, options, os.environ)
     given = click.get_current_context().get_parameter_source("port_base")
     settings = overrides.settings(own_ports=given is not ParameterSource.DEFAULT)
@@ -64,16 +64,16 @@ def _in_place_of(peer: str, settings: DevSettings, options: tuple[str, ...]) -> 
     return settings
 
 
-def enlist(environment: DevEnvironment) -> None:
+def register(environment: DevEnvironment) -> None:
     """Registers an environment and its clock for other commands. Raises RegistryError."""
 
-    def tell() -> None:
+    def update() -> None:
         # The clock has advanced even if the registry is not writable.
         with suppress(registry.RegistryError):
             registry.register(environment.data, _for_commands(environment))
 
     registry.register(environment.data, _for_commands(environment))
-    environment.travel.arrived.append(tell)
+    environment.travel.on_advanced.append(update)
 
 
 def _for_commands(environment: DevEnvironment) -> dict[str, Any]:
@@ -96,14 +96,14 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool) -> None:
 
     async def begin() -> None:
         await environment.start()
-        enlist(environment)
+        register(environment)
         facts = environment.facts()
         click.echo(json.dumps(facts) if as_json else _welcome(environment, facts))
         sys.stdout.flush()
         freeze_startup_objects()
 
     def failed(failure: Any) -> None:
-        failures.append(_why(failure.value, settings))
+        failures.append(_start_error(failure.value, settings))
         if reactor.running:
             reactor.stop()
 
@@ -119,20 +119,20 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool) -> None:
         raise CommandError(failures[0])
 
 
-def _why(error: BaseException, settings: DevSettings) -> str:
+def _start_error(error: BaseException, settings: DevSettings) -> str:
     """Error message for a failed start."""
     if isinstance(error, CannotListenError) and error.interface is not None and isinstance(error.port, int):
-        if (pid := _holder(error.port)) is not None:
+        if (pid := _process_on(error.port)) is not None:
             return (
-                f"port {error.port} is in use by another `mailstack dev` (process {pid}): use that one, stop it, or give"
-                " this one --port-base N or --port-base 0"
+                f"port {error.port} is in use by another `mailstack dev` (process {pid}): use it, stop it, or start this one with"
+                " --port-base N or --port-base 0"
             )
-        cure = "choose others with --port-base N, or --port-base 0 for free ones"
-        return f"port {error.port} of {settings.host} can't be used ({error.socketError.strerror}); {cure}"
+        cure = "use other ports with --port-base N, or free ports with --port-base 0"
+        return f"port {error.port} of {settings.host} is not available ({error.socketError.strerror}); {cure}"
     return str(error) or repr(error)
 
 
-def _holder(port: int) -> int | None:
+def _process_on(port: int) -> int | None:
     """Process id of another environment that listens on a port."""
     with suppress(registry.RegistryError):
         for running in registry.running():
@@ -150,13 +150,13 @@ def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
     if environment.settings.open:
         web = environment.settings.web_host
         lines += [f"  OPEN: each client that reaches {web} reads, sends and deletes all messages without a login.", ""]
-    lines += [f"  {name:<12} {at.host}:{at.port:<6} {_SECURITY[name]}" for name, at in services.items()]
+    lines += [f"  {name:<12} {at.host}:{at.port:<6} {_DESCRIPTIONS[name]}" for name, at in services.items()]
     lines += [
         "",
         "  accounts     " + ", ".join(f"{each['address']} (password {each['password']})" for each in accounts),
     ]
     lines += [
-        "               every other address gets a mailbox with its first letter (password: the address)",
+        "               any other address gets a mailbox with its first letter (password: the address)",
         f"  inbox        {facts['web']}",
         f"  CA file      {environment.ca_file}",
         f"  data         {environment.data}",

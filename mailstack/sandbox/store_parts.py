@@ -9,17 +9,17 @@ from typing import Any
 PARTS = ("greylist", "hold_rules", "suppressions", "delay_reasons", "tls_results", "outbox")
 """Names of the parts of `mailstack.store.Store`."""
 
-Around = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
+CallWrapper = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
 """Runs one operation; gets its name, such as "greylist.set", and its coroutine function."""
 
 
 class WrappedPart:
-    """Part of a store that runs each coroutine within `around`."""
+    """Part of a store that calls each coroutine through `wrapper`."""
 
-    def __init__(self, name: str, part: Any, around: Around) -> None:
+    def __init__(self, name: str, part: Any, wrapper: CallWrapper) -> None:
         self._name = name
         self._part = part
-        self._around = around
+        self._wrapper = wrapper
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._part, name)
@@ -27,7 +27,7 @@ class WrappedPart:
             operation = f"{self._name}.{name}"
 
             async def call(*args: Any, **kwargs: Any) -> Any:
-                return await self._around(operation, lambda: found(*args, **kwargs))
+                return await self._wrapper(operation, lambda: found(*args, **kwargs))
 
             setattr(self, name, call)
             return call

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mailstack.cli import main, registry
-from mailstack.cli.dev_run import enlist
+from mailstack.cli.dev_run import register
 from mailstack.net.log import SilentJournal
 from mailstack.sandbox.dev import DevEnvironment, DevSettings
 from mailstack.testing.reactor_thread import shared_reactor_thread
@@ -35,7 +35,7 @@ def environment() -> Iterator[DevEnvironment]:
 @pytest.fixture
 def found(environment: DevEnvironment) -> Iterator[DevEnvironment]:
     """The same, found as commands find those that run."""
-    enlist(environment)
+    register(environment)
     yield environment
     registry.unregister()
 

@@ -111,7 +111,7 @@ def test_what_is_captured_leaves_by_itself_as_it_came(tmp_path: Path, outside: M
         first = mailpit.get("v1/letters?query=subject:matching")["letters"][0]["id"]
         copied = [each for each in mailpit.get(f"v1/journeys/{first}")["steps"] if each["step"] == "copied"]
         assert [(each["why"], *each["recipients"]) for each in copied] == [
-            ("what is captured is relayed", "h@match.test")
+            ("relay_all or relay_matching", "h@match.test")
         ]
         assert mailpit.stop() == 0
     assert not outside.get("api/v1/search?query=addressed:i@other.test")["messages"]

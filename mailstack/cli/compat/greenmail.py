@@ -101,7 +101,7 @@ def _add_users(wish: DevOverrides, option: str, value: str, *, by_name: bool) ->
 
 def _preload(wish: DevOverrides, option: str, directory: Path) -> None:
     try:
-        left = preloads_in(directory).left
+        left = preloads_in(directory).skipped
     except OSError as error:
         raise CommandError(f"{option}: {directory} can't be read: {error.strerror}") from None
     except ValueError as error:

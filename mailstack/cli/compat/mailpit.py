@@ -37,7 +37,7 @@ def _allowed(wish: DevOverrides, option: str, value: str) -> None:
 
 
 def _anyone_sends(wish: DevOverrides, _option: str, _value: str) -> None:
-    wish.set(anybody_sends=True)
+    wish.set(open_send=True)
 
 
 def _any_login(wish: DevOverrides, _option: str, _value: str) -> None:
@@ -84,7 +84,7 @@ def read(words: Sequence[str], environ: Mapping[str, str], wish: DevOverrides) -
     wish.set(max_letters=MAX_MESSAGES, clear_logins=True)
     read_options(OPTIONS, words, environ, wish, "MP_")
     relay.settle(wish)
-    if wish.asks("anybody_sends") and wish.asks("send_logins"):
+    if wish.asks("open_send") and wish.asks("send_logins"):
         raise CommandError("--send-api-auth-accept-any and --send-api-auth-file exclude each other; leave one out")
     if wish.any_login and wish.asks("smtp_logins"):
         raise CommandError("--smtp-auth-accept-any and --smtp-auth-file exclude each other; leave one out")

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 
 ROUNDS = 4
-"""bcrypt's least cost: these passwords are printed on the screen."""
+"""Minimum cost of bcrypt: these passwords are printed on the screen."""
 COMMANDS = "mailstack-commands"
-"""The name by which commands log in to pages that are for those of a file."""
+"""Login name of the commands, where the pages accept only the logins of a file."""
 
 
 class DevAccounts:
@@ -53,20 +53,20 @@ class DevAccounts:
         self.names = LoginNames({name: Address.parse(each).key for name, each in settings.login_names.items()})
         """Login names besides addresses."""
         self.login = (COMMANDS, secrets.token_urlsafe()) if settings.web_logins else settings.accounts[0]
-        """Name and password by which commands of this machine may do all on the pages."""
+        """Name and password with which the commands of this machine use the whole API."""
 
     async def open(self) -> None:
-        """Those of the start, where they are not there yet."""
+        """Adds the missing accounts of the settings."""
         now = self._clock.now()
         missing = []
         for address, password in self._settings.accounts:
             if await self._store.account(address) is None:
-                kept = await self.passwords.keep(password)
-                missing.append(Account(address, kept.password_hash, now, scram=kept.scram))
+                stored = await self.passwords.keep(password)
+                missing.append(Account(address, stored.password_hash, now, scram=stored.scram))
         await self._store.add_accounts(missing)
 
     async def reset(self) -> None:
-        """Those of the start, with their passwords of then, and no others."""
+        """Restores the accounts and passwords of the settings, and removes all others."""
         for account in await self._store.accounts():
             await self._store.remove_account(account.address)
         self.names.reset()
@@ -75,13 +75,13 @@ class DevAccounts:
 
     async def add(self, address: str, password: str) -> None:
         """Adds an account. Raises AddressError, Conflict, and ValueError for an invalid password."""
-        kept = await self.passwords.keep(password)
-        account = Account(Address.parse(address).key, kept.password_hash, self._clock.now(), scram=kept.scram)
+        stored = await self.passwords.keep(password)
+        account = Account(Address.parse(address).key, stored.password_hash, self._clock.now(), scram=stored.scram)
         await self._store.add_accounts([account])
         self.directory.forget()
 
     async def add_alias(self, address: str, targets: Sequence[str]) -> None:
-        """Have letters for an address at home go to others, in place of those of before. Raises AddressError, Conflict."""
+        """Sets the targets of an alias. Raises AddressError, Conflict."""
         targets = [str(Address.parse(target)) for target in targets]
         await self._store.set_alias(Address.parse(address).key, targets)
         self.directory.forget()
@@ -99,7 +99,7 @@ class DevAccounts:
             FirstOf([StoreChecker(self._store, self.passwords), AllowAnyChecker(any_password=any_password)])
         ]
         scram: ScramChecker | None = None
-        # SCRAM's server must know the password, and "anything" is none.
+        # SCRAM needs a known password.
         if self._settings.scram and not any_password:
             scram = ScramChecker(self._store, server_secret(self._data), FEWEST, _address_itself)
             checkers.append(scram)
@@ -120,85 +120,85 @@ class DevAccounts:
         return ByName(self.names, submitters), ByName(self.names, readers)
 
     def senders(self) -> RequestAuthenticator | None:
-        """Authenticator of Mailpit's send API; None: that of the pages."""
+        """Authenticator of Mailpit's send API. None: the pages' authenticator."""
         from mailstack.web.login import Login  # noqa: PLC0415 - needed with the pages only
         from mailstack.web.site import AllowAll  # noqa: PLC0415
 
         settings = self._settings
-        if settings.anybody_sends:
+        if settings.open_send:
             return AllowAll()
         named = logins(settings.send_logins, self.passwords, self._clock, IReader)
         return None if named is None else Login(named, self._store, self._clock, admins=None, require_tls=False)
 
-    def visitors(self) -> Authenticator | None:
-        """Authenticator of the pages; None: accounts, or no login."""
+    def web_authenticator(self) -> Authenticator | None:
+        """Authenticator of the pages. None: the accounts, or no login."""
         named = self._settings.web_logins
         return logins({**named, self.login[0]: self.login[1]}, self.passwords, self._clock, IReader) if named else None
 
 
 def _address_itself(key: str) -> str:
-    """The password of a mailbox in the rest of the world."""
+    """Initial password of a mailbox outside home: its address."""
     return key
 
 
 def _public_password(key: str) -> str:
-    """The password of every account here, unless its user has changed it."""
+    """Initial password of an account."""
     local, _, domain = key.rpartition("@")
     return local if domain == HOME_DOMAIN and local in USERS else key
 
 
 INBOX = "inbox"
-MOST = 10_000
-"""Letters."""
-LARGEST = 50 * 1024 * 1024
-"""Octets of one."""
+MAX_LETTERS = 10_000
+"""Maximum preloaded letters."""
+MAX_LETTER = 50 * 1024 * 1024
+"""Maximum octets of a preloaded letter."""
 
 
-class Preloads(Struct, frozen=True):
-    """What a directory holds."""
+class PreloadFiles(Struct, frozen=True):
+    """Letters of a preload directory."""
 
     letters: tuple[tuple[str, Path], ...]
-    """Each mailbox and file, in their order by name."""
-    left: tuple[Path, ...] = ()
-    """Folders of mailboxes that are no INBOX."""
+    """Pairs of mailbox and file, sorted by name."""
+    skipped: tuple[Path, ...] = ()
+    """Folders other than INBOX, which are not loaded."""
 
 
-def preloads_in(directory: Path) -> Preloads:
-    """Raises ValueError, with a reason for people, and OSError."""
+def preloads_in(directory: Path) -> PreloadFiles:
+    """Letters in `directory/ADDRESS/INBOX/*.eml`. Raises OSError, and ValueError for a bad address or too many letters."""
     letters: list[tuple[str, Path]] = []
-    left: list[Path] = []
+    skipped: list[Path] = []
     for mailbox in sorted(each for each in directory.iterdir() if each.is_dir()):
         try:
             address = str(Address.parse(mailbox.name))
         except AddressError as error:
-            raise ValueError(f"{mailbox} is named like no mailbox: {error}") from None
+            raise ValueError(f"{mailbox}: the directory name is not an address: {error}") from None
         for folder in sorted(each for each in mailbox.iterdir() if each.is_dir()):
             if folder.name.lower() != INBOX:
-                left.append(folder)
+                skipped.append(folder)
                 continue
             letters += [(address, file) for file in sorted(folder.glob("*.eml"))]
-            if len(letters) > MOST:
-                raise ValueError(f"{directory} holds more than {MOST} letters")
-    return Preloads(tuple(letters), tuple(left))
+            if len(letters) > MAX_LETTERS:
+                raise ValueError(f"{directory}: more than {MAX_LETTERS} letters")
+    return PreloadFiles(tuple(letters), tuple(skipped))
 
 
 async def preload(
     directory: Path,
-    hand_in: Callable[[str, list[str], bytes], Awaitable[object]],
+    submit: Callable[[str, list[str], bytes], Awaitable[object]],
     in_thread: Callable[[Callable[[], Any]], Awaitable[Any]],
 ) -> None:
-    """Hand each letter in, for its mailbox alone. Raises ValueError for one that can't be taken, and OSError."""
-    found: Preloads = await in_thread(lambda: preloads_in(directory))
+    """Submits the letters of a directory. Raises OSError, and ValueError for a letter that is refused."""
+    found: PreloadFiles = await in_thread(lambda: preloads_in(directory))
     for mailbox, file in found.letters:
         octets: bytes = await in_thread(partial(_read, file))
         try:
-            await hand_in("", [mailbox], octets)
+            await submit("", [mailbox], octets)
         except Refusal as refusal:
-            raise ValueError(f"{file} can't be taken: {refusal.reply}") from None
+            raise ValueError(f"{file}: refused: {refusal.reply}") from None
 
 
 def _read(file: Path) -> bytes:
-    """With the ends of lines that mail has; files have those of their system."""
-    if (size := file.stat().st_size) > LARGEST:
-        raise ValueError(f"{file} has {size} octets, and {LARGEST} are the most that is taken")
+    """Octets of a file with CRLF line ends. Raises OSError, and ValueError for a file that is too large."""
+    if (size := file.stat().st_size) > MAX_LETTER:
+        raise ValueError(f"{file}: {size} octets; the limit is {MAX_LETTER}")
     return b"".join(line + b"\r\n" for line in file.read_bytes().splitlines())

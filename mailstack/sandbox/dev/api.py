@@ -17,8 +17,8 @@ from mailstack.sandbox.recording import ProtocolLog, ProtocolLogEntry
 from mailstack.web.http_messages import HttpError, Request, Response, decode_json, json_response
 from mailstack.web.routes import HttpRoute, RouteDoc
 
-MOST_NAMES = 10_000
-MOST_RECORDS = 100
+MAX_NAMES = 10_000
+MAX_RECORDS = 100
 
 
 class Service(Struct, frozen=True):
@@ -26,9 +26,7 @@ class Service(Struct, frozen=True):
     port: int
 
 
-class ServerShown(Struct, frozen=True):
-    """One mail server."""
-
+class ServerItem(Struct, frozen=True):
     name: str
     about: str
     domains: list[str]
@@ -36,39 +34,37 @@ class ServerShown(Struct, frozen=True):
 
 
 class ServerList(Struct, frozen=True):
-    servers: list[ServerShown]
+    servers: list[ServerItem]
 
 
-class RecordShown(Struct, frozen=True, forbid_unknown_fields=True):
-    """One record, as in a zone file: "MX", "10 mx.elsewhere.test"."""
+class ZoneRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """DNS record as in a zone file, such as "MX" and "10 mx.elsewhere.test"."""
 
     type: str
     value: str
 
 
-class NameShown(Struct, frozen=True):
+class ZoneName(Struct, frozen=True):
     name: str
-    records: list[RecordShown]
+    records: list[ZoneRecord]
 
 
 class NameList(Struct, frozen=True):
-    names: list[NameShown]
+    names: list[ZoneName]
 
 
-class Records(Struct, frozen=True, forbid_unknown_fields=True):
-    records: Annotated[list[RecordShown], Meta(max_length=MOST_RECORDS)]
+class ZoneRecords(Struct, frozen=True, forbid_unknown_fields=True):
+    records: Annotated[list[ZoneRecord], Meta(max_length=MAX_RECORDS)]
 
 
-class ClockShown(Struct, frozen=True):
-    """What time it is there."""
-
+class ClockState(Struct, frozen=True):
     now: str
     ahead: float
-    """Seconds before the clock of this machine."""
+    """Offset from the clock of this machine, in seconds."""
 
 
-class Advance(Struct, frozen=True, forbid_unknown_fields=True):
-    """How far to travel: "36h", or seconds."""
+class ClockAdvance(Struct, frozen=True, forbid_unknown_fields=True):
+    """Duration such as "36h", or seconds."""
 
     advance: str | float
 
@@ -77,18 +73,18 @@ class FaultList(Struct, frozen=True):
     faults: list[dict[str, Any]]
 
 
-class Cleared(Struct, frozen=True):
+class RemovedFaults(Struct, frozen=True):
     cleared: int
 
 
-class ProtocolShown(Struct, frozen=True):
-    """The newest lines, the oldest first."""
+class ProtocolLines(Struct, frozen=True):
+    """Newest lines of the protocol log, in order of time."""
 
     lines: list[ProtocolLogEntry]
 
 
 class ServerInfo(Struct, frozen=True):
-    """One mail server of the environment."""
+    """Facts of a mail server of the environment."""
 
     name: str
     about: str
@@ -106,18 +102,26 @@ def environment_routes(
         return json_response(ServerList([_shown(each) for each in servers()]))
 
     async def lines(_: Request) -> Response:
-        return json_response(ProtocolShown(list(log.lines)))
+        return json_response(ProtocolLines(list(log.lines)))
 
     return (
-        HttpRoute("GET", "/v1/servers", mail_servers, "admin", doc=RouteDoc("The mail servers.", response=ServerList)),
+        HttpRoute(
+            "GET", "/v1/servers", mail_servers, "admin", doc=RouteDoc("List the mail servers.", response=ServerList)
+        ),
         *_zone_routes(ZonePages(zone)),
-        HttpRoute("GET", "/v1/clock", clock.now, "admin", doc=RouteDoc("The time there.", response=ClockShown)),
+        HttpRoute(
+            "GET",
+            "/v1/clock",
+            clock.now,
+            "admin",
+            doc=RouteDoc("Get the time of the environment.", response=ClockState),
+        ),
         HttpRoute(
             "POST",
             "/v1/clock",
             clock.advance,
             "admin",
-            doc=RouteDoc("Let time pass, and all happen that is due.", request=Advance, response=ClockShown),
+            doc=RouteDoc("Advance the clock, and do all that is due.", request=ClockAdvance, response=ClockState),
         ),
         *_fault_routes(FaultPages(faults)),
         HttpRoute(
@@ -125,14 +129,14 @@ def environment_routes(
             "/v1/protocol",
             lines,
             "admin",
-            doc=RouteDoc("What was said on every connection, without secrets.", response=ProtocolShown),
+            doc=RouteDoc("Get the protocol log of all sessions, without secrets.", response=ProtocolLines),
         ),
     )
 
 
-def _shown(server: ServerInfo) -> ServerShown:
+def _shown(server: ServerInfo) -> ServerItem:
     services = {name: Service(at.host, at.port) for name, at in server.services.items()}
-    return ServerShown(server.name, server.about, list(server.domains), services)
+    return ServerItem(server.name, server.about, list(server.domains), services)
 
 
 def _zone_routes(pages: ZonePages) -> list[HttpRoute]:
@@ -143,22 +147,22 @@ def _zone_routes(pages: ZonePages) -> list[HttpRoute]:
             "/v1/zone",
             pages.names,
             "admin",
-            doc=RouteDoc("The names of the environment's own DNS.", response=NameList),
+            doc=RouteDoc("List the names in the DNS zone.", response=NameList),
         ),
-        HttpRoute("GET", one, pages.one, "admin", doc=RouteDoc("The records of a name.", response=NameShown)),
+        HttpRoute("GET", one, pages.one, "admin", doc=RouteDoc("Get the records of a name.", response=ZoneName)),
         HttpRoute(
             "PUT",
             one,
             pages.put,
             "admin",
-            doc=RouteDoc("Give a name these records and no others.", request=Records, response=NameShown),
+            doc=RouteDoc("Replace the records of a name.", request=ZoneRecords, response=ZoneName),
         ),
-        HttpRoute("DELETE", one, pages.remove, "admin", doc=RouteDoc("Forget a name.", response=NameShown)),
+        HttpRoute("DELETE", one, pages.remove, "admin", doc=RouteDoc("Remove a name.", response=ZoneName)),
     ]
 
 
 class ZonePages:
-    """The DNS that the servers ask."""
+    """Handlers for the DNS zone."""
 
     def __init__(self, zone: Zone) -> None:
         self._zone = zone
@@ -166,22 +170,22 @@ class ZonePages:
     async def names(self, _: Request) -> Response:
         return json_response(NameList([self._shown(name) for name in sorted(self._zone.known())]))
 
-    def _shown(self, name: str) -> NameShown:
-        return NameShown(name, [RecordShown(*record_text(each)) for each in self._zone.known().get(name, ())])
+    def _shown(self, name: str) -> ZoneName:
+        return ZoneName(name, [ZoneRecord(*record_text(each)) for each in self._zone.known().get(name, ())])
 
     async def one(self, ask: Request) -> Response:
         return json_response(self._shown(self._known(ask)))
 
     async def put(self, ask: Request) -> Response:
-        wanted = decode_json(ask, Records).records
+        given = decode_json(ask, ZoneRecords).records
         name = _name(ask)
         try:
-            records = [read_record(each.type, each.value) for each in wanted]
+            records = [read_record(each.type, each.value) for each in given]
         except ValueError as error:
             raise HttpError(400, str(error)) from None
-        if name not in self._zone.known() and len(self._zone.known()) >= MOST_NAMES:
+        if name not in self._zone.known() and len(self._zone.known()) >= MAX_NAMES:
             raise HttpError(
-                409, f"The zone has {MOST_NAMES} names, and takes no more; DELETE /v1/zone/NAME makes room."
+                409, f"The zone has the maximum of {MAX_NAMES} names; remove one with DELETE /v1/zone/NAME."
             )
         self._zone.put(name, *records)
         return json_response(self._shown(name))
@@ -189,40 +193,40 @@ class ZonePages:
     async def remove(self, ask: Request) -> Response:
         name = self._known(ask)
         self._zone.remove(name)
-        return json_response(NameShown(name, []))
+        return json_response(ZoneName(name, []))
 
     def _known(self, ask: Request) -> str:
-        """Raises Trouble 404."""
+        """Raises HttpError 404."""
         name = _name(ask)
         if name not in self._zone.known():
-            raise HttpError(404, f"{name[:100]} is not in the zone; GET /v1/zone lists what is.")
+            raise HttpError(404, f"{name[:100]} is not in the zone; GET /v1/zone lists the names.")
         return name
 
 
 def _name(ask: Request) -> str:
-    """The name in the path, as the zone has it. Raises Trouble 400."""
+    """Name in the path, normalized. Raises HttpError 400."""
     try:
         return read_name(ask.variables["name"])
     except ValueError as error:
-        raise HttpError(400, f"{ask.variables['name'][:100]!r} is no name: {error}") from None
+        raise HttpError(400, f"{ask.variables['name'][:100]!r} is not a DNS name: {error}") from None
 
 
 class ClockPages:
-    """The time of the environment."""
+    """Handlers for the clock."""
 
     def __init__(self, travel: TimeTravel) -> None:
         self._travel = travel
 
     async def now(self, _: Request) -> Response:
-        return json_response(ClockShown(iso8601(self._travel.now), self._travel.ahead))
+        return json_response(ClockState(iso8601(self._travel.now), self._travel.ahead))
 
     async def advance(self, ask: Request) -> Response:
         try:
-            await self._travel.advance(decode_json(ask, Advance).advance)
+            await self._travel.advance(decode_json(ask, ClockAdvance).advance)
         except ValueError as error:
             raise HttpError(400, str(error)) from None
-        except ClockBusy as delayed:
-            raise HttpError(409, str(delayed)) from None
+        except ClockBusy as error:
+            raise HttpError(409, str(error)) from None
         return await self.now(ask)
 
 
@@ -230,22 +234,28 @@ def _fault_routes(pages: FaultPages) -> list[HttpRoute]:
     one = "/v1/faults/{id}"
     return [
         HttpRoute(
-            "GET", "/v1/faults", pages.listed, "admin", doc=RouteDoc("What goes wrong on purpose.", response=FaultList)
+            "GET", "/v1/faults", pages.listed, "admin", doc=RouteDoc("List the fault rules.", response=FaultList)
         ),
         HttpRoute(
             "POST",
             "/v1/faults",
             pages.add,
             "admin",
-            doc=RouteDoc("Let something go wrong.", request=Fault, response=dict[str, Any], status=201),
+            doc=RouteDoc("Add a fault rule.", request=Fault, response=dict[str, Any], status=201),
         ),
-        HttpRoute("DELETE", "/v1/faults", pages.clear, "admin", doc=RouteDoc("End all faults.", response=Cleared)),
-        HttpRoute("DELETE", one, pages.remove, "admin", doc=RouteDoc("End one.", response=Cleared)),
+        HttpRoute(
+            "DELETE",
+            "/v1/faults",
+            pages.clear,
+            "admin",
+            doc=RouteDoc("Remove all fault rules.", response=RemovedFaults),
+        ),
+        HttpRoute("DELETE", one, pages.remove, "admin", doc=RouteDoc("Remove a fault rule.", response=RemovedFaults)),
     ]
 
 
 class FaultPages:
-    """The rules by which something goes wrong."""
+    """Handlers for the fault rules."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -263,14 +273,14 @@ class FaultPages:
         return json_response(_fault(rule, 0), 201)
 
     async def clear(self, _: Request) -> Response:
-        return json_response(Cleared(self._faults.clear()))
+        return json_response(RemovedFaults(self._faults.clear()))
 
     async def remove(self, ask: Request) -> Response:
         try:
             self._faults.remove(ask.variables["id"])
         except KeyError:
-            raise HttpError(404, "There is no such fault; GET /v1/faults lists those that are on.") from None
-        return json_response(Cleared(1))
+            raise HttpError(404, "There is no such fault rule; GET /v1/faults lists the rules.") from None
+        return json_response(RemovedFaults(1))
 
 
 def _fault(rule: Fault, fired: int) -> dict[str, Any]:

@@ -33,14 +33,14 @@ from mailstack.store.archive import ARCHIVE
 
 
 def capture_rules(
-    settings: DevSettings, exchange: MxRules, passwords: Passwords, clock: Clock
+    settings: DevSettings, mx: MxRules, passwords: Passwords, clock: Clock
 ) -> tuple[ReceivingRules, Authenticator]:
     """Rules and logins of the capture port; without settings it accepts any letter and any login."""
     named = logins(settings.smtp_logins, passwords, clock, ISubmitter)
     if named is None and not settings.allowed_recipients:
-        return exchange, Anybody()
+        return mx, AnyLogin()
     pattern = re.compile(settings.allowed_recipients) if settings.allowed_recipients else None
-    return Capture(exchange, login=named is not None, recipients=pattern), named or Anybody()
+    return CaptureRules(mx, login=named is not None, recipients=pattern), named or AnyLogin()
 
 
 def logins(
@@ -53,8 +53,8 @@ def logins(
     return CredAuthenticator(portal, clock, Throttle(clock), (), interface)
 
 
-class Anybody:
-    """A sasl.Authenticator for the capture port: every name and password is right."""
+class AnyLogin:
+    """sasl.Authenticator that accepts each name and password."""
 
     kinds: frozenset[type[Proof]] = frozenset({Credentials})
 
@@ -62,101 +62,94 @@ class Anybody:
         return AccountLogin(proof.username[:320] or "anonymous")
 
     async def scram_keys(self, username: str) -> ScramKeys:
-        """SCRAM's server must know the password, and here is none: it is not offered."""
-        raise Unavailable(f"nothing is known of {username[:320]!r}")
+        """Raises Unavailable: SCRAM needs a known password."""
+        raise Unavailable(f"no password is stored for {username[:320]!r}")
 
 
 AUTH_FIRST = reply(530, "5.7.0", "Authentication required")
-NOT_ALLOWED = reply(550, "5.1.1", "no letter for that recipient is taken here")
+NOT_ALLOWED = reply(550, "5.1.1", "Recipient address rejected: it does not match the allowed recipients")
 
 
-class Capture:
-    """Station (smtp.session.Station) over that of the exchange."""
+class CaptureRules:
+    """ReceivingRules of the capture port: logins and recipients first, then the MX rules."""
 
-    def __init__(self, exchange: MxRules, *, login: bool, recipients: re.Pattern[str] | None) -> None:
+    def __init__(self, mx: MxRules, *, login: bool, recipients: re.Pattern[str] | None) -> None:
         """`login`: senders log in first. `recipients`: pattern of accepted addresses; None: all."""
-        self._exchange = exchange
+        self._mx = mx
         self._login = login
         self._recipients = recipients
 
     @property
     def hostname(self) -> str:
-        return self._exchange.hostname
+        return self._mx.hostname
 
     @property
     def counter(self) -> Intake:
-        return self._exchange.counter
+        return self._mx.counter
 
     async def check_client(self, client: Client) -> None:
-        await self._exchange.check_client(client)
+        await self._mx.check_client(client)
 
     def name_of(self, client: Client) -> str:
-        """Of the client, if it is known."""
-        return self._exchange.name_of(client)
+        return self._mx.name_of(client)
 
     async def check_sender(self, client: Client, mail: Mail) -> None:
         """Refuses with 530 before a login, if one is required (RFC 4954 §6)."""
         if self._login and client.account is None:
             raise Refusal(AUTH_FIRST)
-        await self._exchange.check_sender(client, mail)
+        await self._mx.check_sender(client, mail)
 
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
         """Refuses addresses in which the pattern is not found."""
         if self._recipients is not None and self._recipients.search(str(rcpt.address)) is None:
-            raise Refusal(NOT_ALLOWED, "the pattern of recipients does not fit")
-        await self._exchange.check_recipient(client, rcpt)
+            raise Refusal(NOT_ALLOWED, "does not match allowed_recipients")
+        await self._mx.check_recipient(client, rcpt)
 
     def priorities(self, client: Client) -> Priorities:
-        """As the exchange has them."""
-        return self._exchange.priorities(client)
+        return self._mx.priorities(client)
 
     def header_hooks(self, client: Client) -> Sequence[HeaderHook]:
-        """The MT-Priority field counts for a client that is trusted."""
-        return self._exchange.header_hooks(client)
+        return self._mx.header_hooks(client)
 
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
-        """As the exchange does."""
-        return await self._exchange.edit_header(section, letter, envelope, arrival)
+        return await self._mx.edit_header(section, letter, envelope, arrival)
 
     async def complete(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:
-        """As the exchange does."""
-        return await self._exchange.complete(letter, arrived)
+        return await self._mx.complete(letter, arrived)
 
     async def accept(self, letter: Letter, facts: Facts) -> None:
-        """As the exchange does."""
-        await self._exchange.accept(letter, facts)
+        await self._mx.accept(letter, facts)
 
 
-AT_ONCE = 1000
-"""Letters that are listed by one question to the store."""
+BATCH = 1000
+"""Maximum letters of one query to the store."""
 
 
 class SharedReaders:
-    """A sasl.Authenticator: `named` decides about its own, whose mailbox is then the archive, and `others` about all others."""
+    """sasl.Authenticator that opens the archive for the logins of POP3, and checks all other logins with `accounts`."""
 
-    def __init__(self, names: Sequence[str], named: Authenticator, others: Authenticator) -> None:
+    def __init__(self, names: Sequence[str], shared: Authenticator, accounts: Authenticator) -> None:
         self._names = frozenset(names)
-        self._named = named
-        self._others = others
+        self._shared = shared
+        self._accounts = accounts
 
     @property
     def kinds(self) -> frozenset[type[Proof]]:
-        """Those of all others; `named` knows passwords alone."""
-        return self._others.kinds
+        """Proofs of `accounts`; the shared logins take passwords only."""
+        return self._accounts.kinds
 
     async def login(self, proof: Proof, remote: HostPort) -> AccountLogin:
         if isinstance(proof, Credentials) and proof.username in self._names:
-            await self._named.login(proof, remote)
+            await self._shared.login(proof, remote)
             return AccountLogin(ARCHIVE)
-        return await self._others.login(proof, remote)
+        return await self._accounts.login(proof, remote)
 
     async def scram_keys(self, username: str) -> ScramKeys:
-        """Those that are named have none."""
-        return await self._others.scram_keys(username)
+        return await self._accounts.scram_keys(username)
 
 
 class SharedInbox:
-    """The store as sessions of POP3 see it: the archive is what the index shows of it, and nobody holds it for himself."""
+    """Store for POP3 sessions: the archive has the letters that the index shows, and several sessions can open it."""
 
     def __init__(self, store: Store, index: LetterIndex) -> None:
         self._store = store
@@ -171,11 +164,11 @@ class SharedInbox:
         await self._index.up_to_date()
         entries: list[Entry] = []
         last = 0
-        while some := await self._store.entries(ARCHIVE, last, AT_ONCE):
-            last = some[-1].uid
-            shown = await self._index.listed(ItemFilter(numbers=tuple(entry.uid for entry in some)), AT_ONCE)
+        while batch := await self._store.entries(ARCHIVE, last, BATCH):
+            last = batch[-1].uid
+            shown = await self._index.listed(ItemFilter(numbers=tuple(entry.uid for entry in batch)), BATCH)
             numbers = {item.number for item in shown.items}
-            entries += [entry for entry in some if entry.uid in numbers]
+            entries += [entry for entry in batch if entry.uid in numbers]
         return Maildrop(ARCHIVE, 1, entries)
 
     async def release_maildrop(self, mailbox: str, owner: str) -> None:
@@ -185,7 +178,7 @@ class SharedInbox:
     async def update_maildrop(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
     ) -> list[Step]:
-        """What is deleted here is deleted for the pages too, and can be brought back there for a while."""
+        """Deletes letters from the index as well, where the pages can restore them for some time."""
         if mailbox != ARCHIVE:
             return await self._store.update_maildrop(mailbox, collected=collected, deleted=deleted, steps=steps)
         if deleted:

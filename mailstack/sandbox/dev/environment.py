@@ -23,7 +23,10 @@ from mailstack.server.smtp_listeners import SmtpService
 
 
 class DevEnvironment:
-    """Everything `mailstack dev` runs. `start`, then `stop`; no letter ever leaves the machine but by an outlet of the settings."""
+    """Servers, store, index and pages of `mailstack dev`.
+
+    No connection leaves the machine, except to the relay of the settings.
+    """
 
     def __init__(self, reactor: Any, settings: DevSettings, journal: Journal) -> None:
         self.settings = settings
@@ -34,12 +37,12 @@ class DevEnvironment:
         self.index = parts.index
         self.faults = parts.faults
         self.travel = parts.travel
-        """Clock of this environment."""
+        """Control of the environment's clock."""
         self.ca_file = parts.keys / "ca.pem"
         self._servers = servers = Servers(parts)
-        self._onward = AutoForwarder(settings, parts.store, parts.clock, servers.leaving)
-        servers.journal = self._onward.waking(journal)
-        self._trimming = PeriodicTask(parts.clock, self._trim)
+        self._forwarder = AutoForwarder(settings, parts.store, parts.clock, servers.letter_release)
+        servers.journal = self._forwarder.wrap_journal(journal)
+        self._trim_task = PeriodicTask(parts.clock, self._trim)
 
     @property
     def services(self) -> Mapping[str, HostPort]:
@@ -47,7 +50,7 @@ class DevEnvironment:
         return self._servers.services
 
     async def start(self) -> None:
-        """Bind all ports and begin to work.
+        """Opens the store and binds all ports.
 
         Raises StoreError, TlsError, OSError, ValueError (for a letter of `preload`), twisted.internet.error.CannotListenError.
         """
@@ -55,17 +58,19 @@ class DevEnvironment:
         await self._listen()
         await self.index.start()
         await self._servers.start()
-        await self._onward.start()
+        await self._forwarder.start()
         if self.settings.preload is not None:
             await self._preload(self.settings.preload)
         if self.settings.max_letters is not None:
-            self._trimming.start(1.0)
+            self._trim_task.start(1.0)
 
     async def _listen(self) -> None:
-        """Make the servers, and bind their ports."""
+        """Adds the servers, and binds their ports."""
         settings, data, servers = self.settings, self.data, self._servers
-        ways_home: dict[str, RouteTarget] = {}
-        world = servers.add(world_config(settings, data, StaticRoutes(ways_home)), OpenDirectory([HOME_DOMAIN], WORLD))
+        home_routes: dict[str, RouteTarget] = {}
+        world = servers.add(
+            world_config(settings, data, StaticRoutes(home_routes)), OpenDirectory([HOME_DOMAIN], WORLD)
+        )
         world_mx = await self._bind_mx(world)
         home = servers.add(
             home_config(settings, data, world_mx.port),
@@ -77,9 +82,9 @@ class DevEnvironment:
             servers.add(config, StoreDirectory(self.store, (), self._parts.clock), outlet=outlet)
         capture = servers.add(capture_config(settings, data), OpenDirectory((), CAPTURE))
         await home.listen()
-        # The rest of the world has reports to send, and finds the way when home has a port for them.
+        # Filled in when the port of home is known: the world relays reports to home.
         home_mx = await self._bind_mx(home)
-        ways_home[HOME_DOMAIN] = RouteTarget(home_mx.host, home_mx.port)
+        home_routes[HOME_DOMAIN] = RouteTarget(home_mx.host, home_mx.port)
         await self._bind_capture(capture)
         doors = {**capture.doors.bound, **home.doors.bound}
         servers.services = {name: doors[name].addresses[0] for name in (*PORTS, "captures") if name in doors}
@@ -106,20 +111,20 @@ class DevEnvironment:
                 listener = capture.doors.smtp.listener(service)
                 await capture.doors.bind(name, listener, [endpoint_of(settings, name)])
 
-    async def stop(self, patience: float = 1.0) -> None:
-        """Say goodbye, and leave nothing on the disk unless its directory was given.
+    async def stop(self, timeout: float = 1.0) -> None:
+        """Stops all servers, and removes a temporary data directory.
 
-        Clients may take `patience` seconds for theirs.
+        Open sessions have `timeout` seconds to finish.
         """
-        self._trimming.stop()
-        # Requests that wait for a letter end now.
+        self._trim_task.stop()
+        # Ends requests that wait for a letter.
         self.index.feed.close()
-        await self._onward.stop(patience)
-        await self._servers.stop(patience)
+        await self._forwarder.stop(timeout)
+        await self._servers.stop(timeout)
         await self._parts.close()
 
     def facts(self) -> dict[str, Any]:
-        """What programs want to know once everything listens."""
+        """JSON object of `mailstack dev --json`, once all ports listen."""
         web = self.services["web"]
         return {
             "ready": True,
@@ -137,12 +142,12 @@ class DevEnvironment:
         await self.accounts.add(address, password)
 
     async def add_alias(self, address: str, targets: Sequence[str]) -> None:
-        """Have letters for an address at home go to others, in place of those of before. Raises AddressError, Conflict."""
+        """Sets the targets of an alias. Raises AddressError, Conflict."""
         await self.accounts.add_alias(address, targets)
 
     async def _preload(self, directory: Path) -> None:
         """Raises ValueError, OSError."""
-        from mailstack.sandbox.dev.accounts import preload  # noqa: PLC0415 - few have such a directory
+        from mailstack.sandbox.dev.accounts import preload  # noqa: PLC0415 - rarely used
         from mailstack.web.submission import WebSubmission  # noqa: PLC0415
 
         parts = self._parts

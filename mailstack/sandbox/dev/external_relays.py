@@ -21,18 +21,17 @@ from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.webhooks.dispatcher import OutboxDispatcher, SendFailed, wake_on_steps
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.relay.routes import NULL_SENDER, RouteTarget, SenderRoutes, SmartHost
-from mailstack.sandbox.dev.server_configs import NO_PUNISHMENT, NO_QUESTIONS
-from mailstack.sandbox.dev.settings import CAPTURE, DevSettings
+from mailstack.sandbox.dev.server_configs import NO_AUTHENTICATION, NO_TARPIT
+from mailstack.sandbox.dev.settings import CAPTURE, RELAY, DevSettings
 from mailstack.store import Filter, Store
 from mailstack.store.outbox import OutboxEntry
 
 if TYPE_CHECKING:
     from mailstack.web.submission import LetterRelease
 
-RELAY = HostName("relay.home.test")
-_REASON = "what is captured is relayed"
-_AGAIN = RetrySchedule(1.0, 60.0, 0.0, 3600.0)
-"""Retries of a submission that failed with the store."""
+_REASON = "relay_all or relay_matching"
+_RETRIES = RetrySchedule(1.0, 60.0, 0.0, 3600.0)
+"""Retry schedule of a submission that failed in the store."""
 
 
 def relay_config(outlet: ExternalRelay, settings: DevSettings, data: Path, world_port: int) -> Config:
@@ -48,13 +47,13 @@ def relay_config(outlet: ExternalRelay, settings: DevSettings, data: Path, world
             ehlo_name=_own_name(),
             schedule=settings.schedule,
         ),
-        limits=NO_PUNISHMENT,
-        authentication=NO_QUESTIONS,
+        limits=NO_TARPIT,
+        authentication=NO_AUTHENTICATION,
     )
 
 
 def _own_name() -> HostName:
-    """Host name of this machine, which other servers can look up."""
+    """Host name of this machine, for EHLO; empty if it is not a valid name."""
     try:
         return read_host_name(socket.gethostname())
     except ValueError:
@@ -62,35 +61,31 @@ def _own_name() -> HostName:
 
 
 class AutoForwarder:
-    """Relays captured letters, if the settings ask for it.
+    """Relays captured letters, if `relay_all` or `relay_matching` is set. Created before the store is opened."""
 
-    Made before the store is opened; `start`, then `stop`.
-    """
-
-    def __init__(self, settings: DevSettings, store: Store, clock: Clock, leaving: Callable[[], LetterRelease]) -> None:
-        """`leaving` gives the way out, once it has been made."""
-        self._announcers: list[OutboxDispatcher] = []
+    def __init__(self, settings: DevSettings, store: Store, clock: Clock, release: Callable[[], LetterRelease]) -> None:
+        self._dispatchers: list[OutboxDispatcher] = []
         if settings.relay is not None and (settings.relay_all or settings.relay_matching):
             pattern = re.compile("" if settings.relay_all else settings.relay_matching)
-            teller = _Copies(store, leaving, pattern)
-            self._announcers = [
-                OutboxDispatcher(store.outbox, clock, teller, target=RELAY, owner="dev", schedule=_AGAIN)
+            sink = _RelaySink(store, release, pattern)
+            self._dispatchers = [
+                OutboxDispatcher(store.outbox, clock, sink, target=RELAY, owner="dev", schedule=_RETRIES)
             ]
             store.outbox.subscribe(RELAY, _is_captured)
 
-    def waking(self, journal: Journal) -> Journal:
-        """Journal that wakes this one when a letter was captured."""
-        return wake_on_steps(journal, self._announcers) if self._announcers else journal
+    def wrap_journal(self, journal: Journal) -> Journal:
+        """Journal that starts relaying when a letter is captured."""
+        return wake_on_steps(journal, self._dispatchers) if self._dispatchers else journal
 
     async def start(self) -> None:
-        for announcer in self._announcers:
-            await announcer.start()
+        for dispatcher in self._dispatchers:
+            await dispatcher.start()
 
-    async def stop(self, patience: float) -> None:
-        """Stops; letters that have not left wait in the store."""
-        for announcer in self._announcers:
+    async def stop(self, timeout: float) -> None:
+        """Stops; pending letters stay in the store."""
+        for dispatcher in self._dispatchers:
             stopped: Deferred[None] = Deferred()
-            announcer.stop(partial(stopped.callback, None), patience)
+            dispatcher.stop(partial(stopped.callback, None), timeout)
             await stopped
 
 
@@ -98,18 +93,18 @@ def _is_captured(step: Step) -> bool:
     return step.server == CAPTURE and step.step in {"submitted", "exchanged"}
 
 
-class _Copies:
-    """webhooks.announcer.Teller that relays the letter of each step."""
+class _RelaySink:
+    """webhooks.dispatcher.Sink that relays the letter of each step."""
 
-    def __init__(self, store: Store, leaving: Callable[[], LetterRelease], pattern: re.Pattern[str]) -> None:
-        """`pattern` is found in the recipients of letters that leave."""
+    def __init__(self, store: Store, release: Callable[[], LetterRelease], pattern: re.Pattern[str]) -> None:
+        """`pattern` selects the recipients."""
         self._store = store
-        self._leaving = leaving
+        self._release = release
         self._pattern = pattern
 
     async def send(self, entry: OutboxEntry) -> None:
-        """Relays a letter that is still here. Raises SendFailed."""
-        from mailstack.web.submission import CopySource  # noqa: PLC0415 - few have an outlet
+        """Relays a letter, unless it has been deleted. Raises SendFailed."""
+        from mailstack.web.submission import CopySource  # noqa: PLC0415 - rarely used
 
         letter = entry.step.letter
         for record in await self._store.records(Filter(ids=(letter,), limit=1)):
@@ -121,11 +116,11 @@ class _Copies:
             try:
                 octets = await read_all(await self._store.content(letter))
                 copied = CopySource(letter, _REASON)
-                await self._leaving().relay(str(envelope.sender or ""), recipients, octets, copied)
+                await self._release().relay(str(envelope.sender or ""), recipients, octets, copied)
             except KeyError:
                 return
             except Refusal as refusal:
                 raise SendFailed(str(refusal.reply)) from None
 
     def close(self) -> None:
-        """Nothing is kept."""
+        """Does nothing: no connection is kept open."""

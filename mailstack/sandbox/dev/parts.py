@@ -26,8 +26,7 @@ from mailstack.net.server_tls import ServerContext, server_context
 from mailstack.net.thread_pool import BoundedPool
 from mailstack.net.zone import Zone
 from mailstack.sandbox.dev.accounts import DevAccounts
-from mailstack.sandbox.dev.external_relays import RELAY
-from mailstack.sandbox.dev.settings import CAPTURE, HOME, WORLD, DevSettings
+from mailstack.sandbox.dev.settings import CAPTURE, HOME, RELAY, WORLD, DevSettings
 from mailstack.sandbox.dev.time_travel import TimeTravel
 from mailstack.sandbox.faults import Faults
 from mailstack.sandbox.faults.certificates import BadCertificates
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class EnvironmentParts:
-    """Made before the store is open; from `open` to `close`."""
+    """Parts that all servers share, from `open` to `close`."""
 
     def __init__(self, reactor: Any, settings: DevSettings) -> None:
         self.reactor = reactor
@@ -79,10 +78,10 @@ class EnvironmentParts:
         names = (HOME, WORLD, CAPTURE, RELAY)
         self.travel = TimeTravel(self.clock, [partial(self.store.next_due, name) for name in names])
         """Clock control."""
-        self.travel.arrived.append(self._publish_time)
+        self.travel.on_advanced.append(self._publish_time)
 
     async def open(self) -> None:
-        """Open the store, and add the accounts of the start. Raises StoreError, TlsError, OSError."""
+        """Opens the store, and adds the initial accounts. Raises StoreError, TlsError, OSError."""
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.store.lock_server()
         files = private_ca(self.keys, HOME, self.clock.now())
@@ -91,7 +90,7 @@ class EnvironmentParts:
         await self.accounts.open()
 
     async def close(self) -> None:
-        """Close the store; remove its directory, unless the settings name one."""
+        """Closes the store, and removes a temporary data directory."""
         self.web_pool.close()
         await self.index.stop()
         self.accounts.passwords.close()
@@ -103,24 +102,24 @@ class EnvironmentParts:
         return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), work)
 
     async def look(self, url: str) -> HeadResponse:
-        """Response status of a page of this machine. Raises Unreachable."""
-        from mailstack.net.http_client import HttpClient  # noqa: PLC0415 - few ask for it
+        """Sends HEAD to a URL of this machine. Raises ConnectError."""
+        from mailstack.net.http_client import HttpClient  # noqa: PLC0415 - rarely used
         from mailstack.web.checks.links import HeadResponse  # noqa: PLC0415
 
-        poster = HttpClient(self.reactor, ClientTls(), timeout=5.0, loopback_only=True)
+        client = HttpClient(self.reactor, ClientTls(), timeout=5.0, loopback_only=True)
         try:
-            answer = await poster.head(url)
-            return HeadResponse(answer.code, answer.location)
+            response = await client.head(url)
+            return HeadResponse(response.code, response.location)
         finally:
-            poster.close()
+            client.close()
 
     async def judge(self, letter: bytes) -> SpamVerdict:
         """Verdict of the spam filter."""
-        from mailstack.web.checks.spam import SpamFilterClient  # noqa: PLC0415 - few ask for it
+        from mailstack.web.checks.spam import SpamFilterClient  # noqa: PLC0415 - rarely used
 
         assert self.settings.spam_filter is not None
         return await SpamFilterClient(self.reactor, self.settings.spam_filter)(letter)
 
     def _publish_time(self) -> None:
-        """The pages show the clock of the environment, not that of the browser."""
+        """Publishes the clock of the environment for the pages."""
         self.index.feed.tell("clock", {"now": iso8601(self.travel.now), "ahead": self.travel.ahead})

@@ -24,16 +24,13 @@ from mailstack.letter.times import Duration
 from mailstack.relay.routes import StaticRoutes
 from mailstack.sandbox.dev.settings import CAPTURE, HOME, HOME_DOMAIN, PORTS, USERS, WORLD, DevSettings
 
-NO_QUESTIONS = AuthenticationSettings(spf=False, dkim=False, dmarc=False, arc=False)
-"""Disabled authentication: the DNS of the environment has no SPF, DKIM or DMARC records."""
-
-
-NO_PUNISHMENT = LimitsSettings(tarpit=Duration(0))
-"""A developer's mistakes need none."""
+NO_AUTHENTICATION = AuthenticationSettings(spf=False, dkim=False, dmarc=False, arc=False)
+"""Disabled checks: the DNS of the environment has no SPF, DKIM or DMARC records."""
+NO_TARPIT = LimitsSettings(tarpit=Duration(0))
 
 
 def home_config(settings: DevSettings, data: Path, world_port: int) -> Config:
-    """The developer's own server, which calls the rest of the world at `world_port`."""
+    """Configuration of home, which relays to `world_port`."""
     at = {name: (endpoint_of(settings, name),) for name in PORTS}
     listen = ListenSettings(
         submission=at["submission"],
@@ -57,42 +54,42 @@ def home_config(settings: DevSettings, data: Path, world_port: int) -> Config:
         accounts=AccountsSettings(require_tls=not settings.clear_logins),
         submission=SubmissionSettings(check_from="allow"),  # applications write any From
         relay=RelaySettings(port=world_port, schedule=settings.schedule),
-        limits=NO_PUNISHMENT,
-        authentication=NO_QUESTIONS,
+        limits=NO_TARPIT,
+        authentication=NO_AUTHENTICATION,
     )
 
 
 def world_config(settings: DevSettings, data: Path, routes: StaticRoutes) -> Config:
-    """The rest of the world, which finds home by `routes`."""
+    """Configuration of the server for all other domains, which relays to home by `routes`."""
     return Config(
         hostname=WORLD,
         data=data,
         relay=RelaySettings(routes=routes, schedule=settings.schedule),
-        limits=NO_PUNISHMENT,
-        authentication=NO_QUESTIONS,
+        limits=NO_TARPIT,
+        authentication=NO_AUTHENTICATION,
     )
 
 
 def capture_config(settings: DevSettings, data: Path) -> Config:
-    """Takes any letter from any program."""
+    """Configuration of the capture port."""
     size = None if settings.max_size is None else Size(settings.max_size)
     return Config(
         hostname=CAPTURE,
         data=data,
         exchange=ExchangeSettings(max_size=size, max_recipients=settings.max_recipients),
-        limits=NO_PUNISHMENT,
-        authentication=NO_QUESTIONS,
+        limits=NO_TARPIT,
+        authentication=NO_AUTHENTICATION,
     )
 
 
 def endpoint_of(settings: DevSettings, service: str) -> Endpoint:
-    """Where a service listens."""
+    """Endpoint that a service listens on."""
     if (at := settings.at.get(service)) is not None:
         return endpoint(at.host or settings.host, at.port)
     return endpoint(settings.host, settings.port_base + PORTS[service] if settings.port_base else 0)
 
 
 def endpoint(host: str, port: int = 0) -> Endpoint:
-    """0: a free port."""
+    """TCP endpoint on a local address. Port 0: a free port."""
     interface = host.replace(":", "\\:")
     return Endpoint(f"tcp:{port}:interface={interface}")

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailstack.accounts.authenticator import UserAccess
 from mailstack.accounts.directory import Directory
-from mailstack.config import (
-    Config,
-)
+from mailstack.config import Config
 from mailstack.letter import LetterId
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.step import Journal
@@ -18,9 +16,8 @@ from mailstack.net.dns import DnsNames, system_names
 from mailstack.policy.counters import single_process
 from mailstack.relay.external_relay import ExternalRelay, LoopbackOnly
 from mailstack.sandbox.dev.capture_access import SharedInbox
-from mailstack.sandbox.dev.external_relays import RELAY
 from mailstack.sandbox.dev.parts import EnvironmentParts
-from mailstack.sandbox.dev.settings import ABOUT, HOME, HOME_DOMAIN, WORLD
+from mailstack.sandbox.dev.settings import ABOUT, HOME, HOME_DOMAIN, RELAY, WORLD
 from mailstack.sandbox.faults.install import with_disk_faults, with_faults
 from mailstack.server.mail_server import MailServer
 from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources
@@ -39,7 +36,7 @@ class Servers:
         self.services: dict[str, HostPort] = {}
         """Addresses of the services that users connect to."""
         self.journal: Journal
-        """Receives each step of a letter; to be set before `add`."""
+        """Journal of all servers; set before `add`."""
         self._parts = parts
 
     def add(
@@ -48,11 +45,11 @@ class Servers:
         """A new server; only one with an `outlet` may connect to other machines, and only to that relay."""
         parts, name = self._parts, config.hostname
         reactor, clock, store = parts.reactor, parts.clock, parts.store
-        caller = TwistedConnector(reactor)
+        connector = TwistedConnector(reactor)
         runtime = Runtime(
             reactor,
             clock,
-            LoopbackOnly(caller) if outlet is None else LoopbackOnly(caller, elsewhere=outlet.port),
+            LoopbackOnly(connector) if outlet is None else LoopbackOnly(connector, elsewhere=outlet.port),
             DnsNames(parts.zone, reactor) if outlet is None else system_names(reactor),
             parts.context,
         )
@@ -62,7 +59,7 @@ class Servers:
             config,
             with_faults(runtime, parts.faults, name, parts.bad_certificates),
             Storage(with_disk_faults(store, parts.faults, name, clock), shared),
-            UserAccess(submitters, readers, directory, parts.accounts.visitors(), _server_of_mailbox),
+            UserAccess(submitters, readers, directory, parts.accounts.web_authenticator(), _server_of_mailbox),
             Observers(parts.index.tap(self.journal), parts.index, parts.log.record),
             WorkerResources(single_process(clock)),
             web,
@@ -71,14 +68,13 @@ class Servers:
         return server
 
     async def start(self) -> None:
-        """Start all of them."""
         for server in self.all.values():
             await server.start()
 
-    async def stop(self, patience: float) -> None:
-        """Stop all of them; clients have `patience` seconds to finish."""
+    async def stop(self, timeout: float) -> None:
+        """Stops all servers; open sessions have `timeout` seconds to finish."""
         for server in self.all.values():
-            await server.stop(patience)
+            await server.stop(timeout)
 
     def infos(self) -> list[ServerInfo]:
         """Names, domains and addresses of all servers."""
@@ -94,9 +90,9 @@ class Servers:
             for name, server in self.all.items()
         ]
 
-    def leaving(self) -> LetterRelease:
-        """Way to the external relay of the settings."""
-        from mailstack.web.submission import LetterRelease, WebSubmission  # noqa: PLC0415 - few have an outlet
+    def letter_release(self) -> LetterRelease:
+        """Release of letters to the external relay of the settings."""
+        from mailstack.web.submission import LetterRelease, WebSubmission  # noqa: PLC0415 - rarely used
 
         clock, outlet = self._parts.clock, self._parts.settings.relay
         assert outlet is not None
@@ -104,17 +100,17 @@ class Servers:
 
     @property
     def relay(self) -> LetterRelease | None:
-        """Way by which letters are released to an external relay. None: there is no relay."""
-        return None if self._parts.settings.relay is None else self.leaving()
+        """Release of letters to the external relay. None: no relay is set."""
+        return None if self._parts.settings.relay is None else self.letter_release()
 
     async def release(self, author: str, recipients: Sequence[str], octets: bytes, of: LetterId) -> LetterId:
-        """Release a letter to the external relay. Raises Refusal, and ValueError for addresses that it does not accept."""
+        """Releases a letter to the external relay. Raises Refusal, and ValueError for recipients that are not allowed."""
         assert self.relay is not None
         if refused := [each for each in recipients if not self.relay.outlet.allows(each)]:
-            raise ValueError(f"The relay takes no letters for {', '.join(refused)}.")
+            raise ValueError(f"The relay does not accept {', '.join(refused)}.")
         return await self.relay.release(author, recipients, octets, of)
 
 
 def _server_of_mailbox(mailbox: str) -> str:
-    """All letters are read at the ports of home, which reports only about its own."""
+    """Server that reports reading of a mailbox: the POP3 port of home opens the mailboxes of both."""
     return HOME if mailbox.endswith(f"@{HOME_DOMAIN}") else WORLD

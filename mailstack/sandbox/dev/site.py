@@ -1,6 +1,6 @@
 """Web site of a dev environment: options, API and compat routes."""
 
-# Loaded when the first page is requested: most environments are never looked at.
+# Loaded with the first request for a page.
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from mailstack.sandbox.dev.settings import CAPTURE, HOME, HOME_DOMAIN
 if TYPE_CHECKING:
     from mailstack.web.admin_hooks import SiteExtension, WebOptions
     from mailstack.web.api.events import StreamLimits
+    from mailstack.web.routes import HttpRoute
 
 
 def dev_site(parts: EnvironmentParts, servers: Servers) -> WebOptions:
-    """Pages that need no login where only this machine reaches them."""
+    """Options of the pages; on loopback they need no login."""
     from mailstack.web.admin_hooks import AdminHooks, WebOptions
 
     settings, accounts = parts.settings, parts.accounts
@@ -51,17 +52,8 @@ async def _extend(parts: EnvironmentParts, servers: Servers, streams: StreamLimi
     return SiteExtension(api, compat_routes(parts, servers, streams))
 
 
-# Few environments are asked for a page: nothing else loads what these routes need.
-# ruff: noqa: PLC0415
-
-
-if TYPE_CHECKING:
-    from mailstack.web.api.events import StreamLimits
-    from mailstack.web.routes import HttpRoute
-
-
 def compat_routes(parts: EnvironmentParts, servers: Servers, streams: StreamLimits) -> tuple[HttpRoute, ...]:
-    """Routes of all three."""
+    """Routes of the Mailpit, MailHog and GreenMail APIs."""
     from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
     from mailstack.sandbox.compat.pages import peer_pages
     from mailstack.web.compose import ComposeLimits

@@ -31,7 +31,7 @@ def test_letters_are_found_by_mailbox_and_folder(tmp_path: Path) -> None:
     letter(tmp_path, "ann@x.test/INBOX/notes.txt")
     found = preloads_in(tmp_path)
     assert found.letters == (("ann@x.test", other), *([("bob@x.test", first)] if first else []), ("bob@x.test", second))
-    assert found.left == (tmp_path / "ann@x.test" / "Sent",)
+    assert found.skipped == (tmp_path / "ann@x.test" / "Sent",)
     wish = overrides_for("greenmail", DevSettings(), [f"-Dgreenmail.preload.dir={tmp_path}"], {})
     assert wish.settings(own_ports=False).preload == tmp_path
     assert any("Sent is not read" in line for line in wish.said)
