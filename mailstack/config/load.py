@@ -116,7 +116,7 @@ def _with_password(config: Config, source: Source) -> tuple[Config, list[Problem
     if tokens is not None and file is None:
         shown = tuple(
             [
-                host if host.credentials is None or host.credentials.password else host.with_token_of(tokens)
+                host if host.credentials is None or host.credentials.password else host.with_token_file(tokens)
                 for host in hosts
             ]
         )

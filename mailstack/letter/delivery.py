@@ -69,7 +69,7 @@ class Delivery(Struct, frozen=True):
     """Priority from -9 to 9; of what is due, the highest goes first (RFC 6710)."""
 
     @property
-    def is_hurried(self) -> bool:
+    def retry_requested(self) -> bool:
         """Whether an operator asked for this attempt: the host that was down may have been mended."""
         return self.text == RETRY_REQUESTED
 

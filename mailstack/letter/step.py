@@ -42,7 +42,7 @@ class Step(Struct, frozen=True):
 class Journal(Protocol):
     """Where steps are told when they are durable: the log, the live page. `mailstack.net.log` has the one that writes."""
 
-    def tell(self, steps: Sequence[Step]) -> None:
+    def record(self, steps: Sequence[Step]) -> None:
         """Never raises, never waits."""
 
 
@@ -53,6 +53,6 @@ class TappedJournal:
         self._journal = journal
         self._on_steps = on_steps
 
-    def tell(self, steps: Sequence[Step]) -> None:
-        self._journal.tell(steps)
+    def record(self, steps: Sequence[Step]) -> None:
+        self._journal.record(steps)
         self._on_steps(steps)

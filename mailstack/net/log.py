@@ -102,7 +102,7 @@ class LineJournal:
         self._clock = clock
         self._steps: list[Step] = []
 
-    def tell(self, steps: Sequence[Step]) -> None:
+    def record(self, steps: Sequence[Step]) -> None:
         """Write one line a step, with a single write for all steps of a reactor turn."""
         if not self._steps:
             self._clock.call_later(0, self._write)
@@ -125,7 +125,7 @@ def line(step: Step) -> str:
 class SilentJournal:
     """Journal that discards all steps."""
 
-    def tell(self, steps: Sequence[Step]) -> None:
+    def record(self, steps: Sequence[Step]) -> None:
         """Does nothing."""
 
 

@@ -33,14 +33,14 @@ class ActionResult(Struct, frozen=True):
     letter: LetterId
     recipient: str
     """Address of the recipient; empty if there is no such letter."""
-    why_not: str = ""
+    refusal_reason: str = ""
     """Reason why nothing was done, for people; empty on success."""
     step: Step | None = None
     """Step in the journey; None if nothing was done, and for a retry, which adds no step of its own."""
 
     @property
     def done(self) -> bool:
-        return not self.why_not
+        return not self.refusal_reason
 
 
 class _Wish(Struct, frozen=True):
@@ -133,7 +133,9 @@ class QueueAdmin:
                 left = await self._try(left, plan, acts) if left else left
             for letter in left:
                 conflict = "an attempt changed it at the same time; try again"
-                acts[letter] = [ActionResult(letter, act.recipient, act.why_not or conflict) for act in acts[letter]]
+                acts[letter] = [
+                    ActionResult(letter, act.recipient, act.refusal_reason or conflict) for act in acts[letter]
+                ]
         return [act for letter in letters for act in acts[letter]]
 
     async def _try(

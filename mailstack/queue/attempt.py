@@ -53,7 +53,7 @@ class Destinations(Protocol):
     def key_of(self, destination: str) -> str | None:
         """The same key for a destination alone; None if it depends on the letter. Called in any thread."""
 
-    def conditions(self, most: int) -> Sequence[DelayReason]:
+    def delay_reasons(self, most: int) -> Sequence[DelayReason]:
         """At most `most` delay reasons of hosts."""
 
 
@@ -66,7 +66,7 @@ class SeparateDomains:
     def key_of(self, destination: str) -> str | None:
         return destination
 
-    def conditions(self, _most: int) -> Sequence[DelayReason]:
+    def delay_reasons(self, _most: int) -> Sequence[DelayReason]:
         return ()
 
 

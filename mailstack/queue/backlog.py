@@ -130,7 +130,7 @@ class Backlog:
         """
         self._windows.attempted(job.destination, reached=reached)
         if reached:
-            self._change(job.destination, self._standings.took_letter)
+            self._change(job.destination, self._standings.mark_proven)
         elif silent:
             self.mark_silent(job.destination)
         self._ended_jobs += 1
@@ -176,17 +176,17 @@ class Backlog:
         """Whether a job under way counts as one at a silent host."""
         return id(job) in self._silent
 
-    def fell_silent(self, job: DeliveryJob) -> None:
+    def mark_job_silent(self, job: DeliveryJob) -> None:
         """Nothing has come of a job under way for a while."""
         self._silent.add(id(job))
 
-    def spoke(self, job: DeliveryJob) -> None:
+    def mark_responding(self, job: DeliveryJob) -> None:
         """Something has."""
         self._silent.discard(id(job))
 
     def mark_silent(self, destination: str) -> None:
         """From now on its jobs share the half that silent hosts have, until one of them is taken."""
-        self._change(destination, self._standings.fell_silent)
+        self._change(destination, self._standings.mark_silent)
 
     def _change(self, destination: str, to: Callable[[str], None]) -> None:
         before = self._standings.of(destination)
@@ -209,7 +209,7 @@ class Backlog:
 
     # --- for people
 
-    def conditions(self, most: int) -> list[DelayReason]:
+    def delay_reasons(self, most: int) -> list[DelayReason]:
         """The destinations for which most jobs wait, and what they wait for."""
         longest = nlargest(most, self._waiting_for.items(), key=lambda each: each[1])
         return [self._condition(destination, waiting) for destination, waiting in longest]

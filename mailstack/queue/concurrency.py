@@ -51,11 +51,11 @@ class Standings:
             return PROVEN
         return SILENT if destination in self._known[SILENT] else UNKNOWN
 
-    def took_letter(self, destination: str) -> None:
+    def mark_proven(self, destination: str) -> None:
         """A host of the destination went through a session to its end."""
         self._put(destination, PROVEN, SILENT)
 
-    def fell_silent(self, destination: str) -> None:
+    def mark_silent(self, destination: str) -> None:
         """The hosts of the destination did not respond."""
         self._put(destination, SILENT, PROVEN)
 

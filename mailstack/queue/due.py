@@ -72,13 +72,13 @@ class ParkedDestinations:
         if one.destination == LOCAL:
             return Change(one, _unclaimed(one, self._clock.now() + self._limits.poll))
         key = self._destinations.key(letter, one.destination)
-        if len(self.keys) < self._limits.lines:
+        if len(self.keys) < self._limits.parked_destinations:
             self.keys.add(key)
         return Change(one, _unclaimed(one, self._due()), key)
 
     def _due(self) -> float:
         """Time at which a parked delivery is due again, if it was not fetched before."""
-        return self._clock.now() + self._limits.line_wait * (0.5 + self._jitter())
+        return self._clock.now() + self._limits.parked_wait * (0.5 + self._jitter())
 
 
 def _unclaimed(one: Delivery, due: float) -> Delivery:
@@ -127,7 +127,7 @@ class DueFinder:
 
     async def start(self, poll: Callable[[], None]) -> None:
         """Calls `poll` when something may be due, from now on. Raises StoreError."""
-        self._parked.keys.update(await self._store.lines(self._settings.hostname, self._limits.lines))
+        self._parked.keys.update(await self._store.lines(self._settings.hostname, self._limits.parked_destinations))
         self._is_polling, self._poll = True, poll
         self._store.on_news(self.poll_soon)
 

@@ -52,7 +52,7 @@ class HoldRules:
         return bool(self._orders.rules or self._allowed_domains)
 
     @property
-    def suppressing(self) -> bool:
+    def has_suppressions(self) -> bool:
         """Whether there are suppressed addresses."""
         return self._orders.suppressing
 

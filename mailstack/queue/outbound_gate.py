@@ -76,7 +76,7 @@ class OutboundGate:
         self, letter: Letter, deliveries: tuple[Delivery, ...], watch: ProgressWatch | None = None, /
     ) -> Attempt:
         """As `Agent.deliver`; a gate without rules calls the relay directly."""
-        if self._leaving.allowed_domains or self._standing.suppressing:
+        if self._leaving.allowed_domains or self._standing.has_suppressions:
             attempt = await self._sorted(letter, deliveries, watch)
         else:
             attempt = await self._relay.deliver(letter, deliveries, watch)
@@ -112,7 +112,7 @@ class OutboundGate:
 
     async def _suppressed(self, deliveries: Sequence[Delivery]) -> dict[int, Outcome]:
         """Outcomes of deliveries to suppressed addresses."""
-        if not self._standing.suppressing:
+        if not self._standing.has_suppressions:
             return {}
         try:
             found = await self._store.suppressions.lookup([one.recipient.address.key for one in deliveries])

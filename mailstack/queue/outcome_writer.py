@@ -28,14 +28,14 @@ class FinishedAttempt(Struct, frozen=True):
     """An attempt that is over, and what it changes."""
 
     job: DeliveryJob
-    settling: StateChanges
+    result: StateChanges
     reports: tuple[Acceptance, ...] = ()
     """Reports that `settling` asks for, once they are composed."""
 
     @property
     def settlement(self) -> Settlement:
         """All that the store is to write."""
-        settling = self.settling
+        settling = self.result
         return Settlement(settling.changes, settling.placements, settling.steps, self.reports)
 
 
@@ -59,7 +59,7 @@ class OutcomeWriter:
         self._clock = clock
         self._bouncer = bouncer
         self._settings = settings
-        self._wait = settings.limits.settle_wait
+        self._wait = settings.limits.write_wait
         """Seconds before an outcome is written again that the store could not take; they double up to a minute."""
         self._done = done
         self._gathered: list[FinishedAttempt] = []
@@ -72,12 +72,12 @@ class OutcomeWriter:
 
     def write(self, ended: FinishedAttempt) -> None:
         """Writes an outcome soon, once the reports that it owes are composed."""
-        if ended.settling.reports:
+        if ended.result.reports:
             self._clock.spawn(self._with_reports(ended, self._wait))
         else:
             self._gather(ended)
 
-    def hurry(self) -> None:
+    def write_waiting(self) -> None:
         """Writes waiting outcomes at once; from now on a write is not repeated after StoreFull."""
         self._is_hurried = True
         waiting, self._waiting = self._waiting, {}
@@ -102,7 +102,7 @@ class OutcomeWriter:
         try:
             now = self._clock.now()
             claim = self._settings.first_claim(now)
-            reports = await self._bouncer.reports(ended.settling.reports, ended.job.letter, now, claim)
+            reports = await self._bouncer.reports(ended.result.reports, ended.job.letter, now, claim)
         except Exception as trouble:  # noqa: BLE001  # whatever it is, the attempt is over
             if not self._is_worth_another_try(ended, trouble, wait):
                 self._done(ended, stored=False)

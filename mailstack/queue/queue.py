@@ -60,7 +60,7 @@ class Queue:
         backlog = self._attempts.backlog
         self._due = DueFinder(store, clock, settings, backlog, agents.destinations)
         self._outcomes = OutcomeWriter(store, clock, bouncer, settings, self._finish)
-        sources = backlog.conditions, agents.destinations.conditions
+        sources = backlog.delay_reasons, agents.destinations.delay_reasons
         self._board = StatusPublisher(store.delay_reasons, clock, settings.owner, sources)
         self._complaint = RateLimitedLog(_log, clock.steady)
         self._is_running = False
@@ -87,11 +87,11 @@ class Queue:
         if entry.reports:
             reports = await self._bouncer.reports(entry.reports, letter, now, claim)
             await self._store.settle(Settlement((), acceptances=(acceptance, *reports)))
-            self._journal.tell(acceptance.steps)
+            self._journal.record(acceptance.steps)
             self._enter(reports)
         else:
             await self._store.accept(acceptance)
-            self._journal.tell(acceptance.steps)
+            self._journal.record(acceptance.steps)
         if not entry.is_settled:
             self._attempt_claimed(Claim(letter, acceptance.deliveries))
 
@@ -116,7 +116,7 @@ class Queue:
         self._attempts.stop()
         self._stopped = stopped
         self._cancel_end = self._clock.call_later(within, self._end)
-        self._outcomes.hurry()
+        self._outcomes.write_waiting()
         self._end_when_idle()
 
     # --- from the claim to the outcome
@@ -164,9 +164,9 @@ class Queue:
         destination = ended.job.destination
         self._attempts.written(ended.job)
         if stored:
-            self._journal.tell(ended.settling.steps)
+            self._journal.record(ended.result.steps)
             self._enter(ended.reports)
-            for change in ended.settling.changes:
+            for change in ended.result.changes:
                 if change.after.state is DeliveryState.QUEUED:
                     self._due.poll_by(change.after.due)
         self._start_attempts()
@@ -177,7 +177,7 @@ class Queue:
     def _enter(self, reports: Sequence[Acceptance]) -> None:
         """Publishes the steps of stored reports, and attempts them."""
         for report in reports:
-            self._journal.tell(report.steps)
+            self._journal.record(report.steps)
             self._attempt_claimed(Claim(report.letter, report.deliveries))
 
     # --- what is due

@@ -31,9 +31,9 @@ class QueueLimits(Struct, frozen=True):
     """Seconds between two polls of the store for what other processes changed."""
     lease: float = 7200.0
     """Seconds until a claim ends. An attempt begins in the first third of it, and takes no longer than the rest."""
-    line_wait: float = 3600.0
+    parked_wait: float = 3600.0
     """Seconds after which a parked delivery is due again, if it was not fetched before."""
-    lines: int = 10_000
+    parked_destinations: int = 10_000
     """Maximum number of destinations known to have parked deliveries."""
     quiet_after: float = 0.5
     """Seconds without a sign of progress after which a host counts as silent, while letters wait for a connection."""
@@ -43,7 +43,7 @@ class QueueLimits(Struct, frozen=True):
     """The same number after the final dot, for the host may have taken the letter."""
     silent_wait: float = 120.0
     """Seconds, more or less, until a delivery is due again that found half the backlog waiting for silent hosts."""
-    settle_wait: float = 1.0
+    write_wait: float = 1.0
     """Seconds until an outcome is written again that the store could not take; they double up to a minute."""
 
 

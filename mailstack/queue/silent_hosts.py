@@ -108,11 +108,11 @@ class SilentAttempts:
                 seen.sign, seen.since = sign, now
                 if not seen.is_known:
                     seen.is_silent = False
-                    self._backlog.spoke(seen.job)
+                    self._backlog.mark_responding(seen.job)
             elif now - seen.since >= self._limits.quiet_after:
                 if not seen.is_silent:
                     seen.is_silent = True
-                    self._backlog.fell_silent(seen.job)
+                    self._backlog.mark_job_silent(seen.job)
                 found.append(watch)
         return found
 

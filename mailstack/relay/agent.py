@@ -31,12 +31,12 @@ from mailstack.store.tls_results import SessionFailure, SessionResults
 
 
 class PublishedTls(Struct, frozen=True):
-    """Sources of what domains publish about their TLS, and the reports on it."""
+    """Sources of published TLS policies, and the counter of TLS results."""
 
     dane: bool = False
-    """Whether the names come from a resolver that validates, so that TLSA records count (RFC 7672)."""
+    """Whether the resolver validates, so that TLSA records count (RFC 7672)."""
     sts: MtaStsPolicies | None = None
-    """MTA-STS policies; None: they are not asked for."""
+    """MTA-STS policies; None: they are ignored."""
     results: SessionResults | None = None
     """Counts for TLS reports (RFC 8460); None: no reports are sent."""
 
@@ -49,8 +49,8 @@ class RelayAgent:
 
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
         self,
-        names: DnsResolver,
-        caller: Connector,
+        resolver: DnsResolver,
+        connector: Connector,
         clock: Clock,
         own: OwnHost,
         routing: Routing = _ROUTING,
@@ -59,12 +59,12 @@ class RelayAgent:
         random: Random | None = None,
         derive: Derive = derive_here,
     ) -> None:
-        """`random` shuffles equal hosts. `derive` computes what SCRAM needs."""
-        self._hosts = Hosts(names, random or SystemRandom(), own, routing, limits.hosts)
-        self._demands = TlsRequirements(names, dane=published.dane, sts=published.sts)
+        """`random` shuffles equal hosts. `derive` computes the SCRAM keys."""
+        self._hosts = Hosts(resolver, random or SystemRandom(), own, routing, limits.hosts)
+        self._tls_requirements = TlsRequirements(resolver, dane=published.dane, sts=published.sts)
         name = own.ehlo_name or own.hostname
-        opener = SessionOpener(caller, clock, name, limits.connections, limits.timeouts, derive, published.results)
-        self._connections = ConnectionPool(opener, clock, limits.connections, HostBackoff(clock, limits.down))
+        opener = SessionOpener(connector, clock, name, limits.connections, limits.timeouts, derive, published.results)
+        self._connections = ConnectionPool(opener, clock, limits.connections, HostBackoff(clock, limits.backoff))
         self._transactions = Transactions(self._connections, clock, limits.attempt)
         self._results = published.results
         self._clock = clock
@@ -83,10 +83,9 @@ class RelayAgent:
             watch.work = None
 
     async def _deliver(self, letter: Letter, deliveries: tuple[Delivery, ...], watch: ProgressWatch) -> Attempt:
-        """The same, which may be interrupted."""
         destination = deliveries[0].destination
         try:
-            way = await self._hosts.find(destination, letter.envelope.sender)
+            targets = await self._hosts.find(destination, letter.envelope.sender)
         except NoRoute as none:
             return Attempt((none.outcome,) * len(deliveries))
         except Interrupted as interrupted:
@@ -94,60 +93,62 @@ class RelayAgent:
                 raise
             outcome = Deferred(NAMES_UNAVAILABLE, clean(f"{destination}: the DNS gave no answer: {interrupted}"))
             return Attempt((outcome,) * len(deliveries))
-        return await self._try_hosts(way, letter, deliveries, watch)
+        return await self._try_hosts(targets, letter, deliveries, watch)
 
     def key(self, letter: Letter, destination: str) -> str:
         """Key of letters that go to the same hosts; these share transactions, connections and limits."""
         return self._hosts.key(destination, letter.envelope.sender)
 
     def key_of(self, destination: str) -> str | None:
-        """The key of a destination alone; None if it depends on the sender of a letter."""
+        """Key of a destination; None if it depends on the sender."""
         return self._hosts.key_of(destination)
 
-    def conditions(self, most: int) -> list[DelayReason]:
-        """Delay reasons: the hosts that are down."""
-        return self._connections.down(most)
+    def delay_reasons(self, limit: int) -> list[DelayReason]:
+        """Delay reasons of at most `limit` hosts in back-off."""
+        return self._connections.delay_reasons(limit)
 
     async def close(self) -> None:
         """Sends QUIT on idle connections, and closes them."""
         await self._connections.close()
 
     async def _try_hosts(
-        self, way: RouteTargets, letter: Letter, deliveries: tuple[Delivery, ...], watch: ProgressWatch
+        self, targets: RouteTargets, letter: Letter, deliveries: tuple[Delivery, ...], watch: ProgressWatch
     ) -> Attempt:
         recipients = tuple([delivery.recipient for delivery in deliveries])
-        hurried = bool([one for one in deliveries if one.is_hurried])
-        again = deliveries[0].attempts > 1
+        retry_requested = bool([one for one in deliveries if one.retry_requested])
+        is_retry = deliveries[0].attempts > 1
         transcript: list[str] = []
         failures: list[Deferred | Failed] = []
-        candidate, wishes, security = way.candidates[0], TlsRequest(letter), way.security
-        late = self._clock.steady() + self._limits.seconds
+        candidate, tls_request, security = targets.candidates[0], TlsRequest(letter), targets.security
+        end_at = self._clock.steady() + self._limits.seconds
         reached: bool | None = False
         domain = recipients[0].address.ascii_domain.lower()
-        counted_for = way.domain if way.published and way.domain else ""
-        for candidate in way.candidates:
-            if failures and self._clock.steady() >= late:
+        counted_domain = targets.domain if targets.published and targets.domain else ""
+        for candidate in targets.candidates:
+            if failures and self._clock.steady() >= end_at:
                 break
             watch.step()
             watch.session = None
             try:
-                security = await self._demands.of(way, candidate, wishes)
+                security = await self._tls_requirements.of(targets, candidate, tls_request)
                 # A reverse-path for each recipient needs a transaction for each.
-                most = self._limits.recipients if delimiters_of(letter.envelope) is None else 1
-                progress = RecipientProgress(candidate.host, len(recipients), most)
-                under_tls = wishes.requires_tls and not is_unix_socket(candidate.host)
-                hasty = candidate is not way.candidates[-1] and self._has_another_address(way, candidate)
-                call = Call(candidate, security, transcript, counted_for, hasty, watch)
-                go = HostAttempt(call, under_tls, letter, recipients, domain, hurried, progress, watch)
-                handover = await self._transactions.run(go)
+                limit = self._limits.recipients if delimiters_of(letter.envelope) is None else 1
+                progress = RecipientProgress(candidate.host, len(recipients), limit)
+                under_tls = tls_request.requires_tls and not is_unix_socket(candidate.host)
+                has_alternative = candidate is not targets.candidates[-1] and self._has_another_address(
+                    targets, candidate
+                )
+                call = Call(candidate, security, transcript, counted_domain, has_alternative, watch)
+                attempt = HostAttempt(call, under_tls, letter, recipients, domain, retry_requested, progress, watch)
+                handover = await self._transactions.run(attempt)
             except TlsRequirementNotMet as refused:
                 transcript.append(f"-- {candidate}: {clean(str(refused))}")
                 failures.append(refused.outcome)
                 reached = None
-                self._count_refused(way, candidate, refused)
+                self._count_refused(targets, candidate, refused)
                 continue
             except (ConnectFailed, SmtpSessionError) as trouble:
-                failures.append(host_trouble(candidate.host, trouble, must_be_tls=wishes.requires_tls))
+                failures.append(host_trouble(candidate.host, trouble, must_be_tls=tls_request.requires_tls))
                 continue
             except Interrupted as interrupted:
                 if interrupted.put_back:
@@ -156,28 +157,28 @@ class RelayAgent:
                 failures.append(Deferred(NO_ANSWER, clean(f"{candidate.host}: {interrupted}"), candidate.host))
                 continue
             facts = {**handover.facts, "policy": str(security)}
-            history = way.facts(candidate), self._kept(transcript, again=again), facts
-            return Attempt(handover.outcomes, *history, reached=not handover.lost)
+            history = targets.facts(candidate), self._kept(transcript, is_retry=is_retry), facts
+            return Attempt(handover.outcomes, *history, reached=not handover.connection_lost)
         outcomes = (all_hosts_trouble(failures),) * len(recipients)
         facts = {"host": candidate.host, "policy": str(security)}
-        return Attempt(outcomes, way.facts(candidate), self._kept(transcript, again=again), facts, reached)
+        return Attempt(outcomes, targets.facts(candidate), self._kept(transcript, is_retry=is_retry), facts, reached)
 
-    def _has_another_address(self, way: RouteTargets, candidate: TargetHost) -> bool:
+    def _has_another_address(self, targets: RouteTargets, candidate: TargetHost) -> bool:
         """Whether the host has another address that is tried next."""
-        after = way.candidates[way.candidates.index(candidate) + 1 :]
+        after = targets.candidates[targets.candidates.index(candidate) + 1 :]
         return any(each.host == candidate.host and not self._connections.is_down(each.address) for each in after)
 
-    def _count_refused(self, way: RouteTargets, candidate: TargetHost, refused: TlsRequirementNotMet) -> None:
+    def _count_refused(self, targets: RouteTargets, candidate: TargetHost, refused: TlsRequirementNotMet) -> None:
         """Counts a host that the published policy forbids as a failed session (RFC 8460 §4.3.2)."""
-        if self._results is not None and way.domain is not None and refused.published is not None:
+        if self._results is not None and targets.domain is not None and refused.published is not None:
             failure = SessionFailure(
                 refused.fault, "", candidate.host, candidate.address.host, clean(refused.outcome.text)
             )
-            self._results.count(way.domain, refused.published, failure)
+            self._results.count(targets.domain, refused.published, failure)
 
-    def _kept(self, transcript: Sequence[str], *, again: bool) -> tuple[str, ...]:
+    def _kept(self, transcript: Sequence[str], *, is_retry: bool) -> tuple[str, ...]:
         return truncate_middle(
             transcript,
             self._limits.dialogue,
-            self._limits.dialogue_size_again if again else self._limits.dialogue_size,
+            self._limits.dialogue_size_of_retry if is_retry else self._limits.dialogue_size,
         )

@@ -23,23 +23,23 @@ _Key = tuple[str, HostPort, bool, TlsPolicy, SmartHostCredentials | None, Source
 
 
 def _key(candidate: TargetHost, security: TlsPolicy) -> _Key:
-    return candidate.host, candidate.address, candidate.lmtp, security, candidate.credentials, candidate.origin
+    return candidate.host, candidate.address, candidate.lmtp, security, candidate.credentials, candidate.source_address
 
 
-class _Kept(NamedTuple):
+class _IdleConnection(NamedTuple):
     until: float
     connection: RelayConnection
 
 
 class ConnectionPool:
-    """Opens connections to candidates and keeps the idle ones; bounded in number and in time."""
+    """Opens connections to candidates, and holds idle ones for a limited time."""
 
-    def __init__(self, opener: SessionOpener, clock: Clock, limits: ConnectionLimits, down: HostBackoff) -> None:
+    def __init__(self, opener: SessionOpener, clock: Clock, limits: ConnectionLimits, backoff: HostBackoff) -> None:
         self._opener = opener
         self._clock = clock
         self._limits = limits
-        self._down = down
-        self._kept: dict[_Key, list[_Kept]] = {}
+        self._backoff = backoff
+        self._idle: dict[_Key, list[_IdleConnection]] = {}
         """Idle connections; empty lists stay until the next time that connections expire."""
         self._count = 0
         self._stop_timer: Callable[[], None] | None = None
@@ -49,85 +49,85 @@ class ConnectionPool:
 
         `domain` is the domain of the recipients.
         """
-        waiting = self._kept.get(_key(candidate, security))
-        if not waiting:
+        idle = self._idle.get(_key(candidate, security))
+        if not idle:
             return None
-        kept = waiting.pop()
+        entry = idle.pop()
         self._count -= 1
-        if not kept.connection.accepts_domain(domain):
-            self._clock.spawn(kept.connection.session.quit())
+        if not entry.connection.accepts_domain(domain):
+            self._clock.spawn(entry.connection.session.quit())
             return None
-        return kept.connection
+        return entry.connection
 
     def release(self, connection: RelayConnection) -> None:
         """Returns a connection to the pool after a letter."""
         connection.letters += 1
         # A host that accepts letters is not down, even if it refuses further connections.
-        self._down.reached(connection.candidate.address)
-        if connection.letters >= self._limits.letters or connection.is_used_up or self._count >= self._limits.kept:
+        self._backoff.reached(connection.candidate.address)
+        if connection.letters >= self._limits.letters or connection.is_used_up or self._count >= self._limits.max_idle:
             self._clock.spawn(connection.session.quit())
             return
-        kept = _Kept(self._clock.steady() + self._limits.idle, connection)
-        self._kept.setdefault(_key(connection.candidate, connection.security), []).append(kept)
+        entry = _IdleConnection(self._clock.steady() + self._limits.idle, connection)
+        self._idle.setdefault(_key(connection.candidate, connection.security), []).append(entry)
         self._count += 1
         if self._stop_timer is None:
             self._stop_timer = self._clock.call_later(self._limits.idle, self._expire)
 
     def is_down(self, address: HostPort) -> bool:
-        """Whether the host did not respond at the last call."""
-        return self._down.knows(address)
+        """Whether the last call failed."""
+        return self._backoff.is_known(address)
 
-    def down(self, most: int) -> list[DelayReason]:
-        """At most `most` hosts that are not called at present."""
-        return self._down.conditions(most)
+    def delay_reasons(self, limit: int) -> list[DelayReason]:
+        """Delay reasons of at most `limit` hosts in back-off."""
+        return self._backoff.delay_reasons(limit)
 
     async def close(self) -> None:
         """Sends QUIT on every idle connection, and closes it."""
         if self._stop_timer is not None:
             self._stop_timer()
-        idle = [kept.connection for waiting in self._kept.values() for kept in waiting]
-        self._kept.clear()
+        idle = [entry.connection for entries in self._idle.values() for entry in entries]
+        self._idle.clear()
         self._count = 0
         for connection in idle:
             await connection.session.quit()
 
-    async def open(self, call: Call, *, hurried: bool = False) -> RelayConnection:
-        """Opens a new connection with the required TLS. `hurried` shortens the back-off of the host.
+    async def open(self, call: Call, *, retry_requested: bool = False) -> RelayConnection:
+        """Opens a new connection with the required TLS. `retry_requested` shortens the back-off of the host.
 
         Raises ConnectFailed, or SmtpSessionError of a stage before MAIL.
         """
         candidate = call.candidate
         address = candidate.address
-        if reason := self._down.blocked_reason(address, hurried=hurried):
+        if reason := self._backoff.blocked_reason(address, retry_requested=retry_requested):
             call.transcript.append(f"-- {candidate}: not called ({reason})")
             raise ConnectFailed(reason)
         try:
             connection = await self._opener.open(call)
         except (ConnectFailed, SmtpSessionError) as trouble:
             if is_down(trouble):
-                self._down.failed(address, str(trouble), candidate.host)
+                self._backoff.failed(address, str(trouble), candidate.host)
             else:
-                self._down.reached(address)
+                self._backoff.reached(address)
             raise
         except Interrupted as interrupted:
             if interrupted.put_back:
-                self._down.broke_off(address)
+                self._backoff.probe_interrupted(address)
             else:
-                self._down.failed(address, str(interrupted), candidate.host)
+                self._backoff.failed(address, str(interrupted), candidate.host)
             raise
-        self._down.reached(address)
+        self._backoff.reached(address)
         return connection
 
     def _expire(self) -> None:
         """Closes the connections that were idle for too long. One timer serves all of them, for speed."""
         now = self._clock.steady()
         self._stop_timer = None
-        for key, waiting in list(self._kept.items()):
-            while waiting and waiting[0].until <= now:
+        for key, idle in list(self._idle.items()):
+            while idle and idle[0].until <= now:
                 self._count -= 1
-                self._clock.spawn(waiting.pop(0).connection.session.quit())
-            if not waiting:
-                del self._kept[key]
-        if self._kept:
-            first = min(waiting[0].until for waiting in self._kept.values())
+                self._clock.spawn(idle.pop(0).connection.session.quit())
+            if not idle:
+                del self._idle[key]
+        if self._idle:
+            first = min(idle[0].until for idle in self._idle.values())
             self._stop_timer = self._clock.call_later(first - now, self._expire)

@@ -40,13 +40,13 @@ class DnsResolver(Protocol):
         """The A and AAAA records as IP addresses in text. Raises NoSuchDomain, DnsUnavailable."""
 
     async def txt(self, name: str) -> tuple[str, ...]:
-        """The TXT records, the strings of each joined; hostile text. Raises NoSuchDomain, DnsUnavailable."""
+        """The TXT records, each with its strings joined; untrusted text. Raises NoSuchDomain, DnsUnavailable."""
 
     async def signed_name(self, host: str) -> str | None:
-        """The name at which DNSSEC vouches for the addresses of a host: its own, or the one that its aliases lead to.
+        """The host's name, or the target of its aliases, if DNSSEC validates them and the addresses; else None.
 
-        None when it doesn't vouch for all of them, aliases included. Raises DnsUnavailable.
+        Raises DnsUnavailable.
         """
 
     async def tlsa(self, name: str) -> tuple[Tlsa, ...]:
-        """The TLSA records that DNSSEC vouches for; empty also for a name that does not exist. Raises DnsUnavailable."""
+        """The TLSA records that DNSSEC validates; empty for a name that does not exist. Raises DnsUnavailable."""

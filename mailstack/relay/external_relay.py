@@ -24,7 +24,7 @@ class ExternalRelay(Redacted, frozen=True):
     host: str
     port: int = 25
     tls: Literal["", "starttls", "implicit"] = ""
-    believes_any: bool = False
+    allow_insecure: bool = False
     """Whether any certificate is accepted, and a password may be sent without TLS."""
     username: str = ""
     password: str = ""
@@ -36,18 +36,18 @@ class ExternalRelay(Redacted, frozen=True):
     """Regular expression that must match the address of each recipient; empty: all are allowed."""
     blocked: str = ""
     """Regular expression of forbidden recipients; empty: none is forbidden."""
-    keeps_message_id: bool = False
+    keep_message_id: bool = False
     """Whether released letters keep their Message-ID."""
 
     @property
     def smart_host(self) -> SmartHost:
         """The same relay as a smart host."""
         credentials = SmartHostCredentials(self.username, self.password) if self.username else None
-        secured = self.tls and not self.believes_any
-        demand: Literal["", "required", "verified", "opportunistic"] = (
+        secured = self.tls and not self.allow_insecure
+        level: Literal["", "required", "verified", "opportunistic"] = (
             "verified" if secured else "required" if self.tls else "opportunistic"
         )
-        return SmartHost(RouteTarget(self.host, self.port), self.tls == "implicit", credentials, demand)
+        return SmartHost(RouteTarget(self.host, self.port), self.tls == "implicit", credentials, level)
 
     def allows(self, address: str) -> bool:
         return not self.is_blocked(address) and (not self.allowed or re.search(self.allowed, address) is not None)
@@ -59,17 +59,17 @@ class ExternalRelay(Redacted, frozen=True):
         """The reverse-path and the letter as they are relayed."""
         if not self.override_from:
             return sender, octets
-        return self.override_from, _set(octets, [(_FROM, self.override_from.encode())])
+        return self.override_from, _with_fields(octets, [(_FROM, self.override_from.encode())])
 
     def released(self, author: str, octets: bytes, date: bytes, message_id: bytes) -> tuple[str, bytes]:
         """The reverse-path and the letter for a release, with new values of the fields Date and Message-ID."""
-        changed = [(b"Date", date), *([] if self.keeps_message_id else [(b"Message-ID", message_id)])]
+        changed = [(b"Date", date), *([] if self.keep_message_id else [(b"Message-ID", message_id)])]
         if self.return_path:
             changed.append((_RETURN_PATH, b"<" + self.return_path.encode() + b">"))
-        return self.relayed(self.return_path or author, _set(octets, changed))
+        return self.relayed(self.return_path or author, _with_fields(octets, changed))
 
 
-def _set(octets: bytes, values: Iterable[tuple[bytes, bytes]]) -> bytes:
+def _with_fields(octets: bytes, values: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Replaces the first field of each name, or adds it on top."""
     end = split(octets)
     found = list(fields(octets[:end]))
@@ -89,10 +89,10 @@ _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"
 class LoopbackOnly:
     """Wraps a Connector; every other address raises ConnectFailed before a call."""
 
-    def __init__(self, caller: Connector, *, elsewhere: int = 0) -> None:
-        """`elsewhere` is the port of the external relay, which is allowed at every address; 0: there is none."""
-        self._caller = caller
-        self._elsewhere = elsewhere
+    def __init__(self, connector: Connector, *, relay_port: int = 0) -> None:
+        """`relay_port` is the port of the external relay, which is allowed at every address; 0: there is none."""
+        self._connector = connector
+        self._relay_port = relay_port
 
     async def call(
         self,
@@ -107,10 +107,10 @@ class LoopbackOnly:
         source: Source | None = None,
     ) -> Peer[EventT]:
         """As `Connector.call`; raises ConnectFailed outside 127.0.0.0/8, ::1 and UNIX sockets, and for all names."""
-        is_outlet = self._elsewhere and address.port == self._elsewhere
-        if not is_outlet and not is_unix_socket(address.host) and not is_loopback(address.host):
+        is_external_relay = self._relay_port and address.port == self._relay_port
+        if not is_external_relay and not is_unix_socket(address.host) and not is_loopback(address.host):
             raise ConnectFailed(f"only loopback addresses are called here, and {address.host[:60]!r} is not one")
-        return await self._caller.call(
+        return await self._connector.call(
             address,
             engine,
             timeout=timeout,

@@ -39,7 +39,7 @@ class _Host(Struct):
 
 
 class HostBackoff:
-    """Remembers hosts that did not respond to a call.
+    """Back-off of hosts that did not respond.
 
     The states of one host, and the answer of `blocked_reason`:
 
@@ -56,24 +56,24 @@ class HostBackoff:
         self._limits = limits
         self._hosts: OrderedDict[HostPort, _Host] = OrderedDict()
 
-    def blocked_reason(self, address: HostPort, *, hurried: bool = False) -> str | None:
+    def blocked_reason(self, address: HostPort, *, retry_requested: bool = False) -> str | None:
         """Reason not to call the host now, for people. None: call it, then report `reached` or `failed`.
 
-        `hurried` limits the back-off to its first time, because the operator may have repaired the host.
+        `retry_requested` limits the back-off to its first time, because the operator may have repaired the host.
         """
         host = self._hosts.get(address)
         if host is None:
             return None
         now = self._clock.steady()
-        until = host.failed + (min(host.wait, self._limits.first) if hurried else host.wait)
+        until = host.failed + (min(host.wait, self._limits.first) if retry_requested else host.wait)
         if now < until:
-            return f"{host.reason}; left alone until {_time_of(self._clock.now() + until - now)}"
+            return f"{host.reason}; backed off until {_time_of(self._clock.now() + until - now)}"
         if host.probed is not None and now < host.probed + self._limits.probe:
             return f"{host.reason}; another letter is finding out whether it is back"
         host.probed = now
         return None
 
-    def knows(self, address: HostPort) -> bool:
+    def is_known(self, address: HostPort) -> bool:
         """Whether the host is in another state than unknown."""
         return address in self._hosts
 
@@ -81,7 +81,7 @@ class HostBackoff:
         """Removes a host that responded."""
         self._hosts.pop(address, None)
 
-    def broke_off(self, address: HostPort) -> None:
+    def probe_interrupted(self, address: HostPort) -> None:
         """Ends a probe that was interrupted: the next call is the probe."""
         if (known := self._hosts.get(address)) is not None:
             known.probed = None
@@ -97,17 +97,17 @@ class HostBackoff:
         if len(self._hosts) > self._limits.remembered:
             self._hosts.popitem(last=False)
 
-    def conditions(self, most: int) -> list[DelayReason]:
+    def delay_reasons(self, limit: int) -> list[DelayReason]:
         """Delay reasons of the hosts that are down, the latest failure first."""
-        found: list[DelayReason] = []
+        reasons: list[DelayReason] = []
         now = self._clock.steady()
         for address, host in reversed(self._hosts.items()):
             left = host.failed + host.wait - now
-            if len(found) < most and left > 0:
+            if len(reasons) < limit and left > 0:
                 facts = {"host": host.name, "address": address.host, "port": address.port}
                 name = host.name if is_unix_socket(address.host) else f"{host.name} [{address.host}]:{address.port}"
-                found.append(DelayReason("down", name, host.reason, float(round(self._clock.now() + left)), facts))
-        return found
+                reasons.append(DelayReason("down", name, host.reason, float(round(self._clock.now() + left)), facts))
+        return reasons
 
 
 def _time_of(at: float) -> str:

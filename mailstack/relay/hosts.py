@@ -17,8 +17,8 @@ from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.letter.envelope import HostPort, is_unix_socket
 from mailstack.relay.dns import DnsResolver, DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.relay.routes import RouteTarget, SmartHost, SmartHostCredentials
-from mailstack.relay.routing import OwnHost, Routing, SourceAddress, find_origin
-from mailstack.relay.tls_policy import TlsLevel, TlsPolicy, for_smart_host
+from mailstack.relay.routing import OwnHost, Routing, SourceAddress, find_source_address
+from mailstack.relay.tls_policy import TlsLevel, TlsPolicy, smart_host_policy
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\Z")
@@ -48,7 +48,7 @@ class TargetHost(Struct, frozen=True):
     host: str
     """Name of the host, or its address: for the check of its certificate, and for reports."""
     address: HostPort
-    why: str
+    reason: str
     """Reason of the choice: "MX 10 of elsewhere.test", "route *.sink.test", "smart host" …"""
     lmtp: bool = False
     """Whether it speaks LMTP."""
@@ -56,7 +56,7 @@ class TargetHost(Struct, frozen=True):
     """TLS policy that the operator has set for this host; None: that of the `RouteTargets`."""
     credentials: SmartHostCredentials | None = None
     """SmartHostCredentials for AUTH; None: no AUTH."""
-    origin: SourceAddress | None = None
+    source_address: SourceAddress | None = None
     """Source address of calls; None: the default one."""
     signed: bool = False
     """Whether its MX record is validated by DNSSEC; true of a domain that is its own host."""
@@ -83,9 +83,9 @@ class RouteTargets(Struct, frozen=True):
         """Facts of the `routed` step."""
         return {
             "via": chosen.host,
-            "why": chosen.why,
+            "why": chosen.reason,
             "candidates": [
-                {"host": each.host, "address": each.address.host, "port": each.address.port, "why": each.why}
+                {"host": each.host, "address": each.address.host, "port": each.address.port, "why": each.reason}
                 for each in self.candidates
             ],
         }
@@ -114,14 +114,14 @@ class Hosts:
 
     def __init__(
         self,
-        names: DnsResolver,
+        resolver: DnsResolver,
         random: Random,
         own: OwnHost,
         routing: Routing,
         limits: DnsHostLimits = _LIMITS,
     ) -> None:
         """`random` shuffles hosts of equal preference."""
-        self._names = names
+        self._resolver = resolver
         self._random = random
         self._hostname = own.hostname.lower().rstrip(".")
         self._is_ours = own.is_ours
@@ -132,7 +132,7 @@ class Hosts:
 
     def key(self, destination: str, sender: Address | None) -> str:
         """Key of letters that go to the same hosts by the operator's rules; otherwise the destination itself."""
-        if self._routing.origins or self._routing.sender_routes.hosts:
+        if self._routing.source_rules or self._routing.sender_routes.hosts:
             return self._routing.destination_key(destination, sender)
         if (known := self._keys.get(destination)) is None:
             if len(self._keys) >= _MAX_KEYS:
@@ -142,40 +142,44 @@ class Hosts:
 
     def key_of(self, destination: str) -> str | None:
         """The key of a destination alone; None if it depends on the sender."""
-        return None if self._routing.origins or self._routing.sender_routes.hosts else self.key(destination, None)
+        return None if self._routing.source_rules or self._routing.sender_routes.hosts else self.key(destination, None)
 
     async def find(self, destination: str, sender: Address | None = None) -> RouteTargets:
         """The hosts of a domain or address literal, for letters of this sender. Raises NoRoute."""
-        way = await self._find(destination, sender)
-        origin = find_origin(self._routing.origins, sender, destination) if self._routing.origins else None
-        if origin is None:
-            return way
+        targets = await self._find(destination, sender)
+        source_address = (
+            find_source_address(self._routing.source_rules, sender, destination) if self._routing.source_rules else None
+        )
+        if source_address is None:
+            return targets
         # Only addresses of a family for which there is a source address are called, unless there is none.
-        callable_ = [each for each in way.candidates if origin.calls(each.address.host)] or way.candidates
-        return replace(way, candidates=tuple([replace(each, origin=origin) for each in callable_]))
+        callable_ = [
+            each for each in targets.candidates if source_address.can_reach(each.address.host)
+        ] or targets.candidates
+        return replace(targets, candidates=tuple([replace(each, source_address=source_address) for each in callable_]))
 
     async def _find(self, destination: str, sender: Address | None) -> RouteTargets:
-        said = self._routing.tls_policy.find(destination.rstrip("."))
-        security = said or self._routing.security
+        configured = self._routing.tls_policy.find(destination.rstrip("."))
+        security = configured or self._routing.security
         if route := self._routing.routes.find(destination):
             pattern, target = route
             if is_unix_socket(target.host):
                 # A UNIX socket needs no TLS: it is readable only on this machine.
                 socket = TargetHost(target.host, HostPort(target.host, 0), f"route {pattern}", lmtp=True)
-                return RouteTargets((socket,), TlsPolicy(TlsLevel.NEVER, why="the UNIX socket"))
-            return RouteTargets(await self._written_down(target, f"route {pattern}"), security)
+                return RouteTargets((socket,), TlsPolicy(TlsLevel.NEVER, reason="the UNIX socket"))
+            return RouteTargets(await self._configured_hosts(target, f"route {pattern}"), security)
         if of_sender := self._routing.sender_routes.find(sender):
-            return await self._through(of_sender[1], f"smart host of {of_sender[0]}")
+            return await self._smart_host_targets(of_sender[1], f"smart host of {of_sender[0]}")
         if self._routing.smart_hosts:
-            return await self._through(self._routing.smart_hosts, "smart host")
+            return await self._smart_host_targets(self._routing.smart_hosts, "smart host")
         if destination.startswith("["):
-            return RouteTargets(self._elsewhere(destination, (self._literal(destination),)), security)
+            return RouteTargets(self._without_own_host(destination, (self._literal_host(destination),)), security)
         domain = destination.lower().rstrip(".")
-        published = said is None and security.demand is not TlsLevel.NEVER
-        candidates = self._elsewhere(domain, await self._named(domain))
+        published = configured is None and security.level is not TlsLevel.NEVER
+        candidates = self._without_own_host(domain, await self._mx_hosts(domain))
         return RouteTargets(candidates, security, domain=domain, published=published)
 
-    def _elsewhere(self, destination: str, candidates: Iterable[TargetHost]) -> tuple[TargetHost, ...]:
+    def _without_own_host(self, destination: str, candidates: Iterable[TargetHost]) -> tuple[TargetHost, ...]:
         """Removes the addresses of this server, which any domain may publish: the letter would loop."""
         others = tuple([each for each in candidates if not self._is_ours(each.address)])
         if not others:
@@ -186,14 +190,14 @@ class Hosts:
             )
         return others
 
-    async def _through(self, smart_hosts: Sequence[SmartHost], why: str) -> RouteTargets:
+    async def _smart_host_targets(self, smart_hosts: Sequence[SmartHost], reason: str) -> RouteTargets:
         """Addresses of all smart hosts, in their order; a host without an address is skipped if there is another."""
         candidates: list[TargetHost] = []
         missing: list[NoRoute] = []
         for smart_host in smart_hosts:
-            security, credentials = for_smart_host(smart_host, self._routing.security), smart_host.credentials
+            security, credentials = smart_host_policy(smart_host, self._routing.security), smart_host.credentials
             try:
-                found = await self._written_down(smart_host.target, why)
+                found = await self._configured_hosts(smart_host.target, reason)
             except NoRoute as none:
                 missing.append(none)
             else:
@@ -202,7 +206,7 @@ class Hosts:
             raise missing[0]
         return RouteTargets(tuple(candidates), self._routing.security)
 
-    def _literal(self, destination: str) -> TargetHost:
+    def _literal_host(self, destination: str) -> TargetHost:
         """The host of an address literal (RFC 5321 §4.1.3)."""
         literal = destination.strip("[]")
         address = _ip_address(literal[5:] if literal[:5].lower() == "ipv6:" else literal)
@@ -210,18 +214,18 @@ class Hosts:
             raise NoRoute(Failed(NO_SUCH_DOMAIN, f"{destination[:80]} is not an address that can be called"))
         return TargetHost(address, HostPort(address, self._routing.port), "address literal")
 
-    async def _written_down(self, target: RouteTarget, why: str) -> tuple[TargetHost, ...]:
+    async def _configured_hosts(self, target: RouteTarget, reason: str) -> tuple[TargetHost, ...]:
         """Addresses of a host that the operator named. If there is none, letters wait until that is repaired."""
         try:
             addresses = await self._addresses(target.host)
         except (NoSuchDomain, DnsUnavailable) as error:
-            raise NoRoute(Deferred(WRONGLY_CONFIGURED, f"{why}: {error}")) from None
+            raise NoRoute(Deferred(WRONGLY_CONFIGURED, f"{reason}: {error}")) from None
         if not addresses:
-            raise NoRoute(Deferred(WRONGLY_CONFIGURED, f"{why}: {target.host} has no address"))
+            raise NoRoute(Deferred(WRONGLY_CONFIGURED, f"{reason}: {target.host} has no address"))
         chosen = addresses[: self._limits.addresses]
-        return tuple([TargetHost(target.host, HostPort(each, target.port), why, target.lmtp) for each in chosen])
+        return tuple([TargetHost(target.host, HostPort(each, target.port), reason, target.lmtp) for each in chosen])
 
-    async def _named(self, domain: str) -> tuple[TargetHost, ...]:
+    async def _mx_hosts(self, domain: str) -> tuple[TargetHost, ...]:
         """Addresses of the mail exchanges of a domain (RFC 5321 §5.1)."""
         records = await self._mx(domain)
         implicit = not records
@@ -231,8 +235,8 @@ class Hosts:
             raise NoRoute(Failed(NULL_MX, f"{domain} accepts no mail (null MX, RFC 7505)"))
         candidates: list[TargetHost] = []
         unavailable = ""
-        for record in self._in_order(domain, records):
-            why = f"no MX: {domain} itself" if implicit else f"MX {record.preference} of {domain}"
+        for record in self._by_preference(domain, records):
+            reason = f"no MX: {domain} itself" if implicit else f"MX {record.preference} of {domain}"
             try:
                 addresses = await self._addresses(record.host)
             except NoSuchDomain:
@@ -241,7 +245,7 @@ class Hosts:
                 unavailable = str(error)
                 continue
             candidates += [
-                TargetHost(record.host, HostPort(address, self._routing.port), why, signed=record.signed)
+                TargetHost(record.host, HostPort(address, self._routing.port), reason, signed=record.signed)
                 for address in addresses
             ]
             if len(candidates) >= self._limits.addresses:
@@ -258,13 +262,13 @@ class Hosts:
         if not is_dns_name(domain):
             raise NoRoute(Failed(NO_SUCH_DOMAIN, f"{domain[:80]} is not a domain name"))
         try:
-            return await self._names.mx(domain)
+            return await self._resolver.mx(domain)
         except NoSuchDomain:
             raise NoRoute(Failed(NO_SUCH_DOMAIN, f"{domain}: no such domain")) from None
         except DnsUnavailable as error:
             raise NoRoute(Deferred(NAMES_UNAVAILABLE, f"{domain}: {error}")) from None
 
-    def _in_order(self, domain: str, records: Iterable[MailExchange]) -> list[MailExchange]:
+    def _by_preference(self, domain: str, records: Iterable[MailExchange]) -> list[MailExchange]:
         """Hosts by preference, equal ones shuffled, without this host and all of the same or a worse preference."""
         shuffled = [record._replace(host=record.host.lower().rstrip(".")) for record in records if record.host]
         self._random.shuffle(shuffled)
@@ -284,7 +288,7 @@ class Hosts:
             return (address,)
         if not is_dns_name(host):
             return ()
-        found = [address for text in await self._names.addresses(host) if (address := _ip_address(text)) is not None]
+        found = [address for text in await self._resolver.addresses(host) if (address := _ip_address(text)) is not None]
         six = [address for address in found if ":" in address]
         four = [address for address in found if ":" not in address]
         turns = chain.from_iterable(zip_longest(six, four))

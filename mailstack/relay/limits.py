@@ -20,15 +20,13 @@ class AttemptLimits(Struct, frozen=True):
     seconds: float = 900.0
     """Seconds after which no further host is called."""
     handover: float = 3600.0
-    """Seconds that one host may take over the letter, in all its sessions, so that no host holds it, drop by drop, beyond
-    the queue's lease.
-    """
+    """Maximum seconds for all sessions with one host; less than the lease of the queue."""
     dialogue: int = 400
-    """Maximum number of lines kept as history: the first half and the last half of them."""
+    """Maximum number of dialogue lines in the journey: the first half and the last half."""
     dialogue_size: int = 32_768
-    """Maximum number of characters of these lines, in the same way."""
-    dialogue_size_again: int = 8192
-    """The same for an attempt that is not the first: else a host fills the disk for days by one letter."""
+    """Maximum number of characters of these lines."""
+    dialogue_size_of_retry: int = 8192
+    """Maximum number of characters for an attempt that is not the first, to save disk space."""
 
 
 class RelayLimits(Struct, frozen=True):
@@ -37,10 +35,10 @@ class RelayLimits(Struct, frozen=True):
     attempt: AttemptLimits = AttemptLimits()
     """Limits of one attempt."""
     hosts: DnsHostLimits = DnsHostLimits()
-    """Limits of what the DNS names."""
+    """Limits of hosts and addresses from the DNS."""
     connections: ConnectionLimits = ConnectionLimits()
     """Limits and times of connections."""
-    down: DownLimits = DownLimits()
+    backoff: DownLimits = DownLimits()
     """Times for which hosts that are down are not called."""
     timeouts: Timeouts = Timeouts()
-    """Times that a host has for its replies."""
+    """Timeouts of replies."""

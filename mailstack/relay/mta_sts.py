@@ -61,7 +61,7 @@ class StsPolicy(Struct, frozen=True):
         hosts = [f"mx: {host}" for host in self.mx]
         return ("version: STSv1", f"mode: {self.mode.value}", *hosts, f"max_age: {self.max_age}")
 
-    def names(self, host: str) -> bool:
+    def matches(self, host: str) -> bool:
         """Whether a pattern matches the host; the wildcard stands for one label (§4.1)."""
         host = host.lower().rstrip(".")
         return host in self.mx or f"*.{host.partition('.')[2]}" in self.mx
@@ -154,7 +154,7 @@ class CachedPolicy(Struct, frozen=True):
     """Time of the fetch, seconds since 1970."""
     policy: StsPolicy
 
-    def holds(self, now: float) -> bool:
+    def is_valid(self, now: float) -> bool:
         return self.fetched <= now < self.fetched + self.policy.max_age
 
 
@@ -164,14 +164,14 @@ class PolicyCache(Protocol):
     def get(self, domain: str) -> CachedPolicy | None:
         """The policy that was stored last, expired or not."""
 
-    def put(self, domain: str, kept: CachedPolicy) -> None:
+    def put(self, domain: str, cached: CachedPolicy) -> None:
         """Stores a policy in place of the previous one. Never raises: errors are logged."""
 
 
 class StsLimits(Struct, frozen=True):
     """Times and limits of MTA-STS."""
 
-    ask_again: float = 300.0
+    retry: float = 300.0
     """Seconds until the TXT record is looked up again, and a failed fetch is repeated."""
     renew: float = 86400.0
     """Age in seconds at which a policy is fetched again though its id is the same, so that it does not expire (§3.3)."""
@@ -187,16 +187,16 @@ class MtaStsPolicies:
 
     def __init__(
         self,
-        names: DnsResolver,
-        site: PolicyFetcher,
-        shelf: PolicyCache,
+        resolver: DnsResolver,
+        fetcher: PolicyFetcher,
+        cache: PolicyCache,
         clock: Clock,
         *,
         limits: StsLimits = STS_LIMITS,
     ) -> None:
-        self._names = names
-        self._site = site
-        self._shelf = shelf
+        self._resolver = resolver
+        self._fetcher = fetcher
+        self._cache = cache
         self._clock = clock
         self._limits = limits
         self._known: OrderedDict[str, tuple[float, CachedPolicy | None]] = OrderedDict()
@@ -209,50 +209,50 @@ class MtaStsPolicies:
         Never raises: after a failed fetch it is the earlier policy while that is valid, otherwise None.
         """
         now = self._clock.now()
-        until, kept = self._known.get(domain, (-math.inf, None))
+        until, cached = self._known.get(domain, (-math.inf, None))
         if until <= self._clock.steady():
-            kept = await self._refresh(domain, now)
-            self._remember(domain, self._clock.steady() + self._limits.ask_again, kept)
-        return kept.policy if kept is not None and kept.holds(now) else None
+            cached = await self._refresh(domain, now)
+            self._remember(domain, self._clock.steady() + self._limits.retry, cached)
+        return cached.policy if cached is not None and cached.is_valid(now) else None
 
     def trouble(self, domain: str) -> ResultType | None:
         """Result of the last fetch, if it failed."""
         return self._troubles.get(domain)
 
     async def _refresh(self, domain: str, now: float) -> CachedPolicy | None:
-        kept = self._shelf.get(domain)
+        cached = self._cache.get(domain)
         self._troubles.pop(domain, None)
         try:
-            current = record_id(await self._names.txt(f"_mta-sts.{domain}"))
+            current = record_id(await self._resolver.txt(f"_mta-sts.{domain}"))
         except (NoSuchDomain, DnsUnavailable):
             current = None
         # Without a record the stored policy stays valid: an attacker could suppress the record (§3.1). The policy is read
         # again, because a concurrent refresh may have stored one.
         if current is None:
-            return self._shelf.get(domain)
-        if kept is not None and kept.id == current and now < kept.fetched + self._renewal(kept):
-            return kept
+            return self._cache.get(domain)
+        if cached is not None and cached.id == current and now < cached.fetched + self._renewal(cached):
+            return cached
         try:
-            policy = read_policy(await self._site.fetch(domain))
+            policy = read_policy(await self._fetcher.fetch(domain))
         except (PolicyUnavailable, NotAPolicy) as trouble:
             _log.warning("the MTA-STS policy of %s can't be fetched: %s", domain, trouble)
             self._troubles[domain] = trouble.type if isinstance(trouble, PolicyUnavailable) else "sts-policy-invalid"
-            return self._shelf.get(domain)
-        kept = CachedPolicy(current, now, policy)
-        self._shelf.put(domain, kept)
-        return kept
+            return self._cache.get(domain)
+        cached = CachedPolicy(current, now, policy)
+        self._cache.put(domain, cached)
+        return cached
 
-    def _renewal(self, kept: CachedPolicy) -> float:
-        return min(self._limits.renew, kept.policy.max_age / 2)
+    def _renewal(self, cached: CachedPolicy) -> float:
+        return min(self._limits.renew, cached.policy.max_age / 2)
 
-    def _remember(self, domain: str, until: float, kept: CachedPolicy | None) -> None:
+    def _remember(self, domain: str, until: float, cached: CachedPolicy | None) -> None:
         self._known.pop(domain, None)
-        self._known[domain] = until, kept
+        self._known[domain] = until, cached
         if len(self._known) > self._limits.remembered:
             self._troubles.pop(self._known.popitem(last=False)[0], None)
 
 
-class MemoryShelf:
+class MemoryPolicyCache:
     """PolicyCache in memory, for the lifetime of the process."""
 
     def __init__(self) -> None:
@@ -261,5 +261,5 @@ class MemoryShelf:
     def get(self, domain: str) -> CachedPolicy | None:
         return self._policies.get(domain)
 
-    def put(self, domain: str, kept: CachedPolicy) -> None:
-        self._policies[domain] = kept
+    def put(self, domain: str, cached: CachedPolicy) -> None:
+        self._policies[domain] = cached

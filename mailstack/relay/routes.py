@@ -57,7 +57,7 @@ class RouteTarget(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: object) -> RouteTarget:
-        """Read `host:port`, `192.0.2.1:25`, `[2001:db8::1]:25`, `lmtp://host:port` or `lmtp:unix:/path`; raises RouteError."""
+        """Parses `host:port`, `192.0.2.1:25`, `[2001:db8::1]:25`, `lmtp://host:port` or `lmtp:unix:/path`. Raises RouteError."""
         if isinstance(text, str) and (path := text.removeprefix(_LMTP_UNIX)) != text:
             if not path.startswith("/") or not path.isprintable() or len(path.encode()) > _MAX_PATH:
                 raise RouteError(_A_TARGET, text)
@@ -82,7 +82,7 @@ class StaticRoutes(Struct, frozen=True):
 
     @classmethod
     def parse(cls, table: Mapping[str, object]) -> StaticRoutes:
-        """Read `[relay.routes]`; raises RouteError."""
+        """Parses `[relay.routes]`. Raises RouteError."""
         return cls({_pattern(pattern): RouteTarget.parse(text) for pattern, text in table.items()})
 
     def find(self, domain: str) -> tuple[str, RouteTarget] | None:
@@ -111,14 +111,15 @@ class SmartHost(Struct, frozen=True):
     implicit_tls: bool
     """smtps://: TLS before the first octet (RFC 8314 §3.3); else STARTTLS."""
     credentials: SmartHostCredentials | None = None
-    demand: Literal["", "opportunistic", "required", "verified"] = ""
+    level: Literal["", "opportunistic", "required", "verified"] = ""
     """TLS level of this host (`mailstack.relay.tls_policy`); empty: it follows from the other fields."""
 
     @classmethod
     def parse(cls, url: object, password: str | None = None) -> SmartHost:
         """Parses `smtp://[user[:password]@]host[:port]` or `smtps://…`, percent-encoded if necessary. Raises RouteError.
 
-        `password` is one outside of the URL; "" means that the caller adds it later, None that there is none. Without a port it is 465 for smtps (RFC 8314 §7.3), 587 with a user (RFC 6409 §3.1), 25 without.
+        `password` is one outside of the URL: None if there is none, "" if the caller adds it later. The default port is
+        465 for smtps (RFC 8314 §7.3), 587 with a user (RFC 6409 §3.1), otherwise 25.
         """
         # The invalid part is never shown: it may be a part of a password that was not percent-encoded.
         try:
@@ -147,17 +148,13 @@ class SmartHost(Struct, frozen=True):
 
     def with_password(self, password: str) -> SmartHost:
         """The same smart host with a password, if there is a user."""
-        return (
-            self
-            if self.credentials is None
-            else replace(self, credentials=replace(self.credentials, password=password))
-        )
+        known = self.credentials
+        return replace(self, credentials=replace(known, password=password)) if known else self
 
-    def with_token_of(self, file: Path) -> SmartHost:
+    def with_token_file(self, file: Path) -> SmartHost:
         """The same smart host with a token file, if there is a user."""
-        return (
-            self if self.credentials is None else replace(self, credentials=replace(self.credentials, token_file=file))
-        )
+        known = self.credentials
+        return replace(self, credentials=replace(known, token_file=file)) if known else self
 
 
 class SenderRoutes(Struct, frozen=True):
@@ -168,7 +165,7 @@ class SenderRoutes(Struct, frozen=True):
 
     @classmethod
     def parse(cls, table: Mapping[str, object]) -> SenderRoutes:
-        """Read `[relay.sender_routes]`: to each sender a URL, or a list of them; raises RouteError."""
+        """Parses `[relay.sender_routes]`: a URL, or a list of URLs, by sender. Raises RouteError."""
         hosts = {}
         for sender, urls in table.items():
             listed = urls if isinstance(urls, list) else [urls]

@@ -27,7 +27,7 @@ class SourceAddress(Struct, frozen=True):
         """Unique label, for destination keys and people."""
         return " ".join([part for part in (self.ehlo_name, self.source.four, self.source.six) if part])
 
-    def calls(self, host: str) -> bool:
+    def can_reach(self, host: str) -> bool:
         """Whether there is a source address of the host's family; without any, all hosts may be called."""
         own = self.source.six if ":" in host else self.source.four
         return bool(own) or not (self.source.four or self.source.six)
@@ -36,7 +36,7 @@ class SourceAddress(Struct, frozen=True):
 class SourceRule(Struct, frozen=True):
     """Source address of letters that match both lists."""
 
-    origin: SourceAddress
+    source_address: SourceAddress
     senders: tuple[str, ...] = ()
     """Patterns of addresses (`mailstack.letter.patterns`); empty: any, the null reverse-path too."""
     domains: tuple[str, ...] = ()
@@ -47,9 +47,9 @@ class SourceRule(Struct, frozen=True):
         return by_sender and (not self.domains or fits_any_domain(self.domains, destination.lower().rstrip(".")))
 
 
-def find_origin(rules: Sequence[SourceRule], sender: Address | None, destination: str) -> SourceAddress | None:
+def find_source_address(rules: Sequence[SourceRule], sender: Address | None, destination: str) -> SourceAddress | None:
     """The source address of the first rule that matches; None if there is none."""
-    return next((rule.origin for rule in rules if rule.fits(sender, destination)), None)
+    return next((rule.source_address for rule in rules if rule.fits(sender, destination)), None)
 
 
 class OwnHost(Struct, frozen=True):
@@ -64,31 +64,31 @@ class OwnHost(Struct, frozen=True):
 
 
 class Routing(Struct, frozen=True):
-    """Routes, smart hosts, source addresses and TLS levels, as the operator has set them."""
+    """Routes, smart hosts, source addresses and TLS levels of the configuration."""
 
     routes: StaticRoutes = NO_ROUTES
-    """Hosts of destinations, which come before all others."""
+    """Static routes; they have precedence over smart hosts and the DNS."""
     sender_routes: SenderRoutes = NO_SENDER_ROUTES
-    """Smart hosts of senders, which come next."""
+    """Smart hosts by sender; they have precedence over `smart_hosts`."""
     smart_hosts: tuple[SmartHost, ...] = ()
-    """Smart hosts of all other letters, in their order."""
+    """Smart hosts of all other letters, in order of calls."""
     port: int = 25
-    """Port of the hosts that the DNS names."""
-    origins: tuple[SourceRule, ...] = ()
-    """Source addresses and names in EHLO; the first rule that fits a letter counts."""
+    """Port of hosts from the DNS."""
+    source_rules: tuple[SourceRule, ...] = ()
+    """Source addresses and EHLO names; the first rule that matches applies."""
     security: TlsPolicy = OPPORTUNISTIC
-    """TLS level where `tls_policy` says nothing."""
+    """TLS policy of destinations that are not in `tls_policy`."""
     tls_policy: TlsPolicyTable = NO_TLS_POLICY
     """TLS levels of destinations."""
 
     def destination_key(self, destination: str, sender: Address | None) -> str:
         """Key that letters share which go to the same hosts by these rules; else the destination itself."""
-        origin = find_origin(self.origins, sender, destination) if self.origins else None
-        if origin is not None:
-            return f"{replace(self, origins=()).destination_key(destination, sender)} from {origin.label}"
+        source_address = find_source_address(self.source_rules, sender, destination) if self.source_rules else None
+        if source_address is not None:
+            return f"{replace(self, source_rules=()).destination_key(destination, sender)} from {source_address.label}"
         if route := self.routes.find(destination):
-            said = self.tls_policy.find(destination.rstrip("."))
-            return f"{route[1].host}:{route[1].port}" + (f" ({said.why})" if said else "")
+            configured = self.tls_policy.find(destination.rstrip("."))
+            return f"{route[1].host}:{route[1].port}" + (f" ({configured.reason})" if configured else "")
         if of_sender := self.sender_routes.find(sender):
             return f"smart host of {of_sender[0]}"
         return "smart host" if self.smart_hosts else destination

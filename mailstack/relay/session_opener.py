@@ -32,10 +32,10 @@ def read_token(file: Path) -> str:
     """Reads the token from a file, without surrounding white space. Raises OSError, and ValueError if it is invalid."""
     with file.open("rb") as opened:
         octets = opened.read(MAX_OCTETS + 1)
-    return token_in(octets, str(file))
+    return parse_token(octets, str(file))
 
 
-def token_in(octets: bytes, where: str) -> str:
+def parse_token(octets: bytes, where: str) -> str:
     """Parses a token. Raises ValueError, which never contains the text."""
     text = octets.decode("ascii", "replace").strip()
     if len(octets) > MAX_OCTETS or not _TOKEN.match(text):
@@ -60,9 +60,9 @@ class ConnectionLimits(Struct, frozen=True):
     """Seconds for which an idle connection is kept after a letter."""
     letters: int = 100
     """Maximum number of letters over one connection."""
-    kept: int = 100
+    max_idle: int = 100
     """Maximum number of idle connections."""
-    clear: float = 600.0
+    without_tls: float = 600.0
     """Seconds for which STARTTLS is not tried again after a failure."""
     remembered: int = 1000
     """Maximum number of hosts remembered as failing in TLS."""
@@ -112,7 +112,7 @@ class Call(Struct, frozen=True):
     """Lines of the journey, to which the dialogue is appended."""
     domain: str = ""
     """Domain for which TLS reports count the session; empty where the operator decided about TLS."""
-    hasty: bool = False
+    has_alternative: bool = False
     """Whether another address of this host is called next."""
     watch: ProgressWatch | None = None
     """Signs of progress of the attempt."""
@@ -134,7 +134,7 @@ class SessionOpener:
 
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
         self,
-        caller: Connector,
+        connector: Connector,
         clock: Clock,
         hostname: str,
         limits: ConnectionLimits,
@@ -142,69 +142,71 @@ class SessionOpener:
         derive: Derive,
         results: SessionResults | None,
     ) -> None:
-        """`hostname` is the name in EHLO; `derive` computes what SCRAM needs; `results` counts TLS results."""
-        self._caller = caller
+        """`hostname` is the name in EHLO; `derive` computes the SCRAM keys; `results` counts TLS results."""
+        self._connector = connector
         self._clock = clock
         self._hostname = hostname
         self._limits = limits
         self._timeouts = timeouts
         self._derive = derive
         self._results = results
-        # Keyed by name, too: any domain may name an address, and its TLS result must not affect other names.
-        self._clear: TTLCache[_Host, str] = TTLCache(clock.steady, limits.clear, limits.remembered)
-        self._untried: TTLCache[_Host, SessionFailure] = TTLCache(clock.steady, limits.clear, limits.remembered)
+        # Keyed by name and address: any domain may name an address, and must not affect the TLS of other names.
+        self._tls_failed: TTLCache[_Host, str] = TTLCache(clock.steady, limits.without_tls, limits.remembered)
+        self._testing_failures: TTLCache[_Host, SessionFailure] = TTLCache(
+            clock.steady, limits.without_tls, limits.remembered
+        )
         """Failures of hosts under a policy in testing, which is not tried again soon."""
 
     async def open(self, call: Call) -> RelayConnection:
         """Opens a connection. For TLS reports, an MTA-STS policy in testing is tried first as if it were enforced."""
         host = _host(call.candidate)
-        if self._results is not None and call.security.trial:
-            if (known := self._untried.get(host)) is not None:
-                connection = await self._openly(replace(call, domain=""))
+        if self._results is not None and call.security.testing:
+            if (known := self._testing_failures.get(host)) is not None:
+                connection = await self._open_with_fallback(replace(call, domain=""))
                 self._results.count(call.domain, _policy(call), known)
                 return connection
             try:
-                return await self._connect(call, start_tls=True, trial=True)
+                return await self._connect(call, start_tls=True, testing=True)
             except SmtpSessionError as trouble:
                 if trouble.stage != "starttls":
                     raise
             call.transcript.append("-- connecting again: the MTA-STS policy of the domain is in testing")
             call = replace(call, domain="")
-        return await self._openly(call)
+        return await self._open_with_fallback(call)
 
-    async def _openly(self, call: Call) -> RelayConnection:
+    async def _open_with_fallback(self, call: Call) -> RelayConnection:
         """Opens a connection; if opportunistic TLS fails (RFC 7435), a new one without TLS (RFC 3207 §4.1)."""
-        demand, host = call.security.demand, _host(call.candidate)
-        if demand is not TlsLevel.OPPORTUNISTIC:
-            return await self._connect(call, start_tls=demand is not TlsLevel.NEVER)
+        level, host = call.security.level, _host(call.candidate)
+        if level is not TlsLevel.OPPORTUNISTIC:
+            return await self._connect(call, start_tls=level is not TlsLevel.NEVER)
         try:
-            return await self._connect(call, start_tls=self._clear.get(host) is None)
+            return await self._connect(call, start_tls=self._tls_failed.get(host) is None)
         except SmtpSessionError as trouble:
             if trouble.stage != "starttls":
                 raise
-            self._clear.put(host, str(trouble))
+            self._tls_failed.put(host, str(trouble))
             call.transcript.append("-- connecting again, without TLS")
         return await self._connect(call, start_tls=False)
 
-    async def _connect(self, call: Call, *, start_tls: bool, trial: bool = False) -> RelayConnection:
+    async def _connect(self, call: Call, *, start_tls: bool, testing: bool = False) -> RelayConnection:
         candidate, security, transcript = call.candidate, call.security, call.transcript
         engine = ClientEngine()
         try:
-            peer: Peer[ClientEvent] = await self._caller.call(
+            peer: Peer[ClientEvent] = await self._connector.call(
                 candidate.address,
                 engine,
-                timeout=self._limits.connect_next if call.hasty else self._limits.connect,
+                timeout=self._limits.connect_next if call.has_alternative else self._limits.connect,
                 tls=security.implicit,
                 server_name=candidate.host,
                 verify=security.verify,
                 dane=security.dane,
-                source=None if candidate.origin is None else candidate.origin.source,
+                source=None if candidate.source_address is None else candidate.source_address.source,
             )
         except ConnectFailed as error:
             transcript.append(f"-- {candidate}: {error}")
             raise
         transcript.append(f"-- connected to {candidate}")
-        own_name = "" if candidate.origin is None else candidate.origin.ehlo_name
+        own_name = "" if candidate.source_address is None else candidate.source_address.ehlo_name
         session = SmtpClientSession(peer, engine, own_name or self._hostname, self._timeouts, lmtp=candidate.lmtp)
         connection = RelayConnection(candidate, peer, session, security)
         if call.watch is not None:
@@ -213,7 +215,7 @@ class SessionOpener:
         try:
             await session.open()
             if start_tls and not security.implicit:
-                await self._begin_tls(call, connection, trial=trial)
+                await self._begin_tls(call, connection, testing=testing)
             if credentials := candidate.credentials:
                 await self._authenticate(session, credentials)
         except SmtpSessionError as trouble:
@@ -242,14 +244,14 @@ class SessionOpener:
             raise SmtpSessionError("auth", None, f"the token can't be read: {trouble}") from None
         await session.authenticate_by_token(credentials.username, token)
 
-    async def _begin_tls(self, call: Call, connection: RelayConnection, *, trial: bool) -> None:
+    async def _begin_tls(self, call: Call, connection: RelayConnection, *, testing: bool) -> None:
         """Runs STARTTLS, and counts its result. Raises SmtpSessionError."""
         # The address is known only before TLS, and while the connection is open.
         local = connection.peer.local.host if self._results is not None else ""
         offered = "STARTTLS" in connection.session.extensions
         kind = reason = ""
         try:
-            if not await self._start_tls(connection, trial=trial):
+            if not await self._start_tls(connection, testing=testing):
                 kind = _NOT_SUPPORTED
         except SmtpSessionError as trouble:
             refused = trouble.reply is not None or not offered
@@ -268,33 +270,33 @@ class SessionOpener:
         if kind:
             known: ResultType = kind  # type: ignore[assignment]  # of our own words
             failure = SessionFailure(known, local, host.host, host.address.host, clean(reason))
-            if call.security.trial:
-                self._untried.put(_host(host), failure)
+            if call.security.testing:
+                self._testing_failures.put(_host(host), failure)
         self._results.count(call.domain, _policy(call), failure)
 
-    async def _start_tls(self, connection: RelayConnection, *, trial: bool) -> bool:
+    async def _start_tls(self, connection: RelayConnection, *, testing: bool) -> bool:
         """Runs STARTTLS if it is offered; returns whether. Raises SmtpSessionError if it fails, or is required and not offered."""
         session, security = connection.session, connection.security
         if "STARTTLS" not in session.extensions:
-            if security.demand is TlsLevel.OPPORTUNISTIC and not trial:
+            if security.level is TlsLevel.OPPORTUNISTIC and not testing:
                 return False
             raise SmtpSessionError("starttls", None, "TLS is required here, and the host does not offer it")
         # A timeout for hosts that reply 220 and never complete the handshake.
-        late: list[str] = []
+        timeout_texts: list[str] = []
 
-        def give_up() -> None:
-            late.append(f"it took longer than {self._limits.handshake:g} seconds")
+        def on_timeout() -> None:
+            timeout_texts.append(f"it took longer than {self._limits.handshake:g} seconds")
             connection.drop()
 
-        stop_timer = self._clock.call_later(self._limits.handshake, give_up)
+        stop_timer = self._clock.call_later(self._limits.handshake, on_timeout)
         try:
             # RFC 7672 §8.1: the name under which the TLSA records were found.
             name = security.dane.names[0] if security.dane else connection.candidate.host
-            await session.start_tls(name, verify=security.verify or trial, dane=security.dane)
+            await session.start_tls(name, verify=security.verify or testing, dane=security.dane)
         except SmtpSessionError as trouble:
             if trouble.stage != "starttls" or trouble.reply is not None:
                 raise
-            reason = f"the TLS handshake failed: {late[0]}" if late else trouble.reason
+            reason = f"the TLS handshake failed: {timeout_texts[0]}" if timeout_texts else trouble.reason
             session.dialogue.append(f"-- {reason}")
             raise SmtpSessionError("starttls", None, reason, trouble.fault) from trouble
         finally:

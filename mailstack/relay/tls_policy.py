@@ -46,7 +46,7 @@ class TlsLevel(Enum):
     """TLS with a certificate that a TLSA record names, or the letter waits."""
 
 
-_STRICTNESS = {demand: rank for rank, demand in enumerate(TlsLevel)}
+_STRICTNESS = {level: rank for rank, level in enumerate(TlsLevel)}
 
 LEVELS = ("never", "opportunistic", "required", "verified")
 """Levels in the configuration."""
@@ -55,16 +55,16 @@ LEVELS = ("never", "opportunistic", "required", "verified")
 class TlsPolicy(Struct, frozen=True, eq=False):
     """Required TLS level, and its source."""
 
-    demand: TlsLevel = TlsLevel.OPPORTUNISTIC
+    level: TlsLevel = TlsLevel.OPPORTUNISTIC
     implicit: bool = False
     """Whether TLS is implicit (RFC 8314 §3.3), as set by the operator; otherwise by STARTTLS."""
     dane: Dane | None = None
     """TLSA records and names of TlsLevel.DANE."""
-    why: str = "[relay] tls"
+    reason: str = "[relay] tls"
     """Source of the policy, for the journey. It does not affect connections."""
     published: AppliedPolicy | None = None
     """Policy that the domain publishes, for TLS reports. It does not affect connections."""
-    trial: bool = False
+    testing: bool = False
     """Whether the policy is in testing (RFC 8461 §5): it is tried first, so that a report can name failures."""
     fault: SessionFailure | None = None
     """Error in the published policy, for TLS reports; the hosts are added later."""
@@ -77,19 +77,19 @@ class TlsPolicy(Struct, frozen=True, eq=False):
 
     @property
     def _terms(self) -> tuple[TlsLevel, bool, Dane | None]:
-        return self.demand, self.implicit, self.dane
+        return self.level, self.implicit, self.dane
 
     @property
     def verify(self) -> bool:
-        return self.demand is TlsLevel.VERIFIED
+        return self.level is TlsLevel.VERIFIED
 
     def __str__(self) -> str:
         """Text for the journey."""
-        return f"{self.demand.value}, by {self.why}"
+        return f"{self.level.value}, by {self.reason}"
 
     def at_least(self, other: TlsPolicy) -> TlsPolicy:
         """The stricter policy; `other` if both are equal."""
-        return self if _STRICTNESS[self.demand] > _STRICTNESS[other.demand] else other
+        return self if _STRICTNESS[self.level] > _STRICTNESS[other.level] else other
 
 
 OPPORTUNISTIC = TlsPolicy()
@@ -126,16 +126,16 @@ class TlsPolicyTable(Struct, frozen=True):
     def find(self, destination: str) -> TlsPolicy | None:
         """The policy of a domain or address literal; None if there is none."""
         found = find_by_domain(self.levels, destination)
-        return found and TlsPolicy(found[1], why=f"[relay.tls_policy] {found[0]}")
+        return found and TlsPolicy(found[1], reason=f"[relay.tls_policy] {found[0]}")
 
 
 NO_TLS_POLICY = TlsPolicyTable()
 
 
-def for_smart_host(smart_host: SmartHost, otherwise: TlsPolicy = OPPORTUNISTIC) -> TlsPolicy:
+def smart_host_policy(smart_host: SmartHost, otherwise: TlsPolicy = OPPORTUNISTIC) -> TlsPolicy:
     """Policy of a smart host: `verified` with a password or smtps://, unless it sets another level."""
-    if smart_host.demand:
-        return TlsPolicy(TlsLevel(smart_host.demand), implicit=smart_host.implicit_tls, why="the smart host")
+    if smart_host.level:
+        return TlsPolicy(TlsLevel(smart_host.level), implicit=smart_host.implicit_tls, reason="the smart host")
     if smart_host.implicit_tls or smart_host.credentials:
-        return TlsPolicy(TlsLevel.VERIFIED, implicit=smart_host.implicit_tls, why="the smart host")
+        return TlsPolicy(TlsLevel.VERIFIED, implicit=smart_host.implicit_tls, reason="the smart host")
     return otherwise

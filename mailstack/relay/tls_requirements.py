@@ -19,34 +19,34 @@ from mailstack.store.tls_results import AppliedPolicy, ResultType, SessionFailur
 REQUIRETLS = "REQUIRETLS"
 _MAX_HEADER = 65_536
 """Maximum octets of a header section that are searched."""
-_NO = re.compile(rb"[^:]*:[ \t\r\n]*no[ \t\r\n]*\Z", re.IGNORECASE)
+_NO_VALUE = re.compile(rb"[^:]*:[ \t\r\n]*no[ \t\r\n]*\Z", re.IGNORECASE)
 
 
 class TlsRequest:
-    """TLS request of one letter, in its envelope and header."""
+    """TLS request of one letter: REQUIRETLS in its envelope, or TLS-Required in its header."""
 
     def __init__(self, letter: Letter) -> None:
         self._content = letter.content
-        asked = REQUIRETLS in dict(letter.envelope.parameters)
-        self._asked = asked
-        self.requires_tls = asked and letter.envelope.sender is not None
+        has_requiretls = REQUIRETLS in dict(letter.envelope.parameters)
+        self._has_requiretls = has_requiretls
+        self.requires_tls = has_requiretls and letter.envelope.sender is not None
         """Whether the letter may only go over verified TLS to hosts with REQUIRETLS. It does not apply to reports (§5)."""
-        self._content_says: bool | None = None
+        self._header_says_no: bool | None = None
 
     async def tls_required_no(self) -> bool:
         """Whether the header has `TLS-Required: No` (§4.1, §4.3) and the envelope no REQUIRETLS.
 
         Reads the content once; raises its errors.
         """
-        if self._asked:
+        if self._has_requiretls:
             return False
-        if self._content_says is None:
-            self._content_says = _says_no(await _header_of(self._content))
-        return self._content_says
+        if self._header_says_no is None:
+            self._header_says_no = _has_tls_required_no(await _header_of(self._content))
+        return self._header_says_no
 
 
-def _says_no(section: bytes) -> bool:
-    return any(name == b"tls-required" and _NO.match(field) for name, field in fields(section))
+def _has_tls_required_no(section: bytes) -> bool:
+    return any(name == b"tls-required" and _NO_VALUE.match(field) for name, field in fields(section))
 
 
 async def _header_of(content: Content) -> bytes:
@@ -94,35 +94,35 @@ def requiretls_missing(host: str) -> Failed:
 class TlsRequirements:
     """Determines the TLS policy from the DNS, from MTA-STS and from the letter."""
 
-    def __init__(self, names: DnsResolver, *, dane: bool = False, sts: MtaStsPolicies | None = None) -> None:
-        """`dane`: `names` is a validating resolver on a trusted path, so that TLSA records count."""
-        self._names = names
+    def __init__(self, resolver: DnsResolver, *, dane: bool = False, sts: MtaStsPolicies | None = None) -> None:
+        """`dane`: `resolver` validates, on a trusted path, so that TLSA records count."""
+        self._resolver = resolver
         self._dane = dane
         self._sts = sts
 
-    async def of(self, way: RouteTargets, candidate: TargetHost, wishes: TlsRequest) -> TlsPolicy:
+    async def of(self, targets: RouteTargets, candidate: TargetHost, tls_request: TlsRequest) -> TlsPolicy:
         """The TLS policy for one host and letter. Raises TlsRequirementNotMet, and the errors of the letter's content."""
-        security, vouched = candidate.security or way.security, way.domain is None or candidate.signed
-        if way.domain is not None and (way.published or wishes.requires_tls):
+        security, validated = candidate.security or targets.security, targets.domain is None or candidate.signed
+        if targets.domain is not None and (targets.published or tls_request.requires_tls):
             try:
-                published, named = await self._published(way.domain, candidate, security)
+                published, named = await self._published(targets.domain, candidate, security)
             except TlsRequirementNotMet:
-                if not await wishes.tls_required_no():
+                if not await tls_request.tls_required_no():
                     raise
-                return replace(security, why=f"{security.why}, TLS-Required: No")
-            vouched = vouched or named
+                return replace(security, reason=f"{security.reason}, TLS-Required: No")
+            validated = validated or named
             if published is not None:
-                if await wishes.tls_required_no():
-                    return replace(security, why=f"{security.why}, TLS-Required: No")
+                if await tls_request.tls_required_no():
+                    return replace(security, reason=f"{security.reason}, TLS-Required: No")
                 security = replace(
                     security.at_least(published),
                     published=published.published,
-                    trial=published.trial,
+                    testing=published.testing,
                     fault=published.fault,
                 )
-        if not wishes.requires_tls or is_unix_socket(candidate.host):
+        if not tls_request.requires_tls or is_unix_socket(candidate.host):
             return security
-        return _with_requiretls(security, way, candidate, vouched=vouched)
+        return _with_requiretls(security, targets, candidate, validated=validated)
 
     async def _published(
         self, domain: str, candidate: TargetHost, otherwise: TlsPolicy
@@ -136,27 +136,27 @@ class TlsRequirements:
             trouble = None if self._sts is None else self._sts.trouble(domain)
             return (replace(otherwise, fault=SessionFailure(trouble)) if trouble else None), False
         # RFC 8461 §4.1, §5.
-        named, applied = policy.names(candidate.host), AppliedPolicy("sts", domain, policy.lines, policy.mx)
+        named, applied = policy.matches(candidate.host), AppliedPolicy("sts", domain, policy.lines, policy.mx)
         if policy.mode is Mode.TESTING:
             note = f"MTA-STS of {domain} in testing" + ("" if named else f", which does not name {candidate.host}")
             fault = None if named else SessionFailure("validation-failure", reason=_NOT_NAMED)
-            why = f"{otherwise.why}; {note}"
-            return replace(otherwise, why=why, published=applied, trial=named, fault=fault), False
+            reason = f"{otherwise.reason}; {note}"
+            return replace(otherwise, reason=reason, published=applied, testing=named, fault=fault), False
         if not named:
             text = f"{candidate.host} is not a host that the MTA-STS policy of {domain} names"
             raise TlsRequirementNotMet(Deferred(TLS_POLICY, text, candidate.host), applied)
-        return TlsPolicy(TlsLevel.VERIFIED, why=f"MTA-STS of {domain}", published=applied), True
+        return TlsPolicy(TlsLevel.VERIFIED, reason=f"MTA-STS of {domain}", published=applied), True
 
     async def _by_dane(self, domain: str, candidate: TargetHost) -> TlsPolicy | None:
         """Policy from TLSA records (RFC 7672 §2.2): only signed ones count, and a failed look-up forbids the host."""
         host, name, base, found = candidate.host, "", None, ""
         records: tuple[Tlsa, ...] = ()
         try:
-            base = await self._names.signed_name(host)
+            base = await self._resolver.signed_name(host)
             # The target of an alias is looked up first (§2.2.2). Unsigned hosts are skipped: some name servers fail on TLSA.
             for found in dict.fromkeys((base, host)) if base is not None else ():
                 name = f"_{candidate.address.port}._tcp.{found}"
-                if records := await self._names.tlsa(name):
+                if records := await self._resolver.tlsa(name):
                     break
         except DnsUnavailable as trouble:
             text = f"{host}: TLSA lookup failed ({trouble})"
@@ -167,10 +167,10 @@ class TlsRequirements:
         usable = tuple(record for record in records if _is_usable(record))
         applied = AppliedPolicy("tlsa", found.lower().rstrip("."), tuple([_line(record) for record in records]))
         if not usable:
-            why, fault = f"DANE, no record of {name} can be used", SessionFailure("tlsa-invalid")
-            return TlsPolicy(TlsLevel.REQUIRED, why=why, published=applied, fault=fault)
+            reason, fault = f"DANE, no record of {name} can be used", SessionFailure("tlsa-invalid")
+            return TlsPolicy(TlsLevel.REQUIRED, reason=reason, published=applied, fault=fault)
         names = tuple(dict.fromkeys((found, host, base, domain)))
-        return TlsPolicy(TlsLevel.DANE, dane=Dane(usable, names), why=f"DANE {name}", published=applied)
+        return TlsPolicy(TlsLevel.DANE, dane=Dane(usable, names), reason=f"DANE {name}", published=applied)
 
 
 def _line(record: Tlsa) -> str:
@@ -185,14 +185,16 @@ def _is_usable(record: Tlsa) -> bool:
     return known and bool(record.data) and length in (None, len(record.data))
 
 
-def _with_requiretls(security: TlsPolicy, way: RouteTargets, candidate: TargetHost, *, vouched: bool) -> TlsPolicy:
+def _with_requiretls(
+    security: TlsPolicy, targets: RouteTargets, candidate: TargetHost, *, validated: bool
+) -> TlsPolicy:
     """Applies REQUIRETLS (RFC 8689 §4.2.1). Raises TlsRequirementNotMet."""
-    if security.demand is TlsLevel.NEVER:
-        text = f"Encryption needed: {security.why} forbids TLS with {candidate.host}"
+    if security.level is TlsLevel.NEVER:
+        text = f"Encryption needed: {security.reason} forbids TLS with {candidate.host}"
         raise TlsRequirementNotMet(Failed(ENCRYPTION_NEEDED, text, candidate.host))
-    if not vouched:
-        text = f"REQUIRETLS support required: nothing vouches for {candidate.host} as a host of {way.domain}"
+    if not validated:
+        text = f"REQUIRETLS support required: {candidate.host} is not validated as a host of {targets.domain}"
         raise TlsRequirementNotMet(Failed(REQUIRETLS_NEEDED, f"{text} (neither DNSSEC nor MTA-STS)", candidate.host))
-    least = TlsPolicy(TlsLevel.VERIFIED, why="REQUIRETLS")
-    verified = least.at_least(security)
-    return verified if verified is least else replace(verified, why=f"{verified.why}, REQUIRETLS")
+    minimum = TlsPolicy(TlsLevel.VERIFIED, reason="REQUIRETLS")
+    verified = minimum.at_least(security)
+    return verified if verified is minimum else replace(verified, reason=f"{verified.reason}, REQUIRETLS")

@@ -86,7 +86,7 @@ class HostAttempt(Struct, frozen=True):
     recipients: Sequence[Recipient]
     domain: str
     """Domain of all recipients, in lower case and A-labels: they were routed by it."""
-    hurried: bool
+    retry_requested: bool
     progress: RecipientProgress
     watch: ProgressWatch
 
@@ -96,9 +96,9 @@ class Handover(Struct, frozen=True):
 
     outcomes: tuple[Outcome, ...]
     facts: Mapping[str, Any]
-    goes_on: bool = False
+    resumable: bool = False
     """Whether the host accepts the other recipients in another session."""
-    lost: bool = False
+    connection_lost: bool = False
     """Whether the connection was lost before the end of the session."""
 
 
@@ -110,77 +110,77 @@ class Transactions:
         self._clock = clock
         self._limits = limits
 
-    async def run(self, go: HostAttempt) -> Handover:
+    async def run(self, attempt: HostAttempt) -> Handover:
         """Sends the letter over an idle connection, or a new one.
 
         Raises ConnectFailed or SmtpSessionError if this host can't be used, and TlsRequirementNotMet if it must not be used.
         """
         handover = None
-        late = self._clock.steady() + self._limits.handover
-        call = go.call
-        connection = self._connections.acquire(call.candidate, call.security, go.domain)
+        end_at = self._clock.steady() + self._limits.handover
+        call = attempt.call
+        connection = self._connections.acquire(call.candidate, call.security, attempt.domain)
         if connection is not None:
             call.transcript.append(f"-- on the connection that was open to {call.candidate}")
-            go.watch.session = connection.session
-            self._check_offer(go, connection)
+            attempt.watch.session = connection.session
+            self._check_offer(attempt, connection)
             try:
-                handover = await self._hand_over(connection, go, late)
+                handover = await self._hand_over(connection, attempt, end_at)
             except SmtpSessionError as trouble:
                 call.transcript.append(f"-- it had died: {clean(str(trouble))}")
         if handover is None:
-            handover = await self._hand_over(await self._open(go), go, late)
+            handover = await self._hand_over(await self._open(attempt), attempt, end_at)
         # A host with a limit of letters per session is called again for the other recipients (RFC 9422 §4.1). If that
         # fails they wait: no other host is tried after this one has accepted some of them.
-        while handover.goes_on and self._clock.steady() < late:
+        while handover.resumable and self._clock.steady() < end_at:
             try:
-                connection = await self._open(go)
+                connection = await self._open(attempt)
             except (ConnectFailed, SmtpSessionError, TlsRequirementNotMet):
                 break
-            handover = await self._hand_over(connection, go, late)
+            handover = await self._hand_over(connection, attempt, end_at)
         return handover
 
-    async def _open(self, go: HostAttempt) -> RelayConnection:
-        connection = await self._connections.open(go.call, hurried=go.hurried)
-        self._check_offer(go, connection)
+    async def _open(self, attempt: HostAttempt) -> RelayConnection:
+        connection = await self._connections.open(attempt.call, retry_requested=attempt.retry_requested)
+        self._check_offer(attempt, connection)
         return connection
 
-    def _check_offer(self, go: HostAttempt, connection: RelayConnection) -> None:
+    def _check_offer(self, attempt: HostAttempt, connection: RelayConnection) -> None:
         """Raises TlsRequirementNotMet if REQUIRETLS is required and not offered; the connection stays in the pool."""
-        if go.requires_tls and REQUIRETLS not in connection.session.extensions:
+        if attempt.requires_tls and REQUIRETLS not in connection.session.extensions:
             self._connections.release(connection)
-            raise TlsRequirementNotMet(requiretls_missing(go.call.candidate.host))
+            raise TlsRequirementNotMet(requiretls_missing(attempt.call.candidate.host))
 
-    async def _hand_over(self, connection: RelayConnection, go: HostAttempt, late: float) -> Handover:
-        """Runs the transactions of this letter, as many as the host accepts in this session, until `late`.
+    async def _hand_over(self, connection: RelayConnection, attempt: HostAttempt, end_at: float) -> Handover:
+        """Runs the transactions of this letter, as many as the host accepts in this session, until `end_at`.
 
         Raises SmtpSessionError only for an idle connection that was closed before the first transaction.
         """
-        host, progress = connection.candidate.host, go.progress
+        host, progress = connection.candidate.host, attempt.progress
         progress.limit(connection.session.limits.recipients)
-        connection.domains.add(go.domain)
-        goes_on = lost = False
+        connection.domains.add(attempt.domain)
+        resumable = connection_lost = False
         rest: Deferred | Failed = Deferred(TOO_MANY_RECIPIENTS, f"{host} takes too few recipients at a time")
-        stop_timer = self._clock.call_later(max(0.0, late - self._clock.steady()), connection.drop)
+        stop_timer = self._clock.call_later(max(0.0, end_at - self._clock.steady()), connection.drop)
         try:
             while (batch := progress.batch()) and progress.transactions < self._limits.transactions:
                 if connection.is_used_up:
-                    goes_on = True
+                    resumable = True
                     break
-                replies = await self._transact(connection, go, batch)
+                replies = await self._transact(connection, attempt, batch)
                 progress.settle(batch, replies, connection.session.extensions)
-                go.watch.settle()
+                attempt.watch.settle()
         except SmtpSessionError as trouble:
             connection.drop()
             if connection.letters and not progress.transactions and is_stale(trouble):
                 raise
-            rest, lost = transaction_trouble(host, trouble), True
+            rest, connection_lost = transaction_trouble(host, trouble), True
         except StoreError as trouble:
             # The final dot was not sent, so the host discards the incomplete letter.
             connection.drop()
             if not progress.outcomes:
                 raise
-            _log.error("letter %s: the content can't be read to its end: %s", go.letter.id, trouble)
-            rest, lost = UNREADABLE, True
+            _log.error("letter %s: the content can't be read to its end: %s", attempt.letter.id, trouble)
+            rest, connection_lost = UNREADABLE, True
         except BaseException:
             connection.drop()
             raise
@@ -188,13 +188,15 @@ class Transactions:
             self._connections.release(connection)
         finally:
             stop_timer()
-            go.call.transcript.extend(connection.new_lines())
-        outcomes = tuple([progress.outcomes.get(number, rest) for number in range(len(go.recipients))])
-        return Handover(outcomes, _facts(connection, progress), goes_on, lost)
+            attempt.call.transcript.extend(connection.new_lines())
+        outcomes = tuple([progress.outcomes.get(number, rest) for number in range(len(attempt.recipients))])
+        return Handover(outcomes, _facts(connection, progress), resumable, connection_lost)
 
-    async def _transact(self, connection: RelayConnection, go: HostAttempt, batch: Sequence[int]) -> tuple[Reply, ...]:
+    async def _transact(
+        self, connection: RelayConnection, attempt: HostAttempt, batch: Sequence[int]
+    ) -> tuple[Reply, ...]:
         """Sends the letter to a batch of its recipients. Raises SmtpSessionError, and the errors of reading the content."""
-        letter, chosen = go.letter, tuple([go.recipients[number] for number in batch])
+        letter, chosen = attempt.letter, tuple([attempt.recipients[number] for number in batch])
         envelope = onward(letter, self._clock.now(), connection.session.extensions)
         if delimiters_of(letter.envelope) is not None:
             envelope = replace(envelope, sender=sender_for(letter.envelope, chosen[0]))
@@ -223,8 +225,8 @@ def _facts(connection: RelayConnection, progress: RecipientProgress) -> Mapping[
     """Facts of the `attempted` step."""
     candidate, tls = connection.candidate, connection.tls
     facts: dict[str, Any] = {"host": candidate.host, "address": candidate.address.host, "port": candidate.address.port}
-    if candidate.origin is not None:
-        facts["from"] = candidate.origin.label
+    if candidate.source_address is not None:
+        facts["from"] = candidate.source_address.label
     if tls is not None:
         facts["tls"] = {"version": tls.version, "cipher": tls.cipher, "verified": tls.verified}
     if progress.remote_id is not None:

@@ -75,26 +75,26 @@ def host_trouble(
         and trouble.stage == "starttls"
         and _is_final(trouble.reply)
     ):
-        return Failed(ENCRYPTION_NEEDED, f"Encryption needed: {_silence(host, trouble)}", host)
+        return Failed(ENCRYPTION_NEEDED, f"Encryption needed: {_no_reply_text(host, trouble)}", host)
     if isinstance(trouble, ConnectFailed):
         return Deferred(NO_ANSWER, clean(f"{host}: {trouble}"), host)
     if trouble.reply is None:
         status = Status(4, *_SUBJECTS[trouble.stage]) if trouble.stage in _REPAIRABLE else CONNECTION_LOST
-        return Deferred(status, _silence(host, trouble), host)
+        return Deferred(status, _no_reply_text(host, trouble), host)
     status = status_of(trouble.reply, trouble.stage)
     if trouble.stage in _REPAIRABLE or status.kind != 5:
-        return Deferred(Status(4, status.subject, status.detail), said(host, trouble.reply), host)
-    return Failed(status, said(host, trouble.reply), host)
+        return Deferred(Status(4, status.subject, status.detail), quoted_reply(host, trouble.reply), host)
+    return Failed(status, quoted_reply(host, trouble.reply), host)
 
 
-def all_hosts_trouble(each: Sequence[Deferred | Failed]) -> Deferred | Failed:
+def all_hosts_trouble(outcomes: Sequence[Deferred | Failed]) -> Deferred | Failed:
     """Outcome after errors at all hosts: the letter waits if one of the errors is temporary.
 
     The reply of the best host is quoted; "connection refused" only if there was no reply.
     """
-    waiting = [outcome for outcome in each if isinstance(outcome, Deferred)]
-    replied = [outcome for outcome in waiting if outcome.status != NO_ANSWER]
-    return (*replied, *waiting, *each)[0]
+    temporary = [outcome for outcome in outcomes if isinstance(outcome, Deferred)]
+    replied = [outcome for outcome in temporary if outcome.status != NO_ANSWER]
+    return (*replied, *temporary, *outcomes)[0]
 
 
 # --- letter
@@ -104,7 +104,7 @@ def transaction_trouble(host: str, trouble: SmtpSessionError) -> Deferred | Fail
     """Outcome of all recipients without one, after the end of the transaction."""
     if trouble.reply is not None:
         return refused(host, trouble.reply, trouble.stage)
-    return Deferred(CONNECTION_LOST, _silence(host, trouble), host)
+    return Deferred(CONNECTION_LOST, _no_reply_text(host, trouble), host)
 
 
 # --- recipient
@@ -114,7 +114,9 @@ def recipient_outcome(host: str, reply: Reply, extensions: Collection[str] = ())
     """Outcome of one recipient by the first digit of the reply (RFC 5321 §4.2.1), from a host with `extensions`."""
     if 200 <= reply.code < 300:
         status = reply.status if reply.status is not None and reply.status.kind == 2 else Status(2, 0, 0)
-        return Delivered(status, said(host, reply), host, deliver_by="DELIVERBY" in extensions, dsn="DSN" in extensions)
+        return Delivered(
+            status, quoted_reply(host, reply), host, deliver_by="DELIVERBY" in extensions, dsn="DSN" in extensions
+        )
     return refused(host, reply, "rcpt")
 
 
@@ -122,7 +124,7 @@ def refused(host: str, reply: Reply, stage: str) -> Deferred | Failed:
     """Outcome of a refusal: 5yz is permanent, every other code temporary."""
     status = status_of(reply, stage)
     outcome = Failed if status.kind == 5 else Deferred
-    return outcome(status, said(host, reply), host)
+    return outcome(status, quoted_reply(host, reply), host)
 
 
 def too_many_recipients(reply: Reply) -> bool:
@@ -147,7 +149,7 @@ def status_of(reply: Reply, stage: str) -> Status:
     return Status(kind, *_SUBJECTS.get(stage, (0, 0)))
 
 
-def said(host: str, reply: Reply) -> str:
+def quoted_reply(host: str, reply: Reply) -> str:
     """Quoted reply for reports and the queue: `mx.elsewhere.test said: 550 5.1.1 …`."""
     return clean(f"{host} said: {reply}")
 
@@ -170,8 +172,8 @@ def _is_final(reply: Reply | None) -> bool:
     return reply is None or 500 <= reply.code < 600
 
 
-def _silence(host: str, trouble: SmtpSessionError) -> str:
+def _no_reply_text(host: str, trouble: SmtpSessionError) -> str:
     text = f"{host}: {trouble.reason or 'the connection was lost'} (at {trouble.stage})"
     if trouble.stage == "final":
-        text += "; the letter may have been taken all the same"
+        text += "; the host may have accepted the letter"
     return clean(text)

@@ -152,7 +152,7 @@ def _relay_limits(config: Config) -> RelayLimits:
     return RelayLimits(
         attempt=AttemptLimits(recipients=relay.max_recipients),
         connections=ConnectionLimits(letters=relay.letters_per_connection),
-        down=down,
+        backoff=down,
     )
 
 

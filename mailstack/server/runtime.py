@@ -15,7 +15,7 @@ from mailstack.net.listening import EndpointOf, bind_anew
 from mailstack.net.resolver import ReverseNames
 from mailstack.policy.counters import SharedCounters
 from mailstack.protocols.connection import Connector, Engine, Peer
-from mailstack.relay.mta_sts import MemoryShelf, PolicyCache, PolicyFetcher
+from mailstack.relay.mta_sts import MemoryPolicyCache, PolicyCache, PolicyFetcher
 from mailstack.store import Store
 from mailstack.store.data_directory import FreeSpace
 
@@ -67,7 +67,7 @@ class Storage(Struct, frozen=True):
     store: Store
     maildrops: Store | None = None
     """Store as POP3 sessions see it. None: `store`."""
-    policy_shelf: PolicyCache = field(default_factory=MemoryShelf)
+    policy_shelf: PolicyCache = field(default_factory=MemoryPolicyCache)
     """Cache of MTA-STS policies."""
     free_space: FreeSpace | None = None
     """Disk space that incoming letters must leave free. None: no check."""

@@ -53,7 +53,7 @@ class ReceivedLog:
 
     # --- steps of the servers, in the reactor's thread
 
-    def tell(self, steps: Sequence[Step]) -> None:
+    def record(self, steps: Sequence[Step]) -> None:
         """Never raises, never waits."""
         with self._lock:
             for step in steps:

@@ -43,8 +43,8 @@ def test_what_a_peer_says_never_begins_a_line_or_a_key(text: str) -> None:
 def test_all_steps_of_a_turn_are_one_write() -> None:
     stream, clock = io.StringIO(), HandClock()
     journal = LineJournal(stream, clock)
-    journal.tell([step()])
-    journal.tell([step(), step()])
+    journal.record([step()])
+    journal.record([step(), step()])
     assert stream.getvalue() == ""
     clock.advance(0)
     assert stream.getvalue().count("\n") == 3
@@ -54,7 +54,7 @@ def test_a_stream_that_is_gone_loses_lines_and_nothing_else() -> None:
     stream, clock = io.StringIO(), HandClock()
     journal = LineJournal(stream, clock)
     stream.close()
-    journal.tell([step()])
+    journal.record([step()])
     clock.advance(0)
     assert clock.bugs == []
 

@@ -36,7 +36,7 @@ class Teller:
     def __init__(self) -> None:
         self.steps: list[Step] = []
 
-    def tell(self, steps: Sequence[Step]) -> None:
+    def record(self, steps: Sequence[Step]) -> None:
         self.steps += steps
 
 

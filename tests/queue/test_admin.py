@@ -106,14 +106,14 @@ def test_what_can_not_be_done_says_why(rig, operator, before, act, why_not):
         run(operator.remove([letter.id]))
     stored = rig.record(letter).deliveries
     (refused,) = run(getattr(operator, act)([letter.id]))
-    assert (refused.done, refused.why_not, refused.step) == (False, why_not, None)
+    assert (refused.done, refused.refusal_reason, refused.step) == (False, why_not, None)
     assert rig.record(letter).deliveries == stored
 
 
 def test_a_bounce_waits_for_the_attempt_that_is_under_way(rig, operator):
     rig.relay.waits = True
     letter = rig.accept(a_letter("x@else.test"))
-    assert "under way" in run(operator.remove([letter.id], bouncer=rig.bouncer))[0].why_not
+    assert "under way" in run(operator.remove([letter.id], bouncer=rig.bouncer))[0].refusal_reason
     assert rig.reports() == []
 
 
@@ -136,11 +136,11 @@ def test_many_letters_are_answered_in_their_order_and_what_an_attempt_came_betwe
     wanted = [*letters[:5], LetterId("nothing"), *letters[5:]]
     acts = run(operator.hold(wanted))
     assert [act.letter for act in acts] == wanted
-    assert [act.why_not for act in acts if not act.done] == ["no letter has this id"]
+    assert [act.refusal_reason for act in acts if not act.done] == ["no letter has this id"]
     rig.relay.answer_all()
     acts = run(operator.release(wanted))
     assert [act.letter for act in acts] == wanted
-    assert {act.why_not for act in acts if not act.done} == {"no letter has this id", "it is relayed already"}
+    assert {act.refusal_reason for act in acts if not act.done} == {"no letter has this id", "it is relayed already"}
 
 
 class _Hasty(InMemoryStore):
@@ -162,7 +162,7 @@ def test_an_attempt_between_reading_and_writing_stops_none_of_the_others():
     letters = [rig.accept(a_letter("x@else.test")).id for _ in range(3)]
     store.hurry = rig.relay.answer
     acts = run(QueueAdmin(store, rig.clock.now).hold(letters))
-    assert [act.why_not for act in acts] == ["it is relayed already", "", ""]
+    assert [act.refusal_reason for act in acts] == ["it is relayed already", "", ""]
 
 
 def test_what_is_known_is_read_again_only_where_an_attempt_came_between(rig):
@@ -172,14 +172,14 @@ def test_what_is_known_is_read_again_only_where_an_attempt_came_between(rig):
     known = run(rig.store.records(Filter(ids=tuple(ids))))
     rig.relay.answer()
     acts = run(QueueAdmin(rig.store, rig.clock.now, known=known).hold(ids))
-    assert [act.why_not for act in acts] == ["it is relayed already", "", ""]
+    assert [act.refusal_reason for act in acts] == ["it is relayed already", "", ""]
     assert [rig.steps(letter).count("held") for letter in letters] == [0, 1, 1]
 
 
 def test_each_recipient_has_his_own_answer(rig, operator):
     letter = rig.accept(a_letter("bob@home.test", "x@else.test"))
     acts = run(operator.hold([letter.id, letter.id]))
-    assert [(act.recipient, act.why_not) for act in acts] == [
+    assert [(act.recipient, act.refusal_reason) for act in acts] == [
         ("bob@home.test", "it is delivered already"),
         ("x@else.test", ""),
     ]
@@ -207,7 +207,7 @@ def test_after_a_conflict_the_letter_is_read_again_once(contests, done):
     (act,) = run(QueueAdmin(store, rig.clock.now).hold([letter.id]))
     assert act.done is done
     assert rig.states(letter) == ["held" if done else "queued"]
-    assert done or "try again" in act.why_not
+    assert done or "try again" in act.refusal_reason
 
 
 def test_a_letter_is_redirected_and_keeps_its_sender_and_its_other_recipients(rig, operator):
@@ -246,7 +246,7 @@ def test_what_can_not_be_redirected_says_why(rig, operator, to, why_not):
     letter = rig.accept(a_letter("x@else.test", "y@third.test"))
     only = QueueAdmin(rig.store, rig.clock.now, picks=lambda _, one: one.destination == "else.test")
     stored = rig.record(letter).deliveries
-    assert [act.why_not for act in run(only.redirect([letter.id], Address.parse(to), rig.router))] == [why_not]
+    assert [act.refusal_reason for act in run(only.redirect([letter.id], Address.parse(to), rig.router))] == [why_not]
     assert rig.record(letter).deliveries == stored
 
 
@@ -263,4 +263,4 @@ def test_what_is_being_attempted_is_not_redirected(rig, operator):
     rig.relay.waits = True
     letter = rig.accept(a_letter("x@else.test"))
     (act,) = run(operator.redirect([letter.id], Address("bob", "home.test"), rig.router))
-    assert act.why_not.startswith("an attempt is under way")
+    assert act.refusal_reason.startswith("an attempt is under way")

@@ -271,7 +271,7 @@ def test_while_silent_hosts_have_their_half_a_quarter_is_for_those_that_took_let
         backlog.add(one)
     assert len(started(backlog)) == 8
     for one in jobs[:8]:
-        backlog.fell_silent(one)
+        backlog.mark_job_silent(one)
     assert backlog.is_crowded
     assert backlog.silent_surplus == 4
     for one in jobs[4:8]:
@@ -326,10 +326,10 @@ def test_every_job_ends_once_whatever_falls_silent_speaks_or_is_put_back(moves):
             backlog.add(job(destination))
             added += 1
         elif move == 1:
-            backlog.fell_silent(one)
+            backlog.mark_job_silent(one)
             backlog.mark_silent(one.destination)
         elif move == 2:
-            backlog.spoke(one)
+            backlog.mark_responding(one)
         elif move == 3:
             backlog.mark_silent(one.destination)
             backlog.put_back(active.pop(0))

@@ -315,8 +315,8 @@ def test_a_host_that_is_down_is_left_alone_for_a_growing_time(world: World) -> N
     assert waits == [1, 15, 30, 60, 120]
     tried = attempt(world, using=relay)
     assert tried.reached is False
-    assert "connection refused; left alone until 00:" in tried.outcomes[0].text
-    assert said(tried, "-- mx.elsewhere.test [127.0.0.1]:25: not called (connection refused; left alone until")
+    assert "connection refused; backed off until 00:" in tried.outcomes[0].text
+    assert said(tried, "-- mx.elsewhere.test [127.0.0.1]:25: not called (connection refused; backed off until")
 
 
 @pytest.mark.parametrize("set_by", [-86400.0, 86400.0], ids=["back", "ahead"])
@@ -331,8 +331,8 @@ def test_a_host_that_is_down_is_left_alone_no_longer_and_no_shorter_when_the_clo
     tried = attempt(world, using=relay)
     assert len(world.calls) == calls
     until = time.strftime("%H:%M:%S", time.gmtime(world.now() + 2))
-    assert f"left alone until {until}" in tried.outcomes[0].text
-    assert {round(each.until - world.now()) for each in relay.conditions(10) if each.until} == {2}
+    assert f"backed off until {until}" in tried.outcomes[0].text
+    assert {round(each.until - world.now()) for each in relay.delay_reasons(10) if each.until} == {2}
     world.pass_time(2)
     attempt(world, using=relay)
     assert len(world.calls) > calls
@@ -450,16 +450,16 @@ def test_a_handshake_that_never_ends_is_given_up(world: World, server: FakeServe
     assert 60 <= world.now() < 70
 
 
-@pytest.mark.parametrize("demand", [TlsLevel.REQUIRED, TlsLevel.VERIFIED])
-def test_required_tls_is_never_left_out(world: World, server: FakeServer, demand: TlsLevel) -> None:
+@pytest.mark.parametrize("level", [TlsLevel.REQUIRED, TlsLevel.VERIFIED])
+def test_required_tls_is_never_left_out(world: World, server: FakeServer, level: TlsLevel) -> None:
     """RLY-19."""
     server.certificate_for = ""
-    tried = attempt(world, security=TlsPolicy(demand))
+    tried = attempt(world, security=TlsPolicy(level))
     assert isinstance(tried.outcomes[0], Deferred)
     assert tried.outcomes[0].status == Status(4, 7, 5)
     server.certificate_for = "mx.elsewhere.test"
     server.capabilities = type(server.capabilities)("mx.elsewhere.test")
-    tried = attempt(world, security=TlsPolicy(demand))
+    tried = attempt(world, security=TlsPolicy(level))
     assert isinstance(tried.outcomes[0], Deferred)
     assert "does not offer it" in tried.outcomes[0].text
     assert server.letters == []
@@ -561,7 +561,7 @@ def test_a_lost_connection_defers(world: World, server: FakeServer, stage: str, 
     tried = attempt(world, CAROL, DAVE)
     assert [type(each) for each in tried.outcomes] == [Deferred, Deferred]
     assert server.peers[0].other.closed
-    assert ("may have been taken" in tried.outcomes[0].text) is (
+    assert ("may have accepted the letter" in tried.outcomes[0].text) is (
         stage == "final" and answer is not None and answer.code != 421
     )
 
@@ -678,7 +678,7 @@ def test_a_connection_carries_a_limited_number_of_letters(world: World, server: 
 
 
 def test_idle_connections_are_limited_in_number(world: World, server: FakeServer) -> None:
-    relay = agent(world, connections=ConnectionLimits(kept=0))
+    relay = agent(world, connections=ConnectionLimits(max_idle=0))
     attempt(world, using=relay)
     attempt(world, using=relay)
     assert server.connections == 2

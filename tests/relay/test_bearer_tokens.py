@@ -10,7 +10,7 @@ from mailstack.letter import Deferred, Delivered, Status
 from mailstack.protocols.smtp.replies import reply
 from mailstack.queue.attempt import Attempt
 from mailstack.relay.routes import SmartHost
-from mailstack.relay.session_opener import MAX_OCTETS, read_token, token_in
+from mailstack.relay.session_opener import MAX_OCTETS, parse_token, read_token
 from tests.relay.test_agent import attempt, said
 from tests.relay.world import FakeServer, World
 
@@ -18,7 +18,7 @@ URL = "smtp://alice@mx.elsewhere.test"
 
 
 def through(world: World, file: Path) -> Attempt:
-    return attempt(world, smart_hosts=(SmartHost.parse(URL, "").with_token_of(file),), destination="any.test")
+    return attempt(world, smart_hosts=(SmartHost.parse(URL, "").with_token_file(file),), destination="any.test")
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_what_is_wrong_with_the_token_keeps_letters_waiting(world: World, tmp_pa
 @pytest.mark.parametrize("text", ["", "two words", "a\nb", "tökén", "x" * (MAX_OCTETS + 1), "="])
 def test_what_is_no_token_is_not_shown(text: str) -> None:
     with pytest.raises(ValueError, match="holds no bearer token") as caught:
-        token_in(text.encode(), "the file")
+        parse_token(text.encode(), "the file")
     assert text[:3] not in str(caught.value) or not text
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.relay.routes import SmartHost
-from mailstack.relay.tls_policy import TlsLevel, for_smart_host
+from mailstack.relay.tls_policy import TlsLevel, smart_host_policy
 
 LETTER = b"Received: x\r\nFrom: Ann\r\n <a@b.test>\r\nDate: then\r\nX-From: y\r\n\r\nFrom: body\r\n"
 
@@ -25,7 +25,7 @@ def test_its_author_may_be_another() -> None:
 
 @pytest.mark.parametrize("keeps", [False, True])
 def test_what_is_released_is_of_now(keeps: bool) -> None:
-    outlet = ExternalRelay("r.test", return_path="back@r.test", keeps_message_id=keeps)
+    outlet = ExternalRelay("r.test", return_path="back@r.test", keep_message_id=keeps)
     sender, octets = outlet.released("a@b.test", b"Message-ID: <old>\r\n" + LETTER, b"now", b"<new>")
     assert sender == "back@r.test"
     message_id = b"<old>" if keeps else b"<new>"
@@ -49,23 +49,23 @@ def test_it_takes_letters_for_those_that_fit(allowed: str, blocked: str, taken: 
 
 
 @pytest.mark.parametrize(
-    ("outlet", "demand", "implicit"),
+    ("outlet", "level", "implicit"),
     [
         (ExternalRelay("r.test"), TlsLevel.OPPORTUNISTIC, False),
         (ExternalRelay("r.test", tls="starttls"), TlsLevel.VERIFIED, False),
         (ExternalRelay("r.test", tls="implicit"), TlsLevel.VERIFIED, True),
         (
-            ExternalRelay("r.test", tls="starttls", believes_any=True, username="us", password="p"),
+            ExternalRelay("r.test", tls="starttls", allow_insecure=True, username="us", password="p"),
             TlsLevel.REQUIRED,
             False,
         ),
-        (ExternalRelay("r.test", tls="implicit", believes_any=True), TlsLevel.REQUIRED, True),
+        (ExternalRelay("r.test", tls="implicit", allow_insecure=True), TlsLevel.REQUIRED, True),
     ],
 )
-def test_tls_is_what_was_asked_for(outlet: ExternalRelay, demand: TlsLevel, implicit: bool) -> None:
-    security = for_smart_host(outlet.smart_host)
-    assert (security.demand, security.implicit) == (demand, implicit)
+def test_tls_is_what_was_asked_for(outlet: ExternalRelay, level: TlsLevel, implicit: bool) -> None:
+    security = smart_host_policy(outlet.smart_host)
+    assert (security.level, security.implicit) == (level, implicit)
 
 
 def test_elsewhere_a_password_still_goes_to_verified_hosts_alone() -> None:
-    assert for_smart_host(SmartHost.parse("smtp://us:p@r.test")).demand is TlsLevel.VERIFIED
+    assert smart_host_policy(SmartHost.parse("smtp://us:p@r.test")).level is TlsLevel.VERIFIED

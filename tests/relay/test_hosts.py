@@ -28,8 +28,8 @@ def hosts(mx: dict[str, Any], addresses: dict[str, Any] | None = None, **setting
     return Hosts(names, Random(5321), own, Routing(**settings))
 
 
-def called(way: RouteTargets) -> list[str]:
-    return [candidate.host for candidate in way.candidates]
+def called(targets: RouteTargets) -> list[str]:
+    return [candidate.host for candidate in targets.candidates]
 
 
 def no_way(hosts: Hosts, destination: str = "elsewhere.test") -> Deferred | Failed:
@@ -40,34 +40,39 @@ def no_way(hosts: Hosts, destination: str = "elsewhere.test") -> Deferred | Fail
 
 def test_hosts_come_in_the_order_of_preference() -> None:
     """RLY-01."""
-    way = run(hosts({"elsewhere.test": [(30, "c.test"), (10, "a.test"), (20, "b.test")]}).find("Elsewhere.TEST"))
-    assert called(way) == ["a.test", "b.test", "c.test"]
-    assert way.candidates[0].address == HostPort("127.0.0.1", 25)
-    assert way.candidates[0].why == "MX 10 of elsewhere.test"
-    assert way.security.demand is TlsLevel.OPPORTUNISTIC
+    targets = run(hosts({"elsewhere.test": [(30, "c.test"), (10, "a.test"), (20, "b.test")]}).find("Elsewhere.TEST"))
+    assert called(targets) == ["a.test", "b.test", "c.test"]
+    assert targets.candidates[0].address == HostPort("127.0.0.1", 25)
+    assert targets.candidates[0].reason == "MX 10 of elsewhere.test"
+    assert targets.security.level is TlsLevel.OPPORTUNISTIC
 
 
 def test_equal_preference_is_shuffled() -> None:
     """RLY-01."""
     finder = hosts({"elsewhere.test": [(10, "a.test"), (10, "b.test"), (20, "c.test")]})
     ways = [called(run(finder.find("elsewhere.test"))) for _ in range(200)]
-    first = sum(way[0] == "a.test" for way in ways)
+    first = sum(targets[0] == "a.test" for targets in ways)
     assert 60 < first < 140
-    assert all(way[2] == "c.test" for way in ways)
+    assert all(targets[2] == "c.test" for targets in ways)
 
 
 def test_without_mx_the_domain_itself_is_called() -> None:
     """RLY-01: the implicit MX."""
-    way = run(hosts({}, {"elsewhere.test": ["127.0.0.1"]}).find("elsewhere.test"))
-    assert called(way) == ["elsewhere.test"]
-    assert way.candidates[0].why == "no MX: elsewhere.test itself"
+    targets = run(hosts({}, {"elsewhere.test": ["127.0.0.1"]}).find("elsewhere.test"))
+    assert called(targets) == ["elsewhere.test"]
+    assert targets.candidates[0].reason == "no MX: elsewhere.test itself"
 
 
 def test_both_families_are_called_in_turn() -> None:
     """RLY-03."""
     addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "::1"]
-    way = run(hosts({"elsewhere.test": [(10, "a.test")]}, {"a.test": addresses}).find("elsewhere.test"))
-    assert [candidate.address.host for candidate in way.candidates] == ["::1", "127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    targets = run(hosts({"elsewhere.test": [(10, "a.test")]}, {"a.test": addresses}).find("elsewhere.test"))
+    assert [candidate.address.host for candidate in targets.candidates] == [
+        "::1",
+        "127.0.0.1",
+        "127.0.0.2",
+        "127.0.0.3",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -128,18 +133,18 @@ def test_our_own_name_as_implicit_mx_is_a_loop() -> None:
 
 def test_a_host_that_fails_leaves_the_others() -> None:
     records = [(10, "gone.test"), (20, "down.test"), (30, "a.test")]
-    way = run(hosts({"elsewhere.test": records}, {"down.test": "SERVFAIL", **ADDRESSES}).find("elsewhere.test"))
-    assert called(way) == ["a.test"]
+    targets = run(hosts({"elsewhere.test": records}, {"down.test": "SERVFAIL", **ADDRESSES}).find("elsewhere.test"))
+    assert called(targets) == ["a.test"]
 
 
 def test_a_root_among_other_records_is_left_out() -> None:
-    way = run(hosts({"elsewhere.test": [(0, ""), (10, "a.test")]}).find("elsewhere.test"))
-    assert called(way) == ["a.test"]
+    targets = run(hosts({"elsewhere.test": [(0, ""), (10, "a.test")]}).find("elsewhere.test"))
+    assert called(targets) == ["a.test"]
 
 
 def test_an_address_as_mx_is_taken_as_meant() -> None:
-    way = run(hosts({"elsewhere.test": [(10, "192.0.2.7")]}).find("elsewhere.test"))
-    assert way.candidates[0].address == HostPort("192.0.2.7", 25)
+    targets = run(hosts({"elsewhere.test": [(10, "192.0.2.7")]}).find("elsewhere.test"))
+    assert targets.candidates[0].address == HostPort("192.0.2.7", 25)
 
 
 def test_a_host_named_twice_is_called_once() -> None:
@@ -153,8 +158,8 @@ def test_a_host_named_twice_is_called_once() -> None:
 def test_an_address_literal_is_its_own_host(literal: str, address: str) -> None:
     """RLY-06."""
     names = FakeNames()
-    way = run(Hosts(names, Random(1), OwnHost("mx.home.test"), Routing(port=2525)).find(literal))
-    assert way.candidates[0].address == HostPort(address, 2525)
+    targets = run(Hosts(names, Random(1), OwnHost("mx.home.test"), Routing(port=2525)).find(literal))
+    assert targets.candidates[0].address == HostPort(address, 2525)
     assert names.asked == []
 
 
@@ -179,9 +184,9 @@ def test_a_literal_that_cannot_be_called_is_refused(literal: str) -> None:
 def test_a_route_needs_no_mx() -> None:
     """RLY-06."""
     finder = hosts({"x.sink.test": [(10, "b.test")]}, routes=StaticRoutes.parse({"*.sink.test": "a.test:2525"}))
-    way = run(finder.find("x.sink.test"))
-    assert [str(candidate) for candidate in way.candidates] == ["a.test [127.0.0.1]:2525"]
-    assert way.candidates[0].why == "route *.sink.test"
+    targets = run(finder.find("x.sink.test"))
+    assert [str(candidate) for candidate in targets.candidates] == ["a.test [127.0.0.1]:2525"]
+    assert targets.candidates[0].reason == "route *.sink.test"
 
 
 def test_a_route_goes_before_the_smart_host_which_takes_the_rest() -> None:
@@ -191,13 +196,13 @@ def test_a_route_goes_before_the_smart_host_which_takes_the_rest() -> None:
         smart_hosts=(SmartHost.parse("smtp://alice:secret@a.test"),),
     )
     assert run(finder.find("sink.test")).candidates[0].credentials is None
-    way = run(finder.find("elsewhere.test"))
-    assert way.candidates[0].why == "smart host"
-    assert way.candidates[0].address == HostPort("127.0.0.1", 587)
-    assert way.candidates[0].credentials == SmartHostCredentials("alice", "secret")
-    security = way.candidates[0].security
+    targets = run(finder.find("elsewhere.test"))
+    assert targets.candidates[0].reason == "smart host"
+    assert targets.candidates[0].address == HostPort("127.0.0.1", 587)
+    assert targets.candidates[0].credentials == SmartHostCredentials("alice", "secret")
+    security = targets.candidates[0].security
     assert security is not None
-    assert security.demand is TlsLevel.VERIFIED
+    assert security.level is TlsLevel.VERIFIED
 
 
 @pytest.mark.parametrize("addresses", [{}, {"relay.test": "SERVFAIL"}, {"relay.test": []}])
@@ -212,8 +217,8 @@ def test_what_a_hostile_zone_makes_us_try_is_bounded() -> None:
     addresses = {f"h{n}.test": [f"127.0.{n % 250}.{m}" for m in range(50)] for n in range(1000)}
     names = FakeNames({"elsewhere.test": records}, addresses)
     limits = DnsHostLimits(hosts=5, addresses_of_a_host=2, addresses=7)
-    way = run(Hosts(names, Random(1), OwnHost("mx.home.test"), Routing(), limits).find("elsewhere.test"))
-    assert len(way.candidates) == 7
+    targets = run(Hosts(names, Random(1), OwnHost("mx.home.test"), Routing(), limits).find("elsewhere.test"))
+    assert len(targets.candidates) == 7
     assert len(names.asked) == 5
     empty = FakeNames({"elsewhere.test": records}, {f"h{n}.test": [] for n in range(1000)})
     no_way(Hosts(empty, Random(1), OwnHost("mx.home.test"), Routing(), limits))
@@ -221,8 +226,8 @@ def test_what_a_hostile_zone_makes_us_try_is_bounded() -> None:
 
 
 def test_the_journey_is_told_the_way_and_why() -> None:
-    way = run(hosts({"elsewhere.test": [(10, "a.test"), (20, "b.test")]}).find("elsewhere.test"))
-    facts = way.facts(way.candidates[1])
+    targets = run(hosts({"elsewhere.test": [(10, "a.test"), (20, "b.test")]}).find("elsewhere.test"))
+    facts = targets.facts(targets.candidates[1])
     assert facts["via"] == "b.test"
     assert facts["why"] == "MX 20 of elsewhere.test"
     assert facts["candidates"][0] == {
@@ -252,13 +257,15 @@ hostile = st.text(max_size=40)
 def test_no_records_make_it_fail_otherwise_than_by_an_outcome(records: Any, addresses: Any) -> None:
     finder = hosts({"elsewhere.test": records}, addresses)
     try:
-        way = run(finder.find("elsewhere.test"))
+        targets = run(finder.find("elsewhere.test"))
     except NoRoute:
         return
-    assert way.candidates
-    preferences = [int(candidate.why.split()[1]) for candidate in way.candidates if candidate.why.startswith("MX")]
+    assert targets.candidates
+    preferences = [
+        int(candidate.reason.split()[1]) for candidate in targets.candidates if candidate.reason.startswith("MX")
+    ]
     assert preferences == sorted(preferences)
-    assert all(candidate.host != "mx.home.test" for candidate in way.candidates)
+    assert all(candidate.host != "mx.home.test" for candidate in targets.candidates)
 
 
 def test_a_record_is_what_it_says() -> None:
@@ -267,10 +274,10 @@ def test_a_record_is_what_it_says() -> None:
 
 def test_smart_hosts_are_tried_in_their_order_each_with_its_own_security() -> None:
     urls = ["smtp://alice:secret@a.test", "smtp://gone.test", "smtp://b.test:2525"]
-    way = run(hosts({}, smart_hosts=tuple(map(SmartHost.parse, urls))).find("elsewhere.test"))
+    targets = run(hosts({}, smart_hosts=tuple(map(SmartHost.parse, urls))).find("elsewhere.test"))
     found = [
-        (each.host, each.address.port, each.security.demand, each.credentials)
-        for each in way.candidates
+        (each.host, each.address.port, each.security.level, each.credentials)
+        for each in targets.candidates
         if each.security
     ]
     assert found == [
@@ -293,16 +300,16 @@ def test_a_senders_route_goes_behind_that_of_the_recipient_and_before_the_smart_
         smart_hosts=(SmartHost.parse("smtp://a.test:2000"),),
     )
 
-    def why(destination: str, sender: str | None) -> list[str]:
+    def reason(destination: str, sender: str | None) -> list[str]:
         address = None if sender is None else Address.parse(sender)
-        way = run(finder.find(destination, address))
-        return [way.candidates[0].why, *(f"{each.host}:{each.address.port}" for each in way.candidates)]
+        targets = run(finder.find(destination, address))
+        return [targets.candidates[0].reason, *(f"{each.host}:{each.address.port}" for each in targets.candidates)]
 
-    assert why("sink.test", "alice@home.test") == ["route sink.test", "127.0.0.1:2525"]
-    assert why("x.test", "alice@HOME.test") == ["smart host of alice@home.test", "b.test:25", "a.test:25"]
-    assert why("x.test", "bob@home.test") == ["smart host of home.test", "a.test:25"]
-    assert why("x.test", None) == ["smart host of <>", "b.test:26"]
-    assert why("x.test", "eve@else.test") == ["smart host", "a.test:2000"]
+    assert reason("sink.test", "alice@home.test") == ["route sink.test", "127.0.0.1:2525"]
+    assert reason("x.test", "alice@HOME.test") == ["smart host of alice@home.test", "b.test:25", "a.test:25"]
+    assert reason("x.test", "bob@home.test") == ["smart host of home.test", "a.test:25"]
+    assert reason("x.test", None) == ["smart host of <>", "b.test:26"]
+    assert reason("x.test", "eve@else.test") == ["smart host", "a.test:2000"]
     lines = {finder.key(destination, Address.parse("alice@home.test")) for destination in ("x.test", "y.test")}
     assert lines == {"smart host of alice@home.test"}
     assert finder.key("sink.test", None) == "127.0.0.1:2525"

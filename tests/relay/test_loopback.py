@@ -62,7 +62,7 @@ def test_everything_else_is_refused_before_anything_is_sent(host: str) -> None:
 def test_an_outlet_is_one_port_and_no_other() -> None:
     world = World()
     FakeServer(world, "192.0.2.1")
-    guarded = LoopbackOnly(world, elsewhere=25)
+    guarded = LoopbackOnly(world, relay_port=25)
     assert world.run(guarded.call(HostPort("192.0.2.1", 25), ClientEngine(), timeout=1)).remote.host == "192.0.2.1"
     with pytest.raises(ConnectFailed, match="only loopback"):
         world.run(guarded.call(HostPort("192.0.2.1", 26), ClientEngine(), timeout=1))

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.relay.dns import DnsUnavailable, NoSuchDomain
-from mailstack.relay.mta_sts import CachedPolicy, MemoryShelf, Mode, MtaStsPolicies, PolicyUnavailable, StsLimits
+from mailstack.relay.mta_sts import CachedPolicy, MemoryPolicyCache, Mode, MtaStsPolicies, PolicyUnavailable, StsLimits
 from tests.relay.world import World
 
 DOMAIN = "elsewhere.test"
@@ -42,7 +42,7 @@ class Published:
 
 class Rig:
     def __init__(self, **limits: Any) -> None:
-        self.world, self.site, self.shelf = World(), Published(), MemoryShelf()
+        self.world, self.site, self.shelf = World(), Published(), MemoryPolicyCache()
         self.limits = StsLimits(**limits)
         self.restart()
 
@@ -114,7 +114,7 @@ def test_a_look_that_fails_takes_nothing_from_another_that_did_not(fails: str) -
     """RLY-21: several letters look at the same time; who can spoil one of the looks must not spoil all."""
     site, world, found = Slow(), World(), list[Any]()
     names: Any = site
-    sts = MtaStsPolicies(names, site, MemoryShelf(), world)
+    sts = MtaStsPolicies(names, site, MemoryPolicyCache(), world)
     for _ in range(2):
         Deferred.fromCoroutine(sts.policy(DOMAIN)).addBoth(found.append)
     good, bad = site.asked

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.relay.routes import RouteError, RouteTarget, SmartHost, SmartHostCredentials, StaticRoutes
-from mailstack.relay.tls_policy import TlsLevel, TlsPolicy, for_smart_host
+from mailstack.relay.tls_policy import TlsLevel, TlsPolicy, smart_host_policy
 
 ROUTES = StaticRoutes.parse(
     {
@@ -265,7 +265,7 @@ def test_any_text_is_a_smart_host_or_an_error(text: str) -> None:
 )
 def test_a_password_goes_only_over_verified_tls(url: str, security: TlsPolicy) -> None:
     """RLY-23."""
-    assert for_smart_host(SmartHost.parse(url)) == security
+    assert smart_host_policy(SmartHost.parse(url)) == security
 
 
 def test_a_route_may_speak_lmtp():

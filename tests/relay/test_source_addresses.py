@@ -7,7 +7,7 @@ import pytest
 from mailstack.letter import Address
 from mailstack.letter.patterns import address_pattern, domain_pattern
 from mailstack.protocols.connection import Source
-from mailstack.relay.routing import SourceAddress, SourceRule, find_origin
+from mailstack.relay.routing import SourceAddress, SourceRule, find_source_address
 
 NEWS = SourceAddress(Source("192.0.2.7", "2001:db8::7"), "news.home.test")
 FOUR = SourceAddress(Source("192.0.2.8"))
@@ -36,12 +36,12 @@ RULES = (
     ],
 )
 def test_the_first_rule_that_fits_decides(sender: str | None, domain: str, origin: SourceAddress | None) -> None:
-    assert find_origin(RULES, Address.parse(sender) if sender else None, domain) == origin
+    assert find_source_address(RULES, Address.parse(sender) if sender else None, domain) == origin
 
 
 def test_a_family_without_an_address_of_its_own_is_not_called() -> None:
-    assert NEWS.calls("192.0.2.1")
-    assert NEWS.calls("2001:db8::1")
-    assert FOUR.calls("192.0.2.1")
-    assert not FOUR.calls("2001:db8::1")
-    assert NAME.calls("2001:db8::1")
+    assert NEWS.can_reach("192.0.2.1")
+    assert NEWS.can_reach("2001:db8::1")
+    assert FOUR.can_reach("192.0.2.1")
+    assert not FOUR.can_reach("2001:db8::1")
+    assert NAME.can_reach("2001:db8::1")

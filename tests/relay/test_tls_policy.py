@@ -13,7 +13,7 @@ from mailstack.relay.tls_policy import (
     TlsPolicy,
     TlsPolicyError,
     TlsPolicyTable,
-    for_smart_host,
+    smart_host_policy,
 )
 
 TABLE = TlsPolicyTable.parse(
@@ -22,7 +22,7 @@ TABLE = TlsPolicyTable.parse(
 
 
 @pytest.mark.parametrize(
-    ("destination", "demand"),
+    ("destination", "level"),
     [
         ("Partner.TEST", TlsLevel.VERIFIED),
         ("a.b.partner.test", TlsLevel.REQUIRED),
@@ -30,12 +30,12 @@ TABLE = TlsPolicyTable.parse(
         ("[192.0.2.1]", TlsLevel.OPPORTUNISTIC),
     ],
 )
-def test_the_most_exact_pattern_decides(destination: str, demand: TlsLevel) -> None:
+def test_the_most_exact_pattern_decides(destination: str, level: TlsLevel) -> None:
     """RLY-19."""
     found = TABLE.find(destination)
     assert found is not None
-    assert found.demand is demand
-    assert found.why.startswith("[relay.tls_policy] ")
+    assert found.level is level
+    assert found.reason.startswith("[relay.tls_policy] ")
 
 
 def test_nothing_said_is_nothing_demanded() -> None:
@@ -52,14 +52,14 @@ def test_a_line_that_makes_no_sense_is_refused(table: dict[str, object]) -> None
 def test_the_stricter_demand_wins() -> None:
     order = list(TlsLevel)
     for one, other in product(order, order):
-        stricter = TlsPolicy(one).at_least(TlsPolicy(other)).demand
+        stricter = TlsPolicy(one).at_least(TlsPolicy(other)).level
         assert order.index(stricter) == max(order.index(one), order.index(other))
 
 
 def test_a_smart_host_without_a_password_gets_what_is_demanded_of_all() -> None:
     """RLY-23."""
     plain = SmartHost.parse("smtp://smart.test")
-    assert for_smart_host(plain) == OPPORTUNISTIC
-    assert for_smart_host(plain, TlsPolicy(TlsLevel.REQUIRED)).demand is TlsLevel.REQUIRED
+    assert smart_host_policy(plain) == OPPORTUNISTIC
+    assert smart_host_policy(plain, TlsPolicy(TlsLevel.REQUIRED)).level is TlsLevel.REQUIRED
     for url in ("smtp://me:secret@smart.test", "smtps://smart.test"):
-        assert for_smart_host(SmartHost.parse(url)).demand is TlsLevel.VERIFIED
+        assert smart_host_policy(SmartHost.parse(url)).level is TlsLevel.VERIFIED

@@ -79,18 +79,18 @@ def demanded(
     of: Letter | None = None,
 ) -> TlsPolicy:
     demands = TlsRequirements(names or Signed(base=None), dane=names is not None, sts=sts)
-    way = RouteTargets((candidate,), security or TlsPolicy(), domain=domain, published=published)
-    return World().run(demands.of(way, candidate, TlsRequest(of or letter())))
+    targets = RouteTargets((candidate,), security or TlsPolicy(), domain=domain, published=published)
+    return World().run(demands.of(targets, candidate, TlsRequest(of or letter())))
 
 
 def test_nothing_published_leaves_what_the_operator_says() -> None:
     """RLY-19."""
-    for demand in TlsLevel:
-        assert demanded(security=TlsPolicy(demand)).demand is demand
+    for level in TlsLevel:
+        assert demanded(security=TlsPolicy(level)).level is level
 
 
 @pytest.mark.parametrize(
-    ("names", "sts", "demand"),
+    ("names", "sts", "level"),
     [
         (Signed(GOOD), None, TlsLevel.DANE),
         (Signed(GOOD), ENFORCED, TlsLevel.DANE),
@@ -103,11 +103,11 @@ def test_nothing_published_leaves_what_the_operator_says() -> None:
         (None, Strict(Mode.TESTING, MX), TlsLevel.OPPORTUNISTIC),
     ],
 )
-def test_what_is_published_counts(names: Any, sts: Any, demand: TlsLevel) -> None:
+def test_what_is_published_counts(names: Any, sts: Any, level: TlsLevel) -> None:
     """RLY-20, RLY-21: DANE goes before MTA-STS (RFC 8461 §2)."""
     found = demanded(names=names, sts=sts)
-    assert found.demand is demand
-    assert (found.dane is not None) is (demand is TlsLevel.DANE)
+    assert found.level is level
+    assert (found.dane is not None) is (level is TlsLevel.DANE)
 
 
 def test_only_usable_records_are_matched() -> None:
@@ -126,14 +126,14 @@ def test_an_alias_is_asked_for_by_the_name_that_it_leads_to_first() -> None:
     assert found.dane is not None
     assert found.dane.names == ("real.test", MX, "elsewhere.test")
     names = Signed(base="real.test")
-    assert demanded(names=names).demand is TlsLevel.OPPORTUNISTIC
+    assert demanded(names=names).level is TlsLevel.OPPORTUNISTIC
     assert names.asked == ["_25._tcp.real.test", f"_25._tcp.{MX}"]
 
 
 def test_an_unsigned_mx_has_no_dane() -> None:
     """RLY-20."""
     names = Signed(GOOD)
-    assert demanded(names=names, candidate=UNSIGNED).demand is TlsLevel.OPPORTUNISTIC
+    assert demanded(names=names, candidate=UNSIGNED).level is TlsLevel.OPPORTUNISTIC
     assert names.asked == []
 
 
@@ -145,14 +145,14 @@ def test_records_that_cannot_be_had_keep_the_letter_here() -> None:
 
 
 def test_what_is_published_never_lowers_what_the_operator_says() -> None:
-    found = demanded(names=Signed(*UNUSABLE), security=TlsPolicy(TlsLevel.VERIFIED, why="me"))
-    assert (found.demand, found.why) == (TlsLevel.VERIFIED, "me")
+    found = demanded(names=Signed(*UNUSABLE), security=TlsPolicy(TlsLevel.VERIFIED, reason="me"))
+    assert (found.level, found.reason) == (TlsLevel.VERIFIED, "me")
 
 
 def test_the_operators_word_about_a_domain_is_the_last() -> None:
     """RLY-19, RLY-21."""
     for names, sts in ((Signed(GOOD), None), (None, Strict(Mode.ENFORCE, "mx9.elsewhere.test"))):
-        assert demanded(names=names, sts=sts, published=False).demand is TlsLevel.OPPORTUNISTIC
+        assert demanded(names=names, sts=sts, published=False).level is TlsLevel.OPPORTUNISTIC
 
 
 NO = b"Subject: x\r\ntls-REQUIRED:\r\n no\r\n\r\n"
@@ -162,11 +162,11 @@ NO = b"Subject: x\r\ntls-REQUIRED:\r\n no\r\n\r\n"
 def test_a_letter_that_rather_arrives(names: Any) -> None:
     """REQT-01: relaxes what is published, and not what the operator says."""
     sts = Strict(Mode.ENFORCE, "mx9.elsewhere.test") if names is None else None
-    assert demanded(names=names, sts=sts, of=letter(NO)).demand is TlsLevel.OPPORTUNISTIC
+    assert demanded(names=names, sts=sts, of=letter(NO)).level is TlsLevel.OPPORTUNISTIC
     assert (
-        demanded(names=names, sts=sts, of=letter(NO), security=TlsPolicy(TlsLevel.REQUIRED)).demand is TlsLevel.REQUIRED
+        demanded(names=names, sts=sts, of=letter(NO), security=TlsPolicy(TlsLevel.REQUIRED)).level is TlsLevel.REQUIRED
     )
-    assert demanded(names=Signed(GOOD), of=letter(NO, requires=True)).demand is TlsLevel.DANE
+    assert demanded(names=Signed(GOOD), of=letter(NO, requires=True)).level is TlsLevel.DANE
 
 
 @pytest.mark.parametrize(
@@ -175,11 +175,11 @@ def test_a_letter_that_rather_arrives(names: Any) -> None:
 )
 def test_nothing_else_says_so(content: bytes) -> None:
     """REQT-01."""
-    assert demanded(sts=ENFORCED, of=letter(content)).demand is TlsLevel.VERIFIED
+    assert demanded(sts=ENFORCED, of=letter(content)).level is TlsLevel.VERIFIED
 
 
 @pytest.mark.parametrize(
-    ("options", "demand"),
+    ("options", "level"),
     [
         ({"sts": ENFORCED, "candidate": UNSIGNED}, TlsLevel.VERIFIED),
         ({"names": Signed(GOOD)}, TlsLevel.DANE),
@@ -188,9 +188,9 @@ def test_nothing_else_says_so(content: bytes) -> None:
         ({"sts": ENFORCED, "candidate": UNSIGNED, "published": False}, TlsLevel.VERIFIED),
     ],
 )
-def test_requiretls_wants_verified_tls_to_a_name_that_can_be_trusted(options: Any, demand: TlsLevel) -> None:
+def test_requiretls_wants_verified_tls_to_a_name_that_can_be_trusted(options: Any, level: TlsLevel) -> None:
     """REQT-01: RFC 8689 §4.2.1; a route is the operator's own word."""
-    assert demanded(**options, of=letter(requires=True)).demand is demand
+    assert demanded(**options, of=letter(requires=True)).level is level
 
 
 @pytest.mark.parametrize(
@@ -212,4 +212,4 @@ def test_requiretls_comes_back(options: Any, status: str) -> None:
 
 def test_a_report_with_requiretls_is_rather_sent() -> None:
     """REQT-01: RFC 8689 §5."""
-    assert demanded(candidate=UNSIGNED, of=letter(requires=True, report=True)).demand is TlsLevel.OPPORTUNISTIC
+    assert demanded(candidate=UNSIGNED, of=letter(requires=True, report=True)).level is TlsLevel.OPPORTUNISTIC

@@ -17,8 +17,8 @@ from mailstack.relay.trouble import (
     host_trouble,
     is_stale,
     queued_as,
+    quoted_reply,
     recipient_outcome,
-    said,
     too_many_recipients,
     transaction_trouble,
 )
@@ -89,8 +89,8 @@ def test_transaction_trouble(stage: Stage, answer: Reply | None, outcome: type, 
 def test_a_lost_reply_to_the_final_dot_is_told_as_such() -> None:
     """RLY-10."""
     found = transaction_trouble(HOST, SmtpSessionError("final", None, "the connection was lost"))
-    assert "may have been taken" in found.text
-    assert "may have been taken" not in transaction_trouble(HOST, SmtpSessionError("data", None, "lost")).text
+    assert "may have accepted the letter" in found.text
+    assert "may have accepted the letter" not in transaction_trouble(HOST, SmtpSessionError("data", None, "lost")).text
 
 
 @pytest.mark.parametrize(
@@ -183,11 +183,11 @@ def test_an_id_is_always_harmless(text: str) -> None:
 
 @given(st.text(max_size=2000))
 def test_what_a_host_said_is_cut_and_clean(text: str) -> None:
-    for found in (clean(text), said(HOST, Reply(550, text))):
+    for found in (clean(text), quoted_reply(HOST, Reply(550, text))):
         assert len(found) <= MAX_TEXT + 200
         assert found.isascii()
         assert found.isprintable()
 
 
 def test_lines_of_a_reply_stay_apart() -> None:
-    assert said(HOST, reply(550, "5.1.1", "one\ntwo")) == f"{HOST} said: 550 5.1.1 one / two"
+    assert quoted_reply(HOST, reply(550, "5.1.1", "one\ntwo")) == f"{HOST} said: 550 5.1.1 one / two"

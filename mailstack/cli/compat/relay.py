@@ -103,14 +103,14 @@ def _outlet(relay: RelayVariables) -> ExternalRelay | None:
         host=target.host,
         port=target.port,
         tls="implicit" if relay.tls else "starttls" if relay.starttls else "",
-        believes_any=relay.allow_insecure,
+        allow_insecure=relay.allow_insecure,
         username=username,
         password=password,
         return_path=_address("MP_SMTP_RELAY_RETURN_PATH", relay.return_path),
         override_from=_address("MP_SMTP_RELAY_OVERRIDE_FROM", relay.override_from),
         allowed=DevOverrides.pattern("MP_SMTP_RELAY_ALLOWED_RECIPIENTS", relay.allowed_recipients),
         blocked=DevOverrides.pattern("MP_SMTP_RELAY_BLOCKED_RECIPIENTS", relay.blocked_recipients),
-        keeps_message_id=relay.preserve_message_ids,
+        keep_message_id=relay.preserve_message_ids,
     )
 
 

@@ -202,10 +202,10 @@ def _tell_many(results: Iterable[list[ActionResult]], done: str, count: int) -> 
         click.echo(clean(_done_text(each, done)))
     letters = len({each.letter for each in successes})
     click.echo(f"{done}: {_count(letters, 'letter')} to {_count(len(successes), 'recipient')}")
-    left = [each for each in acts if not each.done and "already" not in each.why_not]
+    left = [each for each in acts if not each.done and "already" not in each.refusal_reason]
     if left:
         raise CommandError(
-            f"{_count(len(left), 'recipient')} not changed; the first: {left[0].letter}: {left[0].why_not}"
+            f"{_count(len(left), 'recipient')} not changed; the first: {left[0].letter}: {left[0].refusal_reason}"
         )
 
 
@@ -219,7 +219,7 @@ def _refuse(acts: Sequence[ActionResult]) -> None:
     reasons: dict[LetterId, dict[str, None]] = {}
     for each in acts:
         if each.letter not in touched:
-            reasons.setdefault(each.letter, {})[each.why_not] = None
+            reasons.setdefault(each.letter, {})[each.refusal_reason] = None
     if reasons:
         told = "; ".join(f"{letter}: {_why_not(whys)}" for letter, whys in reasons.items())
         raise CommandError(f"nothing was changed: {told} (`mailstack queue list` shows the queue)")

@@ -79,7 +79,7 @@ class Update:
         for start in range(0, len(told), AT_ONCE):
             if start:  # other sessions run in between
                 await self._pause(0)
-            self._journal.tell(told[start : start + AT_ONCE])
+            self._journal.record(told[start : start + AT_ONCE])
         return True
 
 

@@ -136,7 +136,7 @@ class SmtpClientSession(ClientDialogue):
 
         That is the refusal of its RCPT, or of MAIL or DATA, or the reply to the final dot. Raises SmtpSessionError when the
         connection failed before that was known; of 421, which ends the connection, too. Stage "final" means that the
-        letter may have been taken all the same.
+        host may have accepted the letter.
         """
         # RFC 4954 §5: AUTH=<> vouches for no sender. Received AUTH= is not believed either.
         vouch = not self._authenticated

@@ -1,6 +1,6 @@
 """Daily TLS reports to other domains (RFC 8460).
 
-The relay counts its sessions with hosts that the DNS names (`mailstack.store.tls_results`); a `collector` brings the counts
-into the store. When a day is over, and a while more, so that not all the world reports at midnight, the `reporter` asks
-each domain's TLSRPT `record`, writes the `report`, and sends it as a `letter` through our own queue, or posts it.
+The relay counts its sessions with hosts from the DNS (`mailstack.store.tls_results`), and the `collector` stores the
+counts. Some time after the end of a day, the `reporter` reads the TLSRPT record of each domain. It writes the `report`,
+and sends it by mail through the queue, or by HTTPS.
 """

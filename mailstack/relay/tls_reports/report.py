@@ -21,7 +21,7 @@ from mailstack.letter.trace import date_time
 from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
 
 MAX_DETAILS = 1000
-"""Failures of one policy that are told by themselves; all are counted."""
+"""Maximum number of failures listed for one policy; the summary counts all."""
 
 
 class Reporting(Struct, frozen=True):
@@ -53,7 +53,7 @@ class TlsReport(Struct, frozen=True):
 
 
 def report_on(domain: str, day: int, counts: Sequence[TlsCount], reporting: Reporting) -> TlsReport:
-    """The report; the same counts give the same one, its id too, so that a receiver can drop what it gets twice."""
+    """The report. The same counts give the same report and id, so that a receiver can detect duplicates."""
     begin, end = day * DAY, (day + 1) * DAY - 1
     digest = hashlib.sha256(f"{reporting.domain} {domain} {day}".encode()).hexdigest()[:16]
     report_id = f"{datetime.fromtimestamp(begin, UTC):%Y-%m-%d}.{digest}@{reporting.domain}"
@@ -63,7 +63,7 @@ def report_on(domain: str, day: int, counts: Sequence[TlsCount], reporting: Repo
 
 
 def document(domain: str, day: int, counts: Sequence[TlsCount], reporting: Reporting, report_id: str) -> dict[str, Any]:
-    """What the JSON says (§4.4)."""
+    """The JSON document (§4.4)."""
     begin, end = day * DAY, (day + 1) * DAY - 1
     policies: dict[AppliedPolicy, list[TlsCount]] = {}
     for each in counts:
@@ -112,19 +112,16 @@ def _detail(failure: SessionFailure, sessions: int) -> dict[str, Any]:
 
 
 _TEXT = """\
-This is a report about TLS with the hosts that take mail for {domain}, on {day:%Y-%m-%d}
-(UTC), from {organization}: how many of our sessions were protected as its
-policies ask, and why others were not. A program can read it (RFC 8460).
+This is a report from {organization} about TLS in SMTP sessions with the mail
+hosts of {domain} on {day:%Y-%m-%d} (UTC): the number of sessions that met the
+TLS policies of the domain, and the failures. The attached file is in the format of RFC 8460.
 
-{domain} asks for it by its TXT record at _smtp._tls.{domain}.
+{domain} requests these reports with its TXT record at _smtp._tls.{domain}.
 """
 
 
 def octets_of(report: TlsReport, reporting: Reporting, *, to: Address, letter: LetterId, now: float) -> bytes:
-    """The whole letter, 7 bits, with CRLF.
-
-    It goes also where TLS fails, for that is what it tells of (RFC 8460 §3, RFC 8689 §4.1).
-    """
+    """The whole letter, 7 bits, with CRLF. It is sent even if TLS fails (RFC 8460 §3, RFC 8689 §4.1)."""
     day = datetime.fromtimestamp(report.day * DAY, UTC)
     heading = Heading(
         ("", str(reporting.author.in_ascii)),
@@ -164,7 +161,7 @@ class Rua(Struct, frozen=True):
 
 
 def read_record(texts: Iterable[str]) -> tuple[Rua, ...]:
-    """Return the addresses for reports from the TXT records of `_smtp._tls.DOMAIN`; none unless exactly one is valid.
+    """The addresses for reports from the TXT records of `_smtp._tls.DOMAIN`; none unless exactly one is valid.
 
     URIs of other kinds are left out.
     """

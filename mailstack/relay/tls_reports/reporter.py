@@ -24,27 +24,27 @@ NEVER = (("NOTIFY", "NEVER"),)
 
 
 class ReporterLimits(Struct, frozen=True):
-    """Times are in seconds."""
+    """Times in seconds, and the age of counts."""
 
     poll: float = 600.0
-    """How often the store is looked at."""
+    """Interval of polls of the store."""
     lease: float = 900.0
     """Lease of a claim; longer than writing and sending one report takes."""
-    again: float = 3600.0
-    """Wait before a report that could not be sent is tried again."""
-    patience: float = 172_800.0
+    retry: float = 3600.0
+    """Wait before the next attempt to send a report."""
+    give_up_after: float = 172_800.0
     """Time from the end of the day until a report is given up."""
-    keep: int = 4
-    """Days that counts are kept at most."""
+    keep_days: int = 4
+    """Maximum age of counts in days."""
 
 
 class Reporter:
-    """States: made, running (`start`), stopped (`stop`). All that waits is in the store."""
+    """Sends due reports from `start` to `stop`. All due reports are in the store."""
 
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
         self,
         store: TlsResults,
-        names: DnsResolver,
+        resolver: DnsResolver,
         clock: Clock,
         poster: Poster,
         send: Callable[[Letter], Awaitable[None]],
@@ -53,9 +53,9 @@ class Reporter:
         owner: str,
         limits: ReporterLimits = ReporterLimits(),  # noqa: B008  # frozen
     ) -> None:
-        """`send` signs a letter and takes it into our queue; it raises SendFailed when it can't."""
+        """`send` signs a letter and accepts it into the queue; raises SendFailed."""
         self._store = store
-        self._names = names
+        self._resolver = resolver
         self._clock = clock
         self._poster = poster
         self._send = send
@@ -76,34 +76,34 @@ class Reporter:
         self._poster.close()
 
     async def _poll(self) -> None:
-        """Write what is due, one after the other, and look again when more is."""
+        """Sends due reports one by one, and schedules the next poll."""
         wait = self._limits.poll
         try:
-            await self._store.purge(int(self._clock.now() // DAY) - self._limits.keep)
-            while self._running and (due := await self._claim()) is not None:
+            await self._store.purge(int(self._clock.now() // DAY) - self._limits.keep_days)
+            now = self._clock.now
+            while (
+                self._running and (due := await self._store.claim(self._owner, now(), self._limits.lease)) is not None
+            ):
                 await self._report(due)
             if (first := await self._store.next_due()) is not None:
                 wait = min(wait, max(1.0, first - self._clock.now()))
         except StoreError as trouble:
             _log.error("TLS reports can't be written yet: %s", trouble)
         finally:
-            # Also after a bug: the report is due again when its lease ends.
+            # After any error the report is due again when its lease ends.
             if self._running:
                 self._cancel = self._clock.call_later(wait, lambda: self._clock.spawn(self._poll()))
 
-    async def _claim(self) -> TlsReportDue | None:
-        return await self._store.claim(self._owner, self._clock.now(), self._limits.lease)
-
     async def _report(self, due: TlsReportDue) -> None:
-        """Send one report to all addresses that have not got it yet. Raises StoreError."""
+        """Sends one report to all addresses that have not accepted it yet. Raises StoreError."""
         sent = list(due.sent)
         try:
-            wanting = await self._report_addresses(due.domain)
+            addresses = await self._report_addresses(due.domain)
         except DnsUnavailable as trouble:
-            _log.info("whether %s wants TLS reports can't be found out: %s", due.domain, trouble)
-            await self._later(due, sent)
+            _log.info("the TLSRPT record of %s can't be looked up: %s", due.domain, trouble)
+            await self._postpone(due, sent)
             return
-        left = [each for each in wanting if each.uri not in sent]
+        left = [each for each in addresses if each.uri not in sent]
         if left:
             counts = await self._store.counts(due.domain, due.day)
             report = report_on(due.domain, due.day, counts, self._reporting)
@@ -111,25 +111,25 @@ class Reporter:
                 try:
                     await self._send_to(each, report)
                 except SendFailed as trouble:
-                    _log.warning("the TLS report for %s does not reach %s: %s", due.domain, each.uri, trouble)
+                    _log.warning("the TLS report for %s can't be sent to %s: %s", due.domain, each.uri, trouble)
                 else:
                     sent.append(each.uri)
-        if all(each.uri in sent for each in wanting):
+        if all(each.uri in sent for each in addresses):
             await self._store.settle(self._owner, due)
         else:
-            await self._later(due, sent)
+            await self._postpone(due, sent)
 
-    async def _later(self, due: TlsReportDue, sent: list[str]) -> None:
+    async def _postpone(self, due: TlsReportDue, sent: list[str]) -> None:
         now = self._clock.now()
-        if now >= due.ends + self._limits.patience:
+        if now >= due.ends + self._limits.give_up_after:
             await self._store.settle(self._owner, due)
         else:
-            await self._store.settle(self._owner, due, again=now + self._limits.again, sent=sent)
+            await self._store.settle(self._owner, due, again=now + self._limits.retry, sent=sent)
 
     async def _report_addresses(self, domain: str) -> tuple[Rua, ...]:
         """Raises DnsUnavailable."""
         try:
-            return read_record(await self._names.txt(f"_smtp._tls.{domain}"))
+            return read_record(await self._resolver.txt(f"_smtp._tls.{domain}"))
         except NoSuchDomain:
             return ()
 

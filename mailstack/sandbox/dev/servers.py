@@ -49,7 +49,7 @@ class Servers:
         runtime = Runtime(
             reactor,
             clock,
-            LoopbackOnly(connector) if outlet is None else LoopbackOnly(connector, elsewhere=outlet.port),
+            LoopbackOnly(connector) if outlet is None else LoopbackOnly(connector, relay_port=outlet.port),
             DnsNames(parts.zone, reactor) if outlet is None else system_names(reactor),
             parts.context,
         )

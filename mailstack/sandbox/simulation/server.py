@@ -45,7 +45,7 @@ class RecordingJournal:
         self.steps: list[Step] = []
         self._world = world
 
-    def tell(self, steps: Sequence[Step]) -> None:
+    def record(self, steps: Sequence[Step]) -> None:
         self.steps += steps
         if len(self.steps) > 2 * MAX_STEPS:
             del self.steps[:-MAX_STEPS]

@@ -141,12 +141,12 @@ class QueuePages:
             acts = await self._act(request, act, wish)
             if not any(each.done for each in acts):
                 status = 404 if not acts or not acts[0].recipient else 409
-                raise HttpError(status, acts[0].why_not if acts else "The letter has no such recipient.")
+                raise HttpError(status, acts[0].refusal_reason if acts else "The letter has no such recipient.")
             steps = [each.step for each in acts if each.step is not None]
-            self._context.journal.tell(steps)
+            self._context.journal.record(steps)
             return json_response(
                 QueueActionResults(
-                    [QueueActionResult(each.letter, each.recipient, each.done, each.why_not) for each in acts]
+                    [QueueActionResult(each.letter, each.recipient, each.done, each.refusal_reason) for each in acts]
                 )
             )
 

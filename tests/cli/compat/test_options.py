@@ -124,7 +124,7 @@ def test_the_relay_is_described_by_variables() -> None:
         password="s",
         return_path="b@c.test",
         blocked="^no",
-        keeps_message_id=True,
+        keep_message_id=True,
     )
     assert "'s'" not in repr(made.relay), "no log shows the secret"
     assert (made.relay_matching, made.relay_all) == ("@x$", False)

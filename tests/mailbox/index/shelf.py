@@ -120,7 +120,7 @@ class Shelf:
         whole = Letter(letter, Envelope(sender, given), Octets(octets), arrival)
         placements = (Placement(mailbox, (letter, 0), b"", len(octets), now),) if mailbox else ()
         self.run(self.store.accept(Acceptance(whole, deliveries, (step,), placements)))
-        self.journal.tell([step])
+        self.journal.record([step])
         if settle:
             self.settle()
         return letter

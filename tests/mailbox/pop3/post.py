@@ -102,7 +102,7 @@ class Told:
     def __init__(self) -> None:
         self.steps: list[Step] = []
 
-    def tell(self, steps: Sequence[Step]) -> None:
+    def record(self, steps: Sequence[Step]) -> None:
         self.steps += steps
 
 

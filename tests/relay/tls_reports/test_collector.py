@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mailstack.relay.tls_reports.collector import FIRST, Collector
+from mailstack.relay.tls_reports.collector import REPORT_DELAY_S, Collector
 from mailstack.store import StoreError
 from mailstack.store.parts.tls_results import SqlTlsResults
 from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
@@ -44,7 +44,7 @@ def test_counts_are_stored_after_some_seconds_and_none_is_lost_by_trouble() -> N
 
 def test_of_too_many_different_results_the_first_are_counted() -> None:
     clock, store = HandClock(), SqlTlsResults(*pools())
-    collector = Collector(store, clock, submitter="home.test", most=10)
+    collector = Collector(store, clock, submitter="home.test", max_counts=10)
     for number in range(100):
         collector.count(f"d{number}.test", NONE, None)
     run(collector.flush())
@@ -64,6 +64,6 @@ def test_reports_are_spread_over_the_hours_after_the_day() -> None:
     first = run(store.next_due())
     assert first is not None
     assert len(set(dues)) == 200
-    assert end + FIRST <= collector._due(int(START // DAY), "elsewhere.test") <= end + FIRST + 14_400
+    assert end + REPORT_DELAY_S <= collector._due(int(START // DAY), "elsewhere.test") <= end + REPORT_DELAY_S + 14_400
     moments = {collector._due(int(START // DAY), domain) // 3600 for domain in dues}
     assert len(moments) >= 4

@@ -96,7 +96,7 @@ def _relay(relay: ExternalRelay | None) -> MessageRelay:
         allowed_recipients=relay.allowed,
         blocked_recipients=relay.blocked,
         override_from=relay.override_from,
-        preserve_message_ids=relay.keeps_message_id,
+        preserve_message_ids=relay.keep_message_id,
     )
 
 
