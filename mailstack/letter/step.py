@@ -28,7 +28,7 @@ StepName = Literal[
 
 
 class Step(Struct, frozen=True):
-    """One thing that happened to a letter, stored in the same transaction as the change it tells of."""
+    """One event in the life of a letter, stored in the transaction of the change it describes."""
 
     letter: LetterId
     at: float
@@ -40,10 +40,10 @@ class Step(Struct, frozen=True):
 
 
 class Journal(Protocol):
-    """Where steps are told when they are durable: the log, the live page. `mailstack.net.log` has the one that writes."""
+    """Receives durable steps, for the log and the live page; `mailstack.net.log` implements it."""
 
     def record(self, steps: Sequence[Step]) -> None:
-        """Never raises, never waits."""
+        """Records steps that are stored. Never raises, never waits."""
 
 
 class TappedJournal:

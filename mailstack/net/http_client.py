@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from mailstack.net.client_tls import ClientTls, Handshake
 from mailstack.protocols.connection import ConnectFailed
-from mailstack.queue.webhooks.webhook import Answer
+from mailstack.queue.webhooks.webhook import PostResponse
 from mailstack.relay.external_relay import is_loopback
 
 
@@ -186,15 +186,15 @@ class HttpClient:
         self._addresses = addresses
         self._pool: Any = None
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> PostResponse:
         """Response to a POST request. Raises ConnectFailed with the reason."""
         return await self._call(b"POST", url, headers, Upload(body))
 
-    async def head(self, url: str) -> Answer:
+    async def head(self, url: str) -> PostResponse:
         """Response to a HEAD request. Raises ConnectFailed."""
         return await self._call(b"HEAD", url, {}, None)
 
-    async def _call(self, method: bytes, url: str, headers: Mapping[str, str], body: Upload | None) -> Answer:
+    async def _call(self, method: bytes, url: str, headers: Mapping[str, str], body: Upload | None) -> PostResponse:
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
@@ -236,7 +236,7 @@ class HttpClient:
 
     async def _ask(
         self, endpoint: TlsEndpoint, method: bytes, url: str, headers: Mapping[str, str], body: Upload | None
-    ) -> Answer:
+    ) -> PostResponse:
         # Imported here: a large library that most servers never need.
         from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed, ResponseNeverReceived  # noqa: PLC0415
         from twisted.web.http_headers import Headers  # noqa: PLC0415
@@ -265,7 +265,7 @@ class HttpClient:
         with suppress(TooLarge, ConnectionLost):
             content = await read_document(response, self._max_response)
         first = response.headers.getRawHeaders
-        return Answer(response.code, _seconds(first("retry-after", [""])[0]), content, first("location", [""])[0])
+        return PostResponse(response.code, _seconds(first("retry-after", [""])[0]), content, first("location", [""])[0])
 
 
 def _seconds(text: str) -> float:

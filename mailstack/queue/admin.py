@@ -21,9 +21,9 @@ from mailstack.queue.settlement import ReportDue, report_wanted
 from mailstack.store import Acceptance, Change, Conflict, Filter, Record, Settlement, Store
 
 REMOVED = Failed(Status(5, 7, 0), "the operator of the mail system removed the letter from the queue")
-_TRIES = 2
+_MAX_TRIES = 2
 
-TOGETHER = 200
+BATCH_SIZE = 200
 """Maximum number of letters read and written at once, so that a running server gets its turn in between."""
 
 
@@ -43,10 +43,10 @@ class ActionResult(Struct, frozen=True):
         return not self.refusal_reason
 
 
-class _Wish(Struct, frozen=True):
+class _Action(Struct, frozen=True):
     """Action to be applied to letters."""
 
-    becomes: Callable[[Delivery, float], Delivery | str]
+    apply: Callable[[Delivery, float], Delivery | str]
     """Computes the new delivery from the delivery and the time; a text is the reason for a refusal."""
     step: StepName | None
     bouncer: Bouncer | None = None
@@ -70,33 +70,33 @@ class QueueAdmin:
         now: Callable[[], float],
         *,
         by: str = "operator",
-        picks: Callable[[Letter, Delivery], bool] = _every,
+        selects: Callable[[Letter, Delivery], bool] = _every,
         known: Iterable[Record] = (),
     ) -> None:
         """`by` is the name of the operator in the journey; `now` gives seconds since 1970.
 
-        Only deliveries that `picks` accepts are changed and reported. `known` letters were just read; they are read
+        Only deliveries that `selects` accepts are changed and reported. `known` letters were just read; they are read
         again only after a conflict with an attempt.
         """
         self._store = store
         self._now = now
         self._by = by
-        self._picks = picks
+        self._selects = selects
         self._known = {record.letter.id: record for record in known}
 
     async def hold(self, ids: Sequence[LetterId]) -> list[ActionResult]:
         """Stops attempts until `release`; an attempt under way is not interrupted. Raises StoreError."""
-        return await self._each(ids, _Wish(_held, "held"))
+        return await self._apply(ids, _Action(_hold, "held"))
 
     async def release(self, ids: Sequence[LetterId], *, rule: str = "") -> list[ActionResult]:
         """Makes held deliveries due now; `rule` names the hold rule that is removed. Raises StoreError."""
         if rule:
-            return await self._each(ids, _Wish(_let_go, "released", facts={"rule": rule}))
-        return await self._each(ids, _Wish(_released, "released"))
+            return await self._apply(ids, _Action(_release_by_rule, "released", facts={"rule": rule}))
+        return await self._apply(ids, _Action(_release, "released"))
 
     async def retry(self, ids: Sequence[LetterId]) -> list[ActionResult]:
         """Makes waiting deliveries due now. Raises StoreError."""
-        return await self._each(ids, _Wish(_hurried, None))
+        return await self._apply(ids, _Action(_retry, None))
 
     async def remove(self, ids: Sequence[LetterId], *, bouncer: Bouncer | None = None) -> list[ActionResult]:
         """Removes deliveries. With a `bouncer` the sender gets a report, except at the null reverse-path.
@@ -104,10 +104,10 @@ class QueueAdmin:
         Raises StoreError.
         """
         if bouncer is None:
-            return await self._each(ids, _Wish(_removed, "removed"))
+            return await self._apply(ids, _Action(_remove, "removed"))
         # A report needs the current state of the deliveries.
         self._known.clear()
-        return await self._each(ids, _Wish(_bounced, "bounced", bouncer))
+        return await self._apply(ids, _Action(_bounce, "bounced", bouncer))
 
     async def redirect(self, ids: Sequence[LetterId], to: Address, router: Router) -> list[ActionResult]:
         """Replaces each waiting recipient by another address; the sender stays.
@@ -115,33 +115,34 @@ class QueueAdmin:
         As with an alias (RFC 5321 §3.9.1), the sender gets the failure reports, under the original recipient.
         Raises StoreError.
         """
-        return await self._retried(ids, self._redirecting(to, router))
+        return await self._apply_all(ids, self._redirect_plan(to, router))
 
-    async def _each(self, ids: Sequence[LetterId], wish: _Wish) -> list[ActionResult]:
+    async def _apply(self, ids: Sequence[LetterId], action: _Action) -> list[ActionResult]:
         async def plan(record: Record) -> tuple[list[ActionResult], Settlement]:
-            return await self._plan(record, wish)
+            return await self._plan(record, action)
 
-        return await self._retried(ids, plan)
+        return await self._apply_all(ids, plan)
 
-    async def _retried(self, ids: Sequence[LetterId], plan: _Plan) -> list[ActionResult]:
+    async def _apply_all(self, ids: Sequence[LetterId], plan: _Plan) -> list[ActionResult]:
         """Applies the plan to letters in their order; a letter is read again once after a conflict with an attempt."""
         letters = list(dict.fromkeys(ids))
-        acts: dict[LetterId, list[ActionResult]] = {}
-        for start in range(0, len(letters), TOGETHER):
-            left = letters[start : start + TOGETHER]
-            for _ in range(_TRIES):
-                left = await self._try(left, plan, acts) if left else left
+        results: dict[LetterId, list[ActionResult]] = {}
+        for start in range(0, len(letters), BATCH_SIZE):
+            left = letters[start : start + BATCH_SIZE]
+            for _ in range(_MAX_TRIES):
+                left = await self._try(left, plan, results) if left else left
             for letter in left:
                 conflict = "an attempt changed it at the same time; try again"
-                acts[letter] = [
-                    ActionResult(letter, act.recipient, act.refusal_reason or conflict) for act in acts[letter]
+                results[letter] = [
+                    ActionResult(letter, result.recipient, result.refusal_reason or conflict)
+                    for result in results[letter]
                 ]
-        return [act for letter in letters for act in acts[letter]]
+        return [result for letter in letters for result in results[letter]]
 
     async def _try(
-        self, ids: Sequence[LetterId], plan: _Plan, acts: dict[LetterId, list[ActionResult]]
+        self, ids: Sequence[LetterId], plan: _Plan, results: dict[LetterId, list[ActionResult]]
     ) -> list[LetterId]:
-        """Writes the results to `acts`; returns the letters that conflict with an attempt."""
+        """Writes the results to `results`; returns the letters that conflict with an attempt."""
         records = {letter: self._known.pop(letter) for letter in ids if letter in self._known}
         if unread := tuple([letter for letter in ids if letter not in records]):
             found = await self._store.records(Filter(ids=unread, limit=len(unread)))
@@ -150,9 +151,9 @@ class QueueAdmin:
         settlements: list[Settlement] = []
         for letter in ids:
             if (record := records.get(letter)) is None:
-                acts[letter] = [ActionResult(letter, "", "no letter has this id")]
+                results[letter] = [ActionResult(letter, "", "no letter has this id")]
                 continue
-            acts[letter], settlement = await plan(record)
+            results[letter], settlement = await plan(record)
             if settlement.changes:
                 changed.append(letter)
                 settlements.append(settlement)
@@ -162,54 +163,59 @@ class QueueAdmin:
                 raise trouble
         return [letter for letter, trouble in zip(changed, troubles, strict=True) if trouble is not None]
 
-    async def _plan(self, record: Record, wish: _Wish) -> tuple[list[ActionResult], Settlement]:
+    async def _plan(self, record: Record, action: _Action) -> tuple[list[ActionResult], Settlement]:
         """The results of an action, and the settlement to be written."""
         now, letter = self._now(), record.letter
-        pairs = [(delivery, wish.becomes(delivery, now)) for delivery in self._picked(record)]
+        pairs = [(delivery, action.apply(delivery, now)) for delivery in self._selected(record)]
         changes = tuple(Change(before, after) for before, after in pairs if isinstance(after, Delivery))
-        report = await _report(letter, changes, now, wish.bouncer) if wish.bouncer else None
-        told = {"report": report.letter.id} if report else {}
-        acts: list[ActionResult] = []
+        report = await _report(letter, changes, now, action.bouncer) if action.bouncer else None
+        report_facts = {"report": report.letter.id} if report else {}
+        results: list[ActionResult] = []
         for before, after in pairs:
             recipient = str(before.recipient.address)
             if isinstance(after, str):
-                acts.append(ActionResult(letter.id, recipient, after))
-            elif wish.step is None:
-                acts.append(ActionResult(letter.id, recipient))
+                results.append(ActionResult(letter.id, recipient, after))
+            elif action.step is None:
+                results.append(ActionResult(letter.id, recipient))
             else:
-                facts = {"recipient": recipient, "by": self._by, **wish.facts, **told}
-                acts.append(
+                facts = {"recipient": recipient, "by": self._by, **action.facts, **report_facts}
+                results.append(
                     ActionResult(
-                        letter.id, recipient, "", Step(letter.id, now, letter.arrival.server, wish.step, facts)
+                        letter.id, recipient, "", Step(letter.id, now, letter.arrival.server, action.step, facts)
                     )
                 )
-        steps = tuple(act.step for act in acts if act.step is not None)
-        return acts, Settlement(changes, steps=steps, acceptances=(report,) if report else ())
+        steps = tuple(result.step for result in results if result.step is not None)
+        return results, Settlement(changes, steps=steps, acceptances=(report,) if report else ())
 
-    def _picked(self, record: Record) -> list[Delivery]:
-        return [delivery for delivery in record.deliveries if self._picks(record.letter, delivery)]
+    def _selected(self, record: Record) -> list[Delivery]:
+        return [delivery for delivery in record.deliveries if self._selects(record.letter, delivery)]
 
-    def _redirecting(self, to: Address, router: Router) -> _Plan:
+    def _redirect_plan(self, to: Address, router: Router) -> _Plan:
         async def plan(record: Record) -> tuple[list[ActionResult], Settlement]:
             now, letter = self._now(), record.letter
-            refusals = [(one, _not_redirected(one, record, to, now)) for one in self._picked(record)]
-            leaving = [delivery for delivery, why_not in refusals if not why_not]
-            routes = await router.route(tuple([_instead(delivery.recipient, to) for delivery in leaving]))
-            nowhere = "" if all(map(_leads_somewhere, routes)) else f"no mailbox here has the address {to}"
-            acts = [
-                ActionResult(letter.id, str(one.recipient.address), why_not or nowhere)
-                if why_not or nowhere
+            refusals = [(one, _redirect_refusal(one, record, to, now)) for one in self._selected(record)]
+            redirectable = [delivery for delivery, refusal in refusals if not refusal]
+            routes = await router.route(
+                tuple([_redirected_recipient(delivery.recipient, to) for delivery in redirectable])
+            )
+            no_mailbox = "" if all(map(_has_destination, routes)) else f"no mailbox here has the address {to}"
+            results = [
+                ActionResult(letter.id, str(one.recipient.address), refusal or no_mailbox)
+                if refusal or no_mailbox
                 else self._redirected(letter, one, to, now)
-                for one, why_not in refusals
+                for one, refusal in refusals
             ]
-            if nowhere or not leaving:
-                return acts, Settlement(())
-            gone = [
-                replace(one, state=DeliveryState.REMOVED, text=f"redirected to {to}", status=None) for one in leaving
+            if no_mailbox or not redirectable:
+                return results, Settlement(())
+            removed = [
+                replace(one, state=DeliveryState.REMOVED, text=f"redirected to {to}", status=None)
+                for one in redirectable
             ]
-            changes = tuple([Change(before, after) for before, after in zip(leaving, gone, strict=True)])
-            steps = tuple([act.step for act in acts if act.step is not None])
-            return acts, Settlement(changes, steps=steps, additions=_added(record, leaving[0], routes, now))
+            changes = tuple([Change(before, after) for before, after in zip(redirectable, removed, strict=True)])
+            steps = tuple([result.step for result in results if result.step is not None])
+            return results, Settlement(
+                changes, steps=steps, additions=_new_deliveries(record, redirectable[0], routes, now)
+            )
 
         return plan
 
@@ -231,55 +237,59 @@ async def _report(letter: Letter, changes: Sequence[Change], now: float, bouncer
     return await bouncer.report(ReportDue("failed", new_letter_id(now), notices, now), letter, now, None)
 
 
-def _held(delivery: Delivery, _now: float) -> Delivery | str:
+def _hold(delivery: Delivery, _now: float) -> Delivery | str:
     if delivery.state is DeliveryState.HELD:
         return "it is held already"
     # A text without a status was written by an operator, and is no reason for this hold.
     text = delivery.text if delivery.status is not None else ""
-    return _stopped(delivery) or replace(delivery, state=DeliveryState.HELD, text=text)
+    return _final_state_reason(delivery) or replace(delivery, state=DeliveryState.HELD, text=text)
 
 
-def _released(delivery: Delivery, now: float) -> Delivery | str:
+def _release(delivery: Delivery, now: float) -> Delivery | str:
     """Release by name, written into the text: hold rules then need not read the journeys of thousands of letters."""
-    due = _let_go(delivery, now)
+    due = _release_by_rule(delivery, now)
     return due if isinstance(due, str) or due.status is not None else replace(due, text=released_text(now))
 
 
-def _let_go(delivery: Delivery, now: float) -> Delivery | str:
+def _release_by_rule(delivery: Delivery, now: float) -> Delivery | str:
     if delivery.state is not DeliveryState.HELD:
-        return _stopped(delivery) or "it is not held"
+        return _final_state_reason(delivery) or "it is not held"
     # The journey has the reason of the hold.
     text = delivery.text if delivery.status is not None else ""
     return replace(delivery, state=DeliveryState.QUEUED, due=now, text=text)
 
 
-def _hurried(delivery: Delivery, now: float) -> Delivery | str:
+def _retry(delivery: Delivery, now: float) -> Delivery | str:
     if delivery.state is DeliveryState.HELD:
         return "it is held; release it first"
-    return _stopped(delivery) or _under_way(delivery, now) or replace(delivery, due=now, text=RETRY_REQUESTED)
+    return (
+        _final_state_reason(delivery)
+        or _attempt_reason(delivery, now)
+        or replace(delivery, due=now, text=RETRY_REQUESTED)
+    )
 
 
-def _removed(delivery: Delivery, _now: float) -> Delivery | str:
-    return _stopped(delivery) or replace(delivery, state=DeliveryState.REMOVED)
+def _remove(delivery: Delivery, _now: float) -> Delivery | str:
+    return _final_state_reason(delivery) or replace(delivery, state=DeliveryState.REMOVED)
 
 
-def _bounced(delivery: Delivery, now: float) -> Delivery | str:
+def _bounce(delivery: Delivery, now: float) -> Delivery | str:
     # Not during an attempt: the sender could get a failure report for a delivered letter.
     bounced = replace(delivery, state=DeliveryState.BOUNCED, status=REMOVED.status, text=REMOVED.text, host="")
-    return _stopped(delivery) or _under_way(delivery, now) or bounced
+    return _final_state_reason(delivery) or _attempt_reason(delivery, now) or bounced
 
 
-def _stopped(delivery: Delivery) -> str:
+def _final_state_reason(delivery: Delivery) -> str:
     """Reason why the delivery can't be changed any more; "" if it is still owed."""
     return "" if delivery.state in OWED else f"it is {delivery.state} already"
 
 
-def _under_way(delivery: Delivery, now: float) -> str:
+def _attempt_reason(delivery: Delivery, now: float) -> str:
     claimed = delivery.claimed_by is not None and delivery.lease > now
     return "an attempt is under way; try again when it has ended" if claimed else ""
 
 
-def _not_redirected(delivery: Delivery, record: Record, to: Address, now: float) -> str:
+def _redirect_refusal(delivery: Delivery, record: Record, to: Address, now: float) -> str:
     """Reason why a delivery can't be redirected; "" if it can."""
     if delivery.state in OWED and delivery.recipient.address.key == to.key:
         return "it goes there already"
@@ -288,22 +298,22 @@ def _not_redirected(delivery: Delivery, record: Record, to: Address, now: float)
         for other in record.deliveries
     ):
         return f"{to} is a recipient of it already; `remove` takes the other one out"
-    return _stopped(delivery) or _under_way(delivery, now)
+    return _final_state_reason(delivery) or _attempt_reason(delivery, now)
 
 
-def _instead(recipient: Recipient, to: Address) -> Recipient:
+def _redirected_recipient(recipient: Recipient, to: Address) -> Recipient:
     """Recipient with the new address, and the original one for reports."""
     return Recipient(to, recipient.original or recipient.address, recipient.parameters)
 
 
-def _leads_somewhere(route: Route) -> bool:
+def _has_destination(route: Route) -> bool:
     return route.destination != LOCAL or route.mailbox is not None
 
 
-def _added(record: Record, like: Delivery, routes: Sequence[Route], now: float) -> tuple[Delivery, ...]:
+def _new_deliveries(record: Record, model: Delivery, routes: Sequence[Route], now: float) -> tuple[Delivery, ...]:
     """The deliveries to the new address, due now."""
     first = max(delivery.number for delivery in record.deliveries) + 1
     return tuple(
-        Delivery(record.letter.id, number, route.recipient, route.destination, due=now, priority=like.priority)
+        Delivery(record.letter.id, number, route.recipient, route.destination, due=now, priority=model.priority)
         for number, route in enumerate(routes, first)
     )

@@ -28,8 +28,9 @@ class Attempt(Struct, frozen=True):
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Facts of the `attempted` step: `host`, `tls` …"""
     reached: bool | None = None
-    """Whether the destination served us to the end of a session's business; False when none of its hosts let us begin,
-    or hung up. It decides how many attempts at a time the destination gets; None says nothing about that."""
+    """Whether a session ran to its end; False if no host accepted one, or the connection was lost.
+
+    It adapts the concurrency of the destination; None leaves that as it is."""
 
 
 class Agent(Protocol):
@@ -45,16 +46,16 @@ class Agent(Protocol):
 
 
 class Destinations(Protocol):
-    """Limits of destinations: which deliveries share an attempt, connections and a place in the queue."""
+    """Groups deliveries by the hosts that they go to: a group shares attempts, connections and limits."""
 
     def key(self, letter: Letter, destination: str) -> str:
-        """Key that deliveries share which go to the same hosts."""
+        """Key of all deliveries to the same hosts."""
 
     def key_of(self, destination: str) -> str | None:
         """The same key for a destination alone; None if it depends on the letter. Called in any thread."""
 
-    def delay_reasons(self, most: int) -> Sequence[DelayReason]:
-        """At most `most` delay reasons of hosts."""
+    def delay_reasons(self, limit: int) -> Sequence[DelayReason]:
+        """At most `limit` delay reasons of hosts."""
 
 
 class SeparateDomains:
@@ -86,7 +87,7 @@ MAX_TEXT = 1000
 
 
 def steps_of_attempt(letter: Letter, deliveries: Sequence[Delivery], attempt: Attempt, began: float) -> list[Step]:
-    """Steps "routed" and "attempted", if there is anything to say."""
+    """Steps "routed" and "attempted", if the attempt has facts for them."""
     steps: list[Step] = []
     recipients = [str(delivery.recipient.address) for delivery in deliveries]
     if attempt.route:
@@ -139,7 +140,7 @@ class DeliveryJob(Struct, frozen=True):
 
     @property
     def is_retry(self) -> bool:
-        """Whether it was attempted before, or is a report. Other hosts can provoke any number of reports to themselves."""
+        """Whether it is a retry or a report; other hosts can provoke any number of reports to themselves."""
         tried = bool(self.deliveries) and self.deliveries[0].attempts > 1
         return tried or self.is_report
 
@@ -160,5 +161,5 @@ class Lane(NamedTuple):
     priority: int
     is_retry: bool
     is_report: bool
-    standing: int = UNKNOWN
+    reputation: int = UNKNOWN
     """Standing of the destination."""

@@ -62,7 +62,7 @@ class Attempts:
     def __init__(
         self,
         agents: Agents,
-        standing: HoldRules,
+        hold_rules: HoldRules,
         clock: Clock,
         settings: QueueSettings,
         on_capacity: Callable[[], None],
@@ -73,10 +73,10 @@ class Attempts:
             concurrency=limits.concurrency,
             per_destination=limits.per_destination,
             first=limits.first_per_destination,
-            most=limits.backlog,
+            max_jobs=limits.backlog,
         )
         self._agents = agents
-        self._standing = standing
+        self._hold_rules = hold_rules
         self._clock = clock
         self._settings = settings
         self._silent = SilentAttempts(self.backlog, clock, limits, on_capacity)
@@ -85,12 +85,12 @@ class Attempts:
     @property
     def is_idle(self) -> bool:
         """Whether no attempt is under way, and no outcome waits to be written."""
-        return not self.backlog.local and not self.backlog.active and not self.backlog.ended
+        return not self.backlog.local and not self.backlog.active and not self.backlog.finished
 
     def add(self, claim: Claim) -> list[DeliveryJob]:
         """Adds the claimed deliveries of a letter to the backlog; returns the jobs for mailboxes here.
 
-        These have no limit, so they are to be run at once.
+        These have no limit, so that the caller runs them at once.
         """
         local: list[DeliveryJob] = []
         for job in self._jobs(claim):
@@ -112,7 +112,7 @@ class Attempts:
         return job
 
     def stop(self) -> None:
-        """Interrupts no attempt any more."""
+        """Ends the interruption of attempts."""
         self._silent.stop()
 
     async def run(self, job: DeliveryJob) -> FinishedAttempt:
@@ -121,17 +121,17 @@ class Attempts:
         Raises Interrupted if nothing was attempted; then it is to be put back.
         """
         if job.destination == LOCAL:
-            _, settling = await self._run(job, None)
-            return FinishedAttempt(job, settling)
+            _, state_changes = await self._run(job, None)
+            return FinishedAttempt(job, state_changes)
         watch = self._silent.begin(job)
         try:
-            attempt, settling = await self._run(job, watch)
+            attempt, state_changes = await self._run(job, watch)
         except Interrupted:
             self._silent.end(watch)
             raise
         # Other jobs may use the connection while this outcome is written.
         self.backlog.done(job, reached=attempt.reached, silent=self._silent.end(watch))
-        return FinishedAttempt(job, settling)
+        return FinishedAttempt(job, state_changes)
 
     def put_back(self, job: DeliveryJob) -> bool:
         """Returns an interrupted job to the backlog. False if there is no capacity for it: then it is dropped."""
@@ -166,25 +166,27 @@ class Attempts:
 
     async def _run(self, job: DeliveryJob, watch: ProgressWatch | None) -> tuple[Attempt, StateChanges]:
         """Runs one attempt; returns it with its state changes. Raises Interrupted."""
-        began = self._clock.now()
-        left, held = job, HoldResult()
+        started = self._clock.now()
+        remaining, held = job, HoldResult()
         try:
-            attempt = _too_late(job, began)
-            if attempt is None and self._standing.active:
-                held = await self._standing.hold_due(job.letter, job.deliveries, began)
-                left = _less(job, held)
-                attempt = None if left.deliveries else Attempt(())
+            attempt = _too_late(job, started)
+            if attempt is None and self._hold_rules.active:
+                held = await self._hold_rules.hold_due(job.letter, job.deliveries, started)
+                remaining = _without_held(job, held)
+                attempt = None if remaining.deliveries else Attempt(())
             if attempt is None:
                 agent = self._agents.local if job.destination == LOCAL else self._agents.relay
-                attempt = await agent.deliver(left.letter, left.deliveries, watch)
-            settling = self._settling(left, attempt, began)
+                attempt = await agent.deliver(remaining.letter, remaining.deliveries, watch)
+            state_changes = self._state_changes(remaining, attempt, started)
         except Exception as trouble:  # noqa: BLE001  # any error is a deferral
-            attempt, settling = self._unsent(left, trouble, began)
+            attempt, state_changes = self._failure_result(remaining, trouble, started)
         if held.changes:
-            settling = replace(settling, changes=held.changes + settling.changes, steps=held.steps + settling.steps)
-        return attempt, settling
+            state_changes = replace(
+                state_changes, changes=held.changes + state_changes.changes, steps=held.steps + state_changes.steps
+            )
+        return attempt, state_changes
 
-    def _unsent(self, job: DeliveryJob, trouble: Exception, began: float) -> tuple[Attempt, StateChanges]:
+    def _failure_result(self, job: DeliveryJob, trouble: Exception, started: float) -> tuple[Attempt, StateChanges]:
         """Result of an attempt that raised: a hold for a damaged letter, a deferral for every other trouble."""
         letter, count = job.letter, len(job.deliveries)
         match trouble:
@@ -197,15 +199,15 @@ class Attempts:
             case _:
                 _log.error("internal error: letter %s for %s is deferred", letter.id, job.destination, exc_info=trouble)
                 attempt = Attempt((_BUG,) * count)
-        return attempt, self._settling(job, attempt, began)
+        return attempt, self._state_changes(job, attempt, started)
 
-    def _settling(self, job: DeliveryJob, attempt: Attempt, began: float) -> StateChanges:
+    def _state_changes(self, job: DeliveryJob, attempt: Attempt, started: float) -> StateChanges:
         settings = self._settings
         return settle(
             job.letter,
             job.deliveries,
             attempt,
-            Times(began, self._clock.now()),
+            Times(started, self._clock.now()),
             schedule=settings.schedule,
             jitter=settings.jitter(),
             postmaster=settings.postmaster,
@@ -220,7 +222,7 @@ def _too_late(job: DeliveryJob, now: float) -> Attempt | None:
     return Attempt((too_late(by),) * len(job.deliveries))
 
 
-def _less(job: DeliveryJob, held: HoldResult) -> DeliveryJob:
+def _without_held(job: DeliveryJob, held: HoldResult) -> DeliveryJob:
     """The job without the deliveries that are held."""
     if not held.changes:
         return job

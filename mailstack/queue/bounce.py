@@ -68,7 +68,9 @@ class Bouncer:
         )
         # RFC 6531 §3.6: the header of a report needs SMTPUTF8 only for an address that can't be written otherwise.
         parameters = (
-            _inherited(original.envelope) if sender.is_ascii else (*_inherited(original.envelope), ("SMTPUTF8", ""))
+            _inherited_parameters(original.envelope)
+            if sender.is_ascii
+            else (*_inherited_parameters(original.envelope), ("SMTPUTF8", ""))
         )
         body = "8BITMIME" if report.is_eight_bit else "7BIT"
         envelope = Envelope(None, (Recipient(sender),), body, parameters)
@@ -100,7 +102,7 @@ class Bouncer:
         wants_all = (
             due.kind == "failed"
             and (("RET", "FULL") in asked or due.to is not None)
-            and not _under_tls(original.envelope)
+            and not _requires_tls(original.envelope)
         )
         try:
             if wants_all and original.content.size <= self._max_returned:
@@ -127,12 +129,12 @@ def _reader(due: ReportDue, envelope: Envelope) -> Address | None:
     return sender_for(envelope, due.notices[0].recipient) if len(due.notices) == 1 else envelope.sender
 
 
-def _inherited(envelope: Envelope) -> tuple[tuple[str, str], ...]:
+def _inherited_parameters(envelope: Envelope) -> tuple[tuple[str, str], ...]:
     """Parameters that a report takes from its original: REQUIRETLS (RFC 8689 §5) and priority (RFC 6710 §4.6)."""
     return tuple(parameter for parameter in envelope.parameters if parameter[0] in ("REQUIRETLS", PRIORITY))
 
 
-def _under_tls(envelope: Envelope) -> bool:
+def _requires_tls(envelope: Envelope) -> bool:
     return ("REQUIRETLS", "") in envelope.parameters
 
 

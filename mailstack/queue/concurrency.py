@@ -8,8 +8,8 @@ from collections import OrderedDict
 class ConcurrencyWindows:
     """A window grows by one with as many successes as it is wide, and shrinks by one with each failure, down to one.
 
-    So a destination that takes four connections and refuses the fifth settles near four, and one that is dead is tried
-    by one letter at a time.
+    So a destination that accepts four connections and refuses the fifth settles near four, and a dead one gets one
+    attempt at a time.
     """
 
     def __init__(self, *, first: int, max_width: int, max_remembered: int = 10_000) -> None:
@@ -34,34 +34,34 @@ class ConcurrencyWindows:
 
 
 SILENT, UNKNOWN, PROVEN = range(3)
-"""Standings of a destination: silent at the last attempt, unknown, or proven by an accepted letter."""
-STANDINGS = 3
+"""Reputation of a destination: silent at the last attempt, unknown, or proven by a whole session."""
+REPUTATIONS = 3
 
 
-class Standings:
+class DestinationReputations:
     """Remembers as many destinations of each kind as `max_remembered`; beyond that the oldest are unknown again."""
 
     def __init__(self, max_remembered: int = 10_000) -> None:
         self._max_remembered = max_remembered
         self._known: dict[int, OrderedDict[str, None]] = {SILENT: OrderedDict(), PROVEN: OrderedDict()}
 
-    def of(self, destination: str) -> int:
-        """The standing of a destination."""
+    def lookup(self, destination: str) -> int:
+        """The reputation of a destination."""
         if destination in self._known[PROVEN]:
             return PROVEN
         return SILENT if destination in self._known[SILENT] else UNKNOWN
 
     def mark_proven(self, destination: str) -> None:
-        """A host of the destination went through a session to its end."""
+        """Records that a session with the destination ran to its end."""
         self._put(destination, PROVEN, SILENT)
 
     def mark_silent(self, destination: str) -> None:
-        """The hosts of the destination did not respond."""
+        """Records that the hosts of the destination did not respond."""
         self._put(destination, SILENT, PROVEN)
 
-    def _put(self, destination: str, standing: int, other: int) -> None:
+    def _put(self, destination: str, reputation: int, other: int) -> None:
         self._known[other].pop(destination, None)
-        known = self._known[standing]
+        known = self._known[reputation]
         known[destination] = None
         known.move_to_end(destination)
         if len(known) > self._max_remembered:

@@ -90,15 +90,15 @@ _MIN_WAIT = 0.001
 
 
 class DueFinder:
-    """Finds what one process is to attempt next. States: made, polling (`start`), stopped (`stop`).
+    """Claims due deliveries in the store for one process. States: made, polling (`start`), stopped (`stop`).
 
-    What is found is claimed in the store, so that a crash loses nothing: `recover` releases the claims of before.
+    A crash loses no claim: `recover` releases those of the previous run.
     """
 
     def __init__(
         self, store: Store, clock: Clock, settings: QueueSettings, backlog: Backlog, destinations: Destinations
     ) -> None:
-        """Only what `backlog` has capacity for is claimed."""
+        """`backlog` limits the number of claims."""
         self._store = store
         self._clock = clock
         self._settings = settings
@@ -109,48 +109,48 @@ class DueFinder:
         self._fetching: set[str] = set()
         self._is_polling = False
         self._is_recovered = False
-        """Whether the claims of an earlier life are released: before that nothing is claimed, for it has the same name."""
+        """Whether the claims of the previous run, which has the same name, are released; before, nothing is claimed."""
         self._poll: Callable[[], None] = _nothing
         self._cancel_poll: Callable[[], None] = _nothing
         self._next_poll = 0.0
         self.next_wait = settings.limits.poll
         """Number of seconds to wait for the next poll, once `claims` has ended."""
 
-    # --- life
+    # --- start and stop
 
     async def recover(self) -> None:
-        """Releases what an earlier life of this process had claimed. Raises StoreError."""
+        """Releases the claims of an earlier run of this process, once. Raises StoreError."""
         if not self._is_recovered:
             owners = (self._settings.owner, *self._settings.stale_owners)
             await self._store.recover(owners, self._clock.now())
             self._is_recovered = True
 
     async def start(self, poll: Callable[[], None]) -> None:
-        """Calls `poll` when something may be due, from now on. Raises StoreError."""
+        """Starts to call `poll` when deliveries may be due. Raises StoreError."""
         self._parked.keys.update(await self._store.lines(self._settings.hostname, self._limits.parked_destinations))
         self._is_polling, self._poll = True, poll
         self._store.on_news(self.poll_soon)
 
     def stop(self) -> None:
-        """Claims nothing any more."""
+        """Ends polls and claims."""
         self._is_polling = False
         self._cancel_poll()
 
     # --- polls
 
     def poll_soon(self) -> None:
-        """Polls at once: another process has changed the store."""
+        """Polls at once, after a change by another process."""
         self.poll_in(_MIN_WAIT)
 
     def poll_in(self, seconds: float) -> None:
-        """Polls once that time is over, and not before."""
+        """Polls after so many seconds, and not before."""
         if self._is_polling:
             self._cancel_poll()
             self._next_poll = self._clock.steady() + seconds
             self._cancel_poll = self._clock.call_later(seconds, self._poll)
 
     def poll_by(self, at: float) -> None:
-        """Polls when a delivery is due that was changed after the last poll."""
+        """Polls no later than `at`, the due time of a delivery that was changed after the last poll."""
         wait = at - self._clock.now()
         if 0 < wait < self._next_poll - self._clock.steady():
             self.poll_in(wait)
@@ -159,16 +159,16 @@ class DueFinder:
 
     @property
     def may_claim(self) -> bool:
-        """Whether letters that come in may be claimed by this process."""
+        """Whether this process may claim arriving letters."""
         return self._is_polling and self._is_recovered
 
     def has_capacity(self, letter: Letter, destination: str) -> bool:
-        """Whether a letter that comes in while it `may_claim` has capacity, and memory for its content."""
+        """Whether there is capacity, and memory, for an arriving letter, if `may_claim`."""
         if self._store.tenure() is None:
             return False
         if destination != LOCAL and self._backlog.octets >= self._limits.backlog_octets:
             return False
-        return self._fits(letter, destination)
+        return self._has_capacity_for(letter, destination)
 
     def holds(self, job: DeliveryJob, since: float) -> bool:
         """Whether no other process can claim a job before an attempt that begins now is over.
@@ -180,10 +180,7 @@ class DueFinder:
         return claimed >= since and self._clock.now() < claimed + self._limits.lease / 3
 
     async def claims(self) -> AsyncIterator[Claim]:
-        """Yields what is due and has capacity; each is to be added to the backlog before the next is asked for.
-
-        Raises StoreError.
-        """
+        """Yields due deliveries with capacity; the caller adds each to the backlog before the next. Raises StoreError."""
         self.next_wait = self._limits.poll
         while (
             self._is_polling
@@ -201,8 +198,8 @@ class DueFinder:
             if not claims and unclaimed == self._parked.unclaimed:
                 return
             for claim in claims:
-                if fitting := self._fitting(claim):
-                    yield Claim(claim.letter, fitting)
+                if with_capacity := self._with_capacity(claim):
+                    yield Claim(claim.letter, with_capacity)
             await self.write_parked()
 
     def low_parked(self) -> list[str]:
@@ -214,9 +211,9 @@ class DueFinder:
         return key in self._parked.keys and self._backlog.is_low(key)
 
     async def fetch(self, key: str) -> AsyncIterator[Claim]:
-        """Yields what is parked for a destination until enough waits in memory, or nothing is parked.
+        """Yields parked deliveries of a destination until enough wait in memory, or none is parked.
 
-        Each is to be added to the backlog before the next is asked for. Raises StoreError.
+        The caller adds each to the backlog before the next. Raises StoreError.
         """
         if key in self._fetching:
             return
@@ -232,7 +229,7 @@ class DueFinder:
         finally:
             self._fetching.discard(key)
 
-    # --- what is not attempted after all
+    # --- deliveries that are not attempted
 
     def release(self, job: DeliveryJob) -> None:
         """Makes a job due at once for any process."""
@@ -243,27 +240,25 @@ class DueFinder:
         self._parked.put_off(deliveries)
 
     async def write_parked(self) -> None:
-        """Writes to the store what was parked, released and put off. Raises StoreError."""
+        """Stores which deliveries were parked, released and put off. Raises StoreError."""
         if self._is_polling:
             await self._parked.write()
 
-    # --- privately
-
-    def _fits(self, letter: Letter, destination: str) -> bool:
+    def _has_capacity_for(self, letter: Letter, destination: str) -> bool:
         if destination == LOCAL:
             return self._backlog.local < self._limits.backlog
         key = self._destinations.key(letter, destination)
-        # What is parked goes first.
+        # Parked deliveries go first.
         return key not in self._parked.keys and self._backlog.has_capacity(key)
 
-    def _fitting(self, claim: Claim) -> tuple[Delivery, ...]:
-        """The deliveries that have capacity; the others were not attempted, and wait in the store again."""
-        fitting: list[Delivery] = []
+    def _with_capacity(self, claim: Claim) -> tuple[Delivery, ...]:
+        """The deliveries with capacity; the others are parked or put off."""
+        with_capacity: list[Delivery] = []
         parked: list[Delivery] = []
         silent: list[Delivery] = []
         for delivery in claim.deliveries:
-            if self._fits(claim.letter, delivery.destination):
-                fitting.append(delivery)
+            if self._has_capacity_for(claim.letter, delivery.destination):
+                with_capacity.append(delivery)
             elif self._waits_for_silent(claim.letter, delivery.destination):
                 silent.append(delivery)
             else:
@@ -272,7 +267,7 @@ class DueFinder:
             self._parked.put_off(silent)
         if parked:
             self._parked.park(claim.letter, parked)
-        return tuple(fitting)
+        return tuple(with_capacity)
 
     def _waits_for_silent(self, letter: Letter, destination: str) -> bool:
         return destination != LOCAL and self._backlog.is_known_silent(self._destinations.key(letter, destination))

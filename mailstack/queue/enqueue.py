@@ -52,9 +52,9 @@ class PreparedAcceptance(Struct, frozen=True):
 class AcceptanceBuilder:
     """Builds all that the store accepts with a letter, and applies hold rules and local deliveries at once."""
 
-    def __init__(self, local: Agent, standing: HoldRules) -> None:
+    def __init__(self, local: Agent, hold_rules: HoldRules) -> None:
         self._local = local
-        self._standing = standing
+        self._hold_rules = hold_rules
 
     async def build(  # noqa: PLR0917  # each of a type of its own
         self,
@@ -73,16 +73,16 @@ class AcceptanceBuilder:
         else:
             deliveries = first_deliveries(letter, routes, now, claim, has_capacity)
         held: tuple[Step, ...] = ()
-        if self._standing.active:
-            found = self._standing.hold_entering(letter, deliveries, now)
+        if self._hold_rules.active:
+            found = self._hold_rules.hold_entering(letter, deliveries, now)
             held = found.steps
             for change in found.changes:
                 deliveries[change.before.number] = change.after
-        here = await deliver_locally(self._local, letter, deliveries, now) if release <= now else []
-        acceptance = build_acceptance(letter, routes, deliveries, here, step, facts, now)
+        local = await deliver_locally(self._local, letter, deliveries, now) if release <= now else []
+        acceptance = build_acceptance(letter, routes, deliveries, local, step, facts, now)
         if held:
             acceptance = replace(acceptance, steps=acceptance.steps + held)
-        return PreparedAcceptance(acceptance, reports_due(letter, routes, here, now), len(here) == len(deliveries))
+        return PreparedAcceptance(acceptance, reports_due(letter, routes, local, now), len(local) == len(deliveries))
 
 
 def enter_report(
@@ -119,24 +119,24 @@ def _later_deliveries(letter: Letter, routes: Sequence[Route], release: float) -
 
 
 async def deliver_locally(
-    local: Agent, letter: Letter, deliveries: Sequence[Delivery], now: float
+    agent: Agent, letter: Letter, deliveries: Sequence[Delivery], now: float
 ) -> list[StateChanges]:
     """State changes of the deliveries to mailboxes here, which are stored with the acceptance.
 
     A delivery that fails stays queued for an attempt. Raises the Refusal of a letter if all its mailboxes are full:
     the client gets the refusal, and the sender no report.
     """
-    here = tuple([one for one in deliveries if one.destination == LOCAL and one.state is DeliveryState.QUEUED])
-    if not here:
+    local = tuple([one for one in deliveries if one.destination == LOCAL and one.state is DeliveryState.QUEUED])
+    if not local:
         return []
-    attempt = await local.deliver(letter, here)
-    if len(here) == len(deliveries) and all(map(_is_full, attempt.outcomes)):
+    attempt = await agent.deliver(letter, local)
+    if len(local) == len(deliveries) and all(map(_is_full, attempt.outcomes)):
         for_good = any(isinstance(outcome, Failed) for outcome in attempt.outcomes)
         raise Refusal(FULL if for_good else FULL_NOW, f"letter {letter.id} fits into none of its mailboxes")
-    report = new_letter_id(now) if len(here) > 1 else None
+    report = new_letter_id(now) if len(local) > 1 else None
     return [
         local_delivery(letter, delivery, outcome, outcome.mailbox, now, report)
-        for delivery, outcome in zip(here, attempt.outcomes, strict=True)
+        for delivery, outcome in zip(local, attempt.outcomes, strict=True)
         if isinstance(outcome, Delivered) and outcome.mailbox is not None
     ]
 
@@ -146,9 +146,9 @@ def _is_full(outcome: Outcome) -> bool:
     return not isinstance(outcome, Delivered) and (outcome.status.subject, outcome.status.detail) == (2, 2)
 
 
-def reports_due(letter: Letter, routes: Sequence[Route], here: Sequence[StateChanges], now: float) -> list[ReportDue]:
+def reports_due(letter: Letter, routes: Sequence[Route], local: Sequence[StateChanges], now: float) -> list[ReportDue]:
     """Reports that are due at once: one for expanded aliases, one for the mailboxes."""
-    delivered = [due for settled in here for due in settled.reports]
+    delivered = [due for settled in local for due in settled.reports]
     if len(delivered) > 1:
         notices = tuple([notice for due in delivered for notice in due.notices])
         delivered = [replace(delivered[0], notices=notices)]
@@ -165,12 +165,12 @@ def _expansions(letter: Letter, routes: Sequence[Route], now: float) -> list[Rep
     expanded = {
         route.recipient.original for route in routes if route.recipient.original and not _reports_success(route)
     }
-    told = [
+    notices = [
         RecipientStatus(recipient, EXPANDED)
         for recipient in letter.envelope.recipients
         if recipient.address in expanded and report_wanted(letter, recipient, "expanded")
     ]
-    return [ReportDue("expanded", new_letter_id(now), tuple(told))] if told else []
+    return [ReportDue("expanded", new_letter_id(now), tuple(notices))] if notices else []
 
 
 def _reports_success(route: Route) -> bool:
@@ -181,12 +181,12 @@ def build_acceptance(  # noqa: PLR0917  # each of a type of its own
     letter: Letter,
     routes: Sequence[Route],
     deliveries: Sequence[Delivery],
-    here: Sequence[StateChanges],
+    local: Sequence[StateChanges],
     step: StepName,
     facts: Mapping[str, Any],
     now: float,
 ) -> Acceptance:
-    """Acceptance with the deliveries, the state changes of `here` applied, and the first steps."""
+    """Acceptance with the deliveries, the state changes of `local` applied, and the first steps."""
     server = letter.arrival.server
     steps = [Step(letter.id, now, server, step, {**_arrival_facts(letter), **facts})]
     if source := facts.get(COPY_OF):
@@ -197,7 +197,7 @@ def build_acceptance(  # noqa: PLR0917  # each of a type of its own
         steps.append(Step(letter.id, now, server, "routed", {"recipients": recipients, "not_before": iso8601(release)}))
     entering = list(deliveries)
     placements: list[Placement] = []
-    for settled in here:
+    for settled in local:
         for change in settled.changes:
             entering[change.after.number] = change.after
         placements += settled.placements
@@ -207,15 +207,15 @@ def build_acceptance(  # noqa: PLR0917  # each of a type of its own
 
 def _copied_facts(letter: Letter, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Facts of the step "copied" in the journey of the original."""
-    told: dict[str, Any] = {
+    copied: dict[str, Any] = {
         "copy": letter.id,
         "recipients": [str(recipient.address) for recipient in letter.envelope.recipients],
     }
     if letter.arrival.account is not None:
-        told["by"] = letter.arrival.account
+        copied["by"] = letter.arrival.account
     if why := facts.get("why"):
-        told["why"] = why
-    return told
+        copied["why"] = why
+    return copied
 
 
 def _arrival_facts(letter: Letter) -> dict[str, Any]:
@@ -243,15 +243,17 @@ def _arrival_facts(letter: Letter) -> dict[str, Any]:
 
 def _routed_facts(routes: Sequence[Route]) -> list[dict[str, Any]]:
     """Facts of one step for each mailbox here, and for each alias. The relay adds its own steps."""
-    told: list[dict[str, Any]] = []
+    steps_facts: list[dict[str, Any]] = []
     aliases: dict[Address, list[str]] = {}
     for route in routes:
         recipient = route.recipient
         if recipient.original is not None:
             aliases.setdefault(recipient.original, []).append(str(recipient.address))
         elif route.mailbox is not None:
-            told.append({"recipient": str(recipient.address), "via": "mailbox", "mailbox": route.mailbox})
+            steps_facts.append({"recipient": str(recipient.address), "via": "mailbox", "mailbox": route.mailbox})
         elif route.destination == LOCAL:
-            told.append({"recipient": str(recipient.address), "via": "mailbox", "why": "no mailbox has this address"})
-    told += [{"recipient": str(alias), "via": "alias", "targets": targets} for alias, targets in aliases.items()]
-    return told
+            steps_facts.append(
+                {"recipient": str(recipient.address), "via": "mailbox", "why": "no mailbox has this address"}
+            )
+    steps_facts += [{"recipient": str(alias), "via": "alias", "targets": targets} for alias, targets in aliases.items()]
+    return steps_facts

@@ -1,8 +1,8 @@
 """Hold and pause rules for new and due letters.
 
 A hold rule matches by sender, recipient and domain. A pause matches every delivery to other hosts of a domain. A
-delivery that an operator released by name is held again only by newer rules. A release never overrules `[relay]
-allowed_domains`: a staging system must not write to customers by mistake.
+delivery that an operator released by name is held again only by newer rules. A release never overrides `[relay]
+allowed_domains`, so that a staging system can't send to customers by mistake.
 """
 
 from __future__ import annotations
@@ -44,28 +44,28 @@ class HoldRules:
         """`allowed_domains` are patterns of the only domains that are relayed to; others are held. Empty: no limit."""
         self._store = store
         self._allowed_domains = tuple(allowed_domains)
-        self._orders = HoldRuleSet()
+        self._rule_set = HoldRuleSet()
 
     @property
     def active(self) -> bool:
         """Whether there is any rule."""
-        return bool(self._orders.rules or self._allowed_domains)
+        return bool(self._rule_set.rules or self._allowed_domains)
 
     @property
     def has_suppressions(self) -> bool:
         """Whether there are suppressed addresses."""
-        return self._orders.suppressing
+        return self._rule_set.suppressing
 
     async def refresh(self) -> None:
         """Reads the rules again, because other processes change them. Raises StoreError."""
-        self._orders = await self._store.hold_rules.load()
+        self._rule_set = await self._store.hold_rules.load()
 
     def hold_entering(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> HoldResult:
         """Holds the first deliveries of a letter that match a rule."""
         return _held(letter, [(one, next(iter(self._reasons(letter, one)), None)) for one in deliveries], now)
 
     async def hold_due(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> HoldResult:
-        """Holds due deliveries that match a rule; the attempt already counted for them is taken back."""
+        """Holds due deliveries that match a rule; their current attempt is not counted."""
         reasons = [(one, self._reasons(letter, one)) for one in deliveries]
         released = {str(one.recipient.address): at for one in deliveries if (at := one.released_at) is not None}
         asks = any(
@@ -88,7 +88,7 @@ class HoldRules:
         """Reasons to hold a delivery."""
         if delivery.state is not DeliveryState.QUEUED:
             return []
-        found = [_Why(describe(rule), rule) for rule in self._orders.rules if fits(rule, letter, delivery)]
+        found = [_Why(describe(rule), rule) for rule in self._rule_set.rules if fits(rule, letter, delivery)]
         if (
             self._allowed_domains
             and delivery.destination != LOCAL
@@ -143,8 +143,8 @@ def describe(rule: HoldRule) -> str:
         whole = "everything that would leave" if rule.domain == "*" else f"everything for {rule.domain}"
         return f"{whole} is paused {since}"
     parts = {"sender": rule.sender, "recipient": rule.recipient, "domain": rule.domain}
-    told = ", ".join(f"{name} {pattern}" for name, pattern in parts.items() if pattern)
-    return f"held by rule {rule.name} ({told})"
+    criteria = ", ".join(f"{name} {pattern}" for name, pattern in parts.items() if pattern)
+    return f"held by rule {rule.name} ({criteria})"
 
 
 def is_held_by(rule: HoldRule, delivery: Delivery) -> bool:

@@ -58,36 +58,36 @@ class OutboundGate:
         self,
         relay: Agent,
         store: Store,
-        standing: HoldRules,
+        hold_rules: HoldRules,
         directory: Directory,
         server: str,
         clock: Clock,
-        leaving: OutboundRules,
+        rules: OutboundRules,
     ) -> None:
         self._relay = relay
         self._store = store
-        self._standing = standing
+        self._hold_rules = hold_rules
         self._directory = directory
         self._server = server
         self._clock = clock
-        self._leaving = leaving
+        self._rules = rules
 
     async def deliver(
         self, letter: Letter, deliveries: tuple[Delivery, ...], watch: ProgressWatch | None = None, /
     ) -> Attempt:
         """As `Agent.deliver`; a gate without rules calls the relay directly."""
-        if self._leaving.allowed_domains or self._standing.has_suppressions:
-            attempt = await self._sorted(letter, deliveries, watch)
+        if self._rules.allowed_domains or self._hold_rules.has_suppressions:
+            attempt = await self._filter(letter, deliveries, watch)
         else:
             attempt = await self._relay.deliver(letter, deliveries, watch)
-        if self._leaving.suppress_bounced:
-            await self._remember(deliveries, attempt.outcomes)
+        if self._rules.suppress_bounced:
+            await self._suppress_dead(deliveries, attempt.outcomes)
         return attempt
 
-    async def _sorted(self, letter: Letter, deliveries: Sequence[Delivery], watch: ProgressWatch | None) -> Attempt:
+    async def _filter(self, letter: Letter, deliveries: Sequence[Delivery], watch: ProgressWatch | None) -> Attempt:
         outcomes = dict(await self._suppressed(deliveries))
         for delivery in deliveries:
-            if not self._leaving.allows(delivery.destination):
+            if not self._rules.allows(delivery.destination):
                 outcomes[delivery.number] = await self._not_allowed(letter, delivery)
         allowed = tuple([one for one in deliveries if one.number not in outcomes])
         attempt = await self._relay.deliver(letter, allowed, watch) if allowed else Attempt(())
@@ -96,8 +96,8 @@ class OutboundGate:
 
     async def _not_allowed(self, letter: Letter, delivery: Delivery) -> Outcome:
         reason = f"[relay] allowed_domains of {self._server} does not name {delivery.destination}"
-        to = self._leaving.capture_to
-        if self._leaving.when_not_allowed != "capture" or to is None:
+        to = self._rules.capture_to
+        if self._rules.when_not_allowed != "capture" or to is None:
             return Failed(NOT_ALLOWED, f"this system sends no mail there: {reason}")
         try:
             mailbox = await self._directory.mailbox(to)
@@ -112,7 +112,7 @@ class OutboundGate:
 
     async def _suppressed(self, deliveries: Sequence[Delivery]) -> dict[int, Outcome]:
         """Outcomes of deliveries to suppressed addresses."""
-        if not self._standing.has_suppressions:
+        if not self._hold_rules.has_suppressions:
             return {}
         try:
             found = await self._store.suppressions.lookup([one.recipient.address.key for one in deliveries])
@@ -120,20 +120,22 @@ class OutboundGate:
             _log.warning("suppressed addresses can't be read: %s", trouble)
             return {one.number: Deferred(Status(4, 3, 0), "local error; tried again later") for one in deliveries}
         return {
-            one.number: Failed(NOT_ALLOWED, f"no mail is sent to {one.recipient.address} any more: {known.reason}")
+            one.number: Failed(
+                NOT_ALLOWED, f"no mail is sent to {one.recipient.address} any more: {suppression.reason}"
+            )
             for one in deliveries
-            if (known := found.get(one.recipient.address.key)) is not None
+            if (suppression := found.get(one.recipient.address.key)) is not None
         }
 
-    async def _remember(self, deliveries: Sequence[Delivery], outcomes: Sequence[Outcome]) -> None:
-        dead = [
+    async def _suppress_dead(self, deliveries: Sequence[Delivery], outcomes: Sequence[Outcome]) -> None:
+        suppressions = [
             Suppression(one.recipient.address.key, f"it bounced: {outcome.text}"[:_MAX_TEXT], self._clock.now())
             for one, outcome in zip(deliveries, outcomes, strict=True)
             if isinstance(outcome, Failed) and outcome.host and is_dead_address(outcome.status)
         ]
-        if dead:
+        if suppressions:
             try:
-                await self._store.suppressions.add(dead)
+                await self._store.suppressions.add(suppressions)
             except StoreError as trouble:
                 _log.warning("addresses that bounced can't be suppressed: %s", trouble)
 

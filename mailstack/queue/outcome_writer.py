@@ -19,31 +19,31 @@ from mailstack.store import Acceptance, Conflict, Settlement, Store, StoreError,
 
 _log = logging.getLogger(__name__)
 
-TOGETHER = 200
-"""Maximum number of outcomes in one transaction: each costs little then, and none waits for it long."""
+BATCH_SIZE = 200
+"""Maximum number of outcomes in one transaction."""
 _MAX_WAIT_S = 60.0
 
 
 class FinishedAttempt(Struct, frozen=True):
-    """An attempt that is over, and what it changes."""
+    """Attempt that has ended, with its state changes."""
 
     job: DeliveryJob
     result: StateChanges
     reports: tuple[Acceptance, ...] = ()
-    """Reports that `settling` asks for, once they are composed."""
+    """Reports that `result` requires, once they are composed."""
 
     @property
     def settlement(self) -> Settlement:
-        """All that the store is to write."""
-        settling = self.result
-        return Settlement(settling.changes, settling.placements, settling.steps, self.reports)
+        """The transaction that stores the outcome."""
+        result = self.result
+        return Settlement(result.changes, result.placements, result.steps, self.reports)
 
 
 class WriteDone(Protocol):
     """Continuation of an attempt, once its outcome has left the OutcomeWriter."""
 
-    def __call__(self, ended: FinishedAttempt, *, stored: bool) -> None:
-        """`stored`: the store has it. If not, its claim ends with the lease, or another process has it."""
+    def __call__(self, finished: FinishedAttempt, *, stored: bool) -> None:
+        """`stored` is False if the claim is lost to another process, or ends with its lease."""
 
 
 class OutcomeWriter:
@@ -60,33 +60,33 @@ class OutcomeWriter:
         self._bouncer = bouncer
         self._settings = settings
         self._wait = settings.limits.write_wait
-        """Seconds before an outcome is written again that the store could not take; they double up to a minute."""
+        """Seconds until a failed write is repeated; they double up to a minute."""
         self._done = done
-        self._gathered: list[FinishedAttempt] = []
+        self._pending: list[FinishedAttempt] = []
         self._writing = False
         self._waiting: dict[int, tuple[Callable[[], None], Callable[[], None]]] = {}
         """Writes to be repeated later, each with the call that cancels its timer."""
         self._numbers = itertools.count()
-        self._is_hurried = False
+        self._is_stopping = False
         self._stopped = False
 
-    def write(self, ended: FinishedAttempt) -> None:
-        """Writes an outcome soon, once the reports that it owes are composed."""
-        if ended.result.reports:
-            self._clock.spawn(self._with_reports(ended, self._wait))
+    def write(self, finished: FinishedAttempt) -> None:
+        """Writes an outcome, after its reports are composed."""
+        if finished.result.reports:
+            self._clock.spawn(self._with_reports(finished, self._wait))
         else:
-            self._gather(ended)
+            self._add_pending(finished)
 
     def write_waiting(self) -> None:
         """Writes waiting outcomes at once; from now on a write is not repeated after StoreFull."""
-        self._is_hurried = True
+        self._is_stopping = True
         waiting, self._waiting = self._waiting, {}
         for again, cancel in waiting.values():
             cancel()
             again()
 
     def stop(self) -> None:
-        """Repeats no write any more."""
+        """Ends the repetition of failed writes."""
         self._stopped = True
 
     def _later(self, wait: float, again: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -98,62 +98,62 @@ class OutcomeWriter:
 
         self._waiting[number] = do, self._clock.call_later(wait, do)
 
-    async def _with_reports(self, ended: FinishedAttempt, wait: float) -> None:
+    async def _with_reports(self, finished: FinishedAttempt, wait: float) -> None:
         try:
             now = self._clock.now()
             claim = self._settings.first_claim(now)
-            reports = await self._bouncer.reports(ended.result.reports, ended.job.letter, now, claim)
-        except Exception as trouble:  # noqa: BLE001  # whatever it is, the attempt is over
-            if not self._is_worth_another_try(ended, trouble, wait):
-                self._done(ended, stored=False)
+            reports = await self._bouncer.reports(finished.result.reports, finished.job.letter, now, claim)
+        except Exception as trouble:  # noqa: BLE001  # any error ends the attempt
+            if not self._is_worth_another_try(finished, trouble, wait):
+                self._done(finished, stored=False)
                 return
             longer = min(wait * 2, _MAX_WAIT_S)
-            self._later(wait, lambda: self._with_reports(ended, longer))
+            self._later(wait, lambda: self._with_reports(finished, longer))
         else:
-            self._gather(replace(ended, reports=tuple(reports)))
+            self._add_pending(replace(finished, reports=tuple(reports)))
 
-    def _gather(self, ended: FinishedAttempt) -> None:
-        self._gathered.append(ended)
+    def _add_pending(self, finished: FinishedAttempt) -> None:
+        self._pending.append(finished)
         if not self._writing:
             self._writing = True
             self._clock.spawn(self._write_all())
 
     async def _write_all(self) -> None:
         try:
-            while self._gathered:
-                group, self._gathered = self._gathered[:TOGETHER], self._gathered[TOGETHER:]
+            while self._pending:
+                group, self._pending = self._pending[:BATCH_SIZE], self._pending[BATCH_SIZE:]
                 await self._write_group(group, self._wait)
         finally:
             self._writing = False
 
     async def _write_group(self, group: Sequence[FinishedAttempt], wait: float) -> None:
         failed: list[FinishedAttempt] = []
-        for ended, trouble in zip(group, await self._troubles(group), strict=True):
-            if trouble is not None and self._is_worth_another_try(ended, trouble, wait):
-                failed.append(ended)
+        for finished, trouble in zip(group, await self._troubles(group), strict=True):
+            if trouble is not None and self._is_worth_another_try(finished, trouble, wait):
+                failed.append(finished)
             else:
-                self._done(ended, stored=trouble is None)
+                self._done(finished, stored=trouble is None)
         if failed:
             longer = min(wait * 2, _MAX_WAIT_S)
             self._later(wait, lambda: self._write_group(failed, longer))
 
     async def _troubles(self, group: Sequence[FinishedAttempt]) -> list[Exception | None]:
         try:
-            return await self._store.settle_together([ended.settlement for ended in group])
-        except Exception as bug:  # noqa: BLE001  # whatever it is, these attempts are over
+            return await self._store.settle_together([finished.settlement for finished in group])
+        except Exception as bug:  # noqa: BLE001  # any error ends these attempts
             return [bug] * len(group)
 
-    def _is_worth_another_try(self, ended: FinishedAttempt, trouble: Exception, wait: float) -> bool:
+    def _is_worth_another_try(self, finished: FinishedAttempt, trouble: Exception, wait: float) -> bool:
         """Whether a failed write is repeated; logs the error."""
-        letter = ended.job.letter.id
+        letter = finished.job.letter.id
         match trouble:
             case Conflict():
                 _log.warning("letter %s: the claim of this attempt is lost to another process: %s", letter, trouble)
                 return False
             case StoreError():
-                until = min(delivery.lease for delivery in ended.job.deliveries)
-                in_vain = self._stopped or (self._is_hurried and isinstance(trouble, StoreFull))
-                again = not in_vain and self._clock.now() + wait < until
+                until = min(delivery.lease for delivery in finished.job.deliveries)
+                is_futile = self._stopped or (self._is_stopping and isinstance(trouble, StoreFull))
+                again = not is_futile and self._clock.now() + wait < until
                 _log.error("letter %s: the outcome is not stored%s: %s", letter, " yet" if again else "", trouble)
                 return again
             case _:

@@ -15,7 +15,7 @@ class Interrupted(BaseException):
     """
 
     def __init__(self, reason: str, *, put_back: bool) -> None:
-        """`put_back`: nothing was attempted, and the work starts again later. Otherwise only this host is given up."""
+        """`put_back`: the whole attempt starts again later. Otherwise only this host is given up."""
         super().__init__(reason)
         self.put_back = put_back
 
@@ -45,8 +45,8 @@ class Interruptible(Generic[T]):
         while True:
             try:
                 waited = self._work.send(None) if error is None else self._work.throw(error)
-            except StopIteration as ended:
-                result: T = ended.value
+            except StopIteration as finished:
+                result: T = finished.value
                 return result
             error, self._waited = None, waited
             try:

@@ -43,7 +43,7 @@ class Queue:
         router: Router,
         bouncer: Bouncer,
         agents: Agents,
-        standing: HoldRules,
+        hold_rules: HoldRules,
         clock: Clock,
         journal: Journal,
         settings: QueueSettings,
@@ -51,18 +51,18 @@ class Queue:
         self._store = store
         self._router = router
         self._bouncer = bouncer
-        self._builder = AcceptanceBuilder(agents.local, standing)
-        self._standing = standing
+        self._builder = AcceptanceBuilder(agents.local, hold_rules)
+        self._hold_rules = hold_rules
         self._clock = clock
         self._journal = journal
         self._settings = settings
-        self._attempts = Attempts(agents, standing, clock, settings, self._start_attempts)
+        self._attempts = Attempts(agents, hold_rules, clock, settings, self._start_attempts)
         backlog = self._attempts.backlog
         self._due = DueFinder(store, clock, settings, backlog, agents.destinations)
         self._outcomes = OutcomeWriter(store, clock, bouncer, settings, self._finish)
         sources = backlog.delay_reasons, agents.destinations.delay_reasons
-        self._board = StatusPublisher(store.delay_reasons, clock, settings.owner, sources)
-        self._complaint = RateLimitedLog(_log, clock.steady)
+        self._status_publisher = StatusPublisher(store.delay_reasons, clock, settings.owner, sources)
+        self._limited_log = RateLimitedLog(_log, clock.steady)
         self._is_running = False
         self._is_starting_attempts = False
         self._is_polling = False
@@ -103,7 +103,7 @@ class Queue:
         try:
             await self._due.recover()
         except StoreFull as trouble:
-            self._complaint.error("the queue waits until the claims of the previous run can be released: %s", trouble)
+            self._limited_log.error("the queue waits until the claims of the previous run can be released: %s", trouble)
         await self._due.start(lambda: self._clock.spawn(self._poll()))
         self._is_running = True
         # In the background: a poll of a million letters must not delay the start of services.
@@ -151,22 +151,22 @@ class Queue:
     async def _attempt(self, job: DeliveryJob) -> None:
         """Runs one job, and passes its outcome to the OutcomeWriter."""
         try:
-            ended = await self._attempts.run(job)
+            finished = await self._attempts.run(job)
         except Interrupted:
             if not self._attempts.put_back(job):
                 self._due.put_off(job.deliveries)
         else:
-            self._outcomes.write(ended)
+            self._outcomes.write(finished)
         self._start_attempts()
 
-    def _finish(self, ended: FinishedAttempt, *, stored: bool) -> None:
+    def _finish(self, finished: FinishedAttempt, *, stored: bool) -> None:
         """Continues after the write of an outcome, or its failure."""
-        destination = ended.job.destination
-        self._attempts.written(ended.job)
+        destination = finished.job.destination
+        self._attempts.written(finished.job)
         if stored:
-            self._journal.record(ended.result.steps)
-            self._enter(ended.reports)
-            for change in ended.result.changes:
+            self._journal.record(finished.result.steps)
+            self._enter(finished.reports)
+            for change in finished.result.changes:
                 if change.after.state is DeliveryState.QUEUED:
                     self._due.poll_by(change.after.due)
         self._start_attempts()
@@ -193,17 +193,17 @@ class Queue:
         try:
             await self._due.recover()
             await self._due.write_parked()
-            await self._standing.refresh()
+            await self._hold_rules.refresh()
             async for claim in self._due.claims():
                 self._attempt_claimed(claim)
             wait = self._due.next_wait
             for key in self._due.low_parked():
                 await self._fetch(key)
-            await self._board.publish()
+            await self._status_publisher.publish()
             self._start_attempts()
-            self._complaint.is_over()
+            self._limited_log.is_over()
         except StoreError as trouble:
-            self._complaint.error("due deliveries can't be claimed: %s", trouble)
+            self._limited_log.error("due deliveries can't be claimed: %s", trouble)
         finally:
             self._is_polling = False
             self._due.poll_in(wait)
@@ -214,7 +214,7 @@ class Queue:
             async for claim in self._due.fetch(key):
                 self._attempt_claimed(claim)
         except StoreError as trouble:
-            self._complaint.error("parked deliveries for %s can't be claimed: %s", key, trouble)
+            self._limited_log.error("parked deliveries for %s can't be claimed: %s", key, trouble)
 
     # --- the end
 

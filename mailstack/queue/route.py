@@ -55,22 +55,22 @@ class Router:
         Raises what the directory raises.
         """
         if len(recipients) == 1:
-            routes = await self._ways(recipients[0])
+            routes = await self._routes_of(recipients[0])
         else:
-            routes = [way for recipient in recipients for way in await self._ways(recipient)]
-        return tuple(_once(routes)) if len(routes) > 1 else tuple(routes)
+            routes = [route for recipient in recipients for route in await self._routes_of(recipient)]
+        return tuple(_without_duplicates(routes)) if len(routes) > 1 else tuple(routes)
 
-    async def _ways(self, recipient: Recipient) -> list[Route]:
-        direct = await self._direct(recipient)
+    async def _routes_of(self, recipient: Recipient) -> list[Route]:
+        direct = await self._direct_route(recipient)
         if direct is not None:
             return [direct]
-        found = await self._expanded(recipient)
+        found = await self._expand_alias(recipient)
         if len(found) > 1 and recipient.parameters:
             # RFC 3461 §5.2.7.3: the expansion is the only success that is reported.
             found = [replace(route, recipient=route.recipient.without_success()) for route in found]
         return found or [Route(recipient, LOCAL)]
 
-    async def _direct(self, recipient: Recipient) -> Route | None:
+    async def _direct_route(self, recipient: Recipient) -> Route | None:
         """Route without aliases; None for a local address without a mailbox."""
         domain = recipient.address.domain
         if domain and not self._directory.is_local(domain):
@@ -78,29 +78,29 @@ class Router:
         mailbox = await self._directory.mailbox(recipient.address)
         return None if mailbox is None else Route(recipient, LOCAL, mailbox)
 
-    async def _expanded(self, recipient: Recipient) -> list[Route]:
+    async def _expand_alias(self, recipient: Recipient) -> list[Route]:
         """Routes of the final recipients of an alias, breadth first.
 
         An address that was met before is skipped, because its targets are included already. This also ends loops.
         """
         original = recipient.original or recipient.address
         found: list[Route] = []
-        met = {recipient.address.key}
+        seen = {recipient.address.key}
         level = [recipient]
         for _ in range(self._max_hops):
             targets: list[Recipient] = []
             for member in level:
                 for address in await self._directory.alias(member.address) or ():
-                    if address.key not in met:
-                        met.add(address.key)
+                    if address.key not in seen:
+                        seen.add(address.key)
                         targets.append(Recipient(address, original, recipient.parameters))
-            if len(met) > self._max_targets:
+            if len(seen) > self._max_targets:
                 return []
             level = []
             for target in targets:
-                way = await self._direct(target)
-                if way is not None:
-                    found.append(way)
+                route = await self._direct_route(target)
+                if route is not None:
+                    found.append(route)
                 elif await self._directory.alias(target.address) is not None:
                     level.append(target)
                 else:
@@ -116,9 +116,9 @@ def _destination(domain: str) -> str:
     return "local." if destination == LOCAL else destination
 
 
-def _once(routes: Sequence[Route]) -> list[Route]:
+def _without_duplicates(routes: Sequence[Route]) -> list[Route]:
     """One route for each mailbox or remote address; a direct recipient is preferred to one from an alias."""
-    kept: dict[tuple[str, str], Route] = {}
+    chosen: dict[tuple[str, str], Route] = {}
     for route in sorted(routes, key=lambda route: route.recipient.original is not None):
         address = route.recipient.address
         name = (
@@ -126,6 +126,6 @@ def _once(routes: Sequence[Route]) -> list[Route]:
             if route.destination == LOCAL
             else (address.local, address.ascii_domain.lower())
         )
-        kept.setdefault(name, route)
-    unique = {id(route) for route in kept.values()}
+        chosen.setdefault(name, route)
+    unique = {id(route) for route in chosen.values()}
     return [route for route in routes if id(route) in unique]

@@ -1,4 +1,4 @@
-"""DeliverySelection of letters and recipients by pattern, time and reason."""
+"""Selection of deliveries by pattern, time and reason."""
 
 from __future__ import annotations
 

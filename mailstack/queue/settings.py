@@ -18,33 +18,33 @@ class QueueLimits(Struct, frozen=True):
     concurrency: int = 100
     """Maximum number of attempts at other hosts under way."""
     per_destination: int = 20
-    """Maximum number of these for one destination that does well."""
+    """Maximum number of these for one destination."""
     first_per_destination: int = 5
-    """Maximum number of these for a destination of which nothing is known."""
+    """Initial number of these for a destination."""
     backlog: int = 5000
-    """Maximum number of letters for other hosts in memory, waiting or under way; and as many for mailboxes here."""
+    """Maximum number of letters for other hosts in memory, and the same number for mailboxes here."""
     backlog_octets: int = 33_554_432
-    """Maximum number of octets of contents that the backlog keeps in memory once their letters are stored."""
+    """Maximum number of octets of the contents of stored letters in memory."""
     claims: int = 500
     """Maximum number of deliveries claimed with one query."""
     poll: float = 1.0
-    """Seconds between two polls of the store for what other processes changed."""
+    """Seconds between two polls of the store for changes by other processes."""
     lease: float = 7200.0
-    """Seconds until a claim ends. An attempt begins in the first third of it, and takes no longer than the rest."""
+    """Lease of a claim in seconds. An attempt begins in the first third of it, and takes less than the rest."""
     parked_wait: float = 3600.0
     """Seconds after which a parked delivery is due again, if it was not fetched before."""
     parked_destinations: int = 10_000
-    """Maximum number of destinations known to have parked deliveries."""
-    quiet_after: float = 0.5
-    """Seconds without a sign of progress after which a host counts as silent, while letters wait for a connection."""
+    """Maximum number of destinations with parked deliveries that are remembered."""
+    silent_after: float = 0.5
+    """Seconds without progress after which a host counts as silent, while letters wait for a connection."""
     silent_time: float = 10.0
-    """Seconds that a silent host keeps its connection while more than half of all are with silent hosts, and letters wait."""
+    """Maximum seconds of silence while letters wait, and silent hosts have more than half of all connections."""
     silent_final: float = 60.0
-    """The same number after the final dot, for the host may have taken the letter."""
+    """Maximum seconds of silence after the final dot, because the host may have accepted the letter."""
     silent_wait: float = 120.0
-    """Seconds, more or less, until a delivery is due again that found half the backlog waiting for silent hosts."""
+    """Average seconds until a delivery for silent hosts is due again that found no capacity."""
     write_wait: float = 1.0
-    """Seconds until an outcome is written again that the store could not take; they double up to a minute."""
+    """Seconds until a failed write of an outcome is repeated; they double up to a minute."""
 
 
 class QueueSettings(Struct, frozen=True):

@@ -4,14 +4,14 @@ Pure: nothing here waits or writes. The table, for one delivery (see the states 
 
     outcome    and                          state      step      report
     ---------  ---------------------------  ---------  --------  -----------------------------------
-    Delivered  a mailbox here               delivered  delivered "delivered", if asked for
+    Delivered  a mailbox here               delivered  delivered "delivered", if requested
     Delivered  another host, with DSN       relayed    relayed   - (the host there reports)
-    Delivered  another host, without        relayed    relayed   "relayed", if asked for
+    Delivered  another host, without        relayed    relayed   "relayed", if requested
     Delivered  another host, BY traced, or  relayed    relayed   "relayed"
                it has no DELIVERBY
-    Deferred   young enough                 queued     deferred  "delayed", once, when it is late
-    Deferred   its time has passed, mode R  bounced    bounced   "failed"
-    Deferred   too old                      bounced    bounced   "failed"
+    Deferred   before give_up_after         queued     deferred  "delayed", once, if it is late
+    Deferred   deadline passed, mode R      bounced    bounced   "failed"
+    Deferred   after give_up_after          bounced    bounced   "failed"
     Failed     -                            bounced    bounced   "failed"
 
 One report of a kind covers all recipients of the attempt. None is owed to the null reverse-path (RFC 5321 §4.5.5), but
@@ -56,8 +56,8 @@ _EVENTS: Mapping[ReportKind, Event] = {"failed": "FAILURE", "delayed": "DELAY"}
 class Times(NamedTuple):
     """Start and end of an attempt, in seconds since 1970."""
 
-    began: float
-    ended: float
+    started: float
+    finished: float
 
 
 class ReportDue(Struct, frozen=True):
@@ -98,7 +98,7 @@ def settle(
     if len(deliveries) == 1 and len(attempt.outcomes) == 1:
         outcome = attempt.outcomes[0]
         if isinstance(outcome, Delivered) and outcome.mailbox is not None and not attempt.route:
-            return local_delivery(letter, deliveries[0], outcome, outcome.mailbox, times.ended)
+            return local_delivery(letter, deliveries[0], outcome, outcome.mailbox, times.finished)
         if isinstance(outcome, Delivered) and _is_only_relayed(letter, deliveries[0], outcome):
             return _to_another_host(letter, deliveries[0], outcome, attempt, times)
     return _ChangeBuilder(letter, attempt, times, schedule, jitter, _fallback_recipient(letter, postmaster)).close(
@@ -141,9 +141,9 @@ def _to_another_host(
 ) -> StateChanges:
     """State changes of a relayed delivery without a report, without the cost of the builder."""
     facts = relayed_facts(delivery, outcome, attempt)
-    steps = steps_of_attempt(letter, (delivery,), attempt, times.began)
-    steps.append(Step(letter.id, times.ended, letter.arrival.server, "relayed", facts))
-    change = Change(delivery, _after(delivery, DeliveryState.RELAYED, outcome, times.ended))
+    steps = steps_of_attempt(letter, (delivery,), attempt, times.started)
+    steps.append(Step(letter.id, times.finished, letter.arrival.server, "relayed", facts))
+    change = Change(delivery, _after(delivery, DeliveryState.RELAYED, outcome, times.finished))
     return StateChanges((change,), (), tuple(steps), ())
 
 
@@ -173,16 +173,16 @@ class _ChangeBuilder:
         times: Times,
         schedule: RetrySchedule,
         jitter: float,
-        last_resort: Address | None,
+        fallback: Address | None,
     ) -> None:
         self._letter = letter
         self._attempt = attempt
         self._born = released_at(letter)
         self._deadline = deadline(letter)
-        self._began, self._now = times
+        self._started, self._now = times
         self._schedule = schedule
         self._jitter = jitter
-        self._last_resort = last_resort
+        self._fallback = fallback
         self._changes: list[Change] = []
         self._placements: list[Placement] = []
         self._steps: list[Step] = []
@@ -191,17 +191,17 @@ class _ChangeBuilder:
 
     def close(self, deliveries: tuple[Delivery, ...]) -> StateChanges:
         """Returns the changes of all deliveries."""
-        self._steps += steps_of_attempt(self._letter, deliveries, self._attempt, self._began)
+        self._steps += steps_of_attempt(self._letter, deliveries, self._attempt, self._started)
         pairs = list(zip(deliveries, self._attempt.outcomes, strict=True))
         succeeded = [(delivery, outcome) for delivery, outcome in pairs if isinstance(outcome, Delivered)]
-        reports = [*self._succeed("delivered", succeeded), *self._succeed("relayed", succeeded)]
+        reports = [*self._add_successes("delivered", succeeded), *self._add_successes("relayed", succeeded)]
         for delivery, outcome in pairs:
             if not isinstance(outcome, Delivered):
-                self._enter(delivery, outcome)
-        reports += [*self._bounce(), *self._warn()]
+                self._add_failure(delivery, outcome)
+        reports += [*self._add_failures(), *self._delay_report()]
         return StateChanges(tuple(self._changes), tuple(self._placements), tuple(self._steps), tuple(reports))
 
-    def _enter(self, delivery: Delivery, outcome: Deferred | Failed) -> None:
+    def _add_failure(self, delivery: Delivery, outcome: Deferred | Failed) -> None:
         match outcome:
             case Deferred() if self._deadline is not None and self._deadline.returns and self._now >= self._deadline.at:
                 self._failed.append((delivery, too_late(self._deadline, f"; at last: {outcome.text}", outcome.host)))
@@ -229,26 +229,26 @@ class _ChangeBuilder:
         after = _after(delivery, DeliveryState.QUEUED, outcome, due, warned=delivery.warned or warns)
         self._changes.append(Change(delivery, after))
         if warns:
-            told = replace(outcome, status=OVERDUE) if overdue else outcome
-            self._delayed.append(RecipientStatus(delivery.recipient, told))
+            reported = replace(outcome, status=OVERDUE) if overdue else outcome
+            self._delayed.append(RecipientStatus(delivery.recipient, reported))
         self._step("deferred", {**outcome_facts(delivery, outcome), "next_attempt": iso8601(due), "warned": warns})
 
-    def _succeed(
+    def _add_successes(
         self, kind: Literal["delivered", "relayed"], succeeded: Sequence[tuple[Delivery, Delivered]]
     ) -> list[ReportDue]:
         """Adds the successes of one kind, and their report."""
-        these = [(one, how) for one, how in succeeded if (how.mailbox is None) == (kind == "relayed")]
+        pairs_of_kind = [(one, how) for one, how in succeeded if (how.mailbox is None) == (kind == "relayed")]
         # RFC 3461 §5.2.1, §5.2.2: a host with DSN sends its own report; for one without, this server reports "relayed".
-        told = [
+        notices = [
             RecipientStatus(one.recipient, how)
-            for one, how in these
+            for one, how in pairs_of_kind
             if (not how.dsn and report_wanted(self._letter, one.recipient, kind)) or self._is_traced(one.recipient, how)
         ]
-        report = self._report(kind, told)
-        named = {notice.recipient for notice in told}
-        for delivery, outcome in these:
+        report = self._report(kind, notices)
+        named = {notice.recipient for notice in notices}
+        for delivery, outcome in pairs_of_kind:
             facts = {"report": report.id} if report is not None and delivery.recipient in named else {}
-            self._enter_success(delivery, outcome, facts)
+            self._add_success(delivery, outcome, facts)
         return [report] if report else []
 
     def _is_traced(self, recipient: Recipient, outcome: Delivered) -> bool:
@@ -263,7 +263,7 @@ class _ChangeBuilder:
         never = dict(recipient.parameters).get("NOTIFY", "").upper() == "NEVER"
         return not never and (by.traced or not outcome.deliver_by)
 
-    def _enter_success(self, delivery: Delivery, outcome: Delivered, facts: Mapping[str, Any]) -> None:
+    def _add_success(self, delivery: Delivery, outcome: Delivered, facts: Mapping[str, Any]) -> None:
         if outcome.mailbox is None:
             self._change(delivery, DeliveryState.RELAYED, outcome)
             self._step("relayed", {**relayed_facts(delivery, outcome, self._attempt), **facts})
@@ -273,21 +273,21 @@ class _ChangeBuilder:
             recipient = str(delivery.recipient.address)
             self._step("delivered", {"recipient": recipient, "mailbox": outcome.mailbox, **facts})
 
-    def _bounce(self) -> list[ReportDue]:
+    def _add_failures(self) -> list[ReportDue]:
         """Adds the failures, and the report on them, which their steps name."""
-        told = [
+        notices = [
             RecipientStatus(one.recipient, why)
             for one, why in self._failed
             if report_wanted(self._letter, one.recipient, "failed")
         ]
-        if self._last_resort is not None:
-            told = [RecipientStatus(one.recipient, why) for one, why in self._failed]
-        report = self._report("failed", told, self._last_resort)
+        if self._fallback is not None:
+            notices = [RecipientStatus(one.recipient, why) for one, why in self._failed]
+        report = self._report("failed", notices, self._fallback)
         for delivery, outcome in self._failed:
             self._change(delivery, DeliveryState.BOUNCED, outcome)
             facts = outcome_facts(delivery, outcome)
-            if report is not None and self._last_resort is not None:
-                self._step("bounced", {**facts, "report": report.id, "report_to": str(self._last_resort)})
+            if report is not None and self._fallback is not None:
+                self._step("bounced", {**facts, "report": report.id, "report_to": str(self._fallback)})
             elif report is not None and report_wanted(self._letter, delivery.recipient, "failed"):
                 self._step("bounced", {**facts, "report": report.id})
             elif self._letter.envelope.sender is None:
@@ -296,7 +296,7 @@ class _ChangeBuilder:
                 self._step("bounced", {**facts, "why": "no report: the sender requested none"})
         return [report] if report else []
 
-    def _warn(self) -> list[ReportDue]:
+    def _delay_report(self) -> list[ReportDue]:
         report = self._report("delayed", self._delayed)
         return [report] if report else []
 
@@ -321,7 +321,7 @@ def too_late(deadline: Deadline, detail: str = "", host: str = "") -> Failed:
 def _after(
     delivery: Delivery, state: DeliveryState, outcome: Outcome, due: float, *, warned: bool | None = None
 ) -> Delivery:
-    """The delivery with its claim released; written out because it is made for every letter."""
+    """The delivery with its claim released; written out for speed."""
     return Delivery(
         delivery.letter,
         delivery.number,

@@ -20,56 +20,55 @@ CHECK_SILENT = 1.0
 """Seconds between two checks while only letters for silent hosts wait."""
 
 
-class _Seen(Struct):
+class _WatchedAttempt(Struct):
     job: DeliveryJob
     sign: tuple[int, int]
     since: float
     """Time of the last sign of progress, by `Clock.steady`."""
     is_known: bool
-    """Whether the destination was known as silent: the job counts as silent to its end, and is not put back again."""
+    """Whether the destination was silent before: the job counts as silent to its end, and is not put back again."""
     is_silent: bool = False
 
 
 class SilentAttempts:
     """Watches the attempts under way, and interrupts some of those at silent hosts.
 
-    A host is silent when nothing has come of an attempt for `quiet_after` seconds: no DNS answer, no connection, no TLS,
-    no reply. While connections are free, that costs nothing, and each step has the time that RFC 5321
-    §4.5.3.2 gives it. While letters wait for a connection:
+    A host is silent after `silent_after` seconds without progress: no DNS answer, no connection, no TLS, no reply. While
+    connections are free, each step has the timeout of RFC 5321 §4.5.3.2. While letters wait for a connection:
 
-        silent attempts           what becomes of them
+        silent attempts           reaction
         ------------------------  --------------------------------------------------------------------------
-        up to half of all         stay
-        beyond half, newest first put back: the job waits, unattempted, among destinations known as silent
+        up to half of all         none
+        beyond half, newest first put back: the job waits, unattempted, among silent destinations
         beyond half, and put      the host is given up after `silent_time`; the next host of the destination
-        back before; or others    is tried, or the letter deferred
-        known as silent wait
-        behind the final dot      the same after `silent_final`, for the host may have the letter (RFC 1047)
+        back before; or if other  is tried, or the letter deferred
+        silent destinations wait
+        after the final dot       the same after `silent_final`, because the host may have the letter (RFC 1047)
     """
 
     def __init__(self, backlog: Backlog, clock: Clock, limits: QueueLimits, start_jobs: Callable[[], None]) -> None:
-        """`start_jobs` starts what may start after a check."""
+        """`start_jobs` is called after each check, to start jobs."""
         self._backlog = backlog
         self._clock = clock
         self._limits = limits
         self._start_jobs = start_jobs
-        self._seen: dict[ProgressWatch, _Seen] = {}
+        self._watched: dict[ProgressWatch, _WatchedAttempt] = {}
         self._cancel: Callable[[], None] | None = None
         self._is_crowded = False
 
     def begin(self, job: DeliveryJob) -> ProgressWatch:
         """Watches the attempt of a job that is under way."""
         watch, known = ProgressWatch(), self._backlog.is_silent(job)
-        self._seen[watch] = _Seen(job, watch.sign, self._clock.steady(), known, known)
+        self._watched[watch] = _WatchedAttempt(job, watch.sign, self._clock.steady(), known, known)
         return watch
 
     def end(self, watch: ProgressWatch) -> bool:
-        """Forgets an attempt that is over; whether it was longer without a sign than a silent host is allowed."""
-        seen = self._seen.pop(watch)
-        return watch.sign == seen.sign and self._clock.steady() - seen.since >= self._limits.silent_time
+        """Stops to watch an attempt; returns whether it ended without progress for `silent_time`."""
+        watched = self._watched.pop(watch)
+        return watch.sign == watched.sign and self._clock.steady() - watched.since >= self._limits.silent_time
 
     def watch(self) -> None:
-        """Check soon, if letters wait because of silent hosts, and as long as they do."""
+        """Schedules a check while letters wait because of silent hosts."""
         if not self._backlog.has_startable or (self._cancel is not None and self._is_crowded):
             return
         if (is_crowded := self._backlog.is_crowded) or (self._cancel is None and self._backlog.silent_wait):
@@ -78,7 +77,7 @@ class SilentAttempts:
             self._cancel = self._clock.call_later(CHECK_CROWDED if is_crowded else CHECK_SILENT, self._check)
 
     def stop(self) -> None:
-        """Check no more."""
+        """Cancels the next check."""
         if self._cancel is not None:
             self._cancel()
             self._cancel = None
@@ -91,44 +90,44 @@ class SilentAttempts:
             surplus = self._backlog.silent_surplus
             newest = sorted((watch for watch in silent if self._may_restart(watch)), key=self._since, reverse=True)
             for watch in newest[:surplus]:
-                self._backlog.mark_silent(self._seen[watch].job.destination)
-                watch.interrupt("its host said nothing, and others wait", put_back=True)
-        wanted = max(self._backlog.silent_wait, self._backlog.silent_surplus if self._backlog.is_crowded else 0)
-        for watch in sorted((watch for watch in silent if watch in self._seen), key=self._since):
-            if wanted <= 0:
+                self._backlog.mark_silent(self._watched[watch].job.destination)
+                watch.interrupt("its host is silent, and other letters wait", put_back=True)
+        to_interrupt = max(self._backlog.silent_wait, self._backlog.silent_surplus if self._backlog.is_crowded else 0)
+        for watch in sorted((watch for watch in silent if watch in self._watched), key=self._since):
+            if to_interrupt <= 0:
                 break
-            wanted -= self._give_up(watch, now - self._since(watch))
+            to_interrupt -= self._interrupt(watch, now - self._since(watch))
         self._start_jobs()
         self.watch()
 
     def _silent(self, now: float) -> list[ProgressWatch]:
         found: list[ProgressWatch] = []
-        for watch, seen in self._seen.items():
-            if (sign := watch.sign) != seen.sign:
-                seen.sign, seen.since = sign, now
-                if not seen.is_known:
-                    seen.is_silent = False
-                    self._backlog.mark_responding(seen.job)
-            elif now - seen.since >= self._limits.quiet_after:
-                if not seen.is_silent:
-                    seen.is_silent = True
-                    self._backlog.mark_job_silent(seen.job)
+        for watch, watched in self._watched.items():
+            if (sign := watch.sign) != watched.sign:
+                watched.sign, watched.since = sign, now
+                if not watched.is_known:
+                    watched.is_silent = False
+                    self._backlog.mark_responding(watched.job)
+            elif now - watched.since >= self._limits.silent_after:
+                if not watched.is_silent:
+                    watched.is_silent = True
+                    self._backlog.mark_job_silent(watched.job)
                 found.append(watch)
         return found
 
     def _since(self, watch: ProgressWatch) -> float:
-        return self._seen[watch].since
+        return self._watched[watch].since
 
     def _may_restart(self, watch: ProgressWatch) -> bool:
-        return not self._seen[watch].is_known and watch.may_restart
+        return not self._watched[watch].is_known and watch.may_restart
 
-    def _give_up(self, watch: ProgressWatch, seconds: float) -> bool:
-        """Give up the host of an attempt that had its time, and whether it was given up."""
+    def _interrupt(self, watch: ProgressWatch, seconds: float) -> bool:
+        """Interrupts an attempt that was silent for too long; returns whether it was interrupted."""
         allowed = self._limits.silent_final if watch.is_behind_dot else self._limits.silent_time
         if seconds < allowed:
             return False
-        self._backlog.mark_silent(self._seen[watch].job.destination)
+        self._backlog.mark_silent(self._watched[watch].job.destination)
         return watch.interrupt(
-            f"it said nothing for {seconds:.0f} seconds, and letters for other hosts that say nothing wait",
+            f"no reply for {seconds:.0f} seconds, and letters for other silent hosts wait",
             put_back=False,
         )

@@ -21,9 +21,7 @@ DOWN = DelayReason(
     {"host": "mx.elsewhere.test", "address": "192.0.2.7", "port": 25},
 )
 OTHER = DelayReason("down", "mx.third.test [192.0.2.8]:25", "no answer", time.time() + 500, {"host": "mx.third.test"})
-BUSY = DelayReason(
-    "busy", "elsewhere.test", "5 attempts are under way, as many as it gets at a time, and 9 wait in hand"
-)
+BUSY = DelayReason("busy", "elsewhere.test", "5 attempts are under way, its limit at present, and 9 wait in memory")
 
 
 def tell(shelf: Shelf, *conditions: DelayReason) -> None:
@@ -53,7 +51,7 @@ def test_a_host_that_is_left_alone_explains_why_its_letters_wait(mailstack: Mail
 def test_a_full_window_explains_why_a_letter_in_hand_is_not_sent(mailstack: Mailstack, shelf: Shelf) -> None:
     letter = shelf.accept(at=time.time(), claimed_by="mx.home.test", lease=time.time() + 900, attempts=1)
     tell(shelf, BUSY)
-    assert "as many as it gets at a time" in because(mailstack, letter)["busy"]
+    assert "its limit at present" in because(mailstack, letter)["busy"]
     assert "waits for its turn" in mailstack("queue", "show", letter).stdout
     (group,) = lines_of(mailstack("queue", "list", "--by", "destination", "--json"))
     assert group["reason"] == BUSY.text

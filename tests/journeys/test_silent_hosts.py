@@ -141,7 +141,7 @@ def test_two_thousand_hosts_that_never_greet_keep_no_letter_waiting_and_lose_non
     silent = [each for each in world.records() if str(each.deliveries[0].recipient.address).endswith("silent0.test")]
     told = [step for step in world.steps(silent[0].letter.id) if step.step == "deferred"]
     assert told
-    assert "said nothing for 1" in told[0].facts["reply"]
+    assert "no reply for 1" in told[0].facts["reply"]
     world.internet.advance(600)
     states = Counter(each.deliveries[0].state for each in world.records())
     assert states == {DeliveryState.QUEUED: 2000, DeliveryState.RELAYED: 15}

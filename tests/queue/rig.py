@@ -132,7 +132,7 @@ class Rig:
     def start(self) -> None:
         self.router = router = Router(self.directory)
         local = DeliveryAgent(self.directory, SERVER, self.clock)
-        self.standing = HoldRules(self.store, allowed_domains=self.allowed_domains)
+        self.hold_rules = HoldRules(self.store, allowed_domains=self.allowed_domains)
         self.bouncer = self.wrapped(Bouncer(router, SERVER))
         settings = QueueSettings(
             SERVER, "me", self.schedule, self.limits, postmaster=self.postmaster, jitter=lambda: 0.5
@@ -142,7 +142,7 @@ class Rig:
             router,
             self.bouncer,
             Agents(local, self.gated(self.relay)),
-            self.standing,
+            self.hold_rules,
             self.clock,
             self.journal,
             settings,

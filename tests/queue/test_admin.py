@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.letter import Address, Deferred, Failed, LetterId, Status
 from mailstack.letter.content import read_all
-from mailstack.queue.admin import TOGETHER, ActionResult, QueueAdmin
+from mailstack.queue.admin import BATCH_SIZE, ActionResult, QueueAdmin
 from mailstack.store import Conflict, Filter, Record, Settlement
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
@@ -85,7 +85,7 @@ def test_nobody_is_told_where_the_reverse_path_is_null(rig, operator):
 
 
 @pytest.mark.parametrize(
-    ("before", "act", "why_not"),
+    ("before", "act", "refusal"),
     [
         ("queued", "release", "it is not held"),
         ("held", "hold", "it is held already"),
@@ -97,7 +97,7 @@ def test_nobody_is_told_where_the_reverse_path_is_null(rig, operator):
         ("under way", "retry", "an attempt is under way; try again when it has ended"),
     ],
 )
-def test_what_can_not_be_done_says_why(rig, operator, before, act, why_not):
+def test_what_can_not_be_done_says_why(rig, operator, before, act, refusal):
     rig.relay.waits = before == "under way"
     letter = rig.accept(a_letter("x@else.test"))
     if before == "held":
@@ -106,7 +106,7 @@ def test_what_can_not_be_done_says_why(rig, operator, before, act, why_not):
         run(operator.remove([letter.id]))
     stored = rig.record(letter).deliveries
     (refused,) = run(getattr(operator, act)([letter.id]))
-    assert (refused.done, refused.refusal_reason, refused.step) == (False, why_not, None)
+    assert (refused.done, refused.refusal_reason, refused.step) == (False, refusal, None)
     assert rig.record(letter).deliveries == stored
 
 
@@ -132,7 +132,7 @@ def test_what_is_held_once_more_does_not_say_that_it_was_released(rig, operator)
 
 def test_many_letters_are_answered_in_their_order_and_what_an_attempt_came_between_is_read_again(rig, operator):
     rig.relay.waits, rig.relay.outcome = True, lambda _: TAKEN
-    letters = [rig.accept(a_letter("x@else.test")).id for _ in range(TOGETHER + 20)]
+    letters = [rig.accept(a_letter("x@else.test")).id for _ in range(BATCH_SIZE + 20)]
     wanted = [*letters[:5], LetterId("nothing"), *letters[5:]]
     acts = run(operator.hold(wanted))
     assert [act.letter for act in acts] == wanted
@@ -212,7 +212,7 @@ def test_after_a_conflict_the_letter_is_read_again_once(contests, done):
 
 def test_a_letter_is_redirected_and_keeps_its_sender_and_its_other_recipients(rig, operator):
     letter = rig.accept(a_letter("carl@else.test", "y@third.test"))
-    only = QueueAdmin(rig.store, rig.clock.now, picks=lambda _, one: one.destination == "else.test")
+    only = QueueAdmin(rig.store, rig.clock.now, selects=lambda _, one: one.destination == "else.test")
     (act,) = run(only.redirect([letter.id], Address("bob", "home.test"), rig.router))
     assert act.done
     assert act.step is not None
@@ -235,18 +235,18 @@ def test_the_failure_of_a_redirected_letter_is_told_under_the_name_that_its_send
 
 
 @pytest.mark.parametrize(
-    ("to", "why_not"),
+    ("to", "refusal"),
     [
         ("x@else.test", "it goes there already"),
         ("y@third.test", "y@third.test is a recipient of it already; `remove` takes the other one out"),
         ("nobody@home.test", "no mailbox here has the address nobody@home.test"),
     ],
 )
-def test_what_can_not_be_redirected_says_why(rig, operator, to, why_not):
+def test_what_can_not_be_redirected_says_why(rig, operator, to, refusal):
     letter = rig.accept(a_letter("x@else.test", "y@third.test"))
-    only = QueueAdmin(rig.store, rig.clock.now, picks=lambda _, one: one.destination == "else.test")
+    only = QueueAdmin(rig.store, rig.clock.now, selects=lambda _, one: one.destination == "else.test")
     stored = rig.record(letter).deliveries
-    assert [act.refusal_reason for act in run(only.redirect([letter.id], Address.parse(to), rig.router))] == [why_not]
+    assert [act.refusal_reason for act in run(only.redirect([letter.id], Address.parse(to), rig.router))] == [refusal]
     assert rig.record(letter).deliveries == stored
 
 

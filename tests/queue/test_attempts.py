@@ -630,7 +630,7 @@ def test_what_others_may_have_taken_over_is_not_begun():
     run(store.recover(["me"], rig.clock.now()))
     rig.relay.answer()
     assert waiting.id not in [letter for letter, _ in rig.relay.calls]
-    assert rig.queue._attempts.backlog.active == rig.queue._attempts.backlog.ended == 0
+    assert rig.queue._attempts.backlog.active == rig.queue._attempts.backlog.finished == 0
     rig.clock.advance(1)
     rig.relay.answer()
     assert [letter for letter, _ in rig.relay.calls].count(waiting.id) == 1
@@ -651,7 +651,7 @@ def test_what_waited_in_hand_until_its_lease_is_nearly_over_is_claimed_anew_and_
     rig.clock.advance(3000)
     assert len(rig.relay.calls) == 3
     assert [rig.record(letter).deliveries[0].attempts for letter in letters] == [1, 1, 1]
-    assert rig.queue._attempts.backlog.active == rig.queue._attempts.backlog.ended == 0
+    assert rig.queue._attempts.backlog.active == rig.queue._attempts.backlog.finished == 0
 
 
 def test_what_was_stored_after_others_had_let_go_is_not_left_to_the_end_of_its_lease():

@@ -34,7 +34,7 @@ def end(backlog: Backlog, destination: str) -> None:
 
 
 def test_destinations_take_turns():
-    backlog = Backlog(concurrency=4, per_destination=10, most=100)
+    backlog = Backlog(concurrency=4, per_destination=10, max_jobs=100)
     for destination in ("a", "a", "a", "b", "c"):
         backlog.add(job(destination))
     assert started(backlog) == ["a", "b", "c", "a"]
@@ -42,7 +42,7 @@ def test_destinations_take_turns():
 
 def test_one_destination_gets_no_more_than_its_share():
     """RLY-13."""
-    backlog = Backlog(concurrency=100, per_destination=2, most=100)
+    backlog = Backlog(concurrency=100, per_destination=2, max_jobs=100)
     for _ in range(5):
         backlog.add(job("a"))
     assert started(backlog) == ["a", "a"]
@@ -52,7 +52,7 @@ def test_one_destination_gets_no_more_than_its_share():
 
 def test_reports_leave_room_for_what_somebody_has_just_sent():
     """A stranger may have any number of reports go to hosts of his own, each of which takes an hour."""
-    backlog = Backlog(concurrency=8, per_destination=1, most=100)
+    backlog = Backlog(concurrency=8, per_destination=1, max_jobs=100)
     report = replace(LETTER, envelope=Envelope(None, ()))
     for number in range(20):
         backlog.add(DeliveryJob(report, f"{number}.evil.test", ()))
@@ -70,7 +70,7 @@ def test_reports_leave_room_for_what_somebody_has_just_sent():
 
 
 def test_a_slow_destination_leaves_room_for_others():
-    backlog = Backlog(concurrency=1, per_destination=1, most=100)
+    backlog = Backlog(concurrency=1, per_destination=1, max_jobs=100)
     taken = {"slow": 0, "slower": 0}
     for destination in taken:
         while backlog.has_capacity(destination):
@@ -82,7 +82,7 @@ def test_a_slow_destination_leaves_room_for_others():
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=60))
 def test_every_job_is_started_once_within_the_limits(moves):
-    backlog = Backlog(concurrency=3, per_destination=2, most=100)
+    backlog = Backlog(concurrency=3, per_destination=2, max_jobs=100)
     active: list[str] = []
     added = begun = 0
     for destination, ends in moves:
@@ -108,7 +108,7 @@ def test_every_job_is_started_once_within_the_limits(moves):
 
 def test_the_highest_priority_starts_first():
     """PRIO-01: of one destination, and of different ones."""
-    backlog = Backlog(concurrency=100, per_destination=2, most=100)
+    backlog = Backlog(concurrency=100, per_destination=2, max_jobs=100)
     for number, (destination, priority) in enumerate([("a", 0), ("b", -1), ("a", 5), ("a", 9), ("c", 5)]):
         delivery = Delivery(LETTER.id, number, Recipient(Address("x", destination)), destination, priority=priority)
         backlog.add(DeliveryJob(LETTER, destination, (delivery,)))
@@ -128,7 +128,7 @@ def attempted(destination: str, attempts: int) -> DeliveryJob:
 
 def test_letters_that_failed_before_leave_room_for_fresh_ones():
     """RLY-13."""
-    backlog = Backlog(concurrency=4, per_destination=4, most=100)
+    backlog = Backlog(concurrency=4, per_destination=4, max_jobs=100)
     for number in range(10):
         backlog.add(attempted(f"dead{number}", 2))
     assert started(backlog) == ["dead0", "dead1", "dead2"]
@@ -137,7 +137,7 @@ def test_letters_that_failed_before_leave_room_for_fresh_ones():
 
 
 def test_fresh_letters_and_others_take_turns():
-    backlog = Backlog(concurrency=4, per_destination=4, most=100)
+    backlog = Backlog(concurrency=4, per_destination=4, max_jobs=100)
     for number in range(3):
         backlog.add(attempted(f"fresh{number}", 1))
         backlog.add(attempted(f"old{number}", 2))
@@ -145,7 +145,7 @@ def test_fresh_letters_and_others_take_turns():
 
 
 def test_a_destination_that_fails_gets_less():
-    backlog = Backlog(concurrency=100, per_destination=20, first=3, most=100)
+    backlog = Backlog(concurrency=100, per_destination=20, first=3, max_jobs=100)
     jobs = [attempted("a", 1) for _ in range(9)]
     for one in jobs:
         backlog.add(one)
@@ -159,7 +159,7 @@ def test_a_destination_that_fails_gets_less():
 
 
 def test_what_waits_for_a_destination_is_kept_when_its_window_is_forgotten():
-    backlog = Backlog(concurrency=100, per_destination=2, most=100_000)
+    backlog = Backlog(concurrency=100, per_destination=2, max_jobs=100_000)
     for _ in range(4):
         backlog.add(job("a"))
     assert started(backlog) == ["a", "a"]
@@ -183,7 +183,7 @@ class Places:
     """A backlog, and what it should count."""
 
     def __init__(self) -> None:
-        self.backlog = Backlog(concurrency=3, per_destination=2, most=50)
+        self.backlog = Backlog(concurrency=3, per_destination=2, max_jobs=50)
         self.active: list[DeliveryJob] = []
         self.ended: list[DeliveryJob] = []
         self.waiting = 0
@@ -217,7 +217,7 @@ class Places:
     def check(self) -> None:
         active = [one.destination for one in self.active]
         assert self.backlog.active == len(active) <= 3
-        assert self.backlog.ended == len(self.ended)
+        assert self.backlog.finished == len(self.ended)
         assert len(self.backlog) == len(active) + len(self.ended) + self.waiting
         assert max(map(active.count, active), default=0) <= 2
 
@@ -249,7 +249,7 @@ def test_whatever_happens_places_are_counted_right(happenings):
 
 def test_destinations_known_as_silent_have_half_of_the_connections():
     """RLY-13."""
-    backlog = Backlog(concurrency=8, per_destination=2, most=100)
+    backlog = Backlog(concurrency=8, per_destination=2, max_jobs=100)
     for number in range(20):
         backlog.mark_silent(f"silent{number}")
         backlog.add(job(f"silent{number}"))
@@ -262,7 +262,7 @@ def test_destinations_known_as_silent_have_half_of_the_connections():
 
 def test_while_silent_hosts_have_their_half_a_quarter_is_for_those_that_took_letters_and_new_ones_go_first():
     """RLY-13."""
-    backlog = Backlog(concurrency=8, per_destination=8, most=100)
+    backlog = Backlog(concurrency=8, per_destination=8, max_jobs=100)
     jobs = [job(f"new{number}") for number in range(20)]
     backlog.add(job("proven"))
     assert started(backlog) == ["proven"]
@@ -286,7 +286,7 @@ def test_while_silent_hosts_have_their_half_a_quarter_is_for_those_that_took_let
 
 
 def test_letters_for_silent_hosts_have_half_of_the_backlog():
-    backlog = Backlog(concurrency=2, per_destination=1, most=100)
+    backlog = Backlog(concurrency=2, per_destination=1, max_jobs=100)
     taken = 0
     for number in range(200):
         backlog.mark_silent(f"silent{number}")
@@ -298,7 +298,7 @@ def test_letters_for_silent_hosts_have_half_of_the_backlog():
 
 
 def test_a_destination_that_takes_a_letter_is_silent_no_longer():
-    backlog = Backlog(concurrency=8, per_destination=1, most=100)
+    backlog = Backlog(concurrency=8, per_destination=1, max_jobs=100)
     backlog.mark_silent("a")
     for _ in range(2):
         backlog.add(job("a"))
@@ -312,7 +312,7 @@ def test_a_destination_that_takes_a_letter_is_silent_no_longer():
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 5)), max_size=120))
 def test_every_job_ends_once_whatever_falls_silent_speaks_or_is_put_back(moves):
-    backlog = Backlog(concurrency=4, per_destination=2, most=1000)
+    backlog = Backlog(concurrency=4, per_destination=2, max_jobs=1000)
     active: list[DeliveryJob] = []
     added = ended = 0
 

@@ -25,7 +25,7 @@ def rig() -> Iterator[Rig]:
 
 def gated(rig: Rig, leaving: OutboundRules) -> None:
     """Put the gate before the rig's relay."""
-    rig.gated = lambda relay: OutboundGate(relay, rig.store, rig.standing, rig.directory, SERVER, rig.clock, leaving)
+    rig.gated = lambda relay: OutboundGate(relay, rig.store, rig.hold_rules, rig.directory, SERVER, rig.clock, leaving)
     rig.start()
 
 

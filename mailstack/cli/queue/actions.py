@@ -21,7 +21,7 @@ from mailstack.letter import Letter, LetterId
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState
 from mailstack.letter.display_text import clean
 from mailstack.letter.time_parameters import released_at
-from mailstack.queue.admin import TOGETHER, ActionResult, QueueAdmin
+from mailstack.queue.admin import BATCH_SIZE, ActionResult, QueueAdmin
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.selection import DeliverySelection
 from mailstack.store import Filter
@@ -176,9 +176,9 @@ def act(
         if not chosen.confirmed and not (harmless and chosen.every):
             click.confirm(f"{verb} {summary}?", abort=True, err=True)
         # The queue may have changed during the confirmation prompt.
-        operator = QueueAdmin(server.store, target.now, picks=takes, known=records if chosen.confirmed else ())
+        operator = QueueAdmin(server.store, target.now, selects=takes, known=records if chosen.confirmed else ())
         letters = [record.letter.id for record in records]
-        groups = [letters[at : at + TOGETHER] for at in range(0, len(letters), TOGETHER)]
+        groups = [letters[at : at + BATCH_SIZE] for at in range(0, len(letters), BATCH_SIZE)]
         _tell_many((server.run(action(server, operator, group)) for group in groups), done, len(records))
 
 

@@ -126,7 +126,9 @@ def release_held(target: TargetServer, server: OpenStore, rule: HoldRule) -> int
         for record in server.run(server.store.records(held))
         if any(is_held_by(rule, delivery) for delivery in record.deliveries)
     ]
-    operator = QueueAdmin(server.store, target.now, picks=lambda _, delivery: is_held_by(rule, delivery), known=records)
+    operator = QueueAdmin(
+        server.store, target.now, selects=lambda _, delivery: is_held_by(rule, delivery), known=records
+    )
     acts = server.run(operator.release([record.letter.id for record in records], rule=rule.name))
     return sum(act.done for act in acts)
 

@@ -141,7 +141,7 @@ def _flush(target: TargetServer, options: Options) -> None:
     waiting = DeliverySelection(domain=domain, states=frozenset({DeliveryState.QUEUED}))
     with OpenStore(target) as server:
         ids = [letter_id(value)] if kind == "I" else [record.letter.id for record in select(server, waiting)]
-        operator = QueueAdmin(server.store, target.now, picks=waiting.matches)
+        operator = QueueAdmin(server.store, target.now, selects=waiting.matches)
         server.run(operator.retry(ids))
 
 

@@ -92,7 +92,7 @@ class OutboxDispatcher:
         self._failures = 0
         """Attempts that failed since the last one that did not."""
         self._paused_until = 0.0
-        self._swept = 0.0
+        self._purged = 0.0
         self._running = False
         self._recovered = False
         self._is_polling = self._poll_again = False
@@ -143,7 +143,7 @@ class OutboxDispatcher:
         wait = self._limits.poll
         try:
             await self._recover()
-            await self._sweep()
+            await self._purge()
             wait = await self._claim_due()
             self._complaint.is_over()
         except StoreError as trouble:
@@ -162,10 +162,10 @@ class OutboxDispatcher:
             self._next_poll = at
             self._cancel_poll = self._clock.call_later(seconds, lambda: self._clock.spawn(self._poll()))
 
-    async def _sweep(self) -> None:
+    async def _purge(self) -> None:
         now = self._clock.now()
-        if now - self._swept >= self._limits.sweep:
-            self._swept = now
+        if now - self._purged >= self._limits.sweep:
+            self._purged = now
             if count := await self._store.purge(self.target, now - self._schedule.give_up_after):
                 _log.warning("%s: %d steps could not be sent in time and are dropped", self.target, count)
 
@@ -205,7 +205,7 @@ class OutboxDispatcher:
             await self._settle_failure(entry, "local error; see the log", 0.0)
         else:
             self._failures, self._paused_until = 0, 0.0
-            await self._settle(told=[entry.id])
+            await self._settle(sent=[entry.id])
         finally:
             self._active -= 1
             self.wake()
@@ -220,15 +220,15 @@ class OutboxDispatcher:
         self._paused_until = max(self._paused_until, steady + wait)
         if self._schedule.is_expired(step.at, now):
             _log.warning("%s: gave up on letter %s (%s): %s", self.target, step.letter, step.step, reason)
-            await self._settle(told=[entry.id])
+            await self._settle(sent=[entry.id])
         else:
             due = self._schedule.next_due(step.at, entry.attempts, now, self._jitter())
             again = replace(entry, due=max(due, now + wait), trouble=reason[:_MAX_TEXT])
             await self._settle(again=[again])
 
-    async def _settle(self, told: list[str] | None = None, again: list[OutboxEntry] | None = None) -> None:
+    async def _settle(self, sent: list[str] | None = None, again: list[OutboxEntry] | None = None) -> None:
         try:
-            await self._store.settle(self._owner, sent=told or (), again=again or ())
+            await self._store.settle(self._owner, sent=sent or (), again=again or ())
         except StoreError as trouble:
             # It is sent again when the lease ends: at least once.
             _log.error("%s: the result of sending can't be stored: %s", self.target, trouble)
@@ -252,7 +252,7 @@ def _nothing() -> None:
 
 
 def wake_on_steps(journal: Journal, dispatchers: Sequence[OutboxDispatcher]) -> Journal:
-    """Return a journal that also wakes the dispatchers after each durable step."""
+    """Journal that also wakes the dispatchers after each durable step."""
 
     def wake(_: Sequence[Step]) -> None:
         for dispatcher in dispatchers:

@@ -22,48 +22,48 @@ from mailstack.store import Filter, Record, Store, StoreError
 from mailstack.store.outbox import OutboxEntry
 
 EventName = Literal[StepName, "delayed"]
-"""The steps of a journey, and "delayed": the deferral with which the sender is told of a delay."""
+"""Steps of a journey, and "delayed": the deferral after which the sender gets a delay report."""
 
-_MOST_WAIT = 3600.0
-"""Seconds for which a receiver may ask to be left alone."""
+_MAX_WAIT_S = 3600.0
+"""Maximum seconds of a Retry-After that are respected."""
 
 
-class Answer(Struct, frozen=True):
-    """What a receiver said."""
+class PostResponse(Struct, frozen=True):
+    """Response of a receiver."""
 
     code: int
     retry_after: float = 0.0
-    """Seconds (RFC 9110 §10.2.3)."""
+    """Seconds in Retry-After (RFC 9110 §10.2.3)."""
     body: bytes = b""
-    """Empty when it was too long, or cut off."""
+    """Body; empty if it was too long, or incomplete."""
     location: str = ""
     """Target of a redirect (RFC 9110 §10.2.2), as received; redirects are not followed."""
 
 
 class Poster(Protocol):
-    """Sends one request."""
+    """HTTP client for POST requests."""
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """POST; no redirect is followed. Raises wire.Unreachable, with a reason for people."""
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> PostResponse:
+        """Sends a POST request, and follows no redirect. Raises ConnectFailed."""
 
     def close(self) -> object:
-        """Let go of connections that were kept."""
+        """Closes idle connections."""
 
 
-class Secrets(Protocol):
-    """Where the secrets are read each time, so that new ones need no restart."""
+class SecretReader(Protocol):
+    """Reads the secrets for each request, so that new ones need no restart."""
 
     def __call__(self) -> Sequence[bytes]:
-        """The current one first; empty when nothing is to be signed. Raises BadSecret, OSError."""
+        """The secrets, the current one first; empty for unsigned requests. Raises BadSecret, OSError."""
 
 
 def no_secrets() -> Sequence[bytes]:
-    """Of a webhook that signs nothing."""
+    """No secrets, for unsigned requests."""
     return ()
 
 
 class WebhookSink:
-    """One receiver: an `announcer.Teller`."""
+    """OutboxSink that posts entries to one receiver."""
 
     def __init__(
         self,
@@ -74,9 +74,9 @@ class WebhookSink:
         *,
         events: frozenset[EventName],
         senders: tuple[str, ...] = (),
-        secrets: Secrets = no_secrets,
+        secrets: SecretReader = no_secrets,
     ) -> None:
-        """`senders` are patterns of domains (`mailstack.letter.patterns`); empty: of any sender, the null one too."""
+        """`senders` are domain patterns (`mailstack.letter.patterns`); empty: any sender, the null one included."""
         self._store = store
         self._poster = poster
         self._clock = clock
@@ -86,14 +86,14 @@ class WebhookSink:
         self._secrets = secrets
 
     async def send(self, entry: OutboxEntry) -> None:
-        """Post it. Raises SendFailed."""
+        """Posts an entry, unless the receiver has not subscribed to it. Raises SendFailed."""
         event = event_of(entry.step, self._events)
         try:
             found = await self._store.records(Filter(ids=(entry.step.letter,)))
         except StoreError as trouble:
             raise SendFailed(f"the letter can't be read: {trouble}") from None
         record = found[0] if found else None
-        if event is None or not self._is_of_sender(record):
+        if event is None or not self._allows_sender(record):
             return
         await self.post(entry.id, body(event, entry.step, record))
 
@@ -101,7 +101,7 @@ class WebhookSink:
         self._poster.close()
 
     async def post(self, message_id: str, octets: bytes) -> None:
-        """Post octets of JSON, signed now. Raises SendFailed."""
+        """Signs and posts a JSON document. Raises SendFailed."""
         try:
             keys = self._secrets()
         except (BadSecret, OSError) as trouble:
@@ -111,34 +111,34 @@ class WebhookSink:
             **signature_headers(message_id, self._clock.now(), octets, keys),
         }
         try:
-            answer = await self._poster.post(self._url, headers, octets)
+            response = await self._poster.post(self._url, headers, octets)
         except ConnectFailed as trouble:
             raise SendFailed(str(trouble)) from None
-        if not 200 <= answer.code < 300:
-            raise SendFailed(f"the receiver answered {answer.code}", min(answer.retry_after, _MOST_WAIT))
+        if not 200 <= response.code < 300:
+            raise SendFailed(f"the receiver answered {response.code}", min(response.retry_after, _MAX_WAIT_S))
 
-    def _is_of_sender(self, record: Record | None) -> bool:
-        """Return whether the receiver may see the letter; an unknown sender, as of a pruned letter, may be excluded."""
+    def _allows_sender(self, record: Record | None) -> bool:
+        """Whether the receiver may see the letter; with `senders`, an unknown sender is excluded."""
         if not self._senders:
             return True
         sender = record.letter.envelope.sender if record is not None else None
         return sender is not None and fits_any_domain(self._senders, sender.ascii_domain.lower())
 
 
-def is_wanted(step: Step, events: frozenset[EventName]) -> bool:
-    """Whether a receiver of these events is to be told of a step, as far as the step itself says."""
+def is_subscribed(step: Step, events: frozenset[EventName]) -> bool:
+    """Whether a step is one of the events."""
     return event_of(step, events) is not None
 
 
 def event_of(step: Step, events: frozenset[EventName]) -> EventName | None:
-    """Which of the events a step is; None for a step that is none of them."""
+    """The event of a step; None if it is none of `events`."""
     if step.step in events:
         return step.step
     return "delayed" if step.step == "deferred" and "delayed" in events and step.facts.get("warned") else None
 
 
 def body(event: str, step: Step, record: Record | None) -> bytes:
-    """The message: its type, its time, the step as journeys have it, and its letter, if that is known still."""
+    """JSON document with type, time, step and letter; the letter is null if it is pruned."""
     data = {"step": _step(step), "letter": None if record is None else _letter(record)}
     return msgspec.json.encode({"type": f"letter.{event}", "timestamp": iso8601(step.at), "data": data})
 
@@ -163,52 +163,51 @@ def _letter(record: Record) -> dict[str, Any]:
 
 
 PREFIX = "whsec_"
-_LEAST, _MOST = 24, 64
-"""Octets of a secret."""
+_MIN_SECRET, _MAX_SECRET = 24, 64
+"""Minimum and maximum octets of a secret."""
 MAX_SECRETS = 8
 MAX_OCTETS = 4096
 """Maximum octets of a file with secrets."""
 
 
 class BadSecret(ValueError):
-    """A secret can't be used; str() says what is wrong, never what it is."""
+    """A secret is invalid; str() is the reason, without the secret."""
 
 
 def new_secret() -> str:
-    """One that can be written into a file."""
+    """A new secret in the form of secret files."""
     return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode("ascii")
 
 
 def read_secrets(text: str) -> tuple[bytes, ...]:
-    """The secrets of a file, one a line, the current one first; lines that begin with "#" are not read. Raises BadSecret."""
+    """Parses a file with one secret per line, the current one first, and comments ("#"). Raises BadSecret."""
     lines = [line.strip() for line in text.splitlines()]
-    found = tuple(_read(line) for line in lines if line and not line.startswith("#"))
+    found = tuple(_parse_secret(line) for line in lines if line and not line.startswith("#"))
     if not found:
-        raise BadSecret("there is no secret in it; `mailstack webhook secret FILE` writes one")
+        raise BadSecret("the file contains no secret; create one with `mailstack webhook secret FILE`")
     if len(found) > MAX_SECRETS:
-        raise BadSecret(f"it has more than {MAX_SECRETS} secrets: each signs every request")
+        raise BadSecret(f"the file has more than {MAX_SECRETS} secrets; each one signs every request")
     return found
 
 
-def _read(line: str) -> bytes:
+def _parse_secret(line: str) -> bytes:
     if not line.startswith(PREFIX):
         raise BadSecret(
-            f'each line has a secret that begins with "{PREFIX}"; `mailstack webhook secret FILE` writes one'
+            f'a secret begins with "{PREFIX}", and a line does not; create a secret with `mailstack webhook secret FILE`'
         )
     try:
         octets = base64.b64decode(line.removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError):
-        raise BadSecret(f'what follows "{PREFIX}" is not base64') from None
-    if not _LEAST <= len(octets) <= _MOST:
-        raise BadSecret(f"a secret has {_LEAST} to {_MOST} octets, and this one {len(octets)}")
+        raise BadSecret(f'the text after "{PREFIX}" is not base64') from None
+    if not _MIN_SECRET <= len(octets) <= _MAX_SECRET:
+        raise BadSecret(f"a secret has {len(octets)} octets, not {_MIN_SECRET} to {_MAX_SECRET}")
     return octets
 
 
 def signature_headers(message_id: str, now: float, body: bytes, keys: Sequence[bytes]) -> dict[str, str]:
-    """What tells a receiver which message it is, when it was sent, and that it is ours: signed with every key.
+    """Headers with id, time and a signature by each key, so that a receiver with any of the secrets can verify one.
 
-    A receiver that has one of the secrets can check it, so that secrets can be changed without a break; without keys
-    nothing is signed.
+    Without keys there is no signature.
     """
     at = str(int(now))
     found = {"webhook-id": message_id, "webhook-timestamp": at}

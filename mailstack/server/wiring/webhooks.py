@@ -17,7 +17,7 @@ from mailstack.net.http_client import HttpClient
 from mailstack.protocols.connection import Clock
 from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.webhooks.dispatcher import DispatcherLimits, OutboxDispatcher
-from mailstack.queue.webhooks.webhook import MAX_OCTETS, BadSecret, WebhookSink, is_wanted, no_secrets, read_secrets
+from mailstack.queue.webhooks.webhook import MAX_OCTETS, BadSecret, WebhookSink, is_subscribed, no_secrets, read_secrets
 from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources
 from mailstack.store import Store
 
@@ -32,7 +32,7 @@ _MARGIN = 60.0
 def subscribe(config: Config, store: Store) -> None:
     """Have the store queue what the webhooks want; for every process that writes steps of this server."""
     for each in config.webhooks:
-        store.outbox.subscribe(target_of(each), partial(is_wanted, events=frozenset(each.events)))
+        store.outbox.subscribe(target_of(each), partial(is_subscribed, events=frozenset(each.events)))
 
 
 def announcers(

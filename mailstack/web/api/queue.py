@@ -161,7 +161,7 @@ class QueuePages:
 
         ids = [LetterId(request.variables["id"])]
         by = request.user.account or "operator"
-        operator = QueueAdmin(self._store, self._context.clock.now, by=by, picks=picks)
+        operator = QueueAdmin(self._store, self._context.clock.now, by=by, selects=picks)
         match act:
             case "hold":
                 return await operator.hold(ids)
