@@ -105,9 +105,9 @@ def test_a_fault_is_set_in_the_words_of_mail_and_ended(visit: Open, dev: Environ
 def test_every_ready_made_fault_is_one_that_the_server_takes(visit: Open, dev: Environment) -> None:
     page = visit("#/faults")
     page.locator(".ready").wait_for()
-    ready = page.evaluate("import('./pages/fault-texts.js').then(found => found.READY.map(([, , rule]) => rule))")
+    ready = page.evaluate("import('./pages/fault-texts.js').then(found => found.PRESETS.map(([, , rule]) => rule))")
     said = page.evaluate(
-        "import('./pages/fault-texts.js').then(found => found.READY.map(([, , rule]) => found.sentence(rule)))"
+        "import('./pages/fault-texts.js').then(found => found.PRESETS.map(([, , rule]) => found.sentence(rule)))"
     )
     assert len(ready) > 12
     for rule, sentence in zip(ready, said, strict=True):
@@ -181,7 +181,9 @@ def test_the_protocol_log_is_live_narrowed_and_without_secrets(visit: Open, dev:
     page = visit("#/protocol")
     page.locator(".log").wait_for()
     dev.submit(letter("Overheard", From="alice@home.test"), "bob@home.test")
-    page.locator(".log li", has_text="MAIL FROM:<alice@home.test>").first.wait_for()
+    line = page.locator(".log li", has_text="MAIL FROM:<alice@home.test>").first
+    line.wait_for()
+    assert line.locator(".peer").get_attribute("title") == "mx.home.test, from 127.0.0.1"
     words = page.locator(".log").inner_text()
     assert "AUTH" in words
     assert "AGFsaWNlAGFsaWNl" not in words, "alice's password"
@@ -193,10 +195,10 @@ def test_the_protocol_log_is_live_narrowed_and_without_secrets(visit: Open, dev:
 def test_the_log_says_that_nothing_was_said(visit: Open, dev: Environment) -> None:
     page = visit("#/protocol")
     page.get_by_role("button", name="Clear").click()
-    page.get_by_text("Nothing has been said yet").wait_for()
+    page.get_by_text("No protocol lines yet").wait_for()
     dev.send(letter("Something"), "bob@home.test")
     page.locator(".log", has_text="RCPT TO:<bob@home.test>").wait_for()
-    page.get_by_text("Nothing has been said yet").wait_for(state="hidden")
+    page.get_by_text("No protocol lines yet").wait_for(state="hidden")
 
 
 def test_who_looks_hears_that_somebody_else_moved_the_clock(visit: Open, faulty: Environment) -> None:

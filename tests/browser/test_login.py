@@ -40,7 +40,7 @@ def test_one_logs_in_and_out(browser: tuple[Any, Trap], guarded: Environment) ->
     page.get_by_label("Address").fill("bob@home.test")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Log in").click()
-    page.get_by_text("That is no login here.").wait_for()
+    page.get_by_text("Wrong address or password.").wait_for()
     page.get_by_label("Password").fill("bob")
     page.get_by_role("button", name="Log in").click()
     page.locator(".row", has_text="For your eyes only").wait_for()

@@ -1,34 +1,34 @@
-/** The accounts: add, change the password, remove; and the mailboxes that opened by themselves. */
+/** Accounts page: accounts to add and remove, and other mailboxes. */
 
-import { get, part, post, remove } from "./api.js";
+import { get, segment, post, remove } from "./api.js";
 import { copyable } from "./copy.js";
 import { button, h, userText } from "./dom.js";
-import { confirmed, field, formDialog } from "./dialogs.js";
+import { confirmDialog, field, formDialog } from "./dialogs.js";
 import { number, time } from "./format.js";
 import { iconButton } from "./icons.js";
-import { kept } from "./live-view.js";
-import { notice, tried } from "./notices.js";
-import { to } from "./routes.js";
-import { leftOut, nothing, pageOf, table } from "./tables.js";
+import { liveView } from "./live-view.js";
+import { notice, attempt } from "./notices.js";
+import { hashOf } from "./routes.js";
+import { leftOut, nothing, pageBody, table } from "./tables.js";
 
 export function show(_, main) {
     let view = null;
-    const body = pageOf(
+    const body = pageBody(
         main,
         "Accounts",
-        "Who can log in, to send and to fetch. In the dev environment every other address has a mailbox too, from its first letter on; its password is the address.",
-        button("Add an account", () => add(() => view.again()), { class: "primary" }),
+        "Accounts can log in to send and read mail. In the dev environment any other address gets a mailbox with its first letter; its password is the address.",
+        button("Add an account", () => add(() => view.reload()), { class: "primary" }),
     );
-    view = kept(
+    view = liveView(
         body,
         () => Promise.all([get("v1/accounts"), get("v1/mailboxes")]),
-        (found) => draw(found, () => view.again()),
+        (found) => draw(found, () => view.reload()),
         ["letter", "deleted"],
     );
-    return view.end;
+    return view.close;
 }
 
-function draw([known, opened], again) {
+function draw([known, opened], reload) {
     const { accounts } = known;
     const { mailboxes } = opened;
     const boxes = new Map(mailboxes.map((each) => [each.address, each]));
@@ -39,7 +39,7 @@ function draw([known, opened], again) {
         accounts.length
             ? table(
                   ["Address", "Password", "Since", "Letters", ""],
-                  accounts.map((each) => account(each, boxes.get(each.address), again)),
+                  accounts.map((each) => accountRow(each, boxes.get(each.address), reload)),
                   { label: "Accounts" },
               )
             : nothing(h("p", {}, "There are no accounts.")),
@@ -49,7 +49,7 @@ function draw([known, opened], again) {
                   h("h2", {}, "Other mailboxes"),
                   table(
                       ["Address", "Letters", ""],
-                      others.map((each) => mailbox(each, again)),
+                      others.map((each) => mailboxRow(each, reload)),
                       { label: "Other mailboxes" },
                   ),
                   leftOut(mailboxes.length, opened.total),
@@ -58,40 +58,40 @@ function draw([known, opened], again) {
     );
 }
 
-function account(each, box, again) {
+function accountRow(each, box, reload) {
     const { address } = each;
     return [
-        h("a", { href: to(["letters"], { mailbox: address }) }, userText(address)),
+        h("a", { href: hashOf(["letters"], { mailbox: address }) }, userText(address)),
         each.password
             ? copyable(each.password, `the password of ${address}`)
-            : h("span", { class: "quiet" }, "known to its owner"),
+            : h("span", { class: "quiet" }, "not stored"),
         time(each.created),
         letters(box),
         [
-            h("a", { class: "button bare", href: to(["setup"], { address }) }, "Set up a client"),
-            box?.letters ? iconButton("mail", `Empty ${address}`, () => empty(address, again)) : null,
+            h("a", { class: "button bare", href: hashOf(["setup"], { address }) }, "Set up a client"),
+            box?.letters ? iconButton("mail", `Empty ${address}`, () => empty(address, reload)) : null,
             iconButton("trash", `Remove ${address}`, () =>
-                tried(async () => {
+                attempt(async () => {
                     if (
-                        !(await confirmed(`Remove ${address}?`, "Remove", {
-                            explanation: "Nobody can log in by it any more, and it takes no more letters.",
+                        !(await confirmDialog(`Remove ${address}?`, "Remove", {
+                            explanation: "The account can no longer log in or receive letters.",
                         }))
                     )
                         return;
-                    await remove(`v1/accounts/${part(address)}`);
+                    await remove(`v1/accounts/${segment(address)}`);
                     notice(`${address} removed`);
-                    again();
+                    reload();
                 }),
             ),
         ],
     ];
 }
 
-function mailbox(each, again) {
+function mailboxRow(each, reload) {
     return [
-        h("a", { href: to(["letters"], { mailbox: each.address }) }, userText(each.address)),
+        h("a", { href: hashOf(["letters"], { mailbox: each.address }) }, userText(each.address)),
         letters(each),
-        iconButton("trash", `Empty ${each.address}`, () => empty(each.address, again)),
+        iconButton("trash", `Empty ${each.address}`, () => empty(each.address, reload)),
     ];
 }
 
@@ -102,16 +102,16 @@ const letters = (box) =>
         box ? `${number(box.letters ?? 0)}${box.unread ? `, ${number(box.unread)} unread` : ""}` : "0",
     );
 
-function empty(address, again) {
-    return tried(async () => {
-        if (!(await confirmed(`Empty the mailbox of ${address}?`, "Empty"))) return;
-        await remove(`v1/mailboxes/${part(address)}/letters`);
+function empty(address, reload) {
+    return attempt(async () => {
+        if (!(await confirmDialog(`Empty the mailbox of ${address}?`, "Empty"))) return;
+        await remove(`v1/mailboxes/${segment(address)}/letters`);
         notice(`${address} is empty`);
-        again();
+        reload();
     });
 }
 
-function add(again) {
+function add(reload) {
     formDialog(
         "Add an account",
         [
@@ -127,8 +127,8 @@ function add(again) {
         "Add",
         async (given) => {
             await post("v1/accounts", given);
-            notice(`${given.address} can log in now`);
-            again();
+            notice(`${given.address} added`);
+            reload();
         },
     );
 }

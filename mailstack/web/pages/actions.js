@@ -1,6 +1,6 @@
-/** What can be done with letters, from the list and from a letter alike. */
+/** Actions on letters, for the list and for the open letter. */
 
-import { get, part, patch, post, remove } from "./api.js";
+import { get, segment, patch, post, remove } from "./api.js";
 import { field, formDialog } from "./dialogs.js";
 import { count, number } from "./format.js";
 import { notice } from "./notices.js";
@@ -8,7 +8,7 @@ import { notice } from "./notices.js";
 /** `which` is `{ids}`, `{query}` or `{all: true}`. */
 export const markUnread = (which, unread) => patch("v1/letters", { ...which, unread });
 
-/** Deletes, and offers the way back. */
+/** Deletes letters, and offers to undo it. */
 export async function deleteLetters(which, after = () => {}) {
     const { deleted, undo } = await remove("v1/letters", which);
     const action = undo && {
@@ -18,35 +18,35 @@ export async function deleteLetters(which, after = () => {}) {
     notice(`${count(deleted, "letter")} deleted`, { action });
 }
 
-/** Asks for tags to give and to take. `current` are those that the letters have. */
+/** Asks for tags to add and remove. `current`: tags of the letters. */
 export function tagLetters(which, current, after = () => {}) {
     return formDialog(
         "Tags",
         [
             field("Add", "add", {
                 placeholder: "release, to check",
-                hint: "Several with commas between.",
+                hint: "Separate several with commas.",
                 autocomplete: "off",
                 dir: "auto",
             }),
             current.length
-                ? field("Take away", "take", {
+                ? field("Remove", "remove", {
                       placeholder: current.join(", "),
-                      hint: `There: ${current.join(", ")}`,
+                      hint: `Current: ${current.join(", ")}`,
                       autocomplete: "off",
                       dir: "auto",
                   })
                 : null,
         ],
         "Change",
-        async ({ add = "", take = "" }) => {
-            await patch("v1/letters", { ...which, add_tags: words(add), remove_tags: words(take) });
+        async ({ add = "", remove: removed = "" }) => {
+            await patch("v1/letters", { ...which, add_tags: words(add), remove_tags: words(removed) });
             after();
         },
     );
 }
 
-/** Sends a letter to a real address, through the queue. */
+/** Asks for real addresses, and sends a letter to them through the queue. */
 export function releaseLetter(letter) {
     return formDialog(
         "Release this letter",
@@ -54,7 +54,7 @@ export function releaseLetter(letter) {
             field("To", "to", {
                 type: "text",
                 required: true,
-                hint: "It goes through the queue like any other letter. In the dev environment the whole internet is on this machine.",
+                hint: "The letter goes through the queue. In the dev environment it does not leave this machine.",
                 value: (letter.recipients ?? []).map((each) => each.address).join(", "),
                 autocomplete: "off",
             }),
@@ -62,7 +62,7 @@ export function releaseLetter(letter) {
         "Release",
         async ({ to }) => {
             const addresses = words(to);
-            await post(`v1/letters/${part(letter.id)}/release`, { to: addresses });
+            await post(`v1/letters/${segment(letter.id)}/release`, { to: addresses });
             notice(
                 `Released to ${addresses.length > 2 ? `${number(addresses.length)} addresses` : addresses.join(" and ")}`,
             );
@@ -70,14 +70,14 @@ export function releaseLetter(letter) {
     );
 }
 
-/** What stands between commas. */
+/** Splits a list with commas. */
 export const words = (text) =>
     text
         .split(",")
         .map((each) => each.trim())
         .filter(Boolean);
 
-/** The accounts that can send. */
+/** Addresses of the accounts. */
 export async function senders() {
     const { accounts } = await get("v1/accounts");
     return accounts.map((each) => each.address);

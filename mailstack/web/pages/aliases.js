@@ -1,39 +1,39 @@
-/** The aliases: addresses that lead to others. */
+/** Aliases page. */
 
-import { get, part, post, remove } from "./api.js";
+import { get, segment, post, remove } from "./api.js";
 import { words } from "./actions.js";
 import { button, h, userText } from "./dom.js";
 import { field, formDialog } from "./dialogs.js";
 import { iconButton } from "./icons.js";
-import { kept } from "./live-view.js";
-import { notice, tried } from "./notices.js";
-import { leftOut, nothing, pageOf, table } from "./tables.js";
+import { liveView } from "./live-view.js";
+import { notice, attempt } from "./notices.js";
+import { leftOut, nothing, pageBody, table } from "./tables.js";
 
 export function show(_, main) {
     let view = null;
-    const again = () => view.again();
-    const body = pageOf(
+    const reload = () => view.reload();
+    const body = pageBody(
         main,
         "Aliases",
-        "An alias has no mailbox: what comes for it goes to its targets.",
-        button("Add an alias", () => add(again), { class: "primary" }),
+        "An alias has no mailbox: its letters go to its targets.",
+        button("Add an alias", () => add(reload), { class: "primary" }),
     );
-    view = kept(
+    view = liveView(
         body,
         () => get("v1/aliases"),
-        (found) => draw(found, again),
+        (found) => draw(found, reload),
     );
-    return view.end;
+    return view.close;
 }
 
-function draw({ aliases, total }, again) {
+function draw({ aliases, total }, reload) {
     if (!aliases.length) {
         return nothing(
             h("h2", {}, "No aliases"),
             h(
                 "p",
                 {},
-                "With one, sales@home.test can reach alice and bob, and a whole domain one mailbox (@home.test).",
+                "An alias can send sales@home.test to alice and bob, or a whole domain (@home.test) to one mailbox.",
             ),
         );
     }
@@ -43,19 +43,19 @@ function draw({ aliases, total }, again) {
             userText(each.address),
             each.targets.map((target, index) => [index ? ", " : "", userText(target)]),
             iconButton("trash", `Remove ${each.address}`, () =>
-                tried(async () => {
-                    await remove(`v1/aliases/${part(each.address)}`);
+                attempt(async () => {
+                    await remove(`v1/aliases/${segment(each.address)}`);
                     notice(`${each.address} removed`, {
                         action: {
                             words: "Undo",
                             run: () =>
-                                tried(async () => {
+                                attempt(async () => {
                                     await post("v1/aliases", each);
-                                    again();
+                                    reload();
                                 }),
                         },
                     });
-                    again();
+                    reload();
                 }),
             ),
         ]),
@@ -64,7 +64,7 @@ function draw({ aliases, total }, again) {
     return h("div", { class: "stack" }, shown, leftOut(aliases.length, total));
 }
 
-function add(again) {
+function add(reload) {
     formDialog(
         "Add an alias",
         [
@@ -73,13 +73,13 @@ function add(again) {
                 required: true,
                 autocomplete: "off",
                 placeholder: "alice@home.test, bob@home.test",
-                hint: "Several with commas between.",
+                hint: "Separate several with commas.",
             }),
         ],
         "Add",
         async ({ address, targets }) => {
             await post("v1/aliases", { address, targets: words(targets) });
-            again();
+            reload();
         },
     );
 }

@@ -1,29 +1,28 @@
-/** Asks the server: JSON in, JSON out, and troubles in the words of the server. */
+/** Client of the HTTP API. */
 
-/** What the server, or the way to it, refused. `status` 0: it could not be reached. */
-export class Trouble extends Error {
+/** Failed request, with the message of the server. `status` 0: the server could not be reached. */
+export class ApiError extends Error {
     constructor(status, message) {
         super(message);
         this.status = status;
     }
 }
 
-/** Why nothing was answered. */
-export const UNREACHED = "mailstack can't be reached. Is it running?";
-const PATIENCE = 30_000; // milliseconds; then the server counts as not there
+export const UNREACHABLE = "mailstack can't be reached. Is it running?";
+const TIMEOUT = 30_000; // milliseconds
 
-/** Called when the server wants a login. */
-export const login = { wanted: () => {} };
+/** `required` is called when the server requires a login. */
+export const login = { required: () => {} };
 
-export const get = (path, query) => ask("GET", path, { query });
-export const post = (path, body, patience = PATIENCE) => ask("POST", path, { body, patience });
-export const put = (path, body) => ask("PUT", path, { body });
-export const patch = (path, body) => ask("PATCH", path, { body });
-export const remove = (path, body) => ask("DELETE", path, { body });
+export const get = (path, query) => request("GET", path, { query });
+export const post = (path, body, timeout = TIMEOUT) => request("POST", path, { body, timeout });
+export const put = (path, body) => request("PUT", path, { body });
+export const patch = (path, body) => request("PATCH", path, { body });
+export const remove = (path, body) => request("DELETE", path, { body });
 
-/** The text of a resource, at most `limit` characters, and whether there is more. */
+/** Text of a resource: at most `limit` characters, and whether there is more. */
 export async function text(path, limit) {
-    const response = await reach(path, {});
+    const response = await fetchOk(path, {});
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let found = "";
     try {
@@ -33,56 +32,56 @@ export async function text(path, limit) {
             found += value;
         }
     } catch {
-        throw new Trouble(0, UNREACHED);
+        throw new ApiError(0, UNREACHABLE);
     }
     reader.cancel().catch(() => {});
     return { text: found.slice(0, limit), more: found.length > limit };
 }
 
-/** A path, with its query; relative, so that the pages work below any prefix. */
+/** Path with a query; relative, so that the pages work below any prefix. */
 export function at(path, query = {}) {
     const pairs = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
     return pairs.length ? `${path}?${new URLSearchParams(pairs)}` : path;
 }
 
-/** One segment of a path. */
-export const part = encodeURIComponent;
+/** Encodes a segment of a path. */
+export const segment = encodeURIComponent;
 
-async function ask(method, path, { query, body, patience = PATIENCE }) {
-    const given = { method, headers: { Accept: "application/json" } };
+async function request(method, path, { query, body, timeout = TIMEOUT }) {
+    const options = { method, headers: { Accept: "application/json" } };
     if (body !== undefined) {
-        given.body = JSON.stringify(body);
-        given.headers["Content-Type"] = "application/json";
+        options.body = JSON.stringify(body);
+        options.headers["Content-Type"] = "application/json";
     }
-    const response = await reach(at(path, query), given, patience);
+    const response = await fetchOk(at(path, query), options, timeout);
     const kind = response.headers.get("Content-Type") ?? "";
     return kind.includes("json") ? read(response, "json") : null;
 }
 
-/** The body, as text or JSON; it may break off like all that comes over a network. */
+/** Body as text or JSON. Throws ApiError. */
 const read = (response, as) =>
     response[as]().catch(() => {
-        throw new Trouble(0, UNREACHED);
+        throw new ApiError(0, UNREACHABLE);
     });
 
-async function reach(path, given, patience = PATIENCE) {
+async function fetchOk(path, options, timeout = TIMEOUT) {
     let response;
     try {
-        response = await fetch(path, { ...given, signal: AbortSignal.timeout(patience) });
+        response = await fetch(path, { ...options, signal: AbortSignal.timeout(timeout) });
     } catch {
-        throw new Trouble(0, UNREACHED);
+        throw new ApiError(0, UNREACHABLE);
     }
     if (response.ok) return response;
-    if (response.status === 401) login.wanted();
-    throw new Trouble(response.status, await words(response));
+    if (response.status === 401) login.required();
+    throw new ApiError(response.status, await errorMessage(response));
 }
 
-async function words(response) {
-    const said = await response.text().catch(() => "");
+async function errorMessage(response) {
+    const body = await response.text().catch(() => "");
     try {
-        const problem = JSON.parse(said);
+        const problem = JSON.parse(body);
         return problem.detail || problem.title || response.statusText;
     } catch {
-        return said.slice(0, 300) || `${response.status} ${response.statusText}`;
+        return body.slice(0, 300) || `${response.status} ${response.statusText}`;
     }
 }

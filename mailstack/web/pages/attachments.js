@@ -1,7 +1,7 @@
-/** What is attached to a letter: previews of pictures and texts, and everything as a download. */
+/** Attachments of a letter: previews and downloads. */
 
 import { showError } from "./notices.js";
-import { part, text } from "./api.js";
+import { segment, text } from "./api.js";
 import { h, userText } from "./dom.js";
 import { openDialog } from "./dialogs.js";
 import { count, size } from "./format.js";
@@ -9,17 +9,17 @@ import { icon } from "./icons.js";
 
 const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"]);
 const TEXTS = /^text\/(?!html)|^application\/(json|xml|yaml|x-yaml)$/;
-const MOST_TEXT = 100_000; // characters of a preview
+const MAX_TEXT = 100_000; // characters of a preview
 
-/** Where the octets of a part are. */
-export const partAt = (letter, each) => `v1/letters/${part(letter.id)}/parts/${part(each.part)}`;
+/** URL of the content of a part. */
+export const partUrl = (letter, each) => `v1/letters/${segment(letter.id)}/parts/${segment(each.part)}`;
 
-/** The parts that are attached, and no piece of the text. */
-export const attachedTo = (letter) => (letter.parts ?? []).filter((each) => !each.inline);
+/** Parts that are not inline. */
+export const attachedParts = (letter) => (letter.parts ?? []).filter((each) => !each.inline);
 
-/** The attachments, or null. */
+/** Section with the attachments, or null. */
 export function attachmentsOf(letter) {
-    const attached = attachedTo(letter);
+    const attached = attachedParts(letter);
     if (!attached.length) return null;
     return h(
         "section",
@@ -49,7 +49,7 @@ function card(letter, each) {
                 "a",
                 {
                     class: "button bare",
-                    href: partAt(letter, each),
+                    href: partUrl(letter, each),
                     download: name,
                     "aria-label": `Download ${name}`,
                     title: "Download",
@@ -60,17 +60,17 @@ function card(letter, each) {
     );
 }
 
-/** What opens it, or null where there is nothing to see. */
+/** Preview button of a picture or text, else null. */
 function preview(letter, each, name) {
     if (PICTURES.has(each.type)) {
         const open = () =>
-            openDialog(name, h("div", { class: "lightbox" }, h("img", { src: partAt(letter, each), alt: name })), {
+            openDialog(name, h("div", { class: "lightbox" }, h("img", { src: partUrl(letter, each), alt: name })), {
                 wide: true,
             });
         return h(
             "button",
             { type: "button", class: "preview", "aria-label": `Show ${name}`, onclick: open },
-            h("img", { src: partAt(letter, each), alt: "", loading: "lazy" }),
+            h("img", { src: partUrl(letter, each), alt: "", loading: "lazy" }),
         );
     }
     if (TEXTS.test(each.type)) {
@@ -89,7 +89,7 @@ function preview(letter, each, name) {
 }
 
 async function showText(letter, each, name) {
-    const found = await text(partAt(letter, each), MOST_TEXT);
+    const found = await text(partUrl(letter, each), MAX_TEXT);
     openDialog(
         name,
         h(

@@ -1,26 +1,26 @@
-/** The checks of a letter: what a receiving host thought of it, how its HTML fares, whether its links live. */
+/** Checks of a letter: authentication, unsubscription, HTML support, spam score, links. */
 
-import { get, part } from "./api.js";
+import { get, segment } from "./api.js";
 import { button, fill, h, userText } from "./dom.js";
-import { count, outward, safeLink } from "./format.js";
+import { count, externalLink, safeLink } from "./format.js";
 
-/** Each check: its name, what it looks at, whether it is made at once or when asked for, and what it finds. */
+/** Checks: title, description, whether it runs at once, and function. */
 const CHECKS = [
-    ["Authentication", "What SPF, DKIM, DMARC and ARC said when the letter came.", true, authentication],
+    ["Authentication", "Results of SPF, DKIM, DMARC and ARC at arrival.", true, authentication],
     [
         "Unsubscribing",
-        "List-Unsubscribe, as large mailbox providers want it (RFC 2369, RFC 8058).",
+        "List-Unsubscribe, as large mailbox providers require it (RFC 2369, RFC 8058).",
         true,
         unsubscribing,
     ],
-    ["HTML", "What mail clients make of its HTML and CSS, by caniemail.com.", true, html],
-    ["Spam", "What the spam filter of this environment says of it. Filters may ask lists on the Internet.", false, spam],
-    ["Links", "Whether they answer. In the dev environment only this machine is asked.", false, links],
+    ["HTML", "Support of its HTML and CSS in mail clients, by caniemail.com.", true, html],
+    ["Spam", "Score of the configured spam filter, which may query lists on the internet.", false, spam],
+    ["Links", "HTTP status of each link. In the dev environment only URLs of this machine are requested.", false, links],
 ];
-const MOST = 60; // findings that are shown at once
+const MAX_SHOWN = 60; // findings
 
 export function showChecks(panel, letter) {
-    let over = false;
+    let closed = false;
     fill(
         panel,
         h(
@@ -29,9 +29,9 @@ export function showChecks(panel, letter) {
             CHECKS.map(([title, about, atOnce, check]) => {
                 const body = h("div", { class: "checked" });
                 const run = async () => {
-                    fill(body, h("p", { class: "quiet", role: "status" }, "Looking"));
+                    fill(body, h("p", { class: "quiet", role: "status" }, "Checking"));
                     const found = await check(letter).catch((error) => h("p", { class: "quiet" }, error.message));
-                    if (!over) fill(body, found);
+                    if (!closed) fill(body, found);
                 };
                 if (atOnce) run();
                 else fill(body, button("Check", run, { "aria-label": `Check: ${title}` }));
@@ -45,20 +45,20 @@ export function showChecks(panel, letter) {
         ),
     );
     return () => {
-        over = true;
+        closed = true;
     };
 }
 
-/** What the servers wrote into Authentication-Results, the newest first. */
+/** Authentication-Results of the servers, newest first. */
 async function authentication(letter) {
-    const { results } = await checked(letter, "authentication");
+    const { results } = await resultOf(letter, "authentication");
     const found = results.flatMap(({ server, methods }) => methods.map((each) => ({ server, ...each })));
     if (!found.length) {
         const signed = letter.headers.some(([name]) => /^dkim-signature$/i.test(name));
         return h(
             "p",
             {},
-            `The letter is ${signed ? "" : "not "}signed with DKIM, and no server has written down what it found out about its sender.`,
+            `The letter is ${signed ? "" : "not "}signed with DKIM, and no server has written down an authentication result.`,
         );
     }
     return findings(
@@ -73,8 +73,8 @@ async function authentication(letter) {
     );
 }
 
-/** What the API's check of this name found. */
-const checked = (letter, name, query) => get(`v1/letters/${part(letter.id)}/checks/${name}`, query);
+/** Result of a check of the API. */
+const resultOf = (letter, name, query) => get(`v1/letters/${segment(letter.id)}/checks/${name}`, query);
 
 const tone = (result) => (/^pass/.test(result) ? "good" : /^(fail|permerror|reject)/.test(result) ? "bad" : "wait");
 
@@ -83,7 +83,7 @@ async function unsubscribing({ list_unsubscribe: found }) {
         return h(
             "p",
             {},
-            "The letter has no List-Unsubscribe. Who sends to many needs it: Gmail and Yahoo ask for one-click unsubscribing.",
+            "The letter has no List-Unsubscribe. Bulk senders need it: Gmail and Yahoo require one-click unsubscription.",
         );
     return findings([
         found.faults.length
@@ -99,7 +99,7 @@ async function unsubscribing({ list_unsubscribe: found }) {
 
 async function html(letter) {
     if (!letter.html) return h("p", {}, "The letter has no HTML.");
-    const { Total: total, Warnings: warnings } = await checked(letter, "html");
+    const { Total: total, Warnings: warnings } = await resultOf(letter, "html");
     const share = (value, name) => h("span", { class: `share ${name}` }, `${Math.round(value)} % `);
     const meter = h(
         "div",
@@ -127,7 +127,7 @@ async function html(letter) {
         meter,
         warnings.length
             ? findings(warnings.map(warning))
-            : h("p", { class: "quiet" }, "Nothing in it is a problem anywhere."),
+            : h("p", { class: "quiet" }, "All clients support it."),
     ];
 }
 
@@ -145,7 +145,7 @@ function warning(each) {
 }
 
 async function links(letter) {
-    const { Links: found } = await checked(letter, "links", { follow: true });
+    const { Links: found } = await resultOf(letter, "links", { follow: true });
     if (!found.length) return h("p", {}, "The letter has no links.");
     return findings(
         found.map((each) => [
@@ -162,7 +162,7 @@ async function links(letter) {
 }
 
 async function spam(letter) {
-    const found = await checked(letter, "spam");
+    const found = await resultOf(letter, "spam");
     if (found.Error) return h("p", {}, sign("bad", "no answer"), " ", userText(found.Error));
     const rules = findings(
         found.Rules.map((rule) => [
@@ -184,16 +184,16 @@ async function spam(letter) {
     ];
 }
 
-/** A list of findings; each is what stands in its lines. */
+/** List of findings, each with its lines. */
 function findings(rows) {
     if (!rows.length) return null;
     return [
         h(
             "ul",
             { class: "findings" },
-            rows.slice(0, MOST).map((row) => h("li", {}, row)),
+            rows.slice(0, MAX_SHOWN).map((row) => h("li", {}, row)),
         ),
-        rows.length > MOST ? h("p", { class: "quiet" }, `and ${rows.length - MOST} more`) : null,
+        rows.length > MAX_SHOWN ? h("p", { class: "quiet" }, `and ${rows.length - MAX_SHOWN} more`) : null,
     ];
 }
 
@@ -202,5 +202,5 @@ const sign = (name, words) => h("span", { class: `sign ${name}` }, words);
 
 function address(text, words = text) {
     const target = safeLink(text);
-    return target ? outward(target, words) : userText(text);
+    return target ? externalLink(target, words) : userText(text);
 }

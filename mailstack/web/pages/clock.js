@@ -1,54 +1,54 @@
-/** The clock of the environment: what time it is there, and travel into its future. */
+/** Clock page: time of the environment, and buttons that advance it. */
 
 import { get, post } from "./api.js";
 import { button, h } from "./dom.js";
 import { field } from "./dialogs.js";
 import { now, span } from "./format.js";
-import { kept } from "./live-view.js";
+import { liveView } from "./live-view.js";
 import { setClock } from "./navigation.js";
-import { notice, tried } from "./notices.js";
-import { pageOf } from "./tables.js";
+import { notice, attempt } from "./notices.js";
+import { pageBody } from "./tables.js";
 
-const JUMPS = [
+const STEPS = [
     ["5m", "+5 minutes"],
     ["1h", "+1 hour"],
     ["1d", "+1 day"],
     ["5d", "+5 days"],
 ];
-const LONGEST_JOURNEY = 330_000; // milliseconds; the server ends one of five minutes itself
+const ADVANCE_TIMEOUT = 330_000; // milliseconds; the server stops after five minutes
 const FACE = new Intl.DateTimeFormat([], { dateStyle: "full", timeStyle: "medium" });
 
 export function show(_, main) {
     const face = h("p", { class: "bigclock", role: "timer", "aria-live": "off" }, "…");
     const ahead = h("p", { class: "quiet", role: "status" }, "");
-    const body = pageOf(
+    const body = pageBody(
         main,
         "Clock",
-        "Letters that wait for their next attempt, delay notices, bounces and expiry need hours or days. Travel there: everything that would have happened until then happens.",
+        "Retries, delay notices, bounces and expiry take hours or days. Advance the clock, and all that is due until then happens.",
     );
     const tick = () => {
         face.textContent = FACE.format(new Date(now()));
     };
-    const take = (found) => {
+    const update = (found) => {
         setClock(found);
         ahead.textContent =
             found.ahead > 0.5
-                ? `${span(found.ahead * 1000)} ahead of this machine's clock. It only goes forward; a restart brings it back.`
-                : "As this machine's clock.";
+                ? `${span(found.ahead * 1000)} ahead of this machine's clock. It can only advance; a restart resets it.`
+                : "Same as this machine's clock.";
         tick();
     };
-    let underWay = false;
-    const travel = async (by) => {
-        if (underWay) return;
-        underWay = true;
+    let advancing = false;
+    const advance = async (by) => {
+        if (advancing) return;
+        advancing = true;
         const before = ahead.textContent;
-        ahead.textContent = "On the way: all that is due until then happens now.";
-        const arrived = await tried(async () => {
-            take(await post("v1/clock", { advance: by }, LONGEST_JOURNEY));
+        ahead.textContent = "Advancing: all that is due until then happens now.";
+        const advanced = await attempt(async () => {
+            update(await post("v1/clock", { advance: by }, ADVANCE_TIMEOUT));
             notice(`It is ${FACE.format(new Date(now()))} now`);
         });
-        if (!arrived) ahead.textContent = before;
-        underWay = false;
+        if (!advanced) ahead.textContent = before;
+        advancing = false;
     };
     const other = h(
         "form",
@@ -56,7 +56,7 @@ export function show(_, main) {
             class: "inline by",
             onsubmit: (event) => {
                 event.preventDefault();
-                travel(other.elements.by.value.trim());
+                advance(other.elements.by.value.trim());
             },
         },
         field("By", "by", {
@@ -66,7 +66,7 @@ export function show(_, main) {
             pattern: "[0-9.]+[smhd]",
             title: "A number and s, m, h or d",
         }),
-        h("button", {}, "Travel"),
+        h("button", {}, "Advance"),
     );
     const card = h(
         "section",
@@ -76,15 +76,15 @@ export function show(_, main) {
         h(
             "div",
             { class: "inline" },
-            JUMPS.map(([by, words]) => button(words, () => travel(by), { class: by === "1h" ? "primary" : null })),
+            STEPS.map(([by, words]) => button(words, () => advance(by), { class: by === "1h" ? "primary" : null })),
         ),
         other,
     );
-    const view = kept(
+    const view = liveView(
         body,
         () => get("v1/clock"),
         (found) => {
-            take(found);
+            update(found);
             return card;
         },
         ["clock"],
@@ -92,6 +92,6 @@ export function show(_, main) {
     const ticking = setInterval(tick, 1000);
     return () => {
         clearInterval(ticking);
-        view.end();
+        view.close();
     };
 }

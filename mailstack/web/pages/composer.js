@@ -1,4 +1,4 @@
-/** Writing a letter, as one of the accounts. */
+/** Dialog for a new letter or a reply. */
 
 import { senders, words } from "./actions.js";
 import { post } from "./api.js";
@@ -8,10 +8,10 @@ import { exact, nameOf, size } from "./format.js";
 import { notice } from "./notices.js";
 import { go } from "./routes.js";
 
-const MOST_QUOTED = 20_000; // characters of the letter that is answered
-const LARGEST = 20_000_000; // octets of all files together
+const MAX_QUOTED = 20_000; // characters
+const MAX_ATTACHED = 20_000_000; // octets of all files
 
-/** Opens the form; what is given stands in it. */
+/** Opens the dialog with the given values. */
 export async function openComposer({ from, to = "", cc = "", subject = "", text = "", in_reply_to = null }) {
     const accounts = await senders();
     const chosen = accounts.find((each) => each.toLowerCase() === from?.toLowerCase()) ?? accounts[0];
@@ -34,7 +34,7 @@ export async function openComposer({ from, to = "", cc = "", subject = "", text 
                 value: to,
                 autocomplete: "off",
                 placeholder: "carol@elsewhere.test",
-                hint: "Several with commas between. Any domain: the rest of the world is here.",
+                hint: "Separate several with commas. Any domain works in the dev environment.",
             }),
             h(
                 "details",
@@ -64,7 +64,7 @@ export async function openComposer({ from, to = "", cc = "", subject = "", text 
                 attachments,
                 in_reply_to,
             });
-            notice("Sent", { action: { words: "See its way", run: () => go(["journey", id]) } });
+            notice("Sent", { action: { words: "Show journey", run: () => go(["journey", id]) } });
         },
         { wide: true },
     );
@@ -76,11 +76,11 @@ export async function openComposer({ from, to = "", cc = "", subject = "", text 
     }
 }
 
-/** What an answer to a letter begins with. */
-export function answerTo(letter) {
+/** Initial values of a reply. */
+export function replyDraft(letter) {
     const back = letter.reply_to?.length ? [letter.reply_to].flat() : [letter.from].filter(Boolean);
     const quoted = (letter.text ?? "")
-        .slice(0, MOST_QUOTED)
+        .slice(0, MAX_QUOTED)
         .replace(/\s+$/, "")
         .split("\n")
         .map((line) => `> ${line}`)
@@ -95,8 +95,8 @@ export function answerTo(letter) {
 }
 
 async function read(files) {
-    if (files.reduce((sum, file) => sum + file.size, 0) > LARGEST)
-        throw new Error(`The files are larger than ${size(LARGEST)} together.`);
+    if (files.reduce((sum, file) => sum + file.size, 0) > MAX_ATTACHED)
+        throw new Error(`The files are too large: the limit is ${size(MAX_ATTACHED)} in total.`);
     return Promise.all(
         files.map(async (file) => ({
             name: file.name,

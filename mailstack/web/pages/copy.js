@@ -1,46 +1,46 @@
-/** Buttons that put a text into the clipboard. */
+/** Copy buttons. */
 
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 
-const SAID = 1500; // milliseconds that the button says so
+const FEEDBACK = 1500; // milliseconds
 
-/** A button that copies a text; `what` names it for those who don't see the neighbourhood. */
+/** Button that copies a text; `what` is the object of its label "Copy …". */
 export function copyButton(text, what, words = null) {
     const label = words ? h("span", {}, words) : null;
-    const made = h(
+    const element = h(
         "button",
         { type: "button", class: words ? "copy" : "copy bare", "aria-label": `Copy ${what}`, title: `Copy ${what}` },
         icon("copy"),
         label,
     );
-    made.addEventListener("click", async () => {
-        const done = await copied(text);
-        made.classList.add(done ? "done" : "failed");
-        made.replaceChildren(icon(done ? "check" : "warn"), ...(label ? [label] : []));
+    element.addEventListener("click", async () => {
+        const done = await copyText(text);
+        element.classList.add(done ? "done" : "failed");
+        element.replaceChildren(icon(done ? "check" : "warn"), ...(label ? [label] : []));
         setTimeout(() => {
-            made.classList.remove("done", "failed");
-            made.replaceChildren(icon("copy"), ...(label ? [label] : []));
-        }, SAID);
+            element.classList.remove("done", "failed");
+            element.replaceChildren(icon("copy"), ...(label ? [label] : []));
+        }, FEEDBACK);
     });
-    return made;
+    return element;
 }
 
-/** A value in the type of programs, and its button. */
+/** Value in monospace with a copy button. */
 export function copyable(text, what) {
     return h("span", { class: "copyable" }, h("code", { dir: "auto" }, text), copyButton(text, what));
 }
 
-async function copied(text) {
+async function copyText(text) {
     try {
         await navigator.clipboard.writeText(text);
         return true;
     } catch {
-        return copiedByHand(text); // a page that is not from this machine, and not by https, has no clipboard
+        return copyBySelection(text); // no clipboard API without https, except on loopback
     }
 }
 
-function copiedByHand(text) {
+function copyBySelection(text) {
     const area = h("textarea", { class: "offstage", "aria-hidden": "true" });
     area.value = text;
     document.body.append(area);

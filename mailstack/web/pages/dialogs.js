@@ -1,11 +1,11 @@
-/** Windows over the page: questions, forms, help. */
+/** Dialogs: questions, forms, help. */
 
 import { button, h } from "./dom.js";
 import { icon } from "./icons.js";
 
-let fields = 0; // so far; each has an id
+let fieldCount = 0; // for the ids
 
-/** Opens a window with a title; closes by Escape, its cross, or `close()` of what it returns. */
+/** Opens a modal dialog, and returns its element. */
 export function openDialog(title, content, { wide = false } = {}) {
     const heading = h("h2", {}, title);
     const dialog = h(
@@ -36,8 +36,8 @@ export function openDialog(title, content, { wide = false } = {}) {
     return dialog;
 }
 
-/** Asks before something is done that can't be taken back. Resolves to true or false. */
-export function confirmed(question, words, { explanation = "", bad = true } = {}) {
+/** Asks for confirmation. Resolves to true or false. */
+export function confirmDialog(question, words, { explanation = "", bad = true } = {}) {
     return new Promise((resolve) => {
         let answer = false;
         const yes = button(
@@ -62,46 +62,46 @@ export function confirmed(question, words, { explanation = "", bad = true } = {}
 }
 
 /**
- * A form in a window. `fields` are elements of `field()`; `send` gets their values by name and may refuse by throwing,
- * which leaves the window open with the reason.
+ * Opens a dialog with a form. `fields` are elements of `field()`. `submit` gets their values by name; its error is shown, and
+ * the dialog stays open.
  */
-export function formDialog(title, fields, words, send, options = {}) {
-    const trouble = h("p", { class: "trouble", role: "alert" });
-    const go = h("button", { class: "primary" }, words);
+export function formDialog(title, fields, words, submit, options = {}) {
+    const problem = h("p", { class: "trouble", role: "alert" });
+    const submitButton = h("button", { class: "primary" }, words);
     const form = h(
         "form",
         { class: "fields", method: "dialog" },
         fields,
-        trouble,
+        problem,
         h(
             "footer",
             {},
             button("Cancel", () => dialog.close()),
-            go,
+            submitButton,
         ),
     );
     const dialog = openDialog(title, form, options);
     form.addEventListener("submit", async (event) => {
         event.preventDefault();
-        go.disabled = true;
-        trouble.textContent = "";
+        submitButton.disabled = true;
+        problem.textContent = "";
         try {
-            await send(Object.fromEntries(new FormData(form)), form);
+            await submit(Object.fromEntries(new FormData(form)), form);
             dialog.close();
         } catch (error) {
-            trouble.textContent = error.message;
+            problem.textContent = error.message;
         } finally {
-            go.disabled = false;
+            submitButton.disabled = false;
         }
     });
     (form.querySelector("[autofocus]") ?? form.querySelector("input, textarea, select"))?.focus();
     return dialog;
 }
 
-/** A labelled input; `hint` explains it below. `properties.tag` may be `select` or `textarea`. */
+/** Input with a label and an optional hint. `properties.tag` may be `select` or `textarea`. */
 export function field(label, name, properties = {}, ...children) {
     const { tag = "input", hint = "", ...rest } = properties;
-    const id = `field-${(fields += 1)}`;
+    const id = `field-${(fieldCount += 1)}`;
     const control = h(tag, { id, name, "aria-describedby": hint ? `${id}-hint` : null, ...rest }, ...children);
     return h(
         "div",
@@ -112,6 +112,6 @@ export function field(label, name, properties = {}, ...children) {
     );
 }
 
-/** The options of a select. */
+/** Options of a select. */
 export const options = (pairs, chosen) =>
     pairs.map(([value, words]) => h("option", { value, selected: value === chosen }, words));

@@ -1,10 +1,10 @@
-/** Builds elements. Text is always text: no string ever becomes markup here. */
+/** Element builders. Strings become text, never markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * An element. Properties that are functions are listeners (`onclick`), `true` sets an attribute without value,
- * and `null`, `undefined` or `false` leave it out. Children are nodes, strings, or lists of them.
+ * Creates an element. Function properties are listeners (`onclick`), `true` sets an attribute without value, and `null`,
+ * `undefined` or `false` sets none. Children are nodes, strings, or lists of them.
  */
 export function h(tag, properties = {}, ...children) {
     const element = document.createElement(tag);
@@ -13,7 +13,7 @@ export function h(tag, properties = {}, ...children) {
     return element;
 }
 
-/** The same for SVG. */
+/** Creates an SVG element, like `h`. */
 export function svg(tag, properties = {}, ...children) {
     const element = document.createElementNS(SVG, tag);
     set(element, properties);
@@ -21,17 +21,17 @@ export function svg(tag, properties = {}, ...children) {
     return element;
 }
 
-/** Text whose direction is its own, so that it can't turn its surroundings round. */
+/** Isolated text from users: its direction does not affect the text around it. */
 export function userText(text, properties = {}) {
     return h("bdi", properties, text);
 }
 
-/** A button with words. */
-export function button(words, onclick, properties = {}) {
-    return h("button", { type: "button", onclick, ...properties }, words);
+/** Creates a button; `content` is text or an icon. */
+export function button(content, onclick, properties = {}) {
+    return h("button", { type: "button", onclick, ...properties }, content);
 }
 
-/** Replaces what an element holds. */
+/** Replaces the children of an element. */
 export function fill(element, ...children) {
     element.replaceChildren(...flat(children));
     return element;

@@ -1,94 +1,94 @@
-/** Faults in the words of mail: the ready-made ones, and what a rule says as a sentence. Plain values, no document. */
+/** Texts of faults: presets, fields, and a rule as a sentence. No DOM. */
 
-/** Ready-made rules: a name, what it is good for, and the rule, without whom it is for. */
-export const READY = [
+/** Presets: name, description, rule. */
+export const PRESETS = [
     [
         "Mailbox full",
-        "Its host puts letters off until there is room.",
+        "The host defers letters (452).",
         { at: "rcpt", service: "mx", reply: "452 4.2.2 mailbox full" },
     ],
     [
         "No such mailbox",
-        "Its host refuses for good: the sender gets a report.",
+        "The host refuses the recipient (550); the sender gets a bounce.",
         { at: "rcpt", service: "mx", reply: "550 5.1.1 no such mailbox" },
     ],
     [
         "Greylisting",
-        "Strangers are asked to come again after five minutes.",
+        "New senders are deferred for five minutes (451).",
         { at: "rcpt", service: "mx", greylist: "5m" },
     ],
     [
         "Refused as spam",
-        "The letter is refused once its host has read it.",
+        "The host refuses the letter after its content (550).",
         { at: "final", service: "mx", reply: "550 5.7.1 this looks like spam" },
     ],
     [
         "Too busy",
-        "The host lets nobody in.",
+        "The host refuses connections (421).",
         { at: "connect", service: "mx", reply: "421 4.3.2 too busy, come again later" },
     ],
     [
         "Lost answer",
-        "The letter is taken, but nobody hears of it: it comes twice.",
+        "The letter is accepted, but the reply is lost: it arrives twice.",
         { at: "final", service: "mx", drop: "before", times: 1 },
     ],
-    ["Broken connection", "It breaks in the middle of the letter.", { at: "content", service: "mx", drop: "before" }],
-    ["Slow host", "It takes half a minute to take a letter.", { at: "final", service: "mx", delay: "30s" }],
-    ["Silent host", "It takes the call, and says nothing.", { at: "connect", service: "mx", silence: true }],
-    ["No STARTTLS", "The host does not offer TLS.", { at: "ehlo", service: "mx", without: ["STARTTLS"] }],
-    ["Expired certificate", "TLS shows one that nobody should trust.", { at: "tls", tls: "expired" }],
-    ["DNS fails", "Every look-up ends with SERVFAIL.", { at: "dns", answer: "servfail" }],
-    ["Wrong password", "Submission refuses every login.", { at: "auth", reply: "535 5.7.8 authentication failed" }],
+    ["Broken connection", "The connection breaks in the middle of the letter.", { at: "content", service: "mx", drop: "before" }],
+    ["Slow host", "The host replies to a letter after 30 seconds.", { at: "final", service: "mx", delay: "30s" }],
+    ["Silent host", "The host accepts the connection, and sends nothing.", { at: "connect", service: "mx", silence: true }],
+    ["No STARTTLS", "The host does not offer STARTTLS.", { at: "ehlo", service: "mx", without: ["STARTTLS"] }],
+    ["Expired certificate", "The certificate of the TLS handshake has expired.", { at: "tls", tls: "expired" }],
+    ["DNS fails", "Every DNS lookup fails with SERVFAIL.", { at: "dns", answer: "servfail" }],
+    ["Wrong password", "Submission refuses every login (535).", { at: "auth", reply: "535 5.7.8 authentication failed" }],
     [
         "Submission refuses",
-        "Your program's letter is not taken.",
+        "Submission refuses the letter (554).",
         { at: "final", service: "submission", reply: "554 5.6.0 not this one" },
     ],
     [
         "Maildrop locked",
-        "POP3 says that another session has it.",
+        "POP3 refuses the login: another session has the maildrop open.",
         { at: "pop3.pass", reply: "-ERR [IN-USE] the maildrop is locked" },
     ],
-    ["Disk full", "The server can't keep what comes.", { at: "disk", error: "full" }],
+    ["Disk full", "The server can't store letters.", { at: "disk", error: "full" }],
 ];
 
-/** Where it happens. */
+/** Steps at which a fault happens. */
 export const STEPS = [
-    ["connect", "when a client calls"],
+    ["connect", "at connect"],
     ["ehlo", "at EHLO"],
     ["starttls", "at STARTTLS"],
-    ["auth", "at the login"],
+    ["auth", "at AUTH"],
     ["mail", "at MAIL FROM"],
     ["rcpt", "at RCPT TO"],
     ["data", "at DATA"],
-    ["content", "within the letter"],
-    ["final", "at its final dot"],
+    ["content", "in the content"],
+    ["final", "at the final dot"],
     ["quit", "at QUIT"],
     ["tls", "in a TLS handshake"],
-    ["call", "when a server calls another"],
-    ["dns", "in a DNS look-up"],
-    ["disk", "when it is written to the disk"],
-    ["pop3.connect", "when POP3 is called"],
-    ["pop3.pass", "at POP3's PASS"],
-    ["pop3.stat", "at POP3's STAT"],
-    ["pop3.retr", "at POP3's RETR"],
-    ["pop3.dele", "at POP3's DELE"],
-    ["pop3.uidl", "at POP3's UIDL"],
-    ["pop3.quit", "at POP3's QUIT"],
-    ["pop3.any", "at any command of POP3"],
+    ["call", "at an outbound connection"],
+    ["dns", "in a DNS lookup"],
+    ["disk", "at a write to the disk"],
+    ["pop3.connect", "at a POP3 connection"],
+    ["pop3.pass", "at POP3 PASS"],
+    ["pop3.stat", "at POP3 STAT"],
+    ["pop3.retr", "at POP3 RETR"],
+    ["pop3.dele", "at POP3 DELE"],
+    ["pop3.uidl", "at POP3 UIDL"],
+    ["pop3.quit", "at POP3 QUIT"],
+    ["pop3.any", "at any POP3 command"],
 ];
 
-/** What happens: the field of a rule, its words, and what its value looks like ("" where it has none). */
+/** Effects: field of a rule, text, and example ("" for a field without value). */
 export const ACTIONS = [
-    ["reply", "It answers", "452 4.2.2 mailbox full"],
-    ["delay", "It takes", "30s"],
-    ["greylist", "It wants them back after", "5m"],
+    ["reply", "It replies", "452 4.2.2 mailbox full"],
+    ["delay", "It waits", "30s"],
+    ["greylist", "It defers new senders for", "5m"],
     ["drop", "The connection breaks", "before"],
-    ["silence", "It says nothing more", ""],
-    ["garbage", "It says nonsense", "!!"],
+    ["silence", "It stops replying", ""],
+    ["garbage", "It sends garbage", "!!"],
     ["without", "It does not offer", "STARTTLS"],
     ["tls", "The certificate is", "expired"],
-    ["answer", "The look-up ends with", "servfail"],
+    ["answer", "The lookup fails with", "servfail"],
     ["error", "The disk is", "full"],
 ];
 
@@ -99,13 +99,13 @@ const CERTIFICATES = {
     "wrong-name": "the certificate has another name",
 };
 
-/** A rule in a sentence. */
+/** Rule as a sentence. */
 export function sentence(rule) {
     const where = STEPS.find(([at]) => at === rule.at)?.[1] ?? `at ${rule.at}`;
-    return `${capital(where)}${whom(rule)}: ${what(rule)}${howOften(rule)}.`;
+    return `${capital(where)}${conditions(rule)}: ${effects(rule)}${frequency(rule)}.`;
 }
 
-function whom(rule) {
+function conditions(rule) {
     const parts = [
         rule.recipient && `for ${rule.recipient}`,
         rule.sender && `from ${rule.sender}`,
@@ -118,25 +118,25 @@ function whom(rule) {
     return parts.length ? `, ${parts.join(", ")}` : "";
 }
 
-function what(rule) {
-    const done = [
-        rule.reply && `it answers "${rule.reply}"`,
-        rule.greylist && `strangers are asked to come again after ${rule.greylist}`,
-        rule.drop && `the connection breaks ${rule.drop} the answer`,
-        rule.speed && `it comes at ${rule.speed} octets a second`,
-        rule.silence && "it says nothing more",
-        rule.garbage && "it says nonsense",
+function effects(rule) {
+    const list = [
+        rule.reply && `it replies "${rule.reply}"`,
+        rule.greylist && `new senders are deferred for ${rule.greylist}`,
+        rule.drop && `the connection breaks ${rule.drop} the reply`,
+        rule.speed && `the content is read at ${rule.speed} octets per second`,
+        rule.silence && "it stops replying",
+        rule.garbage && "it sends garbage",
         rule.without?.length && `${rule.without.join(", ")} is not offered`,
         rule.tls && CERTIFICATES[rule.tls],
-        rule.answer && `the answer is ${rule.answer.toUpperCase()}`,
-        rule.error && (rule.error === "full" ? "the disk is full" : "writing fails"),
-        rule.sizes && `it says ${rule.sizes} times the size`,
+        rule.answer && `the lookup fails with ${rule.answer.toUpperCase()}`,
+        rule.error && (rule.error === "full" ? "the disk is full" : "the write fails"),
+        rule.sizes && `sizes are multiplied by ${rule.sizes}`,
     ].filter(Boolean);
-    if (rule.delay) done.push(`${done.length ? "" : "it takes "}${done.length ? "after " : ""}${rule.delay}`);
-    return done.join(", ");
+    if (rule.delay) list.push(`${list.length ? "after" : "it waits"} ${rule.delay}`);
+    return list.join(", ");
 }
 
-function howOften(rule) {
+function frequency(rule) {
     const parts = [
         rule.after && `but not the first ${rule.after === 1 ? "time" : `${rule.after} times`}`,
         rule.times && (rule.times === 1 ? "once" : `${rule.times} times`),

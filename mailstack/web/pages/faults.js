@@ -1,33 +1,33 @@
-/** The faults: what goes wrong on purpose, set and cleared in the words of mail. */
+/** Faults page: active fault rules, presets, and a form for rules. */
 
-import { get, part, post, remove } from "./api.js";
+import { get, segment, post, remove } from "./api.js";
 import { button, h, userText } from "./dom.js";
 import { field, formDialog, options } from "./dialogs.js";
-import { ACTIONS, READY, STEPS, sentence } from "./fault-texts.js";
+import { ACTIONS, PRESETS, STEPS, sentence } from "./fault-texts.js";
 import { icon, iconButton } from "./icons.js";
-import { kept } from "./live-view.js";
-import { notice, tried } from "./notices.js";
-import { nothing, pageOf, table } from "./tables.js";
+import { liveView } from "./live-view.js";
+import { notice, attempt } from "./notices.js";
+import { nothing, pageBody, table } from "./tables.js";
 
 export function show(_, main) {
     let view = null;
-    const again = () => view.again();
-    const body = pageOf(
+    const reload = () => view.reload();
+    const body = pageBody(
         main,
         "Faults",
-        "Let something go wrong, and watch what your program and the queue make of it. A fault holds until you end it, or until it happened as often as you said.",
-        button("Set a fault", () => edit({ at: "rcpt", reply: "451 4.3.0 not now" }, again), { class: "primary" }),
+        "Inject a fault, and see how your program and the queue handle it. A fault is active until you remove it, or until it has happened the given number of times.",
+        button("Set a fault", () => edit({ at: "rcpt", reply: "451 4.3.0 not now" }, reload), { class: "primary" }),
     );
-    view = kept(
+    view = liveView(
         body,
         () => get("v1/faults"),
-        (found) => draw(found.faults ?? [], again),
+        (found) => draw(found.faults ?? [], reload),
         ["fault"],
     );
-    return view.end;
+    return view.close;
 }
 
-function draw(faults, again) {
+function draw(faults, reload) {
     return h(
         "div",
         { class: "stack" },
@@ -37,33 +37,33 @@ function draw(faults, again) {
                       ["Fault", "Happened", ""],
                       faults.map((each) => [
                           userText(sentence(each)),
-                          h("span", { class: "figure" }, often(each)),
-                          iconButton("trash", `End: ${sentence(each)}`, () => end(each, again), {
+                          h("span", { class: "figure" }, countText(each)),
+                          iconButton("trash", `End: ${sentence(each)}`, () => removeFault(each, reload), {
                               "data-key": each.id,
                           }),
                       ]),
-                      { label: "Faults that are on" },
+                      { label: "Active faults" },
                   ),
                   faults.length > 1
                       ? h(
                             "p",
                             {},
                             button("End all", () =>
-                                tried(async () => {
+                                attempt(async () => {
                                     await remove("v1/faults");
-                                    notice("Nothing goes wrong any more");
-                                    again();
+                                    notice("All faults removed");
+                                    reload();
                                 }),
                             ),
                         )
                       : null,
               ]
-            : nothing(h("h2", {}, "Nothing goes wrong"), h("p", {}, "Choose what shall.")),
-        h("h2", {}, "Ready made"),
+            : nothing(h("h2", {}, "Nothing goes wrong"), h("p", {}, "Choose a preset below, or set a fault.")),
+        h("h2", {}, "Presets"),
         h(
             "ul",
             { class: "cards ready" },
-            READY.map(([name, about, rule]) =>
+            PRESETS.map(([name, about, rule]) =>
                 h(
                     "li",
                     {},
@@ -73,7 +73,7 @@ function draw(faults, again) {
                             type: "button",
                             class: "card",
                             "aria-label": `${name}: ${about}`,
-                            onclick: () => edit(rule, again, name),
+                            onclick: () => edit(rule, reload, name),
                         },
                         h("strong", {}, icon("faults"), name),
                         h("span", { class: "quiet" }, about),
@@ -84,31 +84,31 @@ function draw(faults, again) {
     );
 }
 
-function often({ fired = 0, times }) {
+function countText({ fired = 0, times }) {
     if (times) return `${fired} of ${times}`;
     return fired === 1 ? "once" : fired ? `${fired} times` : "not yet";
 }
 
-function end(fault, again) {
-    return tried(async () => {
-        await remove(`v1/faults/${part(fault.id)}`);
+function removeFault(fault, reload) {
+    return attempt(async () => {
+        await remove(`v1/faults/${segment(fault.id)}`);
         const { fired: _, id: __, ...rule } = fault;
-        notice("The fault has ended", {
+        notice("Fault removed", {
             action: {
                 words: "Undo",
                 run: () =>
-                    tried(async () => {
+                    attempt(async () => {
                         await post("v1/faults", rule);
-                        again();
+                        reload();
                     }),
             },
         });
-        again();
+        reload();
     });
 }
 
-/** The form of a rule, which begins as a ready-made one. */
-function edit(rule, again, title = "Set a fault") {
+/** Opens the form of a rule with the values of another. */
+function edit(rule, reload, title = "Set a fault") {
     const [action] = ACTIONS.find(([name]) => rule[name]) ?? ACTIONS[0];
     const value = rule[action] === true ? "" : [rule[action]].flat().join(", ");
     const what = field(
@@ -120,7 +120,7 @@ function edit(rule, again, title = "Set a fault") {
             action,
         ),
     );
-    const how = field("Exactly", "value", { value, autocomplete: "off", spellcheck: "false" });
+    const how = field("Value", "value", { value, autocomplete: "off", spellcheck: "false" });
     what.querySelector("select").addEventListener("change", (event) => {
         const example = ACTIONS.find(([name]) => name === event.target.value)[2];
         how.querySelector("input").value = example;
@@ -156,7 +156,7 @@ function edit(rule, again, title = "Set a fault") {
                     options(
                         [
                             ["", "every"],
-                            ["mx", "mx: other hosts call it"],
+                            ["mx", "mx: mail from other hosts"],
                             ["submission", "submission"],
                             ["submissions", "submissions"],
                             ["pop3", "pop3"],
@@ -171,15 +171,15 @@ function edit(rule, again, title = "Set a fault") {
         ],
         "Set",
         async (given) => {
-            await post("v1/faults", made(given));
-            notice("The fault is set");
-            again();
+            await post("v1/faults", ruleFrom(given));
+            notice("Fault set");
+            reload();
         },
     );
 }
 
-/** The rule that the form says. */
-function made({ at, action, value, recipient, sender, service, times }) {
+/** Rule from the values of the form. */
+function ruleFrom({ at, action, value, recipient, sender, service, times }) {
     const what =
         action === "silence" ? true : action === "without" ? value.split(",").map((each) => each.trim()) : value;
     const rule = { at, [action]: what };

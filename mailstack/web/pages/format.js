@@ -1,4 +1,4 @@
-/** Times, sizes and addresses as people read them. */
+/** Formats of times, sizes, numbers and addresses. */
 
 import { h, userText } from "./dom.js";
 
@@ -9,13 +9,13 @@ const DATE = new Intl.DateTimeFormat([], { year: "numeric", month: "short", day:
 const WHOLE = new Intl.DateTimeFormat([], { dateStyle: "full", timeStyle: "medium" });
 const NUMBER = new Intl.NumberFormat();
 
-/** How far the environment's clock is before ours, in milliseconds: it may have travelled. */
+/** Offset of the environment's clock from the browser's, in milliseconds. */
 export const clock = { ahead: 0 };
 
-/** What time it is in the environment. */
+/** Time of the environment, in milliseconds since 1970. */
 export const now = () => Date.now() + clock.ahead;
 
-/** A moment as short as can be: the time of today, else the day, else the date. */
+/** Shortest format of a time: the hour if today, the day if this year, else the date. */
 export function moment(iso) {
     const today = new Date(now());
     const at = new Date(iso);
@@ -24,7 +24,7 @@ export function moment(iso) {
     return at.getFullYear() === today.getFullYear() ? DAY.format(at) : DATE.format(at);
 }
 
-/** A moment to the second, with its day when that is not today. */
+/** Time to the second, with the day if not today. */
 export function exact(iso) {
     const at = new Date(iso);
     if (Number.isNaN(at.getTime())) return "";
@@ -32,14 +32,14 @@ export function exact(iso) {
     return day + SECONDS.format(at);
 }
 
-/** A moment as an element; the whole of it is in its title. */
+/** Time element with the full time as its title. */
 export function time(iso, words = moment) {
     const at = new Date(iso);
     if (Number.isNaN(at.getTime())) return h("span", {}, "");
     return h("time", { datetime: iso, title: WHOLE.format(at) }, words(iso));
 }
 
-/** A span of milliseconds: "9 ms", "4 s", "2 h 3 min", "5 d". */
+/** Duration in milliseconds as text: "9 ms", "4 s", "2 h 3 min", "5 d". */
 export function span(milliseconds) {
     const value = Math.max(0, milliseconds);
     if (value < 1000) return `${Math.round(value)} ms`;
@@ -51,7 +51,7 @@ export function span(milliseconds) {
     return hours % 24 ? `${days} d ${hours % 24} h` : `${days} d`;
 }
 
-/** Octets: "512 B", "1.4 kB". */
+/** Size in octets as text: "512 B", "1.4 kB". */
 export function size(octets) {
     if (octets < 1000) return `${octets} B`;
     const units = ["kB", "MB", "GB"];
@@ -61,23 +61,23 @@ export function size(octets) {
     return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-/** A number with the separators of the reader's country. */
+/** Number in the locale's format. */
 export const number = (value) => NUMBER.format(value);
 
 /** "1 letter", "3 letters". */
 export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
 
-/** Somebody's name, else the address. */
-export const nameOf = (who) => who?.name || who?.address || "";
+/** Display name, else the address. */
+export const nameOf = (author) => author?.name || author?.address || "";
 
-/** Somebody: the name, and the address in angle brackets. */
-export function person(who) {
-    if (!who) return h("span", { class: "quiet" }, "nobody");
-    if (!who.name) return userText(who.address, { class: "address" });
-    return h("span", { class: "person" }, userText(who.name), " ", userText(`<${who.address}>`, { class: "quiet address" }));
+/** Display name with the address in angle brackets. */
+export function person(author) {
+    if (!author) return h("span", { class: "quiet" }, "(none)");
+    if (!author.name) return userText(author.address, { class: "address" });
+    return h("span", { class: "person" }, userText(author.name), " ", userText(`<${author.address}>`, { class: "quiet address" }));
 }
 
-/** What a state is called, and how serious it is. */
+/** Text and tone of each state. */
 const STATES = {
     queued: ["waiting", "wait"],
     deferred: ["waiting", "wait"],
@@ -91,14 +91,14 @@ const STATES = {
     mixed: ["mixed", "wait"],
 };
 
-/** A state as a small sign. */
+/** State as a badge. */
 export function stateSign(state) {
     const name = typeof state === "string" ? state : "mixed";
     const [words, tone] = STATES[name] ?? [name, "held"];
     return h("span", { class: `sign ${tone}` }, words);
 }
 
-/** An address of the web that may be followed, or null: only http, https and mailto. */
+/** URL if its scheme is http, https or mailto; else null. */
 export function safeLink(address) {
     try {
         const url = new URL(address);
@@ -108,21 +108,21 @@ export function safeLink(address) {
     }
 }
 
-/** Text with its links made links; punctuation at their ends stays outside. */
-export function linked(text) {
+/** Text with links; trailing punctuation is not part of a link. */
+export function linkify(text) {
     const found = [];
     let last = 0;
     for (const match of text.matchAll(/https?:\/\/[^\s<>"'`\u0000-\u001f]+/g)) {
         const address = match[0].replace(/[)\].,;:!?]+$/, "");
         const target = safeLink(address);
         if (!target) continue;
-        found.push(text.slice(last, match.index), outward(target, address));
+        found.push(text.slice(last, match.index), externalLink(target, address));
         last = match.index + address.length;
     }
     return [...found, text.slice(last)];
 }
 
-/** A link that leads out, without telling where it was. */
-export function outward(target, words) {
+/** Link to another site, without a referrer. */
+export function externalLink(target, words) {
     return h("a", { href: target, target: "_blank", rel: "noopener noreferrer" }, words);
 }

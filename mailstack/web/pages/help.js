@@ -1,11 +1,11 @@
-/** Keyboard shortcuts: their table, and the dialog that lists them. */
+/** Keyboard shortcuts, and the dialog that lists them. */
 
 import { h } from "./dom.js";
 import { openDialog } from "./dialogs.js";
 import { showError, undoNewest } from "./notices.js";
 import { go } from "./routes.js";
 
-const EVERYWHERE = {
+const GLOBAL_SHORTCUTS = {
     "g i": ["Go to the inbox", () => go(["letters"])],
     "g q": ["Go to the queue", () => go(["queue"])],
     "g l": ["Go to the protocol log", () => go(["protocol"])],
@@ -20,18 +20,18 @@ const EVERYWHERE = {
     "?": ["Show this help", () => showHelp()],
 };
 
-let ofPage = {};
+let pageShortcuts = {};
 
-/** Sets the shortcuts of the current page: `{key: [what it does, function]}`. Returns a function that removes them. */
+/** Sets the shortcuts of the current page: `{key: [description, function]}`. Returns a function that removes them. */
 export function pageKeys(keys) {
-    ofPage = keys;
+    pageShortcuts = keys;
     return () => {
-        if (ofPage === keys) ofPage = {};
+        if (pageShortcuts === keys) pageShortcuts = {};
     };
 }
 
 /** All shortcuts of the current page, by key. */
-export const shortcuts = () => ({ ...EVERYWHERE, ...ofPage });
+export const shortcuts = () => ({ ...GLOBAL_SHORTCUTS, ...pageShortcuts });
 
 /** Opens the form for a new letter. */
 export async function compose() {
@@ -41,13 +41,13 @@ export async function compose() {
 
 /** Opens the list of all shortcuts. */
 export function showHelp() {
-    openDialog("Keyboard", h("div", { class: "keys" }, table("Here", ofPage), table("Everywhere", EVERYWHERE)));
+    openDialog("Keyboard", h("div", { class: "keys" }, table("Here", pageShortcuts), table("Everywhere", GLOBAL_SHORTCUTS)));
 }
 
 function table(title, keys) {
-    const byWords = new Map();
-    for (const [key, [what]] of Object.entries(keys)) byWords.set(what, [...(byWords.get(what) ?? []), key]);
-    if (!byWords.size) return null;
+    const byDescription = new Map();
+    for (const [key, [description]] of Object.entries(keys)) byDescription.set(description, [...(byDescription.get(description) ?? []), key]);
+    if (!byDescription.size) return null;
     return h(
         "section",
         {},
@@ -55,16 +55,16 @@ function table(title, keys) {
         h(
             "dl",
             {},
-            [...byWords].map(([what, some]) =>
+            [...byDescription].map(([description, sameKeys]) =>
                 h(
                     "div",
                     {},
                     h(
                         "dt",
                         {},
-                        some.map((key, at) => [at ? " or " : null, key.split(" ").map((each) => h("kbd", {}, each))]),
+                        sameKeys.map((key, at) => [at ? " or " : null, key.split(" ").map((each) => h("kbd", {}, each))]),
                     ),
-                    h("dd", {}, what),
+                    h("dd", {}, description),
                 ),
             ),
         ),

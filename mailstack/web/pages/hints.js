@@ -1,30 +1,30 @@
-/** What an empty inbox teaches: lines that send a first letter, with this environment's real ports. */
+/** Hints for an empty inbox: commands that send a letter to the ports of this environment. */
 
 import { get } from "./api.js";
 import { fill, h } from "./dom.js";
 import { copyButton } from "./copy.js";
 
-const PLAIN = /^[\w.+-]+@[\w.-]+$/; // an address that means to a shell, and to Python, no more than itself
+const UNQUOTED = /^[\w.+-]+@[\w.-]+$/; // addresses that need no quoting in a shell or in Python
 
-/** What stands in an inbox without letters; `mailbox` is the one that is shown, if one is. */
+/** Content of an empty inbox; `mailbox` is the mailbox that is shown, if any. */
 export function hint(mailbox) {
     const place = h(
         "section",
         { class: "empty" },
         h("h1", {}, "No letter here yet"),
-        h("p", {}, "A letter shows up here by itself, as it comes."),
+        h("p", {}, "New letters appear here automatically."),
     );
     fillIn(place, mailbox).catch(() => {});
     return place;
 }
 
-/** Only where a port takes any letter is there something to try; a server has none, and tells its users of no ports. */
+/** Adds examples if there is a capture port; other servers have none. */
 async function fillIn(place, mailbox) {
     const { servers } = await get("v1/servers");
     const capture = servers.map((each) => each.services.capture).find(Boolean);
     if (!capture) return;
     const { host, port } = capture;
-    const to = PLAIN.test(mailbox) ? mailbox : "bob@home.test";
+    const to = UNQUOTED.test(mailbox) ? mailbox : "bob@home.test";
     const letter = `From: app@example.test\\r\\nTo: ${to}\\r\\nSubject: Hello\\r\\n\\r\\nIt works.\\r\\n`;
     const examples = [
         ["mailstack", `mailstack send --to ${to} --subject Hello --body 'It works.'`],
@@ -47,7 +47,7 @@ async function fillIn(place, mailbox) {
         h(
             "p",
             {},
-            "Send one with what you have, or point your program's mail settings here. Any address works, and nothing ever leaves this machine. It will show up by itself.",
+            "Send one with a command below, or point your program's mail settings here. Any address works, and nothing leaves this machine.",
         ),
         h(
             "div",

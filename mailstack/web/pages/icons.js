@@ -1,4 +1,4 @@
-/** The icons: one path each, on a square of 24, drawn with the pen of the text's colour. */
+/** Icons: one path each in a 24 × 24 box, in the colour of the text. */
 
 import { h, svg } from "./dom.js";
 
@@ -49,12 +49,12 @@ const PATHS = {
     zone: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18Zm-9-9h18M12 3c3 3 3 15 0 18-3-3-3-15 0-18Z",
 };
 
-/** An icon by its name; the words beside it, or the button's label, say what it means. */
+/** Decorative icon. */
 export function icon(name) {
     return svg("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: PATHS[name] }));
 }
 
-/** A button that is an icon; `words` are what it is called. */
+/** Button with an icon; `words` is its label. */
 export function iconButton(name, words, onclick, properties = {}) {
     return h(
         "button",

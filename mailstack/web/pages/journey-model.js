@@ -1,41 +1,41 @@
-/** A journey's steps as lines of stations, one for each recipient: what the picture draws. Plain values, no document. */
+/** Model of a journey for its picture: lines of stations, one line a recipient. No DOM. */
 
-const BEGINNINGS = new Set(["submitted", "exchanged"]);
-const MOST_ATTEMPTS = 4; // that are drawn one by one; of more, the first and the last two
+const FIRST_STEPS = new Set(["submitted", "exchanged"]);
+const MAX_ATTEMPTS = 4; // of more only the first and the last two are shown
 
 /**
- * `{trunk, lines}`: the stations that all recipients share, and for each recipient `{recipient, state, stations}`.
- * A station has `kind`, `tone` (`good`, `wait`, `bad`, `quiet`), `title`, `details`, `said` (a reply, or a reason), `at`, and `steps`, their
- * places in the journey. What has not happened yet is a `ghost`, and `live` when it may at any moment.
+ * Returns `{trunk, lines}`: stations of all recipients, and for each recipient `{recipient, state, stations}`. A station has
+ * `kind`, `tone` (`good`, `wait`, `bad`, `quiet`), `title`, `details`, `said` (reply or reason), `at`, and `steps` (indexes).
+ * A future station is a `ghost`, and also `live` if it may happen at any moment.
  */
 export function modelOf(journey) {
     const steps = journey.steps.map((step, index) => ({ ...step, index }));
-    const first = steps.find((step) => BEGINNINGS.has(step.step));
+    const first = steps.find((step) => FIRST_STEPS.has(step.step));
     if (!first) return { trunk: [], lines: [] };
     const recipients = journey.recipients?.length ? journey.recipients : (first.recipients ?? []);
     const lines = recipients.map((recipient) => lineOf(steps, first, recipient));
     return { trunk: trunkOf(first), lines: [...lines, ...steps.flatMap((step) => copyLines(steps, step))] };
 }
 
-/** Of a copy that was sent on: a line for each who shall get it. */
+/** Lines of a copy, one for each recipient of it. */
 function copyLines(steps, copied) {
     if (copied.step !== "copied") return [];
-    const first = steps.find((step) => step.letter === copied.copy && BEGINNINGS.has(step.step));
+    const first = steps.find((step) => step.letter === copied.copy && FIRST_STEPS.has(step.step));
     if (!first) return [];
     const before = [
         station("copy", "good", "Copied", [copied.why, copied.by && `by ${copied.by}`], copied),
-        // The next server reports a letter that it accepted in a step of its own.
-        ...(first.step === "submitted" ? [station("server", "good", first.server, ["took it"], first)] : []),
+        // Another server reports the acceptance in its own step.
+        ...(first.step === "submitted" ? [station("server", "good", first.server, ["accepted"], first)] : []),
     ];
     return (copied.recipients ?? []).map((recipient) => lineOf(steps, first, recipient, before));
 }
 
-/** Lines that look the same as one, with all their recipients; so fifty of them fit the eye. */
+/** Groups lines that look the same. */
 export function grouped(lines) {
     const groups = new Map();
     for (const line of lines) {
-        const look = line.stations.map(({ kind, tone, title }) => [kind, tone, kind === "mailbox" ? "" : title]);
-        const key = JSON.stringify([line.state, look]);
+        const appearance = line.stations.map(({ kind, tone, title }) => [kind, tone, kind === "mailbox" ? "" : title]);
+        const key = JSON.stringify([line.state, appearance]);
         if (groups.has(key)) groups.get(key).recipients.push(line.recipient);
         else groups.set(key, { ...line, recipients: [line.recipient] });
     }
@@ -43,23 +43,23 @@ export function grouped(lines) {
 }
 
 function trunkOf(first) {
-    const came = [first.protocol, tls(first)].filter(Boolean).join(", ");
+    const how = [first.protocol, tls(first)].filter(Boolean).join(", ");
     const server = {
         kind: "server",
         tone: "good",
         title: first.server,
-        details: ["took it", came].filter(Boolean),
+        details: ["accepted", how].filter(Boolean),
         at: first.at,
         steps: [first.index],
     };
-    if (first.original) return [{ ...server, details: ["wrote this report itself"] }];
-    const who = first.step === "submitted" ? first.by || first.client : first.helo || first.client;
-    const how = first.step === "submitted" ? "handed it in" : "handed it over";
+    if (first.original) return [{ ...server, details: ["created this report"] }];
+    const clientName = first.step === "submitted" ? first.by || first.client : first.helo || first.client;
+    const action = first.step === "submitted" ? "submitted" : "sent";
     const client = {
         kind: first.step === "submitted" ? "person" : "server",
         tone: "good",
-        title: who || "a client",
-        details: [how, first.client].filter(Boolean),
+        title: clientName || "a client",
+        details: [action, first.client].filter(Boolean),
         at: null,
         steps: [first.index],
     };
@@ -73,7 +73,7 @@ function lineOf(steps, first, recipient, before = []) {
         stations: [...before],
         names: new Set([recipient.toLowerCase()]),
         letter: first.letter,
-        tried: [],
+        attempts: [],
         queue: null,
     };
     const seen = new Set();
@@ -82,7 +82,7 @@ function lineOf(steps, first, recipient, before = []) {
         const { letter } = line;
         line.letter = null;
         for (const step of steps) if (step.letter === letter && concerns(step, line)) follow(line, step, steps);
-        settle(line);
+        finish(line);
     }
     return { recipient, state: line.state, stations: line.stations, letter: [...seen].at(-1) };
 }
@@ -96,11 +96,10 @@ const concerns = (step, { names }) => {
 };
 
 function follow(line, step, steps) {
-    const made = MADE[step.step];
-    made?.(line, step, steps);
+    HANDLERS[step.step]?.(line, step, steps);
 }
 
-const MADE = {
+const HANDLERS = {
     exchanged(line, step) {
         if (!line.stations.length) return;
         line.stations.push(
@@ -108,7 +107,7 @@ const MADE = {
                 "server",
                 "good",
                 step.server,
-                ["took it", [step.protocol, tls(step)].filter(Boolean).join(", ")],
+                ["accepted", [step.protocol, tls(step)].filter(Boolean).join(", ")],
                 step,
             ),
         );
@@ -124,8 +123,8 @@ const MADE = {
     },
     attempted(line, step) {
         enqueue(line, step);
-        const made = station("attempt", "wait", `Attempt ${line.tried.length + 1}`, [step.host, tls(step)], step);
-        line.tried.push(made);
+        const made = station("attempt", "wait", `Attempt ${line.attempts.length + 1}`, [step.host, tls(step)], step);
+        line.attempts.push(made);
         line.stations.push(made);
         line.pending = made;
     },
@@ -142,7 +141,7 @@ const MADE = {
         if (step.remote_id && steps.some((each) => each.letter === step.remote_id)) line.letter = step.remote_id;
         else
             line.stations.push({
-                ...station("server", "good", step.host || "the other host", ["answers for it now"], step),
+                ...station("server", "good", step.host || "the other host", ["responsible now"], step),
                 last: true,
             });
     },
@@ -173,7 +172,7 @@ const MADE = {
         if (attempt) outcome(line, step, "bad");
         line.state = "bounced";
         line.next = null;
-        const returned = station("bounce", "bad", "Returned", [step.report ? "the sender is told" : step.why], step);
+        const returned = station("bounce", "bad", "Returned", [step.report ? "the sender is notified" : step.why], step);
         line.stations.push({ ...returned, said: attempt ? "" : step.reply, report: step.report });
     },
     held(line, step) {
@@ -197,12 +196,12 @@ const MADE = {
     },
 };
 
-/** An attempt's end; where no attempt was told of, one is put in. */
+/** Ends the pending attempt, or adds one. */
 function outcome(line, step, tone) {
     enqueue(line, step);
     if (!line.pending) {
-        line.pending = station("attempt", tone, `Attempt ${line.tried.length + 1}`, [step.host], step);
-        line.tried.push(line.pending);
+        line.pending = station("attempt", tone, `Attempt ${line.attempts.length + 1}`, [step.host], step);
+        line.attempts.push(line.pending);
         line.stations.push(line.pending);
     }
     const made = line.pending;
@@ -219,22 +218,22 @@ function enqueue(line, step) {
     line.stations.push(line.queue);
 }
 
-/** Draws together what is too much, and adds what is still to come. */
-function settle(line) {
+/** Folds many attempts, and adds the future station. */
+function finish(line) {
     if (line.letter) {
         line.queue = null;
-        line.tried = [];
+        line.attempts = [];
         return;
     }
-    if (line.tried.length > MOST_ATTEMPTS) {
-        const folded = line.tried.slice(1, -2);
+    if (line.attempts.length > MAX_ATTEMPTS) {
+        const folded = line.attempts.slice(1, -2);
         const at = line.stations.indexOf(folded[0]);
         line.stations = line.stations.filter((each) => !folded.includes(each));
         line.stations.splice(at, 0, {
             kind: "attempts",
             tone: "wait",
             title: `${folded.length} more attempts`,
-            details: ["all put off"],
+            details: ["all deferred"],
             at: folded.at(-1).at,
             steps: folded.flatMap((each) => each.steps),
         });
@@ -277,5 +276,5 @@ function station(kind, tone, title, details, step) {
     return { kind, tone, title, details: details.filter(Boolean), at: step.at, steps: [step.index] };
 }
 
-/** "TLSv1.3", or nothing. */
+/** TLS version of a step, or "". */
 export const tls = ({ tls: how }) => (typeof how === "object" && how ? how.version : how) || "";

@@ -1,9 +1,9 @@
-/** The picture of a journey: stations on lines, drawn by CSS on ordered lists, so that what is seen is what is read out. */
+/** Picture of a journey: ordered lists that CSS draws as lines with stations. */
 
 import { h, userText, svg } from "./dom.js";
 import { exact, now, span, stateSign, time } from "./format.js";
 import { icon } from "./icons.js";
-import { to } from "./routes.js";
+import { hashOf } from "./routes.js";
 
 const ICONS = {
     person: "account",
@@ -21,29 +21,29 @@ const ICONS = {
     removed: "trash",
     next: "clock",
 };
-const TONES = { good: "", wait: "put off", bad: "failed", quiet: "" };
-const LEAST = 132; // pixels that a station needs on a line that runs across
-const MOST_NAMED = 12; // recipients of a group that are named at once
+const TONES = { good: "", wait: "deferred", bad: "failed", quiet: "" };
+const MIN_WIDTH = 132; // pixels of a station on a horizontal line
+const MAX_NAMED = 12; // recipients of a group
 
-/** Draws `lines` (grouped) that begin with `trunk`; `chosen(steps)` is called when a station is pressed. */
-export function picture(trunk, lines, chosen) {
+/** Draws grouped `lines` after `trunk`; a click on a station calls `onSelect(steps)`. */
+export function picture(trunk, lines, onSelect) {
     if (lines.length === 1 && lines[0].recipients.length === 1) {
         const [line] = lines;
-        return h("div", { class: "map single" }, track([...trunk, ...line.stations], chosen));
+        return h("div", { class: "map single" }, track([...trunk, ...line.stations], onSelect));
     }
     return h(
         "div",
         { class: "map" },
-        track(trunk, chosen, { down: true, label: "From the sender" }),
+        track(trunk, onSelect, { down: true, label: "From the sender" }),
         h(
             "ul",
             { class: "branches", "aria-label": "Recipients" },
-            lines.map((line) => branch(line, chosen)),
+            lines.map((line) => branch(line, onSelect)),
         ),
     );
 }
 
-function branch(line, chosen) {
+function branch(line, onSelect) {
     const [first, ...rest] = line.recipients;
     return h(
         "li",
@@ -57,7 +57,7 @@ function branch(line, chosen) {
                 ? h("details", {}, h("summary", {}, `and ${rest.length} more, in the same way`), names(rest))
                 : null,
         ),
-        track(line.stations, chosen, { label: `To ${first}` }),
+        track(line.stations, onSelect, { label: `To ${first}` }),
     );
 }
 
@@ -65,9 +65,9 @@ function names(all) {
     const list = h(
         "ul",
         { class: "names" },
-        all.slice(0, MOST_NAMED).map((each) => h("li", {}, userText(each))),
+        all.slice(0, MAX_NAMED).map((each) => h("li", {}, userText(each))),
     );
-    if (all.length > MOST_NAMED) {
+    if (all.length > MAX_NAMED) {
         const rest = h(
             "li",
             {},
@@ -76,9 +76,9 @@ function names(all) {
                 {
                     type: "button",
                     class: "link",
-                    onclick: () => rest.replaceWith(...all.slice(MOST_NAMED).map((each) => h("li", {}, userText(each)))),
+                    onclick: () => rest.replaceWith(...all.slice(MAX_NAMED).map((each) => h("li", {}, userText(each)))),
                 },
-                `${all.length - MOST_NAMED} more`,
+                `${all.length - MAX_NAMED} more`,
             ),
         );
         list.append(rest);
@@ -89,25 +89,25 @@ function names(all) {
 const toneOf = (line) =>
     ({ bounced: "bad", deferred: "wait", queued: "wait", held: "quiet", removed: "quiet" })[line.state] ?? "good";
 
-/** One line of stations. It runs across where there is room, else down. */
-function track(stations, chosen, { down = false, label = "The way" } = {}) {
+/** Line of stations: horizontal if there is room, else vertical. */
+function track(stations, onSelect, { down = false, label = "Journey" } = {}) {
     const list = h(
         "ol",
         { class: "track", "aria-label": label, "data-way": down ? "down" : "across" },
-        stations.map((each, index) => stationOf(each, stations[index - 1], stations[index + 1], chosen)),
+        stations.map((each, index) => stationOf(each, stations[index - 1], stations[index + 1], onSelect)),
     );
-    if (!down) turning.observe(list);
+    if (!down) orientation.observe(list);
     return list;
 }
 
-const turning = new ResizeObserver((entries) => {
+const orientation = new ResizeObserver((entries) => {
     for (const { target, contentRect } of entries) {
-        if (!target.isConnected) turning.unobserve(target);
-        else target.dataset.way = contentRect.width >= target.children.length * LEAST ? "across" : "down";
+        if (!target.isConnected) orientation.unobserve(target);
+        else target.dataset.way = contentRect.width >= target.children.length * MIN_WIDTH ? "across" : "down";
     }
 });
 
-function stationOf(station, before, next, chosen) {
+function stationOf(station, before, next, onSelect) {
     const marker = h(
         "span",
         { class: "marker" },
@@ -126,7 +126,7 @@ function stationOf(station, before, next, chosen) {
         station.next && !station.at ? h("span", { class: "detail countdown", "data-until": station.next }, "") : null,
     );
     const body = station.steps.length
-        ? h("button", { type: "button", class: "stop", onclick: () => chosen(station.steps) }, marker, words)
+        ? h("button", { type: "button", class: "stop", onclick: () => onSelect(station.steps) }, marker, words)
         : h("span", { class: "stop" }, marker, words);
     const classes = ["station", station.tone, station.ghost && "ghost", station.live && "live", `is-${station.kind}`];
     return h(
@@ -134,14 +134,14 @@ function stationOf(station, before, next, chosen) {
         { class: classes.filter(Boolean).join(" ") },
         leg(station, next),
         body,
-        station.report ? h("a", { class: "report", href: to(["letter", station.report]) }, "Read the report") : null,
+        station.report ? h("a", { class: "report", href: hashOf(["letter", station.report]) }, "Read the report") : null,
     );
 }
 
-/** A name that breaks behind its @, if it must. */
+/** Address that may break after its @. */
 const breakable = (name) => name.split("@").flatMap((each, index) => (index ? ["@", h("wbr"), each] : [each]));
 
-/** The way to the next station, and how long it took. */
+/** Line to the next station, with the time between the two. */
 function leg(station, next) {
     if (!next) return null;
     const took = next.at && station.at ? new Date(next.at) - new Date(station.at) : NaN;
@@ -154,7 +154,7 @@ function leg(station, next) {
     );
 }
 
-/** The letter that moves along while it is under way. */
+/** Animated letter of a pending step. */
 function wanderer() {
     return svg(
         "svg",
@@ -163,7 +163,7 @@ function wanderer() {
     );
 }
 
-/** Writes what is left until the moments that the picture counts down to. */
+/** Updates the countdowns in an element. */
 export function countDown(element) {
     for (const each of element.querySelectorAll(".countdown")) {
         const left = new Date(each.dataset.until) - now();

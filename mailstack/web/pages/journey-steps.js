@@ -1,16 +1,16 @@
-/** A journey step by step: when, where, what, and why, with what was said to unfold. */
+/** List of the steps of a journey, with details and dialogues. */
 
 import { h, userText } from "./dom.js";
 import { exact, time } from "./format.js";
 import { tls } from "./journey-model.js";
-import { to } from "./routes.js";
+import { hashOf } from "./routes.js";
 
 const NAMES = {
-    submitted: "Handed in",
-    exchanged: "Taken over",
-    routed: "Way chosen",
+    submitted: "Submitted",
+    exchanged: "Accepted",
+    routed: "Routed",
     attempted: "Attempt",
-    deferred: "Put off",
+    deferred: "Deferred",
     relayed: "Relayed",
     delivered: "Delivered",
     bounced: "Returned",
@@ -31,9 +31,9 @@ const TONES = {
     removed: "held",
 };
 const SHOWN = new Set(["at", "server", "step", "letter", "index", "dialogue", "tls"]);
-const MOST_NAMED = 3;
+const MAX_NAMED = 3;
 
-/** The list; each item's id is `step-N`. */
+/** List of steps; the id of an item is `step-N`. */
 export function stepList(steps) {
     return h(
         "ol",
@@ -66,7 +66,7 @@ function item(step, index) {
                 ? h(
                       "details",
                       {},
-                      h("summary", {}, said.length ? "What was said" : "More"),
+                      h("summary", {}, said.length ? "Dialogue" : "Details"),
                       said.length ? dialogue(said) : null,
                       facts.length ? table(facts) : null,
                   )
@@ -75,32 +75,32 @@ function item(step, index) {
     );
 }
 
-/** What was said between two hosts. */
+/** Dialogue between client and server. */
 export function dialogue(lines) {
     return h(
         "pre",
         { class: "dialogue", tabindex: "0" },
         lines.map((line) => {
             const text = String(line);
-            const who = text.startsWith("C:")
+            const side = text.startsWith("C:")
                 ? "client"
                 : text.startsWith("S:")
                   ? /^S: [45]/.test(text)
                       ? "server bad"
                       : "server"
                   : "aside";
-            return h("span", { class: who, dir: "ltr" }, `${text}\n`);
+            return h("span", { class: side, dir: "ltr" }, `${text}\n`);
         }),
     );
 }
 
 function sentence(step) {
-    const whom = [step.recipient, ...(step.recipients ?? [])].filter(Boolean);
-    const names = () => list(whom);
+    const recipients = [step.recipient, ...(step.recipients ?? [])].filter(Boolean);
+    const names = () => list(recipients);
     switch (step.step) {
         case "submitted":
             return step.original
-                ? ["by the server itself, about letter ", letterLink(step.original)]
+                ? ["by the server, about letter ", letterLink(step.original)]
                 : ["by ", userText(step.by || step.client || "a client"), secured(step), origin(step)];
         case "exchanged":
             return ["from ", userText(step.helo || step.client || "another host"), secured(step), origin(step)];
@@ -116,19 +116,19 @@ function sentence(step) {
             return [
                 names(),
                 ": ",
-                userText(step.reply || step.status || "no reason is known"),
-                step.next_attempt ? [". Again ", time(step.next_attempt, exact)] : null,
+                userText(step.reply || step.status || "no reason given"),
+                step.next_attempt ? [". Next attempt ", time(step.next_attempt, exact)] : null,
             ];
         case "relayed":
             return [names(), ": ", userText(step.reply || step.host || "")];
         case "delivered":
-            return ["into the mailbox ", userText(step.mailbox || whom[0] || "")];
+            return ["into the mailbox ", userText(step.mailbox || recipients[0] || "")];
         case "bounced":
             return [
                 names(),
                 ": ",
                 userText(step.reply || step.why || ""),
-                step.report ? [". The sender is told in ", letterLink(step.report)] : null,
+                step.report ? [". The sender is notified in ", letterLink(step.report)] : null,
             ];
         case "collected":
             return ["by ", userText(step.by || "its reader"), step.protocol ? ` over ${step.protocol}` : "", secured(step)];
@@ -139,7 +139,7 @@ function sentence(step) {
                 "for ",
                 names(),
                 ", as letter ",
-                h("a", { href: to(["journey", step.copy]) }, step.copy),
+                h("a", { href: hashOf(["journey", step.copy]) }, step.copy),
                 step.why ? [": ", userText(step.why)] : null,
             ];
         default:
@@ -147,18 +147,18 @@ function sentence(step) {
     }
 }
 
-/** What a letter was before it came, and what other hosts would not take of it. */
+/** Origin of a submitted letter, and its bare line feeds. */
 const origin = (step) => [
     step.copy_of ? [", a copy of ", letterLink(step.copy_of)] : null,
-    step.file ? [", out of the file ", userText(step.file)] : null,
-    step.bare_newlines ? ". Its lines ended in LF alone, which other hosts refuse" : null,
+    step.file ? [", from the file ", userText(step.file)] : null,
+    step.bare_newlines ? ". Its lines ended in bare LF, which other hosts refuse" : null,
 ];
 const secured = (step) => (tls(step) ? `, ${tls(step)}` : step.step === "attempted" ? ", without TLS" : "");
-const letterLink = (id) => h("a", { href: to(["letter", id]) }, id);
+const letterLink = (id) => h("a", { href: hashOf(["letter", id]) }, id);
 
 function list(all) {
-    const shown = all.slice(0, MOST_NAMED).map((each, index) => [index ? ", " : "", userText(String(each))]);
-    return all.length > MOST_NAMED ? [...shown, ` and ${all.length - MOST_NAMED} more`] : shown;
+    const shown = all.slice(0, MAX_NAMED).map((each, index) => [index ? ", " : "", userText(String(each))]);
+    return all.length > MAX_NAMED ? [...shown, ` and ${all.length - MAX_NAMED} more`] : shown;
 }
 
 function factsOf(step) {

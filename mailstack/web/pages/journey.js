@@ -1,20 +1,19 @@
-/** The journey of one letter: its picture, and its steps; it moves while the letter does. */
+/** Journey page and tab: live picture and steps of a letter. */
 
-import { get, part, post } from "./api.js";
+import { get, segment, post } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { icon } from "./icons.js";
 import { grouped, modelOf } from "./journey-model.js";
 import { countDown, picture } from "./journey-picture.js";
 import { stepList } from "./journey-steps.js";
 import { pageKeys } from "./help.js";
-import { loading, trouble } from "./live-view.js";
+import { loading, errorLine } from "./live-view.js";
 import { debounced, on } from "./live.js";
-import { notice, tried } from "./notices.js";
-import { go, to } from "./routes.js";
+import { notice, attempt } from "./notices.js";
+import { go, hashOf } from "./routes.js";
 
 const WAITING = new Set(["queued", "deferred", "held"]);
 
-/** The page of its own. */
 export function show(place, main) {
     const id = place.path[1] ?? "";
     const panel = h("div", {});
@@ -25,7 +24,7 @@ export function show(place, main) {
             "header",
             {},
             h("h1", {}, "Journey"),
-            h("a", { class: "button", href: to(["letter", id]) }, icon("mail"), "The letter"),
+            h("a", { class: "button", href: hashOf(["letter", id]) }, icon("mail"), "The letter"),
         ),
         panel,
     );
@@ -38,16 +37,16 @@ export function show(place, main) {
     };
 }
 
-/** Draws the journey of a letter into a panel, and again whenever a step of it is told. */
+/** Shows the journey of a letter in a panel, and updates it after each step. */
 export function showIn(panel, { id }) {
     let letters = new Set([id]);
-    let seen = "";
-    let over = false;
+    let shown = "";
+    let closed = false;
     const draw = async () => {
-        const journey = await get(`v1/journeys/${part(id)}`);
-        const look = JSON.stringify(journey);
-        if (over || look === seen) return;
-        seen = look;
+        const journey = await get(`v1/journeys/${segment(id)}`);
+        const text = JSON.stringify(journey);
+        if (closed || text === shown) return;
+        shown = text;
         letters = new Set([
             id,
             ...journey.steps.map((step) => step.letter),
@@ -59,20 +58,20 @@ export function showIn(panel, { id }) {
         countDown(panel);
     };
     const failed = (error) => {
-        if (!over && !seen) fill(panel, trouble(error));
+        if (!closed && !shown) fill(panel, errorLine(error));
     };
-    const again = debounced(() => draw().catch(failed), 60);
+    const redraw = debounced(() => draw().catch(failed), 60);
     const ticking = setInterval(() => countDown(panel), 1000);
     const off = [
         on("step", (step) => {
-            if (letters.has(step.letter) || letters.has(step.remote_id)) again();
+            if (letters.has(step.letter) || letters.has(step.remote_id)) redraw();
         }),
-        on("again", again),
+        on("missed", redraw),
     ];
     fill(panel, loading());
     draw().catch(failed);
     return () => {
-        over = true;
+        closed = true;
         clearInterval(ticking);
         for (const each of off) each();
     };
@@ -80,23 +79,23 @@ export function showIn(panel, { id }) {
 
 function face(journey) {
     const { trunk, lines } = modelOf(journey);
-    if (!lines.length) return h("p", { class: "quiet" }, "No step of this letter is known.");
+    if (!lines.length) return h("p", { class: "quiet" }, "This letter has no steps.");
     const waiting = lines.filter((line) => WAITING.has(line.state));
     return h(
         "div",
         { class: "stack" },
-        waiting.length ? pushes([...new Set(waiting.map((line) => line.letter))], waiting) : null,
-        picture(trunk, grouped(lines), chosen),
+        waiting.length ? queueButtons([...new Set(waiting.map((line) => line.letter))], waiting) : null,
+        picture(trunk, grouped(lines), showSteps),
         h("section", {}, h("h2", {}, "Step by step"), stepList(journey.steps)),
     );
 }
 
-/** What an operator can do about a letter that waits. */
-function pushes(ids, waiting) {
-    const act = (verb, words) => () =>
-        tried(async () => {
-            for (const each of ids) await post(`v1/queue/${part(each)}/${verb}`, {});
-            notice(words);
+/** Buttons for a letter in the queue. */
+function queueButtons(ids, waiting) {
+    const act = (verb, text) => () =>
+        attempt(async () => {
+            for (const each of ids) await post(`v1/queue/${segment(each)}/${verb}`, {});
+            notice(text);
         });
     const held = waiting.every((line) => line.state === "held");
     return h(
@@ -105,15 +104,15 @@ function pushes(ids, waiting) {
         h(
             "span",
             { class: "quiet" },
-            waiting.length === 1 ? "One recipient waits." : `${waiting.length} recipients wait.`,
+            waiting.length === 1 ? "One recipient is in the queue." : `${waiting.length} recipients are in the queue.`,
         ),
-        held ? button("Release", act("release", "Released")) : button("Try now", act("retry", "It is tried now")),
+        held ? button("Release", act("release", "Released")) : button("Try now", act("retry", "An attempt starts now")),
         held ? null : button("Hold", act("hold", "Held")),
         h("a", { class: "button", href: "#/queue" }, "Queue"),
     );
 }
 
-function chosen(steps) {
+function showSteps(steps) {
     const items = steps.map((index) => document.getElementById(`step-${index}`)).filter(Boolean);
     if (!items.length) return;
     for (const each of document.querySelectorAll(".steps .marked")) each.classList.remove("marked");

@@ -1,30 +1,29 @@
-/** Keyboard handler: runs the shortcut of a key or of a short sequence of keys. */
+/** Keyboard handler: runs the shortcut of a key or of two keys in sequence. */
 
 import { shortcuts } from "./help.js";
 
-const SEQUENCE = 1200; // milliseconds between the two keys of "g i"
+const SEQUENCE_TIMEOUT = 1200; // milliseconds between the keys of "g i"
 
-let begun = "";
-let until = 0;
+let prefix = "";
+let deadline = 0;
 
-/** Begins to listen. */
-export const startKeyboard = () => document.addEventListener("keydown", pressed);
+export const startKeyboard = () => document.addEventListener("keydown", handleKey);
 
-/** What a key does; also for keys that a letter's frame passes on. */
-export function pressed(event) {
+/** Handles a keydown event, of the page or of the frame of a letter. */
+export function handleKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented) return;
     if (inField(event.target) || document.querySelector("dialog[open]")) return;
-    const known = shortcuts();
-    const sequence = begun && performance.now() < until ? `${begun} ${event.key}` : "";
-    begun = "";
-    const found = known[sequence] ?? known[event.key];
+    const available = shortcuts();
+    const sequence = prefix && performance.now() < deadline ? `${prefix} ${event.key}` : "";
+    prefix = "";
+    const found = available[sequence] ?? available[event.key];
     if (found) {
         if (event.key === "Enter" && event.target.closest?.("a, button, summary, input")) return;
         event.preventDefault();
         found[1](event);
-    } else if (Object.keys(known).some((each) => each.startsWith(`${event.key} `))) {
-        begun = event.key;
-        until = performance.now() + SEQUENCE;
+    } else if (Object.keys(available).some((each) => each.startsWith(`${event.key} `))) {
+        prefix = event.key;
+        deadline = performance.now() + SEQUENCE_TIMEOUT;
     }
 }
 

@@ -1,22 +1,22 @@
-/** A letter's text: as HTML in a frame in which nothing runs, or plain. */
+/** Tabs of a letter: HTML in a sandboxed frame, and plain text. */
 
-import { at, get, part } from "./api.js";
+import { at, get, segment } from "./api.js";
 import { button, fill, h } from "./dom.js";
-import { linked, outward, safeLink } from "./format.js";
+import { linkify, externalLink, safeLink } from "./format.js";
 import { icon } from "./icons.js";
-import { pressed } from "./keyboard.js";
+import { handleKey } from "./keyboard.js";
 import { loading } from "./live-view.js";
 import { showError } from "./notices.js";
 
 const WIDTHS = { phone: "As on a phone", tablet: "As on a tablet", full: "As wide as there is room" };
 const ICONS = { phone: "phone", tablet: "tablet", full: "screen" };
 const REMOTE = /(?:src|srcset|background|href|poster)\s*=\s*["']?\s*(?:https?:)?\/\/|url\(\s*["']?\s*(?:https?:)?\/\//i;
-/** What may want something from elsewhere; a guess, for the offer to show it. The server decides what is let through. */
-const PIECE = 16_384; // characters of a long text that are drawn together
-const SMALLEST = 0.5; // to which a wide letter is shrunk where there is little room, as phones do
-const TALLEST = 20_000; // pixels of a frame; what is longer scrolls inside
+/** Remote content, as a hint for the button. The server decides what is loaded. */
+const CHUNK = 16_384; // characters of a long text in one element
+const MIN_ZOOM = 0.5; // of a wide letter in a narrow frame
+const MAX_HEIGHT = 20_000; // pixels of the frame; a longer letter scrolls
 
-/** The HTML. The frame is sandboxed: no script, no form, no way out but links in new windows. */
+/** Shows the HTML in a sandboxed frame: no scripts, no forms; links open in new windows. */
 export function showHtml(panel, letter) {
     let width = sessionStorage.getItem("width") ?? "full";
     const frame = h("iframe", {
@@ -24,7 +24,7 @@ export function showHtml(panel, letter) {
         sandbox: "allow-same-origin allow-popups allow-popups-to-escape-sandbox",
         referrerpolicy: "no-referrer",
         src: source(letter, false),
-        onload: () => settle(frame),
+        onload: () => fitFrame(frame),
     });
     const stage = h("div", { class: "stage", "data-width": width }, frame);
     const widths = h("div", { class: "widths", role: "group", "aria-label": "Width" });
@@ -38,7 +38,7 @@ export function showHtml(panel, letter) {
                         type: "button",
                         title: words,
                         "aria-label": words,
-                        "aria-pressed": String(width === name),
+                        "aria-handleKey": String(width === name),
                         onclick: () => choose(name),
                     },
                     icon(ICONS[name]),
@@ -50,29 +50,29 @@ export function showHtml(panel, letter) {
         sessionStorage.setItem("width", name);
         stage.dataset.width = name;
         draw();
-        settle(frame);
+        fitFrame(frame);
     };
     draw();
     fill(panel, h("div", { class: "viewing" }, REMOTE.test(letter.html) ? remote(letter, frame) : null, widths), stage);
-    const watcher = new ResizeObserver(() => settle(frame));
+    const watcher = new ResizeObserver(() => fitFrame(frame));
     watcher.observe(stage);
     return () => watcher.disconnect();
 }
 
-/** The plain text; of a long one the beginning, with an offer to show all. */
+/** Shows the plain text; of a long one the beginning, with a button for the rest. */
 export function showText(panel, letter) {
     const plain = h("div", { class: "plain" });
     let ended = false;
-    const pre = (text) => h("pre", { dir: "auto" }, linked(text));
+    const pre = (text) => h("pre", { dir: "auto" }, linkify(text));
     const rest = h("p", { class: "viewing" });
     const showAll = async () => {
         fill(rest, loading());
-        const whole = await get(`v1/letters/${part(letter.id)}`);
+        const whole = await get(`v1/letters/${segment(letter.id)}`);
         if (ended) return;
         fill(plain);
-        // Piece by piece, so that the page can be used meanwhile; a browser lays out those in sight alone.
-        for (const piece of pieces(whole.text)) {
-            plain.append(pre(piece));
+        // In chunks, so that the page stays responsive.
+        for (const chunk of chunks(whole.text)) {
+            plain.append(pre(chunk));
             await new Promise((resume) => setTimeout(resume));
             if (ended) return;
         }
@@ -90,18 +90,18 @@ export function showText(panel, letter) {
     return () => (ended = true);
 }
 
-/** A text in pieces that end with a line, where there is an end of one. */
-function* pieces(text) {
+/** Splits a text into chunks, at line ends if possible. */
+function* chunks(text) {
     for (let at = 0; at < text.length; ) {
-        const end = text.lastIndexOf("\n", at + PIECE) + 1;
-        const stop = at + PIECE >= text.length ? text.length : end > at ? end : at + PIECE;
+        const end = text.lastIndexOf("\n", at + CHUNK) + 1;
+        const stop = at + CHUNK >= text.length ? text.length : end > at ? end : at + CHUNK;
         yield text.slice(at, stop);
         at = stop;
     }
 }
 
-function source(letter, wholeWorld) {
-    return at(`v1/letters/${part(letter.id)}/html`, { remote: wholeWorld ? 1 : 0 });
+function source(letter, withRemote) {
+    return at(`v1/letters/${segment(letter.id)}/html`, { remote: withRemote ? 1 : 0 });
 }
 
 function remote(letter, frame) {
@@ -146,26 +146,26 @@ function remote(letter, frame) {
     return line;
 }
 
-/** Makes the frame as tall as its letter, and lets links and keys in it do what they should. */
-function settle(frame) {
+/** Fits the height of the frame to the letter, and handles its keys and links. */
+function fitFrame(frame) {
     const inside = frame.contentDocument;
     if (!inside?.documentElement) return;
     const root = inside.documentElement;
     root.style.zoom = "1";
     const fits = frame.clientWidth / root.scrollWidth;
-    if (fits < 1) root.style.zoom = String(Math.max(SMALLEST, fits));
-    // A letter that fills its window would never shrink with it: it is measured in a low one.
+    if (fits < 1) root.style.zoom = String(Math.max(MIN_ZOOM, fits));
+    // Measured in a low frame: a letter with 100% height would never shrink.
     frame.style.height = "8rem";
-    frame.style.height = `${Math.min(TALLEST, Math.ceil(Math.max(root.getBoundingClientRect().height, root.scrollHeight)) + 2)}px`;
-    if (frame.dataset.heard === inside.URL) return;
-    frame.dataset.heard = inside.URL;
-    inside.addEventListener("keydown", pressed);
+    frame.style.height = `${Math.min(MAX_HEIGHT, Math.ceil(Math.max(root.getBoundingClientRect().height, root.scrollHeight)) + 2)}px`;
+    if (frame.dataset.handled === inside.URL) return;
+    frame.dataset.handled = inside.URL;
+    inside.addEventListener("keydown", handleKey);
     inside.addEventListener("click", (event) => {
         const link = event.target.closest?.("a[href], area[href]");
         if (!link || link.getAttribute("href").startsWith("#")) return;
         event.preventDefault();
         const target = safeLink(link.href);
-        if (target) outward(target, "").click();
+        if (target) externalLink(target, "").click();
     });
-    for (const image of inside.images) image.addEventListener("load", () => settle(frame), { once: true });
+    for (const image of inside.images) image.addEventListener("load", () => fitFrame(frame), { once: true });
 }

@@ -1,16 +1,15 @@
-/** A letter from inside: its header, its parts, its octets. */
+/** Tabs of a letter: header, tree of parts, source. */
 
-import { get, part, text } from "./api.js";
-import { partAt } from "./attachments.js";
+import { get, segment, text } from "./api.js";
+import { partUrl } from "./attachments.js";
 import { copyButton } from "./copy.js";
 import { fill, h, userText } from "./dom.js";
 import { size } from "./format.js";
 import { icon } from "./icons.js";
-import { loading, trouble } from "./live-view.js";
+import { loading, errorLine } from "./live-view.js";
 
-const MOST_SOURCE = 300_000; // characters that are shown; the download has all
+const MAX_SOURCE = 300_000; // characters; the download has all
 
-/** Every field of the header, in its order. */
 export function showHeaders(panel, letter) {
     fill(
         panel,
@@ -28,10 +27,9 @@ export function showHeaders(panel, letter) {
     );
 }
 
-/** The tree of the parts. */
 export function showTree(panel, letter) {
     fillLater(panel, async () => {
-        const tree = await get(`v1/letters/${part(letter.id)}/tree`);
+        const tree = await get(`v1/letters/${segment(letter.id)}/tree`);
         return h("ul", { class: "tree" }, branch(letter, tree));
     });
 }
@@ -53,7 +51,7 @@ function branch(letter, node) {
                       "a",
                       {
                           class: "button bare",
-                          href: partAt(letter, node),
+                          href: partUrl(letter, node),
                           download: node.name || `part-${node.part}`,
                           "aria-label": `Download part ${node.part}`,
                           title: "Download",
@@ -83,11 +81,10 @@ function facts(node) {
         .join(" · ");
 }
 
-/** The octets, as they came. */
 export function showSource(panel, letter) {
-    const from = `v1/letters/${part(letter.id)}/source`;
+    const from = `v1/letters/${segment(letter.id)}/source`;
     fillLater(panel, async () => {
-        const found = await text(from, MOST_SOURCE);
+        const found = await text(from, MAX_SOURCE);
         return [
             h(
                 "div",
@@ -101,11 +98,11 @@ export function showSource(panel, letter) {
     });
 }
 
-/** Fills a panel with what must be fetched first, or with why it could not be. */
-function fillLater(panel, work) {
+/** Fills a panel with fetched content, or with the error. */
+function fillLater(panel, fetch) {
     fill(panel, loading());
-    work().then(
+    fetch().then(
         (found) => fill(panel, found),
-        (error) => fill(panel, trouble(error)),
+        (error) => fill(panel, errorLine(error)),
     );
 }

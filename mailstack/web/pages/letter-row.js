@@ -1,25 +1,25 @@
-/** One letter as a row of the list. */
+/** Rows of the list of letters. */
 
 import { h, userText } from "./dom.js";
 import { nameOf, stateSign, time } from "./format.js";
 import { icon } from "./icons.js";
-import { to } from "./routes.js";
+import { hashOf } from "./routes.js";
 
-const MOST_TAGS = 2;
-const TOLD = new Set(["queued", "deferred", "held", "bounced", "failed", "removed", "mixed"]);
-/** States that a row tells; that a letter arrived goes without saying. */
+const MAX_TAGS = 2;
+const SHOWN_STATES = new Set(["queued", "deferred", "held", "bounced", "failed", "removed", "mixed"]);
+/** States that a row shows; delivery is the normal case. */
 
-/** The row; `place` is the list's mailbox and query, so that the way back leads to it. */
+/** Row of a letter; `place` is the mailbox and query of the list, for its link. */
 export function letterRow(letter, { selected, current, place, onselect }) {
     const link = h(
         "a",
-        { class: "line", href: to(["letter", letter.id], place), "aria-current": current ? "true" : null },
+        { class: "line", href: hashOf(["letter", letter.id], place), "aria-current": current ? "true" : null },
         h(
             "span",
             { class: "who" },
             letter.unread ? h("span", { class: "dot" }, h("span", { class: "offstage" }, "Unread ")) : null,
             userText(nameOf(letter.from) || letter.sender || "<>", { class: "from" }),
-            h("span", { class: "to" }, " to ", userText(receivers(letter))),
+            h("span", { class: "to" }, " to ", userText(recipients(letter))),
         ),
         h(
             "span",
@@ -47,15 +47,15 @@ export function letterRow(letter, { selected, current, place, onselect }) {
     );
 }
 
-/** The row of a letter that is on its way. */
+/** Row of a letter that is not loaded. */
 export const unknownRow = () =>
     h("li", { class: "row unknown", "aria-busy": "true" }, h("span", { class: "offstage" }, "Loading"));
 
-/** Who gets a letter: the first recipient, and how many more. */
-function receivers(letter) {
+/** First recipient, and the number of others. */
+function recipients(letter) {
     const all = letter.recipients ?? [];
     const first = all[0]?.address ?? nameOf(letter.to?.[0]) ?? "";
-    return all.length > 1 ? `${first} and ${all.length - 1} more` : first || "nobody";
+    return all.length > 1 ? `${first} and ${all.length - 1} more` : first || "(no recipient)";
 }
 
 function rowClass(letter, selected, current) {
@@ -65,9 +65,9 @@ function rowClass(letter, selected, current) {
 function marks(letter) {
     const tags = letter.tags ?? [];
     return [
-        tags.slice(0, MOST_TAGS).map((tag) => h("span", { class: "tag", dir: "auto" }, tag)),
-        tags.length > MOST_TAGS ? h("span", { class: "tag" }, `+${tags.length - MOST_TAGS}`) : null,
-        TOLD.has(letter.state) || typeof letter.state === "object" ? stateSign(letter.state) : null,
+        tags.slice(0, MAX_TAGS).map((tag) => h("span", { class: "tag", dir: "auto" }, tag)),
+        tags.length > MAX_TAGS ? h("span", { class: "tag" }, `+${tags.length - MAX_TAGS}`) : null,
+        SHOWN_STATES.has(letter.state) || typeof letter.state === "object" ? stateSign(letter.state) : null,
         letter.attachments
             ? h(
                   "span",

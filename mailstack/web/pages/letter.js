@@ -1,18 +1,18 @@
-/** One letter: its face, what can be done with it, and the tabs that show it from every side. */
+/** Open letter: header, toolbar and tabs. */
 
 import { markUnread, releaseLetter, tagLetters } from "./actions.js";
-import { get, part } from "./api.js";
-import { attachedTo, attachmentsOf } from "./attachments.js";
+import { get, segment } from "./api.js";
+import { attachedParts, attachmentsOf } from "./attachments.js";
 import { copyButton } from "./copy.js";
 import { button, fill, h, userText } from "./dom.js";
-import { exact, outward, person, safeLink, size, stateSign, time } from "./format.js";
+import { exact, externalLink, person, safeLink, size, stateSign, time } from "./format.js";
 import { icon, iconButton } from "./icons.js";
 import { debounced, on } from "./live.js";
-import { showError, tried } from "./notices.js";
-import { go, to } from "./routes.js";
-import { tagged } from "./search.js";
+import { showError, attempt } from "./notices.js";
+import { go, hashOf } from "./routes.js";
+import { tagQuery } from "./search.js";
 
-/** The tabs: which letters have it, its name, and what shows it: `show(panel, letter)` returns what ends it. */
+/** Tabs: name, condition, and import of `show(panel, letter)`, which returns a function that closes the tab. */
 const TABS = {
     html: ["Letter", (letter) => Boolean(letter.html), async () => (await import("./letter-body.js")).showHtml],
     text: [
@@ -26,21 +26,21 @@ const TABS = {
     source: ["Source", () => true, async () => (await import("./letter-parts.js")).showSource],
     checks: ["Checks", () => true, async () => (await import("./checks.js")).showChecks],
 };
-const BEGINNING = 32_768; // characters of a text that are shown at first: a browser takes seconds for millions
-const MOST_PEOPLE = 3;
-const MOST_LINKS = 100;
+const MAX_TEXT = 32_768; // characters of the text at first: a browser needs seconds for millions
+const MAX_PEOPLE = 3;
+const MAX_LINKS = 100;
 
-/** A letter in a pane, until it is closed. */
+/** Letter in a pane, until `close`. */
 export class LetterView {
-    constructor(pane, id, { tab, place, back, refuse, after }) {
+    constructor(pane, id, { tab, place, back, refuse, remove }) {
         this.id = id;
         this.tab = tab;
         this.place = place;
         this.pane = pane;
-        this.context = { back, refuse, after };
+        this.context = { back, refuse, remove };
         this.endTab = () => {};
         this.closed = false;
-        const reload = debounced(() => this.renew().catch(() => {}), 200);
+        const reload = debounced(() => this.refresh().catch(() => {}), 200);
         const copies = new Set([id]);
         this.off = [
             on("step", (step) => {
@@ -53,14 +53,14 @@ export class LetterView {
                 if (change.id === id || change.ids?.includes(id) || change.letters?.some((each) => each.id === id))
                     reload();
             }),
-            on("again", reload),
+            on("missed", reload),
         ];
         this.load();
     }
 
     async load() {
         try {
-            this.letter = await get(`v1/letters/${part(this.id)}`, { max_text: BEGINNING });
+            this.letter = await get(`v1/letters/${segment(this.id)}`, { max_text: MAX_TEXT });
         } catch (error) {
             if (!this.closed) this.context.refuse(error);
             return;
@@ -70,21 +70,21 @@ export class LetterView {
         if (this.letter.unread) markUnread({ ids: [this.id] }, false).catch(() => {});
     }
 
-    /** Reads the letter again, for its tags and state; what is shown of it stays. */
-    async renew() {
-        const letter = await get(`v1/letters/${part(this.id)}`, { max_text: BEGINNING });
+    /** Loads tags and state of the letter again. */
+    async refresh() {
+        const letter = await get(`v1/letters/${segment(this.id)}`, { max_text: MAX_TEXT });
         if (this.closed || !this.letter) return;
         const { letter: before } = this;
         this.letter = letter;
-        // Only what is another now: who has unfolded fifty names, or focused a button, keeps them.
+        // Only changed parts, so that the focus and unfolded lists stay.
         if (JSON.stringify([letter.state, letter.tags]) !== JSON.stringify([before.state, before.tags]))
-            this.head.replaceWith((this.head = this.face()));
+            this.head.replaceWith((this.head = this.header()));
         if (letter.unread !== before.unread) this.marker.replaceWith((this.marker = this.markButton()));
     }
 
     draw() {
         const { letter } = this;
-        this.head = this.face();
+        this.head = this.header();
         this.panel = h("div", { class: "panel", role: "tabpanel", id: "panel", tabindex: "0" });
         this.tabs = h(
             "div",
@@ -101,7 +101,7 @@ export class LetterView {
                             "aria-controls": "panel",
                             "data-tab": name,
                             onclick: () => go(["letter", this.id, name], this.place, { replace: true }),
-                            onkeydown: (event) => this.arrow(event),
+                            onkeydown: (event) => this.onArrow(event),
                         },
                         words,
                     ),
@@ -122,33 +122,33 @@ export class LetterView {
             ),
         );
         this.pane.scrollTop = 0;
-        this.turnTo(this.tab);
+        this.selectTab(this.tab);
         if (!this.pane.contains(document.activeElement) && matchMedia("(max-width: 77.99rem)").matches)
             this.pane.focus({ preventScroll: true });
     }
 
-    /** Shows a tab; without a name the one that suits the letter. */
-    async turnTo(name) {
+    /** Shows a tab: HTML or text by default. */
+    async selectTab(name) {
         if (!this.letter) {
             this.tab = name;
             return;
         }
         const { letter } = this;
-        const fitting = TABS[name]?.[1](letter) ? name : letter.html ? "html" : "text";
-        if (this.shown === fitting) return;
-        this.shown = fitting;
+        const selected = TABS[name]?.[1](letter) ? name : letter.html ? "html" : "text";
+        if (this.shown === selected) return;
+        this.shown = selected;
         for (const tab of this.tabs.children) {
-            const chosen = tab.dataset.tab === fitting;
+            const chosen = tab.dataset.tab === selected;
             tab.setAttribute("aria-selected", String(chosen));
             tab.tabIndex = chosen ? 0 : -1;
             if (chosen) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
         }
-        this.panel.setAttribute("aria-labelledby", `tab-${fitting}`);
+        this.panel.setAttribute("aria-labelledby", `tab-${selected}`);
         this.endTab();
         this.endTab = () => {};
         try {
-            const showTab = await TABS[fitting][2]();
-            if (this.closed || this.shown !== fitting) return;
+            const showTab = await TABS[selected][2]();
+            if (this.closed || this.shown !== selected) return;
             fill(this.panel);
             this.endTab = showTab(this.panel, letter) ?? (() => {});
         } catch (error) {
@@ -156,7 +156,7 @@ export class LetterView {
         }
     }
 
-    arrow(event) {
+    onArrow(event) {
         const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
         if (!by) return;
         const tabs = [...this.tabs.children];
@@ -169,7 +169,7 @@ export class LetterView {
     markButton() {
         const { unread } = this.letter;
         return iconButton(unread ? "read" : "unread", unread ? "Mark as read" : "Mark as unread", () =>
-            tried(() => markUnread({ ids: [this.id] }, !unread)),
+            attempt(() => markUnread({ ids: [this.id] }, !unread)),
         );
     }
 
@@ -190,18 +190,18 @@ export class LetterView {
                 "a",
                 {
                     class: "button bare",
-                    href: `v1/letters/${part(this.id)}/source`,
+                    href: `v1/letters/${segment(this.id)}/source`,
                     download: `${this.id}.eml`,
                     "aria-label": "Download the raw letter",
                     title: "Download the raw letter",
                 },
                 icon("download"),
             ),
-            iconButton("trash", "Delete (#)", this.context.after),
+            iconButton("trash", "Delete (#)", this.context.remove),
         );
     }
 
-    face() {
+    header() {
         const { letter } = this;
         return h(
             "header",
@@ -212,7 +212,7 @@ export class LetterView {
                 h("h1", { dir: "auto" }, letter.subject || "(no subject)"),
                 stateSign(letter.state),
                 (letter.tags ?? []).map((tag) =>
-                    h("a", { class: "tag", dir: "auto", href: to(["letters"], { query: tagged(tag) }) }, tag),
+                    h("a", { class: "tag", dir: "auto", href: hashOf(["letters"], { query: tagQuery(tag) }) }, tag),
                 ),
             ),
             h(
@@ -226,10 +226,10 @@ export class LetterView {
                 people("Cc", letter.cc),
                 people("Bcc", letter.bcc),
                 people("Reply to", letter.reply_to),
-                people("For", onlyInEnvelope(letter)),
+                people("For", hiddenRecipients(letter)),
                 attached(letter),
                 row(
-                    "Came",
+                    "Arrived",
                     h(
                         "span",
                         {},
@@ -241,11 +241,10 @@ export class LetterView {
         );
     }
 
-    /** Opens an answer to it. */
-    async reply() {
+        async reply() {
         if (!this.letter) return;
-        const { openComposer, answerTo } = await import("./composer.js");
-        openComposer(answerTo(this.letter)).catch(showError);
+        const { openComposer, replyDraft } = await import("./composer.js");
+        openComposer(replyDraft(this.letter)).catch(showError);
     }
 
     close() {
@@ -255,9 +254,9 @@ export class LetterView {
     }
 }
 
-/** Names what is attached, and leads there. */
+/** Names of the attachments, as a button that scrolls to them. */
 function attached(letter) {
-    const names = attachedTo(letter).map((each) => each.name || each.type);
+    const names = attachedParts(letter).map((each) => each.name || each.type);
     if (!names.length) return null;
     const down = () => document.querySelector(".attached")?.scrollIntoView({ block: "start" });
     return row(
@@ -265,8 +264,8 @@ function attached(letter) {
         h(
             "button",
             { type: "button", class: "link", dir: "auto", onclick: down },
-            names.length > MOST_PEOPLE
-                ? `${names.slice(0, MOST_PEOPLE).join(", ")} and ${names.length - MOST_PEOPLE} more`
+            names.length > MAX_PEOPLE
+                ? `${names.slice(0, MAX_PEOPLE).join(", ")} and ${names.length - MAX_PEOPLE} more`
                 : names.join(", "),
         ),
     );
@@ -274,8 +273,8 @@ function attached(letter) {
 
 const row = (name, ...what) => [h("dt", {}, name), h("dd", {}, what)];
 
-/** Those that the envelope names, and no field of the header does. */
-function onlyInEnvelope(letter) {
+/** Recipients that are not in the header. */
+function hiddenRecipients(letter) {
     const named = new Set(
         [...(letter.to ?? []), ...(letter.cc ?? []), ...(letter.bcc ?? [])].map((each) => each.address?.toLowerCase()),
     );
@@ -286,19 +285,18 @@ function people(name, list) {
     const all = list ? [list].flat() : [];
     if (!all.length) return null;
     const place = h("dd", { class: "people" });
-    const draw = (whole) =>
+    const draw = (showAll) =>
         fill(
             place,
-            (whole ? all : all.slice(0, MOST_PEOPLE)).map(person),
-            !whole && all.length > MOST_PEOPLE
-                ? button(`and ${all.length - MOST_PEOPLE} more`, () => draw(true), { class: "link" })
+            (showAll ? all : all.slice(0, MAX_PEOPLE)).map(person),
+            !showAll && all.length > MAX_PEOPLE
+                ? button(`and ${all.length - MAX_PEOPLE} more`, () => draw(true), { class: "link" })
                 : null,
         );
-    draw(all.length <= MOST_PEOPLE + 1);
+    draw(all.length <= MAX_PEOPLE + 1);
     return [h("dt", {}, name), place];
 }
 
-/** What would not have been taken of it elsewhere. */
 function warnings(letter) {
     if (!letter.warnings?.length) return null;
     return h(
@@ -308,10 +306,10 @@ function warnings(letter) {
     );
 }
 
-/** Codes and links of the letter, ready to be copied. */
+/** Codes and links of the letter, with copy buttons. */
 function findings(letter) {
     const codes = letter.codes ?? [];
-    const links = (letter.links ?? []).slice(0, MOST_LINKS);
+    const links = (letter.links ?? []).slice(0, MAX_LINKS);
     if (!codes.length && !links.length) return null;
     return h(
         "div",
@@ -340,7 +338,7 @@ function findings(letter) {
                               "li",
                               {},
                               copyButton(link, "the link"),
-                              safeLink(link) ? outward(safeLink(link), link) : userText(link),
+                              safeLink(link) ? externalLink(safeLink(link), link) : userText(link),
                           ),
                       ),
                   ),

@@ -1,4 +1,4 @@
-/** The list of letters: live, searched, selected, as long as it is, and begun anywhere. */
+/** List of letters: live, with search and selection. */
 
 import { button, fill, h } from "./dom.js";
 import { count, number } from "./format.js";
@@ -8,30 +8,30 @@ import { debounced, on } from "./live.js";
 import { loading } from "./live-view.js";
 import { showUnread } from "./navigation.js";
 import { showError } from "./notices.js";
-import { go, to } from "./routes.js";
+import { go, hashOf } from "./routes.js";
 import { searchBox } from "./search.js";
 import { Selection } from "./selection.js";
 import { hint } from "./hints.js";
 import { VirtualList } from "./virtual-list.js";
 
-const AHEAD = 30; // rows beyond those in sight that shall be known
-const MOST_ASKED = 3; // requests for pages at a time
-const MOST_ADMITTED = 100; // letters that are put at the top without asking
-const MOST_DROPPED = 50; // letters that are taken out one by one
+const PREFETCH = 30; // rows beyond the visible ones
+const MAX_REQUESTS = 3; // concurrent requests for pages
+const MAX_INSERTED = 100; // letters that are inserted without a request
+const MAX_REMOVED = 50; // letters that are removed without a request
 
-/** The list of one mailbox and query at a time. */
+/** List of one mailbox and query. */
 export class LetterList {
     constructor(element) {
-        this.known = new LetterCache((page) => {
+        this.cache = new LetterCache((page) => {
             this.count(page);
             this.window.renewAll();
         });
         this.total = 0;
-        this.exact = true; // whether total is all
+        this.exact = true; // false: total is a minimum
         this.place = {};
         this.cursor = -1;
-        this.open = null; // the id of the letter that is shown beside
-        this.search = searchBox((query) => this.searched(query));
+        this.open = null; // id of the open letter
+        this.search = searchBox((query) => this.onSearch(query));
         this.head = h("div", { class: "head" });
         this.title = h("h1", { class: "offstage" }, "Letters");
         this.newLettersBanner = h("button", { type: "button", class: "new-letters", hidden: true, onclick: () => this.toTop() });
@@ -42,15 +42,15 @@ export class LetterList {
         this.selection = new Selection(this, this.head);
         this.window = new VirtualList(this.scroller, this.rows, this);
         this.refreshSoon = debounced(() => this.refresh(), 120);
-        this.lookSoon = debounced(() => this.look(), 60);
+        this.loadMissingSoon = debounced(() => this.loadMissing(), 60);
         this.off = [
-            on("letter", (letter) => this.arrived(letter)),
-            on("changed", (change) => this.changed(change)),
+            on("letter", (letter) => this.onLetter(letter)),
+            on("changed", (change) => this.onChanged(change)),
             on("deleted", ({ ids }) => {
-                this.selection.forget(ids);
+                this.selection.deselect(ids);
                 this.refreshSoon();
             }),
-            on("again", () => this.refreshSoon()),
+            on("missed", () => this.refreshSoon()),
             on("clock", () => this.window.renewAll()),
             on(
                 "step",
@@ -67,11 +67,11 @@ export class LetterList {
     }
 
     get letters() {
-        return this.known.letters;
+        return this.cache.letters;
     }
 
     get indexes() {
-        return this.known.indexes;
+        return this.cache.indexes;
     }
 
     get isAtTop() {
@@ -82,40 +82,40 @@ export class LetterList {
     async show(place) {
         this.search.set(place.query ?? "");
         const same = this.place.mailbox === place.mailbox && this.place.query === place.query;
-        this.place = this.known.place = place;
+        this.place = this.cache.place = place;
         if (same && this.letters.length) return;
         this.cursor = -1;
         this.selection.clear();
         this.scroller.scrollTop = 0;
         this.newLettersBanner.hidden = true;
-        if (!this.letters.length) this.blankOut("loading", loading);
+        if (!this.letters.length) this.setBlank("loading", loading);
         await this.refresh();
     }
 
-    /** Asks for what is in sight again, and forgets the rest. */
+    /** Loads the visible letters again, and discards the rest. */
     async refresh() {
         try {
-            const found = await this.known.ask(...this.window.range);
-            if (found) this.take(found);
+            const found = await this.cache.fetchPages(...this.window.range);
+            if (found) this.replace(found);
         } catch (error) {
-            if (error.status !== 401) this.refused(error);
+            if (error.status !== 401) this.showRefusal(error);
         }
     }
 
-    /** Takes pages in, in place of all that was known. */
-    take(found) {
+    /** Replaces all letters with these pages. */
+    replace(found) {
         const { scrollTop } = this.scroller;
         const first = Math.floor(scrollTop / this.window.height);
-        const anchors = this.isAtTop ? [] : this.known.someOf(first, first + AHEAD);
+        const anchors = this.isAtTop ? [] : this.cache.entries(first, first + PREFETCH);
         const before = this.total;
-        const keptId = this.at?.id;
+        const currentId = this.at?.id;
         const old = new Map();
         this.letters.forEach((each) => old.set(each.id, each));
-        this.known.take(found);
+        this.cache.replace(found);
         this.count(found.at(-1)[1]);
-        if (keptId) this.cursor = this.indexes.get(keptId) ?? Math.min(this.cursor, this.letters.length - 1);
+        if (currentId) this.cursor = this.indexes.get(currentId) ?? Math.min(this.cursor, this.letters.length - 1);
         if (this.open && this.cursor < 0) this.cursor = this.indexes.get(this.open) ?? -1;
-        this.stayAt(anchors, before);
+        this.restoreScroll(anchors, before);
         this.window.render();
         this.letters.forEach((each, index) => {
             if (JSON.stringify(old.get(each.id)) !== JSON.stringify(each)) this.window.renew(each.id, index);
@@ -123,26 +123,23 @@ export class LetterList {
         this.showBlank();
     }
 
-    /**
-     * Scrolls so that what was in sight still is, wherever it is in the list now. Where nothing of it is known any more,
-     * it was moved by as much as the list has become longer or shorter.
-     */
-    stayAt(anchors, before) {
+    /** Keeps the visible letters in sight. If none of them is loaded, they moved by the change of the total. */
+    restoreScroll(anchors, before) {
         if (!anchors.length) return;
         const anchor = anchors.find(({ id }) => this.indexes.has(id));
         const moved = anchor ? this.indexes.get(anchor.id) - anchor.index : this.total - before;
         if (!moved) return;
         this.window.shift(moved);
-        if (moved > 0) this.tell(moved);
+        if (moved > 0) this.countNew(moved);
     }
 
-    /** Takes letters out before the server's list is read again. */
-    drop(ids) {
-        const gone = ids.map((id) => this.indexes.get(id)).filter((index) => index !== undefined);
-        if (ids.length > MOST_DROPPED || gone.length < ids.length) return;
-        const unread = this.unread - gone.filter((index) => this.letters[index].unread).length;
-        this.known.remove(gone);
-        this.count({ total: this.total - gone.length, unread: Math.max(0, unread), exact: this.exact });
+    /** Removes letters at once, before the list is loaded again. */
+    remove(ids) {
+        const indexes = ids.map((id) => this.indexes.get(id)).filter((index) => index !== undefined);
+        if (ids.length > MAX_REMOVED || indexes.length < ids.length) return;
+        const unread = this.unread - indexes.filter((index) => this.letters[index].unread).length;
+        this.cache.remove(indexes);
+        this.count({ total: this.total - indexes.length, unread: Math.max(0, unread), exact: this.exact });
         this.cursor = Math.min(this.cursor, this.letters.length - 1);
         this.window.renewAll();
         this.showBlank();
@@ -156,26 +153,26 @@ export class LetterList {
         this.selection.show();
     }
 
-    /** A letter came; in the whole inbox it can be put at the top as it is. */
-    arrived(letter) {
+    /** Inserts a new letter; a filtered list is loaded again. */
+    onLetter(letter) {
         if (this.place.query || this.place.mailbox || this.indexes.has(letter.id)) return this.refreshSoon();
-        this.waiting ??= [];
-        this.waiting.push(letter);
-        this.admit ??= debounced(() => this.admitAll(), 60);
-        return this.admit();
+        this.arrived ??= [];
+        this.arrived.push(letter);
+        this.insertSoon ??= debounced(() => this.insertAll(), 60);
+        return this.insertSoon();
     }
 
-    admitAll() {
-        const came = this.waiting.filter((each) => !this.indexes.has(each.id)).sort((a, b) => b.number - a.number);
-        this.waiting = [];
+    insertAll() {
+        const came = this.arrived.filter((each) => !this.indexes.has(each.id)).sort((a, b) => b.number - a.number);
+        this.arrived = [];
         if (!came.length) return;
         const newest = this.letters.length ? (this.letters[0]?.number ?? Infinity) : 0;
-        if (came.length > MOST_ADMITTED || came.at(-1).number < newest) {
+        if (came.length > MAX_INSERTED || came.at(-1).number < newest) {
             this.refreshSoon();
             return;
         }
-        if (!this.isAtTop) this.tell(came.length);
-        this.known.unshift(came);
+        if (!this.isAtTop) this.countNew(came.length);
+        this.cache.unshift(came);
         if (this.cursor >= 0) this.cursor += came.length;
         this.count({
             total: this.total + came.length,
@@ -187,8 +184,8 @@ export class LetterList {
         this.showBlank();
     }
 
-    /** Letters changed: summaries as they are now, or no more than ids. */
-    changed({ letters = [], ids }) {
+    /** Updates changed letters; `letters` has the summaries of some or all `ids`. */
+    onChanged({ letters = [], ids }) {
         for (const letter of letters) {
             const index = this.indexes.get(letter.id);
             if (index === undefined) continue;
@@ -198,14 +195,14 @@ export class LetterList {
             this.count({ total: this.total, unread, exact: this.exact });
             this.window.renew(letter.id, index);
         }
-        // What is not known here may have been brought back.
+        // Letters that are not in the list may have been restored.
         if (!ids || letters.length < ids.length || letters.some((each) => !this.indexes.has(each.id)))
             this.refreshSoon();
     }
 
-    tell(came) {
-        this.told = (this.newLettersBanner.hidden ? 0 : (this.told ?? 0)) + came;
-        this.newLettersBanner.textContent = count(this.told, "new letter");
+    countNew(added) {
+        this.newLetters = (this.newLettersBanner.hidden ? 0 : (this.newLetters ?? 0)) + added;
+        this.newLettersBanner.textContent = count(this.newLetters, "new letter");
         this.newLettersBanner.hidden = false;
     }
 
@@ -214,14 +211,14 @@ export class LetterList {
         this.scroller.scrollTop = 0;
     }
 
-    searched(query) {
+    onSearch(query) {
         go(["letters"], { mailbox: this.place.mailbox, query }, { replace: true });
     }
 
-    refused(error) {
-        this.known.clear();
+    showRefusal(error) {
+        this.cache.clear();
         this.window.renewAll();
-        this.blankOut(`refused ${error.message}`, () =>
+        this.setBlank(`refused ${error.message}`, () =>
             h(
                 "section",
                 { class: "empty" },
@@ -232,30 +229,30 @@ export class LetterList {
         );
     }
 
-    /** What stands where there is no letter. */
+    /** Shows a text if the list is empty. */
     showBlank() {
         const { mailbox, query } = this.place;
-        if (this.letters.length) return this.blankOut("", () => null);
-        if (!query) return this.blankOut(`empty ${mailbox ?? ""}`, () => hint(mailbox));
-        return this.blankOut(`nothing found ${mailbox ?? ""}`, () =>
+        if (this.letters.length) return this.setBlank("", () => null);
+        if (!query) return this.setBlank(`empty ${mailbox ?? ""}`, () => hint(mailbox));
+        return this.setBlank(`nothing found ${mailbox ?? ""}`, () =>
             h(
                 "section",
                 { class: "empty" },
                 h("h2", {}, "Nothing found"),
-                h("p", {}, "No letter has all of that. Addresses match whole; - before a word means not."),
-                h("a", { class: "button", href: to(["letters"], { mailbox }) }, "Show all letters"),
+                h("p", {}, "No letter matches the whole search. Addresses match whole; - before a word means not."),
+                h("a", { class: "button", href: hashOf(["letters"], { mailbox }) }, "Show all letters"),
             ),
         );
     }
 
-    /** Draws it, but not again where it stands already: who reads it, or copies from it, is not disturbed. */
-    blankOut(which, make) {
+    /** Sets the text of an empty list, unless it is shown already: a selection in it stays. */
+    setBlank(which, make) {
         if (which === this.blank.dataset.which) return;
         this.blank.dataset.which = which;
         fill(this.blank, make());
     }
 
-    // What VirtualList asks for.
+    // Source of the VirtualList.
 
     get length() {
         return this.letters.length;
@@ -265,7 +262,7 @@ export class LetterList {
         return this.letters[index]?.id ?? index;
     }
 
-    make(index) {
+    createRow(index) {
         const letter = this.letters[index];
         if (!letter) return unknownRow();
         return letterRow(letter, {
@@ -276,34 +273,33 @@ export class LetterList {
         });
     }
 
-    reached(first, last) {
-        if (this.known.missing(first - AHEAD, last + AHEAD).length) this.lookSoon();
+    onRange(first, last) {
+        if (this.cache.missing(first - PREFETCH, last + PREFETCH).length) this.loadMissingSoon();
     }
 
-    look() {
+    loadMissing() {
         const [first, last] = this.window.range;
-        const wanted = this.known.missing(first - AHEAD, last + AHEAD);
-        for (const page of wanted.slice(0, MOST_ASKED - this.known.asked.size)) this.known.load(page).catch(showError);
+        const pages = this.cache.missing(first - PREFETCH, last + PREFETCH);
+        for (const page of pages.slice(0, MAX_REQUESTS - this.cache.pending.size)) this.cache.load(page).catch(showError);
     }
 
-    /** Has these rows be known. */
-    know(first, last) {
-        return this.known.know(first, last).catch(showError);
+    ensure(first, last) {
+        return this.cache.ensure(first, last).catch(showError);
     }
 
     // The cursor.
 
-    /** Moves the cursor by some rows; gives back the letter that it is at then. */
-    async step(by) {
+    /** Moves the cursor by some rows; returns the letter under it. */
+    async move(by) {
         if (!this.letters.length) return null;
-        const wanted = this.cursor < 0 && by > 0 ? by - 1 : this.cursor + by;
-        const index = Math.max(0, Math.min(this.letters.length - 1, wanted));
-        await this.know(index, index + 1);
+        const target = this.cursor < 0 && by > 0 ? by - 1 : this.cursor + by;
+        const index = Math.max(0, Math.min(this.letters.length - 1, target));
+        await this.ensure(index, index + 1);
         if (this.letters[index]) this.point(index);
         return this.at;
     }
 
-    /** Puts the cursor on a row. */
+    /** Moves the cursor to a row. */
     point(index, { focus = true } = {}) {
         const before = this.cursor;
         this.cursor = index;
@@ -312,19 +308,19 @@ export class LetterList {
         if (focus) this.window.rows.get(this.letters[index].id)?.querySelector("a")?.focus({ preventScroll: true });
     }
 
-    /** Puts the cursor on a letter, if it is among those that are known. */
+    /** Moves the cursor to a letter, if it is loaded. */
     pointAt(id) {
         const index = this.indexes.get(id);
         if (index !== undefined && index !== this.cursor) this.point(index, { focus: false });
     }
 
-    /** The letter under the cursor. */
+    /** Letter under the cursor. */
     get at() {
         return this.letters[this.cursor] ?? null;
     }
 
-    /** "120 letters, 3 unread", for the head. */
-    get words() {
+    /** Text such as "120 letters, 3 unread". */
+    get summary() {
         const what = this.exact ? count(this.total, "letter") : `more than ${count(this.total, "letter")}`;
         return this.unread ? `${what}, ${number(this.unread)} unread` : what;
     }

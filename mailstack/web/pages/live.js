@@ -1,53 +1,53 @@
-/** What happens now: one stream of server-sent events for all pages, which finds its way back when it breaks. */
+/** Event stream (server-sent events) for all pages; reconnects by itself. */
 
 const KINDS = ["letter", "changed", "deleted", "step", "fault", "dialogue", "clock"];
 const FIRST_WAIT = 1000; // milliseconds; doubles up to:
-const LONGEST_WAIT = 15_000;
+const MAX_WAIT = 15_000;
 
 const listeners = new Map();
 let source = null;
 let wait = FIRST_WAIT;
-let waiting = null; // to connect again
+let reconnect = null;
 let wasOpen = false;
 let state = "connecting";
 
 /**
- * Calls `heard` with the data of each event of this kind, until the function it returns is called. Besides the server's
- * kinds: `state` (`live`, `connecting`, `lost`), and `again`, when events may have been missed.
+ * Subscribes to a kind of event; returns a function that unsubscribes. Kinds besides those of the server: `state` (`live`,
+ * `connecting`, `lost`), and `missed`, when events may have been missed.
  */
-export function on(kind, heard) {
+export function on(kind, listener) {
     if (!listeners.has(kind)) listeners.set(kind, new Set());
-    listeners.get(kind).add(heard);
-    return () => listeners.get(kind).delete(heard);
+    listeners.get(kind).add(listener);
+    return () => listeners.get(kind).delete(listener);
 }
 
-/** Whether events arrive. */
+/** State of the stream. */
 export const liveState = () => state;
 
 /** Opens the stream. */
 export function connect() {
     source?.close();
-    clearTimeout(waiting);
+    clearTimeout(reconnect);
     source = new EventSource("v1/events");
     source.onopen = () => {
         wait = FIRST_WAIT;
-        become("live");
-        if (wasOpen) tell("again", null);
+        setState("live");
+        if (wasOpen) emit("missed", null);
         wasOpen = true;
     };
     source.onerror = () => {
-        become("lost");
-        // The browser tries again by itself, with the id of the last event, unless the answer was no stream at all.
+        setState("lost");
+        // The browser reconnects with the id of the last event, unless the response was not a stream.
         if (source.readyState === EventSource.CLOSED) {
-            waiting = setTimeout(connect, wait);
-            wait = Math.min(wait * 2, LONGEST_WAIT);
+            reconnect = setTimeout(connect, wait);
+            wait = Math.min(wait * 2, MAX_WAIT);
         }
     };
-    source.addEventListener("reset", () => tell("again", null));
+    source.addEventListener("reset", () => emit("missed", null));
     for (const kind of KINDS) {
         source.addEventListener(kind, (event) => {
             try {
-                tell(kind, JSON.parse(event.data));
+                emit(kind, JSON.parse(event.data));
             } catch (error) {
                 console.error(kind, error);
             }
@@ -55,24 +55,24 @@ export function connect() {
     }
 }
 
-/** Ends it: where nobody is logged in nothing is heard. */
+/** Closes the stream. */
 export function disconnect() {
     source?.close();
-    clearTimeout(waiting);
-    become("connecting");
+    clearTimeout(reconnect);
+    setState("connecting");
 }
 
-function become(next) {
+function setState(next) {
     if (next === state) return;
     state = next;
-    tell("state", state);
+    emit("state", state);
 }
 
-function tell(kind, data) {
-    for (const heard of [...(listeners.get(kind) ?? [])]) heard(data);
+function emit(kind, data) {
+    for (const listener of [...(listeners.get(kind) ?? [])]) listener(data);
 }
 
-/** Calls a function at once, and when many calls come together once for all of them, at most every `gap` milliseconds. */
+/** Limits the calls of a function to one in `gap` milliseconds; later calls in that time become one. */
 export function debounced(work, gap = 100) {
     let timer = null;
     let last = -Infinity;

@@ -1,4 +1,4 @@
-/** The door, where the server asks who comes. */
+/** Login page. */
 
 import { post } from "./api.js";
 import { h } from "./dom.js";
@@ -6,26 +6,26 @@ import { field } from "./dialogs.js";
 import { disconnect } from "./live.js";
 
 export function show(place, main) {
-    const trouble = h("p", { class: "trouble", role: "alert" });
+    const problem = h("p", { class: "trouble", role: "alert" });
     const form = h(
         "form",
         {
             class: "fields",
             onsubmit: async (event) => {
                 event.preventDefault();
-                trouble.textContent = "";
+                problem.textContent = "";
                 try {
                     await post("v1/login", Object.fromEntries(new FormData(form)));
                     location.hash = place.query.from?.startsWith("#/") ? place.query.from : "#/letters";
                     location.reload();
                 } catch (error) {
-                    trouble.textContent = error.status === 401 ? "That is no login here." : error.message;
+                    problem.textContent = error.status === 401 ? "Wrong address or password." : error.message;
                 }
             },
         },
         field("Address", "username", { required: true, autocomplete: "username", autofocus: true }),
         field("Password", "password", { type: "password", required: true, autocomplete: "current-password" }),
-        trouble,
+        problem,
         h("button", { class: "primary" }, "Log in"),
     );
     disconnect();

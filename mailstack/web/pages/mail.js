@@ -1,12 +1,12 @@
-/** The mail page: the list, and beside or above it the letter that is read. */
+/** Mail page: the list of letters, and the open letter. */
 
 import { deleteLetters, markUnread } from "./actions.js";
-import { Trouble, UNREACHED } from "./api.js";
+import { ApiError, UNREACHABLE } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { pageKeys } from "./help.js";
 import { LetterList } from "./letters.js";
 import { on } from "./live.js";
-import { tried } from "./notices.js";
+import { attempt } from "./notices.js";
 import { go } from "./routes.js";
 
 let list = null;
@@ -15,7 +15,6 @@ let pane = null;
 let main = null;
 let place = {};
 
-/** Builds the page. */
 export function show(at, element) {
     main = element;
     const side = h("section", { class: "list", "aria-label": "List of letters" });
@@ -27,12 +26,12 @@ export function show(at, element) {
         if (reading && ids?.includes(reading.id)) back();
     });
     move(at);
-    // What the first letter needs is there before it is opened, even if the server should go.
-    const soon = setTimeout(() => {
+    // Preloads the modules of an open letter, so that it opens while the server is unreachable.
+    const preload = setTimeout(() => {
         for (const name of ["letter", "letter-body", "letter-parts"]) import(`./${name}.js`).catch(() => {});
     }, 400);
     return () => {
-        clearTimeout(soon);
+        clearTimeout(preload);
         noKeys();
         gone();
         reading?.close();
@@ -41,7 +40,7 @@ export function show(at, element) {
     };
 }
 
-/** Goes from one letter, mailbox or search to another without building the page anew. */
+/** Shows another letter, mailbox or search without building the page again. */
 export function move(at) {
     if (!list || !["letters", "letter", undefined].includes(at.path[0])) return false;
     place = { mailbox: at.query.mailbox, query: at.query.query };
@@ -56,16 +55,16 @@ async function open(id, tab) {
     list.open = id;
     list.pointAt(id);
     pane.hidden = false;
-    if (reading?.id === id) return void reading.turnTo(tab);
+    if (reading?.id === id) return void reading.selectTab(tab);
     let LetterView;
     try {
         ({ LetterView } = await import("./letter.js"));
     } catch {
-        return void refuse(new Trouble(0, UNREACHED));
+        return void refuse(new ApiError(0, UNREACHABLE));
     }
     if (list?.open !== id) return undefined;
     reading?.close();
-    reading = new LetterView(pane, id, { tab, place, back, refuse, after: remove });
+    reading = new LetterView(pane, id, { tab, place, back, refuse, remove });
     return undefined;
 }
 
@@ -82,7 +81,7 @@ function close() {
     }
 }
 
-/** Says in the letter's place why it is not there. */
+/** Shows the error in place of the letter. */
 function refuse(error) {
     const gone = error.status === 404;
     fill(
@@ -91,7 +90,7 @@ function refuse(error) {
             "section",
             { class: "empty" },
             h("h1", {}, gone ? "This letter is not here" : "This letter can't be shown"),
-            h("p", {}, gone ? "It was deleted, or never came." : error.message),
+            h("p", {}, gone ? "It was deleted, or its id is wrong." : error.message),
             button("Back to the list", back, { class: "primary" }),
         ),
     );
@@ -100,11 +99,11 @@ function refuse(error) {
 const back = () => go(["letters"], place);
 
 async function step(by) {
-    const letter = await list.step(by);
+    const letter = await list.move(by);
     if (letter && reading) go(["letter", letter.id], place, { replace: true });
 }
 
-/** The letters that an action is for: those selected, else the one that is read or under the cursor. */
+/** Letters that an action applies to: the selection, else the open letter, else the one under the cursor. */
 function chosen() {
     if (list.selection.size) return list.selection.which;
     const id = reading?.id ?? list.at?.id;
@@ -116,8 +115,8 @@ async function remove() {
     const which = chosen();
     if (!which) return undefined;
     const next = list.letters[list.cursor + 1] ?? list.letters[list.cursor - 1];
-    if (await tried(() => deleteLetters(which, () => list?.refreshSoon()))) {
-        list.drop(which.ids);
+    if (await attempt(() => deleteLetters(which, () => list?.refreshSoon()))) {
+        list.remove(which.ids);
         if (reading) next ? go(["letter", next.id], place, { replace: true }) : back();
         list.refreshSoon();
     }
@@ -126,12 +125,12 @@ async function remove() {
 
 function mark(unread) {
     const which = chosen();
-    if (which) tried(() => markUnread(which, unread));
+    if (which) attempt(() => markUnread(which, unread));
 }
 
 const KEYS = {
     j: ["Next letter", () => step(1)],
-    k: ["Letter before", () => step(-1)],
+    k: ["Previous letter", () => step(-1)],
     Enter: ["Open", () => list.at && go(["letter", list.at.id], place)],
     o: ["Open", () => list.at && go(["letter", list.at.id], place)],
     u: ["Back to the list", back],
@@ -142,8 +141,8 @@ const KEYS = {
             if (list.at) list.selection.toggle(list.at.id);
         },
     ],
-    X: ["Select all to here", () => list.at && list.selection.toggle(list.at.id, true)],
-    Escape: ["Select nothing; back", () => (list.selection.size ? list.selection.clear() : reading && back())],
+    X: ["Select up to here", () => list.at && list.selection.toggle(list.at.id, true)],
+    Escape: ["Clear the selection; back", () => (list.selection.size ? list.selection.clear() : reading && back())],
     "#": ["Delete", remove],
     I: ["Mark as read", () => mark(false)],
     U: ["Mark as unread", () => mark(true)],

@@ -1,14 +1,14 @@
-/** Starts the pages: shows the one that the location means, whenever it changes. */
+/** Application: shows the page of the current location. */
 
-import { UNREACHED, login } from "./api.js";
+import { UNREACHABLE, login } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { startKeyboard } from "./keyboard.js";
 import { connect, on } from "./live.js";
-import { startNavigation, showWhere } from "./navigation.js";
+import { startNavigation, markCurrent } from "./navigation.js";
 import { go, here } from "./routes.js";
 import * as mail from "./mail.js";
 
-/** The pages by their first segment. A page's `show(place, main)` fills main, and returns what ends it. */
+/** Pages by first segment. `show(place, main)` of a page fills main and returns a function that closes the page. */
 const PAGES = {
     letters: async () => mail,
     letter: async () => mail,
@@ -25,46 +25,46 @@ const PAGES = {
     login: () => import("./login.js"),
 };
 
-const AT_LEISURE = 1500; // milliseconds
+const PRELOAD_DELAY = 1500; // milliseconds
 
 const main = document.getElementById("main");
 let shown = null; // the page's module
-let end = () => {};
-let turn = 0;
+let close = () => {};
+let generation = 0;
 let failed = false;
-let moduleMissing = false; // a file of the page could not be had; browsers don't ask for it twice
+let moduleMissing = false; // browsers don't fetch a failed module again
 
 async function show() {
     const place = here();
     const name = place.path[0] ?? "letters";
     if (!(name in PAGES)) return go(["letters"], {}, { replace: true });
-    const mine = (turn += 1);
-    showWhere(name, place);
+    const request = (generation += 1);
+    markCurrent(name, place);
     failed = false;
     try {
         const page = await PAGES[name]();
-        if (mine !== turn) return undefined;
+        if (request !== generation) return undefined;
         if (page === shown && page.move?.(place)) return undefined;
-        end();
-        end = () => {};
+        close();
+        close = () => {};
         shown = page;
         main.className = name;
         fill(main);
-        end = page.show(place, main) ?? (() => {});
+        close = page.show(place, main) ?? (() => {});
         if (document.activeElement === document.body) main.focus({ preventScroll: true });
     } catch (error) {
-        if (mine === turn) fail(error);
+        if (request === generation) fail(error);
     }
     return undefined;
 }
 
 function fail(error) {
-    end();
-    end = () => {};
+    close();
+    close = () => {};
     shown = null;
     failed = true;
     main.className = "";
-    const words = isMissing(error) ? UNREACHED : error.message;
+    const reason = isMissing(error) ? UNREACHABLE : error.message;
     moduleMissing = isMissing(error);
     fill(
         main,
@@ -72,7 +72,7 @@ function fail(error) {
             "section",
             { class: "empty" },
             h("h1", {}, "This page could not be shown"),
-            h("p", {}, words),
+            h("p", {}, reason),
             button("Try again", () => (moduleMissing ? location.reload() : show()), { class: "primary" }),
         ),
     );
@@ -84,22 +84,22 @@ function showOffline(state) {
     const line = document.getElementById("offline");
     line.hidden = state !== "lost";
     line.textContent =
-        state === "lost" ? "mailstack can't be reached. This page shows what it knew, and tries again by itself." : "";
+        state === "lost" ? "mailstack can't be reached. This page shows its last state and reconnects by itself." : "";
 }
 
-login.wanted = () => {
+login.required = () => {
     if (here().path[0] !== "login") go(["login"], { from: location.hash });
 };
 addEventListener("hashchange", show);
 on("state", showOffline);
-on("again", () => {
+on("missed", () => {
     if (failed) moduleMissing ? location.reload() : show();
 });
 startNavigation();
 startKeyboard();
 show();
 connect();
-// Once there is nothing else to do, every page is fetched, and there even when the server is not.
+// Pages are preloaded, so that they work while the server is unreachable.
 setTimeout(() => {
     for (const page of Object.values(PAGES)) page().catch(() => {});
-}, AT_LEISURE);
+}, PRELOAD_DELAY);

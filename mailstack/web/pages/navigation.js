@@ -1,4 +1,4 @@
-/** The side of the window: pages, mailboxes with what is unread, and whether events arrive. */
+/** Navigation bar: pages, mailboxes with unread letters, and the state of the connection. */
 
 import { get, remove } from "./api.js";
 import { button, fill, h, userText } from "./dom.js";
@@ -6,19 +6,19 @@ import { clock, number, span } from "./format.js";
 import { compose, showHelp } from "./help.js";
 import { icon } from "./icons.js";
 import { debounced, liveState, on } from "./live.js";
-import { tried } from "./notices.js";
-import { here, to } from "./routes.js";
-import { tagged } from "./search.js";
+import { attempt } from "./notices.js";
+import { here, hashOf } from "./routes.js";
+import { tagQuery } from "./search.js";
 
-const MOST_MAILBOXES = 8; // more are a click away
-const MOST_TAGS = 6;
+const MAX_MAILBOXES = 8;
+const MAX_TAGS = 6;
 const LIVE_WORDS = { live: "Live", connecting: "Connecting", lost: "Reconnecting" };
 
 const byId = (id) => document.getElementById(id);
 let mailboxes = [];
-let all = false;
+let showAll = false;
 
-/** Fills in what the document left open, and keeps it up to date. */
+/** Fills the navigation bar, and keeps it up to date. */
 export function startNavigation() {
     for (const place of document.querySelectorAll("[data-icon]")) place.replaceChildren(icon(place.dataset.icon));
     for (const id of ["compose", "compose-small"]) byId(id).addEventListener("click", compose);
@@ -33,22 +33,22 @@ export function startNavigation() {
     byId("main").addEventListener("click", () => drawer(false), { capture: true });
     on("state", showLive);
     showLive();
-    const lookAtMail = debounced(() => refreshMailboxes().catch(() => {}), 800);
-    for (const kind of ["letter", "changed", "deleted", "again"]) on(kind, lookAtMail);
-    const lookAtQueue = debounced(() => refreshQueue().catch(() => {}), 800);
-    for (const kind of ["step", "again"]) on(kind, lookAtQueue);
-    const lookAtFaults = debounced(() => refreshFaults().catch(() => {}), 400);
-    for (const kind of ["fault", "again"]) on(kind, lookAtFaults);
-    showMe().catch(() => {});
-    const lookAtClock = () => refreshClock().catch(() => {});
-    on("again", lookAtClock);
+    const refreshMail = debounced(() => refreshMailboxes().catch(() => {}), 800);
+    for (const kind of ["letter", "changed", "deleted", "missed"]) on(kind, refreshMail);
+    const refreshQueueSoon = debounced(() => refreshQueue().catch(() => {}), 800);
+    for (const kind of ["step", "missed"]) on(kind, refreshQueueSoon);
+    const refreshFaultsSoon = debounced(() => refreshFaults().catch(() => {}), 400);
+    for (const kind of ["fault", "missed"]) on(kind, refreshFaultsSoon);
+    showUser().catch(() => {});
+    const refreshTime = () => refreshClock().catch(() => {});
+    on("missed", refreshTime);
     on("clock", setClock);
-    lookAtClock();
+    refreshTime();
     for (const first of [refreshMailboxes, refreshQueue, refreshFaults]) first().catch(() => {});
 }
 
-/** A server may have no faults, clock or zone, and not everybody may see its queue: what is not for one is not offered. */
-function offer(paths, admin) {
+/** Hides links to pages that the server does not have, or that the user may not use. */
+function showLinks(paths, admin) {
     for (const link of document.querySelectorAll("#navigation [data-needs]")) {
         const access = paths[link.dataset.needs]?.get["x-access"];
         link.closest("li").hidden = access === undefined || (access === "admin" && !admin);
@@ -57,10 +57,10 @@ function offer(paths, admin) {
         title.hidden = !title.nextElementSibling.querySelector("li:not([hidden])");
 }
 
-/** Who is logged in, where one has to be, what there is for him, and the way out. */
-async function showMe() {
+/** Shows the user with a button to log out, and the links that the user may use. */
+async function showUser() {
     const [{ account, admin }, { paths }] = await Promise.all([get("v1/me"), get("v1/openapi.json")]);
-    offer(paths, admin);
+    showLinks(paths, admin);
     byId("me").hidden = !account;
     if (account)
         fill(
@@ -69,7 +69,7 @@ async function showMe() {
             button(
                 "Log out",
                 () =>
-                    tried(async () => {
+                    attempt(async () => {
                         await remove("v1/login");
                         location.reload();
                     }),
@@ -78,8 +78,8 @@ async function showMe() {
         );
 }
 
-/** Marks the page that is shown. */
-export function showWhere(name, place) {
+/** Marks the link of the current page. */
+export function markCurrent(name, place) {
     for (const link of document.querySelectorAll("#navigation a[data-page]")) {
         const same = ["mailbox", "query"].every((each) => (link.dataset[each] ?? "") === (place.query[each] ?? ""));
         if (link.dataset.page === name && same) link.setAttribute("aria-current", "page");
@@ -87,7 +87,7 @@ export function showWhere(name, place) {
     }
 }
 
-/** What of the mail is unread, for all mailboxes together. */
+/** Shows the number of unread letters of all mailboxes. */
 export function showUnread(unread) {
     byId("unread").textContent = unread ? number(unread) : "";
     document.title = unread ? `(${number(unread)}) mailstack` : "mailstack";
@@ -106,7 +106,7 @@ async function refreshMailboxes() {
 }
 
 function listMailboxes() {
-    const shown = all ? mailboxes : mailboxes.slice(0, MOST_MAILBOXES);
+    const shown = showAll ? mailboxes : mailboxes.slice(0, MAX_MAILBOXES);
     const rows = shown.map((each) =>
         h(
             "li",
@@ -114,7 +114,7 @@ function listMailboxes() {
             h(
                 "a",
                 {
-                    href: to(["letters"], { mailbox: each.address }),
+                    href: hashOf(["letters"], { mailbox: each.address }),
                     "data-page": "letters",
                     "data-mailbox": each.address,
                     title: each.address,
@@ -136,7 +136,7 @@ function listMailboxes() {
                         type: "button",
                         class: "bare more",
                         onclick: () => {
-                            all = true;
+                            showAll = true;
                             listMailboxes();
                         },
                     },
@@ -147,7 +147,7 @@ function listMailboxes() {
     }
     fill(byId("mailboxes"), rows);
     const place = here();
-    showWhere(place.path[0] ?? "letters", place);
+    markCurrent(place.path[0] ?? "letters", place);
 }
 
 function listTags(tags) {
@@ -155,7 +155,7 @@ function listTags(tags) {
         byId("tags"),
         Object.entries(tags)
             .sort((a, b) => b[1] - a[1])
-            .slice(0, MOST_TAGS)
+            .slice(0, MAX_TAGS)
             .map(([tag, letters]) =>
                 h(
                     "li",
@@ -163,9 +163,9 @@ function listTags(tags) {
                     h(
                         "a",
                         {
-                            href: to(["letters"], { query: tagged(tag) }),
+                            href: hashOf(["letters"], { query: tagQuery(tag) }),
                             "data-page": "letters",
-                            "data-query": tagged(tag),
+                            "data-query": tagQuery(tag),
                         },
                         icon("tag"),
                         userText(tag, { class: "name" }),
@@ -190,7 +190,7 @@ async function refreshClock() {
     setClock(await get("v1/clock"));
 }
 
-/** Takes over the time of the environment, which may have travelled. */
+/** Sets the clock of the environment, which may be ahead. */
 export function setClock({ now }) {
     clock.ahead = new Date(now) - Date.now();
     byId("ahead").textContent = clock.ahead > 5000 ? `+${span(clock.ahead)}` : "";

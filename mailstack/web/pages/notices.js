@@ -1,46 +1,45 @@
-/** Short notices at the edge of the window: what was done, with a way back, and what went wrong. */
+/** Notices: results with an action such as Undo, and errors. */
 
 import { button, h } from "./dom.js";
 
-const STAY = 8000; // milliseconds; a notice under the pointer or the focus stays
+const DURATION = 8000; // milliseconds; paused under the pointer or the focus
 
-let undoing = null;
+let undo = null;
 
-/** Says something, and offers one thing to do about it: `{words, run}`. */
+/** Shows a notice; `action` is `{words, run}`. */
 export function notice(words, { action = null, bad = false } = {}) {
     const box = h("div", { class: bad ? "notice bad" : "notice" }, h("span", {}, words));
-    const gone = () => {
+    const dismiss = () => {
         clearTimeout(timer);
         box.remove();
-        if (undoing === act) undoing = null;
+        if (undo === act) undo = null;
     };
     const act =
         action &&
         (() => {
-            gone();
+            dismiss();
             action.run();
         });
     if (act) {
         box.append(button(action.words, act));
-        undoing = act;
+        undo = act;
     }
-    box.append(button("×", gone, { class: "close", "aria-label": "Dismiss" }));
-    let timer = setTimeout(gone, STAY);
+    box.append(button("×", dismiss, { class: "close", "aria-label": "Dismiss" }));
+    let timer = setTimeout(dismiss, DURATION);
     box.addEventListener("pointerenter", () => clearTimeout(timer));
     box.addEventListener("focusin", () => clearTimeout(timer));
     box.addEventListener("pointerleave", () => {
-        timer = setTimeout(gone, STAY / 2);
+        timer = setTimeout(dismiss, DURATION / 2);
     });
     const place = document.getElementById("notices");
     while (place.children.length > 2) place.firstChild.remove();
     place.append(box);
 }
 
-/** Says what went wrong. */
 export const showError = (error) => notice(error.message ?? String(error), { bad: true });
 
-/** Does something, and says so when it fails; gives back whether it went well. */
-export async function tried(work) {
+/** Runs a function and shows its error; resolves to whether it succeeded. */
+export async function attempt(work) {
     try {
         await work();
         return true;
@@ -50,5 +49,5 @@ export async function tried(work) {
     }
 }
 
-/** The newest notice's way back, by the keyboard. */
-export const undoNewest = () => undoing?.();
+/** Runs the action of the newest notice. */
+export const undoNewest = () => undo?.();

@@ -1,14 +1,14 @@
-/** The protocol log: what is said on every connection, as it is said. */
+/** Protocol log page: live lines of all sessions. */
 
 import { get } from "./api.js";
 import { button, fill, h, userText } from "./dom.js";
 import { exact, time } from "./format.js";
 import { on } from "./live.js";
-import { tried } from "./notices.js";
-import { pageOf } from "./tables.js";
+import { attempt } from "./notices.js";
+import { pageBody } from "./tables.js";
 
-const MOST = 3000; // lines that are kept
-const BOTTOM = 40; // pixels from the end within which the log follows
+const MAX_SHOWN = 3000; // lines
+const BOTTOM = 40; // pixels from the end, within which the log scrolls along
 
 export function show(_, main) {
     const lines = h("ol", { class: "lines" });
@@ -16,7 +16,7 @@ export function show(_, main) {
         "div",
         { class: "log", role: "log", "aria-label": "Protocol log", "aria-live": "off", tabindex: "0" },
         lines,
-        h("p", { class: "quiet blank" }, "Nothing has been said yet."),
+        h("p", { class: "quiet blank" }, "No protocol lines yet."),
     );
     const search = h("input", {
         type: "search",
@@ -26,15 +26,15 @@ export function show(_, main) {
     });
     const pause = button("Pause", () => {
         paused = !paused;
-        pause.textContent = paused ? "Go on" : "Pause";
+        pause.textContent = paused ? "Resume" : "Pause";
         if (!paused) flush();
     });
     let paused = false;
-    let waiting = [];
-    const body = pageOf(
+    let pending = [];
+    const body = pageBody(
         main,
         "Protocol log",
-        "Every line that clients and hosts say to each other, as it is said. Passwords and contents are left out.",
+        "Live log of all commands and replies, without passwords and message contents.",
     );
     body.append(
         h(
@@ -57,39 +57,39 @@ export function show(_, main) {
     };
     function flush() {
         const follow = log.scrollHeight - log.scrollTop - log.clientHeight < BOTTOM;
-        for (const each of waiting) {
+        for (const each of pending) {
             const item = lineOf(each);
             item.hidden = !fits(item);
             lines.append(item);
         }
-        waiting = [];
-        while (lines.children.length > MOST) lines.firstChild.remove();
+        pending = [];
+        while (lines.children.length > MAX_SHOWN) lines.firstChild.remove();
         if (follow) log.scrollTop = log.scrollHeight;
     }
-    let asked = 0;
-    const heard = (line) => {
-        waiting.push(line);
-        if (waiting.length > MOST) waiting.shift();
+    let frame = 0;
+    const onLine = (line) => {
+        pending.push(line);
+        if (pending.length > MAX_SHOWN) pending.shift();
         if (!paused)
-            asked ||= requestAnimationFrame(() => {
-                asked = 0;
+            frame ||= requestAnimationFrame(() => {
+                frame = 0;
                 flush();
             });
     };
-    /** All that the server has kept, and behind it what was heard since. */
-    const read = async () => {
+    /** Loads the log of the server; keeps newer lines from events. */
+    const load = async () => {
         const found = await get("v1/protocol");
         const newest = found.lines.at(-1)?.at ?? "";
-        waiting = [...found.lines, ...waiting.filter((each) => each.at > newest)];
+        pending = [...found.lines, ...pending.filter((each) => each.at > newest)];
         fill(lines);
         flush();
         log.scrollTop = log.scrollHeight;
     };
-    tried(read);
-    const off = [on("dialogue", heard), on("again", () => tried(read))];
+    attempt(load);
+    const off = [on("dialogue", onLine), on("missed", () => attempt(load))];
     return () => {
         for (const each of off) each();
-        cancelAnimationFrame(asked);
+        cancelAnimationFrame(frame);
     };
 }
 
@@ -106,7 +106,7 @@ function lineOf(line) {
         "li",
         { class: kind },
         time(line.at, exact),
-        userText(`${line.service} ${line.connection}`, { class: "peer", title: `${line.office}, from ${line.client}` }),
+        userText(`${line.service} ${line.connection}`, { class: "peer", title: `${line.server}, from ${line.client}` }),
         h("span", { class: "said", dir: "ltr" }, text.replace(/^-: /, "")),
     );
 }

@@ -1,30 +1,30 @@
-/** The queue: what waits, grouped by where it goes, with why and until when. */
+/** Queue page: deliveries by destination, with reason and next attempt. */
 
-import { get, part, post } from "./api.js";
+import { get, segment, post } from "./api.js";
 import { button, h, userText } from "./dom.js";
-import { confirmed, field, formDialog } from "./dialogs.js";
+import { confirmDialog, field, formDialog } from "./dialogs.js";
 import { count, exact, number, stateSign } from "./format.js";
 import { iconButton } from "./icons.js";
 import { countDown } from "./journey-picture.js";
-import { kept } from "./live-view.js";
-import { notice, tried } from "./notices.js";
-import { to } from "./routes.js";
-import { nothing, pageOf, table } from "./tables.js";
+import { liveView } from "./live-view.js";
+import { notice, attempt } from "./notices.js";
+import { hashOf } from "./routes.js";
+import { nothing, pageBody, table } from "./tables.js";
 
-const MOST = 500; // letters that are shown at once
-const DONE = { retry: "It is tried now", hold: "Held", release: "Released", remove: "Removed" };
+const MAX_SHOWN = 500; // letters
+const DONE = { retry: "An attempt starts now", hold: "Held", release: "Released", remove: "Removed" };
 
 export function show(_, main) {
-    const body = pageOf(
+    const body = pageBody(
         main,
         "Queue",
-        "What has been accepted and not yet delivered: where it goes, why it waits, and when it is tried again.",
+        "Accepted letters that are not delivered yet: destination, reason and next attempt.",
     );
-    const view = kept(body, () => get("v1/queue", { limit: MOST }), draw, ["step"]);
+    const view = liveView(body, () => get("v1/queue", { limit: MAX_SHOWN }), draw, ["step"]);
     const ticking = setInterval(() => countDown(body), 1000);
     return () => {
         clearInterval(ticking);
-        view.end();
+        view.close();
     };
 }
 
@@ -35,22 +35,22 @@ function draw({ letters = [], total = 0, more }) {
             h(
                 "p",
                 {},
-                "Every letter has arrived or has been returned. To see one wait, let a host put letters off for a while:",
+                "Every letter has been delivered or returned. To see a letter wait, let a host defer it:",
             ),
             h("a", { class: "button", href: "#/faults" }, "Set a fault"),
         );
     }
     const groups = byDestination(letters);
-    const made = [
+    const content = [
         more ? h("p", { class: "quiet" }, `These are the newest ${number(letters.length)} of ${number(total)} letters.`) : null,
         [...groups].map(([name, waiting]) => group(name, waiting)),
     ];
-    const holder = h("div", { class: "stack" }, made);
+    const holder = h("div", { class: "stack" }, content);
     countDown(holder);
     return holder;
 }
 
-/** Deliveries that are owed, by destination. */
+/** Pending deliveries by destination. */
 function byDestination(letters) {
     const groups = new Map();
     for (const letter of letters) {
@@ -69,8 +69,8 @@ function group(name, waiting) {
     const reasons = new Map();
     for (const { delivery } of waiting) reasons.set(reasonOf(delivery), (reasons.get(reasonOf(delivery)) ?? 0) + 1);
     const [reason] = [...reasons].sort((a, b) => b[1] - a[1])[0];
-    // One reason for all is said once, above.
-    const columns = ["Letter", "For", "Tries", "Next", reasons.size > 1 && "Why", ""].filter((name) => name !== false);
+    // A common reason is shown once, above the table.
+    const columns = ["Letter", "For", "Tries", "Next", reasons.size > 1 && "Reason", ""].filter((name) => name !== false);
     return h(
         "section",
         { class: "panelled group", "aria-label": name },
@@ -94,11 +94,11 @@ function group(name, waiting) {
     );
 }
 
-function row({ letter, delivery }, explained) {
+function row({ letter, delivery }, withReason) {
     const held = delivery.state === "held";
     const { id } = letter;
     return [
-        h("a", { href: to(["journey", id]) }, userText(letter.subject || letter.sender || "<>")),
+        h("a", { href: hashOf(["journey", id]) }, userText(letter.subject || letter.sender || "<>")),
         userText(delivery.recipient),
         h("span", { class: "figure" }, String(delivery.attempts ?? 0)),
         held
@@ -112,7 +112,7 @@ function row({ letter, delivery }, explained) {
                   },
                   "",
               ),
-        explained && h("span", { class: "reason", dir: "auto" }, reasonOf(delivery)),
+        withReason && h("span", { class: "reason", dir: "auto" }, reasonOf(delivery)),
         [
             held
                 ? iconButton("play", "Release", () => act("release", [id]), { "data-key": `release ${id}` })
@@ -127,11 +127,11 @@ function row({ letter, delivery }, explained) {
 const reasonOf = (delivery) =>
     [delivery.text && delivery.status && !delivery.text.includes(delivery.status) ? delivery.status : "", delivery.text]
         .filter(Boolean)
-        .join(" ") || (delivery.attempts ? "the attempt is under way" : "not tried yet");
+        .join(" ") || (delivery.attempts ? "attempt in progress" : "not tried yet");
 
 function act(verb, ids) {
-    return tried(async () => {
-        for (const id of ids) await post(`v1/queue/${part(id)}/${verb}`, {});
+    return attempt(async () => {
+        for (const id of ids) await post(`v1/queue/${segment(id)}/${verb}`, {});
         notice(ids.length > 1 ? `${DONE[verb]}: ${count(ids.length, "letter")}` : DONE[verb]);
     });
 }
@@ -140,12 +140,12 @@ function redirect(id, recipient) {
     formDialog(
         "Redirect",
         [
-            h("p", {}, "What is still owed to ", userText(recipient), " goes to another address instead."),
+            h("p", {}, "Delivers the letter to another address in place of ", userText(recipient), "."),
             field("To", "to", { type: "email", required: true, autocomplete: "off" }),
         ],
         "Redirect",
         async ({ to: target }) => {
-            await post(`v1/queue/${part(id)}/redirect`, { recipient, to: target });
+            await post(`v1/queue/${segment(id)}/redirect`, { recipient, to: target });
             notice(`Redirected to ${target}`);
         },
     );
@@ -153,8 +153,8 @@ function redirect(id, recipient) {
 
 async function removeLetter(id) {
     if (
-        await confirmed("Remove this letter from the queue?", "Remove", {
-            explanation: "Nobody gets it, and its sender is not told.",
+        await confirmDialog("Remove this letter from the queue?", "Remove", {
+            explanation: "It is not delivered, and the sender is not notified.",
         })
     )
         act("remove", [id]);

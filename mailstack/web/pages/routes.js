@@ -1,24 +1,24 @@
-/** Which page a location means. Locations are fragments (`#/letters?query=…`), so any path may hold the pages. */
+/** Routes as fragments (`#/letters?query=…`), so that the pages work below any path. */
 
-/** Where we are: the segments, decoded, and the query. */
+/** Current place: decoded segments and query. */
 export function here() {
     const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
     return {
-        path: path.split("/").filter(Boolean).map(decoded),
+        path: path.split("/").filter(Boolean).map(decodeSegment),
         query: Object.fromEntries(new URLSearchParams(query)),
     };
 }
 
-/** The fragment of a place. */
-export function to(path, query = {}) {
+/** Fragment of a place. */
+export function hashOf(path, query = {}) {
     const pairs = Object.entries(query).filter(([, value]) => value);
     const segments = path.map(encodeURIComponent).join("/");
     return `#/${segments}${pairs.length ? `?${new URLSearchParams(pairs)}` : ""}`;
 }
 
-/** Goes there; with `replace` without a trace in the history. */
+/** Opens a place; `replace`: without a history entry. */
 export function go(path, query, { replace = false } = {}) {
-    const target = to(path, query);
+    const target = hashOf(path, query);
     if (target === location.hash) return;
     if (replace) {
         history.replaceState(null, "", target);
@@ -28,7 +28,7 @@ export function go(path, query, { replace = false } = {}) {
     }
 }
 
-function decoded(segment) {
+function decodeSegment(segment) {
     try {
         return decodeURIComponent(segment);
     } catch {

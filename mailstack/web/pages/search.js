@@ -1,30 +1,30 @@
-/** The search box, with its language explained. */
+/** Search box, with help for its syntax. */
 
 import { h } from "./dom.js";
 import { openDialog } from "./dialogs.js";
 import { icon } from "./icons.js";
 
-const PAUSE = 180; // milliseconds without a key until the search is made
+const DELAY = 180; // milliseconds from the last key to the search
 
-const LANGUAGE = [
+const SYNTAX = [
     ['invoice "due today"', "letters with the word and the phrase"],
-    ["from:alice@home.test", "who wrote it; also to: cc: bcc: reply-to:"],
+    ["from:alice@home.test", "author; also to: cc: bcc: reply-to:"],
     ["addressed:bob@home.test", "any address field, or the envelope"],
     ['subject:"password reset"', "in the subject"],
     ["is:unread", "also is:read is:tagged"],
     ["has:attachment", "also has:inline"],
     ["tag:release", "with this tag"],
-    ["after:2026-11-01 before:yesterday", "when it came"],
-    ["larger:1M smaller:10M", "how big it is"],
+    ["after:2026-11-01 before:yesterday", "date of arrival"],
+    ["larger:1M smaller:10M", "size"],
     ["message-id:…", "by its Message-ID"],
     ["-from:cron !is:read", "- or ! means not"],
 ];
 
-/** The search for a tag. */
-export const tagged = (tag) => `tag:"${tag.replaceAll('"', "")}"`;
+/** Query for a tag. */
+export const tagQuery = (tag) => `tag:"${tag.replaceAll('"', "")}"`;
 
-/** The box; `changed(query)` is called when typing pauses, and at Enter. */
-export function searchBox(changed) {
+/** Search box; `onQuery(query)` is called after a pause in typing, and at Enter. */
+export function searchBox(onQuery) {
     let timer = null;
     const input = h("input", {
         type: "search",
@@ -37,20 +37,20 @@ export function searchBox(changed) {
         maxlength: "500",
         oninput: () => {
             clearTimeout(timer);
-            timer = setTimeout(say, PAUSE);
+            timer = setTimeout(submit, DELAY);
         },
         onkeydown: (event) => {
-            if (event.key === "Enter") say();
-            if (event.key === "Escape") input.value ? ((input.value = ""), say()) : input.blur();
+            if (event.key === "Enter") submit();
+            if (event.key === "Escape") input.value ? ((input.value = ""), submit()) : input.blur();
         },
     });
-    const say = () => {
+    const submit = () => {
         clearTimeout(timer);
-        changed(input.value.trim());
+        onQuery(input.value.trim());
     };
     const write = (query) => {
         input.value = input.value.trim() ? `${input.value.trim()} ${query}` : query;
-        say();
+        submit();
         input.focus();
     };
     const element = h(
@@ -84,12 +84,12 @@ function explain(write) {
         h(
             "p",
             { class: "quiet" },
-            "All that you write must be true of a letter. Addresses match whole. Press one to use it.",
+            "A letter must match all terms. Addresses match whole. Press an example to use it.",
         ),
         h(
             "ul",
             { class: "language" },
-            LANGUAGE.map(([query, means]) =>
+            SYNTAX.map(([query, means]) =>
                 h(
                     "li",
                     {},

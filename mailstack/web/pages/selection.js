@@ -1,34 +1,34 @@
-/** Which letters are selected, and the bar that does something with all of them. */
+/** Selection of letters, and its toolbar. */
 
 import { deleteLetters, markUnread, tagLetters } from "./actions.js";
 import { fill, h, userText } from "./dom.js";
-import { confirmed } from "./dialogs.js";
+import { confirmDialog } from "./dialogs.js";
 import { number } from "./format.js";
 import { iconButton } from "./icons.js";
-import { showError, tried } from "./notices.js";
+import { showError, attempt } from "./notices.js";
 
-const MOST = 10_000; // letters that one request may name
+const MAX_SHOWN = 10_000; // ids in one request
 
-/** The selection in a LetterList. */
+/** Selection of a LetterList. */
 export class Selection {
     constructor(list, bar) {
         this.list = list;
         this.bar = bar;
         this.ids = new Set();
-        this.all = false; // all that there are, also those that nobody has looked at
-        this.without = new Set(); // of all
+        this.all = false; // all letters, also those that are not loaded
+        this.excluded = new Set(); // ids, if all
         this.last = null;
     }
 
     has(id) {
-        return this.all ? !this.without.has(id) : this.ids.has(id);
+        return this.all ? !this.excluded.has(id) : this.ids.has(id);
     }
 
     get size() {
-        return this.all ? this.list.total - this.without.size : this.ids.size;
+        return this.all ? this.list.total - this.excluded.size : this.ids.size;
     }
 
-    /** Takes a letter in or out; with `range` also all between it and the one before. */
+    /** Selects or deselects a letter; with `range` also all between it and the last one. */
     async toggle(id, range = false) {
         const { indexes } = this.list;
         const chosen = !this.has(id);
@@ -36,18 +36,18 @@ export class Selection {
         const from = (range ? indexes.get(this.last) : at) ?? at;
         const [first, end] = [Math.min(from, at), Math.max(from, at)];
         this.last = id;
-        if (end - first >= MOST) return showError(new Error(`At most ${number(MOST)} letters can be selected one by one.`));
-        await this.list.know(first, end + 1);
-        const [changed, takes] = this.all ? [this.without, !chosen] : [this.ids, chosen];
+        if (end - first >= MAX_SHOWN) return showError(new Error(`At most ${number(MAX_SHOWN)} letters can be selected one by one.`));
+        await this.list.ensure(first, end + 1);
+        const [changed, adds] = this.all ? [this.excluded, !chosen] : [this.ids, chosen];
         for (const letter of this.list.letters.slice(first, end + 1))
-            if (letter) takes ? changed.add(letter.id) : changed.delete(letter.id);
+            if (letter) adds ? changed.add(letter.id) : changed.delete(letter.id);
         return this.changed();
     }
 
-    /** All, or none. */
+    /** Selects all letters, or none. */
     every(chosen) {
         this.ids.clear();
-        this.without.clear();
+        this.excluded.clear();
         this.all = chosen;
         this.changed();
     }
@@ -56,12 +56,12 @@ export class Selection {
         if (this.ids.size || this.all) this.every(false);
     }
 
-    /** Forgets those that are gone; null are too many to tell. */
-    forget(ids) {
+    /** Deselects deleted letters. Null: too many to list. */
+    deselect(ids) {
         if (!ids) return this.clear();
         for (const id of ids) {
             this.ids.delete(id);
-            this.without.delete(id);
+            this.excluded.delete(id);
         }
         return this.show();
     }
@@ -71,13 +71,13 @@ export class Selection {
         this.show();
     }
 
-    /** What the API calls those that are selected. */
+    /** Selection as the API takes it. */
     get which() {
         if (!this.all) return { ids: [...this.ids] };
-        return { ...everythingIn(this.list.place), ...(this.without.size ? { without: [...this.without] } : {}) };
+        return { ...filterOf(this.list.place), ...(this.excluded.size ? { without: [...this.excluded] } : {}) };
     }
 
-    /** Draws the bar. */
+    /** Draws the toolbar. */
     show() {
         const { size, list } = this;
         const whole = h("input", {
@@ -106,10 +106,10 @@ export class Selection {
                 "span",
                 { class: "facts" },
                 mailbox ? [userText(mailbox, { class: "where" }), " "] : null,
-                h("span", { class: "quiet" }, list.words),
+                h("span", { class: "quiet" }, list.summary),
             ),
             list.unread
-                ? iconButton("read", "Mark all as read", () => tried(() => markUnread(everythingIn(list.place), false)))
+                ? iconButton("read", "Mark all as read", () => attempt(() => markUnread(filterOf(list.place), false)))
                 : null,
         ];
     }
@@ -119,7 +119,7 @@ export class Selection {
         const tags = [...new Set(list.letters.filter((each) => this.has(each.id)).flatMap((each) => each.tags ?? []))];
         const done = () => list.refreshSoon();
         const act = (work) => () =>
-            tried(async () => {
+            attempt(async () => {
                 await work();
                 this.clear();
                 done();
@@ -143,30 +143,30 @@ export class Selection {
                 }),
             ),
             iconButton("trash", "Delete", () => this.remove()),
-            iconButton("close", "Select nothing", () => this.clear()),
+            iconButton("close", "Clear the selection", () => this.clear()),
         ];
     }
 
-    /** Deletes what is selected; all that there is only after a question. */
+    /** Deletes the selected letters; asks first if all are selected. */
     async remove() {
         const { which, size } = this;
         if (!size) return;
         if (
             this.all &&
-            !(await confirmed(`Delete ${number(size)} letters?`, "Delete", {
-                explanation: "They can be brought back for a short while.",
+            !(await confirmDialog(`Delete ${number(size)} letters?`, "Delete", {
+                explanation: "You can undo this for a short time.",
             }))
         )
             return;
-        await tried(async () => {
+        await attempt(async () => {
             await deleteLetters(which, () => this.list.refreshSoon());
-            if (which.ids) this.list.drop(which.ids);
+            if (which.ids) this.list.remove(which.ids);
             this.clear();
             this.list.refreshSoon();
         });
     }
 }
 
-function everythingIn({ mailbox, query }) {
+function filterOf({ mailbox, query }) {
     return mailbox || query ? { mailbox, query } : { all: true };
 }

@@ -1,19 +1,19 @@
-/** The servers of the environment, with their domains and the addresses of their services. */
+/** Servers page: servers of the environment, with domains and addresses. */
 
 import { get } from "./api.js";
 import { copyable } from "./copy.js";
 import { h, userText } from "./dom.js";
 import { icon } from "./icons.js";
-import { kept } from "./live-view.js";
-import { nothing, pageOf } from "./tables.js";
+import { liveView } from "./live-view.js";
+import { nothing, pageBody } from "./tables.js";
 
 export function show(_, main) {
-    const body = pageOf(
+    const body = pageBody(
         main,
         "Servers",
         "Each is a complete mail server with its own host name, queue and mailboxes. Messages travel between them as on the internet.",
     );
-    return kept(body, () => get("v1/servers"), draw).end;
+    return liveView(body, () => get("v1/servers"), draw).close;
 }
 
 function draw({ servers }) {

@@ -1,14 +1,14 @@
-/** Client set-up: the server's own instructions, with what has to be typed ready to be copied. */
+/** Client setup page: instructions of the server, with copy buttons for the values. */
 
 import { get, text } from "./api.js";
 import { copyButton } from "./copy.js";
 import { fill, h, userText } from "./dom.js";
 import { icon } from "./icons.js";
-import { loading, trouble } from "./live-view.js";
-import { go, to } from "./routes.js";
-import { pageOf } from "./tables.js";
+import { loading, errorLine } from "./live-view.js";
+import { go, hashOf } from "./routes.js";
+import { pageBody } from "./tables.js";
 
-const PAGE = "setup"; // the plain page that the server writes
+const PAGE = "setup"; // HTML page of the server
 const PICTURES = {
     "outlook-new": "screen",
     "outlook-classic": "screen",
@@ -22,52 +22,52 @@ const PICTURES = {
 };
 
 export function show(place, main) {
-    let over = false;
+    let closed = false;
     const { client, address } = place.query;
     const body = client
-        ? bare(main)
-        : pageOf(
+        ? untitledPage(main)
+        : pageBody(
               main,
               "Set up a client",
-              "Choose the client, and follow its steps. Hosts, ports and security are those of this server, right now.",
+              "Choose a client, and follow the steps. They show the current hosts, ports and security of this server.",
           );
     fill(body, loading());
     const draw = client ? steps(client, address) : choice(address);
     draw.then(
         (found) => {
-            if (!over) fill(body, found);
+            if (!closed) fill(body, found);
         },
         (error) => {
-            if (!over)
+            if (!closed)
                 fill(
                     body,
-                    trouble(error),
+                    errorLine(error),
                     h("a", { class: "button", href: "#/setup" }, "Other clients"),
                 );
         },
     );
     return () => {
-        over = true;
+        closed = true;
     };
 }
 
-/** The page without a title: that of the client comes with its steps. */
-function bare(main) {
+/** Page without a title; the steps have one. */
+function untitledPage(main) {
     const body = h("div", { class: "page" });
     main.append(body);
     return body;
 }
 
 async function choice(address) {
-    const [page, { accounts = [] }] = await Promise.all([paper(PAGE), get("v1/accounts").catch(() => ({}))]);
-    const whose = h("input", {
+    const [page, { accounts = [] }] = await Promise.all([serverPage(PAGE), get("v1/accounts").catch(() => ({}))]);
+    const account = h("input", {
         type: "email",
         value: address || accounts[0]?.address || page.querySelector("input[name=address]")?.value || "",
         list: "known",
         autocomplete: "off",
         "aria-label": "Address",
     });
-    whose.addEventListener("change", () => go(["setup"], { address: whose.value }, { replace: true }));
+    account.addEventListener("change", () => go(["setup"], { address: account.value }, { replace: true }));
     const clients = [...page.querySelectorAll("select[name=client] option")];
     return h(
         "div",
@@ -76,7 +76,7 @@ async function choice(address) {
             "label",
             { class: "field whose" },
             h("span", { class: "name" }, "Whose account?"),
-            whose,
+            account,
             h(
                 "datalist",
                 { id: "known" },
@@ -92,25 +92,25 @@ async function choice(address) {
                     {},
                     h(
                         "a",
-                        { class: "card client", href: to(["setup"], { client: each.value, address: whose.value }) },
+                        { class: "card client", href: hashOf(["setup"], { client: each.value, address: account.value }) },
                         icon(PICTURES[each.value] ?? "setup"),
                         h("span", {}, each.textContent),
                     ),
                 ),
             ),
         ),
-        automatic(whose.value),
+        automatic(account.value),
         authority(page),
     );
 }
 
-/** What clients find by themselves. */
+/** Automatic setup. */
 function automatic(address) {
     const domain = address.split("@").at(-1);
     return h(
         "section",
         { class: "card" },
-        h("h2", {}, "By themselves"),
+        h("h2", {}, "Automatic setup"),
         h(
             "ul",
             { class: "plain-links" },
@@ -128,7 +128,7 @@ function automatic(address) {
                 "li",
                 {},
                 h("code", {}, "autodiscover/autodiscover.xml"),
-                h("span", { class: "quiet" }, " for Outlook, which asks by POST"),
+                h("span", { class: "quiet" }, " for Outlook, by POST"),
             ),
             h(
                 "li",
@@ -139,7 +139,7 @@ function automatic(address) {
             h(
                 "li",
                 {},
-                h("span", { class: "quiet" }, "The DNS records that let them find it: "),
+                h("span", { class: "quiet" }, "DNS records for it: "),
                 h("code", {}, `mailstack dns ${domain}`),
             ),
         ),
@@ -147,9 +147,9 @@ function automatic(address) {
 }
 
 async function steps(client, address) {
-    const page = await paper(`${PAGE}?${new URLSearchParams({ client, address: address ?? "" })}`);
+    const page = await serverPage(`${PAGE}?${new URLSearchParams({ client, address: address ?? "" })}`);
     const list = page.querySelector("ol.instructions");
-    if (!list) throw new Error(page.textContent.trim().slice(0, 300) || "No steps are known.");
+    if (!list) throw new Error(page.textContent.trim().slice(0, 300) || "The server has no steps for this client.");
     return h(
         "div",
         { class: "stack" },
@@ -158,7 +158,7 @@ async function steps(client, address) {
             { class: "client-head" },
             h("h1", {}, page.querySelector("h1")?.textContent ?? client),
             userText(address ?? "", { class: "quiet" }),
-            h("a", { class: "button", href: to(["setup"], { address }) }, icon("back"), "Other clients"),
+            h("a", { class: "button", href: hashOf(["setup"], { address }) }, icon("back"), "Other clients"),
         ),
         extras(page),
         h("ol", { class: "walk" }, [...list.children].map(step)),
@@ -195,9 +195,9 @@ function extras(page) {
     );
 }
 
-/** One step: what to do, and the client's form with the values in its fields. */
+/** Step: texts, and a form with the values. */
 function step(item) {
-    const says = [...item.querySelectorAll("p")].map((each) =>
+    const texts = [...item.querySelectorAll("p")].map((each) =>
         each.firstElementChild?.tagName === "CODE"
             ? h("p", {}, h("code", {}, each.textContent))
             : h("p", {}, each.textContent),
@@ -210,7 +210,7 @@ function step(item) {
     return h(
         "li",
         {},
-        says,
+        texts,
         fields.length
             ? h(
                   "dl",
@@ -220,7 +220,7 @@ function step(item) {
                           "div",
                           {},
                           h("dt", {}, name),
-                          h("dd", {}, shape(value), value === "on" || value === "off" ? null : copyButton(value, name)),
+                          h("dd", {}, formValue(value), value === "on" || value === "off" ? null : copyButton(value, name)),
                       ),
                   ),
               )
@@ -236,8 +236,8 @@ function step(item) {
     );
 }
 
-/** A value as the client shows it: in a field, or as a tick. */
-function shape(value) {
+/** Value as in the client: a field or a check mark. */
+function formValue(value) {
     if (value === "on" || value === "off")
         return h(
             "span",
@@ -254,13 +254,13 @@ function authority(page) {
         ? h(
               "p",
               { class: "quiet" },
-              "The certificate is from a CA of this server's own: ",
+              "The certificate is signed by this server's private CA: ",
               h("a", { href: "ca.pem" }, "ca.pem"),
           )
         : null;
 }
 
-async function paper(path) {
+async function serverPage(path) {
     const page = await text(path, Infinity);
     return new DOMParser().parseFromString(page.text, "text/html").querySelector("main") ?? document.createElement("main");
 }

@@ -1,9 +1,9 @@
-/** Tables for the pages about the environment: rows that become cards where there is little room. */
+/** Tables, which become cards on narrow screens, and the frame of a page. */
 
 import { h } from "./dom.js";
 import { number } from "./format.js";
 
-/** A table; `columns` are names ("" for the column of buttons), each row a list of cells. */
+/** Table; "" is the name of the column of buttons. */
 export function table(columns, rows, { label = "" } = {}) {
     return h(
         "div",
@@ -31,7 +31,6 @@ export function table(columns, rows, { label = "" } = {}) {
     );
 }
 
-/** One row of it. */
 function tableRow(columns, cells) {
     return h(
         "tr",
@@ -46,8 +45,8 @@ function tableRow(columns, cells) {
     );
 }
 
-/** A page with a title, some words about it, and what can be done there. */
-export function pageOf(main, title, about, ...tools) {
+/** Adds a page with title, description and buttons to `main`; returns the element of its content. */
+export function pageBody(main, title, about, ...tools) {
     const body = h("div", { class: "page-body" });
     main.append(
         h(
@@ -60,9 +59,9 @@ export function pageOf(main, title, about, ...tools) {
     return body;
 }
 
-/** A word about those that a list leaves out, where its first page is not all. */
+/** Note that a list is truncated, or null. */
 export const leftOut = (shown, total) =>
     shown < total ? h("p", { class: "quiet" }, `These are the first ${number(shown)} of ${number(total)}.`) : null;
 
-/** What stands where a list is empty. */
+/** Content of an empty list. */
 export const nothing = (...words) => h("div", { class: "nothing" }, words);

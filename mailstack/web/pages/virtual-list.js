@@ -1,72 +1,71 @@
-/** A long list of which only the rows in sight are in the document. */
+/** Virtual list: only the visible rows are in the document. */
 
-const AROUND = 8; // rows beyond either edge
+const OVERSCAN = 8; // rows beyond either edge
 
-/** The rows of a scroller; their height is its CSS property `--row`, in pixels. */
+/** Rows of a scroller. The CSS property `--row` is their height in pixels. */
 export class VirtualList {
-    /** `source` has `length`, `keyAt(index)`, `make(index)` and `reached(first, last)`, told which rows are in sight. */
+    /** `source` has `length`, `keyAt(index)`, `createRow(index)` and `onRange(first, last)`, which gets the visible rows. */
     constructor(scroller, list, source) {
         this.scroller = scroller;
         this.list = list;
         this.source = source;
         this.rows = new Map(); // by key
-        this.asked = 0;
-        scroller.addEventListener("scroll", () => this.soon(), { passive: true });
+        this.frame = 0;
+        scroller.addEventListener("scroll", () => this.renderSoon(), { passive: true });
         this.watcher = new ResizeObserver(() => this.measure());
         this.watcher.observe(scroller);
         this.measure();
     }
 
-    /** Reads the height of a row again. */
+    /** Reads the height of a row. */
     measure() {
         this.height = parseFloat(getComputedStyle(this.scroller).getPropertyValue("--row")) || 48;
         this.render();
     }
 
-    /** Renders with the next frame. */
-    soon() {
-        this.asked ||= requestAnimationFrame(() => this.render());
+    renderSoon() {
+        this.frame ||= requestAnimationFrame(() => this.render());
     }
 
-    /** The rows in sight, and some around them: the first, and the one behind the last. */
+    /** Range of the visible rows and the overscan: first index, and index after the last. */
     get range() {
         const top = this.scroller.scrollTop;
-        const first = Math.max(0, Math.floor(top / this.height) - AROUND);
-        const last = Math.ceil((top + this.scroller.clientHeight) / this.height) + AROUND;
+        const first = Math.max(0, Math.floor(top / this.height) - OVERSCAN);
+        const last = Math.ceil((top + this.scroller.clientHeight) / this.height) + OVERSCAN;
         return [first, last];
     }
 
-    /** Puts what is in sight into the document, in order, and takes out the rest. */
+    /** Inserts the visible rows in order, and removes the others. */
     render() {
-        cancelAnimationFrame(this.asked);
-        this.asked = 0;
+        cancelAnimationFrame(this.frame);
+        this.frame = 0;
         const { length } = this.source;
         const [first, end] = this.range;
         const last = Math.min(length, end);
         this.list.style.height = `${length * this.height}px`;
-        const kept = new Map();
+        const visible = new Map();
         let before = null;
         for (let index = last - 1; index >= first; index -= 1) {
             const key = this.source.keyAt(index);
-            const row = this.rows.get(key) ?? this.source.make(index);
+            const row = this.rows.get(key) ?? this.source.createRow(index);
             row.style.transform = `translateY(${index * this.height}px)`;
             row.setAttribute("aria-posinset", index + 1);
             row.setAttribute("aria-setsize", length);
             if (row.parentNode !== this.list || row.nextSibling !== before) this.list.insertBefore(row, before);
-            kept.set(key, row);
+            visible.set(key, row);
             before = row;
         }
-        for (const [key, row] of this.rows) if (!kept.has(key)) row.remove();
-        this.rows = kept;
-        if (length) this.source.reached(first, last);
+        for (const [key, row] of this.rows) if (!visible.has(key)) row.remove();
+        this.rows = visible;
+        if (length) this.source.onRange(first, last);
     }
 
-    /** Makes a row anew, if it is in sight; the focus stays where it was. */
+    /** Creates a visible row again, and keeps the focus. */
     renew(key, index) {
         const row = this.rows.get(key);
         if (!row) return;
         const focused = row.contains(document.activeElement) ? document.activeElement.className : null;
-        const next = this.source.make(index);
+        const next = this.source.createRow(index);
         next.style.transform = row.style.transform;
         row.replaceWith(next);
         this.rows.set(key, next);
@@ -74,7 +73,7 @@ export class VirtualList {
             next.querySelector(focused ? `.${focused.split(" ")[0]}` : "a")?.focus({ preventScroll: true });
     }
 
-    /** Makes every row anew. */
+    /** Creates all visible rows again. */
     renewAll() {
         for (const row of this.rows.values()) row.remove();
         this.rows.clear();
@@ -91,14 +90,13 @@ export class VirtualList {
         this.render();
     }
 
-    /** Lets rows come in above without moving what is in sight. */
+    /** Scrolls by rows that were inserted above. */
     shift(rows) {
         if (this.scroller.scrollTop > this.height / 2) this.scroller.scrollTop += rows * this.height;
     }
 
-    /** Ends the watching. */
     close() {
         this.watcher.disconnect();
-        cancelAnimationFrame(this.asked);
+        cancelAnimationFrame(this.frame);
     }
 }

@@ -1,12 +1,12 @@
-/** The DNS of the environment: which names there are, and where they lead. */
+/** DNS zone page: records of the environment. */
 
-import { get, part, put, remove } from "./api.js";
+import { get, segment, put, remove } from "./api.js";
 import { button, h, userText } from "./dom.js";
 import { field, formDialog, options } from "./dialogs.js";
 import { iconButton } from "./icons.js";
-import { kept } from "./live-view.js";
-import { notice, tried } from "./notices.js";
-import { nothing, pageOf, table } from "./tables.js";
+import { liveView } from "./live-view.js";
+import { notice, attempt } from "./notices.js";
+import { nothing, pageBody, table } from "./tables.js";
 
 const TYPES = [
     ["MX", "MX: the host for a domain's mail"],
@@ -19,63 +19,63 @@ const TYPES = [
 
 export function show(_, main) {
     let view = null;
-    const again = () => view.again();
-    const body = pageOf(
+    const reload = () => view.reload();
+    const body = pageBody(
         main,
         "DNS zone",
-        "The names that the servers here look up. Every name that is not listed leads to the server for the rest of the world.",
-        button("Add a record", () => add(again), { class: "primary" }),
+        "DNS records that the servers look up. Any other name resolves to the server for all other domains.",
+        button("Add a record", () => add(reload), { class: "primary" }),
     );
-    view = kept(
+    view = liveView(
         body,
         () => get("v1/zone"),
-        (found) => draw(found, again),
+        (found) => draw(found, reload),
     );
-    return view.end;
+    return view.close;
 }
 
-function draw({ names = [] }, again) {
+function draw({ names = [] }, reload) {
     if (!names.length)
         return nothing(
-            h("h2", {}, "No names of its own"),
-            h("p", {}, "Add an MX record to send a domain's letters elsewhere, or to nowhere."),
+            h("h2", {}, "No records"),
+            h("p", {}, "Add an MX record to send a domain's letters to another host, or to none."),
         );
     return table(
         ["Name", "Type", "Value", ""],
-        names.flatMap(({ name, records }) => records.map((record) => row(name, record, records, again))),
+        names.flatMap(({ name, records }) => records.map((record) => row(name, record, records, reload))),
         { label: "Records" },
     );
 }
 
-function row(name, record, records, again) {
+function row(name, record, records, reload) {
     const rest = records.filter((each) => each !== record);
     return [
         userText(name),
         h("code", {}, record.type),
         h("code", { dir: "auto" }, record.value),
         [
-            iconButton("compose", `Change ${record.type} of ${name}`, () => change(name, record, rest, again)),
+            iconButton("compose", `Change ${record.type} of ${name}`, () => change(name, record, rest, reload)),
             iconButton("trash", `Remove ${record.type} of ${name}`, () =>
-                tried(async () => {
-                    if (rest.length) await put(`v1/zone/${part(name)}`, { records: rest });
-                    else await remove(`v1/zone/${part(name)}`);
+                attempt(async () => {
+                    if (rest.length) await put(`v1/zone/${segment(name)}`, { records: rest });
+                    else await remove(`v1/zone/${segment(name)}`);
                     notice(`${name} ${record.type} removed`);
-                    again();
+                    reload();
                 }),
             ),
         ],
     ];
 }
 
-function add(again) {
+function add(reload) {
     const name = field("Name", "name", { required: true, autocomplete: "off", placeholder: "elsewhere.test" });
     formDialog("Add a record", [name, ...typeAndValue()], "Add", async (given) => {
-        await set(given.name, given, await recordsOf(given.name), again);
+        await set(given.name, given, await recordsOf(given.name), reload);
     });
 }
 
-function change(name, record, rest, again) {
-    formDialog(`Change ${name}`, typeAndValue(record), "Change", (given) => set(name, given, rest, again));
+function change(name, record, rest, reload) {
+    formDialog(`Change ${name}`, typeAndValue(record), "Change", (given) => set(name, given, rest, reload));
 }
 
 const typeAndValue = ({ type = "MX", value = "" } = {}) => [
@@ -89,19 +89,19 @@ const typeAndValue = ({ type = "MX", value = "" } = {}) => [
     }),
 ];
 
-/** Those that a name has; none, where it is not in the zone. */
+/** Records of a name; empty if it is not in the zone. */
 async function recordsOf(name) {
     try {
-        return (await get(`v1/zone/${part(name)}`)).records;
+        return (await get(`v1/zone/${segment(name)}`)).records;
     } catch (error) {
         if (error.status === 404) return [];
         throw error;
     }
 }
 
-/** Gives a name a record beside its others. */
-async function set(name, { type, value }, others, again) {
-    await put(`v1/zone/${part(name)}`, { records: [...others, { type, value }] });
-    notice(`${name} ${type} is set`);
-    again();
+/** Adds a record to the others of a name. */
+async function set(name, { type, value }, others, reload) {
+    await put(`v1/zone/${segment(name)}`, { records: [...others, { type, value }] });
+    notice(`${name} ${type} set`);
+    reload();
 }
