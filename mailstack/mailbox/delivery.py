@@ -1,7 +1,7 @@
 """Local delivery agent: chooses the mailbox and writes the trace fields.
 
 It moves nothing. The queue puts the letter into the mailbox in the same transaction that settles the outcome, so that
-it is there exactly once, whatever crashes when.
+it is there exactly once in spite of crashes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class DeliveryAgent:
     async def deliver(
         self, letter: Letter, deliveries: tuple[Delivery, ...], _watch: ProgressWatch | None = None, /
     ) -> Attempt:
-        """Return an outcome for each delivery; the content isn't read."""
+        """Returns an outcome for each delivery, without reading the content."""
         envelope, size = letter.envelope, letter.content.size
         if len(deliveries) == 1:
             return Attempt((await self._outcome(deliveries[0], envelope, size),))
@@ -64,7 +64,7 @@ class DeliveryAgent:
             return Deferred(_STORE_TROUBLE, f"{self._server} can't look up its mailboxes at present")
 
     async def _full(self, mailbox: str, size: int) -> Deferred | Failed | None:
-        """Return the failure of a full mailbox; None if the letter fits. Raises StoreError."""
+        """The failure of a full mailbox; None if the letter fits. Raises StoreError."""
         verdict = await self._quotas.check(mailbox, size) if self._quotas is not None else PASS
         if isinstance(verdict, Pass):
             return None

@@ -18,39 +18,42 @@ WhenNotOwned = Literal["allow", "sender", "refuse"]
 
 
 class FromHeaderPolicy:
-    """Repairs, refuses or allows a From field, as the operator has set it."""
+    """Repairs, refuses or allows From fields, as configured."""
 
     def __init__(
-        self, broken: WhenInvalid = "repair", foreign: WhenNotOwned = "allow", owners: AddressOwners | None = None
+        self,
+        when_invalid: WhenInvalid = "repair",
+        when_not_owned: WhenNotOwned = "allow",
+        owners: AddressOwners | None = None,
     ) -> None:
-        """`broken` is for letters with no From field or several. `foreign` is for a From that the account does not own:
+        """`when_invalid` is for letters with no From field or several. `when_not_owned` is for a From that the account does not own:
         "sender" names the account in a Sender field.
         """
-        self._broken = broken
-        self._foreign = foreign
+        self._when_invalid = when_invalid
+        self._when_not_owned = when_not_owned
         self._owners = owners
 
-    async def settle(self, section: bytes, sender: ReversePath, account: str | None) -> bytes:
+    async def apply(self, section: bytes, sender: ReversePath, account: str | None) -> bytes:
         """Returns the header section as it is to be sent. Raises Refusal."""
-        if self._broken != "allow" and (found := count(section, b"from")) != 1:
-            section = self._mended(section, found, sender, account)
-        if self._foreign != "allow" and account is not None and self._owners is not None:
-            section = await self._owned(section, account, self._owners)
+        if self._when_invalid != "allow" and (found := count(section, b"from")) != 1:
+            section = self._repair(section, found, sender, account)
+        if self._when_not_owned != "allow" and account is not None and self._owners is not None:
+            section = await self._with_sender(section, account, self._owners)
         return section
 
-    def _mended(self, section: bytes, found: int, sender: ReversePath, account: str | None) -> bytes:
+    def _repair(self, section: bytes, found: int, sender: ReversePath, account: str | None) -> bytes:
         """Adds a missing From field, or removes all but the first one."""
-        if self._broken == "refuse":
+        if self._when_invalid == "refuse":
             raise Refusal(NO_AUTHOR, f"{found} From fields")
         if found:
-            return _with_first(section, b"from")
-        author = str(sender) if sender is not None else _written(account)
-        return b"From: <%b>\r\n%b" % (author.encode(), section) if author else section
+            return _first_only(section, b"from")
+        from_header_policy = str(sender) if sender is not None else _address_text(account)
+        return b"From: <%b>\r\n%b" % (from_header_policy.encode(), section) if from_header_policy else section
 
-    async def _owned(self, section: bytes, account: str, owners: AddressOwners) -> bytes:
+    async def _with_sender(self, section: bytes, account: str, owners: AddressOwners) -> bytes:
         """Names the account as Sender if From does not name it, and removes any other Sender (RFC 6409 §8.1)."""
         is_author = await _owns_all(owners, account, authors_in(fields(section)))
-        if not is_author and self._foreign == "refuse":
+        if not is_author and self._when_not_owned == "refuse":
             raise Refusal(NOT_THE_AUTHOR, f"{account} wrote another From")
         if is_author and not has(section, b"sender"):
             return section
@@ -59,7 +62,7 @@ class FromHeaderPolicy:
         section = without(section, (b"sender",))
         if is_author:
             return section
-        return b"Sender: <%b>\r\n%b" % (_written(account).encode(), section)
+        return b"Sender: <%b>\r\n%b" % (_address_text(account).encode(), section)
 
 
 async def _owns_all(owners: AddressOwners, account: str, named: Authors) -> bool:
@@ -72,7 +75,7 @@ async def _owns_all(owners: AddressOwners, account: str, named: Authors) -> bool
     return True
 
 
-def _written(account: str | None) -> str:
+def _address_text(account: str | None) -> str:
     """The account as an address for a header; "" if it is not an address."""
     try:
         return str(Address.parse(account or ""))
@@ -80,11 +83,11 @@ def _written(account: str | None) -> str:
         return ""
 
 
-def _with_first(section: bytes, wanted: bytes) -> bytes:
+def _first_only(section: bytes, wanted_name: bytes) -> bytes:
     """The section with only the first field of this name."""
-    kept, seen = [], False
+    result, is_found = [], False
     for name, field in fields(section):
-        if name != wanted or not seen:
-            kept.append(field)
-        seen = seen or name == wanted
-    return b"".join(kept)
+        if name != wanted_name or not is_found:
+            result.append(field)
+        is_found = is_found or name == wanted_name
+    return b"".join(result)

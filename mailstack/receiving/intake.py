@@ -27,8 +27,8 @@ from mailstack.store.data_directory import FreeSpace
 _log = logging.getLogger(__name__)
 
 NO_SUCH_MAILBOX = reply(550, "5.1.1", "no such mailbox here")
-NO_ROOM = reply(452, "4.3.1", "no room for the letter now, try again later")
-STORE_TROUBLE = reply(451, "4.3.0", "the letter could not be stored, try again later")
+STORAGE_FULL = reply(452, "4.3.1", "no room for the letter now, try again later")
+STORE_FAILED = reply(451, "4.3.0", "the letter could not be stored, try again later")
 
 
 class Intake:
@@ -60,7 +60,7 @@ class Intake:
         self._hide_client = hide_client
         self._quotas = quotas
         self._free_space = free_space
-        self._complaint = RateLimitedLog(_log, time.monotonic)
+        self._limited_log = RateLimitedLog(_log, time.monotonic)
 
     def is_local(self, address: Address) -> bool:
         """Whether the address belongs to a domain of this server; a bare `postmaster` does (RFC 5321 §4.5.1)."""
@@ -107,14 +107,14 @@ class Intake:
         """Writer for the content of a letter that is being received."""
         return RefusingContentWriter(self._store.new_content(), self._free_space, self._refusal)
 
-    def reply_to(self, error: ResourceError, usual: Reply = LOCAL_ERROR) -> Reply:
-        """Reply to the client: `usual`, unless the disk is full. The error is logged at most once a minute."""
-        answer = NO_ROOM if isinstance(error, StoreFull) else usual
-        self._complaint.error("letters are refused with %d %s: %s", answer.code, answer.status, error)
-        return answer
+    def reply_to(self, error: ResourceError, default: Reply = LOCAL_ERROR) -> Reply:
+        """Reply to the client: `default`, unless the disk is full. The error is logged at most once a minute."""
+        chosen_reply = STORAGE_FULL if isinstance(error, StoreFull) else default
+        self._limited_log.error("letters are refused with %d %s: %s", chosen_reply.code, chosen_reply.status, error)
+        return chosen_reply
 
     def _refusal(self, error: StoreError) -> Refusal:
-        return Refusal(self.reply_to(error, STORE_TROUBLE))
+        return Refusal(self.reply_to(error, STORE_FAILED))
 
     async def accept(self, letter: Letter, step: StepName, facts: Facts = NO_FACTS) -> None:
         """Accepts the letter into the queue; durable when this returns."""

@@ -12,7 +12,7 @@ from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import MxRules
 
-NOT_YOU = reply(554, "5.7.1", "no LMTP service for your address")
+CLIENT_NOT_ALLOWED = reply(554, "5.7.1", "no LMTP service for your address")
 
 
 class LmtpRules(MxRules):
@@ -27,7 +27,7 @@ class LmtpRules(MxRules):
         """Raises the Refusal for a client outside the allowed networks."""
         host = client.remote.host
         if host and not within(host, self._networks):
-            raise Refusal(NOT_YOU, f"{host} is not in lmtp.from")
+            raise Refusal(CLIENT_NOT_ALLOWED, f"{host} is not in lmtp.from")
 
     def _without_forged(self, section: bytes) -> bytes:
         """Keeps every field: LMTP clients are trusted to write results in the name of this server (RFC 8601 §5)."""

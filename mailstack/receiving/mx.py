@@ -32,15 +32,15 @@ class MxRules:
         relaying: Relaying,
         *,
         priorities: TrustedHops | None = None,
-        guard: PolicyChain | None = None,
-        names: ClientNames | None = None,
-        checks: SenderVerification | None = None,
+        policy_chain: PolicyChain | None = None,
+        client_names: ClientNames | None = None,
+        verification: SenderVerification | None = None,
         signing: OutboundSigner | None = None,
         owners: AddressOwners | None = None,
     ) -> None:
-        """`priorities` lists the hosts that may give letters a higher priority; None: no host may. `guard` has the policies.
+        """`priorities` lists the hosts that may give letters a higher priority; None: no host may. `policy_chain` has the policies.
 
-        Without `names` no name of a client is looked up. Without `checks` no letter is verified. `signing` signs letters
+        Without `client_names` no name of a client is looked up. Without `verification` no letter is verified. `signing` signs letters
         of the networks that may relay; None: they stay unsigned. If such a host names an account (XCLIENT), the letter
         is signed only if `owners` give its From to that account.
         """
@@ -48,25 +48,25 @@ class MxRules:
         self.counter = counter
         self._relaying = relaying
         self._priorities = priorities or TrustedHops()
-        self._guard = guard or PolicyChain()
-        self._names = names
-        self._checks = checks
+        self._policy_chain = policy_chain or PolicyChain()
+        self._client_names = client_names
+        self._verification = verification
         self._signing = signing
         self._owners = owners
 
     async def check_client(self, client: Client) -> None:
         """Starts the look-up of the client's name, and applies the policies for clients."""
-        if self._names is not None:
-            self._names.seek(client.remote.host)
-        await self._guard.check_client(client)
+        if self._client_names is not None:
+            self._client_names.seek(client.remote.host)
+        await self._policy_chain.check_client(client)
 
     def name_of(self, client: Client) -> str:
         """Name of the client; "" if it has not been found yet."""
-        return "" if self._names is None else self._names.known(client.remote.host)
+        return "" if self._client_names is None else self._client_names.known(client.remote.host)
 
     async def check_sender(self, client: Client, mail: Mail) -> None:
         """Accepts every sender that the policies allow, the null reverse-path included (RFC 5321 §4.5.5)."""
-        await self._guard.check_sender(client, mail)
+        await self._policy_chain.check_sender(client, mail)
 
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
         """Accepts local addresses from all clients, other domains only from clients that may relay."""
@@ -74,7 +74,7 @@ class MxRules:
             await self.counter.check_mailbox(rcpt.address, client.declared_size)
         else:
             enforce(self._relaying.may_relay(client.remote, client.account))
-        await self._guard.check_recipient(client, rcpt)
+        await self._policy_chain.check_recipient(client, rcpt)
 
     def priorities(self, client: Client) -> Priorities:
         """Priorities that the client may use: unrestricted for trusted hops, lowered for all others (RFC 6710 §5)."""
@@ -101,10 +101,14 @@ class MxRules:
             if account is None:
                 return await self._signing.signed(letter)
             if owners is not None:
-                return await self._signing.signed(letter, lambda author: owners.owns(account, author))
-        if self._checks is None or self._guard.is_allowed(letter.arrival.account, remote.host if remote else ""):
+                return await self._signing.signed(
+                    letter, lambda from_header_policy: owners.owns(account, from_header_policy)
+                )
+        if self._verification is None or self._policy_chain.is_allowed(
+            letter.arrival.account, remote.host if remote else ""
+        ):
             return letter, NO_FACTS
-        return await self._checks.examine(letter, arrived)
+        return await self._verification.verify_letter(letter, arrived)
 
     async def accept(self, letter: Letter, facts: Facts) -> None:
         """Accepts the letter into the queue; durable when this returns."""

@@ -39,7 +39,7 @@ def complete(section: bytes, letter: LetterId, hostname: str, at: float) -> byte
     return added + section
 
 
-AUTH_FIRST = reply(530, "5.7.0", "Authentication required")
+AUTH_REQUIRED = reply(530, "5.7.0", "Authentication required")
 SENDER_NOT_QUALIFIED = reply(501, "5.1.7", "the sender's domain is not fully qualified")
 RECIPIENT_NOT_QUALIFIED = reply(501, "5.1.3", "the recipient's domain is not fully qualified")
 
@@ -53,7 +53,7 @@ class SubmissionRules:
         ownership: Ownership | None,
         *,
         priorities: Priorities | None = None,
-        author: FromHeaderPolicy | None = None,
+        from_header_policy: FromHeaderPolicy | None = None,
         at_sender: tuple[OfSender, ...] = (),
         at_recipient: tuple[OfRecipient, ...] = (),
         signing: OutboundSigner | None = None,
@@ -62,7 +62,7 @@ class SubmissionRules:
     ) -> None:
         """Without `ownership` an authenticated user may send from any address.
 
-        `priorities` are those that users may give to their letters; None: at most the normal one. `author` handles
+        `priorities` are those that users may give to their letters; None: at most the normal one. `from_header_policy` handles
         invalid From fields. `signing` signs letters if `owners` give their From to the account; None: no letter is
         signed. Letters of senders that fit a pattern in `verp` get a reverse-path for each recipient.
         """
@@ -70,7 +70,7 @@ class SubmissionRules:
         self.counter = counter
         self._ownership = ownership
         self._priorities = priorities or Priorities()
-        self._author = author or FromHeaderPolicy()
+        self._from_header_policy = from_header_policy or FromHeaderPolicy()
         self._at_sender = at_sender
         self._at_recipient = at_recipient
         self._signing = signing
@@ -87,7 +87,7 @@ class SubmissionRules:
     async def check_sender(self, client: Client, mail: Mail) -> None:
         """Requires authentication (RFC 6409 §4.3), and a sender address owned by the account if `ownership` is set (§6.1)."""
         if client.account is None:
-            raise Refusal(TLS_FIRST if client.must_start_tls else AUTH_FIRST)
+            raise Refusal(TLS_FIRST if client.must_start_tls else AUTH_REQUIRED)
         if mail.sender is not None and not self._is_qualified(mail.sender):
             raise Refusal(SENDER_NOT_QUALIFIED)
         if self._ownership is not None:
@@ -119,7 +119,7 @@ class SubmissionRules:
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
         """Adds missing fields (RFC 6409 §8), repairs or refuses invalid ones (§6.3)."""
         self.counter.check_hops(section)
-        section = await self._author.settle(section, envelope.sender, arrival.account)
+        section = await self._from_header_policy.apply(section, envelope.sender, arrival.account)
         section = without_results_of(self.hostname, section)
         return complete(section, letter, self.hostname, arrival.at)
 
@@ -130,7 +130,7 @@ class SubmissionRules:
         account, owners = letter.arrival.account, self._owners
         if self._signing is None or account is None or owners is None:
             return letter, NO_FACTS
-        return await self._signing.signed(letter, lambda author: owners.owns(account, author))
+        return await self._signing.signed(letter, lambda from_header_policy: owners.owns(account, from_header_policy))
 
     async def accept(self, letter: Letter, facts: Facts) -> None:
         """Accepts the letter into the queue; durable when this returns."""

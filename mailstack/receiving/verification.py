@@ -92,24 +92,24 @@ def identity_of(letter: Letter) -> SmtpIdentity:
     return SmtpIdentity(domain, f"postmaster@{domain}", is_helo=True)
 
 
-def is_disowned(dmarc: DmarcResult) -> bool:
+def fails_dmarc(dmarc: DmarcResult) -> bool:
     """Whether the DMARC policy of the domain in From applies to this letter."""
     return dmarc.result in ("fail", "permerror")
 
 
-def findings_of(answers: VerificationResults, *, overridden: bool) -> Sequence[AuthFinding]:
+def findings_of(verdicts: VerificationResults, *, overridden: bool) -> Sequence[AuthFinding]:
     """Findings for Authentication-Results, in the order of the checks."""
     found: list[AuthFinding] = []
-    if answers.spf is not None:
-        name = "smtp.helo" if answers.identity.is_helo else "smtp.mailfrom"
-        identity = answers.identity.domain or ("" if answers.identity.is_helo else answers.identity.sender)
-        found.append(AuthFinding("spf", answers.spf.result, ((name, identity),), answers.spf.reason))
-    if answers.dkim is not None:
-        found += [_of_signature(outcome) for outcome in answers.dkim] or [AuthFinding("dkim", "none")]
-    if answers.chain is not None:
-        found.append(AuthFinding("arc", answers.chain.result, (), answers.chain.reason))
-    if answers.dmarc is not None:
-        found.append(_of_dmarc(answers.dmarc, overridden=overridden))
+    if verdicts.spf is not None:
+        name = "smtp.helo" if verdicts.identity.is_helo else "smtp.mailfrom"
+        identity = verdicts.identity.domain or ("" if verdicts.identity.is_helo else verdicts.identity.sender)
+        found.append(AuthFinding("spf", verdicts.spf.result, ((name, identity),), verdicts.spf.reason))
+    if verdicts.dkim is not None:
+        found += [_of_signature(outcome) for outcome in verdicts.dkim] or [AuthFinding("dkim", "none")]
+    if verdicts.chain is not None:
+        found.append(AuthFinding("arc", verdicts.chain.result, (), verdicts.chain.reason))
+    if verdicts.dmarc is not None:
+        found.append(_of_dmarc(verdicts.dmarc, overridden=overridden))
     return found
 
 
@@ -123,27 +123,27 @@ def _of_signature(outcome: DkimResult) -> AuthFinding:
 
 def _of_dmarc(dmarc: DmarcResult, *, overridden: bool) -> AuthFinding:
     about = [("header.from", dmarc.domain)]
-    if is_disowned(dmarc):
+    if fails_dmarc(dmarc):
         about.append(("policy.dmarc", "none" if overridden else dmarc.wish))
-    reason = "a trusted chain vouches for it" if overridden and is_disowned(dmarc) else dmarc.reason
+    reason = "a trusted chain vouches for it" if overridden and fails_dmarc(dmarc) else dmarc.reason
     return AuthFinding("dmarc", dmarc.result, tuple(about), reason)
 
 
-def facts_of(answers: VerificationResults) -> dict[str, Any]:
+def facts_of(verdicts: VerificationResults) -> dict[str, Any]:
     """Facts for the journey, of the checks that were made."""
     facts: dict[str, Any] = {}
-    if answers.spf is not None:
-        facts["spf"] = answers.spf.result
-    if answers.dkim is not None:
-        facts["dkim"] = answers.best_dkim
-    if answers.chain is not None and answers.chain.result != "none":
-        facts["arc"] = answers.chain.result
-    if answers.dmarc is not None:
-        facts["dmarc"] = answers.dmarc.result
+    if verdicts.spf is not None:
+        facts["spf"] = verdicts.spf.result
+    if verdicts.dkim is not None:
+        facts["dkim"] = verdicts.best_dkim
+    if verdicts.chain is not None and verdicts.chain.result != "none":
+        facts["arc"] = verdicts.chain.result
+    if verdicts.dmarc is not None:
+        facts["dmarc"] = verdicts.dmarc.result
     return facts
 
 
-DISOWNED = reply(550, "5.7.1", "rejected by the DMARC policy of the domain in From")
+DMARC_REJECTED = reply(550, "5.7.1", "rejected by the DMARC policy of the domain in From")
 MALFORMED_FROM = reply(
     550, "5.6.0", "the letter must have exactly one From field that names its authors (RFC 5322 section 3.6)"
 )
@@ -160,7 +160,7 @@ MAX_POLICY_QUESTIONS = 64
 MAX_AUTHOR_DOMAINS = 4
 """Maximum number of domains in From."""
 
-ASK_AGAIN = reply(451, "4.4.3", "DNS lookup for sender verification failed, try again later")
+DNS_TEMPORARY_FAILURE = reply(451, "4.4.3", "DNS lookup for sender verification failed, try again later")
 
 
 class VerificationPolicy(Struct, frozen=True):
@@ -201,7 +201,7 @@ class SenderVerification:
         lookups: Lookups,
         in_thread: InThread,
         now: Callable[[], float],
-        demands: VerificationPolicy,
+        policy: VerificationPolicy,
         *,
         gather: Gather,
         timeout: float = 10.0,
@@ -213,60 +213,63 @@ class SenderVerification:
         self._in_thread = in_thread
         self._gather = gather
         self._now = now
-        self._demands = demands
+        self._policy = policy
         self._timeout = timeout
         self._chance = chance
 
-    async def examine(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:
+    async def verify_letter(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:
         """Adds the Authentication-Results; returns the letter, and the facts for its journey. Raises Refusal."""
         remote = letter.arrival.remote
-        if remote is None or within(remote.host, self._demands.trusted):
+        if remote is None or within(remote.host, self._policy.trusted):
             return letter, NO_FACTS
         section = list(fields(arrived.section))
-        answers = await self._answers(letter, arrived, remote.host, section, self._from(section, remote.host))
-        overridden = self._speaks_for(answers)
-        refusal = None if overridden else self._refusal(answers)
-        findings = findings_of(answers, overridden=overridden)
+        verdicts = await self._verify_all(letter, arrived, remote.host, section, self._from(section, remote.host))
+        overridden = self._is_overridden_by_arc(verdicts)
+        refusal = None if overridden else self._refusal(verdicts)
+        findings = findings_of(verdicts, overridden=overridden)
         if refusal is not None:
             raise Refusal(refusal, f"from {remote.host}: {', '.join(map(str, findings))}")
         field = results(self._authserv_id, findings)
-        return replace(letter, content=Prefixed(field, letter.content)), facts_of(answers)
+        return replace(letter, content=Prefixed(field, letter.content)), facts_of(verdicts)
 
     def _from(self, section: Fields, host: str) -> From:
         """The domains in From. Raises Refusal if readers could see an author that DMARC can't check (RFC 7489 §6.6.1)."""
         authors = authors_in(section)
         domains = tuple(dict.fromkeys(each.in_ascii.domain.lower() for each in authors.addresses))
         trouble = authors.trouble or (f"{len(domains)} domains in From" if len(domains) > MAX_AUTHOR_DOMAINS else "")
-        if trouble and self._demands.dmarc and self._demands.malformed_from == "refuse":
+        if trouble and self._policy.dmarc and self._policy.malformed_from == "refuse":
             raise Refusal(MALFORMED_FROM, f"from {host}: {trouble}")
         return From(domains[:MAX_AUTHOR_DOMAINS], is_certain=not trouble)
 
-    async def _answers(
+    async def _verify_all(
         self, letter: Letter, arrived: ReceivedOctets, host: str, section: Fields, letter_from: From
     ) -> VerificationResults:
         """Runs all checks concurrently. Each has its own DNS budget, so that a slow domain takes no time from another."""
         identity = identity_of(letter)
-        policies = [Dmarc(author, self._budget(MAX_POLICY_QUESTIONS), self._chance) for author in letter_from.domains]
+        policies = [
+            Dmarc(from_header_policy, self._budget(MAX_POLICY_QUESTIONS), self._chance)
+            for from_header_policy in letter_from.domains
+        ]
         spf, (dkim, chain), *found = await self._gather(
             [
                 self._spf(identity, host, letter.arrival.helo),
                 self._signatures(letter, arrived, section),
-                *[policy.discover() for policy in policies if self._demands.dmarc],
+                *[policy.discover() for policy in policies if self._policy.dmarc],
             ]
         )
-        answers = VerificationResults(identity, spf, dkim, chain, None)
-        if not self._demands.dmarc:
-            return answers
+        verdicts = VerificationResults(identity, spf, dkim, chain, None)
+        if not self._policy.dmarc:
+            return verdicts
         if len(policies) != 1 or not letter_from.is_certain:
-            return replace(answers, dmarc=judge_many(found))
-        return replace(answers, dmarc=await policies[0].judge(found[0], answers.identifiers))
+            return replace(verdicts, dmarc=judge_many(found))
+        return replace(verdicts, dmarc=await policies[0].judge(found[0], verdicts.identifiers))
 
     def _budget(self, max_questions: int, share: float = 1.0) -> Budget:
         return Budget(self._lookups, self._now, self._timeout * share, max_questions)
 
     async def _spf(self, identity: SmtpIdentity, host: str, helo: str) -> SpfResult | None:
         address = ip_address(host)
-        if not self._demands.spf or address is None:
+        if not self._policy.spf or address is None:
             return None
         reverse = self._budget(MAX_REVERSE_QUESTIONS, share=0.5)
         return await check_host(
@@ -277,13 +280,13 @@ class SenderVerification:
         self, letter: Letter, arrived: ReceivedOctets, section: Fields
     ) -> tuple[tuple[DkimResult, ...] | None, Chain | None]:
         """Results of DKIM and ARC; None for a check that is switched off."""
-        demands = self._demands
-        signatures = read_signatures(section, demands.signatures) if demands.dkim else []
-        links = read_chain(section) if demands.arc else None
-        wanted = [each for each in signatures if isinstance(each, Signature)]
+        policy = self._policy
+        signatures = read_signatures(section, policy.signatures) if policy.dkim else []
+        links = read_chain(section) if policy.arc else None
+        wanted_name = [each for each in signatures if isinstance(each, Signature)]
         if isinstance(links, tuple):
-            wanted.append(links[-1].message)
-        forms = {each.body for each in wanted if each.body is not None}
+            wanted_name.append(links[-1].message)
+        forms = {each.body for each in wanted_name if each.body is not None}
         bodies = await hash_body(letter.content, arrived.body_at, forms, self._in_thread)
         # A signature asks one question, so that its share of time is that of a question.
         work: list[Coroutine[Any, Any, Any]] = [
@@ -292,24 +295,24 @@ class SenderVerification:
         if isinstance(links, tuple):
             work.append(verify_chain(links, section, bodies, self._budget(MAX_CHAIN_QUESTIONS)))
         dkim, *chain = await self._gather(work)
-        return tuple(dkim) if demands.dkim else None, chain[0] if chain else cast("Chain | None", links)
+        return tuple(dkim) if policy.dkim else None, chain[0] if chain else cast("Chain | None", links)
 
-    def _speaks_for(self, answers: VerificationResults) -> bool:
+    def _is_overridden_by_arc(self, verdicts: VerificationResults) -> bool:
         """Whether a trusted sealer recorded that the letter passed DMARC (RFC 8617 §7.2.1, RFC 7489 §6.7)."""
-        chain = answers.chain
+        chain = verdicts.chain
         return (
             chain is not None
             and chain.result == "pass"
-            and chain.sealer in self._demands.trusted_sealers
+            and chain.sealer in self._policy.trusted_sealers
             and b"dmarc=pass" in chain.results.lower()
         )
 
-    def _refusal(self, answers: VerificationResults) -> Reply | None:
-        demands, dmarc, spf = self._demands, answers.dmarc, answers.spf
-        if dmarc is not None and is_disowned(dmarc) and dmarc.wish == "reject" and demands.dmarc_reject == "refuse":
-            return DISOWNED
-        if spf is not None and spf.result == "fail" and demands.spf_fail == "refuse":
+    def _refusal(self, verdicts: VerificationResults) -> Reply | None:
+        policy, dmarc, spf = self._policy, verdicts.dmarc, verdicts.spf
+        if dmarc is not None and fails_dmarc(dmarc) and dmarc.wish == "reject" and policy.dmarc_reject == "refuse":
+            return DMARC_REJECTED
+        if spf is not None and spf.result == "fail" and policy.spf_fail == "refuse":
             return NOT_ALLOWED
-        if answers.dkim and answers.best_dkim not in ("pass", "temperror") and demands.dkim_fail == "refuse":
+        if verdicts.dkim and verdicts.best_dkim not in ("pass", "temperror") and policy.dkim_fail == "refuse":
             return NOT_SIGNED
-        return ASK_AGAIN if answers.is_doubtful and demands.temperror == "defer" else None
+        return DNS_TEMPORARY_FAILURE if verdicts.is_doubtful and policy.temperror == "defer" else None

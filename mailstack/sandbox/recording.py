@@ -236,8 +236,8 @@ class ProtocolLog:
 
     def _tell(self, said: ProtocolLogEntry) -> None:
         self.lines.append(said)
-        if self._feed.is_watched:
-            self._feed.tell("dialogue", said)
+        if self._feed.has_streams:
+            self._feed.publish("dialogue", said)
 
 
 class _Live(SessionTranscript):

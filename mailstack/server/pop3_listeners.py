@@ -11,9 +11,9 @@ from mailstack.accounts.authenticator import UserAccess
 from mailstack.accounts.session_registry import SessionRegistry
 from mailstack.letter.step import Journal
 from mailstack.mailbox.pop3.authorization import LoginDelay
-from mailstack.mailbox.pop3.maildrop import MOST_OF_ALL
+from mailstack.mailbox.pop3.maildrop import MAX_TOTAL_OCTETS
 from mailstack.mailbox.pop3.session import Pop3Limits
-from mailstack.mailbox.pop3.session import converse as read_maildrop
+from mailstack.mailbox.pop3.session import serve as read_maildrop
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.protocols.bounded_memory import MemoryBudget
@@ -38,7 +38,7 @@ class Pop3Listeners:
         self._sessions = sessions
         delay = math.ceil(kit.config.limits.pop3_login_delay)
         self._login_delay = LoginDelay(delay, kit.runtime.clock.steady, kit.workers.counters.logins)
-        self._ahead = MemoryBudget(MOST_OF_ALL)
+        self._ahead = MemoryBudget(MAX_TOTAL_OCTETS)
 
     def listener(self, *, implicit_tls: bool = False) -> ServiceListener[Pop3Event]:
         """Listener for POP3 clients."""
@@ -64,7 +64,7 @@ class Pop3Listeners:
                 limits=session_limits,
                 login_delay=login_delay,
                 holder_of=access.server_of_mailbox,
-                room=self._ahead,
+                memory_budget=self._ahead,
                 sessions=self._sessions,
                 log_out=peer.log_out,
             )

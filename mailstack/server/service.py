@@ -155,7 +155,7 @@ class MailService(Service):
     def woken(self) -> None:
         """Another worker has something new in the index of letters."""
         if self._index is not None:
-            self._index.woken()
+            self._index.on_wake()
 
     def startService(self) -> None:  # noqa: N802
         super().startService()  # type: ignore[no-untyped-call]

@@ -133,10 +133,10 @@ def main(count: int) -> None:
             ("100 of one mailbox", box, 0),
             ("100 of one mailbox, from its middle on", box, count // 200),
         ):
-            table.timed(what, lambda which=which, start=start: shelf.run(index.listed(which, 100, start)))
+            table.timed(what, lambda which=which, start=start: shelf.run(index.find(which, 100, start)))
         for query in QUERIES:
             which = ItemFilter(terms=parse(query, 1_760_000_000.0 + count))
-            table.timed(f"search `{query}`", lambda which=which: shelf.run(index.listed(which, 100)))
+            table.timed(f"search `{query}`", lambda which=which: shelf.run(index.find(which, 100)))
         table.timed("all mailboxes, counted", lambda: shelf.run(index.mailboxes()))
         table.timed("all tags, counted", lambda: shelf.run(index.tags()))
         table.row("a letter accepted, read, indexed and told", _live(shelf))
@@ -191,7 +191,9 @@ async def _add(shelf: Shelf, some: list[NewItem], number: int) -> None:
 def _live(shelf: Shelf) -> list[float]:
     """From the acceptance to the event, with all those letters there."""
     told: list[float] = []
-    stop = shelf.index.feed.listen(lambda event: told.append(time.perf_counter()) if event.name == "letter" else None)
+    stop = shelf.index.feed.subscribe(
+        lambda event: told.append(time.perf_counter()) if event.name == "letter" else None
+    )
     spent = []
     # The archive of this bench holds nothing of the letters above: its numbers must begin behind them.
     for _ in range(100):

@@ -17,7 +17,7 @@ from mailstack.receiving.verification import MAX_AUTHOR_DOMAINS, VerificationPol
 from mailstack.store import Record
 from tests.letter.test_address_lists import READ, UNREAD
 from tests.policy.visitor import Dns
-from tests.receiving.test_verification import STRANGER, examine
+from tests.receiving.test_verification import STRANGER, verify_letter
 
 REJECT = {"TXT _dmarc.pr.test": ("v=DMARC1; p=reject",)}
 PIECES = st.sampled_from(
@@ -33,7 +33,7 @@ def letter_from(*bodies: bytes) -> bytes:
 def refused(octets: bytes, demands: VerificationPolicy | None = None) -> str:
     """Code and status; "" when it is taken."""
     try:
-        examine(octets, Dns(dict(REJECT)), sender="a@evil.test", demands=demands)
+        verify_letter(octets, Dns(dict(REJECT)), sender="a@evil.test", demands=demands)
     except Refusal as refusal:
         return str(refusal.reply)[:9]
     return ""
@@ -63,7 +63,7 @@ def test_whatever_address_is_shown_as_author_was_judged(bodies: list[str]) -> No
     )
     names = Dns(dict(REJECT))
     try:
-        examine(octets, names, sender="a@evil.test")
+        verify_letter(octets, names, sender="a@evil.test")
     except Refusal:
         return
     addresses = shown(octets)
@@ -119,11 +119,13 @@ def test_marks_instead_of_a_refusal() -> None:
     """DMARC-01: permerror, and what can be read is judged by the strictest policy all the same."""
     mark = VerificationPolicy(malformed_from="mark")
     assert refused(letter_from(b" CEO <ceo@pr.test> (x"), mark) == "550 5.7.1"
-    field, facts = examine(letter_from(b" A <a@evil.test> (x"), Dns(dict(REJECT)), sender="a@evil.test", demands=mark)
+    field, facts = verify_letter(
+        letter_from(b" A <a@evil.test> (x"), Dns(dict(REJECT)), sender="a@evil.test", demands=mark
+    )
     assert facts["dmarc"] == "permerror"
     assert b"dmarc=permerror" in field
 
 
 def test_several_authors_of_one_domain_may_pass() -> None:
     names = Dns({"TXT home.test": ("v=spf1 ip4:192.0.2.1 -all",), "TXT _dmarc.home.test": ("v=DMARC1; p=reject",)})
-    assert examine(letter_from(b" alice@home.test, Bob <bob@HOME.test>"), names)[1]["dmarc"] == "pass"
+    assert verify_letter(letter_from(b" alice@home.test, Bob <bob@HOME.test>"), names)[1]["dmarc"] == "pass"

@@ -25,7 +25,7 @@ class Owners:
 
 
 def settle(author: FromHeaderPolicy, section: bytes, sender: Address | None = ALICE) -> bytes:
-    return run(author.settle(section, sender, "alice@home.test"))
+    return run(author.apply(section, sender, "alice@home.test"))
 
 
 def refused(author: FromHeaderPolicy, section: bytes) -> str:
@@ -61,18 +61,18 @@ def test_a_broken_letter_may_be_refused_or_allowed() -> None:
 
 def test_a_foreign_from_is_allowed_refused_or_told() -> None:
     assert settle(FromHeaderPolicy(), FOREIGN) == FOREIGN
-    assert refused(FromHeaderPolicy(foreign="refuse", owners=Owners()), FOREIGN) == "550 5.7.1"
-    told = settle(FromHeaderPolicy(foreign="sender", owners=Owners()), FOREIGN)
+    assert refused(FromHeaderPolicy(when_not_owned="refuse", owners=Owners()), FOREIGN) == "550 5.7.1"
+    told = settle(FromHeaderPolicy(when_not_owned="sender", owners=Owners()), FOREIGN)
     assert told == b"Sender: <alice@home.test>\r\nFrom: Boss <boss@home.test>\r\n"
 
 
-@pytest.mark.parametrize("foreign", ["refuse", "sender"])
+@pytest.mark.parametrize("when_not_owned", ["refuse", "sender"])
 @pytest.mark.parametrize(
     "body", [b"eve@evil.test", b"alice@home.test, eve@evil.test", b"nobody", b"", b"alice@home.test (x"]
 )
-def test_a_sender_that_is_not_the_accounts_is_removed(foreign: WhenNotOwned, body: bytes) -> None:
+def test_a_sender_that_is_not_the_accounts_is_removed(when_not_owned: WhenNotOwned, body: bytes) -> None:
     """RFC 6409 §8.1: readers show it beside a From of one's own."""
-    author = FromHeaderPolicy(foreign=foreign, owners=Owners())
+    author = FromHeaderPolicy(when_not_owned=when_not_owned, owners=Owners())
     assert settle(author, b"Sender: " + body + b"\r\n" + ONE) == ONE
     own = b"Sender: sales@home.test\r\n" + ONE
     assert settle(author, own) == own
@@ -84,7 +84,7 @@ def test_the_first_author_of_another_account_ends_the_look_ups() -> None:
     """Else one field of some hundred authors asks the store as often."""
     owners = Owners()
     crowd = b",".join(b"a%d@evil.test" % number for number in range(300))
-    assert refused(FromHeaderPolicy(foreign="refuse", owners=owners), b"From: " + crowd + b"\r\n") == "550 5.7.1"
+    assert refused(FromHeaderPolicy(when_not_owned="refuse", owners=owners), b"From: " + crowd + b"\r\n") == "550 5.7.1"
     assert owners.asked == 1
 
 
@@ -93,7 +93,7 @@ def test_the_first_author_of_another_account_ends_the_look_ups() -> None:
 )
 def test_an_alias_and_another_case_are_the_accounts_own(body: bytes) -> None:
     section = b"From: " + body + b"\r\n"
-    assert settle(FromHeaderPolicy(foreign="refuse", owners=Owners()), section) == section
+    assert settle(FromHeaderPolicy(when_not_owned="refuse", owners=Owners()), section) == section
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,14 @@ def test_an_alias_and_another_case_are_the_accounts_own(body: bytes) -> None:
     ],
 )
 def test_one_author_who_is_not_the_accounts_is_enough(body: bytes) -> None:
-    assert refused(FromHeaderPolicy(foreign="refuse", owners=Owners()), b"From: " + body + b"\r\n") == "550 5.7.1"
+    assert (
+        refused(FromHeaderPolicy(when_not_owned="refuse", owners=Owners()), b"From: " + body + b"\r\n") == "550 5.7.1"
+    )
 
 
 @pytest.mark.parametrize("more", [b"From: boss@home.test\r\n", b"From: nobody\r\n"])
 def test_where_two_from_fields_may_stand_both_must_be_the_accounts(more: bytes) -> None:
-    author = FromHeaderPolicy("allow", foreign="refuse", owners=Owners())
+    author = FromHeaderPolicy("allow", when_not_owned="refuse", owners=Owners())
     own = b"From: alice@home.test\r\n"
     assert settle(author, own + own) == own + own
     assert refused(author, own + more) == refused(author, more + own) == "550 5.7.1"

@@ -47,7 +47,7 @@ class SlowDns(Dns):
         return await super()._answer(kind, name)
 
 
-def examine(octets: bytes, names: SlowDns, sender: str = "a@other.test", **demands: Any) -> tuple[str, float]:
+def verify_letter(octets: bytes, names: SlowDns, sender: str = "a@other.test", **demands: Any) -> tuple[str, float]:
     """The result of DMARC, or the code and status of a refusal; and the seconds that it took."""
     checks = SenderVerification(
         "mx.home.test",
@@ -63,7 +63,7 @@ def examine(octets: bytes, names: SlowDns, sender: str = "a@other.test", **deman
     letter = Letter(new_letter_id(1.0), Envelope(Address.parse(sender), ()), Octets(octets), arrival)
     ended: list[Any] = []
     arrived = ReceivedOctets(octets[: split(octets) - 2], split(octets))
-    Deferred.fromCoroutine(checks.examine(letter, arrived)).addBoth(ended.append)
+    Deferred.fromCoroutine(checks.verify_letter(letter, arrived)).addBoth(ended.append)
     while not ended and names.clock.seconds() < 300:
         names.clock.advance(0.5)
     assert ended, "it took more than five minutes"
@@ -98,14 +98,14 @@ def slow_signatures(count: int) -> bytes:
 @pytest.mark.parametrize("temperror", ["accept", "defer"])
 def test_a_slow_domain_of_ones_own_passes_no_policy_of_another(octets: bytes, sender: str, temperror: str) -> None:
     """DMARC-02: RFC 7489 §3.1, §6.6.2. A letter costs no more than a few questions, however many signatures it has."""
-    assert examine(octets, SlowDns(dict(REJECT)), sender, temperror=temperror) == ("550 5.7.1", QUESTION)
+    assert verify_letter(octets, SlowDns(dict(REJECT)), sender, temperror=temperror) == ("550 5.7.1", QUESTION)
 
 
 def test_a_sender_whose_record_leads_from_name_to_name_uses_up_nothing_of_the_policy() -> None:
     """SPF-01, DMARC-02: ten includes, each of which is answered just in time."""
     chain = {f"TXT d{n}.slow.test": (f"v=spf1 include:d{n + 1}.slow.test -all",) for n in range(20)}
     names = SlowDns(REJECT | chain, seconds=4.5)
-    said, seconds = examine(VICTIM + END, names, "a@d0.slow.test")
+    said, seconds = verify_letter(VICTIM + END, names, "a@d0.slow.test")
     assert said == "550 5.7.1"
     assert seconds <= 15
 
@@ -119,7 +119,7 @@ def test_the_names_of_a_client_use_up_nothing_of_the_senders_own_record() -> Non
         "A mail.pr.test": ("192.0.2.99",),
         "PTR 192.0.2.1": pointers,
     }
-    said, seconds = examine(VICTIM + END, SlowDns(records, seconds=4.5), "ceo@pr.test")
+    said, seconds = verify_letter(VICTIM + END, SlowDns(records, seconds=4.5), "ceo@pr.test")
     assert said == "550 5.7.1"
     assert seconds <= 25
 
@@ -127,25 +127,27 @@ def test_the_names_of_a_client_use_up_nothing_of_the_senders_own_record() -> Non
 def test_a_chain_of_slow_sealers_uses_up_nothing_of_the_policy() -> None:
     """ARC-01: its seals are looked up one after the other."""
     names = SlowDns({**RECORDS, "TXT _dmarc.home.test": ("v=DMARC1; p=reject",)}, seconds=4.5, slow=("list.test",))
-    assert examine(passed_on("list.test", "list.test", "list.test", "list.test"), names)[0] == "550 5.7.1"
+    assert verify_letter(passed_on("list.test", "list.test", "list.test", "list.test"), names)[0] == "550 5.7.1"
 
 
 def test_what_the_domain_itself_does_not_answer_is_doubtful() -> None:
     """DMARC-01, AR-01: its policy, its SPF record, the key of its signature."""
     said = {
-        examine(VICTIM + END, SlowDns(slow=("_dmarc.pr.test",)))[0],
-        examine(VICTIM + END, SlowDns(dict(REJECT), slow=("pr.test",)), "ceo@pr.test")[0],
-        examine(signed(), SlowDns({"TXT _dmarc.home.test": ("v=DMARC1; p=reject",)}, slow=("_domainkey.home.test",)))[
-            0
-        ],
+        verify_letter(VICTIM + END, SlowDns(slow=("_dmarc.pr.test",)))[0],
+        verify_letter(VICTIM + END, SlowDns(dict(REJECT), slow=("pr.test",)), "ceo@pr.test")[0],
+        verify_letter(
+            signed(), SlowDns({"TXT _dmarc.home.test": ("v=DMARC1; p=reject",)}, slow=("_domainkey.home.test",))
+        )[0],
     }
     assert said == {"temperror"}
-    assert examine(VICTIM + END, SlowDns(slow=("_dmarc.pr.test",)), temperror="defer")[0] == "451 4.4.3"
+    assert verify_letter(VICTIM + END, SlowDns(slow=("_dmarc.pr.test",)), temperror="defer")[0] == "451 4.4.3"
 
 
 def test_a_letter_that_passes_is_not_put_off_for_a_signature_that_nobody_answers_for() -> None:
     """RFC 6376 §6.1: one good signature is enough, whatever became of the others."""
     names = SlowDns({"TXT home.test": ("v=spf1 ip4:192.0.2.1 -all",), "TXT _dmarc.home.test": ("v=DMARC1; p=reject",)})
     letter = slow_signatures(3) + b"From: alice@home.test\r\n" + END
-    assert examine(letter, names, "alice@home.test", temperror="defer") == ("pass", QUESTION)
-    assert examine(slow_signatures(3) + b"From: a@other.test\r\n" + END, names, temperror="defer")[0] == "451 4.4.3"
+    assert verify_letter(letter, names, "alice@home.test", temperror="defer") == ("pass", QUESTION)
+    assert (
+        verify_letter(slow_signatures(3) + b"From: a@other.test\r\n" + END, names, temperror="defer")[0] == "451 4.4.3"
+    )

@@ -23,7 +23,7 @@ from tests.policy.visitor import Dns, Now
 STRANGER = HostPort("192.0.2.1", 25)
 
 
-def examine(
+def verify_letter(
     octets: bytes,
     names: Dns | None = None,
     *,
@@ -45,7 +45,9 @@ def examine(
     envelope = Envelope(Address.parse(sender) if sender else None, ())
     arrival = Arrival(at=1.0, server="mx.other.test", protocol="ESMTP", remote=remote, helo=helo)
     letter = Letter(new_letter_id(1.0), envelope, Octets(octets), arrival)
-    examined, facts = run(checks.examine(letter, ReceivedOctets(octets[: max(0, split(octets) - 2)], split(octets))))
+    examined, facts = run(
+        checks.verify_letter(letter, ReceivedOctets(octets[: max(0, split(octets) - 2)], split(octets)))
+    )
     whole = run(read_all(examined.content))
     assert whole.endswith(octets)
     return whole.removesuffix(octets), dict(facts)
@@ -54,22 +56,22 @@ def examine(
 def test_a_letter_without_a_sender_is_asked_by_the_name_of_its_host() -> None:
     """SPF-01: HELO when MAIL FROM is empty (RFC 7208 §2.4); DMARC takes it as well."""
     names = Dns({"TXT mx.home.test": ("v=spf1 ip4:192.0.2.1 -all",), "TXT _dmarc.home.test": ("v=DMARC1; p=reject",)})
-    field, facts = examine(LETTER, names, sender="")
+    field, facts = verify_letter(LETTER, names, sender="")
     assert b"spf=pass smtp.helo=mx.home.test;" in field
     assert facts == {"spf": "pass", "dkim": "none", "dmarc": "pass"}
-    assert b"spf=none" in examine(LETTER, sender="", helo="[192.0.2.1]")[0]
-    assert b"spf=none" in examine(LETTER, sender="", helo="no name at all")[0]
-    assert b"smtp.mailfrom=alice@?192.0.2.1?" in examine(LETTER, sender="alice@[192.0.2.1]")[0]
+    assert b"spf=none" in verify_letter(LETTER, sender="", helo="[192.0.2.1]")[0]
+    assert b"spf=none" in verify_letter(LETTER, sender="", helo="no name at all")[0]
+    assert b"smtp.mailfrom=alice@?192.0.2.1?" in verify_letter(LETTER, sender="alice@[192.0.2.1]")[0]
 
 
 def test_only_what_is_wanted_is_asked() -> None:
     """SPF-02: each question can be left out."""
     names = dns()
-    field, facts = examine(signed(), names, demands=VerificationPolicy(spf=False, dmarc=False, arc=False))
+    field, facts = verify_letter(signed(), names, demands=VerificationPolicy(spf=False, dmarc=False, arc=False))
     assert field.count(b"=pass") == 1
     assert facts == {"dkim": "pass"}
     assert names.asked == ["TXT s1._domainkey.home.test"]
-    field, _ = examine(signed(), demands=VerificationPolicy(dkim=False, dmarc=False, arc=False))
+    field, _ = verify_letter(signed(), demands=VerificationPolicy(dkim=False, dmarc=False, arc=False))
     assert b"dkim" not in field
 
 
@@ -78,28 +80,28 @@ def test_this_machine_is_not_asked(remote: HostPort | None) -> None:
     """SPF-02: nor who comes over a UNIX socket."""
     trusting = VerificationPolicy(trusted=networks_of(("127.0.0.0/8", "::1")))
     names = Dns()
-    assert examine(LETTER, names, remote=remote, demands=trusting) == (b"", {})
+    assert verify_letter(LETTER, names, remote=remote, demands=trusting) == (b"", {})
     assert names.asked == []
 
 
 def test_a_dns_that_is_gone_is_told_and_refuses_nobody() -> None:
     """AR-01: temperror, for each."""
     names = Dns(dict.fromkeys(("TXT home.test", "TXT s1._domainkey.home.test", "TXT _dmarc.home.test")))
-    field, facts = examine(signed(), names)
+    field, facts = verify_letter(signed(), names)
     assert field.count(b"=temperror") == 3
     assert facts == {"spf": "temperror", "dkim": "temperror", "dmarc": "temperror"}
     with pytest.raises(Refusal, match=r"4\.4\.3"):
-        examine(signed(), names, demands=VerificationPolicy(temperror="defer"))
+        verify_letter(signed(), names, demands=VerificationPolicy(temperror="defer"))
 
 
 def test_marks_instead_of_refusals() -> None:
     """DMARC-02: where the operator wants to see first."""
     names = Dns({"TXT _dmarc.home.test": ("v=DMARC1; p=reject",)})
     with pytest.raises(Refusal, match=r"5\.7\.1"):
-        examine(LETTER, names)
+        verify_letter(LETTER, names)
     assert (
         b"dmarc=fail header.from=home.test policy.dmarc=reject"
-        in examine(LETTER, names, demands=VerificationPolicy(dmarc_reject="mark"))[0]
+        in verify_letter(LETTER, names, demands=VerificationPolicy(dmarc_reject="mark"))[0]
     )
 
 
@@ -116,6 +118,6 @@ def test_any_letter_has_its_results(header: list[tuple[str, str]], body: bytes, 
     """AR-01: one field on top, for any octets and any name that a client gives itself."""
     lines = [f"{name}:{value}".encode().replace(b"\r", b"").replace(b"\n", b"") + b"\r\n" for name, value in header]
     octets = b"".join(lines) + b"\r\n" + body
-    field, _ = examine(octets, sender="", helo=helo, demands=VerificationPolicy(malformed_from="mark"))
+    field, _ = verify_letter(octets, sender="", helo=helo, demands=VerificationPolicy(malformed_from="mark"))
     assert count(field, FIELD) == 1
     assert field.isascii()

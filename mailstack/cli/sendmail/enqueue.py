@@ -211,7 +211,7 @@ async def enqueue(target: TargetServer, mail_server: OpenStore, prepared: Prepar
         None if config.store.url or target.settings is None else FreeSpace(config.data, config.limits.min_free_space)
     )
     counter = Intake(name, queue, store, directory, hops=config.limits.hops, quotas=quotas, free_space=space)
-    station = SubmissionRules(counter, None, author=FromHeaderPolicy(config.submission.broken_header))
+    station = SubmissionRules(counter, None, from_header_policy=FromHeaderPolicy(config.submission.broken_header))
     now = time.now()
     letter, arrival = new_letter_id(now), Arrival(now, name, "LOCAL", account=user)
     try:

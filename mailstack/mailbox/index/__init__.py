@@ -1,7 +1,7 @@
 """Index of all letters of a server, for pages, APIs and searches.
 
-Each letter that arrives is in the archive of the store, by the same transaction (`mailstack.store.archive`). The index is
-a database of its own, filled in the background, and made anew from the archive when it is lost. `query` is the language
-of searches, `items` are the values, `queries` reads the tables, `writes` changes them, `indexer` fills them, `feed`
-reports what happens, and `letter_index` is the interface for pages.
+The archive of the store contains each accepted letter, by the same transaction (`mailstack.store.archive`). The index is
+a separate database, filled in the background, and rebuilt from the archive if it is lost. `query` parses searches,
+`items` has the values, `queries` reads the tables, `writes` and `removal` change them, `indexer` fills them, `feed`
+publishes events, and `letter_index` is the interface for pages.
 """

@@ -24,20 +24,20 @@ CREATE TABLE letters (
     attachments INTEGER NOT NULL,
     inline INTEGER NOT NULL,
     unread INTEGER NOT NULL,
-    deleted TEXT -- the token that brings it back
+    deleted TEXT -- token of the undo
 );
--- All of a letter that never changes, as JSON: apart, so that to mark very many letters writes little.
+-- The constant part of each letter, as JSON: apart, so that marking many letters writes little.
 CREATE TABLE items (
     number INTEGER NOT NULL PRIMARY KEY,
     item TEXT NOT NULL
 );
--- All that is asked of a letter beside its text: a look through all letters reads this, not the letters.
+-- All searched columns but texts, so that a scan of all letters reads only this index.
 CREATE INDEX letters_shown ON letters (number, unread, arrived, size, attachments, inline) WHERE deleted IS NULL;
 CREATE INDEX letters_unread ON letters (number) WHERE unread = 1 AND deleted IS NULL;
 CREATE INDEX letters_by_arrival ON letters (arrived, number);
 CREATE INDEX letters_deleted ON letters (deleted, number) WHERE deleted IS NOT NULL;
 
--- Subject and people, folded: narrow, so that all can be looked through.
+-- Subject and people, folded: narrow, for scans.
 CREATE TABLE heads (
     number INTEGER NOT NULL PRIMARY KEY,
     head TEXT NOT NULL
@@ -65,13 +65,13 @@ CREATE TABLE holders (
     mailbox TEXT NOT NULL,
     number INTEGER NOT NULL,
     is_sender INTEGER NOT NULL,
-    hidden TEXT, -- deleted by this account while others have it: the token that brings it back
+    hidden TEXT, -- deleted by this account while others have it: token of the undo
     PRIMARY KEY (mailbox, number)
 ) WITHOUT ROWID;
 CREATE INDEX holders_of ON holders (number);
 CREATE INDEX holders_hidden ON holders (hidden, number) WHERE hidden IS NOT NULL;
 
--- Number of letters that each holder sees, and "" for all; kept by `writes.counted`, so that no list counts them.
+-- Number of letters of each holder, and of all (""); updated by `writes.counted`, so that no list counts rows.
 CREATE TABLE counts (
     mailbox TEXT NOT NULL,
     is_sender INTEGER NOT NULL,
@@ -87,7 +87,7 @@ CREATE TABLE copies (
 ) WITHOUT ROWID;
 CREATE INDEX copies_of ON copies (number);
 
--- Until when what was deleted under a token can be brought back.
+-- End of the undo time of each deletion.
 CREATE TABLE undoing (
     token TEXT NOT NULL PRIMARY KEY,
     until REAL NOT NULL, -- seconds since 1970
@@ -101,37 +101,36 @@ CREATE TABLE news (
     text TEXT NOT NULL -- JSON
 );
 
--- Names all that `news` tells: with the file it is another one.
+-- Name of this file's sequence of events.
 CREATE TABLE run (name TEXT NOT NULL);
 INSERT INTO run VALUES (lower(hex(randomblob(4))));
 
--- How far the archive has been read.
+-- Number of the last indexed letter of the archive.
 CREATE TABLE progress (number INTEGER NOT NULL);
 INSERT INTO progress (number) VALUES (0);
 """
 
 
 COLUMNS = ("subject", "author", "recipients", "copied", "hidden", "reply", "message", "words")
-"""Columns that are searched, the short ones first: reading those needs only the beginning of a row."""
+"""Searched columns, the short ones first, which are read from the beginning of a row."""
 
 HEAD = COLUMNS[:-1]
-"""Columns of `headed`, without the text: a search for a subject need not read the posting lists of all texts."""
+"""Columns of `headed`, without the text, so that a search for a subject reads short posting lists."""
 
 INDEX = "fts5"
-"""The kind of table that has trigrams."""
+"""SQLite module of full-text indices."""
 
 SEARCHED = {"searched": COLUMNS, "headed": HEAD}
-"""The indices of trigrams, by number of letter. On a SQLite without FTS5, or without trigrams (before 3.34), they are
-plain tables, and searches are slower."""
+"""Trigram indices by number of letter. Without FTS5 and trigrams (SQLite 3.34) they are plain, slower tables."""
 
 
 def set_up(connection: sqlite3.Connection) -> None:
-    """Make the tables that are missing."""
+    """Creates missing tables, and replaces those of another version."""
     if _version(connection) == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     if _version(connection) == VERSION:
-        # Another process has made them meanwhile.
+        # Another process has created them meanwhile.
         connection.execute("COMMIT")
         return
     for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
@@ -165,24 +164,24 @@ Operation = Callable[[sqlite3.Connection], T]
 
 FILE = "index.sqlite3"
 TURN = "index.turn"
-PATIENCE = 10.0
+TIMEOUT_S = 10.0
 """Seconds to wait for other processes."""
 
 
 class IndexDatabase(Protocol):
-    """Runs operations on it; they raise StoreError when it can't be used."""
+    """Runs operations on the database of the index. They raise StoreError."""
 
     def read(self, operation: Operation[T]) -> Deferred[T]: ...
 
     def write(self, operation: Operation[T]) -> Deferred[T]:
-        """In a transaction."""
+        """Runs an operation in a transaction."""
 
     async def close(self) -> None:
-        """Once all that was asked is done."""
+        """Closes the database after all pending operations."""
 
 
 class FileDatabase:
-    """On disk. A power cut may cost the last changes: letters come again from the archive, marks and tags don't."""
+    """Index in a file. A power failure may lose the last changes: letters are indexed again, marks and tags are not."""
 
     def __init__(
         self,
@@ -192,10 +191,10 @@ class FileDatabase:
         reader_threads: int = 2,
         location: Location | None = None,
     ) -> None:
-        """`location`: of the directory; nothing is made or written in another one that took its place."""
+        """`location` identifies the directory; nothing is written to another one in its place."""
         self._path = directory / FILE
         self._location = location or Location()
-        self._turn = Turn(directory / TURN, PATIENCE)
+        self._turn = Turn(directory / TURN, TIMEOUT_S)
         self._writer = Workers(
             reactor, "mailstack-index-writer", 1, start=self._open_writer, stop=sqlite3.Connection.close
         )
@@ -208,15 +207,15 @@ class FileDatabase:
         )
 
     def _connect(self) -> sqlite3.Connection:
-        # Never makes a database, as it would where the directory was moved away.
+        # Creates no database, because the directory may have been moved away.
         url = f"{self._path.absolute().as_uri()}?mode=rw"
-        connection = sqlite3.connect(url, uri=True, timeout=PATIENCE, isolation_level=None, cached_statements=256)
+        connection = sqlite3.connect(url, uri=True, timeout=TIMEOUT_S, isolation_level=None, cached_statements=256)
         connection.execute("PRAGMA temp_store = MEMORY")
         return connection
 
     def _open_writer(self) -> sqlite3.Connection:
         self._location.check()
-        # Letters are private, also where the directory is readable by others.
+        # Letters are private, even in a directory that others can read.
         self._path.touch(mode=0o600)
         connection = self._connect()
         # SQLite does not wait here: of two processes that create a database at once, one would get an error.
@@ -242,7 +241,7 @@ class FileDatabase:
         return self._writer.do(lambda connection: self._in_turn(connection, operation))
 
     def _in_turn(self, connection: sqlite3.Connection, operation: Operation[T]) -> T:
-        """SQLite's own way to wait for another process is to look again and again, ever more seldom."""
+        """Runs an operation under a lock between processes, because SQLite waits by polling, at growing intervals."""
         self._location.check()
         with self._turn.taken():
             return transact(connection, operation)

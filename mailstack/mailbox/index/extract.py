@@ -17,7 +17,7 @@ from mailstack.mailbox.index.items import Item, NewItem
 from mailstack.store import Filter, Record, Store
 
 MAX_TAGS = 20
-"""Maximum tags that a letter brings with it."""
+"""Maximum tags of a new letter."""
 MAX_TAG = 100
 """Maximum characters of a tag."""
 
@@ -28,11 +28,11 @@ def tag_of(text: str) -> str:
     return tag if len(tag) <= MAX_TAG and tag.isprintable() and "," not in tag else ""
 
 
-def tags_of(letter: Letter, reading: ParsedLetter) -> tuple[str, ...]:
+def tags_of(letter: Letter, parsed: ParsedLetter) -> tuple[str, ...]:
     """Tags of a new letter, each once in any case; takes time in proportion to its header."""
-    found = reading.first("X-Tags").split(",")
+    found = parsed.first("X-Tags").split(",")
     recipients = (str(each.address) for each in letter.envelope.recipients)
-    for address in (*(to.address for to in reading.to), *recipients):
+    for address in (*(to.address for to in parsed.to), *recipients):
         found += address.rpartition("@")[0].split("+")[1:]
     tags: dict[str, str] = {}
     for each in found:
@@ -41,16 +41,16 @@ def tags_of(letter: Letter, reading: ParsedLetter) -> tuple[str, ...]:
     return tuple(tags.values())[:MAX_TAGS]
 
 
-MOST_SEARCHED = 65_536
-"""Characters of a letter's text that are searched."""
-LONGEST_SHOWN = 1000
-"""Characters of a subject, a name or an address, as lists show it."""
-MOST_SHOWN = 100
-"""Correspondents of a kind, as lists show them."""
+MAX_SEARCHED_TEXT = 65_536
+"""Maximum indexed characters of a letter's text."""
+MAX_SHOWN_TEXT = 1000
+"""Maximum characters of a subject, a name or an address in lists."""
+MAX_SHOWN_PEOPLE = 100
+"""Maximum correspondents of one field in lists."""
 
 
 class ArchivedLetter(Struct, frozen=True):
-    """A letter of the archive that is to be read."""
+    """Letter of the archive that is to be indexed."""
 
     number: int
     record: Record
@@ -58,51 +58,53 @@ class ArchivedLetter(Struct, frozen=True):
     mailboxes: tuple[str, ...]
 
 
-def extract(arriving: ArchivedLetter) -> NewItem:
-    """Takes time in proportion to the letter's size; a thread may do it."""
-    letter = arriving.record.letter
-    reading = parse(arriving.octets)
-    named = (*reading.to, *reading.cc, *reading.bcc)
+def extract(archived: ArchivedLetter) -> NewItem:
+    """The index entry of a letter. Takes time in proportion to its size; called in a thread."""
+    letter = archived.record.letter
+    parsed = parse(archived.octets)
+    named = (*parsed.to, *parsed.cc, *parsed.bcc)
     recipients = tuple(str(each.address) for each in letter.envelope.recipients)
     known = {key_of(one.address) for one in named}
     blind = tuple(Correspondent("", address) for address in recipients if key_of(address) not in known)
     sender = letter.envelope.sender
     item = Item(
-        number=arriving.number,
+        number=archived.number,
         id=letter.id,
         arrived=letter.arrival.at,
         size=letter.content.size,
-        subject=reading.subject[:LONGEST_SHOWN],
-        author=next(iter(_shown(reading.authors)), None),
-        to=_shown(reading.to),
-        cc=_shown(reading.cc),
-        bcc=_shown((*reading.bcc, *blind)),
-        reply_to=_shown(reading.reply_to),
-        message_id=reading.message_id[:LONGEST_SHOWN],
+        subject=parsed.subject[:MAX_SHOWN_TEXT],
+        author=next(iter(_shown(parsed.authors)), None),
+        to=_shown(parsed.to),
+        cc=_shown(parsed.cc),
+        bcc=_shown((*parsed.bcc, *blind)),
+        reply_to=_shown(parsed.reply_to),
+        message_id=parsed.message_id[:MAX_SHOWN_TEXT],
         sender="" if sender is None else str(sender),
         recipients=recipients,
         account=letter.arrival.account or "",
-        snippet=reading.snippet,
-        attachments=len(reading.attachments),
-        inline=len(reading.inline),
-        tags=tags_of(letter, reading),
-        mailboxes=arriving.mailboxes,
+        snippet=parsed.snippet,
+        attachments=len(parsed.attachments),
+        inline=len(parsed.inline),
+        tags=tags_of(letter, parsed),
+        mailboxes=archived.mailboxes,
     )
-    return NewItem(item, tuple(_addresses(item, reading)), reading.readable[:MOST_SEARCHED])
+    return NewItem(item, tuple(_addresses(item, parsed)), parsed.readable[:MAX_SEARCHED_TEXT])
 
 
 def _shown(people: Sequence[Correspondent]) -> tuple[Correspondent, ...]:
-    return tuple(Correspondent(one.name[:LONGEST_SHOWN], one.address[:LONGEST_SHOWN]) for one in people[:MOST_SHOWN])
+    return tuple(
+        Correspondent(one.name[:MAX_SHOWN_TEXT], one.address[:MAX_SHOWN_TEXT]) for one in people[:MAX_SHOWN_PEOPLE]
+    )
 
 
-def _addresses(item: Item, reading: ParsedLetter) -> Iterator[tuple[str, str]]:
-    """Each with its domain beside it, so that both are found."""
+def _addresses(item: Item, parsed: ParsedLetter) -> Iterator[tuple[str, str]]:
+    """Pairs of field and address, and of field and domain, for searches."""
     fields: tuple[tuple[str, Iterable[str]], ...] = (
-        ("from", [one.address for one in reading.authors]),
-        ("to", [one.address for one in reading.to]),
-        ("cc", [one.address for one in reading.cc]),
+        ("from", [one.address for one in parsed.authors]),
+        ("to", [one.address for one in parsed.to]),
+        ("cc", [one.address for one in parsed.cc]),
         ("bcc", [one.address for one in item.bcc]),
-        ("reply-to", [one.address for one in reading.reply_to]),
+        ("reply-to", [one.address for one in parsed.reply_to]),
         ("recipient", item.recipients),
         ("sender", [item.sender]),
     )
@@ -120,10 +122,10 @@ _MAX_HEADER = 65_536
 
 
 async def source_of(store: Store, outlets: Collection[str], record: Record, octets: bytes) -> LetterId | None:
-    """Return the id of the letter that this one is a copy of, if any. Raises StoreError.
+    """The id of the letter of which this one is a copy, if any. Raises StoreError.
 
-    A client can forge `Received`. So the source must have been on its way to one of the recipients, from the host that
-    called. What `outlets`, servers by name, are given is always a copy.
+    A client can forge `Received`, so the source must have been relayed to one of the recipients by the calling host. A
+    letter to a server in `outlets` is always a copy.
     """
     letter = record.letter
     if letter.arrival.server in outlets:
@@ -140,14 +142,14 @@ async def source_of(store: Store, outlets: Collection[str], record: Record, octe
 
 
 def traced(octets: bytes) -> list[LetterId]:
-    """Return the ids in the Received fields, the newest first."""
+    """The ids in the Received fields, the newest first."""
     header = octets[:_MAX_HEADER]
     found = [_ID.search(field) for name, field in fields(header[: split(header)]) if name == b"received"]
     return [LetterId(each[1].decode("ascii").lower()) for each in found if each is not None][:_MAX_HOPS]
 
 
 def _went(source: Record, copy: Record) -> bool:
-    """Return whether a letter was relayed, or is just being relayed, to a recipient of its copy."""
+    """Whether a letter was relayed, or is just being relayed, to a recipient of its copy."""
     recipients = {recipient.address.key for recipient in copy.letter.envelope.recipients}
     return source.letter.envelope.sender == copy.letter.envelope.sender and any(
         delivery.recipient.address.key in recipients

@@ -13,7 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from mailstack.protocols.connection import Clock
 
-MOST_KEPT = 5000
+MAX_EVENTS = 5000
 """Maximum number of events in the ring; a stream that missed more must read the lists again."""
 
 
@@ -30,110 +30,112 @@ class Event(Struct, frozen=True):
 
 
 class EventsMissed(Exception):
-    """Events between have been forgotten, or are those of an earlier run: what one knew must be read anew."""
+    """Events are no longer in the ring, or belong to an earlier run: the client must read the lists again."""
 
 
 class Feed:
     """Ring of events, written by each change and read by streams, each from its own position."""
 
-    def __init__(self, kept: int = MOST_KEPT, soon: Callable[[Callable[[], None]], object] = lambda do: do()) -> None:
-        """`soon` calls a function, at once or in a turn of its own."""
+    def __init__(
+        self, max_events: int = MAX_EVENTS, soon: Callable[[Callable[[], None]], object] = lambda do: do()
+    ) -> None:
+        """`soon` calls a function, at once or in a later turn of the reactor."""
         self._soon = soon
-        self._waking = False
+        self._is_waking = False
         self._run = secrets.token_hex(4)
-        self._events: deque[Event] = deque(maxlen=kept)
+        self._events: deque[Event] = deque(maxlen=max_events)
         self._sequence = self._floor = 0
-        self._waiting: set[Deferred[None]] = set()
-        self._listeners: list[Callable[[Event], None]] = []
+        self._waiters: set[Deferred[None]] = set()
+        self._subscribers: list[Callable[[Event], None]] = []
         self._closed = False
-        self._watchers = 0
+        self._streams = 0
 
     @property
-    def is_watched(self) -> bool:
-        """Whether any stream is open: events that are of use only then can be left out."""
-        return self._watchers > 0
+    def has_streams(self) -> bool:
+        """Whether any stream is open, so that events for streams only are published."""
+        return self._streams > 0
 
     @asynccontextmanager
-    async def watched(self) -> AsyncIterator[None]:
-        """Open a stream: events from here on are kept for it."""
-        self._watchers += 1
+    async def stream(self) -> AsyncIterator[None]:
+        """Opens a stream, which gets all later events."""
+        self._streams += 1
         try:
             yield
         finally:
-            self._watchers -= 1
+            self._streams -= 1
 
-    def begin(self, run: str, sequence: int) -> None:
-        """Go on behind an event of a run that others have told of; what was before it is not known here."""
+    def restart_at(self, run: str, sequence: int) -> None:
+        """Continues after an event of a run that another process has published; earlier events are unknown here."""
         self._events.clear()
         self._run = run
         self._sequence = self._floor = sequence
 
     @property
     def newest(self) -> int:
-        """The sequence of the newest event; 0 before there is one."""
+        """Sequence number of the newest event; 0 before the first."""
         return self._sequence
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing more will be told."""
+        """Whether the feed is closed."""
         return self._closed
 
-    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Be called for each event, until the function returned is called. It must neither raise nor take long."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+    def subscribe(self, subscriber: Callable[[Event], None]) -> Callable[[], None]:
+        """Calls `subscriber` for each event, until the returned function is called. It must neither raise nor wait."""
+        self._subscribers.append(subscriber)
+        return lambda: self._subscribers.remove(subscriber) if subscriber in self._subscribers else None
 
-    def tell(self, name: str, data: Any, holders: frozenset[str] | None = None) -> None:
-        """Something happened."""
-        self._take(Event(self._sequence + 1, name, data, holders))
+    def publish(self, name: str, data: Any, holders: frozenset[str] | None = None) -> None:
+        """Publishes an event to streams and subscribers."""
+        self._append(Event(self._sequence + 1, name, data, holders))
 
-    def _take(self, event: Event) -> None:
+    def _append(self, event: Event) -> None:
         self._sequence = event.sequence
         self._events.append(event)
-        for listener in list(self._listeners):
-            listener(event)
-        if self._waiting and not self._waking:
-            self._waking = True
+        for subscriber in list(self._subscribers):
+            subscriber(event)
+        if self._waiters and not self._is_waking:
+            self._is_waking = True
             self._soon(self._wake)
 
     def _wake(self) -> None:
-        self._waking = False
-        waiting, self._waiting = self._waiting, set()
+        self._is_waking = False
+        waiting, self._waiters = self._waiters, set()
         for deferred in waiting:
             deferred.callback(None)
 
     def close(self) -> None:
-        """End every wait."""
+        """Ends all waits."""
         self._closed = True
         self._wake()
 
     def after(self, sequence: int) -> list[Event]:
-        """The events since then, the oldest first. Raises Missed."""
+        """The events after `sequence`, the oldest first. Raises EventsMissed."""
         if sequence == self._sequence:
             return []
-        forgotten = self._events[0].sequence - 1 if self._events else self._floor
-        if sequence > self._sequence or sequence < forgotten:
+        first_known = self._events[0].sequence - 1 if self._events else self._floor
+        if sequence > self._sequence or sequence < first_known:
             raise EventsMissed
         return [event for event in self._events if event.sequence > sequence]
 
     def since(self, sequence: int) -> list[Event]:
-        """The same, without those that are forgotten."""
+        """The events after `sequence` that are still in the ring."""
         return [event for event in self._events if event.sequence > sequence]
 
-    async def more(self, sequence: int) -> None:
-        """Return when there is something after `sequence`, or the feed is closed; may be cancelled."""
+    async def wait_after(self, sequence: int) -> None:
+        """Returns when there is an event after `sequence`, or the feed is closed; may be cancelled."""
         if self._closed or self._sequence > sequence:
             return
-        waiting: Deferred[None] = Deferred(self._waiting.discard)
-        self._waiting.add(waiting)
+        waiting: Deferred[None] = Deferred(self._waiters.discard)
+        self._waiters.add(waiting)
         await waiting
 
     def name_of(self, sequence: int) -> str:
-        """What a client gives back to go on from there."""
+        """Token with which a client resumes after an event."""
         return f"{self._run}-{sequence}"
 
     def sequence_of(self, name: str) -> int:
-        """Where a client has got to. Raises Missed for one of another run, or none of ours."""
+        """Sequence number of a token. Raises EventsMissed for another run, or an invalid token."""
         run, _, sequence = name.partition("-")
         if run != self._run or not sequence.isascii() or not sequence.isdigit() or len(sequence) > 18:
             raise EventsMissed
@@ -141,7 +143,7 @@ class Feed:
 
 
 class FeedCounters:
-    """Counters of one feed, from now on."""
+    """Counters of the events of a feed since `begun`."""
 
     def __init__(self, feed: Feed, now: float) -> None:
         self.begun = now
@@ -150,7 +152,7 @@ class FeedCounters:
         self.octets = 0
         """Octets of all accepted letters."""
         self.deleted = 0
-        feed.listen(self._count)
+        feed.subscribe(self._count)
 
     def _count(self, event: Event) -> None:
         if event.name == "letter":
@@ -161,7 +163,7 @@ class FeedCounters:
 
 
 async def with_timeout(clock: Clock, wait: Coroutine[Any, Any, None], seconds: float) -> bool:
-    """Whether it came to its end in time; else it is cancelled, as it is when we are."""
+    """Awaits a coroutine for at most so many seconds; returns whether it ended. Cancellation cancels it."""
     waiting = Deferred.fromCoroutine(wait)
     late = False
 

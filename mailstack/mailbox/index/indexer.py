@@ -22,16 +22,16 @@ from mailstack.store.archive import ARCHIVE
 _log = logging.getLogger(__name__)
 
 AT_ONCE = 50
-"""Letters that are read together."""
-MOST_OCTETS = 8 * 1024 * 1024
-"""Octets of letters that are read together, beyond the first."""
-MOST_READ = 64 * 1024 * 1024
-"""Octets of one letter; what stands behind them is not found."""
-AGAIN = 5.0
-"""Seconds until the next try when the store or the database can't be used."""
+"""Maximum letters of one batch."""
+MAX_BATCH_OCTETS = 8 * 1024 * 1024
+"""Maximum octets of one batch, the last letter not counted."""
+MAX_LETTER_OCTETS = 64 * 1024 * 1024
+"""Maximum indexed octets of one letter."""
+RETRY_S = 5.0
+"""Seconds to the next try after an error of the store or the database."""
 
-AWAY = 3600.0
-"""Seconds for which a letter that can't be read stops those behind it: where it is kept may be out of reach."""
+GIVE_UP_AFTER_S = 3600.0
+"""Seconds for which an unreadable letter stops the letters after it: its storage may be unavailable for a time."""
 
 InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 
@@ -44,7 +44,7 @@ class IndexedLetter(Struct, frozen=True):
 
 
 class Indexer:
-    """From `start` to `stop` it reads whatever comes, once it is nudged."""
+    """Indexes new letters from `start` to `stop`, after each `poll_soon`."""
 
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
         self,
@@ -56,7 +56,7 @@ class Indexer:
         mailbox_of: Callable[[Address], Awaitable[str | None]],
         outlets: Collection[str] = (),
     ) -> None:
-        """`mailbox_of` returns the mailbox of an address. A letter that reaches one of the `outlets`, servers, is a copy."""
+        """`mailbox_of` returns the mailbox of an address. A letter to a server in `outlets` is a copy."""
         self._outlets = outlets
         self._store = store
         self._database = database
@@ -65,73 +65,73 @@ class Indexer:
         self._in_thread = in_thread
         self._mailbox_of = mailbox_of
         self._read_to = 0
-        self._unread: tuple[LetterId | None, float] = None, 0.0
-        """A letter that could not be read, and since when."""
-        self._works = False
-        self._rests = False
-        """Whether a try has failed just now, however often it is nudged."""
-        self._nudged = False
+        self._unreadable: tuple[LetterId | None, float] = None, 0.0
+        """Letter that could not be read, and the time of the first try."""
+        self._is_running = False
+        self._is_paused = False
+        """Whether the last try failed, so that polls wait."""
+        self._is_poll_due = False
         self._stopped = True
         self._idle: list[Deferred[None]] = []
 
     async def start(self) -> None:
-        """Begin where the last run ended. Raises StoreError."""
-        # The writer first: it makes the tables.
+        """Starts after the last indexed letter. Raises StoreError."""
+        # The writer creates missing tables.
         self._read_to = await self._database.write(queries.progress)
         number, letter = await self._database.read(queries.newest)
-        there = await self._store.entries(ARCHIVE, number - 1, 1) if number else []
-        if there and there[0].uid == number and there[0].letter != letter:
+        existing = await self._store.entries(ARCHIVE, number - 1, 1) if number else []
+        if existing and existing[0].uid == number and existing[0].letter != letter:
             # It is the index of another archive.
             await self._database.write(writes.delete_all)
             self._read_to = 0
         self._stopped = False
-        self.nudge()
+        self.poll_soon()
 
     async def stop(self) -> None:
-        """Finish what is being read."""
+        """Stops after the current batch."""
         self._stopped = True
         await self.idle()
 
     async def idle(self) -> None:
-        """Return when all that had come when it was called is read, or reading has stopped; what comes later may wait."""
-        if self._works:
+        """Returns when all letters of before the call are indexed, or the indexer has stopped."""
+        if self._is_running:
             waiting: Deferred[None] = Deferred()
             self._idle.append(waiting)
             await waiting
 
-    def nudge(self) -> None:
+    def poll_soon(self) -> None:
         """Something may have come."""
-        self._nudged = True
-        if not self._works and not self._stopped and not self._rests:
-            self._works = True
-            self._clock.spawn(self._work())
+        self._is_poll_due = True
+        if not self._is_running and not self._stopped and not self._is_paused:
+            self._is_running = True
+            self._clock.spawn(self._run())
 
-    async def _work(self) -> None:
+    async def _run(self) -> None:
         try:
-            while self._nudged and not self._stopped:
-                self._nudged = False
-                while not self._stopped and await self._read_on():
+            while self._is_poll_due and not self._stopped:
+                self._is_poll_due = False
+                while not self._stopped and await self._index_next():
                     pass
         except StoreError as error:
-            _log.error("the index is not up to date, and tried again soon: %s", error)  # no bug of ours
-            self._rests = True
-            self._clock.call_later(AGAIN, self._go_on)
+            _log.error("the index can't be updated yet: %s", error)
+            self._is_paused = True
+            self._clock.call_later(RETRY_S, self._resume)
         finally:
-            self._works = False
+            self._is_running = False
             idle, self._idle = self._idle, []
             for waiting in idle:
                 waiting.callback(None)
 
-    def _go_on(self) -> None:
-        self._rests = False
-        self.nudge()
+    def _resume(self) -> None:
+        self._is_paused = False
+        self.poll_soon()
 
-    async def _read_on(self) -> bool:
-        """Index the next letters; False when there were none. Waiters from before do not wait for letters that come meanwhile."""
+    async def _index_next(self) -> bool:
+        """Indexes the next batch; False if there was none. Earlier waiters do not wait for later letters."""
         waiting, self._idle = self._idle, []
         is_all = False
         try:
-            number, is_all = await self._read_some()
+            number, is_all = await self._index_batch()
         finally:
             if not is_all:
                 self._idle, waiting = [*waiting, *self._idle], []
@@ -139,8 +139,8 @@ class Indexer:
             each.callback(None)
         return number > 0
 
-    async def _read_some(self) -> tuple[int, bool]:
-        """How many letters it was given, and whether these were all."""
+    async def _index_batch(self) -> tuple[int, bool]:
+        """Indexes a batch; returns its number of letters, and whether it was the last one."""
         entries = await self._store.entries(ARCHIVE, self._read_to, AT_ONCE)
         if not entries:
             return 0, True
@@ -148,20 +148,20 @@ class Indexer:
         records = {record.letter.id: record for record in found}
         before = self._read_to
         try:
-            await self._read(entries, records)
+            await self._index_entries(entries, records)
         except StoreError:
-            # Nothing of them is in the index: they are read again.
+            # Nothing is written yet: the batch is read again.
             self._read_to = before
             raise
         return len(entries), len(entries) < AT_ONCE and self._read_to == entries[-1].uid
 
-    async def _read(self, entries: Sequence[Entry], records: Mapping[LetterId, Record]) -> None:
-        arriving: list[ArchivedLetter] = []
+    async def _index_entries(self, entries: Sequence[Entry], records: Mapping[LetterId, Record]) -> None:
+        archived: list[ArchivedLetter] = []
         copies: list[Copy] = []
-        gone: list[int] = []
+        copied_uids: list[int] = []
         octets_read = 0
         for entry in entries:
-            if octets_read > MOST_OCTETS:
+            if octets_read > MAX_BATCH_OCTETS:
                 break
             self._read_to = entry.uid
             if (record := records.get(entry.letter)) is None or (octets := await self._octets(record)) is None:
@@ -171,29 +171,31 @@ class Indexer:
             source = await source_of(self._store, self._outlets, record, octets)
             if source is not None:
                 copies.append(Copy(record.letter.id, source, mailboxes))
-                gone.append(entry.uid)
+                copied_uids.append(entry.uid)
             else:
-                arriving.append(ArchivedLetter(entry.uid, record, octets, mailboxes))
-        await self._add(arriving, copies, gone)
+                archived.append(ArchivedLetter(entry.uid, record, octets, mailboxes))
+        await self._add(archived, copies, copied_uids)
 
-    async def _add(self, arriving: list[ArchivedLetter], copies: list[Copy], gone: list[int]) -> None:
-        read: list[NewItem] = await self._in_thread(lambda: [extract(each) for each in arriving]) if arriving else []
+    async def _add(self, archived: list[ArchivedLetter], copies: list[Copy], copied_uids: list[int]) -> None:
+        new_items: list[NewItem] = (
+            await self._in_thread(lambda: [extract(each) for each in archived]) if archived else []
+        )
         read_to = self._read_to
-        await self._database.write(lambda connection: writes.add(connection, read, copies, read_to))
-        if gone:
-            await self._store.update_maildrop(ARCHIVE, collected=(), deleted=gone, steps=())
-        for each, one in zip(arriving, read, strict=True):
-            self._feed.tell("letter", IndexedLetter(one.item, each.record), holders_of(one.item))
+        await self._database.write(lambda connection: writes.add(connection, new_items, copies, read_to))
+        if copied_uids:
+            await self._store.update_maildrop(ARCHIVE, collected=(), deleted=copied_uids, steps=())
+        for each, one in zip(archived, new_items, strict=True):
+            self._feed.publish("letter", IndexedLetter(one.item, each.record), holders_of(one.item))
 
     async def _octets(self, record: Record) -> bytes | None:
-        """None when they are gone, or will never be read. Raises StoreError when they may be later."""
+        """The content; None if it is removed, or unreadable for good. Raises StoreError if it may be read later."""
         pieces: list[bytes] = []
         size = 0
         try:
             async for chunk in (await self._store.content(record.letter.id)).chunks():
                 pieces.append(chunk)
                 size += len(chunk)
-                if size > MOST_READ:
+                if size > MAX_LETTER_OCTETS:
                     break
         except KeyError:
             return None
@@ -206,12 +208,12 @@ class Indexer:
 
     def _is_given_up(self, letter: LetterId) -> bool:
         now = self._clock.now()
-        if self._unread[0] != letter:
-            self._unread = letter, now
-        return now - self._unread[1] >= AWAY
+        if self._unreadable[0] != letter:
+            self._unreadable = letter, now
+        return now - self._unreadable[1] >= GIVE_UP_AFTER_S
 
     async def _mailboxes(self, record: Record) -> tuple[str, ...]:
-        """Return the mailboxes of its recipients, also those of another server."""
+        """The mailboxes of all recipients, those of other servers included."""
         found: dict[str, None] = {}
         for delivery in record.deliveries:
             address = delivery.recipient.address
@@ -220,27 +222,27 @@ class Indexer:
 
 
 def holders_of(item: Item) -> frozenset[str]:
-    """Return the mailboxes with users that may see events about a letter."""
+    """The mailboxes with users that may see events about a letter."""
     return frozenset((*item.mailboxes, item.account)) if item.account else frozenset(item.mailboxes)
 
 
-GATHER = 0.02
-"""Seconds for which what has come is gathered before the other is asked to read it."""
-LOOK = 0.02
-"""Seconds between looks how far it has read."""
+WAKE_DELAY_S = 0.02
+"""Seconds for which new letters are collected before the primary worker is woken."""
+POLL_S = 0.02
+"""Seconds between two polls of the progress of the primary worker."""
 ENTRIES_PER_READ = 500
-"""Letters that are looked for together."""
+"""Maximum entries of the archive in one query."""
 
 
 class RemoteIndexer:
-    """From `start` to `stop`."""
+    """Wakes the indexer of the primary worker, from `start` to `stop`."""
 
     def __init__(self, store: Store, database: IndexDatabase, clock: Clock, wake: Callable[[], None]) -> None:
         self._store = store
         self._database = database
         self._clock = clock
         self._wake = wake
-        self._asked = False
+        self._is_wake_due = False
         self._stopped = True
 
     async def start(self) -> None:
@@ -252,30 +254,30 @@ class RemoteIndexer:
     async def stop(self) -> None:
         self._stopped = True
 
-    def nudge(self) -> None:
+    def poll_soon(self) -> None:
         """Something may have come."""
-        if not self._asked and not self._stopped:
-            self._asked = True
-            self._clock.call_later(GATHER, self._ask)
+        if not self._is_wake_due and not self._stopped:
+            self._is_wake_due = True
+            self._clock.call_later(WAKE_DELAY_S, self._send_wake)
 
-    def _ask(self) -> None:
-        self._asked = False
+    def _send_wake(self) -> None:
+        self._is_wake_due = False
         if not self._stopped:
             self._wake()
 
     async def idle(self) -> None:
-        """Return when all that had come when it was called is read; may be cancelled. Raises StoreError."""
-        wanted = await self._database.read(queries.progress)
-        while some := await self._store.entries(ARCHIVE, wanted, ENTRIES_PER_READ):
-            wanted = some[-1].uid
-            if len(some) < ENTRIES_PER_READ:
+        """Returns when all letters of before the call are indexed; may be cancelled. Raises StoreError."""
+        newest = await self._database.read(queries.progress)
+        while entries := await self._store.entries(ARCHIVE, newest, ENTRIES_PER_READ):
+            newest = entries[-1].uid
+            if len(entries) < ENTRIES_PER_READ:
                 break
-        while not self._stopped and await self._database.read(queries.progress) < wanted:
+        while not self._stopped and await self._database.read(queries.progress) < newest:
             await self._pause()
 
     async def _pause(self) -> None:
         pause: Deferred[None] = Deferred()
-        stop = self._clock.call_later(LOOK, lambda: pause.callback(None))
+        stop = self._clock.call_later(POLL_S, lambda: pause.callback(None))
         try:
             await pause
         finally:

@@ -10,10 +10,10 @@ from mailstack.mailbox.index.query import Term
 
 
 class Item(Struct, frozen=True):
-    """One letter as lists show it."""
+    """Letter in lists."""
 
     number: int
-    """Grows with each letter that enters; never used again."""
+    """Number in order of indexing; never reused."""
     id: LetterId
     arrived: float
     """UTC, as seconds since 1970."""
@@ -44,7 +44,7 @@ class Item(Struct, frozen=True):
 
 
 class NewItem(Struct, frozen=True):
-    """A letter that enters the index, with what it is found by."""
+    """New letter, with its search terms."""
 
     item: Item
     addresses: tuple[tuple[str, str], ...]
@@ -54,7 +54,7 @@ class NewItem(Struct, frozen=True):
 
 
 class Copy(Struct, frozen=True):
-    """A letter that is another one, after it was relayed within this store."""
+    """Copy of a letter that was relayed within this store."""
 
     id: LetterId
     of: LetterId
@@ -62,45 +62,45 @@ class Copy(Struct, frozen=True):
 
 
 class ItemFilter(Struct, frozen=True):
-    """Which letters: every part that is set must hold."""
+    """Filter of letters; all criteria that are set must match."""
 
     ids: tuple[str, ...] | None = None
     """Ids of letters, or of their copies."""
     without: tuple[str, ...] = ()
-    """Ids of letters to leave out."""
+    """Ids of excluded letters."""
     numbers: tuple[int, ...] | None = None
     terms: tuple[Term, ...] = ()
     mailbox: str | None = None
-    """An `Address.key`: those that are for this mailbox."""
+    """`Address.key` of a mailbox that has them."""
     seen_by: str | None = None
-    """An `Address.key`: those that this account may see, for it or by it."""
+    """`Address.key` of an account that may see them, as recipient or sender."""
     addressed: str | None = None
-    """An `Address.key`: for this recipient, by envelope, To or Cc."""
+    """`Address.key` of a recipient in the envelope, To or Cc."""
     written_by: str | None = None
-    """An `Address.key`: From, or the reverse-path."""
+    """`Address.key` of From or the reverse-path."""
     after: int | None = None
-    """Numbers greater than this."""
+    """Number below those of the letters."""
     before: int | None = None
-    """Numbers less than this."""
+    """Number above those of the letters."""
 
 
 class ItemList(Struct, frozen=True):
-    """Some letters of a list, the newest first, and how many there are in all."""
+    """Part of a list of letters, the newest first, and the total counts."""
 
     items: tuple[Item, ...]
     total: int
     unread: int
     is_exact: bool = True
-    """Whether there are no more: of a search that finds very many, the newest are not all counted."""
+    """Whether `total` is exact; a search counts at most MAX_COUNTED letters."""
 
 
-MOST_TOLD = 1000
-MOST_COUNTED = 10_000
-"""Letters that a search finds and that are counted."""
+MAX_LISTED = 1000
+MAX_COUNTED = 10_000
+"""Maximum number of letters that a search counts."""
 
 
 class DeletedItems(Struct, frozen=True):
-    """Letters that are out of sight, and can be brought back for a while."""
+    """Deleted letters, and the token of the undo."""
 
     count: int
     token: str
@@ -111,17 +111,17 @@ class DeletedItems(Struct, frozen=True):
 
 
 class ChangedItems(Struct, frozen=True):
-    """Letters that people marked, tagged or brought back."""
+    """Letters that were marked, tagged or restored."""
 
     count: int
     items: tuple[Item, ...]
-    """The first of them, at most MOST_TOLD."""
+    """First letters, at most MOST_TOLD."""
     ids: tuple[LetterId, ...] = ()
     """Ids of these letters."""
 
 
 class MailboxCount(Struct, frozen=True):
-    """How many letters are for one mailbox."""
+    """Number of letters of one mailbox."""
 
     mailbox: str
     total: int

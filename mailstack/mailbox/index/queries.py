@@ -1,6 +1,6 @@
 """Queries of the tables of the index, each an operation on a connection."""
 
-# ruff: noqa: S608  # no text is made of anything but our own names and numbers of rows
+# ruff: noqa: S608  # statements contain only names of the schema
 
 from __future__ import annotations
 
@@ -13,93 +13,92 @@ from msgspec.structs import replace
 
 from mailstack.letter import LetterId
 from mailstack.mailbox.index.database import has_trigrams
-from mailstack.mailbox.index.items import MOST_COUNTED, Item, ItemFilter, ItemList, MailboxCount
+from mailstack.mailbox.index.items import MAX_COUNTED, Item, ItemFilter, ItemList, MailboxCount
 from mailstack.mailbox.index.sql_filter import SqlSelection, selection
 from mailstack.store import Damaged
 
-GIVEN = "IN (SELECT value FROM json_each(?))"
+IN_NUMBERS = "IN (SELECT value FROM json_each(?))"
 _decode = msgspec.json.Decoder(Item).decode
 
 
 def progress(connection: sqlite3.Connection) -> int:
-    """How far the archive has been read: a uid of it."""
+    """Uid of the last indexed entry of the archive."""
     (number,) = connection.execute("SELECT number FROM progress").fetchone()
     return int(number)
 
 
 def newest(connection: sqlite3.Connection) -> tuple[int, str]:
-    """Number and id of the newest letter, deleted or not; 0 and "" when there is none."""
+    """Number and id of the newest letter, deleted or not; 0 and "" if there is none."""
     found = connection.execute("SELECT number, id FROM letters ORDER BY number DESC LIMIT 1").fetchone()
     return (0, "") if found is None else (int(found[0]), str(found[1]))
 
 
-def chosen_by(connection: sqlite3.Connection, which: ItemFilter) -> SqlSelection:
-    return selection(which, trigrams=has_trigrams(connection))
+def selection_of(connection: sqlite3.Connection, item_filter: ItemFilter) -> SqlSelection:
+    return selection(item_filter, trigrams=has_trigrams(connection))
 
 
-def listed(connection: sqlite3.Connection, which: ItemFilter, limit: int, start: int = 0) -> ItemList:
-    """The newest `limit` after `start` of them, and how many there are; `before` leaves the counts as they are."""
-    chosen = chosen_by(connection, which)
+def find(connection: sqlite3.Connection, item_filter: ItemFilter, limit: int, start: int = 0) -> ItemList:
+    """The newest `limit` letters after `start`, and the total counts, which ignore `before`."""
+    selected = selection_of(connection, item_filter)
     items = _items(
         connection,
-        f"SELECT l.number FROM {chosen.source} WHERE {chosen.condition} ORDER BY {chosen.order} DESC LIMIT ? OFFSET ?",
-        [*chosen.values, limit, start],
+        f"SELECT l.number FROM {selected.source} WHERE {selected.condition} ORDER BY {selected.order} DESC LIMIT ? OFFSET ?",
+        [*selected.values, limit, start],
     )
     items.reverse()
-    if which.before is None and not start and len(items) < limit:
-        # That is all there is.
+    if item_filter.before is None and not start and len(items) < limit:
+        # The list is complete.
         return ItemList(tuple(items), len(items), sum(item.unread for item in items))
-    which = replace(which, before=None)
-    if (counted := _counted(connection, which)) is not None:
+    item_filter = replace(item_filter, before=None)
+    if (counted := _counted(connection, item_filter)) is not None:
         return ItemList(tuple(items), *counted)
-    # Of what is searched for there may be too many.
-    most = MOST_COUNTED
-    chosen = chosen_by(connection, which)
+    # A search may find too many letters to count.
+    selected = selection_of(connection, item_filter)
     total, unread = connection.execute(
         "SELECT count(*), coalesce(sum(unread), 0) FROM"
-        f" (SELECT l.unread FROM {chosen.source} WHERE {chosen.condition} LIMIT ?)",
-        [*chosen.values, most],
+        f" (SELECT l.unread FROM {selected.source} WHERE {selected.condition} LIMIT ?)",
+        [*selected.values, MAX_COUNTED],
     ).fetchone()
-    return ItemList(tuple(items), int(total), int(unread), is_exact=total != most)
+    return ItemList(tuple(items), int(total), int(unread), is_exact=total != MAX_COUNTED)
 
 
-def _counted(connection: sqlite3.Connection, which: ItemFilter) -> tuple[int, int] | None:
-    """How many and how many unread, of all, of a mailbox, or of what an account sees: those are never counted anew."""
-    condition, values = "mailbox = ?", [which.seen_by or ""]
-    if which.mailbox is not None:
-        if which.seen_by not in {None, which.mailbox}:
+def _counted(connection: sqlite3.Connection, item_filter: ItemFilter) -> tuple[int, int] | None:
+    """Stored counts, total and unread, of all letters, a mailbox or an account; None for other filters."""
+    condition, values = "mailbox = ?", [item_filter.seen_by or ""]
+    if item_filter.mailbox is not None:
+        if item_filter.seen_by not in {None, item_filter.mailbox}:
             return None
-        condition, values = "mailbox = ? AND is_sender = 0", [which.mailbox]
-    if replace(which, mailbox=None, seen_by=None) != ItemFilter():
+        condition, values = "mailbox = ? AND is_sender = 0", [item_filter.mailbox]
+    if replace(item_filter, mailbox=None, seen_by=None) != ItemFilter():
         return None
     statement = f"SELECT coalesce(sum(total), 0), coalesce(sum(unread), 0) FROM counts WHERE {condition}"
     total, unread = connection.execute(statement, values).fetchone()
     return int(total), int(unread)
 
 
-def first(connection: sqlite3.Connection, which: ItemFilter, limit: int) -> list[Item]:
+def first(connection: sqlite3.Connection, item_filter: ItemFilter, limit: int) -> list[Item]:
     """The oldest `limit` of them, the oldest first."""
-    chosen = chosen_by(connection, which)
-    statement = f"SELECT l.number FROM {chosen.source} WHERE {chosen.condition} ORDER BY {chosen.order} LIMIT ?"
-    return _items(connection, statement, [*chosen.values, limit])
+    selected = selection_of(connection, item_filter)
+    statement = f"SELECT l.number FROM {selected.source} WHERE {selected.condition} ORDER BY {selected.order} LIMIT ?"
+    return _items(connection, statement, [*selected.values, limit])
 
 
-def numbers(connection: sqlite3.Connection, which: ItemFilter, limit: int) -> tuple[int, ...]:
+def numbers(connection: sqlite3.Connection, item_filter: ItemFilter, limit: int) -> tuple[int, ...]:
     """The oldest `limit` of them, the oldest first."""
-    chosen = chosen_by(connection, which)
-    statement = f"{chosen.numbers} ORDER BY {chosen.order} LIMIT ?"
-    return tuple(numbers_in(connection, statement, [*chosen.values, limit]))
+    selected = selection_of(connection, item_filter)
+    statement = f"{selected.numbers} ORDER BY {selected.order} LIMIT ?"
+    return tuple(numbers_in(connection, statement, [*selected.values, limit]))
 
 
 def _items(connection: sqlite3.Connection, statement: str, values: Sequence[object]) -> list[Item]:
-    """Return the letters with the numbers that a statement gives, the oldest first.
+    """The letters with the numbers that a statement returns, the oldest first.
 
-    They are chosen in an index, and only then are the letters, which are large, looked at.
+    The statement uses an index, so that only these large rows are read.
     """
     numbers = json.dumps(numbers_in(connection, statement, values))
     rows = connection.execute(
         "SELECT letters.number, unread, item FROM letters JOIN items ON items.number = letters.number"
-        f" WHERE letters.number {GIVEN} ORDER BY letters.number",
+        f" WHERE letters.number {IN_NUMBERS} ORDER BY letters.number",
         (numbers,),
     ).fetchall()
     more: dict[str, dict[int, list[str]]] = {}
@@ -107,7 +106,7 @@ def _items(connection: sqlite3.Connection, statement: str, values: Sequence[obje
         of = more.setdefault(table, {})
         only = " AND is_sender = 0 AND hidden IS NULL" if table == "holders" else ""
         for number, value in connection.execute(
-            f"SELECT number, {name} FROM {table} WHERE number {GIVEN}{only} ORDER BY {name}", (numbers,)
+            f"SELECT number, {name} FROM {table} WHERE number {IN_NUMBERS}{only} ORDER BY {name}", (numbers,)
         ):
             of.setdefault(number, []).append(value)
     return [_item(row, more) for row in rows]
@@ -118,7 +117,7 @@ def _item(row: tuple[int, int, str], more: dict[str, dict[int, list[str]]]) -> I
     try:
         item = _decode(text)
     except msgspec.MsgspecError as error:
-        raise Damaged(f"index, letter {number}: {error}; remove the file, and it is made anew") from error
+        raise Damaged(f"index, letter {number}: {error}; delete the index file, and it is rebuilt") from error
     return replace(
         item,
         unread=bool(unread),
@@ -128,25 +127,25 @@ def _item(row: tuple[int, int, str], more: dict[str, dict[int, list[str]]]) -> I
     )
 
 
-def numbers_of(connection: sqlite3.Connection, which: ItemFilter) -> str:
-    """Chosen once: by a tag that is taken off they could not be chosen again."""
-    chosen = chosen_by(connection, which)
-    return json.dumps(numbers_in(connection, chosen.numbers, chosen.values))
+def numbers_of(connection: sqlite3.Connection, item_filter: ItemFilter) -> str:
+    """Numbers of the matching letters, as JSON; a change may alter which letters match."""
+    selected = selection_of(connection, item_filter)
+    return json.dumps(numbers_in(connection, selected.numbers, selected.values))
 
 
 def tags(connection: sqlite3.Connection, seen_by: str | None = None) -> dict[str, int]:
-    """Each tag that a letter has, of those that an account may see, and how many have it."""
-    chosen = chosen_by(connection, ItemFilter(seen_by=seen_by))
+    """Number of letters by tag, of the letters that an account may see."""
+    selected = selection_of(connection, ItemFilter(seen_by=seen_by))
     rows = connection.execute(
-        f"SELECT min(t.name), count(*) FROM {chosen.source} JOIN tags AS t ON l.number = t.number"
-        f" WHERE {chosen.condition} GROUP BY t.tag ORDER BY t.tag",
-        chosen.values,
+        f"SELECT min(t.name), count(*) FROM {selected.source} JOIN tags AS t ON l.number = t.number"
+        f" WHERE {selected.condition} GROUP BY t.tag ORDER BY t.tag",
+        selected.values,
     )
     return {str(name): int(count) for name, count in rows}
 
 
 def mailboxes(connection: sqlite3.Connection) -> list[MailboxCount]:
-    """Return the mailboxes that have letters, with their counts, by name."""
+    """Mailboxes that have letters, with their counts, by name."""
     rows = connection.execute(
         "SELECT mailbox, total, unread FROM counts WHERE is_sender = 0 AND mailbox <> '' AND total > 0 ORDER BY mailbox"
     )

@@ -1,8 +1,8 @@
 """Query language of searches, as in Mailpit.
 
-Words and "phrases" must all be found; filters such as from:, is:, before: narrow the search.
-A minus or an exclamation mark before a term wants letters without it. Where Mailpit finds a@b in ba@b, an address here is
-that address: `to:a@b`; `to:@b` is a domain; anything else is a part of name or address.
+All words and "phrases" must match; filters such as from:, is:, before: narrow the search. A minus or an exclamation mark
+negates a term. Unlike in Mailpit, `to:a@b` matches only that address; `to:@b` matches a domain, other text a part of name
+or address.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Literal
 
 from msgspec import Struct
 
-LONGEST = 4096
-"""Characters of a query."""
-MOST_TERMS = 50
+MAX_QUERY = 4096
+"""Maximum characters of a query."""
+MAX_TERMS = 50
 
 PEOPLE: frozenset[str] = frozenset({"from", "to", "cc", "bcc", "reply-to", "addressed"})
 
 _TERM = re.compile(r'[-!]?(?:[a-z][a-z-]*:)?(?:"(?:[^"])*"?|[^\s"]+)', re.IGNORECASE)
 _FILTER = re.compile(r"([a-z][a-z-]*):(.*)", re.IGNORECASE | re.DOTALL)
 _SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,6}))?\s*([kmg]?)i?b?", re.IGNORECASE)
-_MOST_OCTETS = 2**62
-"""Maximum size in a query, in octets: the database takes no larger number."""
+_MAX_SIZE = 2**62
+"""Maximum size in a query, in octets: the limit of the database."""
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _FLAGS = {
     ("is", "read"): "read",
@@ -39,7 +39,7 @@ _SPANS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
 class BadQuery(ValueError):
-    """str() says what is wrong, for people."""
+    """A query is invalid; str() is the reason, for people."""
 
 
 class Words(Struct, frozen=True):
@@ -98,18 +98,18 @@ class Term(Struct, frozen=True):
 
 
 def parse(text: str, now: float = 0.0, zone: tzinfo = UTC) -> tuple[Term, ...]:
-    """The conditions, all of which must hold. Dates are those of `zone`; `now` is what "2h" ago counts from.
+    """Parses a query into terms, all of which must match. Dates are in `zone`; "2h" means two hours before `now`.
 
-    Raises BadQuery, for what is too long, or a value that no filter can have. An unknown filter is a word.
+    An unknown filter is a word. Raises BadQuery for an invalid value, and for a query that is too long.
     """
-    if len(text) > LONGEST:
-        raise BadQuery(f"a query has {LONGEST} characters at most")
+    if len(text) > MAX_QUERY:
+        raise BadQuery(f"the query has more than {MAX_QUERY} characters")
     if "\0" in text:
-        # No letter has one, and the index of SQLite would take it for the end.
-        raise BadQuery("a query has no NUL")
+        # The full-text index of SQLite ends a text at NUL.
+        raise BadQuery("the query contains a NUL character")
     found = [term for each in _TERM.findall(text) if (term := _term(each, now, zone)) is not None]
-    if len(found) > MOST_TERMS:
-        raise BadQuery(f"a query has {MOST_TERMS} terms at most")
+    if len(found) > MAX_TERMS:
+        raise BadQuery(f"the query has more than {MAX_TERMS} terms")
     return tuple(found)
 
 
@@ -131,7 +131,7 @@ def _bare(text: str) -> str:
 def _filter(  # noqa: PLR0911 - one for each kind
     name: str, value: str, now: float, zone: tzinfo
 ) -> Named | Within | Tagged | Flag | Sized | Arrived | None:
-    """None for what is no filter, and so a word."""
+    """The filter of a name and a value; None for a word."""
     folded = value.casefold()
     if not value:
         return None
@@ -147,7 +147,7 @@ def _filter(  # noqa: PLR0911 - one for each kind
         flag = _FLAGS.get((name, folded))
         if flag is None:
             known = ", ".join(f"{kind}:{word}" for kind, word in _FLAGS)
-            raise BadQuery(f"{name}:{value} is no filter; there are {known}")
+            raise BadQuery(f"unknown filter {name}:{value}; use one of {known}")
         return Flag(flag)
     if name in ("larger", "smaller"):
         return Sized(name == "larger", _size(value))
@@ -159,12 +159,12 @@ def _filter(  # noqa: PLR0911 - one for each kind
 def _size(text: str) -> int:
     found = _SIZE.fullmatch(text)
     if found is None:
-        raise BadQuery(f"{text!r} is no size; write 1500, 100K or 2.5M")
-    return min(int(float(f"{found[1]}.{found[2] or 0}") * _UNITS[found[3].lower()]), _MOST_OCTETS)
+        raise BadQuery(f"invalid size {text!r}; write 1500, 100K or 2.5M")
+    return min(int(float(f"{found[1]}.{found[2] or 0}") * _UNITS[found[3].lower()]), _MAX_SIZE)
 
 
 def _time(text: str, now: float, zone: tzinfo) -> float:
-    """A date, a date with a time, or so long ago: "2026-11-24", "2026/11/24", "2026-11-24T10:00:00Z", "2h"."""
+    """Parses a date, a time or an age: "2026-11-24", "2026/11/24", "2026-11-24T10:00:00Z", "2h"."""
     if ago := _AGO.fullmatch(text.lower()):
         return now - int(ago[1]) * _SPANS[ago[2]]
     try:
@@ -173,5 +173,5 @@ def _time(text: str, now: float, zone: tzinfo) -> float:
         return (at - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(seconds=1)
     except (ValueError, OverflowError):
         raise BadQuery(
-            f"{text!r} is no date; write 2026-11-24, 2026-11-24T10:00:00Z, or 2h for two hours ago"
+            f"invalid date {text!r}; write 2026-11-24, 2026-11-24T10:00:00Z, or 2h for two hours ago"
         ) from None

@@ -27,7 +27,7 @@ from mailstack.store import Filter, Store, StoreError
 
 _log = logging.getLogger(__name__)
 
-KEPT = 2000
+MAX_ROWS = 2000
 """Maximum number of rows; a stream that missed more must read the lists again."""
 AT_ONCE = 200
 """Rows that are read together."""
@@ -49,8 +49,8 @@ class EventRow(Struct, frozen=True):
     deleted: DeletedItems | None = None
 
 
-def _news_of(name: str, data: Any, holders: frozenset[str] | None) -> EventRow:
-    """What an event is told by."""
+def _row_of(name: str, data: Any, holders: frozenset[str] | None) -> EventRow:
+    """The row of an event."""
     match data:
         case IndexedLetter(item, _):
             return EventRow(name, (item.number,), 1, holders)
@@ -60,29 +60,29 @@ def _news_of(name: str, data: Any, holders: frozenset[str] | None) -> EventRow:
             return EventRow(name, holders=holders, step=step)
         case DeletedItems() as deleted:
             return EventRow(name, holders=holders, deleted=deleted)
-    raise TypeError(f"{name}: nothing that workers tell each other")
+    raise TypeError(f"events of type {name} are not shared by workers")
 
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(EventRow).decode
 
 
-def _write(connection: sqlite3.Connection, some: Sequence[EventRow], keep: int) -> None:
-    """Add rows, and forget those beyond the newest `keep`."""
+def _write(connection: sqlite3.Connection, rows: Sequence[EventRow], keep: int) -> None:
+    """Adds rows, and deletes those beyond the newest `keep`."""
     connection.executemany(
-        "INSERT INTO news (name, text) VALUES (?, ?)", [(each.name, _encode(each).decode()) for each in some]
+        "INSERT INTO news (name, text) VALUES (?, ?)", [(each.name, _encode(each).decode()) for each in rows]
     )
     connection.execute("DELETE FROM news WHERE sequence <= (SELECT max(sequence) FROM news) - ?", (keep,))
 
 
 def _after(connection: sqlite3.Connection, sequence: int, limit: int) -> list[tuple[int, EventRow]]:
-    """The first rows behind a sequence, the oldest first."""
+    """The first rows after a sequence number, the oldest first."""
     statement = "SELECT sequence, text FROM news WHERE sequence > ? ORDER BY sequence LIMIT ?"
     return [(int(number), _decode(text)) for number, text in connection.execute(statement, (sequence, limit))]
 
 
-def _beginning(connection: sqlite3.Connection) -> tuple[str, int]:
-    """The name of the run, and the sequence of the newest gap: behind it nothing is missing."""
+def _start_position(connection: sqlite3.Connection) -> tuple[str, int]:
+    """The name of the run, and the sequence number of the newest gap, after which no event is missing."""
     (run,) = connection.execute("SELECT name FROM run").fetchone()
     oldest, gap = connection.execute(
         "SELECT coalesce(min(sequence) - 1, 0), coalesce(max(sequence) FILTER (WHERE name = ?), 0) FROM news", (GAP,)
@@ -102,82 +102,82 @@ class WorkerSync(Struct, frozen=True):
 
 
 class SharedFeed(Feed):
-    """Feed through a table of events. States: no stream is open here, and no row is read; else each row is an event.
+    """Feed through a table of events, which a process reads while it has streams.
 
     While no stream is open in any process, no row is written. The first new stream writes a row for the gap, so that a
-    stream from before knows that events are missing.
+    resumed stream detects missing events.
     """
 
-    def __init__(self, database: IndexDatabase, store: Store, clock: Clock, sharing: WorkerSync) -> None:
-        super().__init__(KEPT, soon=lambda do: clock.call_later(0, do))
+    def __init__(self, database: IndexDatabase, store: Store, clock: Clock, worker_sync: WorkerSync) -> None:
+        super().__init__(MAX_ROWS, soon=lambda do: clock.call_later(0, do))
         self._database = database
         self._store = store
         self._clock = clock
-        self._sharing = sharing
-        self._untold: deque[EventRow] = deque(maxlen=KEPT)
-        self._complaint = RateLimitedLog(_log, clock.steady)
-        self._telling = False
-        self._asked = False
-        self._reading = DeferredLock()
+        self._worker_sync = worker_sync
+        self._unpublished: deque[EventRow] = deque(maxlen=MAX_ROWS)
+        self._limited_log = RateLimitedLog(_log, clock.steady)
+        self._is_publishing = False
+        self._is_poll_due = False
+        self._read_lock = DeferredLock()
 
     @asynccontextmanager
-    async def watched(self) -> AsyncIterator[None]:
-        """Open a stream. Raises StoreError."""
-        watchers = self._sharing.watchers
+    async def stream(self) -> AsyncIterator[None]:
+        """Opens a stream. Raises StoreError."""
+        watchers = self._worker_sync.watchers
         if not watchers.total():
-            # Before it counts, so that nothing but what happened before the gap can be missing behind it.
-            await self._database.write(partial(_write, some=[EventRow(GAP)], keep=KEPT))
+            # Before the stream is counted, so that no event after the gap is missing.
+            await self._database.write(partial(_write, rows=[EventRow(GAP)], keep=MAX_ROWS))
         watchers.add("")
         try:
-            if not self.is_watched:
-                await self._begin()
-            async with super().watched():
-                await self._look()
+            if not self.has_streams:
+                await self._start()
+            async with super().stream():
+                await self._poll()
                 yield
         finally:
             watchers.remove("")
 
-    async def _begin(self) -> None:
-        """Begin at the last gap, so that a stream from another process can go on here."""
-        run, gap = await self._database.read(_beginning)
-        if not self.is_watched:
-            self.begin(run, gap)
+    async def _start(self) -> None:
+        """Starts at the last gap, so that a stream of another process can resume here."""
+        run, gap = await self._database.read(_start_position)
+        if not self.has_streams:
+            self.restart_at(run, gap)
 
-    def tell(self, name: str, data: Any, holders: frozenset[str] | None = None) -> None:
-        if self._sharing.watchers.total() and not self.is_closed:
-            self._untold.append(_news_of(name, data, holders))
-            if not self._telling:
-                self._telling = True
-                self._clock.spawn(self._tell())
+    def publish(self, name: str, data: Any, holders: frozenset[str] | None = None) -> None:
+        if self._worker_sync.watchers.total() and not self.is_closed:
+            self._unpublished.append(_row_of(name, data, holders))
+            if not self._is_publishing:
+                self._is_publishing = True
+                self._clock.spawn(self._write_rows())
 
-    async def _tell(self) -> None:
+    async def _write_rows(self) -> None:
         try:
-            while self._untold:
-                some = list(self._untold)
-                self._untold.clear()
-                await self._database.write(partial(_write, some=some, keep=KEPT))
-                self.woken()
-                self._sharing.wake()
+            while self._unpublished:
+                rows = list(self._unpublished)
+                self._unpublished.clear()
+                await self._database.write(partial(_write, rows=rows, keep=MAX_ROWS))
+                self.on_wake()
+                self._worker_sync.wake()
         except StoreError as error:
-            self._complaint.error("pages may not show what happened just now: %s", error)
+            self._limited_log.error("pages may not show what happened just now: %s", error)
         finally:
-            self._telling = False
+            self._is_publishing = False
 
-    def woken(self) -> None:
-        """There may be something new."""
-        if self.is_watched and not self._asked:
-            self._asked = True
-            self._clock.spawn(self._look())
+    def on_wake(self) -> None:
+        """Polls the table, after a change by another process."""
+        if self.has_streams and not self._is_poll_due:
+            self._is_poll_due = True
+            self._clock.spawn(self._poll())
 
-    async def _look(self) -> None:
-        """Read all that is there."""
-        async with self._reading:
-            self._asked = False
+    async def _poll(self) -> None:
+        """Reads all new rows."""
+        async with self._read_lock:
+            self._is_poll_due = False
             try:
                 while rows := await self._database.read(partial(_after, sequence=self.newest, limit=AT_ONCE)):
                     await self._read(rows)
             except StoreError as error:
-                self._complaint.error("pages may not show what happened just now: %s", error)
+                self._limited_log.error("pages may not show what happened just now: %s", error)
 
     async def _read(self, rows: Sequence[tuple[int, EventRow]]) -> None:
         numbers = tuple({number for _, row in rows for number in row.numbers})
@@ -185,7 +185,7 @@ class SharedFeed(Feed):
         entered: dict[int, IndexedLetter] = {}
         if numbers:
             found = await self._database.read(
-                partial(queries.first, which=ItemFilter(numbers=numbers), limit=len(numbers))
+                partial(queries.first, item_filter=ItemFilter(numbers=numbers), limit=len(numbers))
             )
             items = {item.number: item for item in found}
             new = tuple([items[n].id for _, row in rows if row.name == "letter" for n in row.numbers if n in items])
@@ -193,11 +193,11 @@ class SharedFeed(Feed):
             by_id = {record.letter.id: record for record in records}
             entered = {n: IndexedLetter(item, by_id[item.id]) for n, item in items.items() if item.id in by_id}
         for sequence, row in rows:
-            self._take(Event(sequence, row.name, _data(row, items, entered), row.holders))
+            self._append(Event(sequence, row.name, _data(row, items, entered), row.holders))
 
 
 def _data(row: EventRow, items: dict[int, Item], entered: dict[int, IndexedLetter]) -> Any:
-    """What an event says; None for a letter that is gone already, and for a gap."""
+    """The data of an event; None for a removed letter, and for a gap."""
     match row.name:
         case "letter":
             return entered.get(row.numbers[0])

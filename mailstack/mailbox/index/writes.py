@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from mailstack.mailbox.index.database import SEARCHED
 from mailstack.mailbox.index.items import Copy, ItemFilter, NewItem
-from mailstack.mailbox.index.queries import GIVEN, numbers_in, numbers_of
+from mailstack.mailbox.index.queries import IN_NUMBERS, numbers_in, numbers_of
 
 TABLES = ("items", "addresses", "heads", "tags", "holders", "copies", "letters")
 
@@ -33,36 +33,35 @@ _NOTHING = "DELETE FROM counts WHERE total <= 0 AND mailbox <> ''"
 
 
 @contextmanager
-def counted(connection: sqlite3.Connection, given: str) -> Iterator[None]:
-    """Keep the counts right, of all letters and of each holder, for letters that the block changes.
+def counted(connection: sqlite3.Connection, numbers_json: str) -> Iterator[None]:
+    """Updates the counts for the letters that the block changes; `numbers_json` are their numbers.
 
-    `given` are their numbers, in JSON. Letters are counted before and after, by two statements however many they are: a
-    trigger would run for each of them.
+    Letters are counted before and after, by two statements each: a trigger would run once per letter.
     """
-    _count(connection, given, "-1")
+    _count(connection, numbers_json, "-1")
     yield
-    _count(connection, given, "+1")
+    _count(connection, numbers_json, "+1")
     connection.execute(_NOTHING)
 
 
-def _count(connection: sqlite3.Connection, given: str, sign: str) -> None:
-    connection.execute(_OF_ALL.format(sign=sign, seen=_SEEN), {"given": given})
-    connection.execute(_OF_HOLDERS.format(sign=sign), {"given": given})
+def _count(connection: sqlite3.Connection, numbers_json: str, sign: str) -> None:
+    connection.execute(_OF_ALL.format(sign=sign, seen=_SEEN), {"given": numbers_json})
+    connection.execute(_OF_HOLDERS.format(sign=sign), {"given": numbers_json})
 
 
-def add(connection: sqlite3.Connection, entering: Sequence[NewItem], copies: Sequence[Copy], read_to: int) -> None:
-    """Adds letters, copies of letters, and how far the archive is read. A letter that is there already stays."""
-    there = [number for copy in copies if (number := _number_of(connection, copy.of)) is not None]
-    with counted(connection, json.dumps([*there, *[each.item.number for each in entering]])):
-        for each in entering:
+def add(connection: sqlite3.Connection, new_item: Sequence[NewItem], copies: Sequence[Copy], read_to: int) -> None:
+    """Adds letters and copies, and stores the progress. An existing letter is not changed."""
+    existing = [number for copy in copies if (number := _number_of(connection, copy.of)) is not None]
+    with counted(connection, json.dumps([*existing, *[each.item.number for each in new_item]])):
+        for each in new_item:
             _add(connection, each)
         for copy in copies:
             _add_copy(connection, copy)
     connection.execute("UPDATE progress SET number = max(number, ?)", (read_to,))
 
 
-def _add(connection: sqlite3.Connection, entering: NewItem) -> None:
-    item, columns = entering.item, _columns(entering)
+def _add(connection: sqlite3.Connection, new_item: NewItem) -> None:
+    item, columns = new_item.item, _columns(new_item)
     added = connection.execute(
         "INSERT OR IGNORE INTO letters (number, id, arrived, size, attachments, inline, unread)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -82,7 +81,7 @@ def _add(connection: sqlite3.Connection, entering: NewItem) -> None:
     connection.execute("INSERT INTO items (number, item) VALUES (?, ?)", (item.number, text))
     connection.executemany(
         "INSERT OR IGNORE INTO addresses (field, address, number) VALUES (?, ?, ?)",
-        [(field, address, item.number) for field, address in entering.addresses],
+        [(field, address, item.number) for field, address in new_item.addresses],
     )
     connection.executemany(
         "INSERT OR IGNORE INTO tags (tag, number, name) VALUES (?, ?, ?)",
@@ -101,22 +100,22 @@ def _add(connection: sqlite3.Connection, entering: NewItem) -> None:
         )
 
 
-def _columns(entering: NewItem) -> tuple[str, ...]:
-    """What is searched, in the order of the schema's COLUMNS."""
-    item = entering.item
+def _columns(new_item: NewItem) -> tuple[str, ...]:
+    """Searched texts, in the order of COLUMNS."""
+    item = new_item.item
     people = (item.to, item.cc, item.bcc, item.reply_to)
     found = (
         item.subject,
         f"{item.author.name} {item.author.address}" if item.author else "",
         *(" ".join(f"{one.name} {one.address}" for one in group) for group in people),
         item.message_id,
-        entering.words,
+        new_item.words,
     )
     return tuple(text.casefold() for text in found)
 
 
 def _hold(connection: sqlite3.Connection, number: int, mailboxes: Iterable[str]) -> None:
-    """Add the mailboxes that have a letter; a sender may be a recipient, too."""
+    """Adds the mailboxes that have a letter; a sender may also be a recipient."""
     connection.executemany(
         "INSERT INTO holders (mailbox, number, is_sender) VALUES (?, ?, 0)"
         " ON CONFLICT (mailbox, number) DO UPDATE SET is_sender = 0",
@@ -139,7 +138,7 @@ def _number_of(connection: sqlite3.Connection, letter: str) -> int | None:
 
 
 def delete_all(connection: sqlite3.Connection) -> None:
-    """For another archive than the one that was read."""
+    """Deletes all letters, for another archive."""
     for table in (*TABLES, *SEARCHED):
         connection.execute(f"DELETE FROM {table}")
     connection.execute("DELETE FROM counts WHERE mailbox <> ''")
@@ -147,41 +146,43 @@ def delete_all(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE progress SET number = 0")
 
 
-def mark(connection: sqlite3.Connection, which: ItemFilter, *, unread: bool) -> list[int]:
-    """The numbers of those that changed."""
-    given = numbers_of(connection, which)
-    with counted(connection, given):
-        statement = f"UPDATE letters SET unread = ? WHERE unread <> ? AND number {GIVEN} RETURNING number"
-        return numbers_in(connection, statement, [int(unread), int(unread), given])
+def mark(connection: sqlite3.Connection, item_filter: ItemFilter, *, unread: bool) -> list[int]:
+    """Marks letters; returns the numbers of changed ones."""
+    numbers_json = numbers_of(connection, item_filter)
+    with counted(connection, numbers_json):
+        statement = f"UPDATE letters SET unread = ? WHERE unread <> ? AND number {IN_NUMBERS} RETURNING number"
+        return numbers_in(connection, statement, [int(unread), int(unread), numbers_json])
 
 
-def tag(connection: sqlite3.Connection, which: ItemFilter, add: Sequence[str], remove: Sequence[str]) -> list[int]:
-    """Put tags on, and take others off; the numbers of those that changed."""
-    return _tag(connection, numbers_of(connection, which), add, remove)
+def tag(
+    connection: sqlite3.Connection, item_filter: ItemFilter, add: Sequence[str], remove: Sequence[str]
+) -> list[int]:
+    """Adds and removes tags; returns the numbers of changed letters."""
+    return _tag(connection, numbers_of(connection, item_filter), add, remove)
 
 
-def set_tags(connection: sqlite3.Connection, which: ItemFilter, tags: Sequence[str]) -> list[int]:
-    """These tags and no others; the numbers of those that changed."""
-    given = numbers_of(connection, which)
-    had = numbers_in(connection, f"DELETE FROM tags WHERE number {GIVEN} RETURNING number", [given])
-    return sorted({*had, *_tag(connection, given, tags, ())})
+def set_tags(connection: sqlite3.Connection, item_filter: ItemFilter, tags: Sequence[str]) -> list[int]:
+    """Replaces all tags; returns the numbers of changed letters."""
+    numbers_json = numbers_of(connection, item_filter)
+    had = numbers_in(connection, f"DELETE FROM tags WHERE number {IN_NUMBERS} RETURNING number", [numbers_json])
+    return sorted({*had, *_tag(connection, numbers_json, tags, ())})
 
 
-def _tag(connection: sqlite3.Connection, given: str, add: Sequence[str], remove: Sequence[str]) -> list[int]:
+def _tag(connection: sqlite3.Connection, numbers_json: str, add: Sequence[str], remove: Sequence[str]) -> list[int]:
     changed: set[int] = set()
     for name in remove:
-        statement = f"DELETE FROM tags WHERE tag = ? AND number {GIVEN} RETURNING number"
-        changed.update(numbers_in(connection, statement, [name.casefold(), given]))
+        statement = f"DELETE FROM tags WHERE tag = ? AND number {IN_NUMBERS} RETURNING number"
+        changed.update(numbers_in(connection, statement, [name.casefold(), numbers_json]))
     for name in add:
         statement = (
             "INSERT OR IGNORE INTO tags (tag, number, name) SELECT ?, value, ? FROM json_each(?) RETURNING number"
         )
-        changed.update(numbers_in(connection, statement, [name.casefold(), name, given]))
+        changed.update(numbers_in(connection, statement, [name.casefold(), name, numbers_json]))
     return sorted(changed)
 
 
 def rename_tag(connection: sqlite3.Connection, old: str, new: str) -> list[int]:
-    """Letters that have both keep one."""
+    """Renames a tag; returns the numbers of its letters. A letter with both tags has one then."""
     numbers = numbers_in(connection, "SELECT number FROM tags WHERE tag = ?", [old.casefold()])
     connection.execute("DELETE FROM tags WHERE tag = ?", (old.casefold(),))
     connection.execute(

@@ -72,10 +72,9 @@ class Authorization:
         sessions: Sessions | None = None,
         log_out: Callable[[], None] = lambda: None,
     ) -> None:
-        """`holder` names this session, and no other, in the maildrop's lock. `delay` is the same for all sessions.
+        """`holder` identifies this session in the maildrop's lock. `delay` is shared by all sessions.
 
-        `sessions` registers the login, and `log_out` ends the connection when it does not hold any longer; None: no
-        change ends a login.
+        `sessions` registers the login, and calls `log_out` when it becomes invalid; None: no login becomes invalid.
         """
         self._dialogue = dialogue
         self._engine = dialogue.engine
@@ -83,7 +82,7 @@ class Authorization:
         self._store = store
         self._server = server
         self._holder = holder
-        self._delay = delay
+        self._login_delay = delay
         self._failures = 0
         self._sessions = sessions
         self._log_out = log_out
@@ -100,20 +99,20 @@ class Authorization:
         """Log in and lock the maildrop; the reply to the last command is still owed. Raises SessionEnded."""
         name = ""
         while True:
-            held: Maildrop | None = None
+            maildrop: Maildrop | None = None
             event = await self._dialogue.next()
             self._engine.mechanisms = offered(self._authenticator, self._channel())
             match event:
                 case User(name):
                     self._dialogue.ok("send PASS")
                 case Pass(password):
-                    said = Credentials(username=name, password=password, mechanism="USER")
-                    held = await self._enter(self._known(said), name)
+                    credentials = Credentials(username=name, password=password, mechanism="USER")
+                    maildrop = await self._enter(self._login(credentials), name)
                 case Apop(user, digest):
                     proof = DigestProof(username=user, mechanism="APOP", challenge=self._stamp, digest=digest)
-                    held = await self._enter(self._known(proof), user)
+                    maildrop = await self._enter(self._login(proof), user)
                 case Auth(mechanism, initial):
-                    held = await self._authenticate(mechanism, initial)
+                    maildrop = await self._authenticate(mechanism, initial)
                 case AuthList():
                     self._dialogue.send(self._engine.listing("mechanisms follow", self._engine.mechanisms))
                 case Stls():
@@ -121,9 +120,9 @@ class Authorization:
                 case Utf8():
                     self._dialogue.ok("letters come in UTF-8")
                 case _:
-                    self._dialogue.answer_anywhere(event)
-            if held is not None:
-                return held
+                    self._dialogue.answer_common(event)
+            if maildrop is not None:
+                return maildrop
 
     def close(self) -> None:
         """Release the login at the end of the session."""
@@ -133,7 +132,7 @@ class Authorization:
     def _channel(self) -> Channel:
         return self._dialogue.channel(self._server)
 
-    def _known(self, proof: Proof) -> Awaitable[AccountLogin]:
+    def _login(self, proof: Proof) -> Awaitable[AccountLogin]:
         return self._authenticator.login(proof, self._dialogue.remote)
 
     async def _authenticate(self, mechanism: str, initial: bytes | None) -> Maildrop | None:
@@ -156,17 +155,17 @@ class Authorization:
             raise Cancelled
         return event.response
 
-    async def _enter(self, proving: Awaitable[AccountLogin], who: str) -> Maildrop | None:
-        """The maildrop; None when it is not to be had, and the client was told why (RFC 2449 §8, RFC 3206)."""
+    async def _enter(self, proving: Awaitable[AccountLogin], login_name: str) -> Maildrop | None:
+        """Opens the maildrop; returns None after an error reply (RFC 2449 §8, RFC 3206)."""
         try:
             login = await proving
             account = login.account
-            if self._delay is not None and (wait := self._delay.wait(account)):
+            if self._login_delay is not None and (wait := self._login_delay.wait(account)):
                 self._dialogue.err(f"log in again in {math.ceil(wait)} seconds", Code.LOGIN_DELAY)
                 return None
-            held = await self._store.open_maildrop(account, self._holder)
+            maildrop = await self._store.open_maildrop(account, self._holder)
         except Denied as denied:
-            await self._deny(who, denied)
+            await self._deny(login_name, denied)
         except Cancelled:
             self._dialogue.err("authentication cancelled")
         except Malformed as malformed:
@@ -179,20 +178,20 @@ class Authorization:
             self._dialogue.trouble("open a maildrop", error)
         else:
             self._enter_transaction(login)
-            return held
+            return maildrop
         return None
 
     def _enter_transaction(self, login: AccountLogin) -> None:
         self._engine.logged_in()
-        if self._delay is not None:
-            self._delay.logged_in(login.account)
+        if self._login_delay is not None:
+            self._login_delay.logged_in(login.account)
         if self._sessions is not None:
             self._session = self._sessions.open(login, self._log_out)
 
-    async def _deny(self, who: str, denied: Denied) -> None:
+    async def _deny(self, login_name: str, denied: Denied) -> None:
         """Refuse a login with one text and one delay for every reason (RFC 3206 §5)."""
         why = f": {denied.args[0]}" if denied.args else ""
-        _log.info("login (%r) from %s denied%s", who[:100], self._dialogue.remote.host, why)
+        _log.info("login (%r) from %s denied%s", login_name[:100], self._dialogue.remote.host, why)
         await self._dialogue.pause(self._dialogue.limits.failure_delay)
         self._dialogue.err(str(Denied()), Code.AUTH)
         self._failures += 1

@@ -71,7 +71,7 @@ class Dialogue:
         await self.drain()
         event = await self._peer.next_event(self.limits.idle_timeout)
         if isinstance(event, Ending):
-            # RFC 1939 §3: a session that timed out is closed without UPDATE and without a word.
+            # RFC 1939 §3: after a timeout the session is closed without UPDATE and without a reply.
             if isinstance(event, ShuttingDown):
                 self.err("the server is shutting down", Code.SYS_TEMP)
             elif isinstance(event, LoggedOut):
@@ -103,9 +103,9 @@ class Dialogue:
         """Report a failure of the store, which never counts as an error of the client (RFC 3206 §4)."""
         _log.error("can't %s: %s", doing, error)
         if isinstance(error, Damaged):
-            self.err("our trouble: the postmaster has to see to it", Code.SYS_PERM)
+            self.err("local error: the message is damaged, contact the postmaster", Code.SYS_PERM)
         else:
-            self.err("our trouble; nothing was lost, try again later", Code.SYS_TEMP)
+            self.err("local error, try again later", Code.SYS_TEMP)
 
     async def start_tls(self) -> None:
         """STLS (RFC 2595 §4)."""
@@ -116,7 +116,7 @@ class Dialogue:
         if not await self._peer.start_tls():
             raise SessionEnded
 
-    def answer_anywhere(self, event: Pop3Event) -> None:
+    def answer_common(self, event: Pop3Event) -> None:
         """Answer a command that is the same before and after login."""
         match event:
             case Capa():
@@ -126,11 +126,11 @@ class Dialogue:
                 self.send(self.engine.listing("languages follow", [f"{tag} {name}" for tag, name in LANGUAGES.items()]))
             case Lang(str(wanted)):
                 tag = choose_language(wanted)
-                self.err("there are no texts in this language") if tag is None else self.ok(f"{tag} is spoken now")
+                self.err("language not supported") if tag is None else self.ok(f"{tag} language changed")
             case Rejected(text):
                 self.err(text)
             case Quit():
                 self.ok("goodbye")
                 raise SessionEnded
             case _:
-                raise AssertionError(f"the order table lets no {type(event).__name__} through here")
+                raise AssertionError(f"unexpected {type(event).__name__} in this state")

@@ -21,10 +21,9 @@ class NoSuchLetter(Exception):
 
 
 class Maildrop:
-    """A snapshot (RFC 1939 §4: what arrives meanwhile shows in the next session). Numbers count from 1.
+    """Snapshot of a mailbox (RFC 1939 §4), with message numbers from 1, and its deletion marks.
 
-    States of a letter: there, or marked as deleted by `mark` until `unmark_all`. What was marked is removed by the
-    session's UPDATE, and by nothing here.
+    The UPDATE state of the session removes marked letters.
     """
 
     def __init__(self, held: store.Maildrop) -> None:
@@ -32,8 +31,8 @@ class Maildrop:
         self._entries = held.entries
         self._prefix = f"{held.validity:x}-"
         self._marked: set[int] = set()
-        self._whole = sum([entry.size for entry in held.entries])
-        self._octets = self._whole
+        self._total_octets = sum([entry.size for entry in held.entries])
+        self._octets = self._total_octets
 
     def __len__(self) -> int:
         """Return the number of unmarked letters."""
@@ -58,7 +57,7 @@ class Maildrop:
             raise NoSuchLetter
         return self._entries[number - 1]
 
-    def behind(self, number: int) -> Iterator[Entry]:
+    def after(self, number: int) -> Iterator[Entry]:
         """Yield the unmarked letters after a number, in order."""
         for later in range(number, len(self._entries)):
             if later + 1 not in self._marked:
@@ -72,10 +71,10 @@ class Maildrop:
     def unmark_all(self) -> None:
         """RSET."""
         self._marked.clear()
-        self._octets = self._whole
+        self._octets = self._total_octets
 
     def unique_id(self, entry: Entry) -> str:
-        """1 to 70 characters of 0x21 to 0x7E, the same in every session, never another letter's (RFC 1939 §7)."""
+        """Permanent unique id of 1 to 70 characters of 0x21 to 0x7E (RFC 1939 §7)."""
         return f"{self._prefix}{entry.uid:x}"
 
     def sizes(self) -> Iterator[bytes]:
@@ -100,7 +99,7 @@ MAX_OCTETS = 262_144
 MAX_LETTERS = 64
 """Maximum number of letters that a session holds in advance."""
 
-MOST_OF_ALL = 16_777_216
+MAX_TOTAL_OCTETS = 16_777_216
 """Maximum octets that all sessions hold in advance; beyond that, letters are read one by one."""
 
 
@@ -110,34 +109,34 @@ class ReadAhead:
     The store runs in another thread, and a switch of threads costs more than a small letter.
     """
 
-    def __init__(self, store: Store, drop: Maildrop, room: MemoryBudget) -> None:
-        """`room` is shared with all other sessions."""
+    def __init__(self, store: Store, drop: Maildrop, memory_budget: MemoryBudget) -> None:
+        """`memory_budget` is shared with all other sessions."""
         self._store = store
         self._drop = drop
-        self._room = room
+        self._memory_budget = memory_budget
         self._ahead: dict[int, Content] = {}
         """Letters in advance, by uid."""
         self._last: int | None = None
         """Message number of the last request."""
-        self._most = 1
+        self._max_letters = 1
 
     async def open(self, number: int, entry: Entry) -> Content:
         """Return the letter of a message number. Raises KeyError when it is gone, and StoreError."""
         last, self._last = self._last, number
         content = self._ahead.pop(entry.uid, None)
         if content is not None:
-            self._room.held -= content.size
+            self._memory_budget.held -= content.size
             return content
         self.close()
-        goes_on = last is not None and next(self._drop.behind(last), None) is entry
-        self._most = min(8 * self._most, MAX_LETTERS) if goes_on else 1
-        if self._most > 1 and not self._room.is_scarce:
+        is_sequential = last is not None and next(self._drop.after(last), None) is entry
+        self._max_letters = min(8 * self._max_letters, MAX_LETTERS) if is_sequential else 1
+        if self._max_letters > 1 and not self._memory_budget.is_scarce:
             content = await self._read_from(number, entry)
         return content or await self._store.read(self._drop.mailbox, entry.uid)
 
     def close(self) -> None:
         """Release all letters held in advance."""
-        self._room.held -= sum([content.size for content in self._ahead.values()])
+        self._memory_budget.held -= sum([content.size for content in self._ahead.values()])
         self._ahead = {}
 
     async def _read_from(self, number: int, entry: Entry) -> Content | None:
@@ -151,15 +150,15 @@ class ReadAhead:
             return None  # An error of one letter is raised when that letter is requested.
         content = found.pop(entry.uid, None)
         self._ahead = found
-        self._room.held += sum([each.size for each in found.values()])
+        self._memory_budget.held += sum([each.size for each in found.values()])
         return content
 
     def _following(self, number: int, entry: Entry) -> list[int]:
         """Return the uids of the letter and of the followers to read with it."""
         uids, octets = [entry.uid], 0
-        for following in self._drop.behind(number):
+        for following in self._drop.after(number):
             octets += following.size
-            if len(uids) >= self._most or octets > MAX_OCTETS:
+            if len(uids) >= self._max_letters or octets > MAX_OCTETS:
                 break
             uids.append(following.uid)
         return uids

@@ -10,7 +10,7 @@ from typing import Any
 from mailstack.letter.step import Journal, Step
 from mailstack.mailbox.pop3.authorization import Authorization, LoginDelay
 from mailstack.mailbox.pop3.dialogue import Dialogue, Pop3Limits, SessionEnded
-from mailstack.mailbox.pop3.maildrop import MOST_OF_ALL, Maildrop
+from mailstack.mailbox.pop3.maildrop import MAX_TOTAL_OCTETS, Maildrop
 from mailstack.mailbox.pop3.transaction import Pop3Transaction
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.connection import Clock, Peer
@@ -23,7 +23,7 @@ from mailstack.store import Entry, Store, StoreError
 _log = logging.getLogger(__name__)
 
 
-AT_ONCE = 100
+STEPS_PER_TURN = 100
 """Maximum steps published per turn of the reactor, so that other sessions don't wait."""
 
 
@@ -52,16 +52,16 @@ class Update:
         self._collected: dict[int, Step] = {}
 
     def collect(self, entry: Entry) -> None:
-        """Record that a letter was sent whole; a second time counts once."""
+        """Records that a letter was sent whole, once per session."""
         if entry.uid in self._collected:
             return
         self._collected[entry.uid] = Step(entry.letter, self._clock.now(), self._server, "collected", self._facts)
 
-    async def at_quit(self) -> bool:
+    async def commit(self) -> bool:
         """Delete all marked letters or none; return whether they are deleted."""
         return await self._write(self._drop.marked)
 
-    async def without_quit(self) -> None:
+    async def commit_collected(self) -> None:
         """Delete nothing, and store which letters were collected."""
         await self._write([])
 
@@ -70,23 +70,23 @@ class Update:
             return True
         steps = list(self._collected.values())
         try:
-            told = await self._store.update_maildrop(
+            stored_steps = await self._store.update_maildrop(
                 self._drop.mailbox, collected=list(self._collected), deleted=deleted, steps=steps
             )
         except StoreError as error:
             _log.error("can't update the maildrop of %s: %s", self._drop.mailbox, error)
             return False
-        for start in range(0, len(told), AT_ONCE):
+        for start in range(0, len(stored_steps), STEPS_PER_TURN):
             if start:  # other sessions run in between
                 await self._pause(0)
-            self._journal.record(told[start : start + AT_ONCE])
+            self._journal.record(stored_steps[start : start + STEPS_PER_TURN])
         return True
 
 
-__all__ = ["Pop3Limits", "converse"]
+__all__ = ["Pop3Limits", "serve"]
 
 
-async def converse(
+async def serve(
     peer: Peer[Pop3Event],
     engine: ServerEngine,
     *,
@@ -99,19 +99,16 @@ async def converse(
     limits: Pop3Limits | None = None,
     login_delay: LoginDelay | None = None,
     holder_of: Callable[[str], str] | None = None,
-    room: MemoryBudget | None = None,
+    memory_budget: MemoryBudget | None = None,
     sessions: Sessions | None = None,
     log_out: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve one connection until it ends, and close it; a maildrop that was opened is always released.
+    """Serves one connection until it ends, releases the maildrop, and closes the connection.
 
-    `hostname` is the name of this server. `pause` returns after so many seconds. `login_delay` is the same for all sessions, and so is
-    `room`, for what they read ahead.
-    `holder_of` says which server holds a mailbox, where several share the store; None: this one.
-    `sessions` and `log_out`: see Authorization.
+    `pause` returns after so many seconds. All sessions share `login_delay`, and `memory_budget` for read-ahead.
+    `holder_of` returns the server of a mailbox, if several share the store. `sessions` and `log_out`: see Authorization.
     """
     dialogue = Dialogue(peer, engine, limits or Pop3Limits(), pause)
-    # Names this session, and no other, in the maildrop's lock.
     holder = f"{hostname}/{secrets.token_hex(8)}"
     protocol = "pop3s" if engine.tls else "pop3"
     authorization = Authorization(
@@ -126,24 +123,24 @@ async def converse(
     )
     try:
         authorization.greet()
-        held = await authorization.login()
+        maildrop = await authorization.login()
         try:
-            drop = Maildrop(held)
-            facts = _facts(dialogue, held.mailbox, protocol)
-            at = hostname if holder_of is None else holder_of(held.mailbox)
+            drop = Maildrop(maildrop)
+            facts = _facts(dialogue, maildrop.mailbox, protocol)
+            at = hostname if holder_of is None else holder_of(maildrop.mailbox)
             update = Update(drop, store, clock, journal, server=at, facts=facts, pause=pause)
             dialogue.ok(f"maildrop has {drop}")
             try:
                 await Pop3Transaction(
-                    dialogue, drop, store, update.collect, room or MemoryBudget(MOST_OF_ALL)
-                ).until_quit()
+                    dialogue, drop, store, update.collect, memory_budget or MemoryBudget(MAX_TOTAL_OCTETS)
+                ).run()
             except SessionEnded:
-                await update.without_quit()
+                await update.commit_collected()
                 raise
-            removed = await update.at_quit()
+            removed = await update.commit()
         finally:
-            await _release(store, held.mailbox, holder)
-        # Only now, so that a client that comes back at once finds its maildrop free.
+            await _release(store, maildrop.mailbox, holder)
+        # After the release, so that a client can log in again at once.
         if removed:
             dialogue.ok("goodbye")
         else:
@@ -156,7 +153,7 @@ async def converse(
 
 
 def _facts(dialogue: Dialogue, account: str, protocol: str) -> Mapping[str, Any]:
-    """For the `collected` steps."""
+    """Facts of the `collected` steps."""
     remote, tls = dialogue.remote, dialogue.tls
     facts: dict[str, Any] = {"by": account, "client": remote.host, "protocol": protocol}
     if tls is not None:

@@ -17,21 +17,21 @@ _BLANK_LINE = b"\r\n\r\n"
 
 
 class TopFilter:
-    """Cuts a content as it comes in chunks, so that no more of it is read than is shown."""
+    """Truncates a content in chunks for TOP, so that no more of it is read than is sent."""
 
     __slots__ = ("_in_body", "_lines", "_tail", "done")
 
     def __init__(self, lines: int) -> None:
-        """`lines` of the body are shown; more than it has means all of it."""
+        """`lines` is the number of lines of the body that are sent."""
         self._lines = lines
         self._in_body = False
-        # What stands before the chunk: a blank line may be cut anywhere, or be the very first line.
+        # Octets before the chunk: a blank line may be split between chunks, or be the first line.
         self._tail = b"\r\n"
         self.done = False
-        """Whether nothing more will be shown."""
+        """Whether the rest is left out."""
 
     def feed(self, chunk: bytes) -> bytes:
-        """What of the next octets is shown."""
+        """The part of the next octets that is sent."""
         if self.done:
             return b""
         if self._in_body:
@@ -46,10 +46,10 @@ class TopFilter:
         return chunk[: self._body(chunk, end + len(_BLANK_LINE) - len(tail))]
 
     def _body(self, chunk: bytes, start: int) -> int:
-        """Where in the chunk the last line to be shown ends; the body goes on at `start`."""
-        there = chunk.count(b"\n", start)
-        if there < self._lines:
-            self._lines -= there
+        """Offset of the end of the last line to be sent; the body continues at `start`."""
+        line_count = chunk.count(b"\n", start)
+        if line_count < self._lines:
+            self._lines -= line_count
             return len(chunk)
         for _ in range(self._lines):
             start = chunk.index(b"\n", start) + 1
@@ -69,16 +69,16 @@ class Pop3Transaction:
         drop: Maildrop,
         store: Store,
         on_collected: Callable[[Entry], None],
-        room: MemoryBudget,
+        memory_budget: MemoryBudget,
     ) -> None:
-        """`on_collected` is called for each letter that was sent whole. `room` is the budget of all read-ahead."""
+        """`on_collected` is called for each letter that was sent whole. `memory_budget` is the budget of all read-ahead."""
         self._dialogue = dialogue
         self._engine = dialogue.engine
         self._drop = drop
-        self._letters = ReadAhead(store, drop, room)
+        self._letters = ReadAhead(store, drop, memory_budget)
         self._on_collected = on_collected
 
-    async def until_quit(self) -> None:
+    async def run(self) -> None:
         """Answer all commands before QUIT; its reply is still owed. Raises SessionEnded without QUIT."""
         try:
             while not isinstance(event := await self._dialogue.next(), Quit):
@@ -90,7 +90,7 @@ class Pop3Transaction:
             self._letters.close()
 
     async def _answer(self, event: Pop3Event) -> None:
-        match event:  # what is asked most often comes first
+        match event:  # the most frequent commands first
             case Retr(number):
                 await self._retrieve(number)
             case Dele(number):
@@ -110,7 +110,7 @@ class Pop3Transaction:
             case Noop():
                 self._dialogue.ok()
             case _:
-                self._dialogue.answer_anywhere(event)
+                self._dialogue.answer_common(event)
 
     async def _list(self, number: int | None) -> None:
         if number is None:
@@ -137,36 +137,36 @@ class Pop3Transaction:
     async def _retrieve(self, number: int) -> None:
         entry = self._drop.entry(number)
         if await self._show(number, f"{entry.size} octets"):
-            # Not collected before the network has taken the most of it.
+            # Not collected before the network has accepted most of it.
             await self._dialogue.drain()
             self._on_collected(entry)
 
-    async def _show(self, number: int, text: str, excerpt: TopFilter | None = None) -> bool:
+    async def _show(self, number: int, text: str, top_filter: TopFilter | None = None) -> bool:
         """Send a letter or its top; return whether it was sent whole."""
-        content = await self._open(number, self._drop.entry(number), whole=excerpt is None)
+        content = await self._open(number, self._drop.entry(number), whole=top_filter is None)
         if content is None:
             return False
         if (octets := held(content)) is not None:
-            self._dialogue.send(self._engine.whole(text, excerpt.feed(octets) if excerpt else octets))
+            self._dialogue.send(self._engine.whole(text, top_filter.feed(octets) if top_filter else octets))
             return True
-        return await self._show_in_pieces(content, text, excerpt)
+        return await self._show_in_pieces(content, text, top_filter)
 
-    async def _show_in_pieces(self, content: Content, text: str, excerpt: TopFilter | None) -> bool:
+    async def _show_in_pieces(self, content: Content, text: str, top_filter: TopFilter | None) -> bool:
         """Send a content from disk, at the speed of the network."""
-        # What is small is one piece all the same, so that it is one TLS record, and its trouble can still be told.
-        piece, begun = self._engine.begin(text), False
+        # A small content is one piece, so that it is one TLS record, and an error still gets an error reply.
+        piece, has_begun = self._engine.begin(text), False
         chunks = content.chunks()
         try:
             async for chunk in chunks:
-                piece += self._engine.more(excerpt.feed(chunk) if excerpt else chunk)
+                piece += self._engine.more(top_filter.feed(chunk) if top_filter else chunk)
                 if len(piece) >= CHUNK:
                     self._dialogue.send(piece)
-                    piece, begun = b"", True
+                    piece, has_begun = b"", True
                     await self._dialogue.drain()
-                if excerpt and excerpt.done:
+                if top_filter and top_filter.done:
                     break
         except StoreError as error:
-            if not begun:
+            if not has_begun:
                 self._dialogue.trouble("read a letter", error)
                 return False
             # Only the missing end mark can tell the client that this is not the letter.
@@ -179,10 +179,7 @@ class Pop3Transaction:
         return True
 
     async def _open(self, number: int, entry: Entry, *, whole: bool) -> Content | None:
-        """The letter; None when it is not to be had, and the client was told why.
-
-        `whole`: all of it will be sent, so that damage is to be found before the first line is.
-        """
+        """Opens a letter; returns None after an error reply. `whole` verifies it first, because all of it will be sent."""
         try:
             content = await self._letters.open(number, entry)
             if whole:

@@ -175,7 +175,7 @@ class _Messages:
     async def messages(self, ask: Request) -> Response:
         await self._index.up_to_date()
         start, limit = integer_parameter(ask, "start", 0), _limit(ask)
-        listed = await self._index.listed(ItemFilter(), limit, start)
+        listed = await self._index.find(ItemFilter(), limit, start)
         return self._page(listed.items, listed.total, start)
 
     async def search(self, ask: Request) -> Response:
@@ -186,7 +186,7 @@ class _Messages:
         await self._index.up_to_date()
         start, limit = integer_parameter(ask, "start", 0), _limit(ask)
         if kind == "containing":
-            listed = await self._index.listed(ItemFilter(terms=(Term(Words(query.casefold())),)), limit, start)
+            listed = await self._index.find(ItemFilter(terms=(Term(Words(query.casefold())),)), limit, start)
             return self._page(listed.items, listed.total, start)
         items = await self._addressed(kind, query)
         return self._page(items[start : start + limit], len(items), start)
@@ -195,9 +195,9 @@ class _Messages:
         if "@" in query[1:-1]:
             key = key_of(query)
             which = ItemFilter(addressed=key) if kind == "to" else ItemFilter(written_by=key)
-            return list((await self._index.listed(which, MAX_SEARCHED)).items)
+            return list((await self._index.find(which, MAX_SEARCHED)).items)
         term = Term(Named("addressed", query.casefold()))
-        items = (await self._index.listed(ItemFilter(terms=(term,)), MAX_SEARCHED)).items
+        items = (await self._index.find(ItemFilter(terms=(term,)), MAX_SEARCHED)).items
         return [item for item in items if query.casefold() in _envelope(item, kind).casefold()]
 
     def _page(self, items: Sequence[Item], total: int, start: int) -> Response:
@@ -213,7 +213,7 @@ class _Messages:
 
     async def all_of_v1(self, _: Request) -> Response:
         await self._index.up_to_date()
-        listed = await self._index.listed(ItemFilter(), MAX_V1)
+        listed = await self._index.find(ItemFilter(), MAX_V1)
         return Response(self._streamed(listed.items, b"[", b"]"), TEXT_JSON)
 
     async def one(self, ask: Request) -> Response:
@@ -278,7 +278,7 @@ class _Messages:
                 if event.name == "letter":
                     with suppress(HttpError):  # it went meanwhile
                         yield (await self.shown(event.data.item)).decode()
-            await feed.more(at)
+            await feed.wait_after(at)
 
     # --- serialization
 

@@ -67,7 +67,7 @@ async def find_letter(index: LetterIndex, letter: str) -> Item:
     if letter != "latest":
         item = await index.item(letter)
     else:
-        item = next(iter((await index.listed(ItemFilter(), 1)).items), None)
+        item = next(iter((await index.find(ItemFilter(), 1)).items), None)
     if item is None:
         raise HttpError(404, "Error: message not found")
     return item

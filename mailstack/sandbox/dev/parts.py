@@ -70,7 +70,7 @@ class EnvironmentParts:
         self.bad_certificates = BadCertificates(self.keys)
         self.faults = Faults(self.clock.now)
         """Injected faults."""
-        self.faults.on_fault = lambda event: feed.tell("fault", event)
+        self.faults.on_fault = lambda event: feed.publish("fault", event)
         self.faults.magic = settings.magic_recipients
         for rule in settings.faults:
             self.faults.add(rule)
@@ -122,4 +122,4 @@ class EnvironmentParts:
 
     def _publish_time(self) -> None:
         """Publishes the clock of the environment for the pages."""
-        self.index.feed.tell("clock", {"now": iso8601(self.travel.now), "ahead": self.travel.ahead})
+        self.index.feed.publish("clock", {"now": iso8601(self.travel.now), "ahead": self.travel.ahead})

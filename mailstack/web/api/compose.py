@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from mailstack.letter import Address, AddressError
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.protocols.smtp.replies import Refusal
-from mailstack.receiving.intake import NO_ROOM
+from mailstack.receiving.intake import STORAGE_FULL
 from mailstack.web import json_body
 from mailstack.web.api.context import ApiContext
 from mailstack.web.api.filters import visible_to
@@ -201,5 +201,5 @@ def _draft(wanted: NewLetter, headers: dict[str, str] | None) -> LetterDraft:
 
 def _http_error(refusal: Refusal) -> HttpError:
     reply = refusal.reply
-    status = 422 if reply.code >= 500 else 507 if reply.status == NO_ROOM.status else 503
+    status = 422 if reply.code >= 500 else 507 if reply.status == STORAGE_FULL.status else 503
     return HttpError(status, f"The server does not take it: {reply.code} {reply.text}")

@@ -110,7 +110,7 @@ class EventStreams:
 
     async def _stream(self, request: Request) -> AsyncGenerator[bytes, None]:
         with self._stream_limits.one(request):
-            async with self._index.feed.watched():
+            async with self._index.feed.stream():
                 yield b"retry: %d\n\n" % RETRY_MS
                 position = self._begun(request)
                 while not self._index.feed.is_closed:
@@ -140,7 +140,7 @@ class EventStreams:
         except EventsMissed:
             return _framed(feed.name_of(feed.newest), "reset", {}), feed.newest
         if not events:
-            return b"" if await with_timeout(self._clock, feed.more(position), KEEPALIVE) else b":\n\n", position
+            return b"" if await with_timeout(self._clock, feed.wait_after(position), KEEPALIVE) else b":\n\n", position
         pieces = [
             _framed(feed.name_of(event.sequence), PUBLIC_NAMES.get(event.name, event.name), data)
             for event in events

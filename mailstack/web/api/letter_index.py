@@ -53,7 +53,7 @@ class ApiLetterReader(LetterReader):
         return item
 
     async def _latest(self, request: Request) -> Item | None:
-        return next(iter((await self.index.listed(ItemFilter(seen_by=visible_to(request)), 1)).items), None)
+        return next(iter((await self.index.find(ItemFilter(seen_by=visible_to(request)), 1)).items), None)
 
     async def reading_of(self, letter: LetterId) -> ParsedLetter | None:
         """Of a copy in another server; None when its octets are gone."""

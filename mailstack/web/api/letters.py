@@ -132,7 +132,7 @@ class LetterPages:
             mailbox=request.query.get("mailbox") or None,
             everything=True,
         )
-        found = await self._reader.index.listed(replace(which, before=before), limit, start)
+        found = await self._reader.index.find(replace(which, before=before), limit, start)
         following = found.items[-1].number if len(found.items) == limit and limit else None
 
         def page(shown: list[LetterSummary]) -> Response:

@@ -73,7 +73,7 @@ class LongPoll:
             # Those that are accepted already are read first: then a wait of no time at all tells what is there.
             await self._index.up_to_date()
             which = await self._which(request)
-            async with self._index.feed.watched():
+            async with self._index.feed.stream():
                 return await self._waited(request, which, wanted, self._clock.steady() + timeout)
 
     async def _waited(self, request: Request, which: ItemFilter, wanted: int, until: float) -> Response:
@@ -108,7 +108,7 @@ class LongPoll:
                 return True
             position = feed.newest
             left = until - self._clock.steady()
-            if left <= 0 or not await with_timeout(self._clock, feed.more(position), left):
+            if left <= 0 or not await with_timeout(self._clock, feed.wait_after(position), left):
                 return False
         return True
 

@@ -61,12 +61,12 @@ class Shelf:
         self,
         directory: Path | None,
         clock: Any = None,
-        **keeping: Any,
+        **retention: Any,
     ) -> None:
         self.clock = clock or HandClock()
         self.pump = Pump()
         self.directory = directory
-        self.keeping = Retention(**keeping)
+        self.retention = Retention(**retention)
         self.memory = MemoryDatabase() if directory is None else None
         self.store: Store = ArchivingInMemoryStore()
         self.open()
@@ -75,7 +75,7 @@ class Shelf:
         if self.directory is not None:
             self.store = ArchivingSqliteStore(self.pump, self.directory, recent_octets=0)
         database = self.memory or FileDatabase(self.pump, self.directory or Path())
-        self.index = LetterIndex(self.store, database, self.clock, inline, own_mailbox, self.keeping)
+        self.index = LetterIndex(self.store, database, self.clock, inline, own_mailbox, self.retention)
         self.journal = self.index.tap(SilentJournal())
         self.run(self.store.open())
         self.run(self.index.start())
@@ -131,4 +131,4 @@ class Shelf:
 
     def items(self, query: str = "", **which: Any) -> tuple[Item, ...]:
         terms = parse(query, self.clock.now())
-        return self.run(self.index.listed(ItemFilter(terms=terms, **which), 1000)).items
+        return self.run(self.index.find(ItemFilter(terms=terms, **which), 1000)).items

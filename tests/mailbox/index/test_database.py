@@ -16,7 +16,7 @@ from tests.aid import Pump
 
 def test_it_is_begun_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Of two processes that turn one to write-ahead logging at once, SQLite refuses one without any wait.
-    monkeypatch.setattr(database, "PATIENCE", 0.01)
+    monkeypatch.setattr(database, "TIMEOUT_S", 0.01)
     pump = Pump()
     index = FileDatabase(pump, tmp_path)
 

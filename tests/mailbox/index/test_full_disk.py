@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from mailstack.mailbox.index.database import Operation
-from mailstack.mailbox.index.indexer import AGAIN
+from mailstack.mailbox.index.indexer import RETRY_S
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.store import StoreError, StoreFull
@@ -28,7 +28,7 @@ class FailingDatabase(MemoryDatabase):
 
 
 def index_of(shelf: Shelf, database: FailingDatabase) -> LetterIndex:
-    return LetterIndex(shelf.store, database, shelf.clock, inline, own_mailbox, shelf.keeping)
+    return LetterIndex(shelf.store, database, shelf.clock, inline, own_mailbox, shelf.retention)
 
 
 def test_a_full_disk_puts_it_off() -> None:
@@ -37,12 +37,12 @@ def test_a_full_disk_puts_it_off() -> None:
     database.trouble = StoreFull("no space left on device")
     index = index_of(shelf, database)
     run(index.start())
-    shelf.clock.advance(3 * AGAIN)
+    shelf.clock.advance(3 * RETRY_S)
     database.trouble = None
-    shelf.clock.advance(AGAIN)
+    shelf.clock.advance(RETRY_S)
     run(index.up_to_date())
-    listed = run(index.listed(ItemFilter(), limit=10))
-    assert [item.id for item in listed.items] == [letter]
+    listing = run(index.find(ItemFilter(), limit=10))
+    assert [item.id for item in listing.items] == [letter]
     run(index.stop())
 
 
@@ -53,7 +53,7 @@ def test_it_is_not_opened_after_the_end() -> None:
     run(index.start())
     run(index.stop())
     database.trouble = None
-    shelf.clock.advance(10 * AGAIN)
+    shelf.clock.advance(10 * RETRY_S)
     with pytest.raises(sqlite3.ProgrammingError):
         database._connection.execute("SELECT 1")
 

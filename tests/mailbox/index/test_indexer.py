@@ -9,8 +9,8 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from mailstack.letter import Content, LetterId
-from mailstack.mailbox.index.indexer import AGAIN, AWAY
-from mailstack.mailbox.index.letter_index import PATIENCE
+from mailstack.mailbox.index.indexer import GIVE_UP_AFTER_S, RETRY_S
+from mailstack.mailbox.index.letter_index import TIMEOUT_S
 from mailstack.store import Damaged, StoreError
 from tests.mailbox.index.memory_database import MemoryDatabase
 from tests.mailbox.index.shelf import ArchivingInMemoryStore, Shelf
@@ -38,7 +38,7 @@ def test_what_could_not_be_written_is_read_again(shelf: Shelf) -> None:
     assert shelf.find() == []
     second = shelf.put()
     shelf.memory.is_full = False
-    shelf.clock.advance(AGAIN + 1)
+    shelf.clock.advance(RETRY_S + 1)
     shelf.settle()
     assert shelf.find() == [second, first]
     assert not shelf.clock.bugs
@@ -66,19 +66,19 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Away:
 
 
 def test_what_could_not_be_read_is_read_when_it_can_be(away: Away) -> None:
-    shelf = Shelf(None, poll=10 * AWAY)
+    shelf = Shelf(None, poll=10 * GIVE_UP_AFTER_S)
     away.trouble = OUT_OF_REACH
     first, second = shelf.put(), shelf.put()
     assert shelf.find() == []
-    shelf.clock.advance(AWAY / 2)
+    shelf.clock.advance(GIVE_UP_AFTER_S / 2)
     away.trouble = None
-    shelf.clock.advance(AGAIN + 1)
+    shelf.clock.advance(RETRY_S + 1)
     shelf.settle()
     assert shelf.find() == [second, first]
 
 
 def test_what_is_damaged_stops_nothing_behind_it(away: Away) -> None:
-    shelf = Shelf(None, poll=10 * AWAY)
+    shelf = Shelf(None, poll=10 * GIVE_UP_AFTER_S)
     away.trouble = Damaged("not what was accepted")
     shelf.put()
     away.trouble = None
@@ -87,11 +87,11 @@ def test_what_is_damaged_stops_nothing_behind_it(away: Away) -> None:
 
 
 def test_what_is_out_of_reach_for_very_long_stops_nothing_behind_it_any_more(away: Away) -> None:
-    shelf = Shelf(None, poll=10 * AWAY)
+    shelf = Shelf(None, poll=10 * GIVE_UP_AFTER_S)
     away.trouble = OUT_OF_REACH
     shelf.put()
     for _ in range(2):
-        shelf.clock.advance(AWAY)
+        shelf.clock.advance(GIVE_UP_AFTER_S)
         shelf.settle()
     away.trouble = None
     assert shelf.find() == []
@@ -139,10 +139,10 @@ def test_who_waits_need_not_wait_for_letters_that_come_later(monkeypatch: pytest
 
 
 def test_nobody_waits_for_ever_for_an_index_that_is_behind(shelf: Shelf) -> None:
-    shelf.index._indexing._works = True
+    shelf.index._indexer._is_running = True
     done: list[object] = []
     Deferred.fromCoroutine(shelf.index.up_to_date()).addCallback(done.append)
-    shelf.clock.advance(PATIENCE - 1)
+    shelf.clock.advance(TIMEOUT_S - 1)
     assert done == []
     shelf.clock.advance(2)
     assert done == [None]

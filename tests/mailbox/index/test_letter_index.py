@@ -49,13 +49,13 @@ def test_a_letter_is_found_as_soon_as_it_is_read(shelf: Shelf) -> None:
 
 def test_the_newest_come_first_and_pages_follow_each_other(shelf: Shelf) -> None:
     letters = [shelf.put(text(f"number {n}")) for n in range(5)]
-    newest = shelf.run(shelf.index.listed(ItemFilter(), 2))
+    newest = shelf.run(shelf.index.find(ItemFilter(), 2))
     assert [item.id for item in newest.items] == [letters[4], letters[3]]
     assert (newest.total, newest.unread) == (5, 5)
-    rest = shelf.run(shelf.index.listed(ItemFilter(before=newest.items[-1].number), 10))
+    rest = shelf.run(shelf.index.find(ItemFilter(before=newest.items[-1].number), 10))
     assert [item.id for item in rest.items] == letters[2::-1]
     assert rest.total == 5
-    assert [item.id for item in shelf.run(shelf.index.listed(ItemFilter(), 2, 1)).items] == [letters[3], letters[2]]
+    assert [item.id for item in shelf.run(shelf.index.find(ItemFilter(), 2, 1)).items] == [letters[3], letters[2]]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_who_has_read_a_letter_says_so(shelf: Shelf) -> None:
     assert shelf.run(shelf.index.mark(ItemFilter(ids=(first,)), unread=False)) == 1
     assert shelf.run(shelf.index.mark(ItemFilter(ids=(first,)), unread=False)) == 0
     assert (shelf.find("is:read"), shelf.find("is:unread")) == ([first], [second])
-    assert shelf.run(shelf.index.listed(ItemFilter(), 0)).unread == 1
+    assert shelf.run(shelf.index.find(ItemFilter(), 0)).unread == 1
 
 
 def test_tags_come_with_a_letter_and_from_people(shelf: Shelf) -> None:
@@ -212,13 +212,13 @@ def _recounted(shelf: Shelf) -> None:
     ):
         there = shelf.run(shelf.index.first(which, 1000))
         # Nothing is listed, so that it is not seen from the list how many there are.
-        listed = shelf.run(shelf.index.listed(which, 0))
-        assert (listed.total, listed.unread) == (len(there), sum(item.unread for item in there)), which
+        listing = shelf.run(shelf.index.find(which, 0))
+        assert (listing.total, listing.unread) == (len(there), sum(item.unread for item in there)), which
     counts = {each.mailbox: each.total for each in shelf.run(shelf.index.mailboxes())}
     assert counts == {
         each.key: total
         for each in people
-        if (total := shelf.run(shelf.index.listed(ItemFilter(mailbox=each.key), 0)).total)
+        if (total := shelf.run(shelf.index.find(ItemFilter(mailbox=each.key), 0)).total)
     }
 
 
@@ -242,7 +242,7 @@ def test_what_is_counted_stays_right_whatever_is_done(shelf: Shelf) -> None:
         _recounted(shelf)
     shelf.run(index.soft_delete(ItemFilter(ids=(first,), seen_by=BOB.key)))
     shelf.run(index.soft_delete(ItemFilter(ids=(own,))))
-    shelf.clock.advance(shelf.keeping.undo + 1)
+    shelf.clock.advance(shelf.retention.undo + 1)
     wait_until(shelf, lambda: _archived(shelf, 2))
     _recounted(shelf)
 
@@ -289,7 +289,7 @@ def test_many_are_changed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_
 
 async def _has(shelf: Shelf, results: list[object]) -> bool:
     """The database is asked, so that its threads have their turn."""
-    await shelf.index.listed(ItemFilter(), 0)
+    await shelf.index.find(ItemFilter(), 0)
     return bool(results)
 
 
@@ -341,7 +341,7 @@ def test_what_was_deleted_comes_back_after_a_restart_too(tmp_path: Path) -> None
 def test_undo_has_its_time_and_after_that_the_octets_go_too(shelf: Shelf) -> None:
     letter = shelf.put()
     token = shelf.run(shelf.index.soft_delete(ItemFilter())).token
-    shelf.clock.advance(shelf.keeping.undo + 1)
+    shelf.clock.advance(shelf.retention.undo + 1)
     shelf.settle()
     assert shelf.run(shelf.index.undelete(token)) == 0
 
@@ -408,7 +408,7 @@ def test_the_index_of_another_archive_is_made_anew(shelf: Shelf) -> None:
 
 
 def test_the_oldest_go_when_there_are_too_many_or_they_are_too_old(shelf: Shelf) -> None:
-    shelf.index._removal.keeping = Retention(letters=2, age=3600.0)
+    shelf.index._removal.retention = Retention(letters=2, age=3600.0)
     letters = [shelf.put() for _ in range(4)]
     shelf.clock.advance(2)
     wait_until(shelf, lambda: _is(shelf, letters[:1:-1]))
@@ -417,7 +417,7 @@ def test_the_oldest_go_when_there_are_too_many_or_they_are_too_old(shelf: Shelf)
 
 
 async def _is(shelf: Shelf, letters: list[LetterId]) -> bool:
-    found = await shelf.index.listed(ItemFilter(), 10)
+    found = await shelf.index.find(ItemFilter(), 10)
     return [item.id for item in found.items] == letters
 
 
@@ -451,7 +451,7 @@ def test_a_letter_that_only_claims_to_be_a_copy_is_one_of_its_own(shelf: Shelf) 
 
 def test_the_feed_tells_of_letters_and_changes(shelf: Shelf) -> None:
     told: list[str] = []
-    stop = shelf.index.feed.listen(lambda event: told.append(event.name))
+    stop = shelf.index.feed.subscribe(lambda event: told.append(event.name))
     shelf.put()
     shelf.run(shelf.index.mark(ItemFilter(), unread=False))
     token = shelf.run(shelf.index.soft_delete(ItemFilter())).token

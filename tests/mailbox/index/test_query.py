@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.mailbox.index.query import (
-    LONGEST,
+    MAX_QUERY,
     Arrived,
     BadQuery,
     Flag,
@@ -83,7 +83,7 @@ def test_a_whole_address_a_domain_and_a_part_are_told_apart() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["larger:big", "before:never", "after:99999999999999", "is:open", "has:", "a\0b", "x" * (LONGEST + 1), "a " * 60],
+    ["larger:big", "before:never", "after:99999999999999", "is:open", "has:", "a\0b", "x" * (MAX_QUERY + 1), "a " * 60],
 )
 def test_what_no_filter_can_be_is_refused_with_the_cure(text: str) -> None:
     if text == "has:":

@@ -14,7 +14,7 @@ def tags(octets: bytes, to: Address) -> tuple[str, ...]:
     """Tags of a new letter, as the list and the feed have them."""
     shelf = Shelf(None)
     told: list[tuple[str, ...]] = []
-    shelf.index.feed.listen(lambda event: told.append(event.data.item.tags) if event.name == "letter" else None)
+    shelf.index.feed.subscribe(lambda event: told.append(event.data.item.tags) if event.name == "letter" else None)
     shelf.put(octets, to=(to,))
     (item,) = shelf.items()
     shelf.close()

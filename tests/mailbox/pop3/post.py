@@ -10,7 +10,7 @@ from mailstack.letter.content import Octets
 from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.letter.step import Step
 from mailstack.mailbox.pop3.authorization import LoginDelay
-from mailstack.mailbox.pop3.session import Pop3Limits, converse
+from mailstack.mailbox.pop3.session import Pop3Limits, serve
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.pop3.client import ClientEngine
 from mailstack.protocols.pop3.client_session import Pop3ClientSession
@@ -156,7 +156,7 @@ class Server:
         )
         self.peers.append(peer)
         self.clock.spawn(
-            converse(
+            serve(
                 peer,
                 engine,
                 hostname="mx.home.test",
@@ -170,7 +170,7 @@ class Server:
                 holder_of=self.holder_of,
                 sessions=self.sessions,
                 log_out=peer.log_out,
-                room=self.room,
+                memory_budget=self.room,
             )
         )
         return peer

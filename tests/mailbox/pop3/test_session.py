@@ -609,10 +609,10 @@ def test_a_password_in_utf_8() -> None:
 def test_languages_are_listed_and_chosen_in_both_states() -> None:
     """POP-25"""
     for telnet in (Server().telnet(tls=TLS), Server().logged_in()):
-        listed = telnet.say("LANG")
-        assert listed.startswith(b"+OK ")
-        assert b"\r\ni-default " in listed
-        assert b"\r\nen English\r\n" in listed
+        listing = telnet.say("LANG")
+        assert listing.startswith(b"+OK ")
+        assert b"\r\ni-default " in listing
+        assert b"\r\nen English\r\n" in listing
         assert telnet.say("LANG en-GB").startswith(b"+OK en ")
         assert telnet.say("LANG *").startswith(b"+OK i-default ")
         assert telnet.say("LANG tlh").startswith(b"-ERR ")

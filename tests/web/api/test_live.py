@@ -228,23 +228,23 @@ def test_nobody_who_waits_is_woken_within_what_happens() -> None:
     soon: list[Callable[[], None]] = []
     feed, woken = Feed(soon=soon.append), list[None]()
     for _ in range(3):
-        Deferred.fromCoroutine(feed.more(0)).addCallback(woken.append)
-    feed.tell("step", 1)
-    feed.tell("step", 2)
+        Deferred.fromCoroutine(feed.wait_after(0)).addCallback(woken.append)
+    feed.publish("step", 1)
+    feed.publish("step", 2)
     assert (len(woken), len(soon)) == (0, 1), "one turn for all that happened"
     soon.pop()()
     assert len(woken) == 3
-    Deferred.fromCoroutine(feed.more(2)).addCallback(woken.append)
-    feed.tell("step", 3)
+    Deferred.fromCoroutine(feed.wait_after(2)).addCallback(woken.append)
+    feed.publish("step", 3)
     feed.close()
     assert len(woken) == 4, "the end waits for no turn"
     soon.pop()()
 
 
 def test_the_feed_forgets_the_oldest_and_says_so() -> None:
-    feed = Feed(kept=3)
+    feed = Feed(max_events=3)
     for number in range(5):
-        feed.tell("step", number)
+        feed.publish("step", number)
     assert [event.data for event in feed.after(2)] == [2, 3, 4]
     assert feed.after(5) == []
     for sequence in (1, 6):

@@ -37,7 +37,7 @@ class InfoHandlers:
 
     async def info(self, _: Request) -> Response:
         await self._index.up_to_date()
-        listed = await self._index.listed(ItemFilter(), 0)
+        listed = await self._index.find(ItemFilter(), 0)
         data, tally = self._ground.data, self._ground.tally
         files = [each for each in (data.iterdir() if data else ()) if ".sqlite3" in each.name]
         stats = RuntimeStats(
@@ -76,7 +76,7 @@ class InfoHandlers:
 
     async def ready(self, _: Request) -> Response:
         """Answers once the index can be read."""
-        await self._index.listed(ItemFilter(), 0)
+        await self._index.find(ItemFilter(), 0)
         return text_response("OK")
 
 

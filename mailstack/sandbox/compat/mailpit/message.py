@@ -97,7 +97,7 @@ class MessageHandlers:
             await self._shelf.index.up_to_date()
             query = ask.query.get("query", "")
             which = search_filter(query, self._clock.now()) if query.strip() else ItemFilter()
-            item = next(iter((await self._shelf.index.listed(which, 1)).items), None)
+            item = next(iter((await self._shelf.index.find(which, 1)).items), None)
         return Response(b"", PLAIN, 302, (("Location", f"../#/letter/{item.id}" if item else "../"),))
 
 

@@ -55,8 +55,8 @@ class ListHandlers:
         )
         if before := integer_parameter(ask, "before", 0):
             which = replace(which, terms=(*which.terms, Term(Arrived(is_after=False, at=before / 1000))))
-        everything = await self._index.listed(ItemFilter(), 0)
-        found = await self._index.listed(which, limit, start)
+        everything = await self._index.find(ItemFilter(), 0)
+        found = await self._index.find(which, limit, start)
         return json_response(
             MessagesSummary(
                 total=everything.total,
@@ -165,9 +165,9 @@ async def _messages(index: LetterIndex) -> AsyncGenerator[str, None]:
                 counts = True
                 yield _said(kind, data)
         if counts:
-            listed = await index.listed(ItemFilter(), 0)
+            listed = await index.find(ItemFilter(), 0)
             yield _said("stats", {"Total": listed.total, "Unread": listed.unread, "Version": VERSION})
-        await feed.more(at)
+        await feed.wait_after(at)
 
 
 def _of(event: Event) -> Iterator[tuple[str, Any]]:
