@@ -34,7 +34,8 @@ from mailstack.relay.agent import RelayAgent
 from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.relay.routing import OwnHost
 from tests.aid import run
-from tests.relay.world import World, deliveries_of, letter_to
+from tests.relay.agents import deliveries_of, letter_to
+from tests.relay.world import World
 
 
 def names_of(records: dict[str, list[Any]], **settings: Any) -> DnsNames:

@@ -1,4 +1,4 @@
-"""What these tests share."""
+"""Log fixture for tests of the queue."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _log_is_heard(monkeypatch):
-    """Whatever another test did to the log, pytest hears it here."""
+def log_propagates(monkeypatch):
+    """Lets caplog see the log, whatever an earlier test has configured."""
     monkeypatch.setattr(logging.getLogger("mailstack"), "propagate", True)

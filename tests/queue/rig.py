@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred as Later
 
-from mailstack.letter import Address, Delivered, Letter, LetterId, Outcome, Status
+from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, LetterId, Outcome, Status
 from mailstack.letter.content import read_all
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.step import Step
@@ -24,14 +24,16 @@ from mailstack.store import Filter, Record, Settlement, Store, StoreError
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.clock import HandClock
-from tests.queue.letters import SERVER
-from tests.queue.people import MemoryDirectory
+from tests.queue.letters import SERVER, MemoryDirectory
 
 TAKEN = Delivered(Status(2, 0, 0), "250 2.0.0 queued as 17", "mx.else.test")
+BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
+REFUSED = Failed(Status(5, 1, 1), "550 5.1.1 nobody", "mx.else.test")
+HOUR, DAY = 3600.0, 86400.0
 
 
-class Teller:
-    """A Journal that remembers."""
+class MemoryJournal:
+    """Journal in memory."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
@@ -112,21 +114,23 @@ class Rig:
         limits: QueueLimits | None = None,
         postmaster: Address | None = None,
         relay: Any = None,
+        outcome: Outcome = TAKEN,
+        waits: bool = False,
         allowed_domains: Sequence[str] = (),
         bouncer: Callable[[Bouncer], Any] = lambda bouncer: bouncer,
     ) -> None:
-        """`relay`: an Agent in place of the scripted one. `bouncer` wraps the one of the queue."""
+        """`relay` replaces the scripted one, which replies `outcome`, and `waits` for `answer`. `bouncer` wraps the queue's."""
         self.directory = directory or MemoryDirectory("alice@home.test", "bob@home.test")
         self.store = store or InMemoryStore()
         self.schedule = schedule or RetrySchedule()
         self.limits = limits or QueueLimits(per_destination=10, first_per_destination=10)
         self.postmaster = postmaster
         self.clock = HandClock()
-        self.relay = relay or ScriptedRelay()
+        self.relay = relay or ScriptedRelay(lambda _: outcome, waits=waits)
         self.allowed_domains = allowed_domains
         self.wrapped = bouncer
         self.gated: Callable[[Agent], Agent] = lambda relay: relay
-        self.journal = Teller()
+        self.journal = MemoryJournal()
         self.start()
 
     def start(self) -> None:

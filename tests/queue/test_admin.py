@@ -6,23 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
-from mailstack.letter import Address, Deferred, Failed, LetterId, Status
+from mailstack.letter import Address, Failed, LetterId, Status
 from mailstack.letter.content import read_all
 from mailstack.queue.admin import BATCH_SIZE, ActionResult, QueueAdmin
 from mailstack.store import Conflict, Filter, Record, Settlement
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.letters import a_letter
-from tests.queue.rig import TAKEN, OneByOne, Rig
-
-HOUR = 3600.0
-BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
+from tests.queue.rig import BUSY, HOUR, TAKEN, OneByOne, Rig
 
 
 @pytest.fixture
 def rig():
-    rig = Rig()
-    rig.relay.outcome = lambda _: BUSY
+    rig = Rig(outcome=BUSY)
     yield rig
     assert not rig.clock.bugs
 
@@ -157,8 +153,7 @@ class _Hasty(InMemoryStore):
 
 
 def test_an_attempt_between_reading_and_writing_stops_none_of_the_others():
-    rig = Rig(store=(store := _Hasty()))
-    rig.relay.waits = True
+    rig = Rig(store=(store := _Hasty()), waits=True)
     letters = [rig.accept(a_letter("x@else.test")).id for _ in range(3)]
     store.hurry = rig.relay.answer
     acts = run(QueueAdmin(store, rig.clock.now).hold(letters))
@@ -200,8 +195,7 @@ class ContestedStore(OneByOne):
 @pytest.mark.parametrize(("contests", "done"), [(1, True), (2, False)])
 def test_after_a_conflict_the_letter_is_read_again_once(contests, done):
     store = ContestedStore()
-    rig = Rig(store=store)
-    rig.relay.outcome = lambda _: BUSY
+    rig = Rig(store=store, outcome=BUSY)
     letter = rig.accept(a_letter("x@else.test"))
     store.contests = contests
     (act,) = run(QueueAdmin(store, rig.clock.now).hold([letter.id]))

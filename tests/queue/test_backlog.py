@@ -1,4 +1,4 @@
-"""Whose turn it is."""
+"""Order and limits of the backlog."""
 
 from __future__ import annotations
 
@@ -22,10 +22,7 @@ def job(destination: str) -> DeliveryJob:
 
 
 def started(backlog: Backlog) -> list[str]:
-    found = []
-    while (one := backlog.start()) is not None:
-        found.append(one.destination)
-    return found
+    return [job.destination for job in iter(backlog.start, None)]
 
 
 def end(backlog: Backlog, destination: str) -> None:

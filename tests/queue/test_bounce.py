@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec.structs import replace
 
-from mailstack.letter import Failed, Letter, LetterId, Status
+from mailstack.letter import Address, Failed, Letter, LetterId, Status
 from mailstack.letter.content import Content, Octets, read_all
 from mailstack.letter.dsn import RecipientStatus
 from mailstack.queue.bounce import Bouncer
@@ -18,8 +18,8 @@ from mailstack.queue.settlement import ReportDue
 from mailstack.store import StoreError
 from tests.aid import run
 from tests.queue.clock import START
-from tests.queue.letters import ALICE, SERVER, a_letter
-from tests.queue.people import MemoryDirectory
+from tests.queue.letters import ALICE, SERVER, MemoryDirectory, a_letter
+from tests.queue.rig import DAY, REFUSED, Rig
 
 BOUNCER = Bouncer(Router(MemoryDirectory("alice@home.test")), SERVER, max_header=100)
 LETTER = a_letter("x@else.test")
@@ -96,3 +96,33 @@ def test_the_header_is_returned_and_never_the_body(octets, header, content):
 
 def test_a_content_that_can_not_be_read_leaves_a_report_without_it():
     assert returned(Unreadable()) is None
+
+
+def test_a_report_that_cannot_be_delivered_goes_to_the_postmaster_once():
+    """And what is written to him goes no further."""
+    rig = Rig(MemoryDirectory("postmaster@home.test"), postmaster=Address("postmaster", "home.test"), outcome=REFUSED)
+    letter = rig.accept(a_letter("x@else.test", sender=Address("gone", "third.test")))
+    rig.clock.advance(DAY)
+    assert rig.states(letter) == ["bounced"]
+    # Both are of the same instant: nothing says which is listed first.
+    first, second = sorted(rig.reports(), key=lambda each: each.deliveries[0].state.value)
+    assert [each.deliveries[0].state.value for each in (first, second)] == ["bounced", "delivered"]
+    text = rig.octets(second)
+    assert b"Subject: A report could not be delivered\r\n" in text
+    assert b"Subject: Your letter could not be delivered\r\n" in text
+    (step,) = (each for each in rig.journal.steps if each.step == "bounced" and each.letter == first.letter.id)
+    assert step.facts["report_to"] == "postmaster@home.test"
+
+
+def test_the_postmaster_who_cannot_be_reached_is_told_nothing_more():
+    rig = Rig(MemoryDirectory(), postmaster=Address("postmaster", "home.test"), outcome=REFUSED)
+    rig.accept(a_letter("x@else.test", sender=Address("gone", "third.test")))
+    rig.clock.advance(DAY)
+    assert [each.deliveries[0].state.value for each in rig.reports()] == ["bounced", "bounced"]
+
+
+def test_a_strangers_letter_with_the_null_reverse_path_is_told_to_nobody():
+    rig = Rig(MemoryDirectory("postmaster@home.test"), postmaster=Address("postmaster", "home.test"), outcome=REFUSED)
+    rig.accept(a_letter("x@else.test", sender=None))
+    rig.clock.advance(DAY)
+    assert len(rig.reports()) == 1

@@ -18,10 +18,7 @@ from mailstack.store.hold_rules import HoldRule
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.letters import a_letter
-from tests.queue.rig import Rig
-
-BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
-HOUR = 3600.0
+from tests.queue.rig import BUSY, HOUR, Rig
 
 
 @pytest.fixture

@@ -6,20 +6,15 @@ import email
 
 import pytest
 
-from mailstack.letter import Address, Deferred, Failed, Status
+from mailstack.letter import Address, Status
 from mailstack.letter.content import read_all
 from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import Acceptance, StoreFull
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
-from tests.queue.letters import ALICE, HEADER, a_letter
-from tests.queue.people import FailingDirectory, MemoryDirectory
-from tests.queue.rig import TAKEN, Rig
-
-HOUR, DAY = 3600.0, 86400.0
-BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
-REFUSED = Failed(Status(5, 1, 1), "550 5.1.1 nobody", "mx.else.test")
+from tests.queue.letters import ALICE, HEADER, FailingDirectory, MemoryDirectory, a_letter
+from tests.queue.rig import BUSY, DAY, HOUR, REFUSED, TAKEN, Rig
 
 
 @pytest.fixture
@@ -84,8 +79,7 @@ def test_what_the_store_could_not_take_is_not_ours():
 
 def test_five_days_of_deferrals_then_one_bounce():
     """RLY-08, RLY-15, RLY-27."""
-    rig = Rig(limits=QueueLimits(poll=600))
-    rig.relay.outcome = lambda _: BUSY
+    rig = Rig(limits=QueueLimits(poll=600), outcome=BUSY)
     letter = rig.accept(a_letter("x@else.test", "y@else.test"))
     rig.clock.advance(5 * DAY - 1)
     assert rig.states(letter) == ["queued", "queued"]
@@ -169,8 +163,7 @@ def test_an_alias_delivers_to_everybody_once_and_the_journey_says_why():
 
 
 def test_a_delay_is_told_once():
-    rig = Rig(schedule=RetrySchedule(first=60, longest=60, warn_after=300))
-    rig.relay.outcome = lambda _: BUSY
+    rig = Rig(schedule=RetrySchedule(first=60, longest=60, warn_after=300), outcome=BUSY)
     rig.accept(a_letter("x@else.test"))
     rig.clock.advance(299)
     assert rig.reports() == []

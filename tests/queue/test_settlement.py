@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.letter import Address, Deferred, Delivered, Failed, Recipient, Status
+from mailstack.letter import Address, Delivered, Failed, Recipient, Status
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.settlement import StateChanges, Times, settle
 from tests.queue.clock import START
 from tests.queue.letters import a_letter
+from tests.queue.rig import BUSY, DAY, HOUR, REFUSED
 
-HOUR, DAY = 3600.0, 86400.0
 RELAYED = Delivered(Status(2, 0, 0), "250 2.0.0 queued as 17", "mx.else.test")
 IN_MAILBOX = Delivered(Status(2, 1, 5), "", "", "bob@home.test", b"Return-Path: <>\r\n")
-BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
-REFUSED = Failed(Status(5, 1, 1), "550 5.1.1 nobody", "mx.else.test")
 
 
 def settled(*outcomes, age=0.0, warned=False, letter=None, **attempt) -> StateChanges:

@@ -92,8 +92,7 @@ def test_trouble_of_the_store_is_logged_and_it_is_told_later(store, clock, caplo
 
 
 def test_a_destination_whose_window_is_full_is_told():
-    rig = Rig(limits=QueueLimits(per_destination=2, first_per_destination=2))
-    rig.relay.waits = True
+    rig = Rig(limits=QueueLimits(per_destination=2, first_per_destination=2), waits=True)
     for _ in range(7):
         rig.accept(a_letter("x@else.test"))
     rig.accept(a_letter("x@third.test"))
@@ -107,8 +106,7 @@ def test_a_destination_whose_window_is_full_is_told():
 
 
 def test_a_destination_that_waits_for_others_is_told():
-    rig = Rig(limits=QueueLimits(concurrency=2))
-    rig.relay.waits = True
+    rig = Rig(limits=QueueLimits(concurrency=2), waits=True)
     for number in range(3):
         rig.accept(a_letter(f"x@d{number}.test"))
     rig.clock.advance(4)

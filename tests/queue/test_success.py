@@ -12,8 +12,7 @@ from mailstack.letter.content import read_all
 from mailstack.queue.admin import QueueAdmin
 from mailstack.store import StoreError
 from tests.aid import run
-from tests.queue.letters import a_letter
-from tests.queue.people import MemoryDirectory
+from tests.queue.letters import MemoryDirectory, a_letter
 from tests.queue.rig import TAKEN, FailingStore, Rig
 
 

@@ -11,7 +11,7 @@ from mailstack.protocols.smtp.replies import reply
 from mailstack.queue.attempt import Attempt
 from mailstack.relay.routes import SmartHost
 from mailstack.relay.session_opener import MAX_OCTETS, parse_token, read_token
-from tests.relay.test_agent import attempt, said
+from tests.relay.agents import attempt, said
 from tests.relay.world import FakeServer, World
 
 URL = "smtp://alice@mx.elsewhere.test"
@@ -19,11 +19,6 @@ URL = "smtp://alice@mx.elsewhere.test"
 
 def through(world: World, file: Path) -> Attempt:
     return attempt(world, smart_hosts=(SmartHost.parse(URL, "").with_token_file(file),), destination="any.test")
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from mailstack.relay.agent import RelayAgent
 from mailstack.relay.limits import AttemptLimits
 from mailstack.relay.transactions import UNREADABLE
 from mailstack.store import Damaged, StoreError
-from tests.relay.test_agent import CAROL, DAVE, agent
-from tests.relay.world import FakeServer, World, deliveries_of, letter_to
+from tests.relay.agents import CAROL, DAVE, agent, deliveries_of, letter_to
+from tests.relay.world import FakeServer, World
 
 
 class Broken:
@@ -93,8 +93,3 @@ def test_a_riding_letter_that_is_damaged_harms_none_before_it(world: World) -> N
         deliver(world, using, replace(letter_to(CAROL), content=Octets(b"a: b\r\n\r\n"))).outcomes[0], Delivered
     )
     assert len(server.letters) == 2
-
-
-@pytest.fixture
-def world() -> World:
-    return World()

@@ -17,7 +17,7 @@ from mailstack.relay.routes import SenderRoutes, SmartHost, SmartHostCredentials
 from mailstack.relay.routing import OwnHost, Routing
 from mailstack.relay.tls_policy import TlsLevel
 from tests.aid import run
-from tests.relay.world import FakeNames
+from tests.relay.agents import FakeNames
 
 ADDRESSES = {"a.test": ["127.0.0.1"], "b.test": ["127.0.0.2"], "c.test": ["127.0.0.3"], "mx.home.test": ["127.0.0.9"]}
 

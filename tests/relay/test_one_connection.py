@@ -26,10 +26,9 @@ from mailstack.store import (
 )
 from mailstack.store.hold_rules import HoldRule, Suppression
 from mailstack.store.sqlite.in_memory import InMemoryStore
-from tests.queue.letters import SERVER, a_letter
-from tests.queue.people import MemoryDirectory
-from tests.queue.rig import Teller
-from tests.relay.test_agent import agent
+from tests.queue.letters import SERVER, MemoryDirectory, a_letter
+from tests.queue.rig import MemoryJournal
+from tests.relay.agents import agent
 from tests.relay.world import HANG_UP, SILENCE, FakeServer, World
 
 CAROL = "carol@elsewhere.test"
@@ -59,7 +58,7 @@ class Rig:
             Agents(local, gate, self.relay),
             self.standing,
             self.world,
-            Teller(),
+            MemoryJournal(),
             settings,
         )
         self.world.run(self.queue.start())

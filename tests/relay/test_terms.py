@@ -19,23 +19,8 @@ from mailstack.relay.hosts import TargetHost
 from mailstack.relay.limits import AttemptLimits
 from mailstack.relay.session_opener import RelayConnection
 from mailstack.relay.tls_policy import OPPORTUNISTIC
-from tests.relay.test_agent import CAROL, agent
-from tests.relay.world import HANG_UP, FakeServer, MemoryPeer, World, deliveries_of, letter_to
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def server(world: World) -> FakeServer:
-    return FakeServer(world)
-
-
-@pytest.fixture
-def backup(world: World) -> FakeServer:
-    return FakeServer(world, "127.0.0.2")
+from tests.relay.agents import CAROL, agent, deliveries_of, letter_to
+from tests.relay.world import HANG_UP, FakeServer, MemoryPeer, World
 
 
 class Listening:

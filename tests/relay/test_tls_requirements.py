@@ -15,7 +15,8 @@ from mailstack.relay.hosts import RouteTargets, TargetHost
 from mailstack.relay.mta_sts import Mode, StsPolicy
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
 from mailstack.relay.tls_requirements import TlsRequest, TlsRequirementNotMet, TlsRequirements
-from tests.relay.world import World, letter_to
+from tests.relay.agents import letter_to
+from tests.relay.world import World
 
 MX = "mx.elsewhere.test"
 GOOD = Tlsa(3, 1, 1, b"d" * 32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -132,3 +133,47 @@ class Shelf:
     def items(self, query: str = "", **which: Any) -> tuple[Item, ...]:
         terms = parse(query, self.clock.now())
         return self.run(self.index.find(ItemFilter(terms=terms, **which), 1000)).items
+
+
+CAROL = Address("carol", "elsewhere.test")
+
+
+def check_counts(shelf: Shelf) -> None:
+    """What is kept as counts is what one would count."""
+    people = (ALICE, BOB, CAROL)
+    for which in (
+        ItemFilter(),
+        *(ItemFilter(mailbox=each.key) for each in people),
+        *(ItemFilter(seen_by=each.key) for each in people),
+    ):
+        there = shelf.run(shelf.index.first(which, 1000))
+        # Nothing is listed, so that it is not seen from the list how many there are.
+        listing = shelf.run(shelf.index.find(which, 0))
+        assert (listing.total, listing.unread) == (len(there), sum(item.unread for item in there)), which
+    counts = {each.mailbox: each.total for each in shelf.run(shelf.index.mailboxes())}
+    assert counts == {
+        each.key: total
+        for each in people
+        if (total := shelf.run(shelf.index.find(ItemFilter(mailbox=each.key), 0)).total)
+    }
+
+
+async def has_results(shelf: Shelf, results: list[object]) -> bool:
+    """The database is asked, so that its threads have their turn."""
+    await shelf.index.find(ItemFilter(), 0)
+    return bool(results)
+
+
+def wait_until(shelf: Shelf, holds: object, seconds: float = 60.0) -> None:
+    """What runs in threads of the database gets its turns, and its time on a machine whose disk is busy."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if shelf.run(holds()):  # type: ignore[operator]
+            return
+        shelf.clock.advance(0.1)
+    raise AssertionError("it never came true")
+
+
+async def has_letters(shelf: Shelf, letters: list[LetterId]) -> bool:
+    found = await shelf.index.find(ItemFilter(), 10)
+    return [item.id for item in found.items] == letters

@@ -1,17 +1,24 @@
-"""What only an index on disk can do wrong: other processes have it too."""
+"""Index on disk: other processes, and a full disk."""
 
 from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred, fail
 
 from mailstack.mailbox.index import database
-from mailstack.mailbox.index.database import FILE, TURN, FileDatabase
-from mailstack.store import StoreError
+from mailstack.mailbox.index.database import FILE, TURN, FileDatabase, Operation
+from mailstack.mailbox.index.indexer import RETRY_S
+from mailstack.mailbox.index.items import ItemFilter
+from mailstack.mailbox.index.letter_index import LetterIndex
+from mailstack.store import StoreError, StoreFull
 from mailstack.store.locks import Turn
-from tests.aid import Pump
+from tests.aid import Pump, run
+from tests.mailbox.index.memory_database import MemoryDatabase
+from tests.mailbox.index.shelf import Shelf, inline, own_mailbox
 
 
 def test_it_is_begun_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,3 +34,50 @@ def test_it_is_begun_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         pump.run(begin())
     assert sqlite3.connect(tmp_path / FILE).execute("PRAGMA journal_mode").fetchone() == ("delete",)
     pump.run(index.close())
+
+
+class FailingDatabase(MemoryDatabase):
+    """One that takes nothing while there is a trouble."""
+
+    trouble: StoreError | None = None
+
+    def write(self, operation: Operation[Any]) -> Deferred[Any]:
+        return super().write(operation) if self.trouble is None else fail(self.trouble)
+
+
+def index_of(shelf: Shelf, database: FailingDatabase) -> LetterIndex:
+    return LetterIndex(shelf.store, database, shelf.clock, inline, own_mailbox, shelf.retention)
+
+
+def test_a_full_disk_puts_it_off() -> None:
+    shelf, database = Shelf(None), FailingDatabase()
+    letter = shelf.put(b"Subject: one\r\n\r\n")
+    database.trouble = StoreFull("no space left on device")
+    index = index_of(shelf, database)
+    run(index.start())
+    shelf.clock.advance(3 * RETRY_S)
+    database.trouble = None
+    shelf.clock.advance(RETRY_S)
+    run(index.up_to_date())
+    listing = run(index.find(ItemFilter(), limit=10))
+    assert [item.id for item in listing.items] == [letter]
+    run(index.stop())
+
+
+def test_it_is_not_opened_after_the_end() -> None:
+    shelf, database = Shelf(None), FailingDatabase()
+    database.trouble = StoreFull("no space left on device")
+    index = index_of(shelf, database)
+    run(index.start())
+    run(index.stop())
+    database.trouble = None
+    shelf.clock.advance(10 * RETRY_S)
+    with pytest.raises(sqlite3.ProgrammingError):
+        database._connection.execute("SELECT 1")
+
+
+def test_other_trouble_stops_the_start() -> None:
+    shelf, database = Shelf(None), FailingDatabase()
+    database.trouble = StoreError("input/output error")
+    with pytest.raises(StoreError, match="input/output"):
+        run(index_of(shelf, database).start())

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailstack.letter import Address, LetterId
 from mailstack.letter.delivery import DeliveryState
-from mailstack.mailbox.index import database, writes
+from mailstack.mailbox.index import writes
 from mailstack.mailbox.index.database import Operation
 from mailstack.mailbox.index.items import Copy, ItemFilter
 from mailstack.mailbox.index.query import BadQuery, parse
-from mailstack.mailbox.index.removal import Retention
 from mailstack.store.archive import ARCHIVE
-from tests.mailbox.index.shelf import ALICE, BOB, Shelf, text
-
-CAROL = Address("carol", "elsewhere.test")
-
-
-@pytest.fixture(params=["memory", "disk", "disk without trigrams"])
-def shelf(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
-    if request.param == "disk without trigrams":
-        monkeypatch.setattr(database, "INDEX", "nothing")
-    found = Shelf(None if request.param == "memory" else tmp_path / "data", letters=None)
-    yield found
-    found.close()
-    assert not found.clock.bugs
+from tests.mailbox.index.shelf import ALICE, BOB, CAROL, Shelf, check_counts, text, wait_until
 
 
 def test_a_letter_is_found_as_soon_as_it_is_read(shelf: Shelf) -> None:
@@ -202,49 +185,29 @@ def test_each_mailbox_has_its_own_view(shelf: Shelf) -> None:
     assert counts == {BOB.key: (1, 1), CAROL.key: (2, 2)}
 
 
-def _recounted(shelf: Shelf) -> None:
-    """What is kept as counts is what one would count."""
-    people = (ALICE, BOB, CAROL)
-    for which in (
-        ItemFilter(),
-        *(ItemFilter(mailbox=each.key) for each in people),
-        *(ItemFilter(seen_by=each.key) for each in people),
-    ):
-        there = shelf.run(shelf.index.first(which, 1000))
-        # Nothing is listed, so that it is not seen from the list how many there are.
-        listing = shelf.run(shelf.index.find(which, 0))
-        assert (listing.total, listing.unread) == (len(there), sum(item.unread for item in there)), which
-    counts = {each.mailbox: each.total for each in shelf.run(shelf.index.mailboxes())}
-    assert counts == {
-        each.key: total
-        for each in people
-        if (total := shelf.run(shelf.index.find(ItemFilter(mailbox=each.key), 0)).total)
-    }
-
-
 def test_what_is_counted_stays_right_whatever_is_done(shelf: Shelf) -> None:
     index = shelf.index
     first = shelf.put(to=(BOB, CAROL), account=ALICE.key)
     own = shelf.put(to=(ALICE,), account=ALICE.key)
     shelf.put(to=(CAROL,))
-    _recounted(shelf)
+    check_counts(shelf)
     shelf.run(index.mark(ItemFilter(ids=(first,)), unread=False))
-    _recounted(shelf)
+    check_counts(shelf)
     token = shelf.run(index.soft_delete(ItemFilter(mailbox=CAROL.key))).token
-    _recounted(shelf)
+    check_counts(shelf)
     shelf.run(index.mark(ItemFilter(), unread=False))
     shelf.run(index.undelete(token))
-    _recounted(shelf)
+    check_counts(shelf)
     for account in (CAROL, ALICE):
         away = shelf.run(index.soft_delete(ItemFilter(seen_by=account.key))).token
-        _recounted(shelf)
+        check_counts(shelf)
         shelf.run(index.undelete(away))
-        _recounted(shelf)
+        check_counts(shelf)
     shelf.run(index.soft_delete(ItemFilter(ids=(first,), seen_by=BOB.key)))
     shelf.run(index.soft_delete(ItemFilter(ids=(own,))))
     shelf.clock.advance(shelf.retention.undo + 1)
     wait_until(shelf, lambda: _archived(shelf, 2))
-    _recounted(shelf)
+    check_counts(shelf)
 
 
 async def _archived(shelf: Shelf, count: int) -> bool:
@@ -257,113 +220,11 @@ def test_who_gets_a_copy_of_what_he_sent_is_counted_once(shelf: Shelf) -> None:
     copy = Copy(LetterId("0" * 15), source, (ALICE.key,))
     shelf.run(_write(shelf, lambda connection: writes.add(connection, (), (copy,), 0)))
     assert shelf.find(mailbox=ALICE.key) == [source]
-    _recounted(shelf)
+    check_counts(shelf)
 
 
 async def _write(shelf: Shelf, operation: Operation[None]) -> None:
     await shelf.index._database.write(operation)
-
-
-def test_many_are_changed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What comes meanwhile is as it was, and what is asked for meanwhile is answered."""
-    monkeypatch.setattr("mailstack.mailbox.index.removal.BATCH", 2)
-    shelf = Shelf(tmp_path / "data")
-    letters = [shelf.put() for _ in range(5)]
-    marking = shelf.pump.start(shelf.index.mark(ItemFilter(), unread=False))
-    assert any(len(shelf.find("is:read")) == 2 for _ in range(20_000)), "the first part, before time passes"
-    late = shelf.put()
-    assert not marking, "others have their turn first"
-    wait_until(shelf, lambda: _has(shelf, marking))
-    assert marking == [5]
-    assert shelf.find("is:unread") == [late]
-    deleting = shelf.pump.start(shelf.index.soft_delete(ItemFilter(terms=parse("is:read"))))
-    wait_until(shelf, lambda: _has(shelf, deleting))
-    deleted = deleting[0]
-    assert (deleted.count, deleted.ids) == (5, tuple(letters))
-    bringing = shelf.pump.start(shelf.index.undelete(deleted.token))
-    wait_until(shelf, lambda: _has(shelf, bringing))
-    assert (bringing, shelf.find()) == ([5], [late, *letters[::-1]])
-    _recounted(shelf)
-    shelf.close()
-
-
-async def _has(shelf: Shelf, results: list[object]) -> bool:
-    """The database is asked, so that its threads have their turn."""
-    await shelf.index.find(ItemFilter(), 0)
-    return bool(results)
-
-
-def test_what_is_deleted_is_out_of_sight_and_comes_back(shelf: Shelf) -> None:
-    letters = [shelf.put() for _ in range(3)]
-    deleted = shelf.run(shelf.index.soft_delete(ItemFilter(ids=(letters[0], letters[2]))))
-    assert (deleted.count, shelf.find()) == (2, [letters[1]])
-    assert shelf.run(shelf.index.undelete(deleted.token)) == 2
-    assert shelf.find() == letters[::-1]
-    assert shelf.run(shelf.index.undelete(deleted.token)) == 0
-
-
-def test_what_one_of_its_holders_deletes_the_others_keep(shelf: Shelf) -> None:
-    both, bobs = shelf.put(to=(BOB, CAROL)), shelf.put()
-    deleted = shelf.run(shelf.index.soft_delete(ItemFilter(seen_by=BOB.key)))
-    assert (deleted.count, deleted.ids) == (2, (both, bobs))
-    assert shelf.find(seen_by=BOB.key) == shelf.find(mailbox=BOB.key) == []
-    assert shelf.find(seen_by=CAROL.key) == shelf.find() == [both]
-    assert shelf.run(shelf.index.soft_delete(ItemFilter(seen_by=BOB.key))).count == 0
-    assert [each.mailbox for each in shelf.run(shelf.index.mailboxes())] == [CAROL.key]
-    assert [event.data.only_for for event in shelf.index.feed.after(0) if event.name == "deleted"] == [BOB.key, ""]
-    assert shelf.run(shelf.index.undelete(deleted.token)) == 2
-    assert shelf.find(seen_by=BOB.key) == [bobs, both]
-    shelf.run(shelf.index.soft_delete(ItemFilter(ids=(both,), seen_by=CAROL.key)))
-    assert shelf.find() == [bobs, both]
-    shelf.run(shelf.index.soft_delete(ItemFilter(ids=(both,), seen_by=BOB.key)))
-    assert shelf.find() == [bobs], "when all have deleted it nobody has it"
-
-
-def test_all_but_some_are_chosen(shelf: Shelf) -> None:
-    letters = [shelf.put() for _ in range(3)]
-    assert shelf.run(shelf.index.mark(ItemFilter(without=(letters[1],)), unread=False)) == 2
-    assert shelf.find("is:unread") == [letters[1]]
-
-
-def test_what_was_deleted_comes_back_after_a_restart_too(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "data")
-    letters = [shelf.put() for _ in range(2)]
-    token = shelf.run(shelf.index.soft_delete(ItemFilter())).token
-    shelf.close()
-    shelf.open()
-    assert shelf.find() == []
-    assert shelf.run(shelf.index.undelete(token)) == 2
-    assert shelf.find() == letters[::-1]
-    _recounted(shelf)
-    shelf.close()
-
-
-def test_undo_has_its_time_and_after_that_the_octets_go_too(shelf: Shelf) -> None:
-    letter = shelf.put()
-    token = shelf.run(shelf.index.soft_delete(ItemFilter())).token
-    shelf.clock.advance(shelf.retention.undo + 1)
-    shelf.settle()
-    assert shelf.run(shelf.index.undelete(token)) == 0
-
-    async def gone() -> bool:
-        try:
-            await shelf.store.content(letter)
-        except KeyError:
-            return True
-        return False
-
-    wait_until(shelf, gone)
-    assert shelf.run(shelf.store.entries(ARCHIVE, 0, 10)) == []
-
-
-def wait_until(shelf: Shelf, holds: object, seconds: float = 60.0) -> None:
-    """What runs in threads of the database gets its turns, and its time on a machine whose disk is busy."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if shelf.run(holds()):  # type: ignore[operator]
-            return
-        shelf.clock.advance(0.1)
-    raise AssertionError("it never came true")
 
 
 def test_all_is_there_after_a_restart_and_what_came_meanwhile(shelf: Shelf) -> None:
@@ -405,20 +266,6 @@ def test_the_index_of_another_archive_is_made_anew(shelf: Shelf) -> None:
     shelf.close()
     shelf.open()
     assert shelf.find() == [other]
-
-
-def test_the_oldest_go_when_there_are_too_many_or_they_are_too_old(shelf: Shelf) -> None:
-    shelf.index._removal.retention = Retention(letters=2, age=3600.0)
-    letters = [shelf.put() for _ in range(4)]
-    shelf.clock.advance(2)
-    wait_until(shelf, lambda: _is(shelf, letters[:1:-1]))
-    shelf.clock.advance(4000)
-    wait_until(shelf, lambda: _is(shelf, []))
-
-
-async def _is(shelf: Shelf, letters: list[LetterId]) -> bool:
-    found = await shelf.index.find(ItemFilter(), 10)
-    return [item.id for item in found.items] == letters
 
 
 def test_a_copy_in_another_server_is_no_letter_of_its_own(shelf: Shelf) -> None:

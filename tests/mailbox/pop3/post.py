@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from mailstack.protocols.pop3.server import ServerEngine
 from mailstack.protocols.sasl import AccountLogin, Credentials, Denied, DigestProof, Proof, ScramKeys, Unavailable
 from mailstack.store import Entry, Maildrop, MaildropInUse, StoreError
 from tests.protocols.pop3.pair import Cable, Cut, MemoryPeer, TurnedClock, whole
+from tests.queue.rig import MemoryJournal
 
 TLS = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 
@@ -96,16 +98,6 @@ class Door:
         return AccountLogin(f"{name}@home.test")
 
 
-class Told:
-    """A Journal that remembers."""
-
-    def __init__(self) -> None:
-        self.steps: list[Step] = []
-
-    def record(self, steps: Sequence[Step]) -> None:
-        self.steps += steps
-
-
 class Registered:
     """Sessions that a test ends."""
 
@@ -134,7 +126,7 @@ class Server:
     def __init__(self, *letters: bytes, store: Any = None, limits: Pop3Limits | None = None, delay: int = 0) -> None:
         self.shelf: Any = store if store is not None else Shelf(*letters)
         self.clock = TurnedClock()
-        self.told = Told()
+        self.told = MemoryJournal()
         self.limits = limits or Pop3Limits()
         self.delay = LoginDelay(delay, self.clock.now)
         self.room = MemoryBudget(1_000_000)
@@ -226,3 +218,13 @@ class Telnet:
 
     def hang_up(self) -> None:
         self.peer.lose()
+
+
+LETTER = b"Subject: one\r\n\r\nfirst\r\nsecond\r\nthird\r\n"
+
+
+def plain(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+DOTS = b"Subject: dots\r\n\r\n.\r\n..\r\n.x\r\nend\r\n"

@@ -22,8 +22,7 @@ from mailstack.store.greylist import GreylistEntry
 from mailstack.store.parts.greylist import SqlGreylist
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
-from tests.queue.letters import SERVER
-from tests.queue.people import FailingDirectory
+from tests.queue.letters import SERVER, FailingDirectory
 from tests.queue.rig import Rig
 from tests.store.pools import pools
 

@@ -16,8 +16,7 @@ from mailstack.store import StoreError
 from tests.aid import run
 from tests.policy.test_quota import Holdings
 from tests.queue.clock import START, HandClock
-from tests.queue.letters import SERVER, a_letter
-from tests.queue.people import MemoryDirectory
+from tests.queue.letters import SERVER, MemoryDirectory, a_letter
 
 PEOPLE = MemoryDirectory("bob@home.test", aliases={"loop@home.test": ("loop@home.test",)})
 
