@@ -12,7 +12,7 @@ from mailstack.letter.content import read_all
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.step import Step
 from mailstack.mailbox.delivery import DeliveryAgent
-from mailstack.queue.attempt import Agent, Agents, Attempt
+from mailstack.queue.attempt import Agent, Agents, Attempt, SeparateDomains
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.progress_watch import ProgressWatch
@@ -42,7 +42,7 @@ class MemoryJournal:
         self.steps += steps
 
 
-class ScriptedRelay:
+class ScriptedRelay(SeparateDomains):
     """An Agent that answers by a function, at once or when `answer` is called."""
 
     def __init__(self, outcome: Callable[[Delivery], Outcome] = lambda _: TAKEN, *, waits: bool = False) -> None:
@@ -114,6 +114,7 @@ class Rig:
         limits: QueueLimits | None = None,
         postmaster: Address | None = None,
         relay: Any = None,
+        clock: Any = None,
         outcome: Outcome = TAKEN,
         waits: bool = False,
         allowed_domains: Sequence[str] = (),
@@ -125,7 +126,7 @@ class Rig:
         self.schedule = schedule or RetrySchedule()
         self.limits = limits or QueueLimits(per_destination=10, first_per_destination=10)
         self.postmaster = postmaster
-        self.clock = HandClock()
+        self.clock = clock or HandClock()
         self.relay = relay or ScriptedRelay(lambda _: outcome, waits=waits)
         self.allowed_domains = allowed_domains
         self.wrapped = bouncer
@@ -145,7 +146,7 @@ class Rig:
             self.store,
             router,
             self.bouncer,
-            Agents(local, self.gated(self.relay)),
+            Agents(local, self.gated(self.relay), self.relay),
             self.hold_rules,
             self.clock,
             self.journal,

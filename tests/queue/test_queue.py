@@ -8,10 +8,7 @@ import pytest
 
 from mailstack.letter import Address, Status
 from mailstack.letter.content import read_all
-from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.settings import QueueLimits
-from mailstack.store import Acceptance, StoreFull
-from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.letters import ALICE, HEADER, FailingDirectory, MemoryDirectory, a_letter
 from tests.queue.rig import BUSY, DAY, HOUR, REFUSED, TAKEN, Rig
@@ -24,18 +21,11 @@ def rig():
     assert not rig.clock.bugs
 
 
-def test_a_letter_for_a_mailbox_here_is_in_it_at_once(rig):
-    letter = rig.accept(a_letter("bob@home.test"))
-    assert rig.mailbox("bob@home.test") == [letter.id]
-    assert rig.states(letter) == ["delivered"]
-    assert rig.steps(letter) == ["submitted", "routed", "delivered"]
-    assert rig.record(letter).deliveries[0].attempts == 1
-
-
 def test_final_delivery_writes_the_trace_fields():
     """SMTP-34."""
     rig = Rig(MemoryDirectory("bob@home.test", aliases={"info@home.test": ("Bob@home.test",)}))
-    rig.accept(a_letter("info@home.test", body=b"hi\r\n"))
+    letter = rig.accept(a_letter("info@home.test", body=b"hi\r\n"))
+    assert rig.record(letter).deliveries[0].attempts == 1
     content = run(read_all(run(rig.store.read("bob@home.test", 1))))
     assert content.startswith(b"Return-Path: <alice@home.test>\r\nDelivered-To: Bob@home.test\r\nReceived: from ")
     assert content.endswith(b"\r\n" + HEADER + b"hi\r\n")
@@ -61,20 +51,6 @@ def test_the_journey_is_told_as_it_is_stored(rig):
         "by": "alice@home.test",
         "mechanism": None,
     }
-
-
-class FullStore(InMemoryStore):
-    async def accept(self, acceptance: Acceptance) -> None:
-        raise StoreFull("no space")
-
-
-def test_what_the_store_could_not_take_is_not_ours():
-    """CODE-21."""
-    rig = Rig(store=FullStore())
-    with pytest.raises(StoreFull):
-        rig.accept(a_letter("x@else.test"))
-    assert rig.journal.steps == []
-    assert rig.relay.calls == []
 
 
 def test_five_days_of_deferrals_then_one_bounce():
@@ -162,15 +138,6 @@ def test_an_alias_delivers_to_everybody_once_and_the_journey_says_why():
     assert rig.record(letter).letter.envelope.sender == ALICE
 
 
-def test_a_delay_is_told_once():
-    rig = Rig(schedule=RetrySchedule(first=60, longest=60, warn_after=300), outcome=BUSY)
-    rig.accept(a_letter("x@else.test"))
-    rig.clock.advance(299)
-    assert rig.reports() == []
-    rig.clock.advance(2 * HOUR)
-    assert len(rig.reports()) == 1
-
-
 def test_a_directory_that_can_not_be_read_defers():
     directory = FailingDirectory("bob@home.test")
     rig = Rig(directory)
@@ -189,6 +156,7 @@ def test_a_letter_is_in_its_mailbox_with_the_acceptance():
     rig.queue.stop(lambda: None)
     letter = rig.accept(a_letter("bob@home.test"))
     assert rig.mailbox("bob@home.test") == [letter.id]
+    assert rig.states(letter) == ["delivered"]
     assert rig.steps(letter) == ["submitted", "routed", "delivered"]
     rig.restart()
     rig.clock.advance(1000)

@@ -142,14 +142,19 @@ class FullStore(OneByOne):
         return await super().claim(*arguments, **options)
 
 
-def test_a_server_begins_on_a_full_disk_and_delivers_once_there_is_room():
+def test_a_server_begins_on_a_full_disk_accepts_nothing_and_delivers_once_there_is_room():
+    """CODE-21."""
     store = FullStore()
     rig = Rig(store=store, waits=True)
     before = rig.accept(a_letter("x@else.test"))
     store.is_full = True
     rig.restart()
+    steps = list(rig.journal.steps)
+    with pytest.raises(StoreFull):
+        rig.accept(a_letter("x@else.test"))
     rig.clock.advance(10)
     assert rig.relay.calls == []
+    assert rig.journal.steps == steps
     assert rig.states(before) == ["queued"]
     store.is_full = False
     rig.clock.advance(2)

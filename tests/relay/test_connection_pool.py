@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mailstack.letter import Deferred, Delivered, Failed
+from mailstack.letter import Deferred, Delivered
 from mailstack.letter.content import Octets
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.relay.routes import StaticRoutes
@@ -64,15 +64,6 @@ def test_idle_connections_are_limited_in_number(world: World, server: FakeServer
     attempt(world, using=relay)
     attempt(world, using=relay)
     assert server.connections == 2
-
-
-def test_a_refused_letter_leaves_the_connection_good(world: World, server: FakeServer) -> None:
-    relay = agent(world)
-    server.answers["rcpt"] = reply(550, "5.1.1", "no such user")
-    assert isinstance(attempt(world, using=relay).outcomes[0], Failed)
-    del server.answers["rcpt"]
-    assert isinstance(attempt(world, using=relay).outcomes[0], Delivered)
-    assert server.connections == 1
 
 
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
