@@ -25,9 +25,3 @@ deliveries. `due` claims them, `attempts` runs attempts in the order of `backlog
 into states, `outcome_writer` stores them, and `bounce` writes the reports. `schedule` has the times, `admin` the actions
 of operators, and `hold_rules` their hold and pause rules.
 """
-
-from __future__ import annotations
-
-from mailstack.letter.delivery import OWED, Delivery, DeliveryState
-
-__all__ = ["OWED", "Delivery", "DeliveryState"]

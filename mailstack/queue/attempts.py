@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Letter, Status
-from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery
 from mailstack.letter.envelope import delimiters_of
 from mailstack.letter.step import Step
 from mailstack.letter.time_parameters import deadline
@@ -16,7 +16,7 @@ from mailstack.protocols.connection import Clock
 from mailstack.protocols.rate_limited_log import RateLimitedLog
 from mailstack.queue.attempt import Agents, Attempt, DeliveryJob
 from mailstack.queue.backlog import Backlog
-from mailstack.queue.hold_rules import HoldResult, HoldRules
+from mailstack.queue.hold_rules import HoldResult, HoldRules, stopped
 from mailstack.queue.outcome_writer import FinishedAttempt
 from mailstack.queue.progress_watch import Interrupted, ProgressWatch
 from mailstack.queue.route import LOCAL
@@ -32,7 +32,7 @@ MAX_TEXT = 500
 def hold_damaged(letter: Letter, deliveries: Sequence[Delivery], damage: Damaged, now: float) -> StateChanges:
     """Holds all deliveries until an operator has restored the content and releases them."""
     reason = f"the content is damaged in the store and was not sent: {damage}"[:MAX_TEXT]
-    changes = [Change(delivery, _held(delivery, reason)) for delivery in deliveries]
+    changes = [Change(delivery, stopped(delivery, reason, delivery.attempts)) for delivery in deliveries]
     steps = [
         Step(
             letter.id,
@@ -44,10 +44,6 @@ def hold_damaged(letter: Letter, deliveries: Sequence[Delivery], damage: Damaged
         for delivery in deliveries
     ]
     return StateChanges(tuple(changes), (), tuple(steps), ())
-
-
-def _held(delivery: Delivery, reason: str) -> Delivery:
-    return replace(delivery, state=DeliveryState.HELD, claimed_by=None, lease=0.0, status=None, text=reason, host="")
 
 
 _log = logging.getLogger(__name__)

@@ -105,13 +105,13 @@ class DueFinder:
         self._limits = settings.limits
         self._backlog = backlog
         self._destinations = destinations
-        self._parked = ParkedDestinations(store, clock, settings, destinations)
+        self.parked = ParkedDestinations(store, clock, settings, destinations)
         self._fetching: set[str] = set()
         self._is_polling = False
         self._is_recovered = False
         """Whether the claims of the previous run, which has the same name, are released; before, nothing is claimed."""
-        self._poll: Callable[[], None] = _nothing
-        self._cancel_poll: Callable[[], None] = _nothing
+        self._poll: Callable[[], None] = lambda: None
+        self._cancel_poll: Callable[[], None] = lambda: None
         self._next_poll = 0.0
         self.next_wait = settings.limits.poll
         """Number of seconds to wait for the next poll, once `claims` has ended."""
@@ -127,7 +127,7 @@ class DueFinder:
 
     async def start(self, poll: Callable[[], None]) -> None:
         """Starts to call `poll` when deliveries may be due. Raises StoreError."""
-        self._parked.keys.update(await self._store.lines(self._settings.hostname, self._limits.parked_destinations))
+        self.parked.keys.update(await self._store.lines(self._settings.hostname, self._limits.parked_destinations))
         self._is_polling, self._poll = True, poll
         self._store.on_news(self.poll_soon)
 
@@ -193,9 +193,9 @@ class DueFinder:
             if due > now:
                 self.next_wait = max(_MIN_WAIT, min(self._limits.poll, due - now))
                 return
-            unclaimed = self._parked.unclaimed
+            unclaimed = self.parked.unclaimed
             claims = await self._claim(min(capacity, self._limits.claims))
-            if not claims and unclaimed == self._parked.unclaimed:
+            if not claims and unclaimed == self.parked.unclaimed:
                 return
             for claim in claims:
                 if with_capacity := self._with_capacity(claim):
@@ -204,11 +204,11 @@ class DueFinder:
 
     def low_parked(self) -> list[str]:
         """Keys of destinations for which deliveries are parked, and few wait in memory."""
-        return [key for key in self._parked.keys if self._backlog.is_low(key)]
+        return [key for key in self.parked.keys if self._backlog.is_low(key)]
 
     def is_low(self, key: str) -> bool:
         """Whether `fetch` would claim anything for a destination."""
-        return key in self._parked.keys and self._backlog.is_low(key)
+        return key in self.parked.keys and self._backlog.is_low(key)
 
     async def fetch(self, key: str) -> AsyncIterator[Claim]:
         """Yields parked deliveries of a destination until enough wait in memory, or none is parked.
@@ -223,33 +223,23 @@ class DueFinder:
                 limit = min(self._backlog.capacity_for(key), self._limits.claims)
                 claims = await self._claim(limit, key)
                 if sum([len(claim.deliveries) for claim in claims]) < limit:
-                    self._parked.keys.discard(key)
+                    self.parked.keys.discard(key)
                 for claim in claims:
                     yield claim
         finally:
             self._fetching.discard(key)
 
-    # --- deliveries that are not attempted
-
-    def release(self, job: DeliveryJob) -> None:
-        """Makes a job due at once for any process."""
-        self._parked.release(job)
-
-    def put_off(self, deliveries: Sequence[Delivery]) -> None:
-        """Makes deliveries for silent hosts due later."""
-        self._parked.put_off(deliveries)
-
     async def write_parked(self) -> None:
         """Stores which deliveries were parked, released and put off. Raises StoreError."""
         if self._is_polling:
-            await self._parked.write()
+            await self.parked.write()
 
     def _has_capacity_for(self, letter: Letter, destination: str) -> bool:
         if destination == LOCAL:
             return self._backlog.local < self._limits.backlog
         key = self._destinations.key(letter, destination)
         # Parked deliveries go first.
-        return key not in self._parked.keys and self._backlog.has_capacity(key)
+        return key not in self.parked.keys and self._backlog.has_capacity(key)
 
     def _with_capacity(self, claim: Claim) -> tuple[Delivery, ...]:
         """The deliveries with capacity; the others are parked or put off."""
@@ -264,9 +254,9 @@ class DueFinder:
             else:
                 parked.append(delivery)
         if silent:
-            self._parked.put_off(silent)
+            self.parked.put_off(silent)
         if parked:
-            self._parked.park(claim.letter, parked)
+            self.parked.park(claim.letter, parked)
         return tuple(with_capacity)
 
     def _waits_for_silent(self, letter: Letter, destination: str) -> bool:
@@ -285,9 +275,5 @@ class DueFinder:
             lease=self._limits.lease,
             next_due=self._next_due,
             line=key,
-            place=self._parked.slot,
+            place=self.parked.slot,
         )
-
-
-def _nothing() -> None:
-    pass

@@ -158,7 +158,8 @@ def _held(letter: Letter, found: Sequence[tuple[Delivery, _Why | None]], now: fl
     for delivery, why in found:
         if why is None:
             continue
-        changes.append(Change(delivery, _stopped(delivery, why.text)))
+        attempts = delivery.attempts - 1 if delivery.claimed_by is not None else delivery.attempts
+        changes.append(Change(delivery, stopped(delivery, why.text, attempts)))
         by = (
             "[relay] allowed_domains"
             if why.rule is None
@@ -169,15 +170,7 @@ def _held(letter: Letter, found: Sequence[tuple[Delivery, _Why | None]], now: fl
     return HoldResult(tuple(changes), tuple(steps))
 
 
-def _stopped(delivery: Delivery, why: str) -> Delivery:
-    attempts = delivery.attempts - 1 if delivery.claimed_by is not None else delivery.attempts
-    return replace(
-        delivery,
-        state=DeliveryState.HELD,
-        attempts=attempts,
-        claimed_by=None,
-        lease=0.0,
-        status=None,
-        text=why,
-        host="",
-    )
+def stopped(delivery: Delivery, reason: str, attempts: int) -> Delivery:
+    """The delivery, held for a reason."""
+    delivery = replace(delivery, state=DeliveryState.HELD, attempts=attempts, claimed_by=None, lease=0.0)
+    return replace(delivery, status=None, text=reason, host="")

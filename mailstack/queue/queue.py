@@ -67,7 +67,7 @@ class Queue:
         self._is_starting_attempts = False
         self._is_polling = False
         self._stopped: Callable[[], None] | None = None
-        self._cancel_end: Callable[[], None] = _nothing
+        self._cancel_end: Callable[[], None] = lambda: None
 
     # --- from outside
 
@@ -145,7 +145,7 @@ class Queue:
             else:
                 # Released here: its claim may have been stored after other processes released the stale ones.
                 self._attempts.drop(job)
-                self._due.release(job)
+                self._due.parked.release(job)
         self._is_starting_attempts = False
 
     async def _attempt(self, job: DeliveryJob) -> None:
@@ -154,7 +154,7 @@ class Queue:
             finished = await self._attempts.run(job)
         except Interrupted:
             if not self._attempts.put_back(job):
-                self._due.put_off(job.deliveries)
+                self._due.parked.put_off(job.deliveries)
         else:
             self._outcomes.write(finished)
         self._start_attempts()
@@ -228,7 +228,3 @@ class Queue:
         stopped, self._stopped = self._stopped, None
         if stopped is not None:
             stopped()
-
-
-def _nothing() -> None:
-    pass

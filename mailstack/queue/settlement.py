@@ -198,7 +198,7 @@ class _ChangeBuilder:
         for delivery, outcome in pairs:
             if not isinstance(outcome, Delivered):
                 self._add_failure(delivery, outcome)
-        reports += [*self._add_failures(), *self._delay_report()]
+        reports += [*self._add_failures(), *self._report("delayed", self._delayed)]
         return StateChanges(tuple(self._changes), tuple(self._placements), tuple(self._steps), tuple(reports))
 
     def _add_failure(self, delivery: Delivery, outcome: Deferred | Failed) -> None:
@@ -244,12 +244,12 @@ class _ChangeBuilder:
             for one, how in pairs_of_kind
             if (not how.dsn and report_wanted(self._letter, one.recipient, kind)) or self._is_traced(one.recipient, how)
         ]
-        report = self._report(kind, notices)
+        reports = self._report(kind, notices)
         named = {notice.recipient for notice in notices}
         for delivery, outcome in pairs_of_kind:
-            facts = {"report": report.id} if report is not None and delivery.recipient in named else {}
+            facts = {"report": reports[0].id} if delivery.recipient in named else {}
             self._add_success(delivery, outcome, facts)
-        return [report] if report else []
+        return reports
 
     def _is_traced(self, recipient: Recipient, outcome: Delivered) -> bool:
         """Whether a relaying is reported because the letter has a deadline (RFC 2852 §4.1.4).
@@ -278,33 +278,26 @@ class _ChangeBuilder:
         notices = [
             RecipientStatus(one.recipient, why)
             for one, why in self._failed
-            if report_wanted(self._letter, one.recipient, "failed")
+            if self._fallback is not None or report_wanted(self._letter, one.recipient, "failed")
         ]
-        if self._fallback is not None:
-            notices = [RecipientStatus(one.recipient, why) for one, why in self._failed]
-        report = self._report("failed", notices, self._fallback)
+        reports = self._report("failed", notices, self._fallback)
         for delivery, outcome in self._failed:
             self._change(delivery, DeliveryState.BOUNCED, outcome)
             facts = outcome_facts(delivery, outcome)
-            if report is not None and self._fallback is not None:
-                self._step("bounced", {**facts, "report": report.id, "report_to": str(self._fallback)})
-            elif report is not None and report_wanted(self._letter, delivery.recipient, "failed"):
-                self._step("bounced", {**facts, "report": report.id})
+            if reports and self._fallback is not None:
+                self._step("bounced", {**facts, "report": reports[0].id, "report_to": str(self._fallback)})
+            elif reports and report_wanted(self._letter, delivery.recipient, "failed"):
+                self._step("bounced", {**facts, "report": reports[0].id})
             elif self._letter.envelope.sender is None:
                 self._step("bounced", {**facts, "why": "no report: the reverse-path is null"})
             else:
                 self._step("bounced", {**facts, "why": "no report: the sender requested none"})
-        return [report] if report else []
+        return reports
 
-    def _delay_report(self) -> list[ReportDue]:
-        report = self._report("delayed", self._delayed)
-        return [report] if report else []
-
-    def _report(self, kind: ReportKind, notices: list[RecipientStatus], to: Address | None = None) -> ReportDue | None:
-        if not notices:
-            return None
+    def _report(self, kind: ReportKind, notices: list[RecipientStatus], to: Address | None = None) -> list[ReportDue]:
+        """The report of this kind, if it has any notice."""
         until = self._born + self._schedule.give_up_after
-        return ReportDue(kind, new_letter_id(self._now), tuple(notices), until, to)
+        return [ReportDue(kind, new_letter_id(self._now), tuple(notices), until, to)] if notices else []
 
     def _change(self, delivery: Delivery, state: DeliveryState, outcome: Outcome) -> None:
         self._changes.append(Change(delivery, _after(delivery, state, outcome, self._now)))

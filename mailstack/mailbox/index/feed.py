@@ -162,6 +162,16 @@ class FeedCounters:
             self.deleted += event.data.count
 
 
+async def sleep(clock: Clock, seconds: float) -> None:
+    """Waits; 0 waits for the next turn of the reactor."""
+    done: Deferred[None] = Deferred()
+    stop = clock.call_later(seconds, lambda: done.callback(None))
+    try:
+        await done
+    finally:
+        stop()
+
+
 async def with_timeout(clock: Clock, wait: Coroutine[Any, Any, None], seconds: float) -> bool:
     """Awaits a coroutine for at most so many seconds; returns whether it ended. Cancellation cancels it."""
     waiting = Deferred.fromCoroutine(wait)

@@ -13,7 +13,7 @@ from mailstack.letter import Address, LetterId
 from mailstack.mailbox.index import queries, writes
 from mailstack.mailbox.index.database import IndexDatabase
 from mailstack.mailbox.index.extract import ArchivedLetter, extract, source_of
-from mailstack.mailbox.index.feed import Feed
+from mailstack.mailbox.index.feed import Feed, sleep
 from mailstack.mailbox.index.items import Copy, Item, NewItem
 from mailstack.protocols.connection import Clock
 from mailstack.store import Damaged, Entry, Filter, Record, Store, StoreError
@@ -273,12 +273,4 @@ class RemoteIndexer:
             if len(entries) < ENTRIES_PER_READ:
                 break
         while not self._stopped and await self._database.read(queries.progress) < newest:
-            await self._pause()
-
-    async def _pause(self) -> None:
-        pause: Deferred[None] = Deferred()
-        stop = self._clock.call_later(POLL_S, lambda: pause.callback(None))
-        try:
-            await pause
-        finally:
-            stop()
+            await sleep(self._clock, POLL_S)

@@ -182,44 +182,42 @@ class LetterIndex:
         """Marks letters; returns the number of changed ones."""
         flag = Term(Flag("read" if unread else "unread"))
         item_filter = replace(item_filter, terms=(*item_filter.terms, flag))
-        numbers = await self._in_batches(item_filter, partial(writes.mark, unread=unread))
-        await self._publish_changed(numbers)
-        return len(numbers)
+        return await self._publish_changed(await self._in_batches(item_filter, partial(writes.mark, unread=unread)))
 
     async def tag(self, item_filter: ItemFilter, add: Sequence[str] = (), remove: Sequence[str] = ()) -> int:
         """Adds and removes tags, in the form of `extract.tag_of`; returns the number of changed letters."""
-        numbers = await self._in_batches(item_filter, partial(writes.tag, add=add, remove=remove))
-        await self._publish_changed(numbers)
-        return len(numbers)
+        return await self._publish_changed(
+            await self._in_batches(item_filter, partial(writes.tag, add=add, remove=remove))
+        )
 
     async def set_tags(self, item_filter: ItemFilter, tags: Sequence[str]) -> int:
         """Replaces all tags; returns the number of changed letters."""
-        numbers = await self._in_batches(item_filter, partial(writes.set_tags, tags=tags))
-        await self._publish_changed(numbers)
-        return len(numbers)
+        return await self._publish_changed(await self._in_batches(item_filter, partial(writes.set_tags, tags=tags)))
 
     async def rename_tag(self, old: str, new: str) -> int:
         """Renames a tag; returns its number of letters."""
-        numbers = await self._database.write(lambda connection: writes.rename_tag(connection, old, new))
-        await self._publish_changed(numbers)
-        return len(numbers)
+        return await self._publish_changed(
+            await self._database.write(lambda connection: writes.rename_tag(connection, old, new))
+        )
 
     async def remove_tag(self, name: str) -> int:
         """Removes a tag; returns its number of letters."""
-        numbers = await self._database.write(lambda connection: writes.remove_tag(connection, name))
-        await self._publish_changed(numbers)
-        return len(numbers)
+        return await self._publish_changed(
+            await self._database.write(lambda connection: writes.remove_tag(connection, name))
+        )
 
     async def _in_batches(self, item_filter: ItemFilter, change: Callable[..., list[int]]) -> list[int]:
         return [number async for part in self._batches.apply(item_filter, change) for number in part]
 
-    async def _publish_changed(self, numbers: Sequence[int]) -> None:
+    async def _publish_changed(self, numbers: Sequence[int]) -> int:
+        """Publishes changed letters; returns their number."""
         if not numbers:
-            return
+            return 0
         listed = tuple(numbers[:MAX_LISTED])
         items = await self.first(ItemFilter(numbers=listed), len(listed))
         holders = frozenset(name for item in items for name in holders_of(item))
         self.feed.publish("changed", ChangedItems(len(numbers), tuple(items)), holders)
+        return len(numbers)
 
     async def soft_delete(self, item_filter: ItemFilter) -> DeletedItems:
         """Hides letters, as `Removal.soft_delete`."""
@@ -227,6 +225,4 @@ class LetterIndex:
 
     async def undelete(self, token: str) -> int:
         """Restores deleted letters, and returns their number; 0 after the undo time."""
-        numbers = await self._removal.undelete(token)
-        await self._publish_changed(numbers)
-        return len(numbers)
+        return await self._publish_changed(await self._removal.undelete(token))

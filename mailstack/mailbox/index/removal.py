@@ -15,12 +15,11 @@ from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred
 
 from mailstack.letter import LetterId
 from mailstack.mailbox.index import queries
 from mailstack.mailbox.index.database import FILE, SEARCHED, TIMEOUT_S, IndexDatabase
-from mailstack.mailbox.index.feed import Feed
+from mailstack.mailbox.index.feed import Feed, sleep
 from mailstack.mailbox.index.items import MAX_LISTED, DeletedItems, ItemFilter
 from mailstack.mailbox.index.queries import IN_NUMBERS, numbers_in, numbers_of
 from mailstack.mailbox.index.writes import TABLES, counted
@@ -61,9 +60,7 @@ class Batches:
     async def yield_to_others(self, done: int) -> None:
         """Waits for a turn of the reactor after a full batch."""
         if done == BATCH:
-            turn: Deferred[None] = Deferred()
-            self._clock.call_later(0.0, lambda: turn.callback(None))
-            await turn
+            await sleep(self._clock, 0.0)
 
 
 _log = logging.getLogger(__name__)

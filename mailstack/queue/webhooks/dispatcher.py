@@ -96,10 +96,10 @@ class OutboxDispatcher:
         self._running = False
         self._recovered = False
         self._is_polling = self._poll_again = False
-        self._cancel_poll: Callable[[], None] = _nothing
+        self._cancel_poll: Callable[[], None] = lambda: None
         self._next_poll = float("inf")
         self._stopped: Callable[[], None] | None = None
-        self._cancel_end: Callable[[], None] = _nothing
+        self._cancel_end: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         """Releases the claims of an earlier run of this process, and starts. Raises StoreError."""
@@ -245,10 +245,6 @@ class OutboxDispatcher:
         stopped, self._stopped = self._stopped, None
         if stopped is not None:
             stopped()
-
-
-def _nothing() -> None:
-    pass
 
 
 def wake_on_steps(journal: Journal, dispatchers: Sequence[OutboxDispatcher]) -> Journal:
