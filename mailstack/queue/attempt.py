@@ -67,7 +67,7 @@ class SeparateDomains:
     def key_of(self, destination: str) -> str | None:
         return destination
 
-    def delay_reasons(self, _most: int) -> Sequence[DelayReason]:
+    def delay_reasons(self, _limit: int) -> Sequence[DelayReason]:
         return ()
 
 

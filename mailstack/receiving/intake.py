@@ -52,7 +52,7 @@ class Intake:
         Without `quotas` no mailbox is ever full. Without `free_space` the disk is full when the store raises StoreFull.
         """
         self.hostname = hostname
-        self.room = MemoryBudget()
+        self.memory_budget = MemoryBudget()
         self._directory = directory
         self._queue = queue
         self._store = store

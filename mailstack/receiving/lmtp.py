@@ -18,9 +18,9 @@ CLIENT_NOT_ALLOWED = reply(554, "5.7.1", "no LMTP service for your address")
 class LmtpRules(MxRules):
     """Receiving rules for trusted programs on LMTP: local domains only, and no policies."""
 
-    def __init__(self, counter: Intake, networks: Sequence[str], *, priorities: TrustedHops | None = None) -> None:
+    def __init__(self, intake: Intake, networks: Sequence[str], *, priorities: TrustedHops | None = None) -> None:
         """`networks` are those of allowed clients, in CIDR notation. Every client of the UNIX socket is allowed."""
-        super().__init__(counter, Relaying(), priorities=priorities)
+        super().__init__(intake, Relaying(), priorities=priorities)
         self._networks = networks_of(networks)
 
     async def check_client(self, client: Client) -> None:
@@ -35,4 +35,4 @@ class LmtpRules(MxRules):
 
     async def check_delivery(self, recipient: Recipient, size: int) -> None:
         """Checks the mailbox again now that the size is known: it may be full, or deleted meanwhile."""
-        await self.counter.check_mailbox(recipient.address, size)
+        await self.intake.check_mailbox(recipient.address, size)

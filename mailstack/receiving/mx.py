@@ -28,7 +28,7 @@ class MxRules:
 
     def __init__(
         self,
-        counter: Intake,
+        intake: Intake,
         relaying: Relaying,
         *,
         priorities: TrustedHops | None = None,
@@ -44,8 +44,8 @@ class MxRules:
         of the networks that may relay; None: they stay unsigned. If such a host names an account (XCLIENT), the letter
         is signed only if `owners` give its From to that account.
         """
-        self.hostname = counter.hostname
-        self.counter = counter
+        self.hostname = intake.hostname
+        self.intake = intake
         self._relaying = relaying
         self._priorities = priorities or TrustedHops()
         self._policy_chain = policy_chain or PolicyChain()
@@ -70,8 +70,8 @@ class MxRules:
 
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
         """Accepts local addresses from all clients, other domains only from clients that may relay."""
-        if self.counter.is_local(rcpt.address):
-            await self.counter.check_mailbox(rcpt.address, client.declared_size)
+        if self.intake.is_local(rcpt.address):
+            await self.intake.check_mailbox(rcpt.address, client.declared_size)
         else:
             enforce(self._relaying.may_relay(client.remote, client.account))
         await self._policy_chain.check_recipient(client, rcpt)
@@ -86,7 +86,7 @@ class MxRules:
 
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:  # noqa: ARG002
         """Removes the fields that only this server may write: HIDDEN, and forged results (RFC 8601 §5)."""
-        self.counter.check_hops(section)
+        self.intake.check_hops(section)
         return self._without_forged(without(section, HIDDEN))
 
     def _without_forged(self, section: bytes) -> bytes:
@@ -112,4 +112,4 @@ class MxRules:
 
     async def accept(self, letter: Letter, facts: Facts) -> None:
         """Accepts the letter into the queue; durable when this returns."""
-        await self.counter.accept(letter, "exchanged", facts)
+        await self.intake.accept(letter, "exchanged", facts)

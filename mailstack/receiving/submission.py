@@ -49,7 +49,7 @@ class SubmissionRules:
 
     def __init__(
         self,
-        counter: Intake,
+        intake: Intake,
         ownership: Ownership | None,
         *,
         priorities: Priorities | None = None,
@@ -66,8 +66,8 @@ class SubmissionRules:
         invalid From fields. `signing` signs letters if `owners` give their From to the account; None: no letter is
         signed. Letters of senders that fit a pattern in `verp` get a reverse-path for each recipient.
         """
-        self.hostname = counter.hostname
-        self.counter = counter
+        self.hostname = intake.hostname
+        self.intake = intake
         self._ownership = ownership
         self._priorities = priorities or Priorities()
         self._from_header_policy = from_header_policy or FromHeaderPolicy()
@@ -97,8 +97,8 @@ class SubmissionRules:
 
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
         """Accepts every domain. A local address must exist: a refusal now spares a report later (RFC 6409 §3.2)."""
-        if self.counter.is_local(rcpt.address):
-            await self.counter.check_mailbox(rcpt.address, client.declared_size)
+        if self.intake.is_local(rcpt.address):
+            await self.intake.check_mailbox(rcpt.address, client.declared_size)
         elif not self._is_qualified(rcpt.address):
             raise Refusal(RECIPIENT_NOT_QUALIFIED)
         if self._at_recipient:
@@ -114,11 +114,11 @@ class SubmissionRules:
 
     def _is_qualified(self, address: Address) -> bool:
         """Whether the domain is fully qualified (RFC 6409 §4.2). A local domain of one label is accepted."""
-        return "." in address.domain or address.is_literal or self.counter.is_local(address)
+        return "." in address.domain or address.is_literal or self.intake.is_local(address)
 
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
         """Adds missing fields (RFC 6409 §8), repairs or refuses invalid ones (§6.3)."""
-        self.counter.check_hops(section)
+        self.intake.check_hops(section)
         section = await self._from_header_policy.apply(section, envelope.sender, arrival.account)
         section = without_results_of(self.hostname, section)
         return complete(section, letter, self.hostname, arrival.at)
@@ -134,7 +134,7 @@ class SubmissionRules:
 
     async def accept(self, letter: Letter, facts: Facts) -> None:
         """Accepts the letter into the queue; durable when this returns."""
-        await self.counter.accept(letter, "submitted", facts)
+        await self.intake.accept(letter, "submitted", facts)
 
 
 def with_verp(envelope: Envelope, patterns: Sequence[str]) -> Envelope:

@@ -209,14 +209,14 @@ def onward(letter: Letter, now: float, extensions: Collection[str] = ()) -> Enve
     The parameters of future release are removed: they are for submission only (RFC 4865 §3).
     """
     # RFC 6710 §4.2, RFC 6758 §3.2: a host with MT-PRIORITY gets the normal priority, too.
-    tells = PRIORITY in extensions and said_priority(letter.envelope) is None
-    if not letter.envelope.parameters and not tells:
+    adds_priority = PRIORITY in extensions and said_priority(letter.envelope) is None
+    if not letter.envelope.parameters and not adds_priority:
         return letter.envelope
     parameters = [each for each in letter.envelope.parameters if each[0] not in (BY, HOLDFOR, HOLDUNTIL, XVERP)]
     by = deadline(letter)
     if by is not None:
         parameters.append((BY, str(by.from_now(now))))
-    if tells:
+    if adds_priority:
         parameters.append((PRIORITY, str(NORMAL)))
     return replace(letter.envelope, parameters=tuple(parameters))
 

@@ -92,7 +92,7 @@ class WebSubmission:
             await self._station.check_sender(client, Mail(envelope.sender, envelope.parameters, len(octets)))
             for recipient in envelope.recipients:
                 await self._station.check_recipient(client, Rcpt(recipient.address))
-        self._station.counter.check_room(len(octets))
+        self._station.intake.check_room(len(octets))
         arrival = Arrival(at=now, server=self._station.hostname, protocol="HTTP", account=account)
         limit = SessionLimits().header_size
         arriving = IncomingContent(self._station, letter := new_letter_id(now), envelope, arrival, limit)

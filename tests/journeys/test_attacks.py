@@ -231,7 +231,7 @@ def test_large_header_sections_that_come_in_drop_by_drop_do_not_fill_the_memory(
     internet: Internet, home: SimulatedServer
 ) -> None:
     """SMTP-28: a crowd of them is told to come again later, and honest letters pass."""
-    room = home.server.submission.counter.room
+    room = home.server.submission.intake.memory_budget
     room.most = 305_000
     crowd = [attack(internet, home, BEGIN + b"DATA\r\nX: " + b"y" * 100_000) for _ in range(4)]
     assert 300_000 < room.held < 305_000

@@ -252,7 +252,7 @@ class FileDatabase:
 
 
 def transact(connection: sqlite3.Connection, operation: Operation[T]) -> T:
-    """Run an operation in one transaction."""
+    """Runs an operation in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         result = operation(connection)

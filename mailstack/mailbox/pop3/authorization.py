@@ -41,14 +41,14 @@ class LoginDelay:
         self._table = table or LocalCounterTable(now)
 
     def wait(self, account: str) -> float:
-        """Return the seconds until the account may log in; 0 for now."""
+        """Returns the seconds until the account may log in; 0 for now."""
         if not self.seconds:
             return 0.0
         with self._table.entry(account) as entry:
             return max(0.0, entry[0] - self._now())
 
     def logged_in(self, account: str) -> None:
-        """Record a login of an account."""
+        """Records a login of an account."""
         if self.seconds:
             with self._table.entry(account) as entry:
                 entry[0] = self._now() + self.seconds
@@ -92,11 +92,11 @@ class Authorization:
         self._engine.apop = bool(self._stamp)
 
     def greet(self) -> None:
-        """Send the greeting, with a timestamp if APOP is offered (RFC 1939 §7)."""
+        """Sends the greeting, with a timestamp if APOP is offered (RFC 1939 §7)."""
         self._dialogue.ok(f"{self._server} POP3 server ready {self._stamp.decode()}".rstrip())
 
     async def login(self) -> Maildrop:
-        """Log in and lock the maildrop; the reply to the last command is still owed. Raises SessionEnded."""
+        """Logs in and locks the maildrop; the reply to the last command is still owed. Raises SessionEnded."""
         name = ""
         while True:
             maildrop: Maildrop | None = None
@@ -125,7 +125,7 @@ class Authorization:
                 return maildrop
 
     def close(self) -> None:
-        """Release the login at the end of the session."""
+        """Releases the login at the end of the session."""
         if self._session is not None:
             self._session.close()
 
@@ -145,7 +145,7 @@ class Authorization:
         return await self._enter(MECHANISMS[mechanism].prove(exchange), mechanism)
 
     async def _challenge(self, challenge: bytes) -> bytes:
-        """Return the response to a challenge. Raises Cancelled, Malformed."""
+        """Returns the response to a challenge. Raises Cancelled, Malformed."""
         self._dialogue.send(self._engine.challenge(challenge))
         event = await self._dialogue.next()
         if isinstance(event, Rejected):
@@ -189,7 +189,7 @@ class Authorization:
             self._session = self._sessions.open(login, self._log_out)
 
     async def _deny(self, login_name: str, denied: Denied) -> None:
-        """Refuse a login with one text and one delay for every reason (RFC 3206 §5)."""
+        """Refuses a login with one text and one delay for every reason (RFC 3206 §5)."""
         why = f": {denied.args[0]}" if denied.args else ""
         _log.info("login (%r) from %s denied%s", login_name[:100], self._dialogue.remote.host, why)
         await self._dialogue.pause(self._dialogue.limits.failure_delay)

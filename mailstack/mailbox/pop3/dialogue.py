@@ -63,11 +63,11 @@ class Dialogue:
         return self._peer.tls
 
     def channel(self, host: str) -> Channel:
-        """Return the connection for a SASL mechanism; `host` is the host name of the server."""
+        """Returns the connection for a SASL mechanism; `host` is the host name of the server."""
         return Channel.of(self._peer, host)
 
     async def next(self) -> Pop3Event:
-        """Return the next command, once earlier replies are sent. Raises SessionEnded."""
+        """Returns the next command, once earlier replies are sent. Raises SessionEnded."""
         await self.drain()
         event = await self._peer.next_event(self.limits.idle_timeout)
         if isinstance(event, Ending):
@@ -80,12 +80,12 @@ class Dialogue:
         return event
 
     async def drain(self) -> None:
-        """Wait until most of the output is sent. Raises SessionEnded."""
+        """Waits until most of the output is sent. Raises SessionEnded."""
         if not await self._peer.drain(self.limits.write_timeout):
             raise SessionEnded
 
     def send(self, octets: bytes) -> None:
-        """Send octets of the engine."""
+        """Sends octets of the engine."""
         self._peer.send(octets)
 
     def ok(self, text: str = "") -> None:
@@ -93,14 +93,14 @@ class Dialogue:
         self.send(self.engine.ok(text))
 
     def err(self, text: str, code: Code | None = None) -> None:
-        """Send an error reply. Raises SessionEnded after too many errors."""
+        """Sends an error reply. Raises SessionEnded after too many errors."""
         self.send(self.engine.err(text, code))
         self._errors += 1
         if self._errors >= self.limits.errors:
             raise SessionEnded
 
     def trouble(self, doing: str, error: StoreError) -> None:
-        """Report a failure of the store, which never counts as an error of the client (RFC 3206 §4)."""
+        """Reports a failure of the store, which never counts as an error of the client (RFC 3206 §4)."""
         _log.error("can't %s: %s", doing, error)
         if isinstance(error, Damaged):
             self.err("local error: the message is damaged, contact the postmaster", Code.SYS_PERM)
@@ -117,7 +117,7 @@ class Dialogue:
             raise SessionEnded
 
     def answer_common(self, event: Pop3Event) -> None:
-        """Answer a command that is the same before and after login."""
+        """Answers a command that is the same before and after login."""
         match event:
             case Capa():
                 lines = self.engine.capabilities(stls=self._peer.can_start_tls)

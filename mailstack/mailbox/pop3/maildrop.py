@@ -35,7 +35,7 @@ class Maildrop:
         self._octets = self._total_octets
 
     def __len__(self) -> int:
-        """Return the number of unmarked letters."""
+        """Returns the number of unmarked letters."""
         return len(self._entries) - len(self._marked)
 
     def __str__(self) -> str:
@@ -43,12 +43,12 @@ class Maildrop:
 
     @property
     def octets(self) -> int:
-        """Return the octets of all unmarked letters."""
+        """Returns the octets of all unmarked letters."""
         return self._octets
 
     @property
     def marked(self) -> list[int]:
-        """Return the uids of the letters to delete, in order."""
+        """Returns the uids of the letters to delete, in order."""
         return [self._entries[number - 1].uid for number in sorted(self._marked)]
 
     def entry(self, number: int) -> Entry:
@@ -58,7 +58,7 @@ class Maildrop:
         return self._entries[number - 1]
 
     def after(self, number: int) -> Iterator[Entry]:
-        """Yield the unmarked letters after a number, in order."""
+        """Yields the unmarked letters after a number, in order."""
         for later in range(number, len(self._entries)):
             if later + 1 not in self._marked:
                 yield self._entries[later]
@@ -78,11 +78,11 @@ class Maildrop:
         return f"{self._prefix}{entry.uid:x}"
 
     def sizes(self) -> Iterator[bytes]:
-        """Yield the lines of LIST in chunks."""
+        """Yields the lines of LIST in chunks."""
         return self._lines(lambda number, entry: f"{number} {entry.size}\r\n")
 
     def unique_ids(self) -> Iterator[bytes]:
-        """Yield the lines of UIDL in chunks."""
+        """Yields the lines of UIDL in chunks."""
         prefix = self._prefix
         return self._lines(lambda number, entry: f"{number} {prefix}{entry.uid:x}\r\n")
 
@@ -121,7 +121,7 @@ class ReadAhead:
         self._max_letters = 1
 
     async def open(self, number: int, entry: Entry) -> Content:
-        """Return the letter of a message number. Raises KeyError when it is gone, and StoreError."""
+        """Returns the letter of a message number. Raises KeyError when it is gone, and StoreError."""
         last, self._last = self._last, number
         content = self._ahead.pop(entry.uid, None)
         if content is not None:
@@ -135,12 +135,12 @@ class ReadAhead:
         return content or await self._store.read(self._drop.mailbox, entry.uid)
 
     def close(self) -> None:
-        """Release all letters held in advance."""
+        """Releases all letters held in advance."""
         self._memory_budget.held -= sum([content.size for content in self._ahead.values()])
         self._ahead = {}
 
     async def _read_from(self, number: int, entry: Entry) -> Content | None:
-        """Read the letter with its followers, and hold the followers; None on failure."""
+        """Reads the letter with its followers, and holds the followers; None on failure."""
         uids = self._following(number, entry)
         if len(uids) == 1:
             return None
@@ -154,7 +154,7 @@ class ReadAhead:
         return content
 
     def _following(self, number: int, entry: Entry) -> list[int]:
-        """Return the uids of the letter and of the followers to read with it."""
+        """Returns the uids of the letter and of the followers to read with it."""
         uids, octets = [entry.uid], 0
         for following in self._drop.after(number):
             octets += following.size

@@ -58,11 +58,11 @@ class Update:
         self._collected[entry.uid] = Step(entry.letter, self._clock.now(), self._server, "collected", self._facts)
 
     async def commit(self) -> bool:
-        """Delete all marked letters or none; return whether they are deleted."""
+        """Deletes all marked letters or none; returns whether they are deleted."""
         return await self._write(self._drop.marked)
 
     async def commit_collected(self) -> None:
-        """Delete nothing, and store which letters were collected."""
+        """Deletes nothing, and stores which letters were collected."""
         await self._write([])
 
     async def _write(self, deleted: list[int]) -> bool:

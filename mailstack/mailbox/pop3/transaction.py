@@ -79,7 +79,7 @@ class Pop3Transaction:
         self._on_collected = on_collected
 
     async def run(self) -> None:
-        """Answer all commands before QUIT; its reply is still owed. Raises SessionEnded without QUIT."""
+        """Answers all commands before QUIT; its reply is still owed. Raises SessionEnded without QUIT."""
         try:
             while not isinstance(event := await self._dialogue.next(), Quit):
                 try:
@@ -125,7 +125,7 @@ class Pop3Transaction:
             self._dialogue.ok(f"{number} {self._drop.unique_id(self._drop.entry(number))}")
 
     async def _scan(self, text: str, slices: Iterator[bytes]) -> None:
-        """Send a listing of the maildrop; other sessions run after each chunk."""
+        """Sends a listing of the maildrop; other sessions run after each chunk."""
         self._dialogue.send(self._engine.begin(text))
         for place, octets in enumerate(slices):
             if place:
@@ -142,7 +142,7 @@ class Pop3Transaction:
             self._on_collected(entry)
 
     async def _show(self, number: int, text: str, top_filter: TopFilter | None = None) -> bool:
-        """Send a letter or its top; return whether it was sent whole."""
+        """Sends a letter or its top; returns whether it was sent whole."""
         content = await self._open(number, self._drop.entry(number), whole=top_filter is None)
         if content is None:
             return False
@@ -152,7 +152,7 @@ class Pop3Transaction:
         return await self._show_in_pieces(content, text, top_filter)
 
     async def _show_in_pieces(self, content: Content, text: str, top_filter: TopFilter | None) -> bool:
-        """Send a content from disk, at the speed of the network."""
+        """Sends a content from disk, at the speed of the network."""
         # A small content is one piece, so that it is one TLS record, and an error still gets an error reply.
         piece, has_begun = self._engine.begin(text), False
         chunks = content.chunks()

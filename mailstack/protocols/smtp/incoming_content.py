@@ -41,11 +41,11 @@ class IncomingContent:
         self._arrival = arrival
         self._header_size = header_size
         self._header: bytearray | None = bytearray()
-        self._content = station.counter.new_content()
+        self._content = station.intake.new_content()
         self._arrived = _NOTHING
         self.facts = NO_FACTS
         """Facts that the receiving rules found about the finished letter."""
-        self._room = station.counter.room
+        self._room = station.intake.memory_budget
         self._held = 0
 
     async def write(self, octets: bytes) -> None:
@@ -81,12 +81,12 @@ class IncomingContent:
         letter = Letter(self._letter, self._envelope, content, self._arrival)
         letter, self.facts = await self._station.complete(letter, self._arrived)
         for hook in self._hooks:
-            letter = await hook.complete(letter, self._station.counter)
+            letter = await hook.complete(letter, self._station.intake)
         return letter if letter.content is content else replace(letter, content=await self._stored(letter.content))
 
     async def _stored(self, content: Content) -> Content:
         """A content that is made of what is stored, in its place."""
-        before, self._content = self._content, self._station.counter.new_content()
+        before, self._content = self._content, self._station.intake.new_content()
         try:
             async for octets in content.chunks():
                 await self._content.write(octets)
@@ -110,7 +110,7 @@ class IncomingContent:
         for hook in self._header_hooks:
             self._envelope = hook.read_header(self._envelope, came)
         section = await self._station.edit_header(came, self._letter, self._envelope, self._arrival)
-        trace = self._station.counter.trace(self._letter, self._envelope, self._arrival)
+        trace = self._station.intake.trace(self._letter, self._envelope, self._arrival)
         self._arrived = ReceivedOctets(came, len(trace) + len(section) + len(_BLANK_LINE))
         await self._content.write(trace + section + header[end:])
 

@@ -75,7 +75,7 @@ class LetterIntake(Protocol):
         """Whether letters to the address end here, where they are read by lines."""
 
     @property
-    def room(self) -> MemoryBudget:
+    def memory_budget(self) -> MemoryBudget:
         """What header sections may hold of the memory until they are whole."""
 
     def reply_to(self, error: ResourceError) -> Reply:
@@ -97,7 +97,7 @@ class ReceivingRules(Protocol):
     def hostname(self) -> str: ...
 
     @property
-    def counter(self) -> LetterIntake: ...
+    def intake(self) -> LetterIntake: ...
 
     async def check_client(self, client: Client) -> None:
         """Whether this client is talked to at all; a Refusal is its greeting (RFC 5321 §3.1)."""

@@ -129,7 +129,7 @@ class ServerSession(SessionLetter):
         except Gone:
             raise
         except ResourceError as error:
-            return self.station.counter.reply_to(error)
+            return self.station.intake.reply_to(error)
         except Exception:  # noqa: BLE001 - a bug: 451 for the client, the traceback for the log
             _log.exception("a command from %s could not be answered", self.remote.host)
             return LOCAL_ERROR

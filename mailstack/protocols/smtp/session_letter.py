@@ -37,7 +37,7 @@ class SessionLetter(SessionLogin):
         if self._engine.capabilities.max_letters and self._letters >= self._engine.capabilities.max_letters:
             return TOO_MANY_LETTERS
         await self.station.check_sender(self, mail)
-        self.station.counter.check_room(mail.size or 0)
+        self.station.intake.check_room(mail.size or 0)
         answer: Reply | None = None
         self._hooks = ()
         if mail.parameters or mail.body in INCOMING_HOOKS:
@@ -63,7 +63,7 @@ class SessionLetter(SessionLogin):
         try:
             for hook in self._hooks:
                 hook.check_data()
-            self.station.counter.check_room(self.declared_size)
+            self.station.intake.check_room(self.declared_size)
         except Refusal:
             self._forget()
             raise

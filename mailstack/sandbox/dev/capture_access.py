@@ -84,8 +84,8 @@ class CaptureRules:
         return self._mx.hostname
 
     @property
-    def counter(self) -> Intake:
-        return self._mx.counter
+    def intake(self) -> Intake:
+        return self._mx.intake
 
     async def check_client(self, client: Client) -> None:
         await self._mx.check_client(client)

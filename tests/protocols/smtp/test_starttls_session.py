@@ -25,7 +25,7 @@ class QuietStation:
     """A station that nobody hands a letter to."""
 
     hostname = "mx.home.test"
-    counter: Any = None
+    intake: Any = None
 
     async def check_client(self, client: object) -> None:
         """Everybody is welcome."""
