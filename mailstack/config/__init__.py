@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from mailstack.config.errors import ConfigError, Problem
 from mailstack.config.load import load
-from mailstack.config.model import (
-    AccountsSettings,
+from mailstack.config.mail_sections import (
     AuthenticationSettings,
-    ClientsSettings,
-    Config,
     DeliverySettings,
     DkimKeySettings,
     DkimSettings,
     ExchangeSettings,
     GreylistSettings,
-    JourneySettings,
-    LimitsSettings,
-    ListenSettings,
     LmtpSettings,
-    LogSettings,
     MtaStsSettings,
     PolicySettings,
     RelaySettings,
@@ -26,8 +19,17 @@ from mailstack.config.model import (
     ScheduleSettings,
     SubmissionSettings,
     TlsReportsSettings,
-    TlsSettings,
     WebhookSettings,
+)
+from mailstack.config.model import (
+    AccountsSettings,
+    ClientsSettings,
+    Config,
+    JourneySettings,
+    LimitsSettings,
+    ListenSettings,
+    LogSettings,
+    TlsSettings,
     WebSettings,
 )
 

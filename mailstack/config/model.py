@@ -1,54 +1,50 @@
-"""Model of the configuration: each setting with its type and default."""
+"""Model of the configuration: accounts, limits, web, storage, and the whole file."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
 from mailstack.config.endpoints import Endpoint
+from mailstack.config.mail_sections import (
+    AuthenticationSettings,
+    DeliverySettings,
+    DkimSettings,
+    ExchangeSettings,
+    LmtpSettings,
+    MtaStsSettings,
+    PolicySettings,
+    RelaySettings,
+    SubmissionSettings,
+    TlsReportsSettings,
+    WebhookSettings,
+)
 from mailstack.config.sizes import Size, SizeOrNone
 from mailstack.config.values import (
-    AddressPattern,
-    Blocked,
+    Algorithm,
+    Attempts,
+    Count,
+    CountOrNone,
     Domain,
-    DomainPattern,
-    FieldName,
-    HookName,
     HostName,
-    IpText,
-    Keyword,
+    Iterations,
     Network,
     NodeName,
     Origin,
     Owner,
+    PasswordLength,
+    Percent,
+    PortOrNone,
+    Rounds,
     SchemaName,
-    Selector,
     StoreName,
+    Threads,
     WebRoot,
-    WebUrl,
 )
 from mailstack.letter import Address
-from mailstack.letter.envelope import HostPort
 from mailstack.letter.times import Duration, read_duration
-from mailstack.policy.authentication import OVERSIGNED, SIGNED
-from mailstack.queue.webhooks.webhook import EventName
-from mailstack.relay.routes import NO_ROUTES, NO_SENDER_ROUTES, SenderRoutes, SmartHost, StaticRoutes
-from mailstack.relay.tls_policy import NO_TLS_POLICY, TlsPolicyTable
-
-Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
-CountOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")]
-Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to 65535")]
-Priority = Annotated[int, Meta(ge=-9, le=9, description="a whole number from -9 to 9")]
-PortOrNone = Annotated[int, Meta(ge=0, le=65535, description="a whole number from 0 to 65535")]
-Percent = Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100")]
-Rounds = Annotated[int, Meta(ge=4, le=20, description="a whole number from 4 to 20")]
-PasswordLength = Annotated[int, Meta(ge=1, le=72, description="a whole number from 1 to 72")]
-Iterations = Annotated[int, Meta(ge=4096, le=10_000_000, description="a whole number from 4096 to 10000000")]
-Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-Attempts = Annotated[int, Meta(ge=1, le=10, description="a whole number from 1 to 10")]
-Threads = Annotated[int, Meta(ge=1, le=64, description="a whole number from 1 to 64")]
 
 
 class ListenSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -131,176 +127,6 @@ class AccountsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     oauth: OAuthSettings = field(default_factory=OAuthSettings)
 
 
-class SubmissionSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Rules and limits of submission."""
-
-    max_size: Size = Size(52428800)
-    max_recipients: Count = 1000
-    check_sender: bool = True
-    max_hold: Duration = read_duration("30d")
-    min_deliver_by: Duration = read_duration("10s")
-    max_priority: Priority = 3
-    withhold: tuple[Keyword, ...] = ()
-    xclient: tuple[Network, ...] = ()
-    check_from: Literal["allow", "sender", "refuse"] = "refuse"
-    broken_header: Literal["repair", "refuse", "allow"] = "repair"
-    hide_client: bool = False
-    recipient_domain: bool = False
-    letters_per_hour: CountOrNone = 0
-    recipients_per_hour: CountOrNone = 0
-    verp: tuple[AddressPattern, ...] = ()
-
-
-class ExchangeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Rules and limits of the MX service; None means the value of `submission`."""
-
-    max_size: Size | None = None
-    max_recipients: Count | None = None
-    min_deliver_by: Duration = read_duration("10s")
-    max_priority: Priority = 0
-    min_priority: Priority = -9
-    priority_from: tuple[Network, ...] = ()
-    withhold: tuple[Keyword, ...] = ()
-    xclient: tuple[Network, ...] = ()
-    connections_per_address: Count = 50
-    greet_delay: Duration = read_duration("0")
-    reverse_dns: bool = True
-    letters_per_hour: CountOrNone = 0
-    recipients_per_hour: CountOrNone = 0
-
-
-class LmtpSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Access to LMTP delivery."""
-
-    lmtp_from: tuple[Network, ...] = field(default=(Network("127.0.0.0/8"), Network("::1/128")), name="from")
-
-
-class GreylistSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Greylisting."""
-
-    enabled: bool = False
-    delay: Duration = read_duration("5m")
-    retry: Duration = read_duration("1d")
-    keep: Duration = read_duration("35d")
-    max_entries: Count = 1_000_000
-
-
-class PolicySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Policies on clients and senders of the MX service."""
-
-    allow: tuple[Network, ...] = ()
-    block: tuple[Blocked, ...] = ()
-    refuse_at: Literal["connection", "recipient"] = "connection"
-    dnsbl: tuple[Domain, ...] = ()
-    sender_domain: bool = False
-    client_name: bool = False
-    dns_timeout: Duration = read_duration("5s")
-    greylist: GreylistSettings = field(default_factory=GreylistSettings)
-
-
-class DkimKeySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One key that signs, and what the DNS calls it; `load` sees to it that both are given."""
-
-    selector: Selector = Selector("")
-    file: Path | None = None
-    domains: tuple[Domain, ...] = ()
-    """None: all that the server has."""
-
-
-class DkimSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the letters of our users are signed; without keys they are not."""
-
-    keys: tuple[DkimKeySettings, ...] = ()
-    headers: tuple[FieldName, ...] = tuple(FieldName(name) for name in SIGNED)
-    oversign: tuple[FieldName, ...] = tuple(FieldName(name) for name in OVERSIGNED)
-    sign_relayed: bool = False
-
-
-class AuthenticationSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What letters of other hosts are asked, and what follows from the answers."""
-
-    spf: bool = True
-    dkim: bool = True
-    dmarc: bool = True
-    arc: bool = True
-    trusted: tuple[Network, ...] = (Network("127.0.0.0/8"), Network("::1/128"))
-    spf_fail: Literal["mark", "refuse"] = "mark"
-    dkim_fail: Literal["mark", "refuse"] = "mark"
-    dmarc_reject: Literal["refuse", "mark"] = "refuse"
-    malformed_from: Literal["refuse", "mark"] = "refuse"
-    temperror: Literal["accept", "defer"] = "accept"
-    trusted_sealers: tuple[Domain, ...] = ()
-    signatures: Count = 8
-    timeout: Duration = read_duration("10s")
-
-
-class ScheduleSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Retry schedule of outbound letters."""
-
-    first: Duration = read_duration("5m")
-    longest: Duration = read_duration("4h")
-    warn_after: Duration = read_duration("4h")
-    give_up_after: Duration = read_duration("5d")
-
-
-class RelaySourceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """From where, and under which name, hosts are called for some letters; what is empty is as in Relay."""
-
-    senders: tuple[AddressPattern, ...] = ()
-    domains: tuple[DomainPattern, ...] = ()
-    source_address: IpText = IpText("")
-    source_address6: IpText = IpText("")
-    ehlo_name: HostName = HostName("")
-
-
-class RelaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Outbound delivery to other hosts."""
-
-    relay_from: tuple[Network, ...] = field(default=(), name="from")
-    nameservers: tuple[HostPort, ...] = ()
-    smart_host: tuple[SmartHost, ...] = ()
-    """Complete once loaded, also when the password has a file of its own."""
-    smart_host_password_file: Path | None = None
-    smart_host_token_file: Path | None = None
-    port: Port = 25
-    source_address: IpText = IpText("")
-    source_address6: IpText = IpText("")
-    ehlo_name: HostName = HostName("")
-    sources: tuple[RelaySourceSettings, ...] = ()
-    tls: Literal["never", "opportunistic", "required", "verified"] = "opportunistic"
-    ca_file: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    mta_sts: bool = True
-    dane: bool = False
-    concurrency: Count = 100
-    per_destination: Count = 20
-    first_per_destination: Count = 5
-    letters_per_connection: Count = 100
-    host_backoff_first: Duration = read_duration("15s")
-    host_backoff_longest: Duration = read_duration("10m")
-    silent_time: Duration = read_duration("10s")
-    max_recipients: Count = 100
-    allowed_domains: tuple[DomainPattern, ...] = ()
-    when_not_allowed: Literal["hold", "capture", "refuse"] = "hold"
-    capture_to: Address | None = None
-    suppress_bounced: bool = False
-    routes: StaticRoutes = NO_ROUTES
-    sender_routes: SenderRoutes = NO_SENDER_ROUTES
-    tls_policy: TlsPolicyTable = NO_TLS_POLICY
-    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
-
-
-class DeliverySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Delivery into local mailboxes."""
-
-    postmaster: Address | None = None
-    undeliverable_reports: Literal["postmaster", "drop"] = "postmaster"
-    subaddress: bool = True
-    quota: SizeOrNone = SizeOrNone(0)
-    mailbox_full: Literal["temporary", "permanent"] = "temporary"
-
-
 class LimitsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Limits of clients and sessions."""
 
@@ -369,41 +195,6 @@ class IndexSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     max_letters: CountOrNone = 100_000
     max_age: Duration = read_duration("30d")
     undo: Duration = read_duration("1m")
-
-
-class MtaStsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The policy by which other hosts find out that letters for us must come under TLS."""
-
-    mode: Literal["none", "testing", "enforce"] = "testing"
-    mx: tuple[Domain, ...] = ()
-    max_age: Duration = read_duration("7d")
-
-
-class TlsReportsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """TLS reports to other domains (RFC 8460)."""
-
-    send: Literal["auto", "on", "off"] = "auto"
-    author: Address | None = None
-    organization: str = ""
-    contact: str = ""
-    spread: Duration = read_duration("4h")
-
-
-class WebhookSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A program elsewhere that is told by HTTP what becomes of letters; `load` sees to it that name and url are given."""
-
-    name: HookName = HookName("")
-    url: WebUrl = WebUrl("")
-    events: tuple[EventName, ...] = ("delivered", "relayed", "delayed", "bounced")
-    senders: tuple[DomainPattern, ...] = ()
-    secret_file: Path | None = None
-    ca_file: Path | None = None
-    allow_http: bool = False
-    timeout: Duration = read_duration("10s")
-    in_flight: Count = 4
-    first: Duration = read_duration("5s")
-    longest: Duration = read_duration("1h")
-    give_up_after: Duration = read_duration("3d")
 
 
 class PostgresqlSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -6,10 +6,10 @@ import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, NewType
+from typing import Annotated, Any, ClassVar, Literal, NewType
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from mailstack.config import endpoints, sizes
 from mailstack.letter import Address, AddressError, times
@@ -21,6 +21,19 @@ from mailstack.policy.block import is_network
 from mailstack.protocols.redacted import Redacted
 from mailstack.protocols.smtp.extensions import OFFERED
 from mailstack.relay.routes import RouteTarget, SmartHost
+
+Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
+CountOrNone = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")]
+Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to 65535")]
+Priority = Annotated[int, Meta(ge=-9, le=9, description="a whole number from -9 to 9")]
+PortOrNone = Annotated[int, Meta(ge=0, le=65535, description="a whole number from 0 to 65535")]
+Percent = Annotated[int, Meta(ge=1, le=100, description="a whole number from 1 to 100")]
+Rounds = Annotated[int, Meta(ge=4, le=20, description="a whole number from 4 to 20")]
+PasswordLength = Annotated[int, Meta(ge=1, le=72, description="a whole number from 1 to 72")]
+Iterations = Annotated[int, Meta(ge=4096, le=10_000_000, description="a whole number from 4096 to 10000000")]
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+Attempts = Annotated[int, Meta(ge=1, le=10, description="a whole number from 1 to 10")]
+Threads = Annotated[int, Meta(ge=1, le=64, description="a whole number from 1 to 64")]
 
 Domain = NewType("Domain", str)
 """A domain name in lower case and A-labels, without a final dot, or an address literal in brackets."""

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
-from mailstack.config.model import AccountsSettings, ExchangeSettings, LimitsSettings, RelaySettings
+from mailstack.config.mail_sections import ExchangeSettings, RelaySettings
+from mailstack.config.model import AccountsSettings, LimitsSettings
 from mailstack.config.sizes import Size
 from mailstack.config.values import Keyword, Network
 from mailstack.store import ContentWriter

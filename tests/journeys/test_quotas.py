@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.config.model import DeliverySettings, ScheduleSettings
+from mailstack.config.mail_sections import DeliverySettings, ScheduleSettings
 from mailstack.protocols.smtp.replies import Reply
 from tests.journeys.internet import Internet, SimulatedServer
 
