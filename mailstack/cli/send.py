@@ -229,7 +229,7 @@ async def _submit(reactor: Any, server: SmtpServer, sending: Sending) -> tuple[t
     implicit = server.tls == "implicit"
     waits = Timeouts(greeting=60, hello=60, mail=60, rcpt=60, data_start=60, data_block=60, final=300)
     try:
-        peer: Peer[ClientEvent] = await caller.call(
+        peer: Peer[ClientEvent] = await caller.connect(
             HostPort(server.address(), server.port),
             engine,
             timeout=CONNECT,

@@ -51,7 +51,7 @@ class TwistedConnector:
         self._client_tls = client_tls or ClientTls(ca_file)
         self._lifetime = lifetime
 
-    async def call(
+    async def connect(
         self,
         address: HostPort,
         engine: Engine[EventT],

@@ -1,9 +1,9 @@
 """Interfaces between sans-IO engine, session and network: Engine, Peer, Connector.
 
-An *engine* speaks a language (SMTP, POP3): octets in, events out, no I/O.
-A *conversation* is one coroutine that decides what to answer.
-A *peer* joins the two to a connection; its one implementation is `mailstack.net.peer`.
-These are interfaces only, so that stations and conversations never import the network.
+An *engine* parses and formats one protocol (SMTP, POP3): octets in, events out, no I/O.
+A *session* is one coroutine that decides on the replies.
+A *peer* joins the two to a connection; `mailstack.net.peer` implements it.
+Sessions and receiving rules import these interfaces, and never the network.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from mailstack.letter.envelope import HostPort, TlsInfo
 
 
 class ResourceError(Exception):
-    """A local resource, such as the store, that can't be used now: no bug, and no fault of the client's."""
+    """A local resource, such as the store, is unavailable: neither a bug nor a fault of the client."""
 
 
 class Signal(Enum):
-    """What an engine says when it has no event to give."""
+    """Result of `Engine.next_event` without an event."""
 
     NEED_DATA = "need data"
     """The next event needs more octets."""
     PAUSED = "paused"
-    """An answer to the last event is owed; what follows it waits, in order (RFC 2920 §3.2)."""
+    """The last event has no reply yet; later input waits, in order (RFC 2920 §3.2)."""
 
 
 NEED_DATA: Literal[Signal.NEED_DATA] = Signal.NEED_DATA
@@ -35,31 +35,31 @@ PAUSED: Literal[Signal.PAUSED] = Signal.PAUSED
 
 
 class Disconnected(Struct, frozen=True):
-    """The connection is gone; nothing more can be sent."""
+    """The connection was lost; nothing more can be sent."""
 
     reason: str = ""
 
 
 class TimedOut(Struct, frozen=True):
-    """No whole event came within the time allowed."""
+    """No complete event arrived within the timeout."""
 
     after: float
     """Seconds waited."""
 
 
 class ShuttingDown(Struct, frozen=True):
-    """The server shuts down; say goodbye (RFC 5321 §3.8: 421) and end the conversation."""
+    """The server shuts down; the session sends 421 (RFC 5321 §3.8) and ends."""
 
 
 class LoggedOut(Struct, frozen=True):
-    """The credentials of the login have changed; nothing that the client still sends is answered."""
+    """The credentials of the login have changed; later input gets no reply."""
 
 
 Ending = Disconnected | TimedOut | ShuttingDown | LoggedOut
 
 
 class Source(Struct, frozen=True):
-    """The addresses that a call comes from; empty ones are the system's choice, or the Caller's."""
+    """Source addresses of outbound connections; "" leaves the choice to the connector, then to the system."""
 
     four: str = ""
     """Source address of connections over IPv4."""
@@ -71,20 +71,20 @@ class Tlsa(Struct, frozen=True):
     """One TLSA record (RFC 6698 §2.1)."""
 
     usage: int
-    """2: an authority above the server's certificate (DANE-TA); 3: that certificate itself (DANE-EE)."""
+    """2: a certificate authority of the server (DANE-TA); 3: the server's certificate itself (DANE-EE)."""
     selector: int
     """0: the whole certificate; 1: its public key."""
     matching: int
-    """0: as it is; 1: by SHA-256; 2: by SHA-512."""
+    """0: unhashed data; 1: SHA-256; 2: SHA-512."""
     data: bytes
 
 
 class Dane(Struct, frozen=True):
-    """What a server's certificate must match, in place of what we trust otherwise (RFC 7672)."""
+    """Requirements on a server's certificate in place of the trusted authorities (RFC 7672)."""
 
     records: tuple[Tlsa, ...]
     names: tuple[str, ...]
-    """Names, one of which a certificate below an authority must have (RFC 7672 §3.2.2); the first is asked for."""
+    """Accepted names of a certificate below an authority (RFC 7672 §3.2.2); the first is sent as SNI."""
 
 
 EventT = TypeVar("EventT")
@@ -92,105 +92,105 @@ EventT_co = TypeVar("EventT_co", covariant=True)
 
 
 class Engine(Protocol[EventT_co]):
-    """One side of one connection in one language; a state machine that does no I/O."""
+    """One side of a connection in one protocol; a state machine without I/O."""
 
     def receive(self, octets: bytes) -> None:
-        """Take octets as the network cut them. Never raises, whatever they are."""
+        """Buffer octets from the network. Never raises."""
 
     def next_event(self) -> EventT_co | Signal:
-        """The next event, or NEED_DATA, or PAUSED while an answer to the last event is owed."""
+        """The next event; NEED_DATA; or PAUSED until the last event has its reply."""
 
     def tls_started(self) -> None:
-        """TLS begins now: forget what the other side said, and throw away what is buffered (RFC 3207 §4.2, §6)."""
+        """Reset the session state and discard the buffer: TLS starts (RFC 3207 §4.2, §6)."""
 
     @property
     def buffered(self) -> int:
-        """Octets received and not yet used; the network stops reading above its high-water mark."""
+        """Octets received and not yet parsed; the network stops reading above its high-water mark."""
 
 
 class Peer(Protocol[EventT_co]):
-    """The other side of a connection, as a conversation sees it."""
+    """The other end of a connection, as a session sees it."""
 
     @property
     def remote(self) -> HostPort:
-        """Where the other side is."""
+        """Address of the other end."""
 
     @property
     def local(self) -> HostPort:
-        """Where we are."""
+        """Local address."""
 
     @property
     def tls(self) -> TlsInfo | None:
-        """What protects the connection; None in the clear."""
+        """TLS version, cipher and certificate; None in the clear."""
 
     @property
     def can_start_tls(self) -> bool:
-        """Whether `start_tls` can work: in the clear, and a certificate (server) or context (client) is there."""
+        """Whether `start_tls` is possible: in the clear, with a certificate (server) or a context (client)."""
 
     def channel_binding(self, kind: str) -> bytes | None:
-        """What binds an authentication to this very TLS connection (RFC 5056), for SCRAM's -PLUS mechanisms.
+        """Channel binding of this TLS connection (RFC 5056), for SCRAM's -PLUS mechanisms.
 
         `kind` is "tls-exporter" (RFC 9266: TLS 1.3 only) or "tls-server-end-point" (RFC 5929 §4). None in the clear,
-        before the handshake is over, and when this connection has none of that kind.
+        during the handshake, and for a kind that the connection does not have.
         """
 
     async def next_event(self, timeout: float) -> EventT_co | Ending:
-        """The next whole event of the engine, or why there will be none, within `timeout` seconds.
+        """The next complete event of the engine within `timeout` seconds, or the reason of the end.
 
-        Octets that dribble in do not extend the time (RFC 5321 §4.5.3.2.7).
+        Partial input does not extend the time (RFC 5321 §4.5.3.2.7).
         """
 
     def send(self, octets: bytes) -> None:
-        """Write; keeps order, never blocks, silently drops after the connection is lost."""
+        """Write in order without blocking. After the connection is lost, octets are dropped."""
 
     async def drain(self, timeout: float) -> bool:
-        """Wait until the network has taken most of what was sent; False if it is lost, or `timeout` seconds passed."""
+        """Wait until most sent octets left the buffer; False after a lost connection or `timeout` seconds."""
 
     async def start_tls(
         self, server_name: str | None = None, *, verify: bool = False, dane: Dane | None = None
     ) -> bool:
-        """Shake hands on the open connection; `engine.tls_started()` was called when this returns.
+        """Start TLS on the open connection, after `engine.tls_started()`; whether it succeeded.
 
-        True when it succeeded. On failure the connection is closed: never go on in the clear (RFC 3207 §4.1).
-        A server returns True at once: its handshake goes on below, and failure is a Disconnected event.
-        `server_name`, `verify` and `dane` are for clients only: `dane` goes before `verify`.
+        On failure the connection is closed, never continued in the clear (RFC 3207 §4.1).
+        A server returns True at once; a failed handshake is a Disconnected event.
+        `server_name`, `verify` and `dane` are for clients; `dane` takes precedence over `verify`.
         """
 
     @property
     def tls_failure(self) -> str:
-        """Why `start_tls` gave False, for people."""
+        """Reason of a failed `start_tls`, for people."""
 
     @property
     def tls_fault(self) -> str:
-        """The same for programs: what was wrong with the certificate, in the words of RFC 8460 §4.3; else ""."""
+        """Result type of a rejected certificate (RFC 8460 §4.3); else ""."""
 
     def close(self) -> None:
-        """Send what is written, then close."""
+        """Close after the sent octets have left the buffer."""
 
     def abort(self) -> None:
-        """Drop the connection now, whatever is written."""
+        """Close now, discarding the buffer."""
 
 
 class Clock(Protocol):
-    """Time and tasks, which tests and simulations may turn by hand."""
+    """Time, timers and tasks; tests and simulations supply their own."""
 
     def now(self) -> float:
-        """UTC, as seconds since 1970: the machine's clock, which may be set back."""
+        """UTC in seconds since 1970: the clock of the machine, which can be set back."""
 
     def steady(self) -> float:
-        """Monotonic seconds, from an arbitrary start: for deadlines and ages that are in memory only."""
+        """Monotonic seconds from an arbitrary start, for deadlines and ages in memory."""
 
     def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
-        """Call `do` once after `seconds`; the function returned cancels that."""
+        """Call `do` once after `seconds`; the returned function cancels the call."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine by itself. What it raises is a bug: it is logged, and nothing else stops."""
+        """Run a coroutine as a task. An exception is a bug, and is logged."""
 
 
 class Connector(Protocol):
-    """Opens connections outward."""
+    """Opener of outbound connections."""
 
-    async def call(
+    async def connect(
         self,
         address: HostPort,
         engine: Engine[EventT],
@@ -202,12 +202,12 @@ class Connector(Protocol):
         dane: Dane | None = None,
         source: Source | None = None,
     ) -> Peer[EventT]:
-        """Connect within `timeout` seconds. `tls` shakes hands at once (implicit TLS, RFC 8314 §3).
+        """Connect within `timeout` seconds. `tls` starts TLS at once (implicit TLS, RFC 8314 §3).
 
-        `source` goes before what the Caller itself would call from.
-        Raises Unreachable with a reason for people.
+        `source` takes precedence over the connector's own addresses.
+        Raises ConnectFailed with a reason for people.
         """
 
 
 class ConnectFailed(Exception):
-    """A connection could not be opened; str() says why, for people."""
+    """No connection could be opened; str() is the reason, for people."""

@@ -64,7 +64,7 @@ class Interruptible(Generic[T]):
 class Conversation(Protocol):
     """Session with another host, as the watch needs it."""
 
-    heard: int
+    progress: int
     """Number of replies received and of blocks sent; it only grows."""
     is_behind_dot: bool
     """Whether the final dot of a letter may have been sent, and its reply has not come."""
@@ -97,7 +97,7 @@ class ProgressWatch:
     @property
     def sign(self) -> tuple[int, int]:
         """A value that differs after each sign of progress."""
-        return self._steps, 0 if self.session is None else self.session.heard
+        return self._steps, 0 if self.session is None else self.session.progress
 
     @property
     def is_behind_dot(self) -> bool:

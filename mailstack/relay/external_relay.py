@@ -94,7 +94,7 @@ class LoopbackOnly:
         self._connector = connector
         self._relay_port = relay_port
 
-    async def call(
+    async def connect(
         self,
         address: HostPort,
         engine: Engine[EventT],
@@ -110,7 +110,7 @@ class LoopbackOnly:
         is_external_relay = self._relay_port and address.port == self._relay_port
         if not is_external_relay and not is_unix_socket(address.host) and not is_loopback(address.host):
             raise ConnectFailed(f"only loopback addresses are called here, and {address.host[:60]!r} is not one")
-        return await self._connector.call(
+        return await self._connector.connect(
             address,
             engine,
             timeout=timeout,

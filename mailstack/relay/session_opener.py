@@ -192,7 +192,7 @@ class SessionOpener:
         candidate, security, transcript = call.candidate, call.security, call.transcript
         engine = ClientEngine()
         try:
-            peer: Peer[ClientEvent] = await self._connector.call(
+            peer: Peer[ClientEvent] = await self._connector.connect(
                 candidate.address,
                 engine,
                 timeout=self._limits.connect_next if call.has_alternative else self._limits.connect,

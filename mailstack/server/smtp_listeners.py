@@ -33,7 +33,7 @@ class SmtpService(Struct, frozen=True):
 
     name: str
     """Name in sessions' records and TLS contexts."""
-    station: ReceivingRules
+    rules: ReceivingRules
     """Receiving rules."""
     settings: SubmissionSettings | ExchangeSettings
     authenticator: Authenticator | None = None
@@ -74,7 +74,7 @@ class SmtpListeners:
             longest=limits.tarpit_longest,
             max_waiting=workers.slot.share(limits.tarpit_connections),
         )
-        self._crowd = MemoryBudget()
+        self._recipient_budget = MemoryBudget()
 
     def submission(self, *, implicit_tls: bool = False) -> ServiceListener[ServerEvent]:
         """Listener for users: AUTH required (RFC 6409, RFC 8314)."""
@@ -93,8 +93,8 @@ class SmtpListeners:
 
     def mx(self) -> ServiceListener[ServerEvent]:
         """Listener for other hosts: no AUTH (RFC 5321)."""
-        station, settings = self._receiving.exchange, self._kit.config.exchange
-        return self.listener(SmtpService("mx", station, settings, connections=self._mx_connections))
+        rules, settings = self._receiving.exchange, self._kit.config.exchange
+        return self.listener(SmtpService("mx", rules, settings, connections=self._mx_connections))
 
     def lmtp(self) -> ServiceListener[ServerEvent]:
         """Listener for programs that deliver to local mailboxes (RFC 2033), with the limits of the MX."""
@@ -112,13 +112,13 @@ class SmtpListeners:
             session = session_class(
                 kit.hooked(peer, engine, name),
                 engine,
-                service.station,
+                service.rules,
                 clock,
                 context,
-                may_speak_for_others=bool(speakers) and within(peer.remote.host, speakers),
+                xclient_allowed=bool(speakers) and within(peer.remote.host, speakers),
                 log_out=peer.log_out,
             )
-            return kit.once_open(session.converse)
+            return kit.once_open(session.serve)
 
         async def turn_away(peer: NetPeer[ServerEvent], engine: SmtpEngine, reply: Reply) -> None:
             peer.send(engine.greet(reply))
@@ -143,7 +143,7 @@ class SmtpListeners:
             header_size=limits.header_size,
             data_rate=limits.data_rate,
             busy_timeout=limits.busy_timeout,
-            greet_delay=config.exchange.greet_delay if service.station is self._receiving.exchange else 0.0,
+            greet_delay=config.exchange.greet_delay if service.rules is self._receiving.exchange else 0.0,
         )
         return ListenerContext(
             session_limits,
@@ -152,7 +152,7 @@ class SmtpListeners:
             self._tarpit,
             kit.connections.is_busy,
             kit.runtime.reactor.seconds,
-            self._crowd,
+            self._recipient_budget,
             self._sessions,
             kit.is_exempt,
         )

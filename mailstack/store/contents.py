@@ -169,11 +169,11 @@ class Writing:
         room = self._large.room
         self.size += len(octets)
         self._held += len(octets)
-        room.held += len(octets)
+        room.used += len(octets)
         self._pieces.append(octets)
         if len(self._pieces) > MOST_PIECES:
             self._pieces = [b"".join(self._pieces)]
-        if self._held > (ALWAYS_ALLOWED if room.is_scarce else GATHERED if self._draft else self._memory_limit):
+        if self._held > (ALWAYS_ALLOWED if room.exhausted else GATHERED if self._draft else self._memory_limit):
             if self._draft is None:
                 self._draft = self._large.draft()
             await self._waited(self._draft.append(self._take_pieces()))
@@ -197,7 +197,7 @@ class Writing:
     def _take_pieces(self) -> list[bytes]:
         """What was gathered, which is held here no longer."""
         pieces, self._pieces = self._pieces, []
-        self._large.room.held -= self._held
+        self._large.room.used -= self._held
         self._held = 0
         return pieces
 

@@ -172,16 +172,16 @@ class RequestBody:
     def count(self) -> bytes:
         """Charge the octets received so far to the budget. Return as `allow_large`."""
         room, more = self._room, 0 if self.is_dropped else max(0, self._come - self.small - self._held)
-        if more and room.held + more > room.most:
+        if more and room.used + more > room.limit:
             # RFC 9110 §15.6.4
             return SERVICE_UNAVAILABLE
         self._held += more
-        room.held += more
+        room.used += more
         return b""
 
     def drop(self) -> None:
         """Discard the body and release its share of the budget."""
-        self._room.held -= self._held
+        self._room.used -= self._held
         self._held = 0
         self.octets = BytesIO()
         self.is_dropped = True

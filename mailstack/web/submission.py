@@ -57,8 +57,8 @@ class _HttpClient(Struct, frozen=True):
 class WebSubmission:
     """Submits letters by receiving rules."""
 
-    def __init__(self, station: ReceivingRules, clock: Clock) -> None:
-        self._station = station
+    def __init__(self, rules: ReceivingRules, clock: Clock) -> None:
+        self._rules = rules
         self._clock = clock
 
     async def submit(
@@ -89,13 +89,13 @@ class WebSubmission:
         now = self._clock.now()
         if account is not None:
             client = _HttpClient(account, envelope.sender, len(octets))
-            await self._station.check_sender(client, Mail(envelope.sender, envelope.parameters, len(octets)))
+            await self._rules.check_sender(client, Mail(envelope.sender, envelope.parameters, len(octets)))
             for recipient in envelope.recipients:
-                await self._station.check_recipient(client, Rcpt(recipient.address))
-        self._station.intake.check_room(len(octets))
-        arrival = Arrival(at=now, server=self._station.hostname, protocol="HTTP", account=account)
+                await self._rules.check_recipient(client, Rcpt(recipient.address))
+        self._rules.intake.check_room(len(octets))
+        arrival = Arrival(at=now, server=self._rules.hostname, protocol="HTTP", account=account)
         limit = SessionLimits().header_size
-        arriving = IncomingContent(self._station, letter := new_letter_id(now), envelope, arrival, limit)
+        arriving = IncomingContent(self._rules, letter := new_letter_id(now), envelope, arrival, limit)
         end = split(octets)
         try:
             await arriving.write(without(octets[:end], _ONLY_SEEN_BY_SENDER))
@@ -103,7 +103,7 @@ class WebSubmission:
                 await arriving.write(octets[at : at + CHUNK])
             whole = await arriving.finish()
             facts = arriving.facts if copied is None else {**arriving.facts, COPY_OF: copied.of, "why": copied.why}
-            await self._station.accept(whole, facts)
+            await self._rules.accept(whole, facts)
         except BaseException:
             arriving.discard()
             raise

@@ -96,7 +96,9 @@ class Internet(Shipped):
     async def session(self, site: SimulatedServer, port: int, source: str = "203.0.113.7") -> SmtpClientSession:
         """An open session from somewhere else."""
         engine = ClientEngine()
-        peer = await TwistedConnector(self.reactor.host(source)).call(HostPort(site.address, port), engine, timeout=30)
+        peer = await TwistedConnector(self.reactor.host(source)).connect(
+            HostPort(site.address, port), engine, timeout=30
+        )
         session = SmtpClientSession(peer, engine, "client.test")
         await session.open()
         return session
@@ -107,7 +109,7 @@ class Internet(Shipped):
 
     async def _fetch(self, site: SimulatedServer, user: str) -> list[bytes]:
         engine = Pop3Client()
-        peer = await TwistedConnector(self.reactor.host("203.0.113.8")).call(
+        peer = await TwistedConnector(self.reactor.host("203.0.113.8")).connect(
             HostPort(site.address, 110), engine, timeout=10
         )
         session = Pop3ClientSession(peer, engine)

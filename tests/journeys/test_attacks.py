@@ -233,9 +233,9 @@ def test_large_header_sections_that_come_in_drop_by_drop_do_not_fill_the_memory(
 ) -> None:
     """SMTP-28: a crowd of them is told to come again later, and honest letters pass."""
     room = home.server.submission.intake.memory_budget
-    room.most = 305_000
+    room.limit = 305_000
     crowd = [attack(internet, home, BEGIN + b"DATA\r\nX: " + b"y" * 100_000) for _ in range(4)]
-    assert 300_000 < room.held < 305_000
+    assert 300_000 < room.used < 305_000
     honest = attack(internet, home, BEGIN + b"DATA\r\nSubject: hello\r\nX: " + b"y" * 10_000 + b"\r\n\r\n.\r\n")
     assert honest.codes()[-1] == b"250"
     crowd[3].transport.write(b"\r\n\r\n.\r\n")
@@ -245,9 +245,9 @@ def test_large_header_sections_that_come_in_drop_by_drop_do_not_fill_the_memory(
     crowd[1].transport.abortConnection()
     internet.reactor.advance(1)
     assert crowd[0].codes()[-1] == b"250"
-    assert 100_000 < room.held < 101_000
+    assert 100_000 < room.used < 101_000
     internet.reactor.advance(4000)
-    assert room.held == 0
+    assert room.used == 0
 
 
 JUNK = [b"NOOP", b"RSET", b"VRFY bob", b"HELP", b"EHLO x", b"MAIL FROM:<x@y.test>\r\nRSET"]

@@ -148,13 +148,13 @@ class Life:
 
     # --- wire.Caller
 
-    async def call(self, address: HostPort, engine: Engine[Any], **settings: Any) -> Any:
+    async def connect(self, address: HostPort, engine: Engine[Any], **settings: Any) -> Any:
         if not self.alive:
             await Deferred()
         if self.wire.left < 0:
-            return await self._caller.call(address, engine, **settings)
+            return await self._caller.connect(address, engine, **settings)
         engine_on_wire: Any = _WireEngine(engine, self.wire)
-        peer = await self._caller.call(address, engine_on_wire, **settings)
+        peer = await self._caller.connect(address, engine_on_wire, **settings)
         self._peers.append(peer)
         return _WirePeer(peer, self.wire)
 

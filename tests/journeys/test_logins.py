@@ -73,7 +73,7 @@ def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
 async def session(internet: Internet, trust: ClientTls | None = None) -> SmtpClientSession:
     engine = ClientEngine()
     caller = TwistedConnector(internet.reactor.host("203.0.113.7"), client_tls=trust)
-    peer = await caller.call(HostPort("192.0.2.1", 2587), engine, timeout=30)
+    peer = await caller.connect(HostPort("192.0.2.1", 2587), engine, timeout=30)
     made = SmtpClientSession(peer, engine, "client.test")
     await made.open()
     await made.start_tls("mx.home.test", verify=False)
@@ -82,11 +82,11 @@ async def session(internet: Internet, trust: ClientTls | None = None) -> SmtpCli
 
 async def auth(made: SmtpClientSession, mechanism: str, initial: bytes, *more: bytes) -> Reply:
     """The last reply to an exchange said by hand."""
-    made.say(f"AUTH {mechanism}", secret=base64.b64encode(initial).decode() or "=")
+    made.send_commands(f"AUTH {mechanism}", secret=base64.b64encode(initial).decode() or "=")
     answer = await made.reply("auth", 30.0)
     for response in more:
         assert answer.code == 334
-        made.say(secret=base64.b64encode(response).decode())
+        made.send_commands(secret=base64.b64encode(response).decode())
         answer = await made.reply("auth", 30.0)
     return answer
 
@@ -159,7 +159,7 @@ def test_a_token_needs_no_password(internet: Internet, home: SimulatedServer, tm
     async def work() -> tuple[Reply, Reply, Reply]:
         made = await session(internet)
         trouble = await auth(made, mechanism, message(scope="calendar"))
-        made.say(secret="AQ==")
+        made.send_commands(secret="AQ==")
         return trouble, await made.reply("auth", 30.0), await auth(made, mechanism, message())
 
     trouble, denied, taken = internet.reactor.result_of(work())
@@ -175,7 +175,7 @@ def test_a_reader_logs_in_by_the_same_mechanisms(internet: Internet, home: Simul
     async def work() -> list[str]:
         engine = Pop3Client()
         caller = TwistedConnector(internet.reactor.host("203.0.113.8"))
-        peer = await caller.call(HostPort("192.0.2.1", 110), engine, timeout=10)
+        peer = await caller.connect(HostPort("192.0.2.1", 110), engine, timeout=10)
         made = Pop3ClientSession(peer, engine)
         await made.open()
         await made.start_tls()

@@ -55,7 +55,7 @@ def codes(internet: Internet, site: SimulatedServer, port: int, source: str, *li
     async def talk() -> list[str]:
         engine = ClientEngine()
         caller = TwistedConnector(internet.reactor.host(source))
-        peer: Any = await caller.call(HostPort(site.address, port), engine, timeout=30)
+        peer: Any = await caller.connect(HostPort(site.address, port), engine, timeout=30)
         replies = []
         for line in (None, *lines):
             if line is not None:
@@ -236,7 +236,7 @@ def test_a_front_host_says_for_whom_it_speaks(internet: Internet) -> None:
 
     async def deliver() -> None:
         engine = ClientEngine()
-        peer: Any = await TwistedConnector(internet.reactor.host(FRONT)).call(
+        peer: Any = await TwistedConnector(internet.reactor.host(FRONT)).connect(
             HostPort(there.address, 25), engine, timeout=30
         )
         session = SmtpClientSession(peer, engine, "client.test")

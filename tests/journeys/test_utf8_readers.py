@@ -24,7 +24,7 @@ def reading(
     async def read() -> Any:
         engine = ClientEngine()
         caller = TwistedConnector(internet.reactor.host("203.0.113.8"))
-        session = Pop3ClientSession(await caller.call(HostPort(site.address, 110), engine, timeout=10), engine)
+        session = Pop3ClientSession(await caller.connect(HostPort(site.address, 110), engine, timeout=10), engine)
         await session.open()
         await session.start_tls()
         result = await errand(session)

@@ -49,7 +49,7 @@ def call(
     door = door_of(host, server_context(files.certificate, files.key), echo, implicit_tls=True)
     reactor.result_of(door.listen(["tcp:465"]))
     caller = TwistedConnector(reactor.host("203.0.113.7"), client_tls=trust or ClientTls())
-    work = caller.call(HostPort("192.0.2.1", 465), Lines(), timeout=10, tls=True, server_name=name, **options)
+    work = caller.connect(HostPort("192.0.2.1", 465), Lines(), timeout=10, tls=True, server_name=name, **options)
     peer = reactor.result_of(work)
     peer.send(b"hello\n")
     assert reactor.result_of(peer.next_event(10)) == b"hello"

@@ -41,7 +41,7 @@ class Rig:
         self.reactor.result_of(door.listen(["tcp:465"]))
 
     def call(self, **options: Any) -> NetPeer[bytes]:
-        work = self.caller.call(HostPort(SERVER, 465), Lines(), timeout=10, **options)
+        work = self.caller.connect(HostPort(SERVER, 465), Lines(), timeout=10, **options)
         return self.reactor.result_of(work)
 
 
@@ -98,7 +98,7 @@ def test_each_family_is_called_from_its_own_address(files: CertificateFiles, to:
         there.listenTCP(25, Factory.forProtocol(Asked), interface=interface)
     here = reactor.host("203.0.113.7", "203.0.113.99", "2001:db8::7", "2001:db8::99")
     caller = TwistedConnector(here, source="203.0.113.99", source6="2001:db8::99")
-    reactor.result_of(caller.call(HostPort(to, 25), Lines(), timeout=10))
+    reactor.result_of(caller.connect(HostPort(to, 25), Lines(), timeout=10))
     reactor.advance(1)
     assert called == [source]
 

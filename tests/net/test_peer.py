@@ -106,7 +106,7 @@ class Rig:
         return door
 
     def call(self, **options: Any) -> NetPeer[bytes]:
-        return self.reactor.result_of(self.caller.call(HostPort(SERVER, 25), Lines(), timeout=10, **options))
+        return self.reactor.result_of(self.caller.connect(HostPort(SERVER, 25), Lines(), timeout=10, **options))
 
     def hear(self, peer: NetPeer[bytes], timeout: float = 1000) -> Any:
         return self.reactor.result_of(peer.next_event(timeout))

@@ -34,7 +34,7 @@ def _exchange(octets: bytes) -> None:
     engine = ServerEngine(Capabilities(SERVER))
     wire = Wire(ScriptedEngine(), engine)
     session = ServerSession(wire.server, engine, MxRules(counter, Relaying(())), rig.clock)
-    conversation = session.converse()
+    conversation = session.serve()
     wire.carry(wire.server, octets)
     wire.client.close()
     wire.converse(conversation)

@@ -13,7 +13,6 @@ MOVES = st.lists(
     st.one_of(
         st.tuples(st.just("put"), KEYS),
         st.tuples(st.just("get"), KEYS),
-        st.tuples(st.just("forget"), KEYS),
         st.tuples(st.just("turn"), st.floats(0, 6)),
     )
 )
@@ -27,9 +26,6 @@ def test_an_answer_is_what_a_plain_list_of_the_newest_ones_says(moves: list[tupl
     for number, (move, what) in enumerate(moves):
         if move == "turn":
             clock.turn(float(what))
-        elif move == "forget":
-            cache.forget(what)
-            kept = [entry for entry in kept if entry[0] != what]
         elif move == "put":
             cache.put(what, number)
             others = [entry for entry in kept if entry[0] != what]

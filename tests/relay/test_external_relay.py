@@ -79,7 +79,7 @@ def test_elsewhere_a_password_still_goes_to_verified_hosts_alone() -> None:
 def test_loopback_addresses_are_called(host: str) -> None:
     world = World()
     FakeServer(world, host)
-    peer = world.run(LoopbackOnly(world).call(HostPort(host, 25), ClientEngine(), timeout=1))
+    peer = world.run(LoopbackOnly(world).connect(HostPort(host, 25), ClientEngine(), timeout=1))
     assert peer.remote == HostPort(host, 25)
 
 
@@ -117,7 +117,7 @@ def test_loopback_addresses_are_called(host: str) -> None:
 def test_everything_else_is_refused_before_anything_is_sent(host: str) -> None:
     world = World()
     with pytest.raises(ConnectFailed, match="only loopback"):
-        world.run(LoopbackOnly(world).call(HostPort(host, 25), ClientEngine(), timeout=1))
+        world.run(LoopbackOnly(world).connect(HostPort(host, 25), ClientEngine(), timeout=1))
     assert world.calls == []
 
 
@@ -125,9 +125,9 @@ def test_an_outlet_is_one_port_and_no_other() -> None:
     world = World()
     FakeServer(world, "192.0.2.1")
     guarded = LoopbackOnly(world, relay_port=25)
-    assert world.run(guarded.call(HostPort("192.0.2.1", 25), ClientEngine(), timeout=1)).remote.host == "192.0.2.1"
+    assert world.run(guarded.connect(HostPort("192.0.2.1", 25), ClientEngine(), timeout=1)).remote.host == "192.0.2.1"
     with pytest.raises(ConnectFailed, match="only loopback"):
-        world.run(guarded.call(HostPort("192.0.2.1", 26), ClientEngine(), timeout=1))
+        world.run(guarded.connect(HostPort("192.0.2.1", 26), ClientEngine(), timeout=1))
 
 
 @given(st.ip_addresses())

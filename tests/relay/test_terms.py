@@ -163,9 +163,9 @@ def test_no_more_letters_in_a_session_than_a_host_announces(world: World, server
 class FarAway(World):
     """It takes a minute to get through."""
 
-    async def call(self, *address: Any, **how: Any) -> MemoryPeer:
+    async def connect(self, *address: Any, **how: Any) -> MemoryPeer:
         await self.sleep(60.0)
-        return await super().call(*address, **how)
+        return await super().connect(*address, **how)
 
 
 def test_a_host_that_wants_a_session_for_each_recipient_has_one_time_for_all_of_them() -> None:

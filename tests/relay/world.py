@@ -71,7 +71,7 @@ class World:
 
     # --- wire.Caller
 
-    async def call(
+    async def connect(
         self,
         address: HostPort,
         engine: Engine[Any],

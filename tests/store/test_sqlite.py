@@ -377,18 +377,18 @@ def test_contents_go_to_files_early_when_many_come_at_a_time(pump: Pump, open_st
     room = store._large.room
     writers = [store.new_content() for _ in range(4)]
     pump.run(writers[0].write(b"x" * 60_000))
-    assert (room.held, content_files(directory)) == (60_000, [])
-    room.most = 70_000
+    assert (room.used, content_files(directory)) == (60_000, [])
+    room.limit = 70_000
     pump.run(writers[1].write(b"x" * 10_000))
-    assert (room.held, content_files(directory)) == (70_000, [])
+    assert (room.used, content_files(directory)) == (70_000, [])
     pump.run(writers[2].write(b"x" * (ALWAYS_ALLOWED + 1)))
-    assert (room.held, len(content_files(directory))) == (70_000, 1)
+    assert (room.used, len(content_files(directory))) == (70_000, 1)
     pump.run(writers[3].write(b"x" * 10))
     pump.run(writers[0].finish())
-    assert room.held == 10_010
+    assert room.used == 10_010
     for writer in writers:
         writer.discard()
-    assert room.held == 0
+    assert room.used == 0
     pump.run(store.close())
 
 

@@ -64,7 +64,7 @@ class Dialogue:
 
     def channel(self, host: str) -> Channel:
         """Returns the connection for a SASL mechanism; `host` is the host name of the server."""
-        return Channel.of(self._peer, host)
+        return Channel.for_peer(self._peer, host)
 
     async def next(self) -> Pop3Event:
         """Returns the next command, once earlier replies are sent. Raises SessionEnded."""

@@ -125,18 +125,18 @@ class ReadAhead:
         last, self._last = self._last, number
         content = self._ahead.pop(entry.uid, None)
         if content is not None:
-            self._memory_budget.held -= content.size
+            self._memory_budget.used -= content.size
             return content
         self.close()
         is_sequential = last is not None and next(self._drop.after(last), None) is entry
         self._max_letters = min(8 * self._max_letters, MAX_LETTERS) if is_sequential else 1
-        if self._max_letters > 1 and not self._memory_budget.is_scarce:
+        if self._max_letters > 1 and not self._memory_budget.exhausted:
             content = await self._read_from(number, entry)
         return content or await self._store.read(self._drop.mailbox, entry.uid)
 
     def close(self) -> None:
         """Releases all letters held in advance."""
-        self._memory_budget.held -= sum([content.size for content in self._ahead.values()])
+        self._memory_budget.used -= sum([content.size for content in self._ahead.values()])
         self._ahead = {}
 
     async def _read_from(self, number: int, entry: Entry) -> Content | None:
@@ -150,7 +150,7 @@ class ReadAhead:
             return None  # An error of one letter is raised when that letter is requested.
         content = found.pop(entry.uid, None)
         self._ahead = found
-        self._memory_budget.held += sum([each.size for each in found.values()])
+        self._memory_budget.used += sum([each.size for each in found.values()])
         return content
 
     def _following(self, number: int, entry: Entry) -> list[int]:

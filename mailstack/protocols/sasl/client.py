@@ -165,7 +165,7 @@ class ScramAnswer:
         salted = await self._derive(self._password, salt, iterations)
         without_proof = f"c={self._bound},r={found[1]}"
         message = f"{self._bare},{first},{without_proof}".encode()
-        self._signature = ScramKeys.of(salted, salt, iterations).sign(message)
+        self._signature = ScramKeys.from_salted_password(salted, salt, iterations).sign(message)
         proof = base64.b64encode(client_proof(salted, message)).decode("ascii")
         return f"{without_proof},p={proof}".encode()
 

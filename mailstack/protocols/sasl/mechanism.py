@@ -60,7 +60,7 @@ class Channel(Struct, frozen=True):
     """The client's own, verified."""
 
     @classmethod
-    def of(cls, peer: Peer[Any], host: str) -> Channel:
+    def for_peer(cls, peer: Peer[Any], host: str) -> Channel:
         """The facts of a connection as they are now: TLS may begin later, and its handshake end later still."""
         tls = peer.tls
         return cls(host, peer.channel_binding, tls.client if tls else None)

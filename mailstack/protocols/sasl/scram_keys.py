@@ -35,10 +35,10 @@ class ScramKeys(Redacted, frozen=True):
     @classmethod
     def derive(cls, password: str, salt: bytes, iterations: int) -> ScramKeys:
         """From a password that is prepared by SASLprep. Costs `iterations` hashes: not for the reactor's thread."""
-        return cls.of(salted(password, salt, iterations), salt, iterations)
+        return cls.from_salted_password(salted(password, salt, iterations), salt, iterations)
 
     @classmethod
-    def of(cls, salted_password: bytes, salt: bytes, iterations: int) -> ScramKeys:
+    def from_salted_password(cls, salted_password: bytes, salt: bytes, iterations: int) -> ScramKeys:
         stored = hashlib.sha256(client_key(salted_password)).digest()
         return cls(salt, iterations, stored, hmac.digest(salted_password, b"Server Key", HASH))
 

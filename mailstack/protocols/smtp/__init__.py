@@ -1,7 +1,8 @@
 """SMTP and LMTP without I/O: server and client (RFC 5321).
 
-* `commands` and `replies`: what a client and a server say, as values
-* `grammar`, `order`, `content`, `extensions`: what they may say
+* `commands` and `replies`: commands and replies as values
+* `grammar`, `order`, `extensions`: syntax, order and extensions of commands
+* `data_reader` and `bdat_reader`: contents of DATA and BDAT
 * `server` and `client`: an engine for each side
-* `session` and `sending`: the conversation of the receiving and of the sending host
+* `server_session` and `client_session`: the session of the receiving and of the sending host
 """

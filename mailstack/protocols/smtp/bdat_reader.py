@@ -52,7 +52,7 @@ class BdatReader:
         self._max_size = max_size if normalizes else 0
 
     @classmethod
-    def of(cls, lines: LineBuffer, mail: Mail | None, capabilities: Capabilities) -> BdatReader:
+    def for_content(cls, lines: LineBuffer, mail: Mail | None, capabilities: Capabilities) -> BdatReader:
         """The reader of a content that begins, for the MAIL of its transaction."""
         binary = mail is not None and mail.body == "BINARYMIME"
         return cls(
@@ -63,7 +63,7 @@ class BdatReader:
             max_size=capabilities.max_size,
         )
 
-    def begin(self, size: int, *, last: bool) -> None:
+    def start_chunk(self, size: int, *, last: bool) -> None:
         """The next `size` octets of the stream are content."""
         self._left, self._last = size, last
 

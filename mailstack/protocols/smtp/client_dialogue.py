@@ -13,14 +13,14 @@ from mailstack.protocols.smtp.client import ClientEngine, ClientEvent, Malformed
 from mailstack.protocols.smtp.replies import Reply
 
 Stage = Literal["connect", "greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "final"]
-"""Last step that a session began."""
+"""Last step that a session started."""
 
-LINES = 200
+MAX_DIALOGUE_LINES = 200
 """Maximum lines of dialogue that are recorded of the opening, and of each transaction."""
-WIDTH = 200
+MAX_LINE_WIDTH = 200
 """Maximum characters of a recorded line."""
 
-LEFT_OUT = "(…)"
+REDACTED_TEXT = "(…)"
 """Text in the dialogue in place of a secret."""
 
 
@@ -29,7 +29,7 @@ class Timeouts(Struct, frozen=True):
 
     greeting: float = 300.0
     hello: float = 300.0
-    """EHLO, HELO, STARTTLS and AUTH; the RFC names no time for them."""
+    """Timeout for EHLO, HELO, STARTTLS and AUTH; the RFC has none."""
     mail: float = 300.0
     rcpt: float = 300.0
     data_start: float = 120.0
@@ -37,18 +37,18 @@ class Timeouts(Struct, frozen=True):
     data_block: float = 180.0
     """Timeout for the network to take a block of the content."""
     final: float = 600.0
-    """Timeout for the reply to the final dot: too short a time makes duplicates (RFC 1047)."""
+    """Timeout for the reply to the final dot: a short one makes duplicates (RFC 1047)."""
     quit: float = 5.0
 
 
 class SmtpSessionError(Exception):
-    """The session can't go on; the connection is of no more use."""
+    """The session failed, and its connection can't be used again."""
 
     def __init__(self, stage: Stage, reply: Reply | None, reason: str, fault: str = "") -> None:
         super().__init__(f"{stage}: {reason}")
         self.stage: Stage = stage
         self.reply = reply
-        """Reply of the host; None without one, or for octets that are no SMTP."""
+        """Reply of the host; None without a valid one."""
         self.reason = reason
         """Reason, for people."""
         self.fault = fault
@@ -62,28 +62,28 @@ class ClientDialogue:
         """`engine` is the one that `peer` runs."""
         self.dialogue: list[str] = []
         """Recorded lines, without content and secrets. The list only grows."""
-        self.heard = 0
-        """Number of replies received and of content blocks that the network took."""
+        self.progress = 0
+        """Number of replies received and of content blocks sent."""
         self.is_behind_dot = False
         """Whether the host may have a whole letter without having replied to it."""
         self.timeouts = timeouts
         self._peer = peer
         self._engine = engine
-        self._abandoned = ""
-        self._room = LINES
+        self._close_reason = ""
+        self._lines_left = MAX_DIALOGUE_LINES
 
-    def say(self, *lines: str, secret: str = "") -> None:
+    def send_commands(self, *lines: str, secret: str = "") -> None:
         """Send commands in one piece. `secret` follows the line, or stands alone, and is not recorded."""
         shown: Sequence[str] = lines
         if not lines:
-            # The last response of SCRAM is empty, and is a line all the same.
-            shown, lines = [LEFT_OUT], (secret,)
+            # The last response of SCRAM is an empty line.
+            shown, lines = [REDACTED_TEXT], (secret,)
         elif secret:
-            shown = [f"{line} {LEFT_OUT}" for line in lines]
+            shown = [f"{line} {REDACTED_TEXT}" for line in lines]
             lines = tuple([f"{line} {secret}" for line in lines])
         octets = b"".join([self._engine.command(line) for line in lines])
         for line in shown:
-            self.note(f"C: {line}")
+            self.record(f"C: {line}")
         self._peer.send(octets)
 
     async def reply(self, stage: Stage, timeout: float) -> Reply:
@@ -91,8 +91,8 @@ class ClientDialogue:
         event = await self._peer.next_event(timeout)
         if isinstance(event, Received):
             answer = event.reply
-            self.heard += 1
-            self._note_reply(answer)
+            self.progress += 1
+            self._record_reply(answer)
             if answer.code == 421:
                 raise SmtpSessionError(stage, answer, f"the host hangs up: {answer}")
             return answer
@@ -100,13 +100,13 @@ class ClientDialogue:
             reason = event.reason
         elif isinstance(event, TimedOut):
             reason = f"no answer within {timeout:g} seconds"
-        elif self._abandoned:
-            reason = self._abandoned
+        elif self._close_reason:
+            reason = self._close_reason
         elif isinstance(event, Disconnected):
             reason = f"the connection was lost: {event.reason}" if event.reason else "the connection was lost"
         else:
             reason = "we are shutting down"
-        self.note(f"-- {reason}")
+        self.record(f"-- {reason}")
         raise SmtpSessionError(stage, None, reason)
 
     def send_octets(self, octets: bytes) -> None:
@@ -114,52 +114,52 @@ class ClientDialogue:
         self._peer.send(octets)
 
     async def send_block(self, octets: bytes) -> None:
-        """Send a block of content that others follow, once the network takes it. Raises SmtpSessionError."""
+        """Send a block of content, and wait until the network accepts more. Raises SmtpSessionError."""
         self._peer.send(octets)
         if await self._peer.drain(self.timeouts.data_block):
-            self.heard += 1
+            self.progress += 1
             return
         try:
-            # The host may have said why before it hung up.
+            # The host may have sent a reason before it hung up.
             answer = await self.reply("data", 0.0)
         except SmtpSessionError as trouble:
             if trouble.reply is not None:
                 raise
-            raise SmtpSessionError("data", None, "the connection was lost, or stuck, in mid-content") from trouble
-        raise SmtpSessionError("data", answer, "the host broke off in mid-content")
+            raise SmtpSessionError("data", None, "the connection was lost or stalled during the content") from trouble
+        raise SmtpSessionError("data", answer, "the host replied before the end of the content")
 
     def abandon(self, reason: str) -> None:
-        """Hang up, as if the host had, for `reason`."""
-        self._abandoned = reason
+        """Close the connection for `reason`, as if the host had."""
+        self._close_reason = reason
         self._peer.close()
 
     async def quit(self) -> None:
         """Send QUIT, wait shortly for the reply, and close the connection. Never raises SmtpSessionError."""
         try:
-            self.say("QUIT")
+            self.send_commands("QUIT")
             event = await self._peer.next_event(self.timeouts.quit)
             if isinstance(event, Received):
-                self._note_reply(event.reply)
+                self._record_reply(event.reply)
         finally:
             self._peer.close()
 
-    def _note_reply(self, answer: Reply) -> None:
+    def _record_reply(self, answer: Reply) -> None:
         if "\n" not in answer.text:
-            self.note(_told(answer))
+            self.record(_reply_line(answer))
             return
         status = f"{answer.status} " if answer.status else ""
         *lines, last = answer.text.split("\n")
         for line in lines:
-            self.note(f"S: {answer.code}-{status}{line}")
-        self.note(f"S: {answer.code} {status}{last}")
+            self.record(f"S: {answer.code}-{status}{line}")
+        self.record(f"S: {answer.code} {status}{last}")
 
-    def note(self, line: str) -> None:
-        if self._room > 0:
-            self._room -= 1
-            self.dialogue.append(line if len(line) <= WIDTH else line[: WIDTH - 1] + "…")
+    def record(self, line: str) -> None:
+        if self._lines_left > 0:
+            self._lines_left -= 1
+            self.dialogue.append(line if len(line) <= MAX_LINE_WIDTH else line[: MAX_LINE_WIDTH - 1] + "…")
 
 
-@lru_cache(maxsize=256)  # hosts say the same few things all day
-def _told(answer: Reply) -> str:
-    """A reply of one line as the dialogue shows it."""
+@lru_cache(maxsize=256)  # most replies of hosts repeat
+def _reply_line(answer: Reply) -> str:
+    """A reply of one line in the dialogue."""
     return f"S: {answer.code} {answer.status} {answer.text}" if answer.status else f"S: {answer.code} {answer.text}"

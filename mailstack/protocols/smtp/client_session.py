@@ -17,7 +17,13 @@ from mailstack.protocols.sasl.client import (
     derive_here,
 )
 from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
-from mailstack.protocols.smtp.client_dialogue import LINES, ClientDialogue, SmtpSessionError, Stage, Timeouts
+from mailstack.protocols.smtp.client_dialogue import (
+    MAX_DIALOGUE_LINES,
+    ClientDialogue,
+    SmtpSessionError,
+    Stage,
+    Timeouts,
+)
 from mailstack.protocols.smtp.extensions.limits import NO_LIMITS, HostLimits
 from mailstack.protocols.smtp.outgoing import OutgoingTransaction, prepare
 from mailstack.protocols.smtp.replies import Reply, reply
@@ -66,14 +72,14 @@ class SmtpClientSession(ClientDialogue):
         """STARTTLS, the handshake, and EHLO again (RFC 3207 §4). Raises SmtpSessionError."""
         if "STARTTLS" not in self.extensions:
             raise SmtpSessionError("starttls", None, "the host does not offer STARTTLS")
-        self.say("STARTTLS")
+        self.send_commands("STARTTLS")
         ready = await self.reply("starttls", self.timeouts.hello)
         if ready.code != 220:
             raise SmtpSessionError("starttls", ready, "the host refuses STARTTLS")
         if not await self._peer.start_tls(server_name, verify=verify, dane=dane):
             failed = f"the TLS handshake failed: {self._peer.tls_failure}"
             raise SmtpSessionError("starttls", None, failed, self._peer.tls_fault)
-        self.note("-- TLS")
+        self.record("-- TLS")
         await self._hello()
 
     async def authenticate(
@@ -100,16 +106,18 @@ class SmtpClientSession(ClientDialogue):
         """Raises SmtpSessionError."""
         if exchange is None:
             raise SmtpSessionError("auth", None, "the host offers no way of AUTH that we know")
-        self.say(f"AUTH {exchange.name}", secret="" if exchange.initial is None else _base64(exchange.initial))
+        self.send_commands(
+            f"AUTH {exchange.name}", secret="" if exchange.initial is None else _base64(exchange.initial)
+        )
         answer = await self.reply("auth", self.timeouts.hello)
         while answer.code == 334:
             try:
                 response = await exchange.respond(_challenge(answer))
             except ServerNotTrusted as suspicious:
-                self.say("*")
+                self.send_commands("*")
                 await self.reply("auth", self.timeouts.hello)
                 raise SmtpSessionError("auth", None, str(suspicious)) from None
-            self.say(secret=_base64(response))
+            self.send_commands(secret=_base64(response))
             answer = await self.reply("auth", self.timeouts.hello)
         if answer.code != 235:
             raise SmtpSessionError("auth", answer, "the host refuses our credentials")
@@ -118,10 +126,10 @@ class SmtpClientSession(ClientDialogue):
         self._authenticated = True
 
     async def _hello(self) -> None:
-        self.say(f"{'LHLO' if self._lmtp else 'EHLO'} {self._hostname}")
+        self.send_commands(f"{'LHLO' if self._lmtp else 'EHLO'} {self._hostname}")
         answer = await self.reply("ehlo", self.timeouts.hello)
         if answer.code in (500, 502, 504) and not self._lmtp:
-            self.say(f"HELO {self._hostname}")
+            self.send_commands(f"HELO {self._hostname}")
             answer = await self.reply("ehlo", self.timeouts.hello)
         if answer.code != 250:
             raise SmtpSessionError("ehlo", answer, "the host refuses our EHLO")
@@ -141,11 +149,11 @@ class SmtpClientSession(ClientDialogue):
         # RFC 4954 §5: AUTH=<> vouches for no sender. Received AUTH= is not believed either.
         vouch = not self._authenticated
         letter = await prepare(self.extensions, envelope, recipients, content, vouch=vouch)
-        self._room = LINES
+        self._lines_left = MAX_DIALOGUE_LINES
         self.is_behind_dot = False
         self.transactions += 1
         for refusal in letter.refusals:
-            self.note(f"-- not tried: {refusal}")
+            self.record(f"-- not tried: {refusal}")
         return letter.replies(await self._carry(letter) if letter.rcpts else ())
 
     async def _carry(self, letter: OutgoingTransaction) -> Sequence[Reply]:
@@ -165,7 +173,7 @@ class SmtpClientSession(ClientDialogue):
 
     async def _begin_in_one_group(self, letter: OutgoingTransaction) -> tuple[list[Reply | None], Reply | None]:
         """MAIL, RCPT and DATA at once (RFC 2920 §3.1); as `_begin_step_by_step`."""
-        self.say(*(["RSET"] if self._reset_first else []), *letter.commands)
+        self.send_commands(*(["RSET"] if self._reset_first else []), *letter.commands)
         await self._reset_if_needed(said=True)
         mail = await self.reply("mail", self.timeouts.mail)
         replies: list[Reply | None] = []
@@ -177,18 +185,18 @@ class SmtpClientSession(ClientDialogue):
     async def _begin_step_by_step(self, letter: OutgoingTransaction) -> tuple[list[Reply | None], Reply | None]:
         """The refusal of each recipient, or None, and the reply that asks for the content, or None for no content."""
         await self._reset_if_needed(said=False)
-        self.say(letter.mail)
+        self.send_commands(letter.mail)
         mail = await self.reply("mail", self.timeouts.mail)
         if _refusal(mail):
             return [mail] * len(letter.rcpts), None
         replies: list[Reply | None] = []
         for line in letter.rcpts:
-            self.say(line)
+            self.send_commands(line)
             replies.append(_refusal(await self.reply("rcpt", self.timeouts.rcpt)))
         if None not in replies:
             return replies, None
         for command in letter.transfer.commands:
-            self.say(command)
+            self.send_commands(command)
         return await letter.transfer.start(self, replies)
 
     async def _finals(self, taken: int) -> deque[Reply]:
@@ -211,7 +219,7 @@ class SmtpClientSession(ClientDialogue):
         """RSET when the host may think that an earlier transaction is still open."""
         if self._reset_first:
             if not said:
-                self.say("RSET")
+                self.send_commands("RSET")
             await self.reply("mail", self.timeouts.mail)
             self._reset_first = False
 

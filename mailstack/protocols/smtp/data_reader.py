@@ -56,7 +56,7 @@ class DataReader:
         self._open_ends = (*_BEGINNINGS_OF_END, *_BEGINNINGS_OF_LINE) if normalizes else _BEGINNINGS_OF_END
 
     @classmethod
-    def of(cls, lines: LineBuffer, capabilities: Capabilities) -> DataReader:
+    def for_content(cls, lines: LineBuffer, capabilities: Capabilities) -> DataReader:
         """The reader of a content that begins."""
         return cls(
             lines,
@@ -134,7 +134,7 @@ class BareLfDataReader:
         self._size = 0
 
     @classmethod
-    def of(cls, lines: LineBuffer, capabilities: Capabilities) -> BareLfDataReader:
+    def for_content(cls, lines: LineBuffer, capabilities: Capabilities) -> BareLfDataReader:
         """The reader of a content that begins."""
         return cls(lines, max_size=capabilities.max_size, max_line=capabilities.max_line)
 

@@ -19,11 +19,11 @@ HEADER_TOO_LARGE = reply(552, "5.3.4", "the header section is too large")
 
 
 class IncomingContent:
-    """A content on its way in: its header section is held until it is whole, the rest goes straight to the store."""
+    """Content that is being received: header section buffered until complete, body streamed to the store."""
 
     def __init__(
         self,
-        station: ReceivingRules,
+        rules: ReceivingRules,
         letter: LetterId,
         envelope: Envelope,
         arrival: Arrival,
@@ -32,8 +32,8 @@ class IncomingContent:
         hooks: Sequence[IncomingHook] = (),
         header_hooks: Sequence[HeaderHook] = (),
     ) -> None:
-        """`hooks` are those of the extensions that the letter uses, `header_hooks` those that read its header section."""
-        self._station = station
+        """`hooks` are those of the extensions in use, `header_hooks` those that read the header section."""
+        self._rules = rules
         self._letter = letter
         self._envelope = envelope
         self._hooks = hooks
@@ -41,24 +41,24 @@ class IncomingContent:
         self._arrival = arrival
         self._header_size = header_size
         self._header: bytearray | None = bytearray()
-        self._content = station.intake.new_content()
-        self._arrived = _NOTHING
+        self._content = rules.intake.new_content()
+        self._received = _NOTHING
         self.facts = NO_FACTS
         """Facts that the receiving rules found about the finished letter."""
-        self._room = station.intake.memory_budget
+        self._room = rules.intake.memory_budget
         self._held = 0
 
     async def write(self, octets: bytes) -> None:
-        """The next octets. Raises Refusal when the header section is not to be had."""
+        """Append octets. Raises Refusal for a header section beyond the limits."""
         if self._header is None:
             await self._content.write(octets)
             return
-        # The end mark can begin three octets before what is new; what stands earlier was searched already.
+        # The end mark can begin three octets before the new ones.
         searched = max(0, len(self._header) - 3)
         self._header += octets
         self._held += len(octets)
-        self._room.held += len(octets)
-        if self._room.is_scarce and len(self._header) > ALWAYS_ALLOWED:
+        self._room.used += len(octets)
+        if self._room.exhausted and len(self._header) > ALWAYS_ALLOWED:
             raise Refusal(NO_ROOM)
         end = _end_of_header(self._header, searched)
         if end < 0 and len(self._header) <= self._header_size:
@@ -68,25 +68,25 @@ class IncomingContent:
         await self._write_header(end)
 
     async def finish(self) -> Letter:
-        """The letter with its whole content, our `Received:` on top. Raises Refusal."""
+        """The letter with its complete content, topped by `Received:`. Raises Refusal."""
         try:
             return await self._whole()
         finally:
-            self._let_go()
+            self._release()
 
     async def _whole(self) -> Letter:
         if self._header is not None:
             await self._write_header(len(self._header))
         content = await self._content.finish()
         letter = Letter(self._letter, self._envelope, content, self._arrival)
-        letter, self.facts = await self._station.complete(letter, self._arrived)
+        letter, self.facts = await self._rules.complete(letter, self._received)
         for hook in self._hooks:
-            letter = await hook.complete(letter, self._station.intake)
+            letter = await hook.complete(letter, self._rules.intake)
         return letter if letter.content is content else replace(letter, content=await self._stored(letter.content))
 
     async def _stored(self, content: Content) -> Content:
-        """A content that is made of what is stored, in its place."""
-        before, self._content = self._content, self._station.intake.new_content()
+        """Store a changed content in place of the received one."""
+        before, self._content = self._content, self._rules.intake.new_content()
         try:
             async for octets in content.chunks():
                 await self._content.write(octets)
@@ -96,12 +96,11 @@ class IncomingContent:
 
     def discard(self) -> None:
         self._content.discard()
-        self._let_go()
+        self._release()
 
-    def _let_go(self) -> None:
-        """Nothing is held any longer."""
-        self._header, self._arrived = None, _NOTHING
-        self._room.held -= self._held
+    def _release(self) -> None:
+        self._header, self._received = None, _NOTHING
+        self._room.used -= self._held
         self._held = 0
 
     async def _write_header(self, end: int) -> None:
@@ -109,14 +108,14 @@ class IncomingContent:
         came = header[:end]
         for hook in self._header_hooks:
             self._envelope = hook.read_header(self._envelope, came)
-        section = await self._station.edit_header(came, self._letter, self._envelope, self._arrival)
-        trace = self._station.intake.trace(self._letter, self._envelope, self._arrival)
-        self._arrived = ReceivedOctets(came, len(trace) + len(section) + len(_BLANK_LINE))
+        section = await self._rules.edit_header(came, self._letter, self._envelope, self._arrival)
+        trace = self._rules.intake.trace(self._letter, self._envelope, self._arrival)
+        self._received = ReceivedOctets(came, len(trace) + len(section) + len(_BLANK_LINE))
         await self._content.write(trace + section + header[end:])
 
 
 def _end_of_header(octets: bytearray, searched: int) -> int:
-    """Where the header section ends: before its blank line, looked for from `searched`; -1 while that has not come."""
+    """Offset of the header section's blank line, searched from `searched`; -1 while it is missing."""
     if octets.startswith(b"\r\n"):
         return 0
     end = octets.find(b"\r\n\r\n", searched)

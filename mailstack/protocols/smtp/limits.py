@@ -6,12 +6,12 @@ from typing import Protocol
 
 from msgspec import Struct
 
-FEWEST_RECIPIENTS = 100
-"""Recipients that each letter may have, whatever other sessions hold (RFC 5321 §4.5.3.1.8)."""
+MIN_RECIPIENTS = 100
+"""Recipients that each letter may always have (RFC 5321 §4.5.3.1.8)."""
 
 
-RECIPIENT = 1024
-"""Octets that one takes of the memory, with its parameters, until its letter has come."""
+RECIPIENT_OCTETS = 1024
+"""Octets of memory counted for one recipient, with its parameters."""
 
 
 class LineLimits(Struct, frozen=True):
@@ -24,14 +24,14 @@ class LineLimits(Struct, frozen=True):
 
 
 class SessionLimits(Struct, frozen=True):
-    """What one connection may do; every value is a setting."""
+    """Limits of one connection; every value is a setting."""
 
     max_recipients: int = 1000
     """Maximum recipients of one transaction (RFC 5321 §4.5.3.1.8: at least 100)."""
     errors: int = 20
     """Refused commands before 421."""
     junk_commands: int = 100
-    """Commands since the last letter that bring none forward; each one beyond them is an error. 0 is no limit."""
+    """Junk commands since the last letter; each one beyond them is an error. 0 is no limit."""
     auth_failures: int = 5
     """Wrong passwords before 421 (RFC 4954 §9)."""
     command_timeout: float = 300.0
@@ -41,17 +41,17 @@ class SessionLimits(Struct, frozen=True):
     header_size: int = 262144
     """Octets of a header section."""
     data_rate: int = 128
-    """Octets a second that a content must have on the average, once `data_timeout` is over."""
+    """Minimum average octets a second of a content, after `data_timeout`."""
     busy_timeout: float = 30.0
     """Maximum of the other timeouts, in seconds, while the server is busy."""
     greet_delay: float = 0.0
-    """Seconds before the greeting; a client that sends in them is no mail host (RFC 5321 §4.3.1)."""
+    """Seconds before the greeting; a client that sends earlier is rejected (RFC 5321 §4.3.1)."""
 
 
-class Toll(Protocol):
-    """What errors cost a client: time. `mailstack.policy.limits` is one."""
+class ErrorDelay(Protocol):
+    """Delay of replies to a client that makes errors, as `mailstack.policy.limits.Tarpit`."""
 
     async def pause(self, seconds: float) -> None: ...
 
     async def hold(self, errors: int) -> None:
-        """Return when the answer to the client's error of this number may be given."""
+        """Wait until the reply to the client's error of this number may be sent."""

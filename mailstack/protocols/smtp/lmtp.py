@@ -24,11 +24,11 @@ class LmtpSession(ServerSession):
 
     __slots__ = ()
 
-    station: LmtpReceivingRules
+    rules: LmtpReceivingRules
 
     @property
     def _greeting(self) -> Reply:
-        return reply(220, None, f"{self.station.hostname} LMTP mailstack")
+        return reply(220, None, f"{self.rules.hostname} LMTP mailstack")
 
     def _protocol(self) -> str:
         """The `with` clause (RFC 3848; RFC 6531 §4.3)."""
@@ -40,13 +40,13 @@ class LmtpSession(ServerSession):
         recipients = letter.envelope.recipients
         for number, recipient in enumerate(recipients):
             try:
-                await self.station.check_delivery(recipient, letter.content.size)
+                await self.rules.check_delivery(recipient, letter.content.size)
             except Refusal as refusal:
                 refusals[number] = refusal.reply
         taken = tuple([recipient for number, recipient in enumerate(recipients) if number not in refusals])
         done = queued_as(letter)
         if taken:
-            await self.station.accept(replace(letter, envelope=replace(letter.envelope, recipients=taken)), facts)
+            await self.rules.accept(replace(letter, envelope=replace(letter.envelope, recipients=taken)), facts)
         else:
             done = refusals[0]
         each = tuple([refusals.get(number, done) for number in range(len(recipients))])

@@ -28,23 +28,23 @@ class Client(Protocol):
 
     @property
     def declared_size(self) -> int:
-        """Octets of the letter that comes, as SIZE= declared them (RFC 1870 §6.1); 0 when it did not."""
+        """Octets of the letter as declared by SIZE (RFC 1870 §6.1); 0 without it."""
 
     @property
     def sender(self) -> ReversePath:
-        """Of the transaction that is open."""
+        """Reverse-path of the open transaction."""
 
     @property
     def helo(self) -> str:
-        """What the client called itself; "" before it did; hostile text."""
+        """Argument of EHLO or HELO, unverified; "" before either."""
 
     @property
     def must_start_tls(self) -> bool:
-        """Whether AUTH waits for STARTTLS."""
+        """Whether AUTH is possible only after STARTTLS."""
 
 
 class ArrivingContent(Protocol):
-    """Where a content goes as it comes in. Every coroutine may raise Refusal."""
+    """Destination of a content while it is received. Every coroutine may raise Refusal."""
 
     async def write(self, octets: bytes) -> None: ...
 
@@ -57,7 +57,7 @@ class ReceivedOctets(Struct, frozen=True):
     """Octets of a letter as received, for verification."""
 
     section: bytes
-    """The header section, without the empty line behind it, before anything was put into it or taken from it."""
+    """Header section as received, without the empty line that ends it."""
     body_at: int
     """Offset of the body in the content of the letter."""
 
@@ -69,29 +69,29 @@ NO_FACTS: Facts = {}
 
 
 class LetterIntake(Protocol):
-    """What takes letters over: `mailstack.receiving.intake`, the same for every station of a server."""
+    """Acceptance of letters, shared by all ports of a server: `mailstack.receiving.intake`."""
 
     def is_local(self, address: Address) -> bool:
-        """Whether letters to the address end here, where they are read by lines."""
+        """Whether the address is delivered to a local mailbox."""
 
     @property
     def memory_budget(self) -> MemoryBudget:
-        """What header sections may hold of the memory until they are whole."""
+        """Memory budget of incomplete header sections."""
 
     def reply_to(self, error: ResourceError) -> Reply:
-        """What a client is answered that needs a resource which can't be used; also tells the log, but not each time."""
+        """The reply to a command that needs an unavailable resource; also logs the error, at a limited rate."""
 
     def check_room(self, size: int = 0) -> None:
-        """Whether the disk has room for a letter of `size` octets; may raise Refusal."""
+        """Raises Refusal if the disk has no space for a letter of `size` octets."""
 
     def new_content(self) -> ArrivingContent: ...
 
     def trace(self, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
-        """Our `Received:` field for this arrival."""
+        """The `Received:` field of this server for the arrival."""
 
 
 class ReceivingRules(Protocol):
-    """Rules of a port: submission, MX or LMTP. Everything here may raise Refusal."""
+    """Rules of a port: submission, MX or LMTP. Every method may raise Refusal."""
 
     @property
     def hostname(self) -> str: ...
@@ -100,35 +100,35 @@ class ReceivingRules(Protocol):
     def intake(self) -> LetterIntake: ...
 
     async def check_client(self, client: Client) -> None:
-        """Whether this client is talked to at all; a Refusal is its greeting (RFC 5321 §3.1)."""
+        """Check the client before the greeting; a Refusal becomes the greeting (RFC 5321 §3.1)."""
 
     def name_of(self, client: Client) -> str:
-        """The client's confirmed name in the DNS, as far as that is known; "" for none (RFC 8601 §2.7.3)."""
+        """Confirmed DNS name of the client (RFC 8601 §2.7.3); "" while unknown."""
 
     async def check_sender(self, client: Client, mail: Mail) -> None:
-        """Whether this client may send as `mail.sender`."""
+        """Check whether the client may send as `mail.sender`."""
 
     async def check_recipient(self, client: Client, rcpt: Rcpt) -> None:
-        """Whether this client may send to `rcpt.address`."""
+        """Check whether the client may send to `rcpt.address`."""
 
     def priorities(self, client: Client) -> Priorities:
-        """Which priorities this client may give to its letters (RFC 6710 §5)."""
+        """Priorities that the client may request (RFC 6710 §5)."""
 
     def header_hooks(self, client: Client) -> Sequence[HeaderHook]:
-        """Hooks of extensions that read the header sections of this client's letters; asked once for a client."""
+        """Hooks that read the header sections of the client's letters; requested once a session."""
 
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:
-        """The header section as this station passes it on, without our `Received:`."""
+        """The header section to store, without the `Received:` field of this server."""
 
     async def complete(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:
-        """The whole letter as this station passes it on, with what it signs or found out; mostly the same letter."""
+        """The complete letter to accept, signed where required, and facts for its journey."""
 
     async def accept(self, letter: Letter, facts: Facts) -> None:
-        """Take responsibility; durable when it returns (RFC 5321 §6.1)."""
+        """Accept responsibility for the letter, durably (RFC 5321 §6.1)."""
 
 
 class HeaderHook(Protocol):
-    """Point at which the header section of a letter is whole, for clients with trusted header fields."""
+    """Hook for complete header sections of clients with trusted header fields."""
 
     def read_header(self, envelope: Envelope, section: bytes) -> Envelope:
-        """The envelope with what the header section asks for."""
+        """The envelope, changed as the header section requests."""

@@ -20,7 +20,7 @@ from mailstack.protocols.smtp.commands import (
 )
 from mailstack.protocols.smtp.data_reader import BareLfDataReader, DataReader
 from mailstack.protocols.smtp.extensions import OFFERED
-from mailstack.protocols.smtp.extensions.chunking import not_taken
+from mailstack.protocols.smtp.extensions.chunking import chunk_refusal
 from mailstack.protocols.smtp.extensions.extension import Capabilities, Extension, Terms, Verb, agree
 from mailstack.protocols.smtp.grammar import HELLO, may_be_read, unknown_command, verb_table
 from mailstack.protocols.smtp.limits import LineLimits
@@ -46,12 +46,12 @@ from mailstack.protocols.smtp.replies import (
 
 __all__ = ["Capabilities", "ServerEngine"]
 
-_LOGGED = 128
+_MAX_REJECTED = 128
 """Octets of a rejected line that its event carries."""
 
 _NO_TERMS = Terms()
 
-_TELLING = frozenset({Hello, Mail, Auth, AuthResponse, XClient})
+_STATE_COMMANDS = frozenset({Hello, Mail, Auth, AuthResponse, XClient})
 """Commands that change the engine's state beside the order, once accepted."""
 
 
@@ -73,11 +73,11 @@ class ServerEngine:
         "_name",
         "_offered",
         "_order",
+        "_recipients",
         "_skipping",
         "_speaks_lf",
         "_state",
-        "_taken",
-        "_turn",
+        "_transition",
         "_verbs",
         "authenticated",
         "capabilities",
@@ -110,7 +110,7 @@ class ServerEngine:
         self._limits = limits
         self._verbs, self._order = verb_table(offered, lmtp=lmtp)
         self._lmtp = lmtp
-        self._taken = 0
+        self._recipients = 0
         """Recipients of the transaction, which LMTP counts."""
         self._lines = LineBuffer()
         self._content: DataReader | BdatReader | BareLfDataReader | None = None
@@ -123,7 +123,7 @@ class ServerEngine:
         # The command to be answered, and where its answer leads.
         self._name = ""
         self._event: ServerEvent | None = None
-        self._turn: Transition | None = None
+        self._transition: Transition | None = None
 
     @property
     def state(self) -> State:
@@ -141,14 +141,14 @@ class ServerEngine:
     def tls_started(self) -> None:
         """Forget all that the client said, and what is buffered (RFC 3207 §4.2, §6)."""
         self._lines.clear()
-        self._content = self._turn = self._event = None
+        self._content = self._transition = self._event = None
         self._skipping = 0
-        self._begin_anew()
+        self._reset_session()
         self.tls = True
         if self._state is not State.GREETING:
             self._state = State.CONNECTED
 
-    def _begin_anew(self) -> None:
+    def _reset_session(self) -> None:
         self.hello = None
         self.terms = _NO_TERMS
         self.mail = None
@@ -156,13 +156,13 @@ class ServerEngine:
 
     def next_event(self) -> ServerEvent | Signal:
         """The next command, piece of content or rejected line; NEED_DATA; or PAUSED while an answer is owed."""
-        if self._turn is not None or self._state is State.GREETING:
+        if self._transition is not None or self._state is State.GREETING:
             return PAUSED
         if self._content is not None:
-            return self._next_of_content(self._content)
-        return self._next_of_lines()
+            return self._next_content_event(self._content)
+        return self._next_line_event()
 
-    def _next_of_lines(self) -> ServerEvent | Signal:
+    def _next_line_event(self) -> ServerEvent | Signal:
         self._name = ""
         if self._skipping:
             self._skipping -= len(self._lines.take(self._skipping))
@@ -184,11 +184,11 @@ class ServerEngine:
             return self._reject(BARE_NEWLINE, line)
         return self._read_response(line) if self._state is State.AUTHENTICATING else self._read_command(line)
 
-    def _next_of_content(self, content: DataReader | BdatReader | BareLfDataReader) -> ServerEvent | Signal:
+    def _next_content_event(self, content: DataReader | BdatReader | BareLfDataReader) -> ServerEvent | Signal:
         event = content.next_event()
         if isinstance(event, EndOfData):
             self._content = None
-            return self._owe(event, self._order[State.CONTENT][self._name])
+            return self._expect_reply(event, self._order[State.CONTENT][self._name])
         return event
 
     def _read_command(self, line: bytes) -> ServerEvent:  # noqa: PLR0911 - what forbids a command, in order of rank
@@ -203,16 +203,16 @@ class ServerEngine:
             return self._read_chunk(verb, argument.lstrip(" "), line)
         if len(line) + 2 > self._limits.command_line and not verb.long:
             return self._reject(TOO_LONG, line)
-        turn = self._order[self._state].get(name) or out_of_order(self._state)
-        if turn.reply is not None:
-            return self._reject(turn.reply, line, turn)
+        transition = self._order[self._state].get(name) or out_of_order(self._state)
+        if transition.reply is not None:
+            return self._reject(transition.reply, line, transition)
         if not (text.isascii() and text.isprintable()) and not may_be_read(name, line):
-            return self._reject(UNPRINTABLE, line, turn)
+            return self._reject(UNPRINTABLE, line, transition)
         try:
             event = verb.read(argument.lstrip(" "), self)
         except Refusal as refusal:
-            return self._reject(refusal.reply, line, turn)
-        return self._owe(event, turn)
+            return self._reject(refusal.reply, line, transition)
+        return self._expect_reply(event, transition)
 
     def _read_chunk(self, verb: Verb, argument: str, line: bytes) -> ServerEvent:
         """The octets behind the line are content, or thrown away (RFC 3030 §2); never commands."""
@@ -224,16 +224,16 @@ class ServerEngine:
         if chunk.last:
             self._name = LAST_CHUNK
         taken = self._chunks if self._state is State.CHUNKS else None
-        turn = self._order[self._state].get(self._name) or out_of_order(self._state)
-        why = turn.reply or not_taken(chunk, taken.size if taken else 0, self.capabilities)
-        if why is not None:
+        transition = self._order[self._state].get(self._name) or out_of_order(self._state)
+        refusal_reply = transition.reply or chunk_refusal(chunk, taken.size if taken else 0, self.capabilities)
+        if refusal_reply is not None:
             self._skipping = chunk.size
-            return self._reject(why, line, turn)
+            return self._reject(refusal_reply, line, transition)
         if taken is None:
-            taken = BdatReader.of(self._lines, self.mail, self.capabilities)
-        taken.begin(chunk.size, last=chunk.last)
+            taken = BdatReader.for_content(self._lines, self.mail, self.capabilities)
+        taken.start_chunk(chunk.size, last=chunk.last)
         self._content = self._chunks = taken
-        self._state = turn.accepted
+        self._state = transition.accepted
         return chunk
 
     def _read_response(self, line: bytes) -> ServerEvent:
@@ -242,24 +242,24 @@ class ServerEngine:
             event = self._verbs[RESPONSE].read(line.decode("ascii", "surrogateescape").rstrip(" \t"), self)
         except Refusal as refusal:
             return self._reject(refusal.reply, b"")
-        return self._owe(event, self._order[State.AUTHENTICATING][RESPONSE])
+        return self._expect_reply(event, self._order[State.AUTHENTICATING][RESPONSE])
 
-    def _reject(self, why: Reply, line: bytes, turn: Transition | None = None) -> Rejected:
-        if turn is None:
+    def _reject(self, refusal_reply: Reply, line: bytes, transition: Transition | None = None) -> Rejected:
+        if transition is None:
             # Nothing follows from a line that is no command, but an exchange that is disturbed is over.
             after = State.READY if self._state is State.AUTHENTICATING else self._state
-            turn = Transition(after, after)
+            transition = Transition(after, after)
         if self._state is State.AUTHENTICATING:
             line = b""
         elif line[:5].upper() == b"AUTH ":
             line = line[:4]
-        event = Rejected(why, line[:_LOGGED])
-        self._owe(event, turn)
+        event = Rejected(refusal_reply, line[:_MAX_REJECTED])
+        self._expect_reply(event, transition)
         return event
 
-    def _owe(self, event: ServerEvent, turn: Transition) -> ServerEvent:
+    def _expect_reply(self, event: ServerEvent, transition: Transition) -> ServerEvent:
         self._event = event
-        self._turn = turn
+        self._transition = transition
         return event
 
     def _too_long(self, start: bytes) -> Reply:
@@ -280,64 +280,69 @@ class ServerEngine:
 
         Raises LocalProtocolError when none is owed, or when only 354 opens the content and this isn't it.
         """
-        turn, event = self._turn, self._event
-        if turn is None:
+        transition, event = self._transition, self._event
+        if transition is None:
             raise LocalProtocolError(f"no answer is owed, but {answer.code} was given")
         accepted = answer.code < 400 and not isinstance(event, Rejected)
-        if accepted and (answer.code >= 300) != (turn.accepted is State.CONTENT):
+        if accepted and (answer.code >= 300) != (transition.accepted is State.CONTENT):
             raise LocalProtocolError(f"{answer.code} is no answer to {self._name}")
-        self._turn = self._event = None
-        if accepted and type(event) in _TELLING:
-            answer = self._learn(event, answer)
+        self._transition = self._event = None
+        if accepted and type(event) in _STATE_COMMANDS:
+            answer = self._apply_accepted(event, answer)
         octets = render(answer, enhanced=self.terms.enhanced and self._name not in HELLO)
         if self._lmtp:
-            octets = self._for_each(answer, turn, octets, accepted=accepted)
-        self._enter(turn.accepted if accepted else turn.refused)
+            octets = self._for_each(answer, transition, octets, accepted=accepted)
+        self._enter(transition.accepted if accepted else transition.refused)
         if answer.closes:
             self._close()
         return octets
 
-    def _learn(self, event: ServerEvent | None, answer: Reply) -> Reply:
+    def _apply_accepted(self, event: ServerEvent | None, answer: Reply) -> Reply:
         """Remember what a command has changed that was accepted; the answer to it."""
         match event:
             case Mail():
                 self.mail = event
             case Hello():
-                return self._agree(event, answer)
+                return self._apply_hello(event, answer)
             case XClient():
-                self._begin_anew()
+                self._reset_session()
             case Auth() | AuthResponse():
                 self.authenticated = True
         return answer
 
-    def _for_each(self, answer: Reply, turn: Transition, octets: bytes, *, accepted: bool) -> bytes:
+    def _for_each(self, answer: Reply, transition: Transition, octets: bytes, *, accepted: bool) -> bytes:
         """What ends a content is answered once for each recipient that was taken (RFC 2033 §4.2, §4.3)."""
         name = self._name
         if name == "MAIL" and accepted:
-            self._taken = 0
+            self._recipients = 0
         elif name == "RCPT":
-            self._taken += accepted
-        elif name in (END_OF_DATA, LAST_CHUNK) and turn.refused is State.READY and answer.code != 421 and self._taken:
-            each = answer.each if isinstance(answer, EachReply) else (answer,) * self._taken
-            self._taken = 0
+            self._recipients += accepted
+        elif (
+            name in (END_OF_DATA, LAST_CHUNK)
+            and transition.refused is State.READY
+            and answer.code != 421
+            and self._recipients
+        ):
+            each = answer.each if isinstance(answer, EachReply) else (answer,) * self._recipients
+            self._recipients = 0
             return b"".join([render(one, enhanced=self.terms.enhanced) for one in each])
         return octets
 
     def challenge(self, octets: bytes) -> bytes:
         """The answer to Auth or AuthResponse that asks for another response (RFC 4954 §4)."""
-        if self._turn is None or self._name not in ("AUTH", RESPONSE) or isinstance(self._event, Rejected):
+        if self._transition is None or self._name not in ("AUTH", RESPONSE) or isinstance(self._event, Rejected):
             raise LocalProtocolError("a challenge answers AUTH and nothing else")
-        self._turn = self._event = None
+        self._transition = self._event = None
         self._enter(State.AUTHENTICATING)
         return b"334 " + binascii.b2a_base64(octets, newline=False) + b"\r\n"
 
-    def say(self, unasked: Reply) -> bytes:
+    def unsolicited(self, reply: Reply) -> bytes:
         """A reply that answers nothing: 421 before we close (§3.8)."""
-        if unasked.closes:
+        if reply.closes:
             self._close()
-        return render(unasked, enhanced=self.terms.enhanced)
+        return render(reply, enhanced=self.terms.enhanced)
 
-    def _agree(self, hello: Hello, answer: Reply) -> Reply:
+    def _apply_hello(self, hello: Hello, answer: Reply) -> Reply:
         self.hello = hello
         self.terms = agree(self._offered, self) if hello.extended else _NO_TERMS
         first_line = answer.text.partition("\n")[0]
@@ -348,10 +353,10 @@ class ServerEngine:
         if state is State.CONTENT:
             self._name = END_OF_DATA
             reader = BareLfDataReader if self._speaks_lf else DataReader
-            self._content = reader.of(self._lines, self.capabilities)
+            self._content = reader.for_content(self._lines, self.capabilities)
         elif state is State.TLS or state is State.CLOSED:
             self._lines.clear()
 
     def _close(self) -> None:
-        self._content = self._turn = self._event = None
+        self._content = self._transition = self._event = None
         self._enter(State.CLOSED)

@@ -42,7 +42,7 @@ __all__ = ["ListenerContext", "ServerSession"]
 _log = logging.getLogger(__name__)
 
 _JUNK = frozenset({Hello, Mail, Reset, Noop, Verify, Help})
-"""Commands that bring no letter forward (Postfix: `smtpd_junk_command_limit`)."""
+"""Commands that count as junk (Postfix: `smtpd_junk_command_limit`)."""
 
 
 class ServerSession(SessionLetter):
@@ -50,58 +50,58 @@ class ServerSession(SessionLetter):
 
     __slots__ = ()
 
-    async def converse(self) -> None:
+    async def serve(self) -> None:
         """Run the session, from the greeting to the last reply."""
-        self._offer()
-        greeting = await self._welcome()
+        self._update_capabilities()
+        greeting = await self._check_client()
         self._peer.send(self._engine.greet(greeting))
         if greeting.closes:
             return
         try:
-            while await self._one_command():
+            while await self._handle_command():
                 pass
         except Gone:
             pass
         finally:
             # The chunks of an unfinished letter.
-            self._forget()
+            self._reset_transaction()
             self._close_login()
 
-    async def _welcome(self) -> Reply:
-        """The greeting: 220, or 554, after which only QUIT is served (RFC 5321 §3.1)."""
-        host = self.station.hostname
-        self._header_hooks = self.station.header_hooks(self)
+    async def _check_client(self) -> Reply:
+        """The greeting: 220, or 554, after which only QUIT is accepted (RFC 5321 §3.1)."""
+        host = self.rules.hostname
+        self._header_hooks = self.rules.header_hooks(self)
         try:
-            await self.station.check_client(self)
-            await self._wait_for_early_talk()
+            await self.rules.check_client(self)
+            await self._check_early_talk()
         except Refusal as refusal:
-            _log.info("turned %s away: %s", self.remote.host, refusal)
+            _log.info("rejected connection from %s: %s", self.remote.host, refusal)
             return replace(refusal.reply, text=f"{host} {refusal.reply.text}")
         return self._greeting
 
-    async def _wait_for_early_talk(self) -> None:
-        """Raises the Refusal of a client that sends before the greeting (RFC 5321 §4.3.1)."""
-        if self._limits.greet_delay and self._listener.toll is not None:
-            await self._listener.toll.pause(self._limits.greet_delay)
+    async def _check_early_talk(self) -> None:
+        """Raises Refusal for a client that sends before the greeting (RFC 5321 §4.3.1)."""
+        if self._limits.greet_delay and self._listener.tarpit is not None:
+            await self._listener.tarpit.pause(self._limits.greet_delay)
             if self._engine.buffered:
-                raise Refusal(SPOKE_EARLY, "spoke before the greeting")
+                raise Refusal(SPOKE_EARLY, "the client sent before the greeting")
 
-    async def _one_command(self) -> bool:
-        """Handle one command; whether the session goes on."""
-        event = await self._peer.next_event(self._patience(self._limits.command_timeout))
+    async def _handle_command(self) -> bool:
+        """Handle one command; whether the session continues."""
+        event = await self._peer.next_event(self._timeout(self._limits.command_timeout))
         handler = self.HANDLERS.get(type(event))
         if handler is None:
             self._end(event)  # type: ignore[arg-type]
             return False
-        answer = await self._ask(handler, event)
-        # A 4xx reply is no error of the client: after too many recipients, or greylisting, it has to be able to send the
-        # rest (RFC 5321 §4.5.3.1.10).
+        answer = await self._dispatch(handler, event)
+        # A 4xx reply is no error of the client: after too many recipients it must be able to send the rest
+        # (RFC 5321 §4.5.3.1.10).
         if answer.code >= 500 or (type(event) in _JUNK and self._is_junk()):
             self._errors += 1
             if self._errors > self._limits.errors:
                 answer = TOO_MANY_ERRORS
-            elif self._listener.toll is not None:
-                await self._listener.toll.hold(self._errors)
+            elif self._listener.tarpit is not None:
+                await self._listener.tarpit.hold(self._errors)
         self._peer.send(self._engine.answer(answer))
         if answer.closes:
             return False
@@ -109,7 +109,7 @@ class ServerSession(SessionLetter):
             await self._peer.start_tls()
             self.identity = None
             self._close_login()
-            self._offer()
+            self._update_capabilities()
         return True
 
     def _is_junk(self) -> bool:
@@ -118,7 +118,7 @@ class ServerSession(SessionLetter):
         limit = self._limits.junk_commands
         return 0 < limit < self._junk and not self._listener.is_exempt(self.remote.host)
 
-    async def _ask(self, handler: Handler, event: object) -> Reply:
+    async def _dispatch(self, handler: Handler, event: object) -> Reply:
         """The reply to an event, whatever error the handler raises."""
         try:
             return await handler(self, event)
@@ -129,22 +129,22 @@ class ServerSession(SessionLetter):
         except Gone:
             raise
         except ResourceError as error:
-            return self.station.intake.reply_to(error)
+            return self.rules.intake.reply_to(error)
         except Exception:  # noqa: BLE001 - a bug: 451 for the client, the traceback for the log
-            _log.exception("a command from %s could not be answered", self.remote.host)
+            _log.exception("internal error in a command from %s", self.remote.host)
             return LOCAL_ERROR
 
     # --- handlers
 
     async def _hello(self, _: Hello) -> Reply:
-        self._forget()
+        self._reset_transaction()
         if self.tls is not None:
             # Channel bindings are known only after the handshake.
-            self._offer()
-        return reply(250, None, self.station.hostname)
+            self._update_capabilities()
+        return reply(250, None, self.rules.hostname)
 
     async def _reset(self, _: Reset) -> Reply:
-        self._forget()
+        self._reset_transaction()
         return OK
 
     async def _noop(self, _: Noop) -> Reply:
@@ -168,7 +168,7 @@ class ServerSession(SessionLetter):
     async def _start_tls(self, _: StartTls) -> Reply:
         if not self._peer.can_start_tls:
             return NO_TLS
-        self._forget()
+        self._reset_transaction()
         return TLS_GO_AHEAD
 
     HANDLERS: ClassVar[Handlers] = {

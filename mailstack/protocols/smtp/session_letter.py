@@ -8,7 +8,7 @@ from mailstack.letter import Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.protocols.smtp.commands import Bdat, Chunk, Data, EndOfData, Mail, Rcpt
 from mailstack.protocols.smtp.extensions import INCOMING_HOOKS, incoming_hooks
 from mailstack.protocols.smtp.incoming_content import IncomingContent
-from mailstack.protocols.smtp.limits import FEWEST_RECIPIENTS, RECIPIENT
+from mailstack.protocols.smtp.limits import MIN_RECIPIENTS, RECIPIENT_OCTETS
 from mailstack.protocols.smtp.receiving_rules import Facts
 from mailstack.protocols.smtp.replies import (
     CHUNK_OK,
@@ -31,53 +31,53 @@ class SessionLetter(SessionLogin):
 
     __slots__ = ()
 
-    async def _take_sender(self, mail: Mail) -> Reply:
-        # A transaction that the engine ended by itself, as with a chunk that is too large, left chunks and recipients.
-        self._forget()
+    async def _on_mail(self, mail: Mail) -> Reply:
+        # The engine may have ended a transaction by itself, as after an oversized chunk.
+        self._reset_transaction()
         if self._engine.capabilities.max_letters and self._letters >= self._engine.capabilities.max_letters:
             return TOO_MANY_LETTERS
-        await self.station.check_sender(self, mail)
-        self.station.intake.check_room(mail.size or 0)
+        await self.rules.check_sender(self, mail)
+        self.rules.intake.check_room(mail.size or 0)
         answer: Reply | None = None
         self._hooks = ()
         if mail.parameters or mail.body in INCOMING_HOOKS:
             self._hooks = incoming_hooks(mail)
             for hook in self._hooks:
-                mail, said = hook.accept_mail(mail, self.station, self, self._clock.now())
-                answer = said or answer
+                mail, hook_answer = hook.accept_mail(mail, self.rules, self, self._clock.now())
+                answer = hook_answer or answer
         self._letters += 1
         self.sender, self._mail = mail.sender, mail
         return answer or SENDER_OK
 
-    async def _take_recipient(self, rcpt: Rcpt) -> Reply:
+    async def _on_rcpt(self, rcpt: Rcpt) -> Reply:
         count = len(self.recipients)
-        if count >= self._limits.max_recipients or (count >= FEWEST_RECIPIENTS and self._crowd.is_scarce):
+        if count >= self._limits.max_recipients or (count >= MIN_RECIPIENTS and self._recipient_budget.exhausted):
             return TOO_MANY_RECIPIENTS
-        await self.station.check_recipient(self, rcpt)
+        await self.rules.check_recipient(self, rcpt)
         self.recipients.append(Recipient(rcpt.address, parameters=rcpt.parameters))
-        self._crowd.held += RECIPIENT
+        self._recipient_budget.used += RECIPIENT_OCTETS
         return RECIPIENT_OK
 
-    async def _take_letter(self, _: Data) -> Reply:
-        """354, the content, and the reply to its final dot."""
+    async def _on_data(self, _: Data) -> Reply:
+        """Send 354, receive the content, and return the reply to its final dot."""
         try:
             for hook in self._hooks:
                 hook.check_data()
-            self.station.intake.check_room(self.declared_size)
+            self.rules.intake.check_room(self.declared_size)
         except Refusal:
-            self._forget()
+            self._reset_transaction()
             raise
-        self._arriving = arriving = self._begin_letter()
+        self._arriving = arriving = self._new_content()
         self._peer.send(self._engine.answer(START_DATA))
-        return await self._take_content(arriving, last=True)
+        return await self._receive_content(arriving, last=True)
 
-    async def _take_chunk(self, chunk: Bdat) -> Reply:
-        """The octets of a chunk, and the reply to it; the last one makes the letter (RFC 3030 §2)."""
+    async def _on_bdat(self, chunk: Bdat) -> Reply:
+        """Receive a chunk; the last one completes the letter (RFC 3030 §2)."""
         if self._arriving is None:
-            self._arriving = self._begin_letter()
-        return await self._take_content(self._arriving, last=chunk.last)
+            self._arriving = self._new_content()
+        return await self._receive_content(self._arriving, last=chunk.last)
 
-    async def _take_content(self, arriving: IncomingContent, *, last: bool) -> Reply:
+    async def _receive_content(self, arriving: IncomingContent, *, last: bool) -> Reply:
         try:
             end = await self._receive(arriving)
             if end.fault is None:
@@ -92,36 +92,36 @@ class SessionLetter(SessionLogin):
             else:
                 answer = end.fault
         except BaseException:
-            self._forget()
+            self._reset_transaction()
             raise
-        self._forget()
+        self._reset_transaction()
         return answer
 
     async def _accept(self, letter: Letter, facts: Facts) -> Reply:
         if self._is_logged_out:
             raise Refusal(LOGGED_OUT, "the credentials have changed")
-        await self.station.accept(letter, facts)
+        await self.rules.accept(letter, facts)
         # RFC 5321 §6.1: 250 is said by the line below the durable accept, and nowhere else.
         return queued_as(letter)
 
-    def _begin_letter(self) -> IncomingContent:
+    def _new_content(self) -> IncomingContent:
         now = self._clock.now()
         assert self._mail is not None, "the engine's order table lets DATA and BDAT through only after MAIL"
         mail = self._mail
         envelope = Envelope(mail.sender, tuple(self.recipients), mail.body, mail.parameters)
         arrival = Arrival(
             at=now,
-            server=self.station.hostname,
+            server=self.rules.hostname,
             protocol=self._protocol(),
             remote=self.remote,
             helo=self.helo,
-            name=self.station.name_of(self),
+            name=self.rules.name_of(self),
             account=self.account,
             mechanism=self.identity.mechanism if self.identity else None,
             tls=self.tls,
         )
         return IncomingContent(
-            self.station,
+            self.rules,
             new_letter_id(now),
             envelope,
             arrival,
@@ -132,19 +132,19 @@ class SessionLetter(SessionLogin):
 
     def _protocol(self) -> str:
         """The `with` clause (RFC 3848; RFC 6531 §4.3)."""
-        if self._engine.hello is None or not self._engine.hello.extended or self._spoken_for.protocol == "SMTP":
+        if self._engine.hello is None or not self._engine.hello.extended or self._xclient.protocol == "SMTP":
             return "SMTP"
         language = "UTF8SMTP" if self._mail is not None and self._mail.smtputf8 else "ESMTP"
         return language + ("S" if self.tls else "") + ("A" if self.identity else "")
 
     async def _receive(self, arriving: IncomingContent) -> EndOfData:
-        """Everything up to the final dot, or the end of the chunk; what fails on the way is told there (RFC 1870 §6.3)."""
+        """Receive up to the final dot or the end of the chunk; a failure is raised there (RFC 1870 §6.3)."""
         failure: BaseException | None = None
-        begun, size = self._elapsed(), 0
+        started, size = self._monotonic(), 0
         while True:
-            # A client that dribbles has less time for each piece, until there is none left.
-            left = begun + self._limits.data_timeout + size / self._limits.data_rate - self._elapsed()
-            event = await self._peer.next_event(self._patience(min(self._limits.data_timeout, left)))
+            # A slow client gets less time for each piece, down to none.
+            left = started + self._limits.data_timeout + size / self._limits.data_rate - self._monotonic()
+            event = await self._peer.next_event(self._timeout(min(self._limits.data_timeout, left)))
             if isinstance(event, EndOfData):
                 if failure is not None:
                     raise failure
@@ -157,19 +157,19 @@ class SessionLetter(SessionLogin):
                 try:
                     await arriving.write(event.octets)
                 except Refusal as refusal:
-                    # Told at the end; without its traceback, which would hold the octets until then.
+                    # Raised at the end, without its traceback, which would hold the octets until then.
                     failure = Refusal(refusal.reply, refusal.reason)
                     arriving.discard()
-                except Exception as error:  # noqa: BLE001 - the same, and a bug
+                except Exception as error:  # noqa: BLE001 - a bug, raised at the end too
                     failure = error
                     arriving.discard()
-            # Thousands may wait for their next piece: let go of this one.
+            # Thousands of sessions may wait here: free the piece first.
             del event
 
     HANDLERS: ClassVar[Handlers] = {
         **SessionLogin.HANDLERS,
-        Mail: _take_sender,
-        Rcpt: _take_recipient,
-        Data: _take_letter,
-        Bdat: _take_chunk,
+        Mail: _on_mail,
+        Rcpt: _on_rcpt,
+        Data: _on_data,
+        Bdat: _on_bdat,
     }

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 async def authenticate(exchange: SaslExchange) -> AuthenticatedUser:
-    """The account that the client proved. Raises Denied for a wrong proof, which counts as a guess, else Refusal."""
+    """The account of a successful exchange. Raises Denied for wrong credentials, else Refusal."""
     name = exchange.mechanism
     try:
         return AuthenticatedUser(await MECHANISMS[name].prove(exchange), name)
@@ -42,44 +42,44 @@ class SessionLogin(SessionState):
 
     __slots__ = ()
 
-    async def _speak_for(self, client: XClient) -> Reply:
-        """Begin the session anew, as that of the client that XCLIENT names."""
-        self._forget()
+    async def _on_xclient(self, client: XClient) -> Reply:
+        """Restart the session as that of the client in XCLIENT."""
+        self._reset_transaction()
         if client.address is None:
-            # A later XCLIENT may give the rest. It does not give the client the rights of the host in front.
-            before = self._spoken_for
+            # A later XCLIENT can add attributes. The address stays that of the earlier one.
+            before = self._xclient
             client = replace(client, address=before.address, port=before.port)
-        self._spoken_for = client
+        self._xclient = client
         self._close_login()
         self.identity = AuthenticatedUser(await self._login_of(client.login), "XCLIENT") if client.login else None
-        self._errors = self._guesses = self._junk = self._letters = 0
-        self._header_hooks = self.station.header_hooks(self)
-        self._offer()
-        _log.info("%s speaks for %s", self._peer.remote.host, self.remote.host)
+        self._errors = self._auth_failures = self._junk = self._letters = 0
+        self._header_hooks = self.rules.header_hooks(self)
+        self._update_capabilities()
+        _log.info("XCLIENT: %s is a proxy for %s", self._peer.remote.host, self.remote.host)
         try:
-            await self.station.check_client(self)
+            await self.rules.check_client(self)
         except Refusal as refusal:
             raise Refusal(replace(refusal.reply, closes=True), refusal.reason) from None
         return self._greeting
 
     async def _auth(self, auth: Auth) -> Reply:
         authenticator = self._listener.authenticator
-        assert authenticator is not None, "the engine takes only mechanisms that it offers"
+        assert authenticator is not None, "the engine accepts only mechanisms that it offers"
         channel, remote = self._channel(), self.remote
         exchange = SaslExchange(auth.mechanism, auth.initial, channel, authenticator, remote, self._challenge)
         try:
             self.identity = await authenticate(exchange)
             self._register(self.identity.login)
         except Denied as denied:
-            self._guesses += 1
+            self._auth_failures += 1
             reason = f": {denied.args[0]}" if denied.args else ""
             _log.info("AUTH %s from %s denied%s", auth.mechanism, remote.host, reason)
-            return TOO_MANY_GUESSES if self._guesses >= self._limits.auth_failures else BAD_CREDENTIALS
-        self._offer()
+            return TOO_MANY_GUESSES if self._auth_failures >= self._limits.auth_failures else BAD_CREDENTIALS
+        self._update_capabilities()
         return AUTHENTICATED
 
     async def _login_of(self, account: str) -> AccountLogin:
-        """The login to an account that the proxy in front has authenticated, registered. Raises Refusal."""
+        """The registered login to an account that the proxy has authenticated. Raises Refusal."""
         if self._listener.sessions is None:
             return AccountLogin(account)
         try:
@@ -98,9 +98,9 @@ class SessionLogin(SessionState):
         self._log_out()
 
     async def _challenge(self, challenge: bytes) -> bytes:
-        """The response to a challenge. Raises Cancelled, Refusal for one that is no base64."""
+        """The response to a challenge. Raises Cancelled, and Refusal for invalid base64."""
         self._peer.send(self._engine.challenge(challenge))
-        event = await self._peer.next_event(self._patience(self._limits.command_timeout))
+        event = await self._peer.next_event(self._timeout(self._limits.command_timeout))
         if isinstance(event, AuthResponse):
             if event.response is None:
                 raise Cancelled
@@ -110,4 +110,4 @@ class SessionLogin(SessionState):
         self._end(event)  # type: ignore[arg-type]
         raise Gone
 
-    HANDLERS: ClassVar[Handlers] = {Auth: _auth, XClient: _speak_for}
+    HANDLERS: ClassVar[Handlers] = {Auth: _auth, XClient: _on_xclient}

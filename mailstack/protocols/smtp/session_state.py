@@ -17,7 +17,7 @@ from mailstack.protocols.sasl import AccountLogin, Authenticator, Channel, OpenS
 from mailstack.protocols.smtp.commands import Mail, ServerEvent, XClient
 from mailstack.protocols.smtp.extensions.extension import Capabilities, IncomingHook
 from mailstack.protocols.smtp.incoming_content import IncomingContent
-from mailstack.protocols.smtp.limits import RECIPIENT, SessionLimits, Toll
+from mailstack.protocols.smtp.limits import RECIPIENT_OCTETS, ErrorDelay, SessionLimits
 from mailstack.protocols.smtp.receiving_rules import HeaderHook, ReceivingRules
 from mailstack.protocols.smtp.replies import LOGGED_OUT, Reply, reply
 from mailstack.protocols.smtp.server import ServerEngine
@@ -43,13 +43,13 @@ class ListenerContext(Struct, frozen=True):
     """Check of credentials; None offers no AUTH."""
     require_tls: bool = True
     """Whether AUTH is offered under TLS only (RFC 4954 §4)."""
-    toll: Toll | None = None
+    tarpit: ErrorDelay | None = None
     """Delay of a client that makes errors; None delays no client."""
     is_busy: Callable[[], bool] = lambda: False
     """Whether so many connections are open that timeouts are short."""
-    elapsed: Callable[[], float] | None = None
+    monotonic: Callable[[], float] | None = None
     """Seconds that pass for a client; None takes those of the session's clock, which can be set forward."""
-    crowd: MemoryBudget = field(default_factory=MemoryBudget)
+    recipient_budget: MemoryBudget = field(default_factory=MemoryBudget)
     """Memory for the recipients of all transactions."""
     sessions: Sessions | None = None
     """Registry of logins, which ends a session after a change of its credentials; None ends no session."""
@@ -58,8 +58,8 @@ class ListenerContext(Struct, frozen=True):
 
 
 @lru_cache(maxsize=64)
-def _now(listener: Capabilities, **now: Any) -> Capabilities:
-    """Capabilities of a listener as TLS and AUTH stand. Most connections share one value."""
+def _with_state(listener: Capabilities, **now: Any) -> Capabilities:
+    """Capabilities of a listener for one state of TLS and AUTH. Most connections share one value."""
     return replace(listener, **now)
 
 
@@ -69,12 +69,10 @@ class SessionState:
     # Thousands of these are idle at a time: slots keep each small.
     __slots__ = (
         "_arriving",
+        "_auth_failures",
         "_clock",
-        "_crowd",
-        "_elapsed",
         "_engine",
         "_errors",
-        "_guesses",
         "_header_hooks",
         "_hooks",
         "_is_busy",
@@ -86,29 +84,31 @@ class SessionState:
         "_log_out",
         "_login",
         "_mail",
-        "_may_speak_for_others",
+        "_monotonic",
         "_peer",
-        "_spoken_for",
+        "_recipient_budget",
+        "_xclient",
+        "_xclient_allowed",
         "identity",
         "recipients",
+        "rules",
         "sender",
-        "station",
     )
 
     def __init__(
         self,
         peer: Peer[ServerEvent],
         engine: ServerEngine,
-        station: ReceivingRules,
+        rules: ReceivingRules,
         clock: Clock,
         listener: ListenerContext | None = None,
         *,
-        may_speak_for_others: bool = False,
+        xclient_allowed: bool = False,
         log_out: Callable[[], None] = lambda: None,
     ) -> None:
-        """`may_speak_for_others` offers XCLIENT. `log_out` ends the connection after a change of credentials."""
+        """`xclient_allowed` offers XCLIENT. `log_out` ends the connection after a change of credentials."""
         listener = listener or ListenerContext()
-        self.station = station
+        self.rules = rules
         self.identity: AuthenticatedUser | None = None
         self.sender: ReversePath = None
         self.recipients: list[Recipient] = []
@@ -120,13 +120,13 @@ class SessionState:
         self._listener = listener
         self._limits = listener.limits
         self._is_busy = listener.is_busy
-        self._elapsed = listener.elapsed or clock.steady
-        self._crowd = listener.crowd
-        self._may_speak_for_others = may_speak_for_others
-        self._spoken_for = _NO_XCLIENT
+        self._monotonic = listener.monotonic or clock.steady
+        self._recipient_budget = listener.recipient_budget
+        self._xclient_allowed = xclient_allowed
+        self._xclient = _NO_XCLIENT
         self._letters = 0
         self._errors = 0
-        self._guesses = 0
+        self._auth_failures = 0
         self._junk = 0
         self._hooks: Sequence[IncomingHook] = ()
         """Hooks of the extensions that the transaction uses."""
@@ -139,10 +139,9 @@ class SessionState:
     @property
     def remote(self) -> HostPort:
         """Address and port of the client, as the connection or XCLIENT says."""
-        there, said = self._peer.remote, self._spoken_for
-        if said.address is None:
-            return there
-        return HostPort(said.address, said.port or 0)
+        if self._xclient.address is None:
+            return self._peer.remote
+        return HostPort(self._xclient.address, self._xclient.port or 0)
 
     @property
     def tls(self) -> TlsInfo | None:
@@ -158,7 +157,7 @@ class SessionState:
 
     @property
     def helo(self) -> str:
-        return self._spoken_for.hello or (self._engine.hello.domain if self._engine.hello else "")
+        return self._xclient.hello or (self._engine.hello.domain if self._engine.hello else "")
 
     @property
     def must_start_tls(self) -> bool:
@@ -166,31 +165,31 @@ class SessionState:
 
     @property
     def _greeting(self) -> Reply:
-        return reply(220, None, f"{self.station.hostname} ESMTP mailstack")
+        return reply(220, None, f"{self.rules.hostname} ESMTP mailstack")
 
-    def _patience(self, usual: float) -> float:
+    def _timeout(self, usual: float) -> float:
         """Timeout in seconds: `usual`, or a short one while the listener is busy."""
         return min(usual, self._limits.busy_timeout) if self._is_busy() else usual
 
     def _end(self, ending: Ending) -> None:
         """Send the reason of the end, where the connection still takes it (RFC 5321 §3.8, §4.5.3.2)."""
-        host = self.station.hostname
+        host = self.rules.hostname
         if isinstance(ending, ShuttingDown):
-            self._peer.send(self._engine.say(reply(421, "4.3.2", f"{host} is shutting down", closes=True)))
+            self._peer.send(self._engine.unsolicited(reply(421, "4.3.2", f"{host} is shutting down", closes=True)))
         elif isinstance(ending, TimedOut):
             reason = "is busy and can't wait longer" if self._is_busy() else "waited too long"
-            self._peer.send(self._engine.say(reply(421, "4.4.2", f"{host} {reason}, closing", closes=True)))
+            self._peer.send(self._engine.unsolicited(reply(421, "4.4.2", f"{host} {reason}, closing", closes=True)))
         elif isinstance(ending, LoggedOut):
-            self._peer.send(self._engine.say(LOGGED_OUT))
+            self._peer.send(self._engine.unsolicited(LOGGED_OUT))
 
-    def _offer(self) -> None:
-        """Set the extensions that the next EHLO is answered with, as TLS and AUTH stand."""
-        self._engine.capabilities = _now(
+    def _update_capabilities(self) -> None:
+        """Set the extensions of the next EHLO reply for the present state of TLS and AUTH."""
+        self._engine.capabilities = _with_state(
             self._engine.capabilities,
             starttls=self._peer.can_start_tls,
             mechanisms=self._mechanisms(),
             logins=self._listener.authenticator is not None,
-            xclient=self._may_speak_for_others,
+            xclient=self._xclient_allowed,
             # Whole seconds, as in EHLO, so that connections of the same second share one value.
             since=self._clock.now() // 1 if self._engine.capabilities.max_hold else 0.0,
         )
@@ -203,12 +202,12 @@ class SessionState:
         return offered(self._listener.authenticator, self._channel())
 
     def _channel(self) -> Channel:
-        return Channel.of(self._peer, self.station.hostname)
+        return Channel.for_peer(self._peer, self.rules.hostname)
 
-    def _forget(self) -> None:
-        """The transaction is over (RFC 5321 §4.1.1.5)."""
+    def _reset_transaction(self) -> None:
+        """End the transaction (RFC 5321 §4.1.1.5)."""
         self.sender, self._mail = None, None
-        self._crowd.held -= RECIPIENT * len(self.recipients)
+        self._recipient_budget.used -= RECIPIENT_OCTETS * len(self.recipients)
         self.recipients = []
         if self._arriving is not None:
             self._arriving.discard()
@@ -221,7 +220,7 @@ class SessionState:
 
 
 class AuthenticatedUser(Struct, frozen=True):
-    """Account that authenticated itself, and the mechanism."""
+    """Authenticated account and SASL mechanism."""
 
     login: AccountLogin
     mechanism: str

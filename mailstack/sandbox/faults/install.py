@@ -61,7 +61,9 @@ class FaultyConnector:
         self._server = server
         self._clock = clock
 
-    async def call(self, address: HostPort, engine: Engine[EventT], *, timeout: float, **demands: Any) -> Peer[EventT]:
+    async def connect(
+        self, address: HostPort, engine: Engine[EventT], *, timeout: float, **demands: Any
+    ) -> Peer[EventT]:
         """Connects, or fails by rule. Raises ConnectFailed."""
         rule = None
         if self._faults.any:
@@ -74,7 +76,7 @@ class FaultyConnector:
                 raise ConnectFailed(f"no answer within {timeout:.4g} s")
             if rule.drop:
                 raise ConnectFailed("connection refused")
-        return await self._connector.call(address, engine, timeout=timeout, **demands)
+        return await self._connector.connect(address, engine, timeout=timeout, **demands)
 
 
 WRITES = ("accept", "claim", "settle", "update_maildrop", "greylist.set")

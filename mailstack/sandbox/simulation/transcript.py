@@ -107,7 +107,7 @@ class RecordingConnector:
         self._is_server = is_server
         self._name_of = name_of
 
-    async def call(
+    async def connect(
         self,
         address: HostPort,
         engine: Engine[EventT],
@@ -125,10 +125,10 @@ class RecordingConnector:
         demands["source"] = source
         try:
             if self._is_server(address):
-                return await self._connector.call(address, engine, timeout=timeout, **demands)
+                return await self._connector.connect(address, engine, timeout=timeout, **demands)
             dialogue = self._transcript.begin(self._name, label)
             tapped = TappedEngine(engine, lambda octets: dialogue.feed("S", octets))
-            peer = await self._connector.call(address, tapped, timeout=timeout, **demands)
+            peer = await self._connector.connect(address, tapped, timeout=timeout, **demands)
             return RecordingPeer(peer, dialogue, side="C")
         except ConnectFailed as error:
             if self._is_server(address):

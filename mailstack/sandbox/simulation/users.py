@@ -168,7 +168,7 @@ class SimulatedAuthor(SimulatedUser):
     async def session(self) -> SmtpClientSession:
         """Authenticated SMTP session with the server."""
         engine, hostname = SmtpClient(), self.server.hostname
-        peer = await self._connector().call(HostPort(self.server.address, 587), engine, timeout=TIMEOUT_S)
+        peer = await self._connector().connect(HostPort(self.server.address, 587), engine, timeout=TIMEOUT_S)
         session = SmtpClientSession(peer, engine, "client.invalid")
         await session.open()
         await session.start_tls(hostname, verify=True)
@@ -211,7 +211,7 @@ class SimulatedReader(SimulatedUser):
     async def session(self) -> Pop3ClientSession:
         """Authenticated POP3 session with the mailbox."""
         engine = Pop3Client()
-        peer = await self._connector().call(HostPort(self.server.address, 110), engine, timeout=TIMEOUT_S)
+        peer = await self._connector().connect(HostPort(self.server.address, 110), engine, timeout=TIMEOUT_S)
         session = Pop3ClientSession(peer, engine, timeout=TIMEOUT_S)
         await session.open()
         await session.start_tls(self.server.hostname, verify=True)

@@ -35,18 +35,18 @@ def test_no_more_is_held_than_a_small_amount() -> None:
     telnet = server.logged_in()
     for number in range(1, 10):
         telnet.say(f"RETR {number}")
-        assert server.room.held <= 4 * 60_000
+        assert server.room.used <= 4 * 60_000
     assert max(map(len, server.shelf.reads)) == 5
 
 
 def test_no_more_is_held_by_all_together_than_there_is_room_for() -> None:
     server = Server(*[LETTER] * 20)
-    server.room.most = 3 * len(LETTER)
+    server.room.limit = 3 * len(LETTER)
     first, second = server.logged_in(), server.telnet(tls=TLS)
     second.say("USER alice", "PASS a")
     for number in (1, 2, 3):
         assert first.say(f"RETR {number}").startswith(b"+OK ")
-    assert server.room.held == 6 * len(LETTER)
+    assert server.room.used == 6 * len(LETTER)
     for number in (1, 2, 3, 4):
         assert second.say(f"RETR {number}").startswith(b"+OK ")
     assert server.shelf.reads == [[2, 3, 4, 5, 6, 7, 8, 9]]
@@ -57,9 +57,9 @@ def test_nothing_is_held_for_who_has_left(end: str) -> None:
     server = Server(*[LETTER] * 20)
     telnet = server.logged_in()
     telnet.say("RETR 1", "RETR 2")
-    assert server.room.held == 7 * len(LETTER)
+    assert server.room.used == 7 * len(LETTER)
     telnet.say("QUIT") if end == "QUIT" else telnet.hang_up()
-    assert server.room.held == 0
+    assert server.room.used == 0
 
 
 def test_a_damaged_letter_that_is_read_along_harms_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

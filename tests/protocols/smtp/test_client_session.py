@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.content import Octets
 from mailstack.protocols.smtp.client import ClientEngine
-from mailstack.protocols.smtp.client_session import LINES, SmtpClientSession, SmtpSessionError, Timeouts
+from mailstack.protocols.smtp.client_session import MAX_DIALOGUE_LINES, SmtpClientSession, SmtpSessionError, Timeouts
 from mailstack.protocols.smtp.commands import Auth, AuthResponse, Bdat, Data, EndOfData, Hello, Mail, Rcpt, Reset
 from mailstack.protocols.smtp.replies import reply
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
@@ -518,7 +518,7 @@ def test_the_dialogue_is_bounded_for_each_letter():
         return told
 
     told, session, _ = talk(work)
-    assert LINES < told <= 2 * LINES
+    assert MAX_DIALOGUE_LINES < told <= 2 * MAX_DIALOGUE_LINES
     assert len(session.dialogue) > told
 
 

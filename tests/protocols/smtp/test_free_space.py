@@ -47,14 +47,14 @@ class Place:
         self.disk = Disk(free[0]) if len(free) == 1 else FillingDisk(free)
         self.space = space(self.disk)
         counter = Intake(SERVER, self.rig.queue, self.rig.store, self.rig.directory, free_space=self.space)
-        self.station = MxRules(counter, Relaying(()))
+        self.rules = MxRules(counter, Relaying(()))
 
     def replies(self, *commands: bytes) -> list[bytes]:
         """The first nine octets of each reply behind EHLO."""
         engine = ServerEngine(Capabilities(SERVER, max_size=100 * MIB))
         wire = Wire(ScriptedEngine(), engine)
-        session = ServerSession(wire.server, engine, self.station, self.rig.clock)
-        conversation = session.converse()
+        session = ServerSession(wire.server, engine, self.rules, self.rig.clock)
+        conversation = session.serve()
         wire.carry(wire.server, b"EHLO c.test\r\n" + b"".join(commands))
         wire.client.close()
         wire.converse(conversation)
@@ -97,7 +97,7 @@ def test_there_is_room_again() -> None:
 
 def test_a_letter_by_http_is_refused() -> None:
     place = Place(63 * MIB)
-    intake = WebSubmission(place.station, place.rig.clock)
+    intake = WebSubmission(place.rules, place.rig.clock)
     with pytest.raises(Refusal) as refused:
         run(intake.submit("a@b.test", ["bob@home.test"], CONTENT))
     assert str(refused.value.reply).startswith("452 4.3.1")

@@ -78,7 +78,7 @@ class Talk:
             log_out=log_out,
             **options,
         )
-        conversation = session.converse()
+        conversation = session.serve()
         wire.carry(wire.server, octets)
         wire.client.close()
         wire.converse(conversation)
@@ -117,11 +117,11 @@ def test_login_is_registered_once_and_closed_with_its_session() -> None:
 
 
 def test_login_that_a_proxy_brings_is_registered_too() -> None:
-    talk = Talk(b"EHLO p.test\r\nXCLIENT LOGIN=carol@home.test\r\n", may_speak_for_others=True)
+    talk = Talk(b"EHLO p.test\r\nXCLIENT LOGIN=carol@home.test\r\n", xclient_allowed=True)
     assert talk.sessions.logins == ["carol@home.test"]
     assert talk.sessions.closed == 1
 
 
 def test_login_that_can_not_be_read_is_a_temporary_failure() -> None:
-    talk = Talk(b"EHLO p.test\r\nXCLIENT LOGIN=trouble@home.test\r\n", may_speak_for_others=True)
+    talk = Talk(b"EHLO p.test\r\nXCLIENT LOGIN=trouble@home.test\r\n", xclient_allowed=True)
     assert talk.codes()[-1] == b"454"

@@ -200,7 +200,7 @@ def test_an_unasked_421_ends_the_session_even_in_the_content():
     """CODE-16."""
     session = Dialogue()
     session.say(*WAYS[State.RCPT], b"DATA", b"half a letter")
-    assert session.engine.say(reply(421, "4.3.2", "mx.home.test is shutting down", closes=True)) == (
+    assert session.engine.unsolicited(reply(421, "4.3.2", "mx.home.test is shutting down", closes=True)) == (
         b"421 4.3.2 mx.home.test is shutting down\r\n"
     )
     assert session.hear(b".\r\nNOOP\r\n") == []

@@ -42,7 +42,7 @@ def said(rig: Rig, guard: PolicyChain | None = None) -> bytes:
     wire = Wire(ScriptedEngine(), engine)
     counter = Intake(SERVER, rig.queue, rig.store, rig.directory)
     session = ServerSession(wire.server, engine, MxRules(counter, Relaying(()), policy_chain=guard), rig.clock)
-    conversation = session.converse()
+    conversation = session.serve()
     wire.carry(
         wire.server, b"EHLO c.test\r\nMAIL FROM:<a@b.test>\r\n" + b"RCPT TO:<bob@home.test>\r\n" * RCPTS + b"QUIT\r\n"
     )

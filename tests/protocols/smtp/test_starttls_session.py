@@ -52,7 +52,7 @@ def test_starttls_that_was_offered_and_is_gone_is_answered_454_and_the_session_g
         wire.client.close()
 
     session = ServerSession(wire.server, server, QuietStation(), Clock())
-    wire.converse(ask(), session.converse())
+    wire.converse(ask(), session.serve())
     assert [(each.code, str(each.status or "")) for each in replies[1:]] == [
         (250, ""),
         (454, "4.7.0"),

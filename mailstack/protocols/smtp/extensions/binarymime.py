@@ -61,7 +61,7 @@ class _BdatTransfer:
     async def send(self, session: ClientDialogue, content: Content | None) -> None:
         """Raises SmtpSessionError."""
         assert content is not None, "without an accepted recipient there is no BDAT"
-        session.say(f"BDAT {content.size} LAST")
+        session.send_commands(f"BDAT {content.size} LAST")
         waiting = b""
         async for octets in content.chunks():
             if waiting:
@@ -69,7 +69,7 @@ class _BdatTransfer:
             waiting = octets
         session.is_behind_dot = True
         session.send_octets(waiting)
-        session.note(f"C: ({content.size:,} octets)")
+        session.record(f"C: ({content.size:,} octets)")
 
     def leaves_open(self, finals: Sequence[Reply]) -> bool:
         """§2: what a refused BDAT leaves behind is indeterminate."""

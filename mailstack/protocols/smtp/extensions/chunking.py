@@ -25,7 +25,7 @@ def _read(argument: str, _facts: Facts) -> Bdat:
     return Bdat(int(found[1]), last=found[2] is not None)
 
 
-def not_taken(chunk: Bdat, taken: int, capabilities: Capabilities) -> Reply | None:
+def chunk_refusal(chunk: Bdat, taken: int, capabilities: Capabilities) -> Reply | None:
     """Why a chunk is refused before its octets come, after chunks with `taken` octets; None when it isn't."""
     if "CHUNKING" in capabilities.withheld:
         return _NOT_HERE

@@ -23,7 +23,7 @@ Extensions = Mapping[str, str]
 class IncomingHook:
     """Points of a transaction that a server receives. Each may raise Refusal."""
 
-    def accept_mail(self, mail: Mail, station: ReceivingRules, client: Client, now: float) -> tuple[Mail, Reply | None]:  # noqa: ARG002
+    def accept_mail(self, mail: Mail, rules: ReceivingRules, client: Client, now: float) -> tuple[Mail, Reply | None]:  # noqa: ARG002
         """MAIL as it is accepted, and the reply where that is not the usual one. `now` is in seconds since 1970."""
         return mail, None
 
@@ -104,7 +104,7 @@ class DataTransfer:
         # The final dot goes with the last block: a packet less.
         session.is_behind_dot = content is not None
         session.send_octets(waiting + stuffer.finish())
-        session.note(f"C: ({content.size:,} octets)" if content is not None else "C: .")
+        session.record(f"C: ({content.size:,} octets)" if content is not None else "C: .")
 
     def leaves_open(self, finals: Sequence[Reply]) -> bool:  # noqa: ARG002
         """The final reply ends the transaction, whatever it is (RFC 5321 §4.1.1.4)."""

@@ -55,7 +55,7 @@ def _too_late(facts: Facts) -> Reply:
 
 
 class _HoldHook(IncomingHook):
-    def accept_mail(self, mail: Mail, station: ReceivingRules, client: Client, now: float) -> tuple[Mail, Reply | None]:  # noqa: ARG002
+    def accept_mail(self, mail: Mail, rules: ReceivingRules, client: Client, now: float) -> tuple[Mail, Reply | None]:  # noqa: ARG002
         """Raises the Refusal of a letter that would be late when it is released (§5.2.2)."""
         if is_held_too_long(dict(mail.parameters), now):
             raise Refusal(_BEHIND_DEADLINE)

@@ -21,9 +21,9 @@ _SYNTAX = reply(501, "5.5.4", "MT-PRIORITY takes a whole number from -9 to 9")
 
 
 class _IncomingPriority(IncomingHook):
-    def accept_mail(self, mail: Mail, station: ReceivingRules, client: Client, now: float) -> tuple[Mail, Reply | None]:  # noqa: ARG002
+    def accept_mail(self, mail: Mail, rules: ReceivingRules, client: Client, now: float) -> tuple[Mail, Reply | None]:  # noqa: ARG002
         """MAIL with the priority that this client gets (§5)."""
-        return station.priorities(client).grant(mail)
+        return rules.priorities(client).grant(mail)
 
 
 class _OutgoingPriority(OutgoingHook):
