@@ -41,9 +41,9 @@ class _BinaryHook(IncomingHook):
     def check_data(self) -> None:
         raise Refusal(_ONLY_BDAT)
 
-    async def complete(self, letter: Letter, counter: LetterIntake) -> Letter:
+    async def complete(self, letter: Letter, intake: LetterIntake) -> Letter:
         """POP3 has lines only: a letter for a mailbox here is converted before it is stored, so that sizes are right."""
-        if not any(counter.is_local(recipient.address) for recipient in letter.envelope.recipients):
+        if not any(intake.is_local(recipient.address) for recipient in letter.envelope.recipients):
             return letter
         envelope, content = await fit_binary(letter.envelope, letter.content, ("8BITMIME",))
         return replace(letter, envelope=envelope, content=content)

@@ -30,7 +30,7 @@ class IncomingHook:
     def check_data(self) -> None:
         """Whether DATA may carry the content."""
 
-    async def complete(self, letter: Letter, counter: LetterIntake) -> Letter:  # noqa: ARG002
+    async def complete(self, letter: Letter, intake: LetterIntake) -> Letter:  # noqa: ARG002
         """The whole letter as it is stored."""
         return letter
 
