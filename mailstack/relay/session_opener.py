@@ -32,10 +32,10 @@ def read_token(file: Path) -> str:
     """Reads the token from a file, without surrounding white space. Raises OSError, and ValueError if it is invalid."""
     with file.open("rb") as opened:
         octets = opened.read(MAX_OCTETS + 1)
-    return parse_token(octets, str(file))
+    return token_from(octets, str(file))
 
 
-def parse_token(octets: bytes, where: str) -> str:
+def token_from(octets: bytes, where: str) -> str:
     """Parses a token. Raises ValueError, which never contains the text."""
     text = octets.decode("ascii", "replace").strip()
     if len(octets) > MAX_OCTETS or not _TOKEN.match(text):

@@ -1,4 +1,4 @@
-"""The agent of mailboxes here."""
+"""Local delivery agent."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import ServerSession
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import MxRules
-from tests.mailbox.pop3.post import TLS, Server, Shelf
+from tests.mailbox.pop3.sessions import TLS, Server, Shelf
 from tests.parsers.parser import Parser
 from tests.protocols.pop3.pair import TurnedClock
 from tests.protocols.smtp.hosts import ScriptedEngine

@@ -1,4 +1,4 @@
-"""A clock that is turned by hand: a heap of calls, run in the order of their time."""
+"""Clock of tests: a heap of calls, run in the order of their time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A queue with everything around it in memory, and a relay that does what a test tells it."""
+"""Queue in memory with all collaborators, and a scripted relay."""
 
 from __future__ import annotations
 

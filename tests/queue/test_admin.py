@@ -1,4 +1,4 @@
-"""What a person may do to letters that wait."""
+"""Admin actions on queued letters."""
 
 from __future__ import annotations
 

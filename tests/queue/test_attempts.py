@@ -1,4 +1,4 @@
-"""Attempts and claims of a queue, while much goes on at once, or goes wrong."""
+"""Attempts and claims of a queue: limits, crashes, errors, stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a report is made into a letter."""
+"""Reports as letters, and reports that cannot be delivered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many attempts at a time a destination gets."""
+"""Concurrency windows of destinations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A letter that is damaged in the store is held with the reason, and the queue goes on with the others."""
+"""Damaged letters: held with the reason, while others leave."""
 
 from __future__ import annotations
 

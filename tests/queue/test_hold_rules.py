@@ -1,4 +1,4 @@
-"""Standing orders: what they hold as it enters and when it is due, and what goes in spite of them."""
+"""Hold rules: new and due letters, releases, pauses."""
 
 from __future__ import annotations
 

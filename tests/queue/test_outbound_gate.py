@@ -1,4 +1,4 @@
-"""The gate before the relay: staging systems stay quiet, dead addresses are left alone."""
+"""Outbound gate: allowed domains and suppressed addresses."""
 
 from __future__ import annotations
 

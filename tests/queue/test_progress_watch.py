@@ -1,4 +1,4 @@
-"""A coroutine is broken off where it waits, and nowhere else."""
+"""Interruption of a coroutine at an await."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A letter's way through the queue: taken, attempted, settled, told."""
+"""Path of a letter through the queue: accepted, attempted, settled, recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which way each recipient goes."""
+"""Routes of recipients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a letter is tried again, as a table."""
+"""Retry schedule, as a table."""
 
 from __future__ import annotations
 

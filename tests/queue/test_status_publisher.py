@@ -1,4 +1,4 @@
-"""What letters wait for is told when it changes, and while it lasts, and costs nothing else."""
+"""Delay reasons: published when they change, and renewed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports of success: with the fact that they tell of, or not at all, and never twice (DSN-02)."""
+"""Success reports: with their delivery in one transaction, once each (DSN-02)."""
 
 from __future__ import annotations
 

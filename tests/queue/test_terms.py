@@ -1,4 +1,4 @@
-"""Letters with wishes about time in the queue: held back, wanted by a time, gone before others."""
+"""Time parameters in the queue: future release, deadlines, priorities."""
 
 import pytest
 from msgspec.structs import replace

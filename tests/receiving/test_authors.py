@@ -1,4 +1,4 @@
-"""The author that people see is one whom DMARC judged (RFC 7489 §6.6.1)."""
+"""DMARC for every author that a reader may see (RFC 7489 §6.6.1)."""
 
 from __future__ import annotations
 

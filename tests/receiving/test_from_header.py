@@ -1,4 +1,4 @@
-"""SUBM-05, SUBM-11: the author that a letter names, and the operator's choice (RFC 6409 §6.3, §8.1)."""
+"""SUBM-05, SUBM-11: From fields, and the policy of the operator (RFC 6409 §6.3, §8.1)."""
 
 from __future__ import annotations
 

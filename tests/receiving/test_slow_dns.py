@@ -1,4 +1,4 @@
-"""Letters about which a DNS answers slowly, or never, while another domain's policy is there at once."""
+"""Verification with slow DNS answers of one domain."""
 
 from __future__ import annotations
 

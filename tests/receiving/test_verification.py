@@ -1,4 +1,4 @@
-"""What strangers' letters are asked, whatever they hold."""
+"""Verification of letters from strangers, whatever they contain."""
 
 from __future__ import annotations
 

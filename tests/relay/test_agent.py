@@ -1,4 +1,4 @@
-"""The relay agent against hosts that speak by the real engine: one attempt, one outcome for each recipient."""
+"""Relay agent with fake hosts and real engines: hosts, recipients, outcomes."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_a_lost_connection_defers(world: World, server: FakeServer, stage: str, 
     )
 
 
-class Limited:
+class RecipientLimit:
     """Takes a few recipients in one transaction."""
 
     def __init__(self, most: int, answer: Reply) -> None:
@@ -274,8 +274,8 @@ def test_recipients_beyond_the_limit_go_in_further_transactions(
     world: World, server: FakeServer, answer: Reply
 ) -> None:
     """RLY-28."""
-    limited = Limited(3, answer)
-    server.answers |= {"mail": limited.mail, "rcpt": limited.rcpt}
+    recipient_limit = RecipientLimit(3, answer)
+    server.answers |= {"mail": recipient_limit.mail, "rcpt": recipient_limit.rcpt}
     names = [f"user{number}@elsewhere.test" for number in range(10)]
     tried = attempt(world, *names)
     assert all(isinstance(outcome, Delivered) for outcome in tried.outcomes)
@@ -287,8 +287,8 @@ def test_recipients_beyond_the_limit_go_in_further_transactions(
 
 
 def test_more_transactions_than_are_reasonable_are_left_to_the_next_attempt(world: World, server: FakeServer) -> None:
-    limited = Limited(1, reply(452, "4.5.3", "too many"))
-    server.answers |= {"mail": limited.mail, "rcpt": limited.rcpt}
+    recipient_limit = RecipientLimit(1, reply(452, "4.5.3", "too many"))
+    server.answers |= {"mail": recipient_limit.mail, "rcpt": recipient_limit.rcpt}
     names = [f"user{number}@elsewhere.test" for number in range(10)]
     tried = attempt(world, *names, attempt=AttemptLimits(transactions=4))
     assert [type(each) for each in tried.outcomes] == [Delivered] * 4 + [Deferred] * 6
@@ -304,9 +304,9 @@ def test_a_host_that_has_no_room_at_all_defers(world: World, server: FakeServer)
 
 def test_what_was_taken_stays_taken_when_the_rest_fails(world: World, server: FakeServer) -> None:
     """RLY-10: an outcome that is known is never lost."""
-    limited = Limited(1, reply(452, "4.5.3", "too many"))
-    server.answers |= {"rcpt": limited.rcpt}
-    server.answers["mail"] = lambda event: limited.mail(event) if not server.letters else HANG_UP
+    recipient_limit = RecipientLimit(1, reply(452, "4.5.3", "too many"))
+    server.answers |= {"rcpt": recipient_limit.rcpt}
+    server.answers["mail"] = lambda event: recipient_limit.mail(event) if not server.letters else HANG_UP
 
     tried = attempt(world, CAROL, DAVE)
     assert [type(each) for each in tried.outcomes] == [Delivered, Deferred]

@@ -1,4 +1,4 @@
-"""A smart host that takes bearer tokens: the token of the moment, under verified TLS, and never in the dialogue."""
+"""Bearer tokens for smart hosts: current, under verified TLS, never in the dialogue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mailstack.letter import Deferred, Delivered, Status
 from mailstack.protocols.smtp.replies import reply
 from mailstack.queue.attempt import Attempt
 from mailstack.relay.routes import SmartHost
-from mailstack.relay.session_opener import MAX_OCTETS, parse_token, read_token
+from mailstack.relay.session_opener import MAX_OCTETS, read_token, token_from
 from tests.relay.agents import attempt, said
 from tests.relay.world import FakeServer, World
 
@@ -61,7 +61,7 @@ def test_what_is_wrong_with_the_token_keeps_letters_waiting(world: World, tmp_pa
 @pytest.mark.parametrize("text", ["", "two words", "a\nb", "tökén", "x" * (MAX_OCTETS + 1), "="])
 def test_what_is_no_token_is_not_shown(text: str) -> None:
     with pytest.raises(ValueError, match="holds no bearer token") as caught:
-        parse_token(text.encode(), "the file")
+        token_from(text.encode(), "the file")
     assert text[:3] not in str(caught.value) or not text
 
 

@@ -1,4 +1,4 @@
-"""A letter whose content is damaged in the store: no host ever gets the final dot of it."""
+"""Damaged letters: no host ever gets their final dot."""
 
 from __future__ import annotations
 

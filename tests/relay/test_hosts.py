@@ -1,4 +1,4 @@
-"""RFC 5321 §5 as a table: what the DNS says, and whom we call for it."""
+"""Host selection (RFC 5321 §5), as a table of DNS answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Letters over one connection, from the queue to a host by the real engine: what becomes of one does not concern the next."""
+"""Several letters over one connection, from the queue to a host."""
 
 from __future__ import annotations
 

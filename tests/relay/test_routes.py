@@ -1,4 +1,4 @@
-"""Static routes and the smart host, as they are written in the configuration."""
+"""Static routes and smart hosts, as written in the configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From where a letter's hosts are called is the operator's to say: by sender, by domain, for either family."""
+"""Source addresses by sender, by domain, for either family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sender asked about time, and what a host says of its limits, on the way to that host."""
+"""DELIVERBY, MT-PRIORITY and LIMITS with the next host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.relay.agents import CAROL, agent, deliveries_of, letter_to
 from tests.relay.world import HANG_UP, FakeServer, MemoryPeer, World
 
 
-class Listening:
+class MailParameters:
     """Keeps the parameters of MAIL."""
 
     def __init__(self, server: FakeServer) -> None:
@@ -35,16 +35,16 @@ class Listening:
         return reply(250, "2.1.0", "OK")
 
 
-def wishing(**parameters: str) -> Letter:
+def letter_with(**parameters: str) -> Letter:
     letter = letter_to(CAROL)
     return replace(letter, envelope=replace(letter.envelope, parameters=tuple(parameters.items())))
 
 
-def carry(world: World, letter: Letter, **settings: Any) -> Attempt:
+def deliver(world: World, letter: Letter, **settings: Any) -> Attempt:
     return world.run(agent(world, **settings).deliver(letter, deliveries_of(letter)))
 
 
-def offering(server: FakeServer, **capabilities: Any) -> None:
+def set_capabilities(server: FakeServer, **capabilities: Any) -> None:
     server.capabilities = replace(server.capabilities, **capabilities)
 
 
@@ -53,12 +53,12 @@ def offering(server: FakeServer, **capabilities: Any) -> None:
 
 def test_the_next_host_is_told_what_is_left_of_the_time(world: World, server: FakeServer) -> None:
     """DLBY-01: RFC 2852 §4.1.4."""
-    offering(server, least_by=10)
-    listening = Listening(server)
+    set_capabilities(server, least_by=10)
+    mail_parameters = MailParameters(server)
     world.pass_time(40)
-    assert isinstance(carry(world, wishing(BY="120;RT")).outcomes[0], Delivered)
-    assert isinstance(carry(world, wishing(BY="30;N")).outcomes[0], Delivered)
-    assert listening.parameters == [{"BY": "80;RT"}, {"BY": "-10;N"}]
+    assert isinstance(deliver(world, letter_with(BY="120;RT")).outcomes[0], Delivered)
+    assert isinstance(deliver(world, letter_with(BY="30;N")).outcomes[0], Delivered)
+    assert mail_parameters.parameters == [{"BY": "80;RT"}, {"BY": "-10;N"}]
 
 
 @pytest.mark.parametrize("least_by", [None, 100])
@@ -66,8 +66,8 @@ def test_what_shall_come_back_goes_to_no_host_that_does_not_promise_it(
     world: World, server: FakeServer, least_by: int | None
 ) -> None:  # fmt: skip
     """DLBY-01: mode R and a host without DELIVERBY, or with a longer least time."""
-    offering(server, least_by=least_by)
-    (outcome,) = carry(world, wishing(BY="60;R")).outcomes
+    set_capabilities(server, least_by=least_by)
+    (outcome,) = deliver(world, letter_with(BY="60;R")).outcomes
     assert isinstance(outcome, Failed)
     assert outcome.status == Status(5, 4, 7)
     assert server.letters == []
@@ -75,9 +75,9 @@ def test_what_shall_come_back_goes_to_no_host_that_does_not_promise_it(
 
 def test_in_mode_n_any_host_will_do(world: World, server: FakeServer) -> None:
     """DLBY-01."""
-    listening = Listening(server)
-    assert isinstance(carry(world, wishing(BY="60;N", HOLDFOR="1")).outcomes[0], Delivered)
-    assert listening.parameters == [{}]
+    mail_parameters = MailParameters(server)
+    assert isinstance(deliver(world, letter_with(BY="60;N", HOLDFOR="1")).outcomes[0], Delivered)
+    assert mail_parameters.parameters == [{}]
 
 
 @pytest.mark.parametrize(
@@ -101,11 +101,11 @@ def test_a_host_that_does_not_mind_the_time_is_asked_to_report_delays(
         return reply(250, "2.1.5", "OK")
 
     server.answers["rcpt"] = hear
-    letter = wishing(BY=by)
+    letter = letter_with(BY=by)
     recipient = replace(letter.envelope.recipients[0], parameters=tuple(asked.items()))
-    carry(world, replace(letter, envelope=replace(letter.envelope, recipients=(recipient,))))
-    offering(server, least_by=1)
-    carry(world, replace(letter, envelope=replace(letter.envelope, recipients=(recipient,))))
+    deliver(world, replace(letter, envelope=replace(letter.envelope, recipients=(recipient,))))
+    set_capabilities(server, least_by=1)
+    deliver(world, replace(letter, envelope=replace(letter.envelope, recipients=(recipient,))))
     assert heard == [told, asked]
 
 
@@ -114,23 +114,23 @@ def test_a_host_that_does_not_mind_the_time_is_asked_to_report_delays(
 
 def test_the_normal_priority_is_told_too(world: World, server: FakeServer) -> None:
     """PRIO-01: RFC 6710 §4.2; a field stands for it only if somebody said it (RFC 6758 §3.3)."""
-    offering(server, priorities=True)
-    listening = Listening(server)
-    carry(world, letter_to(CAROL))
-    offering(server, priorities=False)
-    carry(world, letter_to(CAROL))
-    carry(world, wishing(**{"MT-PRIORITY": "0"}))
-    assert listening.parameters == [{"MT-PRIORITY": "0"}, {}, {}]
+    set_capabilities(server, priorities=True)
+    mail_parameters = MailParameters(server)
+    deliver(world, letter_to(CAROL))
+    set_capabilities(server, priorities=False)
+    deliver(world, letter_to(CAROL))
+    deliver(world, letter_with(**{"MT-PRIORITY": "0"}))
+    assert mail_parameters.parameters == [{"MT-PRIORITY": "0"}, {}, {}]
     assert [content.startswith(b"MT-Priority: 0\r\n") for _, _, content in server.letters] == [False, False, True]
 
 
 def test_a_priority_goes_on_as_a_parameter_or_as_a_field(world: World, server: FakeServer) -> None:
     """PRIO-01: RFC 6710 §4, and RFC 6758 for a host that does not offer it."""
-    carry(world, wishing(**{"MT-PRIORITY": "-4"}))
-    offering(server, priorities=True)
-    listening = Listening(server)
-    carry(world, wishing(**{"MT-PRIORITY": "-4"}))
-    assert listening.parameters == [{"MT-PRIORITY": "-4"}]
+    deliver(world, letter_with(**{"MT-PRIORITY": "-4"}))
+    set_capabilities(server, priorities=True)
+    mail_parameters = MailParameters(server)
+    deliver(world, letter_with(**{"MT-PRIORITY": "-4"}))
+    assert mail_parameters.parameters == [{"MT-PRIORITY": "-4"}]
     first, second = (content for _, _, content in server.letters)
     assert first == b"MT-Priority: -4\r\n" + second
 
@@ -144,8 +144,8 @@ def many(count: int) -> Letter:
 
 def test_no_more_recipients_than_a_host_announces(world: World, server: FakeServer) -> None:
     """LIM-01, RLY-28: RCPTMAX."""
-    offering(server, max_recipients=2)
-    outcomes = carry(world, many(5)).outcomes
+    set_capabilities(server, max_recipients=2)
+    outcomes = deliver(world, many(5)).outcomes
     assert all(isinstance(outcome, Delivered) for outcome in outcomes)
     assert [len(recipients) for _, recipients, _ in server.letters] == [2, 2, 1]
     assert server.connections == 1
@@ -153,8 +153,8 @@ def test_no_more_recipients_than_a_host_announces(world: World, server: FakeServ
 
 def test_no_more_letters_in_a_session_than_a_host_announces(world: World, server: FakeServer) -> None:
     """LIM-01: MAILMAX ends the session, and another one has the rest."""
-    offering(server, max_recipients=2, max_letters=2)
-    outcomes = carry(world, many(9)).outcomes
+    set_capabilities(server, max_recipients=2, max_letters=2)
+    outcomes = deliver(world, many(9)).outcomes
     assert all(isinstance(outcome, Delivered) for outcome in outcomes)
     assert [len(recipients) for _, recipients, _ in server.letters] == [2, 2, 2, 2, 1]
     assert server.connections == 3
@@ -172,15 +172,15 @@ def test_a_host_that_wants_a_session_for_each_recipient_has_one_time_for_all_of_
     """LIM-01: else they took longer together than the queue's lease, and others took the letter to it once more."""
     world = FarAway()
     server = FakeServer(world)
-    offering(server, max_recipients=1, max_letters=1)
-    outcomes = carry(world, many(9), attempt=AttemptLimits(handover=150.0)).outcomes
+    set_capabilities(server, max_recipients=1, max_letters=1)
+    outcomes = deliver(world, many(9), attempt=AttemptLimits(handover=150.0)).outcomes
     assert [type(each) for each in outcomes] == [Delivered] * 2 + [Deferred] * 7
     assert world.now() < 200.0
 
 
 def test_a_session_that_is_used_up_is_not_kept(world: World, server: FakeServer) -> None:
     """LIM-01."""
-    offering(server, max_letters=1)
+    set_capabilities(server, max_letters=1)
     using = agent(world)
     for _ in range(2):
         letter = letter_to(CAROL)
@@ -205,13 +205,13 @@ def test_what_another_session_is_refused_waits_and_goes_to_nobody_twice(
     world: World, server: FakeServer, backup: FakeServer
 ) -> None:  # fmt: skip
     """LIM-01: the host that has some of the letter can't be called again; the next one does not get it."""
-    offering(server, max_recipients=1, max_letters=1)
+    set_capabilities(server, max_recipients=1, max_letters=1)
 
     def only_once(_: object) -> Reply:
         return reply(220, None, "mx.elsewhere.test ESMTP") if server.connections == 1 else HANG_UP
 
     server.answers["greeting"] = only_once
-    outcomes = carry(world, many(2)).outcomes
+    outcomes = deliver(world, many(2)).outcomes
     assert [type(outcome).__name__ for outcome in outcomes] == ["Delivered", "Deferred"]
     assert backup.connections == 0
     assert len(server.letters) == 1
@@ -219,5 +219,5 @@ def test_what_another_session_is_refused_waits_and_goes_to_nobody_twice(
 
 def test_recipients_of_a_domain_share_a_transaction_up_to_a_setting(world: World, server: FakeServer) -> None:
     """RLY-28: a hundred by default."""
-    carry(world, many(150))
+    deliver(world, many(150))
     assert [len(recipients) for _, recipients, _ in server.letters] == [100, 50]

@@ -1,4 +1,4 @@
-"""What the operator demands, and which of two demands is the stricter."""
+"""TLS levels of the operator, and the stricter of two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is demanded of a host for a letter, by everybody who has a say: the table of mailstack.relay.tls_policy, line by line."""
+"""TLS requirements: the table of mailstack.relay.tls_policy, line by line."""
 
 from __future__ import annotations
 

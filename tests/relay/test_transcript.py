@@ -1,4 +1,4 @@
-"""What is kept of what was said: never more than there is room for, and both ends of it."""
+"""Truncation of dialogues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of trouble: every stage, every class of reply, and what becomes of the recipients."""
+"""Failure policy as a table of stages and replies."""
 
 from __future__ import annotations
 

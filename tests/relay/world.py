@@ -1,6 +1,6 @@
-"""A world of fake mail servers in memory: real engines on both sides, time that jumps, nothing that sleeps.
+"""Fake mail servers in memory: real engines on both sides, and a clock that jumps.
 
-`World` is a wire.Clock and a wire.Caller; a `FakeServer` is a host that answers as a test tells it to.
+`World` is Clock and Connector; a `FakeServer` is a host with scripted replies.
 """
 
 from __future__ import annotations

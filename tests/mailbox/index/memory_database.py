@@ -1,4 +1,4 @@
-"""Database of the index in memory, on which each operation runs at once."""
+"""Database of the index in memory, for synchronous tests."""
 
 from __future__ import annotations
 

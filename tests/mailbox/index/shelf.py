@@ -1,4 +1,4 @@
-"""An index beside a store, in memory or on disk, and letters to put into it."""
+"""Index and store for tests, in memory or on disk, with letters to add."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading in the background: trouble costs time and no letter, and nobody waits for ever."""
+"""Indexer: errors of store and database, and waits for it."""
 
 from __future__ import annotations
 

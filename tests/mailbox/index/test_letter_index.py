@@ -1,4 +1,4 @@
-"""What the index keeps and finds: the same in memory and on disk."""
+"""Lists, searches, tags and counts of the index, in memory and on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The language of searches: what each term means, and what is refused."""
+"""Query language: the meaning of each term, and invalid queries."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from mailstack.mailbox.pop3.authorization import LoginDelay
 from mailstack.mailbox.pop3.session import Pop3Limits
 from mailstack.policy.counters import LocalCounterTable
 from mailstack.protocols.sasl import Credentials, DigestProof
-from tests.mailbox.pop3.post import LETTER, TLS, Server, plain
+from tests.mailbox.pop3.sessions import LETTER, TLS, Server, plain
 
 
 def test_the_greeting_has_no_timestamp_so_that_nobody_tries_apop() -> None:
@@ -24,7 +24,7 @@ def test_the_greeting_has_no_timestamp_so_that_nobody_tries_apop() -> None:
 def test_apop_where_passwords_are_public(password: str, opens: bool) -> None:
     """POP-19: only there has the greeting a time stamp, another one each time."""
     server = Server(LETTER)
-    server.door.kinds = frozenset({Credentials, DigestProof})
+    server.authenticator.kinds = frozenset({Credentials, DigestProof})
     telnet, other = server.telnet(tls=TLS), server.telnet(tls=TLS)
     stamp = telnet.greeting.rstrip()[telnet.greeting.index(b"<") :]
     assert stamp.endswith(b"@mx.home.test>")

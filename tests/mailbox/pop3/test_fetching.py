@@ -1,4 +1,4 @@
-"""Our own client against our own server, octets cut in every way."""
+"""POP3 client of this package against its server, with octets split in every way."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailstack.protocols.pop3.client_session import Pop3ClientSession, Pop3ConnectionLost, Refused
-from tests.mailbox.pop3.post import Server
+from tests.mailbox.pop3.sessions import Server
 from tests.protocols.pop3.pair import in_pieces_of, one_at_a_time, whole
 
 LETTER = b"Subject: one\r\n\r\n.\r\n..\r\n.first\r\nlast\r\n"

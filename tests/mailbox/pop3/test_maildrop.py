@@ -1,4 +1,4 @@
-"""Numbers, marks and listings of a maildrop, and the excerpt that TOP shows."""
+"""Message numbers, marks and listings of a maildrop, and the filter of TOP."""
 
 from __future__ import annotations
 

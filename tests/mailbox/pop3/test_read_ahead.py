@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.letter import Content
 from mailstack.store import Damaged
-from tests.mailbox.pop3.post import LETTER, TLS, Server
+from tests.mailbox.pop3.sessions import LETTER, TLS, Server
 
 
 def test_who_fetches_one_after_the_other_has_the_next_ones_read_along() -> None:

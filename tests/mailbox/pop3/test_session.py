@@ -1,4 +1,4 @@
-"""A reader's session, said and heard as octets: login, transaction, update, and every way to end."""
+"""TRANSACTION state of POP3, UTF-8 and languages, as octets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.letter.content import Octets
 from mailstack.store import Damaged, StoreError
-from tests.mailbox.pop3.post import DOTS, LETTER, TLS, Server
+from tests.mailbox.pop3.sessions import DOTS, LETTER, TLS, Server
 
 # --- TRANSACTION
 
@@ -173,7 +173,7 @@ def test_a_letter_is_collected_only_when_the_client_has_taken_it(taken: bool, co
         telnet.peer.take()
     telnet.hang_up()
     assert server.shelf.collected == collected
-    assert [step.step for step in server.told.steps] == ["collected"] * len(collected)
+    assert [step.step for step in server.journal.steps] == ["collected"] * len(collected)
 
 
 def test_top_reads_only_what_it_shows() -> None:
@@ -269,4 +269,4 @@ def test_letters_are_told_of_under_the_server_that_holds_the_mailbox() -> None:
     server = Server(LETTER)
     server.holder_of = {"bob@home.test": "mx.other.test"}.__getitem__
     server.logged_in().say("RETR 1", "QUIT")
-    assert [step.server for step in server.told.steps] == ["mx.other.test"]
+    assert [step.server for step in server.journal.steps] == ["mx.other.test"]

@@ -6,7 +6,7 @@ import pytest
 
 from mailstack.letter.content import Octets
 from mailstack.mailbox.pop3.maildrop import SLICE
-from tests.mailbox.pop3.post import DOTS, LETTER, TLS, Server
+from tests.mailbox.pop3.sessions import DOTS, LETTER, TLS, Server
 
 
 def test_quit_removes_what_was_marked_and_tells_what_was_collected() -> None:
@@ -23,8 +23,8 @@ def test_quit_removes_what_was_marked_and_tells_what_was_collected() -> None:
         ("letter2", "collected"),
         ("letter3", "collected"),
     ]
-    assert server.told.steps == server.shelf.steps
-    assert server.told.steps[0].facts == {
+    assert server.journal.steps == server.shelf.steps
+    assert server.journal.steps[0].facts == {
         "by": "bob@home.test",
         "client": "192.0.2.9",
         "protocol": "pop3s",
@@ -39,8 +39,8 @@ def test_after_stls_the_protocol_is_still_pop3() -> None:
     telnet = server.telnet()
     telnet.say("STLS")
     telnet.say("USER bob", "PASS secret word", "RETR 1", "QUIT")
-    assert server.told.steps[0].facts["protocol"] == "pop3"
-    assert server.told.steps[0].facts["tls"]["version"] == "TLSv1.3"
+    assert server.journal.steps[0].facts["protocol"] == "pop3"
+    assert server.journal.steps[0].facts["tls"]["version"] == "TLSv1.3"
 
 
 def test_a_lost_connection_removes_nothing_and_still_tells_what_was_collected() -> None:
@@ -51,7 +51,7 @@ def test_a_lost_connection_removes_nothing_and_still_tells_what_was_collected() 
     telnet.hang_up()
     assert len(server.shelf.letters) == 2
     assert server.shelf.collected == {1}
-    assert [step.letter for step in server.told.steps] == ["letter1"]
+    assert [step.letter for step in server.journal.steps] == ["letter1"]
     assert not server.shelf.holders
 
 
@@ -71,7 +71,7 @@ def test_quit_says_so_when_nothing_could_be_removed() -> None:
     assert telnet.say("QUIT") == b"-ERR [SYS/TEMP] the deleted messages were not removed\r\n"
     assert telnet.closed
     assert len(server.shelf.letters) == 1
-    assert not server.told.steps
+    assert not server.journal.steps
     assert not server.shelf.holders
 
 

@@ -1,4 +1,4 @@
-"""Sessions with letters that a real store delivered: unique ids for good, all or nothing, and the journey's last step."""
+"""POP3 sessions on a real store: unique ids, atomic updates, `collected` steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mailstack.protocols.pop3.client_session import Pop3ClientSession
 from mailstack.store import Acceptance, Change, Placement, Settlement
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
-from tests.mailbox.pop3.post import Server
+from tests.mailbox.pop3.sessions import Server
 
 BOB = Recipient(Address("bob", "home.test"))
 TRACE = b"Return-Path: <>\r\n"
@@ -76,7 +76,7 @@ def test_a_unique_id_stays_with_its_letter_and_is_never_given_again(store: InMem
     assert after[1] == before[2]
     assert after[2] not in before.values()
     [step] = [step for step in run(store.steps(first.id)) if step.step == "collected"]
-    assert step == server.told.steps[0]
+    assert step == server.journal.steps[0]
     assert step.facts["by"] == "bob@home.test"
 
 
@@ -87,4 +87,4 @@ def test_a_letter_that_its_reader_fetches_again_is_told_once(store: InMemoryStor
         telnet = server.logged_in()
         telnet.say("RETR 1", "RETR 1")
         telnet.hang_up()
-    assert [step.step for step in server.told.steps] == ["collected"]
+    assert [step.step for step in server.journal.steps] == ["collected"]

@@ -1,4 +1,4 @@
-"""The Announcer: at least once, in order of time, and a target that does not hear is left alone."""
+"""Outbox dispatcher: at least once, in order of time, with back-off."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from tests.store.pools import pools
 SCHEDULE = RetrySchedule(first=5, longest=3600, give_up_after=86_400, spread=0.0)
 
 
-class Ear:
+class RecordingSink:
     """A Teller that writes down what it is told, and hears as long as `trouble` is None."""
 
     def __init__(self, clock: HandClock) -> None:
         self.clock = clock
         self.trouble: Exception | None = None
         self.waits = False
-        self.heard: list[tuple[float, str]] = []
+        self.received: list[tuple[float, str]] = []
         self.under_way: list[Deferred[None]] = []
         self.closed = False
 
     async def send(self, entry: OutboxEntry) -> None:
-        self.heard.append((self.clock.now() - START, entry.id))
+        self.received.append((self.clock.now() - START, entry.id))
         if self.waits:
             answered: Deferred[None] = Deferred()
             self.under_way.append(answered)
@@ -73,11 +73,11 @@ class Rig:
         self.start()
 
     def start(self, owner: str = "me") -> None:
-        self.ear = Ear(self.clock)
+        self.sink = RecordingSink(self.clock)
         self.announcer = OutboxDispatcher(
             self.outbox,
             self.clock,
-            self.ear,
+            self.sink,
             target="hook",
             owner=owner,
             schedule=SCHEDULE,
@@ -104,7 +104,7 @@ class Rig:
 def test_what_is_queued_is_told_at_once_and_forgotten() -> None:
     rig = Rig()
     ids = rig.queue(5)
-    assert sorted(name for _, name in rig.ear.heard) == sorted(ids)
+    assert sorted(name for _, name in rig.sink.received) == sorted(ids)
     assert rig.waiting() == []
     assert rig.clock.bugs == []
 
@@ -115,30 +115,30 @@ def test_what_another_process_queued_is_found_within_a_second() -> None:
     step = Step(new_letter_id(now), now, "mx.home.test", "removed")
     run(rig.outbox.add([OutboxEntry(new_id(), "hook", step, now)]))
     rig.clock.advance(1.0)
-    assert len(rig.ear.heard) == 1
+    assert len(rig.sink.received) == 1
 
 
 def test_no_more_are_under_way_than_the_limit_says() -> None:
     rig = Rig()
-    rig.ear.waits = True
+    rig.sink.waits = True
     rig.queue(10)
-    assert len(rig.ear.under_way) == 3
-    rig.ear.under_way.pop().callback(None)
+    assert len(rig.sink.under_way) == 3
+    rig.sink.under_way.pop().callback(None)
     rig.clock.advance(0)
-    assert len(rig.ear.heard) == 4
+    assert len(rig.sink.received) == 4
 
 
 def test_a_target_that_fails_is_left_alone_ever_longer_and_tried_with_one() -> None:
     rig = Rig()
-    rig.ear.trouble = SendFailed("the receiver answered 500")
+    rig.sink.trouble = SendFailed("the receiver answered 500")
     rig.queue(1)
     rig.queue(50)
     rig.clock.advance(3 * 3600)
-    times = [round(at) for at, _ in rig.ear.heard]
+    times = [round(at) for at, _ in rig.sink.received]
     assert times == [0, 5, 15, 35, 75, 155, 315, 635, 1275, 2555, 5115, 8715]
     assert all(each.claimed_by is None for each in rig.waiting())
     assert {each.trouble for each in rig.waiting() if each.attempts} == {"the receiver answered 500"}
-    rig.ear.trouble = None
+    rig.sink.trouble = None
     rig.clock.advance(3600)
     assert rig.waiting() == []
 
@@ -146,46 +146,46 @@ def test_a_target_that_fails_is_left_alone_ever_longer_and_tried_with_one() -> N
 @pytest.mark.parametrize("set_by", [-86400.0, 86400.0], ids=["back", "ahead"])
 def test_a_target_that_failed_is_left_alone_as_long_as_ever_when_the_clock_is_set(set_by: float) -> None:
     rig = Rig()
-    rig.ear.trouble = SendFailed("the receiver answered 500")
+    rig.sink.trouble = SendFailed("the receiver answered 500")
     rig.queue(1)
     rig.clock.set_by(set_by)
     rig.queue(5, age=-min(0.0, set_by) + 1)
-    begun = len(rig.ear.heard)
+    begun = len(rig.sink.received)
     rig.clock.advance(4)
-    assert len(rig.ear.heard) == begun == 1
+    assert len(rig.sink.received) == begun == 1
     rig.clock.advance(2)
-    assert len(rig.ear.heard) == 2
+    assert len(rig.sink.received) == 2
 
 
 def test_those_that_fail_together_count_once() -> None:
     rig = Rig()
-    rig.ear.trouble = SendFailed("the receiver answered 500")
-    rig.ear.waits = True
+    rig.sink.trouble = SendFailed("the receiver answered 500")
+    rig.sink.waits = True
     rig.queue(10)
-    for answered in rig.ear.under_way:
+    for answered in rig.sink.under_way:
         answered.callback(None)
-    rig.ear.waits = False
+    rig.sink.waits = False
     rig.clock.advance(20)
-    assert [round(at) for at, _ in rig.ear.heard] == [0, 0, 0, 5, 15]
+    assert [round(at) for at, _ in rig.sink.received] == [0, 0, 0, 5, 15]
 
 
 def test_a_receiver_that_asks_for_time_gets_it() -> None:
     rig = Rig()
-    rig.ear.trouble = SendFailed("the receiver answered 429", 600.0)
+    rig.sink.trouble = SendFailed("the receiver answered 429", 600.0)
     rig.queue(2)
-    before = len(rig.ear.heard)
+    before = len(rig.sink.received)
     rig.clock.advance(599)
-    assert len(rig.ear.heard) == before
+    assert len(rig.sink.received) == before
     rig.clock.advance(2)
-    assert len(rig.ear.heard) == before + 1
+    assert len(rig.sink.received) == before + 1
 
 
 def test_an_operator_who_has_mended_it_need_not_wait() -> None:
     rig = Rig()
-    rig.ear.trouble = SendFailed("connection refused")
+    rig.sink.trouble = SendFailed("connection refused")
     rig.queue(20)
     rig.clock.advance(3600)
-    rig.ear.trouble = None
+    rig.sink.trouble = None
     run(rig.outbox.retry_now("hook", rig.clock.now()))
     rig.clock.advance(1.0)
     assert rig.waiting() == []
@@ -193,31 +193,31 @@ def test_an_operator_who_has_mended_it_need_not_wait() -> None:
 
 def test_an_operator_who_is_wrong_costs_a_dead_receiver_one_attempt() -> None:
     rig = Rig()
-    rig.ear.trouble = SendFailed("connection refused")
+    rig.sink.trouble = SendFailed("connection refused")
     rig.queue(20)
     rig.clock.advance(5200)
-    before = len(rig.ear.heard)
+    before = len(rig.sink.received)
     run(rig.outbox.retry_now("hook", rig.clock.now()))
     rig.clock.advance(10.0)
-    assert len(rig.ear.heard) == before + 1
+    assert len(rig.sink.received) == before + 1
 
 
 def test_what_is_too_old_is_dropped() -> None:
     rig = Rig()
-    rig.ear.trouble = SendFailed("no answer")
+    rig.sink.trouble = SendFailed("no answer")
     rig.queue(100)
     rig.clock.advance(86_400 + 3700)
     assert rig.waiting() == []
-    assert len(rig.ear.heard) < 50
+    assert len(rig.sink.received) < 50
 
 
 def test_a_bug_in_a_teller_is_a_failure_like_others() -> None:
     rig = Rig()
-    rig.ear.trouble = ZeroDivisionError()
+    rig.sink.trouble = ZeroDivisionError()
     rig.queue(1)
     (left,) = rig.waiting()
     assert left.trouble == "local error; see the log"
-    rig.ear.trouble = None
+    rig.sink.trouble = None
     rig.clock.advance(10)
     assert rig.waiting() == []
 
@@ -229,38 +229,38 @@ def test_what_could_not_be_settled_is_told_again_when_its_lease_ends() -> None:
     (name,) = rig.queue(1)
     rig.outbox.broken = False
     rig.clock.advance(119)
-    assert [each for _, each in rig.ear.heard] == [name]
+    assert [each for _, each in rig.sink.received] == [name]
     rig.clock.advance(2)
-    assert [each for _, each in rig.ear.heard] == [name, name]
+    assert [each for _, each in rig.sink.received] == [name, name]
     assert rig.waiting() == []
 
 
 def kill(rig: Rig) -> None:
     """Nothing of this process ever goes on."""
-    rig.ear.under_way.clear()
+    rig.sink.under_way.clear()
     rig.clock = HandClock(rig.clock.now())
 
 
 def test_a_process_that_comes_back_tells_at_once_what_it_was_telling() -> None:
     rig = Rig()
-    rig.ear.waits = True
+    rig.sink.waits = True
     ids = rig.queue(2)
     kill(rig)
     rig.start()
-    assert sorted(name for _, name in rig.ear.heard) == sorted(ids)
+    assert sorted(name for _, name in rig.sink.received) == sorted(ids)
     assert rig.waiting() == []
 
 
 def test_another_process_waits_until_the_lease_of_a_dead_one_ends() -> None:
     rig = Rig()
-    rig.ear.waits = True
+    rig.sink.waits = True
     rig.queue(2)
     kill(rig)
     rig.start("you")
     rig.clock.advance(119)
-    assert rig.ear.heard == []
+    assert rig.sink.received == []
     rig.clock.advance(2)
-    assert len(rig.ear.heard) == 2
+    assert len(rig.sink.received) == 2
 
 
 def stopped(rig: Rig, within: float = 10.0) -> Callable[[], bool]:
@@ -272,19 +272,19 @@ def stopped(rig: Rig, within: float = 10.0) -> Callable[[], bool]:
 def test_the_end_waits_for_what_is_under_way_and_no_longer_than_told() -> None:
     rig = Rig()
     assert stopped(rig)()
-    assert rig.ear.closed
+    assert rig.sink.closed
     rig.start()
-    rig.ear.waits = True
+    rig.sink.waits = True
     rig.queue(5)
     has_ended = stopped(rig)
     assert not has_ended()
-    for answered in rig.ear.under_way:
+    for answered in rig.sink.under_way:
         answered.callback(None)
     rig.clock.advance(0)
     assert has_ended()
     assert len(rig.waiting()) == 2
     rig.start()
-    rig.ear.waits = True
+    rig.sink.waits = True
     rig.queue(1)
     has_ended = stopped(rig)
     rig.clock.advance(9)
@@ -300,16 +300,16 @@ def test_what_was_being_claimed_at_the_end_is_given_back_and_not_told() -> None:
     rig.queue(2)
     has_ended = stopped(rig)
     assert not has_ended()
-    assert not rig.ear.closed
+    assert not rig.sink.closed
     rig.outbox.slow.callback(None)
     rig.clock.advance(0)
     assert has_ended()
-    assert rig.ear.heard == []
+    assert rig.sink.received == []
     assert [each.claimed_by for each in rig.waiting()] == [None, None]
     rig.outbox.slow = None
     rig.start("you")
     rig.clock.advance(1)
-    assert len(rig.ear.heard) == 2
+    assert len(rig.sink.received) == 2
     assert rig.waiting() == []
 
 

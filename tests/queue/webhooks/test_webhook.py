@@ -1,4 +1,4 @@
-"""Signatures are those of the Standard Webhooks specification, and secrets can be changed without a break."""
+"""Webhook signatures (Standard Webhooks), and secret files."""
 
 from __future__ import annotations
 

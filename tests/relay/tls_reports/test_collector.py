@@ -1,4 +1,4 @@
-"""Counts are brought into the store soon, and outlive trouble there; each domain's report has a moment of its own."""
+"""Collector of TLS results: storage, errors, due times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TLSRPT record says who wants reports, or nothing (RFC 8460 §3)."""
+"""TLSRPT records (RFC 8460 §3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the mailbox tests stand on: a shelf of letters with faults, an authenticator, and sessions in memory."""
+"""POP3 sessions in memory: a mailbox with faults, an authenticator and clients."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Shelf:
         return list(steps)
 
 
-class Door:
+class PasswordAuthenticator:
     """An Authenticator that knows bob, and is out of order for a user named trouble."""
 
     kinds: frozenset[type[Proof]] = frozenset({Credentials})
@@ -98,13 +98,13 @@ class Door:
         return AccountLogin(f"{name}@home.test")
 
 
-class Registered:
+class FakeSessions:
     """Sessions that a test ends."""
 
     def __init__(self) -> None:
         self.open_now: list[Callable[[], None]] = []
 
-    def open(self, _: AccountLogin, end: Callable[[], None]) -> Registered:
+    def open(self, _: AccountLogin, end: Callable[[], None]) -> FakeSessions:
         self.open_now.append(end)
         return self
 
@@ -126,13 +126,13 @@ class Server:
     def __init__(self, *letters: bytes, store: Any = None, limits: Pop3Limits | None = None, delay: int = 0) -> None:
         self.shelf: Any = store if store is not None else Shelf(*letters)
         self.clock = TurnedClock()
-        self.told = MemoryJournal()
+        self.journal = MemoryJournal()
         self.limits = limits or Pop3Limits()
         self.delay = LoginDelay(delay, self.clock.now)
         self.room = MemoryBudget(1_000_000)
-        self.door = Door()
+        self.authenticator = PasswordAuthenticator()
         self.peers: list[MemoryPeer[Any]] = []
-        self.sessions = Registered()
+        self.sessions = FakeSessions()
 
     def serve(
         self, outward: Any, *, tls: TlsInfo | None = None, require_tls: bool = True, certificate: bool = True
@@ -152,11 +152,11 @@ class Server:
                 peer,
                 engine,
                 hostname="mx.home.test",
-                authenticator=self.door,
+                authenticator=self.authenticator,
                 store=self.shelf,
                 clock=self.clock,
                 pause=self.clock.pause,
-                journal=self.told,
+                journal=self.journal,
                 limits=self.limits,
                 login_delay=self.delay,
                 holder_of=self.holder_of,
@@ -197,10 +197,10 @@ class Telnet:
     def __init__(self, mail_server: Server, **settings: Any) -> None:
         self.heard = b""
         self.closed = False
-        self.peer = mail_server.serve(self._hear, **settings)
+        self.peer = mail_server.serve(self._on_octets, **settings)
         self.greeting = self.listen()
 
-    def _hear(self, octets: bytes | None) -> None:
+    def _on_octets(self, octets: bytes | None) -> None:
         if octets is None:
             self.closed = True
         else:
