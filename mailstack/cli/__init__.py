@@ -58,6 +58,6 @@ COMMANDS = {
 def main() -> None:
     """A mail server that shows the whole journey of every letter.
 
-    Without -c FILE (or MAILSTACK_CONFIG) a command is for the dev environment: the one in --data DIR (or MAILSTACK_DATA),
-    else the newest running one.
+    Without -c FILE (or MAILSTACK_CONFIG) a command uses a dev environment: the one in --data DIR (or MAILSTACK_DATA),
+    else the only running one. Of several, it uses the one on the default ports, or the one started in this folder.
     """

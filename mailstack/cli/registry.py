@@ -12,6 +12,8 @@ from typing import Any
 
 from msgspec import Struct
 
+DEFAULT_SUBMISSION_PORT = 1587
+
 
 class Running(Struct, frozen=True):
     """One dev environment as it described itself."""
@@ -21,6 +23,13 @@ class Running(Struct, frozen=True):
     """Data directory of the environment."""
     facts: Mapping[str, Any]
     """Output of `mailstack dev --json` (`services`, `accounts`, `ca_file` …), and `domains`."""
+    folder: Path = Path()
+    """Working directory at its start."""
+
+    def has_default_ports(self) -> bool:
+        """Whether the environment listens on the ports of `mailstack dev` without options."""
+        service = self.facts.get("services", {}).get("submission", {})
+        return bool(service.get("port") == DEFAULT_SUBMISSION_PORT)
 
 
 class RegistryError(Exception):
@@ -34,7 +43,8 @@ def register(data: Path, facts: Mapping[str, Any]) -> Path:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _trust(directory)
         entry = directory / f"{os.getpid()}.json"
-        whole = {"pid": os.getpid(), "data": str(data.absolute()), "config": dict(facts)}
+        names = {"data": str(data.absolute()), "folder": str(Path.cwd())}
+        whole = {"pid": os.getpid(), **names, "config": dict(facts)}
         draft = entry.with_suffix(".new")
         draft.unlink(missing_ok=True)
         # There are passwords in it.
@@ -66,11 +76,6 @@ def running() -> list[Running]:
     return [found for _, found in sorted(_alive(directory), key=lambda pair: pair[0], reverse=True)]
 
 
-def newest() -> Running | None:
-    """The environment that was started last, if any. Raises RegistryError."""
-    return next(iter(running()), None)
-
-
 def _directory() -> Path:
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         return Path(runtime) / "mailstack"
@@ -89,7 +94,7 @@ def _alive(directory: Path) -> Iterator[tuple[int, Running]]:
         try:
             started = entry.stat().st_mtime_ns
             whole = json.loads(entry.read_text(encoding="utf-8"))
-            found = Running(int(whole["pid"]), Path(whole["data"]), dict(whole["config"]))
+            found = Running(int(whole["pid"]), Path(whole["data"]), dict(whole["config"]), Path(whole["folder"]))
         except (OSError, ValueError, KeyError, TypeError):
             entry.unlink(missing_ok=True)
             continue

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
@@ -60,8 +60,9 @@ class TargetServer(Struct, frozen=True):
     ahead: ClockOffset = field(default_factory=ClockOffset)
 
     def now(self) -> float:
-        """The time there, seconds since 1970: that of a dev environment may have been moved ahead, and where several
-        machines share a server it is their database's.
+        """Time of the server, in seconds since 1970.
+
+        The clock of a dev environment may be ahead. Several machines of one server use the clock of the database.
         """
         return time.time() + self.ahead.seconds + float(self.facts.get("ahead", 0.0))
 
@@ -85,17 +86,17 @@ def has_database(target: TargetServer) -> bool:
 
 
 def with_target(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command -c and --data, and the Place they mean as its first argument."""
+    """Give a command -c and --data, and the TargetServer as its first argument."""
 
     @functools.wraps(command)
-    def there(find: Callable[[], TargetServer], **options: Any) -> Any:
+    def with_found(find: Callable[[], TargetServer], **options: Any) -> Any:
         return command(find(), **options)
 
-    return with_target_finder(there)
+    return with_target_finder(with_found)
 
 
 def with_target_finder(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, with a function that finds the Place, for a command that may not need one."""
+    """Like `with_target`, with a function that finds the TargetServer, for a command that may not need it."""
 
     @click.option(
         "-c",
@@ -115,12 +116,14 @@ def with_target_finder(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.pass_context
     @functools.wraps(command)
     def chosen(ctx: click.Context, /, config: Path | None, data: Path | None, **options: Any) -> Any:
-        said = {name: ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE for name in ctx.params}
-        if said["config"] and said["data"]:
-            raise click.UsageError("-c and --data are two different servers; give only one of them.")
+        explicit = {
+            name: ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE for name in ctx.params
+        }
+        if explicit["config"] and explicit["data"]:
+            raise click.UsageError("-c and --data name two servers; give only one of them.")
 
         def find() -> TargetServer:
-            return target_of_config(config) if config is not None and not said["data"] else target_of_dev(data)
+            return target_of_config(config) if config is not None and not explicit["data"] else target_of_dev(data)
 
         return command(find, **options)
 
@@ -128,77 +131,95 @@ def with_target_finder(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def target_of_config(file: Path) -> TargetServer:
-    """The server of a configuration file; raises CommandError with what is wrong in it."""
+    """Server of a configuration file. Raises CommandError with its first problem."""
     from mailstack.config import ConfigError, load
 
     try:
-        read = load(file, os.environ)
+        settings = load(file, os.environ)
     except ConfigError as error:
         more = f" (and {len(error.problems) - 1} more: `mailstack check -c {file}`)" if len(error.problems) > 1 else ""
         raise CommandError(f"{error.problems[0]}{more}") from error
-    accounts = read.accounts
+    accounts = settings.accounts
     return TargetServer(
-        read.data,
-        tuple(read.domains),
+        settings.data,
+        tuple(settings.domains),
         accounts.bcrypt_rounds,
         accounts.scram_iterations,
         accounts.min_password_length,
         file,
-        read,
+        settings,
     )
 
 
 def target_of_dev(data: Path | None) -> TargetServer:
-    """The dev environment in `data`, running or not, or else the newest that runs; raises CommandError."""
+    """Dev environment in `data`, running or not; without it the one that runs. Raises CommandError."""
     try:
         environments = registry.running()
     except registry.RegistryError as error:
         raise CommandError(str(error)) from error
-    for running in environments:
-        if data is None or running.data == data.absolute():
-            domains = tuple(running.facts.get("domains", DEV_DOMAINS))
-            return TargetServer(running.data, domains, facts=running.facts)
-    if data is None:
+    if data is not None:
+        found = next((each for each in environments if each.data == data.absolute()), None)
+        if found is None and not data.is_dir():
+            raise CommandError(f"{data} is not a directory; give the directory of `mailstack dev --data`")
+        return TargetServer(data.absolute()) if found is None else _target_of(found)
+    if not environments:
         raise CommandError(
             "no dev environment is running; start one with `mailstack dev`, or give a configuration with -c FILE"
         )
-    if not data.is_dir():
-        raise CommandError(f"{data} is not a directory; give the directory of `mailstack dev --data`")
-    return TargetServer(data.absolute())
+    return _target_of(environments[0] if len(environments) == 1 else _default_of(environments))
 
 
-PATIENCE = 600.0
-"""Seconds; ten years of retries may take a while."""
+def _target_of(running: registry.Running) -> TargetServer:
+    return TargetServer(running.data, tuple(running.facts.get("domains", DEV_DOMAINS)), facts=running.facts)
+
+
+def _default_of(environments: Sequence[registry.Running]) -> registry.Running:
+    """Environment on the default ports, else the newest of this folder; names it on standard error. Raises CommandError."""
+    here = next((each for each in environments if each.folder == Path.cwd()), None)
+    if found := next((each for each in environments if each.has_default_ports()), here):
+        where = "on the default ports" if found.has_default_ports() else "started in this folder"
+        click.echo(
+            f"mailstack: using the dev environment {where} ({found.data}), one of {len(environments)};"
+            " choose another with --data DIR",
+            err=True,
+        )
+        return found
+    directories = ", ".join(str(each.data) for each in environments)
+    raise CommandError(f"{len(environments)} dev environments are running; choose one with --data DIR: {directories}")
+
+
+TIMEOUT_S = 600.0
+"""Seconds for an answer; ten years of retries may take a while."""
 
 
 def ask(target: TargetServer, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-    """What it answers. Raises CommandError, with what it says."""
+    """JSON answer of the HTTP API of a dev environment. Raises CommandError with its `detail`."""
     web = target.facts.get("web")
     if not web:
-        raise CommandError("no dev environment runs here: start one with `mailstack dev`")
+        raise CommandError("the dev environment is not running; start one with `mailstack dev`")
     octets = None if body is None else json.dumps(body).encode()
     fields = {"Content-Type": "application/json", **_login(target.facts.get("login"))}
     request = Request(f"{str(web).rstrip('/')}{path}", octets, fields, method=method)  # noqa: S310 - our own environment's
-    # It is on this machine: no proxy leads there.
+    # The environment is on this machine: no proxy is needed.
     opener = build_opener(ProxyHandler({}))
     try:
-        with opener.open(request, timeout=PATIENCE) as answer:
+        with opener.open(request, timeout=TIMEOUT_S) as answer:
             return json.load(answer)
     except HTTPError as error:
-        raise CommandError(_why(error.read(65536)) or f"{path}: {error.reason}") from None
+        raise CommandError(_detail(error.read(65536)) or f"{path}: {error.reason}") from None
     except (URLError, OSError, ValueError) as error:
-        raise CommandError(f"{web} can't be asked: {getattr(error, 'reason', error)}") from None
+        raise CommandError(f"{web} does not answer: {getattr(error, 'reason', error)}") from None
 
 
 def _login(login: Mapping[str, str] | None) -> dict[str, str]:
-    """By name and password (RFC 7617)."""
+    """Header field of Basic authentication (RFC 7617)."""
     if not login:
         return {}
     given = b64encode(f"{login['username']}:{login['password']}".encode()).decode()
     return {"Authorization": f"Basic {given}"}
 
 
-def _why(octets: bytes) -> str:
+def _detail(octets: bytes) -> str:
     try:
         return str(json.loads(octets)["detail"])
     except (ValueError, KeyError, TypeError):

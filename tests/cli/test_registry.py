@@ -20,18 +20,18 @@ def directory(tmp_path: Path) -> Path:
 def put(directory: Path, pid: int, data: str, modified: int) -> Path:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = directory / f"{pid}.json"
-    file.write_text(json.dumps({"pid": pid, "data": data, "config": {}}))
+    file.write_text(json.dumps({"pid": pid, "data": data, "folder": "/", "config": {}}))
     os.utime(file, ns=(modified, modified))
     return file
 
 
 def test_what_is_registered_is_found_until_it_is_taken_away(directory: Path, tmp_path: Path) -> None:
     registry.register(tmp_path, {"services": {}})
-    assert registry.newest() == registry.Running(os.getpid(), tmp_path, {"services": {}})
+    assert registry.running() == [registry.Running(os.getpid(), tmp_path, {"services": {}}, Path.cwd())]
     assert directory.stat().st_mode & 0o777 == 0o700
     registry.unregister()
     registry.unregister()
-    assert registry.newest() is None
+    assert registry.running() == []
 
 
 def test_the_newest_comes_first(directory: Path) -> None:

@@ -1,7 +1,9 @@
-"""Which server a command is about."""
+"""Target server of a command."""
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,8 @@ from mailstack.cli.target import target_of_config, target_of_dev
 
 
 def test_a_configuration_names_its_data_and_domains(config: Path, tmp_path: Path) -> None:
-    place = target_of_config(config)
-    assert (place.data, place.domains, place.bcrypt_rounds) == (tmp_path / "data", ("home.test", "other.test"), 4)
+    target = target_of_config(config)
+    assert (target.data, target.domains, target.bcrypt_rounds) == (tmp_path / "data", ("home.test", "other.test"), 4)
 
 
 def test_the_first_of_many_errors_is_told_in_one_line(tmp_path: Path) -> None:
@@ -26,11 +28,42 @@ def test_the_first_of_many_errors_is_told_in_one_line(tmp_path: Path) -> None:
     assert "mailstack check" in refused.value.message
 
 
-def test_the_newest_dev_environment_is_the_default(tmp_path: Path) -> None:
+def test_the_only_dev_environment_is_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     registry.register(tmp_path, {"domains": ["home.test"], "services": {}})
-    place = target_of_dev(None)
-    assert (place.data, place.domains, place.config) == (tmp_path, ("home.test",), None)
+    target = target_of_dev(None)
+    assert (target.data, target.domains, target.config) == (tmp_path, ("home.test",), None)
+    assert capsys.readouterr().err == ""
     registry.unregister()
+
+
+def put(tmp_path: Path, pid: int, data: Path, *, port: int, folder: Path) -> None:
+    directory = tmp_path / "runtime" / "mailstack"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    facts = {"services": {"submission": {"host": "127.0.0.1", "port": port}}}
+    entry = {"pid": pid, "data": str(data), "folder": str(folder), "config": facts}
+    (directory / f"{pid}.json").write_text(json.dumps(entry))
+
+
+@pytest.mark.parametrize(
+    ("port", "folder", "reason"),
+    [(1587, Path("/"), "on the default ports"), (4587, Path.cwd(), "started in this folder")],
+)
+def test_of_several_dev_environments_one_is_chosen_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], port: int, folder: Path, reason: str
+) -> None:
+    put(tmp_path, os.getppid(), tmp_path / "chosen", port=port, folder=folder)
+    put(tmp_path, os.getpid(), tmp_path / "newer", port=5587, folder=Path("/"))
+    assert target_of_dev(None).data == tmp_path / "chosen"
+    said = capsys.readouterr().err
+    assert reason in said
+    assert str(tmp_path / "chosen") in said
+
+
+def test_several_dev_environments_elsewhere_are_refused(tmp_path: Path) -> None:
+    put(tmp_path, os.getppid(), tmp_path / "one", port=4587, folder=Path("/"))
+    put(tmp_path, os.getpid(), tmp_path / "two", port=5587, folder=Path("/"))
+    with pytest.raises(CommandError, match=r"--data DIR: .*one"):
+        target_of_dev(None)
 
 
 def test_a_dev_environment_that_does_not_run_can_be_named_by_its_directory(tmp_path: Path) -> None:
