@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 class AdminHooks(Struct, frozen=True):
-    """What administrators can do by HTTP beyond reading and writing the store. None: not possible on this server."""
+    """Actions of administrators beyond the store. None: not possible on this server."""
 
-    keep_password: Callable[[str], Awaitable[StoredPassword]] | None = None
+    hash_password: Callable[[str], Awaitable[StoredPassword]] | None = None
     """Hashes a password. Raises ValueError for an unacceptable one."""
     check_password: Callable[[str, str], None] = lambda _password, _address: None
     """Checks that a new password of an address is hard to guess. Raises ValueError."""
-    forget: Callable[[], None] = lambda: None
+    invalidate_directory: Callable[[], None] = lambda: None
     """Invalidates the cache of accounts and aliases."""
-    look: Callable[[str], Awaitable[Any]] | None = None
-    """Requests a link of a letter (mailstack.web.checks.links.Look)."""
-    judge: SpamCheck | None = None
-    """Asks a spam filter about a letter."""
+    head: Callable[[str], Awaitable[Any]] | None = None
+    """Sends HEAD to a link of a letter (mailstack.web.checks.links.HeadRequest)."""
+    check_spam: SpamCheck | None = None
+    """Checks a letter with a spam filter."""
     release: Callable[[str, Sequence[str], bytes, LetterId], Awaitable[str]] | None = None
     """Sends a letter to an external relay, and returns its id there. Raises Refusal, and ValueError for addresses that
     the relay does not accept. None: the server's own queue sends it."""
@@ -67,4 +67,4 @@ class WebOptions(Struct, frozen=True):
     host_advice: str = "add it to [web] hosts"
     """Advice in the error for an unknown Host name."""
     shown_accounts: tuple[tuple[str, str], ...] = ()
-    """Addresses and passwords that each page may show: those of a dev environment."""
+    """Public addresses and passwords of a dev environment."""

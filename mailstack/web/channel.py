@@ -92,7 +92,7 @@ class WebChannel(HTTPChannel):
             return bounds.body
         try:
             target = parse_target(self._path, "", is_secure=self.isSecure())
-            is_large = self.site.takes_large(self._command.decode("ascii"), target.segments)
+            is_large = self.site.accepts_large(self._command.decode("ascii"), target.segments)
         except ValueError:
             return bounds.body
         return bounds.large if is_large else bounds.body
@@ -118,10 +118,10 @@ class WebChannel(HTTPChannel):
             self._is_waiting = False
             self._networkProducer.resumeProducing()
 
-    async def upgrade(self, answer: Upgrade) -> None:
+    async def upgrade(self, response: Upgrade) -> None:
         """Switch protocols (RFC 9110 §7.8) and run the new protocol until it ends."""
-        lines = [f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {answer.protocol}\r\n"]
-        lines += [f"{name}: {value}\r\n" for name, value in answer.headers]
+        lines = [f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {response.protocol}\r\n"]
+        lines += [f"{name}: {value}\r\n" for name, value in response.headers]
         transport: Any = self.transport
         transport.write("".join([*lines, "\r\n"]).encode("ascii"))
         flow = FlowControl(self.callLater, self.bounds.request, self.abort)
@@ -132,7 +132,7 @@ class WebChannel(HTTPChannel):
             line.feed(octets)
         self._networkProducer.resumeProducing()
         try:
-            await answer.converse(line)
+            await response.converse(line)
         finally:
             flow.stopProducing()
             self.loseConnection()

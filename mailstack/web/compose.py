@@ -135,16 +135,16 @@ def _check(sending: LetterDraft, limits: ComposeLimits) -> None:
         raise _too_large(limits)
 
 
-def _check_lengths(what: str, texts: Collection[str], most: int) -> None:
-    """Check that no text has more than `most` octets in UTF-8. Raises HttpError 422."""
-    longest = max((len(text) if len(text) > most else len(text.encode()) for text in texts), default=0)
-    if longest > most:
-        raise HttpError(422, f"{what} has {longest} octets; the maximum is {most}.")
+def _check_lengths(what: str, texts: Collection[str], limit: int) -> None:
+    """Check that no text has more than `limit` octets in UTF-8. Raises HttpError 422."""
+    longest = max((len(text) if len(text) > limit else len(text.encode()) for text in texts), default=0)
+    if longest > limit:
+        raise HttpError(422, f"{what} has {longest} octets; the maximum is {limit}.")
 
 
-def _too_many(what: str, count: int, most: int, setting: str) -> HttpError:
-    limit = f"the maximum is {most}" + (f" ({setting})" if setting else "")
-    return HttpError(422, f"The letter has {count} {what}; {limit}.")
+def _too_many(what: str, count: int, limit: int, setting: str) -> HttpError:
+    maximum = f"the maximum is {limit}" + (f" ({setting})" if setting else "")
+    return HttpError(422, f"The letter has {count} {what}; {maximum}.")
 
 
 def _too_large(limits: ComposeLimits) -> HttpError:

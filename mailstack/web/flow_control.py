@@ -136,29 +136,29 @@ class RequestBody:
     Until the request is authorized, at most `small` octets are kept.
     """
 
-    def __init__(self, small: int, most: int, room: MemoryBudget) -> None:
-        """`small`: octets outside the budget, accepted without a login. `most`: maximum octets of the body."""
+    def __init__(self, small: int, limit: int, room: MemoryBudget) -> None:
+        """`small`: octets outside the budget, accepted without a login. `limit`: maximum octets of the body."""
         self.octets = BytesIO()
         self.is_large_allowed = False
         """Whether the request is authorized to send more than `small` octets."""
         self.is_dropped = False
         """Whether the body was discarded."""
         self.small = small
-        self.most = most
+        self.limit = limit
         self._room = room
         self._held = 0
         """Octets of this body that count in the shared budget."""
-        self._come = 0
+        self._received = 0
 
     @property
     def is_large(self) -> bool:
         """Whether more than `small` octets were received."""
-        return self._come > self.small
+        return self._received > self.small
 
     def take(self, data: bytes) -> bytes:
         """Add the next octets. Return the HTTP status line that rejects them; empty if they were accepted."""
-        self._come += len(data)
-        if self._come > self.most:
+        self._received += len(data)
+        if self._received > self.limit:
             return TOO_LARGE
         if not self.is_dropped:
             self.octets.write(data)
@@ -171,7 +171,7 @@ class RequestBody:
 
     def count(self) -> bytes:
         """Charge the octets received so far to the budget. Return as `allow_large`."""
-        room, more = self._room, 0 if self.is_dropped else max(0, self._come - self.small - self._held)
+        room, more = self._room, 0 if self.is_dropped else max(0, self._received - self.small - self._held)
         if more and room.used + more > room.limit:
             # RFC 9110 §15.6.4
             return SERVICE_UNAVAILABLE

@@ -114,12 +114,12 @@ class HttpError(Exception):
     """Error response with a status and a line for people: what is wrong and what to do."""
 
     def __init__(
-        self, status: int, why: str, *headers: tuple[str, str], facts: Mapping[str, Any] | None = None
+        self, status: int, reason: str, *headers: tuple[str, str], facts: Mapping[str, Any] | None = None
     ) -> None:
         """`facts` are extension members of the problem object (RFC 9457 §3.2)."""
-        super().__init__(why)
+        super().__init__(reason)
         self.status = status
-        self.why = why
+        self.reason = reason
         self.headers = headers
         self.facts = facts or {}
 

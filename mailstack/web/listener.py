@@ -60,7 +60,7 @@ class WebListener(Factory):
         self._ports = ports
         self._limits = limits
         self._load = load
-        self._speak: ProtocolFactory | None = None
+        self._make_protocol: ProtocolFactory | None = None
         self._early: list[_PendingConnection] | None = None
         """Connections that wait for `load`; None: it is not running."""
         self._channels: ConnectionSet[StoppableProtocol] = ConnectionSet(reactor)
@@ -83,13 +83,17 @@ class WebListener(Factory):
             self._limits.release(remote)
             self._channels.gone(channel)
 
-        channel = self._speak(gone, remote) if self._speak is not None else _PendingConnection(gone, remote, self._wait)
+        channel = (
+            self._make_protocol(gone, remote)
+            if self._make_protocol is not None
+            else _PendingConnection(gone, remote, self._wait)
+        )
         self._channels.add(channel)
         return channel
 
     def _wait(self, early: _PendingConnection) -> None:
-        if self._speak is not None:
-            early.hand_over(self._speak)
+        if self._make_protocol is not None:
+            early.switch_to(self._make_protocol)
         elif self._early is not None:
             self._early.append(early)
         else:
@@ -97,10 +101,10 @@ class WebListener(Factory):
             Deferred.fromCoroutine(self._open()).addErrback(self._closed)
 
     async def _open(self) -> None:
-        speak = self._speak = await self._load()
+        make_protocol = self._make_protocol = await self._load()
         early, self._early = self._early or [], None
         for each in early:
-            each.hand_over(speak)
+            each.switch_to(make_protocol)
 
     def _closed(self, failure: Failure) -> None:
         """Abort the waiting connections; the next connection calls `load` again."""
@@ -129,8 +133,8 @@ class _PendingConnection(TwistedProtocol):
         self._gone = gone
         self._remote = remote
         self._here = here
-        self._spoken: StoppableProtocol | None = None
-        self._heard = b""
+        self._protocol: StoppableProtocol | None = None
+        self._received = b""
         """Octets received before the modules were loaded: at most one read."""
         self._is_gone = False
 
@@ -138,34 +142,34 @@ class _PendingConnection(TwistedProtocol):
         self._line.pauseProducing()
         self._here(self)
 
-    def hand_over(self, speak: ProtocolFactory) -> None:
-        """Continue with the protocol that `speak` makes."""
+    def switch_to(self, make_protocol: ProtocolFactory) -> None:
+        """Continue with the protocol that `make_protocol` makes."""
         if self._is_gone:
             return
-        self._spoken = spoken = speak(lambda _: self._gone(self), self._remote)
+        self._protocol = spoken = make_protocol(lambda _: self._gone(self), self._remote)
         spoken.makeConnection(self.transport)
-        heard, self._heard = self._heard, b""
+        heard, self._received = self._received, b""
         if heard:
             spoken.dataReceived(heard)
         self._line.resumeProducing()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        if self._spoken is not None:
-            self._spoken.dataReceived(data)
+        if self._protocol is not None:
+            self._protocol.dataReceived(data)
         else:
-            self._heard += data
+            self._received += data
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         self._is_gone = True
-        if self._spoken is not None:
-            self._spoken.connectionLost(reason)
+        if self._protocol is not None:
+            self._protocol.connectionLost(reason)
         else:
             self._gone(self)
 
     def end(self) -> None:
         """Close; without a protocol no request was read yet."""
-        if self._spoken is not None:
-            self._spoken.end()
+        if self._protocol is not None:
+            self._protocol.end()
         else:
             self.abort()
 

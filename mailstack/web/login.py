@@ -239,8 +239,8 @@ def _unavailable() -> HttpError:
     return HttpError(503, "Logins are not possible at present; try again later.", ("Retry-After", "5"))
 
 
-def _unauthorized(request: Request, why: str) -> HttpError:
+def _unauthorized(request: Request, reason: str) -> HttpError:
     """Return a 401 response, without WWW-Authenticate for browsers, which would open their own login dialog."""
     if "sec-fetch-mode" in request.fields:
-        return HttpError(401, why)
-    return HttpError(401, why, ("WWW-Authenticate", 'Basic realm="mailstack", charset="UTF-8"'))
+        return HttpError(401, reason)
+    return HttpError(401, reason, ("WWW-Authenticate", 'Basic realm="mailstack", charset="UTF-8"'))

@@ -75,7 +75,7 @@ class HttpConnection(Protocol):
     def abort(self) -> None:
         """Drop the connection."""
 
-    async def upgrade(self, answer: Upgrade) -> None:
+    async def upgrade(self, response: Upgrade) -> None:
         """Switch to another protocol until the connection ends."""
 
 
@@ -91,26 +91,26 @@ class WebRequest(http.Request):
     """Session of the login of the request."""
     _is_logged_out = False
     """Whether the login of the request was revoked."""
-    _entering: Deferred[None] | None = None
+    _authorization: Deferred[None] | None = None
     """Authorization of a large body, running or finished; None: not needed so far."""
     _authorized: AuthorizedRequest | None = None
     """Authorized request of a large body."""
-    _is_told = False
+    _expects_continue = False
     """Whether the client waits for 100 Continue (RFC 9110 §10.1.1)."""
     _is_refused = False
     """Whether the request was rejected and the connection is closing."""
-    _is_dismissed = False
+    _is_answered_early = False
     """Whether the response was sent early and the rest of the body is discarded (RFC 9112 §9.6)."""
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         channel = self.channel
         self.content = None
         self._body = body = RequestBody(channel.bounds.body, channel.max_body(), channel.room)
-        if length is not None and length > body.most:
+        if length is not None and length > body.limit:
             self._refuse(TOO_LARGE)
         elif length is not None and length > body.small:
             expected = self.requestHeaders.getRawHeaders("expect") or [""]
-            self._is_told = expected[0].lower() == "100-continue" and channel.request_line[2] == b"HTTP/1.1"
+            self._expects_continue = expected[0].lower() == "100-continue" and channel.request_line[2] == b"HTTP/1.1"
             # Twisted would send 100 Continue at once.
             self.requestHeaders.removeHeader("expect")
             self._enter()
@@ -125,13 +125,13 @@ class WebRequest(http.Request):
 
     def _enter(self) -> None:
         """Authorize a large body before it is read: anonymous clients must not fill the memory budget."""
-        if self._entering is None:
-            self._entering = Deferred.fromCoroutine(self._ask_in())
-            self._entering.addErrback(self._failed)
-        if not self._entering.called:
+        if self._authorization is None:
+            self._authorization = Deferred.fromCoroutine(self._authorize())
+            self._authorization.addErrback(self._failed)
+        if not self._authorization.called:
             self.channel.pause()
 
-    async def _ask_in(self) -> None:
+    async def _authorize(self) -> None:
         channel = self.channel
         self.method, self.uri, self.clientproto = channel.request_line
         try:
@@ -140,25 +140,25 @@ class WebRequest(http.Request):
             found = BAD_REQUEST
         channel.resume()
         if isinstance(found, Response):
-            self._dismiss(found)
+            self._answer_early(found)
             return
         self._authorized = self._registered(found)
         if status := self._body.allow_large():
             self._refuse(status)
-        elif self._is_told:
+        elif self._expects_continue:
             channel.write(CONTINUE)
 
-    def _dismiss(self, answer: Response) -> None:
+    def _answer_early(self, response: Response) -> None:
         """Respond before the body is complete."""
-        self._is_dismissed = True
+        self._is_answered_early = True
         self._body.drop()
         if self._disconnected:
             return
-        assert isinstance(answer.body, bytes)
+        assert isinstance(response.body, bytes)
         self._close_after()
-        self._begin(answer, len(answer.body))
-        self.write(answer.body)
-        if self._is_told:
+        self._begin(response, len(response.body))
+        self.write(response.body)
+        if self._expects_continue:
             self._is_refused = True
             self.channel.loseConnection()
 
@@ -166,7 +166,7 @@ class WebRequest(http.Request):
         """Process the request; replaces the method of Twisted, which would parse forms."""
         if self._is_refused:
             return
-        if self._is_dismissed:
+        if self._is_answered_early:
             self.finish()
             return
         self.method, self.uri, self.clientproto = command, path, version
@@ -174,20 +174,20 @@ class WebRequest(http.Request):
             request = self._parse()
         except ValueError:
             self._close_after()
-            self._say(BAD_REQUEST)
+            self._respond(BAD_REQUEST)
             self._body.drop()
             return
         self._work = Deferred.fromCoroutine(self._answer(request))
         self._work.addErrback(self._failed, request)
-        self._work.addCallback(lambda _: self._over())
+        self._work.addCallback(lambda _: self._release())
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802
         super().connectionLost(reason)
         self.leave()
         if self._work is None:
-            self._over()
+            self._release()
 
-    def _over(self) -> None:
+    def _release(self) -> None:
         """Release the resources of the request."""
         self._body.drop()
         if self._session is not None:
@@ -223,7 +223,7 @@ class WebRequest(http.Request):
         """Abort the connection, so that the client notices an incomplete response."""
         if self._is_logged_out and request is not None and not self._disconnected and not self.startedWriting:
             self._close_after()
-            self._say(self.channel.site.logged_out(request))
+            self._respond(self.channel.site.logged_out(request))
             return
         if failure.check(StoreError):
             _log.error("%s: the response is incomplete: %s", self.uri, failure.getErrorMessage())
@@ -257,11 +257,11 @@ class WebRequest(http.Request):
 
     async def _answer(self, request: Request) -> None:
         site = self.channel.site
-        if self._entering is not None:
-            await self._entering
-        if self._is_dismissed and not self._disconnected:
+        if self._authorization is not None:
+            await self._authorization
+        if self._is_answered_early and not self._disconnected:
             self.finish()
-        if self._is_dismissed or self._is_refused:
+        if self._is_answered_early or self._is_refused:
             return
         if self._authorized is not None:
             authorized: AuthorizedRequest | Response = replace(
@@ -271,44 +271,44 @@ class WebRequest(http.Request):
             authorized = await site.enter(request)
             if isinstance(authorized, AuthorizedRequest):
                 authorized = self._registered(authorized)
-        answer = authorized if isinstance(authorized, Response) else await site.show(authorized)
-        if isinstance(answer, Upgrade):
-            await self.channel.upgrade(answer)
-        elif isinstance(answer.body, bytes):
-            self._say(answer)
+        response = authorized if isinstance(authorized, Response) else await site.show(authorized)
+        if isinstance(response, Upgrade):
+            await self.channel.upgrade(response)
+        elif isinstance(response.body, bytes):
+            self._respond(response)
         else:
-            await self._tell(answer, answer.body)
+            await self._write_chunks(response, response.body)
 
-    def _begin(self, answer: Response, size: int | None) -> None:
+    def _begin(self, response: Response, size: int | None) -> None:
         """Write the status and the header."""
-        self.setResponseCode(answer.status, HTTPStatus(answer.status).phrase.encode())
+        self.setResponseCode(response.status, HTTPStatus(response.status).phrase.encode())
         # RFC 9110 §6.6.1
         self.setHeader("Date", datetimeToString(self.channel.now()))
-        for name, value in answer.headers:
+        for name, value in response.headers:
             self.setHeader(name, value)
-        if answer.media_type:
-            self.setHeader("Content-Type", answer.media_type)
-        if size is not None and answer.status not in (204, 304):
+        if response.media_type:
+            self.setHeader("Content-Type", response.media_type)
+        if size is not None and response.status not in (204, 304):
             self.setHeader("Content-Length", str(size))
 
-    def _say(self, answer: Response) -> None:
+    def _respond(self, response: Response) -> None:
         if self._disconnected:
             return
-        assert isinstance(answer.body, bytes)
-        self._begin(answer, len(answer.body))
+        assert isinstance(response.body, bytes)
+        self._begin(response, len(response.body))
         # http.Request omits the body of a response to HEAD.
-        self.write(answer.body)
+        self.write(response.body)
         self.finish()
 
-    async def _tell(self, answer: Response, pieces: AsyncGenerator[bytes, None]) -> None:
+    async def _write_chunks(self, response: Response, pieces: AsyncGenerator[bytes, None]) -> None:
         """Write the chunks of a generator with flow control; none in response to HEAD."""
         channel = self.channel
         flow = FlowControl(channel.callLater, channel.bounds.request, channel.abort)
         try:
             if self._disconnected:
                 return
-            self._is_endless = answer.size is None
-            self._begin(answer, answer.size)
+            self._is_endless = response.size is None
+            self._begin(response, response.size)
             # Write the header now: the first chunk may be minutes away.
             self.write(b"")
             if self.method != b"HEAD":
@@ -335,7 +335,7 @@ class WebRequest(http.Request):
         self._body.drop()
         # Twisted would send 100 Continue.
         self.requestHeaders.removeHeader("expect")
-        if self._is_dismissed:
+        if self._is_answered_early:
             self.channel.abort()
         elif not self._disconnected:
             self.channel.refuse(status)

@@ -110,7 +110,7 @@ class Site:
         self._complaint = RateLimitedLog(_log, time.monotonic)
         self._root = tuple(part for part in root.split("/") if part)
 
-    def takes_large(self, method: str, segments: tuple[str, ...]) -> bool:
+    def accepts_large(self, method: str, segments: tuple[str, ...]) -> bool:
         """Whether the route accepts a body of the size of a letter."""
         inside = self._inside(segments)
         route = None if inside is None else self.routes.at(inside).get(method)
@@ -121,7 +121,7 @@ class Site:
         depth = len(self._root)
         return segments[depth:] if segments[:depth] == self._root and len(segments) > depth else None
 
-    async def answer(self, request: Request) -> Response | Upgrade:
+    async def respond(self, request: Request) -> Response | Upgrade:
         """Return the response; raises only CancelledError."""
         authorized = await self.enter(request)
         return authorized if isinstance(authorized, Response) else await self.show(authorized)
@@ -143,8 +143,8 @@ class Site:
         """Await `work`, convert exceptions to error responses, and add the security headers."""
         try:
             found = await work
-        except HttpError as trouble:
-            found = _error_response(request, trouble)
+        except HttpError as error:
+            found = _error_response(request, error)
         except PoolFull:
             found = _error_response(
                 request, HttpError(503, "Too many requests are waiting; try again later.", ("Retry-After", "1"))
@@ -154,8 +154,8 @@ class Site:
         except Damaged as damage:
             _log.error("%s: %s", request.path, damage)
             found = _error_response(request, HttpError(500, DAMAGED))
-        except StoreError as trouble:
-            self._complaint.error("503 Service Unavailable: %s", trouble)
+        except StoreError as error:
+            self._complaint.error("503 Service Unavailable: %s", error)
             found = _error_response(request, HttpError(503, UNAVAILABLE))
         except Exception:  # noqa: BLE001 (a bug in a page must not end the connection)
             _log.exception("internal error: %s", request.path)
@@ -231,26 +231,26 @@ async def _awaited(page: Awaitable[T]) -> T:
     return await page
 
 
-def _error_response(request: Request, trouble: HttpError) -> Response:
+def _error_response(request: Request, error: HttpError) -> Response:
     if not request.path.startswith(API_ROOT):
-        return text_response(trouble.why, trouble.status, *trouble.headers)
+        return text_response(error.reason, error.status, *error.headers)
     problem = {
-        "title": HTTPStatus(trouble.status).phrase,
-        "status": trouble.status,
-        "detail": trouble.why,
-        **trouble.facts,
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "detail": error.reason,
+        **error.facts,
     }
-    return Response(msgspec.json.encode(problem), PROBLEM, trouble.status, trouble.headers)
+    return Response(msgspec.json.encode(problem), PROBLEM, error.status, error.headers)
 
 
-def _conditional(request: Request, answer: Response) -> Response:
+def _conditional(request: Request, response: Response) -> Response:
     """Add the ETag; return 304 without the body if the client has it (RFC 9110 §13.1.2, §15.4.5)."""
-    tag = f'"{answer.etag}"'
+    tag = f'"{response.etag}"'
     had = [each.strip().removeprefix("W/") for each in request.fields.get("if-none-match", "").split(",")]
-    answer = replace(answer, headers=(*answer.headers, ("ETag", tag)))
-    if answer.status == 200 and request.method in ("GET", "HEAD") and (tag in had or "*" in had):
-        return replace(answer, body=b"", status=304, size=None)
-    return answer
+    response = replace(response, headers=(*response.headers, ("ETag", tag)))
+    if response.status == 200 and request.method in ("GET", "HEAD") and (tag in had or "*" in had):
+        return replace(response, body=b"", status=304, size=None)
+    return response
 
 
 async def shielded(work: Coroutine[Any, Any, T]) -> T:

@@ -39,7 +39,7 @@ class CopySource(Struct, frozen=True):
     """Original of a letter that is sent again."""
 
     of: LetterId
-    why: str
+    reason: str
     """Reason in the journey, for people."""
 
 
@@ -102,7 +102,7 @@ class WebSubmission:
             for at in range(end, len(octets), CHUNK):
                 await arriving.write(octets[at : at + CHUNK])
             whole = await arriving.finish()
-            facts = arriving.facts if copied is None else {**arriving.facts, COPY_OF: copied.of, "why": copied.why}
+            facts = arriving.facts if copied is None else {**arriving.facts, COPY_OF: copied.of, "why": copied.reason}
             await self._rules.accept(whole, facts)
         except BaseException:
             arriving.discard()

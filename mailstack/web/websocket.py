@@ -44,17 +44,17 @@ class _WebSocketSender:
 
     async def converse(self, line: StreamLine) -> None:
         """Run until the texts end or the client disconnects."""
-        telling = Deferred.fromCoroutine(self._tell(line))
+        telling = Deferred.fromCoroutine(self._write_chunks(line))
         try:
             await self._hear(line)
         finally:
             telling.cancel()
 
-    async def _tell(self, line: StreamLine) -> None:
+    async def _write_chunks(self, line: StreamLine) -> None:
         code = GOING_AWAY
         try:
             async for text in self._texts:
-                await self._say(line, TextMessage(text))
+                await self._respond(line, TextMessage(text))
         except CancelledError:
             return
         except StoreError as error:
@@ -65,9 +65,9 @@ class _WebSocketSender:
             code = BUG
         finally:
             await self._texts.aclose()
-        await self._say(line, CloseConnection(code))
+        await self._respond(line, CloseConnection(code))
 
-    async def _say(self, line: StreamLine, event: Event) -> None:
+    async def _respond(self, line: StreamLine, event: Event) -> None:
         """Send a frame, unless the close frame was sent."""
         is_answer = isinstance(event, CloseConnection) and self._frames.state is ConnectionState.REMOTE_CLOSING
         if self._frames.state is ConnectionState.OPEN or is_answer:
@@ -80,16 +80,16 @@ class _WebSocketSender:
                 for event in self._frames.events():
                     await self._heed(line, event)
             except RemoteProtocolError:
-                await self._say(line, CloseConnection(PROTOCOL_ERROR))
+                await self._respond(line, CloseConnection(PROTOCOL_ERROR))
                 return
             if self._heard > MAX_CLIENT_MESSAGE:
-                await self._say(line, CloseConnection(TOO_BIG))
+                await self._respond(line, CloseConnection(TOO_BIG))
                 return
             if self._frames.state is ConnectionState.CLOSED:
                 return
 
     async def _heed(self, line: StreamLine, event: Event) -> None:
         if isinstance(event, CloseConnection | Ping):
-            await self._say(line, event.response())
+            await self._respond(line, event.response())
         elif isinstance(event, Message):
             self._heard = 0 if event.message_finished else self._heard + len(event.data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -183,7 +184,7 @@ def test_the_protocol_log_is_live_narrowed_and_without_secrets(visit: Open, dev:
     dev.submit(letter("Overheard", From="alice@home.test"), "bob@home.test")
     line = page.locator(".log li", has_text="MAIL FROM:<alice@home.test>").first
     line.wait_for()
-    assert line.locator(".peer").get_attribute("title") == "mx.home.test, from 127.0.0.1"
+    assert re.fullmatch(r"[a-z.]+\.test, from 127\.0\.0\.1:[0-9]+", line.locator(".peer").get_attribute("title"))
     words = page.locator(".log").inner_text()
     assert "AUTH" in words
     assert "AGFsaWNlAGFsaWNl" not in words, "alice's password"

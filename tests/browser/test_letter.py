@@ -186,7 +186,7 @@ def test_checks_say_what_is_known_and_ask_only_this_machine(visit: Open, dev: En
     check("Links").get_by_role("button").click()
     check("Links").get_by_text("no answer").wait_for()
     check("Spam").get_by_role("button").click()
-    check("Spam").get_by_text("No spam filter is asked here").wait_for()
+    check("Spam").get_by_text("No spam filter is configured").wait_for()
 
 
 @pytest.mark.parametrize("lines", [40_000, 10_000])

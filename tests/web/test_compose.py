@@ -19,7 +19,7 @@ def sending(**more: Any) -> LetterDraft:
 
 
 @pytest.mark.parametrize(
-    ("letter", "status", "why"),
+    ("letter", "status", "reason"),
     [
         (sending(to=(BOB,) * 2, cc=(BOB,), bcc=("x@y.test",)), 422, "4 recipients; the maximum is 3 .*max_recipients"),
         (sending(reply_to=(BOB,) * 4), 422, "4 Reply-To addresses; the maximum is 3"),
@@ -42,8 +42,8 @@ def sending(**more: Any) -> LetterDraft:
         (sending(text="é" * 5000), 413, "the maximum is 10000 octets"),
     ],
 )
-def test_more_than_a_letter_may_have_is_refused(letter: LetterDraft, status: int, why: str) -> None:
-    with pytest.raises(HttpError, match=why) as trouble:
+def test_more_than_a_letter_may_have_is_refused(letter: LetterDraft, status: int, reason: str) -> None:
+    with pytest.raises(HttpError, match=reason) as trouble:
         compose(letter, LIMITS, 0.0)
     assert trouble.value.status == status
 

@@ -36,7 +36,7 @@ SITE = Site(
 
 def ask(method: str, body: bytes = b"", path: str = "/v1/x", **fields: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in fields.items()}
-    found = run(SITE.answer(Request(method, path, "x.test", body=body, fields=named, authority="x.test:8025")))
+    found = run(SITE.respond(Request(method, path, "x.test", body=body, fields=named, authority="x.test:8025")))
     assert isinstance(found, Response)
     return found
 
@@ -138,6 +138,6 @@ def test_a_body_is_json_and_says_so(body: bytes, kind: str, status: int) -> None
 
 def test_nobody_is_let_in_without_a_doorkeeper() -> None:
     site = Site([HttpRoute("GET", "/v1/x", act, "user")], ["x.test"])
-    answer = run(site.answer(Request("GET", "/v1/x", "x.test")))
+    answer = run(site.respond(Request("GET", "/v1/x", "x.test")))
     assert isinstance(answer, Response)
     assert answer.status == 403

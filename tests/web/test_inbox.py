@@ -21,7 +21,7 @@ MOST = 100_000
 
 
 def get(path: str) -> Response:
-    answer = run(Site(inbox_routes(), ["x.test"]).answer(Request("GET", path, "x.test")))
+    answer = run(Site(inbox_routes(), ["x.test"]).respond(Request("GET", path, "x.test")))
     assert isinstance(answer, Response)
     return answer
 

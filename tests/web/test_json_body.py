@@ -27,7 +27,7 @@ def outcome(body: bytes) -> tuple[Any, str]:
     try:
         return json_body.decode(body, 1000), ""
     except HttpError as trouble:
-        return None, trouble.why
+        return None, trouble.reason
 
 
 def refused(body: bytes, max_values: int = 1000) -> int:
@@ -48,9 +48,9 @@ def test_a_value_is_the_same_wherever_strings_are_cut(
             expected = json.loads(body.decode())
         except UnicodeDecodeError:
             return
-        found, why = outcome(body)
+        found, reason = outcome(body)
     # Half a character is none, and a number longer than a piece is too long.
-    assert found == expected or "surrogate" in why or "escape" in why or "octets" in why
+    assert found == expected or "surrogate" in reason or "escape" in reason or "octets" in reason
 
 
 @given(body=st.binary(max_size=60) | st.text('"\\u[]{},:d8cF0 ', max_size=60).map(str.encode))
@@ -58,8 +58,8 @@ def test_a_value_is_the_same_wherever_strings_are_cut(
 def test_any_octets_are_a_value_or_refused(long: int, body: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_body, "PIECE", long)
-        found, why = outcome(body)
-    assert why.startswith("Invalid request body") or found == json.loads(body)
+        found, reason = outcome(body)
+    assert reason.startswith("Invalid request body") or found == json.loads(body)
 
 
 def test_values_and_levels_are_bounded_before_anything_is_decoded() -> None:

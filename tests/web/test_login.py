@@ -64,7 +64,7 @@ class House:
             named["content-type"] = "application/json"
         octets = b"" if body is None else json.dumps(body).encode()
         asked = Request(method, path, "x.test", {}, octets, named, remote, is_secure=secure, authority="x.test")
-        answer = run(self.site.answer(asked))
+        answer = run(self.site.respond(asked))
         assert isinstance(answer, Response)
         return answer
 
@@ -221,7 +221,7 @@ def test_guesses_wait_as_they_do_at_the_doors_of_mail(house: House) -> None:
         assert house.request("GET", "/v1/own", authorization=basic(BOB, "wrong")).status == 401
     asked = Request("GET", "/v1/own", "x.test", fields={"authorization": basic(BOB, "wrong")}, remote=HERE)
     answers: list[Any] = []
-    Deferred.fromCoroutine(house.site.answer(asked)).addCallback(answers.append)
+    Deferred.fromCoroutine(house.site.respond(asked)).addCallback(answers.append)
     assert answers == []
     house.clock.advance(5)
     assert answers[0].status == 401

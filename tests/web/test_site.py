@@ -33,11 +33,11 @@ def shown(config: Config = USUAL, **more: object) -> PublicServerInfo:
 
 
 def get(path: str, *, host: str = "mx.home.test", server: PublicServerInfo | None = None, **query: str) -> Response:
-    return run(build_site(server or shown()).answer(Request("GET", path, host, query)))
+    return run(build_site(server or shown()).respond(Request("GET", path, host, query)))
 
 
 def post(path: str, body: str) -> Response:
-    return run(build_site(shown()).answer(Request("POST", path, "autodiscover.home.test", body=body.encode())))
+    return run(build_site(shown()).respond(Request("POST", path, "autodiscover.home.test", body=body.encode())))
 
 
 # --- what is refused
@@ -85,7 +85,7 @@ def test_there_is_nothing_elsewhere(path: str) -> None:
 )
 def test_other_methods_are_not_taken(method: str, path: str, allowed: str) -> None:
     """RFC 9110 §15.5.6"""
-    answer = run(build_site(shown()).answer(Request(method, path, "localhost")))
+    answer = run(build_site(shown()).respond(Request(method, path, "localhost")))
     assert answer.status == 405
     assert dict(answer.headers)["Allow"] == allowed
 
@@ -105,7 +105,7 @@ def test_a_bug_is_ours_to_know(caplog: pytest.LogCaptureFixture) -> None:
     async def broken(_: Request) -> Response:
         raise RuntimeError("secret")
 
-    answer = run(Site([HttpRoute("GET", "/", broken)], ["x.test"]).answer(Request("GET", "/", "x.test")))
+    answer = run(Site([HttpRoute("GET", "/", broken)], ["x.test"]).respond(Request("GET", "/", "x.test")))
     assert answer.status == 500
     assert b"secret" not in answer.body
     assert "secret" in caplog.text
@@ -309,7 +309,7 @@ def test_a_phone_s_camera_reads_where_to_go(client: str, path: str) -> None:
     ask = Request(
         "GET", "/setup/code.svg", "192.0.2.1", {"client": client, "address": ADDRESS}, authority="192.0.2.1:8025"
     )
-    answer = run(build_site(shown()).answer(ask))
+    answer = run(build_site(shown()).respond(ask))
     assert (answer.status, answer.media_type) == (200, "image/svg+xml")
     expected = segno.make(f"http://192.0.2.1:8025/{path}", error="m")
     assert answer.body.decode().strip() == expected.svg_inline(scale=5, border=4, light="#fff", omitsize=False).replace(
@@ -356,7 +356,7 @@ def test_trouble_is_told_with_its_status() -> None:
     async def page_of_trouble(_: Request) -> Response:
         raise HttpError(410, "It is gone.")
 
-    answer = run(Site([HttpRoute("GET", "/", page_of_trouble)], ["x.test"]).answer(Request("GET", "/", "x.test")))
+    answer = run(Site([HttpRoute("GET", "/", page_of_trouble)], ["x.test"]).respond(Request("GET", "/", "x.test")))
     assert (answer.status, answer.body) == (410, b"It is gone.\n")
 
 
@@ -378,7 +378,7 @@ def test_all_routes_stand_below_the_root(path: str, status: int, answer: str | N
         return text_response(ask.path)
 
     site = Site([HttpRoute("GET", "/", page), HttpRoute("GET", "/v1/things", page)], (), root="/team/mail/")
-    found = run(site.answer(Request("GET", path, "localhost", parts=segments_of(path))))
+    found = run(site.respond(Request("GET", path, "localhost", parts=segments_of(path))))
     assert isinstance(found, Response)
     assert found.status == status
     assert answer is None or found.body == (answer + "\n" if answer else "").encode()

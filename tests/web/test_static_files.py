@@ -26,7 +26,7 @@ def site(tmp_path: Path) -> Site:
 
 def get(site: Site, path: str, **fields: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in fields.items()}
-    answer = run(site.answer(Request("GET", path, "x.test", fields=named)))
+    answer = run(site.respond(Request("GET", path, "x.test", fields=named)))
     assert isinstance(answer, Response)
     return answer
 

@@ -27,7 +27,7 @@ from mailstack.web.submission import LetterRelease, WebSubmission
 
 
 class CompatContext(Struct, frozen=True):
-    """Letters of one environment, and the ways in and out."""
+    """Letters of one environment, with their submission and release."""
 
     index: LetterIndex
     clock: Clock
@@ -36,28 +36,28 @@ class CompatContext(Struct, frozen=True):
     """Intake of letters that are sent by an API."""
     outward: WebSubmission
     """Intake of letters that are released within this machine."""
-    leaving: LetterRelease | None
+    letter_release: LetterRelease | None
     """Relay for released letters, in place of `outward`; None: they stay on this machine."""
     faults: Faults
-    look: HeadRequest
+    head: HeadRequest
     """HTTP status of a URL, for the check of links."""
-    places: StreamLimits
+    stream_limits: StreamLimits
     """Limit of open streams, shared with the server's own API."""
-    tally: FeedCounters
+    counters: FeedCounters
     """Counts since the start."""
     senders: RequestAuthenticator | None = None
-    """Authenticator of Mailpit's `send`; None: that of the pages."""
-    judge: SpamCheck | None = None
+    """Authenticator of Mailpit's `send`. None: the pages' authenticator."""
+    check_spam: SpamCheck | None = None
     """Spam filter; None: there is none."""
     limits: ComposeLimits = ComposeLimits(SubmissionSettings().max_size, SubmissionSettings().max_recipients)
     """Limits of a letter that is written or released by an API."""
     relay: ExternalRelay | None = None
-    """Server that `leaving` relays to."""
+    """Server that `letter_release` relays to."""
     data: Path | None = None
     """Directory of the environment."""
 
     @property
-    def shelf(self) -> LetterReader:
+    def reader(self) -> LetterReader:
         """Reader of letters."""
         return LetterReader(self.index, self.in_thread)
 
@@ -71,7 +71,7 @@ class CompatAccounts(Struct, frozen=True):
     remove: Callable[[str], Awaitable[None]]
     """Removes the account of a key."""
     reset: Callable[[], Awaitable[None]]
-    """Restores the accounts of the start, and no others."""
+    """Restores the initial accounts, and removes all others."""
     services: Callable[[], Mapping[str, HostPort]]
     domain: str
     """Domain of logins without one."""
@@ -79,4 +79,4 @@ class CompatAccounts(Struct, frozen=True):
     """Logins that are no addresses."""
     any_password: bool = False
     preload: Path | None = None
-    """Directory of the letters that were there at the start."""
+    """Directory of the initial letters."""

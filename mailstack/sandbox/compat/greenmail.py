@@ -93,9 +93,9 @@ class GreenMailConfiguration(Struct, frozen=True, rename="camel"):
     preload_directory: str | None = None
 
 
-def greenmail_pages(accounts: CompatAccounts, shelf: LetterReader) -> tuple[HttpRoute, ...]:
+def greenmail_routes(accounts: CompatAccounts, reader: LetterReader) -> tuple[HttpRoute, ...]:
     """Routes of users, their messages and the service."""
-    users, service = _Users(accounts, shelf), _Service(accounts, shelf.index)
+    users, service = _Users(accounts, reader), _Service(accounts, reader.index)
     messages = "/api/user/{user}/messages"
     return (
         HttpRoute("GET", "/api/user", users.users, "admin"),
@@ -117,17 +117,17 @@ def _reply(text: str, status: int = 200) -> Response:
 
 
 class _Users:
-    def __init__(self, accounts: CompatAccounts, shelf: LetterReader) -> None:
+    def __init__(self, accounts: CompatAccounts, reader: LetterReader) -> None:
         self._accounts = accounts
         self._store = accounts.store
         self._names = accounts.names
-        self._shelf = shelf
+        self._reader = reader
 
     async def users(self, _: Request) -> Response:
         return json_response([self._user(account.address) for account in await self._store.accounts()])
 
-    async def add(self, ask: Request) -> Response:
-        wanted = decode_body(ask, NewUser)
+    async def add(self, request: Request) -> Response:
+        wanted = decode_body(request, NewUser)
         try:
             address = Address.parse(wanted.email.strip())
         except AddressError as error:
@@ -149,19 +149,19 @@ class _Users:
             self._names.give(login, address.key)
         return json_response(self._user(address.key))
 
-    async def remove(self, ask: Request) -> Response:
-        name = ask.variables["user"]
+    async def remove(self, request: Request) -> Response:
+        name = request.variables["user"]
         known = {account.address for account in await self._store.accounts()}
         if (key := self._key(name)) not in known:
             return _reply(f"User '{name[:100]}' not found", 400)
         await self._accounts.remove(key)
         return _reply(f"User '{name[:100]}' deleted")
 
-    async def messages(self, ask: Request) -> Response:
+    async def messages(self, request: Request) -> Response:
         """Answers the letters of the INBOX, which is the only folder."""
-        if (folder := ask.variables.get("folder", INBOX)).lower() != INBOX:
+        if (folder := request.variables.get("folder", INBOX)).lower() != INBOX:
             return _reply(f"There is no folder {folder[:100]!r}: mailboxes here have an INBOX only", 400)
-        key = self._key(ask.variables["user"])
+        key = self._key(request.variables["user"])
         return Response(self._shown(key, await self._store.entries(key, 0, MAX_MESSAGES)), JSON)
 
     async def _shown(self, mailbox: str, entries: Sequence[Entry]) -> AsyncGenerator[bytes, None]:
@@ -172,7 +172,7 @@ class _Users:
                 octets = await read_all(await self._store.read(mailbox, entry.uid))
             except KeyError:
                 continue  # it went meanwhile
-            yield between + await self._shelf.do(partial(_shown, entry.uid, octets), len(octets))
+            yield between + await self._reader.do(partial(_shown, entry.uid, octets), len(octets))
             between = b","
         yield b"[]" if between == b"[" else b"]"
 

@@ -136,9 +136,9 @@ MAX_SEARCHED = 10_000
 """Maximum letters that a search for a part of an address compares."""
 
 
-def mailhog_pages(ground: CompatContext, *, is_first: bool) -> tuple[HttpRoute, ...]:
+def mailhog_routes(context: CompatContext, *, is_first: bool) -> tuple[HttpRoute, ...]:
     """Routes of MailHog; with `is_first` also those that Mailpit answers otherwise."""
-    pages = _Messages(ground)
+    pages = _Messages(context)
     shared = (
         HttpRoute("GET", "/api/v1/messages", pages.all_of_v1, "admin"),
         HttpRoute("DELETE", "/api/v1/messages", pages.delete_all, "admin"),
@@ -165,26 +165,26 @@ class MailHogRelease(Struct, frozen=True):
 
 
 class _Messages:
-    def __init__(self, ground: CompatContext) -> None:
-        self._ground = ground
-        self._index = ground.index
-        self._shelf = ground.shelf
+    def __init__(self, context: CompatContext) -> None:
+        self._context = context
+        self._index = context.index
+        self._reader = context.reader
 
     # --- version 2
 
-    async def messages(self, ask: Request) -> Response:
+    async def messages(self, request: Request) -> Response:
         await self._index.up_to_date()
-        start, limit = integer_parameter(ask, "start", 0), _limit(ask)
+        start, limit = integer_parameter(request, "start", 0), _limit(request)
         listed = await self._index.find(ItemFilter(), limit, start)
         return self._page(listed.items, listed.total, start)
 
-    async def search(self, ask: Request) -> Response:
+    async def search(self, request: Request) -> Response:
         """Searches the addresses of the envelope, or the whole letter."""
-        kind, query = ask.query.get("kind", ""), ask.query.get("query", "").strip()
+        kind, query = request.query.get("kind", ""), request.query.get("query", "").strip()
         if kind not in {"from", "to", "containing"} or not query:
             raise HttpError(400, "Ask with kind=from, to or containing, and a query")
         await self._index.up_to_date()
-        start, limit = integer_parameter(ask, "start", 0), _limit(ask)
+        start, limit = integer_parameter(request, "start", 0), _limit(request)
         if kind == "containing":
             listed = await self._index.find(ItemFilter(terms=(Term(Words(query.casefold())),)), limit, start)
             return self._page(listed.items, listed.total, start)
@@ -216,23 +216,23 @@ class _Messages:
         listed = await self._index.find(ItemFilter(), MAX_V1)
         return Response(self._streamed(listed.items, b"[", b"]"), TEXT_JSON)
 
-    async def one(self, ask: Request) -> Response:
-        item = await find_letter(self._index, ask.variables["id"])
+    async def one(self, request: Request) -> Response:
+        item = await find_letter(self._index, request.variables["id"])
         return Response(await self.shown(item), TEXT_JSON)
 
-    async def download(self, ask: Request) -> Response:
-        item = await find_letter(self._index, ask.variables["id"])
+    async def download(self, request: Request) -> Response:
+        item = await find_letter(self._index, request.variables["id"])
         save = (("Content-Disposition", f'attachment; filename="{item.id}.eml"'),)
-        return Response(await self._shelf.octets(item), "message/rfc822", 200, save)
+        return Response(await self._reader.octets(item), "message/rfc822", 200, save)
 
-    async def part(self, ask: Request) -> Response:
+    async def part(self, request: Request) -> Response:
         """Downloads a decoded part by its place in the letter, counted from 0."""
-        reading = await self._shelf.reading(await find_letter(self._index, ask.variables["id"]))
-        place = ask.variables["part"]
+        reading = await self._reader.reading(await find_letter(self._index, request.variables["id"]))
+        place = request.variables["part"]
         if not place.isascii() or not place.isdigit() or len(place) > 6:
             raise HttpError(404, "Error: there is no such part")
         part = find_part(reading, str(int(place) + 1))
-        octets = await self._shelf.do(lambda: reading.content_of(part), part.size)
+        octets = await self._reader.do(lambda: reading.content_of(part), part.size)
         return Response(octets, "application/octet-stream", 200, (("Content-Disposition", "attachment"),))
 
     async def delete_all(self, _: Request) -> Response:
@@ -240,30 +240,32 @@ class _Messages:
         await self._index.soft_delete(ItemFilter())
         return Response(b"", TEXT_JSON)
 
-    async def delete(self, ask: Request) -> Response:
-        item = await find_letter(self._index, ask.variables["id"])
+    async def delete(self, request: Request) -> Response:
+        item = await find_letter(self._index, request.variables["id"])
         await self._index.soft_delete(ItemFilter(ids=(item.id,)))
         return Response(b"", TEXT_JSON)
 
-    async def release(self, ask: Request) -> Response:
+    async def release(self, request: Request) -> Response:
         """Releases a letter through the queue, whatever server the request names."""
-        wanted = decode_body(ask, MailHogRelease)
-        item = await find_letter(self._index, ask.variables["id"])
-        octets = await self._shelf.octets(item)
+        wanted = decode_body(request, MailHogRelease)
+        item = await find_letter(self._index, request.variables["id"])
+        octets = await self._reader.octets(item)
         try:
-            await self._ground.outward.submit(item.sender, [wanted.email], octets, copied=CopySource(item.id, RELEASED))
+            await self._context.outward.submit(
+                item.sender, [wanted.email], octets, copied=CopySource(item.id, RELEASED)
+            )
         except Refusal as refusal:
             raise HttpError(400, str(refusal.reply)) from None
         return Response(b"", TEXT_JSON)
 
     # --- events
 
-    async def events(self, ask: Request) -> Upgrade:
+    async def events(self, request: Request) -> Upgrade:
         """Upgrades to a WebSocket with each new letter."""
         from mailstack.web.websocket import websocket_upgrade  # noqa: PLC0415 - most environments have no such client
 
-        self._ground.places.check(ask)
-        return websocket_upgrade(ask, self._ground.places.held(ask, self._new_letters()))
+        self._context.stream_limits.check(request)
+        return websocket_upgrade(request, self._context.stream_limits.held(request, self._new_letters()))
 
     async def _new_letters(self) -> AsyncGenerator[str, None]:
         """Letters from now on; a slow client misses some."""
@@ -292,18 +294,18 @@ class _Messages:
             held: list[tuple[Item, bytes]] = []
             for item in some:
                 with suppress(HttpError):  # it went meanwhile
-                    held.append((item, await self._shelf.octets(item)))
+                    held.append((item, await self._reader.octets(item)))
                 if held and (item is some[-1] or sum(len(octets) for _, octets in held) > MAX_HELD):
-                    shown: list[bytes] = await self._ground.in_thread(partial(_shown, held, records))
+                    shown: list[bytes] = await self._context.in_thread(partial(_shown, held, records))
                     yield between + b",".join(shown)
                     between, held = b",", []
         yield end
 
     async def shown(self, item: Item) -> bytes:
-        """Letter in JSON. Raises Trouble 404."""
+        """Letter in JSON. Raises HttpError 404."""
         records = await self._index.records([item])
-        octets = await self._shelf.octets(item)
-        (shown,) = await self._shelf.do(lambda: _shown([(item, octets)], records), len(octets))
+        octets = await self._reader.octets(item)
+        (shown,) = await self._reader.do(lambda: _shown([(item, octets)], records), len(octets))
         return shown
 
 
@@ -320,5 +322,5 @@ def _envelope(item: Item, kind: str) -> str:
     return " ".join(item.recipients) if kind == "to" else item.sender
 
 
-def _limit(ask: Request) -> int:
-    return min(integer_parameter(ask, "limit", DEFAULT_LIMIT), MAX_LIMIT)
+def _limit(request: Request) -> int:
+    return min(integer_parameter(request, "limit", DEFAULT_LIMIT), MAX_LIMIT)

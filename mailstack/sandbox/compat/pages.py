@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
-from mailstack.sandbox.compat.greenmail import greenmail_pages
-from mailstack.sandbox.compat.mailhog import mailhog_pages
-from mailstack.sandbox.compat.mailpit.pages import mailpit_pages
+from mailstack.sandbox.compat.greenmail import greenmail_routes
+from mailstack.sandbox.compat.mailhog import mailhog_routes
+from mailstack.sandbox.compat.mailpit.pages import mailpit_routes
 from mailstack.web.http_messages import Request, Response, text_response
 from mailstack.web.routes import HttpRoute
 
@@ -24,14 +24,14 @@ REMOVED = {
 """Paths of these tools that are not answered, and what to use instead."""
 
 
-def peer_pages(
-    ground: CompatContext, accounts: CompatAccounts, *, mailhog_first: bool = False
+def tool_routes(
+    context: CompatContext, accounts: CompatAccounts, *, mailhog_first: bool = False
 ) -> tuple[HttpRoute, ...]:
-    """Routes of all three. `mailhog_first`: MailHog's answer counts where Mailpit has the same path."""
-    hog = mailhog_pages(ground, is_first=mailhog_first)
+    """Routes of all three tools. `mailhog_first`: MailHog wins where Mailpit has the same path."""
+    hog = mailhog_routes(context, is_first=mailhog_first)
     known = {(route.method, route.path) for route in hog}
-    pit = (route for route in mailpit_pages(ground) if (route.method, route.path) not in known)
-    return (*pit, *hog, *greenmail_pages(accounts, ground.shelf), *_removed())
+    pit = (route for route in mailpit_routes(context) if (route.method, route.path) not in known)
+    return (*pit, *hog, *greenmail_routes(accounts, context.reader), *_removed())
 
 
 def _removed() -> Iterator[HttpRoute]:

@@ -25,26 +25,26 @@ MAX_VALUES = 50_000
 """Maximum values of a body that is no letter; `[web] max_body` limits its octets."""
 
 
-def decode_body(ask: Request, kind: type[T], max_values: int = MAX_VALUES, limits: str = "") -> T:
+def decode_body(request: Request, kind: type[T], max_values: int = MAX_VALUES, limits: str = "") -> T:
     """Decodes a JSON body with names in any case, as Go reads them.
 
-    `kind` has its names in lower case. Raises Trouble 400 and 413 with the reason.
+    `kind` has its names in lower case. Raises HttpError 400 and 413 with the reason.
     """
     try:
-        return msgspec.convert(_lower_names(json_body.decode(ask.body, max_values, limits)), kind)
+        return msgspec.convert(_lower_names(json_body.decode(request.body, max_values, limits)), kind)
     except (msgspec.ValidationError, RecursionError) as error:
         raise json_body.malformed(error) from None
 
 
-def form_fields(ask: Request) -> dict[str, list[str]] | None:
+def form_fields(request: Request) -> dict[str, list[str]] | None:
     """Fields of a form by lower-case name; None for another body.
 
     Some clients send a form in place of JSON.
     """
-    if ask.fields.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+    if request.fields.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         return None
     try:
-        pairs = parse_qs(ask.body.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=10_000)
+        pairs = parse_qs(request.body.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=10_000)
     except ValueError as error:
         raise HttpError(400, f"The form can't be read: {error}") from None
     return {name.lower(): values for name, values in pairs.items()}
@@ -62,7 +62,7 @@ def _lower_names(value: Any, depth: int = 0) -> Any:
 
 
 async def find_letter(index: LetterIndex, letter: str) -> Item:
-    """Letter with this id, or the newest for "latest". Raises Trouble 404."""
+    """Letter with this id, or the newest for "latest". Raises HttpError 404."""
     await index.up_to_date()
     if letter != "latest":
         item = await index.item(letter)
@@ -74,7 +74,7 @@ async def find_letter(index: LetterIndex, letter: str) -> Item:
 
 
 def find_part(reading: ParsedLetter, number: str) -> Part:
-    """Part with this number that is no multipart. Raises Trouble 404."""
+    """Part with this number that is no multipart. Raises HttpError 404."""
     part = reading.part(number)
     if part is None or part.is_multipart:
         raise HttpError(404, "Error: there is no such part")
@@ -84,7 +84,7 @@ def find_part(reading: ParsedLetter, number: str) -> Part:
 def search_filter(query: str, now: float, zone: str = "") -> ItemFilter:
     """Filter of a search.
 
-    Raises Trouble 400 for an empty or invalid query, and for an unknown time zone.
+    Raises HttpError 400 for an empty or invalid query, and for an unknown time zone.
     """
     if not query.strip():
         raise HttpError(400, "Error: no search query")
@@ -95,14 +95,14 @@ def search_filter(query: str, now: float, zone: str = "") -> ItemFilter:
 
 
 def _time_zone(name: str) -> tzinfo:
-    """Time zone of this name; UTC without one. Raises Trouble 400."""
+    """Time zone of this name; UTC without one. Raises HttpError 400."""
     try:
         return ZoneInfo(name) if name else UTC
     except (ValueError, OSError, LookupError):
         raise HttpError(400, f"There is no time zone {name[:60]!r}; write one such as Europe/Berlin") from None
 
 
-def integer_parameter(ask: Request, name: str, default: int) -> int:
+def integer_parameter(request: Request, name: str, default: int) -> int:
     """Integer parameter of the query; other text counts as absent, as for Mailpit."""
-    text = ask.query.get(name, "")
+    text = request.query.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else default

@@ -173,12 +173,12 @@ class ZonePages:
     def _shown(self, name: str) -> ZoneName:
         return ZoneName(name, [ZoneRecord(*record_text(each)) for each in self._zone.known().get(name, ())])
 
-    async def one(self, ask: Request) -> Response:
-        return json_response(self._shown(self._known(ask)))
+    async def one(self, request: Request) -> Response:
+        return json_response(self._shown(self._known(request)))
 
-    async def put(self, ask: Request) -> Response:
-        given = decode_json(ask, ZoneRecords).records
-        name = _name(ask)
+    async def put(self, request: Request) -> Response:
+        given = decode_json(request, ZoneRecords).records
+        name = _name(request)
         try:
             records = [read_record(each.type, each.value) for each in given]
         except ValueError as error:
@@ -190,25 +190,25 @@ class ZonePages:
         self._zone.put(name, *records)
         return json_response(self._shown(name))
 
-    async def remove(self, ask: Request) -> Response:
-        name = self._known(ask)
+    async def remove(self, request: Request) -> Response:
+        name = self._known(request)
         self._zone.remove(name)
         return json_response(ZoneName(name, []))
 
-    def _known(self, ask: Request) -> str:
+    def _known(self, request: Request) -> str:
         """Raises HttpError 404."""
-        name = _name(ask)
+        name = _name(request)
         if name not in self._zone.known():
             raise HttpError(404, f"{name[:100]} is not in the zone; GET /v1/zone lists the names.")
         return name
 
 
-def _name(ask: Request) -> str:
+def _name(request: Request) -> str:
     """Name in the path, normalized. Raises HttpError 400."""
     try:
-        return read_name(ask.variables["name"])
+        return read_name(request.variables["name"])
     except ValueError as error:
-        raise HttpError(400, f"{ask.variables['name'][:100]!r} is not a DNS name: {error}") from None
+        raise HttpError(400, f"{request.variables['name'][:100]!r} is not a DNS name: {error}") from None
 
 
 class ClockPages:
@@ -220,14 +220,14 @@ class ClockPages:
     async def now(self, _: Request) -> Response:
         return json_response(ClockState(iso8601(self._travel.now), self._travel.ahead))
 
-    async def advance(self, ask: Request) -> Response:
+    async def advance(self, request: Request) -> Response:
         try:
-            await self._travel.advance(decode_json(ask, ClockAdvance).advance)
+            await self._travel.advance(decode_json(request, ClockAdvance).advance)
         except ValueError as error:
             raise HttpError(400, str(error)) from None
         except ClockBusy as error:
             raise HttpError(409, str(error)) from None
-        return await self.now(ask)
+        return await self.now(request)
 
 
 def _fault_routes(pages: FaultPages) -> list[HttpRoute]:
@@ -263,9 +263,9 @@ class FaultPages:
     async def listed(self, _: Request) -> Response:
         return json_response(FaultList([_fault(rule, fired) for rule, fired in self._faults.list()]))
 
-    async def add(self, ask: Request) -> Response:
+    async def add(self, request: Request) -> Response:
         try:
-            rule = self._faults.add(decode_json(ask, Fault))
+            rule = self._faults.add(decode_json(request, Fault))
         except TooManyRules as error:
             raise HttpError(409, str(error)) from None
         except ValueError as error:
@@ -275,9 +275,9 @@ class FaultPages:
     async def clear(self, _: Request) -> Response:
         return json_response(RemovedFaults(self._faults.clear()))
 
-    async def remove(self, ask: Request) -> Response:
+    async def remove(self, request: Request) -> Response:
         try:
-            self._faults.remove(ask.variables["id"])
+            self._faults.remove(request.variables["id"])
         except KeyError:
             raise HttpError(404, "There is no such fault rule; GET /v1/faults lists the rules.") from None
         return json_response(RemovedFaults(1))

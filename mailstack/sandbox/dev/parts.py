@@ -74,7 +74,7 @@ class EnvironmentParts:
         self.faults.magic = settings.magic_recipients
         for rule in settings.faults:
             self.faults.add(rule)
-        self.tally = FeedCounters(feed, self.clock.now())
+        self.counters = FeedCounters(feed, self.clock.now())
         names = (HOME, WORLD, CAPTURE, RELAY)
         self.travel = TimeTravel(self.clock, [partial(self.store.next_due, name) for name in names])
         """Clock control."""
@@ -101,7 +101,7 @@ class EnvironmentParts:
     def in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), work)
 
-    async def look(self, url: str) -> HeadResponse:
+    async def head(self, url: str) -> HeadResponse:
         """Sends HEAD to a URL of this machine. Raises ConnectError."""
         from mailstack.net.http_client import HttpClient  # noqa: PLC0415 - rarely used
         from mailstack.web.checks.links import HeadResponse  # noqa: PLC0415
@@ -113,7 +113,7 @@ class EnvironmentParts:
         finally:
             client.close()
 
-    async def judge(self, letter: bytes) -> SpamVerdict:
+    async def check_spam(self, letter: bytes) -> SpamVerdict:
         """Verdict of the spam filter."""
         from mailstack.web.checks.spam import SpamFilterClient  # noqa: PLC0415 - rarely used
 

@@ -26,10 +26,10 @@ def dev_site(parts: EnvironmentParts, servers: Servers) -> WebOptions:
 
     settings, accounts = parts.settings, parts.accounts
     admin = AdminHooks(
-        keep_password=accounts.passwords.keep,
-        forget=accounts.directory.forget,
-        look=parts.look,
-        judge=parts.judge if settings.spam_filter else None,
+        hash_password=accounts.passwords.keep,
+        invalidate_directory=accounts.directory.forget,
+        head=parts.head,
+        check_spam=parts.check_spam if settings.spam_filter else None,
         release=servers.release if settings.relay else None,
     )
     return WebOptions(
@@ -55,14 +55,14 @@ async def _extend(parts: EnvironmentParts, servers: Servers, streams: StreamLimi
 def compat_routes(parts: EnvironmentParts, servers: Servers, streams: StreamLimits) -> tuple[HttpRoute, ...]:
     """Routes of the Mailpit, MailHog and GreenMail APIs."""
     from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
-    from mailstack.sandbox.compat.pages import peer_pages
+    from mailstack.sandbox.compat.pages import tool_routes
     from mailstack.web.compose import ComposeLimits
     from mailstack.web.submission import WebSubmission
 
     settings, clock, accounts = parts.settings, parts.clock, parts.accounts
     capture, home = servers.all[CAPTURE], servers.all[HOME]
     submission = home.config.submission
-    return peer_pages(
+    return tool_routes(
         CompatContext(
             index=parts.index,
             clock=clock,
@@ -72,14 +72,14 @@ def compat_routes(parts: EnvironmentParts, servers: Servers, streams: StreamLimi
             ),
             capture=WebSubmission(capture.exchange, clock),
             outward=WebSubmission(home.exchange, clock),
-            leaving=servers.relay,
+            letter_release=servers.relay,
             relay=settings.relay,
             faults=parts.faults,
-            look=parts.look,
-            places=streams,
-            tally=parts.tally,
+            head=parts.head,
+            stream_limits=streams,
+            counters=parts.counters,
             senders=accounts.senders(),
-            judge=parts.judge if settings.spam_filter else None,
+            check_spam=parts.check_spam if settings.spam_filter else None,
             data=parts.data,
         ),
         CompatAccounts(

@@ -101,8 +101,8 @@ class FaultyStore:
         try:
             if self._faults.any:
                 await self._fail("settle")
-        except StoreError as trouble:
-            return [trouble] * len(settlements)
+        except StoreError as error:
+            return [error] * len(settlements)
         written: list[Exception | None] = await self._store.settle_together(settlements)
         return written
 

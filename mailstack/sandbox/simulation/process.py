@@ -177,8 +177,8 @@ class CrashableStore:
         for settlement in settlements:
             try:
                 await self._process.write(lambda one=settlement: self._store.settle(one))  # type: ignore[misc]
-            except (StoreError, KeyError) as trouble:
-                troubles.append(trouble)
+            except (StoreError, KeyError) as error:
+                troubles.append(error)
             else:
                 troubles.append(None)
         return troubles

@@ -85,9 +85,9 @@ def web_options(
     from mailstack.web.admin_hooks import AdminHooks, WebOptions  # noqa: PLC0415
 
     admin = AdminHooks(
-        keep_password=passwords.keep,
+        hash_password=passwords.keep,
         check_password=partial(check_password, min_length=config.accounts.min_password_length),
-        forget=directory.forget,
+        invalidate_directory=directory.forget,
     )
     return WebOptions(admin, session_secret=secret, in_thread=pool.run)
 

@@ -41,11 +41,11 @@ class AccountList(Struct, frozen=True):
     accounts: list[AccountInfo]
     total: int
     next: str | None
-    """`after` of the next page; null at the end. So it is with all lists by name."""
+    """`after` of the next page; null at the end."""
 
 
 class AliasInfo(Struct, frozen=True, forbid_unknown_fields=True):
-    """An address that leads to others."""
+    """Address with the targets that its letters go to."""
 
     address: str
     targets: list[str] = field(default_factory=list)
@@ -80,14 +80,12 @@ class SessionEndResult(Struct, frozen=True):
 
 
 class DeletedCount(Struct, frozen=True):
-    """How many letters have left a mailbox."""
+    """Number of letters deleted from a mailbox."""
 
     deleted: int
 
 
 class RemovedName(Struct, frozen=True):
-    """What is there no longer."""
-
     removed: str
 
 
@@ -111,17 +109,21 @@ def account_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
             "/v1/accounts",
             pages.add,
             "admin",
-            doc=RouteDoc("Add one.", request=NewAccount, response=shown, status=201),
+            doc=RouteDoc("Add an account.", request=NewAccount, response=shown, status=201),
         ),
         HttpRoute(
             "PATCH",
             one,
             pages.change,
             "admin",
-            doc=RouteDoc("Change the password.", request=NewPassword, response=shown),
+            doc=RouteDoc("Change the password of an account.", request=NewPassword, response=shown),
         ),
         HttpRoute(
-            "DELETE", one, pages.remove, "admin", doc=RouteDoc("Remove it, and its mailbox.", response=RemovedName)
+            "DELETE",
+            one,
+            pages.remove,
+            "admin",
+            doc=RouteDoc("Remove an account and its mailbox.", response=RemovedName),
         ),
         HttpRoute(
             "DELETE",
@@ -129,7 +131,8 @@ def account_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
             pages.end_sessions,
             "user",
             doc=RouteDoc(
-                "End every session, stream and wait of it; of users only one's own.", response=SessionEndResult
+                "End all sessions, streams and waits of an account; users may end only their own.",
+                response=SessionEndResult,
             ),
         ),
         HttpRoute(
@@ -137,35 +140,35 @@ def account_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
             "/v1/aliases",
             pages.aliases,
             "admin",
-            doc=RouteDoc("Addresses that lead to others.", BY_NAME, response=AliasList),
+            doc=RouteDoc("List the aliases.", BY_NAME, response=AliasList),
         ),
         HttpRoute(
             "POST",
             "/v1/aliases",
             pages.set_alias,
             "admin",
-            doc=RouteDoc("Set one.", request=AliasInfo, response=AliasInfo, status=201),
+            doc=RouteDoc("Set an alias.", request=AliasInfo, response=AliasInfo, status=201),
         ),
-        HttpRoute("DELETE", alias, pages.remove_alias, "admin", doc=RouteDoc("Remove one.", response=RemovedName)),
+        HttpRoute("DELETE", alias, pages.remove_alias, "admin", doc=RouteDoc("Remove an alias.", response=RemovedName)),
         HttpRoute(
             "GET",
             "/v1/mailboxes",
             pages.mailboxes,
             "user",
-            doc=RouteDoc("Mailboxes, and how much is in each.", BY_NAME, response=MailboxList),
+            doc=RouteDoc("List the mailboxes with their sizes.", BY_NAME, response=MailboxList),
         ),
         HttpRoute(
             "DELETE",
             "/v1/mailboxes/{address}/letters",
             pages.empty,
             "user",
-            doc=RouteDoc("Empty a mailbox; its letters go from the list as well.", response=DeletedCount),
+            doc=RouteDoc("Delete all letters of a mailbox, from the letter list as well.", response=DeletedCount),
         ),
     )
 
 
 class AccountPages:
-    """The pages behind them."""
+    """Handlers of these routes."""
 
     def __init__(self, context: ApiContext) -> None:
         self._context = context
@@ -176,8 +179,8 @@ class AccountPages:
         own = visible_to(request)
         found = [each for each in await self._store.accounts() if own in {None, each.address}]
         found.sort(key=lambda account: account.address)
-        some, following = page_by_name(request, found, lambda account: account.address)
-        return json_response(AccountList([self._shown(each) for each in some], len(found), following))
+        page, following = page_by_name(request, found, lambda account: account.address)
+        return json_response(AccountList([self._shown(each) for each in page], len(found), following))
 
     def _shown(self, account: Account) -> AccountInfo:
         known = dict(self._context.options.shown_accounts)
@@ -186,44 +189,44 @@ class AccountPages:
     async def add(self, request: Request) -> Response:
         wanted = decode_json(request, NewAccount)
         address = self._own(wanted.address)
-        keep = self._admin.keep_password
-        if keep is None:
-            raise HttpError(501, "Accounts can't be added here; `mailstack user add` does it.")
+        hash_password = self._admin.hash_password
+        if hash_password is None:
+            raise HttpError(501, "This server can't add accounts by HTTP; use `mailstack user add`.")
         try:
             self._admin.check_password(wanted.password, address.key)
-            kept = await keep(wanted.password)
+            stored = await hash_password(wanted.password)
         except ValueError as error:
             raise HttpError(400, str(error)) from None
-        account = Account(address.key, kept.password_hash, self._context.clock.now(), scram=kept.scram)
+        account = Account(address.key, stored.password_hash, self._context.clock.now(), scram=stored.scram)
         try:
             await self._store.add_accounts([account])
         except Conflict as conflict:
             raise HttpError(409, str(conflict)) from None
-        self._admin.forget()
+        self._admin.invalidate_directory()
         return json_response(self._shown(account), 201)
 
     def _own(self, text: str) -> Address:
-        """An address at a domain of this server. Raises HttpError 400."""
+        """Parses an address at a domain of this server. Raises HttpError 400."""
         address = _address(text)
         if not self._context.access.directory.is_local(address.domain):
-            raise HttpError(400, f"{address.domain} is no domain of this server.")
+            raise HttpError(400, f"{address.domain} is not a domain of this server.")
         return address
 
     async def change(self, request: Request) -> Response:
         key = _address(request.variables["address"]).key
-        keep = self._admin.keep_password
-        if keep is None:
-            raise HttpError(501, "Passwords can't be changed here; `mailstack user password` does it.")
+        hash_password = self._admin.hash_password
+        if hash_password is None:
+            raise HttpError(501, "This server can't change passwords by HTTP; use `mailstack user password`.")
         try:
             wanted = decode_json(request, NewPassword).password
             self._admin.check_password(wanted, key)
-            kept = await keep(wanted)
-            await self._store.set_password(key, kept.password_hash, kept.scram)
+            stored = await hash_password(wanted)
+            await self._store.set_password(key, stored.password_hash, stored.scram)
         except KeyError:
             raise _no_account(key) from None
         except ValueError as error:
             raise HttpError(400, str(error)) from None
-        self._admin.forget()
+        self._admin.invalidate_directory()
         account = await self._store.account(key)
         if account is None:
             raise _no_account(key)
@@ -235,36 +238,38 @@ class AccountPages:
             await self._store.remove_account(key)
         except KeyError:
             raise _no_account(key) from None
-        self._admin.forget()
+        self._admin.invalidate_directory()
         return json_response(RemovedName(key))
 
     async def end_sessions(self, request: Request) -> Response:
         key = _address(request.variables["address"]).key
         if visible_to(request) not in {None, key}:
-            raise HttpError(403, "That is another account; an administrator may end its sessions.")
+            raise HttpError(403, "Only an administrator may end the sessions of another account.")
         try:
             await self._store.end_sessions(key)
         except KeyError:
             raise _no_account(key) from None
-        self._admin.forget()
+        self._admin.invalidate_directory()
         return json_response(SessionEndResult(key, ended=True))
 
     async def aliases(self, request: Request) -> Response:
         found = sorted(await self._store.aliases())
-        some, following = page_by_name(request, found, lambda alias: alias[0])
-        return json_response(AliasList([AliasInfo(address, list(to)) for address, to in some], len(found), following))
+        page, following = page_by_name(request, found, lambda alias: alias[0])
+        return json_response(AliasList([AliasInfo(address, list(to)) for address, to in page], len(found), following))
 
     async def set_alias(self, request: Request) -> Response:
         wanted = decode_json(request, AliasInfo)
         address = self._own(wanted.address)
         targets = [str(_address(target)) for target in wanted.targets]
         if not targets:
-            raise HttpError(400, 'An alias leads somewhere: {"address": "sales@…", "targets": ["alice@…"]}')
+            raise HttpError(
+                400, 'targets is empty; an alias needs at least one: {"address": "sales@…", "targets": ["alice@…"]}'
+            )
         try:
             await self._store.set_alias(address.key, targets)
         except Conflict as conflict:
             raise HttpError(409, str(conflict)) from None
-        self._admin.forget()
+        self._admin.invalidate_directory()
         return json_response(AliasInfo(address.key, targets), 201)
 
     async def remove_alias(self, request: Request) -> Response:
@@ -272,8 +277,8 @@ class AccountPages:
         try:
             await self._store.remove_alias(key)
         except KeyError:
-            raise HttpError(404, f"There is no alias {key}; GET /v1/aliases lists those that are there.") from None
-        self._admin.forget()
+            raise HttpError(404, f"There is no alias {key}; GET /v1/aliases lists the aliases.") from None
+        self._admin.invalidate_directory()
         return json_response(RemovedName(key))
 
     async def mailboxes(self, request: Request) -> Response:
@@ -285,10 +290,10 @@ class AccountPages:
         own = visible_to(request)
         names = sorted(name for name in {*octets, *counts} if own in {None, name})
         nothing = MailboxCount("", 0, 0)
-        some, following = page_by_name(request, names, str)
+        page, following = page_by_name(request, names, str)
         shown = [
             MailboxInfo(name, octets.get(name, 0), found.total, found.unread)
-            for name in some
+            for name in page
             for found in (counts.get(name, nothing),)
         ]
         return json_response(MailboxList(shown, len(names), following))
@@ -301,7 +306,7 @@ class AccountPages:
         try:
             maildrop = await self._store.open_maildrop(key, OWNER)
         except MaildropInUse:
-            raise HttpError(409, f"A client has the mailbox of {key} open; try again when it has gone.") from None
+            raise HttpError(409, f"A client has the mailbox of {key} open; try again later.") from None
         try:
             uids = [entry.uid for entry in maildrop.entries]
             if (index := self._context.index) is not None:
@@ -318,8 +323,8 @@ def _address(text: str) -> Address:
     try:
         return Address.parse(text.strip())
     except AddressError as error:
-        raise HttpError(400, f"{text[:60]!r} is no address: {error}") from None
+        raise HttpError(400, f"{text[:60]!r} is not an address: {error}") from None
 
 
 def _no_account(key: str) -> HttpError:
-    return HttpError(404, f"There is no account {key}; GET /v1/accounts lists those that are there.")
+    return HttpError(404, f"There is no account {key}; GET /v1/accounts lists the accounts.")

@@ -21,11 +21,11 @@ _METHOD = re.compile(r"\s*([a-z0-9-]{1,40})\s*=\s*([a-z]{1,40})\b\s*(.*)", re.IG
 _COMMENT = re.compile(r"\([^()]*+\)")
 MAX_METHODS = 100
 
-_FOLLOW = QueryParameter("follow", '"true" asks where redirects lead, too.')
+_FOLLOW = QueryParameter("follow", '"true": redirects are followed.')
 
 
 class MethodResult(Struct, frozen=True):
-    """What one method found (RFC 8601 §2.3)."""
+    """Result of one authentication method (RFC 8601 §2.3)."""
 
     method: str
     """ "spf", "dkim", "dmarc", "arc" …"""
@@ -34,7 +34,7 @@ class MethodResult(Struct, frozen=True):
 
 
 class AuthenticationField(Struct, frozen=True):
-    """What an server wrote into Authentication-Results, the newest field first."""
+    """Authentication-Results field of a server."""
 
     server: str
     methods: list[MethodResult]
@@ -45,16 +45,16 @@ class AuthenticationReport(Struct, frozen=True):
 
 
 class UnsubscribeReport(Struct, frozen=True):
-    """How a reader leaves the list; null when the letter does not say."""
+    """List-Unsubscribe of a letter; null without the field."""
 
     unsubscribe: UnsubscribeInfo | None
 
 
 def check_routes(
-    reader: ApiLetterReader, look: link_check.HeadRequest | None, judge: SpamCheck | None = None
+    reader: ApiLetterReader, head: link_check.HeadRequest | None, check_spam: SpamCheck | None = None
 ) -> tuple[HttpRoute, ...]:
-    """`look` sends a HEAD request to a URL, `judge` queries a spam filter; None disables a check."""
-    pages = CheckPages(reader, look, judge)
+    """`head` sends a HEAD request to a URL, `check_spam` queries a spam filter; None disables a check."""
+    pages = CheckPages(reader, head, check_spam)
     one = "/v1/letters/{id}/checks/"
     return (
         HttpRoute(
@@ -62,46 +62,48 @@ def check_routes(
             one + "html",
             pages.html,
             "user",
-            doc=RouteDoc("What mail clients make of its HTML.", response=dict[str, Any]),
+            doc=RouteDoc("Check the support of the HTML in mail clients.", response=dict[str, Any]),
         ),
         HttpRoute(
             "GET",
             one + "links",
             pages.links,
             "user",
-            doc=RouteDoc("Whether its links answer: this asks their hosts.", (_FOLLOW,), response=dict[str, Any]),
+            doc=RouteDoc("Check the links with requests to their hosts.", (_FOLLOW,), response=dict[str, Any]),
         ),
         HttpRoute(
             "GET",
             one + "authentication",
             pages.authentication,
             "user",
-            doc=RouteDoc("What is known of its authors.", response=AuthenticationReport),
+            doc=RouteDoc("Get the Authentication-Results.", response=AuthenticationReport),
         ),
         HttpRoute(
             "GET",
             one + "unsubscribe",
             pages.unsubscribe,
             "user",
-            doc=RouteDoc("How to leave its list.", response=UnsubscribeReport),
+            doc=RouteDoc("Check List-Unsubscribe.", response=UnsubscribeReport),
         ),
         HttpRoute(
             "GET",
             one + "spam",
             pages.spam,
             "user",
-            doc=RouteDoc("What a spam filter says of it.", response=SpamVerdict),
+            doc=RouteDoc("Get the verdict of the spam filter.", response=SpamVerdict),
         ),
     )
 
 
 class CheckPages:
-    """The pages behind them."""
+    """Handlers of these routes."""
 
-    def __init__(self, reader: ApiLetterReader, look: link_check.HeadRequest | None, judge: SpamCheck | None) -> None:
+    def __init__(
+        self, reader: ApiLetterReader, head: link_check.HeadRequest | None, check_spam: SpamCheck | None
+    ) -> None:
         self._reader = reader
-        self._look = look
-        self._judge = judge
+        self._head = head
+        self._check_spam = check_spam
         self._html = HtmlChecks(reader)
         self._links = ClientQueue()
         self._spam = ClientQueue()
@@ -110,19 +112,19 @@ class CheckPages:
         return await self._reader.reading(await self._reader.item(request))
 
     async def html(self, request: Request) -> Response:
-        answer = await self._html.of(request, await self._reader.item(request))
-        if answer is None:
+        response = await self._html.of(request, await self._reader.item(request))
+        if response is None:
             raise HttpError(404, "The letter has no HTML.")
-        return answer
+        return response
 
     async def links(self, request: Request) -> Response:
-        item, look = await self._reader.item(request), self._look
-        if look is None:
-            raise HttpError(404, "This server asks no other hosts for what is in letters.")
+        item, head = await self._reader.item(request), self._head
+        if head is None:
+            raise HttpError(404, "This server does not check links.")
 
         async def check() -> link_check.LinkReport:
             links = await self._reader.links(item)
-            return await link_check.check_links(links, look, follow=request.query.get("follow") == "true")
+            return await link_check.check_links(links, head, follow=request.query.get("follow") == "true")
 
         return json_response(await self._links.run(request, check))
 
@@ -132,11 +134,11 @@ class CheckPages:
         For a letter relayed within the environment, the results of the last server are returned.
         """
         item = await self._reader.item(request)
-        told = _authentication_fields(await self._reader.reading(item))
+        fields = _authentication_fields(await self._reader.reading(item))
         for copy in item.copies:
             found = await self._reader.reading_of(LetterId(copy))
-            told = (_authentication_fields(found) if found is not None else []) or told
-        return json_response(AuthenticationReport(told))
+            fields = (_authentication_fields(found) if found is not None else []) or fields
+        return json_response(AuthenticationReport(fields))
 
     async def unsubscribe(self, request: Request) -> Response:
         found = (await self._reading(request)).unsubscribe
@@ -149,12 +151,12 @@ class CheckPages:
         )
 
     async def spam(self, request: Request) -> Response:
-        item, judge = await self._reader.item(request), self._judge
-        if judge is None:
-            raise HttpError(404, "No spam filter is asked here. `mailstack dev --spam-filter` names one.")
+        item, check_spam = await self._reader.item(request), self._check_spam
+        if check_spam is None:
+            raise HttpError(404, "No spam filter is configured; set one with `mailstack dev --spam-filter`.")
 
         async def check() -> SpamVerdict:
-            return await judge(await self._reader.octets(item))
+            return await check_spam(await self._reader.octets(item))
 
         return json_response(await self._spam.run(request, check))
 
@@ -166,7 +168,7 @@ def _authentication_fields(reading: ParsedLetter) -> list[AuthenticationField]:
 
 
 def parse_authentication_results(body: str) -> AuthenticationField:
-    """The text of one Authentication-Results field."""
+    """Parses the body of an Authentication-Results field."""
     server, *methods = _COMMENT.sub(" ", body).split(";")
     found = [match for each in methods[:MAX_METHODS] if (match := _METHOD.fullmatch(each))]
     return AuthenticationField(

@@ -28,7 +28,7 @@ from mailstack.web.submission import RELEASED, CopySource, WebSubmission
 
 
 class NewAttachment(Struct, frozen=True, forbid_unknown_fields=True):
-    """A file to be sent."""
+    """File to attach."""
 
     name: str
     content: str
@@ -38,7 +38,7 @@ class NewAttachment(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewLetter(Struct, frozen=True, forbid_unknown_fields=True):
-    """A letter to be sent. Addresses are bare, as carol@elsewhere.test."""
+    """Letter to send. Addresses have no display names: carol@elsewhere.test."""
 
     author: str = field(name="from")
     to: list[str] = field(default_factory=list)
@@ -49,12 +49,10 @@ class NewLetter(Struct, frozen=True, forbid_unknown_fields=True):
     html: str = ""
     attachments: list[NewAttachment] = field(default_factory=list)
     in_reply_to: str | None = None
-    """The id of the letter that this one answers."""
+    """Id of the letter that this one replies to."""
 
 
 class SentLetter(Struct, frozen=True):
-    """The id of a letter that is on its way."""
-
     id: str
 
 
@@ -63,7 +61,7 @@ class LetterReleaseRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def compose_routes(context: ApiContext, reader: ApiLetterReader) -> tuple[HttpRoute, ...]:
-    """Where letters are written and sent on."""
+    """Returns the routes that send and release letters."""
     pages = ComposePages(context, reader)
     return (
         HttpRoute(
@@ -73,7 +71,7 @@ def compose_routes(context: ApiContext, reader: ApiLetterReader) -> tuple[HttpRo
             "user",
             is_large=True,
             ends_with_client=True,
-            doc=RouteDoc("Write a letter, as one of the accounts.", request=NewLetter, response=SentLetter, status=201),
+            doc=RouteDoc("Send a new letter from an account.", request=NewLetter, response=SentLetter, status=201),
         ),
         HttpRoute(
             "POST",
@@ -81,7 +79,7 @@ def compose_routes(context: ApiContext, reader: ApiLetterReader) -> tuple[HttpRo
             pages.release,
             "user",
             doc=RouteDoc(
-                "Send a letter on to other addresses, through the queue.",
+                "Release a letter to other addresses, through the queue.",
                 request=LetterReleaseRequest,
                 response=SentLetter,
                 status=201,
@@ -91,7 +89,7 @@ def compose_routes(context: ApiContext, reader: ApiLetterReader) -> tuple[HttpRo
 
 
 class ComposePages:
-    """The pages behind them."""
+    """Handlers of these routes."""
 
     def __init__(self, context: ApiContext, reader: ApiLetterReader) -> None:
         self._context = context
@@ -110,20 +108,20 @@ class ComposePages:
             lambda: json_body.convert(request.body, NewLetter, limits.values, limits.explained), size
         )
         account = await self._account(request, wanted.author)
-        answered = await self._answered(request, wanted.in_reply_to)
+        reply_fields = await self._reply_fields(request, wanted.in_reply_to)
         now = self._context.clock.now()
-        letter = await self._reader.do(lambda: compose(_draft(wanted, answered), limits, now), size)
+        letter = await self._reader.do(lambda: compose(_draft(wanted, reply_fields), limits, now), size)
         return await shielded(self._submit(account, letter.sender, letter.recipients, letter.octets))
 
     async def release(self, request: Request) -> Response:
         """Release a letter with the user's account as sender; its From field is not changed."""
         wanted = decode_json(request, LetterReleaseRequest)
         item = await self._reader.item(request)
-        account = request.user.account or await self._somebody()
+        account = request.user.account or await self._default_account()
         check_count(wanted.to, self._limits.recipients)
         recipients = tuple(dict.fromkeys(parse_address(each) for each in wanted.to))
         if not recipients:
-            raise HttpError(400, 'Say where to: {"to": ["dora@elsewhere.test"]}')
+            raise HttpError(400, 'to is empty; name at least one address: {"to": ["dora@elsewhere.test"]}')
         octets = await self._reader.octets(item)
         outside = self._context.options.admin.release
         if outside is not None and request.user.is_admin:
@@ -141,9 +139,9 @@ class ComposePages:
     async def _submit(  # each of a type of its own
         self, account: str, sender: str, recipients: tuple[str, ...], octets: bytes, copied: CopySource | None = None
     ) -> Response:
-        most = self._context.config.submission.max_size
-        if len(octets) > most:
-            raise HttpError(413, f"A letter has {most} octets at most.")
+        limit = self._context.config.submission.max_size
+        if len(octets) > limit:
+            raise HttpError(413, f"The letter is too large; the maximum is {limit} octets.")
         try:
             letter = await self._intake.submit(sender, recipients, octets, account=account, copied=copied)
         except Refusal as refusal:
@@ -158,20 +156,22 @@ class ComposePages:
             address = Address.parse(author)
             key = await self._context.access.directory.mailbox(address)
         except AddressError as error:
-            raise HttpError(400, f"from: {author[:60]!r} is no address ({error})") from None
+            raise HttpError(400, f"from: {author[:60]!r} is not an address ({error})") from None
         if key is None or not self._context.access.directory.is_local(address.domain):
-            raise HttpError(400, f"from: {author[:60]} is no account here; GET /v1/accounts lists them.")
+            raise HttpError(
+                400, f"from: {author[:60]} is not an account of this server; GET /v1/accounts lists the accounts."
+            )
         return key
 
-    async def _somebody(self) -> str:
+    async def _default_account(self) -> str:
         """Return the oldest account, for a dev environment without logins."""
         accounts = await self._context.store.accounts()
         if not accounts:
-            raise HttpError(409, "There is no account to send in the name of; add one.")
+            raise HttpError(409, "There is no account to send from; add one.")
         return min(accounts, key=lambda account: (account.created, account.address)).address
 
-    async def _answered(self, request: Request, letter: str | None) -> dict[str, str] | None:
-        """The fields that tie an answer to what it answers (RFC 5322 §3.6.4)."""
+    async def _reply_fields(self, request: Request, letter: str | None) -> dict[str, str] | None:
+        """Reply fields of the header (RFC 5322 §3.6.4)."""
         if letter is None:
             return None
         item = await self._index.item(letter, visible_to(request))
@@ -183,7 +183,7 @@ class ComposePages:
 
 
 def _draft(wanted: NewLetter, headers: dict[str, str] | None) -> LetterDraft:
-    """What is composed; `headers` are those that tie it to what it answers."""
+    """`headers` are the reply fields."""
     return LetterDraft(
         author=DraftAddress(wanted.author),
         to=tuple(DraftAddress(each) for each in wanted.to),
@@ -202,4 +202,4 @@ def _draft(wanted: NewLetter, headers: dict[str, str] | None) -> LetterDraft:
 def _http_error(refusal: Refusal) -> HttpError:
     reply = refusal.reply
     status = 422 if reply.code >= 500 else 507 if reply.status == STORAGE_FULL.status else 503
-    return HttpError(status, f"The server does not take it: {reply.code} {reply.text}")
+    return HttpError(status, f"The server refused the letter: {reply.code} {reply.text}")

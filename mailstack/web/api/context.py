@@ -20,15 +20,15 @@ from mailstack.web.api.events import StreamLimits
 
 
 class Requests(Struct, frozen=True):
-    """What long requests need: threads, timers, limits."""
+    """Threads, timers and limits of long requests."""
 
     reactor: Any
-    """Source of real time, for requests that wait."""
+    """Real time, for timeouts."""
     in_thread: InThread
     stream_limits: StreamLimits
     """Limits of streams, and of waits for letters."""
     sessions: SessionRegistry
-    """Requests in progress, each of which ends with its login."""
+    """Open requests, which end with their login."""
 
 
 class ApiContext(Struct, frozen=True):
@@ -42,6 +42,6 @@ class ApiContext(Struct, frozen=True):
     index: LetterIndex | None
     """Index of letters. None: no inbox."""
     submission: ReceivingRules
-    """Rules for letters that users write here."""
+    """Rules for letters that users send from the pages."""
     requests: Requests
     options: WebOptions

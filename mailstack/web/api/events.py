@@ -26,32 +26,32 @@ T = TypeVar("T")
 
 
 class StreamLimits:
-    """In all, and for one client; at every door and in every process of the server."""
+    """Limits of open streams, in total and for each client, over all processes of the server."""
 
-    def __init__(self, most: int, most_of_one: int, counts: ConnectionCounts) -> None:
-        self._most = most
-        self._most_of_one = most_of_one
+    def __init__(self, max_streams: int, max_per_client: int, counts: ConnectionCounts) -> None:
+        self._max_streams = max_streams
+        self._max_per_client = max_per_client
         self._counts = counts
 
     @property
-    def taken(self) -> int:
-        """How many go on."""
+    def used(self) -> int:
+        """Number of open streams."""
         return self._counts.total()
 
     def check(self, request: Request) -> None:
-        """Raises HttpError 503 when there is no place for this client."""
+        """Checks both limits. Raises HttpError 503."""
         client = client_of(request.remote.host)
-        if self.taken >= self._most or self._counts.of(client) >= self._most_of_one:
+        if self.used >= self._max_streams or self._counts.of(client) >= self._max_per_client:
             raise HttpError(
                 503,
-                "Too many streams and waits go on; [web] streams and streams_per_client say how many may.",
+                "Too many open streams and waits; see [web] streams and streams_per_client.",
                 ("Retry-After", "5"),
             )
 
     async def held(self, request: Request, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-        """The same, with a place for as long as they come. Raises HttpError 503."""
+        """Yields the pieces, and counts as a stream meanwhile. Raises HttpError 503."""
         try:
-            with self.one(request):
+            with self.counted(request):
                 async for piece in pieces:
                     if not await request.holds():
                         return
@@ -60,8 +60,8 @@ class StreamLimits:
             await pieces.aclose()
 
     @contextmanager
-    def one(self, request: Request) -> Iterator[None]:
-        """A place. Raises HttpError 503 when there is none."""
+    def counted(self, request: Request) -> Iterator[None]:
+        """Counts a stream. Raises HttpError 503."""
         self.check(request)
         client = client_of(request.remote.host)
         self._counts.add(client)
@@ -72,31 +72,31 @@ class StreamLimits:
 
 
 KEEPALIVE = 15.0
-"""Seconds without an event after which a comment keeps the connection alive."""
+"""Seconds without an event, after which a comment is sent."""
 MAX_EVENTS = 500
-"""Events in one piece."""
+"""Maximum events of one chunk."""
 RETRY_MS = 1000
-"""Milliseconds after which a browser comes back."""
+"""Milliseconds after which a browser reconnects."""
 
 MISSED = -1
 
 PUBLIC_NAMES = {"pruned": "deleted"}
-"""Events that have another name outside."""
+"""Public names of events."""
 
 _DOC = RouteDoc(
-    "Server-sent events: letter (Summary), changed, deleted, step, fault, dialogue, clock, and reset when some were missed.",
+    "Server-sent events: letter (Summary), changed, deleted, step, fault, dialogue, clock, and reset after missed events.",
     (QueryParameter("after", "Same as Last-Event-ID, for clients that can't set header fields."),),
     media_type="text/event-stream",
 )
 
 
 def event_routes(reader: ApiLetterReader, clock: Clock, stream_limits: StreamLimits) -> tuple[HttpRoute, ...]:
-    """The stream."""
+    """Returns the route of the event stream."""
     return (HttpRoute("GET", "/v1/events", EventStreams(reader, clock, stream_limits).events, "user", doc=_DOC),)
 
 
 class EventStreams:
-    """The page behind it."""
+    """Handler of the event stream."""
 
     def __init__(self, reader: ApiLetterReader, clock: Clock, stream_limits: StreamLimits) -> None:
         self._reader = reader
@@ -109,10 +109,10 @@ class EventStreams:
         return Response(self._stream(request), "text/event-stream; charset=utf-8")
 
     async def _stream(self, request: Request) -> AsyncGenerator[bytes, None]:
-        with self._stream_limits.one(request):
+        with self._stream_limits.counted(request):
             async with self._index.feed.stream():
                 yield b"retry: %d\n\n" % RETRY_MS
-                position = self._begun(request)
+                position = self._position_of(request)
                 while not self._index.feed.is_closed:
                     piece, position = await self._next(position, request.user)
                     # The account name may belong to another user by now.
@@ -121,19 +121,19 @@ class EventStreams:
                     if piece:
                         yield piece
 
-    def _begun(self, request: Request) -> int:
-        """Where a stream goes on: before all that is known, where something was missed."""
+    def _position_of(self, request: Request) -> int:
+        """Position after Last-Event-ID; MISSED if later events are gone."""
         feed = self._index.feed
-        came_back = request.fields.get("last-event-id") or request.query.get("after", "")
-        if not came_back:
+        last_id = request.fields.get("last-event-id") or request.query.get("after", "")
+        if not last_id:
             return feed.newest
         try:
-            return feed.sequence_of(came_back)
+            return feed.sequence_of(last_id)
         except EventsMissed:
             return MISSED
 
     async def _next(self, position: int, user: User) -> tuple[bytes, int]:
-        """What is told next, after some silence a comment, and where that leads to."""
+        """Next chunk, and the position after it; a comment after KEEPALIVE seconds."""
         feed = self._index.feed
         try:
             events = feed.after(position)[:MAX_EVENTS]
@@ -149,7 +149,7 @@ class EventStreams:
         return b"".join(pieces), events[-1].sequence
 
     async def _data(self, event: Event, user: User) -> Any:
-        """What is told of it, in JSON's values; None: nothing."""
+        """JSON values of an event; None: it is not sent."""
         match event.data:
             case IndexedLetter(item, record):
                 return serialize.summary(redacted_for(item, user), {record.letter.id: record})

@@ -37,9 +37,9 @@ def item_filter(
     everything: bool = False,
     without: Sequence[str] = (),
 ) -> ItemFilter:
-    """What a body chooses. Raises HttpError 400 when it chooses nothing, so that a slip does not mean all letters."""
+    """Filter of a body. Raises HttpError 400 for an empty one, which would select all letters by mistake."""
     if ids is None and query is None and mailbox is None and not everything:
-        raise HttpError(400, 'Say which letters: {"ids": […]}, {"query": "…"}, {"mailbox": "…"} or {"all": true}')
+        raise HttpError(400, 'Select letters: {"ids": […]}, {"query": "…"}, {"mailbox": "…"} or {"all": true}')
     return ItemFilter(
         ids=None if ids is None else tuple(ids),
         without=tuple(without),
@@ -49,18 +49,18 @@ def item_filter(
     )
 
 
-def number(request: Request, name: str, default: int | None, *, least: int = 0, most: int) -> int | None:
-    """A whole number of the query. Raises HttpError 400."""
+def number(request: Request, name: str, default: int | None, *, minimum: int = 0, maximum: int) -> int | None:
+    """Integer parameter. Raises HttpError 400."""
     text = request.query.get(name)
     if text is None:
         return default
-    if text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most:
+    if text.isascii() and text.isdigit() and len(text) < 20 and minimum <= int(text) <= maximum:
         return int(text)
-    raise HttpError(400, f"{name} is a whole number from {least} to {most}")
+    raise HttpError(400, f"{name} must be an integer from {minimum} to {maximum}")
 
 
-def seconds(request: Request, name: str, default: float, most: float) -> float:
-    """A duration of the query, in seconds. Raises HttpError 400."""
+def seconds(request: Request, name: str, default: float, maximum: float) -> float:
+    """Parameter in seconds. Raises HttpError 400."""
     text = request.query.get(name)
     if text is None:
         return default
@@ -68,40 +68,40 @@ def seconds(request: Request, name: str, default: float, most: float) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value <= most:
-        raise HttpError(400, f"{name} is a number of seconds from 0 to {most:g}")
+    if not 0 <= value <= maximum:
+        raise HttpError(400, f"{name} must be a number of seconds from 0 to {maximum:g}")
     return value
 
 
 MAX_LIMIT = 1000
 """Maximum items of one page."""
 MAX_NUMBER = 2**62
-"""A letter's number is less."""
+"""Upper bound of the numbers of letters."""
 
 Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 T = TypeVar("T")
 
 
-def limit_parameter(usual: int, *, least: int = 1) -> QueryParameter:
-    """As the description of the API has it."""
-    kind = Annotated[int, Meta(ge=least, le=MAX_LIMIT)]
-    return QueryParameter("limit", f"At most so many; {usual} if it is not said, {MAX_LIMIT} at most.", kind)
+def limit_parameter(default: int, *, minimum: int = 1) -> QueryParameter:
+    """OpenAPI parameter `limit`."""
+    kind = Annotated[int, Meta(ge=minimum, le=MAX_LIMIT)]
+    return QueryParameter("limit", f"Maximum number of items; default {default}, at most {MAX_LIMIT}.", kind)
 
 
-def limit_of(request: Request, usual: int, *, least: int = 1) -> int:
+def limit_of(request: Request, default: int, *, minimum: int = 1) -> int:
     """Raises HttpError 400."""
-    found = number(request, "limit", usual, least=least, most=MAX_LIMIT)
-    return usual if found is None else found
+    found = number(request, "limit", default, minimum=minimum, maximum=MAX_LIMIT)
+    return default if found is None else found
 
 
 BY_NAME = (
     limit_parameter(MAX_LIMIT),
-    QueryParameter("after", "What comes after this address: `next` of the page before."),
+    QueryParameter("after", "Items after this address: `next` of the previous page."),
 )
 
 
 def page_by_name(request: Request, all_of_them: Sequence[T], name_of: Callable[[T], str]) -> tuple[list[T], str | None]:
-    """A page of what is sorted by name, and `after` of the next one; None at the end."""
+    """Page of items sorted by name, and `after` of the next page; None at the end."""
     limit, after = limit_of(request, MAX_LIMIT), request.query.get("after", "")
     left = [each for each in all_of_them if name_of(each) > after]
     return left[:limit], name_of(left[limit - 1]) if len(left) > limit else None

@@ -1,4 +1,4 @@
-"""Journeys: one letter's life, across every server of the store."""
+"""API route of journeys: steps of a letter over all servers of the store."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mailstack.web.routes import HttpRoute, RouteDoc
 
 
 def journey_routes(store: Store, index: LetterIndex | None, *, hide_client: bool = False) -> tuple[HttpRoute, ...]:
-    """The route about journeys. `hide_client` shows the address of a reader's client to administrators only."""
-    told = RouteDoc("A letter's steps, the oldest first.", response=dict[str, Any])
+    """Returns the route. `hide_client`: only administrators see the client address of a reader."""
+    doc = RouteDoc("Get the steps of a letter, oldest first.", response=dict[str, Any])
     pages = JourneyPages(store, index, hide_client=hide_client)
-    return (HttpRoute("GET", "/v1/journeys/{id}", pages.journey, "user", doc=told),)
+    return (HttpRoute("GET", "/v1/journeys/{id}", pages.journey, "user", doc=doc),)
 
 
 _READER_FACTS = frozenset({"client", "tls"})
@@ -28,7 +28,7 @@ _READER_FACTS = frozenset({"client", "tls"})
 
 
 class JourneyPages:
-    """The page behind it."""
+    """Handler of the journey."""
 
     def __init__(self, store: Store, index: LetterIndex | None, *, hide_client: bool = False) -> None:
         self._store = store
@@ -62,11 +62,11 @@ class JourneyPages:
 
 
 def _without_reader(step: Step, account: str) -> Step:
-    """The step, without the client of another account that fetched the letter."""
+    """Step without the client of another account that collected the letter."""
     if step.step != "collected" or step.facts.get("by") == account:
         return step
     return replace(step, facts={name: fact for name, fact in step.facts.items() if name not in _READER_FACTS})
 
 
 def _unknown(letter: str) -> HttpError:
-    return HttpError(404, f"No server here knows a letter {letter[:40]}.")
+    return HttpError(404, f"There is no letter {letter[:40]}.")

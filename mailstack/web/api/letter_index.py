@@ -25,13 +25,13 @@ from mailstack.web.letter_reader import LetterReader
 T = TypeVar("T")
 
 OCTETS_PER_SUMMARY = 512
-"""Octets of parsing that take as long as one summary."""
+"""Octets that take as long to parse as one summary."""
 MAX_TEXT = 16 * 1024 * 1024
-"""Octets of text, and of HTML, in one answer."""
+"""Maximum octets of text, and of HTML, in one response."""
 
 
 class ApiLetterReader(LetterReader):
-    """For the pages of the API."""
+    """Letter reader with the access rules of the API."""
 
     def __init__(self, index: LetterIndex, in_thread: InThread, *, hide_client: bool = False) -> None:
         """`hide_client` shows the client of a submitted letter to its author and to administrators only."""
@@ -39,7 +39,7 @@ class ApiLetterReader(LetterReader):
         self._hide_client = hide_client
 
     async def item(self, request: Request) -> Item:
-        """The letter that {id} names, or the newest for "latest". Raises HttpError 404.
+        """The letter of {id}, or the newest for "latest". Raises HttpError 404.
 
         A letter that was accepted a moment ago is waited for: its id may be known before it is read.
         """
@@ -49,21 +49,21 @@ class ApiLetterReader(LetterReader):
             await self.index.up_to_date()
             item = await self._latest(request) if name == "latest" else await self.index.item(name, visible_to(request))
         if item is None:
-            raise HttpError(404, f"There is no letter {name[:40]}; GET /v1/letters lists those that are there.")
+            raise HttpError(404, f"There is no letter {name[:40]}; GET /v1/letters lists the letters.")
         return item
 
     async def _latest(self, request: Request) -> Item | None:
         return next(iter((await self.index.find(ItemFilter(seen_by=visible_to(request)), 1)).items), None)
 
     async def reading_of(self, letter: LetterId) -> ParsedLetter | None:
-        """Of a copy in another server; None when its octets are gone."""
+        """Parsed copy on another server; None if its content is deleted."""
         content = await self.index.content_of(letter)
         if content is None:
             return None
         return await self.read(await read_all(content))
 
     async def summaries(self, items: Sequence[Item], user: User) -> list[LetterSummary]:
-        """With where each letter is now."""
+        """Summaries with the current states."""
         return await self.map_summaries(items, user, list)
 
     async def map_summaries(self, items: Sequence[Item], user: User, make: Callable[[list[LetterSummary]], T]) -> T:
@@ -76,7 +76,7 @@ class ApiLetterReader(LetterReader):
         return await self.do(tell, len(items) * OCTETS_PER_SUMMARY)
 
     async def letters(self, items: Sequence[Item], user: User, max_text: int | None = None) -> list[LetterDetail]:
-        """Return parsed letters, without those that have no content any more; the total text is limited.
+        """Return parsed letters, except for deleted content; the total text is limited.
 
         `max_text`: maximum characters of each letter's text.
         """
@@ -108,7 +108,7 @@ def _letter(
 
 
 def is_own(item: Item, user: User) -> bool:
-    """Whether the visitor may see all of a letter: its author, or an administrator."""
+    """Whether the user is the author or an administrator."""
     return user.is_admin or user.account == item.account
 
 

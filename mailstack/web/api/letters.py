@@ -1,4 +1,4 @@
-"""Letters: listed, read, marked, tagged, deleted and brought back."""
+"""API routes of letters: list, read, mark, tag, delete, restore."""
 
 from __future__ import annotations
 
@@ -35,15 +35,11 @@ DEFAULT_LIMIT = 50
 _QUERY = QueryParameter(
     "query", 'Mailpit\'s language: words, "phrases", from:, to:, subject:, tag:, is:unread, has:attachment, before: …'
 )
-_MAILBOX = QueryParameter("mailbox", "An address: the letters for this mailbox.")
-_REMOTE = QueryParameter("remote", "1: pictures, styles and fonts of other hosts are loaded.", Literal["0", "1"])
+_MAILBOX = QueryParameter("mailbox", "Address of a mailbox: only its letters.")
+_REMOTE = QueryParameter("remote", "1: pictures, styles and fonts are loaded from other hosts.", Literal["0", "1"])
 _ONE = RouteDoc(
     "One letter, read; it stays unread.",
-    (
-        QueryParameter(
-            "max_text", "At most so many characters of its text; `text_truncated` tells whether it has more.", Number
-        ),
-    ),
+    (QueryParameter("max_text", "Maximum characters of the text; `text_truncated` is true if it has more.", Number),),
     response=LetterDetail,
 )
 _LIST = RouteDoc(
@@ -51,16 +47,16 @@ _LIST = RouteDoc(
     (
         _MAILBOX,
         _QUERY,
-        limit_parameter(DEFAULT_LIMIT, least=0),
-        QueryParameter("before", "Letters with a lower number: `next` of the page before.", Number),
-        QueryParameter("start", "Without the newest so many: to begin anywhere in the list.", Number),
+        limit_parameter(DEFAULT_LIMIT, minimum=0),
+        QueryParameter("before", "Letters with a lower number: `next` of the previous page.", Number),
+        QueryParameter("start", "Number of newest letters to skip.", Number),
     ),
     response=LetterList,
 )
 
 
 def letter_routes(reader: ApiLetterReader, now: Callable[[], float]) -> tuple[HttpRoute, ...]:
-    """The routes about letters."""
+    """Returns the routes of letters."""
     pages = LetterPages(reader, now)
     one = "/v1/letters/{id}"
     return (
@@ -70,61 +66,67 @@ def letter_routes(reader: ApiLetterReader, now: Callable[[], float]) -> tuple[Ht
             "/v1/letters",
             pages.mark,
             "user",
-            doc=RouteDoc("Mark as read, tag.", request=LetterUpdate, response=ChangedLetters),
+            doc=RouteDoc(
+                "Mark letters as read or unread, and change tags.", request=LetterUpdate, response=ChangedLetters
+            ),
         ),
         HttpRoute(
             "DELETE",
             "/v1/letters",
             pages.delete,
             "user",
-            doc=RouteDoc("Delete.", request=LetterSelection, response=DeletedLetters),
+            doc=RouteDoc("Delete letters.", request=LetterSelection, response=DeletedLetters),
         ),
         HttpRoute(
             "POST",
             "/v1/undo",
             pages.undo,
             "user",
-            doc=RouteDoc("Bring back what was deleted.", request=UndoRequest, response=RestoredLetters),
+            doc=RouteDoc("Restore deleted letters.", request=UndoRequest, response=RestoredLetters),
         ),
         HttpRoute(
             "GET",
             "/v1/tags",
             pages.tags,
             "user",
-            doc=RouteDoc("All tags, and how many letters have each.", response=dict[str, int]),
+            doc=RouteDoc("List all tags with the number of letters.", response=dict[str, int]),
         ),
         HttpRoute("GET", one, pages.one, "user", doc=_ONE),
-        HttpRoute("GET", one + "/source", pages.source, "user", doc=RouteDoc("Its octets.", media_type="text/plain")),
+        HttpRoute(
+            "GET", one + "/source", pages.source, "user", doc=RouteDoc("Get the raw letter.", media_type="text/plain")
+        ),
         HttpRoute(
             "GET",
             one + "/html",
             pages.html,
             "user",
-            doc=RouteDoc("Its HTML as a page that runs nothing.", (_REMOTE,), media_type="text/html"),
+            doc=RouteDoc("Get the HTML as a page without scripts.", (_REMOTE,), media_type="text/html"),
         ),
-        HttpRoute("GET", one + "/tree", pages.tree, "user", doc=RouteDoc("Its MIME parts.", response=PartNode)),
+        HttpRoute(
+            "GET", one + "/tree", pages.tree, "user", doc=RouteDoc("Get the tree of MIME parts.", response=PartNode)
+        ),
         HttpRoute(
             "GET",
             one + "/parts/{part}",
             pages.part,
             "user",
             is_picture=True,
-            doc=RouteDoc("One part, decoded.", media_type="*/*"),
+            doc=RouteDoc("Get a decoded part.", media_type="*/*"),
         ),
     )
 
 
 class LetterPages:
-    """The pages behind them."""
+    """Handlers of these routes."""
 
     def __init__(self, reader: ApiLetterReader, now: Callable[[], float]) -> None:
         self._reader = reader
         self._now = now
 
     async def listed(self, request: Request) -> Response:
-        limit = limit_of(request, DEFAULT_LIMIT, least=0)
-        before = number(request, "before", None, most=MAX_NUMBER)
-        start = number(request, "start", 0, most=MAX_NUMBER) or 0
+        limit = limit_of(request, DEFAULT_LIMIT, minimum=0)
+        before = number(request, "before", None, maximum=MAX_NUMBER)
+        start = number(request, "start", 0, maximum=MAX_NUMBER) or 0
         which = item_filter(
             request,
             self._now(),
@@ -173,7 +175,7 @@ class LetterPages:
     async def undo(self, request: Request) -> Response:
         back = await self._reader.index.undelete(decode_json(request, UndoRequest).token)
         if not back:
-            raise HttpError(404, "It is too late to bring that back, or nothing was deleted under this token.")
+            raise HttpError(404, "The token is unknown or has expired.")
         return json_response(RestoredLetters(back))
 
     async def tags(self, request: Request) -> Response:
@@ -181,10 +183,10 @@ class LetterPages:
 
     async def one(self, request: Request) -> Response:
         item = await self._reader.item(request)
-        most = number(request, "max_text", None, most=MAX_NUMBER)
-        found = await self._reader.letters([item], request.user, most)
+        max_text = number(request, "max_text", None, maximum=MAX_NUMBER)
+        found = await self._reader.letters([item], request.user, max_text)
         if not found:
-            raise HttpError(404, f"Of letter {item.id} nothing is left but its history.")
+            raise HttpError(404, f"The content of letter {item.id} is deleted; only its history is left.")
         warnings = serialize.warnings_of(await self._reader.index.steps_of(item))
         return json_response(replace(found[0], warnings=warnings) if warnings else found[0])
 
@@ -194,15 +196,15 @@ class LetterPages:
             content = await self._reader.index.content(item)
             await verify(content)
         except KeyError:
-            raise HttpError(404, f"Of letter {item.id} nothing is left but its history.") from None
+            raise HttpError(404, f"The content of letter {item.id} is deleted; only its history is left.") from None
         name = ("Content-Disposition", f'inline; filename="{item.id}.eml"')
         return Response(_chunks(content), "text/plain; charset=utf-8", 200, (name,), content.size)
 
     async def html(self, request: Request) -> Response:
-        """For a frame of the inbox; `remote=1` lets other hosts be asked."""
+        """Returns the HTML for a frame of the inbox; `remote=1` allows content from other hosts."""
         remote = request.query.get("remote", "0")
         if remote not in {"0", "1"}:
-            raise HttpError(400, f"remote is 0 or 1, not {remote[:20]!r}.")
+            raise HttpError(400, f"remote must be 0 or 1, not {remote[:20]!r}.")
         reading = await self._reader.reading(await self._reader.item(request))
         if not reading.html:
             raise HttpError(404, "This letter has no HTML; its text is in GET /v1/letters/{id}.")
@@ -233,5 +235,5 @@ def _tag(text: str) -> str:
     """Raises HttpError 400."""
     tag = tag_of(text)
     if not tag:
-        raise HttpError(400, f"{text[:40]!r} can be no tag: it has from 1 to 100 visible characters, and no comma.")
+        raise HttpError(400, f"{text[:40]!r} is not a tag: a tag has 1 to 100 visible characters and no comma.")
     return tag

@@ -23,22 +23,22 @@ from mailstack.web.http_messages import HttpError, Request, Response, json_respo
 from mailstack.web.routes import HttpRoute, QueryParameter, RouteDoc
 
 DEFAULT_TIMEOUT = 30.0
-"""Seconds, when the request does not say."""
+"""Default seconds."""
 MAX_TIMEOUT = 600.0
 MAX_COUNT = 100
 
 _DOC = RouteDoc(
     "Wait for letters, and give them with their links and codes. 408 when the time is over; `letters` has what came.",
     (
-        QueryParameter("to", "The whole address of a recipient, by envelope, To or Cc."),
-        QueryParameter("from", "The whole address of the author, or the reverse-path."),
-        QueryParameter("subject", "A part of the subject, in any case."),
-        QueryParameter("query", "More conditions, in Mailpit's language."),
-        QueryParameter("after", "Only letters after this one: a number, a letter's id, or a time (ISO 8601)."),
-        QueryParameter("count", "How many; 1 if it is not said.", Annotated[int, Meta(ge=1, le=MAX_COUNT)]),
+        QueryParameter("to", "Address of a recipient, in the envelope, To or Cc."),
+        QueryParameter("from", "Address of the author, or the reverse-path."),
+        QueryParameter("subject", "Part of the subject, case-insensitive."),
+        QueryParameter("query", "Search in Mailpit's syntax."),
+        QueryParameter("after", "Only letters after this number, letter id or time (ISO 8601)."),
+        QueryParameter("count", "Number of letters; default 1.", Annotated[int, Meta(ge=1, le=MAX_COUNT)]),
         QueryParameter(
             "timeout",
-            f"Seconds; {DEFAULT_TIMEOUT:g} if it is not said, {MAX_TIMEOUT:g} at most.",
+            f"Seconds; default {DEFAULT_TIMEOUT:g}, at most {MAX_TIMEOUT:g}.",
             Annotated[float, Meta(ge=0, le=MAX_TIMEOUT)],
         ),
     ),
@@ -54,7 +54,7 @@ def wait_routes(
 
 
 class LongPoll:
-    """The page behind it."""
+    """Handler of the long poll."""
 
     def __init__(
         self, reader: ApiLetterReader, now: Callable[[], float], clock: Clock, stream_limits: StreamLimits
@@ -66,10 +66,10 @@ class LongPoll:
         self._stream_limits = stream_limits
 
     async def wait(self, request: Request) -> Response:
-        wanted = number(request, "count", 1, least=1, most=MAX_COUNT)
+        wanted = number(request, "count", 1, minimum=1, maximum=MAX_COUNT)
         timeout = seconds(request, "timeout", DEFAULT_TIMEOUT, MAX_TIMEOUT)
         assert wanted is not None
-        with self._stream_limits.one(request):
+        with self._stream_limits.counted(request):
             # Those that are accepted already are read first: then a wait of no time at all tells what is there.
             await self._index.up_to_date()
             which = await self._which(request)
@@ -84,7 +84,7 @@ class LongPoll:
             if len(found) >= wanted:
                 return json_response(WaitResult(await self._letters(found, request)))
             if feed.is_closed:
-                raise HttpError(503, "The server stops.")
+                raise HttpError(503, "The server is shutting down.")
             if not await self._arrived(position, until):
                 letters = await self._letters(found, request)
                 came = f"{len(found)} of {wanted} came" if found else "no such letter came"
@@ -95,13 +95,13 @@ class LongPoll:
                 )
 
     async def _letters(self, found: Sequence[Item], request: Request) -> list[LetterDetail]:
-        """The letters as the visitor may see them. Raises HttpError 401 when the login does not hold any longer."""
+        """Letters that the user may see. Raises HttpError 401 after the end of the login."""
         if not await request.holds():
             raise HttpError(401, "The session has ended; log in again.")
         return await self._reader.letters(found, request.user)
 
     async def _arrived(self, position: int, until: float) -> bool:
-        """Whether a letter has come since `position`; False when the time is over."""
+        """Waits for a letter after `position`; False after the timeout."""
         feed = self._index.feed
         while not feed.is_closed:
             if any(event.name in {"letter", "changed"} for event in feed.since(position)):
@@ -127,7 +127,7 @@ class LongPoll:
         return await self._after(which, request.query.get("after", ""))
 
     async def _after(self, which: ItemFilter, after: str) -> ItemFilter:
-        """The letters behind `after`. An id that the visitor may not see is an unknown id. Raises HttpError 400."""
+        """Filter of `after`; an id that the user may not see is unknown. Raises HttpError 400."""
         if not after:
             return which
         if after.isascii() and after.isdigit() and len(after) < 15:

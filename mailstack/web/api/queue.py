@@ -24,18 +24,18 @@ ACTIONS = ("hold", "release", "retry", "remove", "redirect")
 
 
 class QueueActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is asked of an act; all of it may be left out."""
+    """Options of a queue action."""
 
     recipient: str = ""
-    """Only for this recipient."""
+    """Recipient; null: all."""
     to: str = ""
     """New address for `redirect`."""
     bounce: bool = False
-    """Whether `remove` tells the sender."""
+    """Whether `remove` sends a bounce."""
 
 
 class QueueActionResult(Struct, frozen=True):
-    """What became of it for one recipient."""
+    """Result of an action for one recipient."""
 
     letter: str
     recipient: str
@@ -53,17 +53,17 @@ class QueueList(Struct, frozen=True):
     letters: list[dict[str, Any]]
     total: int
     more: bool
-    """Whether there are others behind these."""
+    """Whether there is a next page."""
     next: str | None
     """`before` of the next page; null at the end."""
 
 
 def queue_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
-    """The routes about what is owed."""
+    """Returns the routes of the queue."""
     pages = QueuePages(context)
     query = (
         limit_parameter(DEFAULT_LIMIT),
-        QueryParameter("before", "Letters that came before this one, an id: `next` of the page before."),
+        QueryParameter("before", "Letters older than this id: `next` of the previous page."),
     )
     told = {
         "hold": "Make no attempt until it is released.",
@@ -74,10 +74,18 @@ def queue_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
     }
     return (
         HttpRoute(
-            "GET", "/v1/queue", pages.listed, "admin", doc=RouteDoc("What waits, and why.", query, response=QueueList)
+            "GET",
+            "/v1/queue",
+            pages.listed,
+            "admin",
+            doc=RouteDoc("List letters in the queue, with reasons.", query, response=QueueList),
         ),
         HttpRoute(
-            "GET", "/v1/queue/{id}", pages.one, "admin", doc=RouteDoc("One letter that waits.", response=dict[str, Any])
+            "GET",
+            "/v1/queue/{id}",
+            pages.one,
+            "admin",
+            doc=RouteDoc("Get a letter in the queue.", response=dict[str, Any]),
         ),
         *(
             HttpRoute(
@@ -93,7 +101,7 @@ def queue_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
 
 
 class QueuePages:
-    """The pages behind them."""
+    """Handlers of these routes."""
 
     def __init__(self, context: ApiContext) -> None:
         self._context = context
@@ -109,23 +117,23 @@ class QueuePages:
         return json_response(QueueList(await self._told(found[:limit]), await self._store.owed(), more, following))
 
     async def _place(self, letter: str) -> tuple[float, LetterId] | None:
-        """Where a letter stands in the list. Raises HttpError 400."""
+        """Position of a letter in the list. Raises HttpError 400."""
         if not letter:
             return None
         found = await self._store.records(Filter(ids=(LetterId(letter),), limit=1))
         if not found:
-            raise HttpError(400, "before is the id of a letter that was in the queue: `next` of the page before")
+            raise HttpError(400, "before must be the id of a letter that was in the queue: `next` of the previous page")
         return found[0].letter.arrival.at, found[0].letter.id
 
     async def one(self, request: Request) -> Response:
         wanted = request.variables["id"]
         found = await self._store.records(Filter(ids=(LetterId(wanted),), limit=1))
         if not found:
-            raise HttpError(404, f"No server here knows a letter {wanted[:40]}.")
+            raise HttpError(404, f"There is no letter {wanted[:40]}.")
         return json_response((await self._told(found))[0])
 
     async def _told(self, records: list[Record]) -> list[dict[str, Any]]:
-        """With the subjects, as far as the index has them."""
+        """Adds the subjects that are in the index."""
         subjects: dict[str, str] = {}
         if self._context.index is not None and records:
             ids = tuple(record.letter.id for record in records)
@@ -134,7 +142,7 @@ class QueuePages:
         return [{**record_json(record), "subject": subjects.get(record.letter.id, "")} for record in records]
 
     def acting(self, act: str) -> Page:
-        """The page of one of ACTS."""
+        """Handler of an action."""
 
         async def page(request: Request) -> Response:
             wish = decode_json(request, QueueActionRequest) if request.body else QueueActionRequest()
@@ -174,7 +182,7 @@ class QueuePages:
         try:
             target = Address.parse(wish.to)
         except AddressError as error:
-            raise HttpError(400, f'Say where to: {{"to": "dora@elsewhere.test"}} ({error})') from None
+            raise HttpError(400, f'to is not an address: {{"to": "dora@elsewhere.test"}} ({error})') from None
         return await operator.redirect(ids, target, self._router)
 
     def _bouncer(self) -> Bouncer:

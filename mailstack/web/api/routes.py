@@ -36,7 +36,7 @@ _PROBLEM_SCHEMA = {
 
 
 def openapi(routes: Iterable[HttpRoute]) -> dict[str, Any]:
-    """The document about those of the routes that are told."""
+    """OpenAPI document of the routes with a description."""
     told = [(route, route.doc) for route in routes if route.doc is not None]
     types = [kind for _, each in told for kind in (each.request, each.response) if kind is not None]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
@@ -91,11 +91,11 @@ def _answer(told: RouteDoc, schema_of: dict[int, Any]) -> dict[str, Any]:
 
 
 class OpenApiPage:
-    """The page with it; made when it is asked for first."""
+    """Returns the route of the OpenAPI document, which is created on the first request."""
 
     def __init__(self, routes: Iterable[HttpRoute]) -> None:
         self.route = HttpRoute(
-            "GET", "/v1/openapi.json", self.page, doc=RouteDoc("This description.", response=dict[str, Any])
+            "GET", "/v1/openapi.json", self.page, doc=RouteDoc("Get this description.", response=dict[str, Any])
         )
         self._routes = (*routes, self.route)
         self._answer: Response | None = None
@@ -107,7 +107,7 @@ class OpenApiPage:
 
 
 def api_routes(context: ApiContext, more: Iterable[HttpRoute]) -> tuple[HttpRoute, ...]:
-    """Routes in the order of their description; `more` comes last."""
+    """Routes in the order of the description, `more` last."""
     hide_client = context.config.submission.hide_client
     routes = (
         *_letters(context),
@@ -120,7 +120,7 @@ def api_routes(context: ApiContext, more: Iterable[HttpRoute]) -> tuple[HttpRout
 
 
 def _letters(context: ApiContext) -> tuple[HttpRoute, ...]:
-    """What needs the index; without one, a word about that."""
+    """Routes that need the index; without one, an error that says so."""
     if context.index is None:
         return tuple(HttpRoute("GET", path, _no_letters) for path in ("/v1/letters", "/v1/letters/{id}", "/v1/wait"))
     reader = ApiLetterReader(
@@ -132,7 +132,7 @@ def _letters(context: ApiContext) -> tuple[HttpRoute, ...]:
     return (
         *letter_routes(reader, context.clock.now),
         *compose_routes(context, reader),
-        *check_routes(reader, context.options.admin.look, context.options.admin.judge),
+        *check_routes(reader, context.options.admin.head, context.options.admin.check_spam),
         *wait_routes(reader, context.clock.now, timeout, stream_limits),
         *event_routes(reader, timeout, stream_limits),
     )

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, field
 Time = str
 """ISO 8601, UTC: "2026-11-23T21:00:00.123456Z"."""
 MAX_IDS = 10_000
-"""Letters that one request may name."""
+"""Maximum ids in one request."""
 Ids = Annotated[list[str], Meta(max_length=MAX_IDS)]
 Texts = Annotated[list[str], Meta(max_length=100)]
 
@@ -22,7 +22,7 @@ class AddressInfo(Struct, frozen=True):
 
 
 class RecipientState(Struct, frozen=True):
-    """What became of a letter for one recipient."""
+    """State of a letter for one recipient."""
 
     address: str
     state: str
@@ -30,11 +30,11 @@ class RecipientState(Struct, frozen=True):
 
 
 class LetterSummary(Struct, frozen=True):
-    """A letter as lists show it."""
+    """Letter in a list."""
 
     id: str
     number: int
-    """Grows with each letter that enters."""
+    """Serial number; a newer letter has a greater one."""
     subject: str
     author: AddressInfo | None = field(name="from")
     to: list[AddressInfo]
@@ -53,7 +53,7 @@ class LetterSummary(Struct, frozen=True):
 
 
 class PartSummary(Struct, frozen=True):
-    """One part of a letter that is no multipart."""
+    """Part of a letter other than a multipart."""
 
     part: str
     """Number of the part, as in IMAP: "1", "2.1"."""
@@ -65,7 +65,7 @@ class PartSummary(Struct, frozen=True):
 
 
 class UnsubscribeInfo(Struct, frozen=True):
-    """What List-Unsubscribe says."""
+    """List-Unsubscribe of a letter."""
 
     header: str
     links: list[str]
@@ -76,7 +76,7 @@ class UnsubscribeInfo(Struct, frozen=True):
 
 
 class LetterDetail(LetterSummary, frozen=True, kw_only=True):
-    """A letter, read."""
+    """Letter with its content."""
 
     bcc: list[AddressInfo]
     reply_to: list[AddressInfo]
@@ -85,46 +85,46 @@ class LetterDetail(LetterSummary, frozen=True, kw_only=True):
     message_id: str
     text: str
     text_truncated: bool
-    """Whether the letter has more text than `text`; its source has all of it."""
+    """Whether `text` is only the beginning."""
     html: str
     parts: list[PartSummary]
     headers: list[tuple[str, str]]
     links: list[str]
     codes: list[str]
-    """One-time codes, the likeliest first."""
+    """One-time codes, most likely first."""
     envelope: dict[str, Any]
-    """How it came: sender, recipients, client, account, TLS."""
+    """Facts of the arrival: sender, recipients, client, account, TLS."""
     list_unsubscribe: UnsubscribeInfo | None
     warnings: list[str] = field(default_factory=list)
     """Deviations that other servers reject; only in the response for a single letter."""
 
 
 class LetterList(Struct, frozen=True):
-    """Some letters, the newest first."""
+    """Page of letters, newest first."""
 
     letters: list[LetterSummary]
     total: int
-    """Number of letters that match."""
+    """Number of matches."""
     unread: int
     exact: bool
-    """Whether that is all: of a search that finds more than 10,000 letters no more are counted."""
+    """Whether `total` is exact; a search counts at most 10,000 letters."""
     next: int | None
     """`before` of the next page; null at the end."""
 
 
 class LetterSelection(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which letters: by id, by a query, or all."""
+    """Selection of letters: by id, by query, or all."""
 
     ids: Ids | None = None
     query: str | None = None
     mailbox: str | None = None
     all: bool = False
     without: Ids = field(default_factory=list)
-    """Ids of those that are left as they are."""
+    """Ids of letters to exclude."""
 
 
 class LetterUpdate(Struct, frozen=True, forbid_unknown_fields=True):
-    """What shall become of letters that are chosen as for DELETE."""
+    """Change of selected letters."""
 
     ids: Ids | None = None
     query: str | None = None
@@ -137,13 +137,13 @@ class LetterUpdate(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChangedLetters(Struct, frozen=True):
-    """How many letters changed."""
+    """Number of changed letters."""
 
     changed: int
 
 
 class DeletedLetters(Struct, frozen=True):
-    """How many letters are deleted, and what brings them back."""
+    """Number of deleted letters, and the token that restores them."""
 
     deleted: int
     undo: str | None
@@ -155,13 +155,13 @@ class UndoRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RestoredLetters(Struct, frozen=True):
-    """How many letters are back."""
+    """Number of restored letters."""
 
     restored: int
 
 
 class PartNode(Struct, frozen=True):
-    """A part of a letter, with those within it."""
+    """Part of a letter with its subparts."""
 
     part: str
     type: str
@@ -175,6 +175,6 @@ class PartNode(Struct, frozen=True):
 
 
 class WaitResult(Struct, frozen=True):
-    """The letters that were waited for, the oldest first."""
+    """Letters that a long poll found, oldest first."""
 
     letters: list[LetterDetail]

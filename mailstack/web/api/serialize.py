@@ -36,7 +36,7 @@ BARE_NEWLINES = "Its lines ended in LF alone. Other hosts refuse such a letter (
 
 
 def summary(item: Item, records: Mapping[LetterId, Record]) -> LetterSummary:
-    """`records` has the letter and its copies, as far as they are known."""
+    """`records` has the records of the letter and its copies."""
     recipients = _recipients(item, records)
     return LetterSummary(
         id=item.id,
@@ -65,7 +65,7 @@ def letter(
     hide_client: bool = False,
     max_text: int | None = None,
 ) -> LetterDetail:
-    """All of it; takes time in proportion to its size. `hide_client`: without the facts about the client.
+    """Letter with its content; takes time in proportion to its size. `hide_client` omits the client.
 
     `max_text`: maximum characters of the text; None: as many as are read.
     """
@@ -99,12 +99,12 @@ def letter(
 
 
 def warnings_of(steps: Sequence[Step]) -> list[str]:
-    """What its journey tells of a letter that other hosts would not have taken as it came."""
+    """Deviations in the steps of a letter that other hosts reject."""
     return [BARE_NEWLINES] if any(step.facts.get("bare_newlines") for step in steps) else []
 
 
 def tree(part: Part) -> PartNode:
-    """A part with those within it."""
+    """Part with its subparts."""
     return PartNode(
         part=part.number,
         type=part.type,
@@ -119,7 +119,7 @@ def tree(part: Part) -> PartNode:
 
 
 def _date(reading: ParsedLetter) -> str | None:
-    """None for one that is beyond all calendars."""
+    """ISO 8601 text; None for a date outside the calendar."""
     try:
         return None if reading.date is None else reading.date.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     except OverflowError:

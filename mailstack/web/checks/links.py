@@ -48,31 +48,31 @@ class LinkReport(Struct, frozen=True):
     links: tuple[LinkResult, ...] = msgspec.field(name="Links")
 
 
-async def check_links(links: Iterable[Link], look: HeadRequest, *, follow: bool = False) -> LinkReport:
+async def check_links(links: Iterable[Link], head: HeadRequest, *, follow: bool = False) -> LinkReport:
     """Of those of the web; an answer from 400 on is an error, as is none. With `follow`, what a redirect leads to counts."""
     turns = DeferredSemaphore(CONCURRENCY)
     urls = [link.url for link in links if link.url[:4].lower() == "http"][:MAX_LINKS]
-    asked: list[Deferred[LinkResult]] = [turns.run(_looked, url, look, follow=follow) for url in urls]
+    asked: list[Deferred[LinkResult]] = [turns.run(_check_link, url, head, follow=follow) for url in urls]
     found = await gatherResults(asked, consumeErrors=True)
     errors = sum(not 0 < each.status_code < 400 for each in found)
     return LinkReport(errors, tuple(found))
 
 
-async def _looked(url: str, look: HeadRequest, *, follow: bool) -> LinkResult:
+async def _check_link(url: str, head: HeadRequest, *, follow: bool) -> LinkResult:
     try:
-        seen = await look(url)
-    except ConnectFailed as trouble:
-        return LinkResult(url, 0, str(trouble))
+        seen = await head(url)
+    except ConnectFailed as error:
+        return LinkResult(url, 0, str(error))
     where = url
     for _ in range(MAX_REDIRECTS if follow else 0):
         if not _leads_on(seen):
             break
         try:
             where = urljoin(where, seen.location)
-            seen = await look(where)
-        except (ConnectFailed, ValueError) as trouble:
+            seen = await head(where)
+        except (ConnectFailed, ValueError) as error:
             # Its own host has answered; what is elsewhere may be nothing that we ask.
-            return LinkResult(url, seen.code, f"{_words(seen.code)}; it leads on, but: {trouble}")
+            return LinkResult(url, seen.code, f"{_words(seen.code)}; it leads on, but: {error}")
     if follow and _leads_on(seen):
         return LinkResult(url, 0, f"it leads from place to place, more than {MAX_REDIRECTS} times")
     return LinkResult(url, seen.code, _words(seen.code))

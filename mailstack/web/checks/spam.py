@@ -203,9 +203,9 @@ class SpamFilterClient:
             return SpamVerdict(f"the letter is larger than {MAX_LETTER} octets, and spam filters skip such")
         try:
             return await (self._spamd(letter) if self._chosen.kind == "spamassassin" else self._rspamd(letter))
-        except (ConnectFailed, BadFilterResponse) as trouble:
+        except (ConnectFailed, BadFilterResponse) as error:
             at = self._chosen.at
-            return SpamVerdict(f"{self._chosen.kind} at {at.host} port {at.port}: {trouble}")
+            return SpamVerdict(f"{self._chosen.kind} at {at.host} port {at.port}: {error}")
 
     async def _spamd(self, letter: bytes) -> SpamVerdict:
         asked = answer_to(
@@ -225,11 +225,11 @@ class SpamFilterClient:
             connections=1,
         )
         try:
-            answer = await poster.post(
+            response = await poster.post(
                 f"http://{host}:{at.port}{RSPAMD_PATH}", {"Content-Type": "message/rfc822"}, letter
             )
         finally:
             poster.close()
-        if answer.code != 200:
-            raise BadFilterResponse(f"it answers {answer.code}")
-        return parse_rspamd_response(answer.body)
+        if response.code != 200:
+            raise BadFilterResponse(f"it answers {response.code}")
+        return parse_rspamd_response(response.body)

@@ -2,7 +2,7 @@
 
 import { showError } from "./notices.js";
 import { segment, text } from "./api.js";
-import { h, userText } from "./dom.js";
+import { button, h, userText } from "./dom.js";
 import { openDialog } from "./dialogs.js";
 import { count, size } from "./format.js";
 import { icon } from "./icons.js";
@@ -67,23 +67,16 @@ function preview(letter, each, name) {
             openDialog(name, h("div", { class: "lightbox" }, h("img", { src: partUrl(letter, each), alt: name })), {
                 wide: true,
             });
-        return h(
-            "button",
-            { type: "button", class: "preview", "aria-label": `Show ${name}`, onclick: open },
-            h("img", { src: partUrl(letter, each), alt: "", loading: "lazy" }),
-        );
+        return button(h("img", { src: partUrl(letter, each), alt: "", loading: "lazy" }), open, {
+            class: "preview",
+            "aria-label": `Show ${name}`,
+        });
     }
     if (TEXTS.test(each.type)) {
-        return h(
-            "button",
-            {
-                type: "button",
-                class: "preview",
-                "aria-label": `Show ${name}`,
-                onclick: () => showText(letter, each, name).catch(showError),
-            },
-            icon("log"),
-        );
+        return button(icon("log"), () => showText(letter, each, name).catch(showError), {
+            class: "preview",
+            "aria-label": `Show ${name}`,
+        });
     }
     return null;
 }

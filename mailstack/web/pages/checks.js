@@ -15,7 +15,12 @@ const CHECKS = [
     ],
     ["HTML", "Support of its HTML and CSS in mail clients, by caniemail.com.", true, html],
     ["Spam", "Score of the configured spam filter, which may query lists on the internet.", false, spam],
-    ["Links", "HTTP status of each link. In the dev environment only URLs of this machine are requested.", false, links],
+    [
+        "Links",
+        "HTTP status of each link. In the dev environment only URLs of this machine are requested.",
+        false,
+        links,
+    ],
 ];
 const MAX_SHOWN = 60; // findings
 
@@ -87,7 +92,10 @@ async function unsubscribing({ list_unsubscribe: found }) {
         );
     return findings([
         found.faults.length
-            ? headed(sign("bad", "faulty"), found.faults.map((each) => userText(each)))
+            ? headed(
+                  sign("bad", "faulty"),
+                  found.faults.map((each) => userText(each)),
+              )
             : headed(sign("good", "in order"), userText(found.header)),
         headed(
             sign(found.one_click ? "good" : "wait", found.one_click ? "yes" : "no"),
@@ -125,9 +133,7 @@ async function html(letter) {
             "not.",
         ),
         meter,
-        warnings.length
-            ? findings(warnings.map(warning))
-            : h("p", { class: "quiet" }, "All clients support it."),
+        warnings.length ? findings(warnings.map(warning)) : h("p", { class: "quiet" }, "All clients support it."),
     ];
 }
 

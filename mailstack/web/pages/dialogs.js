@@ -15,11 +15,7 @@ export function openDialog(title, content, { wide = false } = {}) {
             "header",
             {},
             heading,
-            h(
-                "button",
-                { type: "button", class: "bare", "aria-label": "Close", onclick: () => dialog.close() },
-                icon("close"),
-            ),
+            button(icon("close"), () => dialog.close(), { class: "bare", "aria-label": "Close" }),
         ),
         content,
     );

@@ -2,21 +2,13 @@
 
 /** Presets: name, description, rule. */
 export const PRESETS = [
-    [
-        "Mailbox full",
-        "The host defers letters (452).",
-        { at: "rcpt", service: "mx", reply: "452 4.2.2 mailbox full" },
-    ],
+    ["Mailbox full", "The host defers letters (452).", { at: "rcpt", service: "mx", reply: "452 4.2.2 mailbox full" }],
     [
         "No such mailbox",
         "The host refuses the recipient (550); the sender gets a bounce.",
         { at: "rcpt", service: "mx", reply: "550 5.1.1 no such mailbox" },
     ],
-    [
-        "Greylisting",
-        "New senders are deferred for five minutes (451).",
-        { at: "rcpt", service: "mx", greylist: "5m" },
-    ],
+    ["Greylisting", "New senders are deferred for five minutes (451).", { at: "rcpt", service: "mx", greylist: "5m" }],
     [
         "Refused as spam",
         "The host refuses the letter after its content (550).",
@@ -32,13 +24,25 @@ export const PRESETS = [
         "The letter is accepted, but the reply is lost: it arrives twice.",
         { at: "final", service: "mx", drop: "before", times: 1 },
     ],
-    ["Broken connection", "The connection breaks in the middle of the letter.", { at: "content", service: "mx", drop: "before" }],
+    [
+        "Broken connection",
+        "The connection breaks in the middle of the letter.",
+        { at: "content", service: "mx", drop: "before" },
+    ],
     ["Slow host", "The host replies to a letter after 30 seconds.", { at: "final", service: "mx", delay: "30s" }],
-    ["Silent host", "The host accepts the connection, and sends nothing.", { at: "connect", service: "mx", silence: true }],
+    [
+        "Silent host",
+        "The host accepts the connection, and sends nothing.",
+        { at: "connect", service: "mx", silence: true },
+    ],
     ["No STARTTLS", "The host does not offer STARTTLS.", { at: "ehlo", service: "mx", without: ["STARTTLS"] }],
     ["Expired certificate", "The certificate of the TLS handshake has expired.", { at: "tls", tls: "expired" }],
     ["DNS fails", "Every DNS lookup fails with SERVFAIL.", { at: "dns", answer: "servfail" }],
-    ["Wrong password", "Submission refuses every login (535).", { at: "auth", reply: "535 5.7.8 authentication failed" }],
+    [
+        "Wrong password",
+        "Submission refuses every login (535).",
+        { at: "auth", reply: "535 5.7.8 authentication failed" },
+    ],
     [
         "Submission refuses",
         "Submission refuses the letter (554).",

@@ -74,7 +74,13 @@ export const nameOf = (author) => author?.name || author?.address || "";
 export function person(author) {
     if (!author) return h("span", { class: "quiet" }, "(none)");
     if (!author.name) return userText(author.address, { class: "address" });
-    return h("span", { class: "person" }, userText(author.name), " ", userText(`<${author.address}>`, { class: "quiet address" }));
+    return h(
+        "span",
+        { class: "person" },
+        userText(author.name),
+        " ",
+        userText(`<${author.address}>`, { class: "quiet address" }),
+    );
 }
 
 /** Text and tone of each state. */

@@ -41,12 +41,16 @@ export async function compose() {
 
 /** Opens the list of all shortcuts. */
 export function showHelp() {
-    openDialog("Keyboard", h("div", { class: "keys" }, table("Here", pageShortcuts), table("Everywhere", GLOBAL_SHORTCUTS)));
+    openDialog(
+        "Keyboard",
+        h("div", { class: "keys" }, table("Here", pageShortcuts), table("Everywhere", GLOBAL_SHORTCUTS)),
+    );
 }
 
 function table(title, keys) {
     const byDescription = new Map();
-    for (const [key, [description]] of Object.entries(keys)) byDescription.set(description, [...(byDescription.get(description) ?? []), key]);
+    for (const [key, [description]] of Object.entries(keys))
+        byDescription.set(description, [...(byDescription.get(description) ?? []), key]);
     if (!byDescription.size) return null;
     return h(
         "section",
@@ -62,7 +66,10 @@ function table(title, keys) {
                     h(
                         "dt",
                         {},
-                        sameKeys.map((key, at) => [at ? " or " : null, key.split(" ").map((each) => h("kbd", {}, each))]),
+                        sameKeys.map((key, at) => [
+                            at ? " or " : null,
+                            key.split(" ").map((each) => h("kbd", {}, each)),
+                        ]),
                     ),
                     h("dd", {}, description),
                 ),

@@ -172,7 +172,13 @@ const HANDLERS = {
         if (attempt) outcome(line, step, "bad");
         line.state = "bounced";
         line.next = null;
-        const returned = station("bounce", "bad", "Returned", [step.report ? "the sender is notified" : step.why], step);
+        const returned = station(
+            "bounce",
+            "bad",
+            "Returned",
+            [step.report ? "the sender is notified" : step.why],
+            step,
+        );
         line.stations.push({ ...returned, said: attempt ? "" : step.reply, report: step.report });
     },
     held(line, step) {

@@ -1,6 +1,6 @@
 /** Picture of a journey: ordered lists that CSS draws as lines with stations. */
 
-import { h, userText, svg } from "./dom.js";
+import { button, h, svg, userText } from "./dom.js";
 import { exact, now, span, stateSign, time } from "./format.js";
 import { icon } from "./icons.js";
 import { hashOf } from "./routes.js";
@@ -71,14 +71,10 @@ function names(all) {
         const rest = h(
             "li",
             {},
-            h(
-                "button",
-                {
-                    type: "button",
-                    class: "link",
-                    onclick: () => rest.replaceWith(...all.slice(MAX_NAMED).map((each) => h("li", {}, userText(each)))),
-                },
+            button(
                 `${all.length - MAX_NAMED} more`,
+                () => rest.replaceWith(...all.slice(MAX_NAMED).map((each) => h("li", {}, userText(each)))),
+                { class: "link" },
             ),
         );
         list.append(rest);
@@ -134,7 +130,9 @@ function stationOf(station, before, next, onSelect) {
         { class: classes.filter(Boolean).join(" ") },
         leg(station, next),
         body,
-        station.report ? h("a", { class: "report", href: hashOf(["letter", station.report]) }, "Read the report") : null,
+        station.report
+            ? h("a", { class: "report", href: hashOf(["letter", station.report]) }, "Read the report")
+            : null,
     );
 }
 

@@ -131,7 +131,12 @@ function sentence(step) {
                 step.report ? [". The sender is notified in ", letterLink(step.report)] : null,
             ];
         case "collected":
-            return ["by ", userText(step.by || "its reader"), step.protocol ? ` over ${step.protocol}` : "", secured(step)];
+            return [
+                "by ",
+                userText(step.by || "its reader"),
+                step.protocol ? ` over ${step.protocol}` : "",
+                secured(step),
+            ];
         case "redirected":
             return [names(), " to ", userText(step.to || "")];
         case "copied":
@@ -143,7 +148,11 @@ function sentence(step) {
                 step.why ? [": ", userText(step.why)] : null,
             ];
         default:
-            return [names(), step.by ? [" by ", userText(step.by)] : null, step.why ? [": ", userText(step.why)] : null];
+            return [
+                names(),
+                step.by ? [" by ", userText(step.by)] : null,
+                step.why ? [": ", userText(step.why)] : null,
+            ];
     }
 }
 

@@ -32,17 +32,11 @@ export function showHtml(panel, letter) {
         fill(
             widths,
             Object.entries(WIDTHS).map(([name, words]) =>
-                h(
-                    "button",
-                    {
-                        type: "button",
-                        title: words,
-                        "aria-label": words,
-                        "aria-handleKey": String(width === name),
-                        onclick: () => choose(name),
-                    },
-                    icon(ICONS[name]),
-                ),
+                button(icon(ICONS[name]), () => choose(name), {
+                    title: words,
+                    "aria-label": words,
+                    "aria-pressed": String(width === name),
+                }),
             ),
         );
     const choose = (name) => {
@@ -92,7 +86,7 @@ export function showText(panel, letter) {
 
 /** Splits a text into chunks, at line ends if possible. */
 function* chunks(text) {
-    for (let at = 0; at < text.length; ) {
+    for (let at = 0; at < text.length;) {
         const end = text.lastIndexOf("\n", at + CHUNK) + 1;
         const stop = at + CHUNK >= text.length ? text.length : end > at ? end : at + CHUNK;
         yield text.slice(at, stop);
@@ -111,17 +105,13 @@ function remote(letter, frame) {
             line,
             icon("shield"),
             h("span", {}, "Nothing is loaded from elsewhere."),
-            h(
-                "button",
-                {
-                    type: "button",
-                    class: "link",
-                    onclick: () => {
-                        frame.src = source(letter, true);
-                        on();
-                    },
-                },
+            button(
                 "Load remote content",
+                () => {
+                    frame.src = source(letter, true);
+                    on();
+                },
+                { class: "link" },
             ),
         );
     const on = () =>
@@ -129,17 +119,13 @@ function remote(letter, frame) {
             line,
             icon("warn"),
             h("span", {}, "Remote content is loaded."),
-            h(
-                "button",
-                {
-                    type: "button",
-                    class: "link",
-                    onclick: () => {
-                        frame.src = source(letter, false);
-                        off();
-                    },
-                },
+            button(
                 "Stop",
+                () => {
+                    frame.src = source(letter, false);
+                    off();
+                },
+                { class: "link" },
             ),
         );
     off();

@@ -70,13 +70,7 @@ function branch(letter, node) {
 }
 
 function facts(node) {
-    return [
-        node.charset,
-        node.encoding,
-        node.disposition,
-        node.content_id && `cid:${node.content_id}`,
-        size(node.size),
-    ]
+    return [node.charset, node.encoding, node.disposition, node.content_id && `cid:${node.content_id}`, size(node.size)]
         .filter(Boolean)
         .join(" · ");
 }

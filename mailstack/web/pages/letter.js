@@ -92,19 +92,13 @@ export class LetterView {
             Object.entries(TABS)
                 .filter(([, [, fits]]) => fits(letter))
                 .map(([name, [words]]) =>
-                    h(
-                        "button",
-                        {
-                            type: "button",
-                            role: "tab",
-                            id: `tab-${name}`,
-                            "aria-controls": "panel",
-                            "data-tab": name,
-                            onclick: () => go(["letter", this.id, name], this.place, { replace: true }),
-                            onkeydown: (event) => this.onArrow(event),
-                        },
-                        words,
-                    ),
+                    button(words, () => go(["letter", this.id, name], this.place, { replace: true }), {
+                        role: "tab",
+                        id: `tab-${name}`,
+                        "aria-controls": "panel",
+                        "data-tab": name,
+                        onkeydown: (event) => this.onArrow(event),
+                    }),
                 ),
         );
         fill(
@@ -241,7 +235,7 @@ export class LetterView {
         );
     }
 
-        async reply() {
+    async reply() {
         if (!this.letter) return;
         const { openComposer, replyDraft } = await import("./composer.js");
         openComposer(replyDraft(this.letter)).catch(showError);
@@ -261,12 +255,12 @@ function attached(letter) {
     const down = () => document.querySelector(".attached")?.scrollIntoView({ block: "start" });
     return row(
         "Attached",
-        h(
-            "button",
-            { type: "button", class: "link", dir: "auto", onclick: down },
+        button(
             names.length > MAX_PEOPLE
                 ? `${names.slice(0, MAX_PEOPLE).join(", ")} and ${names.length - MAX_PEOPLE} more`
                 : names.join(", "),
+            down,
+            { class: "link", dir: "auto" },
         ),
     );
 }

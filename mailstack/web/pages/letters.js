@@ -34,7 +34,12 @@ export class LetterList {
         this.search = searchBox((query) => this.onSearch(query));
         this.head = h("div", { class: "head" });
         this.title = h("h1", { class: "offstage" }, "Letters");
-        this.newLettersBanner = h("button", { type: "button", class: "new-letters", hidden: true, onclick: () => this.toTop() });
+        this.newLettersBanner = h("button", {
+            type: "button",
+            class: "new-letters",
+            hidden: true,
+            onclick: () => this.toTop(),
+        });
         this.rows = h("ol", { class: "rows", "aria-label": "Letters" });
         this.blank = h("div", {});
         this.scroller = h("div", { class: "scroller", tabindex: "-1" }, this.blank, this.rows);
@@ -280,7 +285,8 @@ export class LetterList {
     loadMissing() {
         const [first, last] = this.window.range;
         const pages = this.cache.missing(first - PREFETCH, last + PREFETCH);
-        for (const page of pages.slice(0, MAX_REQUESTS - this.cache.pending.size)) this.cache.load(page).catch(showError);
+        for (const page of pages.slice(0, MAX_REQUESTS - this.cache.pending.size))
+            this.cache.load(page).catch(showError);
     }
 
     ensure(first, last) {

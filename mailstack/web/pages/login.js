@@ -30,6 +30,8 @@ export function show(place, main) {
     );
     disconnect();
     document.body.classList.add("outside");
-    main.append(h("section", { class: "empty login" }, h("p", { class: "quiet" }, "mailstack"), h("h1", {}, "Log in"), form));
+    main.append(
+        h("section", { class: "empty login" }, h("p", { class: "quiet" }, "mailstack"), h("h1", {}, "Log in"), form),
+    );
     return () => document.body.classList.remove("outside");
 }

@@ -130,17 +130,13 @@ function listMailboxes() {
             h(
                 "li",
                 {},
-                h(
-                    "button",
-                    {
-                        type: "button",
-                        class: "bare more",
-                        onclick: () => {
-                            showAll = true;
-                            listMailboxes();
-                        },
-                    },
+                button(
                     `${mailboxes.length - shown.length} more`,
+                    () => {
+                        showAll = true;
+                        listMailboxes();
+                    },
+                    { class: "bare more" },
                 ),
             ),
         );

@@ -32,17 +32,15 @@ function draw({ letters = [], total = 0, more }) {
     if (!letters.length) {
         return nothing(
             h("h2", {}, "Nothing waits"),
-            h(
-                "p",
-                {},
-                "Every letter has been delivered or returned. To see a letter wait, let a host defer it:",
-            ),
+            h("p", {}, "Every letter has been delivered or returned. To see a letter wait, let a host defer it:"),
             h("a", { class: "button", href: "#/faults" }, "Set a fault"),
         );
     }
     const groups = byDestination(letters);
     const content = [
-        more ? h("p", { class: "quiet" }, `These are the newest ${number(letters.length)} of ${number(total)} letters.`) : null,
+        more
+            ? h("p", { class: "quiet" }, `These are the newest ${number(letters.length)} of ${number(total)} letters.`)
+            : null,
         [...groups].map(([name, waiting]) => group(name, waiting)),
     ];
     const holder = h("div", { class: "stack" }, content);
@@ -70,7 +68,9 @@ function group(name, waiting) {
     for (const { delivery } of waiting) reasons.set(reasonOf(delivery), (reasons.get(reasonOf(delivery)) ?? 0) + 1);
     const [reason] = [...reasons].sort((a, b) => b[1] - a[1])[0];
     // A common reason is shown once, above the table.
-    const columns = ["Letter", "For", "Tries", "Next", reasons.size > 1 && "Reason", ""].filter((name) => name !== false);
+    const columns = ["Letter", "For", "Tries", "Next", reasons.size > 1 && "Reason", ""].filter(
+        (name) => name !== false,
+    );
     return h(
         "section",
         { class: "panelled group", "aria-label": name },

@@ -1,6 +1,6 @@
 /** Search box, with help for its syntax. */
 
-import { h } from "./dom.js";
+import { button, h } from "./dom.js";
 import { openDialog } from "./dialogs.js";
 import { icon } from "./icons.js";
 
@@ -58,17 +58,11 @@ export function searchBox(onQuery) {
         { class: "search", role: "search", onsubmit: (event) => event.preventDefault() },
         icon("search"),
         input,
-        h(
-            "button",
-            {
-                type: "button",
-                class: "bare",
-                "aria-label": "How to search",
-                title: "How to search",
-                onclick: () => explain(write),
-            },
-            icon("help"),
-        ),
+        button(icon("help"), () => explain(write), {
+            class: "bare",
+            "aria-label": "How to search",
+            title: "How to search",
+        }),
     );
     return {
         element,
@@ -81,11 +75,7 @@ export function searchBox(onQuery) {
 
 function explain(write) {
     const dialog = openDialog("How to search", [
-        h(
-            "p",
-            { class: "quiet" },
-            "A letter must match all terms. Addresses match whole. Press an example to use it.",
-        ),
+        h("p", { class: "quiet" }, "A letter must match all terms. Addresses match whole. Press an example to use it."),
         h(
             "ul",
             { class: "language" },
@@ -93,17 +83,13 @@ function explain(write) {
                 h(
                     "li",
                     {},
-                    h(
-                        "button",
-                        {
-                            type: "button",
-                            class: "bare",
-                            onclick: () => {
-                                dialog.close();
-                                write(query);
-                            },
-                        },
+                    button(
                         h("code", {}, query),
+                        () => {
+                            dialog.close();
+                            write(query);
+                        },
+                        { class: "bare" },
                     ),
                     h("span", { class: "quiet" }, means),
                 ),

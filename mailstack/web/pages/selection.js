@@ -36,7 +36,8 @@ export class Selection {
         const from = (range ? indexes.get(this.last) : at) ?? at;
         const [first, end] = [Math.min(from, at), Math.max(from, at)];
         this.last = id;
-        if (end - first >= MAX_SHOWN) return showError(new Error(`At most ${number(MAX_SHOWN)} letters can be selected one by one.`));
+        if (end - first >= MAX_SHOWN)
+            return showError(new Error(`At most ${number(MAX_SHOWN)} letters can be selected one by one.`));
         await this.list.ensure(first, end + 1);
         const [changed, adds] = this.all ? [this.excluded, !chosen] : [this.ids, chosen];
         for (const letter of this.list.letters.slice(first, end + 1))

@@ -38,12 +38,7 @@ export function show(place, main) {
             if (!closed) fill(body, found);
         },
         (error) => {
-            if (!closed)
-                fill(
-                    body,
-                    errorLine(error),
-                    h("a", { class: "button", href: "#/setup" }, "Other clients"),
-                );
+            if (!closed) fill(body, errorLine(error), h("a", { class: "button", href: "#/setup" }, "Other clients"));
         },
     );
     return () => {
@@ -92,7 +87,10 @@ async function choice(address) {
                     {},
                     h(
                         "a",
-                        { class: "card client", href: hashOf(["setup"], { client: each.value, address: account.value }) },
+                        {
+                            class: "card client",
+                            href: hashOf(["setup"], { client: each.value, address: account.value }),
+                        },
                         icon(PICTURES[each.value] ?? "setup"),
                         h("span", {}, each.textContent),
                     ),
@@ -220,7 +218,12 @@ function step(item) {
                           "div",
                           {},
                           h("dt", {}, name),
-                          h("dd", {}, formValue(value), value === "on" || value === "off" ? null : copyButton(value, name)),
+                          h(
+                              "dd",
+                              {},
+                              formValue(value),
+                              value === "on" || value === "off" ? null : copyButton(value, name),
+                          ),
                       ),
                   ),
               )
@@ -262,5 +265,7 @@ function authority(page) {
 
 async function serverPage(path) {
     const page = await text(path, Infinity);
-    return new DOMParser().parseFromString(page.text, "text/html").querySelector("main") ?? document.createElement("main");
+    return (
+        new DOMParser().parseFromString(page.text, "text/html").querySelector("main") ?? document.createElement("main")
+    );
 }

@@ -15,7 +15,7 @@ from mailstack.mailbox.index.feed import FeedCounters
 from mailstack.policy.counters import LocalConnectionCounts
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
-from mailstack.sandbox.compat.pages import peer_pages
+from mailstack.sandbox.compat.pages import tool_routes
 from mailstack.sandbox.faults import Faults
 from mailstack.store import Account
 from mailstack.web.api.events import StreamLimits
@@ -56,7 +56,7 @@ class Desk:
             counter,
             None,
             self.faults,
-            self._look,
+            self._head,
             StreamLimits(streams, streams, LocalConnectionCounts()),
             FeedCounters(self.shelf.index.feed, self.shelf.clock.now()),
         )
@@ -70,11 +70,11 @@ class Desk:
             LoginNames({}),
             any_password=True,
         )
-        pages = peer_pages(ground, accounts, mailhog_first=mailhog_first)
+        pages = tool_routes(ground, accounts, mailhog_first=mailhog_first)
         self.site = Site(pages, (), authenticator=AllowAll())
         self.resets = 0
 
-    async def _look(self, url: str) -> HeadResponse:
+    async def _head(self, url: str) -> HeadResponse:
         if "gone" in url:
             raise ConnectFailed("nobody is there")
         return HeadResponse(404 if "missing" in url else 200)
@@ -96,7 +96,7 @@ class Desk:
     def request(self, method: str, path: str, query: dict[str, str], body: object, **fields: str) -> Response | Upgrade:
         """The answer, or the upgrade of a WebSocket."""
         octets = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        return run(self.site.answer(Request(method, path, "localhost", query, octets, fields)))
+        return run(self.site.respond(Request(method, path, "localhost", query, octets, fields)))
 
     def get(self, path: str) -> Any:
         """JSON, all of it."""
@@ -111,7 +111,7 @@ class Desk:
             "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
             "sec-websocket-version": "13",
         }
-        found = run(self.site.answer(Request("GET", path, "localhost", {}, b"", fields)))
+        found = run(self.site.respond(Request("GET", path, "localhost", {}, b"", fields)))
         assert isinstance(found, Upgrade)
         return found
 

@@ -110,9 +110,9 @@ def test_magic_recipients_and_their_queue(environment: DevEnvironment) -> None:
 
 
 def test_certificates_that_are_bad(environment: DevEnvironment) -> None:
-    for kind, why in (("expired", "expired"), ("self-signed", "self-signed"), ("wrong-name", "mismatch")):
+    for kind, reason in (("expired", "expired"), ("self-signed", "self-signed"), ("wrong-name", "mismatch")):
         environment.faults.add({"at": "tls", "service": "submissions", "tls": kind, "times": 1})
-        with pytest.raises(ssl.SSLCertVerificationError, match=why):
+        with pytest.raises(ssl.SSLCertVerificationError, match=reason):
             session(environment)
     environment.faults.add(Fault(at="tls", service="submissions", tls="refused", times=1))
     with pytest.raises(ssl.SSLError):

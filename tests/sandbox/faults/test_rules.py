@@ -36,7 +36,7 @@ def test_a_rule_reads_from_and_writes_to_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "why"),
+    ("given", "reason"),
     [
         ({}, "at"),
         ({"at": "lunch", "drop": "before"}, "unknown step"),
@@ -57,8 +57,8 @@ def test_a_rule_reads_from_and_writes_to_json() -> None:
         ({"at": "disk", "error": "full", "reply": "451 no"}, "reply is not possible at disk"),
     ],
 )
-def test_what_can_not_be_meant_is_refused_with_its_reason(given: dict[str, Any], why: str) -> None:
-    with pytest.raises(ValueError, match=why):
+def test_what_can_not_be_meant_is_refused_with_its_reason(given: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
         Fault.from_json(given)
 
 
@@ -141,20 +141,20 @@ def test_a_file_of_rules_is_toml_or_json() -> None:
     rule = Fault(at="rcpt", reply="451 no", times=2)
     assert read_rules(b'[[fault]]\nat = "rcpt"\nreply = "451 no"\ntimes = 2\n') == (rule,)
     assert read_json_rules(b'[{"at": "rcpt", "reply": "451 no", "times": 2}]') == (rule,)
-    for wrong, why in (
+    for wrong, reason in (
         (b"[fault]", "nothing else|tables|at"),
         (b'[[fault]]\nat = "x"', "fault 1"),
         (b"a = 1", "a: a file"),
         (b"\xff", "UTF-8"),
     ):
-        with pytest.raises(ValueError, match=why):
+        with pytest.raises(ValueError, match=reason):
             read_rules(wrong)
-    for wrong, why in (
+    for wrong, reason in (
         (b"{}", "array"),
         (b'[{"at": "x"}]', "fault 1"),
         (b'[{"at": ' + b"[" * 100_000, "nested too deeply"),
     ):
-        with pytest.raises(ValueError, match=why):
+        with pytest.raises(ValueError, match=reason):
             read_json_rules(wrong)
 
 

@@ -166,15 +166,15 @@ def test_raw_octets_and_parameters_go_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "why"),
+    ("kind", "reason"),
     [("expired", "has expired"), ("self-signed", "self-signed"), ("wrong-name", "other-name.test")],
 )
-def test_certificates_that_are_not_good_are_refused_by_who_looks_at_them(kind: str, why: str) -> None:
+def test_certificates_that_are_not_good_are_refused_by_who_looks_at_them(kind: str, reason: str) -> None:
     internet = Internet(1)
     internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"], certificate=kind)  # type: ignore[arg-type]
     with pytest.raises(SmtpSessionError, match="certificate verify failed") as trouble:
         internet.author("ann@a.test").submit(to="ann@a.test", text="?")
-    assert why in str(trouble.value)
+    assert reason in str(trouble.value)
     internet.advance(1)
     assert "connection lost" in internet.transcript
 

@@ -67,7 +67,7 @@ class Desk(Shelf):
         octets = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         fields = {"content-type": "application/json"}
         asked = Request(method, path, "x.test", query, octets, fields, HostPort("127.0.0.1", 1))
-        answer = run(site.answer(asked))
+        answer = run(site.respond(asked))
         assert isinstance(answer, Response)
         return answer
 

@@ -52,7 +52,7 @@ class Live:
         self.shelf.close()
         self.reactor.result_of(self.web.door.stop_listening())
         self.reactor.result_of(self.web.door.wait_until_empty(1))
-        assert self.stream_limits.taken == 0
+        assert self.stream_limits.used == 0
         assert self.web.limits.open == 0
 
 
@@ -99,16 +99,16 @@ def test_a_wait_has_an_end(live: Live) -> None:
     assert client.received == b""
     live.reactor.advance(2)
     assert answer(client).status == 408
-    assert live.stream_limits.taken == 0
+    assert live.stream_limits.used == 0
 
 
 def test_who_leaves_waits_no_longer(live: Live) -> None:
     clients = [live.request("/v1/wait"), live.request("/v1/events")]
-    assert live.stream_limits.taken == 2
+    assert live.stream_limits.used == 2
     for client in clients:
         client.transport.abortConnection()
     live.reactor.advance(1)
-    assert live.stream_limits.taken == 0
+    assert live.stream_limits.used == 0
     live.shelf.put()
 
 
@@ -201,7 +201,7 @@ def test_next_holder_of_a_name_is_not_overheard_by_the_one_before() -> None:
     assert answer(waiting).status == 401
     live.reactor.advance(POLL)
     assert stream.lost or stream.received.endswith(b"0\r\n\r\n")
-    assert live.stream_limits.taken == 0
+    assert live.stream_limits.used == 0
     live.close()
 
 

@@ -132,7 +132,7 @@ OUTSIDE = '<!DOCTYPE x SYSTEM "file:///etc/passwd"><Autodiscover/>'
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "reason"),
     [
         (BOMB, "DOCTYPE"),
         (OUTSIDE, "DOCTYPE"),
@@ -147,9 +147,9 @@ OUTSIDE = '<!DOCTYPE x SYSTEM "file:///etc/passwd"><Autodiscover/>'
         ('<?xml version="1.0" encoding="idna"?><Autodiscover/>', "no EMailAddress"),
     ],
 )
-def test_a_hostile_request_is_refused_unread(text: str, why: str) -> None:
+def test_a_hostile_request_is_refused_unread(text: str, reason: str) -> None:
     """AC-03: no entity is ever expanded, no file opened."""
-    with pytest.raises(BadAutodiscoverRequest, match=why):
+    with pytest.raises(BadAutodiscoverRequest, match=reason):
         parse_autodiscover(text.encode())
 
 

@@ -31,21 +31,21 @@ _TRIGGERS = {"Sender": ("mail", 451), "Recipient": ("rcpt", 451), "Authenticatio
 class InfoHandlers:
     """Facts of the environment."""
 
-    def __init__(self, ground: CompatContext) -> None:
-        self._ground = ground
-        self._index = ground.index
+    def __init__(self, context: CompatContext) -> None:
+        self._context = context
+        self._index = context.index
 
     async def info(self, _: Request) -> Response:
         await self._index.up_to_date()
         listed = await self._index.find(ItemFilter(), 0)
-        data, tally = self._ground.data, self._ground.tally
+        data, counters = self._context.data, self._context.counters
         files = [each for each in (data.iterdir() if data else ()) if ".sqlite3" in each.name]
         stats = RuntimeStats(
-            uptime=int(self._ground.clock.now() - tally.begun),
+            uptime=int(self._context.clock.now() - counters.begun),
             memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            messages_deleted=tally.deleted,
-            smtp_accepted=tally.accepted,
-            smtp_accepted_size=tally.octets,
+            messages_deleted=counters.deleted,
+            smtp_accepted=counters.accepted,
+            smtp_accepted_size=counters.octets,
             smtp_rejected=0,
             smtp_ignored=0,
         )
@@ -66,8 +66,8 @@ class InfoHandlers:
         return json_response(
             InterfaceSettings(
                 label="",
-                message_relay=_relay(self._ground.relay),
-                spam_assassin=self._ground.judge is not None,
+                message_relay=_relay(self._context.relay),
+                spam_assassin=self._context.check_spam is not None,
                 chaos_enabled=True,
                 duplicates_ignored=False,
                 hide_delete_all_button=False,
@@ -111,20 +111,20 @@ class ChaosHandlers:
         rules = {rule.id: rule for rule, _ in self._faults.list()}
         return json_response({name: _shown(rules.get(_rule_id(name)), usual) for name, (_, usual) in _TRIGGERS.items()})
 
-    async def set_triggers(self, ask: Request) -> Response:
+    async def set_triggers(self, request: Request) -> Response:
         """Replaces all triggers; those that are left out are off."""
-        wanted = decode_body(ask, ChaosRequest)
+        wanted = decode_body(request, ChaosRequest)
         given = {"Sender": wanted.sender, "Recipient": wanted.recipient, "Authentication": wanted.authentication}
         rules = [rule for name, trigger in given.items() if trigger and (rule := _rule(name, trigger))]
         for known in {rule.id for rule, _ in self._faults.list()}.intersection(map(_rule_id, _TRIGGERS)):
             self._faults.remove(known)
         for rule in rules:
             self._faults.add(rule)
-        return await self.triggers(ask)
+        return await self.triggers(request)
 
 
 def _rule(name: str, trigger: ChaosTrigger) -> Fault | None:
-    """Fault of a trigger; None for the probability 0. Raises Trouble 400."""
+    """Fault of a trigger; None for the probability 0. Raises HttpError 400."""
     step, usual = _TRIGGERS[name]
     code = trigger.error_code or usual
     if not 400 <= code <= 599 or not 0 <= trigger.probability <= 100:

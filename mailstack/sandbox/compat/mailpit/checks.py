@@ -49,47 +49,47 @@ def thumbnail(octets: bytes) -> bytes:
 class CheckHandlers:
     """Handlers of the checks."""
 
-    def __init__(self, shelf: LetterReader, look: link_check.HeadRequest, judge: SpamCheck | None) -> None:
-        """`look` asks a URL for its status; `judge` is the spam filter, if any."""
-        self._shelf = shelf
-        self._look = look
-        self._judge = judge
-        self._html_checks = HtmlChecks(shelf)
+    def __init__(self, reader: LetterReader, head: link_check.HeadRequest, check_spam: SpamCheck | None) -> None:
+        """`head` requests the status of a URL; `check_spam` is None without a spam filter."""
+        self._reader = reader
+        self._head = head
+        self._check_spam = check_spam
+        self._html_checks = HtmlChecks(reader)
         self._link_checks, self._spam_checks = ClientQueue(), ClientQueue()
 
-    async def html(self, ask: Request) -> Response:
-        answer = await self._html_checks.of(ask, await find_letter(self._shelf.index, ask.variables["id"]))
-        if answer is None:
+    async def html(self, request: Request) -> Response:
+        response = await self._html_checks.of(request, await find_letter(self._reader.index, request.variables["id"]))
+        if response is None:
             raise HttpError(400, "message does not contain HTML")
-        return answer
+        return response
 
-    async def links(self, ask: Request) -> Response:
-        item = await find_letter(self._shelf.index, ask.variables["id"])
-        follow = ask.query.get("follow") == "true"
+    async def links(self, request: Request) -> Response:
+        item = await find_letter(self._reader.index, request.variables["id"])
+        follow = request.query.get("follow") == "true"
 
         async def check() -> link_check.LinkReport:
-            return await link_check.check_links(await self._shelf.links(item), self._look, follow=follow)
+            return await link_check.check_links(await self._reader.links(item), self._head, follow=follow)
 
-        return json_response(await self._link_checks.run(ask, check))
+        return json_response(await self._link_checks.run(request, check))
 
-    async def spam(self, ask: Request) -> Response:
-        judge = self._judge
-        if judge is None:
+    async def spam(self, request: Request) -> Response:
+        check_spam = self._check_spam
+        if check_spam is None:
             raise HttpError(400, "There is no spam filter; mailstack dev --spam-filter names one.")
-        item = await find_letter(self._shelf.index, ask.variables["id"])
+        item = await find_letter(self._reader.index, request.variables["id"])
 
         async def check() -> SpamVerdict:
-            return await judge(await self._shelf.octets(item))
+            return await check_spam(await self._reader.octets(item))
 
-        return json_response(await self._spam_checks.run(ask, check))
+        return json_response(await self._spam_checks.run(request, check))
 
-    async def thumbnail(self, ask: Request) -> Response:
+    async def thumbnail(self, request: Request) -> Response:
         """Answers a small JPEG, which is white for a part that is no picture."""
-        reading = await self._shelf.reading(await find_letter(self._shelf.index, ask.variables["id"]))
-        part = find_part(reading, ask.variables["part"])
+        reading = await self._reader.reading(await find_letter(self._reader.index, request.variables["id"]))
+        part = find_part(reading, request.variables["part"])
         octets = reading.content_of(part) if part.type.startswith("image/") else b""
         try:
             # Decoding a picture takes long, however few octets it has.
-            return Response(await self._shelf.in_thread(lambda: thumbnail(octets)), "image/jpeg")
-        except NoPictures as trouble:
-            raise HttpError(501, str(trouble)) from None
+            return Response(await self._reader.in_thread(lambda: thumbnail(octets)), "image/jpeg")
+        except NoPictures as error:
+            raise HttpError(501, str(error)) from None

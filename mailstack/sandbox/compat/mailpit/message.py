@@ -32,72 +32,76 @@ _MAX_NAME = 255
 class MessageHandlers:
     """Handlers of the paths about one message."""
 
-    def __init__(self, shelf: LetterReader, clock: Clock) -> None:
-        self._shelf = shelf
+    def __init__(self, reader: LetterReader, clock: Clock) -> None:
+        self._reader = reader
         self._clock = clock
 
-    async def _asked(self, ask: Request) -> Item:
-        return await find_letter(self._shelf.index, ask.variables["id"])
+    async def _asked(self, request: Request) -> Item:
+        return await find_letter(self._reader.index, request.variables["id"])
 
-    async def message(self, ask: Request) -> Response:
+    async def message(self, request: Request) -> Response:
         """Answers the message and marks it as read."""
-        item = await self._asked(ask)
-        reading = await self._shelf.reading(item)
-        await self._shelf.index.mark(ItemFilter(ids=(item.id,)), unread=False)
-        return json_response(await self._shelf.do(lambda: message(item, reading), item.size))
+        item = await self._asked(request)
+        reading = await self._reader.reading(item)
+        await self._reader.index.mark(ItemFilter(ids=(item.id,)), unread=False)
+        return json_response(await self._reader.do(lambda: message(item, reading), item.size))
 
-    async def headers(self, ask: Request) -> Response:
+    async def headers(self, request: Request) -> Response:
         """Answers the header fields by name, in alphabetical order and canonical case."""
-        reading = await self._shelf.reading(await self._asked(ask))
+        reading = await self._reader.reading(await self._asked(request))
         fields: dict[str, list[str]] = {}
         for name, value in reading.fields:
             fields.setdefault("-".join(word.capitalize() for word in name.split("-")), []).append(value)
         return json_response(dict(sorted(fields.items())))
 
-    async def raw(self, ask: Request) -> Response:
-        item = await self._asked(ask)
-        save = (("Content-Disposition", f'attachment; filename="{item.id}.eml"'),) if ask.query.get("dl") == "1" else ()
-        return Response(await self._shelf.octets(item), PLAIN, 200, save)
+    async def raw(self, request: Request) -> Response:
+        item = await self._asked(request)
+        save = (
+            (("Content-Disposition", f'attachment; filename="{item.id}.eml"'),)
+            if request.query.get("dl") == "1"
+            else ()
+        )
+        return Response(await self._reader.octets(item), PLAIN, 200, save)
 
-    async def part(self, ask: Request) -> Response:
+    async def part(self, request: Request) -> Response:
         """Answers a decoded part in its own type, unless a browser could run it."""
-        reading = await self._shelf.reading(await self._asked(ask))
-        part = find_part(reading, ask.variables["part"])
+        reading = await self._reader.reading(await self._asked(request))
+        part = find_part(reading, request.variables["part"])
         shown = part.type not in _NEVER_SHOWN
         name = quote((part.name or part.content_id)[:_MAX_NAME], safe="")
         headers = (
             ("Content-Disposition", f'{"inline" if shown else "attachment"}; filename="{name}"'),
             ("Content-Security-Policy", "default-src 'none'; sandbox"),
         )
-        octets = await self._shelf.do(lambda: reading.content_of(part), part.size)
+        octets = await self._reader.do(lambda: reading.content_of(part), part.size)
         return Response(octets, _type_of(part) if shown else "application/octet-stream", 200, headers)
 
-    async def view(self, ask: Request) -> Response:
+    async def view(self, request: Request) -> Response:
         """Answers `ID.html` and `ID.txt`, and redirects `ID` and `latest` to the inbox."""
-        name, dot, kind = ask.variables["name"].rpartition(".")
+        name, dot, kind = request.variables["name"].rpartition(".")
         if not dot:
-            return await self._in_inbox(ask)
+            return await self._in_inbox(request)
         if kind not in {"html", "txt"}:
             raise HttpError(404, "Ask for a message as ID.html or ID.txt")
-        reading = await self._shelf.reading(item := await find_letter(self._shelf.index, name))
+        reading = await self._reader.reading(item := await find_letter(self._reader.index, name))
         if kind == "txt":
-            return Response((await self._shelf.do(lambda: reading.readable, item.size)).encode(), PLAIN)
+            return Response((await self._reader.do(lambda: reading.readable, item.size)).encode(), PLAIN)
         if not reading.html:
             raise HttpError(404, "This message does not contain a HTML part")
-        remote = ask.query.get("remote", "0") in {"1", "true"}
+        remote = request.query.get("remote", "0") in {"1", "true"}
         parts = f"../api/v1/message/{quote(item.id)}/part/"
-        return await self._shelf.do(lambda: html_page(reading, parts, remote=remote), item.size)
+        return await self._reader.do(lambda: html_page(reading, parts, remote=remote), item.size)
 
-    async def _in_inbox(self, ask: Request) -> Response:
+    async def _in_inbox(self, request: Request) -> Response:
         """Redirects to the letter in the inbox; "latest" is the newest match."""
-        name = ask.variables["name"]
+        name = request.variables["name"]
         if name != "latest":
-            item: Item | None = await find_letter(self._shelf.index, name)
+            item: Item | None = await find_letter(self._reader.index, name)
         else:
-            await self._shelf.index.up_to_date()
-            query = ask.query.get("query", "")
+            await self._reader.index.up_to_date()
+            query = request.query.get("query", "")
             which = search_filter(query, self._clock.now()) if query.strip() else ItemFilter()
-            item = next(iter((await self._shelf.index.find(which, 1)).items), None)
+            item = next(iter((await self._reader.index.find(which, 1)).items), None)
         return Response(b"", PLAIN, 302, (("Location", f"../#/letter/{item.id}" if item else "../"),))
 
 
@@ -114,62 +118,62 @@ def _type_of(part: Part) -> str:
 class TransferHandlers:
     """Handlers of `send` and `release`."""
 
-    def __init__(self, ground: CompatContext) -> None:
-        self._ground = ground
-        self._shelf = ground.shelf
+    def __init__(self, context: CompatContext) -> None:
+        self._context = context
+        self._reader = context.reader
 
-    async def send(self, ask: Request) -> Response:
+    async def send(self, request: Request) -> Response:
         """Accepts a message. A refusal is JSON here, as nowhere else in this API."""
-        if self._ground.senders is not None:
-            await self._ground.senders.authenticate(ask)
+        if self._context.senders is not None:
+            await self._context.senders.authenticate(request)
         try:
-            now, limits = self._ground.clock.now(), self._ground.limits
-            made = await self._shelf.do(lambda: _composed(ask, limits, now), len(ask.body))
-            letter = await shielded(self._ground.capture.submit(made.sender, made.recipients, made.octets))
-        except HttpError as trouble:
-            return json_response({"Error": trouble.why}, trouble.status)
+            now, limits = self._context.clock.now(), self._context.limits
+            made = await self._reader.do(lambda: _composed(request, limits, now), len(request.body))
+            letter = await shielded(self._context.capture.submit(made.sender, made.recipients, made.octets))
+        except HttpError as error:
+            return json_response({"Error": error.reason}, error.status)
         except Refusal as refusal:
             return json_response({"Error": str(refusal.reply)}, 400)
         return json_response({"ID": letter})
 
-    async def release(self, ask: Request) -> Response:
+    async def release(self, request: Request) -> Response:
         """Releases a message to other addresses through the queue, without waiting for its delivery."""
-        wanted = _released_to(ask)
+        wanted = _released_to(request)
         if not wanted:
             raise HttpError(400, "No valid addresses found")
-        check_count(wanted, self._ground.limits.recipients)
+        check_count(wanted, self._context.limits.recipients)
         recipients = [parse_address(each) for each in wanted]
-        item = await find_letter(self._shelf.index, ask.variables["id"])
-        octets = await self._shelf.octets(item)
+        item = await find_letter(self._reader.index, request.variables["id"])
+        octets = await self._reader.octets(item)
         author = item.author.address if item.author else ""
-        leaving = self._ground.leaving
+        letter_release = self._context.letter_release
         try:
-            if leaving is None:
-                await self._ground.outward.submit(author, recipients, octets, copied=CopySource(item.id, RELEASED))
+            if letter_release is None:
+                await self._context.outward.submit(author, recipients, octets, copied=CopySource(item.id, RELEASED))
             else:
-                _check(leaving.outlet, recipients)
-                await leaving.release(author, recipients, octets, item.id)
+                _check(letter_release.outlet, recipients)
+                await letter_release.release(author, recipients, octets, item.id)
         except Refusal as refusal:
             raise HttpError(400, f"SMTP error: {refusal.reply}") from None
         return OK
 
 
 def _check(outlet: ExternalRelay, recipients: Sequence[str]) -> None:
-    """Raises Trouble 400 for recipients that the relay does not accept."""
-    for blocked, why in ((False, "do not match the allowlist"), (True, "found on blocklist")):
+    """Raises HttpError 400 for recipients that the relay does not accept."""
+    for blocked, reason in ((False, "do not match the allowlist"), (True, "found on blocklist")):
         if refused := [each for each in recipients if not outlet.allows(each) and outlet.is_blocked(each) is blocked]:
             raise HttpError(
-                400, f"Failed: {'Address' if len(refused) == 1 else 'Addresses'} {why}: {', '.join(refused)}"
+                400, f"Failed: {'Address' if len(refused) == 1 else 'Addresses'} {reason}: {', '.join(refused)}"
             )
 
 
-def _composed(ask: Request, limits: ComposeLimits, now: float) -> ComposedLetter:
-    """Composes the letter of a request. Raises Trouble."""
-    return compose(decode_body(ask, LetterDraft, limits.values, limits.explained), limits, now)
+def _composed(request: Request, limits: ComposeLimits, now: float) -> ComposedLetter:
+    """Composes the letter of a request. Raises HttpError."""
+    return compose(decode_body(request, LetterDraft, limits.values, limits.explained), limits, now)
 
 
-def _released_to(ask: Request) -> tuple[str, ...]:
+def _released_to(request: Request) -> tuple[str, ...]:
     """Addresses of `{"To": […]}`, or of a bare list, which some clients send."""
-    if ask.body.lstrip().startswith(b"["):
-        return decode_body(ask, tuple[str, ...])
-    return decode_body(ask, ReleaseRequest).to
+    if request.body.lstrip().startswith(b"["):
+        return decode_body(request, tuple[str, ...])
+    return decode_body(request, ReleaseRequest).to

@@ -41,19 +41,19 @@ class ListHandlers:
         self._index = index
         self._clock = clock
 
-    async def messages(self, ask: Request) -> Response:
-        return await self._page(ask, ItemFilter())
+    async def messages(self, request: Request) -> Response:
+        return await self._page(request, ItemFilter())
 
-    async def search(self, ask: Request) -> Response:
-        return await self._page(ask, self._found_by(ask, ask.query.get("query", "")))
+    async def search(self, request: Request) -> Response:
+        return await self._page(request, self._found_by(request, request.query.get("query", "")))
 
-    async def _page(self, ask: Request, which: ItemFilter) -> Response:
+    async def _page(self, request: Request, which: ItemFilter) -> Response:
         await self._index.up_to_date()
         start, limit = (
-            integer_parameter(ask, "start", 0),
-            min(integer_parameter(ask, "limit", DEFAULT_LIMIT), MAX_LIMIT),
+            integer_parameter(request, "start", 0),
+            min(integer_parameter(request, "limit", DEFAULT_LIMIT), MAX_LIMIT),
         )
-        if before := integer_parameter(ask, "before", 0):
+        if before := integer_parameter(request, "before", 0):
             which = replace(which, terms=(*which.terms, Term(Arrived(is_after=False, at=before / 1000))))
         everything = await self._index.find(ItemFilter(), 0)
         found = await self._index.find(which, limit, start)
@@ -70,11 +70,11 @@ class ListHandlers:
             )
         )
 
-    async def mark(self, ask: Request) -> Response:
+    async def mark(self, request: Request) -> Response:
         """Marks messages by ids or by a search; without either all of them."""
-        form = form_fields(ask)
+        form = form_fields(request)
         wanted = (
-            decode_body(ask, MarkRequest)
+            decode_body(request, MarkRequest)
             if form is None
             else MarkRequest(
                 tuple(form.get("ids", ())),
@@ -85,46 +85,46 @@ class ListHandlers:
         if wanted.ids and wanted.search:
             raise HttpError(400, "You may specify either IDs or a search query, not both")
         await self._index.up_to_date()
-        which = self._found_by(ask, wanted.search) if wanted.search else _all_or(wanted.ids)
+        which = self._found_by(request, wanted.search) if wanted.search else _all_or(wanted.ids)
         await self._index.mark(which, unread=not wanted.read)
         return OK
 
-    async def delete(self, ask: Request) -> Response:
+    async def delete(self, request: Request) -> Response:
         """Deletes the ids of the body, or all; an invalid body deletes nothing."""
-        form = form_fields(ask)
+        form = form_fields(request)
         if form is not None:
             ids = tuple(form.get("ids", ()))
         else:
-            ids = (decode_body(ask, DeleteRequest).ids or ()) if ask.body.strip() else ()
+            ids = (decode_body(request, DeleteRequest).ids or ()) if request.body.strip() else ()
         await self._index.up_to_date()
         await self._index.soft_delete(_all_or(ids))
         return OK
 
-    async def delete_found(self, ask: Request) -> Response:
+    async def delete_found(self, request: Request) -> Response:
         await self._index.up_to_date()
-        await self._index.soft_delete(self._found_by(ask, ask.query.get("query", "")))
+        await self._index.soft_delete(self._found_by(request, request.query.get("query", "")))
         return OK
 
     async def tags(self, _: Request) -> Response:
         return json_response(tuple(await self._index.tags()))
 
-    async def set_tags(self, ask: Request) -> Response:
+    async def set_tags(self, request: Request) -> Response:
         """Replaces the tags of messages."""
-        wanted = decode_body(ask, TagsRequest)
+        wanted = decode_body(request, TagsRequest)
         if wanted.ids:
             await self._index.set_tags(ItemFilter(ids=wanted.ids), [_tag(each) for each in wanted.tags or ()])
         return OK
 
-    async def rename_tag(self, ask: Request) -> Response:
-        await self._index.rename_tag(ask.variables["tag"], _tag(decode_body(ask, TagNameRequest).name))
+    async def rename_tag(self, request: Request) -> Response:
+        await self._index.rename_tag(request.variables["tag"], _tag(decode_body(request, TagNameRequest).name))
         return OK
 
-    async def remove_tag(self, ask: Request) -> Response:
-        await self._index.remove_tag(ask.variables["tag"])
+    async def remove_tag(self, request: Request) -> Response:
+        await self._index.remove_tag(request.variables["tag"])
         return OK
 
-    def _found_by(self, ask: Request, query: str) -> ItemFilter:
-        return search_filter(query, self._clock.now(), ask.query.get("tz", ""))
+    def _found_by(self, request: Request, query: str) -> ItemFilter:
+        return search_filter(query, self._clock.now(), request.query.get("tz", ""))
 
 
 def _all_or(ids: tuple[str, ...] | None) -> ItemFilter:
@@ -140,12 +140,12 @@ def _tag(text: str) -> str:
     return tag
 
 
-async def events(index: LetterIndex, places: StreamLimits, ask: Request) -> Upgrade:
+async def events(index: LetterIndex, stream_limits: StreamLimits, request: Request) -> Upgrade:
     """Upgrades to the WebSocket."""
     from mailstack.web.websocket import websocket_upgrade  # noqa: PLC0415 - most environments have no such client
 
-    places.check(ask)
-    return websocket_upgrade(ask, places.held(ask, _messages(index)))
+    stream_limits.check(request)
+    return websocket_upgrade(request, stream_limits.held(request, _messages(index)))
 
 
 async def _messages(index: LetterIndex) -> AsyncGenerator[str, None]:

@@ -14,18 +14,18 @@ from mailstack.web.routes import HttpRoute
 _Admin = partial(HttpRoute, access="admin")
 
 
-def mailpit_pages(ground: CompatContext) -> tuple[HttpRoute, ...]:
+def mailpit_routes(context: CompatContext) -> tuple[HttpRoute, ...]:
     """Everything below /api/v1, /view and beside them that Mailpit's clients call."""
-    shelf = ground.shelf
+    reader = context.reader
     lists, one, transfers = (
-        ListHandlers(ground.index, ground.clock),
-        MessageHandlers(shelf, ground.clock),
-        TransferHandlers(ground),
+        ListHandlers(context.index, context.clock),
+        MessageHandlers(reader, context.clock),
+        TransferHandlers(context),
     )
     checks, about, chaos = (
-        CheckHandlers(shelf, ground.look, ground.judge),
-        InfoHandlers(ground),
-        ChaosHandlers(ground.faults),
+        CheckHandlers(reader, context.head, context.check_spam),
+        InfoHandlers(context),
+        ChaosHandlers(context.faults),
     )
     letter = "/api/v1/message/{id}"
     return (
@@ -52,11 +52,11 @@ def mailpit_pages(ground: CompatContext) -> tuple[HttpRoute, ...]:
             "POST",
             "/api/v1/send",
             transfers.send,
-            "admin" if ground.senders is None else "public",
+            "admin" if context.senders is None else "public",
             is_large=True,
             ends_with_client=True,
         ),
-        _Admin("GET", "/api/events", partial(events, ground.index, ground.places)),
+        _Admin("GET", "/api/events", partial(events, context.index, context.stream_limits)),
         _Admin("GET", "/api/v1/chaos", chaos.triggers),
         _Admin("PUT", "/api/v1/chaos", chaos.set_triggers),
         _Admin("GET", "/api/v1/info", about.info),

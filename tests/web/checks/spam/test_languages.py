@@ -39,7 +39,7 @@ def test_a_report_has_a_score_and_the_rules_of_its_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("octets", "why"),
+    ("octets", "reason"),
     [
         (b"", "no answer of"),
         (b"HTTP/1.1 200 OK\r\n\r\n", "no answer of"),
@@ -49,8 +49,8 @@ def test_a_report_has_a_score_and_the_rules_of_its_table() -> None:
         (b"SPAMD/1.1 0 EX_OK\r\n\r\n", "no score"),
     ],
 )
-def test_what_is_no_report_is_told(octets: bytes, why: str) -> None:
-    with pytest.raises(BadFilterResponse, match=why):
+def test_what_is_no_report_is_told(octets: bytes, reason: str) -> None:
+    with pytest.raises(BadFilterResponse, match=reason):
         parse_spamd_report(octets)
 
 
