@@ -19,22 +19,22 @@ _ANSWER = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/200
 
 MAX_DEPTH = 8
 MAX_TEXT = 1000
-"""Characters of one element that we look at; an address has at most 320."""
+"""Maximum characters of an element; an address has at most 320."""
 
 _ADDRESS = ("Autodiscover", "Request", "EMailAddress")
 _SCHEMA = ("Autodiscover", "Request", "AcceptableResponseSchema")
 
 
 class BadAutodiscoverRequest(ValueError):
-    """These octets are no request; str() says why."""
+    """Invalid request; str() is the reason."""
 
 
 class UnknownSchema(ValueError):
-    """A client that asks for something else, as ActiveSync; str() is what it asks for."""
+    """Request for another schema, such as ActiveSync; str() is the schema."""
 
 
 class AutodiscoverRequest(Struct, frozen=True):
-    """What a client asks: the settings of an address, not checked yet."""
+    """Request for the settings of an address, which is not validated."""
 
     address: str
     schema: str
@@ -57,7 +57,7 @@ def parse_autodiscover(octets: bytes) -> AutodiscoverRequest:
 
 
 class _Reader:
-    """Keeps the text of the two elements that matter."""
+    """Handler that stores the text of two elements."""
 
     def __init__(self) -> None:
         # UTF-8 whatever the document says of itself: Python would look for a codec of any name that it is given.
@@ -94,7 +94,7 @@ class _Reader:
 
 
 def settings_response(address: str, services: ClientServices) -> bytes:
-    """The answer: a Protocol for each service, the best of each kind first, as Outlook takes the first."""
+    """Response with a Protocol for each service, best first: Outlook uses the first."""
     root = Element("Autodiscover", xmlns=_ANSWER)
     response = SubElement(root, "Response", xmlns=OUTLOOK_SCHEMA)
     SubElement(SubElement(response, "User"), "DisplayName").text = address
@@ -136,7 +136,7 @@ _MESSAGES = {
 
 
 def error_response(code: int, now: float) -> bytes:
-    """An error, in the form that clients expect it in; `now` is in seconds since 1970."""
+    """Error response; `now` is in seconds since 1970."""
     root = Element("Autodiscover", xmlns=_ANSWER)
     response = SubElement(root, "Response")
     error = SubElement(response, "Error", Time=f"{datetime.fromtimestamp(now, UTC):%H:%M:%S}.0000000", Id="1")

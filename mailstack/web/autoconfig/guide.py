@@ -13,16 +13,16 @@ from mailstack.web.autoconfig.services import ClientService, ClientServices, Sec
 
 
 class SetupStep(Struct, frozen=True):
-    """One thing to do."""
+    """Step of a guide."""
 
     say: str
     """Instruction, one or two sentences."""
     values: tuple[tuple[str, str], ...] = ()
     """Fields of the client's form with their values."""
     file: str = ""
-    """The file that `text` belongs into; empty: `text` is typed where the step says."""
+    """File for `text`; empty: the user types `text`."""
     text: str = ""
-    """Lines to be taken as they are."""
+    """Verbatim lines."""
 
 
 class ClientAccount(Struct, frozen=True):
@@ -31,13 +31,13 @@ class ClientAccount(Struct, frozen=True):
     address: str
     sending: ClientService
     reading: ClientService
-    """IMAP where the server has it, else POP3."""
+    """IMAP if the server has it, else POP3."""
     ca_file: str = ""
     """File of a private CA that the client has to trust; empty: a public CA."""
 
 
 class Trust(Enum):
-    """How a client comes to trust a CA of the server's own."""
+    """Way in which a client trusts a private CA."""
 
     WINDOWS = "Windows is told"
     MAC = "the Mac is told"
@@ -49,7 +49,7 @@ class Trust(Enum):
 
 
 class Guide(Struct, frozen=True):
-    """How one client is set up."""
+    """Setup guide of a client."""
 
     name: str
     """Name of the client on the command line."""
@@ -60,7 +60,7 @@ class Guide(Struct, frozen=True):
     """Protocols that the client can read mail with, the best first."""
 
     def steps(self, address: str, services: ClientServices, ca_file: str = "") -> tuple[SetupStep, ...]:
-        """What to do. Raises CannotSetUp."""
+        """Steps for an account. Raises CannotSetUp."""
         sending, reading = services.sending, services.best(*self.protocols)
         if sending is None:
             raise CannotSetUp("this server has no submission that clients could send by; see [listen] submissions")
@@ -74,7 +74,7 @@ class Guide(Struct, frozen=True):
 
 
 class CannotSetUp(Exception):
-    """No steps would lead to a client that works; str() says why."""
+    """Client that can't work with this server; str() is the reason."""
 
 
 def fits_in_files(address: str) -> bool:
@@ -83,7 +83,7 @@ def fits_in_files(address: str) -> bool:
 
 
 def _trust(trust: Trust, ca_file: str) -> tuple[SetupStep, ...]:
-    """What comes first where the certificate is from a CA of the server's own."""
+    """First steps, to trust a private CA."""
     if trust is Trust.CONFIGURED:
         return ()
     if trust is Trust.PUBLIC:
@@ -133,7 +133,7 @@ COLUMNS = 100
 
 
 def as_text(steps: Iterable[SetupStep]) -> str:
-    """Numbered, for a terminal."""
+    """Numbered steps as text."""
     return "\n".join(_text(number, step) for number, step in enumerate(steps, 1))
 
 
@@ -148,7 +148,7 @@ def _text(number: int, step: SetupStep) -> str:
 
 
 def as_markdown(steps: Iterable[SetupStep]) -> str:
-    """Numbered, for a document."""
+    """Numbered steps as Markdown."""
     return "\n".join(_markdown(number, step) for number, step in enumerate(steps, 1))
 
 
@@ -162,7 +162,7 @@ def _markdown(number: int, step: SetupStep) -> str:
 
 
 def as_json(steps: Iterable[SetupStep]) -> list[dict[str, Any]]:
-    """What programs get."""
+    """Guide as JSON values."""
     return [
         {"say": step.say, "values": dict(step.values), **({"file": step.file, "text": step.text} if step.text else {})}
         for step in steps

@@ -41,10 +41,10 @@ TTL = 3600
 
 
 class DnsRecord(Struct, frozen=True):
-    """One record to be published."""
+    """DNS record to publish."""
 
     name: str
-    """Absolute, with its final dot."""
+    """Absolute name with its final dot."""
     type: str
     data: str
     """Data in presentation format (RFC 1035 §5.1); for TXT the text without quotes."""
@@ -53,23 +53,23 @@ class DnsRecord(Struct, frozen=True):
 
 
 class Publication(Struct, frozen=True):
-    """All of a server's records."""
+    """DNS records of a server."""
 
     host: tuple[DnsRecord, ...]
-    """About the host itself, for the zone that its name is in."""
+    """Records of the host, for the zone of its name."""
     domains: dict[str, tuple[DnsRecord, ...]]
     """Records of each domain of the configuration."""
     notes: tuple[str, ...] = ()
     """Notes for people beside the records."""
 
     def all(self) -> Iterator[tuple[str, DnsRecord]]:
-        """Every record with the domain that it is for; "" is the host."""
+        """Records with their domains; "" is the host."""
         yield from (("", record) for record in self.host)
         yield from ((domain, record) for domain, records in self.domains.items() for record in records)
 
 
 class PublicationFacts(Struct, frozen=True):
-    """What is known beside the configuration."""
+    """Facts beyond the configuration."""
 
     services: ClientServices
     web: bool = False
@@ -83,7 +83,7 @@ class PublicationFacts(Struct, frozen=True):
 
 
 def publication(config: Config, known: PublicationFacts) -> Publication:
-    """What to publish. Address literals among the domains have no place in the DNS."""
+    """Records to publish; address literals among the domains have none."""
     domains = [domain for domain in config.domains if not domain.startswith("[")]
     records: dict[str, tuple[DnsRecord, ...]] = {domain: tuple(_of_domain(domain, config, known)) for domain in domains}
     return Publication(tuple(_of_host(config, known)), records, tuple(_notes(config, known, domains)))
@@ -119,7 +119,7 @@ def _of_domain(domain: str, config: Config, known: PublicationFacts) -> Iterator
 
 
 def _transport(domain: str, config: Config, known: PublicationFacts) -> Iterator[DnsRecord]:
-    """What asks other hosts for TLS."""
+    """Records of MTA-STS and TLS reports."""
     name = f"{domain}."
     if known.web:
         sts = f"v=STSv1; id={policy_id(config)}"
@@ -170,7 +170,7 @@ def _notes(config: Config, known: PublicationFacts, domains: Iterable[str]) -> I
 
 
 def publication_facts(config: Config, services: ClientServices, addresses: Sequence[str] = ()) -> PublicationFacts:
-    """What the records need to know; a certificate that can't be read, or is made at the first start, gives none."""
+    """Facts for the records, without those of an unreadable or missing certificate."""
     return PublicationFacts(
         services, bool(config.listen.https), tuple(addresses), key_hash(config), dkim_records(config)
     )
@@ -201,7 +201,7 @@ _MAX_CHARACTER_STRING = 255
 
 
 def data_text(record: DnsRecord) -> str:
-    """The data as a zone file has it: TXT in quotes, in pieces of at most 255 octets."""
+    """Data in zone file format: TXT as quoted strings of at most 255 octets."""
     if record.type != "TXT":
         return record.data
     pieces = [record.data[at : at + _MAX_CHARACTER_STRING] for at in range(0, len(record.data), _MAX_CHARACTER_STRING)]
@@ -209,7 +209,7 @@ def data_text(record: DnsRecord) -> str:
 
 
 def zone_lines(records: Iterable[DnsRecord]) -> list[str]:
-    """Each record on a line, with absolute names, so that it may stand in any zone file."""
+    """Zone file lines with absolute names."""
     records = list(records)
     width = max((len(record.name) for record in records), default=0)
     return [f"{each.name:<{width}} {each.ttl} IN {each.type:<5} {data_text(each)}" for each in records]

@@ -12,7 +12,7 @@ from mailstack.config.endpoints import port_of
 
 
 class Security(Enum):
-    """How a connection comes to be protected (RFC 8314 §3)."""
+    """Connection security (RFC 8314 §3)."""
 
     TLS = "TLS"
     """TLS from the first octet."""
@@ -21,7 +21,7 @@ class Security(Enum):
 
 
 class ServiceKind(Struct, frozen=True):
-    """What a service is by itself, wherever it is offered."""
+    """Kind of a client service."""
 
     name: str
     """Name in [listen] and in the SRV record (RFC 6186 §3, RFC 8314 §5.1)."""
@@ -29,7 +29,7 @@ class ServiceKind(Struct, frozen=True):
     """`smtp`, `imap` or `pop3`."""
     security: Security
     port: int
-    """The one that IANA has registered."""
+    """Port registered by IANA."""
 
 
 SERVICE_KINDS = (
@@ -44,39 +44,39 @@ SERVICE_KINDS = (
 
 
 class ClientService(Struct, frozen=True):
-    """One that an server offers."""
+    """Service of a server."""
 
     name: str
     protocol: str
     security: Security
     host: str
-    """The name in the certificate."""
+    """Host name in the certificate."""
     port: int
 
 
 class ClientServices(Struct, frozen=True):
-    """All that an server offers to clients, in the order of KNOWN."""
+    """Services of a server, in the order of SERVICE_KINDS."""
 
     host: str
     all: tuple[ClientService, ...] = ()
 
     def best(self, *protocols: str) -> ClientService | None:
-        """The best service of the first of these protocols that there is."""
+        """Best service of the first available protocol."""
         found = (each for protocol in protocols for each in self.all if each.protocol == protocol)
         return next(found, None)
 
     def of(self, protocol: str) -> tuple[ClientService, ...]:
-        """Every service of a protocol, the best first."""
+        """Services of a protocol, best first."""
         return tuple(each for each in self.all if each.protocol == protocol)
 
     @property
     def sending(self) -> ClientService | None:
-        """Where letters are handed in."""
+        """Best submission service."""
         return self.best("smtp")
 
     @property
     def reading(self) -> ClientService | None:
-        """Where letters are fetched."""
+        """Best service for reading mail."""
         return self.best("imap", "pop3")
 
 
@@ -98,7 +98,7 @@ def services_from_config(config: Config, bound: Mapping[str, int] | None = None)
 
 
 def _port(config: Config, service: ServiceKind, bound: Mapping[str, int]) -> int:
-    """What clients call; 0: the service is off."""
+    """Port that clients connect to; 0: the service is off."""
     descriptions: tuple[str, ...] = getattr(config.listen, service.name)
     if not descriptions:
         return 0

@@ -19,7 +19,7 @@ from mailstack.web.letter_reader import INLINE_OCTETS, LetterReader
 T = TypeVar("T")
 
 MAX_WAITING = 10
-"""Checks of one client that may wait for the one under way."""
+"""Maximum checks of one client that wait."""
 MAX_CACHED = 256
 """Maximum letters in the cache of features, with some kilobytes each."""
 
@@ -31,7 +31,7 @@ class ClientQueue:
         self._locks: dict[str, DeferredLock] = {}
 
     async def run(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
-        """What `work` returns, once those before it of the same client have ended. Raises HttpError 429 for one too many."""
+        """Runs `work` after earlier checks of the same client. Raises HttpError 429 if too many wait."""
         client = request.user.account or client_of(request.remote.host)
         lock = self._locks.setdefault(client, DeferredLock())
         if len(lock.waiting) >= MAX_WAITING:
@@ -54,7 +54,7 @@ class HtmlChecks:
         self._known: dict[LetterId, Features] = {}
 
     async def of(self, request: Request, item: Item) -> Response | None:
-        """The check of a letter, in JSON; None when it has no HTML. Raises HttpError."""
+        """JSON response with the check of a letter; None without HTML. Raises HttpError."""
         return await self._turns.run(request, lambda: self._of(item))
 
     async def _of(self, item: Item) -> Response | None:
@@ -71,7 +71,7 @@ class HtmlChecks:
         return Response(octets, JSON)
 
     def _keep(self, letter: LetterId, features: Features) -> None:
-        """A letter never changes. The oldest are dropped."""
+        """Caches the features of a letter; evicts the oldest."""
         self._known[letter] = features
         if len(self._known) > MAX_CACHED:
             del self._known[next(iter(self._known))]

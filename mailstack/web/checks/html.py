@@ -14,7 +14,7 @@ _SUPPORT = {"y": "yes", "a": "partial", "n": "no"}
 
 
 class Feature(Struct, frozen=True):
-    """One feature as it is kept."""
+    """Feature in the data file."""
 
     slug: str
     title: str
@@ -29,7 +29,7 @@ class Feature(Struct, frozen=True):
 
 
 class CaniemailData(Struct, frozen=True):
-    """What caniemail.com knew."""
+    """Data of caniemail.com."""
 
     updated: str
     families: dict[str, str]
@@ -38,7 +38,7 @@ class CaniemailData(Struct, frozen=True):
 
 
 class ClientSupport(Struct, frozen=True, rename="pascal"):
-    """What one client makes of a feature."""
+    """Support of a feature in one client."""
 
     name: str
     platform: str
@@ -50,7 +50,7 @@ class ClientSupport(Struct, frozen=True, rename="pascal"):
 
 
 class Score(Struct, frozen=True, rename="pascal"):
-    """How often a feature is used; and of the clients that were tested, in percent."""
+    """Number of uses, and percentages of tested clients."""
 
     found: int
     supported: float
@@ -59,7 +59,7 @@ class Score(Struct, frozen=True, rename="pascal"):
 
 
 class FeatureResult(Struct, frozen=True, rename="pascal"):
-    """A feature that some client does not support wholly."""
+    """Feature without full support in some client."""
 
     slug: str
     title: str
@@ -74,7 +74,7 @@ class FeatureResult(Struct, frozen=True, rename="pascal"):
 
 
 class Total(Struct, frozen=True, rename="pascal"):
-    """Of the features that the letter uses: each counts as often as it is used."""
+    """Totals over all uses of features."""
 
     tests: int
     nodes: int
@@ -84,28 +84,28 @@ class Total(Struct, frozen=True, rename="pascal"):
 
 
 class HtmlReport(Struct, frozen=True, rename="pascal"):
-    """The shape is that of Mailpit's HTMLCheckResponse."""
+    """HTML report, in the format of Mailpit's HTMLCheckResponse."""
 
     total: Total
     platforms: dict[str, tuple[str, ...]]
     warnings: tuple[FeatureResult, ...]
-    """The worst first."""
+    """Warnings, worst first."""
 
 
 @cache
 def caniemail_data() -> CaniemailData:
-    """Read once."""
+    """Data file, read once."""
     octets = files("mailstack.web.checks").joinpath("caniemail.json").read_bytes()
     return msgspec.json.decode(octets, type=CaniemailData)
 
 
 def check(html: str) -> HtmlReport:
-    """What mail clients make of the HTML of a letter."""
+    """HTML report of a letter."""
     return report(features_of(html))
 
 
 def report(features: Features) -> HtmlReport:
-    """What mail clients make of these features."""
+    """HTML report of these features."""
     data = caniemail_data()
     by_slug = {feature.slug: feature for feature in data.features}
     warnings = [_of(by_slug[slug], count, data) for slug, count in features.uses.items() if slug in by_slug]
@@ -146,7 +146,7 @@ def _of(feature: Feature, count: int, data: CaniemailData) -> FeatureResult:
 
 
 def _platforms(data: CaniemailData) -> dict[str, tuple[str, ...]]:
-    """The platforms of each family."""
+    """Platforms by family."""
     found: dict[str, dict[str, None]] = {}
     for feature in data.features:
         for family, platforms in feature.stats.items():

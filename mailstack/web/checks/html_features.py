@@ -61,11 +61,11 @@ _WORDS = {
     "system-ui": "sytem-ui", "ui-serif": "sytem-ui", "ui-sans-serif": "sytem-ui", "ui-rounded": "sytem-ui", "ui-monospace": "sytem-ui",
 }  # fmt: skip
 _ALONE = {"flex-direction", "flex-wrap"}
-"""Properties that caniemail.com knows with one value only."""
+"""Properties that caniemail.com lists with one value only."""
 
 
 def in_declarations(text: str) -> Counter[str]:
-    """Of a style attribute, or of all the blocks of a sheet."""
+    """Features of a style attribute, or of the blocks of a sheet."""
     found: Counter[str] = Counter()
     declarations = Counter(_DECLARATION.findall(_STRING.sub(" ", _COMMENT.sub(" ", text))))
     for (variable, name, value), count in declarations.items():
@@ -91,7 +91,7 @@ def _of_declaration(name: str, value: str, *, is_variable: bool) -> list[str]:
 
 
 def in_sheet(text: str) -> Counter[str]:
-    """Of a style element."""
+    """Features of a style element."""
     found: Counter[str] = Counter()
     if comments := len(_COMMENT.findall(text)):
         found["css-comments"] = comments
@@ -110,7 +110,7 @@ def in_sheet(text: str) -> Counter[str]:
 
 
 def _of_prelude(prelude: str) -> list[str]:
-    """What stands before a block: a selector, or the condition of @media."""
+    """Features of a selector or an @media condition."""
     if prelude.startswith("@"):
         return [
             f"at-media-{slug}" for word, slug in _AT_MEDIA.items() if prelude.startswith("@media") and word in prelude
@@ -158,13 +158,13 @@ _EXTENSION = re.compile(r"\.([a-z0-9]{2,5})(?:[?#]|\Z)", re.IGNORECASE)
 
 
 MAX_TAGS = 20_000
-"""Tags of a letter, opening and closing, that are looked at."""
+"""Maximum tags of a letter that are parsed."""
 MAX_CSS = 131_072
-"""Characters of style sheets and style attributes, all together, that are looked at; one attribute again and again counts once."""
+"""Maximum characters of CSS that are parsed; a repeated attribute counts once."""
 
 
 class Features(Struct, frozen=True):
-    """What a letter uses, as far as it is looked at."""
+    """Features that a letter uses, within the limits."""
 
     uses: Mapping[str, int]
     """Number of uses of each feature, by the feature's name."""

@@ -14,14 +14,14 @@ from mailstack.letter.parsed import Link
 from mailstack.protocols.connection import ConnectFailed
 
 MAX_LINKS = 100
-"""Links of one letter that are asked."""
+"""Maximum links of a letter that are checked."""
 CONCURRENCY = 5
 MAX_REDIRECTS = 10
-"""Redirects of one link that are followed."""
+"""Maximum redirects of a link that are followed."""
 
 
 class HeadResponse(Struct, frozen=True):
-    """What a URL answers HEAD with."""
+    """Response to HEAD."""
 
     code: int
     location: str = ""
@@ -29,27 +29,27 @@ class HeadResponse(Struct, frozen=True):
 
 
 HeadRequest = Callable[[str], Awaitable[HeadResponse]]
-"""Asks a URL. Raises Unreachable."""
+"""Sends HEAD to a URL. Raises ConnectFailed."""
 
 
 class LinkResult(Struct, frozen=True):
-    """One link."""
+    """Result of one link."""
 
     url: str = msgspec.field(name="URL")
     status_code: int = msgspec.field(name="StatusCode")
-    """0 when there was no answer."""
+    """HTTP status; 0 without a response."""
     status: str = msgspec.field(name="Status")
 
 
 class LinkReport(Struct, frozen=True):
-    """The shape is that of Mailpit's LinkCheckResponse."""
+    """Link report, in the format of Mailpit's LinkCheckResponse."""
 
     errors: int = msgspec.field(name="Errors")
     links: tuple[LinkResult, ...] = msgspec.field(name="Links")
 
 
 async def check_links(links: Iterable[Link], head: HeadRequest, *, follow: bool = False) -> LinkReport:
-    """Of those of the web; an answer from 400 on is an error, as is none. With `follow`, what a redirect leads to counts."""
+    """Checks the http and https links; a status from 400 or no response is an error. `follow` follows redirects."""
     turns = DeferredSemaphore(CONCURRENCY)
     urls = [link.url for link in links if link.url[:4].lower() == "http"][:MAX_LINKS]
     asked: list[Deferred[LinkResult]] = [turns.run(_check_link, url, head, follow=follow) for url in urls]

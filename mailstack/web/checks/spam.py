@@ -23,34 +23,34 @@ from mailstack.relay.external_relay import is_loopback
 
 MAX_RULES = 500
 MAX_TEXT = 500
-"""Characters of a name or a description."""
+"""Maximum characters of a name or description."""
 
 
 class SpamRule(Struct, frozen=True, rename="pascal"):
-    """One thing that the filter looks for, and found."""
+    """Rule of a filter that matched."""
 
     score: float
-    """Points; what is below 0 speaks for the letter."""
+    """Points; negative for a good sign."""
     name: str
     description: str
 
 
 class SpamVerdict(Struct, frozen=True, rename="pascal"):
-    """All of them."""
+    """Total points."""
 
     error: str = ""
-    """Why there is none; then the rest says nothing."""
+    """Reason for a missing verdict; the other fields are then unset."""
     is_spam: bool = False
     score: float = 0.0
     rules: tuple[SpamRule, ...] = ()
 
 
 class BadFilterResponse(ValueError):
-    """What came is no answer of that filter; str() says why."""
+    """Invalid response of a filter; str() is the reason."""
 
 
 SpamCheck = Callable[[bytes], Awaitable[SpamVerdict]]
-"""Asks about the octets of a letter. Never raises for what a filter does: that is the verdict's `error`."""
+"""Checks the octets of a letter. An error of the filter is in the verdict."""
 
 
 RSPAMD_PATH = "/checkv2"
@@ -73,7 +73,7 @@ class _Checked(Struct):
 
 
 def parse_rspamd_response(octets: bytes) -> SpamVerdict:
-    """The body of an answer. The rules that weigh most come first. Raises NotUnderstood."""
+    """Parses the body of a response; rules with the most points first. Raises BadFilterResponse."""
     try:
         checked = msgspec.json.decode(octets, type=_Checked)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -94,19 +94,19 @@ def _words(symbol: _Symbol) -> str:
 _STATUS = re.compile(r"SPAMD/\d{1,3}\.\d{1,3} (\d{1,5}) ?(.*)")
 _SPAM = re.compile(r"(true|yes|false|no) *; *(-?\d{1,9}(?:\.\d{1,9})?) */ *-?\d{1,9}(?:\.\d{1,9})?", re.IGNORECASE)
 _RULER = re.compile(r"---- -{5,}[ -]*")
-"""Stands between the head of the table and its lines."""
+"""Line between the head of the table and its rows."""
 _RULE = re.compile(r" {0,3}(-?\d{1,6}(?:\.\d{1,6})?) ([A-Za-z0-9_]{1,200}) *(.*)")
 _MORE = re.compile(r" {8,}(\S.*)")
-"""The description goes on."""
+"""Continuation of a description."""
 
 
 def spamd_request(letter: bytes) -> bytes:
-    """What spamd is sent for a report on a letter."""
+    """Request to spamd for a report on a letter."""
     return b"REPORT SPAMC/1.5\r\nContent-length: %d\r\n\r\n%b" % (len(letter), letter)
 
 
 def parse_spamd_report(octets: bytes) -> SpamVerdict:
-    """A whole answer. Raises NotUnderstood."""
+    """Parses a complete response. Raises BadFilterResponse."""
     head, found, body = octets.partition(b"\r\n\r\n")
     first, *lines = head.decode("utf-8", "replace").split("\r\n")
     status = _STATUS.fullmatch(first)
@@ -125,7 +125,7 @@ def parse_spamd_report(octets: bytes) -> SpamVerdict:
 
 
 def _rules(report: str) -> tuple[SpamRule, ...]:
-    """The lines of the table; a report of one's own making may have none."""
+    """Rules in the rows of the table; a custom report may have none."""
     lines = iter(report.splitlines())
     if not any(_RULER.fullmatch(line) for line in lines):
         return ()
@@ -147,23 +147,23 @@ def _until_empty(lines: Iterator[str]) -> Iterator[str]:
 
 
 TIMEOUT = 30.0
-"""Seconds for one letter: filters ask the DNS."""
+"""Seconds for one letter: filters query the DNS."""
 MAX_LETTER = 5 * 1024 * 1024
-"""Octets of a letter; filters skip larger ones (spamc's own limit is a tenth of that)."""
+"""Maximum octets of a letter; filters skip larger ones (spamc's own limit is a tenth)."""
 MAX_RESPONSE = 1024 * 1024
 
 _EXAMPLES = "spamassassin:127.0.0.1:783 or rspamd:http://127.0.0.1:11333"
 
 
 class SpamFilter(Struct, frozen=True):
-    """One of this machine."""
+    """Spam filter on this machine."""
 
     kind: Literal["spamassassin", "rspamd"]
     at: HostPort
 
 
 def parse_filter(text: str) -> SpamFilter:
-    """Of "spamassassin:127.0.0.1:783" or "rspamd:http://127.0.0.1:11333". Raises ValueError, with a reason for people."""
+    """Parses "spamassassin:127.0.0.1:783" or "rspamd:http://127.0.0.1:11333". Raises ValueError."""
     kind, _, where = text.partition(":")
     match kind:
         case "spamassassin":
@@ -190,7 +190,7 @@ def _host_port(text: str, usual: int) -> HostPort:
 
 
 class SpamFilterClient:
-    """A verdict.Judge: asks a filter about letters, each over a connection of its own."""
+    """SpamCheck that opens one connection for each letter."""
 
     def __init__(self, reactor: Any, chosen: SpamFilter, *, timeout: float = TIMEOUT) -> None:
         self._reactor = reactor
@@ -198,7 +198,7 @@ class SpamFilterClient:
         self._timeout = timeout
 
     async def __call__(self, letter: bytes) -> SpamVerdict:
-        """Why there is no verdict is its `error`."""
+        """Verdict of the filter; an error is in its `error`."""
         if len(letter) > MAX_LETTER:
             return SpamVerdict(f"the letter is larger than {MAX_LETTER} octets, and spam filters skip such")
         try:
