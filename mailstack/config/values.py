@@ -53,8 +53,9 @@ IpText = NewType("IpText", str)
 HookName = NewType("HookName", str)
 """Name of a webhook in commands; empty for none."""
 WebUrl = NewType("WebUrl", str)
-WebRoot = NewType("WebRoot", str)
 """An http or https URL without user, password and fragment; empty for none."""
+WebRoot = NewType("WebRoot", str)
+"""Path of the web interface, with a slash at both ends."""
 
 Origin = NewType("Origin", str)
 """Scheme, host and port of a web page, as a browser names it (RFC 6454): "http://localhost:3000"."""

@@ -64,15 +64,15 @@ class DeliveryPipeline:
         self.quotas = Quotas(store, default=config.delivery.quota, permanent=full)
         local = DeliveryAgent(directory, name, clock, self.quotas)
         holds = config.relay.when_not_allowed == "hold"
-        standing = HoldRules(store, allowed_domains=config.relay.allowed_domains if holds else ())
-        gate = OutboundGate(self.relay, store, standing, directory, name, clock, _leaving(config))
+        hold_rules = HoldRules(store, allowed_domains=config.relay.allowed_domains if holds else ())
+        gate = OutboundGate(self.relay, store, hold_rules, directory, name, clock, _outbound_rules(config))
         router = Router(directory)
         bouncer = Bouncer(router, name, max_returned=config.limits.report_size, signing=signing)
         settings = _queue_settings(config, storage.poll, slot, runtime.random)
         agents = Agents(local, gate, self.relay)
-        self.queue = Queue(store, router, bouncer, agents, standing, clock, journal, settings)
+        self.queue = Queue(store, router, bouncer, agents, hold_rules, clock, journal, settings)
         self.reporter: Reporter | None = None
-        if self.collector is not None and slot.keeps_house:
+        if self.collector is not None and slot.is_primary:
             # Only a server that sends reports loads it.
             from mailstack.server.wiring.tls_reports import reporter  # noqa: PLC0415
 
@@ -117,7 +117,7 @@ def _sts(config: Config, runtime: Runtime, storage: Storage) -> MtaStsPolicies |
     return MtaStsPolicies(runtime.dns, runtime.policies, storage.policy_shelf, runtime.clock)
 
 
-def _leaving(config: Config) -> OutboundRules:
+def _outbound_rules(config: Config) -> OutboundRules:
     relay = config.relay
     allowed_domains = () if relay.when_not_allowed == "hold" else relay.allowed_domains
     return OutboundRules(allowed_domains, relay.when_not_allowed, relay.capture_to, relay.suppress_bounced)
@@ -137,7 +137,7 @@ def _queue_settings(config: Config, poll: float, slot: WorkerSlot, random: Rando
         slot.owner(config.hostname),
         RetrySchedule(waits.first, waits.longest, waits.warn_after, waits.give_up_after),
         limits,
-        tuple(slot.left_behind(config.hostname)),
+        tuple(slot.stale_owners(config.hostname)),
         _postmaster(config),
         random.random,
     )

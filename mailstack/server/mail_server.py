@@ -56,16 +56,16 @@ class MailServer:
         observers = self._webhooks.waking(observers)
         journal = observers.journal
         self._signing = signing = OutboundSigner()
-        self._carriage = carriage = DeliveryPipeline(
+        self._pipeline = pipeline = DeliveryPipeline(
             config, runtime, storage, directory, journal, workers.slot, signing, self._is_ours
         )
         receiving = make_receiving(
-            config, runtime, storage, access, workers.counters, carriage, signing, self._in_thread
+            config, runtime, storage, access, workers.counters, pipeline, signing, self._in_thread
         )
         self.submission, self.exchange = receiving.submission, receiving.exchange
         kit = ListenerKit(config, runtime, observers, workers)
         sessions = SessionRegistry(store, reactor.callLater)
-        self.doors = Listeners(
+        self.listeners = Listeners(
             config,
             kit,
             SmtpListeners(kit, receiving, access.submitters, sessions),
@@ -78,7 +78,7 @@ class MailServer:
         return deferToThreadPool(self._runtime.reactor, self._runtime.reactor.getThreadPool(), work)
 
     def _is_ours(self, address: HostPort) -> bool:
-        return leads_to(address, self.doors.addresses)
+        return leads_to(address, self.listeners.addresses)
 
     def sign_by(self, config: Config, keys: Sequence[SigningKey]) -> None:
         """Sign letters by these keys from now on, as `[dkim]` of a configuration wants it."""
@@ -86,28 +86,28 @@ class MailServer:
 
     async def listen(self) -> None:
         """Bind every port of the configuration. Raises twisted.internet.error.CannotListenError."""
-        await self.doors.listen()
+        await self.listeners.listen()
 
     async def start(self) -> None:
         """Work through the queue, and start the sessions that wait."""
-        await self._carriage.queue.start()
-        if self._workers.slot.keeps_house:
+        await self._pipeline.queue.start()
+        if self._workers.slot.is_primary:
             await self._webhooks.start()
-            if self._carriage.reporter is not None:
-                self._carriage.reporter.start()
+            if self._pipeline.reporter is not None:
+                self._pipeline.reporter.start()
             self._pruner.start()
-        self.doors.open()
+        self.listeners.open()
 
     async def stop(self, patience: float = 10.0) -> None:
         """End the sessions (RFC 5321 §3.8), and the attempts under way within `patience` seconds each."""
         self._pruner.stop()
-        await self.doors.close(patience)
+        await self.listeners.close(patience)
         stopped: Deferred[None] = Deferred()
-        self._carriage.queue.stop(lambda: stopped.callback(None), patience)
+        self._pipeline.queue.stop(lambda: stopped.callback(None), patience)
         await stopped
-        await self._carriage.relay.close()
-        if self._carriage.reporter is not None:
-            self._carriage.reporter.stop()
-        if self._carriage.collector is not None:
-            await self._carriage.collector.flush()
+        await self._pipeline.relay.close()
+        if self._pipeline.reporter is not None:
+            self._pipeline.reporter.stop()
+        if self._pipeline.collector is not None:
+            await self._pipeline.collector.flush()
         await self._webhooks.stop(patience)

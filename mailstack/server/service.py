@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from mailstack.mailbox.index.letter_index import LetterIndex
     from mailstack.mailbox.index.shared_feed import WorkerSync
 
-__all__ = ["CannotStart", "MailService", "ServiceUser", "WorkerContext", "announce", "cannot_listen"]
+__all__ = ["CannotStart", "MailService", "ServiceUser", "WorkerContext", "cannot_listen", "log_listening"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 class WorkerContext(Struct, frozen=True):
     """Objects that a worker inherits from its master."""
 
-    premises: PrivilegedResources
+    privileged: PrivilegedResources
     workers: WorkerResources
     """Shared counters, worker slot and bound sockets."""
     ready: Callable[[], None]
@@ -95,74 +95,74 @@ class MailService(Service):
     def privilegedStartService(self) -> None:  # noqa: N802
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         try:
-            premises = (
+            privileged = (
                 prepare(self._config, self._reactor, self._owner)
                 if self._inherited is None
-                else self._inherited.premises
+                else self._inherited.privileged
             )
-        except CannotStart as why:
-            self._fail(str(why))
+        except CannotStart as error:
+            self._fail(str(error))
             return
-        self._server = self._build(premises)
+        self._server = self._build(privileged)
         listening = Deferred.fromCoroutine(self._server.listen())
-        # What failed at once is told from here, where the program can still end with it.
+        # The program can still exit with an error that occurs at once.
         failures: list[Failure] = []
         listening.addErrback(failures.append)
         if failures:
             self._fail(cannot_listen(failures[0]))
 
-    def _build(self, premises: PrivilegedResources) -> MailServer:
+    def _build(self, privileged: PrivilegedResources) -> MailServer:
         """The server; its store is not open yet."""
         config, reactor, inherited = self._config, self._reactor, self._inherited
-        slot = replace(WorkerSlot() if inherited is None else inherited.workers.slot, node=premises.node)
-        location = premises.store.location
-        store = premises.store if inherited is None else server_store(config, reactor, slot, location)
+        slot = replace(WorkerSlot() if inherited is None else inherited.workers.slot, node=privileged.node)
+        location = privileged.store.location
+        store = privileged.store if inherited is None else server_store(config, reactor, slot, location)
         self._store = store
         clock = ReactorClock(reactor, store.now or self._now)
         workers = replace(WorkerResources(single_process(clock)) if inherited is None else inherited.workers, slot=slot)
         self._renewal = make_renewal(
-            config, reactor, premises.context, self._now, clock.now if slot.keeps_house else None, location
+            config, reactor, privileged.context, self._now, clock.now if slot.is_primary else None, location
         )
-        # From here on, for a hangup ends a process that does not hear it.
+        # SIGHUP ends a process without a handler.
         self._restore = on_sighup(lambda: reactor.callFromThread(self._reload))
         self._passwords = passwords = make_passwords(config, reactor, clock, slot)
         directory = make_directory(config, store, clock)
-        access = make_user_access(config, reactor, clock, store, premises, workers, passwords, directory)
-        self._index = index = make_index(config, reactor, clock, store, directory, self._sharing())
+        access = make_user_access(config, reactor, clock, store, privileged, workers, passwords, directory)
+        self._index = index = make_index(config, reactor, clock, store, directory, self._worker_sync())
         journal: Journal = LineJournal(self._stream, clock)
         server = MailServer(
             config,
-            server_runtime(config, reactor, clock, premises),
+            server_runtime(config, reactor, clock, privileged),
             server_storage(config, store),
             access,
             Observers(journal if index is None else index.tap(journal), index),
             workers,
-            web_options(config, passwords, directory, premises.secret, self._web_pool),
+            web_options(config, passwords, directory, privileged.secret, self._web_pool),
         )
-        server.sign_by(config, premises.keys)
+        server.sign_by(config, privileged.keys)
         return server
 
-    def _sharing(self) -> WorkerSync | None:
-        """How workers share an index. None: a single process."""
+    def _worker_sync(self) -> WorkerSync | None:
+        """Synchronisation of an index between workers. None: a single process."""
         if self._inherited is None or not self._config.index.enabled:
             return None
         # Only workers with an index load it.
         from mailstack.mailbox.index.shared_feed import WorkerSync  # noqa: PLC0415
 
         workers = self._inherited.workers
-        return WorkerSync(workers.slot.keeps_house, workers.counters.event_listeners, self._inherited.wake)
+        return WorkerSync(workers.slot.is_primary, workers.counters.event_listeners, self._inherited.wake)
 
-    def woken(self) -> None:
-        """Another worker has something new in the index of letters."""
+    def on_wake(self) -> None:
+        """Read entries that another worker added to the index."""
         if self._index is not None:
             self._index.on_wake()
 
     def startService(self) -> None:  # noqa: N802
         super().startService()  # type: ignore[no-untyped-call]
         if self._server is not None:
-            Deferred.fromCoroutine(self._start()).addErrback(self._has_not_started)
+            Deferred.fromCoroutine(self._start()).addErrback(self._start_failed)
 
-    def _has_not_started(self, failure: Failure) -> None:
+    def _start_failed(self, failure: Failure) -> None:
         # Ignore start-up errors after stop was requested.
         if self.running:
             self._fail(failure.getErrorMessage())
@@ -186,12 +186,12 @@ class MailService(Service):
         if self._renewal is not None:
             self._renewal.start()
         if self._inherited is not None:
-            # The master does not check whether they have changed since its start.
+            # Keys may have changed since the start of the master.
             self._reread_keys()
             self._inherited.ready()
         else:
-            for name, door in self._server.doors.bound.items():
-                announce(self._config.hostname, name, door.addresses)
+            for name, listener in self._server.listeners.bound.items():
+                log_listening(self._config.hostname, name, listener.addresses)
             tell_ready()
 
     async def _stop(self) -> None:
@@ -203,7 +203,7 @@ class MailService(Service):
         self._restore()
         mail_server, self._server = self._server, None
         if self._index is not None:
-            # End the requests that wait for a letter.
+            # This ends requests that wait for a letter.
             self._index.feed.close()
         if mail_server is not None:
             await mail_server.stop()
@@ -216,7 +216,7 @@ class MailService(Service):
             await store.close()
 
     def _reload(self) -> None:
-        """Read certificates and DKIM keys again. What is wrong with them is logged, and changes nothing."""
+        """Reload certificates and DKIM keys. Invalid ones are logged, and change nothing."""
         if self._renewal is not None:
             self._renewal.reload()
         self._reread_keys()
@@ -229,19 +229,19 @@ class MailService(Service):
         if self._server is not None:
             self._server.sign_by(config, keys)
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, reason: str) -> None:
         self._server = None
-        self._failed(CannotStart(why))
+        self._failed(CannotStart(reason))
 
 
-def announce(mail_server: str, service: str, addresses: Sequence[HostPort]) -> None:
-    """Say where a service can be reached now."""
+def log_listening(mail_server: str, service: str, addresses: Sequence[HostPort]) -> None:
+    """Log the addresses of a service."""
     for address in addresses:
         _log.info("%s: %s listens on %s port %d", mail_server, service, address.host, address.port)
 
 
 def cannot_listen(failure: Failure) -> str:
-    """Why a port can't be bound."""
+    """Describe an error of listening, with port and interface."""
     error = failure.value
     if isinstance(error, CannotListenError):
         return f"port {error.port} of {error.interface or 'every address'}: {error.socketError.strerror}"

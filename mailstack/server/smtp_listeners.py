@@ -98,7 +98,7 @@ class SmtpListeners:
 
     def lmtp(self) -> ServiceListener[ServerEvent]:
         """Listener for programs that deliver to local mailboxes (RFC 2033), with the limits of the MX."""
-        return self.listener(SmtpService("lmtp", self._receiving.handover, self._kit.config.exchange, lmtp=True))
+        return self.listener(SmtpService("lmtp", self._receiving.lmtp, self._kit.config.exchange, lmtp=True))
 
     def listener(self, service: SmtpService) -> ServiceListener[ServerEvent]:
         """Listener of one service."""

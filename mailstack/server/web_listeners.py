@@ -54,7 +54,7 @@ class WebListeners:
 
         runtime = self._kit.runtime
         ports = self._kit.ports(runtime.tls.for_web() if implicit_tls else None)
-        shown = {name: door.addresses[0].port for name, door in bound.items() if door.addresses}
+        shown = {name: listener.addresses[0].port for name, listener in bound.items() if listener.addresses}
         return WebListener(runtime.reactor, ports, limits=self._kit.connections, load=partial(self._load, shown))
 
     async def _load(self, ports: Mapping[str, int]) -> ProtocolFactory:

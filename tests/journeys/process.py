@@ -52,7 +52,7 @@ class Process:
         self.said: list[str] = []
         """The lines that were taken so far."""
         self.workers: dict[int, int] = {}
-        """The process ids of a server's workers, by the number of their seat."""
+        """The process ids of a server's workers, by the number of their slot."""
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 

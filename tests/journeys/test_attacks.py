@@ -87,10 +87,10 @@ def home(internet: Internet, store: WatchedStore) -> SimulatedServer:
         limits=LimitsSettings(command_timeout=300.0, junk_commands=0),
     )
     # Doors that take passwords in the clear as well, so that an attack is its octets and nothing else.
-    doors = site.server.doors
-    doors.kit.config = replace(site.server.config, accounts=AccountsSettings(require_tls=False))
-    for port, listener in ((SUBMISSION, doors.smtp.submission()), (POP3, doors.pop3.listener())):
-        internet.reactor.result_of(doors.bind(str(port), listener, [f"tcp:{port}"]))
+    listeners = site.server.listeners
+    listeners.kit.config = replace(site.server.config, accounts=AccountsSettings(require_tls=False))
+    for port, listener in ((SUBMISSION, listeners.smtp.submission()), (POP3, listeners.pop3.listener())):
+        internet.reactor.result_of(listeners.bind(str(port), listener, [f"tcp:{port}"]))
     return site
 
 
@@ -155,12 +155,12 @@ def test_answers_do_not_pile_up_for_a_client_that_never_reads(
     attacker.transport.pauseProducing()
     attacker.transport.write(command * 2_000_000)
     internet.reactor.advance(100)
-    door = home.server.doors.bound["mx" if port == 25 else str(port)]
-    (peer,) = door._peers
+    listener = home.server.listeners.bound["mx" if port == 25 else str(port)]
+    (peer,) = listener._peers
     waiting = len(peer.transport.dataBuffer) + peer.transport._tempDataLen
     assert waiting < 300_000
     internet.reactor.advance(1000)
-    assert not door._peers
+    assert not listener._peers
 
 
 def test_a_client_that_reads_late_hears_every_answer(internet: Internet, home: SimulatedServer) -> None:

@@ -40,9 +40,9 @@ def server(internet: Internet, submission: SubmissionSettings | None = None) -> 
         accounts=["alice@home.test", "bob@home.test"],
         submission=submission or SubmissionSettings(),
     )
-    doors = site.server.doors
-    doors.kit.config = replace(site.server.config, accounts=AccountsSettings(require_tls=False))
-    internet.reactor.result_of(doors.bind(str(SUBMISSION), doors.smtp.submission(), [f"tcp:{SUBMISSION}"]))
+    listeners = site.server.listeners
+    listeners.kit.config = replace(site.server.config, accounts=AccountsSettings(require_tls=False))
+    internet.reactor.result_of(listeners.bind(str(SUBMISSION), listeners.smtp.submission(), [f"tcp:{SUBMISSION}"]))
     return site
 
 

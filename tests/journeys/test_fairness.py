@@ -100,7 +100,7 @@ class World:
             now = self.internet.reactor.seconds()
             envelope = Envelope(Address.parse("alice@home.test"), (Recipient(Address.parse(recipient)),))
             letter = Letter(new_letter_id(now), envelope, content, Arrival(now, HOME, "ESMTPSA"))
-            self.internet.result_of(self.home.server._carriage.queue.accept(letter, "submitted"))
+            self.internet.result_of(self.home.server._pipeline.queue.accept(letter, "submitted"))
 
     def last_of(self, recipients: Iterable[str]) -> float:
         """When the last of them was named; all were."""

@@ -61,12 +61,12 @@ def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
     tokens = TokenChecker(site.store, SignedTokens(Issuer(tmp_path).keys, clock), DEV_RULES, clock)
     scram = ScramChecker(site.store, b"k" * 32, 4096)
     portal = Portal(Realm(), [AllowAnyChecker(), scram, tokens, CertificateChecker(site.store, {}, ["home.test"])])
-    door = CredAuthenticator(portal, clock, Throttle(clock), ["home.test"], keeper=scram)
-    doors = site.server.doors
-    everything = doors.smtp.listener(
-        SmtpService("smtp", site.server.submission, site.server.config.submission, authenticator=door)
+    authenticator = CredAuthenticator(portal, clock, Throttle(clock), ["home.test"], keeper=scram)
+    listeners = site.server.listeners
+    everything = listeners.smtp.listener(
+        SmtpService("smtp", site.server.submission, site.server.config.submission, authenticator=authenticator)
     )
-    internet.reactor.result_of(doors.bind("everything", everything, ["tcp:2587"]))
+    internet.reactor.result_of(listeners.bind("everything", everything, ["tcp:2587"]))
     return site
 
 

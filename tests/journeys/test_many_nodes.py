@@ -99,7 +99,7 @@ def test_a_worker_that_can_not_begin_just_now_does_not_end_those_that_serve(
             with connection.transaction():
                 connection.execute("LOCK TABLE gate")
                 server.wait_for("worker 1 (pid")
-            server.wait_for("another follows in")
+            server.wait_for("restarting it in")
             connection.execute("DROP TRIGGER refusing ON process_leases")
             server.wait_for("worker 2 (pid")
             said = server.wait_for(": submission listens on")

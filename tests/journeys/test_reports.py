@@ -233,7 +233,7 @@ def test_a_report_is_never_reported(internet: Internet, home: SimulatedServer, e
 
 def withhold(monkeypatch: pytest.MonkeyPatch, site: SimulatedServer, *keywords: str) -> None:
     """The server offers these extensions no longer."""
-    engine = site.server.doors.bound["mx"]._engine
+    engine = site.server.listeners.bound["mx"]._engine
 
     def poorer() -> object:
         from msgspec.structs import replace
@@ -242,7 +242,7 @@ def withhold(monkeypatch: pytest.MonkeyPatch, site: SimulatedServer, *keywords: 
         made.capabilities = replace(made.capabilities, withheld=frozenset(keywords))
         return made
 
-    monkeypatch.setattr(site.server.doors.bound["mx"], "_engine", poorer)
+    monkeypatch.setattr(site.server.listeners.bound["mx"], "_engine", poorer)
 
 
 # --- internationalized mail

@@ -106,7 +106,7 @@ class Server:
         return send(self.ports["submission"], subject, "bob@home.test")
 
     def kill(self, number: int) -> None:
-        """A worker; another one takes its seat."""
+        """A worker; another one takes its slot."""
         dead = self.server.workers[number]
         os.kill(dead, signal.SIGKILL)
         until(lambda: self.server.wait_for("is ready") and self.server.workers[number] != dead, "it is replaced")
@@ -242,7 +242,7 @@ def test_a_session_that_ended_at_one_worker_has_ended_at_all(shared: Server) -> 
 
 
 def test_the_worker_that_reads_what_comes_may_die(shared: Server) -> None:
-    """What came meanwhile is read by who takes its seat, and what is at the others goes on."""
+    """What came meanwhile is read by who takes its slot, and what is at the others goes on."""
     shared.send("before")
     listening = shared.browsers()
     shared.kill(1)

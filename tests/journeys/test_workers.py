@@ -213,7 +213,7 @@ def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
         for pid in hung.values():
             os.kill(pid, signal.SIGSTOP)
         for _ in hung:
-            assert "hung, and was killed" in server.wait_for("another follows")
+            assert "hung and was killed" in server.wait_for("restarting it")
         for _ in hung:
             server.wait_for("is ready")
         assert subjects_of_bob(ports["pop3"]) == []

@@ -91,9 +91,9 @@ def load_context(target: TargetServer, mail_server: OpenStore, record: Record) -
     """Loads the delay reasons, parked destinations and hold rules of one letter."""
     conditions = mail_server.run(mail_server.store.delay_reasons.current(target.now()))
     lines = mail_server.run(mail_server.store.lines_of(record.letter.id))
-    standing = HoldRules(mail_server.store, allowed_domains=_allowed_domains(target))
-    mail_server.run(standing.refresh())
-    orders = {each.number: mail_server.run(standing.would_hold(record.letter, each)) for each in record.deliveries}
+    hold_rules = HoldRules(mail_server.store, allowed_domains=_allowed_domains(target))
+    mail_server.run(hold_rules.refresh())
+    orders = {each.number: mail_server.run(hold_rules.would_hold(record.letter, each)) for each in record.deliveries}
     return DelayContext(tuple(conditions), lines, orders, target)
 
 

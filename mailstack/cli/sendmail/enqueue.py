@@ -201,23 +201,23 @@ async def enqueue(target: TargetServer, mail_server: OpenStore, prepared: Prepar
     quotas = Quotas(store, default=config.delivery.quota, permanent=config.delivery.mailbox_full == "permanent")
     bouncer = Bouncer(router, name, max_returned=config.limits.report_size)
     relay = config.relay
-    standing = HoldRules(store, allowed_domains=relay.allowed_domains if relay.when_not_allowed == "hold" else ())
-    await standing.refresh()
+    hold_rules = HoldRules(store, allowed_domains=relay.allowed_domains if relay.when_not_allowed == "hold" else ())
+    await hold_rules.refresh()
     local = DeliveryAgent(directory, name, time, quotas)
     # A queue that is not started claims nothing, and leaves all attempts, and the log, to the server.
     settings = QueueSettings(name, name)
-    queue = Queue(store, router, bouncer, Agents(local, local), standing, time, SilentJournal(), settings)
+    queue = Queue(store, router, bouncer, Agents(local, local), hold_rules, time, SilentJournal(), settings)
     space = (
         None if config.store.url or target.settings is None else FreeSpace(config.data, config.limits.min_free_space)
     )
     counter = Intake(name, queue, store, directory, hops=config.limits.hops, quotas=quotas, free_space=space)
-    station = SubmissionRules(counter, None, from_header_policy=FromHeaderPolicy(config.submission.broken_header))
+    rules = SubmissionRules(counter, None, from_header_policy=FromHeaderPolicy(config.submission.broken_header))
     now = time.now()
     letter, arrival = new_letter_id(now), Arrival(now, name, "LOCAL", account=user)
     try:
         counter.check_room(len(prepared.body))
         await _check(counter, prepared.envelope.recipients, len(prepared.body))
-        section = await station.edit_header(prepared.section, letter, prepared.envelope, arrival)
+        section = await rules.edit_header(prepared.section, letter, prepared.envelope, arrival)
         writer = counter.new_content()
         for octets in (counter.trace(letter, prepared.envelope, arrival), section, prepared.body):
             await writer.write(octets)
@@ -226,7 +226,7 @@ async def enqueue(target: TargetServer, mail_server: OpenStore, prepared: Prepar
             whole = replace(whole, envelope=with_verp(whole.envelope, target.settings.submission.verp))
         signing = _signing(target, time.now)
         whole, facts = (whole, NO_FACTS) if signing is None else await signing.signed(whole)
-        await station.accept(whole, facts)
+        await rules.accept(whole, facts)
     except Refusal as refusal:
         raise SendmailError(TEMPFAIL if refusal.reply.code < 500 else UNAVAILABLE, _said(refusal)) from refusal
     return letter

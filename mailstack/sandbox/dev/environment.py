@@ -86,12 +86,12 @@ class DevEnvironment:
         home_mx = await self._bind_mx(home)
         home_routes[HOME_DOMAIN] = RouteTarget(home_mx.host, home_mx.port)
         await self._bind_capture(capture)
-        doors = {**capture.doors.bound, **home.doors.bound}
-        servers.services = {name: doors[name].addresses[0] for name in (*PORTS, "captures") if name in doors}
+        listeners = {**capture.listeners.bound, **home.listeners.bound}
+        servers.services = {name: listeners[name].addresses[0] for name in (*PORTS, "captures") if name in listeners}
 
     async def _bind_mx(self, server: MailServer) -> HostPort:
-        await server.doors.bind("mx", server.doors.smtp.mx(), [endpoint(self.settings.host)])
-        (address,) = server.doors.bound["mx"].addresses
+        await server.listeners.bind("mx", server.listeners.smtp.mx(), [endpoint(self.settings.host)])
+        (address,) = server.listeners.bound["mx"].addresses
         return address
 
     async def _bind_capture(self, capture: MailServer) -> None:
@@ -108,8 +108,8 @@ class DevEnvironment:
                     implicit_tls=name == "captures",
                     bare_newlines="reject" if settings.strict_newlines else "accept",
                 )
-                listener = capture.doors.smtp.listener(service)
-                await capture.doors.bind(name, listener, [endpoint_of(settings, name)])
+                listener = capture.listeners.smtp.listener(service)
+                await capture.listeners.bind(name, listener, [endpoint_of(settings, name)])
 
     async def stop(self, timeout: float = 1.0) -> None:
         """Stops all servers, and removes a temporary data directory.

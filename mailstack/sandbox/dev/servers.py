@@ -85,7 +85,11 @@ class Servers:
                 name,
                 ABOUT[server.config.hostname],
                 tuple(server.config.domains),
-                {service: door.addresses[0] for service, door in server.doors.bound.items() if door.addresses},
+                {
+                    service: listener.addresses[0]
+                    for service, listener in server.listeners.bound.items()
+                    if listener.addresses
+                },
             )
             for name, server in self.all.items()
         ]

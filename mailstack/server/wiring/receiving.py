@@ -31,7 +31,7 @@ class Receiving(Struct, frozen=True):
     counter: Intake
     submission: SubmissionRules
     exchange: MxRules
-    handover: LmtpRules
+    lmtp: LmtpRules
 
 
 def make_receiving(  # noqa: PLR0917  # dependencies, each of a type of its own
@@ -40,19 +40,19 @@ def make_receiving(  # noqa: PLR0917  # dependencies, each of a type of its own
     storage: Storage,
     access: UserAccess,
     counters: SharedCounters,
-    carriage: DeliveryPipeline,
+    pipeline: DeliveryPipeline,
     signing: OutboundSigner,
     in_thread: InThread,
 ) -> Receiving:
     """Rules of all services. `signing` signs letters of users."""
     counter = Intake(
         config.hostname,
-        carriage.queue,
+        pipeline.queue,
         storage.store,
         access.directory,
         hops=config.limits.hops,
         hide_client=config.submission.hide_client,
-        quotas=carriage.quotas,
+        quotas=pipeline.quotas,
         free_space=storage.free_space,
     )
     lookups = DnsWithTimeout(runtime.dns, runtime.reactor, config.policy.dns_timeout)

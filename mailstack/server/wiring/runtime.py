@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from mailstack.web.admin_hooks import WebOptions
 
 
-def server_runtime(config: Config, reactor: Any, clock: ReactorClock, premises: PrivilegedResources) -> Runtime:
+def server_runtime(config: Config, reactor: Any, clock: ReactorClock, privileged: PrivilegedResources) -> Runtime:
     """Network, DNS and TLS of this machine."""
-    relay, client_tls = config.relay, premises.client_tls
+    relay, client_tls = config.relay, privileged.client_tls
     dns = system_names(
         reactor, [(server.host, server.port) for server in relay.nameservers], validated=config.relay.dane
     )
@@ -43,7 +43,7 @@ def server_runtime(config: Config, reactor: Any, clock: ReactorClock, premises: 
         client_tls=client_tls,
     )
     policies = HttpsPolicies(reactor, dns, client_tls)
-    return Runtime(reactor, clock, network, dns, premises.context, policies=policies)
+    return Runtime(reactor, clock, network, dns, privileged.context, policies=policies)
 
 
 def server_storage(config: Config, store: Store) -> Storage:

@@ -54,15 +54,15 @@ def make_user_access(  # noqa: PLR0917  # dependencies, each of a type of its ow
     reactor: Any,
     clock: ReactorClock,
     store: SqlStore,
-    premises: PrivilegedResources,
+    privileged: PrivilegedResources,
     workers: WorkerResources,
     passwords: Passwords,
     directory: StoreDirectory,
 ) -> UserAccess:
     """Logins by password, SCRAM, token and client certificate."""
     accounts, counters = config.accounts, workers.counters
-    scram = ScramChecker(store, premises.secret, accounts.scram_iterations) if accounts.scram else None
-    tokens = token_checkers(config, store, clock, reactor, premises.token_secret)
+    scram = ScramChecker(store, privileged.secret, accounts.scram_iterations) if accounts.scram else None
+    tokens = token_checkers(config, store, clock, reactor, privileged.token_secret)
     checkers = [StoreChecker(store, passwords), *tokens, *certificate_checkers(config, store)]
     portal = Portal(Realm(), [*checkers, scram] if scram is not None else checkers)
     throttle = Throttle(

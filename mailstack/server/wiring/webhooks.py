@@ -42,7 +42,7 @@ def announcers(
     clock: Clock,
     reactor: Any,
     *,
-    seat: WorkerSlot,
+    slot: WorkerSlot,
     poll: float,
     jitter: Callable[[], float],
 ) -> list[OutboxDispatcher]:
@@ -53,10 +53,10 @@ def announcers(
             clock,
             webhook_sink(each, store, clock, reactor),
             target=target_of(each),
-            owner=seat.owner(config.hostname),
+            owner=slot.owner(config.hostname),
             schedule=RetrySchedule(each.first, each.longest, 0, each.give_up_after),
             limits=DispatcherLimits(
-                in_flight=max(1, seat.share(each.in_flight)), lease=each.timeout + _MARGIN, poll=poll
+                in_flight=max(1, slot.share(each.in_flight)), lease=each.timeout + _MARGIN, poll=poll
             ),
             jitter=jitter,
         )
@@ -107,7 +107,7 @@ class WebhookDispatch:
             storage.store,
             runtime.clock,
             runtime.reactor,
-            seat=workers.slot,
+            slot=workers.slot,
             poll=storage.poll,
             jitter=runtime.random.random,
         )

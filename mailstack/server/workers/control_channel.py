@@ -25,43 +25,43 @@ WAKE = b"wake"
 
 
 class ControlChannel(LineOnlyReceiver):
-    """One end of a pair of connected sockets. The system closes it with its process, however that ends."""
+    """One end of a socket pair. The kernel closes it when its process ends."""
 
     delimiter = b"\n"
     MAX_LENGTH = 65536
 
-    def __init__(self, heard: Callable[[bytes], None], ended: Callable[[], None]) -> None:
-        """`heard` is given what the other says, `ended` is called once, when the other has gone."""
-        self._heard = heard
-        self._ended = ended
+    def __init__(self, on_message: Callable[[bytes], None], on_close: Callable[[], None]) -> None:
+        """`on_close` is called once, when the other process has ended."""
+        self._on_message = on_message
+        self._on_close = on_close
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
-        self._heard(line)
+        self._on_message(line)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002, N802
-        self._ended()
+        self._on_close()
 
-    def say(self, line: bytes) -> None:
-        """Soon; lost when the other is gone."""
+    def send(self, line: bytes) -> None:
+        """Send a message; it is lost if the other process has ended."""
         if self.transport is not None:
             self.sendLine(line.replace(b"\n", b" "))  # type: ignore[no-untyped-call]
 
-    def end(self) -> None:
-        """Close when all is said."""
+    def close(self) -> None:
+        """Close the channel once all messages are sent."""
         if self.transport is not None:
             self.transport.loseConnection()
 
-    def let_go(self) -> None:
+    def close_descriptor(self) -> None:
         """Close the descriptor in a forked process, without notice to the other end."""
         if self.transport is not None:
             cast("Any", self.transport).socket.close()
 
 
-def watch(reactor: Any, end: socket.socket, lifeline: ControlChannel) -> None:
-    """Begin; the end is the lifeline's from now on."""
+def watch(reactor: Any, end: socket.socket, channel: ControlChannel) -> None:
+    """Connect a channel to its socket, which the reactor owns from then on."""
     with end:
         end.setblocking(False)
-        reactor.adoptStreamConnection(end.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: lifeline))
+        reactor.adoptStreamConnection(end.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: channel))
 
 
 BEATS = 4
@@ -69,66 +69,68 @@ BEATS = 4
 
 
 class HeartbeatSender:
-    """A call again and again from `start` to `stop`. With a `patience` of 0 seconds there are none."""
+    """Periodic call of `beat` from `start` to `stop`; a `timeout` of 0 seconds disables it."""
 
-    def __init__(self, reactor: Any, patience: float, beat: Callable[[], object]) -> None:
+    def __init__(self, reactor: Any, timeout: float, beat: Callable[[], object]) -> None:
         self._reactor = reactor
-        self._interval = patience / BEATS
+        self._interval = timeout / BEATS
         self._beat = beat
         self._next: Any = None
 
     def start(self) -> None:
         if self._interval:
-            self._next = self._reactor.callLater(self._interval, self._once)
+            self._next = self._reactor.callLater(self._interval, self._send)
 
     def stop(self) -> None:
         if self._next is not None and self._next.active():
             self._next.cancel()
         self._next = None
 
-    def _once(self) -> None:
+    def _send(self) -> None:
         self.start()
         self._beat()
 
 
 class HeartbeatMonitor:
-    """Heartbeats that the master received. It counts its own beats, not seconds, because a machine may sleep."""
+    """Heartbeats of one worker, received by the master. Time is counted in beats of the master: a machine may sleep."""
 
     def __init__(self) -> None:
         self._silent = 0
 
-    def heard(self) -> None:
+    def reset(self) -> None:
         self._silent = 0
 
-    def is_gone(self) -> bool:
-        """At each beat of the master: whether the worker was silent for longer than it may be."""
+    def is_hung(self) -> bool:
+        """Count one beat of the master; true if the worker has sent nothing for too long."""
         self._silent += 1
         return self._silent > BEATS
 
 
-_LONGEST = 65536
-"""Octets of a line; what is longer is told in pieces."""
+_MAX_LINE = 65536
+"""Octets of a log line; a longer one is split."""
 
 
-class _Lines(Protocol):
+class _LogForwarder(Protocol):
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._begun = b""
+        self._partial = b""
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        whole, newline, rest = (self._begun + data).rpartition(b"\n")
-        if len(rest) > _LONGEST:
+        whole, newline, rest = (self._partial + data).rpartition(b"\n")
+        if len(rest) > _MAX_LINE:
             whole, newline, rest = whole + newline + rest, b"", b""
-        self._begun = rest
+        self._partial = rest
         if whole:
             self._stream.write(whole.decode(errors="replace") + "\n")
             self._stream.flush()
 
 
-def relay_log(reactor: Any, stream: Stream) -> socket.socket:
-    """The end that a worker writes to; it ends with the worker."""
-    ours, theirs = socket.socketpair()
-    with ours:
-        ours.setblocking(False)
-        reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: _Lines(stream)))
-    return theirs
+def forward_log(reactor: Any, stream: Stream) -> socket.socket:
+    """Return the socket that a worker logs to; its lines are written to `stream`."""
+    master_end, worker_end = socket.socketpair()
+    with master_end:
+        master_end.setblocking(False)
+        reactor.adoptStreamConnection(
+            master_end.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: _LogForwarder(stream))
+        )
+    return worker_end

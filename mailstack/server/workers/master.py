@@ -21,7 +21,7 @@ from mailstack.net.process import on_sighup, tell_ready, tell_stopping
 from mailstack.net.reactor_patches import freeze_startup_objects
 from mailstack.policy.counters import mmap_counters
 from mailstack.server.privileged_setup import CannotStart, PrivilegedResources, ServiceUser, prepare
-from mailstack.server.service import announce
+from mailstack.server.service import log_listening
 from mailstack.server.workers.control_channel import (
     FAILED,
     READY,
@@ -30,7 +30,7 @@ from mailstack.server.workers.control_channel import (
     ControlChannel,
     HeartbeatMonitor,
     HeartbeatSender,
-    relay_log,
+    forward_log,
     watch,
 )
 from mailstack.server.workers.sockets import Sockets
@@ -38,28 +38,29 @@ from mailstack.server.workers.worker import WorkerArgs, run_worker
 
 _log = logging.getLogger(__name__)
 
-STEADY = 60.0
-"""Seconds after which a worker that ends is no sign of trouble with the next one."""
-FIRST_WAIT, LONGEST_WAIT = 0.1, 30.0
-"""Seconds before a worker that ended is replaced; each is twice the one before it."""
-LAST_PATIENCE = 25.0
-"""Seconds that workers have to end in, before they are killed."""
-_REAPING = 0.02
+STABLE_AFTER = 60.0
+"""Uptime in seconds after which a worker's end resets the delay of its replacement."""
+FIRST_DELAY, MAX_DELAY = 0.1, 30.0
+"""Seconds before a worker that ended is replaced; each delay is twice the one before."""
+STOP_TIMEOUT = 25.0
+"""Seconds between the stop message and SIGKILL."""
+_REAP_INTERVAL = 0.02
+"""Seconds between two calls of waitpid."""
 
 
 class _WorkerProcess:
-    """One worker as the master sees it. States: starting, ready, ended."""
+    """State of one worker in the master: starting, ready or ended."""
 
-    def __init__(self, seat: WorkerSlot, pid: int, begun: float) -> None:
-        self.seat = seat
+    def __init__(self, slot: WorkerSlot, pid: int, started: float) -> None:
+        self.slot = slot
         self.pid = pid
-        self.begun = begun
+        self.started = started
         self.ready = False
-        self.why = ""
-        """Why it could not start."""
+        self.reason = ""
+        """Reason of a failed start; empty for none."""
         self.hung = False
-        self.pulse = HeartbeatMonitor()
-        self.lifeline: ControlChannel
+        self.heartbeat = HeartbeatMonitor()
+        self.channel: ControlChannel
 
 
 class MasterService(Service):
@@ -76,7 +77,7 @@ class MasterService(Service):
         output: int | None = None,
         reread: Callable[[], Config] | None = None,
     ) -> None:
-        """`output`: the descriptor that workers may write their log to; None: it comes here, for `stream`."""
+        """`output` is the log descriptor of workers. None: the master forwards their log to `stream`."""
         self._reread = reread
         self._reactor = reactor
         keep_steady(reactor)
@@ -85,43 +86,43 @@ class MasterService(Service):
         self._failed = failed
         self._owner = owner
         self._output = output
-        self._premises: PrivilegedResources | None = None
+        self._privileged: PrivilegedResources | None = None
         self._sockets = Sockets(reactor)
         self._counters = mmap_counters(config.workers.count, reactor.seconds)
         self._workers: dict[int, _WorkerProcess] = {}
         """Workers by slot number."""
-        self._waits: dict[int, float] = {}
-        self._served = False
+        self._delays: dict[int, float] = {}
+        self._has_served = False
         """Whether all workers have been ready once."""
-        self._gave_up = False
+        self._has_failed = False
         self._ended: Deferred[None] | None = None
-        self._beats = HeartbeatSender(reactor, config.workers.hung_after, self._feel_pulses)
+        self._heartbeat = HeartbeatSender(reactor, config.workers.hung_after, self._check_heartbeats)
         self._restore: Callable[[], object] = lambda: None
 
     def privilegedStartService(self) -> None:  # noqa: N802
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         try:
-            self._premises = prepare(self._config, self._reactor, self._owner)
+            self._privileged = prepare(self._config, self._reactor, self._owner)
             self._sockets.bind(self._config)
-        except CannotStart as why:
-            self._fail(why)
+        except CannotStart as error:
+            self._fail(error)
             return
-        # From here on, for a hangup ends a process that does not hear it.
-        self._restore = on_sighup(lambda: self._reactor.callFromThread(self._hang_up))
+        # SIGHUP ends a process without a handler.
+        self._restore = on_sighup(lambda: self._reactor.callFromThread(self._forward_sighup))
 
     def startService(self) -> None:  # noqa: N802
         super().startService()  # type: ignore[no-untyped-call]
-        if self._gave_up:
+        if self._has_failed:
             return
-        # What is never looked at again is shared with the workers for as long as they live.
+        # Frozen objects stay in memory that workers share.
         freeze_startup_objects()
         count = self._config.workers.count
         try:
             for number in range(1, count + 1):
-                self._employ(WorkerSlot(number, count))
-            self._beats.start()
+                self._fork(WorkerSlot(number, count))
+            self._heartbeat.start()
         except OSError as error:
-            self._fail(CannotStart(f"{count} workers can't be forked: {error.strerror}"))
+            self._fail(CannotStart(f"cannot fork {count} workers: {error.strerror}"))
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
         super().stopService()  # type: ignore[no-untyped-call]
@@ -130,154 +131,154 @@ class MasterService(Service):
     async def _stop(self) -> None:
         tell_stopping()
         self._restore()
-        self._beats.stop()
+        self._heartbeat.stop()
         if self._workers:
             self._ended = Deferred()
             for worker in self._workers.values():
-                worker.lifeline.say(STOP)
-            killing = self._reactor.callLater(LAST_PATIENCE, self._kill)
+                worker.channel.send(STOP)
+            killing = self._reactor.callLater(STOP_TIMEOUT, self._kill)
             await self._ended
             if killing.active():
                 killing.cancel()
         await self._sockets.close()
-        premises, self._premises = self._premises, None
-        if premises is not None:
-            await premises.store.close()
+        privileged, self._privileged = self._privileged, None
+        if privileged is not None:
+            await privileged.store.close()
 
     # --- workers
 
-    def _employ(self, seat: WorkerSlot) -> None:
-        """Fork a worker for a seat."""
-        assert self._premises is not None
-        ours, theirs = socket.socketpair()
-        output = relay_log(self._reactor, self._stream) if self._output is None else None
+    def _fork(self, slot: WorkerSlot) -> None:
+        """Fork a worker for a slot. Raises OSError."""
+        assert self._privileged is not None
+        master_end, worker_end = socket.socketpair()
+        output = forward_log(self._reactor, self._stream) if self._output is None else None
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
-            self._be_worker(seat, ours, theirs, output)
-        theirs.close()
+            self._run_child(slot, master_end, worker_end, output)
+        worker_end.close()
         if output is not None:
             output.close()
-        worker = _WorkerProcess(seat, pid, self._reactor.seconds())
-        worker.lifeline = ControlChannel(
-            lambda line: self._hear(worker, line), lambda: self._reap(worker, self._reactor.seconds())
+        worker = _WorkerProcess(slot, pid, self._reactor.seconds())
+        worker.channel = ControlChannel(
+            lambda line: self._on_message(worker, line), lambda: self._reap(worker, self._reactor.seconds())
         )
-        self._workers[seat.number] = worker
-        watch(self._reactor, ours, worker.lifeline)
+        self._workers[slot.number] = worker
+        watch(self._reactor, master_end, worker.channel)
 
-    def _be_worker(
-        self, seat: WorkerSlot, ours: socket.socket, theirs: socket.socket, output: socket.socket | None
+    def _run_child(
+        self, slot: WorkerSlot, master_end: socket.socket, worker_end: socket.socket, output: socket.socket | None
     ) -> NoReturn:
-        """In the process that was forked. Nothing leads from here back into the master's code."""
+        """Run a worker in the forked process, and never return to code of the master."""
         try:
-            assert self._premises is not None
-            ours.close()
+            assert self._privileged is not None
+            master_end.close()
             for other in self._workers.values():
-                other.lifeline.let_go()
+                other.channel.close_descriptor()
             descriptor = self._output if output is None else output.fileno()
             assert descriptor is not None
             sockets = self._sockets.taken_over()
             run_worker(
                 WorkerArgs(
-                    self._config, seat, self._premises, sockets, self._counters, theirs, descriptor, self._reread
+                    self._config, slot, self._privileged, sockets, self._counters, worker_end, descriptor, self._reread
                 )
             )
         finally:
             os._exit(1)
 
-    def _hear(self, worker: _WorkerProcess, line: bytes) -> None:
-        worker.pulse.heard()
+    def _on_message(self, worker: _WorkerProcess, line: bytes) -> None:
+        worker.heartbeat.reset()
         if line == READY:
             worker.ready = True
-            # Not only when all are: one that can't begin does not keep the others from serving.
+            # One worker is enough: one that fails to start does not stop the others.
             tell_ready()
-            _log.info("worker %d (pid %d) is ready", worker.seat.number, worker.pid)
-            if not self._served and all(each.ready for each in self._workers.values()):
-                self._served = True
-                self._announce()
+            _log.info("worker %d (pid %d) is ready", worker.slot.number, worker.pid)
+            if not self._has_served and all(each.ready for each in self._workers.values()):
+                self._has_served = True
+                self._log_listening()
         elif line == WAKE:
             for other in self._workers.values():
                 if other is not worker and other.ready:
-                    other.lifeline.say(WAKE)
+                    other.channel.send(WAKE)
         elif line.startswith(FAILED):
-            worker.why = line.removeprefix(FAILED).decode(errors="replace")
+            worker.reason = line.removeprefix(FAILED).decode(errors="replace")
 
-    def _feel_pulses(self) -> None:
-        """A worker that hangs holds connections, claims and maildrops: all of them are free when it is killed."""
+    def _check_heartbeats(self) -> None:
+        """Kill workers that hang, which frees their connections, claims and maildrops."""
         for worker in self._workers.values():
-            if worker.pulse.is_gone():
+            if worker.heartbeat.is_hung():
                 worker.hung = True
                 os.kill(worker.pid, signal.SIGKILL)
 
-    def _announce(self) -> None:
+    def _log_listening(self) -> None:
         for service, addresses in self._sockets.addresses():
-            announce(self._config.hostname, service, addresses)
+            log_listening(self._config.hostname, service, addresses)
 
     def _reap(self, worker: _WorkerProcess, since: float) -> None:
-        """Its lifeline is cut since then: it has ended, or will in a moment."""
+        """Collect the exit status of a worker after its control channel closed at `since`."""
         pid, status = os.waitpid(worker.pid, os.WNOHANG)
         if not pid:
-            if self._reactor.seconds() - since > LAST_PATIENCE:
+            if self._reactor.seconds() - since > STOP_TIMEOUT:
                 os.kill(worker.pid, signal.SIGKILL)
-            self._reactor.callLater(_REAPING, self._reap, worker, since)
+            self._reactor.callLater(_REAP_INTERVAL, self._reap, worker, since)
             return
-        del self._workers[worker.seat.number]
-        self._counters.detach(worker.seat.number)
+        del self._workers[worker.slot.number]
+        self._counters.detach(worker.slot.number)
         if self._ended is not None:
             if not self._workers:
                 self._ended.callback(None)
-        elif worker.why and not self._served and not any(each.ready for each in self._workers.values()):
-            # Where another one serves, what kept this one from it is no fault of the configuration, and passes.
-            self._fail(CannotStart(worker.why))
+        elif worker.reason and not self._has_served and not any(each.ready for each in self._workers.values()):
+            # If another worker is ready, the configuration is good, and the error is temporary.
+            self._fail(CannotStart(worker.reason))
         elif self.running:
             self._replace(worker, status)
 
     def _replace(self, worker: _WorkerProcess, status: int) -> None:
-        if self._reactor.seconds() - worker.begun > STEADY:
-            self._waits.pop(worker.seat.number, None)
-        wait = self._employ_later(worker.seat)
-        why = worker.why or _how_it_ended(status, hung=worker.hung)
-        _log.error("worker %d (pid %d) %s; another follows in %g s", worker.seat.number, worker.pid, why, wait)
+        if self._reactor.seconds() - worker.started > STABLE_AFTER:
+            self._delays.pop(worker.slot.number, None)
+        wait = self._fork_later(worker.slot)
+        reason = worker.reason or _exit_reason(status, hung=worker.hung)
+        _log.error("worker %d (pid %d) %s; restarting it in %g s", worker.slot.number, worker.pid, reason, wait)
 
-    def _employ_later(self, seat: WorkerSlot) -> float:
-        """In how many seconds; each time it takes longer."""
-        wait = self._waits.get(seat.number, FIRST_WAIT)
-        self._waits[seat.number] = min(2 * wait, LONGEST_WAIT)
-        self._reactor.callLater(wait, self._employ_again, seat)
+    def _fork_later(self, slot: WorkerSlot) -> float:
+        """Return the delay in seconds, which doubles each time."""
+        wait = self._delays.get(slot.number, FIRST_DELAY)
+        self._delays[slot.number] = min(2 * wait, MAX_DELAY)
+        self._reactor.callLater(wait, self._fork_again, slot)
         return wait
 
-    def _employ_again(self, seat: WorkerSlot) -> None:
+    def _fork_again(self, slot: WorkerSlot) -> None:
         if not self.running or self._ended is not None:
             return
         try:
-            self._employ(seat)
+            self._fork(slot)
         except OSError as error:
-            wait = self._employ_later(seat)
-            _log.error("worker %d can't be forked: %s; tried again in %g s", seat.number, error.strerror, wait)
+            wait = self._fork_later(slot)
+            _log.error("cannot fork worker %d: %s; trying again in %g s", slot.number, error.strerror, wait)
 
     def _kill(self) -> None:
         for worker in self._workers.values():
-            _log.error("worker %d (pid %d) does not end, and is killed", worker.seat.number, worker.pid)
+            _log.error("worker %d (pid %d) did not stop in time; killing it", worker.slot.number, worker.pid)
             os.kill(worker.pid, signal.SIGKILL)
 
-    def _hang_up(self) -> None:
-        """Pass it on, for the workers to read the certificates again."""
+    def _forward_sighup(self) -> None:
+        """Make the workers reload certificates and keys."""
         for worker in self._workers.values():
             os.kill(worker.pid, signal.SIGHUP)
 
-    def _fail(self, why: CannotStart) -> None:
-        if not self._gave_up:
-            self._gave_up = True
-            self._failed(why)
+    def _fail(self, error: CannotStart) -> None:
+        if not self._has_failed:
+            self._has_failed = True
+            self._failed(error)
 
 
-def _how_it_ended(status: int, *, hung: bool) -> str:
-    """For people, from what the system says of a process."""
+def _exit_reason(status: int, *, hung: bool) -> str:
+    """Describe a wait status for the log."""
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return f"ended with status {code}"
     if hung:
-        return "hung, and was killed"
-    # Not every signal has a name.
+        return "hung and was killed"
+    # Real-time signals have no name.
     return f"was killed by {signal.Signals(-code).name if -code in set(signal.Signals) else f'signal {-code}'}"

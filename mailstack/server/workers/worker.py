@@ -35,47 +35,47 @@ from mailstack.server.workers.control_channel import (
 )
 from mailstack.server.workers.sockets import SharedEndpoint
 
-_LEAD = 1
-"""Connections by which a worker may be ahead of another."""
+_MAX_LEAD = 1
+"""Connections that a worker may have more than another."""
 
 _log = logging.getLogger(__name__)
 
 
 class WorkerArgs(Struct, frozen=True):
-    """What the master leaves to a worker."""
+    """Arguments of a worker: objects and descriptors that it inherits from the master."""
 
     config: Config
-    seat: WorkerSlot
-    premises: PrivilegedResources
+    slot: WorkerSlot
+    privileged: PrivilegedResources
     sockets: dict[str, list[socket.socket]]
     """Sockets by endpoint description, in the order of the services."""
     counters: MmapCounters
-    lifeline: socket.socket
+    channel: socket.socket
     output: int
-    """The descriptor that the log goes to."""
+    """File descriptor of the log."""
     reread: Callable[[], Config] | None = None
     """See MailService."""
 
 
-def run_worker(legacy: WorkerArgs) -> NoReturn:
-    """In a process that has just been forked: be a worker, to the end of the process."""
+def run_worker(args: WorkerArgs) -> NoReturn:
+    """Run a worker in a process that has just been forked, and exit."""
     status = 1
     try:
-        _forget_the_master(LineStream(legacy.output), legacy.config.log.level)
-        status = _Worker(_new_reactor(), legacy).run()
-    except BaseException:  # noqa: BLE001  # above is the master's code, which must never go on here
-        _log.exception("worker %d: a bug ended it", legacy.seat.number)
+        _reset_inherited_state(LineStream(args.output), args.config.log.level)
+        status = _Worker(_new_reactor(), args).run()
+    except BaseException:  # noqa: BLE001  # code of the master must never run in the worker
+        _log.exception("worker %d: unexpected error", args.slot.number)
     finally:
         os._exit(status)
 
 
-def _forget_the_master(stream: LineStream, level: str) -> None:
-    """Its signals and its log are not ours."""
+def _reset_inherited_state(stream: LineStream, level: str) -> None:
+    """Reset signals and log observers that the fork copied from the master."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    # Ctrl-C is heard by all processes of a terminal; the master says what follows from it.
+    # All processes of a terminal receive Ctrl-C; the master stops its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for observer in list(globalLogPublisher._observers):  # noqa: SLF001 - there is no other way to all of them
+    for observer in list(globalLogPublisher._observers):  # noqa: SLF001 - Twisted has no public list
         globalLogPublisher.removeObserver(observer)
     log_to(stream, level)
 
@@ -84,44 +84,44 @@ def _new_reactor() -> Any:
     """A new reactor: the master's shares its descriptors with all workers."""
     sys.modules.pop("twisted.internet.reactor", None)
     default.install()
-    from twisted.internet import reactor  # noqa: PLC0415 - it is another one now
+    from twisted.internet import reactor  # noqa: PLC0415 - the module was removed above
 
     return reactor
 
 
 class _Worker:
-    """States: starting, serving, stopping."""
+    """One worker. States: starting, serving, stopping."""
 
-    def __init__(self, reactor: Any, legacy: WorkerArgs) -> None:
+    def __init__(self, reactor: Any, args: WorkerArgs) -> None:
         self._reactor = reactor
-        self._legacy = legacy
+        self._args = args
         self._stopping = False
         self._failed = False
-        self._lifeline = ControlChannel(self._hear, self._master_gone)
+        self._channel = ControlChannel(self._on_message, self._master_gone)
         self._service: MailService | None = None
 
     def run(self) -> int:
-        """The exit status, when all is over."""
-        legacy, reactor = self._legacy, self._reactor
+        """Serve until a stop, and return the exit status."""
+        args, reactor = self._args, self._reactor
         end_in_time(reactor)
-        watch(reactor, legacy.lifeline, self._lifeline)
+        watch(reactor, args.channel, self._channel)
         signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(self._stop))
-        # To the end of the process: one that can't end hangs too.
-        HeartbeatSender(reactor, legacy.config.workers.hung_after, lambda: self._lifeline.say(ALIVE)).start()
-        legacy.counters.attach(legacy.seat.number)
+        # Heartbeats never stop, so that a worker that hangs at its end is found.
+        HeartbeatSender(reactor, args.config.workers.hung_after, lambda: self._channel.send(ALIVE)).start()
+        args.counters.attach(args.slot.number)
         inherited = WorkerContext(
-            legacy.premises,
-            WorkerResources(legacy.counters, legacy.seat, self._endpoint),
-            lambda: self._lifeline.say(READY),
-            lambda: self._lifeline.say(WAKE),
+            args.privileged,
+            WorkerResources(args.counters, args.slot, self._endpoint),
+            lambda: self._channel.send(READY),
+            lambda: self._channel.send(WAKE),
         )
         self._service = service = MailService(
             reactor,
-            legacy.config,
-            LineStream(legacy.output),
+            args.config,
+            LineStream(args.output),
             self._fail,
             inherited=inherited,
-            reread=legacy.reread,
+            reread=args.reread,
         )
         service.privilegedStartService()
         service.startService()
@@ -130,29 +130,29 @@ class _Worker:
         return int(self._failed)
 
     def _endpoint(self, reactor: Any, description: str) -> IStreamServerEndpoint:
-        return SharedEndpoint(reactor, self._legacy.sockets[description].pop(0), self._is_ahead)
+        return SharedEndpoint(reactor, self._args.sockets[description].pop(0), self._is_ahead)
 
     def _is_ahead(self) -> bool:
         """Whether another worker should take the next connection."""
-        counts = self._legacy.counters.connections.by_worker()
-        return counts[self._legacy.seat.number - 1] - min(counts) > _LEAD
+        counts = self._args.counters.connections.by_worker()
+        return counts[self._args.slot.number - 1] - min(counts) > _MAX_LEAD
 
-    def _hear(self, line: bytes) -> None:
+    def _on_message(self, line: bytes) -> None:
         if line == STOP:
             self._stop()
         elif line == WAKE and self._service is not None:
-            self._service.woken()
+            self._service.on_wake()
 
     def _stop(self) -> None:
         if not self._stopping:
             self._stopping = True
             self._reactor.callWhenRunning(self._reactor.stop)
 
-    def _fail(self, why: CannotStart) -> None:
-        """The master tells; what was said is with it when the connection ends."""
+    def _fail(self, error: CannotStart) -> None:
+        """Report a failed start to the master, which logs it."""
         self._failed = True
-        self._lifeline.say(FAILED + str(why).encode(errors="replace")[:4096])
-        self._lifeline.end()
+        self._channel.send(FAILED + str(error).encode(errors="replace")[:4096])
+        self._channel.close()
 
     def _master_gone(self) -> None:
         if self._failed:
