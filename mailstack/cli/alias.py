@@ -35,7 +35,7 @@ def add(target: TargetServer, address: str, targets: tuple[str, ...]) -> None:
     wanted = local_address(address, target.domains)
     more = [str(parse_address(each, target.domains)) for each in targets]
     if wanted.key in {parse_address(each, target.domains).key for each in targets}:
-        raise CommandError(f"{wanted.key} can't be its own target; give the account that should get the letters")
+        raise CommandError(f"{wanted.key} cannot be its own target; give the account that gets the letters")
     with OpenStore(target) as server:
         before = server.run(server.store.alias(wanted.key)) or ()
         after = list(dict.fromkeys([*before, *more]))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mailstack.cli.migrate.backup import Saved
 
 MAX_FAULTS = 100
-"""Faults of a backup that are named one by one."""
+"""Maximum number of faults that are listed."""
 
 
 @click.command()
@@ -47,16 +47,16 @@ def backup(target: TargetServer, file: Path) -> None:
     """
     if target.settings is not None and target.settings.store.url:
         raise CommandError(
-            "the letters of this server are in PostgreSQL: back them up with its own means, as pg_dump, and keep the"
-            f" files in {target.data} with that"
+            "the letters of this server are in PostgreSQL; back them up with pg_dump or similar, and add the"
+            f" files in {target.data}"
         )
     if str(file) == "-" and sys.stdout.isatty():
-        raise click.UsageError("A tar is nothing for a terminal; name a file, or pipe it on.")
+        raise click.UsageError("Cannot write a tar to a terminal; name a file, or use a pipe.")
     _report(*_written(target.data, file))
 
 
 def _written(data: Path, file: Path) -> tuple[Saved, str]:
-    """What is in it, and the name of the file. Raises CommandError."""
+    """Return the summary of a backup, and the name of its file. Raises CommandError."""
     try:
         if str(file) == "-":
             return back_up(data, sys.stdout.buffer), "standard output"
@@ -68,7 +68,7 @@ def _written(data: Path, file: Path) -> tuple[Saved, str]:
 
 
 def _whole(file: Path, write: Callable[[IO[bytes]], Saved]) -> tuple[Saved, str]:
-    """A file that is there as a whole, or not at all."""
+    """Write a file atomically."""
     part = file.with_name(f"{file.name}.part")
     try:
         with open(part, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as tar:
@@ -84,17 +84,19 @@ def _whole(file: Path, write: Callable[[IO[bytes]], Saved]) -> tuple[Saved, str]
 
 
 def _name_for(file: Path, saved: Saved) -> Path:
-    """A backup that lacks something never takes the place of one that is there: that may have it."""
+    """Never replace an older backup by an incomplete one: the old one may be complete."""
     return file.with_name(f"{file.name}.incomplete") if saved.faults and file.exists() else file
 
 
 def _report(saved: Saved, name: str) -> None:
-    """Raises CommandError for what is missing."""
+    """Print the summary. Raises CommandError for an incomplete backup."""
     text = f"{saved.letters} letters, {saved.contents} large contents, {size_text(saved.octets)}"
     click.echo(text, err=True)
     if saved.elsewhere:
-        click.echo(f"{saved.elsewhere} more contents are in the object store: back the bucket up as well", err=True)
+        click.echo(f"{saved.elsewhere} more contents are in the object store; back up its bucket as well", err=True)
     if saved.faults:
         for fault in saved.faults[:MAX_FAULTS]:
             click.echo(clean(f"mailstack: {fault}"), err=True)
-        raise CommandError(f"the backup is incomplete: {len(saved.faults)} faults, named above; all else is in {name}")
+        raise CommandError(
+            f"the backup is incomplete: {len(saved.faults)} faults, listed above; everything else is in {name}"
+        )

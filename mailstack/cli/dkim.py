@@ -59,7 +59,7 @@ def generate(file: Path, selector: str, kind: str, bits: int) -> None:
     except FileExistsError:
         raise CommandError(f"{path} exists already; choose another selector, and retire the old one later") from None
     except OSError as error:
-        raise CommandError(f"{path} can't be written: {error.strerror}") from error
+        raise CommandError(f"cannot write {path}: {error.strerror}") from error
     click.echo(f"The key is in {path}. Publish in the DNS:\n")
     for domain in config.domains:
         click.echo(zone_line(selector.lower(), domain, key.record()))

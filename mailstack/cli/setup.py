@@ -51,7 +51,7 @@ def _dev(target: TargetServer) -> ClientInfo:
     services = target.facts.get("services")
     if not isinstance(services, dict):
         raise CommandError(
-            f"the dev environment in {target.data} isn't running; start it, or name a server with -c FILE"
+            f"the dev environment in {target.data} is not running; start it, or name a configuration with -c FILE"
         )
     ports = {name: int(at["port"]) for name, at in services.items()}
     config = Config(

@@ -111,4 +111,4 @@ def test_setup_tells_of_the_dev_environment_that_runs(tmp_path: Path) -> None:
 def test_a_dev_environment_that_does_not_run_has_no_ports_to_tell(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ("setup", "k9", "bob", "--data", str(tmp_path)), prog_name="mailstack")
     assert result.exit_code == 1
-    assert "isn't running" in result.stderr
+    assert "is not running" in result.stderr

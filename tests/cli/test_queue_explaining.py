@@ -65,7 +65,7 @@ def test_a_letter_that_stands_in_line_says_so(mailstack: Mailstack, shelf: Shelf
     assert because(mailstack, letter)["in line"].startswith("it waits for a free slot of elsewhere.test")
     tell(shelf, BUSY)
     assert BUSY.text in because(mailstack, letter)["in line"]
-    assert "Attempt 1 comes when its turn does" in mailstack("queue", "show", letter).stdout
+    assert "Attempt 1 starts when a slot is free" in mailstack("queue", "show", letter).stdout
 
 
 def test_an_order_and_the_tls_that_was_demanded_are_told(mailstack: Mailstack, shelf: Shelf) -> None:

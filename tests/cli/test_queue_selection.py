@@ -143,7 +143,7 @@ def test_rules_are_made_listed_and_taken_back(mailstack: Mailstack, shelf: Shelf
 
 
 def test_everything_outward_is_paused_and_goes_on(mailstack: Mailstack) -> None:
-    assert "everything outward is paused" in mailstack("queue", "pause").stdout
+    assert "outbound delivery is paused" in mailstack("queue", "pause").stdout
     assert mailstack("queue", "pause").exit_code == 1
     assert mailstack("queue", "pause", "elsewhere.test").exit_code == 0
     assert [line["domain"] for line in lines_of(mailstack("queue", "rule", "list", "--json"))] == [
@@ -180,9 +180,9 @@ def test_what_was_said_in_each_attempt_is_shown_with_what_comes_next(mailstack: 
     for words in (
         "MAIL FROM:<alice@home.test>",
         "S: 220 mx",
-        "Attempt 3 comes at",
+        "Attempt 3 is at",
         "doubles with each attempt",
-        "goes back to its sender",
+        "it bounces",
     ):
         assert words in shown
     (document,) = lines_of(mailstack("queue", "show", letter, "--json"))

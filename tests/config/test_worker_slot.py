@@ -1,4 +1,4 @@
-"""Who of a server's workers holds which claims, and which part of a limit."""
+"""Claim owners and shares of limits of worker slots."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def test_nobody_lets_go_of_the_claims_of_the_living(count: int) -> None:
         assert not others & set(slot.stale_owners(SERVER))
 
 
-def test_one_of_them_keeps_house() -> None:
+def test_the_first_slot_is_primary() -> None:
     assert [slot.is_primary for slot in slots(3)] == [True, False, False]
     assert WorkerSlot().owner(SERVER) == SERVER

@@ -221,11 +221,11 @@ def _refuse(acts: Sequence[ActionResult]) -> None:
         if each.letter not in touched:
             reasons.setdefault(each.letter, {})[each.refusal_reason] = None
     if reasons:
-        told = "; ".join(f"{letter}: {_why_not(whys)}" for letter, whys in reasons.items())
-        raise CommandError(f"nothing was changed: {told} (`mailstack queue list` shows the queue)")
+        text = "; ".join(f"{letter}: {_refusal_text(each)}" for letter, each in reasons.items())
+        raise CommandError(f"nothing was changed: {text} (`mailstack queue list` shows the queue)")
 
 
-def _why_not(reasons: Collection[str]) -> str:
+def _refusal_text(reasons: Collection[str]) -> str:
     """Reasons why a letter was not changed."""
     if len(reasons) == 1:
         return next(iter(reasons))

@@ -214,41 +214,37 @@ def _queued(
         doing = "in hand: it is under way, or waits for its turn" if "busy" in kinds else "under way"
         return Explanation(
             f"Attempt {delivery.attempts} is {doing}.",
-            f"If it ends without an answer (a crash), the next one is at {local_text(max(delivery.due, now))}.",
+            f"If the server crashes, the next one is at {local_text(max(delivery.due, now))}.",
             delivery.due,
         )
     number = delivery.attempts + 1
     if "in line" in kinds:
         return Explanation(
-            f"Attempt {number} comes when its turn does, or is looked after at {local_text(delivery.due)} at the latest.",
+            f"Attempt {number} starts when a slot is free, and is checked again at {local_text(delivery.due)}.",
             _then(letter, delivery, schedule, now),
             delivery.due,
         )
-    when = (
-        f"at {local_text(delivery.due)}, in {span_text(delivery.due - now)}"
-        if delivery.due > now
-        else "as soon as it can be"
-    )
+    when = f"at {local_text(delivery.due)}, in {span_text(delivery.due - now)}" if delivery.due > now else "due now"
     return Explanation(
-        f"Attempt {number} comes {when}: {_why_then(letter, delivery, schedule, now)}.",
+        f"Attempt {number} is {when}: {_due_reason(letter, delivery, schedule, now)}.",
         _then(letter, delivery, schedule, now),
         delivery.due,
     )
 
 
-def _why_then(letter: Letter, delivery: Delivery, schedule: RetrySchedule, now: float) -> str:
+def _due_reason(letter: Letter, delivery: Delivery, schedule: RetrySchedule, now: float) -> str:
     """Reason for the time of the next attempt."""
     if released_at(letter) > now:
-        return f"its sender wants it to wait until {local_text(released_at(letter))}"
+        return f"its sender delayed it until {local_text(released_at(letter))}"
     by = deadline(letter)
     if by is not None and delivery.due == by.at:
-        return "that is the time by which its sender wants it delivered"
+        return "its sender wants it delivered by that time"
     if delivery.due >= released_at(letter) + schedule.give_up_after:
-        return "that is when it is given up, and one last attempt is made then"
+        return "that is the last attempt before it bounces"
     if delivery.due <= now:
-        return "it is due, and waits for a free connection, or for the server to run"
+        return "it waits for a free connection or for the server to start"
     if not delivery.attempts:
-        return "the first attempt could not be made at once"
+        return "the first attempt could not start at once"
     wait = _wait(schedule, delivery.attempts)
     longest = ", which is the longest wait" if wait >= schedule.longest else ""
     return (
@@ -266,16 +262,16 @@ def _then(letter: Letter, delivery: Delivery, schedule: RetrySchedule, now: floa
     if by is not None and by.returns:
         end = min(end, by.at)
     if begins >= end:
-        return "If that attempt does not succeed, the letter goes back to its sender with a report."
+        return "If that attempt fails, the letter bounces."
     after = schedule.next_due(born, delivery.attempts + 1, begins, _MIDDLE)
-    told = [f"If that is put off too, attempt {delivery.attempts + 2} comes about {local_text(after)}"]
+    events = [f"If that attempt is deferred, attempt {delivery.attempts + 2} is at about {local_text(after)}"]
     late = born + schedule.warn_after
     if delivery.destination != LOCAL and schedule.warn_after and not delivery.warned and letter.envelope.sender:
-        told.append(f"the first attempt after {local_text(late)} that fails has the sender told of the delay")
+        events.append(f"the first deferral after {local_text(late)} sends a delay notice to the sender")
     elif delivery.warned:
-        told.append("the sender has been told of the delay")
-    told.append(f"what still waits at {local_text(end)} goes back to its sender with a report")
-    return "; ".join(told) + "."
+        events.append("the sender has got a delay notice")
+    events.append(f"if it still waits at {local_text(end)}, it bounces")
+    return "; ".join(events) + "."
 
 
 def _wait(schedule: RetrySchedule, attempts: int) -> float:

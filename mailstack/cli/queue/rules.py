@@ -107,13 +107,13 @@ def remove(target: TargetServer, name: str, keep_held: bool) -> None:
             raise CommandError(f"there is no rule {name!r}; `mailstack queue rule list` lists them")
         server.run(server.store.hold_rules.remove(name))
         count = 0 if keep_held else release_held(target, server, found[0])
-    click.echo(f"rule {clean(name)} is gone; released: {count}")
+    click.echo(f"removed rule {clean(name)}; released: {count}")
 
 
 def words(rule: HoldRule) -> str:
     """Description of a rule."""
     if rule.kind == "pause":
-        return "everything outward" if rule.domain == "*" else f"everything for {rule.domain}"
+        return "outbound delivery" if rule.domain == "*" else f"delivery to {rule.domain}"
     parts = {"from": rule.sender, "to": rule.recipient, "in the domain": rule.domain}
     return "letters " + " ".join(f"{part} {clean(pattern)}" for part, pattern in parts.items() if pattern)
 
@@ -150,7 +150,7 @@ def pause(target: TargetServer, destination: str) -> None:
     new = HoldRule(_name(destination), "pause", domain=destination, created=target.now())
     with OpenStore(target) as server:
         if new.name in {each.name for each in server.run(server.store.hold_rules.load()).rules}:
-            raise CommandError(f"{_what(destination)} is paused already; `mailstack queue resume` ends the pause")
+            raise CommandError(f"{_what(destination)} is already paused; `mailstack queue resume` ends the pause")
         try:
             server.run(server.store.hold_rules.add(new))
         except Conflict as conflict:
@@ -173,10 +173,10 @@ def resume(target: TargetServer, destination: str) -> None:
     with OpenStore(target) as server:
         found = [each for each in server.run(server.store.hold_rules.load()).rules if each.name == _name(destination)]
         if not found:
-            raise CommandError(f"{_what(destination)} is not paused; `mailstack queue rule list` shows what is")
+            raise CommandError(f"{_what(destination)} is not paused; `mailstack queue rule list` lists the pauses")
         server.run(server.store.hold_rules.remove(found[0].name))
         count = release_held(target, server, found[0])
-    click.echo(f"{_what(destination)} goes on; released: {count}")
+    click.echo(f"resumed {_what(destination)}; released: {count}")
 
 
 def _name(destination: str) -> str:
@@ -184,4 +184,4 @@ def _name(destination: str) -> str:
 
 
 def _what(destination: str) -> str:
-    return "everything outward" if destination == "*" else f"everything for {destination}"
+    return "outbound delivery" if destination == "*" else f"delivery to {destination}"
