@@ -17,19 +17,19 @@ from mailstack.accounts.directory import Directory
 from mailstack.accounts.realm import KINDS, ISubmitter, cred
 from mailstack.accounts.throttle import Throttle
 from mailstack.letter.envelope import HostPort
-from mailstack.policy.networks import client_of
+from mailstack.policy.networks import client_network
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Denied, Proof, ScramKeys, ScramProof, Unavailable
 from mailstack.store import Account, StoreError
 
-LONGEST_NAME = 320
+MAX_NAME = 320
 """Octets of an address (RFC 3696, erratum 1690: fewer); what is longer is no account, and is counted by its beginning."""
 
 
-AT_ONCE = 8
+MAX_CONCURRENT = 8
 """Maximum concurrent logins of one client: so the first failures slow the next guesses, and no client alone fills the
 queue for passwords."""
-MOST_WAITING = 64
+MAX_WAITING = 64
 """Logins of one client that wait for that; the next one hears to come again later."""
 
 
@@ -110,7 +110,7 @@ class CredAuthenticator:
         # However an account is spelled, its failures are counted together. A token or certificate may name the account by
         # itself; its failures then count for where it came from alone.
         spelled = account_key(username.encode(errors="replace")) or username.lower()
-        name = spelled[:LONGEST_NAME] or f"@{remote.host}"
+        name = spelled[:MAX_NAME] or f"@{remote.host}"
         async with self._place(remote.host):
             delay = self._throttle.delay(remote.host, name)
             if not delay:
@@ -121,10 +121,10 @@ class CredAuthenticator:
     @asynccontextmanager
     async def _place(self, host: str) -> AsyncIterator[None]:
         """One of the places of a client. Raises Unavailable."""
-        client = client_of(host)
-        places = self._undecided.setdefault(client, DeferredSemaphore(AT_ONCE))
-        if len(places.waiting) >= MOST_WAITING:
-            raise Unavailable(f"{MOST_WAITING} logins from {client} wait already")
+        client = client_network(host)
+        places = self._undecided.setdefault(client, DeferredSemaphore(MAX_CONCURRENT))
+        if len(places.waiting) >= MAX_WAITING:
+            raise Unavailable(f"{MAX_WAITING} logins from {client} wait already")
         await places.acquire()
         try:
             yield
@@ -175,7 +175,7 @@ class CredAuthenticator:
         """Read the state of an account's credentials past the cache; None beyond MAX_REREADS. Raises Unavailable."""
         if self._accounts is None or not self._may_reread():
             return None
-        return await _state_of(self._accounts.reread_account(account))
+        return await _session_state(self._accounts.reread_account(account))
 
     def _may_reread(self) -> bool:
         now = self._clock.steady()
@@ -186,7 +186,7 @@ class CredAuthenticator:
 
     async def _credentials(self, account: str) -> str | None:
         """Return the state of an account's credentials. Raises Unavailable."""
-        return None if self._accounts is None else await _state_of(self._accounts.account(account))
+        return None if self._accounts is None else await _session_state(self._accounts.account(account))
 
     def _complete(self, username: str) -> str:
         return f"{username}@{self._domain}" if username and "@" not in username and self._domain else username
@@ -214,7 +214,7 @@ class CredAuthenticator:
         await over
 
 
-async def _state_of(reading: Awaitable[Account | None]) -> str:
+async def _session_state(reading: Awaitable[Account | None]) -> str:
     """Return `Account.credentials`; empty for no account. Raises Unavailable."""
     try:
         found = await reading

@@ -143,14 +143,14 @@ class AllowAnyChecker:
         return key.encode()
 
 
-MOST = 10_000
+MAX_ENTRIES = 10_000
 """Names in a file."""
-LONGEST = 320
+MAX_SECRET = 320
 """Characters of a name, and of a password."""
 
 _BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}")
 _OTHER_HASH = re.compile(r"\$(apr1|[0-9a-z]{1,10})\$|\{[A-Za-z0-9-]{1,20}\}")
-_DEAREST = 14
+_MAX_BCRYPT_COST = 14
 """Rounds of bcrypt; one more takes twice as long, some seconds from here on."""
 
 
@@ -165,16 +165,16 @@ def parse_passwords(text: str) -> dict[str, str]:
         if not line or line.startswith("#"):
             continue
         name, colon, secret = line.partition(":")
-        if not colon or not name or not secret or len(name) > LONGEST or len(secret) > LONGEST:
+        if not colon or not name or not secret or len(name) > MAX_SECRET or len(secret) > MAX_SECRET:
             raise ValueError(f"line {number} is no NAME:PASSWORD")
         bcrypt = _BCRYPT.fullmatch(secret)
         if bcrypt is None and _OTHER_HASH.match(secret):
             raise ValueError(f"the password in line {number} is hashed in a way that is not known; use htpasswd -B")
-        if bcrypt is not None and not 4 <= int(bcrypt[1]) <= _DEAREST:
-            raise ValueError(f"the hash in line {number} has {bcrypt[1]} rounds, and 4 to {_DEAREST} are taken")
+        if bcrypt is not None and not 4 <= int(bcrypt[1]) <= _MAX_BCRYPT_COST:
+            raise ValueError(f"the hash in line {number} has {bcrypt[1]} rounds, and 4 to {_MAX_BCRYPT_COST} are taken")
         found[name] = secret
-        if len(found) > MOST:
-            raise ValueError(f"there are more than {MOST} names")
+        if len(found) > MAX_ENTRIES:
+            raise ValueError(f"there are more than {MAX_ENTRIES} names")
     if not found:
         raise ValueError("there is no NAME:PASSWORD in it")
     return found

@@ -17,7 +17,7 @@ from mailstack.protocols.connection import Clock
 from mailstack.queue import route
 from mailstack.store import Account
 
-MOST_ALIASES = 1000
+MAX_ALIASES = 1000
 """Addresses looked at to find out whether one leads to an account."""
 
 
@@ -72,7 +72,7 @@ class StoreDirectory:
         `subaddress`: user+anything@ is user@. `ttl`: seconds that an answer holds, be it yes or no.
         """
         self._store = store
-        self._domains = tuple(_folded(domain) for domain in domains)
+        self._domains = tuple(_fold_domain(domain) for domain in domains)
         self._local = frozenset((*self._domains, ""))
         self._postmaster = postmaster
         self._administrators = tuple(administrators)
@@ -83,7 +83,7 @@ class StoreDirectory:
 
     def is_local(self, domain: str) -> bool:
         """Whether mail for `domain` ends here, in any case, with A-labels or U-labels; "" is that of the bare postmaster."""
-        return _folded(domain) in self._local
+        return _fold_domain(domain) in self._local
 
     def forget(self) -> None:
         """Ask the store anew: it has been changed."""
@@ -109,7 +109,7 @@ class StoreDirectory:
             if entry.mailbox == account:
                 return True
             for target in entry.targets or ():
-                if target.key not in met and len(met) < MOST_ALIASES:
+                if target.key not in met and len(met) < MAX_ALIASES:
                     met.add(target.key)
                     waiting.append(target)
         return False
@@ -132,8 +132,8 @@ class StoreDirectory:
                 return _Entry(mailbox=name.key)
             targets = await self._store.alias(name.key)
             if targets is not None:
-                return _Entry(targets=tuple(_addresses(targets)))
-        return await self._fallback(_folded(address.domain)) if self._is_postmaster(address) else _NOWHERE
+                return _Entry(targets=tuple(_parse_addresses(targets)))
+        return await self._fallback(_fold_domain(address.domain)) if self._is_postmaster(address) else _NOWHERE
 
     def _without_tag(self, address: Address) -> Address:
         user, plus, _ = address.local.partition("+")
@@ -192,11 +192,11 @@ class OpenDirectory:
 
     def __init__(self, excluded: Collection[str] = (), hostname: str = "localhost") -> None:
         """`excluded` are domains that live elsewhere; `hostname` completes the bare postmaster."""
-        self._excluded = frozenset(_folded(domain) for domain in excluded)
+        self._excluded = frozenset(_fold_domain(domain) for domain in excluded)
         self._hostname = hostname
 
     def is_local(self, domain: str) -> bool:
-        return _folded(domain) not in self._excluded
+        return _fold_domain(domain) not in self._excluded
 
     async def mailbox(self, address: Address) -> str | None:
         if not self.is_local(address.domain):
@@ -212,11 +212,11 @@ class OpenDirectory:
 
 
 @lru_cache(maxsize=1024)
-def _folded(domain: str) -> str:
+def _fold_domain(domain: str) -> str:
     return (domain if domain.isascii() else ascii_domain(domain)).lower()
 
 
-def _addresses(texts: Sequence[str]) -> list[Address]:
+def _parse_addresses(texts: Sequence[str]) -> list[Address]:
     """The targets that are addresses; the store may have been filled by others."""
     addresses = []
     for text in texts:

@@ -190,7 +190,7 @@ ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 LETTERS = 20
 """Number of letters, of 5 bits each: 100 bits can't be guessed, so that a fast digest is enough."""
 
-_WRITTEN = re.compile(rf"[{ALPHABET}]{{{LETTERS}}}\Z")
+_TYPED_LETTERS = re.compile(rf"[{ALPHABET}]{{{LETTERS}}}\Z")
 
 
 def new_app_password() -> str:
@@ -204,14 +204,14 @@ def digest(address: str, password: str) -> bytes | None:
     if len(password) > 2 * LETTERS:
         return None
     letters = password.replace("-", "").replace(" ", "").lower()
-    if not _WRITTEN.match(letters):
+    if not _TYPED_LETTERS.match(letters):
         return None
     return hashlib.sha256(f"{address}\0{letters}".encode()).digest()
 
 
 MIN_LENGTH = 8
 """Characters that a password has at least, where the configuration does not say (NIST SP 800-63B §5.1.1.2)."""
-LIST = "common_passwords.txt"
+COMMON_PASSWORDS_FILE = "common_passwords.txt"
 
 
 def check_password(password: str, address: str, *, min_length: int = MIN_LENGTH) -> None:
@@ -238,5 +238,5 @@ def check_password(password: str, address: str, *, min_length: int = MIN_LENGTH)
 @cache
 def common_passwords() -> frozenset[str]:
     """The list, read once."""
-    text = (resources.files("mailstack.accounts") / LIST).read_text(encoding="ascii")
+    text = (resources.files("mailstack.accounts") / COMMON_PASSWORDS_FILE).read_text(encoding="ascii")
     return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))

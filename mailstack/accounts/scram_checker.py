@@ -19,7 +19,7 @@ from mailstack.accounts.realm import IScramProof, ScramCredentials
 from mailstack.protocols.sasl import ScramKeys
 from mailstack.store import Account, StoreError
 
-COUNTED_FOR = 60.0
+COUNT_TTL_S = 60.0
 """Seconds for which the iterations of the accounts are not counted again."""
 
 
@@ -31,7 +31,7 @@ class ScramStore(Protocol):
     async def scram_iterations(self) -> dict[int, int]: ...
 
 
-def _nobody(_key: str) -> str | None:
+def _no_public_password(_key: str) -> str | None:
     return None
 
 
@@ -51,7 +51,7 @@ class ScramChecker:
         store: ScramStore,
         secret: bytes,
         iterations: int,
-        public: Callable[[str], str | None] = _nobody,
+        public: Callable[[str], str | None] = _no_public_password,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -107,7 +107,7 @@ class ScramChecker:
         # An account without keys looks as if it had those of today.
         counted[self._iterations] = counted.get(self._iterations, 0) + counted.pop(0, 0)
         self._counted = sorted(counted.items())
-        self._counted_until = now + COUNTED_FOR
+        self._counted_until = now + COUNT_TTL_S
 
     def _iterations_of(self, name: str) -> int:
         """Of a name that has no account: drawn by the name from those of the accounts."""

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Accepted algorithms, all with a public key (RFC 8725 §3.1): a shared secret, or none, is never valid."""
 
-MOST_KEYS = 32
+MAX_KEYS = 32
 
 Source = Callable[[], Awaitable[bytes]]
 """Gives the JWKS document, of a file or from the network. Raises OSError, sasl.Unavailable."""
@@ -91,7 +91,7 @@ class SignedTokens:
             return
         self._tried_at = now
         try:
-            self._keys = _keys_of(await self._source(), self._algorithms)
+            self._keys = _valid_keys(await self._source(), self._algorithms)
             self._read_at = now
         except (OSError, ValueError, RecursionError, Unavailable) as error:
             _log.warning("the keys of the tokens' issuer can't be had: %s", error)
@@ -99,14 +99,14 @@ class SignedTokens:
                 raise Unavailable("the issuer's keys can't be had") from None
 
 
-def _keys_of(document: bytes, algorithms: Sequence[str]) -> list[PyJWK]:
+def _valid_keys(document: bytes, algorithms: Sequence[str]) -> list[PyJWK]:
     """The public keys for our algorithms. Raises ValueError when there is none."""
     import jwt  # noqa: PLC0415
 
     whole = json.loads(document)
     listed = whole.get("keys") if isinstance(whole, dict) else None
     keys: list[PyJWK] = []
-    for each in (listed if isinstance(listed, list) else [])[:MOST_KEYS]:
+    for each in (listed if isinstance(listed, list) else [])[:MAX_KEYS]:
         try:
             key = jwt.PyJWK.from_dict(each)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one key, the others are still good

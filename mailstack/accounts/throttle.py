@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailstack.policy.counters import CounterTable, LocalCounterTable
-from mailstack.policy.networks import client_of
+from mailstack.policy.networks import client_network
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import Unavailable
 
@@ -60,7 +60,7 @@ class Throttle:
 
     def delay(self, host: str, account: str) -> float:
         """Seconds that an attempt has to wait, which takes its turn. Raises Unavailable when too many wait."""
-        client = client_of(host)
+        client = client_network(host)
         with self._places.entry(_name(client, account)) as place:
             known = bool(place[0])
         own = self._turn(client, account)
@@ -72,7 +72,7 @@ class Throttle:
 
     def failed(self, host: str, account: str) -> None:
         """A wrong user name or password."""
-        client = client_of(host)
+        client = client_network(host)
         for name in (_name(client, ""), _name("", account), _name(client, account)):
             with self._failures.entry(name) as failures:
                 failures[_UNTIL] = self._clock.steady() + self._forget
@@ -80,7 +80,7 @@ class Throttle:
 
     def succeeded(self, host: str, account: str) -> None:
         """Count a login: earlier failures for this account from here were typing errors, and are forgiven."""
-        client = client_of(host)
+        client = client_network(host)
         with self._places.entry(_name(client, account)) as place:
             place[_UNTIL] = self._clock.steady() + self._welcome
         with self._failures.entry(_name(client, account)) as own:

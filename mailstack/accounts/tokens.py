@@ -136,7 +136,7 @@ def _time(value: object) -> float:
     return float(value)
 
 
-LARGEST = 262144
+MAX_DOCUMENT = 262144
 """Octets of an answer."""
 
 
@@ -168,7 +168,7 @@ class IssuerClient:
 
         headers = Headers({name: [value] for name, value in {**self._headers, **more}.items()})
         asked: Deferred[Any] = Deferred.fromCoroutine(
-            _answer(
+            _request(
                 Agent(self._reactor, connectTimeout=self._timeout),
                 (method, self._url.encode("ascii"), headers),
                 None if body is None else Upload(body),
@@ -187,12 +187,12 @@ class IssuerClient:
         return answer
 
 
-async def _answer(agent: Any, request: tuple[bytes, bytes, Any], body: Any) -> bytes:
+async def _request(agent: Any, request: tuple[bytes, bytes, Any], body: Any) -> bytes:
     response = await agent.request(*request, body)
     if response.code != 200:
         raise Unavailable(f"answered {response.code}")
     try:
-        return await read_document(response, LARGEST)
+        return await read_document(response, MAX_DOCUMENT)
     except TooLarge as trouble:
         raise Unavailable(str(trouble)) from None
 

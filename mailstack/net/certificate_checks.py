@@ -38,7 +38,7 @@ class WarningThresholds(Struct, frozen=True):
     """Seconds before expiry at which warnings become errors."""
 
 
-def concerns(
+def certificate_warnings(
     identities: Sequence[CertificateFiles], hostname: str, now: float, patience: WarningThresholds
 ) -> list[CertificateWarning]:
     """Warnings at `now`, in seconds since 1970. Raises TlsError for unusable files."""
@@ -47,13 +47,15 @@ def concerns(
         *(
             concern
             for file, chain in chains
-            for concern in (*dates(file, chain[0], now, patience), *_order(file, chain))
+            for concern in (*date_warnings(file, chain[0], now, patience), *_chain_warnings(file, chain))
         ),
-        *_names(chains[0][0], chains[0][1][0], hostname),
+        *_name_warnings(chains[0][0], chains[0][1][0], hostname),
     ]
 
 
-def dates(file: Path, leaf: x509.Certificate, now: float, patience: WarningThresholds) -> Iterator[CertificateWarning]:
+def date_warnings(
+    file: Path, leaf: x509.Certificate, now: float, patience: WarningThresholds
+) -> Iterator[CertificateWarning]:
     """Warnings about a certificate's dates."""
     at, end = datetime.fromtimestamp(now, UTC), leaf.not_valid_after_utc
     remaining = (end - at).total_seconds()
@@ -68,10 +70,10 @@ def dates(file: Path, leaf: x509.Certificate, now: float, patience: WarningThres
         yield CertificateWarning(f"{file}: expires on {end:%Y-%m-%d}; renew it soon", grave=False)
 
 
-def _order(file: Path, chain: list[x509.Certificate]) -> Iterator[CertificateWarning]:
+def _chain_warnings(file: Path, chain: list[x509.Certificate]) -> Iterator[CertificateWarning]:
     """Warnings about the chain: each certificate certifies the one before it, and only the root is absent (RFC 8446 §4.4.2)."""
     for below, above in pairwise(chain):
-        if not _issued(below, above):
+        if not _is_issuer(below, above):
             what = f"{below.subject.rfc4514_string()} is followed by {above.subject.rfc4514_string()}, which did not issue it"
             yield CertificateWarning(
                 f"{file}: {what}; put the host's certificate first, then each issuer in order", grave=True
@@ -84,7 +86,7 @@ def _order(file: Path, chain: list[x509.Certificate]) -> Iterator[CertificateWar
         )
 
 
-def _issued(below: x509.Certificate, above: x509.Certificate) -> bool:
+def _is_issuer(below: x509.Certificate, above: x509.Certificate) -> bool:
     try:
         below.verify_directly_issued_by(above)
     except (ValueError, TypeError, InvalidSignature):
@@ -101,7 +103,7 @@ def _names_issuer(leaf: x509.Certificate) -> bool:
     return any(each.access_method == AuthorityInformationAccessOID.CA_ISSUERS for each in access)
 
 
-def _names(file: Path, leaf: x509.Certificate, hostname: str) -> Iterator[CertificateWarning]:
+def _name_warnings(file: Path, leaf: x509.Certificate, hostname: str) -> Iterator[CertificateWarning]:
     names = covered_names(leaf)
     if not covers(names, hostname):
         listed = ", ".join(names) or "no host"
@@ -122,7 +124,7 @@ def name_fault(certificate: x509.Certificate, names: Sequence[str]) -> str | Non
     """None when the certificate is for one of the names (DNS names or IP addresses); else the defect, for people."""
     if any(_is_for(certificate, name) for name in names):
         return None
-    return f"hostname mismatch, it is for {_listed(certificate)} and not for {names[0]}"
+    return f"hostname mismatch, it is for {_list_names(certificate)} and not for {names[0]}"
 
 
 def _is_for(certificate: x509.Certificate, name: str) -> bool:
@@ -144,7 +146,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _listed(certificate: x509.Certificate) -> str:
+def _list_names(certificate: x509.Certificate) -> str:
     """The names of a certificate, which are untrusted text, for an error message."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

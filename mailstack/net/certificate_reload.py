@@ -20,7 +20,7 @@ _log = Logger()
 Stamps = dict[Path, tuple[int, int, int] | None]
 """Versions of files: inode, size and modification time in nanoseconds. None: the file can't be read."""
 
-News = tuple[Shown, list[CertificateWarning]]
+FileChange = tuple[Shown, list[CertificateWarning]]
 
 
 def stamps_of(files: Sequence[Path]) -> Stamps:
@@ -94,15 +94,15 @@ class Renewal:
         if self._seen != self._read and self._seen == before:
             self.reload()
 
-    def _news(self) -> News:
+    def _news(self) -> FileChange:
         self._issue()
         return self._context.read(), self._concerns()
 
-    def _take(self, news: News) -> None:
+    def _take(self, news: FileChange) -> None:
         shown, concerns = news
         self._context.show(shown)
         _log.info("loaded certificates: {files}", files=", ".join(str(path) for path in self._context.files))
-        tell(concerns)
+        log_warnings(concerns)
 
     def _keep(self, failure: Failure) -> None:
         if failure.check(TlsError):
@@ -117,7 +117,7 @@ class Renewal:
             self.reload()
 
 
-def tell(concerns: Sequence[CertificateWarning]) -> None:
+def log_warnings(concerns: Sequence[CertificateWarning]) -> None:
     """Log the warnings."""
     for concern in concerns:
         (_log.error if concern.grave else _log.warn)("{text}", text=concern.text)

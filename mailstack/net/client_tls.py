@@ -129,7 +129,7 @@ class ClientTls:
 
     def check(self) -> None:
         """Read the files now. Raises TlsError with the file that can't be used."""
-        self._whoever()
+        self._unverified()
         if self._ca_file is not None:
             self._trusted()
 
@@ -143,9 +143,9 @@ class ClientTls:
         if verify and not server_name:
             raise TlsError("a certificate can only be verified for a name")
         webpki = verify and dane is None
-        return Handshake(self._trusted() if webpki else self._whoever(), server_name, verify=webpki, dane=dane)
+        return Handshake(self._trusted() if webpki else self._unverified(), server_name, verify=webpki, dane=dane)
 
-    def _whoever(self) -> SSL.Context:
+    def _unverified(self) -> SSL.Context:
         if self._any is None:
             self._any = self._context()
             self._any.set_verify(SSL.VERIFY_NONE)

@@ -18,7 +18,7 @@ from mailstack.net.task import Task
 _log = Logger()
 
 
-def keep_steady(reactor: Any) -> Callable[[], float]:
+def install_monotonic_time(reactor: Any) -> Callable[[], float]:
     """Switches a reactor's timers to the monotonic clock; returns the function that gives the time of day.
 
     Otherwise a clock set back by an hour would delay every timer by an hour. `reactor.seconds` is still UTC: the time of
@@ -60,10 +60,10 @@ class ReactorClock:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine in the background. An exception is a bug, and is logged with its traceback."""
-        Task(work, _ended).resume()
+        Task(work, _log_failure).resume()
 
 
-def _ended(failure: Failure | None) -> None:
+def _log_failure(failure: Failure | None) -> None:
     if failure is not None:
         _log.failure("unhandled error in a task", failure)
 

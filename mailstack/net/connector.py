@@ -25,7 +25,7 @@ from mailstack.letter.envelope import HostPort, is_unix_socket
 from mailstack.net.client_tls import LOST, ClientTls
 from mailstack.net.peer import NetPeer
 from mailstack.net.peer_state import PeerTls
-from mailstack.net.tls_layer import under_tls
+from mailstack.net.tls_layer import wrap_in_tls
 from mailstack.protocols.connection import ConnectFailed, Dane, Engine, EventT, Source
 
 
@@ -77,11 +77,11 @@ class TwistedConnector:
         factory.noisy = False
         endpoint = self._endpoint(address, timeout, source)
         if shaking is not None:
-            factory = under_tls(factory, shaking, reactor, client=True)
+            factory = wrap_in_tls(factory, shaking, reactor, client=True)
         try:
             await endpoint.connect(factory)
         except Exception as error:
-            raise ConnectFailed(_why(error, timeout)) from error
+            raise ConnectFailed(_reason(error, timeout)) from error
         if tls:
             await _handshake(reactor, peer, late)
         return peer
@@ -96,7 +96,7 @@ class TwistedConnector:
         return endpoint_class(self._reactor, address.host, address.port, timeout, bound)
 
 
-def _why(error: Exception, timeout: float) -> str:
+def _reason(error: Exception, timeout: float) -> str:
     """Reason of a failed connection, for people; Twisted's messages repeat themselves."""
     if isinstance(error, network_errors.ConnectionRefusedError):
         return "connection refused"
@@ -123,10 +123,10 @@ async def _handshake(reactor: IReactorTime, peer: NetPeer[EventT], late: float) 
         raise ConnectFailed(f"the TLS handshake failed: {peer.tls_failure or LOST}")
 
 
-async def answer_to(reactor: Any, at: HostPort, question: bytes, *, max_size: int, timeout: float) -> bytes:
+async def tcp_request(reactor: Any, at: HostPort, question: bytes, *, max_size: int, timeout: float) -> bytes:
     """The whole answer, of at most `max_size` octets, within `timeout` seconds. Raises ConnectFailed with the reason."""
     kind = TCP6ClientEndpoint if ":" in at.host else TCP4ClientEndpoint
-    pending = Deferred.fromCoroutine(_ask(kind(reactor, at.host, at.port, timeout), question, max_size))
+    pending = Deferred.fromCoroutine(_exchange(kind(reactor, at.host, at.port, timeout), question, max_size))
     try:
         return await pending.addTimeout(timeout, reactor)
     except TooLate:
@@ -135,7 +135,7 @@ async def answer_to(reactor: Any, at: HostPort, question: bytes, *, max_size: in
         raise ConnectFailed(str(trouble)) from None
 
 
-async def _ask(endpoint: Any, question: bytes, max_size: int) -> bytes:
+async def _exchange(endpoint: Any, question: bytes, max_size: int) -> bytes:
     exchange = await endpoint.connect(Factory.forProtocol(_Exchange))
     octets: bytes = await exchange.ask(question, max_size)
     return octets

@@ -90,7 +90,7 @@ class DnsNames:
     async def mx(self, domain: str) -> tuple[MailExchange, ...]:
         """The MX records of a domain; raises NoSuchDomain, DnsUnavailable."""
         return tuple(
-            MailExchange(record.payload.preference, _text(record.payload.name), is_authenticated(record))
+            MailExchange(record.payload.preference, _name_text(record.payload.name), is_authenticated(record))
             for record in await self._records(domain, dns.MX)
         )
 
@@ -105,7 +105,7 @@ class DnsNames:
         Raises NoSuchDomain, DnsUnavailable.
         """
         found = [record.payload for record in await self._records(name, dns.SRV)]
-        return tuple(f"{each.priority} {each.weight} {each.port} {_text(each.target)}." for each in found)
+        return tuple(f"{each.priority} {each.weight} {each.port} {_name_text(each.target)}." for each in found)
 
     async def signed_name(self, host: str) -> str | None:
         """The name with a host's addresses, if DNSSEC validated them; else None. Raises DnsUnavailable."""
@@ -113,7 +113,7 @@ class DnsNames:
         for kind in (dns.A, dns.AAAA):
             try:
                 if records := await self._records(host, kind):
-                    return _owner(records[0]) if all(is_authenticated(record) for record in records) else None
+                    return _owner_name(records[0]) if all(is_authenticated(record) for record in records) else None
             except NoSuchDomain:
                 continue
             except DnsUnavailable as trouble:
@@ -153,7 +153,7 @@ class DnsNames:
     async def pointers(self, address: str) -> tuple[str, ...]:
         """The names of an IP address by its PTR records (RFC 1035 §3.5); raises NoSuchDomain, DnsUnavailable."""
         where = ip_address(address).reverse_pointer
-        return tuple(_text(record.payload.name) for record in await self._records(where, dns.PTR))
+        return tuple(_name_text(record.payload.name) for record in await self._records(where, dns.PTR))
 
     async def _records(self, name: str, kind: int) -> _Records:
         """The records of one type, at the end of a chain of CNAMEs that may need several queries."""
@@ -185,7 +185,7 @@ class DnsNames:
             raise
         current = asked
         for _ in range(self._max_aliases):
-            of_current = [record for record in answers if _owner(record) == current]
+            of_current = [record for record in answers if _owner_name(record) == current]
             if found := [record for record in of_current if record.type == kind][: self._max_records]:
                 if not all(is_authenticated(alias) for alias in aliases):
                     found = [_unauthenticated(record) for record in found]
@@ -194,7 +194,7 @@ class DnsNames:
                 return found
             if alias := next((record for record in of_current if record.type == dns.CNAME), None):
                 aliases.append(alias)
-                current = _text(alias.payload.name).lower()
+                current = _name_text(alias.payload.name).lower()
             elif current == asked:
                 self._store((name, kind), [], min(ttl, *(record.ttl for record in aliases)) if aliases else ttl)
                 return []
@@ -282,12 +282,12 @@ def _is_valid(name: str) -> bool:
     return name.isascii() and len(name) <= _MAX_NAME and all(0 < len(label) <= _MAX_LABEL for label in labels)
 
 
-def _text(name: dns.Name) -> str:
+def _name_text(name: dns.Name) -> str:
     return name.name.decode("ascii", "replace").rstrip(".")
 
 
-def _owner(record: Any) -> str:
-    return _text(record.name).lower()
+def _owner_name(record: Any) -> str:
+    return _name_text(record.name).lower()
 
 
 def _memory_size(record: Any) -> int:

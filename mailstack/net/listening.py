@@ -24,10 +24,10 @@ from mailstack.net.peer_state import PeerTls
 from mailstack.net.proxy_protocol import PROXIED, PassedAddress, ProxiedFactory
 from mailstack.net.reactor_patches import bound_accepts
 from mailstack.net.run_queue import RunQueue
-from mailstack.net.tls_layer import under_tls
+from mailstack.net.tls_layer import wrap_in_tls
 from mailstack.policy import Pass
 from mailstack.policy.limits import Admission
-from mailstack.policy.networks import ip_address, networks_of, within
+from mailstack.policy.networks import contains_host, ip_address, parse_networks
 from mailstack.protocols.connection import Engine, EventT
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.relay.external_relay import is_loopback
@@ -87,7 +87,7 @@ BACKLOG = 1024
 
 EndpointOf = Callable[[Any, str], IStreamServerEndpoint]
 """Function from a reactor and a description to an endpoint."""
-bind_anew: EndpointOf = serverFromString
+bind_endpoint: EndpointOf = serverFromString
 
 
 class Ports:
@@ -100,7 +100,7 @@ class Ports:
         implicit_tls: IOpenSSLServerConnectionCreator | None = None,
         proxies: Iterable[str] = (),
         proxy_timeout: float = 5.0,
-        endpoint: EndpointOf = bind_anew,
+        endpoint: EndpointOf = bind_endpoint,
         handshake_timeout: float = 30.0,
     ) -> None:
         """`implicit_tls` has the certificate of a service with implicit TLS; None: the service starts in plain text.
@@ -110,7 +110,7 @@ class Ports:
         """
         self._reactor = reactor
         self._implicit_tls = implicit_tls
-        self._proxies = networks_of(proxies)
+        self._proxies = parse_networks(proxies)
         self._proxy_timeout = proxy_timeout
         self.handshake_timeout = handshake_timeout
         """Maximum seconds of a TLS handshake."""
@@ -133,7 +133,7 @@ class Ports:
         """Bind Twisted endpoint descriptions. Raises twisted.internet.error.CannotListenError, ValueError."""
         factory = service
         if self._implicit_tls is not None:
-            factory = under_tls(
+            factory = wrap_in_tls(
                 service, self._implicit_tls, self._reactor, client=False, handshake_timeout=self.handshake_timeout
             )
         for description in descriptions:
@@ -148,7 +148,7 @@ class Ports:
         proxied = ProxiedFactory(
             self._reactor,
             factory,
-            trusted=lambda host: within(host, self._proxies),
+            trusted=lambda host: contains_host(host, self._proxies),
             timeout=self._proxy_timeout,
         )
         self._proxied.append(proxied)
@@ -176,7 +176,7 @@ _ANY = ("0.0.0.0", "::")  # noqa: S104
 """Unspecified addresses: all addresses of the machine for a listener, loopback for a client."""
 
 
-def leads_to(where: HostPort, listening: Iterable[HostPort]) -> bool:
+def is_own_listener(where: HostPort, listening: Iterable[HostPort]) -> bool:
     """Whether a connection to `where` would reach one of these listening addresses of this machine."""
     # The system treats an IPv4-mapped address as the IPv4 one, and an unspecified address as loopback.
     host = str(ip_address(where.host) or where.host)

@@ -37,7 +37,7 @@ MAX_VALUE = 500
 def _fact(name: str, value: Any) -> str:
     """Text of a fact in a log line, with a space before it."""
     if isinstance(value, str):
-        return _cached_fact(name, value) if len(value) <= MAX_VALUE else f" {name}={_safe(value[:MAX_VALUE])}"
+        return _cached_fact(name, value) if len(value) <= MAX_VALUE else f" {name}={_escape(value[:MAX_VALUE])}"
     if isinstance(value, int):
         return f" {name}={value}"
     if isinstance(value, (list, tuple)):
@@ -49,10 +49,10 @@ def _fact(name: str, value: Any) -> str:
 
 @lru_cache(maxsize=4096)  # the same people and hosts all day
 def _cached_fact(name: str, value: str) -> str:
-    return f" {name}={_safe(value)}"
+    return f" {name}={_escape(value)}"
 
 
-def _safe(text: str) -> str:
+def _escape(text: str) -> str:
     """Quotes text of peers, so that it can't start a new line or key."""
     if text.isprintable() and text and " " not in text and '"' not in text and "=" not in text:
         return text
@@ -129,7 +129,7 @@ class SilentJournal:
         """Does nothing."""
 
 
-_CHATTER = (
+_NOISY_TEXTS = (
     "DNSDatagramProtocol starting on ",
     "Starting protocol <twisted.names.",
     "Stopping protocol <twisted.names.",
@@ -153,7 +153,7 @@ class StreamObserver:
     def __call__(self, event: Any) -> None:
         level = event.get("log_level", LogLevel.info).name
         text = eventAsText(event, includeTimestamp=False, includeSystem=False)
-        if text.startswith(_CHATTER):
+        if text.startswith(_NOISY_TEXTS):
             return
         with suppress(OSError, ValueError):
             self._stream.write(f"{iso8601(event['log_time'])} {level}: {_one_entry(text)}\n")
@@ -180,7 +180,7 @@ class _TwistedHandler(logging.Handler):
         self._log.emit(level, "{text}", text=self.format(record))
 
 
-def carry_stdlib_logging(level: str = "info") -> None:
+def forward_stdlib_logging(level: str = "info") -> None:
     """Forwards stdlib logging of mailstack to Twisted's log. A second call changes only the level."""
     logger = logging.getLogger("mailstack")
     logger.setLevel(level.upper())
@@ -194,4 +194,4 @@ def log_to(stream: Stream, level: str = "info") -> None:
     predicate = LogLevelFilterPredicate(LogLevel.lookupByName({"warning": "warn"}.get(level, level)))
     observer = FilteringLogObserver(StreamObserver(stream), [predicate])
     globalLogPublisher.addObserver(observer)
-    carry_stdlib_logging(level)
+    forward_stdlib_logging(level)

@@ -13,14 +13,14 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 
 from mailstack.net.client_tls import ClientTls, Handshake
 from mailstack.net.http_client import TlsEndpoint, TooLarge, failure_reason, read_document
-from mailstack.policy.networks import networks_of, within
+from mailstack.policy.networks import contains_host, parse_networks
 from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
 from mailstack.relay.mta_sts import CachedPolicy, Mode, PolicyUnavailable, StsPolicy
 from mailstack.store.tls_results import ResultType
 
 PATH = "/.well-known/mta-sts.txt"
 _MAX_ADDRESSES = 3
-_LOOPBACK = networks_of(("0.0.0.0/8", "127.0.0.0/8", "::/96"))
+_LOOPBACK = parse_networks(("0.0.0.0/8", "127.0.0.0/8", "::/96"))
 """Loopback networks, and addresses that systems treat as loopback; IPv4-mapped addresses count as the IPv4 ones."""
 _FETCH_ERROR: ResultType = "sts-policy-fetch-error"
 
@@ -55,7 +55,7 @@ class HttpsPolicies:
             raise PolicyUnavailable(str(trouble)) from None
         reason, kind = f"{host} has no address", _FETCH_ERROR
         for address in addresses[:_MAX_ADDRESSES]:
-            if within(address, _LOOPBACK):
+            if contains_host(address, _LOOPBACK):
                 # A published name must not give access to services of this machine.
                 reason = f"{host} resolves to this machine"
                 continue
@@ -94,7 +94,7 @@ class HttpsPolicies:
 
 _log = logging.getLogger(__name__)
 
-_MAX_OCTETS = 65_536
+_MAX_FILE_SIZE = 65_536
 
 
 class PolicyFiles:
@@ -108,7 +108,7 @@ class PolicyFiles:
     def get(self, domain: str) -> CachedPolicy | None:
         try:
             with self._path(domain).open("rb") as file:
-                facts = json.loads(file.read(_MAX_OCTETS))
+                facts = json.loads(file.read(_MAX_FILE_SIZE))
             policy = StsPolicy(Mode(facts["mode"]), int(facts["max_age"]), tuple(map(str, facts["mx"])))
             return CachedPolicy(str(facts["id"]), float(facts["fetched"]), policy)
         except FileNotFoundError:

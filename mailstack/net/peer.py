@@ -36,7 +36,7 @@ FULL_READ = 65536
 LARGE_READ = 262144
 """Octets of each read after a full one: each read releases and reacquires Python's lock."""
 
-MAX_LEFT = 1024
+MAX_UNREAD = 1024
 """Maximum octets that the engine may buffer after a full read for reads to grow; piled-up commands get no larger reads."""
 
 LOGOUT_TIMEOUT = 0.25
@@ -89,7 +89,7 @@ class NetPeer(TlsPeer[EventT]):
         elif self._reading and self.engine.buffered > HIGH_WATER:
             self._reading = False
             self._transport().pauseProducing()
-        if len(data) == FULL_READ and self.engine.buffered < MAX_LEFT:
+        if len(data) == FULL_READ and self.engine.buffered < MAX_UNREAD:
             self._transport().bufferSize = LARGE_READ
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
@@ -173,7 +173,7 @@ class NetPeer(TlsPeer[EventT]):
             self._wake()
         served = events - 1 - self._credit
         self._credit = min(-1, self._credit)
-        if is_full and self.engine.buffered < MAX_LEFT:
+        if is_full and self.engine.buffered < MAX_UNREAD:
             self._transport().bufferSize = LARGE_READ
         return served
 

@@ -51,14 +51,14 @@ class PeriodicTask:
 
 _log = Logger()
 
-BEAT = 0.05
+INTERVAL_S = 0.05
 """Seconds between two measurements."""
-TOO_LONG = 0.25
+WARN_AFTER_S = 0.25
 """Seconds of blocking from which a warning is logged."""
 
 
 class Heartbeat:
-    """Timer that fires every BEAT seconds; its delay is the time that the reactor was blocked."""
+    """Timer that fires each `INTERVAL_S`; its delay is the time that the reactor was blocked."""
 
     def __init__(self, reactor: IReactorTime) -> None:
         self.longest = 0.0
@@ -69,8 +69,8 @@ class Heartbeat:
         self._beats.clock = reactor
 
     def start(self) -> None:
-        self._expected = self._reactor.seconds() + BEAT
-        self._beats.start(BEAT, now=False)
+        self._expected = self._reactor.seconds() + INTERVAL_S
+        self._beats.start(INTERVAL_S, now=False)
 
     def stop(self) -> None:
         """Log the maximum; does nothing if it never started."""
@@ -81,7 +81,7 @@ class Heartbeat:
     def _beat(self) -> None:
         now = self._reactor.seconds()
         held = now - self._expected
-        self._expected = now + BEAT
+        self._expected = now + INTERVAL_S
         self.longest = max(self.longest, held)
-        if held > TOO_LONG:
+        if held > WARN_AFTER_S:
             _log.warn("the reactor was blocked for {ms:.0f} ms", ms=held * 1000)

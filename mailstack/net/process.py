@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-OTHERS = 256
+RESERVED_FILES = 256
 """Number of files for the database, its readers, the log, name servers, webhooks and certificates."""
 
 _FINITE = (1_048_576, 65_536, 10_240)
@@ -36,14 +36,14 @@ def hard_limit() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
-def needed(connections: int, concurrency: int) -> int:
+def needed_files(connections: int, concurrency: int) -> int:
     """Maximum open files: a socket for each client, and a socket and a content for each outbound letter."""
-    return connections + 2 * concurrency + OTHERS
+    return connections + 2 * concurrency + RESERVED_FILES
 
 
 def shortfall(limit: int, connections: int, concurrency: int) -> str:
     """Message that `limit` is too low for `limits.connections` and `relay.concurrency`. Empty: it is high enough."""
-    need = needed(connections, concurrency)
+    need = needed_files(connections, concurrency)
     if limit == resource.RLIM_INFINITY or limit >= need:
         return ""
     return (
@@ -52,17 +52,17 @@ def shortfall(limit: int, connections: int, concurrency: int) -> str:
     )
 
 
-def tell_ready(environ: Mapping[str, str] = os.environ) -> None:
+def notify_ready(environ: Mapping[str, str] = os.environ) -> None:
     """Report that the server is ready; it may be reported again."""
-    _tell("READY=1", environ)
+    _notify("READY=1", environ)
 
 
-def tell_stopping(environ: Mapping[str, str] = os.environ) -> None:
+def notify_stopping(environ: Mapping[str, str] = os.environ) -> None:
     """Report that the server shuts down."""
-    _tell("STOPPING=1", environ)
+    _notify("STOPPING=1", environ)
 
 
-def _tell(state: str, environ: Mapping[str, str]) -> None:
+def _notify(state: str, environ: Mapping[str, str]) -> None:
     """Send a datagram to the socket in NOTIFY_SOCKET, if that is set. Never blocks, never raises."""
     place = environ.get("NOTIFY_SOCKET", "")
     if not place.startswith(("/", "@")):

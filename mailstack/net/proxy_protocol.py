@@ -19,9 +19,9 @@ from mailstack.letter.envelope import HostPort
 PROXIED = "haproxy:"
 """Prefix of endpoint descriptions with PROXY headers, the same as Twisted's."""
 
-LONGEST_LINE = 107
+MAX_V1_HEADER = 107
 """Maximum octets of a version 1 header with its CRLF (§2.1)."""
-LONGEST_BLOCK = 4096
+MAX_V2_HEADER = 4096
 """Maximum octets after the fixed part of a version 2 header; the format allows 65535, but few are in use."""
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -57,10 +57,10 @@ def read_header(octets: bytes) -> tuple[Passed, int] | None:
 
 
 def _version_1(octets: bytes) -> tuple[Passed, int] | None:
-    end = octets.find(b"\r\n", 0, LONGEST_LINE)
+    end = octets.find(b"\r\n", 0, MAX_V1_HEADER)
     if end < 0:
-        if len(octets) >= LONGEST_LINE:
-            raise BadHeader(f"a version 1 header has at most {LONGEST_LINE} octets")
+        if len(octets) >= MAX_V1_HEADER:
+            raise BadHeader(f"a version 1 header has at most {MAX_V1_HEADER} octets")
         return None
     found = _LINE.fullmatch(octets, 0, end)
     if found is None:
@@ -68,11 +68,11 @@ def _version_1(octets: bytes) -> tuple[Passed, int] | None:
     if found[1] is None:
         return Passed(None, None), end + 2
     version = int(found[1][3:])
-    ends = [_end(found[place].decode(), int(found[place + 2]), version) for place in (2, 3)]
+    ends = [_endpoint(found[place].decode(), int(found[place + 2]), version) for place in (2, 3)]
     return Passed(*ends), end + 2
 
 
-def _end(host: str, port: int, version: int) -> HostPort:
+def _endpoint(host: str, port: int, version: int) -> HostPort:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -88,8 +88,8 @@ def _version_2(octets: bytes) -> tuple[Passed, int] | None:
     command, family, size = octets[12], octets[13], int.from_bytes(octets[14:16])
     if command not in (_LOCAL, _PROXY):
         raise BadHeader("unknown version or command")
-    if size > LONGEST_BLOCK:
-        raise BadHeader(f"version 2 header of {size} octets, more than {LONGEST_BLOCK}")
+    if size > MAX_V2_HEADER:
+        raise BadHeader(f"version 2 header of {size} octets, more than {MAX_V2_HEADER}")
     length = _SIZES.get(family)
     if command == _PROXY and length is not None and size < 2 * length + 4:
         raise BadHeader("version 2 header too short for its addresses")

@@ -35,16 +35,16 @@ class ValidatedResolver(Resolver):
         return super().filterAnswers(message)  # type: ignore[no-untyped-call]
 
     def connectionMade(self, protocol: Any) -> None:  # noqa: N802
-        _ask_for_ad(protocol)
+        _request_ad(protocol)
         super().connectionMade(protocol)  # type: ignore[no-untyped-call]
 
     def _connectedProtocol(self, interface: str = "") -> Any:  # noqa: N802
         protocol = super()._connectedProtocol(interface)  # type: ignore[no-untyped-call]
-        _ask_for_ad(protocol)
+        _request_ad(protocol)
         return protocol
 
 
-def _ask_for_ad(protocol: Any) -> None:
+def _request_ad(protocol: Any) -> None:
     """Makes a protocol of twisted.names set the AD bit in every query."""
     write = protocol.writeMessage
 

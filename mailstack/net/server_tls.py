@@ -17,13 +17,13 @@ from mailstack.net.tls_info import ServerConnection
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!eNULL:!PSK:!SRP"
 """Default ciphers for TLS 1.2: forward secrecy and AEAD (RFC 9325 §4.2), as all suites of TLS 1.3 have."""
 
-_OURS = (b"smtp", b"submission", b"lmtp", b"pop3", b"imap", b"managesieve")
+_CIPHER_LIST = (b"smtp", b"submission", b"lmtp", b"pop3", b"imap", b"managesieve")
 """ALPN names of mail clients. None is ever selected, because SMTP has no registered name (RFC 7301)."""
 
 
 _HTTP = b"http/1.1"
 
-_FOREIGN = (
+_OTHER_PROTOCOLS = (
     *(b"http/", b"h2", b"h3", b"hq", b"spdy", b"acme-tls/", b"ftp", b"xmpp-", b"nntp", b"irc", b"stun.", b"turn"),
     *(b"webrtc", b"c-webrtc", b"coap", b"mqtt", b"dot", b"doq", b"ntske/", b"sunrpc", b"smb", b"tds/", b"dicom"),
     *(b"postgresql", b"radius/"),
@@ -90,8 +90,8 @@ class ServerContext:
         for files in self._identities:
             chain, private = read_identity(files.certificate, files.key)
             context = modern(SSL.TLS_SERVER_METHOD, self._ciphers.encode())
-            _show(context, files, chain, private)
-            _ask(context, self._client_ca)
+            _install_certificate(context, files, chain, private)
+            _request_client_certificate(context, self._client_ca)
             contexts.append(context)
             for name in covered_names(chain[0]):
                 by_name.setdefault(name, context)
@@ -147,7 +147,9 @@ class Shown:
             connection.set_context(context)
 
 
-def _show(context: SSL.Context, files: CertificateFiles, chain: list[x509.Certificate], private: Any) -> None:
+def _install_certificate(
+    context: SSL.Context, files: CertificateFiles, chain: list[x509.Certificate], private: Any
+) -> None:
     """Set the certificate of a context."""
     context.set_alpn_select_callback(_select_protocol)
     try:
@@ -161,7 +163,7 @@ def _show(context: SSL.Context, files: CertificateFiles, chain: list[x509.Certif
         ) from error
 
 
-def _ask(context: SSL.Context, client_ca: Path | None) -> None:
+def _request_client_certificate(context: SSL.Context, client_ca: Path | None) -> None:
     """Request client certificates of these CAs; without CAs, enable session resumption."""
     if client_ca is None:
         context.set_session_id(b"mailstack")
@@ -174,10 +176,10 @@ def _ask(context: SSL.Context, client_ca: Path | None) -> None:
         context.load_client_ca(str(client_ca).encode())
     except SSL.Error as error:
         raise TlsError(f"{client_ca}: no bundle of CA certificates in PEM, readable by this user") from error
-    context.set_verify(SSL.VERIFY_PEER, _judge)
+    context.set_verify(SSL.VERIFY_PEER, _verify_client)
 
 
-def _judge(connection: SSL.Connection, _certificate: object, _error: int, _depth: int, good: int) -> bool:
+def _verify_client(connection: SSL.Connection, _certificate: object, _error: int, _depth: int, good: int) -> bool:
     if not good and isinstance(connection, ServerConnection):
         connection.trusted = False
     return True
@@ -191,6 +193,6 @@ def _select_protocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
     """
     if isinstance(connection, ServerConnection) and connection.web:
         return _HTTP if _HTTP in offered else SSL.NO_OVERLAPPING_PROTOCOLS
-    if any(name.startswith(_FOREIGN) for name in offered) and not any(name in _OURS for name in offered):
+    if any(name.startswith(_OTHER_PROTOCOLS) for name in offered) and not any(name in _CIPHER_LIST for name in offered):
         raise _WrongProtocol([("SSL routines", "", "no mail protocol among the client's ALPN names")])
     return SSL.NO_OVERLAPPING_PROTOCOLS

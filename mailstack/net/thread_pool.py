@@ -22,9 +22,9 @@ from mailstack.protocols.sasl.scram_keys import salted
 
 _log = logging.getLogger(__name__)
 
-EXIT_AFTER = 28.0
+EXIT_TIMEOUT_S = 28.0
 """Seconds after the start of a shutdown at which the process exits in any case; a master kills its workers earlier."""
-JOIN_WITHIN = 5.0
+JOIN_TIMEOUT_S = 5.0
 """Seconds that the shutdown waits for the reactor's own threads."""
 
 
@@ -110,12 +110,12 @@ class BoundedPool:
 
 
 def end_in_time(reactor: Any) -> None:
-    """Makes a process exit at most EXIT_AFTER seconds after the start of its shutdown, whatever its threads do."""
+    """Makes a process exit at most `EXIT_TIMEOUT_S` seconds after the start of its shutdown, whatever its threads do."""
     pool = reactor.getThreadPool()
     pool.threadFactory = partial(threading.Thread, daemon=True)
-    pool.stop = partial(_stop_within, pool.stop, JOIN_WITHIN)
+    pool.stop = partial(_stop_within, pool.stop, JOIN_TIMEOUT_S)
     reactor.addSystemEventTrigger(
-        "before", "shutdown", lambda: threading.Thread(target=_exit_later, args=(EXIT_AFTER,), daemon=True).start()
+        "before", "shutdown", lambda: threading.Thread(target=_exit_later, args=(EXIT_TIMEOUT_S,), daemon=True).start()
     )
 
 

@@ -111,7 +111,7 @@ class TlsFactory(TLSMemoryBIOFactory):
         self.handshake_timeout = handshake_timeout
 
 
-def under_tls(
+def wrap_in_tls(
     factory: IProtocolFactory, tls: Any, clock: IReactorTime, *, client: bool, handshake_timeout: float = 0.0
 ) -> TLSMemoryBIOFactory:
     """The factory under implicit TLS. `tls` is an IOpenSSLServerConnectionCreator, or the client's counterpart."""
@@ -129,7 +129,7 @@ def start_tls(transport: Any, tls: Any, *, client: bool, handshake_timeout: floa
     if producer is not None:
         transport.unregisterProducer()
     nothing: Any = None  # the protocol exists already
-    factory = under_tls(nothing, tls, transport.reactor, client=client, handshake_timeout=handshake_timeout)
+    factory = wrap_in_tls(nothing, tls, transport.reactor, client=client, handshake_timeout=handshake_timeout)
     layer = TlsLayer(factory, transport.protocol, False)
     layer.begun_on = transport
     transport.protocol = layer

@@ -106,7 +106,7 @@ def _key(name: str) -> str:
 
 TTL = 60
 """Time to live of records in seconds; short, because users change the zone."""
-LONGEST_TEXT = 4096
+MAX_TEXT = 4096
 TYPES = ("A", "AAAA", "CNAME", "MX", "TXT")
 
 
@@ -131,8 +131,8 @@ def read_record(kind: str, text: str) -> Any:
             return dns.Record_MX(int(preference), name, TTL)
         case "TXT":
             octets = text.encode()
-            if not octets or len(octets) > LONGEST_TEXT:
-                raise ValueError(f"a TXT record has from 1 to {LONGEST_TEXT} octets")
+            if not octets or len(octets) > MAX_TEXT:
+                raise ValueError(f"a TXT record has from 1 to {MAX_TEXT} octets")
             # RFC 1035 §3.3: strings of at most 255 octets, which clients join.
             strings = [octets[at : at + 255] for at in range(0, len(octets), 255)]
             return dns.Record_TXT(*strings, ttl=TTL)

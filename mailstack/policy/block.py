@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from mailstack.letter import ReversePath
 from mailstack.policy import PASS, Refuse, Verdict
-from mailstack.policy.networks import IpNetwork, ip_address, networks_of, within
+from mailstack.policy.networks import IpNetwork, contains_host, ip_address, parse_networks
 from mailstack.protocols.smtp.commands import Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import reply
 
-TURNED_AWAY = reply(554, "5.7.1", "no mail is taken from you here; ask the postmaster why")
-BLOCKED = reply(550, "5.7.1", "no mail is taken from you here; ask the postmaster why")
+CLIENT_BLOCKED = reply(554, "5.7.1", "no mail is taken from you here; ask the postmaster why")
+BLOCKED_AT_RECIPIENT = reply(550, "5.7.1", "no mail is taken from you here; ask the postmaster why")
 
 
 class BlockList:
@@ -24,27 +24,27 @@ class BlockList:
         """`name_of` knows the confirmed name of a client, "" if none. Raises ValueError for a network that is none."""
         entries = tuple(entry.lower() for entry in entries)
         networks = [entry for entry in entries if is_network(entry)]
-        self.networks: tuple[IpNetwork, ...] = networks_of(networks)
+        self.networks: tuple[IpNetwork, ...] = parse_networks(networks)
         self._addresses = frozenset(entry for entry in entries if "@" in entry)
         self._names = frozenset(entries) - self._addresses - set(networks)
         self._name_of = name_of
 
     async def at_connection(self, client: Client) -> Verdict:
         """Judge the client by its address alone; the refusal is the greeting (RFC 5321 §3.1)."""
-        if within(client.remote.host, self.networks):
-            return Refuse(TURNED_AWAY, f"{client.remote.host} is on the block list")
+        if contains_host(client.remote.host, self.networks):
+            return Refuse(CLIENT_BLOCKED, f"{client.remote.host} is on the block list")
         return PASS
 
     async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:
         """Judge client, sender and recipient. The postmaster accepts letters of all, complaints too (RFC 5321 §4.5.1)."""
         if rcpt.address.local.lower() == "postmaster":
             return PASS
-        if within(client.remote.host, self.networks):
-            return Refuse(BLOCKED, f"{client.remote.host} is on the block list")
+        if contains_host(client.remote.host, self.networks):
+            return Refuse(BLOCKED_AT_RECIPIENT, f"{client.remote.host} is on the block list")
         if self._addresses and self._has_sender(client.sender):
-            return Refuse(BLOCKED, f"{client.sender} is on the block list")
+            return Refuse(BLOCKED_AT_RECIPIENT, f"{client.sender} is on the block list")
         if self._names and (entry := await self._entry_of_name(client)):
-            return Refuse(BLOCKED, f"{entry} is on the block list")
+            return Refuse(BLOCKED_AT_RECIPIENT, f"{entry} is on the block list")
         return PASS
 
     def _has_sender(self, sender: ReversePath) -> bool:

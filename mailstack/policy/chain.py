@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from mailstack.policy import Verdict, enforce, evaluate
-from mailstack.policy.networks import IpNetwork, within
+from mailstack.policy.networks import IpNetwork, contains_host
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client
 
@@ -41,4 +41,4 @@ class PolicyChain(Struct, frozen=True):
 
     def is_allowed(self, account: str | None, host: str) -> bool:
         """Return whether a client is exempt: logged in, or in a network of `allowlist`."""
-        return account is not None or within(host, self.allowlist)
+        return account is not None or contains_host(host, self.allowlist)

@@ -146,9 +146,9 @@ def single_process(clock: Clock) -> SharedCounters:
 
 _ROW = struct.Struct("=16sddd")
 """Layout of an entry: digest of the name, and three numbers."""
-_WAYS = 8
+_ENTRIES_PER_BUCKET = 8
 """Number of entries in a bucket; a new entry replaces the one that expires first."""
-_BUCKET = _WAYS * _ROW.size
+_BUCKET = _ENTRIES_PER_BUCKET * _ROW.size
 _LOCK_TIMEOUT_S = 0.5
 """Maximum seconds to wait for a lock. It is held for microseconds, unless its process is stopped meanwhile."""
 

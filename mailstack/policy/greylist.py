@@ -22,7 +22,7 @@ from mailstack.store.greylist import GreylistEntry, GreylistStore
 
 _log = logging.getLogger(__name__)
 
-COME_AGAIN = reply(451, "4.7.1", "greylisted, please try again later")
+GREYLISTED = reply(451, "4.7.1", "greylisted, please try again later")
 
 IPV4_BITS, IPV6_BITS = 24, 64
 """RFC 6647 §5: the network and not the address counts, since big senders try again from a neighbour."""
@@ -69,11 +69,11 @@ class Greylist:
         except StoreError as error:
             self._complaint.error("greylisting could not ask the store: %s", error)
             return PASS
-        return PASS if known else Defer(COME_AGAIN, f"{client.remote.host} is not known yet")
+        return PASS if known else Defer(GREYLISTED, f"{client.remote.host} is not known yet")
 
     async def _is_known(self, client: Client, rcpt: Rcpt) -> bool:
         now, times = self._now(), self._times
-        network = network_of(client.remote.host)
+        network = greylist_network(client.remote.host)
         network_entry = await self._entries.find(network)
         if network_entry is not None and network_entry.until > now:
             if network_entry.until < now + times.keep * 0.9:
@@ -93,7 +93,7 @@ class Greylist:
         return True
 
 
-def network_of(host: str) -> str:
+def greylist_network(host: str) -> str:
     """Return the network of an address, which counts as one client."""
     address = ip_address(host)
     if address is None:

@@ -9,7 +9,7 @@ from typing import Protocol
 from mailstack.letter.envelope import HostPort
 from mailstack.policy import PASS, Defer, Verdict
 from mailstack.policy.counters import ConnectionCounts, CounterTable, LocalConnectionCounts
-from mailstack.policy.networks import IpNetwork, client_of, is_exempt
+from mailstack.policy.networks import IpNetwork, client_network, is_exempt
 from mailstack.policy.rates import MINUTE, TOO_FAST, Rate
 from mailstack.protocols.smtp.replies import reply
 
@@ -63,7 +63,7 @@ class ConnectionLimiter:
 
     def admit(self, remote: HostPort) -> Verdict:
         """A Pass counts the connection, and `release` must follow; after a Defer it must not."""
-        client = client_of(remote.host)
+        client = client_network(remote.host)
         count, total = self._counts.of(client), self._counts.total()
         if total >= self._total:
             return Defer(TOO_MANY, f"{total} connections are open in all")
@@ -77,7 +77,7 @@ class ConnectionLimiter:
 
     def release(self, remote: HostPort) -> None:
         """An admitted connection has ended."""
-        self._counts.remove(client_of(remote.host))
+        self._counts.remove(client_network(remote.host))
 
 
 class ServiceLimiter:
@@ -99,7 +99,7 @@ class ServiceLimiter:
 
     def admit(self, remote: HostPort) -> Verdict:
         """See Admission."""
-        client = client_of(remote.host)
+        client = client_network(remote.host)
         count = self._counts.of(client)
         if count >= self._per_address and not is_exempt(remote.host, self._exempt):
             return Defer(TOO_MANY, f"{client} has {count} connections open to this service")
@@ -110,7 +110,7 @@ class ServiceLimiter:
 
     def release(self, remote: HostPort) -> None:
         """See Admission."""
-        self._counts.remove(client_of(remote.host))
+        self._counts.remove(client_network(remote.host))
         self._limits.release(remote)
 
 

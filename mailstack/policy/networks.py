@@ -23,12 +23,12 @@ def ip_address(host: str) -> IpAddress | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def networks_of(texts: Iterable[str]) -> tuple[IpNetwork, ...]:
+def parse_networks(texts: Iterable[str]) -> tuple[IpNetwork, ...]:
     """CIDR texts read; a bare address is a network of one. Raises ValueError when bits are set behind the mask."""
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
-def within(host: str, networks: Iterable[IpNetwork]) -> bool:
+def contains_host(host: str, networks: Iterable[IpNetwork]) -> bool:
     """Whether the address in `host` is in one of the networks; False when there is no address in it."""
     address = ip_address(host)
     return address is not None and bool([network for network in networks if address in network])
@@ -41,7 +41,7 @@ def is_exempt(host: str, networks: Iterable[IpNetwork]) -> bool:
 
 
 @lru_cache(maxsize=4096)  # asked several times for each connection
-def client_of(host: str) -> str:
+def client_network(host: str) -> str:
     """What counts as one client when clients are counted: an IPv4 address, or an IPv6 site."""
     address = ip_address(host)
     if isinstance(address, ipaddress.IPv6Address):

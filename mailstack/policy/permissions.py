@@ -12,13 +12,13 @@ from mailstack.letter import Address, ReversePath
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.patterns import fits_any_domain
 from mailstack.policy import PASS, Refuse, Verdict
-from mailstack.policy.networks import IpNetwork, networks_of, within
+from mailstack.policy.networks import IpNetwork, contains_host, parse_networks
 from mailstack.protocols.smtp.commands import Rcpt
 from mailstack.protocols.smtp.priorities import ANY, Priorities
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import reply
 
-DENIED = reply(550, "5.7.1", "relaying denied: log in, or send to one of our own domains")
+RELAY_DENIED = reply(550, "5.7.1", "relaying denied: log in, or send to one of our own domains")
 
 
 class Relaying:
@@ -26,20 +26,20 @@ class Relaying:
 
     def __init__(self, networks: Sequence[str] = ()) -> None:
         """`networks` in CIDR notation. Raises ValueError for one that is not."""
-        self._networks = networks_of(networks)
+        self._networks = parse_networks(networks)
 
     def trusts(self, remote: HostPort) -> bool:
         """Whether a host is in one of the networks."""
-        return within(remote.host, self._networks)
+        return contains_host(remote.host, self._networks)
 
     def may_relay(self, remote: HostPort, account: str | None) -> Verdict:
         """Judge a client; `account` is the one that is logged in on this connection, if any."""
         if account is not None or self.trusts(remote):
             return PASS
-        return Refuse(DENIED, f"{remote.host} is in no network that may relay")
+        return Refuse(RELAY_DENIED, f"{remote.host} is in no network that may relay")
 
 
-NOT_YOURS = reply(553, "5.7.1", "sender address is not owned by the account that logged in")
+SENDER_NOT_OWNED = reply(553, "5.7.1", "sender address is not owned by the account that logged in")
 
 
 class AddressOwners(Protocol):
@@ -59,7 +59,7 @@ class Ownership:
         """Judge a reverse-path. The null one is free: reports and read receipts need it (RFC 5321 §4.5.5)."""
         if sender is None or await self._directory.owns(account, sender):
             return PASS
-        return Refuse(NOT_YOURS, f"{account} asked for {sender}")
+        return Refuse(SENDER_NOT_OWNED, f"{account} asked for {sender}")
 
 
 class TrustedHops(Struct, frozen=True):
@@ -70,12 +70,12 @@ class TrustedHops(Struct, frozen=True):
 
     def of(self, client: Client) -> Priorities:
         """The priorities of this client."""
-        if self.networks and within(client.remote.host, self.networks):
+        if self.networks and contains_host(client.remote.host, self.networks):
             return replace(ANY, least=self.others.least)
         return self.others
 
 
-NOT_THERE = reply(550, "5.7.1", "this system sends no mail to that domain")
+DOMAIN_NOT_ALLOWED = reply(550, "5.7.1", "this system sends no mail to that domain")
 
 
 class AllowedDomains:
@@ -89,4 +89,4 @@ class AllowedDomains:
         to = rcpt.address
         if self._is_local(to) or fits_any_domain(self._patterns, to.ascii_domain.lower()):
             return PASS
-        return Refuse(NOT_THERE, f"[relay] allowed_domains does not name {to.domain}")
+        return Refuse(DOMAIN_NOT_ALLOWED, f"[relay] allowed_domains does not name {to.domain}")

@@ -8,8 +8,8 @@ from mailstack.policy import PASS, Defer, Refuse, Verdict
 from mailstack.protocols.smtp.replies import reply
 from mailstack.store import Account
 
-FULL_NOW = reply(452, "4.2.2", "mailbox full, try again later")
-FULL = reply(552, "5.2.2", "mailbox full")
+OVER_QUOTA = reply(452, "4.2.2", "mailbox full, try again later")
+OVER_QUOTA_PERMANENT = reply(552, "5.2.2", "mailbox full")
 
 
 class MailboxUsage(Protocol):
@@ -48,4 +48,4 @@ class Quotas:
         if held < limit and held + size <= limit:
             return PASS
         reason = f"{mailbox} holds {held} of {limit} octets, and the letter has {size}"
-        return Refuse(FULL, reason) if self._permanent else Defer(FULL_NOW, reason)
+        return Refuse(OVER_QUOTA_PERMANENT, reason) if self._permanent else Defer(OVER_QUOTA, reason)

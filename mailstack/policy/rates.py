@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mailstack.policy import PASS, Defer, Verdict
 from mailstack.policy.counters import CounterTable, LocalCounterTable
-from mailstack.policy.networks import client_of
+from mailstack.policy.networks import client_network
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import reply
@@ -81,4 +81,4 @@ class Rates:
 
 
 def _name(client: Client) -> str:
-    return client.account or client_of(client.remote.host)
+    return client.account or client_network(client.remote.host)

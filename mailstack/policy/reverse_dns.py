@@ -16,7 +16,7 @@ from mailstack.protocols.smtp.replies import reply
 
 NO_NAME = reply(550, "5.7.25", "your address has no name in the DNS that leads back to it")
 
-_MOST_NAMES = 5
+_MAX_NAMES = 5
 
 
 class ReverseDnsRequired:
@@ -33,14 +33,14 @@ class ReverseDnsRequired:
         names = await self._lookups.pointers(str(address))
         if names is None:
             return PASS
-        for name in names[:_MOST_NAMES]:
+        for name in names[:_MAX_NAMES]:
             found = await self._lookups.addresses(name)
             if found is None or any(ip_address(each) == address for each in found):
                 return PASS
         return Refuse(NO_NAME, f"{client.remote.host} has no confirmed name")
 
 
-_MOST_POINTERS = 5
+_MAX_POINTERS = 5
 
 
 class ClientNames:
@@ -95,7 +95,7 @@ class ClientNames:
         address = ip_address(host)
         if address is None:
             return ""
-        for pointer in (await self._lookups.pointers(str(address)) or ())[:_MOST_POINTERS]:
+        for pointer in (await self._lookups.pointers(str(address)) or ())[:_MAX_POINTERS]:
             try:
                 name = parse_domain(pointer).lower()
             except AddressError:

@@ -14,7 +14,7 @@ from mailstack.letter.dsn import RecipientStatus
 from mailstack.letter.step import Step, StepName
 from mailstack.letter.time_parameters import TERMS, date_time_text, priority, released_at
 from mailstack.letter.times import iso8601
-from mailstack.policy.quota import FULL, FULL_NOW
+from mailstack.policy.quota import OVER_QUOTA, OVER_QUOTA_PERMANENT
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agent
 from mailstack.queue.hold_rules import HoldRules
@@ -132,7 +132,9 @@ async def deliver_locally(
     attempt = await agent.deliver(letter, local)
     if len(local) == len(deliveries) and all(map(_is_full, attempt.outcomes)):
         for_good = any(isinstance(outcome, Failed) for outcome in attempt.outcomes)
-        raise Refusal(FULL if for_good else FULL_NOW, f"letter {letter.id} fits into none of its mailboxes")
+        raise Refusal(
+            OVER_QUOTA_PERMANENT if for_good else OVER_QUOTA, f"letter {letter.id} fits into none of its mailboxes"
+        )
     report = new_letter_id(now) if len(local) > 1 else None
     return [
         local_delivery(letter, delivery, outcome, outcome.mailbox, now, report)

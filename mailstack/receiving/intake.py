@@ -12,7 +12,7 @@ from mailstack.letter.step import StepName
 from mailstack.letter.time_parameters import said_priority
 from mailstack.letter.trace import received
 from mailstack.policy import enforce
-from mailstack.policy.loop_detection import MOST_HOPS, too_many_hops
+from mailstack.policy.loop_detection import MAX_HOPS, too_many_hops
 from mailstack.policy.quota import Quotas
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.connection import ResourceError
@@ -41,7 +41,7 @@ class Intake:
         store: Store,
         directory: Directory,
         *,
-        hops: int = MOST_HOPS,
+        hops: int = MAX_HOPS,
         hide_client: bool = False,
         quotas: Quotas | None = None,
         free_space: FreeSpace | None = None,

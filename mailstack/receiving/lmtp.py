@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailstack.letter import Recipient
-from mailstack.policy.networks import networks_of, within
+from mailstack.policy.networks import contains_host, parse_networks
 from mailstack.policy.permissions import Relaying, TrustedHops
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import Refusal, reply
@@ -21,12 +21,12 @@ class LmtpRules(MxRules):
     def __init__(self, intake: Intake, networks: Sequence[str], *, priorities: TrustedHops | None = None) -> None:
         """`networks` are those of allowed clients, in CIDR notation. Every client of the UNIX socket is allowed."""
         super().__init__(intake, Relaying(), priorities=priorities)
-        self._networks = networks_of(networks)
+        self._networks = parse_networks(networks)
 
     async def check_client(self, client: Client) -> None:
         """Raises the Refusal for a client outside the allowed networks."""
         host = client.remote.host
-        if host and not within(host, self._networks):
+        if host and not contains_host(host, self._networks):
             raise Refusal(CLIENT_NOT_ALLOWED, f"{host} is not in lmtp.from")
 
     def _without_forged(self, section: bytes) -> bytes:

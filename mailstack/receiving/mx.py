@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mailstack.letter import Arrival, Envelope, Letter, LetterId
 from mailstack.letter.header import without
 from mailstack.policy import enforce
-from mailstack.policy.authentication.results import without_results_of
+from mailstack.policy.authentication.results import remove_results_of
 from mailstack.policy.authentication.signing import OutboundSigner
 from mailstack.policy.chain import PolicyChain
 from mailstack.policy.permissions import AddressOwners, Relaying, TrustedHops
@@ -91,7 +91,7 @@ class MxRules:
 
     def _without_forged(self, section: bytes) -> bytes:
         """Removes Authentication-Results that claim to come from this server."""
-        return without_results_of(self.hostname, section)
+        return remove_results_of(self.hostname, section)
 
     async def complete(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:
         """Adds the results of verification (RFC 8601 §4.1), or a signature. Raises the Refusal of a failed verification."""

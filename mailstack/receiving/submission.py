@@ -12,7 +12,7 @@ from mailstack.letter.header import has, without
 from mailstack.letter.patterns import fits_address
 from mailstack.letter.trace import date_field, message_id
 from mailstack.policy import enforce, evaluate
-from mailstack.policy.authentication.results import without_results_of
+from mailstack.policy.authentication.results import remove_results_of
 from mailstack.policy.authentication.signing import OutboundSigner
 from mailstack.policy.chain import OfRecipient, OfSender
 from mailstack.policy.permissions import AddressOwners, Ownership
@@ -120,7 +120,7 @@ class SubmissionRules:
         """Adds missing fields (RFC 6409 §8), repairs or refuses invalid ones (§6.3)."""
         self.intake.check_hops(section)
         section = await self._from_header_policy.apply(section, envelope.sender, arrival.account)
-        section = without_results_of(self.hostname, section)
+        section = remove_results_of(self.hostname, section)
         return complete(section, letter, self.hostname, arrival.at)
 
     async def complete(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:  # noqa: ARG002

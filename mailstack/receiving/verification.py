@@ -18,13 +18,13 @@ from mailstack.policy.authentication import Fields, Gather, InThread
 from mailstack.policy.authentication.arc import Chain, read_chain, verify_chain
 from mailstack.policy.authentication.canonical import hash_body
 from mailstack.policy.authentication.dkim import DkimResult, read_signatures, verify
-from mailstack.policy.authentication.dmarc import Dmarc, DmarcResult, Identifier, judge_many
+from mailstack.policy.authentication.dmarc import Dmarc, DmarcResult, Identifier, judge_authors
 from mailstack.policy.authentication.dns_budget import Budget
 from mailstack.policy.authentication.results import AuthFinding, results
 from mailstack.policy.authentication.signature import Signature
 from mailstack.policy.authentication.spf import SpfResult, check_host
 from mailstack.policy.lookups import Lookups
-from mailstack.policy.networks import IpNetwork, ip_address, within
+from mailstack.policy.networks import IpNetwork, contains_host, ip_address
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Facts, ReceivedOctets
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 
@@ -220,7 +220,7 @@ class SenderVerification:
     async def verify_letter(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:
         """Adds the Authentication-Results; returns the letter, and the facts for its journey. Raises Refusal."""
         remote = letter.arrival.remote
-        if remote is None or within(remote.host, self._policy.trusted):
+        if remote is None or contains_host(remote.host, self._policy.trusted):
             return letter, NO_FACTS
         section = list(fields(arrived.section))
         verdicts = await self._verify_all(letter, arrived, remote.host, section, self._from(section, remote.host))
@@ -261,7 +261,7 @@ class SenderVerification:
         if not self._policy.dmarc:
             return verdicts
         if len(policies) != 1 or not letter_from.is_certain:
-            return replace(verdicts, dmarc=judge_many(found))
+            return replace(verdicts, dmarc=judge_authors(found))
         return replace(verdicts, dmarc=await policies[0].judge(found[0], verdicts.identifiers))
 
     def _budget(self, max_questions: int, share: float = 1.0) -> Budget:

@@ -12,7 +12,7 @@ from mailstack.config import Config
 from mailstack.net.listening import Ports, ServiceListener
 from mailstack.net.run_queue import RunQueue
 from mailstack.policy.limits import Admission, ConnectionLimiter
-from mailstack.policy.networks import is_exempt, networks_of
+from mailstack.policy.networks import is_exempt, parse_networks
 from mailstack.protocols.connection import Peer
 from mailstack.server.runtime import Observers, Runtime, WorkerResources
 
@@ -27,7 +27,7 @@ class ListenerKit:
         self.runtime = runtime
         self.workers = workers
         limits = config.limits
-        self.exempt = networks_of((*limits.exempt, *config.relay.relay_from))
+        self.exempt = parse_networks((*limits.exempt, *config.relay.relay_from))
         """Networks without client limits."""
         self.connections = ConnectionLimiter(
             limits.connections,

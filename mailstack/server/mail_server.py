@@ -12,7 +12,7 @@ from mailstack.accounts.authenticator import UserAccess
 from mailstack.accounts.session_registry import SessionRegistry
 from mailstack.config import Config
 from mailstack.letter.envelope import HostPort
-from mailstack.net.listening import leads_to
+from mailstack.net.listening import is_own_listener
 from mailstack.policy.authentication.signing import OutboundSigner, SigningKey
 from mailstack.server.delivery_pipeline import DeliveryPipeline
 from mailstack.server.history_pruner import HistoryPruner
@@ -78,7 +78,7 @@ class MailServer:
         return deferToThreadPool(self._runtime.reactor, self._runtime.reactor.getThreadPool(), work)
 
     def _is_ours(self, address: HostPort) -> bool:
-        return leads_to(address, self.listeners.addresses)
+        return is_own_listener(address, self.listeners.addresses)
 
     def sign_by(self, config: Config, keys: Sequence[SigningKey]) -> None:
         """Sign letters by these keys from now on, as `[dkim]` of a configuration wants it."""

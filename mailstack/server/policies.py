@@ -13,7 +13,7 @@ from mailstack.policy.dnsbl import DnsBlockLists
 from mailstack.policy.domain_checks import RecipientDomain, SenderDomain
 from mailstack.policy.greylist import Greylist, GreylistTimes
 from mailstack.policy.lookups import Lookups
-from mailstack.policy.networks import networks_of
+from mailstack.policy.networks import parse_networks
 from mailstack.policy.permissions import AllowedDomains
 from mailstack.policy.rates import Rates
 from mailstack.policy.reverse_dns import ClientNames, ReverseDnsRequired
@@ -55,7 +55,7 @@ def client_policies(  # noqa: PLR0917  # collaborators, each of a type of its ow
         greylist_times = GreylistTimes(times.delay, times.retry, times.keep)
         greylist = Greylist(store.greylist, clock.now, greylist_times, max_entries=times.max_entries)
         at_recipient.append(greylist.at_recipient)
-    friends = networks_of((*config.relay.relay_from, *policy.allow))
+    friends = parse_networks((*config.relay.relay_from, *policy.allow))
     return PolicyChain(friends, tuple(at_connection), tuple(at_sender), tuple(at_recipient))
 
 

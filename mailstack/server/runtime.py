@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.letter.step import Journal
 from mailstack.net.clock import ReactorClock
-from mailstack.net.listening import EndpointOf, bind_anew
+from mailstack.net.listening import EndpointOf, bind_endpoint
 from mailstack.net.resolver import ReverseNames
 from mailstack.policy.counters import SharedCounters
 from mailstack.protocols.connection import Connector, Engine, Peer
@@ -93,5 +93,5 @@ class WorkerResources(Struct, frozen=True):
     """Counters that all workers share."""
     slot: WorkerSlot = WorkerSlot()
     """Worker slot of this process."""
-    endpoint: EndpointOf = bind_anew
+    endpoint: EndpointOf = bind_endpoint
     """Source of listening endpoints."""

@@ -18,10 +18,10 @@ from mailstack.config.worker_slot import WorkerSlot
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.step import Journal
 from mailstack.net.certificate_reload import Renewal
-from mailstack.net.clock import ReactorClock, keep_steady
+from mailstack.net.clock import ReactorClock, install_monotonic_time
 from mailstack.net.log import LineJournal, Stream
 from mailstack.net.periodic import Heartbeat
-from mailstack.net.process import on_sighup, tell_ready, tell_stopping
+from mailstack.net.process import notify_ready, notify_stopping, on_sighup
 from mailstack.net.reactor_patches import bound_turns, freeze_startup_objects
 from mailstack.net.thread_pool import BoundedPool
 from mailstack.policy.authentication.signing import SigningKey
@@ -80,7 +80,7 @@ class MailService(Service):
         self._owner = owner
         self._inherited = inherited
         self._reactor = reactor
-        self._now = keep_steady(reactor)
+        self._now = install_monotonic_time(reactor)
         self._config = config
         self._stream = stream
         self._failed = failed
@@ -192,11 +192,11 @@ class MailService(Service):
         else:
             for name, listener in self._server.listeners.bound.items():
                 log_listening(self._config.hostname, name, listener.addresses)
-            tell_ready()
+            notify_ready()
 
     async def _stop(self) -> None:
         if self._inherited is None:
-            tell_stopping()
+            notify_stopping()
         self._heartbeat.stop()
         if self._renewal is not None:
             self._renewal.stop()

@@ -12,7 +12,7 @@ from mailstack.config import ExchangeSettings, SubmissionSettings
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.policy.limits import Admission, ServiceLimiter, Tarpit
-from mailstack.policy.networks import networks_of, within
+from mailstack.policy.networks import contains_host, parse_networks
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.sasl import Authenticator
 from mailstack.protocols.smtp.commands import ServerEvent
@@ -105,7 +105,7 @@ class SmtpListeners:
         kit, clock, name = self._kit, self._clock, service.name
         capabilities = self._capabilities(service)
         context = self._context(service, capabilities)
-        speakers = () if service.lmtp else networks_of(service.settings.xclient)
+        speakers = () if service.lmtp else parse_networks(service.settings.xclient)
         session_class: Any = LmtpSession if service.lmtp else ServerSession
 
         def converse(peer: NetPeer[ServerEvent], engine: SmtpEngine) -> Coroutine[Any, Any, None]:
@@ -115,7 +115,7 @@ class SmtpListeners:
                 service.rules,
                 clock,
                 context,
-                xclient_allowed=bool(speakers) and within(peer.remote.host, speakers),
+                xclient_allowed=bool(speakers) and contains_host(peer.remote.host, speakers),
                 log_out=peer.log_out,
             )
             return kit.once_open(session.serve)

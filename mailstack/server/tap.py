@@ -60,12 +60,12 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     """The server as a Twisted service."""
     from twisted.internet import reactor
 
-    from mailstack.net.log import carry_stdlib_logging
+    from mailstack.net.log import forward_stdlib_logging
     from mailstack.net.thread_pool import end_in_time
     from mailstack.server.service import MailService
 
     config, reread = options["server"], options["reread"]
-    carry_stdlib_logging(config.log.level)
+    forward_stdlib_logging(config.log.level)
     end_in_time(reactor)
     if config.workers.count > 1:
         # Only a server with workers pays for their master.

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
-from mailstack.accounts.tokens import LARGEST, IssuerClient
+from mailstack.accounts.tokens import MAX_DOCUMENT, IssuerClient
 from mailstack.protocols.sasl import Unavailable
 from mailstack.sandbox.simulation import SimulatedReactor
 
@@ -76,7 +76,7 @@ def test_a_form_is_posted_with_our_name() -> None:
         (b"HTTP/1.1 302 Found\r\nLocation: http://192.0.2.80:8080/x\r\nContent-Length: 0\r\n\r\n", True),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", True),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nslow", False),
-        (ok(b"x" * (LARGEST + 1)), True),
+        (ok(b"x" * (MAX_DOCUMENT + 1)), True),
     ],
 )
 def test_everything_else_is_told_as_our_trouble_in_time(answer: bytes, closes: bool) -> None:

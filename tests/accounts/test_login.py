@@ -11,7 +11,7 @@ from twisted.cred.checkers import ANONYMOUS
 from twisted.cred.portal import IRealm, Portal
 from zope.interface.verify import verifyObject
 
-from mailstack.accounts.authenticator import AT_ONCE, MOST_WAITING, CredAuthenticator
+from mailstack.accounts.authenticator import MAX_CONCURRENT, MAX_WAITING, CredAuthenticator
 from mailstack.accounts.checker import AllowAnyChecker, StoreChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, MailboxReader, Realm, Submitter
@@ -145,12 +145,12 @@ def test_guesses_that_come_at_once_are_decided_few_at_a_time(ground: Ground) -> 
     ground.store.account = count  # type: ignore[method-assign]
     guess = Credentials(username="alice", password="wrong", mechanism="PLAIN")
     guesses = [ground.pump.start(ground.submission.login(guess, HERE)) for _ in range(100)]
-    assert len(asked) == AT_ONCE
-    assert sum(map(len, guesses)) == 100 - AT_ONCE - MOST_WAITING, "these are told to come again later"
-    while not all(guesses[:AT_ONCE]):
+    assert len(asked) == MAX_CONCURRENT
+    assert sum(map(len, guesses)) == 100 - MAX_CONCURRENT - MAX_WAITING, "these are told to come again later"
+    while not all(guesses[:MAX_CONCURRENT]):
         ground.pump._calls.get(timeout=20)()
     ground.clock.turn(0)
-    assert len(asked) == AT_ONCE, "the first failures have the others wait"
+    assert len(asked) == MAX_CONCURRENT, "the first failures have the others wait"
 
 
 def test_a_client_without_logins_is_not_remembered(ground: Ground) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.net.process import defer, on_sighup, tell_ready, tell_stopping
+from mailstack.net.process import defer, notify_ready, notify_stopping, on_sighup
 from tests.journeys.process import MAILSTACK, TWISTD, Process
 from tests.journeys.process import server as mail_server
 
@@ -79,13 +79,13 @@ def test_hangups_are_kept_until_somebody_hears_them() -> None:
 
 def test_who_has_no_supervisor_or_one_that_is_gone_goes_on(tmp_path: Path) -> None:
     for place in ({}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "vsock:2:1"}, {"NOTIFY_SOCKET": str(tmp_path / "none")}):
-        tell_ready(place)
-    tell_stopping({"NOTIFY_SOCKET": "/" + "x" * 500})
+        notify_ready(place)
+    notify_stopping({"NOTIFY_SOCKET": "/" + "x" * 500})
 
 
 def test_a_supervisor_that_does_not_listen_is_not_waited_for(supervisor: socket.socket) -> None:
     for _ in range(10_000):
-        tell_ready({"NOTIFY_SOCKET": supervisor.getsockname()})
+        notify_ready({"NOTIFY_SOCKET": supervisor.getsockname()})
     assert supervisor.recv(100) == b"READY=1"
 
 
@@ -93,5 +93,5 @@ def test_a_supervisor_that_does_not_listen_is_not_waited_for(supervisor: socket.
 def test_a_supervisor_may_have_an_abstract_name() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
         line.bind(f"\0mailstack-{os.getpid()}")
-        tell_stopping({"NOTIFY_SOCKET": f"@mailstack-{os.getpid()}"})
+        notify_stopping({"NOTIFY_SOCKET": f"@mailstack-{os.getpid()}"})
         assert line.recv(100) == b"STOPPING=1"

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
-from mailstack.net.certificate_checks import DAY, WarningThresholds, concerns, covers
+from mailstack.net.certificate_checks import DAY, WarningThresholds, certificate_warnings, covers
 from mailstack.net.certificates import CertificateFiles, TlsError, private_ca
 
 NOW = time.time()
@@ -35,7 +35,7 @@ def files(tmp_path: Path) -> CertificateFiles:
     ],
 )
 def test_dates_are_told_in_time(files: CertificateFiles, days: int, text: str | None, *, grave: bool) -> None:
-    found = concerns([files], "mx.home.test", NOW + days * DAY, PATIENCE)
+    found = certificate_warnings([files], "mx.home.test", NOW + days * DAY, PATIENCE)
     if text is None:
         assert found == []
     else:
@@ -46,12 +46,18 @@ def test_dates_are_told_in_time(files: CertificateFiles, days: int, text: str | 
 
 
 def test_how_early_is_a_setting(files: CertificateFiles) -> None:
-    assert concerns([files], "mx.home.test", NOW, WarningThresholds(warn=900 * DAY, urgent=DAY))[0].grave is False
-    assert concerns([files], "mx.home.test", NOW, WarningThresholds(warn=900 * DAY, urgent=900 * DAY))[0].grave is True
+    assert (
+        certificate_warnings([files], "mx.home.test", NOW, WarningThresholds(warn=900 * DAY, urgent=DAY))[0].grave
+        is False
+    )
+    assert (
+        certificate_warnings([files], "mx.home.test", NOW, WarningThresholds(warn=900 * DAY, urgent=900 * DAY))[0].grave
+        is True
+    )
 
 
 def test_a_name_that_is_not_covered(files: CertificateFiles) -> None:
-    (concern,) = concerns([files], "mx.other.test", NOW, PATIENCE)
+    (concern,) = certificate_warnings([files], "mx.other.test", NOW, PATIENCE)
     assert "not for mx.other.test" in concern.text
 
 
@@ -75,9 +81,9 @@ def test_a_chain_out_of_order(files: CertificateFiles, tmp_path: Path) -> None:
     assert files.ca is not None
     own = files.certificate.read_bytes()
     files.certificate.write_bytes(own + files.ca.read_bytes())
-    assert concerns([files], "mx.home.test", NOW, PATIENCE) == []
+    assert certificate_warnings([files], "mx.home.test", NOW, PATIENCE) == []
     files.certificate.write_bytes(own + stranger.certificate.read_bytes())
-    (concern,) = concerns([files], "mx.home.test", NOW, PATIENCE)
+    (concern,) = certificate_warnings([files], "mx.home.test", NOW, PATIENCE)
     assert "did not issue it" in concern.text
 
 
@@ -104,11 +110,11 @@ def test_a_chain_without_the_certificate_above(tmp_path: Path) -> None:
     ours.key.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
-    (concern,) = concerns([ours], "mx.home.test", NOW, PATIENCE)
+    (concern,) = certificate_warnings([ours], "mx.home.test", NOW, PATIENCE)
     assert "CN=R3 is missing" in concern.text
 
 
 def test_files_that_do_not_work_are_no_concern_but_an_error(files: CertificateFiles) -> None:
     files.key.unlink()
     with pytest.raises(TlsError, match=r"key\.pem"):
-        concerns([files], "mx.home.test", NOW, PATIENCE)
+        certificate_warnings([files], "mx.home.test", NOW, PATIENCE)

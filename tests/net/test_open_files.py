@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.net.process import OTHERS, raise_limit, shortfall
+from mailstack.net.process import RESERVED_FILES, raise_limit, shortfall
 from tests.journeys.process import Process, server
 
 RAISE = """
@@ -44,7 +44,7 @@ def test_an_infinite_hard_limit_is_tried_with_what_the_system_takes(
 
 
 def test_a_limit_that_is_too_low_is_explained_with_the_cure() -> None:
-    assert shortfall(10_000 + 200 + OTHERS, 10_000, 100) == ""
+    assert shortfall(10_000 + 200 + RESERVED_FILES, 10_000, 100) == ""
     assert shortfall(resource.RLIM_INFINITY, 10_000, 100) == ""
     text = shortfall(4096, 10_000, 100)
     for part in ("4096", "limits.connections = 10000", "relay.concurrency = 100", "10456", "LimitNOFILE="):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter.envelope import HostPort
-from mailstack.net.proxy_protocol import LONGEST_BLOCK, LONGEST_LINE, SIGNATURE, BadHeader, Passed, read_header
+from mailstack.net.proxy_protocol import MAX_V1_HEADER, MAX_V2_HEADER, SIGNATURE, BadHeader, Passed, read_header
 
 Read = tuple[Passed, int] | None
 
@@ -71,12 +71,12 @@ def test_a_header_is_read_however_it_comes(header: bytes, passed: Passed) -> Non
         b"PROXY TCP4 192.0.2.5  198.51.100.1 40000 25\r\n",
         b"PROXY TCP4 192.0.2.5 198.51.100.1 40000 25 \r\n",
         b"PROXY TCP4 192.0.2.5 198.51.100.1 40000 25\n\r\n",
-        b"PROXY UNKNOWN" + b" " * LONGEST_LINE,
+        b"PROXY UNKNOWN" + b" " * MAX_V1_HEADER,
         SIGNATURE + b"\x11\x11\x00\x0c",
         SIGNATURE + b"\x22\x11\x00\x0c",
         SIGNATURE + b"\x21\x11\x00\x0b" + bytes(11),
         SIGNATURE + b"\x21\x21\x00\x0c" + bytes(12),
-        SIGNATURE + b"\x21\x11" + (LONGEST_BLOCK + 1).to_bytes(2),
+        SIGNATURE + b"\x21\x11" + (MAX_V2_HEADER + 1).to_bytes(2),
     ],
 )
 def test_anything_else_is_refused(octets: bytes) -> None:
@@ -117,4 +117,4 @@ def test_any_octets_are_a_header_or_are_refused(octets: bytes) -> None:
 @pytest.mark.parametrize("begin", [b"", b"PROXY ", SIGNATURE, SIGNATURE + b"\x21\x11\xff\xff"])
 @given(octets=st.binary(max_size=40))
 def test_waiting_has_an_end(begin: bytes, octets: bytes) -> None:
-    assert attempt(begin + octets + b"x" * (LONGEST_BLOCK + 16)) is not None
+    assert attempt(begin + octets + b"x" * (MAX_V2_HEADER + 16)) is not None

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from mailstack.net.periodic import BEAT, Heartbeat
+from mailstack.net.periodic import INTERVAL_S, Heartbeat
 
 
 def test_what_a_call_is_late_by_was_held() -> None:
     clock = Clock()
     heart = Heartbeat(clock)
     heart.start()
-    clock.pump([BEAT] * 20)
+    clock.pump([INTERVAL_S] * 20)
     assert heart.longest == pytest.approx(0, abs=0.001)
-    clock.advance(BEAT + 0.07)
-    clock.pump([BEAT] * 20)
+    clock.advance(INTERVAL_S + 0.07)
+    clock.pump([INTERVAL_S] * 20)
     assert heart.longest == pytest.approx(0.07, abs=0.001)
     heart.stop()
     assert clock.getDelayedCalls() == []

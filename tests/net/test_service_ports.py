@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.letter.envelope import HostPort
-from mailstack.net.listening import leads_to
+from mailstack.net.listening import is_own_listener
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ from mailstack.net.listening import leads_to
 def test_what_leads_back_to_us_is_known(where: HostPort, *, leads: bool) -> None:
     """RLY-02"""
     ours = [HostPort("0.0.0.0", 25), HostPort("192.0.2.1", 2525), HostPort("127.0.0.1", 1025)]
-    assert leads_to(where, ours) is leads
+    assert is_own_listener(where, ours) is leads

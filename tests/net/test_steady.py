@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
-from mailstack.net.clock import ReactorClock, keep_steady
+from mailstack.net.clock import ReactorClock, install_monotonic_time
 from tests.nodes.node import NO_FAKETIME, faketime
 
 PATIENCE = 20.0
 PROGRAM = """
 import os, sys, time
 from twisted.internet import reactor
-from mailstack.net.clock import keep_steady
+from mailstack.net.clock import install_monotonic_time
 
-now = keep_steady(reactor)
-assert keep_steady(reactor) is now
+now = install_monotonic_time(reactor)
+assert install_monotonic_time(reactor) is now
 clock, began = sys.argv[1], time.monotonic()
 
 def back():
@@ -70,6 +70,6 @@ def test_deadlines_in_memory_go_by_the_reactor_whatever_the_time_of_day_is() -> 
 
 def test_a_reactor_with_a_time_of_its_own_keeps_it() -> None:
     clock = Clock()
-    now = keep_steady(clock)
+    now = install_monotonic_time(clock)
     clock.advance(5)
     assert now() == clock.seconds() == 5 != time.time()

@@ -116,7 +116,7 @@ PROGRAM = """
 import sys
 from mailstack.net import thread_pool
 from twisted.internet import reactor
-thread_pool.JOIN_WITHIN, thread_pool.EXIT_AFTER = 0.3, 0.6 if sys.argv[1] == "shutdown" else 60
+thread_pool.JOIN_TIMEOUT_S, thread_pool.EXIT_TIMEOUT_S = 0.3, 0.6 if sys.argv[1] == "shutdown" else 60
 def for_ever():
     print("stuck", flush=True)
     while True:

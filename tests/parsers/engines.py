@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mailstack.mailbox.pop3.transaction import TopFilter
-from mailstack.net.proxy_protocol import LONGEST_BLOCK, LONGEST_LINE, BadHeader, read_header
+from mailstack.net.proxy_protocol import MAX_V1_HEADER, MAX_V2_HEADER, BadHeader, read_header
 from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.dot_stuffing import DotStuffer, DotUnstuffer
 from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
@@ -235,7 +235,7 @@ def _proxy(octets: bytes) -> None:
             if found is not None:
                 assert found[1] <= len(heard)
                 return found
-            assert len(heard) < max(LONGEST_LINE, LONGEST_BLOCK + 16)
+            assert len(heard) < max(MAX_V1_HEADER, MAX_V2_HEADER + 16)
         return None
 
     same_in_every_cut(octets, play)

@@ -12,7 +12,7 @@ from twisted.names import dns
 from mailstack.net.dns import TLSA, DnsNames
 from mailstack.net.mta_sts import PolicyFiles
 from mailstack.net.resolver import authenticated
-from mailstack.policy.networks import client_of, networks_of, within
+from mailstack.policy.networks import client_network, contains_host, parse_networks
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.relay.mta_sts import MAX_AGE_S, MAX_HOSTS, NotAPolicy, read_policy, record_id
@@ -112,11 +112,11 @@ def _policy_file(octets: bytes) -> None:
 @unless(ValueError)
 def _networks(octets: bytes) -> None:
     value = text(octets)
-    client_of(value)
-    within(value, networks_of(["192.0.2.0/24", "2001:db8::/32"]))
-    (network,) = networks_of([value])
-    assert networks_of([str(network)]) == (network,)
-    assert within(str(network.network_address), [network]) or network.version == 6
+    client_network(value)
+    contains_host(value, parse_networks(["192.0.2.0/24", "2001:db8::/32"]))
+    (network,) = parse_networks([value])
+    assert parse_networks([str(network)]) == (network,)
+    assert contains_host(str(network.network_address), [network]) or network.version == 6
 
 
 def _tlsrpt_record(octets: bytes) -> None:

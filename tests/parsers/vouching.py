@@ -7,7 +7,7 @@ import ipaddress
 from mailstack.letter.header import fields
 from mailstack.policy.authentication import arc, dmarc, keys, signature
 from mailstack.policy.authentication.canonical import BodyForm, BodyHash
-from mailstack.policy.authentication.results import without_results_of
+from mailstack.policy.authentication.results import remove_results_of
 from mailstack.policy.authentication.spf import check_host
 from mailstack.policy.authentication.spf.record import PermError, read_record
 from mailstack.policy.authentication.tags import MalformedTags, read_tags
@@ -82,8 +82,8 @@ def _body(octets: bytes) -> None:
 
 def _results(octets: bytes) -> None:
     """Nothing of ours is left, and nothing else is touched."""
-    left = without_results_of("mx.home.test", octets)
-    assert without_results_of("mx.home.test", left) == left
+    left = remove_results_of("mx.home.test", octets)
+    assert remove_results_of("mx.home.test", left) == left
     assert [field for field in fields(octets) if field[0] != b"authentication-results"] == [
         field for field in fields(left) if field[0] != b"authentication-results"
     ]

@@ -7,7 +7,7 @@ import pytest
 from mailstack.letter.envelope import HostPort
 from mailstack.policy import PASS, Defer, Refuse, Verdict
 from mailstack.policy.chain import PolicyChain
-from mailstack.policy.networks import networks_of
+from mailstack.policy.networks import parse_networks
 from mailstack.protocols.smtp.replies import Refusal, reply
 from tests.aid import run
 from tests.policy.visitor import Visitor, mail, rcpt
@@ -41,7 +41,7 @@ def test_nobody_is_asked_after_a_refuse() -> None:
 
 @pytest.mark.parametrize("friend", [Visitor(HostPort("10.1.2.3", 1)), Visitor(account="alice@home.test")])
 def test_friends_are_not_judged(friend: Visitor) -> None:
-    guard = PolicyChain(networks_of(["10.0.0.0/8"]), (says(NO),), (says(NO),), (says(NO),))
+    guard = PolicyChain(parse_networks(["10.0.0.0/8"]), (says(NO),), (says(NO),), (says(NO),))
     run(guard.check_client(friend))
     run(guard.check_sender(friend, mail("")))
     run(guard.check_recipient(friend, rcpt()))

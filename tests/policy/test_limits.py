@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mailstack.letter.envelope import HostPort
 from mailstack.policy import PASS, Defer
 from mailstack.policy.limits import ConnectionLimiter, ServiceLimiter
-from mailstack.policy.networks import networks_of
+from mailstack.policy.networks import parse_networks
 
 
 def at(host: str) -> HostPort:
@@ -64,7 +64,7 @@ def test_a_service_has_its_own_limit_within_that_of_all() -> None:
 
 
 def test_exempt_networks_are_only_within_the_total() -> None:
-    exempt = networks_of(["127.0.0.0/8", "::1/128"])
+    exempt = parse_networks(["127.0.0.0/8", "::1/128"])
     everything = ConnectionLimiter(total=8, per_address=1, per_minute=1, exempt=exempt)
     service = ServiceLimiter(everything, 1, exempt=exempt)
     for host in ("127.0.0.1", "127.0.0.1", "::1", "::1", "::ffff:127.0.0.1", "", ""):

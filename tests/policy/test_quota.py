@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.policy import PASS, Defer, Refuse
-from mailstack.policy.quota import FULL, FULL_NOW, Quotas
+from mailstack.policy.quota import OVER_QUOTA, OVER_QUOTA_PERMANENT, Quotas
 from mailstack.store import Account
 from tests.aid import run
 
@@ -36,7 +36,7 @@ def test_a_letter_fits_or_not(held: int, size: int, room: bool) -> None:
         assert (verdict is PASS) is room
         if not room:
             assert isinstance(verdict, Defer)
-            assert verdict.reply is FULL_NOW
+            assert verdict.reply is OVER_QUOTA
             assert f"{held} of 100 octets" in verdict.reason
 
 
@@ -44,7 +44,7 @@ def test_the_policy_may_be_permanent() -> None:
     """CODE-05."""
     verdict = run(Quotas(Holdings(10), default=10, permanent=True).check("bob@home.test", 1))
     assert isinstance(verdict, Refuse)
-    assert verdict.reply is FULL
+    assert verdict.reply is OVER_QUOTA_PERMANENT
 
 
 @pytest.mark.parametrize(("quota", "default"), [(None, 0), (0, 5)])

@@ -12,7 +12,7 @@ from mailstack.letter.envelope import HostPort
 from mailstack.letter.header import count, split
 from mailstack.net.task import gather
 from mailstack.policy.authentication.results import FIELD
-from mailstack.policy.networks import networks_of
+from mailstack.policy.networks import parse_networks
 from mailstack.protocols.smtp.receiving_rules import ReceivedOctets
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.receiving.verification import SenderVerification, VerificationPolicy
@@ -78,7 +78,7 @@ def test_only_what_is_wanted_is_asked() -> None:
 @pytest.mark.parametrize("remote", [None, HostPort("127.0.0.1", 1), HostPort("::1", 1)])
 def test_this_machine_is_not_asked(remote: HostPort | None) -> None:
     """SPF-02: nor who comes over a UNIX socket."""
-    trusting = VerificationPolicy(trusted=networks_of(("127.0.0.0/8", "::1")))
+    trusting = VerificationPolicy(trusted=parse_networks(("127.0.0.0/8", "::1")))
     names = Dns()
     assert verify_letter(LETTER, names, remote=remote, demands=trusting) == (b"", {})
     assert names.asked == []

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mailstack.cli.checks import Finding, broken, good, warning
 from mailstack.config import Config
 from mailstack.config.key_files import identities, made_here, own_directory, patience, signing_keys
-from mailstack.net.certificate_checks import concerns, covers, dates
+from mailstack.net.certificate_checks import certificate_warnings, covers, date_warnings
 from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, read_identity
 from mailstack.net.client_tls import ClientTls
 from mailstack.policy.authentication.keys import InvalidKey
@@ -31,7 +31,7 @@ def check_certificate(config: Config, now: float | None = None) -> Iterator[Find
         return
     try:
         server_context(config)
-        found = concerns(shown, config.hostname, now, patience(config))
+        found = certificate_warnings(shown, config.hostname, now, patience(config))
     except TlsError as error:
         yield broken(CERTIFICATE, str(error))
         return
@@ -58,7 +58,7 @@ def _not_covered(shown: list[CertificateFiles], config: Config) -> list[str]:
 
 def _about(files: CertificateFiles, config: Config, now: float) -> Iterator[Finding]:
     leaf = read_identity(files.certificate, files.key)[0][0]
-    if not any(dates(files.certificate, leaf, now, patience(config))):
+    if not any(date_warnings(files.certificate, leaf, now, patience(config))):
         yield good(CERTIFICATE, f"{files.certificate} is valid until {leaf.not_valid_after_utc:%Y-%m-%d}")
     if files.key.stat().st_mode & 0o004:
         yield warning(CERTIFICATE, f"every user of this machine can read {files.key}; chmod o-r it")

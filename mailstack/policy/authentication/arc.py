@@ -13,7 +13,7 @@ from mailstack.policy.authentication.canonical import (
     HashedBody,
     SignedFields,
     canonical_field,
-    without_signature,
+    remove_signature,
 )
 from mailstack.policy.authentication.dkim import fetch_key, signed_octets
 from mailstack.policy.authentication.keys import check_use, is_signed
@@ -21,10 +21,10 @@ from mailstack.policy.authentication.signature import InvalidSignature, Signatur
 
 ChainResult = Literal["none", "pass", "fail", "temperror"]
 
-MOST_SETS = 50
+MAX_SETS = 50
 """§4.2.1."""
 _RESULTS, _MESSAGE, _SEAL = b"arc-authentication-results", b"arc-message-signature", b"arc-seal"
-_LONGEST_RESULTS = 16384
+_MAX_RESULTS = 16384
 
 
 class Chain(Struct, frozen=True):
@@ -46,7 +46,7 @@ class ArcSet(Struct, frozen=True):
     seal: Signature
 
 
-def read_chain(fields: Fields, most: int = MOST_SETS) -> tuple[ArcSet, ...] | Chain:
+def read_chain(fields: Fields, most: int = MAX_SETS) -> tuple[ArcSet, ...] | Chain:
     """The links, the first one first; a Chain when there are none, or they are no chain (§5.2, steps 1 to 3)."""
     sets: dict[int, dict[bytes, bytes]] = {}
     signatures: dict[tuple[int, bytes], Signature] = {}
@@ -78,7 +78,7 @@ async def verify_chain(
 ) -> Chain:
     """Verify a chain (§5.2, steps 2 to 6). Only the newest message signature must be valid: later hosts may break older ones."""
     newest = links[-1]
-    failed = _claims(links)
+    failed = _claims_failure(links)
     if failed:
         return Chain("fail", failed)
     try:
@@ -98,7 +98,7 @@ async def verify_chain(
     return Chain("pass", "", newest.seal.domain, newest.results)
 
 
-def _claims(links: tuple[ArcSet, ...]) -> str:
+def _claims_failure(links: tuple[ArcSet, ...]) -> str:
     """What is wrong with what the seals say of the chain before them; "" for nothing."""
     for number, link in enumerate(links, 1):
         if link.seal.chain != ("none" if number == 1 else "pass"):
@@ -124,14 +124,14 @@ def _canonical(link: ArcSet) -> tuple[bytes, bytes, bytes]:
 def _sealed(canonical: Sequence[tuple[bytes, bytes, bytes]], last: ArcSet) -> bytes:
     """What the seal of the last of these links was made of (§5.1.1): all of them, in their order."""
     octets = [field for link in canonical for field in link]
-    octets[-1] = canonical_field(without_signature(last.seal.field), relaxed=True)
+    octets[-1] = canonical_field(remove_signature(last.seal.field), relaxed=True)
     return b"".join(octets).removesuffix(b"\r\n")
 
 
 def _instance_of_results(field: bytes) -> int:
     """i=, which comes first (§4.1.1). Raises Unusable."""
-    tag, _, number = field[:_LONGEST_RESULTS].partition(b":")[2].partition(b";")[0].partition(b"=")
+    tag, _, number = field[:_MAX_RESULTS].partition(b":")[2].partition(b";")[0].partition(b"=")
     number = number.strip()
-    if tag.strip() != b"i" or not number.isdigit() or len(number) > 2 or not 1 <= int(number) <= MOST_SETS:
+    if tag.strip() != b"i" or not number.isdigit() or len(number) > 2 or not 1 <= int(number) <= MAX_SETS:
         raise InvalidSignature("permerror", "an ARC-Authentication-Results without i=")
     return int(number)

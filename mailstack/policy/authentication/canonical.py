@@ -10,9 +10,9 @@ from msgspec import Struct
 from mailstack.letter import Content
 from mailstack.policy.authentication import InThread
 
-SMALL = 131072
+MAX_IN_REACTOR = 131072
 """Maximum octets that are hashed in the reactor's thread; larger contents are hashed in another, in pieces."""
-_AT_ONCE = 4096
+_CHUNK = 4096
 """Empty lines that are hashed in one piece."""
 
 
@@ -21,11 +21,11 @@ def canonical_field(field: bytes, *, relaxed: bool) -> bytes:
     if not relaxed:
         return field
     name, _, value = field.partition(b":")
-    value = _even(value.replace(b"\r\n", b"")).strip(b" ")
+    value = _compress_blanks(value.replace(b"\r\n", b"")).strip(b" ")
     return name.rstrip(b" \t").lower() + b":" + value + b"\r\n"
 
 
-def without_signature(field: bytes) -> bytes:
+def remove_signature(field: bytes) -> bytes:
     """A signature's own field with nothing behind b=, and no CRLF at its end (RFC 6376 §3.7)."""
     name, colon, value = field.partition(b":")
     pieces = value.removesuffix(b"\r\n").split(b";")
@@ -92,7 +92,7 @@ class BodyHash:
         """The next piece of the body."""
         data = self._held + octets
         if self._relaxed:
-            data = _even(data).replace(b" \r\n", b"\r\n")
+            data = _compress_blanks(data).replace(b" \r\n", b"\r\n")
         end = _end_of_text(data)
         if end:
             text, rest = data[:end], data[end:]
@@ -118,7 +118,7 @@ class BodyHash:
 
     def _flush_ends(self) -> None:
         while self._ends:
-            count = min(self._ends, _AT_ONCE)
+            count = min(self._ends, _CHUNK)
             self._add(b"\r\n" * count)
             self._ends -= count
 
@@ -131,7 +131,7 @@ class BodyHash:
         self._hash.update(octets)
 
 
-def _even(octets: bytes) -> bytes:
+def _compress_blanks(octets: bytes) -> bytes:
     """With one blank for each run of blanks and tabs; a regular expression takes ten times as long for that."""
     octets = octets.replace(b"\t", b" ")
     while b"  " in octets:
@@ -160,7 +160,7 @@ async def hash_body(
     if not hashes:
         return {}
     skipped, waiting, size = starts_at, list[bytes](), 0
-    is_small = content.size <= SMALL
+    is_small = content.size <= MAX_IN_REACTOR
     async for octets in content.chunks():
         body = octets
         if skipped:
@@ -168,7 +168,7 @@ async def hash_body(
             skipped -= min(skipped, len(octets))
         waiting.append(body)
         size += len(body)
-        if size > SMALL and not is_small:
+        if size > MAX_IN_REACTOR and not is_small:
             piece, waiting, size = b"".join(waiting), [], 0
             await in_thread(lambda piece=piece: _update(hashes.values(), piece))  # type: ignore[misc]
     _update(hashes.values(), b"".join(waiting))

@@ -12,7 +12,7 @@ from mailstack.policy.authentication.canonical import (
     HashedBody,
     SignedFields,
     canonical_field,
-    without_signature,
+    remove_signature,
 )
 from mailstack.policy.authentication.keys import DkimKeyRecord, check_use, is_signed, read_record
 from mailstack.policy.authentication.signature import InvalidSignature, Result, Signature, read_dkim
@@ -53,10 +53,10 @@ async def verify(
 ) -> list[DkimResult]:
     """An outcome for each signature, in their order. Their keys are looked up side by side."""
     chosen = SignedFields(fields)
-    return await gather([_verified(signature, chosen, bodies, texts, now) for signature in signatures])
+    return await gather([_verify_body(signature, chosen, bodies, texts, now) for signature in signatures])
 
 
-async def _verified(
+async def _verify_body(
     signature: Signature | InvalidSignature,
     chosen: SignedFields,
     bodies: Mapping[BodyForm, HashedBody],
@@ -110,5 +110,5 @@ async def fetch_key(signature: Signature, texts: Texts) -> DkimKeyRecord:
 
 def signed_octets(signature: Signature, chosen: SignedFields) -> bytes:
     """What the signature was made of (RFC 6376 §3.7)."""
-    field = canonical_field(without_signature(signature.field), relaxed=signature.relaxed)
+    field = canonical_field(remove_signature(signature.field), relaxed=signature.relaxed)
     return chosen.octets(signature.names, relaxed=signature.relaxed) + field.removesuffix(b"\r\n")

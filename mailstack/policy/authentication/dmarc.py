@@ -11,13 +11,13 @@ from mailstack.policy.authentication.signature import is_within
 from mailstack.policy.authentication.tags import MalformedTags, read_tags
 from mailstack.policy.lookups import Lookups
 
-Wish = Literal["none", "quarantine", "reject"]
+Disposition = Literal["none", "quarantine", "reject"]
 """Policy that the owner of a domain asks for."""
 DmarcCode = Literal["none", "pass", "fail", "temperror", "permerror"]
 
-_MILDER: dict[Wish, Wish] = {"reject": "quarantine", "quarantine": "none", "none": "none"}
-_WISHES: dict[str, Wish] = {"none": "none", "quarantine": "quarantine", "reject": "reject"}
-_MOST_LABELS = 8
+_MILDER: dict[Disposition, Disposition] = {"reject": "quarantine", "quarantine": "none", "none": "none"}
+_DISPOSITIONS: dict[str, Disposition] = {"none": "none", "quarantine": "quarantine", "reject": "reject"}
+_MAX_LABELS = 8
 """Maximum labels of the tree walk: for a long name the whole one, then its last seven labels."""
 
 
@@ -28,9 +28,9 @@ class NoAnswer(Exception):
 class DmarcPolicy(Struct, frozen=True):
     """DMARC policy record (RFC 7489 §6.3)."""
 
-    wish: Wish
-    for_subdomains: Wish
-    for_missing: Wish
+    wish: Disposition
+    for_subdomains: Disposition
+    for_missing: Disposition
     """Policy for missing domains (np=, RFC 9091)."""
     strict_dkim: bool = False
     strict_spf: bool = False
@@ -46,7 +46,7 @@ class DmarcResult(Struct, frozen=True):
     result: DmarcCode
     domain: str = ""
     """Domain in From."""
-    wish: Wish = "none"
+    wish: Disposition = "none"
     """Requested disposition when the result is "fail" or "permerror"."""
     reason: str = ""
 
@@ -59,14 +59,14 @@ def read_policy(text: str) -> DmarcPolicy | None:
         return None
     if next(iter(tags), "") != "v" or tags["v"] != "DMARC1":
         return None
-    wish = _WISHES.get(tags.get("p", "none").lower())
+    wish = _DISPOSITIONS.get(tags.get("p", "none").lower())
     if wish is None:
         # §6.6.3: a domain with an address for reports counts as p=none.
         if not tags.get("rua"):
             return None
         wish = "none"
-    for_subdomains = _WISHES.get(tags.get("sp", "").lower(), wish)
-    for_missing = _WISHES.get(tags.get("np", "").lower(), for_subdomains)
+    for_subdomains = _DISPOSITIONS.get(tags.get("sp", "").lower(), wish)
+    for_missing = _DISPOSITIONS.get(tags.get("np", "").lower(), for_subdomains)
     if tags.get("t", "").lower() == "y":
         wish, for_subdomains, for_missing = _MILDER[wish], _MILDER[for_subdomains], _MILDER[for_missing]
     percent = tags.get("pct", "100")
@@ -95,18 +95,18 @@ class Discovery(Struct, frozen=True):
 
     domain: str
     policy: DmarcPolicy | None = None
-    wish: Wish = "none"
+    wish: Disposition = "none"
     trouble: str = ""
     """Reason why the policy is not known; "" when it is, or when there is none."""
 
 
-def judge_many(found: Sequence[Discovery]) -> DmarcResult:
+def judge_authors(found: Sequence[Discovery]) -> DmarcResult:
     """Judge a letter with authors of no domain, or of several (RFC 7489 §6.6.1).
 
     The strictest wish holds. A domain that does not answer takes nothing from the wish of another one.
     """
     reason = "From does not name one domain"
-    strictest = max(found, key=lambda each: list(_WISHES).index(each.wish), default=Discovery(""))
+    strictest = max(found, key=lambda each: list(_DISPOSITIONS).index(each.wish), default=Discovery(""))
     silent = next((each for each in found if each.trouble), None)
     if silent is not None and strictest.wish != "reject":
         return DmarcResult("temperror", silent.domain, reason=silent.trouble)
@@ -211,7 +211,7 @@ class Dmarc:
 def _walk(domain: str) -> list[str]:
     """The domain and those above it, at most eight."""
     labels = domain.split(".")
-    above = labels[1:] if len(labels) <= _MOST_LABELS else labels[-(_MOST_LABELS - 1) :]
+    above = labels[1:] if len(labels) <= _MAX_LABELS else labels[-(_MAX_LABELS - 1) :]
     return [domain, *[".".join(above[start:]) for start in range(len(above))]]
 
 

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from msgspec import Struct
 
 from mailstack.policy.authentication.signature import InvalidSignature, Signature
-from mailstack.policy.authentication.tags import MalformedTags, items, read_tags, without_blanks
+from mailstack.policy.authentication.tags import MalformedTags, items, read_tags, remove_blanks
 
 FEWEST_BITS, MOST_BITS = 1024, 8192
 """RFC 8301 §3.2: shorter RSA keys are never valid; longer ones cost the verifier too much."""
-MOST_EXPONENT_BITS = 32
+MAX_EXPONENT_BITS = 32
 """Maximum bits of a public exponent: nearly all are 65537, and one of the key's length costs a hundredfold."""
 _PREFIX = bytes.fromhex("302a300506032b6570032100")
 """DER prefix of an Ed25519 key (RFC 8410 §4), which records leave out (RFC 8463 §4)."""
@@ -55,7 +55,7 @@ def read_record(text: str) -> DkimKeyRecord:
     kind = tags.get("k", "rsa").lower()
     if kind not in ("rsa", "ed25519"):
         raise InvalidSignature("permerror", "the key is of an unknown kind")
-    encoded = without_blanks(tags["p"])
+    encoded = remove_blanks(tags["p"])
     if not encoded:
         raise InvalidSignature("permerror", "the key is revoked")
     try:
@@ -85,7 +85,7 @@ def is_signed(record: DkimKeyRecord, signature: Signature, signed: bytes) -> boo
         if isinstance(key, rsa.RSAPublicKey) and record.kind == "rsa":
             if not FEWEST_BITS <= key.key_size <= MOST_BITS:
                 raise InvalidSignature("policy", f"a key of {key.key_size} bits")
-            if key.public_numbers().e.bit_length() > MOST_EXPONENT_BITS:
+            if key.public_numbers().e.bit_length() > MAX_EXPONENT_BITS:
                 raise InvalidSignature("policy", "a key with an exponent that is too large")
             key.verify(signature.value, signed, padding.PKCS1v15(), hashes.SHA256())
         elif isinstance(key, ed25519.Ed25519PublicKey) and record.kind == "ed25519":

@@ -17,8 +17,8 @@ _ID = re.compile(rb'"((?:[^"\\]|\\.)*+)"|([^ \t\r\n;"(]+)', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9.!#$%&'*+/=?^_`{|}~@-]+")
 _NOT_TEXT = re.compile(r"[^A-Za-z0-9 .,:=_/'-]")
-_LONGEST_VALUE = 320
-_LONGEST_REASON = 120
+_MAX_VALUE = 320
+_MAX_REASON = 120
 
 
 class AuthFinding(Struct, frozen=True):
@@ -32,7 +32,7 @@ class AuthFinding(Struct, frozen=True):
     """Explanation for people; untrusted text may be in it."""
 
     def __str__(self) -> str:
-        reason = f' reason="{_NOT_TEXT.sub("?", self.reason[:_LONGEST_REASON])}"' if self.reason else ""
+        reason = f' reason="{_NOT_TEXT.sub("?", self.reason[:_MAX_REASON])}"' if self.reason else ""
         return f"{self.method}={self.result}{reason}" + "".join(
             [f" {name}={_plain(value)}" for name, value in self.properties if value]
         )
@@ -44,7 +44,7 @@ def results(authserv_id: str, findings: Sequence[AuthFinding]) -> bytes:
     return f"Authentication-Results: {authserv_id}{told}\r\n".encode("ascii", "replace")
 
 
-def without_results_of(authserv_id: str, section: bytes) -> bytes:
+def remove_results_of(authserv_id: str, section: bytes) -> bytes:
     """A header section less the fields that speak in this name; every other octet stays as it is (§5)."""
     if FIELD not in section.lower():
         return section
@@ -86,4 +86,4 @@ def _behind_comments(body: bytes) -> int | None:
 
 def _plain(value: str) -> str:
     """Hostile text as a token that no reader takes for more."""
-    return _NOT_PLAIN.sub("?", value[:_LONGEST_VALUE]) or "?"
+    return _NOT_PLAIN.sub("?", value[:_MAX_VALUE]) or "?"

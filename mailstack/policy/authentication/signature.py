@@ -12,16 +12,16 @@ from msgspec.structs import replace
 
 from mailstack.letter.address import AddressError, ascii_domain, parse_domain
 from mailstack.policy.authentication.canonical import BodyForm
-from mailstack.policy.authentication.tags import MalformedTags, items, read_tags, without_blanks
+from mailstack.policy.authentication.tags import MalformedTags, items, read_tags, remove_blanks
 
 Result = Literal["none", "pass", "fail", "policy", "neutral", "temperror", "permerror"]
 """Result of a signature (RFC 8601 §2.7.1)."""
 
 ALGORITHMS = ("rsa-sha256", "ed25519-sha256")
 """RFC 8301 §3.1, RFC 8463 §3: rsa-sha1 is of the past, and never valid."""
-LONGEST_FIELD = 16384
+MAX_FIELD = 16384
 """Octets of a signature's field that is read."""
-LONGEST_SELECTOR = 200
+MAX_SELECTOR = 200
 _NUMBER = re.compile(r"[0-9]{1,15}\Z")
 _SELECTOR = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\Z")
 _FORMS = {"simple": False, "relaxed": True}
@@ -144,7 +144,7 @@ def _read(field: bytes, tags: dict[str, str], instance: int = 0) -> Signature:
 
 
 def _tags(field: bytes) -> dict[str, str]:
-    if len(field) > LONGEST_FIELD:
+    if len(field) > MAX_FIELD:
         raise InvalidSignature("neutral", "it is too long")
     try:
         return read_tags(field.partition(b":")[2].decode())
@@ -169,7 +169,7 @@ def _algorithm(tags: dict[str, str]) -> str:
 
 def _domain(text: str) -> str:
     try:
-        domain = ascii_domain(parse_domain(without_blanks(text))).lower()
+        domain = ascii_domain(parse_domain(remove_blanks(text))).lower()
     except AddressError:
         raise InvalidSignature("neutral", "a domain in it is none") from None
     if domain.startswith("["):
@@ -178,7 +178,7 @@ def _domain(text: str) -> str:
 
 
 def _selector(tags: dict[str, str]) -> str:
-    selector = without_blanks(_needed(tags, "s"))
+    selector = remove_blanks(_needed(tags, "s"))
     if not is_selector(selector):
         raise InvalidSignature("neutral", "s= is no selector")
     return selector.lower()
@@ -186,7 +186,7 @@ def _selector(tags: dict[str, str]) -> str:
 
 def is_selector(text: str) -> bool:
     """Whether keys can be under this name (RFC 6376 §3.1)."""
-    return len(text) <= LONGEST_SELECTOR and _SELECTOR.match(text) is not None
+    return len(text) <= MAX_SELECTOR and _SELECTOR.match(text) is not None
 
 
 def _instance(tags: dict[str, str]) -> int:
@@ -207,7 +207,7 @@ def _number(tags: dict[str, str], name: str) -> int | None:
 
 def _base64(text: str) -> bytes:
     try:
-        return base64.b64decode(without_blanks(text), validate=True)
+        return base64.b64decode(remove_blanks(text), validate=True)
     except (binascii.Error, ValueError):
         raise InvalidSignature("neutral", "it is not base64") from None
 

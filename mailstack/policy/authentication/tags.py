@@ -33,7 +33,7 @@ def read_tags(text: str) -> dict[str, str]:
     return found
 
 
-def without_blanks(value: str) -> str:
+def remove_blanks(value: str) -> str:
     """A value such as base64, that may be folded anywhere."""
     return "".join(value.split())
 

@@ -16,7 +16,7 @@ from mailstack.policy.authentication import InThread
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.policy.authentication.signing import Signer, SigningKey
 from mailstack.policy.lookups import Lookups
-from mailstack.policy.networks import networks_of
+from mailstack.policy.networks import parse_networks
 from mailstack.receiving.verification import SenderVerification, VerificationPolicy
 
 
@@ -39,7 +39,7 @@ def checks(
         dkim=ours.dkim,
         dmarc=ours.dmarc,
         arc=ours.arc,
-        trusted=networks_of(ours.trusted),
+        trusted=parse_networks(ours.trusted),
         spf_fail=ours.spf_fail,
         dkim_fail=ours.dkim_fail,
         dmarc_reject=ours.dmarc_reject,

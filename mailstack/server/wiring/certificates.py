@@ -7,7 +7,7 @@ from typing import Any
 
 from mailstack.config import Config
 from mailstack.config.key_files import identities, made_here, own_directory, patience
-from mailstack.net.certificate_checks import CertificateWarning, concerns
+from mailstack.net.certificate_checks import CertificateWarning, certificate_warnings
 from mailstack.net.certificate_reload import Renewal
 from mailstack.net.certificates import TlsError, private_ca
 from mailstack.net.server_tls import ServerContext
@@ -40,7 +40,7 @@ def make_renewal(  # noqa: PLR0917  # dependencies, each of a type of its own
     """
 
     def check() -> list[CertificateWarning]:
-        return concerns(identities(config), config.hostname, now(), patience(config))
+        return certificate_warnings(identities(config), config.hostname, now(), patience(config))
 
     def renew() -> None:
         if issued_at is None:

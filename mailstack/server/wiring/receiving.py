@@ -10,7 +10,7 @@ from mailstack.net.resolver import DnsWithTimeout
 from mailstack.policy.authentication import InThread
 from mailstack.policy.authentication.signing import OutboundSigner
 from mailstack.policy.counters import SharedCounters
-from mailstack.policy.networks import networks_of
+from mailstack.policy.networks import parse_networks
 from mailstack.policy.permissions import Ownership, Relaying, TrustedHops
 from mailstack.policy.reverse_dns import ClientNames
 from mailstack.protocols.smtp.priorities import Priorities
@@ -57,7 +57,7 @@ def make_receiving(  # noqa: PLR0917  # dependencies, each of a type of its own
     )
     lookups = DnsWithTimeout(runtime.dns, runtime.reactor, config.policy.dns_timeout)
     settings = config.exchange
-    hops = TrustedHops(networks_of(settings.priority_from), Priorities(settings.min_priority, settings.max_priority))
+    hops = TrustedHops(parse_networks(settings.priority_from), Priorities(settings.min_priority, settings.max_priority))
     names = ClientNames(lookups, runtime.clock.steady, runtime.clock.spawn)
     exchange = MxRules(
         counter,

@@ -12,7 +12,7 @@ from mailstack.letter import Letter
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.http_client import HttpClient
 from mailstack.policy.authentication.signing import OutboundSigner
-from mailstack.policy.networks import networks_of, within
+from mailstack.policy.networks import contains_host, parse_networks
 from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.queue import Queue
@@ -24,7 +24,7 @@ from mailstack.relay.tls_reports.reporter import Reporter
 from mailstack.store import Store, StoreError
 
 _TIMEOUT = 60.0
-INTERNAL = networks_of(
+INTERNAL = parse_networks(
     (
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
         "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3",
@@ -88,7 +88,7 @@ class _Outside:
                 found = await self._names.addresses(host)  # type: ignore[assignment]  # any number of them
             except (NoSuchDomain, DnsUnavailable) as trouble:
                 raise ConnectFailed(str(trouble)) from None
-        outside = [address for address in found if not within(address, INTERNAL)]
+        outside = [address for address in found if not contains_host(address, INTERNAL)]
         if not outside:
             raise ConnectFailed(f"{host} has no address" + (" but inside of this network" if found else ""))
         return outside

@@ -15,9 +15,9 @@ from twisted.internet.defer import Deferred
 
 from mailstack.config import Config
 from mailstack.config.worker_slot import WorkerSlot
-from mailstack.net.clock import keep_steady
+from mailstack.net.clock import install_monotonic_time
 from mailstack.net.log import Stream
-from mailstack.net.process import on_sighup, tell_ready, tell_stopping
+from mailstack.net.process import notify_ready, notify_stopping, on_sighup
 from mailstack.net.reactor_patches import freeze_startup_objects
 from mailstack.policy.counters import mmap_counters
 from mailstack.server.privileged_setup import CannotStart, PrivilegedResources, ServiceUser, prepare
@@ -80,7 +80,7 @@ class MasterService(Service):
         """`output` is the log descriptor of workers. None: the master forwards their log to `stream`."""
         self._reread = reread
         self._reactor = reactor
-        keep_steady(reactor)
+        install_monotonic_time(reactor)
         self._config = config
         self._stream = stream
         self._failed = failed
@@ -129,7 +129,7 @@ class MasterService(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        tell_stopping()
+        notify_stopping()
         self._restore()
         self._heartbeat.stop()
         if self._workers:
@@ -192,7 +192,7 @@ class MasterService(Service):
         if line == READY:
             worker.ready = True
             # One worker is enough: one that fails to start does not stop the others.
-            tell_ready()
+            notify_ready()
             _log.info("worker %d (pid %d) is ready", worker.slot.number, worker.pid)
             if not self._has_served and all(each.ready for each in self._workers.values()):
                 self._has_served = True

@@ -14,7 +14,7 @@ from mailstack.mailbox.index.indexer import IndexedLetter
 from mailstack.mailbox.index.items import ChangedItems, DeletedItems, Item
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.policy.counters import ConnectionCounts
-from mailstack.policy.networks import client_of
+from mailstack.policy.networks import client_network
 from mailstack.protocols.connection import Clock
 from mailstack.store.journey import step_json
 from mailstack.web.api import serialize
@@ -40,7 +40,7 @@ class StreamLimits:
 
     def check(self, request: Request) -> None:
         """Checks both limits. Raises HttpError 503."""
-        client = client_of(request.remote.host)
+        client = client_network(request.remote.host)
         if self.used >= self._max_streams or self._counts.of(client) >= self._max_per_client:
             raise HttpError(
                 503,
@@ -63,7 +63,7 @@ class StreamLimits:
     def counted(self, request: Request) -> Iterator[None]:
         """Counts a stream. Raises HttpError 503."""
         self.check(request)
-        client = client_of(request.remote.host)
+        client = client_network(request.remote.host)
         self._counts.add(client)
         try:
             yield

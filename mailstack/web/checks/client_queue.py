@@ -10,7 +10,7 @@ from twisted.internet.defer import DeferredLock
 
 from mailstack.letter import LetterId
 from mailstack.mailbox.index.items import Item
-from mailstack.policy.networks import client_of
+from mailstack.policy.networks import client_network
 from mailstack.web.checks.html import report
 from mailstack.web.checks.html_features import Features, features_of
 from mailstack.web.http_messages import JSON, HttpError, Request, Response
@@ -32,7 +32,7 @@ class ClientQueue:
 
     async def run(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
         """Runs `work` after earlier checks of the same client. Raises HttpError 429 if too many wait."""
-        client = request.user.account or client_of(request.remote.host)
+        client = request.user.account or client_network(request.remote.host)
         lock = self._locks.setdefault(client, DeferredLock())
         if len(lock.waiting) >= MAX_WAITING:
             raise HttpError(429, f"{MAX_WAITING} checks of yours wait already; try again later.", ("Retry-After", "1"))

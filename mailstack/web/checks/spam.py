@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from mailstack.letter.envelope import HostPort
 from mailstack.net.client_tls import ClientTls
-from mailstack.net.connector import answer_to
+from mailstack.net.connector import tcp_request
 from mailstack.net.http_client import HttpClient
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.relay.external_relay import is_loopback
@@ -208,7 +208,7 @@ class SpamFilterClient:
             return SpamVerdict(f"{self._chosen.kind} at {at.host} port {at.port}: {error}")
 
     async def _spamd(self, letter: bytes) -> SpamVerdict:
-        asked = answer_to(
+        asked = tcp_request(
             self._reactor, self._chosen.at, spamd_request(letter), max_size=MAX_RESPONSE, timeout=self._timeout
         )
         return parse_spamd_report(await asked)

@@ -13,7 +13,7 @@ from mailstack.policy.authentication.canonical import (
     BodyHash,
     SignedFields,
     canonical_field,
-    without_signature,
+    remove_signature,
 )
 
 BODY = b" C \r\nD \t E\r\n\r\n\r\n"
@@ -53,7 +53,7 @@ def test_fields() -> None:
     assert canonical_field(b"A: X\r\n", relaxed=True) == b"a:X\r\n"
     assert canonical_field(b"B : Y\t\r\n\tZ  \r\n", relaxed=True) == b"b:Y Z\r\n"
     assert canonical_field(b"B : Y\t\r\n\tZ  \r\n", relaxed=False) == b"B : Y\t\r\n\tZ  \r\n"
-    assert without_signature(b"S: a=b; b =\r\n abc=; bh=d\r\n") == b"S: a=b; b =; bh=d"
+    assert remove_signature(b"S: a=b; b =\r\n abc=; bh=d\r\n") == b"S: a=b; b =; bh=d"
 
 
 def test_of_several_fields_the_last_is_chosen_first() -> None:

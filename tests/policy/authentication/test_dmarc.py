@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.policy.authentication.dmarc import Dmarc, DmarcResult, Identifier, judge_many, read_policy
+from mailstack.policy.authentication.dmarc import Dmarc, DmarcResult, Identifier, judge_authors, read_policy
 from tests.aid import run
 from tests.policy.visitor import Dns
 
@@ -45,7 +45,7 @@ METHODS: tuple[Literal["spf", "dkim"], ...] = ("spf", "dkim")
 
 def judge_all(policies: dict[str, str | None], *authors: str) -> DmarcResult:
     names = dns_of(policies)
-    return judge_many([run(Dmarc(author, names, lambda: 0.5).discover()) for author in authors])
+    return judge_authors([run(Dmarc(author, names, lambda: 0.5).discover()) for author in authors])
 
 
 REJECT = {"home.test": "v=DMARC1; p=reject"}

@@ -24,12 +24,12 @@ from mailstack.policy.networks import IpAddress, ip_address
 
 SpfCode = Literal["none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"]
 
-MOST_TERMS = 10
+MAX_TERMS = 10
 """§4.6.4: mechanisms and modifiers of one check that ask the DNS; also the hosts of one mx, and the names of one ptr."""
-MOST_VOID = 2
+MAX_VOID = 2
 """§4.6.4: answers without a record."""
 _LABEL = re.compile(r"[ -~]{1,63}\Z")
-_LONGEST_NAME = 253
+_MAX_NAME = 253
 
 
 class SpfResult(Struct, frozen=True):
@@ -152,8 +152,8 @@ class _Check:
         hosts = await self._lookups.exchanges(domain)
         if hosts is None:
             raise TempError(f"no answer about {domain}")
-        if len(hosts) > MOST_TERMS:
-            raise PermError(f"{domain} has more than {MOST_TERMS} mail hosts")
+        if len(hosts) > MAX_TERMS:
+            raise PermError(f"{domain} has more than {MAX_TERMS} mail hosts")
         self._count_void(not hosts)
         return tuple([host for host in hosts if _is_name(host)])
 
@@ -163,7 +163,7 @@ class _Check:
             found = await self._reverse_lookups.pointers(str(self._address)) or ()
             self._count_void(not found)
             self._pointers = []
-            for name in found[:MOST_TERMS]:
+            for name in found[:MAX_TERMS]:
                 if _is_name(name) and any(
                     ip_address(each) == self._address for each in await self._reverse_lookups.addresses(name) or ()
                 ):
@@ -180,19 +180,19 @@ class _Check:
 
     def _count_term(self) -> None:
         self._terms += 1
-        if self._terms > MOST_TERMS:
-            raise PermError(f"more than {MOST_TERMS} terms ask the DNS")
+        if self._terms > MAX_TERMS:
+            raise PermError(f"more than {MAX_TERMS} terms ask the DNS")
 
     def _count_void(self, is_void: bool) -> None:
         self._voids += is_void
-        if self._voids > MOST_VOID:
-            raise PermError(f"more than {MOST_VOID} names have no records")
+        if self._voids > MAX_VOID:
+            raise PermError(f"more than {MAX_VOID} names have no records")
 
 
 def _is_name(text: str) -> bool:
     """Whether it can be looked up at all (§4.3)."""
     name = text.removesuffix(".")
-    return len(name) <= _LONGEST_NAME and all(_LABEL.match(label) for label in name.split("."))
+    return len(name) <= _MAX_NAME and all(_LABEL.match(label) for label in name.split("."))
 
 
 def _is_within(name: str, domain: str) -> bool:

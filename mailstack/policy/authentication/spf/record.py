@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-LONGEST_NAME = 253
+MAX_NAME = 253
 """§7.3: what is longer loses labels from the left."""
 _MACRO = re.compile(r"%(?:\{([A-Za-z])([0-9]*)([Rr]?)([.+,/_=-]*)\}|([%_-]))")
 _LETTERS = frozenset("slodiphv")
@@ -66,9 +66,9 @@ def needs_pointer(text: str) -> bool:
 def expand(text: str, values: Values) -> str:
     """The text with its macros replaced (§7.3), as a name to be looked up."""
     name = _MACRO.sub(lambda match: _value(match, values), text).removesuffix(".")
-    if len(name) <= LONGEST_NAME:
+    if len(name) <= MAX_NAME:
         return name
-    return name[name.find(".", len(name) - LONGEST_NAME - 1) + 1 :]
+    return name[name.find(".", len(name) - MAX_NAME - 1) + 1 :]
 
 
 def _value(match: re.Match[str], values: Values) -> str:
@@ -88,7 +88,7 @@ def _value(match: re.Match[str], values: Values) -> str:
 
 Qualifier = Literal["pass", "fail", "softfail", "neutral"]
 
-LONGEST = 4096
+MAX_RECORD = 4096
 """Octets of a record that is read; §3.4 wants it to fit into 450."""
 _QUALIFIERS: dict[str, Qualifier] = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
 _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=([!-~]*)\Z")
@@ -132,7 +132,7 @@ def is_record(text: str) -> bool:
 
 def read_record(text: str) -> SpfRecord:
     """Raises PermError for any error of syntax, wherever it stands (§4.6)."""
-    if len(text) > LONGEST or not text.isascii() or not text.isprintable():
+    if len(text) > MAX_RECORD or not text.isascii() or not text.isprintable():
         raise PermError("it is too long, or not printable ASCII")
     directives: list[Directive] = []
     modifiers: dict[str, str] = {}
