@@ -72,7 +72,7 @@ def account_policies(
         at_recipient.append(rates.at_recipient)
     if relay.allowed_domains and relay.when_not_allowed == "refuse":
         at_recipient.append(AllowedDomains(relay.allowed_domains, is_local).at_recipient)
-    # A smart host resolves domains by its own DNS, not by ours.
+    # A smart host resolves domains by its own DNS.
     if ours.recipient_domain and not relay.smart_host:
         domains = RecipientDomain(lookups, lambda to: not is_local(to) and relay.routes.find(to.domain) is None)
         at_recipient.append(domains.at_recipient)

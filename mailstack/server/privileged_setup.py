@@ -38,7 +38,7 @@ POLICIES = "mta-sts"
 
 
 class CannotStart(Exception):
-    """The server can't begin its work; str() says why and what to do about it."""
+    """The server cannot start; str() has the reason and the remedy."""
 
 
 class ServiceUser(Struct, frozen=True):
@@ -49,15 +49,15 @@ class ServiceUser(Struct, frozen=True):
 
 
 class PrivilegedResources(Struct, frozen=True):
-    """Read and made once for all processes of a server, which may not be able to later."""
+    """Keys, certificates and store of a server, opened once for all its processes."""
 
     store: SqlStore
     """Store, not open yet; it holds the lock that keeps other servers off its directory."""
     context: ServerContext
-    """The certificates shown to clients."""
+    """TLS contexts with the certificates for clients."""
     client_tls: ClientTls
     secret: bytes
-    """Known to this server alone."""
+    """Secret key of this server."""
     token_secret: str
     """Client secret for the token issuer. Empty: no secret."""
     keys: tuple[SigningKey, ...]
@@ -67,7 +67,7 @@ class PrivilegedResources(Struct, frozen=True):
 
 
 def prepare(config: Config, reactor: Any, owner: ServiceUser | None) -> PrivilegedResources:
-    """Raises CannotStart. What is made in the data directory is the `owner`'s."""
+    """Open all resources; new files in the data directory belong to `owner`. Raises CannotStart."""
     too_few = shortfall(raise_limit(), config.limits.connections, config.relay.concurrency)
     if too_few:
         _log.warning("%s", too_few)
@@ -81,7 +81,7 @@ def prepare(config: Config, reactor: Any, owner: ServiceUser | None) -> Privileg
             (config.data / POLICIES).mkdir(mode=0o700, exist_ok=True)
             secret = server_secret(config.data)
         client_tls = ClientTls(config.relay.ca_file, certificate=config.relay.certificate, key=config.relay.key)
-        # Tried once here: what is wrong with them is told at the start, not with the first letter that needs them.
+        # Errors of client certificates are reported at the start, not with the first letter.
         client_tls.check()
         return PrivilegedResources(
             store,
@@ -93,11 +93,11 @@ def prepare(config: Config, reactor: Any, owner: ServiceUser | None) -> Privileg
             node,
         )
     except OSError as error:
-        why = f"{config.data}: {error.strerror}; `data` must be a directory that this user may write"
-        raise CannotStart(why) from error
+        reason = f"{config.data}: {error.strerror}; `data` must be a directory that this user can write"
+        raise CannotStart(reason) from error
     except ValueError:
         raise CannotStart(
-            f"{config.data / 'node'}: this is no name of a node; remove the file, or set postgresql.node"
+            f"{config.data / 'node'}: not a valid node name; remove the file, or set postgresql.node"
         ) from None
     except (StoreError, TlsError, InvalidKey) as error:
         raise CannotStart(str(error)) from error
@@ -119,7 +119,7 @@ def node_name(config: Config) -> str:
 
 @contextmanager
 def _given_to(owner: ServiceUser | None, data: Path) -> Iterator[None]:
-    """Give new files in the data directory to the service user, which has to read and write them."""
+    """Change the owner of new files in the data directory to the service user."""
     before = _parts(data)
     yield
     if owner is not None:
@@ -128,5 +128,5 @@ def _given_to(owner: ServiceUser | None, data: Path) -> Iterator[None]:
 
 
 def _parts(data: Path) -> set[Path]:
-    """The directory, what is in it, and the keys: all that can be made before the store is opened."""
+    """Return the data directory, its files, and the key files that exist before the store is opened."""
     return {path for path in (data, *data.glob("*"), *data.glob("tls/*")) if path.exists()}

@@ -47,7 +47,7 @@ class Options(usage.Options):
 
         file = self["config"] or os.environ.get("MAILSTACK_CONFIG")
         if not file:
-            raise usage.UsageError("which server? give -c FILE; etc/mailstack.toml shows every setting")
+            raise usage.UsageError("-c FILE is required; etc/mailstack.toml lists all settings")
         try:
             # twistd changes its directory when it becomes a daemon.
             self["reread"] = partial(load, Path(file).absolute(), os.environ)
@@ -87,11 +87,11 @@ def _owner(options: Options) -> ServiceUser | None:
 
 
 class _ToTwistedLog(io.TextIOBase):
-    """The journey's lines go where twistd's own log goes."""
+    """Write the steps of letters to the log of twistd."""
 
     def write(self, lines: str) -> int:
         for line in lines.splitlines():
-            # twistd's log has times of its own.
+            # The log of twistd has its own timestamps.
             _log.info("{line}", line=line.partition(" ")[2])
         return len(lines)
 
@@ -104,7 +104,7 @@ def _cannot_start(why: CannotStart) -> None:
     running: Any = reactor
     if not running.running:
         sys.exit(f"mailstack: {why}")
-    # Nothing that is raised leaves a running reactor, and twistd itself would end with 0.
+    # The reactor catches all exceptions, and twistd would exit with status 0.
     atexit.register(_exit_with_1)
     running.stop()
 
