@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from mailstack.cli.http_api import ask
-from mailstack.cli.target import TargetServer, with_target
+from mailstack.cli.target import TargetServer, ask, with_target
 
 
 @click.group()

@@ -11,15 +11,13 @@ import sys
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import click
 
+from mailstack.letter.delivery import Delivery
 from mailstack.letter.display_text import clean, span_text
-
-if TYPE_CHECKING:
-    from mailstack.letter.delivery import Delivery
-    from mailstack.store import Record
+from mailstack.store import Record
 
 GAP = "  "
 """Space between two columns."""
