@@ -58,6 +58,7 @@ def check(ports: dict[str, int]) -> None:
     """Sends and reads by SMTP, HTTP and POP3. Raises AssertionError, OSError."""
     web = f"http://127.0.0.1:{ports['web']}"
     assert b"<title>" in fetched(f"{web}/"), "no page"
+    fetched(f"{web}/readyz")
     send(ports["capture"])
     found = json.loads(fetched(f"{web}/v1/wait?subject=Smoke&timeout=10"))
     assert "Smoke test" in json.dumps(found), f"not in the API: {found}"

@@ -2,10 +2,15 @@
 # mailstack in one file: unpacks itself once into the user's cache, then starts from there.
 # MAILSTACK_CACHE names another directory for it.
 set -eu
-cache="${MAILSTACK_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/mailstack}"
+# No directory that others may write to: what lies there is started.
+if [ -z "${MAILSTACK_CACHE:-}${XDG_CACHE_HOME:-}${HOME:-}" ]; then
+    echo "mailstack: HOME is not set; set MAILSTACK_CACHE to a directory of this user" >&2
+    exit 1
+fi
+cache="${MAILSTACK_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/mailstack}"
 home="$cache/@DIGEST@"
 if [ ! -x "$home/mailstack" ]; then
-    mkdir -p "$cache" || { echo "mailstack: cannot write to $cache; set MAILSTACK_CACHE to another directory" >&2; exit 1; }
+    (umask 077 && mkdir -p "$cache") || { echo "mailstack: cannot write to $cache; set MAILSTACK_CACHE to another directory" >&2; exit 1; }
     unpacked=$(mktemp -d "$cache/unpacking.XXXXXX")
     trap 'rm -rf "$unpacked"' EXIT
     if ! tail -n +@LINES@ "$0" | tar -xzf - -C "$unpacked"; then
