@@ -30,7 +30,7 @@ MAX_CONCURRENT = 8
 """Maximum concurrent logins of one client: so the first failures slow the next guesses, and no client alone fills the
 queue for passwords."""
 MAX_WAITING = 64
-"""Logins of one client that wait for that; the next one hears to come again later."""
+"""Maximum logins of one client that wait; further ones are deferred."""
 
 
 MAX_REREADS = 20
@@ -38,7 +38,7 @@ MAX_REREADS = 20
 
 
 class TokenRefused(UnauthorizedLogin):
-    """A token is not taken; the client is told why (RFC 7628 §3.2.2), for only its issuer can help."""
+    """Rejected token; the client gets the reason (RFC 7628 §3.2.2), because only its issuer can help."""
 
     def __init__(self, reason: str, trouble: dict[str, str]) -> None:
         super().__init__(reason)
@@ -94,7 +94,7 @@ class CredAuthenticator:
         """The kinds of proof that can be decided here."""
 
     async def scram_keys(self, username: str) -> ScramKeys:
-        """What SCRAM asks of this user, or of a stranger. Raises Unavailable."""
+        """SCRAM keys of a user, invented ones for an unknown name. Raises Unavailable."""
         assert self._keeper is not None, "SCRAM is not offered without a keeper"
         try:
             return await self._keeper.keys(self._complete(username))
@@ -141,7 +141,7 @@ class CredAuthenticator:
             del self._undecided[client]
 
     async def _decide(self, username: str, proof: Proof, host: str, name: str) -> AccountLogin:
-        """What the portal says, counted. Raises as `login`."""
+        """Result of the portal, counted. Raises as `login`."""
         # Read before the proof is looked at: a change while that is decided ends the login.
         credentials = await self._credentials(name)
         try:
@@ -192,7 +192,7 @@ class CredAuthenticator:
         return f"{username}@{self._domain}" if username and "@" not in username and self._domain else username
 
     async def _account(self, username: str, proof: Proof) -> str:
-        """What the portal says. Raises Denied, Unavailable."""
+        """Result of the portal. Raises Denied, Unavailable."""
         try:
             _, avatar, logout = await self._portal.login(cred(proof, username), None, self._interface)
         except TokenRefused as refused:

@@ -230,7 +230,7 @@ class CertificateChecker:
         wanted = account_key(credentials.username) if credentials.username else None
         if credentials.username and wanted not in named:
             raise UnauthorizedLogin("the certificate is not for the account that is asked for")
-        # A certificate with several addresses must be told which of them is meant.
+        # With several addresses in the certificate, the client has to name one.
         candidates = [wanted] if wanted is not None else named
         there = [key for key in candidates if key is not None and await self._store.account(key) is not None]
         if len(there) != 1:

@@ -36,11 +36,11 @@ class LoginNames:
         return self._addresses.get(name)
 
     def name_of(self, address: str) -> str | None:
-        """How this account is called."""
+        """Login name of the account with this address."""
         return next((name for name, each in self._addresses.items() if each == address), None)
 
     def give(self, name: str, address: str) -> None:
-        """From now on it is this account's."""
+        """Assigns a name to an account."""
         self._addresses[name] = address
 
     def take(self, address: str) -> None:

@@ -22,7 +22,7 @@ MAX_ALIASES = 1000
 
 
 class Directory(route.Directory, AddressOwners, Protocol):
-    """What stations and policies ask: `is_local`, `mailbox`, `alias`, `owns`."""
+    """Queries of receiving rules and policies: `is_local`, `mailbox`, `alias`, `owns`."""
 
 
 class Addresses(Protocol):
@@ -95,7 +95,7 @@ class StoreDirectory:
         return (self._entries.get(address.key) or await self._entry(address)).mailbox
 
     async def alias(self, address: Address) -> tuple[Address, ...] | None:
-        """What the alias of this address leads to, or None when there is no such alias."""
+        """Targets of an alias; None without an alias."""
         return (await self._entry(address)).targets
 
     async def owns(self, account: str, sender: Address) -> bool:

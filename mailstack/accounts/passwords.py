@@ -34,7 +34,7 @@ class PasswordError(ValueError):
 
 
 class StoredPassword(Redacted, frozen=True):
-    """What is stored for a password."""
+    """Stored hashes of a password."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("password_hash", "scram")
 
@@ -81,7 +81,7 @@ class Passwords:
         self._pool.start()
 
     async def keep(self, password: str) -> StoredPassword:
-        """What is stored for a password. Raises PasswordError, or Unavailable when too many wait."""
+        """Hashes of a password. Raises PasswordError, or Unavailable when too many wait."""
         octets = _octets(password)
         if octets == b"":
             raise PasswordError("the password is empty; choose one")
@@ -99,7 +99,7 @@ class Passwords:
         )
 
     async def scram_of(self, password: str) -> str:
-        """What SCRAM keeps of a password that is known to be right; empty when it keeps nothing. Raises Unavailable."""
+        """SCRAM keys of a verified password; empty without SCRAM. Raises Unavailable."""
         if not self._scram_iterations:
             return ""
         return cast("str", await self._in_thread(object(), lambda: self._scram_of(password)))
@@ -200,7 +200,7 @@ def new_app_password() -> str:
 
 
 def digest(address: str, password: str) -> bytes | None:
-    """What is stored, and looked for; None for what can't be an app password. Hyphens, blanks and case don't matter."""
+    """Digest of an app password; None if it has another form. Hyphens, blanks and case are ignored."""
     if len(password) > 2 * LETTERS:
         return None
     letters = password.replace("-", "").replace(" ", "").lower()

@@ -43,7 +43,7 @@ _AVATARS: tuple[tuple[type[Interface], type[Submitter | MailboxReader]], ...] = 
 
 @implementer(IRealm)
 class Realm:
-    """Every account may do both. A realm that tells them apart has the same shape."""
+    """Realm in which each account may submit and read."""
 
     def requestAvatar(  # noqa: N802
         self,

@@ -37,7 +37,7 @@ def _no_public_password(_key: str) -> str | None:
 
 @implementer(ICredentialsChecker)
 class ScramChecker:
-    """Keys of accounts, and invented ones for other names, so that these can't be told apart (RFC 5802 §9).
+    """Keys of accounts, and invented ones for other names, so that both look alike (RFC 5802 §9).
 
     An invented salt is as long as a real one. Invented iterations are shared out as those of the accounts are, of which
     older ones have what the setting was when their password was set. A name keeps both, as an account does until its

@@ -32,7 +32,7 @@ class BadToken(Exception):
 
 
 class TokenRules(Struct, frozen=True):
-    """What a token must say."""
+    """Required claims of a token."""
 
     issuer: str
     audience: str
@@ -202,7 +202,7 @@ Ask = Callable[[bytes], Awaitable[bytes]]
 
 
 class IntrospectedTokens:
-    """A tokens.TokenReader that remembers for a moment what it was told of a good token."""
+    """TokenReader that caches the claims of valid tokens."""
 
     def __init__(self, ask: Ask, clock: Clock, *, issuer: str, remember: float = 60.0, capacity: int = 10000) -> None:
         """`issuer` completes an answer without one. `remember` in seconds."""

@@ -37,7 +37,7 @@ class PasswordHashes:
         self._passwords.close()
 
     def keep(self, password: str) -> StoredPassword:
-        """What is stored for a password. Raises PasswordError."""
+        """Hashes of a password. Raises PasswordError."""
         return self._carrier.run(self._passwords.keep(password))
 
     def keep_each(self, passwords: Sequence[str]) -> Iterator[StoredPassword]:

@@ -126,7 +126,7 @@ def check_new(entries: Sequence[Entry], target: TargetServer, *, weak: bool) -> 
 
 
 def keep_all(hashing: PasswordHashes, entries: Sequence[Entry]) -> Iterator[StoredPassword]:
-    """What is stored for the passwords, in order; raises CommandError for one that can't be set."""
+    """Hashes of the passwords, in order. Raises CommandError for an unusable one."""
     kept = hashing.keep_each([entry.password for entry in entries])
     for entry in _watched(entries):
         try:
@@ -136,7 +136,7 @@ def keep_all(hashing: PasswordHashes, entries: Sequence[Entry]) -> Iterator[Stor
 
 
 def _watched(entries: Sequence[Entry]) -> Iterable[Entry]:
-    """The entries, with a bar that tells a person how far it is, if there are many."""
+    """Entries, with a progress bar for many."""
     if len(entries) < MIN_SHOWN or not sys.stderr.isatty():
         yield from entries
         return

@@ -99,7 +99,7 @@ def _rooted(config: Config, root: Path) -> Config:
 
 
 def _own_name() -> HostName:
-    """What the machine calls itself; empty when that is no domain name. Asks no name server: that may hang."""
+    """Host name of the machine; empty if it is no domain name. It sends no DNS query, which may hang."""
     try:
         return read_host_name(socket.gethostname())
     except ValueError:

@@ -103,7 +103,7 @@ class PolicySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class DkimKeySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One key that signs, and what the DNS calls it; `load` sees to it that both are given."""
+    """DKIM signing key and its selector in the DNS. `load` requires both."""
 
     selector: Selector = Selector("")
     file: Path | None = None
@@ -112,7 +112,7 @@ class DkimKeySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class DkimSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the letters of our users are signed; without keys they are not."""
+    """DKIM signatures of submitted letters; without keys there are none."""
 
     keys: tuple[DkimKeySettings, ...] = ()
     headers: tuple[FieldName, ...] = tuple(FieldName(name) for name in SIGNED)
@@ -121,7 +121,7 @@ class DkimSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class AuthenticationSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What letters of other hosts are asked, and what follows from the answers."""
+    """Authentication of letters from other hosts, and its consequences."""
 
     spf: bool = True
     dkim: bool = True
@@ -224,7 +224,7 @@ class TlsReportsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class WebhookSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A program elsewhere that is told by HTTP what becomes of letters; `load` sees to it that name and url are given."""
+    """Webhook: receiver of journey steps by HTTP. `load` requires its name and URL."""
 
     name: HookName = HookName("")
     url: WebUrl = WebUrl("")

@@ -70,7 +70,7 @@ class ProxySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class CertificateSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One more certificate and its key; `load` sees to it that both are given."""
+    """Additional certificate and its key. `load` requires both."""
 
     certificate: Path | None = None
     key: Path | None = None
@@ -159,7 +159,7 @@ class LimitsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class ClientsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What people's clients are told, where it differs from `hostname` and `listen`; 0: as there."""
+    """Client settings that differ from `hostname` and `listen`; 0: the same."""
 
     host: HostName = HostName("")
     submission: PortOrNone = 0

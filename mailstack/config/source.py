@@ -92,7 +92,7 @@ def _read(path: Path) -> str:
 
 
 def _syntax_problem(path: Path | None, text: str, error: Exception) -> Problem:
-    """What `tomllib` says, with the line that it says it about."""
+    """Error of `tomllib` and its line."""
     found = _PLACE.fullmatch(str(error))
     trouble, line = (found.group(1), found.group(2)) if found else (str(error), None)
     number = int(line) if line else text.count("\n") + 1

@@ -179,7 +179,7 @@ def read_nameserver(text: object) -> HostPort:
 
 
 def read_smart_host(text: object) -> SmartHost:
-    """Raises ValueError that never tells the password. One that is not in the URL is "", until its file is read."""
+    """Raises ValueError without the password. A password missing in the URL is "" until its file is read."""
     return SmartHost.parse(text, password="")
 
 
@@ -191,7 +191,7 @@ def read_hook_name(text: object) -> HookName:
 
 
 def read_store_name(text: object) -> StoreName:
-    """Raises ValueError, which never tells what may hold a password."""
+    """Raises ValueError without the text, which may contain a password."""
     if text == "sqlite":
         return StoreName()
     if not isinstance(text, str) or not _POSTGRESQL.match(text):

@@ -42,7 +42,7 @@ def is_exempt(host: str, networks: Iterable[IpNetwork]) -> bool:
 
 @lru_cache(maxsize=4096)  # asked several times for each connection
 def client_network(host: str) -> str:
-    """What counts as one client when clients are counted: an IPv4 address, or an IPv6 site."""
+    """Network that counts as one client: an IPv4 address, or an IPv6 site."""
     address = ip_address(host)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address), ONE_SITE), strict=False))

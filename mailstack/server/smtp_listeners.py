@@ -158,7 +158,7 @@ class SmtpListeners:
         )
 
     def _capabilities(self, service: SmtpService) -> Capabilities:
-        """What a listener offers; a limit that is None is the one for our own users."""
+        """Capabilities of a listener; None: the limit of submission."""
         config, settings = self._kit.config, service.settings
         ours = config.submission
         return Capabilities(

@@ -98,7 +98,7 @@ def take_server(path: Path, patience: float = 5.0) -> int:
                 f"another mailstack (pid {pid or 'unknown'}) serves this data directory: {path.parent}"
             ) from None
         with suppress(OSError):
-            # On a full disk what was there before may be written over; the number only tells people.
+            # On a full disk what was there before may be written over; the number is only information.
             os.ftruncate(descriptor, os.pwrite(descriptor, b"%d\n" % os.getpid(), 0))
         return descriptor
 

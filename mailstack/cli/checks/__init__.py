@@ -11,7 +11,7 @@ Verdict = Literal["good", "warning", "broken"]
 
 
 class Finding(Struct, frozen=True):
-    """One line of `mailstack check`."""
+    """Result of one check: a row of `mailstack check`."""
 
     part: str
     """Checked part: `configuration`, `certificate`, `listen.mx`, `dns home.test` …"""

@@ -104,7 +104,7 @@ class _Contents:
                     yield fault
 
     def _add(self, name: str, digest: str | None, size: int | None) -> str:
-        """What is wrong with it; empty: nothing."""
+        """Damage found; empty without damage."""
         if not is_name(name):
             self.elsewhere += 1
             return ""
@@ -115,7 +115,7 @@ class _Contents:
 
 
 def _fault_of(octets: object, digest: str | None, size: int | None) -> str:
-    """What is wrong with a content; empty: nothing."""
+    """Damage of a content; empty without damage."""
     if not isinstance(octets, bytes):
         return "its row has neither octets nor the name of a file"
     if size not in {None, len(octets)}:
@@ -128,7 +128,7 @@ def _add_content(at: Path, name: str, digest: str | None, size: int | None, tar:
     path, inside = path_of(at, name), path_of(Path(CONTENTS), name)
     try:
         with path.open("rb") as file:
-            # Not more than tells that it is too long: it may have grown to any size.
+            # One octet more than expected shows that the file is too long, at any size.
             octets = file.read() if size is None else file.read(size + 1)
             entry = tar.gettarinfo(arcname=str(inside), fileobj=file)
     except FileNotFoundError:

@@ -50,7 +50,7 @@ def mailq() -> None:
 
 
 def run(arguments: list[str], config: Path | None = None, data: Path | None = None) -> int:
-    """The exit code; what went wrong is told on standard error."""
+    """Exit code; errors go to standard error."""
     try:
         options = parse(arguments)
         if options.mode == "aliases":
@@ -126,7 +126,7 @@ def _list(target: TargetServer) -> None:
 
 
 def _flush(target: TargetServer, options: Options) -> None:
-    """What waits for its time is due now."""
+    """Makes waiting deliveries due now."""
     from mailstack.cli.queue.selection import select
     from mailstack.letter.delivery import DeliveryState
     from mailstack.letter.patterns import PatternError, domain_pattern

@@ -55,7 +55,7 @@ class Person(Struct, frozen=True):
 
 
 class Prepared(Struct, frozen=True):
-    """What can be submitted."""
+    """Letter of a local process, ready for submission."""
 
     envelope: Envelope
     section: bytes
@@ -161,7 +161,7 @@ def _envelope(
 
 
 def _is_utf8(section: bytes) -> bool:
-    """Whether the header has UTF-8 in it (RFC 6532); other octets beyond ASCII are none of our business."""
+    """Whether the header contains UTF-8 (RFC 6532); other octets above 127 stay unchanged."""
     if section.isascii():
         return False
     try:

@@ -136,7 +136,7 @@ def _ret(value: str) -> str:
 
 
 def _flushed(value: str) -> tuple[str, str] | None:
-    """What of the queue is tried now; None: all."""
+    """Selection of the queue to retry now; None: all."""
     if not value:
         return None
     if value[0] in "IR" and len(value) > 1:

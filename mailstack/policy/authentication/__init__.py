@@ -27,7 +27,7 @@ class InThread(Protocol):
     """Runs work in a thread, so that a large letter delays no session."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
-        """What the work returns or raises."""
+        """Result or exception of the work."""
 
 
 class Gather(Protocol):

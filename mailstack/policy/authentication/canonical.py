@@ -46,7 +46,7 @@ class SignedFields:
             self._fields.setdefault(name.decode("ascii", "replace"), []).append(field)
 
     def octets(self, names: Iterable[str], *, relaxed: bool) -> bytes:
-        """What is hashed for these names; a field that is not there (any longer) is nothing."""
+        """Hashed octets of these fields; a missing field has none."""
         left = {name: len(fields) for name, fields in self._fields.items()}
         chosen = []
         for name in names:
@@ -57,7 +57,7 @@ class SignedFields:
 
 
 class BodyForm(Struct, frozen=True):
-    """How a signature takes the body."""
+    """Canonicalization of a body for one signature."""
 
     relaxed: bool
     length: int | None = None

@@ -22,7 +22,7 @@ SLACK = 3600
 
 
 class DkimResult(Struct, frozen=True):
-    """What became of one signature."""
+    """Result of one signature."""
 
     result: Result
     reason: str = ""
@@ -109,6 +109,6 @@ async def fetch_key(signature: Signature, texts: Texts) -> DkimKeyRecord:
 
 
 def signed_octets(signature: Signature, chosen: SignedFields) -> bytes:
-    """What the signature was made of (RFC 6376 §3.7)."""
+    """Signed octets (RFC 6376 §3.7)."""
     field = canonical_field(remove_signature(signature.field), relaxed=signature.relaxed)
     return chosen.octets(signature.names, relaxed=signature.relaxed) + field.removesuffix(b"\r\n")

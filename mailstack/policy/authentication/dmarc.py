@@ -35,7 +35,7 @@ class DmarcPolicy(Struct, frozen=True):
     strict_dkim: bool = False
     strict_spf: bool = False
     percent: int = 100
-    """How many letters of a hundred the wish is for."""
+    """Percentage of letters to which the policy applies."""
     is_public_suffix: bool | None = None
     """psd=: whether domains below this one are of different owners; None: not said."""
 
@@ -91,7 +91,7 @@ class Identifier(Struct, frozen=True):
 
 
 class Discovery(Struct, frozen=True):
-    """The policy for one domain in From, as far as the DNS told it (RFC 7489 §6.6.3)."""
+    """Policy of one domain in From, from DNS (RFC 7489 §6.6.3)."""
 
     domain: str
     policy: DmarcPolicy | None = None
@@ -143,7 +143,7 @@ class Dmarc:
             return Discovery(author, trouble=str(error))
 
     async def judge(self, found: Discovery, identifiers: Iterable[Identifier]) -> DmarcResult:
-        """What the policy comes to. Only an identifier that is aligned with From lets a letter pass, or makes it doubtful."""
+        """Result of the policy. Only identifiers aligned with From can pass or be uncertain."""
         author, policy, wish = self._author, found.policy, found.wish
         if found.trouble:
             return DmarcResult("temperror", author, reason=found.trouble)

@@ -37,7 +37,7 @@ class InvalidSignature(Exception):
 
 
 class Signature(Struct, frozen=True):
-    """What a signature's field says. The domain is in A-labels and lower case."""
+    """Parsed signature field. The domain is in A-labels and lower case."""
 
     field: bytes
     """Field as in the letter."""

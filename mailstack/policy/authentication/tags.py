@@ -39,5 +39,5 @@ def remove_blanks(value: str) -> str:
 
 
 def items(value: str) -> list[str]:
-    """What stands between colons, as in h= and t=; in lower case."""
+    """Values between colons, as in h= and t=, in lower case."""
     return [item.strip(_BLANK).lower() for item in value.split(":")]

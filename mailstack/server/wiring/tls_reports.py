@@ -35,13 +35,13 @@ INTERNAL = parse_networks(
 
 
 def reporting_of(config: Config) -> Reporting:
-    """What reports say of us."""
+    """Identity of this server in its reports."""
     author, ours = author_of(config), config.tls_reports
     return Reporting(ours.organization or author.ascii_domain.lower(), ours.contact or str(author.in_ascii), author)
 
 
 def collector(config: Config, store: Store, clock: Clock) -> Collector:
-    """What counts."""
+    """Collector of TLS results."""
     return Collector(
         store.tls_results, clock, submitter=author_of(config).ascii_domain.lower(), spread=config.tls_reports.spread
     )
@@ -57,7 +57,7 @@ def reporter(  # noqa: PLR0917  # each of a type of its own
     signing: OutboundSigner,
     owner: str,
 ) -> Reporter:
-    """What writes and sends. `owner` names this process in claims of reports."""
+    """Reporter. `owner` names this process in claims of reports."""
 
     async def send(letter: Letter) -> None:
         facts = {"by": "mailstack", "report": "tls"}

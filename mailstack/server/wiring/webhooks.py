@@ -46,7 +46,7 @@ def announcers(
     poll: float,
     jitter: Callable[[], float],
 ) -> list[OutboxDispatcher]:
-    """What tells them: one for each. `poll` is in seconds; `jitter` gives numbers in [0, 1)."""
+    """Dispatchers, one for each webhook. `poll` is in seconds; `jitter` returns numbers in [0, 1)."""
     return [
         OutboxDispatcher(
             store.outbox,
@@ -88,7 +88,7 @@ def secrets_in(file: Path) -> Sequence[bytes]:
 
 
 def target_of(settings: WebhookSettings) -> str:
-    """What its announcements are stored under."""
+    """Target name of its outbox entries."""
     return f"webhook {settings.name}"
 
 

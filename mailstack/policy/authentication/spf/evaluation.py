@@ -79,7 +79,7 @@ class _Check:
         self._pointers: list[str] | None = None
 
     async def evaluate(self, domain: str) -> SpfCode | None:
-        """What the record of a domain says; None when there is none. Raises PermError, TempError."""
+        """SPF record of a domain; None without one. Raises PermError, TempError."""
         policy = await self._policy(domain)
         if policy is None:
             return None

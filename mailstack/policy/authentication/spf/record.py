@@ -17,7 +17,7 @@ _LETTERS = frozenset("slodiphv")
 
 
 class Values(Struct, frozen=True):
-    """What the letters stand for, in one domain of the evaluation."""
+    """Values of the macro letters, for one domain of the evaluation."""
 
     sender: str
     sender_domain: str
@@ -31,7 +31,7 @@ class Values(Struct, frozen=True):
     """A confirmed name of the client."""
 
     def of(self, letter: str) -> str:
-        """What a letter of a macro stands for."""
+        """Value of a macro letter."""
         return {
             "s": self.sender,
             "l": self.sender.rpartition("@")[0],
