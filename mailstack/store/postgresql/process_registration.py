@@ -236,17 +236,21 @@ class ProcessRegistration:
         self._sure_until = asked + self._seconds
 
     def _listen(self, connection: PostgresConnection, seconds: float) -> None:
-        """Hear what is said, until it is time to attend again."""
+        """Waits for notifications until the lease must be renewed."""
         end = time.monotonic() + seconds
         # Not select(): a server with a thousand clients has descriptors that are too high for it.
         either = select.poll()
         either.register(connection.raw.fileno(), select.POLLIN)
         either.register(self._wake[0], select.POLLIN)
+        self._report_notifications(connection)  # those that came with answers to statements: the socket has none of them
         while (left := end - time.monotonic()) > 0 and not self._ended.is_set():
             if any(descriptor != self._wake[0] for descriptor, _ in either.poll(left * 1000)):
-                for notice in connection.raw.notifies(timeout=0):
-                    if notice.pid != connection.raw.info.backend_pid:
-                        self._reactor.callFromThread(self._heard, notice.payload)
+                self._report_notifications(connection)
+
+    def _report_notifications(self, connection: PostgresConnection) -> None:
+        for notice in connection.raw.notifies(timeout=0):
+            if notice.pid != connection.raw.info.backend_pid:
+                self._reactor.callFromThread(self._heard, notice.payload)
 
     def _leave(self, connection: PostgresConnection | None) -> None:
         if connection is not None:

@@ -52,6 +52,23 @@ def test_a_process_with_a_thousand_open_connections_goes_on_to_live_and_to_hear(
         until(pump, lambda: told)
 
 
+def test_a_notification_that_comes_while_the_lease_is_renewed_is_reported_at_once(
+    pump: Pump, open_store: Any, other: Any
+) -> None:
+    """The driver reads it with the answer to a statement, so the socket never becomes readable for it."""
+    reported: list[None] = []
+    store = open_store(owner="here", lost_after=60.0)
+    store.on_news(lambda: reported.append(None))
+    registration = store._presence
+    connection = registration._connected()
+    other.execute("SELECT pg_notify('mailstack', 'work')")
+    until(pump, lambda: reported)  # by the registration's own connection
+    registration._attend(connection)
+    registration._listen(connection, 0.001)
+    connection.close()
+    until(pump, lambda: len(reported) == 2)
+
+
 # --- claims
 
 
