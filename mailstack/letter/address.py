@@ -17,16 +17,16 @@ MAX_DOMAIN = 255
 # RFC 5321 §4.1.2: Local-part = Dot-string / Quoted-string; Domain = sub-domain *("." sub-domain).
 # An underscore in a domain is against the grammar, but real hosts have it and no harm comes of it.
 # RFC 6531 §3.3 adds what isn't ASCII to atext and qtextSMTP, and U-labels (RFC 5890 §2.3.2.1) to domains.
-_BEYOND = "\x80-\U0010ffff"
-_ATEXT = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_BEYOND}-]"
+_NON_ASCII = "\x80-\U0010ffff"
+_ATEXT = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_NON_ASCII}-]"
 _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
-_QUOTED_STRING = re.compile(rf'"((?:[ !#-\[\]-~{_BEYOND}]|\\[ -~])*)"\Z')
+_QUOTED_STRING = re.compile(rf'"((?:[ !#-\[\]-~{_NON_ASCII}]|\\[ -~])*)"\Z')
 # A label of more than 63 octets can't be looked up (RFC 1035 §2.3.4).
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?\Z")
 
 
-_NO_NAME = "the domain is not a name of letters, digits, hyphens and dots"
+_INVALID_DOMAIN = "the domain is not a name of letters, digits, hyphens and dots"
 
 
 class AddressError(ValueError):
@@ -61,12 +61,12 @@ class Address(Struct, frozen=True):
 
     @property
     def is_ascii(self) -> bool:
-        """Whether it can be written without SMTPUTF8; see `in_ascii`."""
+        """Whether it can be written without SMTPUTF8; see `with_a_labels`."""
         return self.local.isascii()
 
     @property
-    def in_ascii(self) -> Address:
-        """The same mailbox for hosts without SMTPUTF8, where it has such a name (`is_ascii`): with A-labels."""
+    def with_a_labels(self) -> Address:
+        """The same mailbox with the domain in A-labels, for hosts without SMTPUTF8; see `is_ascii`."""
         return self if self.domain.isascii() else Address(self.local, self.ascii_domain)
 
     @property
@@ -154,7 +154,7 @@ def parse_domain(text: str) -> str:
     if not text.isascii():
         ascii_domain(text.removesuffix("."))
     elif not _DOMAIN.match(text):
-        raise AddressError(_NO_NAME)
+        raise AddressError(_INVALID_DOMAIN)
     return text.rstrip(".")
 
 
@@ -169,7 +169,7 @@ def ascii_domain(domain: str) -> str:
     labels = [label if label.isascii() else _a_label(label) for label in domain[: MAX_DOMAIN + 1].split(".")]
     name = ".".join(labels)
     if not _DOMAIN.match(name) or len(domain) > MAX_DOMAIN or len(name) > MAX_DOMAIN:
-        raise AddressError(_NO_NAME)
+        raise AddressError(_INVALID_DOMAIN)
     return name
 
 
@@ -210,7 +210,7 @@ _HEXCHAR = re.compile(r"\+([0-9A-F]{2})")
 
 
 def decode_xtext(text: str) -> str | None:
-    """What the text stands for; None when it is no xtext, or stands for what isn't printable ASCII."""
+    """The decoded text; None for invalid xtext, or for a result other than printable ASCII."""
     if not _XTEXT.match(text):
         return None
     decoded = _HEXCHAR.sub(lambda found: chr(int(found[1], 16)), text)
@@ -218,17 +218,17 @@ def decode_xtext(text: str) -> str | None:
 
 
 def xtext(text: str) -> str:
-    """ASCII text as xtext."""
+    """ASCII text encoded as xtext (RFC 3461 §4)."""
     return _NOT_XCHAR.sub(lambda found: f"+{ord(found[0]):02X}", text)
 
 
-def in_ascii(text: str) -> str:
-    r"""An address in UTF-8 for where only ASCII may stand: each other character as `\x{…}` (RFC 6533 §3)."""
+def encode_unitext(text: str) -> str:
+    r"""An address as 7-bit unitext: each non-ASCII character as `\x{…}` (RFC 6533 §3)."""
     return "".join([each if each.isascii() else f"\\x{{{ord(each):X}}}" for each in text])
 
 
-def from_ascii(text: str) -> str:
-    """What `in_ascii` wrote, and what stands for ASCII in it."""
+def decode_unitext(text: str) -> str:
+    """Inverse of `encode_unitext`; also decodes the `+XX` of xtext. Unprintable characters become "?"."""
     return _HEXCHAR.sub(_character, _EMBEDDED.sub(_character, text))
 
 

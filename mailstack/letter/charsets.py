@@ -41,13 +41,13 @@ _MEANT = {
     "default": "",
 }
 """Codecs by other names, and codecs that are supersets of the named one; "" is UTF-8 or cp1252."""
-_LONGEST_NAME = 40
+_MAX_NAME = 40
 _MARKS = {
     "utf_16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
     "utf_32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
 }
 """Codecs that look for a mark of the order of octets."""
-_MOST_OF_UTF_7 = 524_288
+_MAX_UTF_7 = 524_288
 """Octets of UTF-7 that are decoded: it takes ten times as long as others."""
 AT_ONCE = 16_384
 """Octets that are decoded in one go."""
@@ -68,7 +68,7 @@ def _table(codec: str) -> str:
 def _codec(charset: str) -> str:
     """The codec to use; "" when it is UTF-8 or none that is known."""
     # Python's own look-up keeps every name that it was ever asked for.
-    name = re.sub(r"[^a-z0-9]+", "_", charset[:_LONGEST_NAME].lower()).strip("_")
+    name = re.sub(r"[^a-z0-9]+", "_", charset[:_MAX_NAME].lower()).strip("_")
     name = aliases.aliases.get(name, name)
     name = _MEANT.get(name, name)
     return name if name in _codecs() else ""
@@ -78,7 +78,7 @@ def text_of(octets: bytes, charset: str = "") -> str:
     """The octets as text. What is no character is U+FFFD, and so is NUL."""
     codec = _codec(charset) if charset else ""
     if codec == "utf_7":
-        octets = octets[:_MOST_OF_UTF_7]
+        octets = octets[:_MAX_UTF_7]
     if codec:
         try:
             text = _decoded(octets, codec)

@@ -1,9 +1,9 @@
 """Delivery status notification: report to a sender with the original (RFC 3464, RFC 6522).
 
-Everything in it that came over the wire (addresses, what other hosts said, the original) is hostile: it is cut, and no
-octet of it can begin a field, a line or a body part of its own.
+Addresses, replies of other hosts and the original are hostile input: they are truncated, and none of their octets can
+start a field, a line or a body part.
 
-A letter with addresses in UTF-8 is reported in the form of RFC 6533, and every other one in plain US-ASCII.
+A report about addresses in UTF-8 has the format of RFC 6533; any other report is US-ASCII.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal
 from msgspec import Struct
 
 from mailstack.letter import header as header_section
-from mailstack.letter.address import Address, from_ascii
+from mailstack.letter.address import Address, decode_unitext
 from mailstack.letter.compose import Composed, Heading, compose, has_plain_lines, lines_part, multipart
 from mailstack.letter.envelope import Arrival, Envelope, Recipient
 from mailstack.letter.header import folded
@@ -27,12 +27,12 @@ from mailstack.letter.trace import date_time
 
 
 class Returned(Struct, frozen=True):
-    """The original, or the beginning of it."""
+    """Part of the original that the report returns."""
 
     header: bytes
-    """The header section, or as much of it as shall be returned."""
+    """Header section, or the returned beginning of it."""
     whole: bytes | None = None
-    """All of the letter; None where the header section must do (RFC 3461 §4.3)."""
+    """Whole letter; None to return the header section only (RFC 3461 §4.3)."""
 
     @property
     def is_eight_bit(self) -> bool:
@@ -71,25 +71,25 @@ ReportKind = Literal["failed", "delayed", "delivered", "relayed", "expanded"]
 """The `Action` of RFC 3464 §2.3.3 that is reported."""
 
 _COLUMNS = 76
-_LONGEST_TEXT = 1000
-"""Characters of another host's words that are repeated."""
+_MAX_TEXT = 1000
+"""Maximum characters of another host's reply that are repeated."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _NOT_ASCII = re.compile(r"[^ -~]+")
 _SMTP_REPLY = re.compile(r"[245][0-9][0-9](?:[ -]|\Z)")
 _MESSAGE_ID = re.compile(rb"(?:\A|\r\n)message-id:[ \t]*(?:\r\n[ \t]+)?(<[!-;=?-~]{1,250}>)[ \t]*\r\n", re.IGNORECASE)
 
 _ADVICE = {
-    1: "Check the address for typing errors, and send your letter again to the right one.",
-    2: "The mailbox can't take letters at present. Reach the recipient another way, and try again later.",
-    3: "The host there can't take this letter. If it is large, send a smaller one.",
-    4: "The way to that host is disturbed, or its name is wrong. Check the part behind the @, and try again later.",
-    6: "The host there can't take this kind of content. Send it in another form.",
-    7: "The host there doesn't want this letter. The words above, or its postmaster, can say why.",
+    1: "Check the address for errors, and send the letter again to the correct one.",
+    2: "The mailbox does not accept mail at present. Contact the recipient by other means, or try again later.",
+    3: "The remote host can't process this letter. If it is large, send a smaller one.",
+    4: "The remote host is unreachable, or the domain is wrong. Check the part after the @, and try again later.",
+    6: "The remote host does not support this kind of content. Send it in another format.",
+    7: "The remote host rejected this letter. See the reason above, or ask the postmaster of that host.",
 }
 """Advice for the sender, by the subject of the status (RFC 3463 §3)."""
-_ADVICE_ON = {
-    "5.6.7": "The host there takes only addresses in plain ASCII. Use such a one, if the recipient and you have it.",
-    "5.6.9": "The host there takes only ASCII in the header. Write names and subject so that your program encodes them.",
+_STATUS_ADVICE = {
+    "5.6.7": "The remote host supports only ASCII addresses. Use ASCII addresses of the recipient and yourself, if any.",
+    "5.6.9": "The remote host supports only ASCII in the header. Let your mail program encode names and subject.",
 }
 """Advice for single statuses, in place of that for the subject."""
 
@@ -98,15 +98,15 @@ _SUBJECTS: dict[ReportKind, str] = {
     "failed": "Your letter could not be delivered",
     "delayed": "Your letter is delayed",
     "delivered": "Your letter was delivered",
-    "relayed": "Your letter was passed on",
-    "expanded": "Your letter was passed on to the members of an alias",
+    "relayed": "Your letter was relayed",
+    "expanded": "Your letter was sent to the members of an alias",
 }
-_WHAT: dict[ReportKind, str] = {
+_PREDICATES: dict[ReportKind, str] = {
     "failed": "could not be delivered to",
-    "delayed": "has not reached",
+    "delayed": "could not be delivered yet to",
     "delivered": "was delivered to",
-    "relayed": "was passed on to a host that tells no more about it, for",
-    "expanded": "was passed on to the members of",
+    "relayed": "was relayed to a host that sends no delivery notifications, for",
+    "expanded": "was sent to the members of",
 }
 
 
@@ -118,7 +118,7 @@ class RecipientStatus(Struct, frozen=True):
 
 
 class Dsn(Struct, frozen=True):
-    """All that a report says; `octets` writes it."""
+    """Content of a report; `octets` formats it."""
 
     kind: ReportKind
     id: LetterId
@@ -136,9 +136,9 @@ class Dsn(Struct, frozen=True):
     """Arrival of the original."""
     notices: tuple[RecipientStatus, ...]
     retry_until: float
-    """Time at which a delayed letter is given up, in seconds since 1970."""
+    """Time of the last attempt for a delayed letter, in seconds since 1970."""
     returned: Returned | None = None
-    """Returned part of the original; None when it can't be read."""
+    """Returned part of the original; None for an unreadable one."""
     eight_bit: bool = False
     """Whether octets above 127 reach the sender as they are; else they are encoded."""
 
@@ -161,11 +161,11 @@ class Dsn(Struct, frozen=True):
         parts = [self._explanation(), self._delivery_status()]
         if self.returned is not None:
             parts.append(self.returned.part(eight_bit=self.eight_bit, international=self.envelope.smtputf8))
-        to = _readable(str(self.sender.in_ascii if self.sender.is_ascii else self.sender))
+        to = _readable(str(self.sender.with_a_labels if self.sender.is_ascii else self.sender))
         heading = Heading(
             ("Mail Delivery System", f"MAILER-DAEMON@{self.server}"),
             [("", to)],
-            "A report could not be delivered" if self.envelope.sender is None else _SUBJECTS[self.kind],
+            "A delivery report could not be delivered" if self.envelope.sender is None else _SUBJECTS[self.kind],
             date_time(self.at),
             f"{self.id}@{self.server}",
             more=[b"Auto-Submitted: auto-replied\r\n", *self._references()],  # RFC 3834 §5
@@ -176,7 +176,7 @@ class Dsn(Struct, frozen=True):
         )
 
     def _references(self) -> list[bytes]:
-        """What lets a mail program show the report under the original (RFC 3834 §3.1.6)."""
+        """Fields that thread the report under the original (RFC 3834 §3.1.6)."""
         found = _MESSAGE_ID.search(self.returned.header if self.returned is not None else b"")
         return [folded(name, [found[1].decode()]) for name in ("In-Reply-To", "References")] if found else []
 
@@ -186,46 +186,53 @@ class Dsn(Struct, frozen=True):
         lines = [
             f"This is the mail system of {self.server}.",
             "",
-            *_wrapped(f"{self._which} of {date_time(self.arrival.at)} {_WHAT[self.kind]} {recipients_text}:"),
+            *_wrapped(f"{self._which} of {date_time(self.arrival.at)} {_PREDICATES[self.kind]} {recipients_text}:"),
             "",
         ]
         for notice in self.notices:
-            lines += [*_told(notice, self._shown), ""]
+            lines += [*_recipient_lines(notice, self._shown), ""]
         lines += [
             *self._what_follows(),
             "",
-            *_wrapped(f"For help, send this whole report to postmaster@{self.server}."),
+            *_wrapped(f"For further assistance, send this report to postmaster@{self.server}."),
         ]
         charset = "utf-8" if self.is_international else "us-ascii"
         return lines_part(f"text/plain; charset={charset}", _lines(lines), eight_bit=self.eight_bit)
 
     @property
     def _which(self) -> str:
-        return "A report of this server" if self.envelope.sender is None else "Your letter"
+        return "A delivery report of this server" if self.envelope.sender is None else "Your letter"
 
     def _what_follows(self) -> list[str]:
         match self.kind:
             case "failed":
                 statuses = sorted({notice.outcome.status for notice in self.notices}, key=str)
-                advice = dict.fromkeys(_ADVICE_ON.get(str(each), _ADVICE.get(each.subject, "")) for each in statuses)
-                return ["It will not be tried again.", *(line for each in advice for line in _wrapped(each))]
+                advice = dict.fromkeys(
+                    _STATUS_ADVICE.get(str(each), _ADVICE.get(each.subject, "")) for each in statuses
+                )
+                return [
+                    "This is a permanent error. The letter will not be sent again.",
+                    *(line for each in advice for line in _wrapped(each)),
+                ]
             case "delayed":
                 until = date_time(self.retry_until)
                 return [
-                    "You need not send it again.",
-                    *_wrapped(f"It will be tried until {until}; if that fails, you will be told."),
+                    "No action is required on your part.",
+                    *_wrapped(
+                        f"Delivery attempts will continue until {until}. If they fail, you will receive another report."
+                    ),
                 ]
             case "relayed":
-                return ["That it reached its end is not known here.", *self._promise()]
+                return ["Final delivery can't be confirmed.", *self._failure_notice()]
             case "expanded":
-                return ["You asked to be told.", *self._promise()]
+                return ["You requested this report.", *self._failure_notice()]
             case _:
-                return ["You asked to be told."]
+                return ["You requested this report."]
 
-    def _promise(self) -> list[str]:
-        """Promise for a sender that asked for reports of failures (RFC 3461 §4.1)."""
+    def _failure_notice(self) -> list[str]:
+        """Text for a sender that requested reports of failures (RFC 3461 §4.1)."""
         all_told = all(notice.recipient.wants_report("FAILURE") for notice in self.notices)
-        return ["You will hear of it if it fails."] if all_told else []
+        return ["If delivery fails, you will receive another report."] if all_told else []
 
     def _delivery_status(self) -> Composed:
         """The part for programs (RFC 3464 §2)."""
@@ -264,14 +271,14 @@ class Dsn(Struct, frozen=True):
         return lines
 
     def _diagnosis(self, outcome: Outcome) -> str:
-        """What another host said (RFC 3464 §2.3.6); of a success in our own hands there is nothing to diagnose."""
-        return "" if self.kind in {"delivered", "expanded"} else _said(outcome)
+        """Reply of the remote host (RFC 3464 §2.3.6); "" for a local success."""
+        return "" if self.kind in {"delivered", "expanded"} else _diagnostic_text(outcome)
 
     def _original_recipient(self, recipient: Recipient) -> list[str]:
-        """What the sender wrote, if ORCPT says it; where it does not the field must not appear (RFC 3461 §6.3)."""
+        """Address of ORCPT; without ORCPT the field must not appear (RFC 3461 §6.3)."""
         kind, value = _orcpt(recipient)
         if kind.lower() == "utf-8":
-            return [f"Original-Recipient: utf-8; {_readable(from_ascii(value))}"]
+            return [f"Original-Recipient: utf-8; {_readable(decode_unitext(value))}"]
         if kind:
             return [f"Original-Recipient: {_clean(kind)}; {_xtext(value)}"]
         return []
@@ -279,28 +286,28 @@ class Dsn(Struct, frozen=True):
     def _typed(self, address: Address) -> str:
         """The address with its type: rfc822 where it can be ASCII, else utf-8 (RFC 6533 §3)."""
         if address.is_ascii:
-            return f"rfc822; {_clean(str(address.in_ascii))}"
+            return f"rfc822; {_clean(str(address.with_a_labels))}"
         return f"utf-8; {_readable(str(address))}"
 
     def _shown(self, address: Address) -> str:
         """The address for people."""
-        return _readable(str(address)) if self.is_international else _clean(str(address.in_ascii))
+        return _readable(str(address)) if self.is_international else _clean(str(address.with_a_labels))
 
 
-def _told(notice: RecipientStatus, shown: Callable[[Address], str]) -> list[str]:
-    """One recipient, and why, for people."""
+def _recipient_lines(notice: RecipientStatus, shown: Callable[[Address], str]) -> list[str]:
+    """One recipient and the reason, for people."""
     recipient, outcome = notice.recipient, notice.outcome
-    by_way = f" (by way of {shown(recipient.original)})" if recipient.original else ""
-    text = _said(outcome)
-    says = f"{_clean(outcome.host)} said: " if outcome.host and _SMTP_REPLY.match(text) else ""
+    via = f" (via {shown(recipient.original)})" if recipient.original else ""
+    text = _diagnostic_text(outcome)
+    prefix = f"{_clean(outcome.host)} said: " if outcome.host and _SMTP_REPLY.match(text) else ""
     return [
-        f"  {shown(recipient.address)}{by_way}",
-        *_wrapped(f"    {says}{text or outcome.status}", "    "),
+        f"  {shown(recipient.address)}{via}",
+        *_wrapped(f"    {prefix}{text or outcome.status}", "    "),
     ]
 
 
-def _said(outcome: Outcome) -> str:
-    """The reply alone, or our own words; the agent may have put the host's name before it."""
+def _diagnostic_text(outcome: Outcome) -> str:
+    """The reply or the local reason, without the host name that an agent may put before it."""
     return _clean(outcome.text.removeprefix(f"{outcome.host} said: "))
 
 
@@ -311,7 +318,7 @@ def _orcpt(recipient: Recipient) -> tuple[str, str]:
 
 
 def _boundary(report: LetterId, parts: Sequence[Composed]) -> str:
-    """Boundary that occurs in no part. The id alone is one that no writer can foresee."""
+    """Boundary that occurs in no part. The id makes it unpredictable."""
     boundary = f"=_{report}"
     while any(boundary.encode() in octets for part in parts for octets in part.octets):
         boundary += "_"
@@ -319,18 +326,18 @@ def _boundary(report: LetterId, parts: Sequence[Composed]) -> str:
 
 
 def _clean(text: str) -> str:
-    """At most _LONGEST_TEXT printable US-ASCII characters, whatever was there."""
-    return _NOT_ASCII.sub("?", _CONTROLS.sub(" ", text[:_LONGEST_TEXT])).strip()
+    """At most _LONGEST_TEXT printable US-ASCII characters."""
+    return _NOT_ASCII.sub("?", _CONTROLS.sub(" ", text[:_MAX_TEXT])).strip()
 
 
 def _readable(text: str) -> str:
-    """The same for where UTF-8 may stand."""
-    return "".join([each if each.isprintable() else " " for each in text[:_LONGEST_TEXT]]).strip()
+    """At most _MAX_TEXT printable characters of UTF-8."""
+    return "".join([each if each.isprintable() else " " for each in text[:_MAX_TEXT]]).strip()
 
 
 def _xtext(text: str) -> str:
     """Decoded (RFC 3461 §4), then cleaned."""
-    return _clean(from_ascii(text[:_LONGEST_TEXT]))
+    return _clean(decode_unitext(text[:_MAX_TEXT]))
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:

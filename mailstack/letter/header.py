@@ -23,7 +23,7 @@ _WSP = b" \t"
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
 _AT_ONCE = 65_536
 """Octets in which the end of a field is looked for in one go: meanwhile no other thread runs."""
-_LONGEST_LINE = 998
+_MAX_LINE = 998
 """RFC 5322 §2.1.1; a field's name and colon stand within it."""
 _MBOX_LINES = (b"From ", b">From ")
 """A line that mailbox files have above the header, and that some clients send with it."""
@@ -36,7 +36,7 @@ def split(octets: bytes) -> int:
     """
     if octets.startswith(b"\r\n"):
         return 2
-    if not _name(octets[:_LONGEST_LINE]) and not octets.startswith(_MBOX_LINES):
+    if not _name(octets[:_MAX_LINE]) and not octets.startswith(_MBOX_LINES):
         return 0
     end = octets.find(b"\r\n\r\n")
     return len(octets) if end < 0 else end + 4

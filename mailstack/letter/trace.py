@@ -20,7 +20,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _NOT_IN_COMMENT = re.compile(r"[^ !-'*-\[\]-~]+")
-_LONGEST_NAME = 255
+_MAX_NAME = 255
 
 
 def received(
@@ -44,7 +44,7 @@ def received(
     else:
         host = None if arrival.remote is None or hide_client else arrival.remote.host
         account = arrival.account if show_account else None
-        way = _way(host, arrival.name, arrival.helo, arrival.tls, account, arrival.server, arrival.protocol)
+        way = _from_clause(host, arrival.name, arrival.helo, arrival.tls, account, arrival.server, arrival.protocol)
     for_clause = f" for <{_printable(recipients[0].address)}>" if _is_shown(recipients) else ""
     how = "" if priority is None else f" PRIORITY {priority}"
     return f"{way}\r\n\tid {letter}{for_clause}{how};\r\n\t{date_time(arrival.at)}\r\n".encode()
@@ -55,7 +55,7 @@ def _is_shown(recipients: Sequence[Recipient]) -> bool:
 
 
 @lru_cache(maxsize=1024)  # the same for all letters of a connection
-def _way(  # noqa: PLR0917  # a cache wants them by position
+def _from_clause(  # noqa: PLR0917  # a cache wants them by position
     host: str | None, dns_name: str, helo: str, tls: TlsInfo | None, account: str | None, server: str, protocol: str
 ) -> str:
     """The clauses that say over what a letter came, folded; the first lines of the field."""
@@ -83,7 +83,7 @@ def delivered_to(address: Address) -> bytes:
     return b"Delivered-To: %b\r\n" % _printable(address).encode()
 
 
-def handed_over(server: str, letter: LetterId, address: Address, at: float) -> bytes:
+def handover_field(server: str, letter: LetterId, address: Address, at: float) -> bytes:
     """The `Received:` field of final delivery: the last hop, from a server's queue into a mailbox of its own.
 
     It names the time and the recipient, which a letter to several recipients has nowhere else. There is no `with` clause,
@@ -131,7 +131,7 @@ def _domain(helo: str) -> str:
     try:
         return ascii_domain(parse_domain(helo))
     except AddressError:
-        labels = _NOT_IN_NAME.sub("-", helo[:_LONGEST_NAME]).split(".")
+        labels = _NOT_IN_NAME.sub("-", helo[:_MAX_NAME]).split(".")
         return ".".join([label for label in (label.strip("-") for label in labels) if label])
 
 
@@ -142,7 +142,7 @@ def _comment(text: str) -> str:
 @lru_cache(maxsize=1024)
 def _printable(address: Address) -> str:
     """The address as text that no control character can break out of, wherever it was read from; ASCII if it can be."""
-    text = str(address.in_ascii if address.is_ascii else address)
+    text = str(address.with_a_labels if address.is_ascii else address)
     return text if text.isprintable() else "".join([c if c.isprintable() else "?" for c in text])
 
 

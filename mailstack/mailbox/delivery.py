@@ -11,7 +11,7 @@ import logging
 from mailstack.letter import Deferred, Delivered, Envelope, Failed, Letter, Outcome, Status
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.envelope import sender_for
-from mailstack.letter.trace import delivered_to, handed_over, return_path
+from mailstack.letter.trace import delivered_to, handover_field, return_path
 from mailstack.policy import PASS, Defer, Pass
 from mailstack.policy.quota import Quotas
 from mailstack.protocols.connection import Clock
@@ -54,7 +54,7 @@ class DeliveryAgent:
         try:
             mailbox = await self._directory.mailbox(address)
             if mailbox is not None:
-                hop = handed_over(self._server, delivery.letter, address, self._clock.now())
+                hop = handover_field(self._server, delivery.letter, address, self._clock.now())
                 headers = return_path(sender_for(envelope, delivery.recipient)) + delivered_to(address) + hop
                 full = await self._full(mailbox, len(headers) + size)
                 return full or Delivered(DELIVERED, "in the mailbox", "", mailbox, headers)

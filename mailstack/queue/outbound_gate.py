@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Outcome, Status
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.patterns import fits_any_domain
-from mailstack.letter.trace import delivered_to, handed_over, return_path
+from mailstack.letter.trace import delivered_to, handover_field, return_path
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Agent, Attempt
 from mailstack.queue.hold_rules import HoldRules
@@ -107,7 +107,7 @@ class OutboundGate:
             return Deferred(_NO_CAPTURE, f"{reason}, and there is no account {to} ([relay] capture_to)")
         address = delivery.recipient.address
         headers = return_path(letter.envelope.sender) + delivered_to(address)
-        headers += handed_over(self._server, letter.id, address, self._clock.now())
+        headers += handover_field(self._server, letter.id, address, self._clock.now())
         return Delivered(_TAKEN, f"captured: {reason}", "", mailbox, headers)
 
     async def _suppressed(self, deliveries: Sequence[Delivery]) -> dict[int, Outcome]:

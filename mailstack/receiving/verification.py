@@ -82,8 +82,8 @@ class VerificationResults(Struct, frozen=True):
 def identity_of(letter: Letter) -> SmtpIdentity:
     sender = letter.envelope.sender
     if sender is not None:
-        domain = "" if sender.is_literal else sender.in_ascii.domain.lower()
-        return SmtpIdentity(domain, str(sender.in_ascii), is_helo=False)
+        domain = "" if sender.is_literal else sender.with_a_labels.domain.lower()
+        return SmtpIdentity(domain, str(sender.with_a_labels), is_helo=False)
     try:
         domain = ascii_domain(parse_domain(letter.arrival.helo)).lower()
     except AddressError:
@@ -235,7 +235,7 @@ class SenderVerification:
     def _from(self, section: Fields, host: str) -> From:
         """The domains in From. Raises Refusal if readers could see an author that DMARC can't check (RFC 7489 §6.6.1)."""
         authors = authors_in(section)
-        domains = tuple(dict.fromkeys(each.in_ascii.domain.lower() for each in authors.addresses))
+        domains = tuple(dict.fromkeys(each.with_a_labels.domain.lower() for each in authors.addresses))
         trouble = authors.trouble or (f"{len(domains)} domains in From" if len(domains) > MAX_AUTHOR_DOMAINS else "")
         if trouble and self._policy.dmarc and self._policy.malformed_from == "refuse":
             raise Refusal(MALFORMED_FROM, f"from {host}: {trouble}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from mailstack.letter.times import iso8601, moment
+from mailstack.letter.times import elapsed_text, iso8601
 from mailstack.mailbox.index.feed import Feed
 from mailstack.protocols.connection import Dane, Disconnected, Ending, Engine, Peer
 from mailstack.protocols.peer_wrapper import PeerWrapper, TappedEngine
@@ -32,7 +32,7 @@ class Line:
         self.text = text
 
     def __str__(self) -> str:
-        return f"{moment(self.at)}  {self.side}: {self.text}"
+        return f"{elapsed_text(self.at)}  {self.side}: {self.text}"
 
 
 class SessionTranscript:

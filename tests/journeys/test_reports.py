@@ -177,7 +177,7 @@ def test_an_alias_for_one_carries_the_wish_on(internet: Internet, home: Simulate
     internet.submit(home, "alice@home.test", to("robert@home.test", *WANTS_ALL))
     (report,) = reports_to(internet, home)
     assert told(report) == [("rfc822; bob@home.test", "delivered", "2.1.5")]
-    assert "bob@home.test (by way of robert@home.test)" in report.get_payload()[0].get_payload()
+    assert "bob@home.test (via robert@home.test)" in report.get_payload()[0].get_payload()
     internet.stop()
 
 

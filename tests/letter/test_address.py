@@ -159,10 +159,10 @@ def test_a_name_in_ascii_for_hosts_that_want_one():
     """UTF8-03."""
     address = Address.parse("A.b@Bücher.test")
     assert address.is_ascii
-    assert str(address.in_ascii) == "A.b@xn--bcher-kva.test"
+    assert str(address.with_a_labels) == "A.b@xn--bcher-kva.test"
     assert address.ascii_domain == "xn--bcher-kva.test"
     plain = Address.parse("a@b.test")
-    assert plain.in_ascii is plain
+    assert plain.with_a_labels is plain
     assert str(Address.parse('"ü b"@c.test')) == '"ü b"@c.test'
 
 

@@ -8,7 +8,7 @@ import quopri
 from typing import Any
 
 from mailstack.letter import Address, AddressError, Envelope, Recipient, header, time_parameters
-from mailstack.letter.address import decode_xtext, from_ascii, in_ascii
+from mailstack.letter.address import decode_unitext, decode_xtext, encode_unitext
 from mailstack.letter.address_lists import addresses_in
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.dsn import Returned
@@ -27,7 +27,7 @@ def _address(octets: bytes) -> None:
     """What is written is read again as the same mailbox, in whatever form it is written."""
     address = Address.parse(text(octets))
     assert Address.parse(str(address)) == address
-    assert address.in_ascii.key == address.key
+    assert address.with_a_labels.key == address.key
     assert str(address).isprintable()
 
 
@@ -164,8 +164,8 @@ def _xtext(octets: bytes) -> None:
     decoded = decode_xtext(value)
     assert decoded is None or (decoded.isascii() and decoded.isprintable())
     printable = "".join([each for each in value if each.isprintable() and each not in "\\+"])
-    assert from_ascii(in_ascii(printable)) == printable
-    assert all(each.isprintable() for each in from_ascii(printable))
+    assert decode_unitext(encode_unitext(printable)) == printable
+    assert all(each.isprintable() for each in decode_unitext(printable))
 
 
 _FIRST, _LAST = -62135596800, 253402300800

@@ -21,7 +21,7 @@ from mailstack.letter.transfer_encoding import Base64, Encoder, QuotedPrintable
 
 __all__ = ["Domain", "Unconvertible", "convert"]
 
-LONGEST_LINE = 998
+MAX_LINE = 998
 """Octets without CRLF (RFC 5322 §2.1.1)."""
 
 _ASCII = bytes(range(128))
@@ -213,12 +213,12 @@ class Seen:
             self.is_text = False
 
     def _measure(self, octets: bytes) -> None:
-        for length in _lengths(octets, LONGEST_LINE):
+        for length in _lengths(octets, MAX_LINE):
             if length < 0:
                 self._line = 0
                 continue
             self._line += length
-            if self._line > LONGEST_LINE:
+            if self._line > MAX_LINE:
                 self.is_long = True
                 return
 

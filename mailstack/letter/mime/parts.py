@@ -14,16 +14,16 @@ from msgspec import Struct
 from mailstack.letter.content import Content
 from mailstack.letter.mime.fields import Described, describe
 
-MOST_PARTS = 10_000
-MOST_DEPTH = 20
+MAX_PARTS = 10_000
+MAX_DEPTH = 20
 """Multiparts within each other."""
-LONGEST_HEAD = 262_144
+MAX_HEADER = 262_144
 """Octets of a header section."""
-_LONGEST_BOUNDARY = 200
+_MAX_BOUNDARY = 200
 """Octets; RFC 2046 §5.1.1 allows 70."""
-_LONGEST_DELIMITER = 256
+_MAX_DELIMITER = 256
 """Octets of its line, blanks behind the boundary among them."""
-_MOST_SOUGHT = 100_000
+_MAX_BOUNDARIES = 100_000
 """Octets of boundaries, as often as they are looked for anew: each costs half a microsecond."""
 _MARK = b"--"
 
@@ -137,15 +137,15 @@ class Parts:
         else:
             end = octets.find(b"\r\n\r\n") + 4
             if end < 4:
-                if len(octets) > LONGEST_HEAD:
+                if len(octets) > MAX_HEADER:
                     raise Unconvertible("a header section in it is too long")
                 if not at_end:
                     return
                 end = len(octets)
         section = self._take(end)
         self._heads += 1
-        if self._heads > MOST_PARTS:
-            raise Unconvertible(f"it has more than {MOST_PARTS} parts")
+        if self._heads > MAX_PARTS:
+            raise Unconvertible(f"it has more than {MAX_PARTS} parts")
         inside = self._stack[-1] if self._stack else None
         if inside and (inside.at_start.match(section) or inside.anywhere.search(section)):
             raise Unconvertible("a part of it has no end to its header")
@@ -158,7 +158,7 @@ class Parts:
         of_type = described.type or default
         kind = Kind.LEAF
         if described.encoding in _UNENCODED:
-            if of_type.startswith("multipart/") and 0 < len(described.boundary) <= _LONGEST_BOUNDARY:
+            if of_type.startswith("multipart/") and 0 < len(described.boundary) <= _MAX_BOUNDARY:
                 kind = Kind.MULTIPART
             elif of_type == "message/rfc822":
                 kind = Kind.MESSAGE
@@ -176,9 +176,9 @@ class Parts:
 
     def _open(self, multipart: _Multipart) -> None:
         self._sought += len(multipart.sought)
-        if len(self._stack) >= MOST_DEPTH:
-            raise Unconvertible(f"its parts are nested deeper than {MOST_DEPTH}")
-        if self._sought > _MOST_SOUGHT:
+        if len(self._stack) >= MAX_DEPTH:
+            raise Unconvertible(f"its parts are nested deeper than {MAX_DEPTH}")
+        if self._sought > _MAX_BOUNDARIES:
             raise Unconvertible("it has too many multiparts")
         self._stack.append(multipart)
 
@@ -208,7 +208,7 @@ class Parts:
         octets = self._octets
         at = octets.rfind(b"\r\n")
         line = bytes(octets[at + 2 if at >= 0 else 0 :][:2])
-        if (at >= 0 or self._fresh) and _MARK.startswith(line) and len(octets) - at <= _LONGEST_DELIMITER:
+        if (at >= 0 or self._fresh) and _MARK.startswith(line) and len(octets) - at <= _MAX_DELIMITER:
             return max(0, at)
         return len(octets) - octets.endswith(b"\r")
 

@@ -27,9 +27,9 @@ _MAX_ATTRIBUTES = 100_000
 """Attributes of one text that are read."""
 _MAX_BEFORE_ALT = 20
 """Attributes of one picture among which its text is looked for."""
-_LONGEST_STYLE = 4096
+_MAX_STYLE = 4096
 """Characters of a style attribute that may hide something."""
-_LONGEST_VALUE = 65_536
+_MAX_VALUE = 65_536
 """Characters of an attribute in which references are looked for: longer ones are pictures."""
 _ATTRIBUTE = re.compile(r"([^\s=/>\"']{1,60}+)(?:\s*+=\s*+(\"[^\"]*+|'[^']*+|[^\s>]*+))?", re.DOTALL)
 _HUGE = re.compile(r"&#(?:\d{8,}|[xX][0-9a-fA-F]{7,});?")
@@ -226,10 +226,10 @@ def _attributes(attributes: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_hidden(attributes: Mapping[str, str]) -> bool:
-    return "hidden" in attributes or bool(_HIDDEN.search(attributes.get("style", "")[:_LONGEST_STYLE]))
+    return "hidden" in attributes or bool(_HIDDEN.search(attributes.get("style", "")[:_MAX_STYLE]))
 
 
 def _unescaped(text: str) -> str:
-    if "&" not in text or len(text) > _LONGEST_VALUE:
+    if "&" not in text or len(text) > _MAX_VALUE:
         return text
     return unescape(_HUGE.sub("\ufffd", text)).replace("\0", "\ufffd")

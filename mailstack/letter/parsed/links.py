@@ -13,13 +13,13 @@ from mailstack.letter.parsed import html as hypertext
 
 _BEGINS = re.compile(r"(?<![\w.+-])(?:https?://|mailto:)", re.IGNORECASE)
 _IN_TEXT = re.compile(r"https?://[^\s<>\"'`{}|\\^]{1,4000}|mailto:[^\s<>\"'`{}|\\^]{3,1000}", re.IGNORECASE)
-_LONGEST_BEGIN = len("https://")
+_MAX_SCHEME = len("https://")
 _AT_ONCE = 65_536
 """Characters in which one begins that are looked through in one go: meanwhile no other thread runs."""
 _FOLLOWED = re.compile(r"(?:https?://[^/?#\s]|mailto:\S)", re.IGNORECASE)
-_LONGEST = 8000
+_MAX_URL = 8000
 _ENDING = ".,;:!?*_~"
-_MOST_RUNS = 50
+_MAX_RUNS = 50
 """Rows of closing brackets at the end of an address that are taken for the sentence's around it."""
 _CLOSING = {")": "(", "]": "["}
 
@@ -36,7 +36,7 @@ def links_of(text: str, html: str, most: int, *, looked_at: int = 10_000) -> tup
     """Those of the HTML first, then what only the text has; of so many addresses that are looked at."""
     found: dict[str, Link] = {}
     for kind, url in islice(_all(text, html), looked_at):
-        if len(url) <= _LONGEST and url not in found and _FOLLOWED.match(url):
+        if len(url) <= _MAX_URL and url not in found and _FOLLOWED.match(url):
             found[url] = Link(url, kind)
             if len(found) >= most:
                 break
@@ -53,7 +53,7 @@ def _written(text: str) -> Iterator[str]:
     """Addresses in a text; "" for what only begins as one."""
     at = 0
     while at < len(text):
-        begins = _BEGINS.search(text, at, at + _AT_ONCE + _LONGEST_BEGIN)
+        begins = _BEGINS.search(text, at, at + _AT_ONCE + _MAX_SCHEME)
         found = _IN_TEXT.match(text, begins.start()) if begins else None
         if found:
             yield found[0]
@@ -69,7 +69,7 @@ def _without_end(url: str) -> str:
     """Less the signs that end the sentence around it; a bracket belongs to it if it was opened within it."""
     # How many are closed more often than opened, counted once: there may be thousands of them.
     left = {closing: url.count(closing) - url.count(opening) for closing, opening in _CLOSING.items()}
-    for _ in range(_MOST_RUNS):
+    for _ in range(_MAX_RUNS):
         url = url.rstrip(_ENDING)
         closing = url[-1:]
         taken = min(len(url) - len(url.rstrip(closing)), left[closing]) if closing in _CLOSING else 0
@@ -165,7 +165,7 @@ _STATED_ANY = re.compile(
 )
 _BEFORE, _BEHIND = 120, 60
 """How far the word may stand before a code, and behind it, in characters."""
-_LEAST = 3
+_MIN_SCORE = 3
 
 
 def codes_in(subject: str, text: str, *, searched: int, most: int) -> tuple[str, ...]:
@@ -174,7 +174,7 @@ def codes_in(subject: str, text: str, *, searched: int, most: int) -> tuple[str,
     for part, bonus in ((subject[:1000], 1.0), (text[:searched], 0.0)):
         for code, score in _scored(_LINK.sub(lambda each: "@" * len(each[0]), part)):
             scores[code] = max(scores.get(code, 0.0), score + bonus)
-    likely = sorted(((score, code) for code, score in scores.items() if score >= _LEAST), key=lambda each: -each[0])
+    likely = sorted(((score, code) for code, score in scores.items() if score >= _MIN_SCORE), key=lambda each: -each[0])
     return tuple(code for _, code in likely[:most])
 
 

@@ -17,8 +17,8 @@ from mailstack.letter.transfer_encoding import AT_ONCE, decoded, decoded_size
 
 _PARTING = re.compile(r"[/\\\x00-\x1f\x7f]")
 """Octets between the names of a path, or in none."""
-_LONGEST_NAME = 255
-_MOST_DEPTH = 40
+_MAX_NAME = 255
+_MAX_DEPTH = 40
 """Multiparts and letters within each other; of multiparts, MOST_DEPTH in mailstack.letter.mime.parts."""
 
 
@@ -119,7 +119,7 @@ def tree_of(letter: bytes, most: int) -> tuple[Part, str]:
             match piece:
                 case Head():
                     count += 1
-                    if count > most or len(open_parts) > _MOST_DEPTH:
+                    if count > most or len(open_parts) > _MAX_DEPTH:
                         trouble = f"it has more than {most} parts" if count > most else "its parts are nested too deep"
                         break
                     part = _begun(open_parts, piece, at)
@@ -174,4 +174,4 @@ def _nothing(letter: bytes) -> Part:
 
 def _file_name(name: str) -> str:
     """The last name of a path, since it may become the name of a file."""
-    return _PARTING.split(name.strip())[-1].strip(". ")[:_LONGEST_NAME]
+    return _PARTING.split(name.strip())[-1].strip(". ")[:_MAX_NAME]

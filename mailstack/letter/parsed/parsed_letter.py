@@ -23,7 +23,7 @@ from mailstack.letter.transfer_encoding import AT_ONCE
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u206a-\u206f\ufeff]+"
 )
-_LONGEST_DATE = 100
+_MAX_DATE = 100
 _ADDRESSED = ("from", "to", "cc", "bcc", "reply-to", "sender")
 
 
@@ -240,7 +240,7 @@ def _text(octets: bytes, shown: tuple[tuple[Part, str], ...], kind: str, limits:
 def _date(text: str) -> datetime | None:
     """RFC 5322 §3.3, and much that isn't."""
     try:
-        date = parsedate_to_datetime(text[:_LONGEST_DATE])
+        date = parsedate_to_datetime(text[:_MAX_DATE])
     except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -93,7 +93,7 @@ class Signer:
 def author_domain(found: Fields) -> str | None:
     """The domain of the first author, in A-labels and lower case; None unless From is certain and all are of that domain."""
     authors = authors_in(found)
-    domains = {address.in_ascii.domain.lower() for address in authors.addresses}
+    domains = {address.with_a_labels.domain.lower() for address in authors.addresses}
     return domains.pop() if not authors.trouble and len(domains) == 1 else None
 
 

@@ -8,7 +8,7 @@ import re
 from mailstack.protocols.sasl.credentials import Token
 from mailstack.protocols.sasl.mechanism import MAX_OCTETS, AccountLogin, Anywhere, Denied, Malformed, SaslExchange
 
-LONGEST = 10240
+MAX_MESSAGE = 10240
 """Octets of a token: what fits into a line of AUTH (RFC 4954 §4)."""
 
 # RFC 6750 §2.1: b64token
@@ -34,7 +34,7 @@ async def _xoauth2(exchange: SaslExchange) -> AccountLogin:
 
 async def _prove(exchange: SaslExchange, name: str, username: str, pairs: dict[str, str]) -> AccountLogin:
     found = _BEARER.match(pairs.get("auth", ""))
-    if found is None or len(found[1]) > LONGEST:
+    if found is None or len(found[1]) > MAX_MESSAGE:
         raise Malformed("there is no bearer token in the message")
     try:
         return await exchange.login(Token(username=username, mechanism=name, token=found[1]))
@@ -57,7 +57,7 @@ def _pairs(text: str) -> dict[str, str]:
 
 
 def _text(octets: bytes) -> str:
-    if len(octets) > LONGEST + 2 * MAX_OCTETS:
+    if len(octets) > MAX_MESSAGE + 2 * MAX_OCTETS:
         raise Malformed("the message is too long")
     try:
         return octets.decode()

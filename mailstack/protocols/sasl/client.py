@@ -13,7 +13,7 @@ from typing import Protocol
 from mailstack.protocols.sasl import scram_keys
 from mailstack.protocols.sasl.scram_keys import ScramKeys, client_proof, saslprep
 
-MOST_ITERATIONS = 1_000_000
+MAX_ITERATIONS = 1_000_000
 """A server that asks for more has something else in mind than our password."""
 
 Binding = Callable[[str], bytes | None]
@@ -156,7 +156,7 @@ class ScramAnswer:
         if found is None or not found[1].startswith(self._nonce) or found[1] == self._nonce:
             raise ServerNotTrusted("the server's first message is not SCRAM's, or not for us")
         iterations = int(found[3])
-        if not scram_keys.FEWEST <= iterations <= MOST_ITERATIONS:
+        if not scram_keys.MIN_ITERATIONS <= iterations <= MAX_ITERATIONS:
             raise ServerNotTrusted(f"the server wants {iterations} iterations")
         try:
             salt = base64.b64decode(found[2], validate=True)

@@ -25,7 +25,7 @@ from mailstack.protocols.sasl.mechanism import (
 )
 from mailstack.protocols.sasl.scram_keys import saslprep
 
-LONGEST = 4096
+MAX_MESSAGE = 4096
 """Octets of one message of the client."""
 
 # RFC 5802 §7: gs2-header = ("p=" cb-name / "n" / "y") "," [ "a=" saslname ] ","
@@ -141,8 +141,8 @@ def _name(written: str | None) -> str:
 
 
 def _text(octets: bytes) -> str:
-    if len(octets) > LONGEST:
-        raise Malformed(f"a message is longer than {LONGEST} octets")
+    if len(octets) > MAX_MESSAGE:
+        raise Malformed(f"a message is longer than {MAX_MESSAGE} octets")
     try:
         return octets.decode()
     except UnicodeDecodeError:

@@ -14,9 +14,9 @@ from typing import ClassVar
 from mailstack.protocols.redacted import Redacted
 
 HASH = "sha256"
-FEWEST = 4096
+MIN_ITERATIONS = 4096
 """Iterations (RFC 7677 §4)."""
-MOST = 10_000_000
+MAX_ITERATIONS = 10_000_000
 """Maximum iterations: more would only cost time."""
 
 _TEXT = re.compile(r"SCRAM-SHA-256\$(\d{4,8}):([A-Za-z0-9+/=]{16,200})\$([A-Za-z0-9+/=]{44}):([A-Za-z0-9+/=]{44})\Z")
@@ -53,7 +53,7 @@ class ScramKeys(Redacted, frozen=True):
             salt, stored, server = (base64.b64decode(part, validate=True) for part in found.groups()[1:])
         except binascii.Error as error:
             raise ValueError("not SCRAM keys") from error
-        if len(stored) != 32 or len(server) != 32 or not FEWEST <= iterations <= MOST:
+        if len(stored) != 32 or len(server) != 32 or not MIN_ITERATIONS <= iterations <= MAX_ITERATIONS:
             raise ValueError("not SCRAM keys")
         return cls(salt, iterations, stored, server)
 

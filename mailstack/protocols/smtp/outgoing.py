@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator, Sequence
 from msgspec import Struct
 
 from mailstack.letter import Address, Content, Envelope, Recipient
-from mailstack.letter.address import in_ascii, xtext
+from mailstack.letter.address import encode_unitext, xtext
 from mailstack.letter.content import held
 from mailstack.letter.mime.parts import Head, Unconvertible, pieces
 from mailstack.protocols.smtp.commands import SMTPUTF8, Parameters
@@ -75,7 +75,7 @@ def rcpt_command(extensions: Extensions, envelope: Envelope, recipient: Recipien
             parameters = hook.rcpt_parameters(extensions, envelope, recipient, parameters)
     if (original := recipient.original) is not None and original.is_ascii and "ORCPT" not in dict(parameters):
         # RFC 3461 §5.2.1: so that reports from there name the address that the sender wrote.
-        parameters = (*parameters, ("ORCPT", f"rfc822;{xtext(str(original.in_ascii))}"))
+        parameters = (*parameters, ("ORCPT", f"rfc822;{xtext(str(original.with_a_labels))}"))
     return line + "".join(_known(extensions, parameters)) if parameters else line
 
 
@@ -91,14 +91,14 @@ def _is_international(extensions: Extensions, envelope: Envelope, recipients: Se
 
 def _path(extensions: Extensions, address: Address) -> str:
     """The address as that host can read it: it knows the domain by its A-labels in any case (RFC 6531 §3.2)."""
-    return str(address if SMTPUTF8 in extensions else address.in_ascii)
+    return str(address if SMTPUTF8 in extensions else address.with_a_labels)
 
 
 def _known(extensions: Extensions, parameters: Parameters) -> Iterator[str]:
     """Those of the extensions that the host offers (RFC 5321 §4.1.1.11; RFC 3461 §5.2.2)."""
     for keyword, value in parameters:
         if EXTENSION_OF.get(keyword) in extensions:
-            written = value if value.isascii() or SMTPUTF8 in extensions else in_ascii(value)
+            written = value if value.isascii() or SMTPUTF8 in extensions else encode_unitext(value)
             yield f" {keyword}={written}" if written else f" {keyword}"
 
 

@@ -124,8 +124,8 @@ def octets_of(report: TlsReport, reporting: Reporting, *, to: Address, letter: L
     """The whole letter, 7 bits, with CRLF. It is sent even if TLS fails (RFC 8460 §3, RFC 8689 §4.1)."""
     day = datetime.fromtimestamp(report.day * DAY, UTC)
     heading = Heading(
-        ("", str(reporting.author.in_ascii)),
-        [("", str(to.in_ascii))],
+        ("", str(reporting.author.with_a_labels)),
+        [("", str(to.with_a_labels))],
         f"Report Domain: {report.domain} Submitter: {reporting.domain} Report-ID: <{report.id}>",
         date_time(now),
         f"{letter}@{reporting.domain}",

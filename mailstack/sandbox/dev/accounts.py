@@ -24,7 +24,7 @@ from mailstack.accounts.tokens import TokenChecker
 from mailstack.letter import Address, AddressError
 from mailstack.net.clock import ReactorClock
 from mailstack.protocols.sasl import Authenticator
-from mailstack.protocols.sasl.scram_keys import FEWEST
+from mailstack.protocols.sasl.scram_keys import MIN_ITERATIONS
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.sandbox.dev.capture_access import SharedReaders, logins
 from mailstack.sandbox.dev.settings import HOME_DOMAIN, USERS, DevSettings
@@ -48,7 +48,7 @@ class DevAccounts:
         self._store = store
         self._clock = clock
         self._data = data
-        self.passwords = Passwords(reactor, clock, rounds=ROUNDS, scram_iterations=FEWEST)
+        self.passwords = Passwords(reactor, clock, rounds=ROUNDS, scram_iterations=MIN_ITERATIONS)
         self.directory = StoreDirectory(store, [HOME_DOMAIN], clock, ttl=0.2)
         self.names = LoginNames({name: Address.parse(each).key for name, each in settings.login_names.items()})
         """Login names besides addresses."""
@@ -101,7 +101,7 @@ class DevAccounts:
         scram: ScramChecker | None = None
         # SCRAM needs a known password.
         if self._settings.scram and not any_password:
-            scram = ScramChecker(self._store, server_secret(self._data), FEWEST, _address_itself)
+            scram = ScramChecker(self._store, server_secret(self._data), MIN_ITERATIONS, _address_itself)
             checkers.append(scram)
         issuer = Issuer(self._data / "issuer")
         checkers.append(TokenChecker(self._store, SignedTokens(issuer.keys, self._clock), DEV_RULES, self._clock))

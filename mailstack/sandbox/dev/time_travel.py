@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from mailstack.letter.times import LONGEST, read_duration
+from mailstack.letter.times import MAX_DURATION, read_duration
 from mailstack.net.clock import AdjustableClock
 
 _POLL_S = 0.005
@@ -52,7 +52,7 @@ class TimeTravel:
         Raises ValueError for an invalid duration, and ClockBusy during another advance or after a timeout.
         """
         seconds = float(read_duration(span) if isinstance(span, str) else span)
-        if not 0 <= seconds <= LONGEST:
+        if not 0 <= seconds <= MAX_DURATION:
             raise ValueError("the clock advances by 0 seconds to ten years")
         if self._advancing:
             raise ClockBusy("the clock is already advancing; try again when it has finished")

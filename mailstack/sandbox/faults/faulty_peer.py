@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from mailstack.letter.times import LONGEST
+from mailstack.letter.times import MAX_DURATION
 from mailstack.net.clock import ReactorClock
 from mailstack.protocols.connection import Disconnected, Ending, Peer
 from mailstack.protocols.peer_wrapper import PeerWrapper
@@ -79,7 +79,7 @@ class FaultyPeer(PeerWrapper[Any], ABC):
         while True:
             if self._broken:
                 return BROKEN
-            event = await self._peer.next_event(LONGEST if self._mute else timeout)
+            event = await self._peer.next_event(MAX_DURATION if self._mute else timeout)
             if isinstance(event, Ending):
                 return event
             if self._mute:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step
-from mailstack.letter.times import moment
+from mailstack.letter.times import elapsed_text
 from mailstack.store import Store
 
 _SHOWN_FACTS = ("recipient", "mailbox", "host", "reply", "why")
@@ -35,7 +35,7 @@ class Stage(Struct, frozen=True):
     def __str__(self) -> str:
         words = [str(self.facts[name]) for name in _SHOWN_FACTS if self.facts.get(name)]
         told = [word for at, word in enumerate(words) if not any(word in other for other in words[at + 1 :])]
-        return f"{moment(self.at)}  {self.server:<16}  {self.step:<9}  {', '.join(told)}".rstrip()
+        return f"{elapsed_text(self.at)}  {self.server:<16}  {self.step:<9}  {', '.join(told)}".rstrip()
 
 
 class SimulatedJourney(Struct, frozen=True):

@@ -24,7 +24,7 @@ from mailstack.net.mta_sts import HttpsPolicies
 from mailstack.net.server_tls import ServerContext
 from mailstack.policy.counters import single_process
 from mailstack.protocols.sasl import ScramKeys
-from mailstack.protocols.sasl.scram_keys import FEWEST
+from mailstack.protocols.sasl.scram_keys import MIN_ITERATIONS
 from mailstack.sandbox.faults.install import with_disk_faults, with_faults
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.process import SimulatedProcess, crashable
@@ -167,7 +167,7 @@ class SimulatedServer:
 
 def _user_access(config: Config, store: Store, clock: ReactorClock) -> UserAccess:
     """Authentication of users; the password of each account is its address."""
-    scram = ScramChecker(store, b"k" * 32, FEWEST)
+    scram = ScramChecker(store, b"k" * 32, MIN_ITERATIONS)
     portal, throttle = Portal(Realm(), [AllowAnyChecker(), scram]), Throttle(clock)
     submitters, readers = (
         CredAuthenticator(portal, clock, throttle, config.domains, avatar, keeper=scram, accounts=store)
@@ -189,5 +189,5 @@ def _scram(key: str) -> str:
     if key not in _keys:
         if len(_keys) > 10_000:
             _keys.clear()
-        _keys[key] = str(ScramKeys.derive(key, b"s" * 16, FEWEST))
+        _keys[key] = str(ScramKeys.derive(key, b"s" * 16, MIN_ITERATIONS))
     return _keys[key]

@@ -37,7 +37,9 @@ INTERNAL = parse_networks(
 def reporting_of(config: Config) -> Reporting:
     """Identity of this server in its reports."""
     author, ours = author_of(config), config.tls_reports
-    return Reporting(ours.organization or author.ascii_domain.lower(), ours.contact or str(author.in_ascii), author)
+    return Reporting(
+        ours.organization or author.ascii_domain.lower(), ours.contact or str(author.with_a_labels), author
+    )
 
 
 def collector(config: Config, store: Store, clock: Clock) -> Collector:

@@ -9,7 +9,7 @@ import pytest
 
 from mailstack.protocols.sasl import Channel, Denied, ScramKeys, Token
 from mailstack.protocols.sasl.client import (
-    MOST_ITERATIONS,
+    MAX_ITERATIONS,
     ClientMechanism,
     ScramAnswer,
     ServerNotTrusted,
@@ -98,7 +98,7 @@ def begun() -> tuple[ClientMechanism, str]:
         "r={nonce},s=c2FsdHNhbHQ=,i=4096",
         "r=other,s=c2FsdHNhbHQ=,i=4096",
         "r={nonce}x,s=c2FsdHNhbHQ=,i=4095",
-        f"r={{nonce}}x,s=c2FsdHNhbHQ=,i={MOST_ITERATIONS + 1}",
+        f"r={{nonce}}x,s=c2FsdHNhbHQ=,i={MAX_ITERATIONS + 1}",
         "r={nonce}x,s=c2FsdHNhbHQ=,i=999999999999",
         "r={nonce}x,s=c,i=4096",
         "m=ext,r={nonce}x,s=c2FsdHNhbHQ=,i=4096",

@@ -18,7 +18,7 @@ NAMES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT
 _UNKNOWN = frozenset({"[UNAVAILABLE]", "[TEMPUNAVAIL]"})
 # RFC 3461 §4 has hexadecimal digits in upper case only; front hosts write them in either.
 _HEXCHAR = re.compile(r"\+[0-9a-fA-F]{2}")
-_MOST = 255
+_MAX_VALUE = 255
 _IPV6 = "IPV6:"
 
 _NOT_ALLOWED = reply(550, "5.7.0", "you may not speak for others")
@@ -61,7 +61,7 @@ def _decoded(text: str) -> str | None:
     if text.upper() in _UNKNOWN:
         return None
     value = decode_xtext(_HEXCHAR.sub(lambda found: found[0].upper(), text))
-    if not value or len(value) > _MOST:
+    if not value or len(value) > _MAX_VALUE:
         raise Refusal(_BAD_VALUE)
     return value
 
