@@ -111,7 +111,7 @@ class CredAuthenticator:
         # itself; its failures then count for where it came from alone.
         spelled = account_key(username.encode(errors="replace")) or username.lower()
         name = spelled[:MAX_NAME] or f"@{remote.host}"
-        async with self._place(remote.host):
+        async with self._acquire(remote.host):
             delay = self._throttle.delay(remote.host, name)
             if not delay:
                 return await self._decide(username, proof, remote.host, name)
@@ -119,7 +119,7 @@ class CredAuthenticator:
         return await self._decide(username, proof, remote.host, name)
 
     @asynccontextmanager
-    async def _place(self, host: str) -> AsyncIterator[None]:
+    async def _acquire(self, host: str) -> AsyncIterator[None]:
         """One of the places of a client. Raises Unavailable."""
         client = client_network(host)
         places = self._undecided.setdefault(client, DeferredSemaphore(MAX_CONCURRENT))
@@ -131,11 +131,11 @@ class CredAuthenticator:
         finally:
             if places.waiting:
                 # In a later turn: else very many waiting logins would be resumed one within the other.
-                self._clock.call_later(0, lambda: self._leave(client, places))
+                self._clock.call_later(0, lambda: self._release(client, places))
             else:
-                self._leave(client, places)
+                self._release(client, places)
 
-    def _leave(self, client: str, places: DeferredSemaphore) -> None:
+    def _release(self, client: str, places: DeferredSemaphore) -> None:
         places.release()
         if places.tokens == places.limit:
             del self._undecided[client]

@@ -69,7 +69,7 @@ class ScramChecker:
         """Never fails for a stranger. May raise StoreError, also for keys that can't be read."""
         await self._count()
         invented = self._invented(username)
-        return await self._kept(username) or invented
+        return await self._stored_keys(username) or invented
 
     def requestAvatarId(self, credentials: ScramCredentials) -> Deferred[bytes | tuple[()]]:  # noqa: N802
         """The `Address.key` in UTF-8, or UnauthorizedLogin; StoreError."""
@@ -78,14 +78,14 @@ class ScramChecker:
     async def _check(self, credentials: ScramCredentials) -> bytes | tuple[()]:
         username = credentials.username.decode()
         key, invented = account_key(credentials.username), self._invented(username)
-        kept = await self._kept(username)
+        kept = await self._stored_keys(username)
         # A stranger's proof is looked at too: it costs the same.
         right = credentials.proof.fits(kept or invented)
         if not right or kept is None or key is None:
             raise UnauthorizedLogin
         return key.encode()
 
-    async def _kept(self, username: str) -> ScramKeys | None:
+    async def _stored_keys(self, username: str) -> ScramKeys | None:
         key = account_key(username.encode(errors="replace"))
         if key is None:
             return None

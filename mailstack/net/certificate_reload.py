@@ -60,7 +60,7 @@ class Renewal:
         self._seen = self._read = stamps_of(context.files)
         self._busy = False
         self._again = False
-        self._looking = LoopingCall(self._look)
+        self._looking = LoopingCall(self._poll)
         self._daily = LoopingCall(self.reload)
         self._looking.clock = self._daily.clock = reactor
 
@@ -85,26 +85,26 @@ class Renewal:
             return
         self._read = stamps_of(self._context.files)
         self._busy = True
-        news = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._news)
-        news.addCallbacks(self._take, self._keep).addBoth(self._rest)
+        news = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._changes)
+        news.addCallbacks(self._apply, self._keep_old).addBoth(self._rest)
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         """Reload files that have changed since the last read, but not since the last scan: both files may be in writing."""
         before, self._seen = self._seen, stamps_of(self._context.files)
         if self._seen != self._read and self._seen == before:
             self.reload()
 
-    def _news(self) -> FileChange:
+    def _changes(self) -> FileChange:
         self._issue()
         return self._context.read(), self._concerns()
 
-    def _take(self, news: FileChange) -> None:
+    def _apply(self, news: FileChange) -> None:
         shown, concerns = news
         self._context.show(shown)
         _log.info("loaded certificates: {files}", files=", ".join(str(path) for path in self._context.files))
         log_warnings(concerns)
 
-    def _keep(self, failure: Failure) -> None:
+    def _keep_old(self, failure: Failure) -> None:
         if failure.check(TlsError):
             _log.error("{why}; the certificates loaded before stay in use", why=failure.getErrorMessage())
         else:
