@@ -20,7 +20,8 @@ from mailstack.letter.envelope import HostPort
 from mailstack.policy.networks import client_network
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Denied, Proof, ScramKeys, ScramProof, Unavailable
-from mailstack.store import Account, StoreError
+from mailstack.store import StoreError
+from mailstack.store.accounts import Account
 
 MAX_NAME = 320
 """Octets of an address (RFC 3696, erratum 1690: fewer); what is longer is no account, and is counted by its beginning."""
@@ -53,11 +54,11 @@ class KeyKeeper(Protocol):
 
 
 class AccountLookup(Protocol):
-    """The part of a Store that is asked."""
+    """Methods of `mailstack.store.accounts.AccountStore` in use here."""
 
-    async def account(self, address: str) -> Account | None: ...
+    async def get(self, address: str) -> Account | None: ...
 
-    async def reread_account(self, address: str) -> Account | None: ...
+    async def reread(self, address: str) -> Account | None: ...
 
 
 class CredAuthenticator:
@@ -175,7 +176,7 @@ class CredAuthenticator:
         """Read the state of an account's credentials past the cache; None beyond MAX_REREADS. Raises Unavailable."""
         if self._accounts is None or not self._may_reread():
             return None
-        return await _session_state(self._accounts.reread_account(account))
+        return await _session_state(self._accounts.reread(account))
 
     def _may_reread(self) -> bool:
         now = self._clock.steady()
@@ -186,7 +187,7 @@ class CredAuthenticator:
 
     async def _credentials(self, account: str) -> str | None:
         """Return the state of an account's credentials. Raises Unavailable."""
-        return None if self._accounts is None else await _session_state(self._accounts.account(account))
+        return None if self._accounts is None else await _session_state(self._accounts.get(account))
 
     def _complete(self, username: str) -> str:
         return f"{username}@{self._domain}" if username and "@" not in username and self._domain else username

@@ -19,19 +19,20 @@ from mailstack.accounts.realm import CertificateCredentials, ICertificate
 from mailstack.letter import Address, AddressError
 from mailstack.letter.envelope import ClientCertificate
 from mailstack.protocols.sasl import Unavailable
-from mailstack.store import Account, AppPassword, StoreError
+from mailstack.store import StoreError
+from mailstack.store.accounts import Account, AppPassword
 
 _log = logging.getLogger(__name__)
 
 
 class PasswordStore(Protocol):
-    """The part of a Store that is asked."""
+    """Methods of `mailstack.store.accounts.AccountStore` in use here."""
 
-    async def account(self, address: str) -> Account | None: ...
+    async def get(self, address: str) -> Account | None: ...
 
     async def app_passwords(self, address: str) -> list[AppPassword]: ...
 
-    async def keep_scram(self, address: str, password_hash: bytes, scram: str) -> None: ...
+    async def set_scram(self, address: str, password_hash: bytes, scram: str) -> None: ...
 
 
 @implementer(ICredentialsChecker)
@@ -53,7 +54,7 @@ class StoreChecker:
 
     async def _check(self, username: bytes, password: bytes) -> bytes | tuple[()]:
         key = account_key(username)
-        account = None if key is None else await self._store.account(key)
+        account = None if key is None else await self._store.get(key)
         try:
             words = password.decode()
         except UnicodeDecodeError:
@@ -84,7 +85,7 @@ class StoreChecker:
         try:
             keys = await self._passwords.scram_of(password)
             if keys:
-                await self._store.keep_scram(account.address, account.password_hash, keys)
+                await self._store.set_scram(account.address, account.password_hash, keys)
         except (StoreError, Unavailable) as error:
             _log.warning("the SCRAM keys of %s can't be kept: %s", account.address, error)
 
@@ -232,7 +233,7 @@ class CertificateChecker:
             raise UnauthorizedLogin("the certificate is not for the account that is asked for")
         # With several addresses in the certificate, the client has to name one.
         candidates = [wanted] if wanted is not None else named
-        there = [key for key in candidates if key is not None and await self._store.account(key) is not None]
+        there = [key for key in candidates if key is not None and await self._store.get(key) is not None]
         if len(there) != 1:
             raise UnauthorizedLogin("the certificate names no account, or more than one")
         return there[0].encode()

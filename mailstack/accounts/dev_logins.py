@@ -96,7 +96,7 @@ class SharedSecretChecker:
         password = None if key is None else self._public(key)
         if key is None or password is None or not credentials.proof.fits(password):
             raise UnauthorizedLogin
-        account = await self._store.account(key)
+        account = await self._store.get(key)
         if account is not None and not await self._passwords.verify(key, password, account.password_hash):
             raise UnauthorizedLogin
         return key.encode()

@@ -15,7 +15,7 @@ from mailstack.policy.permissions import AddressOwners
 from mailstack.protocols.bounded_memory import TTLCache
 from mailstack.protocols.connection import Clock
 from mailstack.queue import route
-from mailstack.store import Account
+from mailstack.store.accounts import Account
 
 MAX_ALIASES = 1000
 """Addresses looked at to find out whether one leads to an account."""
@@ -26,11 +26,11 @@ class Directory(route.Directory, AddressOwners, Protocol):
 
 
 class Addresses(Protocol):
-    """The part of a Store that is asked."""
+    """Methods of `mailstack.store.accounts.AccountStore` in use here."""
 
-    async def account(self, address: str) -> Account | None: ...
+    async def get(self, address: str) -> Account | None: ...
 
-    async def accounts(self) -> list[Account]: ...
+    async def all(self) -> list[Account]: ...
 
     async def alias(self, address: str) -> tuple[str, ...] | None: ...
 
@@ -128,7 +128,7 @@ class StoreDirectory:
         if not address.domain and self._domains:
             address = replace(address, domain=self._domains[0]) if address.local.lower() == "postmaster" else address
         for name in (address, self._without_tag(address)):
-            if await self._store.account(name.key) is not None:
+            if await self._store.get(name.key) is not None:
                 return _Entry(mailbox=name.key)
             targets = await self._store.alias(name.key)
             if targets is not None:
@@ -180,7 +180,7 @@ class StoreDirectory:
         """The oldest account of each domain."""
         found = self._oldest.get("")
         if found is None:
-            accounts = await self._store.accounts()
+            accounts = await self._store.all()
             accounts.sort(key=lambda account: (account.created, account.address), reverse=True)
             found = {account.address.rpartition("@")[2]: account.address for account in accounts}
             self._oldest.put("", found)

@@ -17,16 +17,17 @@ from zope.interface import implementer
 from mailstack.accounts.checker import account_key
 from mailstack.accounts.realm import IScramProof, ScramCredentials
 from mailstack.protocols.sasl import ScramKeys
-from mailstack.store import Account, StoreError
+from mailstack.store import StoreError
+from mailstack.store.accounts import Account
 
 COUNT_TTL_S = 60.0
 """Seconds for which the iterations of the accounts are not counted again."""
 
 
 class ScramStore(Protocol):
-    """The part of a Store that is asked."""
+    """Methods of `mailstack.store.accounts.AccountStore` in use here."""
 
-    async def account(self, address: str) -> Account | None: ...
+    async def get(self, address: str) -> Account | None: ...
 
     async def scram_iterations(self) -> dict[int, int]: ...
 
@@ -89,7 +90,7 @@ class ScramChecker:
         key = account_key(username.encode(errors="replace"))
         if key is None:
             return None
-        account = await self._store.account(key)
+        account = await self._store.get(key)
         if account is None:
             password = self._public(key)
             return None if password is None else ScramKeys.derive(password, self._salt(key), self._iterations)

@@ -18,15 +18,15 @@ POLL = 0.25
 
 
 class SessionStore(Protocol):
-    """The part of a Store that is asked."""
+    """Methods of `mailstack.store.accounts.AccountStore` in use here."""
 
-    async def account(self, address: str) -> Any: ...
+    async def get(self, address: str) -> Any: ...
 
     async def credentials(self, addresses: Sequence[str]) -> dict[str, str]: ...
 
     async def logged_out(self, sessions: Sequence[str]) -> set[str]: ...
 
-    def accounts_version(self) -> object: ...
+    def version(self) -> object: ...
 
 
 class RegisteredSession:
@@ -100,7 +100,7 @@ class SessionRegistry:
     async def login_of(self, account: str) -> AccountLogin:
         """A login to an account that another host has authenticated. Raises Unavailable."""
         try:
-            found = await self._accounts.account(account)
+            found = await self._accounts.get(account)
         except StoreError as error:
             raise Unavailable(str(error)) from error
         return AccountLogin(account, "" if found is None else found.credentials)
@@ -124,7 +124,7 @@ class SessionRegistry:
         """Whether nothing can have changed since the last look."""
         if self._unchecked:
             return False
-        version = self._accounts.accounts_version()
+        version = self._accounts.version()
         return version is not None and version == self._version
 
     async def _read(self) -> None:
@@ -144,7 +144,7 @@ class SessionRegistry:
             self._is_reading = False
 
     async def _compare(self) -> None:
-        version, self._unchecked = self._accounts.accounts_version(), False
+        version, self._unchecked = self._accounts.version(), False
         # Sessions that are opened meanwhile rest on newer credentials than those that are read now.
         sessions = list(self._open)
         accounts = list({session.login.account for session in sessions})

@@ -83,7 +83,7 @@ class TokenChecker:
             raise self._refused("insufficient_scope", f"the token lacks the scope {' '.join(sorted(missing))}")
         if credentials.username and account_key(credentials.username) != key:
             raise self._refused("invalid_token", f"the token is for {key}, and the client asked for another account")
-        if await self._store.account(key) is None:
+        if await self._store.get(key) is None:
             raise self._refused("invalid_token", f"the token is for {key}, which has no account here")
         return key.encode()
 

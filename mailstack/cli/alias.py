@@ -37,9 +37,9 @@ def add(target: TargetServer, address: str, targets: tuple[str, ...]) -> None:
     if wanted.key in {parse_address(each, target.domains).key for each in targets}:
         raise CommandError(f"{wanted.key} cannot be its own target; give the account that gets the letters")
     with OpenStore(target) as server:
-        before = server.run(server.store.alias(wanted.key)) or ()
+        before = server.run(server.store.accounts.alias(wanted.key)) or ()
         after = list(dict.fromkeys([*before, *more]))
-        server.run(server.store.set_alias(wanted.key, after))
+        server.run(server.store.accounts.set_alias(wanted.key, after))
     click.echo(f"{wanted.key} leads to {', '.join(after)}")
 
 
@@ -54,7 +54,7 @@ def list_(target: TargetServer, as_json: bool) -> None:
       mailstack alias list
     """
     with OpenStore(target, only_reads=True) as server:
-        aliases = sorted(server.run(server.store.aliases()))
+        aliases = sorted(server.run(server.store.accounts.aliases()))
     if as_json:
         for address, targets in aliases:
             print_json({"address": address, "targets": list(targets)})
@@ -77,7 +77,7 @@ def remove(target: TargetServer, address: str) -> None:
     wanted = parse_address(address, target.domains)
     with OpenStore(target) as server:
         try:
-            server.run(server.store.remove_alias(wanted.key))
+            server.run(server.store.accounts.remove_alias(wanted.key))
         except KeyError:
             raise CommandError(f"there is no alias {wanted.key}; `mailstack alias list` lists them") from None
     click.echo(f"{wanted.key} is removed")

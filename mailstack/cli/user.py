@@ -19,7 +19,7 @@ from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.display_text import local_text
 from mailstack.letter.times import iso8601
-from mailstack.store import Account
+from mailstack.store.accounts import Account
 
 if TYPE_CHECKING:
     from mailstack.accounts.passwords import StoredPassword
@@ -75,11 +75,11 @@ def add(target: TargetServer, address: str, password_file: Path | None, weak: bo
     kept = _keep(read_password(password_file), target, wanted.key, weak=weak)
 
     with OpenStore(target) as server:
-        if server.run(server.store.account(wanted.key)) is not None:
+        if server.run(server.store.accounts.get(wanted.key)) is not None:
             raise CommandError(
                 f"{wanted.key} is there already; `mailstack user password {wanted.key}` changes its password"
             )
-        server.run(server.store.add_accounts([Account(wanted.key, kept.password_hash, time.time(), scram=kept.scram)]))
+        server.run(server.store.accounts.add([Account(wanted.key, kept.password_hash, time.time(), scram=kept.scram)]))
     click.echo(f"{wanted.key} can send and receive now")
 
 
@@ -97,8 +97,8 @@ def list_(target: TargetServer, as_json: bool) -> None:
       mailstack user list --json | jq -r .address
     """
     with OpenStore(target, only_reads=True) as server:
-        accounts = sorted(server.run(server.store.accounts()), key=lambda account: account.address)
-        aliases = server.run(server.store.aliases())
+        accounts = sorted(server.run(server.store.accounts.all()), key=lambda account: account.address)
+        aliases = server.run(server.store.accounts.aliases())
         held = server.run(server.store.mailboxes())
     names = {account.address: [alias for alias, to in aliases if account.address in to] for account in accounts}
     if as_json:
@@ -146,11 +146,11 @@ def quota(target: TargetServer, address: str, size: str | None) -> None:
     limit = None if size is None else read_quota(size)
 
     with OpenStore(target) as server:
-        account = server.run(server.store.account(wanted.key))
+        account = server.run(server.store.accounts.get(wanted.key))
         if account is None:
             raise _unknown(wanted.key)
         if size is not None:
-            server.run(server.store.set_quota(wanted.key, limit))
+            server.run(server.store.accounts.set_quota(wanted.key, limit))
         held = server.run(server.store.octets_in(wanted.key))
     now = account.quota if size is None else limit
     click.echo(f"{wanted.key} holds {size_text(held)}; quota: {quota_text(now)}")
@@ -173,7 +173,7 @@ def password(target: TargetServer, address: str, password_file: Path | None, wea
 
     with OpenStore(target) as server:
         try:
-            server.run(server.store.set_password(wanted.key, kept.password_hash, kept.scram))
+            server.run(server.store.accounts.set_password(wanted.key, kept.password_hash, kept.scram))
         except KeyError:
             raise _unknown(wanted.key) from None
     click.echo(f"{wanted.key} has a new password")
@@ -198,7 +198,7 @@ def kick(target: TargetServer, address: str, as_json: bool) -> None:
 
     with OpenStore(target) as server:
         try:
-            server.run(server.store.end_sessions(wanted.key))
+            server.run(server.store.accounts.end_sessions(wanted.key))
         except KeyError:
             raise _unknown(wanted.key) from None
     if as_json:
@@ -226,7 +226,7 @@ def remove(target: TargetServer, address: str, yes: bool) -> None:
 
     with OpenStore(target) as server:
         try:
-            server.run(server.store.remove_account(wanted.key))
+            server.run(server.store.accounts.remove(wanted.key))
         except KeyError:
             raise _unknown(wanted.key) from None
     click.echo(f"{wanted.key} is gone, and its mailbox with it")

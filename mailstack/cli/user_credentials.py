@@ -14,7 +14,8 @@ from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.display_text import local_text
 from mailstack.letter.times import iso8601
-from mailstack.store import AppPassword, Conflict
+from mailstack.store import Conflict
+from mailstack.store.accounts import AppPassword
 
 MAX_NAME = 100
 """Maximum characters of a name."""
@@ -48,7 +49,7 @@ def add(target: TargetServer, address: str, name: str) -> None:
     assert kept is not None, "a generated password is valid"
     with OpenStore(target) as server:
         try:
-            server.run(server.store.add_app_password(AppPassword(wanted.key, name, kept, time.time())))
+            server.run(server.store.accounts.add_app_password(AppPassword(wanted.key, name, kept, time.time())))
         except KeyError:
             raise CommandError(f"there is no account {wanted.key}; `mailstack user list` lists them") from None
         except Conflict:
@@ -73,7 +74,7 @@ def list_(target: TargetServer, address: str, as_json: bool) -> None:
     wanted = parse_address(address, target.domains)
 
     with OpenStore(target, only_reads=True) as server:
-        known = server.run(server.store.app_passwords(wanted.key))
+        known = server.run(server.store.accounts.app_passwords(wanted.key))
     if as_json:
         for each in known:
             print_json({"name": each.name, "created": iso8601(each.created)})
@@ -97,7 +98,7 @@ def remove(target: TargetServer, address: str, name: str) -> None:
 
     with OpenStore(target) as server:
         try:
-            server.run(server.store.remove_app_password(wanted.key, name))
+            server.run(server.store.accounts.remove_app_password(wanted.key, name))
         except KeyError:
             raise CommandError(f"{wanted.key} has no app password {name!r}") from None
     click.echo(f"{wanted.key} can no longer log in with the password for {name}")

@@ -18,7 +18,7 @@ from mailstack.cli.password_hashes import PasswordHashes
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.cli.user import check_strength, weak
-from mailstack.store import Account
+from mailstack.store.accounts import Account
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ def import_users(target: TargetServer, file: Path, weak: bool) -> None:
         OpenStore(target) as server,
         PasswordHashes(target.bcrypt_rounds, target.scram_iterations, most=len(entries) + 1) as hashing,
     ):
-        known = {account.address: account for account in server.run(server.store.accounts())}
+        known = {account.address: account for account in server.run(server.store.accounts.all())}
         new = [entry for entry in entries if entry.address not in known]
         check_known(hashing, [(entry, known[entry.address]) for entry in entries if entry.address in known])
         check_new(new, target, weak=weak)
@@ -68,7 +68,7 @@ def import_users(target: TargetServer, file: Path, weak: bool) -> None:
             for entry, kept in zip(new, keep_all(hashing, new), strict=True)
         ]
         if accounts:
-            server.run(server.store.add_accounts(accounts))
+            server.run(server.store.accounts.add(accounts))
     known_already = len(entries) - len(new)
     unchanged = f"; {known_already} {'was' if known_already == 1 else 'were'} there already" if known_already else ""
     click.echo(f"{len(new)} {'account' if len(new) == 1 else 'accounts'} added{unchanged}")

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from mailstack.policy import PASS, Defer, Refuse, Verdict
 from mailstack.protocols.smtp.replies import reply
-from mailstack.store import Account
+from mailstack.store import Store
 
 OVER_QUOTA = reply(452, "4.2.2", "mailbox full, try again later")
 OVER_QUOTA_PERMANENT = reply(552, "5.2.2", "mailbox full")
-
-
-class MailboxUsage(Protocol):
-    """Part of a Store with the sizes of mailboxes."""
-
-    async def account(self, address: str) -> Account | None: ...
-
-    async def octets_in(self, mailbox: str) -> int: ...
 
 
 class Quotas:
@@ -26,7 +16,7 @@ class Quotas:
     Concurrent letters don't see each other, so a mailbox may exceed its quota slightly.
     """
 
-    def __init__(self, store: MailboxUsage, *, default: int = 0, permanent: bool = False) -> None:
+    def __init__(self, store: Store, *, default: int = 0, permanent: bool = False) -> None:
         """`default` is in octets, for accounts without a quota of their own; 0 is no limit.
 
         `permanent`: a full mailbox refuses letters (552) instead of deferring them (452).
@@ -40,7 +30,7 @@ class Quotas:
 
         Raises StoreError.
         """
-        account = await self._store.account(mailbox)
+        account = await self._store.accounts.get(mailbox)
         limit = self._default if account is None or account.quota is None else account.quota
         if not limit:
             return PASS

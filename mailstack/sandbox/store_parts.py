@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-PARTS = ("greylist", "hold_rules", "suppressions", "delay_reasons", "tls_results", "outbox")
+PARTS = ("accounts", "greylist", "hold_rules", "suppressions", "delay_reasons", "tls_results", "outbox")
 """Names of the parts of `mailstack.store.Store`."""
 
 CallWrapper = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]

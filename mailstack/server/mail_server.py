@@ -64,7 +64,7 @@ class MailServer:
         )
         self.submission, self.exchange = receiving.submission, receiving.exchange
         kit = ListenerKit(config, runtime, observers, workers)
-        sessions = SessionRegistry(store, reactor.callLater)
+        sessions = SessionRegistry(store.accounts, reactor.callLater)
         self.listeners = Listeners(
             config,
             kit,

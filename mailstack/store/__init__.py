@@ -8,8 +8,7 @@ group them. The result of a call that has returned is visible to every later cal
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from hashlib import sha256
-from typing import ClassVar, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -17,7 +16,7 @@ from mailstack.letter import Content, Letter, LetterId
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
 from mailstack.protocols.connection import ResourceError
-from mailstack.protocols.redacted import Redacted
+from mailstack.store.accounts import AccountStore
 from mailstack.store.delay_reasons import DelayReasonStore
 from mailstack.store.greylist import GreylistStore
 from mailstack.store.hold_rules import HoldRuleStore, SuppressionStore
@@ -159,41 +158,6 @@ class Maildrop(Struct, frozen=True):
     """Entries in the order of arrival."""
 
 
-class Account(Redacted, frozen=True):
-    """Account: credentials, quota and epoch of one mailbox."""
-
-    SECRETS: ClassVar[tuple[str, ...]] = ("scram",)
-
-    address: str
-    """`Address.key`; also the name of the mailbox."""
-    password_hash: bytes
-    created: float
-    quota: int | None = None
-    """Octets that the mailbox may hold; None: as the server says; 0: any number."""
-    scram: str = ""
-    """SCRAM keys of the password, as `str(sasl.ScramKeys)`; empty when there are none."""
-    epoch: int = 0
-    """Number of times that the account's sessions were ended while its password stayed."""
-
-    @property
-    def credentials(self) -> str:
-        """Digest of all that a login rests on. The next holder of the address has another one."""
-        state = f"{self.created!r} {self.epoch} ".encode() + self.password_hash
-        return sha256(state).hexdigest()[:32]
-
-
-class AppPassword(Redacted, frozen=True):
-    """One more password of an account, by its digest (`mailstack.accounts.passwords`)."""
-
-    SECRETS: ClassVar[tuple[str, ...]] = ("digest",)
-
-    address: str
-    name: str
-    """Name that the user gave to the device or program."""
-    digest: bytes
-    created: float
-
-
 class Record(Struct, frozen=True):
     """A letter with its deliveries and mailboxes, for listings and searches."""
 
@@ -223,6 +187,9 @@ class Filter(Struct, frozen=True):
 
 class Store(Protocol):
     """Everything that a server stores."""
+
+    @property
+    def accounts(self) -> AccountStore: ...
 
     @property
     def greylist(self) -> GreylistStore: ...
@@ -361,71 +328,6 @@ class Store(Protocol):
 
     async def mailboxes(self) -> dict[str, int]:
         """The octets that each mailbox holds, by name."""
-
-    # --- accounts
-
-    async def account(self, address: str) -> Account | None: ...
-
-    async def reread_account(self, address: str) -> Account | None:
-        """Read an account past the cache, and cache the answer."""
-
-    async def accounts(self) -> list[Account]: ...
-
-    async def credentials(self, addresses: Sequence[str]) -> dict[str, str]:
-        """`Account.credentials` by address, read anew. An address without an account is not in it."""
-
-    def accounts_version(self) -> object:
-        """Another value after each change of accounts or logouts by any process; None where only `credentials` can tell."""
-
-    async def scram_iterations(self) -> dict[int, int]:
-        """Number of accounts by the iterations of their SCRAM keys; 0 for accounts without keys."""
-
-    async def end_sessions(self, address: str) -> None:
-        """Give the account other `credentials`, and leave its passwords. Raises KeyError."""
-
-    async def log_out(self, session: str, until: float, now: float) -> None:
-        """Store until then that a browser session has ended; delete the expired ones."""
-
-    async def logged_out(self, sessions: Sequence[str]) -> set[str]:
-        """Those of the sessions that have logged out, read anew."""
-
-    async def add_accounts(self, accounts: Sequence[Account]) -> None:
-        """All or none. Raises Conflict, naming the first that is there already (as account or as alias)."""
-
-    async def set_password(self, address: str, password_hash: bytes, scram: str = "") -> None:
-        """Raises KeyError when there is no such account."""
-
-    async def set_quota(self, address: str, quota: int | None) -> None:
-        """See `Account.quota`. Raises KeyError when there is no such account."""
-
-    async def keep_scram(self, address: str, password_hash: bytes, scram: str) -> None:
-        """What SCRAM keeps of the password that `password_hash` is of; nothing happens when that has changed meanwhile."""
-
-    async def remove_account(self, address: str) -> None:
-        """The account goes, its app passwords and the letters of its mailbox go with it. Raises KeyError."""
-
-    async def app_passwords(self, address: str) -> list[AppPassword]:
-        """Of an account, the oldest first."""
-
-    async def add_app_password(self, password: AppPassword) -> None:
-        """Raises KeyError when there is no such account, Conflict when it has one of this name."""
-
-    async def remove_app_password(self, address: str, name: str) -> None:
-        """The account has other `credentials` afterwards. Raises KeyError."""
-
-    async def alias(self, address: str) -> tuple[str, ...] | None:
-        """The targets of an alias, as written."""
-
-    async def aliases(self) -> list[tuple[str, tuple[str, ...]]]: ...
-
-    async def aliases_to(self, target: str) -> list[str]:
-        """The aliases that lead directly to `target` (an `Address.key`): which senders an account may use."""
-
-    async def set_alias(self, address: str, targets: Sequence[str]) -> None:
-        """In place of the one of before. Raises Conflict when an account has this address, StoreError for no targets."""
-
-    async def remove_alias(self, address: str) -> None:
-        """Raises KeyError."""
 
     # --- listings and administration
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,8 +10,7 @@ from mailstack.letter import Content, LetterId
 from mailstack.letter.content import Octets, Prefixed
 from mailstack.letter.delivery import OWED, Delivery
 from mailstack.letter.step import Step
-from mailstack.protocols.sasl import ScramKeys
-from mailstack.store import Account, AppPassword, Damaged, Entry, Filter, Maildrop, Record, rows, sql
+from mailstack.store import Damaged, Entry, Filter, Maildrop, Record, rows, sql
 from mailstack.store.batch import pieces
 from mailstack.store.connection import Connection
 from mailstack.store.contents import is_intact
@@ -115,55 +113,6 @@ def _content(letter: str, size: int, where: list[Any], file: FileOf) -> Content:
     if not isinstance(octets, bytes) or len(octets) != size or not is_intact(octets, digest):
         raise Damaged(f"table contents, {letter!r}: not the {size} octets that were accepted")
     return Octets(octets)
-
-
-def account(connection: Connection, address: str) -> Account | None:
-    found = connection.execute(sql.ACCOUNT_OF, (address,)).fetchall()
-    return rows.account_from(found[0]) if found else None
-
-
-def app_passwords(connection: Connection, address: str) -> list[AppPassword]:
-    return [rows.app_password_from(row) for row in connection.execute(sql.APP_PASSWORDS, (address,))]
-
-
-def credentials(connection: Connection, addresses: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for part in pieces(list(addresses), 1):
-        for row in connection.execute(sql.accounts_of(len(part)), tuple(part)):
-            account = rows.account_from(row)
-            found[account.address] = account.credentials
-    return found
-
-
-def scram_iterations(connection: Connection) -> dict[int, int]:
-    keys = (str(text) for (text,) in connection.execute(sql.SCRAM_KEYS))
-    return dict(Counter(ScramKeys.iterations_of(text) or 0 for text in keys))
-
-
-def logged_out(connection: Connection, sessions: Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    for part in pieces(list(sessions), 1):
-        found |= {str(session) for (session,) in connection.execute(sql.logouts_of(len(part)), tuple(part))}
-    return found
-
-
-def accounts(connection: Connection) -> list[Account]:
-    return [rows.account_from(row) for row in connection.execute(sql.ACCOUNTS)]
-
-
-def alias(connection: Connection, address: str) -> tuple[str, ...] | None:
-    return tuple(str(target) for (target,) in connection.execute(sql.ALIAS_OF, (address,))) or None
-
-
-def aliases(connection: Connection) -> list[tuple[str, tuple[str, ...]]]:
-    found: dict[str, list[str]] = {}
-    for address, target in connection.execute(sql.ALIASES):
-        found.setdefault(str(address), []).append(str(target))
-    return [(address, tuple(targets)) for address, targets in found.items()]
-
-
-def aliases_to(connection: Connection, target: str) -> list[str]:
-    return [str(address) for (address,) in connection.execute(sql.ALIASES_TO, (target,))]
 
 
 def next_due(connection: Connection, server: str) -> float | None:

@@ -10,7 +10,6 @@ import msgspec
 
 from mailstack.letter import (
     Address,
-    AddressError,
     Arrival,
     Content,
     Envelope,
@@ -23,7 +22,7 @@ from mailstack.letter import (
 from mailstack.letter.address import ascii_domain
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.store import Account, AppPassword, Damaged, Entry, StoreError
+from mailstack.store import Damaged, Entry, StoreError
 from mailstack.store.outbox import OutboxEntry
 
 T = TypeVar("T")
@@ -291,43 +290,12 @@ def outbox_entry_from(row: Sequence[Any]) -> OutboxEntry:
     return checked("outbox", row[0], decode)
 
 
-def account_from(row: Sequence[Any]) -> Account:
-    """From address, password_hash, created, quota, scram, epoch."""
-
-    def decode() -> Account:
-        if not isinstance(row[1], bytes):
-            raise TypeError("the password hash is not octets")
-        quota = None if row[3] is None else number(row[3])
-        return Account(text(row[0]), row[1], float(row[2]), quota, text(row[4]), number(row[5]))
-
-    return checked("accounts", row[0], decode)
-
-
-def app_password_from(row: Sequence[Any]) -> AppPassword:
-    """From address, name, digest, created."""
-
-    def decode() -> AppPassword:
-        if not isinstance(row[2], bytes):
-            raise TypeError("the digest is not octets")
-        return AppPassword(text(row[0]), text(row[1]), row[2], float(row[3]))
-
-    return checked("app_passwords", row[0], decode)
-
-
 def entries_from(text: str, mailbox: str) -> list[Entry]:
     """From lines of uid, size and letter, parted by spaces."""
     lines = text.splitlines()
     return checked(
         "entries", mailbox, lambda: [Entry(int(u), int(s), LetterId(i)) for u, s, i in map(str.split, lines)]
     )
-
-
-def target_key(target: str) -> str:
-    """What an alias's target is found by."""
-    try:
-        return Address.parse(target).key
-    except AddressError:
-        return target.lower()
 
 
 def text(value: object) -> str:

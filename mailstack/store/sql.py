@@ -29,9 +29,6 @@ MOVE = (
 )
 """A delivery's new values behind what it must have been."""
 PLACEMENT = ("name", "back", "letter", "number", "size", "at", "headers")
-ACCOUNT = ("address", "password_hash", "created", "quota", "scram", "epoch")
-APP_PASSWORD = ("address", "name", "digest", "created")
-ALIAS = ("address", "position", "target", "leads_to")
 
 
 @lru_cache(maxsize=2048)
@@ -296,45 +293,6 @@ def collect(count: int) -> str:
 
 def remove_entries(count: int) -> str:
     return f"DELETE FROM entries WHERE mailbox = ? AND uid IN {marks(count)}"
-
-
-# --- accounts and aliases
-
-ACCOUNT_OF = "SELECT address, password_hash, created, quota, scram, epoch FROM accounts WHERE address = ?"
-ACCOUNTS = "SELECT address, password_hash, created, quota, scram, epoch FROM accounts ORDER BY address"
-SCRAM_KEYS = "SELECT scram FROM accounts"
-END_SESSIONS = "UPDATE accounts SET epoch = epoch + 1 WHERE address = ?"
-LOG_OUT = "INSERT INTO logouts (session, until) VALUES (?, ?) ON CONFLICT (session) DO NOTHING"
-FORGET_LOGOUTS = "DELETE FROM logouts WHERE until < ?"
-SET_QUOTA = "UPDATE accounts SET quota = ? WHERE address = ?"
-SET_PASSWORD = "UPDATE accounts SET password_hash = ?, scram = ? WHERE address = ?"  # noqa: S105
-KEEP_SCRAM = "UPDATE accounts SET scram = ? WHERE address = ? AND password_hash = ?"
-APP_PASSWORDS = "SELECT address, name, digest, created FROM app_passwords WHERE address = ? ORDER BY created, name"
-APP_PASSWORD_OF = "SELECT 1 FROM app_passwords WHERE address = ? AND name = ?"  # noqa: S105
-REMOVE_APP_PASSWORD = "DELETE FROM app_passwords WHERE address = ? AND name = ?"  # noqa: S105
-REMOVE_APP_PASSWORDS = "DELETE FROM app_passwords WHERE address = ?"
-REMOVE_ACCOUNT = "DELETE FROM accounts WHERE address = ?"
-ALIAS_OF = "SELECT target FROM aliases WHERE address = ? ORDER BY position"
-ALIASES = "SELECT address, target FROM aliases ORDER BY address, position"
-ALIASES_TO = "SELECT DISTINCT address FROM aliases WHERE leads_to = ? ORDER BY address"
-REMOVE_ALIAS = "DELETE FROM aliases WHERE address = ?"
-
-
-def accounts_of(count: int) -> str:
-    return (
-        "SELECT address, password_hash, created, quota, scram, epoch FROM accounts"  # our names
-        f" WHERE address IN {marks(count)}"
-    )
-
-
-def logouts_of(count: int) -> str:
-    return f"SELECT session FROM logouts WHERE session IN {marks(count)}"  # our names
-
-
-def taken(count: int) -> str:
-    """Those of these addresses that an account or alias has; the list is passed twice."""
-    return f"""SELECT address FROM accounts WHERE address IN {marks(count)}
-        UNION SELECT address FROM aliases WHERE address IN {marks(count)}"""
 
 
 # --- listings

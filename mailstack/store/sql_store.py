@@ -34,26 +34,26 @@ from mailstack.store import (
     pruning,
     queries,
 )
-from mailstack.store.accounts import StoredAddresses
 from mailstack.store.batch import Batch, ReaderPool, WriterPool
 from mailstack.store.connection import ChangeMark
-from mailstack.store.content_cache import ContentCache, RecentOctets
+from mailstack.store.content_cache import RecentOctets
 from mailstack.store.contents import LargeContent, LargeContents, StoredContent, Writing, digest_of
 from mailstack.store.data_directory import Location
 from mailstack.store.outbox import OutboxSubscriptions
-from mailstack.store.parts.delay_reasons import SqlDelayReasons
-from mailstack.store.parts.greylist import SqlGreylist
-from mailstack.store.parts.hold_rules import SqlHoldRules, SqlSuppressions
-from mailstack.store.parts.outbox import SqlOutbox
-from mailstack.store.parts.tls_results import SqlTlsResults
 from mailstack.store.read_ahead import ReadAheadBatch
+from mailstack.store.sql_parts.accounts import SqlAccounts
+from mailstack.store.sql_parts.delay_reasons import SqlDelayReasons
+from mailstack.store.sql_parts.greylist import SqlGreylist
+from mailstack.store.sql_parts.hold_rules import SqlHoldRules, SqlSuppressions
+from mailstack.store.sql_parts.outbox import SqlOutbox
+from mailstack.store.sql_parts.tls_results import SqlTlsResults
 
 _LOOK, _PRUNED_AT_ONCE = 1000, 200
 """Old letters that one look finds, and that one transaction forgets."""
 _log = Logger()
 
 
-class SqlStore(StoredAddresses, ABC):
+class SqlStore(ABC):
     """See `mailstack.store.Store`. Subclasses provide reader threads, and one or more writer threads."""
 
     _readers: ReaderPool
@@ -84,14 +84,13 @@ class SqlStore(StoredAddresses, ABC):
         self._memory_limit = memory_limit
         self._recent = RecentOctets(recent_octets)
         self._addresses = addresses
-        sign = None if addresses is None else addresses.seen
-        self._accounts = ContentCache(address_seconds, 10_000, sign=sign)
-        self._aliases = ContentCache(address_seconds, 10_000, sign=sign)
+        self._address_seconds = address_seconds
         self._subscriptions = OutboxSubscriptions()
 
     def _use(self, readers: ReaderPool, writer: WriterPool) -> None:
         """Build the parts on these pools."""
         self._readers, self._writer = readers, writer
+        self.accounts = SqlAccounts(readers, writer, self._address_seconds, self._addresses)
         self.greylist = SqlGreylist(readers, writer)
         self.hold_rules = SqlHoldRules(readers, writer)
         self.suppressions = SqlSuppressions(readers, writer)

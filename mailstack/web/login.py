@@ -91,7 +91,7 @@ def login_from_context(context: ApiContext) -> Login:
     config, access, options = context.config, context.access, context.options
     return Login(
         access.web or access.readers,
-        context.store,
+        context.store.accounts,
         context.clock,
         admins=None if access.web else [admin.key for admin in config.web.admins],
         # The accounts of a dev environment are for tests, and it has no https.

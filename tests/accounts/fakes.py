@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from mailstack.protocols.sasl import ScramKeys
-from mailstack.store import Account, AppPassword, StoreError
+from mailstack.store import StoreError
+from mailstack.store.accounts import Account, AppPassword
 
 
 class HandClock:
@@ -51,7 +52,7 @@ class HandClock:
 
 
 class MemoryAccounts:
-    """The part of a Store that logins and the directory ask."""
+    """The part of the accounts that logins and the directory use."""
 
     def __init__(self, *addresses: str) -> None:
         self.rows = {key: Account(key, b"!", float(age)) for age, key in enumerate(addresses)}
@@ -61,22 +62,22 @@ class MemoryAccounts:
         self.rereads = 0
         self.broken = False
 
-    async def account(self, address: str) -> Account | None:
+    async def get(self, address: str) -> Account | None:
         self._read()
         return self.rows.get(address)
 
-    async def reread_account(self, address: str) -> Account | None:
+    async def reread(self, address: str) -> Account | None:
         self.rereads += 1
-        return await self.account(address)
+        return await self.get(address)
 
     async def app_passwords(self, address: str) -> list[AppPassword]:
         return [each for each in self.app_rows if each.address == address]
 
-    async def keep_scram(self, address: str, password_hash: bytes, scram: str) -> None:
+    async def set_scram(self, address: str, password_hash: bytes, scram: str) -> None:
         if self.rows[address].password_hash == password_hash:
             self.rows[address] = replace(self.rows[address], scram=scram)
 
-    async def accounts(self) -> list[Account]:
+    async def all(self) -> list[Account]:
         self._read()
         return list(self.rows.values())
 

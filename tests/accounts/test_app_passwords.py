@@ -17,7 +17,7 @@ from mailstack.accounts.realm import Realm
 from mailstack.accounts.throttle import Throttle
 from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Credentials, Denied
-from mailstack.store import AppPassword
+from mailstack.store.accounts import AppPassword
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import Pump
 

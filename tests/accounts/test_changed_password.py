@@ -17,7 +17,7 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import AccountLogin, Credentials, Denied, ScramKeys, ScramProof, Unavailable
 from mailstack.protocols.sasl.scram_keys import client_proof, salted
-from mailstack.store import Account
+from mailstack.store.accounts import Account
 from mailstack.store.sqlite.store import SqliteStore
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import Pump
@@ -37,13 +37,13 @@ class TwoProcesses:
         self.worker, self.command = (SqliteStore(self.pump, directory, address_seconds=1e9) for _ in range(2))
         for store in (self.worker, self.command):
             self.pump.run(store.open())
-        self.pump.run(self.command.add_accounts([self._account("old")]))
-        scram = ScramChecker(self.worker, b"k" * 32, 4096)
-        portal = Portal(Realm(), [StoreChecker(self.worker, self.passwords), scram])
+        self.pump.run(self.command.accounts.add([self._account("old")]))
+        scram = ScramChecker(self.worker.accounts, b"k" * 32, 4096)
+        portal = Portal(Realm(), [StoreChecker(self.worker.accounts, self.passwords), scram])
         # One wrong guess delays the next login.
         self.throttle = Throttle(self.clock, free=0)
         self.authenticator = CredAuthenticator(
-            portal, self.clock, self.throttle, ["home.test"], keeper=scram, accounts=self.worker
+            portal, self.clock, self.throttle, ["home.test"], keeper=scram, accounts=self.worker.accounts
         )
         self.log_in("old")
 
@@ -53,7 +53,7 @@ class TwoProcesses:
 
     def change(self, password: str) -> None:
         account = self._account(password)
-        self.pump.run(self.command.set_password(BOB, account.password_hash, account.scram))
+        self.pump.run(self.command.accounts.set_password(BOB, account.password_hash, account.scram))
 
     def log_in(self, password: str, user: str = BOB) -> AccountLogin:
         return self.pump.run(
@@ -73,7 +73,7 @@ class TwoProcesses:
         return bool(self.throttle.delay(HERE.host, BOB))
 
     def current_credentials(self) -> str:
-        return self.pump.run(self.command.credentials([BOB]))[BOB]
+        return self.pump.run(self.command.accounts.credentials([BOB]))[BOB]
 
     def close(self) -> None:
         for store in (self.worker, self.command):
@@ -102,7 +102,7 @@ def test_an_account_that_was_just_added_may_log_in(processes: TwoProcesses) -> N
         processes.log_in("secret", "carol@home.test")
     kept = processes.pump.run(processes.passwords.keep("secret"))
     carol = Account("carol@home.test", kept.password_hash, 2.0)
-    processes.pump.run(processes.command.add_accounts([carol]))
+    processes.pump.run(processes.command.accounts.add([carol]))
     processes.clock.turn(3600.0)
     assert processes.log_in("secret", carol.address).account == carol.address
 

@@ -18,7 +18,7 @@ from mailstack.accounts.realm import IReader, ISubmitter, MailboxReader, Realm, 
 from mailstack.accounts.throttle import Throttle
 from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Credentials, Denied, Unavailable
-from mailstack.store import Account
+from mailstack.store.accounts import Account
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import Pump, run
 
@@ -136,13 +136,13 @@ def test_failures_of_an_account_count_together_however_it_is_spelled(ground: Gro
 def test_guesses_that_come_at_once_are_decided_few_at_a_time(ground: Ground) -> None:
     """AUTH-14: on many connections, each of which says its guess before the first is answered."""
     asked: list[str] = []
-    account = ground.store.account
+    account = ground.store.get
 
     async def count(address: str) -> Account | None:
         asked.append(address)
         return await account(address)
 
-    ground.store.account = count  # type: ignore[method-assign]
+    ground.store.get = count  # type: ignore[method-assign]
     guess = Credentials(username="alice", password="wrong", mechanism="PLAIN")
     guesses = [ground.pump.start(ground.submission.login(guess, HERE)) for _ in range(100)]
     assert len(asked) == MAX_CONCURRENT

@@ -17,7 +17,8 @@ from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recip
 from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
-from mailstack.store import Acceptance, Account, Change, Filter, Settlement, Store
+from mailstack.store import Acceptance, Change, Filter, Settlement, Store
+from mailstack.store.accounts import Account
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 
@@ -105,7 +106,7 @@ class Shelf:
         self.pump.run(self.store.settle(Settlement((Change(before, replace(before, **delivery)),))))
 
     def add_account(self, address: str = "alice@home.test") -> None:
-        self.pump.run(self.store.add_accounts([Account(address, b"$2b$04$" + b"." * 53, NOON)]))
+        self.pump.run(self.store.accounts.add([Account(address, b"$2b$04$" + b"." * 53, NOON)]))
 
 
 DEFERRED = {

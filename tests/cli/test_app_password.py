@@ -25,7 +25,7 @@ def test_one_is_made_and_shown_once(mailstack: Mailstack, shelf: Shelf) -> None:
     """AUTH-18"""
     result = mailstack("user", "app-password", "add", "bob", "phone")
     assert result.exit_code == 0, result.stderr
-    (kept,) = shelf.pump.run(shelf.store.app_passwords(BOB))
+    (kept,) = shelf.pump.run(shelf.store.accounts.app_passwords(BOB))
     assert (kept.name, kept.digest) == ("phone", digest(BOB, result.stdout.strip()))
     assert lines_of(mailstack("user", "app-password", "list", "bob", "--json"))[0]["name"] == "phone"
     assert result.stdout.strip() not in mailstack("user", "app-password", "list", "bob").stdout
@@ -36,7 +36,7 @@ def test_one_is_taken_away(mailstack: Mailstack, shelf: Shelf) -> None:
     """AUTH-18"""
     mailstack("user", "app-password", "add", "bob", "phone")
     assert mailstack("user", "app-password", "remove", "bob", "phone").exit_code == 0
-    assert shelf.pump.run(shelf.store.app_passwords(BOB)) == []
+    assert shelf.pump.run(shelf.store.accounts.app_passwords(BOB)) == []
     again = mailstack("user", "app-password", "remove", "bob", "phone")
     assert (again.exit_code, again.stderr.count("\n")) == (1, 1)
 
@@ -52,7 +52,7 @@ def test_what_can_not_be_made_is_refused(mailstack: Mailstack, arguments: tuple[
 @pytest.mark.usefixtures("bob")
 def test_a_new_account_has_scram_keys(mailstack: Mailstack, shelf: Shelf) -> None:
     """AUTH-07"""
-    account = shelf.pump.run(shelf.store.account(BOB))
+    account = shelf.pump.run(shelf.store.accounts.get(BOB))
     assert account is not None
     assert account.scram.startswith("SCRAM-SHA-256$65536:")
 

@@ -61,7 +61,7 @@ def test_a_server_moves_with_all_that_it_has(mailstack: Mailstack, server: Path,
         octets = [pump.run(read_all(record.letter.content)) for record in records]
         lives = [(each.letter.id, each.letter.envelope, each.deliveries) for each in records]
         steps = [pump.run(store.steps(record.letter.id)) for record in records]
-        accounts = pump.run(store.accounts())
+        accounts = pump.run(store.accounts.all())
         seen.append((drop.validity, drop.entries, octets, lives, steps, accounts))
         pump.run(store.close())
     assert seen[0] == seen[1]

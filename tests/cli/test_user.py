@@ -11,7 +11,7 @@ from tests.cli.conftest import Mailstack, Shelf, lines_of
 
 
 def stored_hash(shelf: Shelf, address: str) -> bytes:
-    account = shelf.pump.run(shelf.store.account(address))
+    account = shelf.pump.run(shelf.store.accounts.get(address))
     assert account is not None
     return account.password_hash
 
@@ -51,13 +51,13 @@ def test_weak_password_is_refused_unless_it_is_said(mailstack: Mailstack, shelf:
     result = mailstack("user", "add", "bob", "--password-file", "-", input=f"{password}\n")
     assert result.exit_code == 1
     assert "--weak" in result.stderr
-    assert shelf.pump.run(shelf.store.accounts()) == []
+    assert shelf.pump.run(shelf.store.accounts.all()) == []
     assert mailstack("user", "add", "--weak", "bob", "--password-file", "-", input=f"{password}\n").exit_code == 0
     assert mailstack("user", "password", "bob", "--password-file", "-", input="y\n").exit_code == 1
-    (bob,) = shelf.pump.run(shelf.store.accounts())
+    (bob,) = shelf.pump.run(shelf.store.accounts.all())
     assert bcrypt.checkpw(password.encode(), bob.password_hash)
     assert mailstack("user", "password", "--weak", "bob", "--password-file", "-", input="y\n").exit_code == 0
-    (bob,) = shelf.pump.run(shelf.store.accounts())
+    (bob,) = shelf.pump.run(shelf.store.accounts.all())
     assert bcrypt.checkpw(b"y", bob.password_hash)
 
 
@@ -90,13 +90,13 @@ def test_nobody_unknown_gets_a_password_or_is_removed(mailstack: Mailstack) -> N
 
 def test_sessions_of_an_account_are_ended(mailstack: Mailstack, shelf: Shelf) -> None:
     shelf.add_account("alice@home.test")
-    before = shelf.pump.run(shelf.store.account("alice@home.test"))
+    before = shelf.pump.run(shelf.store.accounts.get("alice@home.test"))
     result = mailstack("user", "kick", "alice")
     assert (result.exit_code, result.stdout) == (0, "the sessions of alice@home.test have ended\n")
     assert lines_of(mailstack("user", "kick", "alice@home.test", "--json")) == [
         {"address": "alice@home.test", "ended": True}
     ]
-    after = shelf.pump.run(shelf.store.credentials(["alice@home.test"]))["alice@home.test"]
+    after = shelf.pump.run(shelf.store.accounts.credentials(["alice@home.test"]))["alice@home.test"]
     assert before is not None
     assert after != before.credentials
     result = mailstack("user", "kick", "nobody@home.test")
@@ -107,7 +107,7 @@ def test_sessions_of_an_account_are_ended(mailstack: Mailstack, shelf: Shelf) ->
 def test_accounts_are_listed_with_their_aliases(mailstack: Mailstack, shelf: Shelf) -> None:
     shelf.add_account("bob@home.test")
     shelf.add_account("alice@home.test")
-    shelf.pump.run(shelf.store.set_alias("postmaster@home.test", ["alice@home.test"]))
+    shelf.pump.run(shelf.store.accounts.set_alias("postmaster@home.test", ["alice@home.test"]))
     listed = lines_of(mailstack("user", "list", "--json"))
     assert [line["address"] for line in listed] == ["alice@home.test", "bob@home.test"]
     assert listed[0]["aliases"] == ["postmaster@home.test"]

@@ -28,7 +28,7 @@ def test_every_line_becomes_an_account(mailstack: Mailstack, shelf: Shelf, file:
     result = mailstack("user", "import", str(file))
     assert result.exit_code == 0, result.stderr
     assert addresses(mailstack) == ["alice@home.test", "bob@home.test"]
-    account = shelf.pump.run(shelf.store.account("alice@home.test"))
+    account = shelf.pump.run(shelf.store.accounts.get("alice@home.test"))
     assert account is not None
     assert bcrypt.checkpw(b"corr3ct h0rse", account.password_hash)
 

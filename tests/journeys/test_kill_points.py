@@ -118,7 +118,7 @@ class Life:
         self._caller = TwistedConnector(internet.reactor.host("192.0.2.1"))
         self.now = self._clock.now
         self.steady = self._clock.steady
-        directory = StoreDirectory(store, ["home.test"], self)
+        directory = StoreDirectory(store.accounts, ["home.test"], self)
         self._relay = RelayAgent(
             DnsNames(internet.zone, internet.reactor.host("192.0.2.1")),
             self,

@@ -58,9 +58,11 @@ def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
     """A server that takes every kind of proof."""
     site = internet.mail_server("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE])
     clock = ReactorClock(site.host)
-    tokens = TokenChecker(site.store, SignedTokens(Issuer(tmp_path).keys, clock), DEV_RULES, clock)
-    scram = ScramChecker(site.store, b"k" * 32, 4096)
-    portal = Portal(Realm(), [AllowAnyChecker(), scram, tokens, CertificateChecker(site.store, {}, ["home.test"])])
+    tokens = TokenChecker(site.store.accounts, SignedTokens(Issuer(tmp_path).keys, clock), DEV_RULES, clock)
+    scram = ScramChecker(site.store.accounts, b"k" * 32, 4096)
+    portal = Portal(
+        Realm(), [AllowAnyChecker(), scram, tokens, CertificateChecker(site.store.accounts, {}, ["home.test"])]
+    )
     authenticator = CredAuthenticator(portal, clock, Throttle(clock), ["home.test"], keeper=scram)
     listeners = site.server.listeners
     everything = listeners.smtp.listener(

@@ -33,7 +33,7 @@ def server(internet: Internet, **delivery: object) -> SimulatedServer:
         schedule=ScheduleSettings(first=60.0, longest=600.0, warn_after=0.0, give_up_after=3600.0),
         delivery=DeliverySettings(**delivery),  # type: ignore[arg-type]
     )
-    internet.reactor.result_of(site.store.set_quota(BOB, QUOTA))
+    internet.reactor.result_of(site.store.accounts.set_quota(BOB, QUOTA))
     return site
 
 
@@ -52,7 +52,7 @@ def test_a_letter_that_is_declared_too_large_is_refused_at_rcpt(internet: Intern
 def test_the_default_holds_for_whoever_has_no_quota_of_his_own(internet: Internet) -> None:
     """CODE-05"""
     site = server(internet, quota=QUOTA)
-    internet.reactor.result_of(site.store.set_quota(BOB, 0))
+    internet.reactor.result_of(site.store.accounts.set_quota(BOB, 0))
     assert texts(internet.submit(site, ALICE, BOB, ALICE, content=LETTER)) == ["250 2.0.0", "452 4.2.2"]
 
 
@@ -63,7 +63,7 @@ def test_an_alias_of_two_of_whom_one_is_full_reaches_the_other_and_waits_for_roo
     assert site.states() == {ALICE: "delivered", BOB: "queued"}
     internet.reactor.advance(300)
     assert site.states()[BOB] == "queued"
-    internet.reactor.result_of(site.store.set_quota(BOB, None))
+    internet.reactor.result_of(site.store.accounts.set_quota(BOB, None))
     internet.reactor.advance(700)
     assert site.states() == {ALICE: "delivered", BOB: "delivered"}
     [mine], [his] = internet.fetch(site, ALICE), internet.fetch(site, BOB)
@@ -89,7 +89,7 @@ def test_a_letter_that_fits_nowhere_is_refused_behind_the_final_dot(
 ) -> None:
     """CODE-05: an alias is not followed at RCPT, and a client need not declare a size."""
     site = server(internet, mailbox_full=policy)
-    internet.reactor.result_of(site.store.set_quota(ALICE, QUOTA))
+    internet.reactor.result_of(site.store.accounts.set_quota(ALICE, QUOTA))
     assert texts(internet.submit(site, ALICE, "both@home.test", content=LETTER)) == [reply]
     assert site.states() == {}
 
@@ -97,7 +97,7 @@ def test_a_letter_that_fits_nowhere_is_refused_behind_the_final_dot(
 def test_a_mailbox_has_room_again_when_its_letters_are_deleted(internet: Internet) -> None:
     """CODE-05"""
     site = server(internet)
-    internet.reactor.result_of(site.store.set_quota(BOB, len(LETTER) + 1000))
+    internet.reactor.result_of(site.store.accounts.set_quota(BOB, len(LETTER) + 1000))
     assert texts(internet.submit(site, ALICE, BOB, content=LETTER)) == ["250 2.0.0"]
     assert texts(internet.submit(site, ALICE, BOB, content=LETTER)) == ["452 4.2.2"]
     assert len(internet.fetch(site, BOB)) == 1

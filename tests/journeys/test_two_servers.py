@@ -164,7 +164,7 @@ def test_nobody_bounces_a_bounce(internet: Internet, home: SimulatedServer, else
         codes.append((await peer.next_event(10)).reply.code)
         return tuple(codes)
 
-    internet.reactor.result_of(elsewhere.store.remove_account("carol@elsewhere.test"))
+    internet.reactor.result_of(elsewhere.store.accounts.remove("carol@elsewhere.test"))
     internet.reactor.advance(2)
     assert internet.reactor.result_of(forge()) == (250, 250, 354, 250)
     internet.reactor.advance(60)

@@ -12,6 +12,7 @@ from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.store import Damaged, StoreError, rows
+from mailstack.store.sql_parts import accounts
 from tests.parsers.parser import Parser, text, unless
 from tests.protocols.smtp.dialogue import Dialogue
 
@@ -76,8 +77,8 @@ def _rows(octets: bytes) -> None:
         lambda: rows.letter_from(row, lambda _letter, _size: Octets(b"")),
         lambda: _same_delivery(rows.delivery_from(row)),
         lambda: rows.step_from(row),
-        lambda: rows.account_from(row),
-        lambda: rows.app_password_from(row),
+        lambda: accounts.account_from(row),
+        lambda: accounts.app_password_from(row),
     )
     for read in readers:
         try:

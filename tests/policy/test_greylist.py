@@ -9,7 +9,7 @@ from mailstack.letter.envelope import HostPort
 from mailstack.policy.greylist import Greylist, GreylistTimes
 from mailstack.store import StoreError
 from mailstack.store.greylist import GreylistEntry
-from mailstack.store.parts.greylist import SqlGreylist
+from mailstack.store.sql_parts.greylist import SqlGreylist
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.policy.visitor import Now, Visitor, rcpt, said

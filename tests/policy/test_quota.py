@@ -6,7 +6,7 @@ import pytest
 
 from mailstack.policy import PASS, Defer, Refuse
 from mailstack.policy.quota import OVER_QUOTA, OVER_QUOTA_PERMANENT, Quotas
-from mailstack.store import Account
+from mailstack.store.accounts import Account
 from tests.aid import run
 
 
@@ -18,7 +18,11 @@ class Holdings:
         self.given = Account("bob@home.test", b"-", 0.0, quota) if account else None
         self.weighed = 0
 
-    async def account(self, address: str) -> Account | None:
+    @property
+    def accounts(self) -> Holdings:
+        return self
+
+    async def get(self, address: str) -> Account | None:
         return self.given
 
     async def octets_in(self, mailbox: str) -> int:

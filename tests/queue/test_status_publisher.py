@@ -8,7 +8,7 @@ from mailstack.queue.settings import QueueLimits
 from mailstack.queue.status_publisher import StatusPublisher
 from mailstack.store import StoreError
 from mailstack.store.delay_reasons import DelayReason
-from mailstack.store.parts.delay_reasons import SqlDelayReasons
+from mailstack.store.sql_parts.delay_reasons import SqlDelayReasons
 from tests.aid import run
 from tests.queue.clock import HandClock
 from tests.queue.letters import a_letter

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mailstack.store import Account
+from mailstack.store.accounts import Account
 from mailstack.store.connection import SETTLING, ChangeMarker
 from mailstack.store.sqlite.store import TURN, SqliteStore
 from tests.aid import Pump
@@ -58,7 +58,7 @@ pump = Pump()
 store = SqliteStore(pump, Path(sys.argv[1]))
 pump.run(store.open())
 os.utime = utime
-pump.run(store.set_password("bob@home.test", b"new"))
+pump.run(store.accounts.set_password("bob@home.test", b"new"))
 """
 
 
@@ -68,15 +68,15 @@ def test_a_change_of_who_is_killed_right_after_it_is_seen(tmp_path: Path) -> Non
     store = SqliteStore(pump, tmp_path, address_seconds=0.0)
     pump.run(store.open())
     try:
-        pump.run(store.add_accounts([Account("bob@home.test", b"old", 0.0)]))
+        pump.run(store.accounts.add([Account("bob@home.test", b"old", 0.0)]))
         os.utime(tmp_path / TURN, ns=(1, 1))
         for _ in range(2):
-            found = pump.run(store.account("bob@home.test"))
+            found = pump.run(store.accounts.get("bob@home.test"))
             assert found is not None
             assert found.password_hash == b"old"
         done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False, timeout=60)
         assert done.returncode == -signal.SIGKILL
-        found = pump.run(store.account("bob@home.test"))
+        found = pump.run(store.accounts.get("bob@home.test"))
         assert found is not None
         assert found.password_hash == b"new"
     finally:

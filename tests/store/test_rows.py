@@ -13,6 +13,7 @@ from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.letter.step import Step
 from mailstack.store import Damaged, StoreError, rows
+from mailstack.store.sql_parts.accounts import target_key
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 locals_ = st.text(st.characters(min_codepoint=0x20, exclude_categories=["C", "Z"]) | st.just(" "), min_size=1)
@@ -169,5 +170,5 @@ def test_a_listing_that_makes_no_sense_is_named() -> None:
 
 
 def test_a_target_is_found_by_its_key_whatever_its_case() -> None:
-    assert rows.target_key("Bob@Home.TEST.") == "bob@home.test"
-    assert rows.target_key("not an address") == "not an address"
+    assert target_key("Bob@Home.TEST.") == "bob@home.test"
+    assert target_key("not an address") == "not an address"

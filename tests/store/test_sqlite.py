@@ -23,9 +23,11 @@ from mailstack.letter.content import read_all
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.step import Step
 from mailstack.protocols.bounded_memory import ALWAYS_ALLOWED
-from mailstack.store import Account, Conflict, Damaged, Filter, Placement, Settlement, StoreError, StoreFull, sql
+from mailstack.store import Conflict, Damaged, Filter, Placement, Settlement, StoreError, StoreFull, sql
+from mailstack.store.accounts import Account
 from mailstack.store.locks import Turn
 from mailstack.store.schema import migrations
+from mailstack.store.sql_parts.accounts import ALIASES_TO
 from mailstack.store.sqlite.store import DATABASE, TURN, SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import BOB, HEADERS, SERVER, TEXT, acceptance, later, placing, to
@@ -122,9 +124,9 @@ def test_in_a_group_only_the_bad_one_fails(pump: Pump, open_store: Open) -> None
     works = [store.accept(one) for one in good]
     works.insert(7, store.accept(there))
     works += [
-        store.add_accounts([account]),
-        store.set_password("nobody@home.test", b"x"),
-        store.add_accounts([account]),
+        store.accounts.add([account]),
+        store.accounts.set_password("nobody@home.test", b"x"),
+        store.accounts.add([account]),
     ]
     results = wait_for(pump, *(pump.start(work) for work in works))
     assert isinstance(results.pop(7), Conflict)
@@ -317,7 +319,7 @@ def test_a_database_that_is_none_does_not_open(pump: Pump, directory: Path) -> N
 def test_a_closed_store_says_so(pump: Pump, open_store: Open) -> None:
     store = open_store()
     pump.run(store.close())
-    for work in (store.accept(acceptance()), store.accounts(), store.accept(acceptance(octets=b"x" * 100_000))):
+    for work in (store.accept(acceptance()), store.accounts.all(), store.accept(acceptance(octets=b"x" * 100_000))):
         with pytest.raises(StoreError, match="closed"):
             pump.run(work)
 
@@ -498,9 +500,9 @@ def test_an_account_changed_by_another_process_is_seen_when_it_is_no_longer_beli
     pump: Pump, open_store: Open
 ) -> None:
     one, two = open_store(address_seconds=0.0), open_store()
-    assert pump.run(one.account(BOB.key)) is None
-    pump.run(two.add_accounts([Account(BOB.key, b"x", 1.0)]))
-    assert pump.run(one.account(BOB.key)) == Account(BOB.key, b"x", 1.0)
+    assert pump.run(one.accounts.get(BOB.key)) is None
+    pump.run(two.accounts.add([Account(BOB.key, b"x", 1.0)]))
+    assert pump.run(one.accounts.get(BOB.key)) == Account(BOB.key, b"x", 1.0)
 
 
 def test_one_process_serves_a_directory(pump: Pump, open_store: Open, directory: Path) -> None:
@@ -583,7 +585,7 @@ def test_damaged_steps_contents_and_mailboxes_are_named(pump: Pump, open_store: 
     assert pump.run(store.open_maildrop(BOB.key, "other")).entries == [], "a failed opening holds no lock"
     change(directory, "INSERT INTO accounts VALUES ('a@home.test', 'text', 1.0, '', NULL, 0)")
     with pytest.raises(StoreError, match="table accounts"):
-        pump.run(store.accounts())
+        pump.run(store.accounts.all())
 
 
 @pytest.mark.parametrize(
@@ -653,7 +655,7 @@ def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, direc
         (sql.let_go(1), "deliveries_owed"),
         (sql.files(1), "contents_in_files"),
         (sql.FORGOTTEN, "letters_by_arrival"),
-        (sql.ALIASES_TO, "aliases_by_target"),
+        (ALIASES_TO, "aliases_by_target"),
         (sql.drop_contents(3), "entries_by_delivery"),
         (sql.move_deliveries(3), "SEARCH d USING PRIMARY KEY"),
         (sql.claim(3), "SEARCH d USING PRIMARY KEY"),

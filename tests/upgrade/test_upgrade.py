@@ -90,5 +90,7 @@ def test_every_schema_on_the_way_leads_to_the_newest(old: Path, known: Any, tmp_
         drop = pump.run(store.open_maildrop(f"{user}@home.test", "test"))
         assert len(drop.entries) == len(letters)
         pump.run(store.release_maildrop(f"{user}@home.test", "test"))
-    assert {account.address for account in pump.run(store.accounts())} == {each["address"] for each in said["users"]}
+    assert {account.address for account in pump.run(store.accounts.all())} == {
+        each["address"] for each in said["users"]
+    }
     pump.run(store.close())

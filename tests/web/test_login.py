@@ -15,7 +15,7 @@ from mailstack.accounts.checker import AllowAnyChecker
 from mailstack.accounts.realm import IReader, Realm
 from mailstack.accounts.throttle import Throttle
 from mailstack.letter.envelope import HostPort
-from mailstack.store import Account, AppPassword
+from mailstack.store.accounts import Account, AppPassword
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from mailstack.web.http_messages import Request, Response, json_response
 from mailstack.web.login import COOKIE, SESSION_LIFETIME, Login
@@ -39,16 +39,18 @@ class House:
         self.clock = HandClock()
         self.store = store or InMemoryStore()
         if store is None:
-            run(self.store.add_accounts([Account(BOB, b"hash", 0.0)]))
+            run(self.store.accounts.add([Account(BOB, b"hash", 0.0)]))
         authenticator = CredAuthenticator(
             Portal(Realm(), [AllowAnyChecker()]),
             self.clock,
             Throttle(self.clock),
             ["home.test"],
             IReader,
-            accounts=self.store,
+            accounts=self.store.accounts,
         )
-        self.login = Login(authenticator, self.store, self.clock, admins=[ROOT], require_tls=require_tls, secret=secret)
+        self.login = Login(
+            authenticator, self.store.accounts, self.clock, admins=[ROOT], require_tls=require_tls, secret=secret
+        )
         routes = [
             HttpRoute("GET", "/v1/own", page, "user"),
             HttpRoute("GET", "/v1/all", page, "admin"),
@@ -142,7 +144,7 @@ def test_a_session_ends_by_logout_by_its_time_and_with_the_password(house: House
     assert dict(house.request("DELETE", "/v1/login", cookie=first).headers)["Set-Cookie"].startswith(f"{COOKIE}=; ")
     assert house.request("GET", "/v1/own", cookie=first).status == 401
     assert house.request("GET", "/v1/own", cookie=second).status == 200
-    run(house.store.set_password(BOB, b"new"))
+    run(house.store.accounts.set_password(BOB, b"new"))
     assert house.request("GET", "/v1/own", cookie=third).status == 401
     fourth = house.session()
     assert house.request("GET", "/v1/own", cookie=fourth).status == 200
@@ -171,29 +173,29 @@ def test_a_session_that_was_ended_stays_so_whatever_strangers_end(house: House) 
 
 
 def test_session_ends_with_an_app_password_and_when_an_operator_ends_it(house: House) -> None:
-    run(house.store.add_app_password(AppPassword(BOB, "phone", b"1", 2.0)))
+    run(house.store.accounts.add_app_password(AppPassword(BOB, "phone", b"1", 2.0)))
     mine = house.session()
-    run(house.store.remove_app_password(BOB, "phone"))
+    run(house.store.accounts.remove_app_password(BOB, "phone"))
     assert house.request("GET", "/v1/own", cookie=mine).status == 401
     mine = house.session()
-    run(house.store.end_sessions(BOB))
+    run(house.store.accounts.end_sessions(BOB))
     assert house.request("GET", "/v1/own", cookie=mine).status == 401
     assert house.request("GET", "/v1/own", cookie=house.session()).status == 200
 
 
 def test_session_rests_on_the_password_that_was_proved(house: House) -> None:
     """A password that is changed while the old one is looked at begins no session that outlives it."""
-    account, changed = house.store.account, False
+    account, changed = house.store.accounts.get, False
 
     async def change_afterwards(address: str) -> Account | None:
         nonlocal changed
         found = await account(address)
         if not changed:
             changed = True
-            await house.store.set_password(BOB, b"new")
+            await house.store.accounts.set_password(BOB, b"new")
         return found
 
-    house.store.account = change_afterwards  # type: ignore[method-assign]
+    house.store.accounts.get = change_afterwards  # type: ignore[method-assign]
     mine = house.session()
     assert changed
     assert house.request("GET", "/v1/own", cookie=mine).status == 401

@@ -18,7 +18,8 @@ from mailstack.cli.target import TargetServer
 from mailstack.config import Config
 from mailstack.letter.display_text import size_text
 from mailstack.server.wiring.store import database_address, place_of
-from mailstack.store import Account, StoreError
+from mailstack.store import StoreError
+from mailstack.store.accounts import Account
 from mailstack.store.contents import OBJECT
 from mailstack.store.data_directory import free_octets
 from mailstack.store.objects.bucket import Bucket
@@ -45,8 +46,8 @@ def check_storage(config: Config) -> Iterator[Finding]:
     target = TargetServer(config.data, config.domains, config.accounts.bcrypt_rounds, settings=config)
     try:
         with OpenStore(target) as server:
-            accounts = server.run(server.store.accounts())
-            aliases = {alias for alias, _ in server.run(server.store.aliases())}
+            accounts = server.run(server.store.accounts.all())
+            aliases = {alias for alias, _ in server.run(server.store.accounts.aliases())}
     except CommandError as error:
         yield broken("store", error.message)
         return

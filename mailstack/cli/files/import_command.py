@@ -69,7 +69,7 @@ def import_letters(target: TargetServer, address: str, paths: tuple[Path, ...], 
     )
     scanned = found_in(paths)
     with OpenStore(target, announces=False) as server:
-        if target.settings is not None and server.run(server.store.account(owner.key)) is None:
+        if target.settings is not None and server.run(server.store.accounts.get(owner.key)) is None:
             raise CommandError(f"{owner} is not an account here; `mailstack user add {owner}` adds it")
         known = server.run(letters_in(server.store, owner.key))
         hostname = "mx.home.test" if target.settings is None else target.settings.hostname

@@ -143,10 +143,10 @@ def directory_of(target: TargetServer, server: OpenStore) -> StoreDirectory:
     """Directory of the local addresses."""
     settings = target.settings
     if settings is None:
-        return StoreDirectory(server.store, target.domains, clock())
+        return StoreDirectory(server.store.accounts, target.domains, clock())
     delivery = settings.delivery
     return StoreDirectory(
-        server.store,
+        server.store.accounts,
         target.domains,
         clock(),
         postmaster=delivery.postmaster,

@@ -124,7 +124,7 @@ class _Users:
         self._reader = reader
 
     async def users(self, _: Request) -> Response:
-        return json_response([self._user(account.address) for account in await self._store.accounts()])
+        return json_response([self._user(account.address) for account in await self._store.accounts.all()])
 
     async def add(self, request: Request) -> Response:
         wanted = decode_body(request, NewUser)
@@ -151,7 +151,7 @@ class _Users:
 
     async def remove(self, request: Request) -> Response:
         name = request.variables["user"]
-        known = {account.address for account in await self._store.accounts()}
+        known = {account.address for account in await self._store.accounts.all()}
         if (key := self._key(name)) not in known:
             return _reply(f"User '{name[:100]}' not found", 400)
         await self._accounts.remove(key)

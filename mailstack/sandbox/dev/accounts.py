@@ -28,7 +28,8 @@ from mailstack.protocols.sasl.scram_keys import MIN_ITERATIONS
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.sandbox.dev.capture_access import SharedReaders, logins
 from mailstack.sandbox.dev.settings import HOME_DOMAIN, USERS, DevSettings
-from mailstack.store import Account, Store
+from mailstack.store import Store
+from mailstack.store.accounts import Account
 
 if TYPE_CHECKING:
     from mailstack.web.site import RequestAuthenticator
@@ -49,7 +50,7 @@ class DevAccounts:
         self._clock = clock
         self._data = data
         self.passwords = Passwords(reactor, clock, rounds=ROUNDS, scram_iterations=MIN_ITERATIONS)
-        self.directory = StoreDirectory(store, [HOME_DOMAIN], clock, ttl=0.2)
+        self.directory = StoreDirectory(store.accounts, [HOME_DOMAIN], clock, ttl=0.2)
         self.names = LoginNames({name: Address.parse(each).key for name, each in settings.login_names.items()})
         """Login names besides addresses."""
         self.login = (COMMANDS, secrets.token_urlsafe()) if settings.web_logins else settings.accounts[0]
@@ -60,15 +61,15 @@ class DevAccounts:
         now = self._clock.now()
         missing = []
         for address, password in self._settings.accounts:
-            if await self._store.account(address) is None:
+            if await self._store.accounts.get(address) is None:
                 stored = await self.passwords.keep(password)
                 missing.append(Account(address, stored.password_hash, now, scram=stored.scram))
-        await self._store.add_accounts(missing)
+        await self._store.accounts.add(missing)
 
     async def reset(self) -> None:
         """Restores the accounts and passwords of the settings, and removes all others."""
-        for account in await self._store.accounts():
-            await self._store.remove_account(account.address)
+        for account in await self._store.accounts.all():
+            await self._store.accounts.remove(account.address)
         self.names.reset()
         await self.open()
         self.directory.forget()
@@ -77,18 +78,18 @@ class DevAccounts:
         """Adds an account. Raises AddressError, Conflict, and ValueError for an invalid password."""
         stored = await self.passwords.keep(password)
         account = Account(Address.parse(address).key, stored.password_hash, self._clock.now(), scram=stored.scram)
-        await self._store.add_accounts([account])
+        await self._store.accounts.add([account])
         self.directory.forget()
 
     async def add_alias(self, address: str, targets: Sequence[str]) -> None:
         """Sets the targets of an alias. Raises AddressError, Conflict."""
         targets = [str(Address.parse(target)) for target in targets]
-        await self._store.set_alias(Address.parse(address).key, targets)
+        await self._store.accounts.set_alias(Address.parse(address).key, targets)
         self.directory.forget()
 
     async def remove(self, key: str) -> None:
         """Removes an account, but not its mailbox. Raises KeyError."""
-        await self._store.remove_account(key)
+        await self._store.accounts.remove(key)
         self.names.take(key)
         self.directory.forget()
 
@@ -96,26 +97,28 @@ class DevAccounts:
         """Authenticators for submission and for reading, for one server."""
         any_password = self._settings.any_password
         checkers: list[Any] = [
-            FirstOf([StoreChecker(self._store, self.passwords), AllowAnyChecker(any_password=any_password)])
+            FirstOf([StoreChecker(self._store.accounts, self.passwords), AllowAnyChecker(any_password=any_password)])
         ]
         scram: ScramChecker | None = None
         # SCRAM needs a known password.
         if self._settings.scram and not any_password:
-            scram = ScramChecker(self._store, server_secret(self._data), MIN_ITERATIONS, _address_itself)
+            scram = ScramChecker(self._store.accounts, server_secret(self._data), MIN_ITERATIONS, _address_itself)
             checkers.append(scram)
         issuer = Issuer(self._data / "issuer")
-        checkers.append(TokenChecker(self._store, SignedTokens(issuer.keys, self._clock), DEV_RULES, self._clock))
+        checkers.append(
+            TokenChecker(self._store.accounts, SignedTokens(issuer.keys, self._clock), DEV_RULES, self._clock)
+        )
         if self._settings.weak_mechanisms:
-            checkers.append(SharedSecretChecker(_public_password, self._store, self.passwords))
+            checkers.append(SharedSecretChecker(_public_password, self._store.accounts, self.passwords))
         portal, throttle = Portal(Realm(), checkers), Throttle(self._clock)
         readers: Authenticator = CredAuthenticator(
-            portal, self._clock, throttle, [HOME_DOMAIN], IReader, keeper=scram, accounts=self._store
+            portal, self._clock, throttle, [HOME_DOMAIN], IReader, keeper=scram, accounts=self._store.accounts
         )
         shared = self._settings.pop3_logins
         if (named := logins(shared, self.passwords, self._clock, IReader)) is not None:
             readers = SharedReaders(tuple(shared), named, readers)
         submitters = CredAuthenticator(
-            portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter, keeper=scram, accounts=self._store
+            portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter, keeper=scram, accounts=self._store.accounts
         )
         return ByName(self.names, submitters), ByName(self.names, readers)
 
@@ -128,7 +131,9 @@ class DevAccounts:
         if settings.open_send:
             return AllowAll()
         named = logins(settings.send_logins, self.passwords, self._clock, IReader)
-        return None if named is None else Login(named, self._store, self._clock, admins=None, require_tls=False)
+        return (
+            None if named is None else Login(named, self._store.accounts, self._clock, admins=None, require_tls=False)
+        )
 
     def web_authenticator(self) -> Authenticator | None:
         """Authenticator of the pages. None: the accounts, or no login."""

@@ -79,7 +79,7 @@ class DevEnvironment:
         )
         if (outlet := settings.relay) is not None:
             config = relay_config(outlet, settings, data, world_mx.port)
-            servers.add(config, StoreDirectory(self.store, (), self._parts.clock), outlet=outlet)
+            servers.add(config, StoreDirectory(self.store.accounts, (), self._parts.clock), outlet=outlet)
         capture = servers.add(capture_config(settings, data), OpenDirectory((), CAPTURE))
         await home.listen()
         # Filled in when the port of home is known: the world relays reports to home.

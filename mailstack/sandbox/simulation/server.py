@@ -31,7 +31,8 @@ from mailstack.sandbox.simulation.process import SimulatedProcess, crashable
 from mailstack.sandbox.simulation.world import World
 from mailstack.server.mail_server import MailServer
 from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources
-from mailstack.store import Account, Filter, Store
+from mailstack.store import Filter, Store
+from mailstack.store.accounts import Account
 
 MAX_STEPS = 10_000
 _POLL_S = 3600.0
@@ -90,9 +91,9 @@ class SimulatedServer:
     async def set_up(self) -> None:
         """Opens the store, adds accounts and aliases, and starts the server."""
         await self.store.open()
-        await self.store.add_accounts([_account(each) for each in self.accounts])
+        await self.store.accounts.add([_account(each) for each in self.accounts])
         for alias, targets in self._aliases.items():
-            await self.store.set_alias(alias, targets)
+            await self.store.accounts.set_alias(alias, targets)
         await self.open()
 
     async def open(self) -> None:
@@ -167,13 +168,13 @@ class SimulatedServer:
 
 def _user_access(config: Config, store: Store, clock: ReactorClock) -> UserAccess:
     """Authentication of users; the password of each account is its address."""
-    scram = ScramChecker(store, b"k" * 32, MIN_ITERATIONS)
+    scram = ScramChecker(store.accounts, b"k" * 32, MIN_ITERATIONS)
     portal, throttle = Portal(Realm(), [AllowAnyChecker(), scram]), Throttle(clock)
     submitters, readers = (
-        CredAuthenticator(portal, clock, throttle, config.domains, avatar, keeper=scram, accounts=store)
+        CredAuthenticator(portal, clock, throttle, config.domains, avatar, keeper=scram, accounts=store.accounts)
         for avatar in (ISubmitter, IReader)
     )
-    return UserAccess(submitters, readers, StoreDirectory(store, config.domains, clock))
+    return UserAccess(submitters, readers, StoreDirectory(store.accounts, config.domains, clock))
 
 
 def _account(address: str) -> Account:

@@ -40,7 +40,7 @@ def make_directory(config: Config, store: SqlStore, clock: ReactorClock) -> Stor
     """Accounts and aliases of the store."""
     delivery = config.delivery
     return StoreDirectory(
-        store,
+        store.accounts,
         config.domains,
         clock,
         postmaster=delivery.postmaster,
@@ -61,9 +61,9 @@ def make_user_access(  # noqa: PLR0917  # dependencies, each of a type of its ow
 ) -> UserAccess:
     """Logins by password, SCRAM, token and client certificate."""
     accounts, counters = config.accounts, workers.counters
-    scram = ScramChecker(store, privileged.secret, accounts.scram_iterations) if accounts.scram else None
-    tokens = token_checkers(config, store, clock, reactor, privileged.token_secret)
-    checkers = [StoreChecker(store, passwords), *tokens, *certificate_checkers(config, store)]
+    scram = ScramChecker(store.accounts, privileged.secret, accounts.scram_iterations) if accounts.scram else None
+    tokens = token_checkers(config, store.accounts, clock, reactor, privileged.token_secret)
+    checkers = [StoreChecker(store.accounts, passwords), *tokens, *certificate_checkers(config, store.accounts)]
     portal = Portal(Realm(), [*checkers, scram] if scram is not None else checkers)
     throttle = Throttle(
         clock,
@@ -73,7 +73,7 @@ def make_user_access(  # noqa: PLR0917  # dependencies, each of a type of its ow
         tables=(counters.failures, counters.login_addresses),
     )
     submitters, readers = (
-        CredAuthenticator(portal, clock, throttle, config.domains, avatar, keeper=scram, accounts=store)
+        CredAuthenticator(portal, clock, throttle, config.domains, avatar, keeper=scram, accounts=store.accounts)
         for avatar in (ISubmitter, IReader)
     )
     return UserAccess(submitters, readers, directory)

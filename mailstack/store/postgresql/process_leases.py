@@ -16,8 +16,8 @@ from mailstack.store import claims, rows, sql
 from mailstack.store.batch import Transaction, pieces
 from mailstack.store.claims import Claimed
 from mailstack.store.connection import Connection
-from mailstack.store.parts.outbox import RECOVER
 from mailstack.store.postgresql.connection import NOW
+from mailstack.store.sql_parts.outbox import RECOVER
 from mailstack.store.writer import Job
 
 # ruff: noqa: S608  # no text is made of anything but our own names

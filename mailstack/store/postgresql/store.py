@@ -12,7 +12,6 @@ from twisted.logger import Logger
 
 from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Maildrop, MaildropInUse, StoreError, maildrop_writes, queries
-from mailstack.store.accounts import Change
 from mailstack.store.batch import Batch, Transaction
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.contents import LargeContents, Several
@@ -22,8 +21,8 @@ from mailstack.store.postgresql import process_leases, schema
 from mailstack.store.postgresql.connection import PostgresConnection, trouble
 from mailstack.store.postgresql.connections import Connections
 from mailstack.store.postgresql.database import Database
-from mailstack.store.postgresql.hold_rules import PostgresHoldRules, PostgresSuppressions
 from mailstack.store.postgresql.large_contents import ContentRows
+from mailstack.store.postgresql.notifying_parts import PostgresAccounts, PostgresHoldRules, PostgresSuppressions
 from mailstack.store.postgresql.process_leases import InDoubtTransactions
 from mailstack.store.postgresql.process_registration import ADDRESSES, CHANNEL, WORK, ProcessRegistration
 from mailstack.store.postgresql.writer import FORGET_COUNTS, PostgresWriter
@@ -90,6 +89,7 @@ class PostgresStore(SqlStore):
             threads=writer_threads,
         )
         self._use(readers, writer)
+        self.accounts = PostgresAccounts(readers, writer, address_seconds, lambda: self._say(ADDRESSES))
         self.hold_rules = PostgresHoldRules(readers, writer, self._say)
         self.suppressions = PostgresSuppressions(readers, writer, self._say)
         self._life = f"{owner or 'command'} {secrets.token_hex(8)}"
@@ -159,7 +159,7 @@ class PostgresStore(SqlStore):
     def _hear(self, said: str) -> None:
         """Another process says something."""
         if said == ADDRESSES:
-            self._believe_nothing()
+            self.accounts.invalidate()
         else:
             for told in self._told:
                 told()
@@ -170,10 +170,6 @@ class PostgresStore(SqlStore):
             await self._writer.do(lambda transaction: transaction.execute("SELECT pg_notify(?, ?)", (CHANNEL, what)))
         except StoreError as error:
             _log.debug("can't notify other processes of {what}: {error}", what=what, error=error)
-
-    async def _change_addresses(self, change: Change) -> None:
-        await super()._change_addresses(change)
-        await self._say(ADDRESSES)
 
     async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
         await super()._write(batch, acceptances)

@@ -7,7 +7,8 @@ from msgspec import Struct, field
 from mailstack.letter import Address, AddressError
 from mailstack.letter.times import iso8601
 from mailstack.mailbox.index.items import ItemFilter, MailboxCount
-from mailstack.store import Account, Conflict, MaildropInUse
+from mailstack.store import Conflict, MaildropInUse
+from mailstack.store.accounts import Account
 from mailstack.store.archive import ARCHIVE
 from mailstack.web.api.context import ApiContext
 from mailstack.web.api.filters import BY_NAME, page_by_name, visible_to
@@ -177,7 +178,7 @@ class AccountPages:
 
     async def accounts(self, request: Request) -> Response:
         own = visible_to(request)
-        found = [each for each in await self._store.accounts() if own in {None, each.address}]
+        found = [each for each in await self._store.accounts.all() if own in {None, each.address}]
         found.sort(key=lambda account: account.address)
         page, following = page_by_name(request, found, lambda account: account.address)
         return json_response(AccountList([self._shown(each) for each in page], len(found), following))
@@ -199,7 +200,7 @@ class AccountPages:
             raise HttpError(400, str(error)) from None
         account = Account(address.key, stored.password_hash, self._context.clock.now(), scram=stored.scram)
         try:
-            await self._store.add_accounts([account])
+            await self._store.accounts.add([account])
         except Conflict as conflict:
             raise HttpError(409, str(conflict)) from None
         self._admin.invalidate_directory()
@@ -221,13 +222,13 @@ class AccountPages:
             wanted = decode_json(request, NewPassword).password
             self._admin.check_password(wanted, key)
             stored = await hash_password(wanted)
-            await self._store.set_password(key, stored.password_hash, stored.scram)
+            await self._store.accounts.set_password(key, stored.password_hash, stored.scram)
         except KeyError:
             raise _no_account(key) from None
         except ValueError as error:
             raise HttpError(400, str(error)) from None
         self._admin.invalidate_directory()
-        account = await self._store.account(key)
+        account = await self._store.accounts.get(key)
         if account is None:
             raise _no_account(key)
         return json_response(self._shown(account))
@@ -235,7 +236,7 @@ class AccountPages:
     async def remove(self, request: Request) -> Response:
         key = _address(request.variables["address"]).key
         try:
-            await self._store.remove_account(key)
+            await self._store.accounts.remove(key)
         except KeyError:
             raise _no_account(key) from None
         self._admin.invalidate_directory()
@@ -246,14 +247,14 @@ class AccountPages:
         if visible_to(request) not in {None, key}:
             raise HttpError(403, "Only an administrator may end the sessions of another account.")
         try:
-            await self._store.end_sessions(key)
+            await self._store.accounts.end_sessions(key)
         except KeyError:
             raise _no_account(key) from None
         self._admin.invalidate_directory()
         return json_response(SessionEndResult(key, ended=True))
 
     async def aliases(self, request: Request) -> Response:
-        found = sorted(await self._store.aliases())
+        found = sorted(await self._store.accounts.aliases())
         page, following = page_by_name(request, found, lambda alias: alias[0])
         return json_response(AliasList([AliasInfo(address, list(to)) for address, to in page], len(found), following))
 
@@ -266,7 +267,7 @@ class AccountPages:
                 400, 'targets is empty; an alias needs at least one: {"address": "sales@…", "targets": ["alice@…"]}'
             )
         try:
-            await self._store.set_alias(address.key, targets)
+            await self._store.accounts.set_alias(address.key, targets)
         except Conflict as conflict:
             raise HttpError(409, str(conflict)) from None
         self._admin.invalidate_directory()
@@ -275,7 +276,7 @@ class AccountPages:
     async def remove_alias(self, request: Request) -> Response:
         key = _address(request.variables["address"]).key
         try:
-            await self._store.remove_alias(key)
+            await self._store.accounts.remove_alias(key)
         except KeyError:
             raise HttpError(404, f"There is no alias {key}; GET /v1/aliases lists the aliases.") from None
         self._admin.invalidate_directory()

@@ -165,7 +165,7 @@ class ComposePages:
 
     async def _default_account(self) -> str:
         """Return the oldest account, for a dev environment without logins."""
-        accounts = await self._context.store.accounts()
+        accounts = await self._context.store.accounts.all()
         if not accounts:
             raise HttpError(409, "There is no account to send from; add one.")
         return min(accounts, key=lambda account: (account.created, account.address)).address

@@ -192,8 +192,8 @@ def test_no_command_changes_what_is_being_copied(here: Path) -> None:
     store = SqliteStore(pump, here, busy_timeout=0.05)
     pump.run(store.open())
     with closing(DirectorySource(here)), pytest.raises(StoreError, match="another process"):
-        pump.run(store.set_alias("a@home.test", ["alice@home.test"]))
-    pump.run(store.set_alias("a@home.test", ["alice@home.test"]))
+        pump.run(store.accounts.set_alias("a@home.test", ["alice@home.test"]))
+    pump.run(store.accounts.set_alias("a@home.test", ["alice@home.test"]))
     pump.run(store.close())
 
 

@@ -102,7 +102,7 @@ def test_a_server_goes_on_where_it_was(tmp_path: Path, postgresql_url: str) -> N
     assert pump.run(read_all(pump.run(new.read(BOB.key, 1)))).endswith(b"x" * 200_000)
     pump.run(new.settle(placing(letters[1].deliveries[0])))
     assert [entry.uid for entry in pump.run(new.entries(BOB.key, 0, 10))] == [1, 2]
-    pump.run(new.set_alias("new@home.test", ["bob@home.test"]))
+    pump.run(new.accounts.set_alias("new@home.test", ["bob@home.test"]))
     other = acceptance()
     pump.run(new.accept(other))
     pump.run(new.settle(placing(other.deliveries[0], mailbox="carol@home.test")))
@@ -128,8 +128,8 @@ def test_nobody_begins_or_writes_while_it_is_copied(here: Path, postgresql_url: 
     store = PostgresStore(pump, DatabaseAddress(postgresql_url, timeout=0.3))
     pump.run(store.open())
     with closing(DatabaseSource(postgresql_url)), pytest.raises(StoreError):
-        pump.run(store.set_alias("a@home.test", ["alice@home.test"]))
-    pump.run(store.set_alias("a@home.test", ["alice@home.test"]))
+        pump.run(store.accounts.set_alias("a@home.test", ["alice@home.test"]))
+    pump.run(store.accounts.set_alias("a@home.test", ["alice@home.test"]))
     pump.run(store.close())
 
 

@@ -19,7 +19,7 @@ from mailstack.store import (
     StoreFull,
 )
 from mailstack.store.greylist import GreylistEntry
-from mailstack.store.parts.greylist import SqlGreylist
+from mailstack.store.sql_parts.greylist import SqlGreylist
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
 from tests.queue.letters import SERVER, FailingDirectory

@@ -14,7 +14,7 @@ from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.webhooks.dispatcher import DispatcherLimits, OutboxDispatcher, SendFailed
 from mailstack.store import StoreError
 from mailstack.store.outbox import OutboxEntry, OutboxSubscriptions, new_id
-from mailstack.store.parts.outbox import SqlOutbox
+from mailstack.store.sql_parts.outbox import SqlOutbox
 from tests.aid import run
 from tests.queue.clock import START, HandClock
 from tests.store.pools import pools

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from mailstack.relay.tls_reports.collector import REPORT_DELAY_S, Collector
 from mailstack.store import StoreError
-from mailstack.store.parts.tls_results import SqlTlsResults
+from mailstack.store.sql_parts.tls_results import SqlTlsResults
 from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
 from tests.aid import run
 from tests.queue.clock import START, HandClock

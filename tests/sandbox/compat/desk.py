@@ -17,7 +17,7 @@ from mailstack.protocols.connection import ConnectFailed
 from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
 from mailstack.sandbox.compat.pages import tool_routes
 from mailstack.sandbox.faults import Faults
-from mailstack.store import Account
+from mailstack.store.accounts import Account
 from mailstack.web.api.events import StreamLimits
 from mailstack.web.checks.links import HeadResponse
 from mailstack.web.http_messages import Request, Response, Upgrade
@@ -63,7 +63,7 @@ class Desk:
         accounts = CompatAccounts(
             self.shelf.store,
             self._add,
-            self.shelf.store.remove_account,
+            self.shelf.store.accounts.remove,
             self._reset,
             lambda: {"capture": HostPort("127.0.0.1", 1025), "pop3s": HostPort("127.0.0.1", 1995)},
             "home.test",
@@ -80,7 +80,7 @@ class Desk:
         return HeadResponse(404 if "missing" in url else 200)
 
     async def _add(self, address: str, password: str) -> None:
-        await self.shelf.store.add_accounts([Account(Address.parse(address).key, password.encode(), 0.0)])
+        await self.shelf.store.accounts.add([Account(Address.parse(address).key, password.encode(), 0.0)])
 
     async def _reset(self) -> None:
         self.resets += 1

@@ -142,7 +142,7 @@ def test_nobody_waits_for_a_database_that_is_down_and_it_is_found_when_it_is_bac
     line.down()
     for ask in (
         lambda: store.accept(acceptance()),
-        lambda: store.account("a@home.test"),
+        lambda: store.accounts.get("a@home.test"),
         lambda: store.accept(acceptance()),
     ):
         begun = time.monotonic()
@@ -160,7 +160,7 @@ def test_nobody_waits_for_a_database_that_has_gone_silent_longer_than_is_allowed
     store = open_store(line.url, timeout=1.0, connect_timeout=1.0)
     line.silence()
     begun = time.monotonic()
-    found = settled(pump, pump.start(store.accept(acceptance())), pump.start(store.account("a@home.test")))
+    found = settled(pump, pump.start(store.accept(acceptance())), pump.start(store.accounts.get("a@home.test")))
     assert all(isinstance(each, StoreError) for each in found)
     # The watch looks twice a second, and no connection is given up before two seconds (libpq).
     assert time.monotonic() - begun < 1.0 + 0.5 + 2.0 + AT_ONCE
@@ -221,10 +221,10 @@ def test_octets_that_no_text_can_hold_are_an_error_and_no_end(pump: Pump, open_s
     store = open_store()
     for name in ("nobody\0@home.test", "\udc80@home.test"):
         with pytest.raises(StoreError):
-            pump.run(store.account(name))
+            pump.run(store.accounts.get(name))
         with pytest.raises(StoreError):
-            pump.run(store.set_alias(name, ["a@home.test"]))
-    assert pump.run(store.account(BOB.key)) is None
+            pump.run(store.accounts.set_alias(name, ["a@home.test"]))
+    assert pump.run(store.accounts.get(BOB.key)) is None
 
 
 def test_a_server_that_may_not_be_written_to_any_more_is_left(pump: Pump, open_store: Any, other: Any) -> None:

@@ -84,7 +84,7 @@ def test_a_maildrop_that_could_not_be_freed_is_freed_later_and_no_other(pump: Pu
     line.down()
     pump.run(here.release_maildrop(BOB.key, "me"))
     line.up()
-    within(5.0, lambda: pump.run(here.account("a@home.test")))
+    within(5.0, lambda: pump.run(here.accounts.get("a@home.test")))
 
     def is_free() -> bool:
         try:

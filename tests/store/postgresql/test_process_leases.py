@@ -265,8 +265,8 @@ def test_what_a_command_changes_is_heard_by_those_who_serve(pump: Pump, open_sto
     server, command = open_store(owner="here", address_seconds=1e9), open_store()
     heard: list[str] = []
     server.on_news(lambda: heard.append("news"))
-    assert pump.run(server.alias("info@home.test")) is None
+    assert pump.run(server.accounts.alias("info@home.test")) is None
     pump.run(command.accept(acceptance()))
     until(pump, lambda: heard)
-    pump.run(command.set_alias("info@home.test", ["bob@home.test"]))
-    until(pump, lambda: pump.run(server.alias("info@home.test")) is not None)
+    pump.run(command.accounts.set_alias("info@home.test", ["bob@home.test"]))
+    until(pump, lambda: pump.run(server.accounts.alias("info@home.test")) is not None)

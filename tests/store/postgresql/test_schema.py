@@ -117,8 +117,8 @@ def test_two_servers_share_a_database_by_schemas(pump: Pump, postgresql_url: str
     two = PostgresStore(pump, DatabaseAddress(postgresql_url, schema="two"))
     pump.run(one.open())
     pump.run(two.open())
-    pump.run(one.set_alias("info@home.test", [BOB.key]))
-    assert pump.run(two.aliases()) == []
+    pump.run(one.accounts.set_alias("info@home.test", [BOB.key]))
+    assert pump.run(two.accounts.aliases()) == []
     pump.run(one.close())
     pump.run(two.close())
 
@@ -135,9 +135,9 @@ def test_an_older_program_goes_on_where_a_newer_one_only_added(pump: Pump, open_
 
     old = open_store(owner="old")
     assert migrate(other, "", next_version(grows=True)) == next_version(grows=True)[-1].version
-    pump.run(old.set_alias("info@home.test", [BOB.key]))
+    pump.run(old.accounts.set_alias("info@home.test", [BOB.key]))
     late = open_store(owner="late")
-    assert pump.run(late.aliases()) == [("info@home.test", (BOB.key,))]
+    assert pump.run(late.accounts.aliases()) == [("info@home.test", (BOB.key,))]
 
 
 def test_what_an_older_program_can_not_live_with_waits_until_it_is_stopped(

@@ -26,7 +26,7 @@ def desk() -> Iterator[Desk]:
 
 
 def all_routes(desk: Desk) -> list[HttpRoute]:
-    login = Login(None, desk.store, desk.clock)  # type: ignore[arg-type]
+    login = Login(None, desk.store.accounts, desk.clock)  # type: ignore[arg-type]
     return [*routes(desk.index, desk.store, desk.clock), *login.routes]
 
 

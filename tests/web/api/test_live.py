@@ -16,7 +16,7 @@ from mailstack.net.clock import ReactorClock
 from mailstack.policy.counters import LocalConnectionCounts
 from mailstack.protocols.sasl import AccountLogin
 from mailstack.sandbox.simulation import SimulatedReactor
-from mailstack.store import Account
+from mailstack.store.accounts import Account
 from mailstack.web.api.events import KEEPALIVE, StreamLimits
 from mailstack.web.flow_control import HttpLimits
 from mailstack.web.http_messages import Request, User
@@ -179,11 +179,11 @@ class LoggedIn(Live):
     def __init__(self) -> None:
         super().__init__(self)  # type: ignore[arg-type]
         store = self.shelf.store
-        self.shelf.run(store.add_accounts([Account(BOB.key, b"x", 1.0)]))
-        self.site.sessions = SessionRegistry(store, self.reactor.callLater)
+        self.shelf.run(store.accounts.add([Account(BOB.key, b"x", 1.0)]))
+        self.site.sessions = SessionRegistry(store.accounts, self.reactor.callLater)
 
     async def authenticate(self, _: Request) -> User:
-        known = await self.shelf.store.account(BOB.key)
+        known = await self.shelf.store.accounts.get(BOB.key)
         assert known is not None
         return User(BOB.key, login=AccountLogin(BOB.key, known.credentials))
 
@@ -192,8 +192,8 @@ def test_next_holder_of_a_name_is_not_overheard_by_the_one_before() -> None:
     """Not even within the time until sessions are looked at."""
     live = LoggedIn()
     stream, waiting = live.request("/v1/events"), live.request("/v1/wait?timeout=300")
-    live.shelf.run(live.shelf.store.remove_account(BOB.key))
-    live.shelf.run(live.shelf.store.add_accounts([Account(BOB.key, b"y", 2.0)]))
+    live.shelf.run(live.shelf.store.accounts.remove(BOB.key))
+    live.shelf.run(live.shelf.store.accounts.add([Account(BOB.key, b"y", 2.0)]))
     live.shelf.put(text("for the next holder"))
     live.reactor.advance(0.01)
     assert stream.received.startswith(b"HTTP/1.1 200")
@@ -208,7 +208,7 @@ def test_next_holder_of_a_name_is_not_overheard_by_the_one_before() -> None:
 def test_wait_and_stream_are_ended_when_nothing_comes() -> None:
     live = LoggedIn()
     stream, waiting = live.request("/v1/events"), live.request("/v1/wait?timeout=300")
-    live.shelf.run(live.shelf.store.end_sessions(BOB.key))
+    live.shelf.run(live.shelf.store.accounts.end_sessions(BOB.key))
     live.reactor.advance(2 * POLL)
     assert stream.lost
     assert answer(waiting).status == 401

@@ -1,4 +1,4 @@
-"""Hold rules and suppressions in PostgreSQL: other processes are notified of each change."""
+"""PostgreSQL accounts, hold rules and suppressions: other processes are notified of each change."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from mailstack.store.batch import ReaderPool, WriterPool
 from mailstack.store.hold_rules import HoldRule, Suppression
-from mailstack.store.parts.hold_rules import SqlHoldRules, SqlSuppressions
+from mailstack.store.sql_parts.accounts import Change, SqlAccounts
+from mailstack.store.sql_parts.hold_rules import SqlHoldRules, SqlSuppressions
 
 Notify = Callable[[], Awaitable[None]]
-"""Notifies other processes that the queue has work."""
+"""Notifies other processes of a change."""
+
+
+class PostgresAccounts(SqlAccounts):
+    """See `mailstack.store.accounts.AccountStore`."""
+
+    def __init__(self, readers: ReaderPool, writer: WriterPool, cache_seconds: float, notify: Notify) -> None:
+        super().__init__(readers, writer, cache_seconds)
+        self._notify = notify
+
+    async def _change(self, change: Change) -> None:
+        await super()._change(change)
+        await self._notify()
 
 
 class PostgresHoldRules(SqlHoldRules):
