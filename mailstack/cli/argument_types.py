@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 import click
 from msgspec import Struct
 
+from mailstack.cli.lazy_group import load
 from mailstack.cli.output import CommandError
-from mailstack.config.sizes import read_size
 from mailstack.letter import Address, AddressError, LetterId
 from mailstack.letter.times import read_duration
 
@@ -122,6 +123,7 @@ def read_quota(text: str) -> int | None:
     if text == "none":
         return 0
 
+    read_size: Callable[[object], int] = load("mailstack.config.sizes:read_size")
     try:
         return read_size(int(text) if text.isdecimal() and len(text) < 15 else text)
     except ValueError:
@@ -141,3 +143,29 @@ def quota_text(quota: int | None) -> str:
     if quota is None:
         return "default"
     return size_text(quota) if quota else "none"
+
+
+password_file = click.option(
+    "--password-file",
+    metavar="FILE",
+    type=PathType(allow_dash=True),
+    help="Read the password from the first line of FILE (`-` for standard input) instead of a prompt.",
+)
+
+
+def read_password(file: Path | None, *, confirm: bool = True) -> str:
+    """Reads a password from a file, standard input or a prompt. Raises CommandError."""
+    if file is None:
+        if not sys.stdin.isatty():
+            raise CommandError("standard input is not a terminal; give the password with --password-file FILE (or -)")
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=confirm, err=True))
+    try:
+        with click.open_file(str(file), encoding="utf-8") as lines:
+            found = str(lines.readline()).rstrip("\r\n")
+    except OSError as error:
+        raise CommandError(f"the password file {file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"the password in {file} is not UTF-8") from error
+    if not found:
+        raise CommandError(f"the first line of {file} is empty; the password belongs there")
+    return found

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from mailstack.cli.target import TargetServer, ask, with_target
+from mailstack.cli.http_api import ask
+from mailstack.cli.target import TargetServer, with_target
 
 
 @click.group()

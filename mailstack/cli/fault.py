@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 import click
 
+from mailstack.cli.http_api import ask
 from mailstack.cli.output import CommandError
-from mailstack.cli.target import TargetServer, ask, with_target
+from mailstack.cli.target import TargetServer, with_target
 
 
 @click.group()

@@ -11,13 +11,15 @@ import sys
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from mailstack.letter.delivery import Delivery
 from mailstack.letter.display_text import clean, span_text
-from mailstack.store import Record
+
+if TYPE_CHECKING:
+    from mailstack.letter.delivery import Delivery
+    from mailstack.store import Record
 
 GAP = "  "
 """Space between two columns."""

@@ -17,7 +17,7 @@ from mailstack.cli.output import CommandError
 from mailstack.cli.password_hashes import PasswordHashes
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
-from mailstack.cli.user import check_strength, weak
+from mailstack.cli.user_accounts import check_strength, weak
 from mailstack.store.accounts import Account
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mailstack.cli.compose import compose, header_addresses, with_crlf
 from mailstack.cli.output import CommandError
-from mailstack.cli.send import parse_server
+from mailstack.cli.send_run import parse_server
 
 
 def test_a_new_letter_has_its_header_its_text_and_its_files(tmp_path: Path) -> None:

@@ -45,12 +45,20 @@ def test_no_line_of_a_list_of_commands_is_cut(path: tuple[str, ...]) -> None:
     assert "..." not in listed
 
 
-@pytest.mark.parametrize("command", ["--help", "--version"])
-def test_help_loads_neither_twisted_nor_a_command(command: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "libraries"),
+    [
+        (["--help"], {"twisted", "msgspec", "sqlite3"}),
+        (["--version"], {"twisted", "msgspec", "sqlite3"}),
+        *[([command, "--help"], {"twisted", "sqlite3"}) for command in ("check", "dns", "send", "user")],
+    ],
+    ids=" ".join,
+)
+def test_help_loads_neither_twisted_nor_a_command(arguments: list[str], libraries: set[str]) -> None:
     program = (
         "import sys\nfrom mailstack.cli import main\n"
-        f"main([{command!r}], standalone_mode=False, prog_name='mailstack')\n"
-        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'twisted', 'msgspec', 'sqlite3'}))\n"
+        f"main({arguments!r}, standalone_mode=False, prog_name='mailstack')\n"
+        f"print(sorted({{name.partition('.')[0] for name in sys.modules}} & {libraries!r}))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -7,7 +7,7 @@ import json
 from mailstack.cli.argument_types import address, letter_id, parse_when, read_quota
 from mailstack.cli.compose import header_addresses, with_crlf
 from mailstack.cli.output import CommandError
-from mailstack.cli.send import parse_server
+from mailstack.cli.send_run import parse_server
 from mailstack.cli.user_import import parse
 from mailstack.letter import Address
 from mailstack.letter.letter import new_letter_id
@@ -106,7 +106,7 @@ PARSERS = (
         (b"mx.test; spf=pass smtp.mailfrom=a.test; dkim=fail (bad) header.d=b.test", b"mx.test; none", b"(;"),
     ),
     Parser("letter-id", ("cli.argument_types",), _letter_id, (new_letter_id(1.0).encode(), b" 0123456789ABCDE\n")),
-    Parser("server-argument", ("cli.send",), _server, (b"mx.test", b"mx.test:25", b"[::1]:25", b"::1")),
+    Parser("server-argument", ("cli.send_run",), _server, (b"mx.test", b"mx.test:25", b"[::1]:25", b"::1")),
     Parser("quota-argument", ("cli.argument_types", "config.sizes"), _quota, (b"none", b"default", b"500MiB", b"12")),
     Parser(
         "since-argument",

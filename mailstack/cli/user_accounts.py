@@ -1,0 +1,227 @@
+"""Commands `mailstack user add`, `list`, `quota`, `password`, `kick`, `remove`: accounts."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mailstack.accounts.passwords import PasswordError, check_password
+from mailstack.cli.argument_types import address as parse_address
+from mailstack.cli.argument_types import local_address, password_file, quota_text, read_password, read_quota, size_text
+from mailstack.cli.output import CommandError, print_json, print_table
+from mailstack.cli.password_hashes import PasswordHashes
+from mailstack.cli.runner import OpenStore
+from mailstack.cli.target import TargetServer, with_target
+from mailstack.letter.display_text import local_text
+from mailstack.letter.times import iso8601
+from mailstack.store.accounts import Account
+
+if TYPE_CHECKING:
+    from mailstack.accounts.passwords import StoredPassword
+
+weak = click.option("--weak", is_flag=True, help="Accept any password, also a short or common one.")
+
+
+@click.command()
+@click.argument("address")
+@password_file
+@weak
+@with_target
+def add(target: TargetServer, address: str, password_file: Path | None, weak: bool) -> None:
+    """Add an account.
+
+    Its password has at least 8 characters ([accounts] min_password_length), and is neither one of the 1,000 most common
+    ones nor the account's own name; in a dev environment it may be any.
+
+    \b
+    Example:
+      mailstack user add -c mailstack.toml alice@home.test
+      pass show alice | mailstack user add alice@home.test --password-file -
+    """
+    wanted = local_address(address, target.domains)
+    kept = _keep(read_password(password_file), target, wanted.key, weak=weak)
+
+    with OpenStore(target) as server:
+        if server.run(server.store.accounts.get(wanted.key)) is not None:
+            raise CommandError(
+                f"{wanted.key} is there already; `mailstack user password {wanted.key}` changes its password"
+            )
+        server.run(server.store.accounts.add([Account(wanted.key, kept.password_hash, time.time(), scram=kept.scram)]))
+    click.echo(f"{wanted.key} can send and receive now")
+
+
+@click.command("list")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a line: address, created, aliases, octets, quota."
+)
+@with_target
+def list_(target: TargetServer, as_json: bool) -> None:
+    """List the accounts.
+
+    \b
+    Example:
+      mailstack user list
+      mailstack user list --json | jq -r .address
+    """
+    with OpenStore(target, only_reads=True) as server:
+        accounts = sorted(server.run(server.store.accounts.all()), key=lambda account: account.address)
+        aliases = server.run(server.store.accounts.aliases())
+        held = server.run(server.store.mailboxes())
+    names = {account.address: [alias for alias, to in aliases if account.address in to] for account in accounts}
+    if as_json:
+        for account in accounts:
+            print_json(
+                {
+                    "address": account.address,
+                    "created": iso8601(account.created),
+                    "aliases": names[account.address],
+                    "octets": held.get(account.address, 0),
+                    "quota": account.quota,
+                }
+            )
+        return
+    rows = [
+        (
+            a.address,
+            local_text(a.created),
+            size_text(held.get(a.address, 0)),
+            quota_text(a.quota),
+            ", ".join(names[a.address]),
+        )
+        for a in accounts
+    ]
+    columns = ("account", "since", "holds", "quota", "aliases")
+    print_table(columns, rows, empty="no accounts; `mailstack user add ADDRESS` adds one")
+
+
+@click.command()
+@click.argument("address")
+@click.argument("size", required=False)
+@with_target
+def quota(target: TargetServer, address: str, size: str | None) -> None:
+    """Show the size of a mailbox, or set its quota.
+
+    SIZE is for example 500MiB or 2GiB, `none` for no limit, or `default` for `[delivery] quota`. A mailbox over its
+    quota keeps its letters, and accepts no others.
+
+    \b
+    Example:
+      mailstack user quota alice@home.test
+      mailstack user quota alice@home.test 2GiB
+    """
+    wanted = parse_address(address, target.domains)
+    limit = None if size is None else read_quota(size)
+
+    with OpenStore(target) as server:
+        account = server.run(server.store.accounts.get(wanted.key))
+        if account is None:
+            raise _unknown(wanted.key)
+        if size is not None:
+            server.run(server.store.accounts.set_quota(wanted.key, limit))
+        held = server.run(server.store.octets_in(wanted.key))
+    now = account.quota if size is None else limit
+    click.echo(f"{wanted.key} holds {size_text(held)}; quota: {quota_text(now)}")
+
+
+@click.command()
+@click.argument("address")
+@password_file
+@weak
+@with_target
+def password(target: TargetServer, address: str, password_file: Path | None, weak: bool) -> None:
+    """Give an account a new password; `mailstack user add --help` says which are taken.
+
+    \b
+    Example:
+      mailstack user password alice@home.test
+    """
+    wanted = parse_address(address, target.domains)
+    kept = _keep(read_password(password_file), target, wanted.key, weak=weak)
+
+    with OpenStore(target) as server:
+        try:
+            server.run(server.store.accounts.set_password(wanted.key, kept.password_hash, kept.scram))
+        except KeyError:
+            raise _unknown(wanted.key) from None
+    click.echo(f"{wanted.key} has a new password")
+
+
+@click.command()
+@click.argument("address")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: address, ended.")
+@with_target
+def kick(target: TargetServer, address: str, as_json: bool) -> None:
+    """End every session, stream and wait of an account.
+
+    A running server ends them within a second, in all its processes and nodes: SMTP, POP3, streams of events, waits for
+    letters, and browsers that are logged in. The password stays: give the account a new one, or remove it, to keep its
+    user out.
+
+    \b
+    Example:
+      mailstack user kick alice@home.test
+    """
+    wanted = parse_address(address, target.domains)
+
+    with OpenStore(target) as server:
+        try:
+            server.run(server.store.accounts.end_sessions(wanted.key))
+        except KeyError:
+            raise _unknown(wanted.key) from None
+    if as_json:
+        print_json({"address": wanted.key, "ended": True})
+    else:
+        click.echo(f"the sessions of {wanted.key} have ended")
+
+
+@click.command()
+@click.argument("address")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@with_target
+def remove(target: TargetServer, address: str, yes: bool) -> None:
+    """Remove an account and all letters in its mailbox.
+
+    A terminal is asked first; a script is not.
+
+    \b
+    Example:
+      mailstack user remove alice@home.test
+    """
+    wanted = parse_address(address, target.domains)
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Remove {wanted.key} and every letter in its mailbox?", abort=True)
+
+    with OpenStore(target) as server:
+        try:
+            server.run(server.store.accounts.remove(wanted.key))
+        except KeyError:
+            raise _unknown(wanted.key) from None
+    click.echo(f"{wanted.key} is gone, and its mailbox with it")
+
+
+def _unknown(address: str) -> CommandError:
+    return CommandError(f"there is no account {address}; `mailstack user list` lists them")
+
+
+def check_strength(password: str, target: TargetServer, address: str, *, weak: bool) -> None:
+    """Raise PasswordError for a password that is guessed soon, unless any may be taken."""
+    if weak or target.min_password_length is None:
+        return
+
+    try:
+        check_password(password, address, min_length=target.min_password_length)
+    except PasswordError as error:
+        raise PasswordError(f"{error}, or take it all the same with --weak") from None
+
+
+def _keep(password: str, target: TargetServer, address: str, *, weak: bool) -> StoredPassword:
+    with PasswordHashes(target.bcrypt_rounds, target.scram_iterations) as hashing:
+        try:
+            check_strength(password, target, address, weak=weak)
+            return hashing.keep(password)
+        except PasswordError as error:
+            raise CommandError(str(error)) from error
