@@ -52,7 +52,7 @@ def test_no_line_of_a_list_of_commands_is_cut(path: tuple[str, ...]) -> None:
         (["--version"], {"twisted", "msgspec", "sqlite3"}),
         *[([command, "--help"], {"twisted", "sqlite3"}) for command in ("check", "dns", "send", "user")],
     ],
-    ids=" ".join,
+    ids=["--help", "--version", "check", "dns", "send", "user"],
 )
 def test_help_loads_neither_twisted_nor_a_command(arguments: list[str], libraries: set[str]) -> None:
     program = (
