@@ -30,6 +30,8 @@ TAKEN = Delivered(Status(2, 0, 0), "250 2.0.0 queued as 17", "mx.else.test")
 BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
 REFUSED = Failed(Status(5, 1, 1), "550 5.1.1 nobody", "mx.else.test")
 HOUR, DAY = 3600.0, 86400.0
+RARE_POLLS = QueueLimits(per_destination=10, first_per_destination=10, poll=60.0)
+"""Limits for tests of hours and days: 86,400 polls of a day would be most of their processor time."""
 
 
 class MemoryJournal:

@@ -19,7 +19,7 @@ from mailstack.store import StoreError
 from tests.aid import run
 from tests.queue.clock import START
 from tests.queue.letters import ALICE, SERVER, MemoryDirectory, a_letter
-from tests.queue.rig import DAY, REFUSED, Rig
+from tests.queue.rig import DAY, RARE_POLLS, REFUSED, Rig
 
 BOUNCER = Bouncer(Router(MemoryDirectory("alice@home.test")), SERVER, max_header=100)
 LETTER = a_letter("x@else.test")
@@ -100,7 +100,7 @@ def test_a_content_that_can_not_be_read_leaves_a_report_without_it():
 
 def test_a_report_that_cannot_be_delivered_goes_to_the_postmaster_once():
     """And what is written to him goes no further."""
-    rig = Rig(MemoryDirectory("postmaster@home.test"), postmaster=Address("postmaster", "home.test"), outcome=REFUSED)
+    rig = Rig(MemoryDirectory("postmaster@home.test"), postmaster=Address("postmaster", "home.test"), outcome=REFUSED, limits=RARE_POLLS)
     letter = rig.accept(a_letter("x@else.test", sender=Address("gone", "third.test")))
     rig.clock.advance(DAY)
     assert rig.states(letter) == ["bounced"]
@@ -115,14 +115,14 @@ def test_a_report_that_cannot_be_delivered_goes_to_the_postmaster_once():
 
 
 def test_the_postmaster_who_cannot_be_reached_is_told_nothing_more():
-    rig = Rig(MemoryDirectory(), postmaster=Address("postmaster", "home.test"), outcome=REFUSED)
+    rig = Rig(MemoryDirectory(), postmaster=Address("postmaster", "home.test"), outcome=REFUSED, limits=RARE_POLLS)
     rig.accept(a_letter("x@else.test", sender=Address("gone", "third.test")))
     rig.clock.advance(DAY)
     assert [each.deliveries[0].state.value for each in rig.reports()] == ["bounced", "bounced"]
 
 
 def test_a_strangers_letter_with_the_null_reverse_path_is_told_to_nobody():
-    rig = Rig(MemoryDirectory("postmaster@home.test"), postmaster=Address("postmaster", "home.test"), outcome=REFUSED)
+    rig = Rig(MemoryDirectory("postmaster@home.test"), postmaster=Address("postmaster", "home.test"), outcome=REFUSED, limits=RARE_POLLS)
     rig.accept(a_letter("x@else.test", sender=None))
     rig.clock.advance(DAY)
     assert len(rig.reports()) == 1

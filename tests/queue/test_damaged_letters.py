@@ -14,7 +14,7 @@ from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.store import Damaged, StoreError
 from tests.aid import run
 from tests.queue.letters import a_letter
-from tests.queue.rig import Rig, ScriptedRelay
+from tests.queue.rig import RARE_POLLS, Rig, ScriptedRelay
 
 
 class ReadingRelay(ScriptedRelay):
@@ -35,7 +35,7 @@ class ReadingRelay(ScriptedRelay):
 
 @pytest.fixture
 def rig():
-    rig = Rig(relay=ReadingRelay())
+    rig = Rig(relay=ReadingRelay(), limits=RARE_POLLS)
     yield rig
     assert not rig.clock.bugs
 

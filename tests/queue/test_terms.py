@@ -10,7 +10,7 @@ from mailstack.queue.schedule import RetrySchedule
 from tests.aid import run
 from tests.queue.clock import START
 from tests.queue.letters import a_letter
-from tests.queue.rig import Rig
+from tests.queue.rig import RARE_POLLS, Rig
 
 LATER = Deferred(Status(4, 4, 1), "nobody answers")
 
@@ -81,7 +81,8 @@ def test_an_operator_releases_it_early_or_cancels_it() -> None:
 
 def test_the_life_of_a_letter_counts_from_its_release() -> None:
     """FUT-01: neither late nor given up while it was not to be sent."""
-    rig = Rig(schedule=RetrySchedule(first=600, longest=600, warn_after=3600, give_up_after=7200, spread=0))
+    schedule = RetrySchedule(first=600, longest=600, warn_after=3600, give_up_after=7200, spread=0)
+    rig = Rig(schedule=schedule, limits=RARE_POLLS)
     rig.relay.outcome = lambda _: LATER
     letter = rig.accept(wishing("carol@else.test", HOLDFOR="86400"))
     rig.clock.advance(86400 + 3500)
