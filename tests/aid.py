@@ -1,4 +1,4 @@
-"""Runs coroutines to their end: with no loop at all, or with a loop that only carries calls from threads."""
+"""Runs coroutines to their end, without a reactor or with calls from threads; counts examples of properties."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ import queue
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from hypothesis import settings
 from twisted.internet.defer import Deferred
 
 T = TypeVar("T")
+QUICK_EXAMPLES = 10
+"""Maximum number of examples of a property with `--quick`."""
+
+
+def examples(count: int) -> int:
+    """Number of examples of a property: `count`, or a few of them with `--quick`."""
+    return min(count, QUICK_EXAMPLES) if settings().max_examples == QUICK_EXAMPLES else count
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

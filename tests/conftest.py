@@ -10,9 +10,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
+from tests.aid import QUICK_EXAMPLES
+
 # A busy machine is no defect; tests/benchmarks measures how long something takes.
 settings.register_profile("mailstack", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("quick", settings.get_profile("mailstack"), max_examples=10)
+settings.register_profile("quick", settings.get_profile("mailstack"), max_examples=QUICK_EXAMPLES)
 settings.load_profile("mailstack")
 
 pytest_plugins = ["pytester", "tests.quick", "tests.postgresql.fixtures", "tests.objects.fixtures"]

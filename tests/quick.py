@@ -2,7 +2,8 @@
 
 The rule reads imports and fixtures, so that a new test needs no mark. A test file is left out if it, a helper of `tests`
 that it imports, or a conftest.py beside it imports what starts a process. Of the other files each test is left out that
-uses a fixture which needs one. Properties are tried with few examples.
+uses a fixture which needs one, and each test marked `slow`: it measures processor time, on megabytes. Properties are
+tried with few examples.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: measures processor time; left out by --quick")
     if config.getoption("quick"):
         settings.load_profile("quick")
 
@@ -60,7 +62,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("quick"):
         return
-    slow = [item for item in items if not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))]
+    slow = [
+        item
+        for item in items
+        if not FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) or item.get_closest_marker("slow")
+    ]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if item not in set(slow)]
 

@@ -127,6 +127,7 @@ def test_any_octets_are_read_or_refused(body: bytes) -> None:
     assert len(read_address_list(body, 2, names_have_commas=True).mailboxes) <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.aid import examples
 from tests.parsers import PARSERS
 from tests.parsers.mutation import octets_like
 from tests.parsers.parser import FOUND
@@ -20,7 +21,7 @@ def test_a_parser_keeps_its_promises_with_all_it_was_made_for(name: str) -> None
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(data=st.data())
 def test_a_parser_keeps_its_promises_with_any_octets(name: str, data: st.DataObject) -> None:
     """Events, a value, or what it says of octets that are not in its language; never another exception."""

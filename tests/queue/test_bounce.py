@@ -100,7 +100,12 @@ def test_a_content_that_can_not_be_read_leaves_a_report_without_it():
 
 def test_a_report_that_cannot_be_delivered_goes_to_the_postmaster_once():
     """And what is written to him goes no further."""
-    rig = Rig(MemoryDirectory("postmaster@home.test"), postmaster=Address("postmaster", "home.test"), outcome=REFUSED, limits=RARE_POLLS)
+    rig = Rig(
+        MemoryDirectory("postmaster@home.test"),
+        postmaster=Address("postmaster", "home.test"),
+        outcome=REFUSED,
+        limits=RARE_POLLS,
+    )
     letter = rig.accept(a_letter("x@else.test", sender=Address("gone", "third.test")))
     rig.clock.advance(DAY)
     assert rig.states(letter) == ["bounced"]
@@ -122,7 +127,12 @@ def test_the_postmaster_who_cannot_be_reached_is_told_nothing_more():
 
 
 def test_a_strangers_letter_with_the_null_reverse_path_is_told_to_nobody():
-    rig = Rig(MemoryDirectory("postmaster@home.test"), postmaster=Address("postmaster", "home.test"), outcome=REFUSED, limits=RARE_POLLS)
+    rig = Rig(
+        MemoryDirectory("postmaster@home.test"),
+        postmaster=Address("postmaster", "home.test"),
+        outcome=REFUSED,
+        limits=RARE_POLLS,
+    )
     rig.accept(a_letter("x@else.test", sender=None))
     rig.clock.advance(DAY)
     assert len(rig.reports()) == 1

@@ -16,7 +16,7 @@ from mailstack.letter.content import read_all, verify
 from mailstack.store import Damaged, StoreError
 from mailstack.store.contents import AHEAD, Verification, digest_of
 from mailstack.store.sqlite.store import DATABASE, SqliteStore
-from tests.aid import Pump
+from tests.aid import Pump, examples
 from tests.contracts.store import BOB, SERVER, acceptance, later, placing
 
 SMALL = b"Subject: small\r\n\r\nHello\r\n"
@@ -141,7 +141,7 @@ def test_letters_that_are_claimed_together_are_read_without_the_damaged_one(
             assert pump.run(read_all(claim.letter.content)) == SMALL
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_flipped_bit_of_the_database_gives_another_letter(tmp_path: Path, data: st.DataObject) -> None:
     """Whatever page it is in: the content is as it was accepted, or there is an error."""

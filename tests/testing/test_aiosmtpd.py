@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from mailstack.testing import Controller
 from mailstack.testing.aiosmtpd import Debugging, Message, Sink
 from mailstack.testing.certificates import certificate_files
+from tests.aid import examples
 
 LETTER = "From: a@shop.example\r\nSubject: Hello\r\n\r\nHi\r\n.dot\r\n"
 
@@ -244,7 +245,7 @@ def unhandled():
 
 
 @given(pieces=st.lists(st.one_of(st.sampled_from(COMMANDS), st.binary(max_size=30)), max_size=14))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_octets_of_a_client_are_answered_by_replies(unhandled, caplog, pieces):
     controller, found = unhandled
     with socket.create_connection((controller.hostname, controller.port), 10) as plain:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mailstack.testing import smtpd, smtpdfix
 from mailstack.testing.certificates import certificate_files
+from tests.aid import examples
 
 assert smtpd  # pytest finds the fixture by its name
 LETTER = "From: a@shop.example\r\nSubject: Hello\r\n\r\nHi\r\n"
@@ -113,7 +114,7 @@ def unhandled():
 
 
 @given(pieces=st.lists(st.one_of(st.sampled_from(COMMANDS), st.binary(max_size=30)), max_size=14))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_octets_of_a_client_are_answered_by_replies(unhandled, caplog, pieces):
     server, found = unhandled
     with socket.create_connection((server.hostname, server.port), 10) as plain:

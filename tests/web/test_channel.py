@@ -16,6 +16,7 @@ from mailstack.web.http_messages import Request, Response, parse_target, text_re
 from mailstack.web.request import MAX_HEADER_FIELDS
 from mailstack.web.routes import HttpRoute
 from mailstack.web.site import Site
+from tests.aid import examples
 from tests.web.browsing import Web
 
 GET = b"GET / HTTP/1.1\r\nHost: x.test\r\n\r\n"
@@ -72,7 +73,7 @@ def test_a_page_is_answered_with_length_date_and_guards(web: Web) -> None:
     assert "Server" not in answer.headers
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(st.integers(1, len(GET) * 2 - 1), max_size=8).map(sorted))
 def test_requests_may_come_in_any_pieces(cuts: list[int]) -> None:
     """RFC 9112 §9.3.2: also two at once, answered in order."""
@@ -264,7 +265,7 @@ def test_who_does_not_go_is_dropped_at_the_end(pages: Pages) -> None:
     assert web.limits.open == 0
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.lists(st.binary(min_size=1, max_size=80), max_size=5))
 def test_any_octets_are_answered_or_dropped(pieces: list[bytes]) -> None:
     """Nothing is raised: the simulated reactor would tell."""

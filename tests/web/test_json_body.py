@@ -69,6 +69,7 @@ def test_values_and_levels_are_bounded_before_anything_is_decoded() -> None:
     assert json_body.decode(b'["' + b"," * 5000 + b'"]', 10) == ["," * 5000]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [

@@ -22,7 +22,7 @@ from mailstack.store import Change, Filter, Settlement, StoreError, StoreFull, r
 from mailstack.store.contents import digest_of
 from mailstack.store.schema import tables
 from mailstack.store.sqlite.store import DATABASE, SqliteStore
-from tests.aid import Pump
+from tests.aid import Pump, examples
 from tests.cli.migrate.stores import Server, copied, differing, is_empty, servers, silent, target_of, write_server
 from tests.contracts.store import BOB, CAROL, SERVER, acceptance
 from tests.store.failing_disk import FailingDisk
@@ -59,7 +59,7 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dump, "ROWS", 2)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(servers)
 def test_whatever_a_store_holds_is_restored(tmp_path: Path, server: Server) -> None:
     here, there = tmp_path / "here", tmp_path / "there"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mailstack.letter.content import Octets, read_all
 from mailstack.letter.mime import Domain, Unconvertible, convert
+from tests.aid import examples
 
 
 @frozen
@@ -252,7 +253,7 @@ def parts(draw, depth=0):
     return b"Content-Type: %b\r\n%b\r\n" % (of_type, said) + draw(bodies)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(parts(), st.sampled_from(Domain), st.integers(1, 70))
 def test_the_reader_sees_the_same_octets(letter, domain, piece):
     """8BIT-02, BDAT-09, RLY-24."""
@@ -267,7 +268,7 @@ def test_the_reader_sees_the_same_octets(letter, domain, piece):
         assert one == other or one == other + b"\r\n"
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     st.lists(
         st.sampled_from(

@@ -77,6 +77,7 @@ def whole(letter: bytes) -> None:
         reading.content_of(part)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS)
 def test_no_step_takes_long(letter: bytes) -> None:
     # The best of three: the first one pays for memory that the system has to find.

@@ -13,6 +13,7 @@ from mailstack.mailbox.index.database import Operation
 from mailstack.mailbox.index.items import Copy, ItemFilter
 from mailstack.mailbox.index.query import BadQuery, parse
 from mailstack.store.archive import ARCHIVE
+from tests.aid import examples
 from tests.mailbox.index.shelf import ALICE, BOB, CAROL, Shelf, check_counts, text, wait_until
 
 
@@ -113,7 +114,7 @@ def test_each_filter_finds_what_it_says(shelf: Shelf, query: str, is_found: bool
 
 
 @given(query=st.text(max_size=60) | st.from_regex(r"(larger|smaller|after|before):[0-9]{1,15}[kmgwd]?", fullmatch=True))
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_query_is_too_odd_for_the_database(shelf: Shelf, query: str) -> None:
     try:
         shelf.find(query)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailstack.protocols.pop3.client_session import Pop3ClientSession, Pop3ConnectionLost, Refused
+from tests.aid import examples
 from tests.mailbox.pop3.sessions import Server
 from tests.protocols.pop3.pair import in_pieces_of, one_at_a_time, whole
 
@@ -44,7 +45,7 @@ def test_a_whole_session_octet_for_octet(cut: Any) -> None:
 
 
 @given(st.lists(st.sampled_from([b".", b"..", b"a", b"", b".\r", b"\n."]), max_size=12).map(b"\r\n".join))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_any_letter_comes_as_it_rests(body: bytes) -> None:
     """POP-28"""
     letter = b"A: b\r\n\r\n" + body + b"\r\n"

@@ -14,6 +14,7 @@ from mailstack.protocols.smtp.client_session import MAX_DIALOGUE_LINES, SmtpClie
 from mailstack.protocols.smtp.commands import Auth, AuthResponse, Bdat, Data, EndOfData, Hello, Mail, Rcpt, Reset
 from mailstack.protocols.smtp.replies import reply
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
+from tests.aid import examples
 from tests.protocols.smtp.hosts import CAPABILITIES, QUEUED, UNKNOWN, Host, ScriptedEngine, answer_to, recite
 from tests.protocols.smtp.pair import CUTS, Wire, at_random, whole
 
@@ -89,7 +90,7 @@ def test_a_letter_arrives_as_it_was(cut, withheld):
     assert session.dialogue[-1] == "S: 221 2.0.0 mx.home.test goodbye"
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.sampled_from([b".", b"..", b"", b"a", b"\xff"]), max_size=6), st.integers(0, 1000))
 def test_any_content_arrives_as_it_was_in_any_cut(lines, seed):
     text = b"".join(line + b"\r\n" for line in lines)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mailstack.protocols.smtp.limits import LineLimits
 from mailstack.protocols.smtp.replies import MAX_LINE
 from mailstack.protocols.smtp.server import Capabilities
+from tests.aid import examples
 from tests.protocols.smtp.dialogue import Dialogue, merged
 
 CAPABILITIES = Capabilities("mx.home.test", max_size=200, mechanisms=("PLAIN", "LOGIN"), max_line=60)
@@ -62,7 +63,7 @@ def essence(events):
     return [event for event in merged(events) if not hasattr(event, "octets")]
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(streams)
 def test_every_cut_tells_the_same(stream):
     """SMTP-27."""

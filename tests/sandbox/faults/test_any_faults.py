@@ -13,6 +13,7 @@ from mailstack.protocols.pop3.client_session import Pop3ConnectionLost, Refused
 from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.sandbox.faults import Fault
 from mailstack.sandbox.simulation import CollectedLetter, Internet, SubmissionRefused, SubmittedLetter
+from tests.aid import examples
 
 SMTP = ["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "final", "quit"]
 POP3 = ["connect", "user", "pass", "stls", "stat", "retr", "dele", "quit", "any"]
@@ -88,7 +89,7 @@ def collected(internet: Internet, address: str) -> list[CollectedLetter]:
 
 
 @settings(
-    max_examples=30,
+    max_examples=examples(30),
     suppress_health_check=[HealthCheck.too_slow],
     # What it finds is short enough as it is, and made smaller at the price of minutes.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],

@@ -175,6 +175,7 @@ def test_five_days_of_hourly_calls_take_no_time(reactor):
     looping.stop()
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_timers_take_a_moment(reactor):
     made = []
     began = time.process_time()

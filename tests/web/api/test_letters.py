@@ -14,7 +14,7 @@ from mailstack.letter import Address
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.step import Step
 from mailstack.web.http_messages import Response
-from tests.aid import run
+from tests.aid import examples, run
 from tests.mailbox.index.shelf import ALICE, BOB, text
 from tests.web.api.desk import Desk
 
@@ -408,7 +408,7 @@ PATHS = (
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     method=st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "X"]),
     path=st.sampled_from(PATHS),
