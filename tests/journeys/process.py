@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -139,13 +142,24 @@ def serve(
 
 
 def server(directory: Path) -> Path:
-    """A configuration with accounts alice and bob; their passwords are their names."""
+    """A new configuration with accounts alice and bob; their passwords are their names. Data of an earlier one stay."""
+    data = directory / "data"
+    if not data.exists() or not any(data.iterdir()):
+        shutil.copytree(_new_server() / "data", data, dirs_exist_ok=True)
+    return Path(shutil.copy(_new_server() / "mailstack.toml", directory))
+
+
+@cache
+def _new_server() -> Path:
+    """Directory of a server that never ran, copied for each test: one process makes the accounts of all tests."""
+    directory = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     config = directory / "mailstack.toml"
     config.write_text(CONFIG)
     users = directory / "users"
     users.write_text("alice@home.test alice\nbob@home.test bob\n")
     command("user", "import", "--weak", "-c", str(config), str(users))
-    return config
+    return directory
 
 
 def command(*arguments: str, environ: dict[str, str] | None = None, status: int = 0) -> str:
