@@ -10,27 +10,45 @@ import pytest
 
 pytest.importorskip("psycopg", exc_type=ImportError)
 
+import psycopg
+
 from mailstack.store import sql
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.postgresql.database import Database
+from mailstack.store.postgresql.store import PostgresStore
 from tests.contracts.store import acceptance
 
 if TYPE_CHECKING:
     from mailstack.store.postgresql.connection import PostgresConnection
     from tests.aid import Pump
-    from tests.store.postgresql.conftest import Open
+    from tests.postgresql.server import Server
 
 LETTERS = 3000
 PART = 100
 
 
 @pytest.fixture
-def connection(url: str, pump: Pump, open_store: Open) -> Iterator[PostgresConnection]:
-    """As a store has it, to a queue that has grown since the database last looked at it."""
-    store = open_store()
-    for waiting in [pump.start(store.accept(acceptance())) for _ in range(LETTERS)]:
-        while not waiting:
-            pump._calls.get(timeout=20)()
+def url(postgresql: Server, pump: Pump) -> Iterator[str]:
+    """A database whose queue has grown, without statistics of it."""
+
+    def fill(url: str) -> None:
+        store = PostgresStore(pump, DatabaseAddress(url))
+        pump.run(store.open())
+        for waiting in [pump.start(store.accept(acceptance())) for _ in range(LETTERS)]:
+            while not waiting:
+                pump._calls.get(timeout=20)()
+        pump.run(store.close())
+        with psycopg.connect(url) as connection:
+            for (table,) in connection.execute("SELECT relname FROM pg_stat_user_tables").fetchall():
+                connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")  # it would make statistics
+
+    with postgresql.database(postgresql.template("grown queue", fill)) as url:
+        yield url
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[PostgresConnection]:
+    """Connection to that database, as a store has it."""
     database = Database(DatabaseAddress(url))
     with contextlib.closing(database.watch), contextlib.closing(database.connect()) as made:
         yield made
