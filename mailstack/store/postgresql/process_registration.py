@@ -242,7 +242,8 @@ class ProcessRegistration:
         either = select.poll()
         either.register(connection.raw.fileno(), select.POLLIN)
         either.register(self._wake[0], select.POLLIN)
-        self._report_notifications(connection)  # those that came with answers to statements: the socket has none of them
+        # Notifications that came with answers to statements do not make the socket readable.
+        self._report_notifications(connection)
         while (left := end - time.monotonic()) > 0 and not self._ended.is_set():
             if any(descriptor != self._wake[0] for descriptor, _ in either.poll(left * 1000)):
                 self._report_notifications(connection)
