@@ -1,3 +1,3 @@
-"""mailstack: a letter's whole journey, from the sender's client to the reader's, in one reactor."""
+"""mailstack: a letter's whole journey in one reactor, from sender to reader."""
 
 __version__ = "0.1.0"

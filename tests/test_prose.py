@@ -134,9 +134,7 @@ SHARED_NAMES: frozenset[str] = frozenset(
 """Class names that stand in more than one module, each with its reason beside it."""
 
 ALLOWED: dict[str, dict[str, int]] = {
-    "first lines": {
-        "": 1,
-    },
+    "first lines": {},
     "classes": {"": 23},
 }
 """Offences that are still there, by rule and room. The numbers only get smaller."""

@@ -21,7 +21,7 @@ from twisted.python.threadpool import ThreadPool
 
 from mailstack.protocols.bounded_memory import TTLCache
 from mailstack.protocols.connection import Clock
-from mailstack.protocols.redacted import Redacted
+from mailstack.protocols.log import Redacted
 from mailstack.protocols.sasl import ScramKeys, Unavailable
 from mailstack.protocols.sasl.scram_keys import saslprep
 

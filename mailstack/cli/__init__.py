@@ -22,7 +22,7 @@ COMMANDS = {
         "Put a letter into the queue, as /usr/sbin/sendmail does.",
     ),
     "letters": ("mailstack.cli.letters:letters", "List the newest letters and where each is now."),
-    "journey": ("mailstack.cli.journey:journey", "Show the journey of one letter, step by step."),
+    "journey": ("mailstack.cli.letters:journey", "Show the journey of one letter, step by step."),
     "suppress": ("mailstack.cli.suppress:suppress", "Manage remote addresses that get no more letters."),
     "tls-report": ("mailstack.cli.tls_report:tls_report", "Show the results of TLS with other domains."),
     "webhook": ("mailstack.cli.webhook:webhook", "Show, test and retry webhooks."),

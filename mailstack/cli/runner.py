@@ -139,7 +139,7 @@ def _store(runner: StoreRunner, target: TargetServer, *, only_reads: bool) -> Sq
             kind = ArchivingSqliteStore if archiving else SqliteStore
             return kind(runner, target.data, large=large, memory_limit=limit, read_only=read_only)
         from mailstack.server.wiring.store import database_address
-        from mailstack.store.postgresql.factory import postgres_store
+        from mailstack.store.postgresql.store import postgres_store
 
         reach = database_address(settings)
         return postgres_store(runner, reach, readers=1, writers=1, archiving=archiving, large=large, memory_limit=limit)

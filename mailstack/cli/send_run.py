@@ -19,14 +19,14 @@ from mailstack.cli.output import CommandError, print_json
 from mailstack.cli.runner import run_reactor
 from mailstack.cli.target import TargetServer
 from mailstack.letter import Address, AddressError, Envelope, Recipient
-from mailstack.letter.content import Octets
 from mailstack.letter.display_text import clean
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.header import split
+from mailstack.letter.letter import Octets
 from mailstack.net.certificates import TlsError
 from mailstack.net.connector import TwistedConnector
 from mailstack.protocols.connection import ConnectFailed, Peer
-from mailstack.protocols.redacted import Redacted
+from mailstack.protocols.log import Redacted
 from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
 from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError, Timeouts
 from mailstack.protocols.smtp.replies import Reply

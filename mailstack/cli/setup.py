@@ -14,13 +14,12 @@ from mailstack.cli import argument_types
 from mailstack.cli.output import CommandError, print_json, print_table
 from mailstack.cli.target import TargetServer, with_target_finder
 from mailstack.config import Config, ConfigError, load
-from mailstack.config.key_files import made_here, own_directory
+from mailstack.config.source import made_here, own_directory
 from mailstack.config.values import Domain, HostName
 from mailstack.letter.display_text import clean
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
-from mailstack.web.autoconfig.guide import CannotSetUp, as_text
+from mailstack.web.autoconfig.guide import CannotSetUp, ClientServices, as_text, services_at, services_from_config
 from mailstack.web.autoconfig.guide import as_json as json_steps
-from mailstack.web.autoconfig.services import ClientServices, services_at, services_from_config
 
 DEV_HOST = "mx.home.test"
 

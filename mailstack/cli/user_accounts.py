@@ -13,9 +13,9 @@ from mailstack.accounts.passwords import PasswordError, check_password
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.argument_types import local_address, password_file, quota_text, read_password, read_quota, size_text
 from mailstack.cli.output import CommandError, print_json, print_table
-from mailstack.cli.password_hashes import PasswordHashes
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
+from mailstack.cli.user_credentials import PasswordHashes
 from mailstack.letter.display_text import local_text
 from mailstack.letter.times import iso8601
 from mailstack.store.accounts import Account

@@ -1,19 +1,23 @@
-"""Commands `mailstack user app-password` and `user token`."""
+"""Commands `mailstack user app-password` and `user token`, and password hashes on all processors."""
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import Any, Self, TypeVar
 
 import click
 
 from mailstack.accounts.dev_logins import Issuer
-from mailstack.accounts.passwords import digest, new_app_password
+from mailstack.accounts.passwords import Passwords, StoredPassword, digest, new_app_password
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.output import CommandError, print_json, print_table
-from mailstack.cli.runner import OpenStore
+from mailstack.cli.runner import OpenStore, Pending, StoreRunner
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.display_text import local_text
 from mailstack.letter.times import iso8601
+from mailstack.net.clock import ReactorClock
 from mailstack.store import Conflict
 from mailstack.store.accounts import AppPassword
 
@@ -132,3 +136,47 @@ def token(
         click.echo(Issuer(target.data / "issuer").token(wanted.key, begins, lasting=lasting, **changes))
     except OSError as error:
         raise CommandError(f"{target.data}: {error.strerror}") from error
+
+
+T = TypeVar("T")
+
+
+class PasswordHashes:
+    """The passwords of a server, for a `with` block, without its server."""
+
+    def __init__(self, rounds: int, scram_iterations: int, most: int = 1) -> None:
+        """`most` passwords are in work or wait at once."""
+        self._carrier = StoreRunner()
+        clock = ReactorClock(self._carrier)  # type: ignore[arg-type] # only the time is asked
+        self._passwords = Passwords(
+            self._carrier,  # type: ignore[arg-type] # only calls from threads are made
+            clock,
+            rounds=rounds,
+            scram_iterations=scram_iterations,
+            threads=os.cpu_count() or 1,
+            queue_limit=most,
+            remember=0,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._passwords.close()
+
+    def keep(self, password: str) -> StoredPassword:
+        """Hashes of a password. Raises PasswordError."""
+        return self._carrier.run(self._passwords.keep(password))
+
+    def keep_each(self, passwords: Sequence[str]) -> Iterator[StoredPassword]:
+        """The same in order, while the others are made. Raises PasswordError where it is met."""
+        return self._each([self._passwords.keep(password) for password in passwords])
+
+    def check_each(self, pairs: Sequence[tuple[str, bytes]]) -> Iterator[bool]:
+        """For each password and what is stored, in order, whether it is the right one."""
+        checks = [self._passwords.verify(str(number), *pair) for number, pair in enumerate(pairs)]
+        return self._each(checks)
+
+    def _each(self, works: Sequence[Coroutine[Any, Any, T]]) -> Iterator[T]:
+        for pending in [Pending(work) for work in works]:
+            yield self._carrier.wait_for(pending)

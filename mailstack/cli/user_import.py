@@ -14,10 +14,10 @@ from msgspec import Struct
 from mailstack.accounts.passwords import PasswordError, StoredPassword
 from mailstack.cli.argument_types import PathType, local_address
 from mailstack.cli.output import CommandError
-from mailstack.cli.password_hashes import PasswordHashes
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.cli.user_accounts import check_strength, weak
+from mailstack.cli.user_credentials import PasswordHashes
 from mailstack.store.accounts import Account
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from mailstack.config.model import Config
 from mailstack.config.source import Source
 from mailstack.config.values import read_web_url
 from mailstack.net.proxy_protocol import PROXIED
-from mailstack.store.postgresql import driver
+from mailstack.store.postgresql import connection
 
 SERVED = ("submission", "submissions", "mx", "lmtp", "pop3", "pop3s", "web", "https")
 """The listeners of this version, in the order in which they are bound: the pages, last, tell where the others are.
@@ -118,7 +118,7 @@ MIN_LOST_AFTER_S = 2.0
 def _postgresql(config: Config, source: Source) -> Iterator[Problem]:
     """A process says four times in this time that it lives, and a database that is busy answers within its time."""
     ours = config.postgresql
-    if config.store.url and (lacking := driver.missing()) is not None:
+    if config.store.url and (lacking := connection.missing()) is not None:
         yield source.problem(("store",), f"needs {lacking.what}", lacking.cure)
     if ours.lost_after < max(MIN_LOST_AFTER_S, ours.connect_timeout * 2):
         trouble = "is so short that a process would be taken for dead that only waits"

@@ -1,4 +1,4 @@
-"""Sources of settings: a TOML file, overridden by environment variables."""
+"""Sources of settings: a TOML file, environment variables, and files of keys."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.config.errors import ConfigError, KeyPath, Problem, closest, key_lines, line_of
+from mailstack.config.model import Config
+from mailstack.net.certificate_checks import WarningThresholds
+from mailstack.net.certificates import CertificateFiles
+from mailstack.policy.authentication.keys import load_private
+from mailstack.policy.authentication.signing import SigningKey
 
 PREFIX = "MAILSTACK_"
 
@@ -98,3 +103,37 @@ def _syntax_problem(path: Path | None, text: str, error: Exception) -> Problem:
     number = int(line) if line else text.count("\n") + 1
     cure = 'a text stands in quotes, as in name = "value"' if trouble == "Invalid value" else ""
     return Problem(str(path), number, "", f"is not TOML: {trouble}", cure)
+
+
+def made_here(config: Config) -> bool:
+    """Whether the first certificate comes from the private CA."""
+    return config.tls.certificate is None
+
+
+def own_directory(config: Config) -> Path:
+    """Directory of the private CA."""
+    return config.data / "tls"
+
+
+def identities(config: Config) -> list[CertificateFiles]:
+    """Certificates for clients; the first is for clients that name no host."""
+    tls, ours = config.tls, own_directory(config)
+    others = [(each.certificate, each.key) for each in tls.certificates]
+    pairs = [(tls.certificate or ours / "cert.pem", tls.key or ours / "key.pem"), *others]
+    return [CertificateFiles(file, key) for file, key in pairs if file is not None and key is not None]
+
+
+def patience(config: Config) -> WarningThresholds:
+    """Remaining lifetimes at which an expiring certificate is logged."""
+    return WarningThresholds(config.tls.warn_before, config.tls.urgent_before)
+
+
+def signing_keys(config: Config) -> tuple[SigningKey, ...]:
+    """DKIM keys, read from their files. Raises InvalidKey."""
+    return tuple(
+        [
+            SigningKey(each.selector, load_private(each.file), each.domains or config.domains)
+            for each in config.dkim.keys
+            if each.file is not None
+        ]
+    )

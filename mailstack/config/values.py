@@ -17,8 +17,8 @@ from mailstack.letter.address import ascii_domain, parse_domain
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.patterns import address_pattern, domain_pattern
 from mailstack.policy.authentication.signature import is_selector
-from mailstack.policy.block import is_network
-from mailstack.protocols.redacted import Redacted
+from mailstack.policy.networks import is_network
+from mailstack.protocols.log import Redacted
 from mailstack.protocols.smtp.extensions import OFFERED
 from mailstack.relay.routes import RouteTarget, SmartHost
 

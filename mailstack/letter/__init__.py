@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from mailstack.letter.address import Address, AddressError, ReversePath
-from mailstack.letter.content import Content
 from mailstack.letter.envelope import Arrival, Envelope, Recipient
-from mailstack.letter.letter import Letter, LetterId, new_letter_id, seeded_ids
-from mailstack.letter.outcome import Deferred, Delivered, Failed, Outcome
-from mailstack.letter.status import Status
+from mailstack.letter.letter import Content, Letter, LetterId, new_letter_id, seeded_ids
+from mailstack.letter.status import Deferred, Delivered, Failed, Outcome, Status
 
 __all__ = [
     "Address",

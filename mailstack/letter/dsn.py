@@ -21,7 +21,7 @@ from mailstack.letter.compose import Composed, Heading, compose, has_plain_lines
 from mailstack.letter.envelope import Arrival, Envelope, Recipient
 from mailstack.letter.header import folded
 from mailstack.letter.letter import LetterId
-from mailstack.letter.outcome import Outcome
+from mailstack.letter.status import Outcome
 from mailstack.letter.time_parameters import deadline_of, hold_request
 from mailstack.letter.trace import date_time
 

@@ -1,4 +1,4 @@
-"""Chain of policies: runs those of connection, sender and recipient."""
+"""Chain of policies for connection, sender and recipient, and loop detection (RFC 5321 §6.3)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from mailstack.policy import Verdict, enforce, evaluate
+from mailstack.policy import PASS, Refuse, Verdict, enforce, evaluate
 from mailstack.policy.networks import IpNetwork, contains_host
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client
+from mailstack.protocols.smtp.replies import reply
 
 OfClient = Callable[[Client], Awaitable[Verdict]]
 OfSender = Callable[[Client, Mail], Awaitable[Verdict]]
@@ -42,3 +43,16 @@ class PolicyChain(Struct, frozen=True):
     def is_allowed(self, account: str | None, host: str) -> bool:
         """Return whether a client is exempt: logged in, or in a network of `allowlist`."""
         return account is not None or contains_host(host, self.allowlist)
+
+
+MAX_HOPS = 100
+"""RFC 5321 §6.3: at least 100."""
+
+LOOP = reply(554, "5.4.6", "too many hops, this letter is looping")
+
+
+def too_many_hops(count: int, limit: int = MAX_HOPS) -> Verdict:
+    """`count` is the number of `Received:` fields that the letter came with."""
+    if count <= limit:
+        return PASS
+    return Refuse(LOOP, f"{count} Received fields, {limit} are allowed")

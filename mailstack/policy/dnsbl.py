@@ -1,17 +1,35 @@
-"""DNS block lists: look-ups of a client's address (RFC 5782)."""
+"""DNS policies: block lists (RFC 5782), null MX and missing domains (RFC 7505 §4)."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
+from mailstack.letter import Address
 from mailstack.policy import PASS, Refuse, Verdict
-from mailstack.policy.lookups import Lookups
 from mailstack.policy.networks import ip_address
 from mailstack.protocols.bounded_memory import TTLCache
-from mailstack.protocols.smtp.commands import Rcpt
+from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import Reply, clean, reply
+
+
+class Lookups(Protocol):
+    """Every answer is None when the DNS could not say in time; a name that does not exist has no records."""
+
+    async def addresses(self, host: str) -> tuple[str, ...] | None:
+        """The IP addresses of a host."""
+
+    async def exchanges(self, domain: str) -> tuple[str, ...] | None:
+        """The hosts of a domain's MX records; "" is the root, which says that it takes no mail (RFC 7505)."""
+
+    async def texts(self, name: str) -> tuple[str, ...] | None:
+        """The TXT records of a name, each with its strings joined."""
+
+    async def pointers(self, address: str) -> tuple[str, ...] | None:
+        """The names that an IP address leads to (PTR)."""
+
 
 _TURNED_AWAY = reply(554, "5.7.1", "")
 _LISTED = reply(550, "5.7.1", "")
@@ -73,3 +91,44 @@ def reversed_name(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str
 def _is_listing(answer: str) -> bool:
     address = ip_address(answer)
     return address is not None and address in _LISTS and address not in _TROUBLE
+
+
+SENDER_NULL_MX = reply(550, "5.7.27", "the sender's domain takes no mail (null MX), so no reply could reach it")
+NO_SENDER_DOMAIN = reply(550, "5.1.8", "the sender's domain does not exist, so no reply could reach it")
+RECIPIENT_NULL_MX = reply(556, "5.1.10", "the recipient's domain takes no mail (null MX)")
+NO_RECIPIENT_DOMAIN = reply(550, "5.1.2", "the recipient's domain does not exist")
+
+
+class SenderDomain:
+    """Refuses a sender that no report could reach (RFC 7505 §4.2, RFC 5321 §4.5.5)."""
+
+    def __init__(self, lookups: Lookups) -> None:
+        self._lookups = lookups
+
+    async def at_sender(self, client: Client, mail: Mail) -> Verdict:  # noqa: ARG002
+        if mail.sender is None or mail.sender.is_literal:
+            return PASS
+        return await _judge(self._lookups, mail.sender.ascii_domain, SENDER_NULL_MX, NO_SENDER_DOMAIN)
+
+
+class RecipientDomain:
+    """Refuses a recipient in a domain without mail, instead of a report later (RFC 7505 §4.1)."""
+
+    def __init__(self, lookups: Lookups, is_asked_about: Callable[[Address], bool]) -> None:
+        """`is_asked_about` excludes addresses that the DNS does not lead to: local ones, and those with a route."""
+        self._lookups = lookups
+        self._is_asked_about = is_asked_about
+
+    async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:  # noqa: ARG002
+        if rcpt.address.is_literal or not self._is_asked_about(rcpt.address):
+            return PASS
+        return await _judge(self._lookups, rcpt.address.domain, RECIPIENT_NULL_MX, NO_RECIPIENT_DOMAIN)
+
+
+async def _judge(lookups: Lookups, domain: str, null_mx: Reply, no_domain: Reply) -> Verdict:
+    exchanges = await lookups.exchanges(domain)
+    if exchanges == ("",):
+        return Refuse(null_mx, f"{domain} has a null MX")
+    if exchanges == () and await lookups.addresses(domain) == ():
+        return Refuse(no_domain, f"{domain} has neither MX nor address")
+    return PASS

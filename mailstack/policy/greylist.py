@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from mailstack.policy import PASS, Defer, Verdict
 from mailstack.policy.networks import ip_address
-from mailstack.protocols.rate_limited_log import RateLimitedLog
+from mailstack.protocols.log import RateLimitedLog
 from mailstack.protocols.smtp.commands import Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import reply

@@ -14,8 +14,7 @@ from mailstack.letter.patterns import fits_any_domain
 from mailstack.policy import PASS, Refuse, Verdict
 from mailstack.policy.networks import IpNetwork, contains_host, parse_networks
 from mailstack.protocols.smtp.commands import Rcpt
-from mailstack.protocols.smtp.priorities import ANY, Priorities
-from mailstack.protocols.smtp.receiving_rules import Client
+from mailstack.protocols.smtp.receiving_rules import ANY, Client, Priorities
 from mailstack.protocols.smtp.replies import reply
 
 RELAY_DENIED = reply(550, "5.7.1", "relaying denied: log in, or send to one of our own domains")

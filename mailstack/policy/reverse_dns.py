@@ -7,7 +7,7 @@ from typing import Any
 
 from mailstack.letter.address import AddressError, parse_domain
 from mailstack.policy import PASS, Refuse, Verdict
-from mailstack.policy.lookups import Lookups
+from mailstack.policy.dnsbl import Lookups
 from mailstack.policy.networks import ip_address
 from mailstack.protocols.bounded_memory import TTLCache
 from mailstack.protocols.smtp.commands import Rcpt

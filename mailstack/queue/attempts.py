@@ -13,7 +13,7 @@ from mailstack.letter.envelope import delimiters_of
 from mailstack.letter.step import Step
 from mailstack.letter.time_parameters import deadline
 from mailstack.protocols.connection import Clock
-from mailstack.protocols.rate_limited_log import RateLimitedLog
+from mailstack.protocols.log import RateLimitedLog
 from mailstack.queue.attempt import Agents, Attempt, DeliveryJob
 from mailstack.queue.backlog import Backlog
 from mailstack.queue.hold_rules import HoldResult, HoldRules, stopped

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, Recipient
-from mailstack.letter.content import Octets, read_all, verify
 from mailstack.letter.dsn import Dsn, Returned, is_returnable
 from mailstack.letter.envelope import sender_for
 from mailstack.letter.header import split
+from mailstack.letter.letter import Octets, read_all, verify
 from mailstack.letter.time_parameters import PRIORITY
 from mailstack.policy.authentication.signing import OutboundSigner
 from mailstack.queue.enqueue import InitialClaim, enter_report

@@ -11,7 +11,7 @@ from mailstack.letter import Letter
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.step import Journal, StepName
 from mailstack.protocols.connection import Clock
-from mailstack.protocols.rate_limited_log import RateLimitedLog
+from mailstack.protocols.log import RateLimitedLog
 from mailstack.queue.attempt import Agents, DeliveryJob
 from mailstack.queue.attempts import Attempts
 from mailstack.queue.bounce import Bouncer
@@ -19,10 +19,9 @@ from mailstack.queue.due import DueFinder
 from mailstack.queue.enqueue import AcceptanceBuilder
 from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.outcome_writer import FinishedAttempt, OutcomeWriter
-from mailstack.queue.progress_watch import Interrupted
+from mailstack.queue.progress_watch import Interrupted, StatusPublisher
 from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueSettings
-from mailstack.queue.status_publisher import StatusPublisher
 from mailstack.store import Acceptance, Claim, Settlement, Store, StoreError, StoreFull
 
 _log = logging.getLogger(__name__)

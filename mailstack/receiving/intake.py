@@ -12,11 +12,11 @@ from mailstack.letter.step import StepName
 from mailstack.letter.time_parameters import said_priority
 from mailstack.letter.trace import received
 from mailstack.policy import enforce
-from mailstack.policy.loop_detection import MAX_HOPS, too_many_hops
-from mailstack.policy.quota import Quotas
+from mailstack.policy.chain import MAX_HOPS, too_many_hops
+from mailstack.policy.rates import Quotas
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.connection import ResourceError
-from mailstack.protocols.rate_limited_log import RateLimitedLog
+from mailstack.protocols.log import RateLimitedLog
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Facts
 from mailstack.protocols.smtp.replies import LOCAL_ERROR, Refusal, Reply, reply
 from mailstack.queue.queue import Queue

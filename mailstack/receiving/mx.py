@@ -1,20 +1,21 @@
-"""MX rules: letters from other hosts on port 25 (RFC 5321 §3.6.2)."""
+"""MX rules for other hosts (RFC 5321 §3.6.2), LMTP rules for programs (RFC 2033)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailstack.letter import Arrival, Envelope, Letter, LetterId
+from mailstack.letter import Arrival, Envelope, Letter, LetterId, Recipient
 from mailstack.letter.header import without
 from mailstack.policy import enforce
 from mailstack.policy.authentication.results import remove_results_of
 from mailstack.policy.authentication.signing import OutboundSigner
 from mailstack.policy.chain import PolicyChain
+from mailstack.policy.networks import contains_host, parse_networks
 from mailstack.policy.permissions import AddressOwners, Relaying, TrustedHops
 from mailstack.policy.reverse_dns import ClientNames
 from mailstack.protocols.smtp.commands import Mail, Rcpt
-from mailstack.protocols.smtp.priorities import Priorities
-from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, HeaderHook, ReceivedOctets
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, HeaderHook, Priorities, ReceivedOctets
+from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.verification import SenderVerification
 
@@ -113,3 +114,29 @@ class MxRules:
     async def accept(self, letter: Letter, facts: Facts) -> None:
         """Accepts the letter into the queue; durable when this returns."""
         await self.intake.accept(letter, "exchanged", facts)
+
+
+CLIENT_NOT_ALLOWED = reply(554, "5.7.1", "no LMTP service for your address")
+
+
+class LmtpRules(MxRules):
+    """Receiving rules for trusted programs on LMTP: local domains only, and no policies."""
+
+    def __init__(self, intake: Intake, networks: Sequence[str], *, priorities: TrustedHops | None = None) -> None:
+        """`networks` are those of allowed clients, in CIDR notation. Every client of the UNIX socket is allowed."""
+        super().__init__(intake, Relaying(), priorities=priorities)
+        self._networks = parse_networks(networks)
+
+    async def check_client(self, client: Client) -> None:
+        """Raises the Refusal for a client outside the allowed networks."""
+        host = client.remote.host
+        if host and not contains_host(host, self._networks):
+            raise Refusal(CLIENT_NOT_ALLOWED, f"{host} is not in lmtp.from")
+
+    def _without_forged(self, section: bytes) -> bytes:
+        """Keeps every field: LMTP clients are trusted to write results in the name of this server (RFC 8601 §5)."""
+        return section
+
+    async def check_delivery(self, recipient: Recipient, size: int) -> None:
+        """Checks the mailbox again now that the size is known: it may be full, or deleted meanwhile."""
+        await self.intake.check_mailbox(recipient.address, size)

@@ -12,18 +12,18 @@ from msgspec.structs import replace
 from mailstack.letter import Letter
 from mailstack.letter.address import AddressError, ascii_domain, parse_domain
 from mailstack.letter.address_lists import authors_in
-from mailstack.letter.content import Prefixed
 from mailstack.letter.header import fields
+from mailstack.letter.letter import Prefixed
 from mailstack.policy.authentication import Fields, Gather, InThread
 from mailstack.policy.authentication.arc import Chain, read_chain, verify_chain
 from mailstack.policy.authentication.canonical import hash_body
 from mailstack.policy.authentication.dkim import DkimResult, read_signatures, verify
 from mailstack.policy.authentication.dmarc import Dmarc, DmarcResult, Identifier, judge_authors
-from mailstack.policy.authentication.dns_budget import Budget
+from mailstack.policy.authentication.keys import Budget
 from mailstack.policy.authentication.results import AuthFinding, results
 from mailstack.policy.authentication.signature import Signature
 from mailstack.policy.authentication.spf import SpfResult, check_host
-from mailstack.policy.lookups import Lookups
+from mailstack.policy.dnsbl import Lookups
 from mailstack.policy.networks import IpNetwork, contains_host, ip_address
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Facts, ReceivedOctets
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply

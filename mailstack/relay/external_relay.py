@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from mailstack.letter.envelope import HostPort, is_unix_socket
 from mailstack.letter.header import fields, split
 from mailstack.protocols.connection import ConnectFailed, Connector, Dane, Engine, EventT, Peer, Source
-from mailstack.protocols.redacted import Redacted
+from mailstack.protocols.log import Redacted
 from mailstack.relay.routes import RouteTarget, SmartHost, SmartHostCredentials
 
 _RETURN_PATH, _FROM = b"Return-Path", b"From"

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from mailstack.letter import Address
 from mailstack.letter.address import parse_domain
 from mailstack.letter.patterns import domain_pattern, find_by_domain
-from mailstack.protocols.redacted import Redacted
+from mailstack.protocols.log import Redacted
 
 _HOST_PORT = re.compile(r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_.-]+)):(?P<port>[0-9]{1,5})\Z")
 

@@ -10,8 +10,7 @@ from msgspec import Struct
 
 from mailstack.letter.times import elapsed_text, iso8601
 from mailstack.mailbox.index.feed import Feed
-from mailstack.protocols.connection import Dane, Disconnected, Ending, Engine, Peer
-from mailstack.protocols.peer_wrapper import PeerWrapper, TappedEngine
+from mailstack.protocols.connection import Dane, Disconnected, Ending, Engine, Peer, PeerWrapper, TappedEngine
 
 _DOT = b"\r\n.\r\n"
 _MAX_LINE = 16384

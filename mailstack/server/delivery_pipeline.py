@@ -1,23 +1,23 @@
-"""Delivery pipeline: queue, relay and local delivery, built from one configuration."""
+"""Delivery pipeline of a server: queue, relay, local delivery, and pruning of its history."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
 from mailstack.accounts.directory import Directory
 from mailstack.config import Config
-from mailstack.config.tls_report_settings import are_sent
-from mailstack.config.worker_slot import WorkerSlot
+from mailstack.config.worker_slot import WorkerSlot, are_sent
 from mailstack.letter import Address
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.step import Journal
 from mailstack.mailbox.delivery import DeliveryAgent
-from mailstack.net.clock import ReactorClock
+from mailstack.net.clock import PeriodicTask, ReactorClock
 from mailstack.net.thread_pool import derive_in_thread
 from mailstack.policy.authentication.signing import OutboundSigner
-from mailstack.policy.quota import Quotas
+from mailstack.policy.rates import Quotas
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import HoldRules
@@ -34,11 +34,10 @@ from mailstack.relay.routing import OwnHost
 from mailstack.relay.session_opener import ConnectionLimits
 from mailstack.server.runtime import Runtime, Storage
 from mailstack.server.wiring.runtime import routing_of
-from mailstack.store import Store
+from mailstack.store import Store, StoreError
 
 if TYPE_CHECKING:
-    from mailstack.relay.tls_reports.collector import Collector
-    from mailstack.relay.tls_reports.reporter import Reporter
+    from mailstack.relay.tls_reports.reporter import Collector, Reporter
 
 
 class DeliveryPipeline:
@@ -161,3 +160,38 @@ def _postmaster(config: Config) -> Address | None:
     if config.delivery.undeliverable_reports == "drop":
         return None
     return Address("postmaster", config.domains[0] if config.domains else "")
+
+
+_log = logging.getLogger(__name__)
+
+INTERVAL = 3600.0
+"""Seconds between two runs."""
+
+
+class HistoryPruner:
+    """From `start` to `stop`."""
+
+    def __init__(self, config: Config, store: Store, clock: ReactorClock) -> None:
+        self._config = config
+        self._store = store
+        self._clock = clock
+        self._repeating = PeriodicTask(clock, self._prune)
+
+    def start(self) -> None:
+        self._repeating.start(INTERVAL)
+
+    def stop(self) -> None:
+        self._repeating.stop()
+
+    async def _prune(self) -> None:
+        config, store, now = self._config, self._store, self._clock.now()
+        before = now - config.journey.keep
+        try:
+            await store.prune(config.hostname, before=before)
+            # Of webhooks that are no longer configured.
+            await store.outbox.purge(None, before)
+            if config.policy.greylist.enabled:
+                await store.greylist.purge(now, config.policy.greylist.max_entries)
+            await store.sweep()
+        except StoreError as error:
+            _log.error("old histories could not be forgotten: %s", error)  # no bug

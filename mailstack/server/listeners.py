@@ -11,9 +11,8 @@ from mailstack.config.checks import SERVED
 from mailstack.letter.envelope import HostPort
 from mailstack.net.listening import Listener
 from mailstack.server.listener_kit import ListenerKit
-from mailstack.server.pop3_listeners import Pop3Listeners
+from mailstack.server.reader_listeners import Pop3Listeners, WebListeners
 from mailstack.server.smtp_listeners import SmtpListeners
-from mailstack.server.web_listeners import WebListeners
 
 
 class Listeners:

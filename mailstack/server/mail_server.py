@@ -14,16 +14,13 @@ from mailstack.config import Config
 from mailstack.letter.envelope import HostPort
 from mailstack.net.listening import is_own_listener
 from mailstack.policy.authentication.signing import OutboundSigner, SigningKey
-from mailstack.server.delivery_pipeline import DeliveryPipeline
-from mailstack.server.history_pruner import HistoryPruner
+from mailstack.server.delivery_pipeline import DeliveryPipeline, HistoryPruner
 from mailstack.server.listener_kit import ListenerKit
 from mailstack.server.listeners import Listeners
-from mailstack.server.pop3_listeners import Pop3Listeners
+from mailstack.server.reader_listeners import Pop3Listeners, WebListeners
 from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources
 from mailstack.server.smtp_listeners import SmtpListeners
-from mailstack.server.web_listeners import WebListeners
-from mailstack.server.wiring.authentication import signer
-from mailstack.server.wiring.receiving import make_receiving
+from mailstack.server.wiring.receiving import make_receiving, signer
 from mailstack.server.wiring.webhooks import WebhookDispatch
 
 if TYPE_CHECKING:

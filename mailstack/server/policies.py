@@ -6,14 +6,11 @@ from collections.abc import Callable
 
 from mailstack.config import Config
 from mailstack.letter import Address
-from mailstack.policy.block import BlockList
 from mailstack.policy.chain import OfClient, OfRecipient, OfSender, PolicyChain
 from mailstack.policy.counters import CounterTable
-from mailstack.policy.dnsbl import DnsBlockLists
-from mailstack.policy.domain_checks import RecipientDomain, SenderDomain
+from mailstack.policy.dnsbl import DnsBlockLists, Lookups, RecipientDomain, SenderDomain
 from mailstack.policy.greylist import Greylist, GreylistTimes
-from mailstack.policy.lookups import Lookups
-from mailstack.policy.networks import parse_networks
+from mailstack.policy.networks import BlockList, parse_networks
 from mailstack.policy.permissions import AllowedDomains
 from mailstack.policy.rates import Rates
 from mailstack.policy.reverse_dns import ClientNames, ReverseDnsRequired

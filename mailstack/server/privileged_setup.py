@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from mailstack.accounts.scram_checker import server_secret
 from mailstack.config import Config
-from mailstack.config.key_files import signing_keys
+from mailstack.config.source import signing_keys
 from mailstack.config.values import read_node_name
 from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.certificates import TlsError
@@ -25,8 +25,7 @@ from mailstack.net.process import raise_limit, shortfall
 from mailstack.net.server_tls import ServerContext
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.policy.authentication.signing import SigningKey
-from mailstack.server.wiring.certificates import issue, server_context
-from mailstack.server.wiring.logins import client_secret
+from mailstack.server.wiring.certificates import client_secret, issue, server_context
 from mailstack.server.wiring.store import server_store
 from mailstack.store import StoreError
 from mailstack.store.sql_store import SqlStore

@@ -18,9 +18,8 @@ from mailstack.config.worker_slot import WorkerSlot
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.step import Journal
 from mailstack.net.certificate_reload import Renewal
-from mailstack.net.clock import ReactorClock, install_monotonic_time
+from mailstack.net.clock import Heartbeat, ReactorClock, install_monotonic_time
 from mailstack.net.log import LineJournal, Stream
-from mailstack.net.periodic import Heartbeat
 from mailstack.net.process import notify_ready, notify_stopping, on_sighup
 from mailstack.net.reactor_patches import bound_turns, freeze_startup_objects
 from mailstack.net.thread_pool import BoundedPool
@@ -29,8 +28,8 @@ from mailstack.policy.counters import single_process
 from mailstack.server.mail_server import MailServer
 from mailstack.server.privileged_setup import CannotStart, PrivilegedResources, ServiceUser, prepare
 from mailstack.server.runtime import Observers, WorkerResources
-from mailstack.server.wiring.authentication import KeyReload
 from mailstack.server.wiring.certificates import make_renewal
+from mailstack.server.wiring.receiving import KeyReload
 from mailstack.server.wiring.runtime import make_index, server_runtime, server_storage, web_options
 from mailstack.server.wiring.store import server_store
 from mailstack.server.wiring.user_access import make_directory, make_passwords, make_user_access

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import ClassVar, Protocol
 
-from mailstack.protocols.redacted import Redacted
+from mailstack.protocols.log import Redacted
 
 
 class Account(Redacted, frozen=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from mailstack.letter import LetterId
-from mailstack.protocols.redacted import Redacted
+from mailstack.protocols.log import Redacted
 
 
 class Cursor(Protocol):

@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from mailstack.letter.content import CHUNK
+from mailstack.letter.letter import CHUNK
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.store import Damaged, StoreError
 from mailstack.store.contents import AHEAD, AT_ONCE, Kept, Named, Verification, new_digest

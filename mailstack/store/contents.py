@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from twisted.internet.defer import Deferred
 
 from mailstack.letter import Content, LetterId
-from mailstack.letter.content import CHUNK, Octets, verify
+from mailstack.letter.letter import CHUNK, Octets, verify
 from mailstack.protocols.bounded_memory import ALWAYS_ALLOWED, MemoryBudget
 from mailstack.store import Damaged, StoreError
 

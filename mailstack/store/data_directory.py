@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mailstack.protocols.rate_limited_log import RateLimitedLog
+from mailstack.protocols.log import RateLimitedLog
 from mailstack.store import StoreError, StoreFull
 
 INTERVAL = 1.0

@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailstack.letter import Content, LetterId
-from mailstack.letter.content import Octets, Prefixed
 from mailstack.letter.delivery import Delivery
+from mailstack.letter.letter import Octets, Prefixed
 from mailstack.letter.step import Step
 from mailstack.store import (
     Acceptance,
@@ -36,11 +36,10 @@ from mailstack.store import (
 )
 from mailstack.store.batch import Batch, ReaderPool, WriterPool
 from mailstack.store.connection import ChangeMark
-from mailstack.store.content_cache import RecentOctets
+from mailstack.store.content_cache import ReadAheadBatch, RecentOctets
 from mailstack.store.contents import LargeContent, LargeContents, StoredContent, Writing, digest_of
 from mailstack.store.data_directory import Location
 from mailstack.store.outbox import OutboxSubscriptions
-from mailstack.store.read_ahead import ReadAheadBatch
 from mailstack.store.sql_parts.accounts import SqlAccounts
 from mailstack.store.sql_parts.delay_reasons import SqlDelayReasons
 from mailstack.store.sql_parts.greylist import SqlGreylist

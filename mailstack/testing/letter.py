@@ -145,6 +145,6 @@ class Journey:
         return len(self.steps)
 
     def __str__(self) -> str:
-        from mailstack.store.journey_text import headline, journey_lines  # noqa: PLC0415 - few tests print one
+        from mailstack.store.journey import headline, journey_lines  # noqa: PLC0415 - few tests print one
 
         return "\n".join([headline(self._stored), *journey_lines(self.steps)])

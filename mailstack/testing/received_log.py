@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.letter.step import Step
 from mailstack.store import Filter, Store, StoreError
 from mailstack.testing.letter import Letter

@@ -7,22 +7,20 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mailstack.config.key_files import identities, made_here, own_directory
+from mailstack.config.source import identities, made_here, own_directory
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.web.admin_hooks import SiteExtension
-from mailstack.web.api.context import ApiContext
 from mailstack.web.api.routes import api_routes
-from mailstack.web.autoconfig.services import services_from_config
+from mailstack.web.autoconfig.guide import services_from_config
 from mailstack.web.channel import WebChannel
-from mailstack.web.client_files import ProfileSigner, client_file_routes
+from mailstack.web.client_files import ProfileSigner, client_file_routes, inbox_routes
 from mailstack.web.cors import CorsPolicy
 from mailstack.web.flow_control import HttpLimits
 from mailstack.web.html_pages import front_routes, setup_routes
 from mailstack.web.listener import ProtocolFactory
 from mailstack.web.login import login_from_context, me_routes
-from mailstack.web.server_info import PublicServerInfo
+from mailstack.web.server_info import ApiContext, PublicServerInfo
 from mailstack.web.site import AllowAll, Site
-from mailstack.web.static_files import inbox_routes
 
 
 async def protocol_factory(bound: Mapping[str, int], context: ApiContext) -> ProtocolFactory:

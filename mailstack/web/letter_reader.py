@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import quote, unquote
 
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.letter.parsed import Link, ParsedLetter, Part, parse
 from mailstack.mailbox.index.indexer import InThread
 from mailstack.mailbox.index.items import Item

@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from mailstack.net.thread_pool import PoolFull
-from mailstack.protocols.rate_limited_log import RateLimitedLog
+from mailstack.protocols.log import RateLimitedLog
 from mailstack.protocols.sasl import Sessions
 from mailstack.store import Damaged, StoreError
 from mailstack.web.cors import CorsPolicy

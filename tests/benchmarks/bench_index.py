@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.mailbox.index import queries, writes
 from mailstack.mailbox.index.extract import ArchivedLetter, extract
 from mailstack.mailbox.index.items import ItemFilter, NewItem

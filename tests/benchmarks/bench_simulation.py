@@ -16,7 +16,7 @@ from typing import Any
 
 from mailstack.config import JourneySettings
 from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.sandbox.simulation import Internet
 from tests.benchmarks.bench_memory import rss
 

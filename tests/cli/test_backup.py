@@ -18,7 +18,7 @@ import pytest
 from mailstack.cli.migrate import backup
 from mailstack.cli.migrate.directory import DirectorySource
 from mailstack.cli.migrate.verify import faults
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.store import Filter
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump

@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step, StepName
-from mailstack.store.journey_text import facts_text
+from mailstack.store.journey import facts_text
 from tests.cli.conftest import DEFERRED, DELIVERED, NOON, RELAYED, Mailstack, Shelf, lines_of
 
 DIALOGUE = ["C: RCPT TO:<carol@elsewhere.test>", "S: 450 4.2.1 mailbox busy"]
@@ -136,7 +136,7 @@ def test_follow_prints_each_new_step_once(mailstack: Mailstack, shelf: Shelf, mo
         waits.append(seconds)
         mailstack("queue", "remove", letter)
 
-    monkeypatch.setattr("mailstack.cli.journey.pause", deliver_meanwhile)
+    monkeypatch.setattr("mailstack.cli.letters.pause", deliver_meanwhile)
     steps = lines_of(mailstack("journey", letter, "--follow", "--json"))
     assert [step["step"] for step in steps] == ["submitted", "removed"]
     assert waits == [0.5]

@@ -18,8 +18,8 @@ from mailstack.net.dns import DnsNames
 from mailstack.net.zone import TlsaRecord, Zone
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import DnsUnavailable
+from mailstack.web.autoconfig.guide import services_from_config
 from mailstack.web.autoconfig.records import DnsRecord, key_hash, publication, publication_facts
-from mailstack.web.autoconfig.services import services_from_config
 from tests.aid import run
 from tests.cli.conftest import NOON
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.store import Filter
 from mailstack.store.sqlite.store import DATABASE, SqliteStore
 from tests.aid import Pump

@@ -11,13 +11,13 @@ from msgspec import Struct
 
 from mailstack.config import AuthenticationSettings, RelaySettings, ScheduleSettings, SubmissionSettings
 from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.content import Octets
 from mailstack.letter.envelope import HostPort
+from mailstack.letter.letter import Octets
 from mailstack.net.certificates import CertificateFiles
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.server_tls import ServerContext
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
-from mailstack.protocols.pop3.client_session import Pop3ClientSession
+from mailstack.protocols.pop3.client import Pop3ClientSession
 from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.protocols.smtp.client_session import SmtpClientSession
 from mailstack.protocols.smtp.replies import Reply

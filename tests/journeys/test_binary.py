@@ -9,7 +9,7 @@ import pytest
 
 from mailstack.config import ExchangeSettings
 from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.protocols.smtp.client_session import SmtpClientSession
 from mailstack.protocols.smtp.replies import Reply
 from tests.journeys.internet import Internet, SimulatedServer

@@ -10,7 +10,7 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 
 from mailstack.config import RelaySettings
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.relay.session_opener import ConnectionLimits
 from tests.journeys.internet import Internet, SimulatedServer
 

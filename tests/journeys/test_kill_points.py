@@ -16,8 +16,8 @@ from twisted.internet.defer import Deferred
 from mailstack.accounts.directory import StoreDirectory
 from mailstack.config import RelaySettings
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
-from mailstack.letter.content import Octets, read_all
 from mailstack.letter.envelope import HostPort
+from mailstack.letter.letter import Octets, read_all
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.clock import ReactorClock
 from mailstack.net.connector import TwistedConnector

@@ -27,8 +27,7 @@ from mailstack.net.clock import ReactorClock
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.server_tls import ServerContext
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
-from mailstack.protocols.pop3.client import Prompt
-from mailstack.protocols.pop3.client_session import Pop3ClientSession
+from mailstack.protocols.pop3.client import Pop3ClientSession, Prompt
 from mailstack.protocols.sasl.client import choose, derive_here
 from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError

@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.config import RelaySettings
 from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.sandbox.faults import Fault
 from mailstack.sandbox.simulation import Internet, Path
 from mailstack.store import Filter, Record

@@ -13,8 +13,8 @@ from twisted.names import dns
 
 from mailstack.config import RelaySettings, ScheduleSettings
 from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.content import Octets
 from mailstack.letter.envelope import HostPort
+from mailstack.letter.letter import Octets
 from mailstack.letter.times import read_duration
 from mailstack.net.server_tls import server_context
 from mailstack.net.zone import TlsaRecord

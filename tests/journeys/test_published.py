@@ -11,8 +11,8 @@ from twisted.names import dns
 from mailstack.config import ListenSettings, MtaStsSettings, RelaySettings
 from mailstack.config.endpoints import Endpoint
 from mailstack.net.server_tls import ServerContext
+from mailstack.web.autoconfig.guide import services_from_config
 from mailstack.web.autoconfig.records import PublicationFacts, publication
-from mailstack.web.autoconfig.services import services_from_config
 from tests.journeys.internet import Internet, SimulatedServer, issued, public_ca
 
 ALICE, CAROL = "alice@home.test", "carol@elsewhere.test"

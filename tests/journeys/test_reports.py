@@ -219,7 +219,7 @@ def test_a_report_is_never_reported(internet: Internet, home: SimulatedServer, e
     async def null_sender() -> None:
         session = await internet.session(elsewhere, 25)
         from mailstack.letter import Envelope
-        from mailstack.letter.content import Octets
+        from mailstack.letter.letter import Octets
 
         carol = to("carol@elsewhere.test", *WANTS_ALL)
         await session.transact(Envelope(None, (carol,)), (carol,), Octets(ONE_LETTER))

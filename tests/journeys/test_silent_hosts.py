@@ -9,8 +9,8 @@ import pytest
 from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
 
-from mailstack.letter.content import Octets
 from mailstack.letter.delivery import DeliveryState
+from mailstack.letter.letter import Octets
 from mailstack.store import Filter
 from tests.journeys.test_fairness import TEXT, World, domains_of, many
 

@@ -13,8 +13,8 @@ from twisted.names import dns
 from mailstack.config import ExchangeSettings, LimitsSettings, PolicySettings, RelaySettings, SubmissionSettings
 from mailstack.config.values import Blocked, Keyword, Network
 from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.content import Octets
 from mailstack.letter.envelope import HostPort
+from mailstack.letter.letter import Octets
 from mailstack.net.connector import TwistedConnector
 from mailstack.protocols.smtp.client import ClientEngine, Received
 from mailstack.protocols.smtp.client_session import SmtpClientSession

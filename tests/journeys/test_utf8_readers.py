@@ -10,8 +10,7 @@ import pytest
 
 from mailstack.letter.envelope import HostPort
 from mailstack.net.connector import TwistedConnector
-from mailstack.protocols.pop3.client import ClientEngine
-from mailstack.protocols.pop3.client_session import Pop3ClientSession
+from mailstack.protocols.pop3.client import ClientEngine, Pop3ClientSession
 from tests.journeys.internet import Internet, SimulatedServer
 
 ALICE, BOB, GRETA = "alice@home.test", "bob@home.test", "gréta@home.test"

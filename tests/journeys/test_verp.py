@@ -9,7 +9,7 @@ import pytest
 from mailstack.config import SubmissionSettings
 from mailstack.config.values import AddressPattern
 from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.sandbox.simulation.server import SimulatedServer
 from tests.journeys.internet import ONE_LETTER, Internet

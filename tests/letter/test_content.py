@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter.content import CHUNK, Octets, Prefixed, read_all
+from mailstack.letter.letter import CHUNK, Octets, Prefixed, read_all
 from tests.aid import run
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Arrival, Envelope, Letter, LetterId
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.letter.time_parameters import (
     DeliverBy,
     check,

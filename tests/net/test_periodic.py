@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailstack.net.clock import ReactorClock
-from mailstack.net.periodic import PeriodicTask
+from mailstack.net.clock import PeriodicTask, ReactorClock
 from mailstack.sandbox.simulation import SimulatedReactor
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from mailstack.net.periodic import INTERVAL_S, Heartbeat
+from mailstack.net.clock import INTERVAL_S, Heartbeat
 
 
 def test_what_a_call_is_late_by_was_held() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("psycopg", exc_type=ImportError)
 
-from mailstack.protocols.rate_limited_log import MAX_TEXTS
+from mailstack.protocols.log import MAX_TEXTS
 from tests.nodes.deployment import LOST_AFTER, Deployment
 from tests.nodes.node import NO_FAKETIME, faketime
 from tests.nodes.people import READERS, People

@@ -15,7 +15,7 @@ from mailstack.store.content_files import ContentFiles
 from mailstack.store.contents import LargeContent, Several, Writing
 from mailstack.store.objects.bucket import PART, Bucket, Place
 from mailstack.store.objects.contents import ContentObjects, digits_of
-from mailstack.store.worker_threads import Workers
+from mailstack.store.writer import Workers
 from tests.aid import Pump
 from tests.objects.between import Between, Trouble, between
 from tests.objects.server import Server, keys_in

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.objects.bucket import Bucket
 from mailstack.store.objects.contents import ContentObjects

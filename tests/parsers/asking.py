@@ -13,7 +13,7 @@ from mailstack.letter import Address
 from mailstack.letter.letter import new_letter_id
 from mailstack.web import json_body
 from mailstack.web.api.checks import parse_authentication_results
-from mailstack.web.autoconfig.autodiscover import OUTLOOK_SCHEMA, BadAutodiscoverRequest, parse_autodiscover
+from mailstack.web.autoconfig.autoconfig import OUTLOOK_SCHEMA, BadAutodiscoverRequest, parse_autodiscover
 from mailstack.web.http_messages import HttpError
 from tests.parsers.parser import Parser, text, unless
 
@@ -91,7 +91,7 @@ PARSERS = (
     ),
     Parser(
         "autodiscover-request",
-        ("web.autoconfig.autodiscover",),
+        ("web.autoconfig.autoconfig",),
         _autodiscover,
         (
             f'<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="x"><Request><EMailAddress>a@b.test'

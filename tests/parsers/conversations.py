@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.content import Octets
 from mailstack.letter.envelope import HostPort
+from mailstack.letter.letter import Octets
 from mailstack.policy.permissions import Relaying
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
-from mailstack.protocols.pop3.client_session import Pop3ClientSession, Pop3ConnectionLost, Refused
+from mailstack.protocols.pop3.client import Pop3ClientSession, Pop3ConnectionLost, Refused
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
 from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
@@ -174,7 +174,12 @@ PARSERS = (
     ),
     Parser(
         "reading-session",
-        ("mailbox.pop3.session", "mailbox.pop3.dialogue", "mailbox.pop3.authorization", "mailbox.pop3.transaction"),
+        (
+            "mailbox.pop3.session",
+            "mailbox.pop3.authorization",
+            "mailbox.pop3.authorization",
+            "mailbox.pop3.transaction",
+        ),
         _reading,
         (
             b"CAPA\r\nSTAT\r\nLIST\r\nUIDL\r\nRETR 1\r\nTOP 2 0\r\nDELE 1\r\nRSET\r\nDELE 2\r\nQUIT\r\n",
@@ -184,7 +189,7 @@ PARSERS = (
     ),
     Parser(
         "fetching-session",
-        ("protocols.pop3.client_session",),
+        ("protocols.pop3.client",),
         _fetching,
         (
             b"+OK hi\r\n+OK\r\nTOP\r\n.\r\n+OK in\r\n+OK 1 20\r\n+OK\r\n1 20\r\n.\r\n+OK\r\n1 abc\r\n.\r\n+OK\r\n..x\r\n.\r\n+OK bye\r\n",

@@ -10,8 +10,7 @@ from msgspec.structs import replace
 from mailstack.mailbox.pop3.transaction import TopFilter
 from mailstack.net.proxy_protocol import MAX_V1_HEADER, MAX_V2_HEADER, BadHeader, read_header
 from mailstack.protocols.connection import NEED_DATA, Signal
-from mailstack.protocols.dot_stuffing import DotStuffer, DotUnstuffer
-from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
+from mailstack.protocols.line_buffer import BareLF, DotStuffer, DotUnstuffer, LineBuffer, LineTooLong
 from mailstack.protocols.pop3 import client as pop3_client
 from mailstack.protocols.pop3 import commands as pop3
 from mailstack.protocols.pop3.server import ServerEngine as Pop3Server
@@ -295,7 +294,7 @@ PARSERS = (
     ),
     Parser(
         "smtp-content",
-        ("protocols.smtp.data_reader", "protocols.smtp.bdat_reader", "protocols.smtp.line_checks"),
+        ("protocols.smtp.data_reader", "protocols.smtp.bdat_reader", "protocols.smtp.bdat_reader"),
         _smtp_content,
         (
             b"Subject: x\r\n\r\n.\r\r\n.\n.\r\n..\r\n",
@@ -307,7 +306,7 @@ PARSERS = (
     ),
     Parser(
         "smtp-loose",
-        ("protocols.smtp.data_reader", "protocols.smtp.line_checks", "protocols.line_buffer"),
+        ("protocols.smtp.data_reader", "protocols.smtp.bdat_reader", "protocols.line_buffer"),
         _smtp_loose,
         (b"a\n.\n..b\r\n.\n\r\n", b"\r\n\n..", b"\r"),
     ),
@@ -333,12 +332,12 @@ PARSERS = (
     ),
     Parser(
         "pop3-client",
-        ("protocols.pop3.client", "protocols.dot_stuffing"),
+        ("protocols.pop3.client", "protocols.line_buffer"),
         _pop3_client,
         (b"+OK hi\r\n+OK\r\nTOP\r\n.\r\n+ YQ==\r\n+OK [X-Y] in\r\n+OK\r\n..a\r\n.\r\n-ERR [SYS/TEMP] bye\r\n",),
     ),
     Parser("protocols.line_buffer", ("protocols.line_buffer",), _lines, (b"a\r\nb\nc\rd\r\n" + b"x" * 120 + b"\r\n",)),
-    Parser("dots", ("protocols.dot_stuffing",), _dots, (b".\r\n..\r\n\r\n.\r\n\r.\n.a",)),
+    Parser("dots", ("protocols.line_buffer",), _dots, (b".\r\n..\r\n\r\n.\r\n\r.\n.a",)),
     Parser(
         "excerpt",
         ("mailbox.pop3.transaction",),

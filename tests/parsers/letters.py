@@ -10,9 +10,9 @@ from typing import Any
 from mailstack.letter import Address, AddressError, Envelope, Recipient, header, time_parameters
 from mailstack.letter.address import decode_unitext, decode_xtext, encode_unitext
 from mailstack.letter.address_lists import addresses_in
-from mailstack.letter.content import Octets, read_all
 from mailstack.letter.dsn import Returned
 from mailstack.letter.envelope import XVERP, read_delimiters, sender_for
+from mailstack.letter.letter import Octets, read_all
 from mailstack.letter.mime import Domain, Unconvertible, convert
 from mailstack.letter.mime.fields import describe, relabel
 from mailstack.letter.mime.parts import Body, Parts

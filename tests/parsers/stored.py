@@ -8,8 +8,8 @@ from typing import Any
 from attrs import evolve
 
 from mailstack.letter import Envelope, Recipient
-from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery
+from mailstack.letter.letter import Octets
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.store import Damaged, StoreError, rows
 from mailstack.store.sql_parts import accounts
@@ -30,7 +30,7 @@ def _envelope(octets: bytes) -> None:
 
 def _check_sendable(envelope: Envelope) -> None:
     from mailstack.protocols.smtp.client import ClientEngine
-    from mailstack.protocols.smtp.order import LocalProtocolError
+    from mailstack.protocols.smtp.commands import LocalProtocolError
     from mailstack.protocols.smtp.outgoing import mail_command, rcpt_command
 
     extensions = dict.fromkeys(("SIZE", "DSN", "SMTPUTF8", "FUTURERELEASE", "DELIVERBY", "MT-PRIORITY"), "")

@@ -22,11 +22,10 @@ GIVEN = {"bytes", "str", "object", "str | None", "bytes | None"}
 
 READ_ELSEWHERE = {
     "cli.sendmail.enqueue": "tests/cli/sendmail/test_letter.py has properties of its own",
-    "protocols.connection": "an interface",
-    "protocols.peer_wrapper": "hands what it gets to the engine",
+    "protocols.connection": "hands what it gets to the engine",
     "net.peer": "hands what it gets to the engine",
     "net.proxy_protocol": "reads with net.proxy_header; tests/net/test_proxy_protocol.py has a property of its own",
-    "web.api.filters": "wraps mailbox.index.query, whose parser is in the table",
+    "web.api.letter_index": "wraps mailbox.index.query, whose parser is in the table",
     "web.compose": "wraps letter.address, whose parser is in the table",
     "web.flow_control": "hands what it gets to the page",
     "store.contents": "counts what it hands on; tests/store/test_damage.py feeds it damaged contents",

@@ -8,9 +8,9 @@ from mailstack.letter.header import fields
 from mailstack.policy.authentication import arc, dmarc, keys, signature
 from mailstack.policy.authentication.canonical import BodyForm, BodyHash
 from mailstack.policy.authentication.results import remove_results_of
+from mailstack.policy.authentication.signature import MalformedTags, read_tags
 from mailstack.policy.authentication.spf import check_host
 from mailstack.policy.authentication.spf.record import PermError, read_record
-from mailstack.policy.authentication.tags import MalformedTags, read_tags
 from tests.aid import run
 from tests.parsers.parser import Parser, Pieces, same_in_every_cut, text, unless
 from tests.policy.visitor import Dns
@@ -90,8 +90,8 @@ def _results(octets: bytes) -> None:
 
 
 PARSERS = (
-    Parser("tags", ("policy.authentication.tags",), _tags, (b"v=1; a = b c ;\r\n d=", b"a=;b=;", b"a=1;a=2")),
-    Parser("signature", ("policy.authentication.signature", "policy.authentication.tags"), _signature, (_SIGNED,)),
+    Parser("tags", ("policy.authentication.signature",), _tags, (b"v=1; a = b c ;\r\n d=", b"a=;b=;", b"a=1;a=2")),
+    Parser("signature", ("policy.authentication.signature", "policy.authentication.signature"), _signature, (_SIGNED,)),
     Parser(
         "arc-chain",
         ("policy.authentication.arc", "policy.authentication.signature"),

@@ -6,7 +6,7 @@ import pytest
 
 from mailstack.letter import Address
 from mailstack.letter.envelope import HostPort
-from mailstack.policy.block import BlockList
+from mailstack.policy.networks import BlockList
 from tests.aid import run
 from tests.policy.visitor import Visitor, rcpt, said
 

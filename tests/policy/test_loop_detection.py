@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.policy import PASS, Refuse
-from mailstack.policy.loop_detection import too_many_hops
+from mailstack.policy.chain import too_many_hops
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100])

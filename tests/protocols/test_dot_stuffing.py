@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.protocols.dot_stuffing import DotStuffer
+from mailstack.protocols.line_buffer import DotStuffer
 
 texts = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"a"]), max_size=20).map(b"".join)
 

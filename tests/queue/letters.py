@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.store import StoreError
 from tests.queue.clock import START
 

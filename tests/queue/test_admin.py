@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from mailstack.letter import Address, Failed, LetterId, Status
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.queue.admin import BATCH_SIZE, ActionResult, QueueAdmin
 from mailstack.store import Conflict, Filter, Record, Settlement
 from mailstack.store.sqlite.in_memory import InMemoryStore

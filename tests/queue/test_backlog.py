@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient
-from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery
+from mailstack.letter.letter import Octets
 from mailstack.queue.attempt import DeliveryJob
 from mailstack.queue.backlog import Backlog
 

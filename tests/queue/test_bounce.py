@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Failed, Letter, LetterId, Status
-from mailstack.letter.content import Content, Octets, read_all
 from mailstack.letter.dsn import RecipientStatus
+from mailstack.letter.letter import Content, Octets, read_all
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.enqueue import InitialClaim
 from mailstack.queue.route import Router

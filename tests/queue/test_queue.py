@@ -7,7 +7,7 @@ import email
 import pytest
 
 from mailstack.letter import Address, Status
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.queue.settings import QueueLimits
 from tests.aid import run
 from tests.queue.letters import ALICE, HEADER, FailingDirectory, MemoryDirectory, a_letter

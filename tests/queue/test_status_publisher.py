@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mailstack.queue.progress_watch import StatusPublisher
 from mailstack.queue.settings import QueueLimits
-from mailstack.queue.status_publisher import StatusPublisher
 from mailstack.store import StoreError
 from mailstack.store.delay_reasons import DelayReason
 from mailstack.store.sql_parts.delay_reasons import SqlDelayReasons

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Deferred, Recipient, Status
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.queue.admin import QueueAdmin
 from mailstack.store import StoreError
 from tests.aid import run

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.letter.parsed import parse
 from mailstack.mailbox.index.extract import ArchivedLetter, extract
 from mailstack.protocols.smtp.replies import Refusal

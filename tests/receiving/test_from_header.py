@@ -6,7 +6,7 @@ import pytest
 
 from mailstack.letter import Address
 from mailstack.protocols.smtp.replies import Refusal
-from mailstack.receiving.from_header import FromHeaderPolicy, WhenNotOwned
+from mailstack.receiving.submission import FromHeaderPolicy, WhenNotOwned
 from tests.aid import run
 
 ALICE = Address("alice", "home.test")

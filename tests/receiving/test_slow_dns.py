@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
-from mailstack.letter.content import Octets, read_all
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.header import split
+from mailstack.letter.letter import Octets, read_all
 from mailstack.net.task import gather
 from mailstack.policy.authentication.results import FIELD
 from mailstack.protocols.smtp.receiving_rules import ReceivedOctets

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
-from mailstack.letter.content import Octets, read_all
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.header import count, split
+from mailstack.letter.letter import Octets, read_all
 from mailstack.net.task import gather
 from mailstack.policy.authentication.results import FIELD
 from mailstack.policy.networks import parse_networks

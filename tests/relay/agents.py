@@ -13,8 +13,8 @@ from mailstack.letter import (
     LetterId,
     Recipient,
 )
-from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery
+from mailstack.letter.letter import Octets
 from mailstack.queue.attempt import Attempt
 from mailstack.relay.agent import PublishedTls, RelayAgent
 from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain

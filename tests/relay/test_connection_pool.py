@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Delivered
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.relay.routes import StaticRoutes
 from mailstack.relay.session_opener import ConnectionLimits

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Envelope, Letter
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.outbound_gate import OutboundGate, OutboundRules
 from mailstack.queue.settings import QueueLimits

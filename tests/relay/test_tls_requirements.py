@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mailstack.letter import Deferred, Failed, Letter
-from mailstack.letter.content import Octets
 from mailstack.letter.envelope import HostPort
+from mailstack.letter.letter import Octets
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import DnsUnavailable
 from mailstack.relay.hosts import RouteTargets, TargetHost

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from pathlib import Path
 
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.store.content_files import ContentFiles
 from mailstack.store.contents import Writing
 from tests.aid import run

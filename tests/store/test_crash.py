@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mailstack.letter.content import read_all
 from mailstack.letter.delivery import DeliveryState
+from mailstack.letter.letter import read_all
 from mailstack.store import Filter
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump

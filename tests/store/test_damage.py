@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailstack.letter import Content, LetterId
-from mailstack.letter.content import read_all, verify
+from mailstack.letter.letter import read_all, verify
 from mailstack.store import Damaged, StoreError
 from mailstack.store.contents import AHEAD, Verification, digest_of
 from mailstack.store.sqlite.store import DATABASE, SqliteStore

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 from twisted.internet.defer import maybeDeferred
 
-from mailstack.letter.content import Octets, read_all
+from mailstack.letter.letter import Octets, read_all
 from mailstack.store import Acceptance, Filter, StoreError
 from mailstack.store.archive import ArchivingSqliteStore
 from mailstack.store.content_files import ContentFiles

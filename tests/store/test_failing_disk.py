@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mailstack.letter.content import Octets, read_all
 from mailstack.letter.delivery import DeliveryState
+from mailstack.letter.letter import Octets, read_all
 from mailstack.store import Acceptance, Conflict, Filter, Settlement, StoreError, StoreFull
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump

@@ -6,7 +6,7 @@ import pytest
 
 from mailstack.letter import LetterId
 from mailstack.letter.step import Step
-from mailstack.store.journey_text import facts_text
+from mailstack.store.journey import facts_text
 
 
 @pytest.mark.parametrize(

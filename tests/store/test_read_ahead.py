@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from mailstack.letter import Content, LetterId
-from mailstack.letter.content import Octets, read_all
+from mailstack.letter.letter import Octets, read_all
 from mailstack.store import Damaged, StoreError
-from mailstack.store.content_cache import RecentOctets
-from mailstack.store.read_ahead import LETTERS, OCTETS, ReadAheadBatch
+from mailstack.store.content_cache import LETTERS, OCTETS, ReadAheadBatch, RecentOctets
 from tests.aid import run
 
 SMALL = 65_536

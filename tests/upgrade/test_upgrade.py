@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mailstack.letter import LetterId
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.store import Filter
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.sqlite.store import DATABASE, SqliteStore

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import mailstack
+from mailstack.web.client_files import inbox_routes
 from mailstack.web.http_messages import Request, Response
 from mailstack.web.site import Site
-from mailstack.web.static_files import inbox_routes
 from tests.aid import run
 from tests.browser import screenshots
 

@@ -15,8 +15,8 @@ from mailstack.config import Config, MtaStsSettings, WebSettings
 from mailstack.config.values import HostName
 from mailstack.web.app import build_site
 from mailstack.web.autoconfig.clients import GUIDES
+from mailstack.web.autoconfig.guide import services_from_config
 from mailstack.web.autoconfig.records import policy_text
-from mailstack.web.autoconfig.services import services_from_config
 from mailstack.web.http_messages import HttpError, Request, Response, segments_of, text_response
 from mailstack.web.routes import HttpRoute
 from mailstack.web.server_info import PublicServerInfo

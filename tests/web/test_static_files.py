@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mailstack.web.client_files import COMPRESS_FROM, static_routes
 from mailstack.web.http_messages import Request, Response
 from mailstack.web.site import Site
-from mailstack.web.static_files import COMPRESS_FROM, static_routes
 from tests.aid import run
 
 TEXT = b"a { color: red }\n" * 100

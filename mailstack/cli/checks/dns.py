@@ -10,8 +10,8 @@ from mailstack.config import Config
 from mailstack.net.resolver import ReverseNames
 from mailstack.protocols.connection import Tlsa
 from mailstack.relay.dns import DnsUnavailable, NoSuchDomain
+from mailstack.web.autoconfig.guide import services_from_config
 from mailstack.web.autoconfig.records import DnsRecord, publication, publication_facts
-from mailstack.web.autoconfig.services import services_from_config
 
 PRIVATE_DOMAINS = (".test", ".example", ".invalid", ".localhost", ".home.arpa", ".local", ".internal")
 """Top-level domains outside the public DNS (RFC 2606, 6761, 6762, 8375)."""

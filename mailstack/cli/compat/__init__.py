@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mailstack.cli.compat import greenmail, mailhog, mailpit
-from mailstack.cli.compat.overrides import DevOverrides
+from mailstack.cli.compat.options import DevOverrides
 from mailstack.sandbox.dev import DevSettings
 
 

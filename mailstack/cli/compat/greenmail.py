@@ -7,8 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mailstack.cli.compat.options import advice_for
-from mailstack.cli.compat.overrides import DevOverrides
+from mailstack.cli.compat.options import DevOverrides, advice_for
 from mailstack.cli.output import CommandError
 from mailstack.sandbox.dev.accounts import preloads_in
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from mailstack.cli.compat.options import Option, read_options
-from mailstack.cli.compat.overrides import DevOverrides
+from mailstack.cli.compat.options import DevOverrides, Option, read_options
 
 
 def _api(wish: DevOverrides, option: str, value: str) -> None:

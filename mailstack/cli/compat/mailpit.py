@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from mailstack.cli.compat import relay
-from mailstack.cli.compat.options import Option, read_options
-from mailstack.cli.compat.overrides import DevOverrides
+from mailstack.cli.compat.options import DevOverrides, Option, read_options
 from mailstack.cli.output import CommandError
 
 MAX_MESSAGES = 500

@@ -7,8 +7,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import fields
 
-from mailstack.cli.compat.options import Option
-from mailstack.cli.compat.overrides import DevOverrides
+from mailstack.cli.compat.options import DevOverrides, Option
 from mailstack.cli.output import CommandError
 from mailstack.letter import Address, AddressError
 from mailstack.relay.external_relay import ExternalRelay, is_loopback

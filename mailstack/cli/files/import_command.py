@@ -10,8 +10,7 @@ import click
 from mailstack.cli.argument_types import PathType, local_address
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.files.importer import Importer, RecipientRule, address_of, sender_of
-from mailstack.cli.output import CommandError
-from mailstack.cli.progress import Tally, progress_bar
+from mailstack.cli.output import CommandError, Tally, progress_bar
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.config import Config
@@ -20,7 +19,7 @@ from mailstack.letter.display_text import clean
 from mailstack.letter.files.detect import ScanResult, detect
 from mailstack.letter.parsed import ParsedLetter
 from mailstack.mailbox.index.removal import hidden_numbers
-from mailstack.policy.quota import Quotas
+from mailstack.policy.rates import Quotas
 from mailstack.store import Entry, Store
 from mailstack.store.archive import ARCHIVE
 

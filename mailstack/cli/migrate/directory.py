@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mailstack.cli.migrate import CannotMove
 from mailstack.cli.migrate.objects import Objects
-from mailstack.letter.content import CHUNK
+from mailstack.letter.letter import CHUNK
 from mailstack.mailbox.index.database import FILE as INDEX
 from mailstack.store import Damaged, StoreError, sql
 from mailstack.store.batch import pieces
@@ -24,7 +24,7 @@ from mailstack.store.locks import Turn, take_server
 from mailstack.store.schema import Row, Table, migrate, migrations, version_of
 from mailstack.store.sqlite.connection import ReadableDatabase, integrity_of
 from mailstack.store.sqlite.store import DATABASE, MAILDROPS, TURN
-from mailstack.store.worker_threads import trouble
+from mailstack.store.writer import trouble
 
 # ruff: noqa: S608  # statements hold only names from the schema
 

@@ -10,7 +10,7 @@ from itertools import islice
 from mailstack.cli.migrate import OnProgress, Progress, StoreEndpoint
 from mailstack.cli.migrate.dump import CONTENTS, EVERY, content_of, damaged_content, where
 from mailstack.cli.migrate.objects import Expected, Objects
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.store import StoreError, rows
 from mailstack.store.contents import OBJECT
 from mailstack.store.schema import Row, Table, tables

@@ -23,7 +23,7 @@ from mailstack.letter.display_text import clean
 from mailstack.letter.time_parameters import released_at
 from mailstack.queue.admin import BATCH_SIZE, ActionResult, QueueAdmin
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.selection import DeliverySelection
+from mailstack.queue.hold_rules import DeliverySelection
 from mailstack.store import Filter
 
 Action = Callable[[OpenStore, QueueAdmin, Sequence[LetterId]], Coroutine[Any, Any, list[ActionResult]]]

@@ -17,8 +17,8 @@ from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.display_text import local_text, size_text, span_text
 from mailstack.letter.times import iso8601
+from mailstack.queue.hold_rules import DeliverySelection
 from mailstack.queue.route import LOCAL
-from mailstack.queue.selection import DeliverySelection
 from mailstack.store import Record
 from mailstack.store.journey import record_json, sender_text
 

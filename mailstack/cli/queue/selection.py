@@ -14,7 +14,7 @@ from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer
 from mailstack.letter.delivery import OWED, DeliveryState
 from mailstack.letter.patterns import PatternError, address_pattern, domain_pattern
-from mailstack.queue.selection import DeliverySelection
+from mailstack.queue.hold_rules import DeliverySelection
 from mailstack.store import Record
 
 MAX_SCANNED = 100_000

@@ -21,8 +21,7 @@ from mailstack.letter.step import Step
 from mailstack.letter.times import iso8601
 from mailstack.queue.schedule import RetrySchedule
 from mailstack.store import Filter, Record
-from mailstack.store.journey import record_json, sender_text, step_json
-from mailstack.store.journey_text import journey_lines
+from mailstack.store.journey import journey_lines, record_json, sender_text, step_json
 
 ATTEMPTS = frozenset({"routed", "attempted", "deferred", "relayed", "delivered", "bounced"})
 """Steps of an attempt."""

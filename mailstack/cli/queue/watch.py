@@ -23,10 +23,9 @@ from mailstack.letter.delivery import OWED
 from mailstack.letter.display_text import clean, clock_text
 from mailstack.letter.step import Step
 from mailstack.letter.times import read_duration
-from mailstack.queue.selection import DeliverySelection
+from mailstack.queue.hold_rules import DeliverySelection
 from mailstack.store import Filter, Record
-from mailstack.store.journey import step_json
-from mailstack.store.journey_text import facts_text, journey_lines
+from mailstack.store.journey import facts_text, journey_lines, step_json
 
 INTERVAL = 0.5
 """Seconds between two polls."""

@@ -131,7 +131,7 @@ def _flush(target: TargetServer, options: Options) -> None:
     from mailstack.letter.delivery import DeliveryState
     from mailstack.letter.patterns import PatternError, domain_pattern
     from mailstack.queue.admin import QueueAdmin
-    from mailstack.queue.selection import DeliverySelection
+    from mailstack.queue.hold_rules import DeliverySelection
 
     kind, value = options.only or ("", "")
     try:

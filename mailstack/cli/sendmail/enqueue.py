@@ -13,7 +13,7 @@ from mailstack.cli.runner import OpenStore
 from mailstack.cli.sendmail.options import CONFIG, NOUSER, TEMPFAIL, UNAVAILABLE, USAGE, Options, SendmailError
 from mailstack.cli.target import TargetServer
 from mailstack.config import Config
-from mailstack.config.key_files import signing_keys
+from mailstack.config.source import signing_keys
 from mailstack.config.values import HostName
 from mailstack.letter import Address, Arrival, Letter, LetterId, Recipient, new_letter_id
 from mailstack.letter.address_lists import addresses_in
@@ -23,7 +23,7 @@ from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.log import SilentJournal
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.policy.authentication.signing import OutboundSigner
-from mailstack.policy.quota import Quotas
+from mailstack.policy.rates import Quotas
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agents
@@ -32,10 +32,9 @@ from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueSettings
-from mailstack.receiving.from_header import FromHeaderPolicy
 from mailstack.receiving.intake import Intake
-from mailstack.receiving.submission import SubmissionRules, with_verp
-from mailstack.server.wiring.authentication import signer
+from mailstack.receiving.submission import FromHeaderPolicy, SubmissionRules, with_verp
+from mailstack.server.wiring.receiving import signer
 from mailstack.store.data_directory import FreeSpace
 
 MOST_RECIPIENTS = 10_000

@@ -14,7 +14,7 @@ from enum import Enum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.letter.content import Content
+from mailstack.letter.letter import Content
 from mailstack.letter.mime.fields import relabel
 from mailstack.letter.mime.parts import Body, Delimiter, Head, Kind, Piece, Unconvertible, pieces
 from mailstack.letter.transfer_encoding import Base64, Encoder, QuotedPrintable

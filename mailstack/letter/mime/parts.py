@@ -11,7 +11,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from mailstack.letter.content import Content
+from mailstack.letter.letter import Content
 from mailstack.letter.mime.fields import Described, describe
 
 MAX_PARTS = 10_000

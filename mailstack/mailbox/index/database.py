@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.store.data_directory import Location
 from mailstack.store.locks import Turn
-from mailstack.store.worker_threads import CallsFromThreads, Workers
+from mailstack.store.writer import CallsFromThreads, Workers
 
 VERSION = 8
 

@@ -27,7 +27,7 @@ from mailstack.mailbox.index.query import Flag, Term
 from mailstack.mailbox.index.removal import Batches, Removal, Retention
 from mailstack.mailbox.index.shared_feed import SharedFeed, WorkerSync
 from mailstack.protocols.connection import Clock
-from mailstack.protocols.rate_limited_log import RateLimitedLog
+from mailstack.protocols.log import RateLimitedLog
 from mailstack.store import Filter, Record, Store, StoreError, StoreFull
 
 _log = logging.getLogger(__name__)

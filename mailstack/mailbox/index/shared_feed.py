@@ -22,7 +22,7 @@ from mailstack.mailbox.index.indexer import IndexedLetter
 from mailstack.mailbox.index.items import ChangedItems, DeletedItems, Item, ItemFilter
 from mailstack.policy.counters import ConnectionCounts
 from mailstack.protocols.connection import Clock
-from mailstack.protocols.rate_limited_log import RateLimitedLog
+from mailstack.protocols.log import RateLimitedLog
 from mailstack.store import Filter, Store, StoreError
 
 _log = logging.getLogger(__name__)

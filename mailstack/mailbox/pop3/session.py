@@ -8,15 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mailstack.letter.step import Journal, Step
-from mailstack.mailbox.pop3.authorization import Authorization, LoginDelay
-from mailstack.mailbox.pop3.dialogue import Dialogue, Pop3Limits, SessionEnded
+from mailstack.mailbox.pop3.authorization import Authorization, Dialogue, LoginDelay, Pop3Limits, SessionEnded
 from mailstack.mailbox.pop3.maildrop import MAX_TOTAL_OCTETS, Maildrop
 from mailstack.mailbox.pop3.transaction import Pop3Transaction
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.connection import Clock, Peer
 from mailstack.protocols.pop3.commands import Pop3Event
-from mailstack.protocols.pop3.responses import Code
-from mailstack.protocols.pop3.server import ServerEngine
+from mailstack.protocols.pop3.server import Code, ServerEngine
 from mailstack.protocols.sasl import Authenticator, Sessions
 from mailstack.store import Entry, Store, StoreError
 

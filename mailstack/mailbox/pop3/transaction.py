@@ -6,8 +6,8 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 
 from mailstack.letter import Content
-from mailstack.letter.content import CHUNK, held, verify
-from mailstack.mailbox.pop3.dialogue import Dialogue, SessionEnded
+from mailstack.letter.letter import CHUNK, held, verify
+from mailstack.mailbox.pop3.authorization import Dialogue, SessionEnded
 from mailstack.mailbox.pop3.maildrop import Maildrop, NoSuchLetter, ReadAhead
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.pop3.commands import Dele, List, Noop, Pop3Event, Quit, Retr, Rset, Stat, Top, Uidl

@@ -7,9 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mailstack.policy.authentication.signature import is_within
-from mailstack.policy.authentication.tags import MalformedTags, read_tags
-from mailstack.policy.lookups import Lookups
+from mailstack.policy.authentication.signature import MalformedTags, is_within, read_tags
+from mailstack.policy.dnsbl import Lookups
 
 Disposition = Literal["none", "quarantine", "reject"]
 """Policy that the owner of a domain asks for."""

@@ -1,11 +1,13 @@
-"""Keys of signatures: public ones in DNS, private ones in files (RFC 6376 §3.6)."""
+"""Keys of signatures in DNS (RFC 6376 §3.6) and files, within a query budget."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography import exceptions
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -13,8 +15,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from msgspec import Struct
 
-from mailstack.policy.authentication.signature import InvalidSignature, Signature
-from mailstack.policy.authentication.tags import MalformedTags, items, read_tags, remove_blanks
+from mailstack.policy.authentication.signature import (
+    InvalidSignature,
+    MalformedTags,
+    Signature,
+    items,
+    read_tags,
+    remove_blanks,
+)
+from mailstack.policy.dnsbl import Lookups
 
 FEWEST_BITS, MOST_BITS = 1024, 8192
 """RFC 8301 §3.2: shorter RSA keys are never valid; longer ones cost the verifier too much."""
@@ -153,3 +162,43 @@ def load_private(path: Path) -> PrivateKey:
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return PrivateKey("ed25519-sha256", key)
     raise InvalidKey(f"{path} has neither an RSA nor an Ed25519 key")
+
+
+T = TypeVar("T")
+
+
+class Budget:
+    """Lookups that answers None once the budget is used up.
+
+    Only the time of its own questions counts: what else is done meanwhile, and the questions of another budget, cost
+    nothing of it. So a domain can use up no budget but that of its own check.
+    """
+
+    def __init__(self, lookups: Lookups, now: Callable[[], float], seconds: float, max_questions: int) -> None:
+        """A question that was asked in time is waited for, even if its answer takes longer than `seconds`."""
+        self._lookups = lookups
+        self._now = now
+        self._seconds = seconds
+        self._questions = max_questions
+
+    async def addresses(self, host: str) -> tuple[str, ...] | None:
+        return await self._asked(self._lookups.addresses, host)
+
+    async def exchanges(self, domain: str) -> tuple[str, ...] | None:
+        return await self._asked(self._lookups.exchanges, domain)
+
+    async def texts(self, name: str) -> tuple[str, ...] | None:
+        return await self._asked(self._lookups.texts, name)
+
+    async def pointers(self, address: str) -> tuple[str, ...] | None:
+        return await self._asked(self._lookups.pointers, address)
+
+    async def _asked(self, ask: Callable[[str], Awaitable[T | None]], name: str) -> T | None:
+        if not self._questions or self._seconds <= 0:
+            return None
+        self._questions -= 1
+        began = self._now()
+        try:
+            return await ask(name)
+        finally:
+            self._seconds -= self._now() - began

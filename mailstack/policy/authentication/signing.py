@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from mailstack.letter import Address, Content, Letter
 from mailstack.letter.address_lists import authors_in
-from mailstack.letter.content import Prefixed
 from mailstack.letter.header import fields, split
+from mailstack.letter.letter import Prefixed
 from mailstack.policy.authentication import OVERSIGNED, SIGNED, Fields, InThread
 from mailstack.policy.authentication.canonical import BodyForm, SignedFields, canonical_field, hash_body
 from mailstack.policy.authentication.keys import PrivateKey

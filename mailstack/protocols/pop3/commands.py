@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from mailstack.protocols.redacted import Redacted
+from mailstack.protocols.log import Redacted
 
 
 class User(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""POP3 server engine: octets in, commands out, responses back (RFC 1939).
+"""POP3 server engine and its responses (RFC 1939, RFC 2449, RFC 3206, RFC 6856).
 
 The order of commands is a table. After each event the engine is PAUSED until its answer is made by `ok`, `err`,
 `listing`, `challenge`, or by `begin`, `more` … `end`; so pipelined commands are answered in order (RFC 2449 §6.6).
@@ -6,13 +6,12 @@ The order of commands is a table. After each event the engine is PAUSED until it
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Iterable, Sequence
-from enum import Enum
+from enum import Enum, StrEnum
 
 from mailstack.protocols.connection import NEED_DATA, PAUSED, Signal
-from mailstack.protocols.dot_stuffing import DotStuffer
-from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
-from mailstack.protocols.pop3 import responses
+from mailstack.protocols.line_buffer import BareLF, DotStuffer, LineBuffer, LineTooLong
 from mailstack.protocols.pop3.commands import GrammarError, Pass, Pop3Event, Rejected, User, parse, parse_response
 
 
@@ -154,19 +153,19 @@ class ServerEngine:
     def ok(self, text: str = "") -> bytes:
         """Answer the last event, or greet, with `+OK`."""
         self._owed = False
-        return responses.ok(text)
+        return ok(text)
 
-    def err(self, text: str, code: responses.Code | None = None) -> bytes:
+    def err(self, text: str, code: Code | None = None) -> bytes:
         """Answer the last event with `-ERR`, also in place of a multi-line response of which nothing was sent yet."""
         self._owed = False
         self._stuffer = None
-        return responses.err(text, code)
+        return err(text, code)
 
     def challenge(self, octets: bytes) -> bytes:
         """Answer AUTH, or a response, with a challenge; an AuthResponse comes next (RFC 5034 §4)."""
         self._owed = False
         self._challenged = True
-        return responses.challenge(octets)
+        return challenge(octets)
 
     def listing(self, text: str, lines: Iterable[str]) -> bytes:
         """A whole multi-line response of lines in ASCII."""
@@ -176,12 +175,12 @@ class ServerEngine:
         """A whole multi-line response (RFC 1939 §3), stuffed."""
         self._owed = False
         stuffer = DotStuffer()
-        return responses.ok(text) + stuffer.feed(octets) + stuffer.finish()
+        return ok(text) + stuffer.feed(octets) + stuffer.finish()
 
     def begin(self, text: str) -> bytes:
         """The first line of a multi-line response; the answer is owed until `end`."""
         self._stuffer = DotStuffer()
-        return responses.ok(text)
+        return ok(text)
 
     def more(self, octets: bytes) -> bytes:
         """The next octets of a multi-line response, cut anywhere: stuffed."""
@@ -223,3 +222,65 @@ class ServerEngine:
         elif isinstance(command, Pass):
             self.state = State.AUTHORIZATION
         return command
+
+
+MAX_LINE = 512
+"""Octets of a response's first line with its CRLF (RFC 2449 §4)."""
+
+
+LANGUAGES = {"en": "English", "i-default": "English, where no language was chosen"}
+"""Tag and name, as LANG lists them. All texts are ASCII, so none of them needs the UTF8 command."""
+
+DEFAULT = "i-default"
+
+
+class Code(StrEnum):
+    """Reason of a refused command, for programs."""
+
+    AUTH = "AUTH"
+    """The user's name or password is wrong, and nothing else is (RFC 3206 §5)."""
+    IN_USE = "IN-USE"
+    """Another session holds the maildrop (RFC 2449 §8.1.2)."""
+    LOGIN_DELAY = "LOGIN-DELAY"
+    """The user logged in a moment ago (RFC 2449 §8.1.1)."""
+    SYS_TEMP = "SYS/TEMP"
+    """Temporary trouble of the server (RFC 3206 §4)."""
+    SYS_PERM = "SYS/PERM"
+    """Trouble of the server that needs its operator (RFC 3206 §4)."""
+
+
+def ok(text: str) -> bytes:
+    """A positive status line."""
+    return _line(f"+OK {text}" if text else "+OK")
+
+
+def err(text: str, code: Code | None = None) -> bytes:
+    """A negative status line."""
+    return _line(f"-ERR [{code}] {text}" if code else f"-ERR {text}")
+
+
+def challenge(octets: bytes) -> bytes:
+    """The server's part of an authentication exchange (RFC 5034 §4): `+ ` and base64, which may be empty."""
+    return b"+ " + binascii.b2a_base64(octets)[:-1] + b"\r\n"
+
+
+def _line(text: str) -> bytes:
+    """One line of printable ASCII that fits, whatever the text is."""
+    octets = text[: MAX_LINE - 2].encode("ascii", "replace")
+    return (octets if text.isprintable() else bytes([o if 32 <= o < 127 else 63 for o in octets])) + b"\r\n"
+
+
+def choose_language(wanted: str) -> str | None:
+    """The tag that serves a language range by lookup (RFC 4647 §3.4), or None. `*` takes the default."""
+    if wanted == "*":
+        return DEFAULT
+    subtags = wanted.lower().split("-")
+    while subtags:
+        tag = "-".join(subtags)
+        if tag in LANGUAGES:
+            return tag
+        subtags.pop()
+        # A single letter introduces what follows it, and means nothing alone.
+        if subtags and len(subtags[-1]) == 1:
+            subtags.pop()
+    return None

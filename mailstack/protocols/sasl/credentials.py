@@ -7,7 +7,7 @@ from hashlib import md5
 from typing import ClassVar
 
 from mailstack.letter.envelope import ClientCertificate
-from mailstack.protocols.redacted import Redacted
+from mailstack.protocols.log import Redacted
 from mailstack.protocols.sasl.scram_keys import ScramKeys
 
 

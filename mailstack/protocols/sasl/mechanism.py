@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from mailstack.letter.envelope import ClientCertificate, HostPort
 from mailstack.protocols.connection import Peer
-from mailstack.protocols.redacted import Redacted
+from mailstack.protocols.log import Redacted
 from mailstack.protocols.sasl.credentials import Credentials, Proof
 from mailstack.protocols.sasl.scram_keys import ScramKeys
 

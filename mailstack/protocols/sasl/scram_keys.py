@@ -11,7 +11,7 @@ import stringprep
 import unicodedata
 from typing import ClassVar
 
-from mailstack.protocols.redacted import Redacted
+from mailstack.protocols.log import Redacted
 
 HASH = "sha256"
 MIN_ITERATIONS = 4096

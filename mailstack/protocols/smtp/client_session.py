@@ -16,10 +16,11 @@ from mailstack.protocols.sasl.client import (
     choose_bearer,
     derive_here,
 )
-from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
-from mailstack.protocols.smtp.client_dialogue import (
+from mailstack.protocols.smtp.client import (
     MAX_DIALOGUE_LINES,
     ClientDialogue,
+    ClientEngine,
+    ClientEvent,
     SmtpSessionError,
     Stage,
     Timeouts,

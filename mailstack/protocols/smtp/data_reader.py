@@ -11,10 +11,10 @@ import re
 
 from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.line_buffer import LineBuffer
+from mailstack.protocols.smtp.bdat_reader import LineChecker, normalized, without_pairs
 from mailstack.protocols.smtp.commands import Chunk, EndOfData
 from mailstack.protocols.smtp.extensions.extension import Capabilities
 from mailstack.protocols.smtp.extensions.size import too_large
-from mailstack.protocols.smtp.line_checks import LineChecker, normalized, without_pairs
 from mailstack.protocols.smtp.replies import Reply
 
 _END = b"\r\n.\r\n"

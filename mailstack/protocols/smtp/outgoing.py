@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from mailstack.letter import Address, Content, Envelope, Recipient
 from mailstack.letter.address import encode_unitext, xtext
-from mailstack.letter.content import held
+from mailstack.letter.letter import held
 from mailstack.letter.mime.parts import Head, Unconvertible, pieces
 from mailstack.protocols.smtp.commands import SMTPUTF8, Parameters
 from mailstack.protocols.smtp.extensions import EXTENSION_OF, TRANSFERS, outgoing_hooks

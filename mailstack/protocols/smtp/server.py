@@ -8,15 +8,22 @@ from mailstack.protocols.connection import NEED_DATA, PAUSED, Signal
 from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
 from mailstack.protocols.smtp.bdat_reader import BdatReader
 from mailstack.protocols.smtp.commands import (
+    END_OF_DATA,
+    LAST_CHUNK,
+    RESPONSE,
     Auth,
     AuthResponse,
     Bdat,
     EndOfData,
     Hello,
+    LocalProtocolError,
     Mail,
     Rejected,
     ServerEvent,
+    State,
+    Transition,
     XClient,
+    out_of_order,
 )
 from mailstack.protocols.smtp.data_reader import BareLfDataReader, DataReader
 from mailstack.protocols.smtp.extensions import OFFERED
@@ -24,15 +31,6 @@ from mailstack.protocols.smtp.extensions.chunking import chunk_refusal
 from mailstack.protocols.smtp.extensions.extension import Capabilities, Extension, Terms, Verb, agree
 from mailstack.protocols.smtp.grammar import HELLO, may_be_read, unknown_command, verb_table
 from mailstack.protocols.smtp.limits import LineLimits
-from mailstack.protocols.smtp.order import (
-    END_OF_DATA,
-    LAST_CHUNK,
-    RESPONSE,
-    LocalProtocolError,
-    State,
-    Transition,
-    out_of_order,
-)
 from mailstack.protocols.smtp.replies import (
     AUTH_TOO_LONG,
     BARE_NEWLINE,

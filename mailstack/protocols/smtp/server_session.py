@@ -1,12 +1,13 @@
-"""SMTP server session: greeting, command loop, errors, simple commands."""
+"""SMTP and LMTP server sessions: greeting, command loop, errors, replies (RFC 5321, RFC 2033)."""
 
 from __future__ import annotations
 
 import logging
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from msgspec.structs import replace
 
+from mailstack.letter import Letter, Recipient
 from mailstack.protocols.connection import ResourceError
 from mailstack.protocols.smtp.commands import (
     Expand,
@@ -20,6 +21,7 @@ from mailstack.protocols.smtp.commands import (
     StartTls,
     Verify,
 )
+from mailstack.protocols.smtp.receiving_rules import Facts, ReceivingRules
 from mailstack.protocols.smtp.replies import (
     CANNOT_VERIFY,
     GOODBYE,
@@ -30,8 +32,10 @@ from mailstack.protocols.smtp.replies import (
     SPOKE_EARLY,
     TLS_GO_AHEAD,
     TOO_MANY_ERRORS,
+    EachReply,
     Refusal,
     Reply,
+    queued_as,
     reply,
 )
 from mailstack.protocols.smtp.session_letter import SessionLetter
@@ -184,3 +188,44 @@ class ServerSession(SessionLetter):
         Rejected: _rejected,
     }
     """Coroutine that answers each command; any other event is an Ending."""
+
+
+class LmtpReceivingRules(ReceivingRules, Protocol):
+    """Receiving rules of an LMTP port."""
+
+    async def check_delivery(self, recipient: Recipient, size: int) -> None:
+        """Whether a letter of `size` octets can be delivered to a recipient that was taken; may raise Refusal."""
+
+
+class LmtpSession(ServerSession):
+    """A Session with an engine that speaks LMTP."""
+
+    __slots__ = ()
+
+    rules: LmtpReceivingRules
+
+    @property
+    def _greeting(self) -> Reply:
+        return reply(220, None, f"{self.rules.hostname} LMTP mailstack")
+
+    def _protocol(self) -> str:
+        """The `with` clause (RFC 3848; RFC 6531 §4.3)."""
+        return super()._protocol().replace("ESMTP", "LMTP").replace("UTF8SMTP", "UTF8LMTP")
+
+    async def _accept(self, letter: Letter, facts: Facts) -> Reply:
+        """A reply for each recipient (§4.2); the letter is accepted for those with room for it."""
+        refusals: dict[int, Reply] = {}
+        recipients = letter.envelope.recipients
+        for number, recipient in enumerate(recipients):
+            try:
+                await self.rules.check_delivery(recipient, letter.content.size)
+            except Refusal as refusal:
+                refusals[number] = refusal.reply
+        taken = tuple([recipient for number, recipient in enumerate(recipients) if number not in refusals])
+        done = queued_as(letter)
+        if taken:
+            await self.rules.accept(replace(letter, envelope=replace(letter.envelope, recipients=taken)), facts)
+        else:
+            done = refusals[0]
+        each = tuple([refusals.get(number, done) for number in range(len(recipients))])
+        return EachReply(done.code, done.text, done.status, each=each)

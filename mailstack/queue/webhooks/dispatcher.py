@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from mailstack.letter.step import Journal, Step, TappedJournal
 from mailstack.protocols.connection import Clock
-from mailstack.protocols.rate_limited_log import RateLimitedLog
+from mailstack.protocols.log import RateLimitedLog
 from mailstack.queue.schedule import RetrySchedule
 from mailstack.store import StoreError, StoreFull
 from mailstack.store.outbox import RETRY_NOW, OutboxEntry, OutboxStore

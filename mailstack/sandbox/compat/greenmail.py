@@ -9,12 +9,11 @@ import msgspec
 from msgspec import Struct, field
 
 from mailstack.letter import Address, AddressError
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.letter.parsed import parse
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.letter_index import LetterIndex
-from mailstack.sandbox.compat.context import CompatAccounts
-from mailstack.sandbox.compat.requests import decode_body
+from mailstack.sandbox.compat.context import CompatAccounts, decode_body
 from mailstack.store import Conflict, Entry, MaildropInUse, Store
 from mailstack.store.archive import ARCHIVE
 from mailstack.web.http_messages import JSON, Request, Response, json_response

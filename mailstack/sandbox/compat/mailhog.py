@@ -18,8 +18,7 @@ from mailstack.mailbox.index.feed import EventsMissed
 from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.mailbox.index.query import Named, Term, Words
 from mailstack.protocols.smtp.replies import Refusal
-from mailstack.sandbox.compat.context import CompatContext
-from mailstack.sandbox.compat.requests import decode_body, find_letter, find_part, integer_parameter
+from mailstack.sandbox.compat.context import CompatContext, decode_body, find_letter, find_part, integer_parameter
 from mailstack.store import Record
 from mailstack.web.http_messages import HttpError, Request, Response, Upgrade
 from mailstack.web.routes import HttpRoute
@@ -262,7 +261,7 @@ class _Messages:
 
     async def events(self, request: Request) -> Upgrade:
         """Upgrades to a WebSocket with each new letter."""
-        from mailstack.web.websocket import websocket_upgrade  # noqa: PLC0415 - most environments have no such client
+        from mailstack.web.flow_control import websocket_upgrade  # noqa: PLC0415 - most environments have no such client
 
         self._context.stream_limits.check(request)
         return websocket_upgrade(request, self._context.stream_limits.held(request, self._new_letters()))

@@ -22,8 +22,14 @@ from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Proof, ScramKeys, Unavailable
 from mailstack.protocols.smtp.commands import Mail, Rcpt
-from mailstack.protocols.smtp.priorities import Priorities
-from mailstack.protocols.smtp.receiving_rules import Client, Facts, HeaderHook, ReceivedOctets, ReceivingRules
+from mailstack.protocols.smtp.receiving_rules import (
+    Client,
+    Facts,
+    HeaderHook,
+    Priorities,
+    ReceivedOctets,
+    ReceivingRules,
+)
 from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import MxRules

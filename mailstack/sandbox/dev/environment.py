@@ -9,13 +9,12 @@ from typing import Any
 from mailstack.accounts.directory import OpenDirectory, StoreDirectory
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.step import Journal
-from mailstack.net.periodic import PeriodicTask
+from mailstack.net.clock import PeriodicTask
 from mailstack.relay.routes import RouteTarget, StaticRoutes
 from mailstack.sandbox.dev.capture_access import capture_rules
 from mailstack.sandbox.dev.external_relays import AutoForwarder, relay_config
 from mailstack.sandbox.dev.parts import EnvironmentParts
-from mailstack.sandbox.dev.server_configs import capture_config, endpoint, endpoint_of, home_config, world_config
-from mailstack.sandbox.dev.servers import Servers
+from mailstack.sandbox.dev.servers import Servers, capture_config, endpoint, endpoint_of, home_config, world_config
 from mailstack.sandbox.dev.settings import CAPTURE, HOME_DOMAIN, PORTS, WORLD, DevSettings
 from mailstack.sandbox.dev.site import dev_site
 from mailstack.server.mail_server import MailServer

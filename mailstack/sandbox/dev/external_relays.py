@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.config import Config, ExchangeSettings, RelaySettings
 from mailstack.config.values import HostName, read_host_name
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.letter.step import Journal, Step
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.replies import Refusal
@@ -21,7 +21,7 @@ from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.webhooks.dispatcher import OutboxDispatcher, SendFailed, wake_on_steps
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.relay.routes import NULL_SENDER, RouteTarget, SenderRoutes, SmartHost
-from mailstack.sandbox.dev.server_configs import NO_AUTHENTICATION, NO_TARPIT
+from mailstack.sandbox.dev.servers import NO_AUTHENTICATION, NO_TARPIT
 from mailstack.sandbox.dev.settings import CAPTURE, RELAY, DevSettings
 from mailstack.store import Filter, Store
 from mailstack.store.outbox import OutboxEntry

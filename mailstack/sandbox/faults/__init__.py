@@ -15,7 +15,8 @@ magic addresses, `certificates` invalid certificates.
 from __future__ import annotations
 
 from mailstack.sandbox.faults.faults import FaultEvent, Faults, TooManyRules
-from mailstack.sandbox.faults.presets import (
+from mailstack.sandbox.faults.rule import (
+    Fault,
     bad_certificate,
     cut_in_content,
     disk_full,
@@ -28,7 +29,6 @@ from mailstack.sandbox.faults.presets import (
     no_uidl,
     too_busy,
 )
-from mailstack.sandbox.faults.rule import Fault
 
 __all__ = [
     "Fault",

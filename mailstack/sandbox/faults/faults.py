@@ -73,7 +73,7 @@ class Faults:
         self.on_fault: Callable[[FaultEvent], object] = lambda _: None
         """Callback for each injected fault."""
         self.magic = False
-        """Whether addresses such as "temperror@a.test" inject faults (`mailstack.sandbox.faults.presets`)."""
+        """Whether addresses such as "temperror@a.test" inject faults (`mailstack.sandbox.faults.rule`)."""
         self._now = now
         self._random = Random(f"faults/{seed}")  # noqa: S311 - repeatable randomness
         self._rules: dict[str, Fault] = {}

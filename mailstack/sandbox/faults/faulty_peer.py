@@ -7,8 +7,7 @@ from typing import Any
 
 from mailstack.letter.times import MAX_DURATION
 from mailstack.net.clock import ReactorClock
-from mailstack.protocols.connection import Disconnected, Ending, Peer
-from mailstack.protocols.peer_wrapper import PeerWrapper
+from mailstack.protocols.connection import Disconnected, Ending, Peer, PeerWrapper
 from mailstack.sandbox.faults.faults import Faults
 from mailstack.sandbox.faults.rule import Fault
 

@@ -21,14 +21,13 @@ from mailstack.protocols.smtp.commands import (
     Rcpt,
     ServerEvent,
     StartTls,
+    State,
 )
-from mailstack.protocols.smtp.order import State
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.protocols.smtp.server import ServerEngine
 from mailstack.sandbox.faults.faults import FaultContext
 from mailstack.sandbox.faults.faulty_peer import BROKEN, FaultyPeer, InjectionPoint
-from mailstack.sandbox.faults.presets import magic
-from mailstack.sandbox.faults.rule import Fault
+from mailstack.sandbox.faults.rule import Fault, magic
 
 _STEPS: dict[type, str] = {
     Hello: "ehlo",

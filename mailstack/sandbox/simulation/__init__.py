@@ -40,12 +40,11 @@ from __future__ import annotations
 from mailstack.sandbox.recording import SessionTranscript
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.internet import Internet
-from mailstack.sandbox.simulation.journeys import SimulatedJourney, Stage
 from mailstack.sandbox.simulation.loop import NotReached
 from mailstack.sandbox.simulation.network import Network, Path
 from mailstack.sandbox.simulation.reactor import SimulatedReactor
 from mailstack.sandbox.simulation.server import SimulatedServer
-from mailstack.sandbox.simulation.transcript import Transcript
+from mailstack.sandbox.simulation.transcript import SimulatedJourney, Stage, Transcript
 from mailstack.sandbox.simulation.users import (
     CollectedLetter,
     SimulatedAuthor,

@@ -17,15 +17,13 @@ from mailstack.letter import Address, LetterId
 from mailstack.net.server_tls import ServerContext
 from mailstack.sandbox.simulation.clock import seconds_of
 from mailstack.sandbox.simulation.host import MAX_RUN, Host
-from mailstack.sandbox.simulation.https_hosts import Page
-from mailstack.sandbox.simulation.journeys import SimulatedJourney, follow
 from mailstack.sandbox.simulation.network import Path
 from mailstack.sandbox.simulation.process import sqlite_store
 from mailstack.sandbox.simulation.reactor import SimulatedReactor
 from mailstack.sandbox.simulation.server import SimulatedServer
-from mailstack.sandbox.simulation.transcript import MAX_LINES
+from mailstack.sandbox.simulation.transcript import MAX_LINES, SimulatedJourney, follow
 from mailstack.sandbox.simulation.users import SimulatedAuthor, SimulatedReader, SubmittedLetter
-from mailstack.sandbox.simulation.world import Kind, World
+from mailstack.sandbox.simulation.world import Kind, Page, World
 from mailstack.store import Store
 from mailstack.store.sqlite.in_memory import InMemoryStore
 

@@ -14,7 +14,7 @@ from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.scram_checker import ScramChecker
 from mailstack.accounts.throttle import Throttle
 from mailstack.config import Config
-from mailstack.config.key_files import signing_keys
+from mailstack.config.source import signing_keys
 from mailstack.letter import Address
 from mailstack.letter.step import Step
 from mailstack.net.client_tls import ClientTls

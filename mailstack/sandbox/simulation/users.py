@@ -15,10 +15,10 @@ from msgspec import Struct
 
 from mailstack.letter import Address, Envelope, LetterId, Recipient
 from mailstack.letter.compose import Heading, compose, text_part
-from mailstack.letter.content import Octets
 from mailstack.letter.envelope import HostPort
+from mailstack.letter.letter import Octets
 from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
-from mailstack.protocols.pop3.client_session import Pop3ClientSession
+from mailstack.protocols.pop3.client import Pop3ClientSession
 from mailstack.protocols.sasl.scram_keys import salted
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
 from mailstack.protocols.smtp.client_session import SmtpClientSession

@@ -1,4 +1,4 @@
-"""Simulated world: reactor, DNS, certificate authority, faults and transcript."""
+"""Simulated world: reactor, DNS zone, HTTPS hosts, certificate authority, faults and transcript."""
 
 from __future__ import annotations
 
@@ -14,25 +14,95 @@ from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from twisted.internet import defer
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.names import dns
+from twisted.names.error import DNSNameError, DNSServerError
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.web.resource import Resource
+from twisted.web.server import Site as WebSite
 
 from mailstack.letter import seeded_ids
 from mailstack.letter.envelope import HostPort
 from mailstack.net.certificates import CertificateFiles, key_usage
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.server_tls import ServerContext, server_context
-from mailstack.protocols.connection import Connector, Engine, Peer
+from mailstack.net.zone import TlsaRecord, Zone
+from mailstack.protocols.connection import Connector, Engine, Peer, Tlsa
 from mailstack.sandbox.faults import Faults
 from mailstack.sandbox.faults.certificates import Kind, begin, common_name, issue, new_key, sign
 from mailstack.sandbox.recording import record_server_session
 from mailstack.sandbox.simulation.clock import seconds_of
-from mailstack.sandbox.simulation.domains import Domains
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.loop import NotReached
 from mailstack.sandbox.simulation.network import Path
 from mailstack.sandbox.simulation.reactor import SimulatedReactor
 from mailstack.sandbox.simulation.transcript import RecordingConnector, Transcript
+
+TTL = 60
+"""Default TTL of records, in seconds."""
+
+
+class Domains(Zone):
+    """DNS zone that all hosts query. Unknown names do not exist (NXDOMAIN)."""
+
+    def __init__(self, reactor: IReactorTime) -> None:
+        super().__init__({})
+        self._reactor = reactor
+        self._delays: dict[str, float] = {}
+
+    def mx(self, name: str, host: str, preference: int = 10, *, ttl: int = TTL) -> None:
+        """Adds an MX record; the host "." is the null MX (RFC 7505)."""
+        self.add(name, dns.Record_MX(preference, host.rstrip("."), ttl))
+
+    def a(self, name: str, *addresses: str, ttl: int = TTL) -> None:
+        """Adds A records of a host."""
+        self.add(name, *(dns.Record_A(address, ttl) for address in addresses))
+
+    def aaaa(self, name: str, *addresses: str, ttl: int = TTL) -> None:
+        """Adds AAAA records of a host."""
+        self.add(name, *(dns.Record_AAAA(address, ttl) for address in addresses))
+
+    def cname(self, name: str, target: str, *, ttl: int = TTL) -> None:
+        """Adds a CNAME record."""
+        self.add(name, dns.Record_CNAME(target, ttl))
+
+    def txt(self, name: str, text: str, *, ttl: int = TTL) -> None:
+        """Adds a TXT record, in strings of 255 octets (RFC 7208 §3.3)."""
+        octets = text.encode()
+        pieces = [octets[start : start + 255] for start in range(0, len(octets), 255)]
+        self.add(name, dns.Record_TXT(*(pieces or [b""]), ttl=ttl))
+
+    def ptr(self, name: str, host: str, *, ttl: int = TTL) -> None:
+        """Adds a PTR record for a reverse name such as "1.2.0.192.in-addr.arpa"."""
+        self.add(name, dns.Record_PTR(host, ttl))
+
+    def tlsa(self, name: str, record: Tlsa, *, ttl: int = TTL) -> None:
+        """Adds a TLSA record of a service such as "_25._tcp.mx.a.test" (RFC 6698 §3); it counts for `sign`ed names only."""
+        self.add(name, TlsaRecord(record, ttl))
+
+    def nxdomain(self, name: str) -> None:
+        """Answers NXDOMAIN for a name until `mend`, whatever records it has."""
+        self.fail(name, DNSNameError)
+
+    def servfail(self, name: str) -> None:
+        """Answers SERVFAIL for a name until `mend`."""
+        self.fail(name, DNSServerError)
+
+    def delay(self, name: str, span: float | str) -> None:
+        """Delays answers for a name (seconds, or "30s"); 0 removes the delay."""
+        self._delays[name.lower().rstrip(".")] = seconds_of(span)
+
+    def _lookup(self, name: bytes, cls: int, kind: int, timeout: Any) -> defer.Deferred[Any]:
+        seconds = self._delays.get(name.decode("ascii", "replace").lower().rstrip("."), 0.0) if self._delays else 0.0
+        if not seconds:
+            return super()._lookup(name, cls, kind, timeout)
+        waiting: defer.Deferred[Any] = defer.Deferred(lambda _: call.cancel())
+        call = self._reactor.callLater(seconds, waiting.callback, None)
+        answer = super()._lookup
+        return waiting.addCallback(lambda _: answer(name, cls, kind, timeout))
+
 
 __all__ = ["Authority", "Kind", "authority"]
 
@@ -173,3 +243,49 @@ class World:
 def _do(do: Callable[..., object], args: tuple[object, ...]) -> object:
     made = do(*args)
     return ensureDeferred(made) if isinstance(made, Coroutine) else made
+
+
+MAX_REQUESTS = 1000
+
+
+class Page:
+    """HTTPS server with one page for every path; its fields may be changed at any time."""
+
+    def __init__(
+        self, octets: bytes, *, kind: str = "text/plain", code: int = 200, certificate: Kind = "good", name: str = ""
+    ) -> None:
+        """`kind` is the media type, `code` the status. `name` is the DNS name of the certificate; "": that of the host."""
+        self.octets = octets
+        self.kind = kind
+        self.code = code
+        self.certificate: Kind = certificate
+        self.name = name
+        self.requests: list[bytes] = []
+        """Requested paths, at most MAX_REQUESTS."""
+
+    def listen(self, host: Host, name: str) -> None:
+        """Serves the page on a host under a name."""
+        site = WebSite(_Page(self), reactor=host)
+        context = authority().context(self.name or name, self.certificate)
+        factory: Any = TLSMemoryBIOFactory(context.for_web(), False, site, clock=host)
+        self._port = host.listenTCP(443, factory)
+
+    def close(self) -> None:
+        """Stops the server."""
+        self._port.stopListening()
+
+
+class _Page(Resource):
+    isLeaf = True  # noqa: N815 (Twisted's name)
+
+    def __init__(self, page: Page) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._page = page
+
+    def render_GET(self, request: Any) -> bytes:  # noqa: N802 (Twisted's name)
+        page = self._page
+        page.requests = [*page.requests[1 - MAX_REQUESTS :], request.uri]
+        request.setResponseCode(page.code)
+        request.setHeader(b"content-type", page.kind.encode())
+        request.setHeader(b"location", b"/elsewhere")
+        return page.octets

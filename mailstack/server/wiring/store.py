@@ -11,7 +11,7 @@ from mailstack.store.connection import DatabaseAddress
 from mailstack.store.data_directory import Location
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite.store import SqliteStore
-from mailstack.store.worker_threads import CallsFromThreads
+from mailstack.store.writer import CallsFromThreads
 
 if TYPE_CHECKING:
     from mailstack.store.objects.bucket import Place
@@ -26,7 +26,7 @@ def server_store(config: Config, reactor: Any, slot: WorkerSlot, location: Locat
     large, limit = content_objects(config, reactor), config.contents.above
     if config.store.url:
         # Only a server with a database loads its driver.
-        from mailstack.store.postgresql.factory import postgres_store  # noqa: PLC0415
+        from mailstack.store.postgresql.store import postgres_store  # noqa: PLC0415
 
         return postgres_store(
             reactor,

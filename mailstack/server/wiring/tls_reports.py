@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mailstack.config.model import Config
-from mailstack.config.tls_report_settings import author_of
+from mailstack.config.worker_slot import author_of
 from mailstack.letter import Letter
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.http_client import HttpClient
@@ -18,9 +18,8 @@ from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.queue import Queue
 from mailstack.queue.webhooks.dispatcher import SendFailed
 from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
-from mailstack.relay.tls_reports.collector import Collector
 from mailstack.relay.tls_reports.report import Reporting
-from mailstack.relay.tls_reports.reporter import Reporter
+from mailstack.relay.tls_reports.reporter import Collector, Reporter
 from mailstack.store import Store, StoreError
 
 _TIMEOUT = 60.0

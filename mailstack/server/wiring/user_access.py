@@ -18,7 +18,7 @@ from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.clock import ReactorClock
 from mailstack.server.privileged_setup import PrivilegedResources
 from mailstack.server.runtime import WorkerResources
-from mailstack.server.wiring.logins import certificate_checkers, token_checkers
+from mailstack.server.wiring.certificates import certificate_checkers, token_checkers
 from mailstack.store.sql_store import SqlStore
 
 

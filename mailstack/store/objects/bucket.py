@@ -9,9 +9,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
-from mailstack.protocols.redacted import Redacted
+from mailstack.protocols.log import Redacted
 from mailstack.store import Damaged, StoreError, StoreFull
-from mailstack.store.worker_threads import trouble as trouble_of_system
+from mailstack.store.writer import trouble as trouble_of_system
 
 PART = 8 * 1024 * 1024
 """Octets of a part, where an object goes in parts; S3 wants 5 MiB at least."""
@@ -176,7 +176,7 @@ class Bucket:
 
 
 def trouble(error: BaseException) -> BaseException:
-    """As `mailstack.store.worker_threads.trouble`, of what boto3 raises. No secret is in what it says."""
+    """As `mailstack.store.writer.trouble`, of what boto3 raises. No secret is in what it says."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     if isinstance(error, ClientError):

@@ -20,12 +20,12 @@ from typing import IO, Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from mailstack.letter.content import CHUNK
+from mailstack.letter.letter import CHUNK
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.store import Damaged, StoreError
 from mailstack.store.contents import AHEAD, AT_ONCE, OBJECT, Kept, Named
 from mailstack.store.objects.bucket import Bucket, Place, trouble
-from mailstack.store.worker_threads import CallsFromThreads, Workers
+from mailstack.store.writer import CallsFromThreads, Workers
 
 T = TypeVar("T")
 

@@ -1,14 +1,15 @@
-"""PostgreSQL connection: statements in its own SQL, and errors of psycopg."""
+"""PostgreSQL connection: statements in its own SQL, errors and availability of psycopg."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import re
 import socket
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -17,7 +18,7 @@ from psycopg.types.numeric import Int8BinaryDumper
 from mailstack.letter import LetterId
 from mailstack.store import StoreError, StoreFull, sql
 from mailstack.store.contents import is_intact
-from mailstack.store.worker_threads import trouble as trouble_of_system
+from mailstack.store.writer import trouble as trouble_of_system
 
 _TYPES = {"INTEGER": "BIGINT", "REAL": "DOUBLE PRECISION", "BLOB": "BYTEA", "TEXT": 'TEXT COLLATE "C"'}
 _TYPE = re.compile(r"\b(INTEGER|REAL|BLOB|TEXT)\b(?! COLLATE)")
@@ -175,7 +176,7 @@ def is_late(error: BaseException) -> bool:
 
 
 def trouble(error: BaseException) -> BaseException:
-    """As `mailstack.store.worker_threads.trouble`. No password is in what the database or the driver say."""
+    """As `mailstack.store.writer.trouble`. No password is in what the database or the driver say."""
     if isinstance(error, psycopg.Error):
         code = code_of(error)
         kind = StoreFull if code in _FULL else StoreError
@@ -184,3 +185,24 @@ def trouble(error: BaseException) -> BaseException:
     if isinstance(error, UnicodeError):
         return StoreError(f"a value can't be stored: {error}")
     return trouble_of_system(error)
+
+
+class Missing(NamedTuple):
+    """What is not there, and how to come by it."""
+
+    what: str
+    cure: str
+
+
+def missing() -> Missing | None:
+    """None when all is there; the driver is loaded then."""
+    try:
+        import psycopg  # noqa: F401, PLC0415  # whether that can be done is the question
+    except ImportError as error:
+        if importlib.util.find_spec("psycopg") is None:
+            return Missing("psycopg, which is not installed", "pip install 'mailstack[postgresql]'")
+        return Missing(
+            f"libpq, which psycopg does not find here ({' '.join(str(error).split()):.200})",
+            "pip install 'psycopg[binary]', or install the system's libpq (Debian: apt install libpq5)",
+        )
+    return None

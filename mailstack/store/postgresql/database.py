@@ -1,4 +1,4 @@
-"""PostgreSQL connection factory with timeouts, a watchdog and back-off."""
+"""PostgreSQL connections with timeouts, a watchdog and back-off, and their reader threads."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import psycopg
 from psycopg import sql as names
 from psycopg.conninfo import conninfo_to_dict
+from twisted.internet.defer import Deferred
 
 from mailstack.store import StoreError
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.postgresql.connection import PostgresConnection, trouble
+from mailstack.store.writer import CallsFromThreads, Workers
 
 
 class Cuttable(Protocol):
@@ -203,3 +205,60 @@ class Database:
                     raise
         if self.reach.schema:
             connection.raw.execute(names.SQL("SET search_path TO {}").format(names.Identifier(self.reach.schema)))
+
+
+T = TypeVar("T")
+
+
+class _Held:
+    """One thread's connection."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: PostgresConnection | None = None
+
+    def do(self, job: Callable[[PostgresConnection], T], *, once_more: bool) -> T:
+        """`once_more`: on a new connection, if the one that was there turns out to be lost."""
+        fresh = self._connection is None
+        connection = self._connection = self._connection or self._database.connect()
+        try:
+            with self._database.watch.over(connection):
+                return job(connection)
+        except Exception:
+            if not connection.is_lost:
+                raise
+            self.close()
+            if fresh or not once_more:
+                raise
+        return self.do(job, once_more=False)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class Connections:
+    """Threads like `mailstack.store.writer.Workers`, with connections; calls fail at once during an outage."""
+
+    def __init__(
+        self, reactor: CallsFromThreads, database: Database, name: str, threads: int, *, once_more: bool = False
+    ) -> None:
+        """`once_more`: whether what was lost on the way may be done again, as what only reads may."""
+        self._once_more = once_more
+        self._workers = Workers(
+            reactor,
+            name,
+            threads,
+            start=lambda: _Held(database),
+            stop=_Held.close,
+            trouble=trouble,
+            refusal=database.refusal,
+        )
+
+    def do(self, job: Callable[[PostgresConnection], T], *, once_more: bool = False) -> Deferred[T]:
+        """`once_more`: of this one job."""
+        return self._workers.do(lambda held: held.do(job, once_more=once_more or self._once_more))
+
+    def close(self) -> Deferred[None]:
+        return self._workers.close()

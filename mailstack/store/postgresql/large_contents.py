@@ -9,14 +9,14 @@ from functools import partial
 
 from twisted.logger import Logger
 
-from mailstack.letter.content import CHUNK
+from mailstack.letter.letter import CHUNK
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.store import Damaged, sql
 from mailstack.store.batch import pieces as slices
 from mailstack.store.contents import AHEAD, AT_ONCE, Kept, Named, Verification, new_digest
 from mailstack.store.postgresql.connection import NOW, PostgresConnection
-from mailstack.store.postgresql.connections import Connections
-from mailstack.store.worker_threads import CallsFromThreads
+from mailstack.store.postgresql.database import Connections
+from mailstack.store.writer import CallsFromThreads
 
 PIECE = 2 * AHEAD
 """Octets of a row at most: more than is gathered, so that a row is what was gathered."""

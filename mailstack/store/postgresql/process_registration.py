@@ -18,7 +18,7 @@ from typing import TypeVar
 import psycopg
 from twisted.logger import Logger
 
-from mailstack.protocols.rate_limited_log import RateLimitedLog
+from mailstack.protocols.log import RateLimitedLog
 from mailstack.store import StoreError
 from mailstack.store.batch import Transaction
 from mailstack.store.postgresql import process_leases
@@ -26,7 +26,7 @@ from mailstack.store.postgresql.connection import NOW, PostgresConnection, is_co
 from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.process_leases import InDoubtTransaction, InDoubtTransactions, has_not_ended
 from mailstack.store.postgresql.schema import newest
-from mailstack.store.worker_threads import CallsFromThreads
+from mailstack.store.writer import CallsFromThreads
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""PostgreSQL store: queue, mailboxes and history shared by several processes and machines."""
+"""PostgreSQL store, shared by several processes and machines, and its factory."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Maildrop, MaildropInUse, StoreError, maildrop_writes, queries
+from mailstack.store.archive import Archiving
 from mailstack.store.batch import Batch, Transaction
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.contents import LargeContents, Several
@@ -19,15 +20,14 @@ from mailstack.store.data_directory import Location
 from mailstack.store.locks import take_server
 from mailstack.store.postgresql import process_leases, schema
 from mailstack.store.postgresql.connection import PostgresConnection, trouble
-from mailstack.store.postgresql.connections import Connections
-from mailstack.store.postgresql.database import Database
+from mailstack.store.postgresql.database import Connections, Database
 from mailstack.store.postgresql.large_contents import ContentRows
 from mailstack.store.postgresql.notifying_parts import PostgresAccounts, PostgresHoldRules, PostgresSuppressions
 from mailstack.store.postgresql.process_leases import InDoubtTransactions
 from mailstack.store.postgresql.process_registration import ADDRESSES, CHANNEL, WORK, ProcessRegistration
 from mailstack.store.postgresql.writer import FORGET_COUNTS, PostgresWriter
 from mailstack.store.sql_store import SqlStore
-from mailstack.store.worker_threads import CallsFromThreads, Workers
+from mailstack.store.writer import CallsFromThreads, Workers
 
 _MONTH = 30 * 86_400.0
 """Seconds after which a writer of which nothing was heard is gone without a word."""
@@ -242,3 +242,35 @@ class PostgresStore(SqlStore):
 
         told: list[Step] = await self._writer.do(update)
         return told
+
+
+class ArchivingPostgresStore(Archiving, PostgresStore):
+    """The store in PostgreSQL, with an archive."""
+
+
+def postgres_store(
+    reactor: CallsFromThreads,
+    reach: DatabaseAddress,
+    directory: Path | None = None,
+    *,
+    owner: str = "",
+    lost_after: float = 30.0,
+    readers: int = 2,
+    writers: int = 2,
+    archiving: bool = False,
+    large: LargeContents | None = None,
+    memory_limit: int = 65536,
+) -> PostgresStore:
+    """See PostgresStore. Raises StoreError for a URL that is none."""
+    kind = ArchivingPostgresStore if archiving else PostgresStore
+    return kind(
+        reactor,
+        reach,
+        directory,
+        owner=owner,
+        lost_after=lost_after,
+        reader_threads=readers,
+        writer_threads=writers,
+        large=large,
+        memory_limit=memory_limit,
+    )

@@ -26,8 +26,7 @@ from mailstack.store.batch import Operation, Transaction
 from mailstack.store.postgresql.connection import NOW, PostgresConnection, is_collision, is_late, trouble
 from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.process_leases import InDoubtTransactions
-from mailstack.store.worker_threads import CallsFromThreads, Failed, tell
-from mailstack.store.writer import Job, Writer, joined, outcome
+from mailstack.store.writer import CallsFromThreads, Failed, Job, Writer, joined, outcome, tell
 
 TRIES = 8
 """Maximum tries of a transaction that conflicts with others."""

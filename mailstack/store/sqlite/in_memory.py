@@ -10,7 +10,7 @@ from math import inf
 from typing import Any, TypeVar
 
 from mailstack.letter import Content
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.store import ContentWriter, Maildrop, MaildropInUse, queries
 from mailstack.store.batch import Batch, Operation, Transaction
 from mailstack.store.connection import Connection
@@ -18,7 +18,7 @@ from mailstack.store.contents import WritingInMemory
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite.connection import SqliteConnection
-from mailstack.store.worker_threads import trouble
+from mailstack.store.writer import trouble
 
 T = TypeVar("T")
 

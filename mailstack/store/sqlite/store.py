@@ -21,7 +21,7 @@ from mailstack.store.schema import migrate, migrations
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite.connection import ReadableDatabase, SqliteConnection
 from mailstack.store.sqlite.writer import SqliteWriter
-from mailstack.store.worker_threads import CallsFromThreads, Workers
+from mailstack.store.writer import CallsFromThreads, Workers
 
 T = TypeVar("T")
 

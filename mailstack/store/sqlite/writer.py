@@ -13,8 +13,7 @@ from mailstack.store.batch import Transaction
 from mailstack.store.data_directory import Location
 from mailstack.store.locks import Turn
 from mailstack.store.sqlite.connection import SqliteConnection
-from mailstack.store.worker_threads import CallsFromThreads, Failed, at_end_of_turn, tell, trouble
-from mailstack.store.writer import Job, Writer, joined, outcome
+from mailstack.store.writer import CallsFromThreads, Failed, Job, Writer, at_end_of_turn, joined, outcome, tell, trouble
 
 
 class SqliteWriter(Writer):

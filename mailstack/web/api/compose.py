@@ -9,9 +9,7 @@ from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.receiving.intake import STORAGE_FULL
 from mailstack.web import json_body
-from mailstack.web.api.context import ApiContext
-from mailstack.web.api.filters import visible_to
-from mailstack.web.api.letter_index import ApiLetterReader
+from mailstack.web.api.letter_index import ApiLetterReader, visible_to
 from mailstack.web.compose import (
     ComposeLimits,
     DraftAddress,
@@ -23,6 +21,7 @@ from mailstack.web.compose import (
 )
 from mailstack.web.http_messages import HttpError, Request, Response, decode_json, json_response, require_json
 from mailstack.web.routes import HttpRoute, RouteDoc
+from mailstack.web.server_info import ApiContext
 from mailstack.web.site import shielded
 from mailstack.web.submission import RELEASED, CopySource, WebSubmission
 

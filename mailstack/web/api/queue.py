@@ -14,10 +14,10 @@ from mailstack.queue.bounce import Bouncer
 from mailstack.queue.route import Router
 from mailstack.store import Filter, Record
 from mailstack.store.journey import record_json
-from mailstack.web.api.context import ApiContext
-from mailstack.web.api.filters import limit_of, limit_parameter
+from mailstack.web.api.letter_index import limit_of, limit_parameter
 from mailstack.web.http_messages import HttpError, Page, Request, Response, decode_json, json_response
 from mailstack.web.routes import HttpRoute, QueryParameter, RouteDoc
+from mailstack.web.server_info import ApiContext
 
 DEFAULT_LIMIT = 100
 ACTIONS = ("hold", "release", "retry", "remove", "redirect")

@@ -12,15 +12,13 @@ from mailstack.net.clock import ReactorClock
 from mailstack.web.api.accounts import account_routes
 from mailstack.web.api.checks import check_routes
 from mailstack.web.api.compose import compose_routes
-from mailstack.web.api.context import ApiContext
-from mailstack.web.api.events import event_routes
-from mailstack.web.api.journeys import journey_routes
+from mailstack.web.api.events import event_routes, wait_routes
 from mailstack.web.api.letter_index import ApiLetterReader
-from mailstack.web.api.letters import letter_routes
-from mailstack.web.api.long_poll import wait_routes
+from mailstack.web.api.letters import journey_routes, letter_routes
 from mailstack.web.api.queue import queue_routes
 from mailstack.web.http_messages import HttpError, Request, Response, json_response
 from mailstack.web.routes import HttpRoute, RouteDoc
+from mailstack.web.server_info import ApiContext
 
 _REFERENCE = "#/components/schemas/{name}"
 _JSON = "application/json"

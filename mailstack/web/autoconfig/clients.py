@@ -7,13 +7,14 @@ from urllib.parse import quote
 from mailstack.web.autoconfig.guide import (
     SECURITY_WORDS,
     ClientAccount,
+    ClientService,
     Guide,
+    Security,
     SetupStep,
     Trust,
     protocol_name,
     server_values,
 )
-from mailstack.web.autoconfig.services import ClientService, Security
 
 
 def _gmail(service: ClientService, address: str) -> tuple[tuple[str, str], ...]:

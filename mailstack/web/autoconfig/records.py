@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import Struct
 
 from mailstack.config import Config
-from mailstack.config.key_files import identities, signing_keys
+from mailstack.config.source import identities, signing_keys
 from mailstack.net.certificates import TlsError, read_identity
 from mailstack.policy.authentication.keys import InvalidKey
-from mailstack.web.autoconfig.services import SERVICE_KINDS, ClientServices
+from mailstack.web.autoconfig.guide import SERVICE_KINDS, ClientServices
 
 MAX_AGE = 31_557_600
 """Seconds; RFC 8461 §3.2."""

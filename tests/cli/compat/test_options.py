@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.cli.compat import mailhog, mailpit, overrides_for
-from mailstack.cli.compat.options import REMOVED, Option
-from mailstack.cli.compat.overrides import DevOverrides
+from mailstack.cli.compat.options import REMOVED, DevOverrides, Option
 from mailstack.cli.output import CommandError
 from mailstack.letter.envelope import HostPort
 from mailstack.relay.external_relay import ExternalRelay

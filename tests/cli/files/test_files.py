@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mailstack.cli import main
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.store import Filter
 from mailstack.store.archive import ARCHIVE, ArchivingSqliteStore
 from tests.aid import Pump

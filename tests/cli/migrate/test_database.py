@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from mailstack.cli.migrate import CannotMove, dump
 from mailstack.cli.migrate.database import DatabaseSource, DatabaseTarget
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.store import StoreError
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.postgresql.store import PostgresStore

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from mailstack.cli import main
 from mailstack.cli.migrate.directory import DirectorySource
 from mailstack.cli.migrate.verify import named_objects
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.store import Filter
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump

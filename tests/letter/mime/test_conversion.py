@@ -10,7 +10,7 @@ from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailstack.letter.content import Octets, read_all
+from mailstack.letter.letter import Octets, read_all
 from mailstack.letter.mime import Domain, Unconvertible, convert
 from tests.aid import examples
 

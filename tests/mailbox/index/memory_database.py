@@ -8,7 +8,7 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 
 from mailstack.mailbox.index.database import Operation, set_up, transact
-from mailstack.store.worker_threads import trouble
+from mailstack.store.writer import trouble
 
 T = TypeVar("T")
 

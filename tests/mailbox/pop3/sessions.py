@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mailstack.letter import Content, LetterId
-from mailstack.letter.content import Octets
 from mailstack.letter.envelope import HostPort, TlsInfo
+from mailstack.letter.letter import Octets
 from mailstack.letter.step import Step
 from mailstack.mailbox.pop3.authorization import LoginDelay
 from mailstack.mailbox.pop3.session import Pop3Limits, serve
 from mailstack.protocols.bounded_memory import MemoryBudget
-from mailstack.protocols.pop3.client import ClientEngine
-from mailstack.protocols.pop3.client_session import Pop3ClientSession
+from mailstack.protocols.pop3.client import ClientEngine, Pop3ClientSession
 from mailstack.protocols.pop3.server import ServerEngine
 from mailstack.protocols.sasl import AccountLogin, Credentials, Denied, DigestProof, Proof, ScramKeys, Unavailable
 from mailstack.store import Entry, Maildrop, MaildropInUse, StoreError

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailstack.protocols.pop3.client_session import Pop3ClientSession, Pop3ConnectionLost, Refused
+from mailstack.protocols.pop3.client import Pop3ClientSession, Pop3ConnectionLost, Refused
 from tests.aid import examples
 from tests.mailbox.pop3.sessions import Server
 from tests.protocols.pop3.pair import in_pieces_of, one_at_a_time, whole

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.store import Damaged, StoreError
 from tests.mailbox.pop3.sessions import DOTS, LETTER, TLS, Server
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.mailbox.pop3.maildrop import SLICE
 from tests.mailbox.pop3.sessions import DOTS, LETTER, TLS, Server
 

@@ -9,9 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient
-from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
-from mailstack.protocols.pop3.client_session import Pop3ClientSession
+from mailstack.letter.letter import Octets
+from mailstack.protocols.pop3.client import Pop3ClientSession
 from mailstack.store import Acceptance, Change, Placement, Settlement
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 
-from mailstack.letter.content import Octets
 from mailstack.letter.header import fields, split
+from mailstack.letter.letter import Octets
 from mailstack.net.task import gather
 from mailstack.policy.authentication.canonical import hash_body
 from mailstack.policy.authentication.dkim import DkimResult, read_signatures, verify

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter.content import Octets
 from mailstack.letter.header import fields, split
+from mailstack.letter.letter import Octets
 from mailstack.policy.authentication.arc import Chain, read_chain, verify_chain
 from mailstack.policy.authentication.canonical import hash_body
 from mailstack.policy.authentication.keys import generate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from mailstack.policy.authentication.dns_budget import Budget
+from mailstack.policy.authentication.keys import Budget
 from tests.aid import run
 from tests.policy.visitor import Dns, Now
 

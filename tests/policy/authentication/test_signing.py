@@ -8,7 +8,7 @@ from pathlib import Path
 import dkim
 import pytest
 
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.policy.authentication.keys import InvalidKey, generate, load_private
 from tests.aid import run
 from tests.policy.authentication.letters import ED25519, LETTER, RSA, dns, said, signed, signer

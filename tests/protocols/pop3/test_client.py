@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.protocols.connection import NEED_DATA, Signal
-from mailstack.protocols.dot_stuffing import DotStuffer, DotUnstuffer
+from mailstack.protocols.line_buffer import DotStuffer, DotUnstuffer
 from mailstack.protocols.pop3.client import ClientEngine, End, Prompt, Response, Text, Violation
 from tests.protocols.pop3.pair import in_pieces_of, one_at_a_time, whole
 

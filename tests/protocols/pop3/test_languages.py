@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.protocols.pop3.responses import DEFAULT, LANGUAGES, choose_language
+from mailstack.protocols.pop3.server import DEFAULT, LANGUAGES, choose_language
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,7 @@ from mailstack.protocols.pop3.commands import (
     User,
     Utf8,
 )
-from mailstack.protocols.pop3.responses import MAX_LINE, Code
-from mailstack.protocols.pop3.server import ServerEngine
+from mailstack.protocols.pop3.server import MAX_LINE, Code, ServerEngine
 
 
 def greeted(**settings: Any) -> ServerEngine:

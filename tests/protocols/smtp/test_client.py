@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mailstack.letter import Status
 from mailstack.protocols.connection import NEED_DATA
 from mailstack.protocols.smtp.client import ClientEngine, Malformed, Received, ReplyLimits
-from mailstack.protocols.smtp.order import LocalProtocolError
+from mailstack.protocols.smtp.commands import LocalProtocolError
 from mailstack.protocols.smtp.replies import Reply
 
 

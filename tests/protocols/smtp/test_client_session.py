@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.protocols.smtp.client_session import MAX_DIALOGUE_LINES, SmtpClientSession, SmtpSessionError, Timeouts
 from mailstack.protocols.smtp.commands import Auth, AuthResponse, Bdat, Data, EndOfData, Hello, Mail, Rcpt, Reset

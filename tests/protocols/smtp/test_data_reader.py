@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.protocols.dot_stuffing import DotStuffer
+from mailstack.protocols.line_buffer import DotStuffer
 from mailstack.protocols.smtp.commands import Chunk, EndOfData, Mail, Noop
 from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.smtp.dialogue import Dialogue, merged

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from mailstack.letter import Address, Content, Envelope
-from mailstack.letter.content import Octets, read_all
+from mailstack.letter.letter import Octets, read_all
 from mailstack.protocols.smtp.outgoing import downgrade_body, form_of
 from mailstack.protocols.smtp.replies import Refusal
 from tests.aid import run

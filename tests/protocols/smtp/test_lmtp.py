@@ -3,7 +3,7 @@
 import pytest
 
 from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
 from mailstack.protocols.smtp.commands import EndOfData

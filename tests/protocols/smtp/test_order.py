@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailstack.protocols.smtp.order import ORDER, LocalProtocolError, State
+from mailstack.protocols.smtp.commands import ORDER, LocalProtocolError, State
 from mailstack.protocols.smtp.replies import reply
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from tests.protocols.smtp.dialogue import Dialogue

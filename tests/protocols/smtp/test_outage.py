@@ -9,7 +9,7 @@ import pytest
 from mailstack.policy.chain import PolicyChain
 from mailstack.policy.greylist import Greylist
 from mailstack.policy.permissions import Relaying
-from mailstack.protocols.rate_limited_log import AGAIN, MAX_TEXTS, RateLimitedLog
+from mailstack.protocols.log import AGAIN, MAX_TEXTS, RateLimitedLog
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import ServerSession
 from mailstack.receiving.intake import Intake

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.content import Octets
+from mailstack.letter.letter import Octets
 from mailstack.protocols.smtp.commands import Expand, Mail, Rcpt, Rejected, Verify
 from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.smtp.dialogue import Dialogue

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mailstack.letter import Envelope
-from mailstack.letter.content import Octets, Prefixed
+from mailstack.letter.letter import Octets, Prefixed
 from mailstack.protocols.smtp.commands import Hello, Mail, Rejected, XClient
 from mailstack.protocols.smtp.extensions import incoming_hooks, outgoing_hooks
 from mailstack.protocols.smtp.extensions.limits import HostLimits
-from mailstack.protocols.smtp.priorities import Priorities
+from mailstack.protocols.smtp.receiving_rules import Priorities
 from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.smtp.dialogue import Dialogue

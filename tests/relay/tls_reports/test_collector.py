@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mailstack.relay.tls_reports.collector import REPORT_DELAY_S, Collector
+from mailstack.relay.tls_reports.reporter import REPORT_DELAY_S, Collector
 from mailstack.store import StoreError
 from mailstack.store.sql_parts.tls_results import SqlTlsResults
 from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount

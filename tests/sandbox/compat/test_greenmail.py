@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mailstack.letter import Arrival, Envelope, Letter, Recipient, new_letter_id
-from mailstack.letter.content import Octets
 from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.letter import Octets
 from mailstack.store import Acceptance, Placement
 from tests.mailbox.index.shelf import ALICE, BOB, SERVER, text
 from tests.sandbox.compat.desk import Desk

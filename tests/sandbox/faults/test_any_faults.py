@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mailstack.config import RelaySettings, ScheduleSettings
 from mailstack.protocols.connection import ConnectFailed
-from mailstack.protocols.pop3.client_session import Pop3ConnectionLost, Refused
+from mailstack.protocols.pop3.client import Pop3ConnectionLost, Refused
 from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.sandbox.faults import Fault
 from mailstack.sandbox.simulation import CollectedLetter, Internet, SubmissionRefused, SubmittedLetter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.protocols.connection import ConnectFailed
-from mailstack.protocols.pop3.client_session import Pop3ClientSession, Pop3ConnectionLost, Refused
+from mailstack.protocols.pop3.client import Pop3ClientSession, Pop3ConnectionLost, Refused
 from mailstack.sandbox.faults import Fault, maildrop_locked, no_uidl
 from mailstack.sandbox.simulation import Internet, SimulatedReader
 

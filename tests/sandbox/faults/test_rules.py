@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from mailstack.letter import Address
 from mailstack.sandbox.faults import Fault, Faults, TooManyRules
 from mailstack.sandbox.faults.faults import MAX_RULES, FaultContext
-from mailstack.sandbox.faults.presets import magic
-from mailstack.sandbox.faults.rule import STEPS, read_json_rules, read_rules
+from mailstack.sandbox.faults.rule import STEPS, magic, read_json_rules, read_rules
 
 
 def faults(seed: int = 1) -> Faults:

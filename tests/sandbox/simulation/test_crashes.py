@@ -15,7 +15,7 @@ import pytest
 
 from mailstack.config import RelaySettings, ScheduleSettings
 from mailstack.protocols.connection import ConnectFailed
-from mailstack.protocols.pop3.client_session import Pop3ConnectionLost, Refused
+from mailstack.protocols.pop3.client import Pop3ConnectionLost, Refused
 from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.sandbox.simulation import Internet, SimulatedReader, SubmissionRefused, SubmittedLetter
 

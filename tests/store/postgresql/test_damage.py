@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.store import Damaged
 from tests.aid import Pump
 from tests.contracts.store import BOB, acceptance, placing

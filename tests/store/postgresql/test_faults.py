@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from twisted.python.failure import Failure
 
 from mailstack.letter import LetterId
-from mailstack.letter.content import read_all
+from mailstack.letter.letter import read_all
 from mailstack.store import Damaged, Filter, OutcomeUnknown, StoreError, StoreFull
 from tests.aid import Pump
 from tests.contracts.store import BOB, SERVER, acceptance, later

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Recipient
-from mailstack.letter.content import Octets, read_all
 from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.letter import Octets, read_all
 from mailstack.store import Conflict, Placement, Settlement
 from mailstack.store.batch import Batch, Transaction
 from tests.aid import Pump

@@ -10,11 +10,9 @@ from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.policy.counters import LocalConnectionCounts
 from mailstack.protocols.connection import Clock
 from mailstack.web.api.checks import check_routes
-from mailstack.web.api.events import StreamLimits, event_routes
-from mailstack.web.api.journeys import journey_routes
+from mailstack.web.api.events import StreamLimits, event_routes, wait_routes
 from mailstack.web.api.letter_index import ApiLetterReader
-from mailstack.web.api.letters import letter_routes
-from mailstack.web.api.long_poll import wait_routes
+from mailstack.web.api.letters import journey_routes, letter_routes
 from mailstack.web.checks.links import HeadResponse
 from mailstack.web.http_messages import Request, Response, User
 from mailstack.web.routes import HttpRoute

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailstack.config import Config, ListenSettings
 from mailstack.config.endpoints import Endpoint
 from mailstack.config.values import Domain, HostName
-from mailstack.web.autoconfig.services import ClientServices, services_from_config
+from mailstack.web.autoconfig.guide import ClientServices, services_from_config
 
 ALL = ("submission", "submissions", "pop3", "pop3s", "imap", "imaps")
 PORTS = {

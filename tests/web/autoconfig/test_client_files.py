@@ -11,19 +11,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailstack.web.autoconfig.autoconfig import autoconfig
-from mailstack.web.autoconfig.autodiscover import (
+from mailstack.web.autoconfig.autoconfig import (
     INVALID,
     OUTLOOK_SCHEMA,
     AutodiscoverRequest,
     BadAutodiscoverRequest,
+    autoconfig,
     error_response,
+    mobileconfig,
     parse_autodiscover,
     settings_response,
 )
-from mailstack.web.autoconfig.guide import CannotSetUp
-from mailstack.web.autoconfig.mobileconfig import mobileconfig
-from mailstack.web.autoconfig.services import ClientServices, services_from_config
+from mailstack.web.autoconfig.guide import CannotSetUp, ClientServices, services_from_config
 from tests.web.autoconfig.servers import ALL, usual
 from tests.web.autoconfig.servers import server as mail_server
 

@@ -7,8 +7,15 @@ from pathlib import Path
 import pytest
 
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
-from mailstack.web.autoconfig.guide import CannotSetUp, Guide, SetupStep, as_json, as_markdown, as_text
-from mailstack.web.autoconfig.services import services_from_config
+from mailstack.web.autoconfig.guide import (
+    CannotSetUp,
+    Guide,
+    SetupStep,
+    as_json,
+    as_markdown,
+    as_text,
+    services_from_config,
+)
 from tests.web.autoconfig.servers import ALL, server, usual
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "howto" / "clients.md"

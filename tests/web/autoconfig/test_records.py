@@ -12,6 +12,7 @@ from mailstack.config import MtaStsSettings, RelaySettings
 from mailstack.config.values import Domain, HostName
 from mailstack.net.certificates import private_ca
 from mailstack.relay.routes import SmartHost
+from mailstack.web.autoconfig.guide import services_from_config
 from mailstack.web.autoconfig.records import (
     DnsRecord,
     Publication,
@@ -25,7 +26,6 @@ from mailstack.web.autoconfig.records import (
     zone_header,
     zone_lines,
 )
-from mailstack.web.autoconfig.services import services_from_config
 from tests.web.autoconfig.servers import ALL, USUAL, server
 
 NOON = 1_764_072_000.0

@@ -19,7 +19,7 @@ from mailstack.policy.authentication.spf.record import (
     needs_pointer,
     read_record,
 )
-from mailstack.policy.lookups import Lookups
+from mailstack.policy.dnsbl import Lookups
 from mailstack.policy.networks import IpAddress, ip_address
 
 SpfCode = Literal["none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"]

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Content, Envelope, Letter
 from mailstack.letter.mime import Domain
-from mailstack.protocols.smtp.client_dialogue import ClientDialogue
+from mailstack.protocols.smtp.client import ClientDialogue
 from mailstack.protocols.smtp.extensions.eightbitmime import body_reader, converted, declared
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, IncomingHook, Parameter, Replies
 from mailstack.protocols.smtp.receiving_rules import LetterIntake

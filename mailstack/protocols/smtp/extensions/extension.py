@@ -9,10 +9,9 @@ from typing import Literal, Protocol
 from msgspec import Struct, field
 
 from mailstack.letter import Content, Envelope, Letter, Recipient
-from mailstack.protocols.dot_stuffing import DotStuffer
-from mailstack.protocols.smtp.client_dialogue import ClientDialogue, SmtpSessionError
-from mailstack.protocols.smtp.commands import Mail, Parameters, ServerEvent
-from mailstack.protocols.smtp.order import State, Transition
+from mailstack.protocols.line_buffer import DotStuffer
+from mailstack.protocols.smtp.client import ClientDialogue, SmtpSessionError
+from mailstack.protocols.smtp.commands import Mail, Parameters, ServerEvent, State, Transition
 from mailstack.protocols.smtp.receiving_rules import Client, LetterIntake, ReceivingRules
 from mailstack.protocols.smtp.replies import Reply
 
@@ -211,7 +210,7 @@ class Verb(Struct, frozen=True, eq=False):
     read: Callable[[str, Facts], ServerEvent]
     """Reads the argument, which is ASCII; raises Refusal."""
     turns: Mapping[State, Transition] = field(default_factory=dict)
-    """Rows for the table of `mailstack.protocols.smtp.order`."""
+    """Rows for the table of `mailstack.protocols.smtp.commands`."""
     long: bool = False
     """Whether its line may be as long as AUTH's."""
     octets: bool = False

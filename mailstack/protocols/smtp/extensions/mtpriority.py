@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailstack.letter import Content, Envelope
-from mailstack.letter.content import Prefixed
+from mailstack.letter.letter import Prefixed
 from mailstack.letter.time_parameters import PRIORITY, read_priority, said_priority
 from mailstack.protocols.smtp.commands import Mail
 from mailstack.protocols.smtp.extensions.extension import (

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from mailstack import __version__
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.relay.external_relay import ExternalRelay
-from mailstack.sandbox.compat.context import CompatContext
+from mailstack.sandbox.compat.context import CompatContext, decode_body
 from mailstack.sandbox.compat.mailpit.serialize import (
     AppInformation,
     ChaosRequest,
@@ -17,7 +17,6 @@ from mailstack.sandbox.compat.mailpit.serialize import (
     MessageRelay,
     RuntimeStats,
 )
-from mailstack.sandbox.compat.requests import decode_body
 from mailstack.sandbox.faults import Fault, Faults
 from mailstack.web.http_messages import HttpError, Request, Response, json_response, text_response
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 
-from mailstack.sandbox.compat.requests import find_letter, find_part
+from mailstack.sandbox.compat.context import find_letter, find_part
 from mailstack.web.checks import links as link_check
 from mailstack.web.checks.client_queue import ClientQueue, HtmlChecks
 from mailstack.web.checks.spam import SpamCheck, SpamVerdict

@@ -10,10 +10,9 @@ from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.relay.external_relay import ExternalRelay
-from mailstack.sandbox.compat.context import CompatContext
+from mailstack.sandbox.compat.context import CompatContext, decode_body, find_letter, find_part, search_filter
 from mailstack.sandbox.compat.mailpit.messages import OK
 from mailstack.sandbox.compat.mailpit.serialize import ReleaseRequest, message
-from mailstack.sandbox.compat.requests import decode_body, find_letter, find_part, search_filter
 from mailstack.web.compose import ComposedLetter, ComposeLimits, LetterDraft, check_count, compose, parse_address
 from mailstack.web.http_messages import PLAIN, HttpError, Request, Response, json_response
 from mailstack.web.letter_reader import LetterReader, html_page

@@ -14,6 +14,7 @@ from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.mailbox.index.query import Arrived, Term
 from mailstack.protocols.connection import Clock
+from mailstack.sandbox.compat.context import decode_body, form_fields, integer_parameter, search_filter
 from mailstack.sandbox.compat.mailpit.about import VERSION
 from mailstack.sandbox.compat.mailpit.serialize import (
     DeleteRequest,
@@ -23,7 +24,6 @@ from mailstack.sandbox.compat.mailpit.serialize import (
     TagsRequest,
     summary,
 )
-from mailstack.sandbox.compat.requests import decode_body, form_fields, integer_parameter, search_filter
 from mailstack.web.api.events import StreamLimits
 from mailstack.web.http_messages import HttpError, Request, Response, Upgrade, json_response
 
@@ -142,7 +142,7 @@ def _tag(text: str) -> str:
 
 async def events(index: LetterIndex, stream_limits: StreamLimits, request: Request) -> Upgrade:
     """Upgrades to the WebSocket."""
-    from mailstack.web.websocket import websocket_upgrade  # noqa: PLC0415 - most environments have no such client
+    from mailstack.web.flow_control import websocket_upgrade  # noqa: PLC0415 - most environments have no such client
 
     stream_limits.check(request)
     return websocket_upgrade(request, stream_limits.held(request, _messages(index)))

@@ -1,9 +1,12 @@
-"""Rate-limited log of a lasting condition: at its start, then each minute."""
+"""Logs of lasting conditions with a limited rate, and structs with redacted secrets."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import ClassVar
+
+from msgspec import Struct
 
 AGAIN = 60.0
 """Seconds after which it is told again."""
@@ -33,3 +36,13 @@ class RateLimitedLog:
     def is_over(self) -> None:
         """It went well: the next trouble is told at once."""
         self._told = set()
+
+
+class Redacted(Struct, frozen=True):
+    """Leaves out the fields that SECRETS names."""
+
+    SECRETS: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        shown = [f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in self.SECRETS]
+        return f"{type(self).__name__}({', '.join(shown)})"
