@@ -50,7 +50,7 @@ class KeyKeeper(Protocol):
     """Source of SCRAM keys: `mailstack.accounts.scram_checker`."""
 
     async def keys(self, username: str) -> ScramKeys:
-        """Of the account with this whole address; invented ones, always the same, for a stranger. May raise StoreError."""
+        """SCRAM keys of an account; constant invented ones for an unknown address. May raise StoreError."""
 
 
 class AccountLookup(Protocol):
@@ -163,7 +163,7 @@ class CredAuthenticator:
         return AccountLogin(account, credentials if account == name else await self._credentials(account))
 
     async def _account_anew(self, username: str, proof: Proof) -> str:
-        """Decide once more, with the account that was read anew. Raises Denied, Unavailable."""
+        """Repeats the decision with an account that was read again. Raises Denied, Unavailable."""
         try:
             return await self._account(username, proof)
         except Denied:

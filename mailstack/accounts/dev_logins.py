@@ -44,11 +44,11 @@ class LoginNames:
         self._addresses[name] = address
 
     def take(self, address: str) -> None:
-        """The account is gone."""
+        """Removes the login of a deleted account."""
         self._addresses = {name: each for name, each in self._addresses.items() if each != address}
 
     def reset(self) -> None:
-        """Those of the start."""
+        """Restores the initial logins."""
         self._addresses = dict(self._first)
 
 
@@ -64,7 +64,7 @@ class ByName:
         return self._others.kinds
 
     async def login(self, proof: Proof, remote: HostPort) -> AccountLogin:
-        """As `others` does."""
+        """Like `others.login`."""
         address = self._names.address_of(proof.username)
         if address is not None:
             authzid = address if proof.authzid == proof.username else proof.authzid
@@ -72,7 +72,7 @@ class ByName:
         return await self._others.login(proof, remote)
 
     async def scram_keys(self, username: str) -> ScramKeys:
-        """As `others` does."""
+        """Like `others.scram_keys`."""
         return await self._others.scram_keys(self._names.address_of(username) or username)
 
 

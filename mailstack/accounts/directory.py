@@ -36,7 +36,7 @@ class Addresses(Protocol):
 
 
 class _Entry(Struct, frozen=True):
-    """Where one address leads: to a mailbox, or to other addresses, or nowhere."""
+    """Cached destination of one address: a mailbox, other addresses, or none."""
 
     mailbox: str | None = None
     targets: tuple[Address, ...] | None = None
@@ -63,13 +63,13 @@ class StoreDirectory:
         ttl: float = 1.0,
         capacity: int = 10000,
     ) -> None:
-        """`postmaster` gets the letters for postmaster of any domain here that has none of its own.
+        """`postmaster` receives letters for postmaster of each local domain without a postmaster account.
 
-        Without it they go, as the first of these is there, to the oldest account of that very domain, to postmaster of
-        the first domain, to one of the `administrators`, or into a mailbox that waits for its account. They never go to
-        an account of a domain with which the letter has nothing to do.
+        Without it, the first of these receives them: the oldest account of that domain, postmaster of the first domain,
+        one of the `administrators`, a mailbox without an account. An account of an unrelated domain never receives
+        them.
 
-        `subaddress`: user+anything@ is user@. `ttl`: seconds that an answer holds, be it yes or no.
+        `subaddress`: user+anything@ is user@. `ttl`: lifetime of a cached answer in seconds, positive or negative.
         """
         self._store = store
         self._domains = tuple(_fold_domain(domain) for domain in domains)
@@ -86,7 +86,7 @@ class StoreDirectory:
         return _fold_domain(domain) in self._local
 
     def forget(self) -> None:
-        """Ask the store anew: it has been changed."""
+        """Drops cached answers after a change of the store."""
         self._entries.clear()
         self._oldest.clear()
 
@@ -143,7 +143,7 @@ class StoreDirectory:
         return self._without_tag(address).local.lower() == "postmaster" and self.is_local(address.domain)
 
     async def _fallback(self, domain: str) -> _Entry:
-        """Where letters for postmaster go without an account or alias of that name: somewhere (RFC 5321 §4.5.1)."""
+        """Destination of letters for postmaster without an account or alias of that name (RFC 5321 §4.5.1)."""
         name = f"@{domain}"
         entry = self._entries.get(name)
         if entry is None:

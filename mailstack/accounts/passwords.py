@@ -132,7 +132,7 @@ class Passwords:
         self._pool.stop()
 
     def _check(self, octets: bytes, stored: bytes | None) -> bool:
-        """In a thread. A stored text that is no bcrypt hash fits no password, and takes as long to find out."""
+        """Runs in a thread. A stored text that is no bcrypt hash never matches, after the same time."""
         if stored is not None:
             try:
                 return bcrypt.checkpw(octets, stored)
@@ -142,7 +142,7 @@ class Passwords:
         return False
 
     def _scram_of(self, password: str) -> str:
-        """In a thread. SASLprep refuses what some clients could not say; such a password works by PLAIN (RFC 4013 §2.3)."""
+        """Runs in a thread. SASLprep refuses some passwords; these work with PLAIN only (RFC 4013 §2.3)."""
         if not self._scram_iterations:
             return ""
         try:
@@ -215,10 +215,10 @@ COMMON_PASSWORDS_FILE = "common_passwords.txt"
 
 
 def check_password(password: str, address: str, *, min_length: int = MIN_LENGTH) -> None:
-    """Refuse a password that is guessed soon. Raises PasswordError, which names the rule and no secret.
+    """Refuses a weak password. Raises PasswordError, which names the rule and no secret.
 
-    Refused are passwords of fewer than `min_length` characters, the address itself or the part before its @, and the
-    1,000 most common ones, in any case. Length and case are those of the composed form, as bcrypt gets it.
+    Refused are: passwords of fewer than `min_length` characters, the address or its local part, and the 1,000 most
+    common passwords, in any case. Length and case are those of the composed form, which bcrypt gets.
     """
     composed = unicodedata.normalize("NFC", password)
     if not composed:

@@ -64,7 +64,7 @@ def _logout() -> None:
 
 
 class IScramProof(ICredentials):
-    """That the client knows the password behind stored keys."""
+    """Proof that the client knows the password of the stored keys."""
 
     username = Attribute("An account's whole address, in UTF-8.")
     proof = Attribute("A sasl.ScramProof.")

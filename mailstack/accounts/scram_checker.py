@@ -111,7 +111,7 @@ class ScramChecker:
         self._counted_until = now + COUNT_TTL_S
 
     def _iterations_of(self, name: str) -> int:
-        """Of a name that has no account: drawn by the name from those of the accounts."""
+        """Iteration count of an unknown name: chosen by the name from the counts in use."""
         digest = hmac.digest(self._secret, b"iterations\0" + name.encode(errors="replace"), "sha256")
         place = int.from_bytes(digest[:8]) * sum(count for _, count in self._counted) >> 64
         for iterations, count in self._counted:

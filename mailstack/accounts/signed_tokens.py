@@ -37,7 +37,9 @@ class SignedTokens:
         refresh: float = 3600.0,
         pause: float = 60.0,
     ) -> None:
-        """Seconds: keys older than `refresh` are read anew; a key that is not there is looked for once in `pause`."""
+        """Keys older than `refresh` seconds are fetched again; a missing key is requested at most once in `pause`
+        seconds.
+        """
         self._source = source
         self._clock = clock
         self._algorithms = list(algorithms)

@@ -28,7 +28,7 @@ Claims = Mapping[str, Any]
 
 
 class BadToken(Exception):
-    """The token is not of the issuer, or is no token at all; str() says why, for the log."""
+    """Invalid token; str() is the reason, for the log."""
 
 
 class TokenRules(Struct, frozen=True):
@@ -48,7 +48,7 @@ class TokenRules(Struct, frozen=True):
 
 
 class TokenReader(Protocol):
-    """Where claims come from: a signature (`signed_tokens`) or the issuer itself (`introspection`)."""
+    """Source of claims: a signature (`signed_tokens`) or the issuer (`introspection`)."""
 
     async def claims(self, token: str) -> Claims:
         """Raises BadToken; sasl.Unavailable when it can't be known now."""
@@ -123,7 +123,7 @@ class TokenChecker:
 
 
 def _words(value: object) -> set[str]:
-    """Of a list, or of a text parted by blanks (RFC 8693 §4.2)."""
+    """Words of a list, or of a text separated by spaces (RFC 8693 §4.2)."""
     if isinstance(value, str):
         return {value, *value.split()}
     return {each for each in value if isinstance(each, str)} if isinstance(value, list) else set()

@@ -89,12 +89,12 @@ class When(Struct, frozen=True):
     """Seconds since 1970, where `ago` is None."""
 
     def at(self, now: float) -> float:
-        """By the clock of the server that is asked, which may have been moved ahead."""
+        """Time by the clock of the queried server, which may have been advanced."""
         return self.instant if self.ago is None else now - self.ago
 
 
 def parse_when(text: str) -> When:
-    """Of "2h" (ago), or of a date or time as ISO 8601 writes it (local time unless it says more). Raises ValueError."""
+    """Parses "2h" (ago), or an ISO 8601 date or time; local time without a zone. Raises ValueError."""
     try:
         return When(read_duration(text.strip()))
     except ValueError:

@@ -173,7 +173,7 @@ class PasswordHashes:
         return self._each([self._passwords.keep(password) for password in passwords])
 
     def check_each(self, pairs: Sequence[tuple[str, bytes]]) -> Iterator[bool]:
-        """For each password and what is stored, in order, whether it is the right one."""
+        """Checks pairs of password and stored hash, in order."""
         checks = [self._passwords.verify(str(number), *pair) for number, pair in enumerate(pairs)]
         return self._each(checks)
 

@@ -19,9 +19,7 @@ from mailstack.net.proxy_protocol import PROXIED
 from mailstack.store.postgresql import connection
 
 SERVED = ("submission", "submissions", "mx", "lmtp", "pop3", "pop3s", "web", "https")
-"""The listeners of this version, in the order in which they are bound: the pages, last, tell where the others are.
-
-Another one must stop the start: a silent port is found much later."""
+"""Listeners of this version in the order of binding. The web pages are last, because they show the others."""
 
 
 SMTP_PORT = 25

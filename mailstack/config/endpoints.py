@@ -9,7 +9,7 @@ from typing import NewType
 from mailstack.net.proxy_protocol import PROXIED
 
 Endpoint = NewType("Endpoint", str)
-"""A server endpoint description, as `twisted.internet.endpoints.serverFromString` takes it."""
+"""Server endpoint description, in the syntax of `twisted.internet.endpoints.serverFromString`."""
 
 EXPECTED = 'a Twisted endpoint description such as "tcp:587" or "tcp:587:interface=127.0.0.1"'
 

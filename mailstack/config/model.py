@@ -77,7 +77,7 @@ class CertificateSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Our certificates; none at all: a private CA and a certificate are made in the data directory."""
+    """Certificates of the server; without any, a private CA and a certificate are made in the data directory."""
 
     certificate: Path | None = None
     key: Path | None = None
@@ -211,7 +211,7 @@ class PostgresqlSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class ContentsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where large contents go; without a bucket they are files, or rows of PostgreSQL."""
+    """Storage of large contents: a bucket, else files, or rows of PostgreSQL."""
 
     bucket: str = ""
     endpoint: str = ""

@@ -12,7 +12,7 @@ SizeOrNone = NewType("SizeOrNone", int)
 """Octets; 0 is no limit."""
 
 UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-"""Octets in each. No "MB": half its readers take it for a million octets, half for 1048576."""
+"""Octets per unit. There is no "MB": it may mean 1,000,000 or 1,048,576 octets."""
 
 LARGEST = 1 << 40
 """Octets; beyond a tebibyte something else was meant."""

@@ -30,7 +30,7 @@ class Source(Struct, frozen=True):
     given: dict[str, Any]
     lines: dict[KeyPath, int]
     variables: dict[KeyPath, str]
-    """The environment variable of each setting that came from one. Its value is text, whatever its type."""
+    """Environment variable of each setting from the environment. Its value is text, whatever its type."""
 
     def problem(self, path: KeyPath, trouble: str, cure: str = "", item: str = "") -> Problem:
         """A Problem at the place of `path`; `item` says which part of its value is meant."""
@@ -66,10 +66,10 @@ def read_source(path: Path | None, environ: Mapping[str, str], tables: frozenset
 
 
 def _is_ours(path: KeyPath, tables: frozenset[str], keys: frozenset[str]) -> bool:
-    """Whether a variable is meant as a setting, be it a mistyped one.
+    """Returns whether a variable is a setting, perhaps a mistyped one.
 
-    Other programs make such names too (container platforms one for each port of a service called "mailstack"), so that
-    a name without a table is only ours when it is, or nearly is, one that we know.
+    Container platforms set similar names for the ports of a service "mailstack". So a name without a table counts only
+    if it equals or resembles a setting.
     """
     return closest(path[0], tables if len(path) > 1 else keys | tables, 0.8) is not None
 

@@ -75,7 +75,7 @@ NodeName = NewType("NodeName", str)
 
 
 class StoreName(Redacted, frozen=True):
-    """Where letters and accounts are kept."""
+    """Location of the store of letters and accounts."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("url",)
 
@@ -229,7 +229,7 @@ def read_web_url(text: object) -> WebUrl:
 
 
 def read_web_root(text: object) -> WebRoot:
-    """With a slash at both ends. Raises ValueError."""
+    """Returns the path with a slash at both ends. Raises ValueError."""
     if not isinstance(text, str) or not _WEB_ROOT.fullmatch(text):
         raise ValueError('a path such as "/mail/" (letters, digits, and - _ . @ between slashes)')
     parts = [part for part in text.split("/") if part]

@@ -90,7 +90,7 @@ class BoundedPool:
             self._jobs.discard(job)
 
     def _work(self) -> None:
-        """In a thread."""
+        """Runs in a thread."""
         while (job := self._queue.get()) is not None:
             with self._lock:
                 job.is_begun = not job.is_dropped
@@ -128,7 +128,7 @@ def _stop_within(stop: Callable[[], None], seconds: float) -> None:
 
 
 def _exit_later(seconds: float) -> None:
-    """In a thread."""
+    """Runs in a thread."""
     time.sleep(seconds)
     _log.critical("the shutdown took more than %g s; exiting now", seconds)
     os._exit(1)

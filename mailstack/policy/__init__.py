@@ -1,7 +1,7 @@
 """Policies: verdicts on clients, senders, recipients and letters.
 
-A policy never acts. Several verdicts become one by `strictest`; `enforce` turns a bad one into the Refusal that the
-client hears.
+A policy never acts. `strictest` reduces several verdicts to one; `enforce` raises it as a Refusal, which becomes the
+reply.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from mailstack.protocols.smtp.replies import Refusal, Reply
 
 
 class Pass(Struct, frozen=True):
-    """No objection."""
+    """Verdict without an objection."""
 
 
 class Defer(Struct, frozen=True):
-    """Not now: a 4yz reply (RFC 5321 §4.2.1)."""
+    """Temporary refusal: a 4yz reply (RFC 5321 §4.2.1)."""
 
     reply: Reply
     reason: str = ""
@@ -26,7 +26,7 @@ class Defer(Struct, frozen=True):
 
 
 class Refuse(Struct, frozen=True):
-    """No: a 5yz reply (RFC 5321 §4.2.1)."""
+    """Permanent refusal: a 5yz reply (RFC 5321 §4.2.1)."""
 
     reply: Reply
     reason: str = ""
@@ -41,7 +41,7 @@ _STRICTNESS: dict[type[Verdict], int] = {Pass: 0, Defer: 1, Refuse: 2}
 
 
 def strictest(verdicts: Iterable[Verdict]) -> Verdict:
-    """Refuse beats Defer beats Pass; of equals the first. No verdict at all is a Pass."""
+    """Returns the strictest verdict, in the order Refuse, Defer, Pass; the first of equals. Without verdicts: Pass."""
     return max(verdicts, key=lambda verdict: _STRICTNESS[type(verdict)], default=PASS)
 
 

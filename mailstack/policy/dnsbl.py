@@ -35,7 +35,7 @@ _TURNED_AWAY = reply(554, "5.7.1", "")
 _LISTED = reply(550, "5.7.1", "")
 
 _LISTS = ipaddress.ip_network("127.0.0.0/8")
-"""RFC 5782 §2.1: what an answer that means "listed" looks like; anything else comes from a list that is gone."""
+"""Form of an answer that means "listed" (RFC 5782 §2.1). Any other answer is from a list that has ended."""
 _TROUBLE = ipaddress.ip_network("127.255.255.0/24")
 """Network of answers that mean a refused query: they say nothing about the client."""
 

@@ -75,7 +75,7 @@ class OutboundGate:
     async def deliver(
         self, letter: Letter, deliveries: tuple[Delivery, ...], watch: ProgressWatch | None = None, /
     ) -> Attempt:
-        """As `Agent.deliver`; a gate without rules calls the relay directly."""
+        """Like `Agent.deliver`; a gate without rules calls the relay directly."""
         if self._rules.allowed_domains or self._hold_rules.has_suppressions:
             attempt = await self._filter(letter, deliveries, watch)
         else:

@@ -106,7 +106,7 @@ class LoopbackOnly:
         dane: Dane | None = None,
         source: Source | None = None,
     ) -> Peer[EventT]:
-        """As `Connector.call`; raises ConnectFailed outside 127.0.0.0/8, ::1 and UNIX sockets, and for all names."""
+        """Like `Connector.call`; raises ConnectFailed outside 127.0.0.0/8, ::1 and UNIX sockets, and for all names."""
         is_external_relay = self._relay_port and address.port == self._relay_port
         if not is_external_relay and not is_unix_socket(address.host) and not is_loopback(address.host):
             raise ConnectFailed(f"only loopback addresses are called here, and {address.host[:60]!r} is not one")

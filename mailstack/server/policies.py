@@ -59,7 +59,7 @@ def client_policies(  # noqa: PLR0917  # collaborators, each of a type of its ow
 def account_policies(
     config: Config, clock: Clock, lookups: Lookups, is_local: Callable[[Address], bool], table: CounterTable
 ) -> tuple[tuple[OfSender, ...], tuple[OfRecipient, ...]]:
-    """For submission: of a sender, and of a recipient (RFC 6409 §3.2, §6.2)."""
+    """Policies of submission for a sender and for a recipient (RFC 6409 §3.2, §6.2)."""
     ours, relay = config.submission, config.relay
     at_sender: list[OfSender] = []
     at_recipient: list[OfRecipient] = []

@@ -213,7 +213,7 @@ class Store(Protocol):
         """Make or migrate the schema, sweep orphan contents. Raises StoreError with what to do about it."""
 
     async def close(self) -> None:
-        """Finish what was begun, then let go of everything."""
+        """Completes started work, then closes everything."""
 
     def lock_server(self) -> None:
         """Be the one process that serves from this store, until `close`; commands don't ask for it.
@@ -229,15 +229,15 @@ class Store(Protocol):
         """
 
     def on_news(self, told: Callable[[], None]) -> None:
-        """Call `told` in the reactor's thread when another process has added work or rules.
+        """Calls `told` in the reactor's thread after another process has added work or rules.
 
-        Stores without notification ignore this; polling each second finds the changes in any case.
+        Stores without notifications ignore this; the poll of each second finds the changes.
         """
 
     # --- queue
 
     def new_content(self) -> ContentWriter:
-        """Where an arriving content is written."""
+        """Writer of an arriving content."""
 
     async def accept(self, acceptance: Acceptance) -> None:
         """Take responsibility (RFC 5321 §6.1). Raises StoreFull, StoreError: then nothing was taken."""
@@ -307,20 +307,21 @@ class Store(Protocol):
         """The first `limit` entries of a mailbox with a greater uid than `after`, in order; takes no lock."""
 
     async def read(self, mailbox: str, uid: int) -> Content:
-        """A letter with its trace fields on top. Raises KeyError when it is gone, and Damaged.
+        """Letter with its trace fields on top. Raises KeyError if it is gone, Damaged if its content differs from the
+        accepted one.
 
-        A content that is not what was accepted is never given whole: Damaged is raised here, or before its last octets.
+        Damaged is raised here, or before the last octets; a damaged content is never returned whole.
         """
 
     async def read_together(self, mailbox: str, uids: Sequence[int]) -> dict[int, Content]:
-        """Several letters for the price of one, by uid; those that are gone, or that `read` raises Damaged for, are missing."""
+        """Several letters by uid, in one query; missing and damaged ones are left out."""
 
     async def update_maildrop(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
     ) -> list[Step]:
-        """Mark letters (uids) as fetched by their reader, and remove others for good, all or nothing (RFC 1939 §6).
+        """Marks letters (uids) as collected and removes others, atomically (RFC 1939 §6).
 
-        The `steps` that were written: without "collected" of a letter that was fetched before, for it is told once.
+        Returns the written `steps`. A letter gets "collected" only once.
         """
 
     async def octets_in(self, mailbox: str) -> int:
@@ -341,7 +342,7 @@ class Store(Protocol):
         """The oldest first."""
 
     async def content(self, letter: LetterId) -> Content:
-        """As accepted here. Raises KeyError when no delivery that is owed or attempted, and no mailbox, needs it."""
+        """Content as accepted. Raises KeyError if no open delivery and no mailbox needs it."""
 
     async def prune(self, server: str, *, before: float, keep: int | None = None) -> int:
         """Delete the history of letters older than `before`, neither pending nor in a mailbox; returns the number.

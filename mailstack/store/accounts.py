@@ -55,10 +55,10 @@ class AccountStore(Protocol):
     async def all(self) -> list[Account]: ...
 
     async def credentials(self, addresses: Sequence[str]) -> dict[str, str]:
-        """`Account.credentials` by address, read anew. An address without an account is not in it."""
+        """`Account.credentials` by address, uncached. Addresses without an account are left out."""
 
     def version(self) -> object:
-        """Another value after each change of accounts or logouts by any process; None where only `credentials` can tell."""
+        """Value that differs after each change of accounts or logout by any process; None: use `credentials`."""
 
     async def scram_iterations(self) -> dict[int, int]:
         """Number of accounts by the iterations of their SCRAM keys; 0 for accounts without keys."""
@@ -70,10 +70,10 @@ class AccountStore(Protocol):
         """Store until then that a browser session has ended; delete the expired ones."""
 
     async def logged_out(self, sessions: Sequence[str]) -> set[str]:
-        """Those of the sessions that have logged out, read anew."""
+        """Logged-out sessions among these, uncached."""
 
     async def add(self, accounts: Sequence[Account]) -> None:
-        """All or none. Raises Conflict, naming the first that is there already (as account or as alias)."""
+        """Adds all or none. Raises Conflict with the first address of an existing account or alias."""
 
     async def set_password(self, address: str, password_hash: bytes, scram: str = "") -> None:
         """Raises KeyError when there is no such account."""
@@ -82,13 +82,13 @@ class AccountStore(Protocol):
         """See `Account.quota`. Raises KeyError when there is no such account."""
 
     async def set_scram(self, address: str, password_hash: bytes, scram: str) -> None:
-        """What SCRAM keeps of the password that `password_hash` is of; nothing happens when that has changed meanwhile."""
+        """Stores the SCRAM keys of the password of `password_hash`; ignored if the hash has changed."""
 
     async def remove(self, address: str) -> None:
         """The account goes, its app passwords and the letters of its mailbox go with it. Raises KeyError."""
 
     async def app_passwords(self, address: str) -> list[AppPassword]:
-        """Of an account, the oldest first."""
+        """App passwords of an account, the oldest first."""
 
     async def add_app_password(self, password: AppPassword) -> None:
         """Raises KeyError when there is no such account, Conflict when it has one of this name."""
@@ -105,7 +105,7 @@ class AccountStore(Protocol):
         """The aliases that lead directly to `target` (an `Address.key`): which senders an account may use."""
 
     async def set_alias(self, address: str, targets: Sequence[str]) -> None:
-        """In place of the one of before. Raises Conflict when an account has this address, StoreError for no targets."""
+        """Replaces an alias. Raises Conflict if an account has this address, StoreError without targets."""
 
     async def remove_alias(self, address: str) -> None:
         """Raises KeyError."""

@@ -34,7 +34,7 @@ class _Sequence:
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
-        """From the time, for the order; in 20 bits beneath, what no other process has."""
+        """Start value from the time, for the order, with 20 random bits below."""
         start = time.time_ns() // 1_000_000 << _OWN | secrets.randbits(_OWN)
         self.next = itertools.count(start, 1 << _OWN).__next__
 
@@ -66,7 +66,7 @@ class Transaction:
         return self.connection.execute(statement, parameters)
 
     def insert(self, table: str, columns: tuple[str, ...], flat: list[Any]) -> None:
-        """`flat` holds the values of all rows, one after the other. Raises Conflict for a row that is there already."""
+        """`flat`: values of all rows in one sequence. Raises Conflict if a row exists."""
         for part in pieces(flat, len(columns)):
             try:
                 self.connection.execute(sql.insert(table, columns, len(part) // len(columns)), part)
@@ -207,7 +207,7 @@ class Batch:
         self.revived += other.revived
 
     def write(self, transaction: Transaction) -> None:
-        """Raises Conflict when a row that should be new is there, or one that should change isn't as it was."""
+        """Raises Conflict if a new row exists already, or a changed row differs from its expected state."""
         if self.letters:
             transaction.insert("letters", rows.LETTER, self.letters)
             transaction.insert("contents", sql.CONTENT, self.contents)
@@ -278,14 +278,14 @@ class Batch:
 
 
 Operation = Callable[[Transaction], Any]
-"""A change that is not merely rows. It raises StoreError or KeyError before it has changed anything, or not at all."""
+"""Change that is more than row writes. It raises StoreError or KeyError before its first change, or never."""
 
 
 class ReaderPool(Protocol):
     """Runs queries, each on a connection that nothing else uses meanwhile."""
 
     def do(self, job: Callable[[Connection], T], /) -> Awaitable[T]:
-        """What `job` returns or raises."""
+        """Returns the result of `job`, or raises its error."""
 
 
 class WriterPool(Protocol):
@@ -295,7 +295,7 @@ class WriterPool(Protocol):
         """Raises StoreError."""
 
     def do(self, operation: Operation, /) -> Awaitable[Any]:
-        """What `operation` returns or raises."""
+        """Returns the result of `operation`, or raises its error."""
 
 
 def pieces(flat: list[Any], width: int) -> Iterator[list[Any]]:

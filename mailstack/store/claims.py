@@ -28,14 +28,14 @@ class Wanted(Struct, frozen=True):
 
 
 class Claimed(Struct, frozen=True):
-    """What was claimed, and what could not be read."""
+    """Claimed deliveries, and damaged ones."""
 
     claims: list[Claim]
     damaged: list[str]
 
 
 def claim(transaction: Transaction, wanted: Wanted, content: Callable[[LetterId, int], Content]) -> Claimed:
-    """Claim what is due. A damaged row is held, and told of, so that it doesn't stop what waits behind it."""
+    """Claims due deliveries. A damaged row is held and reported, so that later rows are not blocked."""
     due = _due(transaction, wanted)
     if wanted.line is None:
         due = _line_up(transaction, due, wanted.place)
@@ -78,7 +78,7 @@ def _due(transaction: Transaction, wanted: Wanted) -> list[Any]:
 
 
 def _line_up(transaction: Transaction, due: list[Any], place: Callable[[str], Place | None]) -> list[Any]:
-    """What has no place in a line; the rest goes there, unread, for it would only be given back."""
+    """Parks deliveries without a place in the backlog, without reading their letters."""
     left: list[Any] = []
     flat: list[Any] = []
     for row in due:

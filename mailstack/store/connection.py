@@ -14,11 +14,11 @@ from mailstack.protocols.log import Redacted
 
 
 class Cursor(Protocol):
-    """What came of a statement."""
+    """Result of a statement."""
 
     @property
     def rowcount(self) -> int:
-        """How many rows were changed."""
+        """Number of changed rows."""
 
     def fetchall(self) -> list[Any]: ...
 
@@ -30,7 +30,7 @@ class Connection(Protocol):
 
     @property
     def IntegrityError(self) -> type[Exception]:  # noqa: N802  # as the DB-API has it
-        """Raised for a row that is there already."""
+        """Duplicate row."""
 
     @property
     def has_one_writer(self) -> bool:
@@ -51,7 +51,7 @@ class Connection(Protocol):
         """Unfetched deliveries in a locked mailbox: rows of `sql.UNCOLLECTED`, locked too."""
 
     def take_out(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
-        """Remove entries of a mailbox that is held, and count it anew; the letters that they were."""
+        """Removes entries of a locked mailbox and recounts it; returns their letters."""
 
     def drop_unneeded(self, letters: Sequence[LetterId]) -> list[str]:
         """Remove those contents that no delivery or mailbox needs; returns the names of the large ones."""
@@ -60,7 +60,7 @@ class Connection(Protocol):
         """Entries of a mailbox in order, as lines of uid, size and letter; and the last uid. None, None for none."""
 
     def small_contents(self, letters: Sequence[LetterId]) -> dict[LetterId, bytes]:
-        """Those contents that are in rows and were found, as they are."""
+        """Contents in rows, unchanged; missing ones are left out."""
 
     def small_letters(self, mailbox: str, uids: Sequence[int]) -> dict[int, bytes]:
         """The same of letters in a mailbox, by uid, with their trace fields on top; without those that are not as they should be."""
@@ -69,7 +69,7 @@ class Connection(Protocol):
 
 
 class DatabaseAddress(Redacted, frozen=True):
-    """Of PostgreSQL, or of what speaks its protocol."""
+    """Address of PostgreSQL, or of a server with its protocol."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("url",)
 
@@ -78,7 +78,7 @@ class DatabaseAddress(Redacted, frozen=True):
     schema: str = ""
     """The PostgreSQL schema; empty: as the role's search_path says."""
     connect_timeout: float = 3.0
-    """Seconds until a connection is there, all told."""
+    """Total timeout in seconds for a connection."""
     timeout: float = 15.0
     """Seconds that a change or a question may take."""
 

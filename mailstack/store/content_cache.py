@@ -27,7 +27,7 @@ class RecentOctets:
         self._held = 0
 
     def add(self, name: str, octets: bytes) -> None:
-        """Contents never change, so one that is there stays."""
+        """Contents never change, so an existing entry stays."""
         if name in self._contents or len(octets) > self._limit:
             return
         self._contents[name] = octets
@@ -71,7 +71,7 @@ class ContentCache(Generic[T]):
 
     @property
     def age(self) -> tuple[int, object]:
-        """What `add` wants to know of the moment when the question is asked."""
+        """State at the time of the query, for `add`."""
         return self._forgotten, self._look(self._monotonic())
 
     def add(self, name: str, answer: T, age: tuple[int, object]) -> None:

@@ -75,7 +75,7 @@ class InThread(Protocol):
     """Calls a function in another thread."""
 
     def __call__(self, do: Callable[[], T], /) -> Deferred[T]:
-        """What it returns or raises, OSError as StoreError or StoreFull."""
+        """Returns the result of the call; raises OSError as StoreError or StoreFull."""
 
 
 class ContentFiles:
@@ -93,7 +93,7 @@ class ContentFiles:
         """Folders of which this process has flushed the name: that it is there says nothing of the disk."""
 
     def open(self) -> None:
-        """Open the directory, which must exist: whatever takes its place later is never used. Raises OSError."""
+        """Opens the existing directory; a later one at the same path is never used. Raises OSError."""
         if self._descriptor is None:
             self._descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
 
@@ -110,7 +110,7 @@ class ContentFiles:
         return FileDraft(self)
 
     async def chunks(self, name: str, size: int, digest: str | None = None) -> AsyncIterator[bytes]:
-        """Raises StoreError when the file can't be read, and Damaged when it is gone or isn't what was written."""
+        """Raises StoreError if the file can't be read, Damaged if it is missing or differs from what was written."""
         path = self._path(name)
         file = await self.in_thread(lambda: self._opened(path, size))
         verification = Verification(f"content file {name}", size, digest)

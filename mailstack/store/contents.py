@@ -56,7 +56,7 @@ class Kept(NamedTuple):
 
 
 class LargeContents(Protocol):
-    """Where contents are that are too large for a row, each under a name that the row gives instead."""
+    """Storage of contents that are too large for a row; the row has the name of the content."""
 
     room: MemoryBudget
     """Memory budget of the contents that are being written."""
@@ -187,7 +187,7 @@ class Writing:
         return self._content
 
     def discard(self) -> None:
-        """Also while a call waits, as when the connection is lost: then the draft goes when that call ends."""
+        """May be called during a call, after a lost connection: the draft is removed at the end of that call."""
         self._discarded = True
         self._take_pieces()
         if self._draft is not None and not self._waiting and not (self._content and self._content.kept):
@@ -195,7 +195,7 @@ class Writing:
             Deferred.fromCoroutine(self._draft.discard()).addErrback(lambda _: None)
 
     def _take_pieces(self) -> list[bytes]:
-        """What was gathered, which is held here no longer."""
+        """Returns the collected pieces and clears them."""
         pieces, self._pieces = self._pieces, []
         self._large.room.used -= self._held
         self._held = 0
@@ -240,7 +240,7 @@ class StoredContent:
         self.size = size
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Raises StoreError when the content is gone, or damaged."""
+        """Raises StoreError if the content is missing or damaged."""
         content = await self._opened()
         if isinstance(content, Octets) and content.size <= CHUNK:
             yield content.octets

@@ -81,7 +81,7 @@ class Location:
     """
 
     def __init__(self, *paths: Path, now: Callable[[], float] = time.monotonic) -> None:
-        """`now` gives seconds, for how often the log is told."""
+        """`now`: seconds, for the rate of log lines."""
         self._paths = paths
         self._opened: tuple[tuple[int, int], ...] = ()
         self._complaint = RateLimitedLog(_log, now)

@@ -126,7 +126,7 @@ def state_of(record: Record) -> str | dict[str, str]:
 
 
 def record_json(record: Record) -> dict[str, Any]:
-    """What `letters --json`, `queue list --json` and `queue show --json` print of a letter."""
+    """JSON object of a letter for `letters --json`, `queue list --json` and `queue show --json`."""
     letter = record.letter
     return {
         "id": letter.id,
@@ -194,7 +194,7 @@ PHRASES = {
     "terms": "with {}",
     "bare_newlines": "with lines that end in LF alone, which other hosts refuse",
 }
-"""The facts that are told in words, in this order; others follow as `name=value`."""
+"""Facts with words of their own, in this order; others follow as `name=value`."""
 
 REPORTED = {
     "failed": "has failed",
@@ -254,7 +254,7 @@ def _attempts_in_trouble(steps: Sequence[Step]) -> set[int]:
 
 
 def facts_text(step: Step) -> str:
-    """What explains the step, in words."""
+    """Explanation of a step in words."""
     facts = {name: fact for name, fact in step.facts.items() if _tells(step, name)}
     if "original" in facts:
         kind = str(facts.pop("report", ""))
@@ -302,7 +302,7 @@ def names_text(names: Sequence[str]) -> str:
 
 
 def _moment(fact: Any) -> str:
-    """A time, told as seconds since 1970 or as ISO 8601."""
+    """Time from seconds since 1970 or ISO 8601."""
     try:
         return local_text(fact if isinstance(fact, int | float) else datetime.fromisoformat(fact).timestamp())
     except (ValueError, TypeError, OverflowError, OSError):

@@ -28,7 +28,7 @@ class Turn:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """In a thread that may wait. Raises TurnTimeout, OSError."""
+        """Runs in a thread. Raises TurnTimeout, OSError."""
         descriptor = self._open()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

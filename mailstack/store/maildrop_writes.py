@@ -31,7 +31,7 @@ class Fetched:
             self._found += (letter, number, rows.collected_again(before, self._take(letter)))
 
     def write(self, transaction: Transaction) -> None:
-        """That what was found is collected. It takes room, so what gives some back comes before."""
+        """Marks letters as collected. This needs space, so removals come first."""
         for part in pieces(self._found, len(sql.COLLECT)):
             transaction.execute(sql.collect(len(part) // len(sql.COLLECT)), part)
 
@@ -54,9 +54,9 @@ def update(
     *,
     subscriptions: OutboxSubscriptions,
 ) -> list[Step]:
-    """Mark as collected, remove what is deleted, and write the steps that tell of it; no letter is collected twice.
+    """Marks letters as collected, removes the deleted ones, and writes the steps.
 
-    The steps that were written. A uid that is gone is no trouble.
+    Returns the written steps: each letter is collected once. Missing uids are ignored.
     """
     batch = Batch(subscriptions)
     # Both raise for what can't be stored before anything is changed.

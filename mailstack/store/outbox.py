@@ -11,13 +11,13 @@ from msgspec import Struct
 from mailstack.letter.step import Step
 
 Wants = Callable[[Step], bool]
-"""Whether a target is to be told of a step. Never raises; is called in any thread."""
+"""Returns whether a target wants a step. Never raises; called in any thread."""
 
 
 class OutboxEntry(Struct, frozen=True):
-    """One step, and one target that is to be told of it: queued with the step, in the same transaction.
+    """One step for one target, queued in the same transaction as the step.
 
-    States: waiting (`claimed_by` is None), being told, and gone, once it was told or is too old.
+    States: waiting (`claimed_by` is None), claimed, and removed after success or expiry.
     """
 
     id: str
@@ -38,7 +38,7 @@ RETRY_NOW = 0.0
 
 
 class OutboxBacklog(Struct, frozen=True):
-    """What waits for one target."""
+    """Waiting entries of one target."""
 
     target: str
     count: int
@@ -64,7 +64,7 @@ class OutboxSubscriptions:
         self._wants[target] = wants
 
     def of(self, steps: Sequence[Step]) -> list[OutboxEntry]:
-        """What is to be queued with these steps."""
+        """Entries for these steps."""
         return [
             OutboxEntry(new_id(), target, step, step.at)
             for step in steps
@@ -77,13 +77,13 @@ class OutboxStore(Protocol):
     """The part of a store that keeps them."""
 
     def subscribe(self, target: str, wants: Wants) -> None:
-        """From now on, queue every step that `target` wants in the transaction that stores the step.
+        """Queues each later step that `target` wants, in the transaction of the step.
 
-        It holds for steps that this object of the store writes; other processes say the same for theirs.
+        This holds for steps written by this store object; other processes subscribe by themselves.
         """
 
     async def add(self, entries: Sequence[OutboxEntry]) -> None:
-        """Queue more, as to try whether a target hears."""
+        """Queues more entries, for a test of a target."""
 
     async def claim(self, target: str, owner: str, now: float, *, limit: int, lease: float) -> list[OutboxEntry]:
         """Claim at most `limit` due entries, the longest due first; each counts as attempted before it is.
@@ -92,25 +92,27 @@ class OutboxStore(Protocol):
         """
 
     async def settle(self, owner: str, *, sent: Collection[str] = (), again: Sequence[OutboxEntry] = ()) -> None:
-        """Forget those that were told (by id), and give back those to be told again, with their `due` and `trouble`.
+        """Removes the successful entries (by id) and returns others to the outbox with their `due` and `trouble`.
 
-        What `owner` doesn't hold any longer stays as it is.
+        Entries no longer claimed by `owner` are unchanged.
         """
 
     async def recover(self, owner: str, now: float) -> int:
         """Let go of all that `owner` had claimed before it died; how many. They are due at once."""
 
     async def next_due(self, target: str) -> float | None:
-        """When the first is due; None when nothing waits."""
+        """Due time of the first entry; None for an empty outbox."""
 
     async def entries(self, target: str | None, limit: int) -> list[OutboxEntry]:
-        """Those that wait, for one target or for all, the oldest first."""
+        """Waiting entries of one target or of all, the oldest first."""
 
     async def backlogs(self) -> list[OutboxBacklog]:
-        """How many wait for each target, by its name."""
+        """Backlog of each target, by its name."""
 
     async def retry_now(self, target: str, now: float) -> int:
-        """Make due at once what waits for a target, and isn't being told; the oldest at HURRIED. How many wait in all."""
+        """Makes the unclaimed entries of a target due now, the oldest at HURRIED. Returns the number of waiting
+        entries.
+        """
 
     async def purge(self, target: str | None, before: float) -> int:
-        """Drop those of steps older than `before`, unless they are being told; how many."""
+        """Removes unclaimed entries of steps older than `before`; returns their number."""

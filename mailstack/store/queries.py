@@ -69,7 +69,7 @@ def letter_in(connection: Connection, mailbox: str, uid: int, file: FileOf) -> t
 
 
 def letters_in(connection: Connection, mailbox: str, uids: Sequence[int], file: FileOf) -> dict[int, Content]:
-    """Several entries by uid, each with its trace fields on top; without those that are gone, or damaged."""
+    """Entries by uid, each with its trace fields on top; missing and damaged ones are left out."""
     found: dict[int, Content] = {}
     for part in pieces(list(uids), 1):
         found.update((uid, Octets(octets)) for uid, octets in connection.small_letters(mailbox, part).items())
@@ -100,7 +100,7 @@ def content_of(connection: Connection, letter: LetterId, file: FileOf) -> Conten
 
 
 def named(connection: Connection, names: Sequence[str]) -> set[str]:
-    """Those of the names of large contents that a row gives."""
+    """Names of large contents in these rows."""
     return {name for (name,) in connection.execute(sql.files(len(names)), names)} if names else set()
 
 
@@ -130,7 +130,7 @@ def lines_of(connection: Connection, letter: LetterId) -> dict[int, str]:
 
 
 def steps(connection: Connection, letter: LetterId) -> list[Step]:
-    """In the order in which they happened."""
+    """Steps in the order in which they happened."""
     found = [rows.numbered_from(row) for row in connection.execute(sql.STEPS, (letter,))]
     for row in connection.execute(sql.COLLECTED, (letter,)):
         found += rows.collected_from(row)

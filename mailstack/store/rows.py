@@ -126,7 +126,7 @@ def _check_parameters(parameters: tuple[tuple[str, str], ...]) -> None:
 
 
 def checked(table: str, name: object, decode: Callable[[], T]) -> T:
-    """What `decode` gives; Damaged with table and id when the row makes no sense."""
+    """Result of `decode`; Damaged with table and id for an invalid row."""
     try:
         return decode()
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
@@ -138,7 +138,7 @@ def key(address: Address | None) -> str:
 
 
 def waits_until(delivery: Delivery) -> float | None:
-    """When a delivery may be claimed; FAR while held, None once it is neither owed nor being attempted."""
+    """Time of the next claim; FAR while held, None for a closed delivery."""
     if delivery.state is DeliveryState.QUEUED:
         return delivery.due if delivery.claimed_by is None else max(delivery.due, delivery.lease)
     if delivery.state in OWED or delivery.claimed_by is not None:
@@ -147,7 +147,7 @@ def waits_until(delivery: Delivery) -> float | None:
 
 
 def letter_row(letter: Letter) -> list[Any]:
-    """In the order of LETTER."""
+    """Values in the order of LETTER."""
     arrival, envelope = letter.arrival, letter.envelope
     return [
         letter.id,
@@ -161,7 +161,7 @@ def letter_row(letter: Letter) -> list[Any]:
 
 
 def delivery_row(delivery: Delivery, server: str) -> list[Any]:
-    """In the order of DELIVERY_ROW."""
+    """Values in the order of DELIVERY_ROW."""
     recipient = delivery.recipient
     return [
         delivery.letter,
@@ -186,7 +186,7 @@ def delivery_row(delivery: Delivery, server: str) -> list[Any]:
 
 
 def letter_from(row: Sequence[Any], content: Callable[[LetterId, int], Content]) -> Letter:
-    """From columns in the order of LETTER; `content` makes the content of an id and a size."""
+    """Letter from columns in the order of LETTER; `content` makes its content from id and size."""
 
     def decode() -> Letter:
         letter = LetterId(text(row[0]))
@@ -196,7 +196,7 @@ def letter_from(row: Sequence[Any], content: Callable[[LetterId, int], Content])
 
 
 def delivery_from(row: Sequence[Any]) -> Delivery:
-    """From columns in the order of DELIVERY."""
+    """Delivery from columns in the order of DELIVERY."""
 
     def decode() -> Delivery:
         return Delivery(
@@ -220,7 +220,7 @@ def delivery_from(row: Sequence[Any]) -> Delivery:
 
 
 def step_from(row: Sequence[Any]) -> Step:
-    """From columns in the order of STEP."""
+    """Step from columns in the order of STEP."""
 
     def decode() -> Step:
         return msgspec.convert(
@@ -241,7 +241,7 @@ def collected_text(step: Step, seq: int) -> str:
 
 
 def collected_again(before: object, more: str | None) -> str | None:
-    """What a delivery tells of its readers, with one step more. Raises Damaged."""
+    """Reader column of a delivery with one more step. Raises Damaged."""
     if before is None:
         return None if more is None else f"[{more}]"
     told = checked("deliveries", "collected", lambda: text(before))
@@ -262,7 +262,7 @@ def collected_from(row: Sequence[Any]) -> list[tuple[int, Step]]:
 
 
 def outbox_row(entry: OutboxEntry) -> list[Any]:
-    """In the order of OUTBOX. Raises StoreError for facts that can't be stored."""
+    """Values in the order of OUTBOX. Raises StoreError for facts that can't be stored."""
     step = entry.step
     return [
         entry.id,
@@ -280,7 +280,7 @@ def outbox_row(entry: OutboxEntry) -> list[Any]:
 
 
 def outbox_entry_from(row: Sequence[Any]) -> OutboxEntry:
-    """From columns in the order of OUTBOX."""
+    """Entry from columns in the order of OUTBOX."""
 
     def decode() -> OutboxEntry:
         step = step_from((row[2], 0, *row[3:7]))
@@ -291,7 +291,7 @@ def outbox_entry_from(row: Sequence[Any]) -> OutboxEntry:
 
 
 def entries_from(text: str, mailbox: str) -> list[Entry]:
-    """From lines of uid, size and letter, parted by spaces."""
+    """Entries from lines of uid, size and letter, separated by spaces."""
     lines = text.splitlines()
     return checked(
         "entries", mailbox, lambda: [Entry(int(u), int(s), LetterId(i)) for u, s, i in map(str.split, lines)]

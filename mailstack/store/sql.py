@@ -187,7 +187,7 @@ LINE_UP = ("letter", "number", "due", "waits_until", "parked_for")
 
 @lru_cache(maxsize=512)
 def line_up(count: int) -> str:
-    """For `count` rows of LINE_UP."""
+    """Statement for `count` rows of LINE_UP."""
     return f"""UPDATE deliveries AS d SET due = v.due, waits_until = v.waits_until, parked_for = v.parked_for
         FROM {named(LINE_UP, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
 
@@ -195,7 +195,7 @@ def line_up(count: int) -> str:
 _ADDED = ", ".join("l.server" if name == "server" else f"v.{name}" for name in rows.DELIVERY_ROW)
 ADD_DELIVERY = f"""INSERT INTO deliveries ({", ".join(rows.DELIVERY_ROW)}) SELECT {_ADDED}
     FROM {named(rows.DELIVERY_ROW, 1)} AS v JOIN letters AS l ON l.id = v.letter"""
-"""One more for a letter that is there; its server is the letter's."""
+"""Adds a reference to an existing letter; its server is the letter's."""
 SET_ASIDE = """UPDATE deliveries SET state = 'held', text = ?, waits_until = ?, claimed_by = NULL
     WHERE letter = ? AND number = ?"""
 
@@ -217,7 +217,7 @@ def let_go(owners: int) -> str:
 
 
 def let_go_of(deliveries: int) -> str:
-    """What one owner claimed: these deliveries, each with the attempts that it had then."""
+    """Statement that releases these deliveries of one owner, each with its attempts at the time of the claim."""
     return f"{_LET_GO} = ? AND (letter, number, attempts) IN (VALUES {', '.join(['(?, ?, ?)'] * deliveries)})"
 
 
@@ -253,7 +253,7 @@ def files(count: int) -> str:
 
 
 def entries(count: int) -> str:
-    """As ENTRY, for several of one mailbox, with their uids in front."""
+    """Like ENTRY, for several entries of one mailbox, with their uids first."""
     return f"""SELECT e.uid, e.headers, e.size, c.letter, c.file, c.octets, c.digest FROM mailboxes AS m
         JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
         WHERE m.name = ? AND e.uid IN {marks(count)}"""
@@ -356,13 +356,13 @@ SURPLUS = f"""SELECT id FROM (SELECT id, arrived FROM letters WHERE server = ? O
 
 
 def still(count: int, *, kept_too: bool) -> str:
-    """Those of these letters that may still be removed, under the locks."""
+    """Letters among these that may still be removed, under locks."""
     kept = "" if kept_too else f" AND {_unkept('letters.id')}"
     return f"SELECT id FROM letters WHERE id IN {marks(count)} AND {_unowed('letters.id')}{kept}"
 
 
 def lighten_all(count: int) -> str:
-    """For letters that leave every mailbox; the list is given twice."""
+    """Statement for letters that leave every mailbox; the list is passed twice."""
     return f"""UPDATE mailboxes SET octets = octets -
         (SELECT SUM(size) FROM entries WHERE mailbox = mailboxes.id AND letter IN {marks(count)})
         WHERE id IN (SELECT mailbox FROM entries WHERE letter IN {marks(count)})"""

@@ -294,7 +294,7 @@ class SqlStore(ABC):
         return await self._readers.do(lambda connection: queries.content_of(connection, letter, self._file))
 
     async def prune(self, server: str, *, before: float, keep: int | None = None) -> int:
-        """In parts, found by a reader, so that neither a look nor a commit takes long."""
+        """Prunes in parts that a reader has found, so that no query or commit takes long."""
         forgotten, mark = 0, pruning.BEGINNING
         while True:
             found = await self._readers.do(partial(pruning.past, server=server, before=before, after=mark, limit=_LOOK))

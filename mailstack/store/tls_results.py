@@ -58,7 +58,7 @@ class TlsCount(Struct, frozen=True):
     """Recipients' domain, which may request reports."""
     policy: AppliedPolicy
     failure: SessionFailure | None
-    """None: they succeeded."""
+    """None: success."""
     sessions: int
 
 
@@ -74,7 +74,7 @@ class TlsReportDue(Struct, frozen=True):
 
     @property
     def ends(self) -> float:
-        """When the day is over, seconds since 1970."""
+        """End of the day, in seconds since 1970."""
         return float((self.day + 1) * DAY)
 
 
@@ -89,13 +89,13 @@ class TlsResults(Protocol):
     """The part of a store that keeps the counts until they are reported."""
 
     async def add(self, counts: Sequence[TlsCount], due: Callable[[int, str], float]) -> None:
-        """Add to what is there. `due` says when the report of a day for a domain is, if it is not known yet."""
+        """Adds counts. `due`: time of the report for a day and domain, unless known."""
 
     async def counts(self, domain: str | None = None, day: int | None = None) -> list[TlsCount]:
-        """What was counted and is not reported yet, in a fixed order; of one domain, of one day, or of all."""
+        """Unreported counts in a fixed order; of one domain, one day, or all."""
 
     async def next_due(self) -> float | None:
-        """When the first report is due; None when there is none."""
+        """Due time of the first report; None without any."""
 
     async def claim(self, owner: str, now: float, lease: float) -> TlsReportDue | None:
         """Claim the longest due report until `now` + `lease`; None when none is due."""

@@ -26,14 +26,14 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class CallsFromThreads(Protocol):
-    """What is needed of a reactor (`IReactorFromThreads`)."""
+    """Required part of a reactor (`IReactorFromThreads`)."""
 
     def callFromThread(self, callable: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: A002, N802
         """Call it soon in the reactor's thread."""
 
 
 def at_end_of_turn(reactor: CallsFromThreads) -> Callable[[Callable[[], None]], object]:
-    """What calls something soon in the reactor's thread, from there; at once where there is no reactor and so no turn."""
+    """Function that calls another at the end of the reactor's turn; at once without a reactor."""
     if IReactorTime.providedBy(reactor):
         return partial(reactor.callLater, 0)
     return lambda do: do()
@@ -86,9 +86,8 @@ class Workers(Generic[ResourceT]):
         trouble: Callable[[BaseException], BaseException] = trouble,
         refusal: Callable[[], StoreError | None] = lambda: None,
     ) -> None:
-        """`trouble` turns what a job raised into what its caller hears.
-
-        `refusal` says why nothing can be done at this moment, if that is so.
+        """`trouble` converts the error of a job for its caller. `refusal` is the reason to refuse all jobs at present,
+        if any.
         """
         self._refusal = refusal
         self._trouble = trouble
@@ -101,7 +100,7 @@ class Workers(Generic[ResourceT]):
         self._closed = False
 
     def do(self, job: Callable[[ResourceT], T]) -> Deferred[T]:
-        """What `job` returns, or a failure with what it raises; StoreError after `close`."""
+        """Returns the result of `job` or raises its error; StoreError after `close`."""
         deferred: Deferred[T] = Deferred()
         refusal = StoreError("the store is closed") if self._closed else self._refusal()
         if refusal is not None:
@@ -178,7 +177,7 @@ class Writer(ABC):
         """A thread's life: says once whether it could be `opened`, works until the jobs end, and says `_end`."""
 
     def open(self) -> Deferred[None]:
-        """Start; fires when the database is there."""
+        """Starts the thread; fires when the database is open."""
         opened: Deferred[None] = Deferred()
         self._open = self._started = True
         self._start(opened)
@@ -210,7 +209,7 @@ class Writer(ABC):
         return job.deferred
 
     def _hand_over(self, job: Job) -> None:
-        """To the thread that is free first."""
+        """Hands a job to the first idle thread."""
         self._jobs.put(job)
 
     # --- threads
@@ -222,7 +221,7 @@ class Writer(ABC):
         threading.Thread(target=self._run, args=(opened,), name=name, daemon=True).start()
 
     def _cannot_open(self, opened: Deferred[None], error: BaseException) -> None:
-        """From the thread that tried."""
+        """Handles a failed opening in a thread."""
         self._reactor.callFromThread(tell, [(opened, Failed(trouble(error)))])
         self._reactor.callFromThread(self._refuse)
 
@@ -250,7 +249,7 @@ class Writer(ABC):
             group.append(job)
 
     def _take(self) -> Job | None:
-        """What waits, if anything does; the end, which is found there as well, goes on waiting."""
+        """Takes the waiting jobs; an end mark stays in the queue."""
         try:
             job = self._jobs.get_nowait()
         except Empty:
@@ -275,7 +274,7 @@ def joined(group: list[Job]) -> Batch:
 
 
 def outcome(operation: Operation, transaction: Transaction) -> Any:
-    """What an operation gives; a refusal concerns itself alone, since it has changed nothing."""
+    """Result of an operation; a refusal fails that operation alone, since it has changed nothing."""
     try:
         return operation(transaction)
     except _REFUSALS as refusal:

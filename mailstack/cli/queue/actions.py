@@ -183,7 +183,7 @@ def act(
 
 
 def _tell(acts: Sequence[ActionResult], done: str) -> None:
-    """Prints the results. Raises CommandError if a letter was not changed at all."""
+    """Prints the results. Raises CommandError if some letter was not changed at all."""
     for each in acts:
         if each.done:
             click.echo(clean(_done_text(each, done)))

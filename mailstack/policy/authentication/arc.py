@@ -99,7 +99,7 @@ async def verify_chain(
 
 
 def _claims_failure(links: tuple[ArcSet, ...]) -> str:
-    """What is wrong with what the seals say of the chain before them; "" for nothing."""
+    """Returns the defect in the chain status (cv=) of the seals; "" for none."""
     for number, link in enumerate(links, 1):
         if link.seal.chain != ("none" if number == 1 else "pass"):
             return f"seal {number} says cv={link.seal.chain}"
@@ -122,7 +122,7 @@ def _canonical(link: ArcSet) -> tuple[bytes, bytes, bytes]:
 
 
 def _sealed(canonical: Sequence[tuple[bytes, bytes, bytes]], last: ArcSet) -> bytes:
-    """What the seal of the last of these links was made of (§5.1.1): all of them, in their order."""
+    """Returns the signed data of the last seal: all header fields of the links, in order (§5.1.1)."""
     octets = [field for link in canonical for field in link]
     octets[-1] = canonical_field(remove_signature(last.seal.field), relaxed=True)
     return b"".join(octets).removesuffix(b"\r\n")

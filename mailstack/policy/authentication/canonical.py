@@ -65,7 +65,7 @@ class BodyForm(Struct, frozen=True):
 
 
 class HashedBody(Struct, frozen=True):
-    """A body as a signature takes it."""
+    """Canonical hash of a body."""
 
     digest: bytes
     is_covered: bool
@@ -75,7 +75,7 @@ class HashedBody(Struct, frozen=True):
 
 
 class BodyHash:
-    """The SHA-256 of a body that comes in pieces; what is kept between them is small, whatever comes."""
+    """SHA-256 of a body in pieces, with a small state between pieces."""
 
     def __init__(self, form: BodyForm) -> None:
         self._relaxed = form.relaxed
@@ -132,7 +132,7 @@ class BodyHash:
 
 
 def _compress_blanks(octets: bytes) -> bytes:
-    """With one blank for each run of blanks and tabs; a regular expression takes ten times as long for that."""
+    """Replaces runs of spaces and tabs with one space; a regular expression takes ten times as long."""
     octets = octets.replace(b"\t", b" ")
     while b"  " in octets:
         octets = octets.replace(b"  ", b" ")
@@ -140,7 +140,7 @@ def _compress_blanks(octets: bytes) -> bytes:
 
 
 def _end_of_text(data: bytes) -> int:
-    """Where the last CRLFs begin, with a blank or a CR behind them: all before that is to be hashed."""
+    """Returns the offset of the final CRLFs with a space or CR before them; the octets before it can be hashed."""
     end = len(data)
     if data.endswith(b"\r"):
         end -= 1

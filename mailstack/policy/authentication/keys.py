@@ -134,7 +134,7 @@ class PrivateKey(Struct, frozen=True):
         return f"v=DKIM1; k={kind}; p={base64.b64encode(octets).decode()}"
 
     def pem(self) -> bytes:
-        """As it is kept in a file."""
+        """PEM text of the key file."""
         return self._key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )

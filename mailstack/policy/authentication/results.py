@@ -55,7 +55,7 @@ def remove_results_of(authserv_id: str, section: bytes) -> bytes:
 
 
 def _speaks_as(ours: bytes, body: bytes) -> bool:
-    """Whether a field's body begins with this authserv-id, whatever comments and quotes stand around it."""
+    """Returns whether a field body begins with this authserv-id, after comments and quotes."""
     at = _behind_comments(body)
     if at is None:
         return True  # no honest program writes a comment without an end
@@ -68,7 +68,9 @@ def _speaks_as(ours: bytes, body: bytes) -> bool:
 
 
 def _behind_comments(body: bytes) -> int | None:
-    """Where the first word begins; None when a comment before it has no end. Comments may be nested (RFC 5322 §3.2.2)."""
+    """Returns the offset of the first word; None after an unterminated comment. Comments may be nested (RFC 5322
+    §3.2.2).
+    """
     at, depth = 0, 0
     while True:
         blanks = _BLANKS.match(body, at)

@@ -66,7 +66,7 @@ _FORMS = {"simple": False, "relaxed": True}
 
 
 class InvalidSignature(Exception):
-    """A signature that can't be verified whatever the key says."""
+    """Signature that is invalid with any key."""
 
     def __init__(self, result: Result, reason: str) -> None:
         super().__init__(reason)
@@ -101,7 +101,7 @@ class Signature(Struct, frozen=True):
 
     @property
     def key_name(self) -> str:
-        """Where the public key is in the DNS (RFC 6376 §3.6.2.1)."""
+        """Domain name of the public key (RFC 6376 §3.6.2.1)."""
         return f"{self.selector}._domainkey.{self.domain}"
 
 

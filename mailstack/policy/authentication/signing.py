@@ -57,7 +57,7 @@ class Signer:
         self._oversigned = frozenset(("from", *oversigned))
 
     async def key_names(self, content: Content) -> list[str]:
-        """Where the DNS has the other halves of the keys that there are for its author."""
+        """Domain names of the public keys for one author."""
         found = self._for(list(fields(await _header_section(content))))
         return [f"{key.selector}._domainkey.{domain}" for key, domain in found]
 
@@ -85,7 +85,7 @@ class Signer:
         return [(key, domain) for key in self._keys if author and (domain := key.domain_for(author))]
 
     def _listed(self, found: Fields) -> list[str]:
-        """The names of h=: each as often as it is there, and some once more."""
+        """Names in h=: each as often as it occurs, and some once more."""
         names = [name.decode("ascii") for name, _ in found]
         return [each for name in self._names for each in [name] * (names.count(name) + (name in self._oversigned))]
 
@@ -98,7 +98,7 @@ def author_domain(found: Fields) -> str | None:
 
 
 async def _header_section(content: Content) -> bytes:
-    """With the empty line that ends it. What stations take has it bounded."""
+    """Header section with the empty line that ends it; its size is limited on acceptance."""
     waiting = b""
     async for octets in content.chunks():
         waiting += octets

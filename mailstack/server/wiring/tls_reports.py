@@ -75,7 +75,7 @@ def reporter(  # noqa: PLR0917  # each of a type of its own
 
 
 class _Outside:
-    """Where a name leads to, unless that is inside: a stranger's URL must not reach what only we can."""
+    """Addresses of a name outside private networks: a foreign URL must not reach internal hosts."""
 
     def __init__(self, names: DnsResolver) -> None:
         self._names = names

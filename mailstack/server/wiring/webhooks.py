@@ -93,7 +93,7 @@ def target_of(settings: WebhookSettings) -> str:
 
 
 class WebhookDispatch:
-    """To be made before the store is open: the store queues entries from then on."""
+    """Must be created before the store is opened, because the store queues entries from then on."""
 
     def __init__(self, config: Config, runtime: Runtime, storage: Storage, workers: WorkerResources) -> None:
         self._announcers: Sequence[OutboxDispatcher] = ()

@@ -71,7 +71,7 @@ class Sockets:
             yield each.service, [HostPort(host.host, host.port)] if isinstance(host, IPv4Address | IPv6Address) else []
 
     def taken_over(self) -> dict[str, list[socket.socket]]:
-        """In a worker: its own hold on them, by description, in the order in which they were bound."""
+        """Duplicates of the sockets in a worker, by description, in the order of binding."""
         found: dict[str, list[socket.socket]] = {}
         for each in self._bound:
             found.setdefault(with_backlog(_inner(each.description)), []).append(each.port.socket)

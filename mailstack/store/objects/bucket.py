@@ -23,7 +23,7 @@ _FULL = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "XMinioAdm
 
 
 class Place(Redacted, frozen=True):
-    """Where the bucket is, and how long it is waited for."""
+    """Location and timeouts of the bucket."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("secret_key",)
 
@@ -97,7 +97,7 @@ class Bucket:
         return f"{self.place.prefix}{name[:2]}/{name}"
 
     def put(self, name: str, octets: IO[bytes], size: int) -> None:
-        """The whole of an open file; it is there for good when this returns, or not at all."""
+        """Stores an open file completely or not at all; durable on return."""
         octets.seek(0)
         bucket, key = self.place.bucket, self.key(name)
         if size <= self.place.multipart:
@@ -133,13 +133,13 @@ class Bucket:
             raise
 
     def delete(self, name: str) -> None:
-        """Harmless when it is gone."""
+        """Deletes an object; a missing one is ignored."""
         self.client.delete_object(Bucket=self.place.bucket, Key=self.key(name))
 
     def older_than(self, age: float, after: str) -> tuple[list[str], str]:
-        """Of the next PAGE names behind a mark those that were written `age` seconds ago, and the next mark; empty: the end.
+        """Names older than `age` seconds among the next PAGE names after a mark, and the next mark (empty: the end).
 
-        The server's own clock counts, whatever ours says.
+        The clock of the object store counts.
         """
         more = {"ContinuationToken": after} if after else {}
         found = self.client.list_objects_v2(
@@ -176,7 +176,7 @@ class Bucket:
 
 
 def trouble(error: BaseException) -> BaseException:
-    """As `mailstack.store.writer.trouble`, of what boto3 raises. No secret is in what it says."""
+    """Like `mailstack.store.writer.trouble`, for errors of boto3; without secrets."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     if isinstance(error, ClientError):

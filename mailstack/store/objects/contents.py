@@ -48,10 +48,10 @@ class ContentObjects:
         takes: bool = True,
         bucket: Bucket | None = None,
     ) -> None:
-        """`spool`: the directory for what comes in. `patience`: seconds that a request may wait for the others.
+        """`spool`: directory of incoming contents. `patience`: maximum wait of a request in seconds.
 
-        `orphan_age`: seconds after which an object that no row names is removed at the earliest, whatever a sweep asks for:
-        longer than any node may take from an upload's begin to the letter's acceptance. Looked for that often, too.
+        `orphan_age`: minimum age in seconds of a removed orphan, and the minimum interval of sweeps. It must exceed the
+        time from the start of an upload to the acceptance of the letter, on every node.
         """
         self.room = MemoryBudget()
         self.takes = takes
@@ -86,7 +86,7 @@ class ContentObjects:
             reading.close()
 
     async def verify(self, name: str, size: int, digest: str | None = None) -> None:
-        """Nothing: no object is fetched twice."""
+        """Does nothing: no object is fetched twice."""
 
     def forget(self, names: Iterable[str]) -> None:
         for name in names:
@@ -98,7 +98,7 @@ class ContentObjects:
         )
 
     async def sweep(self, age: float, named: Named) -> int:
-        """At most once in `orphan_age`: to look through a bucket costs money."""
+        """Runs at most once in `orphan_age`, because listing a bucket costs money."""
         now = time.monotonic()
         if now < self._next_sweep:
             return 0
@@ -127,7 +127,7 @@ class ContentObjects:
         self._bucket.close()
 
     def ask(self, do: Callable[[], T]) -> Deferred[T]:
-        """In a thread, soon; StoreError when all threads have been busy for too long."""
+        """Runs a call in a thread; StoreError if all threads were busy for too long."""
         asked = time.monotonic()
 
         def work(_: None) -> T:
@@ -172,7 +172,7 @@ class ObjectDraft:
         await self._let_go()
 
     async def _let_go(self) -> None:
-        """In a thread: the disk takes its time to free a large file."""
+        """Runs in a thread, because freeing a large file takes time."""
         file, self._file = self._file, None
         if file is not None:
             await self._objects.on_disk(file.close)
@@ -248,5 +248,5 @@ def is_name(name: str) -> bool:
 
 
 def digits_of(name: str) -> str:
-    """What the bucket's key ends with."""
+    """Digests at the end of an object key."""
     return name.removeprefix(OBJECT)

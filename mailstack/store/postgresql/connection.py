@@ -27,7 +27,7 @@ _COMMENT = re.compile(r"--[^\n]*")
 
 @lru_cache(maxsize=8192)
 def translated(statement: str) -> str:
-    """A statement with `?` for its parameters, as psycopg takes it."""
+    """Statement with `?` parameters in the syntax of psycopg."""
     return statement.replace("%", "%%").replace("?", "%s").replace(" AS BLOB)", " AS BYTEA)")
 
 
@@ -119,7 +119,7 @@ class PostgresConnection:
         self.raw.execute(f"{last}; COMMIT".encode() if last else b"COMMIT")
 
     def roll_back(self) -> None:
-        """As far as that can still be done."""
+        """Rolls back if the connection still permits it."""
         with contextlib.suppress(psycopg.Error):
             if not self.is_idle:
                 self.raw.execute("ROLLBACK")
@@ -176,7 +176,7 @@ def is_late(error: BaseException) -> bool:
 
 
 def trouble(error: BaseException) -> BaseException:
-    """As `mailstack.store.writer.trouble`. No password is in what the database or the driver say."""
+    """Like `mailstack.store.writer.trouble`, without passwords from messages of the database or driver."""
     if isinstance(error, psycopg.Error):
         code = code_of(error)
         kind = StoreFull if code in _FULL else StoreError
@@ -188,14 +188,14 @@ def trouble(error: BaseException) -> BaseException:
 
 
 class Missing(NamedTuple):
-    """What is not there, and how to come by it."""
+    """Missing component, and how to install it."""
 
     what: str
     cure: str
 
 
 def missing() -> Missing | None:
-    """None when all is there; the driver is loaded then."""
+    """None if the driver could be loaded."""
     try:
         import psycopg  # noqa: F401, PLC0415  # whether that can be done is the question
     except ImportError as error:

@@ -93,7 +93,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 
 def parameters_of(url: str) -> dict[str, str]:
-    """What a URL says, as libpq's parameters. Raises StoreError, without repeating what may hold a password."""
+    """Parameters of libpq from a URL. Raises StoreError, without quoting text that may contain a password."""
     try:
         found: Mapping[str, Any] = conninfo_to_dict(url)
     except psycopg.Error:
@@ -151,7 +151,7 @@ class Database:
         return self._trouble if self._given_up or time.monotonic() < self._closed_until else None
 
     def give_up(self, why: StoreError) -> None:
-        """For good: this process must not use it any more."""
+        """Refuses all further use by this process."""
         self._trouble, self._given_up = why, True
 
     def connect(self, set_up: Callable[[PostgresConnection], object] = lambda _: None) -> PostgresConnection:

@@ -59,7 +59,7 @@ class ContentRows:
                 yield octets[start : start + CHUNK]
 
     async def verify(self, name: str, size: int, digest: str | None = None) -> None:
-        """Nothing: a database is not asked twice for a content."""
+        """Does nothing: a content in the database is not read twice."""
 
     def forget(self, names: Iterable[str]) -> None:
         if known := [name for name in names if self.owns(name)]:

@@ -41,9 +41,9 @@ _HOLDS = "SELECT 1 FROM held_maildrops WHERE mailbox = ? AND process = ? FOR UPD
 
 
 def join(transaction: Transaction, life: str, owner: str, *, program: int, seconds: float, now: float) -> None:
-    """Begin a life, or begin it again after others had to take it for dead.
+    """Registers a process, or registers it again after others have released its claims.
 
-    What was claimed for its owner is let go of: by a life before, or by this one when others had let go of it already.
+    Releases the claims of its owner: those of an earlier process of the same name, or of this one.
     """
     for (dead,) in transaction.execute(_PREDECESSORS, (owner, life)).fetchall():
         transaction.execute(_FREE_ALL, (dead,))
@@ -58,14 +58,14 @@ def renew(transaction: Transaction, life: str, seconds: float) -> bool:
 
 
 def has_twin(transaction: Transaction, life: str, owner: str) -> bool:
-    """Whether another life of this owner goes on: they would let go of each other's claims."""
+    """Returns whether another live process has the same owner name: the two would release each other's claims."""
     return bool(owner) and bool(transaction.execute(_TWIN, (owner, life)).fetchall())
 
 
 def leave(transaction: Transaction, life: str, owner: str, now: float) -> bool:
-    """End it in order: what it had claimed and not attempted is others' at once. Whether it was there still.
+    """Deregisters a process and releases its unattempted claims. Returns whether it was still registered.
 
-    If it was not, others have let go of that, and a successor of the same name may have claims of its own.
+    If it was not, others have released its claims, and a successor of the same name may have claims of its own.
     """
     transaction.execute(_FREE_ALL, (life,))
     was_there = transaction.execute(_LEAVE, (life,)).rowcount == 1
@@ -143,7 +143,7 @@ class InDoubtTransaction(Struct, frozen=True):
 
 
 class InDoubtTransactions:
-    """Those of a process; used from several threads."""
+    """In-doubt transactions of a process; used from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -64,7 +64,7 @@ class DatabaseTime:
 
 
 class ProcessRegistration:
-    """States: made, there (`begin`), gone (`end`). What is known of its life is read in the reactor's thread."""
+    """States: created, registered (`begin`), deregistered (`end`). The lease is read in the reactor's thread."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class ProcessRegistration:
         return self._thread is not None
 
     def begin(self) -> None:
-        """In any thread: join, and stay. Raises psycopg.Error, StoreError."""
+        """Registers the process; runs in any thread. Raises psycopg.Error, StoreError."""
         connection = self._connected()
         try:
             self._join(connection)
@@ -129,7 +129,7 @@ class ProcessRegistration:
         self._thread.start()
 
     def end(self) -> None:
-        """In a thread that may wait: leave."""
+        """Deregisters the process; runs in a thread that may block."""
         if self._thread is not None:
             self._ended.set()
             os.write(self._wake[1], b".")

@@ -78,9 +78,8 @@ def migrate(connection: PostgresConnection, name: str, known: list[Migration]) -
 
 
 def state(connection: PostgresConnection, known: list[Migration]) -> tuple[str, bool] | None:
-    """What is there, for people, and whether nothing is to be done; None for nothing.
-
-    Raises StoreError when this program can't serve from it.
+    """Description of the schema, and whether it is current; None without a schema. Raises StoreError for an
+    incompatible one.
     """
     if (found := _version(connection)) is None:
         return None
@@ -90,7 +89,7 @@ def state(connection: PostgresConnection, known: list[Migration]) -> tuple[str, 
 
 
 def check(connection: PostgresConnection) -> list[str]:
-    """What is wrong with the server that one can live with, for the log. Raises StoreError for what one can't."""
+    """Tolerable defects of the server, for the log. Raises StoreError for others."""
     encoding = _setting(connection, "server_encoding")
     if encoding not in {"UTF8", "UTF-8"}:
         raise StoreError(f"the database has the encoding {encoding}: make one with ENCODING 'UTF8' TEMPLATE template0")
@@ -152,7 +151,7 @@ def _is_served(found: tuple[int, int], known: list[Migration]) -> bool:
 
 
 def _refuse_to_break(connection: PostgresConnection, coming: list[Migration]) -> None:
-    """What older programs could not go on with is not made while one of them runs."""
+    """Refuses an incompatible migration while an older program runs."""
     if all(migration.grows for migration in coming):
         return
     statement = f"SELECT owner FROM process_leases WHERE program < ? AND until > {NOW} ORDER BY owner"  # noqa: S608  # no value
@@ -181,6 +180,6 @@ def _version(connection: PostgresConnection) -> tuple[int, int] | None:
 
 
 def version_of(connection: PostgresConnection) -> int | None:
-    """None where there is no server. Raises StoreError."""
+    """Schema version; None without a server. Raises StoreError."""
     found = _version(connection)
     return None if found is None else found[0]

@@ -30,7 +30,7 @@ from mailstack.store.sql_store import SqlStore
 from mailstack.store.writer import CallsFromThreads, Workers
 
 _MONTH = 30 * 86_400.0
-"""Seconds after which a writer of which nothing was heard is gone without a word."""
+"""Timeout in seconds after which a silent writer counts as lost."""
 
 _log = Logger()
 
@@ -38,8 +38,8 @@ _log = Logger()
 class PostgresStore(SqlStore):
     """See `mailstack.store.Store`.
 
-    `writer_threads` write, each committing together all that waits; `reader_threads` read; two more move large contents.
-    Each has a connection of its own, and one more tells and hears what other processes do.
+    `writer_threads` write; each commits all waiting jobs together. `reader_threads` read; two more threads move large
+    contents. Each has its own connection; one more connection is for notifications of other processes.
     """
 
     _readers: Connections
@@ -124,7 +124,7 @@ class PostgresStore(SqlStore):
         await self._own.sweep(self._orphan_age, self._named)
 
     async def close(self) -> None:
-        """The writer last but one, so that what it forgets can still be removed; then this process is gone."""
+        """Closes the writer before the registration, so that its last removals succeed."""
         await self._readers.close()
         await self._writer.close()
         await self._large.close()

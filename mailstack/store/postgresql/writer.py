@@ -82,7 +82,7 @@ class PostgresWriter(Writer):
         return super()._put(job)
 
     def do_softly(self, operation: Operation) -> Deferred[Any]:
-        """As `do`, for what need not outlive a crash of the database, and so needs no flush of its disk."""
+        """Like `do`, without a flush to disk, for writes that may be lost in a crash of the database."""
         return self._put(_SoftJob(None, operation))
 
     def _run(self, opened: Deferred[None]) -> None:
@@ -102,7 +102,7 @@ class PostgresWriter(Writer):
         self._reactor.callFromThread(self._end)
 
     def _opened(self, opened: Deferred[None]) -> None:
-        """In the reactor's thread: the others may follow."""
+        """Starts the other threads; runs in the reactor's thread."""
         tell([(opened, None)])
         while self._running < self._threads:
             self._start(opened)
@@ -139,7 +139,7 @@ class _Hand:
         self._number = 0
 
     def connect(self, prepare: Callable[[PostgresConnection], object] = lambda _: None) -> PostgresConnection:
-        """The connection that is there, or a new one. Raises StoreError."""
+        """Existing or new connection. Raises StoreError."""
         if self.connection is None:
             connection = self._database.connect()
             try:

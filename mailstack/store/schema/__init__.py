@@ -81,7 +81,7 @@ def made_before(version: object) -> StoreError:
 
 
 def _stored_version(connection: sqlite3.Connection) -> int | None:
-    """None for a database that has just been made. Raises StoreError for one of before 0.1."""
+    """None for a new database. Raises StoreError for a database from before version 0.1."""
     found = connection.execute(
         "SELECT name FROM sqlite_master WHERE name IN (?, ?)", (VERSION_TABLE, PREVIEW_TABLE)
     ).fetchall()

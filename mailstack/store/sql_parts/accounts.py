@@ -56,7 +56,7 @@ def _logouts_of(count: int) -> str:
 
 
 def _taken(count: int) -> str:
-    """Those of these addresses that an account or alias has; the list is passed twice."""
+    """Addresses among these with an account or alias; the list is passed twice."""
     return f"""SELECT address FROM accounts WHERE address IN {sql.marks(count)}
         UNION SELECT address FROM aliases WHERE address IN {sql.marks(count)}"""
 
@@ -179,7 +179,7 @@ def _marked(transaction: Transaction, change: Change, mark: ChangeMark) -> None:
 
 
 def _add_accounts(transaction: Transaction, accounts: Sequence[Account]) -> None:
-    """All or none; Conflict names the first that is there."""
+    """Adds all or none; Conflict has the first existing address."""
     names = [account.address for account in accounts]
     seen: set[str] = set()
     for name in names:
@@ -215,7 +215,7 @@ def _set_scram(transaction: Transaction, address: str, password_hash: bytes, scr
 
 
 def _add_app_password(transaction: Transaction, password: AppPassword) -> None:
-    """For an account that is there."""
+    """Adds an app password to an existing account."""
     if not transaction.execute(_ACCOUNT_OF, (password.address,)).fetchall():
         raise KeyError(password.address)
     if transaction.execute(_APP_PASSWORD_OF, (password.address, password.name)).fetchall():
@@ -241,7 +241,7 @@ def _log_out(transaction: Transaction, session: str, until: float, now: float) -
 
 
 def _remove_account(transaction: Transaction, address: str) -> None:
-    """With its mailbox."""
+    """Removes an account with its mailbox."""
     if not transaction.execute(_REMOVE_ACCOUNT, (address,)).rowcount:
         raise KeyError(address)
     transaction.execute(_REMOVE_APP_PASSWORDS, (address,))
@@ -249,7 +249,7 @@ def _remove_account(transaction: Transaction, address: str) -> None:
 
 
 def _set_alias(transaction: Transaction, address: str, targets: Sequence[str]) -> None:
-    """In place of the alias of before."""
+    """Replaces an alias."""
     if transaction.execute(_ACCOUNT_OF, (address,)).fetchall():
         raise Conflict(f"{address} is an account")
     if not targets:
@@ -316,7 +316,7 @@ def _aliases_to(connection: Connection, target: str) -> list[str]:
 
 
 def account_from(row: Sequence[Any]) -> Account:
-    """From address, password_hash, created, quota, scram, epoch."""
+    """Account from address, password_hash, created, quota, scram, epoch."""
 
     def decode() -> Account:
         if not isinstance(row[1], bytes):
@@ -328,7 +328,7 @@ def account_from(row: Sequence[Any]) -> Account:
 
 
 def app_password_from(row: Sequence[Any]) -> AppPassword:
-    """From address, name, digest, created."""
+    """App password from address, name, digest, created."""
 
     def decode() -> AppPassword:
         if not isinstance(row[2], bytes):
@@ -339,7 +339,7 @@ def app_password_from(row: Sequence[Any]) -> AppPassword:
 
 
 def target_key(target: str) -> str:
-    """What an alias's target is found by."""
+    """Lookup key of an alias target."""
     try:
         return Address.parse(target).key
     except AddressError:

@@ -84,7 +84,7 @@ class SqlOutbox:
         return sum([await self._purge(each, before) for each in targets])
 
     async def _purge(self, target: str, before: float) -> int:
-        """In parts, so that no commit waits long."""
+        """Purges in parts, so that no commit takes long."""
         total = 0
         while True:
             count = await self._change(_PURGE, (target, before, before, _PURGED_AT_ONCE))
@@ -93,7 +93,7 @@ class SqlOutbox:
                 return total
 
     async def _change(self, statement: str, parameters: Sequence[Any]) -> int:
-        """How many rows it touched."""
+        """Number of changed rows."""
         count: int = await self._writer.do(lambda transaction: transaction.execute(statement, parameters).rowcount)
         return count
 

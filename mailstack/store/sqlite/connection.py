@@ -34,7 +34,7 @@ class SqliteConnection(sqlite3.Connection):
     has_one_writer = True
 
     def fetch(self, statement: str, columns: tuple[str, ...], parameters: Sequence[Any]) -> list[Any]:
-        """As one row of JSON where JSON can say it."""
+        """Row as JSON, where JSON can represent it."""
         try:
             found = self.execute(_as_one_row(statement, columns), parameters).fetchall()
             whole: list[Any] = _decode(found[0][0])
@@ -75,7 +75,7 @@ class SqliteConnection(sqlite3.Connection):
         return {int(uid): whole for uid, headers, whole, digest in parts if is_intact(whole[headers:], digest)}
 
     def _parted(self, statement: str, parameters: Sequence[Any]) -> Iterator[tuple[str, int, bytes, str | None]]:
-        """What came as one value: of each part the name, the octets before its content, all octets, and the digest."""
+        """Parts of a combined value: name, octets before the content, all octets, digest."""
         octets, listing = self.execute(statement, parameters).fetchall()[0]
         if not isinstance(octets, bytes) or not isinstance(listing, str):
             return
@@ -121,11 +121,11 @@ _LOG = "-wal"
 
 
 class ReadableDatabase:
-    """A database that is only read, whether or not its directory can be written.
+    """Database opened for reading, in a writable directory or not.
 
-    SQLite reads a write-ahead log with the help of a file beside it, which it can't make on a read-only disk. There a
-    database without a log is read as it is, and one with a log is copied to a temporary directory, for the log may have
-    letters that the database has not.
+    SQLite needs a shared-memory file beside a write-ahead log, which it can't create on a read-only disk. There, a
+    database without a log is read directly. One with a log is copied to a temporary directory, because the log may
+    contain letters that the database lacks.
     """
 
     def __init__(self, path: Path) -> None:

@@ -37,7 +37,7 @@ class InMemoryStore(SqlStore):
         """Owners of the maildrops that are open, by mailbox."""
 
     async def open(self) -> None:
-        """Does nothing: the schema is there."""
+        """Does nothing: the schema exists already."""
 
     async def close(self) -> None:
         """Does nothing."""

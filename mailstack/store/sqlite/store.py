@@ -158,7 +158,7 @@ class SqliteStore(SqlStore):
         """Ignored: SQLite has no notifications."""
 
     def _open_directory(self) -> None:
-        """Nothing is made where it was opened before: an empty directory would take the place of one that was moved."""
+        """Creates no directory that existed before: an empty one would hide a moved one."""
         if not self.location.is_known:
             self._make_directory()
             self.location.remember()

@@ -44,10 +44,9 @@ class SqliteWriter(Writer):
         return super().close()
 
     def _hand_over(self, job: Job) -> None:
-        """When the reactor has dealt with all that it was told of at once.
+        """Hands the jobs over at the end of the reactor's turn.
 
-        Else the thread begins with the first letter of several, and fights the reactor for Python's lock while that
-        reads the others.
+        Earlier, the thread would start with the first of several letters, and compete for the interpreter's lock.
         """
         self._gathered.append(job)
         if len(self._gathered) == 1:

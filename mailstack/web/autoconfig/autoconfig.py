@@ -90,7 +90,7 @@ def mobileconfig(address: str, server: str, services: ClientServices) -> bytes:
 
 
 def _payload(kind: str, what: str, server: str, address: str) -> dict[str, Any]:
-    """What every payload has (Apple: TopLevel, CommonPayloadKeys)."""
+    """Keys of each payload (Apple: TopLevel, CommonPayloadKeys)."""
     number = str(uuid.uuid5(_NAMESPACE, f"{server} {what}")).upper()
     return {
         "PayloadType": kind,

@@ -37,7 +37,7 @@ WEB_LABELS = ("mta-sts", "autoconfig", "autodiscover")
 """Labels before a domain for the host names of the web service."""
 
 TTL = 3600
-"""Seconds: a mistake is gone within the hour."""
+"""TTL in seconds: a mistake expires within the hour."""
 
 
 class DnsRecord(Struct, frozen=True):

@@ -46,10 +46,9 @@ class TempError(Exception):
 async def check_host(
     address: IpAddress, domain: str, sender: str, helo: str, lookups: Lookups, *, reverse_lookups: Lookups
 ) -> SpfResult:
-    """Whether a client may send for a domain; `sender` is the whole address that it goes by (§4.1).
+    """Checks whether a client may send for a domain (§4.1). `sender` is the complete address.
 
-    `reverse_lookups` are asked for the names of the client, which its own name servers tell: their time must not be
-    that of the domain's questions.
+    `reverse_lookups` has its own budget for names of the client: their name servers are under its control.
     """
     if not _is_name(domain) or "." not in domain:
         return SpfResult("none", "no domain of several labels")
@@ -140,7 +139,7 @@ class _Check:
         return self._address in ipaddress.ip_network(f"{found}/{bits}", strict=False)
 
     async def _addresses(self, host: str, family: int) -> list[IpAddress]:
-        """Of a host, those of one family."""
+        """Addresses of a host in one family."""
         texts = await self._lookups.addresses(host)
         if texts is None:
             raise TempError(f"no answer about {host}")
@@ -190,7 +189,7 @@ class _Check:
 
 
 def _is_name(text: str) -> bool:
-    """Whether it can be looked up at all (§4.3)."""
+    """Returns whether a name can be looked up (§4.3)."""
     name = text.removesuffix(".")
     return len(name) <= _MAX_NAME and all(_LABEL.match(label) for label in name.split("."))
 
