@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -42,63 +41,63 @@ def test_the_newest_come_first_and_pages_follow_each_other(shelf: Shelf) -> None
     assert [item.id for item in shelf.run(shelf.index.find(ItemFilter(), 2, 1)).items] == [letters[3], letters[2]]
 
 
-@pytest.mark.parametrize(
-    ("query", "is_found"),
-    [
-        ("straße", True),
-        ("STRASSE", True),
-        ("aß", True),
-        ("ße", True),
-        ("xß", False),
-        ("ßx", False),
-        ('"two words"', True),
-        ('"words two"', False),
-        ("words two", True),
-        ("-words", False),
-        ("-absent", True),
-        ("100%", True),
-        ("1_0", False),
-        ("日本", True),
-        ("本語の", True),
-        ("subject:tw", True),
-        ("subject:inside", False),
-        ("inside", True),
-        ("tw", True),
-        ("-tw", False),
-        ("-two inside", False),
-        ("inside -absent", True),
-        ("from:alice", True),
-        ("from:alice@home.test", True),
-        ("from:lice@home.test", False),
-        ("from:ALICE@HOME.test", True),
-        ('from:"Alice A"', True),
-        ("from:@home.test", True),
-        ("from:@ome.test", False),
-        ("to:bob@home.test", True),
-        ("to:ob@home.test", False),
-        ("to:bob", True),
-        ("to:carol@elsewhere.test", False),
-        ("cc:dave", True),
-        ("bcc:carol@elsewhere.test", True),
-        ("bcc:bob", False),
-        ("reply-to:desk@home.test", True),
-        ("addressed:dave@home.test", True),
-        ("addressed:nobody@home.test", False),
-        ("message-id:<one@home.test>", True),
-        ("message-id:one", True),
-        ("message-id:two", False),
-        ("larger:10 smaller:1M", True),
-        ("larger:1M", False),
-        ("after:1h", True),
-        ("before:1h", False),
-        ("is:unread", True),
-        ("is:read", False),
-        ("is:tagged", False),
-        ("has:attachment", False),
-        ("has:inline", False),
-    ],
-)
-def test_each_filter_finds_what_it_says(shelf: Shelf, query: str, is_found: bool) -> None:
+FILTERS = {
+    "straße": True,
+    "STRASSE": True,
+    "aß": True,
+    "ße": True,
+    "xß": False,
+    "ßx": False,
+    '"two words"': True,
+    '"words two"': False,
+    "words two": True,
+    "-words": False,
+    "-absent": True,
+    "100%": True,
+    "1_0": False,
+    "日本": True,
+    "本語の": True,
+    "subject:tw": True,
+    "subject:inside": False,
+    "inside": True,
+    "tw": True,
+    "-tw": False,
+    "-two inside": False,
+    "inside -absent": True,
+    "from:alice": True,
+    "from:alice@home.test": True,
+    "from:lice@home.test": False,
+    "from:ALICE@HOME.test": True,
+    'from:"Alice A"': True,
+    "from:@home.test": True,
+    "from:@ome.test": False,
+    "to:bob@home.test": True,
+    "to:ob@home.test": False,
+    "to:bob": True,
+    "to:carol@elsewhere.test": False,
+    "cc:dave": True,
+    "bcc:carol@elsewhere.test": True,
+    "bcc:bob": False,
+    "reply-to:desk@home.test": True,
+    "addressed:dave@home.test": True,
+    "addressed:nobody@home.test": False,
+    "message-id:<one@home.test>": True,
+    "message-id:one": True,
+    "message-id:two": False,
+    "larger:10 smaller:1M": True,
+    "larger:1M": False,
+    "after:1h": True,
+    "before:1h": False,
+    "is:unread": True,
+    "is:read": False,
+    "is:tagged": False,
+    "has:attachment": False,
+    "has:inline": False,
+}
+"""Queries, and whether they find the one letter of the test."""
+
+
+def test_filters_find_matching_letters(shelf: Shelf) -> None:
     shelf.put(
         text(
             "two words",
@@ -110,7 +109,7 @@ def test_each_filter_finds_what_it_says(shelf: Shelf, query: str, is_found: bool
         ),
         to=(BOB, CAROL),
     )
-    assert bool(shelf.find(query)) is is_found, query
+    assert {query: bool(shelf.find(query)) for query in FILTERS} == FILTERS
 
 
 @given(query=st.text(max_size=60) | st.from_regex(r"(larger|smaller|after|before):[0-9]{1,15}[kmgwd]?", fullmatch=True))
