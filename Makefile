@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 # starts compiles all modules anew, which is half of the processor's time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-quick check format bench fuzz crash nodes screenshots dist release clean
+.PHONY: help run test test-quick check format bench fuzz crash nodes screenshots dist deb release clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -54,6 +54,9 @@ screenshots: $(VENV)/.browsing  ## the pictures in docs/images, taken of a runni
 
 dist: $(VENV)/.developing  ## the wheel and the source archive, in dist/
 	@$(BIN)/python -m build --outdir dist .
+
+deb:  ## the Debian package, in dist/, checked by lintian (needs debhelper and lintian)
+	@packaging/deb
 
 release:  ## the files of a release in dist/, each tried: wheel, source archive, single file, mailstack.pyz, checksums
 	@PYTHON="$(PYTHON)" packaging/release
