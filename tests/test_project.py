@@ -117,7 +117,7 @@ def test_every_refusal_of_a_session_is_explained() -> None:
 
 
 def test_every_step_of_a_journey_is_explained() -> None:
-    named = re.findall(r'^    "([a-z]+)",$', (SOURCES / "letter/step.py").read_text(), re.MULTILINE)
+    named = re.findall(r'^    "([a-z]+)",$', (SOURCES / "letter/delivery.py").read_text(), re.MULTILINE)
     assert len(named) >= 12
     for step in named:
         assert f"`{step}`" in (ROOT / "docs/reference/journey.md").read_text()

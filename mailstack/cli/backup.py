@@ -17,7 +17,7 @@ from mailstack.cli.migrate import CannotMove
 from mailstack.cli.migrate.backup import back_up
 from mailstack.cli.output import CommandError
 from mailstack.cli.target import TargetServer, with_target
-from mailstack.letter.display_text import clean, size_text
+from mailstack.letter.times import clean, size_text
 from mailstack.store import StoreError
 
 if TYPE_CHECKING:

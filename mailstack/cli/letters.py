@@ -11,8 +11,8 @@ from mailstack.cli.argument_types import Since, When, address, letter_id, unknow
 from mailstack.cli.output import print_json, print_table, whereabouts
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
-from mailstack.letter.display_text import local_text, size_text
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Step
+from mailstack.letter.times import local_text, size_text
 from mailstack.store import Filter
 from mailstack.store.journey import (
     Journey,

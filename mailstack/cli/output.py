@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from mailstack.cli.migrate import OnProgress, Progress
-from mailstack.letter.display_text import clean, span_text
+from mailstack.letter.times import clean, span_text
 
 if TYPE_CHECKING:
     from mailstack.letter.delivery import Delivery

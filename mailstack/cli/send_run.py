@@ -19,10 +19,10 @@ from mailstack.cli.output import CommandError, print_json
 from mailstack.cli.runner import run_reactor
 from mailstack.cli.target import TargetServer
 from mailstack.letter import Address, AddressError, Envelope, Recipient
-from mailstack.letter.display_text import clean
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.header import split
 from mailstack.letter.letter import Octets
+from mailstack.letter.times import clean
 from mailstack.net.certificates import TlsError
 from mailstack.net.connector import TwistedConnector
 from mailstack.protocols.connection import ConnectFailed, Peer

@@ -16,7 +16,7 @@ from mailstack.cli.target import TargetServer, with_target_finder
 from mailstack.config import Config, ConfigError, load
 from mailstack.config.source import made_here, own_directory
 from mailstack.config.values import Domain, HostName
-from mailstack.letter.display_text import clean
+from mailstack.letter.times import clean
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
 from mailstack.web.autoconfig.guide import CannotSetUp, ClientServices, as_text, services_at, services_from_config
 from mailstack.web.autoconfig.guide import as_json as json_steps

@@ -16,8 +16,7 @@ from mailstack.cli.output import CommandError, print_json, print_table
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.cli.user_credentials import PasswordHashes
-from mailstack.letter.display_text import local_text
-from mailstack.letter.times import iso8601
+from mailstack.letter.times import iso8601, local_text
 from mailstack.store.accounts import Account
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.output import CommandError, print_json, print_table
 from mailstack.cli.runner import OpenStore, Pending, StoreRunner
 from mailstack.cli.target import TargetServer, with_target
-from mailstack.letter.display_text import local_text
-from mailstack.letter.times import iso8601
+from mailstack.letter.times import iso8601, local_text
 from mailstack.net.clock import ReactorClock
 from mailstack.store import Conflict
 from mailstack.store.accounts import AppPassword

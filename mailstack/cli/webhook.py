@@ -14,8 +14,7 @@ from mailstack.cli.argument_types import PathType
 from mailstack.cli.output import CommandError, print_json, print_table
 from mailstack.cli.runner import OpenStore, run_reactor
 from mailstack.cli.target import TargetServer, with_target
-from mailstack.letter.display_text import local_text, span_text
-from mailstack.letter.times import iso8601
+from mailstack.letter.times import iso8601, local_text, span_text
 from mailstack.net.clock import ReactorClock
 from mailstack.queue.webhooks.dispatcher import SendFailed
 from mailstack.queue.webhooks.webhook import BadSecret, new_secret, read_secrets

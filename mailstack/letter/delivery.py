@@ -1,9 +1,11 @@
-"""Delivery: the state of one recipient of one letter, and its legal changes."""
+"""Delivery: state of one recipient of a letter; step: one event of its journey."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -83,3 +85,52 @@ class Delivery(Struct, frozen=True):
             return datetime.fromisoformat(self.text.removeprefix(_RELEASED)).timestamp()
         except ValueError:
             return None
+
+
+StepName = Literal[
+    "submitted",
+    "exchanged",
+    "routed",
+    "attempted",
+    "deferred",
+    "relayed",
+    "delivered",
+    "bounced",
+    "collected",
+    "held",
+    "released",
+    "redirected",
+    "copied",
+    "removed",
+]
+
+
+class Step(Struct, frozen=True):
+    """One event in the life of a letter, stored in the transaction of the change it describes."""
+
+    letter: LetterId
+    at: float
+    """UTC, as seconds since 1970."""
+    server: str
+    step: StepName
+    facts: Mapping[str, Any] = {}
+    """Facts of the step: `by`, `client`, `tls`, `recipient`, `host`, `reply`, `next_attempt`, `dialogue` … JSON values."""
+
+
+class Journal(Protocol):
+    """Receives durable steps, for the log and the live page; `mailstack.net.log` implements it."""
+
+    def record(self, steps: Sequence[Step]) -> None:
+        """Records steps that are stored. Never raises, never waits."""
+
+
+class TappedJournal:
+    """Journal that also passes each step to a function, after the journal behind it."""
+
+    def __init__(self, journal: Journal, on_steps: Callable[[Sequence[Step]], None]) -> None:
+        self._journal = journal
+        self._on_steps = on_steps
+
+    def record(self, steps: Sequence[Step]) -> None:
+        self._journal.record(steps)
+        self._on_steps(steps)

@@ -21,7 +21,7 @@ from twisted.logger import (
 from twisted.logger import Logger as TwistedLogger
 from zope.interface import implementer
 
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Step
 from mailstack.letter.times import iso8601
 from mailstack.protocols.connection import Clock
 

@@ -12,9 +12,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Failed, Letter, LetterId, Recipient, Status, new_letter_id
-from mailstack.letter.delivery import OWED, RETRY_REQUESTED, Delivery, DeliveryState, released_text
+from mailstack.letter.delivery import OWED, RETRY_REQUESTED, Delivery, DeliveryState, Step, StepName, released_text
 from mailstack.letter.dsn import RecipientStatus
-from mailstack.letter.step import Step, StepName
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.route import LOCAL, Route, Router
 from mailstack.queue.settlement import ReportDue, report_wanted

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple, Protocol
 from msgspec import Struct, field
 
 from mailstack.letter import Delivered, Letter, Outcome
-from mailstack.letter.delivery import Delivery
+from mailstack.letter.delivery import Delivery, Step
 from mailstack.letter.letter import CHUNK
-from mailstack.letter.step import Step
 from mailstack.queue.concurrency import UNKNOWN
 from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.store.delay_reasons import DelayReason

@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Letter, Status
-from mailstack.letter.delivery import Delivery
+from mailstack.letter.delivery import Delivery, Step
 from mailstack.letter.envelope import delimiters_of
-from mailstack.letter.step import Step
 from mailstack.letter.time_parameters import deadline
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.log import RateLimitedLog

@@ -9,9 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Delivered, Failed, Letter, Outcome, Status, new_letter_id
-from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState, Step, StepName
 from mailstack.letter.dsn import RecipientStatus
-from mailstack.letter.step import Step, StepName
 from mailstack.letter.time_parameters import TERMS, date_time_text, priority, released_at
 from mailstack.letter.times import iso8601
 from mailstack.policy.rates import OVER_QUOTA, OVER_QUOTA_PERMANENT

@@ -16,9 +16,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter import Letter
-from mailstack.letter.delivery import OWED, Delivery, DeliveryState
+from mailstack.letter.delivery import OWED, Delivery, DeliveryState, Step
 from mailstack.letter.patterns import NULL, fits_address, fits_any_domain, fits_domain
-from mailstack.letter.step import Step
 from mailstack.queue.route import LOCAL
 from mailstack.store import (
     Change,

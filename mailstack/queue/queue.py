@@ -8,8 +8,7 @@ from functools import partial
 from typing import Any
 
 from mailstack.letter import Letter
-from mailstack.letter.delivery import DeliveryState
-from mailstack.letter.step import Journal, StepName
+from mailstack.letter.delivery import DeliveryState, Journal, StepName
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.log import RateLimitedLog
 from mailstack.queue.attempt import Agents, DeliveryJob

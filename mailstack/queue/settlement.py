@@ -38,10 +38,9 @@ from mailstack.letter import (
     Status,
     new_letter_id,
 )
-from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState, Step, StepName
 from mailstack.letter.dsn import RecipientStatus, ReportKind
 from mailstack.letter.envelope import Event
-from mailstack.letter.step import Step, StepName
 from mailstack.letter.time_parameters import Deadline, date_time_text, deadline, released_at
 from mailstack.letter.times import iso8601
 from mailstack.queue.attempt import MAX_TEXT, Attempt, outcome_facts, relayed_facts, span_text, steps_of_attempt

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId
+from mailstack.letter.delivery import StepName
 from mailstack.letter.header import count
-from mailstack.letter.step import StepName
 from mailstack.letter.time_parameters import said_priority
 from mailstack.letter.trace import received
 from mailstack.policy import enforce

@@ -11,8 +11,8 @@ from mailstack.accounts.directory import Directory
 from mailstack.config import Config
 from mailstack.config.worker_slot import WorkerSlot, are_sent
 from mailstack.letter import Address
+from mailstack.letter.delivery import Journal
 from mailstack.letter.envelope import HostPort
-from mailstack.letter.step import Journal
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.clock import PeriodicTask, ReactorClock
 from mailstack.net.thread_pool import derive_in_thread

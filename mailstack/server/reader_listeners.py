@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.accounts.authenticator import UserAccess
 from mailstack.accounts.session_registry import SessionRegistry
-from mailstack.letter.step import Journal
+from mailstack.letter.delivery import Journal
 from mailstack.mailbox.pop3.authorization import LoginDelay
 from mailstack.mailbox.pop3.maildrop import MAX_TOTAL_OCTETS
 from mailstack.mailbox.pop3.session import Pop3Limits

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 
 from mailstack.config.worker_slot import WorkerSlot
-from mailstack.letter.step import Journal
+from mailstack.letter.delivery import Journal
 from mailstack.net.clock import ReactorClock
 from mailstack.net.listening import EndpointOf, bind_endpoint
 from mailstack.net.resolver import ReverseNames

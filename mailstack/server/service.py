@@ -15,8 +15,8 @@ from twisted.python.failure import Failure
 
 from mailstack.config import Config
 from mailstack.config.worker_slot import WorkerSlot
+from mailstack.letter.delivery import Journal
 from mailstack.letter.envelope import HostPort
-from mailstack.letter.step import Journal
 from mailstack.net.certificate_reload import Renewal
 from mailstack.net.clock import Heartbeat, ReactorClock, install_monotonic_time
 from mailstack.net.log import LineJournal, Stream

@@ -17,12 +17,12 @@ from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.sasl import Authenticator
 from mailstack.protocols.smtp.commands import ServerEvent
 from mailstack.protocols.smtp.extensions.extension import BareNewlines
-from mailstack.protocols.smtp.limits import SessionLimits
 from mailstack.protocols.smtp.receiving_rules import ReceivingRules
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.protocols.smtp.server import Capabilities
 from mailstack.protocols.smtp.server import ServerEngine as SmtpEngine
 from mailstack.protocols.smtp.server_session import ListenerContext, LmtpSession, ServerSession
+from mailstack.protocols.smtp.session_state import SessionLimits
 from mailstack.server.listener_kit import ListenerKit
 from mailstack.server.wiring.receiving import Receiving
 

@@ -13,8 +13,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from mailstack.letter import Content, Letter, LetterId
-from mailstack.letter.delivery import Delivery, DeliveryState
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Delivery, DeliveryState, Step
 from mailstack.protocols.connection import ResourceError
 from mailstack.store.accounts import AccountStore
 from mailstack.store.delay_reasons import DelayReasonStore

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from mailstack.letter import LetterId
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Step
 from mailstack.store import Acceptance, Conflict, Placement, Settlement, rows, sql
 from mailstack.store.connection import Connection, Cursor
 from mailstack.store.outbox import OutboxSubscriptions

@@ -9,11 +9,9 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.letter import Envelope, LetterId
-from mailstack.letter.delivery import OWED, Delivery
-from mailstack.letter.display_text import clean, clock_text, local_text, size_text
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import OWED, Delivery, Step
 from mailstack.letter.time_parameters import NORMAL, PRIORITY
-from mailstack.letter.times import iso8601
+from mailstack.letter.times import clean, clock_text, iso8601, local_text, size_text
 from mailstack.store import Filter, Record, Store
 
 MOST_OFFICES = 100

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from mailstack.letter import LetterId
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Step
 from mailstack.store import rows, sql
 from mailstack.store.batch import Batch, Transaction, next_in_sequence, pieces
 from mailstack.store.outbox import OutboxSubscriptions

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Step
 
 Wants = Callable[[Step], bool]
 """Returns whether a target wants a step. Never raises; called in any thread."""

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mailstack.letter import Content, LetterId
-from mailstack.letter.delivery import OWED, Delivery
+from mailstack.letter.delivery import OWED, Delivery, Step
 from mailstack.letter.letter import Octets, Prefixed
-from mailstack.letter.step import Step
 from mailstack.store import Damaged, Entry, Filter, Maildrop, Record, rows, sql
 from mailstack.store.batch import pieces
 from mailstack.store.connection import Connection

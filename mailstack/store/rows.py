@@ -20,8 +20,7 @@ from mailstack.letter import (
     time_parameters,
 )
 from mailstack.letter.address import ascii_domain
-from mailstack.letter.delivery import OWED, Delivery, DeliveryState
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import OWED, Delivery, DeliveryState, Step
 from mailstack.store import Damaged, Entry, StoreError
 from mailstack.store.outbox import OutboxEntry
 

@@ -13,9 +13,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailstack.letter import Content, LetterId
-from mailstack.letter.delivery import Delivery
+from mailstack.letter.delivery import Delivery, Step
 from mailstack.letter.letter import Octets, Prefixed
-from mailstack.letter.step import Step
 from mailstack.store import (
     Acceptance,
     Claim,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from mailstack.letter import Letter as AcceptedLetter
 from mailstack.letter.address import key_of
+from mailstack.letter.delivery import Step
 from mailstack.letter.parsed import ParsedLetter, Part, parse
-from mailstack.letter.step import Step
 
 if TYPE_CHECKING:
     from mailstack.store.journey import Journey as StoredJourney

@@ -16,8 +16,8 @@ from twisted.internet.defer import Deferred
 
 from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
+from mailstack.letter.delivery import Step
 from mailstack.letter.letter import read_all
-from mailstack.letter.step import Step
 from mailstack.store import Filter, Store, StoreError
 from mailstack.testing.letter import Letter
 

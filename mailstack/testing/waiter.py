@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 from msgspec import Struct
 
 from mailstack.letter import Address, LetterId
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Step
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.query import parse
 from mailstack.sandbox.dev import DevEnvironment

@@ -12,7 +12,7 @@ from mailstack.accounts.authenticator import UserAccess
 from mailstack.accounts.session_registry import SessionRegistry
 from mailstack.config import Config
 from mailstack.letter import Address, AddressError
-from mailstack.letter.step import Journal
+from mailstack.letter.delivery import Journal
 from mailstack.mailbox.index.indexer import InThread
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.protocols.connection import Clock

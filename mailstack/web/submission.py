@@ -22,9 +22,9 @@ from mailstack.letter.header import split, without
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.incoming_content import IncomingContent
-from mailstack.protocols.smtp.limits import SessionLimits
 from mailstack.protocols.smtp.receiving_rules import ReceivingRules
 from mailstack.protocols.smtp.replies import Refusal, reply
+from mailstack.protocols.smtp.session_state import SessionLimits
 from mailstack.queue.enqueue import COPY_OF
 from mailstack.relay.external_relay import ExternalRelay
 

@@ -23,10 +23,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
-from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState, Step
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.letter import Octets, read_all
-from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Change, Filter, Placement, Settlement
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump

@@ -11,9 +11,8 @@ from attrs import define, field
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
-from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState, Step
 from mailstack.letter.letter import Octets
-from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Change, Claim, Placement, Settlement
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.postgresql.store import PostgresStore

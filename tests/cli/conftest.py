@@ -14,9 +14,8 @@ from msgspec.structs import replace
 
 from mailstack.cli import main
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, Status, new_letter_id
-from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState, Step
 from mailstack.letter.letter import Octets
-from mailstack.letter.step import Step
 from mailstack.store import Acceptance, Change, Filter, Settlement, Store
 from mailstack.store.accounts import Account
 from mailstack.store.sqlite.store import SqliteStore

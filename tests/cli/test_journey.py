@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mailstack.letter import LetterId
-from mailstack.letter.step import Step, StepName
+from mailstack.letter.delivery import Step, StepName
 from mailstack.store.journey import facts_text
 from tests.cli.conftest import DEFERRED, DELIVERED, NOON, RELAYED, Mailstack, Shelf, lines_of
 

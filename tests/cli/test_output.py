@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from mailstack.cli.argument_types import parse_when
 from mailstack.cli.output import CommandError, print_json, print_table
-from mailstack.letter.display_text import clean, size_text, span_text
-from mailstack.letter.times import iso8601
+from mailstack.letter.times import clean, iso8601, size_text, span_text
 
 
 @given(st.text())

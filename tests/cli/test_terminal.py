@@ -16,7 +16,7 @@ from mailstack.cli.output import print_table, table_progress
 from mailstack.cli.output import progress_bar as letter_progress
 from mailstack.cli.queue import watch
 from mailstack.letter import LetterId
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Step
 
 
 class Terminal(StringIO):

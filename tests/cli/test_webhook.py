@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import new_letter_id
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Step
 from mailstack.queue.webhooks.webhook import read_secrets
 from mailstack.store.outbox import RETRY_NOW, OutboxEntry, new_id
 from mailstack.store.sqlite.store import SqliteStore

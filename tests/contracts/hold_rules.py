@@ -6,8 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Recipient
-from mailstack.letter.delivery import DeliveryState
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import DeliveryState, Step
 from mailstack.store import (
     Change,
     Conflict,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mailstack.letter.delivery import DeliveryState
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import DeliveryState, Step
 from mailstack.store import Change, Conflict, Filter, Settlement, Store
 from mailstack.store.outbox import RETRY_NOW, OutboxBacklog, OutboxEntry, new_id
 from tests.contracts.store import BOB, CAROL, SERVER, Subject, acceptance, claim

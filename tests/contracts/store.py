@@ -19,10 +19,9 @@ from mailstack.letter import (
     Status,
     new_letter_id,
 )
-from mailstack.letter.delivery import OWED, Delivery, DeliveryState
+from mailstack.letter.delivery import OWED, Delivery, DeliveryState, Step
 from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.letter.letter import Octets, Prefixed, read_all
-from mailstack.letter.step import Step
 from mailstack.protocols.sasl import ScramKeys
 from mailstack.store import (
     Acceptance,

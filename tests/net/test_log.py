@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.logger import LogLevel
 
 from mailstack.letter import LetterId
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Step
 from mailstack.letter.times import iso8601
 from mailstack.net.log import LineJournal, StreamObserver, line
 from tests.queue.clock import HandClock

@@ -148,7 +148,7 @@ PARSERS = (
             "protocols.smtp.session_letter",
             "protocols.smtp.session_state",
             "protocols.smtp.incoming_content",
-            "protocols.smtp.extensions.binarymime",
+            "protocols.smtp.extensions.body",
         ),
         _exchange,
         (

@@ -16,7 +16,7 @@ from mailstack.protocols.pop3 import commands as pop3
 from mailstack.protocols.pop3.server import ServerEngine as Pop3Server
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
 from mailstack.protocols.smtp.client import Malformed, ReplyLimits
-from mailstack.protocols.smtp.limits import LineLimits
+from mailstack.protocols.smtp.grammar import LineLimits
 from mailstack.protocols.smtp.replies import MAX_LINE
 from mailstack.protocols.smtp.server import Capabilities
 from mailstack.sandbox.recording import SessionTranscript
@@ -262,7 +262,7 @@ _EXTENSIONS = tuple(
         "chunking",
         "deliverby",
         "dsn",
-        "eightbitmime",
+        "body",
         "futurerelease",
         "mtpriority",
         "size",

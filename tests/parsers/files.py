@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 
-from mailstack.letter.files import mbox
-from mailstack.letter.files.detect import detect
-from mailstack.letter.files.mbox import with_crlf
+from mailstack.letter import mbox
+from mailstack.letter.mail_files import detect
+from mailstack.letter.mbox import with_crlf
 from tests.parsers.parser import Parser, scratch
 
 
@@ -33,6 +33,6 @@ def _look(octets: bytes) -> None:
 _MBOX = b"From a b\nA: b\n\nx\n>From y\n\nFrom c\r\nA: b\r\n\r\nx\r\n"
 
 PARSERS = (
-    Parser("mbox", ("letter.files.mbox", "letter.files.mbox"), _mbox, (_MBOX, b"From a\n\nFrom b\n", b"From ")),
-    Parser("letter.files", ("letter.files.detect",), _look, (_MBOX, b"A: b\n\nx", b"\r\n", b"A: b\r\rx")),
+    Parser("mbox", ("letter.mbox", "letter.mbox"), _mbox, (_MBOX, b"From a\n\nFrom b\n", b"From ")),
+    Parser("letter.files", ("letter.mail_files",), _look, (_MBOX, b"A: b\n\nx", b"\r\n", b"A: b\r\rx")),
 )

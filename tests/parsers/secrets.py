@@ -92,6 +92,7 @@ _MODULE = {
     "OAUTHBEARER": "protocols.sasl.bearer",
     "XOAUTH2": "protocols.sasl.bearer",
     "CRAM-MD5": "protocols.sasl.cram",
+    "LOGIN": "protocols.sasl.plain",
 }
 
 

@@ -8,9 +8,8 @@ from typing import Any
 from twisted.internet.defer import Deferred as Later
 
 from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, LetterId, Outcome, Status
-from mailstack.letter.delivery import Delivery
+from mailstack.letter.delivery import Delivery, Step
 from mailstack.letter.letter import read_all
-from mailstack.letter.step import Step
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.queue.attempt import Agent, Agents, Attempt, SeparateDomains
 from mailstack.queue.bounce import Bouncer

@@ -8,8 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Deferred, LetterId, Recipient, Status
-from mailstack.letter.delivery import Delivery, released_text
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Delivery, Step, released_text
 from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.hold_rules import describe, fits, is_held_by
 from mailstack.queue.settings import QueueLimits

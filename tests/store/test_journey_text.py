@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.letter import LetterId
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Step
 from mailstack.store.journey import facts_text
 
 

@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, Status, time_parameters
-from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState, Step
 from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.letter.letter import Octets
-from mailstack.letter.step import Step
 from mailstack.store import Damaged, StoreError, rows
 from mailstack.store.sql_parts.accounts import target_key
 

@@ -19,9 +19,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailstack.letter import LetterId
-from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState, Step
 from mailstack.letter.letter import read_all
-from mailstack.letter.step import Step
 from mailstack.protocols.bounded_memory import ALWAYS_ALLOWED
 from mailstack.store import Conflict, Damaged, Filter, Placement, Settlement, StoreError, StoreFull, sql
 from mailstack.store.accounts import Account

@@ -16,7 +16,7 @@ from mailstack.cli.output import CommandError
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer
 from mailstack.config import Config
-from mailstack.letter.display_text import size_text
+from mailstack.letter.times import size_text
 from mailstack.server.wiring.store import database_address, place_of
 from mailstack.store import StoreError
 from mailstack.store.accounts import Account

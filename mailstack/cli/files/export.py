@@ -16,7 +16,7 @@ from mailstack.cli.output import CommandError, Tally, progress_bar
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target, with_target_finder
 from mailstack.letter import LetterId
-from mailstack.letter.files.writers import FOLDERS, LetterWriter
+from mailstack.letter.mail_files import FOLDERS, LetterWriter
 from mailstack.mailbox.index.removal import hidden_numbers
 from mailstack.store import Entry, Filter, Store, StoreError
 from mailstack.store.archive import ARCHIVE

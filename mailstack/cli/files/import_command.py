@@ -15,9 +15,9 @@ from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.config import Config
 from mailstack.letter import Address, LetterId
-from mailstack.letter.display_text import clean
-from mailstack.letter.files.detect import ScanResult, detect
+from mailstack.letter.mail_files import ScanResult, detect
 from mailstack.letter.parsed import ParsedLetter
+from mailstack.letter.times import clean
 from mailstack.mailbox.index.removal import hidden_numbers
 from mailstack.policy.rates import Quotas
 from mailstack.store import Entry, Store

@@ -27,9 +27,9 @@ from mailstack.letter import (
     new_letter_id,
 )
 from mailstack.letter.delivery import Delivery
-from mailstack.letter.files.detect import FoundFile
 from mailstack.letter.header import split
 from mailstack.letter.letter import seeded_ids
+from mailstack.letter.mail_files import FoundFile
 from mailstack.letter.parsed import ParsedLetter, parse
 from mailstack.mailbox.index.extract import traced
 from mailstack.policy import Pass

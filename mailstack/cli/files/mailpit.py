@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 from mailstack.cli.output import CommandError, Tally, progress_bar
 from mailstack.letter import LetterId
-from mailstack.letter.files.writers import LetterWriter
+from mailstack.letter.mail_files import LetterWriter
 
 BATCH = 500
 """Messages of one list request."""

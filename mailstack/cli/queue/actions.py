@@ -19,8 +19,8 @@ from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter import Letter, LetterId
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState
-from mailstack.letter.display_text import clean
 from mailstack.letter.time_parameters import released_at
+from mailstack.letter.times import clean
 from mailstack.queue.admin import BATCH_SIZE, ActionResult, QueueAdmin
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import DeliverySelection

@@ -11,11 +11,10 @@ from mailstack.accounts.directory import StoreDirectory
 from mailstack.cli.runner import OpenStore, StoreRunner
 from mailstack.cli.target import TargetServer
 from mailstack.letter import Address, Letter
-from mailstack.letter.delivery import Delivery, DeliveryState
-from mailstack.letter.display_text import local_text, span_text
+from mailstack.letter.delivery import Delivery, DeliveryState, Step
 from mailstack.letter.patterns import fits_domain
-from mailstack.letter.step import Step
 from mailstack.letter.time_parameters import deadline, released_at
+from mailstack.letter.times import local_text, span_text
 from mailstack.net.clock import ReactorClock
 from mailstack.queue.hold_rules import HoldRules, describe
 from mailstack.queue.route import LOCAL, Router

@@ -15,8 +15,7 @@ from mailstack.cli.queue.selection import MAX_SCANNED, narrowed, select, with_se
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.delivery import Delivery, DeliveryState
-from mailstack.letter.display_text import local_text, size_text, span_text
-from mailstack.letter.times import iso8601
+from mailstack.letter.times import iso8601, local_text, size_text, span_text
 from mailstack.queue.hold_rules import DeliverySelection
 from mailstack.queue.route import LOCAL
 from mailstack.store import Record

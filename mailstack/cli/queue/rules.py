@@ -11,8 +11,7 @@ from mailstack.cli.queue.selection import ADDRESSES, DOMAINS, MAX_SCANNED
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.delivery import DeliveryState
-from mailstack.letter.display_text import clean, local_text
-from mailstack.letter.times import iso8601
+from mailstack.letter.times import clean, iso8601, local_text
 from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.hold_rules import is_held_by
 from mailstack.store import Conflict, Filter

@@ -15,10 +15,8 @@ from mailstack.cli.queue.context import DelayContext, Reason, explain, load_cont
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter import Envelope
-from mailstack.letter.delivery import Delivery, DeliveryState
-from mailstack.letter.display_text import clean, local_text, size_text
-from mailstack.letter.step import Step
-from mailstack.letter.times import iso8601
+from mailstack.letter.delivery import Delivery, DeliveryState, Step
+from mailstack.letter.times import clean, iso8601, local_text, size_text
 from mailstack.queue.schedule import RetrySchedule
 from mailstack.store import Filter, Record
 from mailstack.store.journey import journey_lines, record_json, sender_text, step_json

@@ -19,10 +19,8 @@ from mailstack.cli.queue.selection import narrowed
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter import LetterId
-from mailstack.letter.delivery import OWED
-from mailstack.letter.display_text import clean, clock_text
-from mailstack.letter.step import Step
-from mailstack.letter.times import read_duration
+from mailstack.letter.delivery import OWED, Step
+from mailstack.letter.times import clean, clock_text, read_duration
 from mailstack.queue.hold_rules import DeliverySelection
 from mailstack.store import Filter, Record
 from mailstack.store.journey import facts_text, journey_lines, step_json

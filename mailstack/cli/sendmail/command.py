@@ -30,7 +30,7 @@ from mailstack.cli.sendmail.options import (
 )
 from mailstack.cli.target import TargetServer, has_database, target_of_config, target_of_dev
 from mailstack.letter.delivery import OWED, DeliveryState
-from mailstack.letter.display_text import clean
+from mailstack.letter.times import clean
 from mailstack.store import Filter, Record
 from mailstack.store.journey import sender_text
 

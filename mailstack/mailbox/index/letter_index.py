@@ -9,7 +9,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Content, LetterId
-from mailstack.letter.step import Journal, Step, TappedJournal
+from mailstack.letter.delivery import Journal, Step, TappedJournal
 from mailstack.mailbox.index import queries, writes
 from mailstack.mailbox.index.database import IndexDatabase
 from mailstack.mailbox.index.feed import Feed, with_timeout

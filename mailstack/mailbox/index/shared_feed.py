@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from twisted.internet.defer import DeferredLock
 
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Step
 from mailstack.mailbox.index import queries
 from mailstack.mailbox.index.database import IndexDatabase
 from mailstack.mailbox.index.feed import Event, Feed

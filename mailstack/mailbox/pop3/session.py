@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from mailstack.letter.step import Journal, Step
+from mailstack.letter.delivery import Journal, Step
 from mailstack.mailbox.pop3.authorization import Authorization, Dialogue, LoginDelay, Pop3Limits, SessionEnded
 from mailstack.mailbox.pop3.maildrop import MAX_TOTAL_OCTETS, Maildrop
 from mailstack.mailbox.pop3.transaction import Pop3Transaction

@@ -9,7 +9,6 @@ from mailstack.protocols.sasl.bearer import OAUTHBEARER, XOAUTH2
 from mailstack.protocols.sasl.cram import CRAM_MD5
 from mailstack.protocols.sasl.credentials import CertificateProof, Credentials, DigestProof, Proof, ScramProof, Token
 from mailstack.protocols.sasl.external import EXTERNAL
-from mailstack.protocols.sasl.login import LOGIN
 from mailstack.protocols.sasl.mechanism import (
     AccountLogin,
     Authenticator,
@@ -23,7 +22,7 @@ from mailstack.protocols.sasl.mechanism import (
     Sessions,
     Unavailable,
 )
-from mailstack.protocols.sasl.plain import PLAIN
+from mailstack.protocols.sasl.plain import LOGIN, PLAIN
 from mailstack.protocols.sasl.scram import SCRAM, SCRAM_PLUS
 from mailstack.protocols.sasl.scram_keys import ScramKeys
 

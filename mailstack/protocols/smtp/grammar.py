@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter.address import Address, AddressError
@@ -69,6 +70,16 @@ _PARAMETERS_EXCLUDE = reply(501, "5.5.4", "two parameters can't stand together")
 _PARAMETER_UNKNOWN = reply(555, "5.5.4", "a parameter is not recognized or not offered")
 _NO_ARGUMENT = reply(501, "5.5.4", "this command takes no argument")
 _ARGUMENT_NEEDED = reply(501, "5.5.4", "this command needs an argument")
+
+
+class LineLimits(Struct, frozen=True):
+    """Maximum lengths of lines, in octets with CRLF."""
+
+    command_line: int = 2048
+    """Maximum length of a command (RFC 5321 §4.5.3.1.4: 512, and more for each extension with parameters)."""
+    auth_line: int = 12288
+    """Maximum length of a line of AUTH (RFC 4954 §4), and of any line."""
+
 
 _POSTMASTER = Address("postmaster", "")
 

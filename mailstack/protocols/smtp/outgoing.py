@@ -12,8 +12,7 @@ from mailstack.letter.letter import held
 from mailstack.letter.mime.parts import Head, Unconvertible, pieces
 from mailstack.protocols.smtp.commands import SMTPUTF8, Parameters
 from mailstack.protocols.smtp.extensions import EXTENSION_OF, TRANSFERS, outgoing_hooks
-from mailstack.protocols.smtp.extensions.binarymime import fit_binary
-from mailstack.protocols.smtp.extensions.eightbitmime import declared, fit_eight_bit
+from mailstack.protocols.smtp.extensions.body import declared, fit_binary, fit_eight_bit
 from mailstack.protocols.smtp.extensions.extension import DATA, Extensions, Transfer
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 

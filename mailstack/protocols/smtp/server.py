@@ -29,8 +29,7 @@ from mailstack.protocols.smtp.data_reader import BareLfDataReader, DataReader
 from mailstack.protocols.smtp.extensions import OFFERED
 from mailstack.protocols.smtp.extensions.chunking import chunk_refusal
 from mailstack.protocols.smtp.extensions.extension import Capabilities, Extension, Terms, Verb, agree
-from mailstack.protocols.smtp.grammar import HELLO, may_be_read, unknown_command, verb_table
-from mailstack.protocols.smtp.limits import LineLimits
+from mailstack.protocols.smtp.grammar import HELLO, LineLimits, may_be_read, unknown_command, verb_table
 from mailstack.protocols.smtp.replies import (
     AUTH_TOO_LONG,
     BARE_NEWLINE,
@@ -45,23 +44,25 @@ from mailstack.protocols.smtp.replies import (
 __all__ = ["Capabilities", "ServerEngine"]
 
 _MAX_REJECTED = 128
-"""Octets of a rejected line that its event carries."""
+"""Maximum octets of a rejected line in its event."""
 
 _NO_TERMS = Terms()
+_ENDS = (END_OF_DATA, LAST_CHUNK)
 
 _STATE_COMMANDS = frozenset({Hello, Mail, Auth, AuthResponse, XClient})
-"""Commands that change the engine's state beside the order, once accepted."""
+"""Commands that, once accepted, change more than the order of commands."""
 
 
 class ServerEngine:
     """Server side of one connection.
 
-    `next_event` gives one command at a time, and then PAUSED until `answer` or `challenge` replies to it. So replies keep
-    their order under PIPELINING. Chunk and Bdat get no reply of their own: that to the EndOfData behind them counts.
+    `next_event` returns one command at a time, then PAUSED until `answer` or `challenge` replies to it. So replies keep
+    their order under PIPELINING. Chunk and Bdat have no reply of their own; the reply to their EndOfData counts.
     """
 
     # Thousands of these are idle at a time: slots keep each small.
     __slots__ = (
+        "_bare_lf",
         "_chunks",
         "_content",
         "_event",
@@ -73,7 +74,6 @@ class ServerEngine:
         "_order",
         "_recipients",
         "_skipping",
-        "_speaks_lf",
         "_state",
         "_transition",
         "_verbs",
@@ -93,32 +93,32 @@ class ServerEngine:
         *,
         lmtp: bool = False,
     ) -> None:
-        """`lmtp` speaks RFC 2033: LHLO in place of EHLO and HELO, and an answer to the content for each recipient."""
+        """`lmtp` selects RFC 2033: LHLO in place of EHLO and HELO, and one reply to the content for each recipient."""
         self.capabilities = capabilities
-        """May be replaced at any time; EHLO tells what holds then."""
+        """Capabilities that the next EHLO announces; may be replaced at any time."""
         self.hello: Hello | None = None
-        """The last EHLO or HELO that was answered positively; None again when TLS begins."""
+        """The last accepted EHLO or HELO; None again when TLS starts."""
         self.tls = False
         self.authenticated = False
         self.terms = _NO_TERMS
         """Terms of the last EHLO."""
         self.mail: Mail | None = None
-        """The MAIL of the transaction, once it was answered positively; of no meaning after the transaction."""
+        """The last accepted MAIL; valid during its transaction only."""
         self._offered = offered
         self._limits = limits
         self._verbs, self._order = verb_table(offered, lmtp=lmtp)
         self._lmtp = lmtp
         self._recipients = 0
-        """Recipients of the transaction, which LMTP counts."""
+        """Accepted recipients of the transaction; counted for LMTP only."""
         self._lines = LineBuffer()
         self._content: DataReader | BdatReader | BareLfDataReader | None = None
         self._chunks: BdatReader | None = None
-        self._speaks_lf = False
+        self._bare_lf = False
         """Whether the last line ended in LF alone."""
         self._skipping = 0
-        """Octets of a refused chunk that are still to be thrown away."""
+        """Octets of a refused chunk that are still to be discarded."""
         self._state = State.GREETING
-        # The command to be answered, and where its answer leads.
+        # Name, event and transition of the command that awaits its reply.
         self._name = ""
         self._event: ServerEvent | None = None
         self._transition: Transition | None = None
@@ -132,12 +132,12 @@ class ServerEngine:
         return len(self._lines)
 
     def receive(self, octets: bytes) -> None:
-        """Take octets as the network cut them. Those that come between 220 to STARTTLS and TLS are thrown away."""
+        """Buffer octets. Octets between the 220 to STARTTLS and the start of TLS are discarded."""
         if self._state is not State.CLOSED and self._state is not State.TLS:
             self._lines.receive(octets)
 
     def tls_started(self) -> None:
-        """Forget all that the client said, and what is buffered (RFC 3207 §4.2, §6)."""
+        """Discard the buffer and all knowledge about the client (RFC 3207 §4.2, §6)."""
         self._lines.clear()
         self._content = self._transition = self._event = None
         self._skipping = 0
@@ -153,7 +153,7 @@ class ServerEngine:
         self.authenticated = False
 
     def next_event(self) -> ServerEvent | Signal:
-        """The next command, piece of content or rejected line; NEED_DATA; or PAUSED while an answer is owed."""
+        """The next command, piece of content or rejected line; NEED_DATA; or PAUSED while a reply is pending."""
         if self._transition is not None or self._state is State.GREETING:
             return PAUSED
         if self._content is not None:
@@ -169,13 +169,14 @@ class ServerEngine:
         try:
             line = self._lines.line(self._limits.auth_line)
         except LineTooLong as long:
-            return self._reject(self._too_long(long.start), long.start)
+            auth = self._state is State.AUTHENTICATING or long.start[:5].upper() == b"AUTH "
+            return self._reject(AUTH_TOO_LONG if auth else TOO_LONG, long.start)
         except BareLF as bare:
             if self.capabilities.bare_newlines != "accept":
                 return self._reject(BARE_NEWLINE, bare.line)
-            line, self._speaks_lf = bare.line, True
+            line, self._bare_lf = bare.line, True
         else:
-            self._speaks_lf = False
+            self._bare_lf = False
         if line is None:
             return NEED_DATA
         if b"\r" in line:
@@ -189,8 +190,8 @@ class ServerEngine:
             return self._expect_reply(event, self._order[State.CONTENT][self._name])
         return event
 
-    def _read_command(self, line: bytes) -> ServerEvent:  # noqa: PLR0911 - what forbids a command, in order of rank
-        # §4.1.1: white space at the end of a line is to be tolerated.
+    def _read_command(self, line: bytes) -> ServerEvent:  # noqa: PLR0911 - reasons to reject a command, by rank
+        # §4.1.1: trailing white space must be tolerated.
         text = line.decode("utf-8", "surrogateescape").rstrip(" \t")
         name, _, argument = text.partition(" ")
         self._name = name = name.upper()
@@ -213,7 +214,7 @@ class ServerEngine:
         return self._expect_reply(event, transition)
 
     def _read_chunk(self, verb: Verb, argument: str, line: bytes) -> ServerEvent:
-        """The octets behind the line are content, or thrown away (RFC 3030 §2); never commands."""
+        """Octets after a BDAT line are content or discarded, never commands (RFC 3030 §2)."""
         try:
             chunk = verb.read(argument, self)
         except Refusal as refusal:
@@ -244,7 +245,7 @@ class ServerEngine:
 
     def _reject(self, refusal_reply: Reply, line: bytes, transition: Transition | None = None) -> Rejected:
         if transition is None:
-            # Nothing follows from a line that is no command, but an exchange that is disturbed is over.
+            # A line that is no command changes nothing, but ends an AUTH exchange.
             after = State.READY if self._state is State.AUTHENTICATING else self._state
             transition = Transition(after, after)
         if self._state is State.AUTHENTICATING:
@@ -260,12 +261,8 @@ class ServerEngine:
         self._transition = transition
         return event
 
-    def _too_long(self, start: bytes) -> Reply:
-        auth = self._state is State.AUTHENTICATING or start[:5].upper() == b"AUTH "
-        return AUTH_TOO_LONG if auth else TOO_LONG
-
     def greet(self, greeting: Reply) -> bytes:
-        """The first words: 220, or 554 (then only QUIT is served, §3.1), or 421. The text begins with our name."""
+        """The greeting in octets: 220, 554 (then only QUIT is served, §3.1) or 421. Its text begins with the hostname."""
         if self._state is not State.GREETING:
             raise LocalProtocolError("the greeting was sent already")
         self._enter(State.CONNECTED if greeting.positive else State.TURNED_AWAY)
@@ -274,60 +271,58 @@ class ServerEngine:
         return render(greeting, enhanced=False)
 
     def answer(self, answer: Reply) -> bytes:
-        """The answer to the last event. A positive one to EHLO gets the extensions added; its text begins with our name.
+        """The reply to the last event in octets. A positive reply to EHLO begins with the hostname; extensions are added.
 
-        Raises LocalProtocolError when none is owed, or when only 354 opens the content and this isn't it.
+        Raises LocalProtocolError if no reply is pending, or for a positive reply other than 354 where only that fits.
         """
         transition, event = self._transition, self._event
         if transition is None:
-            raise LocalProtocolError(f"no answer is owed, but {answer.code} was given")
+            raise LocalProtocolError(f"no command awaits the reply {answer.code}")
         accepted = answer.code < 400 and not isinstance(event, Rejected)
         if accepted and (answer.code >= 300) != (transition.accepted is State.CONTENT):
-            raise LocalProtocolError(f"{answer.code} is no answer to {self._name}")
+            raise LocalProtocolError(f"{answer.code} is no reply to {self._name}")
         self._transition = self._event = None
         if accepted and type(event) in _STATE_COMMANDS:
             answer = self._apply_accepted(event, answer)
         octets = render(answer, enhanced=self.terms.enhanced and self._name not in HELLO)
         if self._lmtp:
-            octets = self._for_each(answer, transition, octets, accepted=accepted)
+            octets = self._reply_to_each(answer, transition, octets, accepted=accepted)
         self._enter(transition.accepted if accepted else transition.refused)
         if answer.closes:
             self._close()
         return octets
 
     def _apply_accepted(self, event: ServerEvent | None, answer: Reply) -> Reply:
-        """Remember what a command has changed that was accepted; the answer to it."""
+        """Store the effects of an accepted command; returns its reply, completed for EHLO."""
         match event:
             case Mail():
                 self.mail = event
             case Hello():
-                return self._apply_hello(event, answer)
+                self.hello = event
+                self.terms = agree(self._offered, self) if event.extended else _NO_TERMS
+                first_line = answer.text.partition("\n")[0]
+                return Reply(answer.code, "\n".join((first_line, *self.terms.keywords)), closes=answer.closes)
             case XClient():
                 self._reset_session()
             case Auth() | AuthResponse():
                 self.authenticated = True
         return answer
 
-    def _for_each(self, answer: Reply, transition: Transition, octets: bytes, *, accepted: bool) -> bytes:
-        """What ends a content is answered once for each recipient that was taken (RFC 2033 §4.2, §4.3)."""
+    def _reply_to_each(self, answer: Reply, transition: Transition, octets: bytes, *, accepted: bool) -> bytes:
+        """One reply to the end of a content for each accepted recipient (RFC 2033 §4.2, §4.3); else `octets`."""
         name = self._name
         if name == "MAIL" and accepted:
             self._recipients = 0
         elif name == "RCPT":
             self._recipients += accepted
-        elif (
-            name in (END_OF_DATA, LAST_CHUNK)
-            and transition.refused is State.READY
-            and answer.code != 421
-            and self._recipients
-        ):
+        elif name in _ENDS and transition.refused is State.READY and answer.code != 421 and self._recipients:
             each = answer.each if isinstance(answer, EachReply) else (answer,) * self._recipients
             self._recipients = 0
-            return b"".join([render(one, enhanced=self.terms.enhanced) for one in each])
+            return b"".join([render(reply, enhanced=self.terms.enhanced) for reply in each])
         return octets
 
     def challenge(self, octets: bytes) -> bytes:
-        """The answer to Auth or AuthResponse that asks for another response (RFC 4954 §4)."""
+        """The 334 reply to Auth or AuthResponse, which requests another response (RFC 4954 §4)."""
         if self._transition is None or self._name not in ("AUTH", RESPONSE) or isinstance(self._event, Rejected):
             raise LocalProtocolError("a challenge answers AUTH and nothing else")
         self._transition = self._event = None
@@ -335,22 +330,16 @@ class ServerEngine:
         return b"334 " + binascii.b2a_base64(octets, newline=False) + b"\r\n"
 
     def unsolicited(self, reply: Reply) -> bytes:
-        """A reply that answers nothing: 421 before we close (§3.8)."""
+        """A reply to no command: 421 before the server closes (§3.8)."""
         if reply.closes:
             self._close()
         return render(reply, enhanced=self.terms.enhanced)
-
-    def _apply_hello(self, hello: Hello, answer: Reply) -> Reply:
-        self.hello = hello
-        self.terms = agree(self._offered, self) if hello.extended else _NO_TERMS
-        first_line = answer.text.partition("\n")[0]
-        return Reply(answer.code, "\n".join((first_line, *self.terms.keywords)), closes=answer.closes)
 
     def _enter(self, state: State) -> None:
         self._state = state
         if state is State.CONTENT:
             self._name = END_OF_DATA
-            reader = BareLfDataReader if self._speaks_lf else DataReader
+            reader = BareLfDataReader if self._bare_lf else DataReader
             self._content = reader.for_content(self._lines, self.capabilities)
         elif state is State.TLS or state is State.CLOSED:
             self._lines.clear()

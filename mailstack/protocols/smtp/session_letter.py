@@ -23,7 +23,6 @@ from mailstack.protocols.smtp.commands import (
 )
 from mailstack.protocols.smtp.extensions import INCOMING_HOOKS, incoming_hooks
 from mailstack.protocols.smtp.incoming_content import IncomingContent
-from mailstack.protocols.smtp.limits import MIN_RECIPIENTS, RECIPIENT_OCTETS
 from mailstack.protocols.smtp.receiving_rules import Facts
 from mailstack.protocols.smtp.replies import (
     AUTH_CANCELLED,
@@ -43,7 +42,14 @@ from mailstack.protocols.smtp.replies import (
     Reply,
     queued_as,
 )
-from mailstack.protocols.smtp.session_state import AuthenticatedUser, Gone, Handlers, SessionState
+from mailstack.protocols.smtp.session_state import (
+    MIN_RECIPIENTS,
+    RECIPIENT_OCTETS,
+    AuthenticatedUser,
+    Gone,
+    Handlers,
+    SessionState,
+)
 
 _log = logging.getLogger(__name__)
 

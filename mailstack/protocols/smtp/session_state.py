@@ -1,10 +1,10 @@
-"""SMTP server session: state and helpers of all commands."""
+"""SMTP server session: limits, state and helpers of all commands."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -17,10 +17,51 @@ from mailstack.protocols.sasl import AccountLogin, Authenticator, Channel, OpenS
 from mailstack.protocols.smtp.commands import Mail, ServerEvent, XClient
 from mailstack.protocols.smtp.extensions.extension import Capabilities, IncomingHook
 from mailstack.protocols.smtp.incoming_content import IncomingContent
-from mailstack.protocols.smtp.limits import RECIPIENT_OCTETS, ErrorDelay, SessionLimits
 from mailstack.protocols.smtp.receiving_rules import HeaderHook, ReceivingRules
 from mailstack.protocols.smtp.replies import LOGGED_OUT, Reply, reply
 from mailstack.protocols.smtp.server import ServerEngine
+
+MIN_RECIPIENTS = 100
+"""Recipients that each letter may always have (RFC 5321 §4.5.3.1.8)."""
+
+
+RECIPIENT_OCTETS = 1024
+"""Octets of memory counted for one recipient, with its parameters."""
+
+
+class SessionLimits(Struct, frozen=True):
+    """Limits of one connection; every value is a setting."""
+
+    max_recipients: int = 1000
+    """Maximum recipients of one transaction (RFC 5321 §4.5.3.1.8: at least 100)."""
+    errors: int = 20
+    """Refused commands before 421."""
+    junk_commands: int = 100
+    """Junk commands since the last letter; each one beyond them is an error. 0 is no limit."""
+    auth_failures: int = 5
+    """Wrong passwords before 421 (RFC 4954 §9)."""
+    command_timeout: float = 300.0
+    """Seconds for a whole command (RFC 5321 §4.5.3.2.7)."""
+    data_timeout: float = 180.0
+    """Seconds between pieces of a content (RFC 5321 §4.5.3.2.5)."""
+    header_size: int = 262144
+    """Octets of a header section."""
+    data_rate: int = 128
+    """Minimum average octets a second of a content, after `data_timeout`."""
+    busy_timeout: float = 30.0
+    """Maximum of the other timeouts, in seconds, while the server is busy."""
+    greet_delay: float = 0.0
+    """Seconds before the greeting; a client that sends earlier is rejected (RFC 5321 §4.3.1)."""
+
+
+class ErrorDelay(Protocol):
+    """Delay of replies to a client that makes errors, as `mailstack.policy.limits.Tarpit`."""
+
+    async def pause(self, seconds: float) -> None: ...
+
+    async def hold(self, errors: int) -> None:
+        """Wait until the reply to the client's error of this number may be sent."""
+
 
 _NO_XCLIENT = XClient()
 """XCLIENT state before any XCLIENT."""

@@ -10,7 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.letter.step import Journal, Step, TappedJournal
+from mailstack.letter.delivery import Journal, Step, TappedJournal
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.log import RateLimitedLog
 from mailstack.queue.schedule import RetrySchedule

@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol
 import msgspec
 from msgspec import Struct
 
+from mailstack.letter.delivery import Step, StepName
 from mailstack.letter.patterns import fits_any_domain
-from mailstack.letter.step import Step, StepName
 from mailstack.letter.times import iso8601
 from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.queue.webhooks.dispatcher import SendFailed

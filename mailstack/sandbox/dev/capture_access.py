@@ -15,8 +15,8 @@ from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import ISubmitter, Realm
 from mailstack.accounts.throttle import Throttle
 from mailstack.letter import Arrival, Envelope, Letter, LetterId
+from mailstack.letter.delivery import Step
 from mailstack.letter.envelope import HostPort
-from mailstack.letter.step import Step
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.protocols.connection import Clock

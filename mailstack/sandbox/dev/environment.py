@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mailstack.accounts.directory import OpenDirectory, StoreDirectory
+from mailstack.letter.delivery import Journal
 from mailstack.letter.envelope import HostPort
-from mailstack.letter.step import Journal
 from mailstack.net.clock import PeriodicTask
 from mailstack.relay.routes import RouteTarget, StaticRoutes
 from mailstack.sandbox.dev.capture_access import capture_rules

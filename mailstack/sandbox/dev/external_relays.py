@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred
 
 from mailstack.config import Config, ExchangeSettings, RelaySettings
 from mailstack.config.values import HostName, read_host_name
+from mailstack.letter.delivery import Journal, Step
 from mailstack.letter.letter import read_all
-from mailstack.letter.step import Journal, Step
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.schedule import RetrySchedule

@@ -24,8 +24,8 @@ from mailstack.config.endpoints import Endpoint
 from mailstack.config.sizes import Size
 from mailstack.config.values import HostName
 from mailstack.letter import Address, LetterId
+from mailstack.letter.delivery import Journal
 from mailstack.letter.envelope import HostPort
-from mailstack.letter.step import Journal
 from mailstack.letter.times import Duration
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.dns import DnsNames, system_names

@@ -16,7 +16,7 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.config import Config
 from mailstack.config.source import signing_keys
 from mailstack.letter import Address
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Step
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
 from mailstack.net.dns import DnsNames

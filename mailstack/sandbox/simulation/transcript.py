@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.letter import LetterId
+from mailstack.letter.delivery import Step
 from mailstack.letter.envelope import HostPort
-from mailstack.letter.step import Step
 from mailstack.letter.times import elapsed_text
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.connector import TwistedConnector

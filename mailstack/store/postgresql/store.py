@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Step
 from mailstack.store import Acceptance, Maildrop, MaildropInUse, StoreError, maildrop_writes, queries
 from mailstack.store.archive import Archiving
 from mailstack.store.batch import Batch, Transaction

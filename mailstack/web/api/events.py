@@ -11,7 +11,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from mailstack.letter.address import key_of
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Step
 from mailstack.mailbox.index.feed import Event, EventsMissed, with_timeout
 from mailstack.mailbox.index.indexer import IndexedLetter
 from mailstack.mailbox.index.items import ChangedItems, DeletedItems, Item, ItemFilter

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from mailstack.letter import Content, LetterId
+from mailstack.letter.delivery import Step
 from mailstack.letter.letter import verify
-from mailstack.letter.step import Step
 from mailstack.mailbox.index.extract import tag_of
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.letter_index import LetterIndex

@@ -10,9 +10,8 @@ import msgspec
 
 from mailstack.letter import Arrival, LetterId
 from mailstack.letter.address_lists import Correspondent
-from mailstack.letter.delivery import DeliveryState
+from mailstack.letter.delivery import DeliveryState, Step
 from mailstack.letter.parsed import ParsedLetter, Part
-from mailstack.letter.step import Step
 from mailstack.letter.times import iso8601
 from mailstack.mailbox.index.items import Item
 from mailstack.store import Record

@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 
 from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, new_letter_id
-from mailstack.letter.delivery import Delivery, DeliveryState
+from mailstack.letter.delivery import Delivery, DeliveryState, Step
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.letter import Octets
-from mailstack.letter.step import Step
 from mailstack.mailbox.index.database import FileDatabase
 from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.mailbox.index.letter_index import LetterIndex

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mailstack.letter import Content, LetterId
+from mailstack.letter.delivery import Step
 from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.letter.letter import Octets
-from mailstack.letter.step import Step
 from mailstack.mailbox.pop3.authorization import LoginDelay
 from mailstack.mailbox.pop3.session import Pop3Limits, serve
 from mailstack.protocols.bounded_memory import MemoryBudget

@@ -6,7 +6,7 @@ import pytest
 
 from mailstack.protocols.connection import NEED_DATA
 from mailstack.protocols.smtp.commands import Auth, Chunk
-from mailstack.protocols.smtp.limits import LineLimits
+from mailstack.protocols.smtp.grammar import LineLimits
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from tests.protocols.smtp.dialogue import Dialogue
 

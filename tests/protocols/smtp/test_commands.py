@@ -4,7 +4,7 @@ import pytest
 
 from mailstack.letter import Address
 from mailstack.protocols.smtp.commands import Expand, Hello, Help, Mail, Noop, Rcpt, Rejected, Verify
-from mailstack.protocols.smtp.limits import LineLimits
+from mailstack.protocols.smtp.grammar import LineLimits
 from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.smtp.dialogue import Dialogue
 

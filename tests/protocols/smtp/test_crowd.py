@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mailstack.policy.permissions import Relaying
 from mailstack.protocols.bounded_memory import MemoryBudget
-from mailstack.protocols.smtp.limits import MIN_RECIPIENTS, RECIPIENT_OCTETS
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import ListenerContext, ServerSession
+from mailstack.protocols.smtp.session_state import MIN_RECIPIENTS, RECIPIENT_OCTETS
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import MxRules
 from tests.protocols.smtp.hosts import ScriptedEngine

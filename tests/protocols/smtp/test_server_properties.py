@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailstack.protocols.smtp.limits import LineLimits
+from mailstack.protocols.smtp.grammar import LineLimits
 from mailstack.protocols.smtp.replies import MAX_LINE
 from mailstack.protocols.smtp.server import Capabilities
 from tests.aid import examples

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.letter import new_letter_id
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import Step
 from mailstack.queue.schedule import RetrySchedule
 from mailstack.queue.webhooks.dispatcher import DispatcherLimits, OutboxDispatcher, SendFailed
 from mailstack.store import StoreError

@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailstack.letter import Address
-from mailstack.letter.delivery import DeliveryState
-from mailstack.letter.step import Step
+from mailstack.letter.delivery import DeliveryState, Step
 from mailstack.web.http_messages import Response
 from tests.aid import examples, run
 from tests.mailbox.index.shelf import ALICE, BOB, text

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 
 from mailstack.protocols.smtp.commands import Mail, Parameters
 from mailstack.protocols.smtp.extensions.auth import AUTH
-from mailstack.protocols.smtp.extensions.binarymime import BINARYMIME
+from mailstack.protocols.smtp.extensions.body import BINARYMIME, EIGHTBITMIME
 from mailstack.protocols.smtp.extensions.chunking import CHUNKING
 from mailstack.protocols.smtp.extensions.deliverby import DELIVERBY
 from mailstack.protocols.smtp.extensions.dsn import DSN
-from mailstack.protocols.smtp.extensions.eightbitmime import EIGHTBITMIME
 from mailstack.protocols.smtp.extensions.extension import Extension, IncomingHook, OutgoingHook, Transfer
 from mailstack.protocols.smtp.extensions.futurerelease import FUTURERELEASE
 from mailstack.protocols.smtp.extensions.limits import LIMITS

@@ -11,11 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.letter import LetterId
-from mailstack.letter.files import mbox
-from mailstack.letter.files.detect import detect
-from mailstack.letter.files.mbox import with_crlf, with_lf
-from mailstack.letter.files.writers import FOLDERS
+from mailstack.letter import LetterId, mbox
+from mailstack.letter.mail_files import FOLDERS, detect
+from mailstack.letter.mbox import with_crlf, with_lf
 
 LETTER = b"From: a@b.test\r\nSubject: x\r\n\r\nFrom here\r\n>From there\r\n\r\n"
 IDS = [LetterId("1m8bmrytg48hwfs"), LetterId("1m8bmrytg48hwft")]
