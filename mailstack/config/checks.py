@@ -16,7 +16,7 @@ from mailstack.config.model import Config
 from mailstack.config.source import Source
 from mailstack.config.values import read_web_url
 from mailstack.net.proxy_protocol import PROXIED
-from mailstack.store.postgresql import connection
+from mailstack.store.postgresql import driver
 
 SERVED = ("submission", "submissions", "mx", "lmtp", "pop3", "pop3s", "web", "https")
 """Listeners of this version in the order of binding. The web pages are last, because they show the others."""
@@ -116,7 +116,7 @@ MIN_LOST_AFTER_S = 2.0
 def _postgresql(config: Config, source: Source) -> Iterator[Problem]:
     """A process says four times in this time that it lives, and a database that is busy answers within its time."""
     ours = config.postgresql
-    if config.store.url and (lacking := connection.missing()) is not None:
+    if config.store.url and (lacking := driver.missing()) is not None:
         yield source.problem(("store",), f"needs {lacking.what}", lacking.cure)
     if ours.lost_after < max(MIN_LOST_AFTER_S, ours.connect_timeout * 2):
         trouble = "is so short that a process would be taken for dead that only waits"

@@ -12,8 +12,9 @@ import click
 import pytest
 
 from mailstack.cli.migrate import Progress
-from mailstack.cli.output import print_table, table_progress
-from mailstack.cli.output import progress_bar as letter_progress
+from mailstack.cli.output import print_table
+from mailstack.cli.progress import progress_bar as letter_progress
+from mailstack.cli.progress import table_progress
 from mailstack.cli.queue import watch
 from mailstack.letter import LetterId
 from mailstack.letter.delivery import Step

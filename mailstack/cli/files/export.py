@@ -12,7 +12,8 @@ from mailstack.cli.argument_types import PathType
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.files.import_command import json_option, letters_in
 from mailstack.cli.files.mailpit import dump_from
-from mailstack.cli.output import CommandError, Tally, progress_bar
+from mailstack.cli.output import CommandError
+from mailstack.cli.progress import Tally, progress_bar
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target, with_target_finder
 from mailstack.letter import LetterId

@@ -10,7 +10,8 @@ import click
 from mailstack.cli.argument_types import PathType, local_address
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.files.importer import Importer, RecipientRule, address_of, sender_of
-from mailstack.cli.output import CommandError, Tally, progress_bar
+from mailstack.cli.output import CommandError
+from mailstack.cli.progress import Tally, progress_bar
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.config import Config

@@ -11,7 +11,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
-from mailstack.cli.output import CommandError, Tally, progress_bar
+from mailstack.cli.output import CommandError
+from mailstack.cli.progress import Tally, progress_bar
 from mailstack.letter import LetterId
 from mailstack.letter.mail_files import LetterWriter
 

@@ -13,11 +13,12 @@ import click
 
 from mailstack.cli.argument_types import PathType, StoreType
 from mailstack.cli.migrate import CannotMove, RestoreTarget, StoreEndpoint
-from mailstack.cli.output import CommandError, print_json, table_progress
+from mailstack.cli.output import CommandError, print_json
+from mailstack.cli.progress import table_progress
 from mailstack.cli.runner import give_to_owner
 from mailstack.cli.target import target_of_config
 from mailstack.store import StoreError
-from mailstack.store.postgresql import connection
+from mailstack.store.postgresql import driver
 
 if TYPE_CHECKING:
     from mailstack.cli.migrate.objects import Objects
@@ -34,7 +35,7 @@ def is_url(name: str) -> bool:
         )
     if not name.startswith(POSTGRESQL):
         return False
-    if (lacking := connection.missing()) is not None:
+    if (lacking := driver.missing()) is not None:
         raise CommandError(f"PostgreSQL needs {lacking.what}: {lacking.cure}")
     return True
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mailstack.cli.argument_types import PathType, StoreType
-from mailstack.cli.output import CommandError, print_json, print_table, table_progress
+from mailstack.cli.output import CommandError, print_json, print_table
+from mailstack.cli.progress import table_progress
 from mailstack.cli.store.copy import objects_of, source
 
 if TYPE_CHECKING:

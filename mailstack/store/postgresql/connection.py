@@ -1,15 +1,14 @@
-"""PostgreSQL connection: statements in its own SQL, errors and availability of psycopg."""
+"""PostgreSQL connection: statements in its own SQL, and errors of psycopg."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import re
 import socket
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -185,24 +184,3 @@ def trouble(error: BaseException) -> BaseException:
     if isinstance(error, UnicodeError):
         return StoreError(f"a value can't be stored: {error}")
     return trouble_of_system(error)
-
-
-class Missing(NamedTuple):
-    """Missing component, and how to install it."""
-
-    what: str
-    cure: str
-
-
-def missing() -> Missing | None:
-    """None if the driver could be loaded."""
-    try:
-        import psycopg  # noqa: F401, PLC0415  # whether that can be done is the question
-    except ImportError as error:
-        if importlib.util.find_spec("psycopg") is None:
-            return Missing("psycopg, which is not installed", "pip install 'mailstack[postgresql]'")
-        return Missing(
-            f"libpq, which psycopg does not find here ({' '.join(str(error).split()):.200})",
-            "pip install 'psycopg[binary]', or install the system's libpq (Debian: apt install libpq5)",
-        )
-    return None
