@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 # starts compiles all modules anew, which is half of the processor's time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-quick check format bench fuzz crash nodes screenshots dist deb release clean
+.PHONY: help run test test-quick check format bench fuzz crash nodes screenshots dist docs deb release clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -55,6 +55,9 @@ screenshots: $(VENV)/.browsing  ## the pictures in docs/images, taken of a runni
 dist: $(VENV)/.developing  ## the wheel and the source archive, in dist/
 	@$(BIN)/python -m build --outdir dist .
 
+docs: $(VENV)/.documenting  ## the documentation site, in site/
+	@$(BIN)/python packaging/site.py site
+
 deb:  ## the Debian package, in dist/, checked by lintian (needs debhelper and lintian)
 	@packaging/deb
 
@@ -62,7 +65,7 @@ release:  ## the files of a release in dist/, each tried: wheel, source archive,
 	@PYTHON="$(PYTHON)" packaging/release
 
 clean:  ## remove what these commands made
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) dist site build .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 
 define MAKE_VENV
 test -x $(BIN)/python || { \
@@ -90,4 +93,8 @@ $(VENV)/.browsing: $(VENV)/.developing
 
 $(VENV)/.fuzzing: $(VENV)/.developing
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@touch $@
+
+$(VENV)/.documenting: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@
