@@ -24,7 +24,7 @@ from mailstack.server.wiring.receiving import make_receiving, signer
 from mailstack.server.wiring.webhooks import WebhookDispatch
 
 if TYPE_CHECKING:
-    from mailstack.web.admin_hooks import WebOptions
+    from mailstack.web.context import WebOptions
 
 
 class MailServer:

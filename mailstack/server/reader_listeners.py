@@ -30,7 +30,7 @@ from mailstack.server.runtime import Observers, Storage
 from mailstack.store import Store
 
 if TYPE_CHECKING:
-    from mailstack.web.admin_hooks import WebOptions
+    from mailstack.web.context import WebOptions
     from mailstack.web.listener import ProtocolFactory
 
 
@@ -127,10 +127,9 @@ class WebListeners:
     async def _load(self, ports: Mapping[str, int]) -> ProtocolFactory:
         # In a thread: there are many modules.
         await self._in_thread(partial(import_module, "mailstack.web.app"))
-        from mailstack.web.admin_hooks import WebOptions
         from mailstack.web.api.events import StreamLimits
         from mailstack.web.app import protocol_factory
-        from mailstack.web.server_info import ApiContext, Requests
+        from mailstack.web.context import ApiContext, Requests, WebOptions
 
         config, runtime, options = self._kit.config, self._kit.runtime, self._options or WebOptions()
         streams = StreamLimits(

@@ -1,26 +1,34 @@
-"""Web site of a server: pages, API, and the protocol of its connections."""
+"""Site of a server: pages and API, and the OpenAPI description of the API."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
+import mailstack
 from mailstack.config.source import identities, made_here, own_directory
+from mailstack.net.clock import ReactorClock
 from mailstack.protocols.bounded_memory import MemoryBudget
-from mailstack.web.admin_hooks import SiteExtension
-from mailstack.web.api.routes import api_routes
+from mailstack.web.api.accounts import account_routes
+from mailstack.web.api.checks import check_routes
+from mailstack.web.api.compose import compose_routes
+from mailstack.web.api.events import event_routes, wait_routes
+from mailstack.web.api.letter_index import ApiLetterReader
+from mailstack.web.api.letters import journey_routes, letter_routes
+from mailstack.web.api.queue import queue_routes
 from mailstack.web.autoconfig.guide import services_from_config
 from mailstack.web.channel import WebChannel
-from mailstack.web.client_files import ProfileSigner, client_file_routes, inbox_routes
-from mailstack.web.cors import CorsPolicy
+from mailstack.web.client_files import ProfileSigner, PublicServerInfo, client_file_routes, inbox_routes
+from mailstack.web.context import ApiContext, SiteExtension
 from mailstack.web.flow_control import HttpLimits
 from mailstack.web.html_pages import front_routes, setup_routes
+from mailstack.web.http_messages import HttpError, HttpRoute, Request, Response, RouteDoc, json_response
 from mailstack.web.listener import ProtocolFactory
 from mailstack.web.login import login_from_context, me_routes
-from mailstack.web.server_info import ApiContext, PublicServerInfo
-from mailstack.web.site import AllowAll, Site
+from mailstack.web.site import AllowAll, CorsPolicy, Site
 
 
 async def protocol_factory(bound: Mapping[str, int], context: ApiContext) -> ProtocolFactory:
@@ -52,7 +60,7 @@ def http_factory(reactor: Any, site: Site, bounds: HttpLimits) -> ProtocolFactor
 def build_site(
     server: PublicServerInfo, context: ApiContext | None = None, extension: SiteExtension | None = None
 ) -> Site:
-    """Site of a server: pages, `extension`, and the API. Without `behind` there is no API."""
+    """Site of a server: pages, `extension`, and the API. Without `context` there is no API."""
     extension = extension or SiteExtension()
     if context is not None and not context.options.no_login:
         # The front page is public: with a login, it must not show passwords.
@@ -73,3 +81,126 @@ def build_site(
         sessions=context.requests.sessions,
         host_advice=context.options.host_advice,
     )
+
+
+def api_routes(context: ApiContext, more: Iterable[HttpRoute]) -> tuple[HttpRoute, ...]:
+    """Routes in the order of the description, `more` last."""
+    hide_client = context.config.submission.hide_client
+    routes = (
+        *_letters(context),
+        *journey_routes(context.store, context.index, hide_client=hide_client),
+        *queue_routes(context),
+        *account_routes(context),
+        *more,
+    )
+    return (*routes, OpenApiPage(routes).route)
+
+
+def _letters(context: ApiContext) -> tuple[HttpRoute, ...]:
+    """Routes that need the index; without one, an error that says so."""
+    if context.index is None:
+        return tuple(HttpRoute("GET", path, _no_letters) for path in ("/v1/letters", "/v1/letters/{id}", "/v1/wait"))
+    reader = ApiLetterReader(
+        context.index, context.requests.in_thread, hide_client=context.config.submission.hide_client
+    )
+    # Connections time out in real time, independent of an advanced clock of letters.
+    timeout = ReactorClock(context.requests.reactor)
+    stream_limits = context.requests.stream_limits
+    return (
+        *letter_routes(reader, context.clock.now),
+        *compose_routes(context, reader),
+        *check_routes(reader, context.options.admin.head, context.options.admin.check_spam),
+        *wait_routes(reader, context.clock.now, timeout, stream_limits),
+        *event_routes(reader, timeout, stream_limits),
+    )
+
+
+async def _no_letters(_: Request) -> Response:
+    raise HttpError(404, "This server has no letter index; set [index] enabled = true.")
+
+
+_REFERENCE = "#/components/schemas/{name}"
+
+_JSON = "application/json"
+
+_PROBLEM = {
+    "description": "A problem (RFC 9457); detail says what to do.",
+    "content": {"application/problem+json": {"schema": {"$ref": _REFERENCE.format(name="Problem")}}},
+}
+
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "required": ["title", "status", "detail"],
+    "properties": {"title": {"type": "string"}, "status": {"type": "integer"}, "detail": {"type": "string"}},
+}
+
+
+class OpenApiPage:
+    """Returns the route of the OpenAPI document, which is created on the first request."""
+
+    def __init__(self, routes: Iterable[HttpRoute]) -> None:
+        self.route = HttpRoute(
+            "GET", "/v1/openapi.json", self.page, doc=RouteDoc("Get this description.", response=dict[str, Any])
+        )
+        self._routes = (*routes, self.route)
+        self._answer: Response | None = None
+
+    async def page(self, _: Request) -> Response:
+        if self._answer is None:
+            self._answer = json_response(openapi(self._routes))
+        return self._answer
+
+
+def openapi(routes: Iterable[HttpRoute]) -> dict[str, Any]:
+    """OpenAPI document of the routes with a description."""
+    told = [(route, route.doc) for route in routes if route.doc is not None]
+    types = [kind for _, each in told for kind in (each.request, each.response) if kind is not None]
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    schema_of = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
+    paths: dict[str, dict[str, Any]] = {}
+    for route, each in told:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, each, schema_of)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "mailstack",
+            "version": mailstack.__version__,
+            "description": "Letters, their journeys, the queue, and what else a server has.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": {**components, "Problem": _PROBLEM_SCHEMA},
+            "securitySchemes": {"basic": {"type": "http", "scheme": "basic"}},
+        },
+    }
+
+
+def _operation(route: HttpRoute, told: RouteDoc, schema_of: dict[int, Any]) -> dict[str, Any]:
+    parts = [part for part in route.path.split("/") if part.startswith("{")]
+    named = [{"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string"}} for part in parts]
+    asked = [
+        {"name": each.name, "in": "query", "description": each.description, "schema": msgspec.json.schema(each.kind)}
+        for each in told.query
+    ]
+    operation: dict[str, Any] = {
+        "operationId": "_".join(
+            [route.method.lower(), *[p.strip("{}").replace(".", "_") for p in route.path.split("/")[2:]]]
+        ),
+        "summary": told.summary,
+        "parameters": [*named, *asked],
+        "responses": {str(told.status): _answer(told, schema_of), "default": _PROBLEM},
+    }
+    if told.request is not None:
+        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema_of[id(told.request)]}}}
+    if route.access != "public":
+        operation["security"] = [{"basic": []}, {}]
+        operation["x-access"] = route.access
+    return operation
+
+
+def _answer(told: RouteDoc, schema_of: dict[int, Any]) -> dict[str, Any]:
+    if told.response is not None:
+        return {"description": told.summary, "content": {_JSON: {"schema": schema_of[id(told.response)]}}}
+    if told.media_type:
+        return {"description": told.summary, "content": {told.media_type: {}}}
+    return {"description": told.summary}

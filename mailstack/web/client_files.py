@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gzip
 import logging
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
+from msgspec import Struct
 
+from mailstack.config import Config
 from mailstack.letter import Address, AddressError
 from mailstack.mailbox.index.indexer import InThread
 from mailstack.net.certificate_reload import Stamps, stamps_of
@@ -31,13 +35,52 @@ from mailstack.web.autoconfig.autoconfig import (
     parse_autodiscover,
     settings_response,
 )
-from mailstack.web.autoconfig.guide import CannotSetUp
-from mailstack.web.autoconfig.records import policy_text
-from mailstack.web.http_messages import HttpError, Request, Response, text_response
-from mailstack.web.routes import HttpRoute
-from mailstack.web.server_info import PublicServerInfo
+from mailstack.web.autoconfig.guide import CannotSetUp, ClientServices
+from mailstack.web.autoconfig.records import WEB_LABELS, policy_text
+from mailstack.web.http_messages import HttpError, HttpRoute, Request, Response, text_response
 
 XML = "text/xml; charset=utf-8"
+
+
+class PublicServerInfo(Struct, frozen=True):
+    """Facts about the server for its pages, without account data."""
+
+    config: Config
+    services: ClientServices
+    now: Callable[[], float]
+    """Clock, in seconds since 1970."""
+    accounts: tuple[tuple[str, str], ...] = ()
+    """Addresses and passwords of a dev environment, which are public."""
+    ca_file: Path | None = None
+    """Certificate of a private CA that clients have to trust; None: a public CA."""
+    sign: Callable[[bytes], Awaitable[bytes]] | None = None
+    """Signs a configuration profile for Apple devices."""
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        return tuple(self.config.domains)
+
+    def address(self, text: str) -> Address:
+        """Parse an address of a local domain. Raises HttpError, independent of the local part."""
+        try:
+            address = Address.parse(text.strip())
+        except AddressError as error:
+            raise HttpError(400, f"Invalid address: {error}") from None
+        if self.domain(address.ascii_domain) is None:
+            raise HttpError(404, f"Not a domain of this server; its domains are {', '.join(self.domains)}.")
+        return address
+
+    def domain(self, name: str) -> str | None:
+        """Return the local domain of this name, or None."""
+        wanted = name.lower().rstrip(".")
+        return wanted if wanted in self.domains else None
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Host names of the web service."""
+        prefixes = ("", *(f"{label}." for label in WEB_LABELS))
+        of_domains = tuple(prefix + domain for domain in self.domains for prefix in prefixes)
+        return (self.config.hostname, self.services.host, *of_domains, *self.config.web.hosts)
 
 
 def client_file_routes(server: PublicServerInfo) -> tuple[HttpRoute, ...]:

@@ -11,10 +11,8 @@ from urllib.parse import urlencode
 
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
 from mailstack.web.autoconfig.guide import CannotSetUp, Guide, SetupStep
-from mailstack.web.client_files import StaticFile
-from mailstack.web.http_messages import HttpError, Request, Response
-from mailstack.web.routes import HttpRoute
-from mailstack.web.server_info import PublicServerInfo
+from mailstack.web.client_files import PublicServerInfo, StaticFile
+from mailstack.web.http_messages import HttpError, HttpRoute, Request, Response
 
 HTML = "text/html; charset=utf-8"
 SHORT_TEXT = 12

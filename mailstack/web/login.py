@@ -18,9 +18,17 @@ from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import AccountLogin, Authenticator, Credentials, Denied, Unavailable
 from mailstack.relay.external_relay import is_loopback
 from mailstack.store import StoreError
-from mailstack.web.http_messages import HttpError, Request, Response, User, decode_json, json_response
-from mailstack.web.routes import HttpRoute, RouteDoc
-from mailstack.web.server_info import ApiContext
+from mailstack.web.context import ApiContext
+from mailstack.web.http_messages import (
+    HttpError,
+    HttpRoute,
+    Request,
+    Response,
+    RouteDoc,
+    User,
+    decode_json,
+    json_response,
+)
 
 COOKIE = "mailstack"
 SESSION_LIFETIME = 12 * 3600.0

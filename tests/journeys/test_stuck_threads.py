@@ -24,11 +24,11 @@ PROGRAM = [
     "-c",
     """
 import itertools
-from mailstack.web.checks import client_queue
+from mailstack.web.checks import html as html_check
 def features_of(html):
     for _ in itertools.count():
         pass
-client_queue.features_of = features_of
+html_check.features_of = features_of
 from mailstack.cli import main
 main(prog_name="mailstack")
 """,

@@ -12,9 +12,8 @@ from twisted.internet.defer import Deferred
 
 from mailstack.policy.limits import ConnectionLimiter
 from mailstack.web.flow_control import HttpLimits
-from mailstack.web.http_messages import Request, Response, parse_target, text_response
+from mailstack.web.http_messages import HttpRoute, Request, Response, parse_target, text_response
 from mailstack.web.request import MAX_HEADER_FIELDS
-from mailstack.web.routes import HttpRoute
 from mailstack.web.site import Site
 from tests.aid import examples
 from tests.web.browsing import Web

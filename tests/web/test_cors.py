@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.web.cors import CorsPolicy
-from mailstack.web.http_messages import Request, Response, decode_json, json_response
-from mailstack.web.routes import HttpRoute
-from mailstack.web.site import AllowAll, Site
+from mailstack.web.http_messages import HttpRoute, Request, Response, decode_json, json_response
+from mailstack.web.site import AllowAll, CorsPolicy, Site
 from tests.aid import run
 
 FRIEND = "http://friend.test:3000"

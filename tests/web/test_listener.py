@@ -9,9 +9,8 @@ from mailstack.net.listening import Ports
 from mailstack.policy.limits import ConnectionLimiter
 from mailstack.web.app import http_factory
 from mailstack.web.flow_control import HttpLimits
-from mailstack.web.http_messages import Request, Response, text_response
+from mailstack.web.http_messages import HttpRoute, Request, Response, text_response
 from mailstack.web.listener import ProtocolFactory, WebListener
-from mailstack.web.routes import HttpRoute
 from mailstack.web.site import Site
 from tests.web.browsing import Web, responses
 

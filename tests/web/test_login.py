@@ -17,9 +17,8 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.letter.envelope import HostPort
 from mailstack.store.accounts import Account, AppPassword
 from mailstack.store.sqlite.in_memory import InMemoryStore
-from mailstack.web.http_messages import Request, Response, json_response
+from mailstack.web.http_messages import HttpRoute, Request, Response, json_response
 from mailstack.web.login import COOKIE, SESSION_LIFETIME, Login
-from mailstack.web.routes import HttpRoute
 from mailstack.web.site import Site
 from tests.aid import run
 from tests.queue.clock import HandClock

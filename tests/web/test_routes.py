@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.web.http_messages import Request, Response, text_response
-from mailstack.web.routes import MAX_SEGMENTS, HttpRoute, RouteTable, path_variables
+from mailstack.web.http_messages import (
+    MAX_SEGMENTS,
+    HttpRoute,
+    Request,
+    Response,
+    RouteTable,
+    path_variables,
+    text_response,
+)
 
 
 async def page(_: Request) -> Response:

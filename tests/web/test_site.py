@@ -17,9 +17,8 @@ from mailstack.web.app import build_site
 from mailstack.web.autoconfig.clients import GUIDES
 from mailstack.web.autoconfig.guide import services_from_config
 from mailstack.web.autoconfig.records import policy_text
-from mailstack.web.http_messages import HttpError, Request, Response, segments_of, text_response
-from mailstack.web.routes import HttpRoute
-from mailstack.web.server_info import PublicServerInfo
+from mailstack.web.client_files import PublicServerInfo
+from mailstack.web.http_messages import HttpError, HttpRoute, Request, Response, segments_of, text_response
 from mailstack.web.site import Site
 from tests.aid import run
 from tests.web.autoconfig.servers import USUAL, server

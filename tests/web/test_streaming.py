@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from mailstack.web.flow_control import HttpLimits
 from mailstack.web.http_messages import (
     HttpError,
+    HttpRoute,
     Request,
     Response,
     StreamLine,
@@ -18,7 +19,6 @@ from mailstack.web.http_messages import (
     json_response,
     text_response,
 )
-from mailstack.web.routes import HttpRoute
 from mailstack.web.site import Site, shielded
 from tests.web.browsing import Web, responses
 

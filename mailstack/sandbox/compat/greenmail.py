@@ -16,9 +16,8 @@ from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.sandbox.compat.context import CompatAccounts, decode_body
 from mailstack.store import Conflict, Entry, MaildropInUse, Store
 from mailstack.store.archive import ARCHIVE
-from mailstack.web.http_messages import JSON, Request, Response, json_response
+from mailstack.web.http_messages import JSON, HttpRoute, Request, Response, json_response
 from mailstack.web.letter_reader import LetterReader
-from mailstack.web.routes import HttpRoute
 
 MAX_MESSAGES = 1000
 """Maximum messages of one answer."""

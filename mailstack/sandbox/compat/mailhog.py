@@ -20,8 +20,7 @@ from mailstack.mailbox.index.query import Named, Term, Words
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.sandbox.compat.context import CompatContext, decode_body, find_letter, find_part, integer_parameter
 from mailstack.store import Record
-from mailstack.web.http_messages import HttpError, Request, Response, Upgrade
-from mailstack.web.routes import HttpRoute
+from mailstack.web.http_messages import HttpError, HttpRoute, Request, Response, Upgrade
 from mailstack.web.submission import RELEASED, CopySource
 
 _MAX_DEPTH = 3

@@ -8,8 +8,7 @@ from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
 from mailstack.sandbox.compat.greenmail import greenmail_routes
 from mailstack.sandbox.compat.mailhog import mailhog_routes
 from mailstack.sandbox.compat.mailpit.pages import mailpit_routes
-from mailstack.web.http_messages import Request, Response, text_response
-from mailstack.web.routes import HttpRoute
+from mailstack.web.http_messages import HttpRoute, Request, Response, text_response
 
 _FAULTS = "POST /v1/faults, or mailstack dev --faults FILE, has rules by step, recipient, count and chance"
 REMOVED = {

@@ -14,8 +14,7 @@ from mailstack.sandbox.dev.time_travel import ClockBusy, TimeTravel
 from mailstack.sandbox.faults.faults import Faults, TooManyRules
 from mailstack.sandbox.faults.rule import Fault
 from mailstack.sandbox.recording import ProtocolLog, ProtocolLogEntry
-from mailstack.web.http_messages import HttpError, Request, Response, decode_json, json_response
-from mailstack.web.routes import HttpRoute, RouteDoc
+from mailstack.web.http_messages import HttpError, HttpRoute, Request, Response, RouteDoc, decode_json, json_response
 
 MAX_NAMES = 10_000
 MAX_RECORDS = 100

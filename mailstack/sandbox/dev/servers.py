@@ -41,7 +41,7 @@ from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResource
 
 if TYPE_CHECKING:
     from mailstack.sandbox.dev.api import ServerInfo
-    from mailstack.web.admin_hooks import WebOptions
+    from mailstack.web.context import WebOptions
     from mailstack.web.submission import LetterRelease
 
 

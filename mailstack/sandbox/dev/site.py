@@ -15,14 +15,14 @@ from mailstack.sandbox.dev.servers import Servers
 from mailstack.sandbox.dev.settings import CAPTURE, HOME, HOME_DOMAIN
 
 if TYPE_CHECKING:
-    from mailstack.web.admin_hooks import SiteExtension, WebOptions
     from mailstack.web.api.events import StreamLimits
-    from mailstack.web.routes import HttpRoute
+    from mailstack.web.context import SiteExtension, WebOptions
+    from mailstack.web.http_messages import HttpRoute
 
 
 def dev_site(parts: EnvironmentParts, servers: Servers) -> WebOptions:
     """Options of the pages; on loopback they need no login."""
-    from mailstack.web.admin_hooks import AdminHooks, WebOptions
+    from mailstack.web.context import AdminHooks, WebOptions
 
     settings, accounts = parts.settings, parts.accounts
     admin = AdminHooks(
@@ -46,7 +46,7 @@ def dev_site(parts: EnvironmentParts, servers: Servers) -> WebOptions:
 async def _extend(parts: EnvironmentParts, servers: Servers, streams: StreamLimits) -> SiteExtension:
     await parts.in_thread(partial(import_module, "mailstack.sandbox.compat.pages"))
     from mailstack.sandbox.dev.api import environment_routes
-    from mailstack.web.admin_hooks import SiteExtension
+    from mailstack.web.context import SiteExtension
 
     api = environment_routes(servers.infos, parts.zone, parts.travel, parts.faults, parts.log)
     return SiteExtension(api, compat_routes(parts, servers, streams))

@@ -27,7 +27,7 @@ from mailstack.store.sql_store import SqlStore
 if TYPE_CHECKING:
     from mailstack.mailbox.index.letter_index import LetterIndex
     from mailstack.mailbox.index.shared_feed import WorkerSync
-    from mailstack.web.admin_hooks import WebOptions
+    from mailstack.web.context import WebOptions
 
 
 def server_runtime(config: Config, reactor: Any, clock: ReactorClock, privileged: PrivilegedResources) -> Runtime:
@@ -82,7 +82,7 @@ def web_options(
     if not config.listen.web and not config.listen.https:
         return None
     # Only a server with a site loads it.
-    from mailstack.web.admin_hooks import AdminHooks, WebOptions  # noqa: PLC0415
+    from mailstack.web.context import AdminHooks, WebOptions  # noqa: PLC0415
 
     admin = AdminHooks(
         hash_password=passwords.keep,

@@ -11,9 +11,8 @@ from mailstack.store import Conflict, MaildropInUse
 from mailstack.store.accounts import Account
 from mailstack.store.archive import ARCHIVE
 from mailstack.web.api.letter_index import BY_NAME, page_by_name, visible_to
-from mailstack.web.http_messages import HttpError, Request, Response, decode_json, json_response
-from mailstack.web.routes import HttpRoute, RouteDoc
-from mailstack.web.server_info import ApiContext
+from mailstack.web.context import ApiContext
+from mailstack.web.http_messages import HttpError, HttpRoute, Request, Response, RouteDoc, decode_json, json_response
 
 OWNER = "http"
 """Lock owner of a maildrop that is being emptied."""

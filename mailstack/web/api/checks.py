@@ -12,10 +12,9 @@ from mailstack.letter.parsed import ParsedLetter
 from mailstack.web.api.letter_index import ApiLetterReader
 from mailstack.web.api.schemas import UnsubscribeInfo
 from mailstack.web.checks import links as link_check
-from mailstack.web.checks.client_queue import ClientQueue, HtmlChecks
+from mailstack.web.checks.html import ClientQueue, HtmlChecks
 from mailstack.web.checks.spam import SpamCheck, SpamVerdict
-from mailstack.web.http_messages import HttpError, Request, Response, json_response
-from mailstack.web.routes import HttpRoute, QueryParameter, RouteDoc
+from mailstack.web.http_messages import HttpError, HttpRoute, QueryParameter, Request, Response, RouteDoc, json_response
 
 _METHOD = re.compile(r"\s*([a-z0-9-]{1,40})\s*=\s*([a-z]{1,40})\b\s*(.*)", re.IGNORECASE | re.DOTALL)
 _COMMENT = re.compile(r"\([^()]*+\)")

@@ -19,9 +19,17 @@ from mailstack.web.compose import (
     compose,
     parse_address,
 )
-from mailstack.web.http_messages import HttpError, Request, Response, decode_json, json_response, require_json
-from mailstack.web.routes import HttpRoute, RouteDoc
-from mailstack.web.server_info import ApiContext
+from mailstack.web.context import ApiContext
+from mailstack.web.http_messages import (
+    HttpError,
+    HttpRoute,
+    Request,
+    Response,
+    RouteDoc,
+    decode_json,
+    json_response,
+    require_json,
+)
 from mailstack.web.site import shielded
 from mailstack.web.submission import RELEASED, CopySource, WebSubmission
 

@@ -25,8 +25,16 @@ from mailstack.store.journey import step_json
 from mailstack.web.api import serialize
 from mailstack.web.api.letter_index import ApiLetterReader, number, parse_terms, redacted_for, seconds, visible_to
 from mailstack.web.api.schemas import LetterDetail, WaitResult
-from mailstack.web.http_messages import HttpError, Request, Response, User, json_response
-from mailstack.web.routes import HttpRoute, QueryParameter, RouteDoc
+from mailstack.web.http_messages import (
+    HttpError,
+    HttpRoute,
+    QueryParameter,
+    Request,
+    Response,
+    RouteDoc,
+    User,
+    json_response,
+)
 
 T = TypeVar("T")
 

@@ -21,9 +21,8 @@ from mailstack.mailbox.index.query import BadQuery, Term, parse
 from mailstack.store import Record
 from mailstack.web.api import serialize
 from mailstack.web.api.schemas import LetterDetail, LetterSummary
-from mailstack.web.http_messages import HttpError, Request, User
+from mailstack.web.http_messages import HttpError, QueryParameter, Request, User
 from mailstack.web.letter_reader import LetterReader
-from mailstack.web.routes import QueryParameter
 
 
 def visible_to(request: Request) -> str | None:

@@ -38,9 +38,17 @@ from mailstack.web.api.schemas import (
     RestoredLetters,
     UndoRequest,
 )
-from mailstack.web.http_messages import HttpError, Request, Response, decode_json, json_response
+from mailstack.web.http_messages import (
+    HttpError,
+    HttpRoute,
+    QueryParameter,
+    Request,
+    Response,
+    RouteDoc,
+    decode_json,
+    json_response,
+)
 from mailstack.web.letter_reader import html_page, part_response
-from mailstack.web.routes import HttpRoute, QueryParameter, RouteDoc
 
 DEFAULT_LIMIT = 50
 

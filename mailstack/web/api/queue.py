@@ -15,9 +15,18 @@ from mailstack.queue.route import Router
 from mailstack.store import Filter, Record
 from mailstack.store.journey import record_json
 from mailstack.web.api.letter_index import limit_of, limit_parameter
-from mailstack.web.http_messages import HttpError, Page, Request, Response, decode_json, json_response
-from mailstack.web.routes import HttpRoute, QueryParameter, RouteDoc
-from mailstack.web.server_info import ApiContext
+from mailstack.web.context import ApiContext
+from mailstack.web.http_messages import (
+    HttpError,
+    HttpRoute,
+    Page,
+    QueryParameter,
+    Request,
+    Response,
+    RouteDoc,
+    decode_json,
+    json_response,
+)
 
 DEFAULT_LIMIT = 100
 ACTIONS = ("hold", "release", "retry", "remove", "redirect")

@@ -14,8 +14,7 @@ from mailstack.web.api.events import StreamLimits, event_routes, wait_routes
 from mailstack.web.api.letter_index import ApiLetterReader
 from mailstack.web.api.letters import journey_routes, letter_routes
 from mailstack.web.checks.links import HeadResponse
-from mailstack.web.http_messages import Request, Response, User
-from mailstack.web.routes import HttpRoute
+from mailstack.web.http_messages import HttpRoute, Request, Response, User
 from mailstack.web.site import AllowAll, Site
 from tests.aid import run
 from tests.mailbox.index.shelf import Shelf, inline

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from mailstack.web.api.routes import openapi
+from mailstack.web.app import openapi
+from mailstack.web.http_messages import HttpRoute
 from mailstack.web.login import Login, me_routes
-from mailstack.web.routes import HttpRoute
 from tests.web.api.desk import Desk, routes
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text()

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from mailstack.letter import LetterId
 from mailstack.letter.envelope import HostPort
-from mailstack.web.checks.client_queue import MAX_CACHED, MAX_WAITING, ClientQueue, HtmlChecks
+from mailstack.web.checks.html import MAX_CACHED, MAX_WAITING, ClientQueue, HtmlChecks
 from mailstack.web.checks.html_features import Features
 from mailstack.web.http_messages import HttpError, Request, User
 from mailstack.web.letter_reader import LetterReader

@@ -6,7 +6,7 @@ from io import BytesIO
 
 from mailstack.sandbox.compat.context import find_letter, find_part
 from mailstack.web.checks import links as link_check
-from mailstack.web.checks.client_queue import ClientQueue, HtmlChecks
+from mailstack.web.checks.html import ClientQueue, HtmlChecks
 from mailstack.web.checks.spam import SpamCheck, SpamVerdict
 from mailstack.web.http_messages import HttpError, Request, Response, json_response
 from mailstack.web.letter_reader import LetterReader

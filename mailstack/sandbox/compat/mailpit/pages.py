@@ -9,7 +9,7 @@ from mailstack.sandbox.compat.mailpit.about import ChaosHandlers, InfoHandlers, 
 from mailstack.sandbox.compat.mailpit.checks import CheckHandlers
 from mailstack.sandbox.compat.mailpit.message import MessageHandlers, TransferHandlers
 from mailstack.sandbox.compat.mailpit.messages import ListHandlers, events
-from mailstack.web.routes import HttpRoute
+from mailstack.web.http_messages import HttpRoute
 
 _Admin = partial(HttpRoute, access="admin")
 

@@ -1,4 +1,4 @@
-"""Admin hooks: functions of the program for the pages and API of its server."""
+"""Context of a site: options of its program, parts of its server."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from mailstack.accounts.authenticator import UserAccess
     from mailstack.accounts.passwords import StoredPassword
+    from mailstack.accounts.session_registry import SessionRegistry
+    from mailstack.config import Config
     from mailstack.letter import LetterId
+    from mailstack.letter.delivery import Journal
     from mailstack.mailbox.index.indexer import InThread
+    from mailstack.mailbox.index.letter_index import LetterIndex
+    from mailstack.protocols.connection import Clock
+    from mailstack.protocols.smtp.receiving_rules import ReceivingRules
+    from mailstack.store import Store
     from mailstack.web.api.events import StreamLimits
     from mailstack.web.checks.spam import SpamCheck
-    from mailstack.web.routes import HttpRoute
+    from mailstack.web.http_messages import HttpRoute
 
 
 class AdminHooks(Struct, frozen=True):
@@ -68,3 +76,31 @@ class WebOptions(Struct, frozen=True):
     """Advice in the error for an unknown Host name."""
     shown_accounts: tuple[tuple[str, str], ...] = ()
     """Public addresses and passwords of a dev environment."""
+
+
+class Requests(Struct, frozen=True):
+    """Threads, timers and limits of long requests."""
+
+    reactor: Any
+    """Real time, for timeouts."""
+    in_thread: InThread
+    stream_limits: StreamLimits
+    """Limits of streams, and of waits for letters."""
+    sessions: SessionRegistry
+    """Open requests, which end with their login."""
+
+
+class ApiContext(Struct, frozen=True):
+    """Parts of one server."""
+
+    config: Config
+    clock: Clock
+    store: Store
+    access: UserAccess
+    journal: Journal
+    index: LetterIndex | None
+    """Index of letters. None: no inbox."""
+    submission: ReceivingRules
+    """Rules for letters that users send from the pages."""
+    requests: Requests
+    options: WebOptions
