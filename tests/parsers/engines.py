@@ -8,7 +8,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from mailstack.mailbox.pop3.transaction import TopFilter
-from mailstack.net.proxy_protocol import MAX_V1_HEADER, MAX_V2_HEADER, BadHeader, read_header
 from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.line_buffer import BareLF, DotStuffer, DotUnstuffer, LineBuffer, LineTooLong
 from mailstack.protocols.pop3 import client as pop3_client
@@ -220,26 +219,6 @@ def _excerpt(octets: bytes) -> None:
         assert octets.startswith(same_in_every_cut(octets, play))
 
 
-def _proxy(octets: bytes) -> None:
-    """A header is read once it is whole, and not read differently for having come in pieces."""
-
-    def play(pieces: Pieces) -> Any:
-        heard = b""
-        for piece in pieces:
-            heard += piece
-            try:
-                found = read_header(heard)
-            except BadHeader:
-                return BadHeader
-            if found is not None:
-                assert found[1] <= len(heard)
-                return found
-            assert len(heard) < max(MAX_V1_HEADER, MAX_V2_HEADER + 16)
-        return None
-
-    same_in_every_cut(octets, play)
-
-
 _SMTP_SEEDS = (
     _BEGIN + b"DATA\r\nSubject: x\r\n\r\n..dot\r\n.\r\nQUIT\r\n",
     b"EHLO c.test\r\nMAIL FROM:<a@b.test> SIZE=10 BODY=BINARYMIME\r\nRCPT TO:<c@d.test>\r\nBDAT 4\r\nabcdBDAT 0 LAST\r\n",
@@ -343,18 +322,5 @@ PARSERS = (
         ("mailbox.pop3.transaction",),
         _excerpt,
         (b"A: b\r\n\r\n1\r\n2\n3\r\n\r\n", b"\r\nx\r\n", b"A: b\r\n"),
-    ),
-    Parser(
-        "proxy-header",
-        ("net.proxy_protocol",),
-        _proxy,
-        (
-            b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 25\r\nEHLO x\r\n",
-            b"PROXY TCP6 2001:db8::1 ::1 1 65535\r\n",
-            b"PROXY UNKNOWN whatever\r\n",
-            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\2\1\xc6\x33\x64\1\xdc\4\0\x19rest",
-            b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24" + bytes(36) + b"rest",
-            b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
-        ),
     ),
 )

@@ -11,6 +11,7 @@ from twisted.names import dns
 
 from mailstack.net.dns import TLSA, DnsNames
 from mailstack.net.mta_sts import PolicyFiles
+from mailstack.net.proxy_protocol import MAX_V1_HEADER, MAX_V2_HEADER, BadHeader, read_header
 from mailstack.net.resolver import authenticated
 from mailstack.policy.networks import client_network, contains_host, parse_networks
 from mailstack.protocols.connection import Tlsa
@@ -18,7 +19,7 @@ from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.relay.mta_sts import MAX_AGE_S, MAX_HOSTS, NotAPolicy, read_policy, record_id
 from mailstack.relay.tls_reports.report import MAX_ADDRESSES, read_record
 from tests.aid import run
-from tests.parsers.parser import Parser, scratch, text, unless, words
+from tests.parsers.parser import Parser, Pieces, same_in_every_cut, scratch, text, unless, words
 
 
 class _Resolver:
@@ -130,6 +131,26 @@ def _tlsrpt_record(octets: bytes) -> None:
         assert each.mailbox is None or str(each.mailbox).isascii()
 
 
+def _proxy(octets: bytes) -> None:
+    """A header is read once it is whole, and not read differently for having come in pieces."""
+
+    def play(pieces: Pieces) -> Any:
+        heard = b""
+        for piece in pieces:
+            heard += piece
+            try:
+                found = read_header(heard)
+            except BadHeader:
+                return BadHeader
+            if found is not None:
+                assert found[1] <= len(heard)
+                return found
+            assert len(heard) < max(MAX_V1_HEADER, MAX_V2_HEADER + 16)
+        return None
+
+    same_in_every_cut(octets, play)
+
+
 PARSERS = (
     Parser(
         "dns-answers",
@@ -180,5 +201,18 @@ PARSERS = (
         ("policy.networks",),
         _networks,
         (b"192.0.2.0/24", b"2001:db8::/32", b"::ffff:192.0.2.1", b"fe80::1%eth0"),
+    ),
+    Parser(
+        "proxy-header",
+        ("net.proxy_protocol",),
+        _proxy,
+        (
+            b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 25\r\nEHLO x\r\n",
+            b"PROXY TCP6 2001:db8::1 ::1 1 65535\r\n",
+            b"PROXY UNKNOWN whatever\r\n",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\2\1\xc6\x33\x64\1\xdc\4\0\x19rest",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24" + bytes(36) + b"rest",
+            b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+        ),
     ),
 )

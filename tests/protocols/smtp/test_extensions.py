@@ -62,13 +62,11 @@ def test_an_operator_may_withhold_any_of_them():
     withheld = frozenset(extension.keyword for extension in OFFERED)
     session = Dialogue(Capabilities("mx.home.test", starttls=True, mechanisms=("PLAIN",), withheld=withheld))
     assert session.say(b"EHLO c.test") == b"250 mx.home.test at your service\r\n"
-    lines = (
+    lines = [
         b"STARTTLS",
         b"AUTH PLAIN AA==",
-        b"MAIL FROM:<> SIZE=1",
-        b"MAIL FROM:<> BODY=7BIT",
-        b"MAIL FROM:<> AUTH=<>",
-    )
+        *(b"MAIL FROM:<> " + word for word in (b"SIZE=1", b"BODY=7BIT", b"AUTH=<>")),
+    ]
     assert [code for code, _ in session.codes(*lines)] == ["502", "502", "555", "555", "555"]
 
 
@@ -135,28 +133,18 @@ def test_every_answer_behind_ehlo_has_a_status_but_those_that_must_not():
     said += session.say(b"MAIL FROM:<>", b"NOOP")
     said += session.say(b"EHLO c.test")
     assert not [line for line in said.decode().splitlines() if line[4:].count(".") >= 2 and line[4:5].isdigit()]
-    lines = (
-        b"RSET",
-        b"XYZZY",
-        b"MAIL FROM:<>",
-        b"RCPT TO:<no@b.test>",
-        b"RCPT TO:<a@b.test>",
-        b"DATA",
-        b".",
-        b"EHLO",
-        b"QUIT",
-    )
-    assert session.codes(*lines) == [
-        ("250", "2.0.0"),
-        ("500", "5.5.2"),
-        ("250", "2.0.0"),
-        ("550", "5.1.1"),
-        ("250", "2.0.0"),
-        ("354", "end"),
-        ("250", "2.0.0"),
-        ("501", "syntax:"),
-        ("221", "2.0.0"),
-    ]
+    replies = {
+        b"RSET": ("250", "2.0.0"),
+        b"XYZZY": ("500", "5.5.2"),
+        b"MAIL FROM:<>": ("250", "2.0.0"),
+        b"RCPT TO:<no@b.test>": ("550", "5.1.1"),
+        b"RCPT TO:<a@b.test>": ("250", "2.0.0"),
+        b"DATA": ("354", "end"),
+        b".": ("250", "2.0.0"),
+        b"EHLO": ("501", "syntax:"),
+        b"QUIT": ("221", "2.0.0"),
+    }
+    assert session.codes(*replies) == list(replies.values())
 
 
 # --- STARTTLS
@@ -307,16 +295,11 @@ def test_a_response_that_ends_in_lf_ends_the_connection():
     assert session.engine.state is State.CLOSED
 
 
-def test_auth_in_the_clear_is_refused():
-    """AUTH-02, CODE-08."""
-    session = Dialogue(replace(SERVER, logins=True))
-    assert session.codes(b"EHLO c.test", b"AUTH PLAIN AGEAYg==")[1] == ("530", "5.7.0")
-
-
-def test_tls_is_not_asked_for_where_no_auth_comes_behind_it():
-    """SUBM-12: the mail exchange says what is so."""
-    session = Dialogue(SERVER)
-    assert session.codes(b"EHLO c.test", b"AUTH PLAIN AGEAYg==")[1] == ("502", "5.5.1")
+@pytest.mark.parametrize(("logins", "reply"), [(True, ("530", "5.7.0")), (False, ("502", "5.5.1"))])
+def test_auth_without_tls_is_refused(logins, reply):
+    """AUTH-02, CODE-08; SUBM-12: TLS is requested only where AUTH follows."""
+    session = Dialogue(replace(SERVER, logins=logins))
+    assert session.codes(b"EHLO c.test", b"AUTH PLAIN AGEAYg==")[1] == reply
 
 
 def test_a_refused_auth_may_be_tried_again():

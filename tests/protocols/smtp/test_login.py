@@ -1,4 +1,4 @@
-"""A session whose login has ended accepts nothing more, however far its letter has come."""
+"""Sessions after a change of credentials, and STARTTLS without a certificate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 from mailstack.letter import Letter
 from mailstack.protocols.connection import LoggedOut
 from mailstack.protocols.sasl import AccountLogin, Unavailable
+from mailstack.protocols.smtp.client import ClientEngine
+from mailstack.protocols.smtp.replies import Reply
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from mailstack.protocols.smtp.server_session import ListenerContext, ServerSession
 from mailstack.receiving.intake import Intake
@@ -125,3 +127,54 @@ def test_login_that_a_proxy_brings_is_registered_too() -> None:
 def test_login_that_can_not_be_read_is_a_temporary_failure() -> None:
     talk = Talk(b"EHLO p.test\r\nXCLIENT LOGIN=trouble@home.test\r\n", xclient_allowed=True)
     assert talk.codes()[-1] == b"454"
+
+
+class Clock:
+    """Time that stands still."""
+
+    def now(self) -> float:
+        return 0.0
+
+    def steady(self) -> float:
+        return 0.0
+
+
+class QuietStation:
+    """A station that nobody hands a letter to."""
+
+    hostname = "mx.home.test"
+    intake: Any = None
+
+    async def check_client(self, client: object) -> None:
+        """Everybody is welcome."""
+
+    def header_hooks(self, client: object) -> tuple[()]:
+        """No extension reads headers."""
+        return ()
+
+
+def test_starttls_that_was_offered_and_is_gone_is_answered_454_and_the_session_goes_on() -> None:
+    """CODE-27."""
+    server = ServerEngine(Capabilities("mx.home.test"))
+    client = ClientEngine()
+    wire = Wire(client, server)
+    replies: list[Reply] = []
+
+    async def ask() -> None:
+        replies.append((await wire.client.next_event(10)).reply)
+        for line in ("EHLO client.test", "STARTTLS", "NOOP", "QUIT"):
+            if line == "STARTTLS":
+                wire.server.can_start_tls = False
+            wire.client.send(client.command(line))
+            replies.append((await wire.client.next_event(10)).reply)
+        wire.client.close()
+
+    session = ServerSession(wire.server, server, QuietStation(), Clock())
+    wire.converse(ask(), session.serve())
+    assert [(each.code, str(each.status or "")) for each in replies[1:]] == [
+        (250, ""),
+        (454, "4.7.0"),
+        (250, "2.0.0"),
+        (221, "2.0.0"),
+    ]
+    assert "STARTTLS" in replies[1].text
