@@ -21,8 +21,7 @@ from mailstack.net.listening import Listener, ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.pop3.commands import Pop3Event
-from mailstack.protocols.pop3.server import Code
-from mailstack.protocols.pop3.server import ServerEngine as Pop3Engine
+from mailstack.protocols.pop3.server import Code, Pop3ServerEngine
 from mailstack.protocols.smtp.receiving_rules import ReceivingRules
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.server.listener_kit import ListenerKit
@@ -59,7 +58,7 @@ class Pop3Listeners:
         )
         store, clock = self._storage.maildrops or self._storage.store, kit.runtime.clock
 
-        def converse(peer: NetPeer[Pop3Event], engine: Pop3Engine) -> Coroutine[Any, Any, None]:
+        def converse(peer: NetPeer[Pop3Event], engine: Pop3ServerEngine) -> Coroutine[Any, Any, None]:
             begin = partial(
                 read_maildrop,
                 kit.hooked(peer, engine, service),
@@ -79,11 +78,11 @@ class Pop3Listeners:
             )
             return kit.once_open(begin)
 
-        async def turn_away(peer: NetPeer[Pop3Event], engine: Pop3Engine, reply: Reply) -> None:
+        async def turn_away(peer: NetPeer[Pop3Event], engine: Pop3ServerEngine, reply: Reply) -> None:
             peer.send(engine.err(reply.text, Code.SYS_TEMP))
 
-        def engine() -> Pop3Engine:
-            return Pop3Engine(tls=implicit_tls, require_tls=require_tls, login_delay=login_delay.seconds)
+        def engine() -> Pop3ServerEngine:
+            return Pop3ServerEngine(tls=implicit_tls, require_tls=require_tls, login_delay=login_delay.seconds)
 
         return kit.listener(service, engine, converse, turn_away, implicit_tls=implicit_tls)
 

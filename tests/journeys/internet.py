@@ -16,8 +16,7 @@ from mailstack.letter.letter import Octets
 from mailstack.net.certificates import CertificateFiles
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.server_tls import ServerContext
-from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
-from mailstack.protocols.pop3.client import Pop3ClientSession
+from mailstack.protocols.pop3.client import Pop3ClientEngine, Pop3ClientSession
 from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.protocols.smtp.client_session import SmtpClientSession
 from mailstack.protocols.smtp.replies import Reply
@@ -108,7 +107,7 @@ class Internet(Shipped):
         return self.reactor.result_of(self._fetch(site, user))
 
     async def _fetch(self, site: SimulatedServer, user: str) -> list[bytes]:
-        engine = Pop3Client()
+        engine = Pop3ClientEngine()
         peer = await TwistedConnector(self.reactor.host("203.0.113.8")).connect(
             HostPort(site.address, 110), engine, timeout=10
         )

@@ -26,8 +26,7 @@ from mailstack.net.client_tls import ClientTls
 from mailstack.net.clock import ReactorClock
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.server_tls import ServerContext
-from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
-from mailstack.protocols.pop3.client import Pop3ClientSession, Prompt
+from mailstack.protocols.pop3.client import Pop3ClientEngine, Pop3ClientSession, Prompt
 from mailstack.protocols.sasl.client import choose, derive_here
 from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
@@ -174,7 +173,7 @@ def test_a_reader_logs_in_by_the_same_mechanisms(internet: Internet, home: Simul
     internet.submit(home, ALICE, ALICE)
 
     async def work() -> list[str]:
-        engine = Pop3Client()
+        engine = Pop3ClientEngine()
         caller = TwistedConnector(internet.reactor.host("203.0.113.8"))
         peer = await caller.connect(HostPort("192.0.2.1", 110), engine, timeout=10)
         made = Pop3ClientSession(peer, engine)

@@ -10,7 +10,7 @@ import pytest
 
 from mailstack.letter.envelope import HostPort
 from mailstack.net.connector import TwistedConnector
-from mailstack.protocols.pop3.client import ClientEngine, Pop3ClientSession
+from mailstack.protocols.pop3.client import Pop3ClientEngine, Pop3ClientSession
 from tests.journeys.internet import Internet, SimulatedServer
 
 ALICE, BOB, GRETA = "alice@home.test", "bob@home.test", "gréta@home.test"
@@ -21,7 +21,7 @@ def reading(
     internet: Internet, site: SimulatedServer, user: str, errand: Callable[[Pop3ClientSession], Awaitable[Any]]
 ) -> Any:
     async def read() -> Any:
-        engine = ClientEngine()
+        engine = Pop3ClientEngine()
         caller = TwistedConnector(internet.reactor.host("203.0.113.8"))
         session = Pop3ClientSession(await caller.connect(HostPort(site.address, 110), engine, timeout=10), engine)
         await session.open()

@@ -8,8 +8,7 @@ from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.letter import Octets
 from mailstack.policy.permissions import Relaying
-from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
-from mailstack.protocols.pop3.client import Pop3ClientSession, Pop3ConnectionLost, Refused
+from mailstack.protocols.pop3.client import Pop3ClientEngine, Pop3ClientSession, Pop3ConnectionLost, Refused
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
 from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
@@ -115,7 +114,7 @@ class _WatchedClock(TurnedClock):
 
 def _fetching(octets: bytes) -> None:
     """A POP3 server says anything: what the reader gets is of the right kind, or it is Refused or Broken."""
-    engine = Pop3Client()
+    engine = Pop3ClientEngine()
     wire = Wire(engine, ScriptedEngine())
     wire.client.remote = HostPort("192.0.2.1", 110)
     session = Pop3ClientSession(wire.client, engine, max_size=10_000)

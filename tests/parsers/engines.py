@@ -12,9 +12,9 @@ from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.line_buffer import BareLF, DotStuffer, DotUnstuffer, LineBuffer, LineTooLong
 from mailstack.protocols.pop3 import client as pop3_client
 from mailstack.protocols.pop3 import commands as pop3
-from mailstack.protocols.pop3.server import ServerEngine as Pop3Server
+from mailstack.protocols.pop3.server import Pop3ServerEngine as Pop3Server
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
-from mailstack.protocols.smtp.client import Malformed, ReplyLimits
+from mailstack.protocols.smtp.client import MalformedReply, ReplyLimits
 from mailstack.protocols.smtp.grammar import LineLimits
 from mailstack.protocols.smtp.replies import MAX_LINE
 from mailstack.protocols.smtp.server import Capabilities
@@ -85,7 +85,7 @@ def _smtp_client(octets: bytes) -> None:
             while (event := engine.next_event()) is not NEED_DATA:
                 events.append(event)
             assert engine.buffered <= _LONGEST_LINE
-        assert all(not isinstance(event, Malformed) for event in events[:-1])
+        assert all(not isinstance(event, MalformedReply) for event in events[:-1])
         return events, engine.extensions
 
     same_in_every_cut(octets, play)
@@ -116,11 +116,11 @@ def _pop3_server(octets: bytes) -> None:
 
 
 def _pop3_answer(engine: Pop3Server, event: pop3.Pop3Event) -> bytes:
-    if isinstance(event, pop3.Rejected):
+    if isinstance(event, pop3.Pop3Rejected):
         return engine.err(event.text)
-    if isinstance(event, pop3.Auth):
+    if isinstance(event, pop3.Pop3Auth):
         return engine.challenge(event.initial or b"?")
-    if isinstance(event, pop3.Pass | pop3.AuthResponse):
+    if isinstance(event, pop3.Pop3Pass | pop3.Pop3AuthResponse):
         engine.logged_in()
     if isinstance(event, pop3.Capa):
         return engine.listing("what there is", engine.capabilities(stls=True))
@@ -131,7 +131,7 @@ def _pop3_answer(engine: Pop3Server, event: pop3.Pop3Event) -> bytes:
 
 def _pop3_client(octets: bytes) -> None:
     def play(pieces: Pieces) -> Any:
-        engine = pop3_client.ClientEngine(line_limit=_LONGEST_LINE)
+        engine = pop3_client.Pop3ClientEngine(line_limit=_LONGEST_LINE)
         for line, multiline in ((b"CAPA", True), (b"AUTH PLAIN", False), (b"RETR 1", True), (b"QUIT", False)):
             engine.command(line, multiline=multiline)
         events: list[Any] = []

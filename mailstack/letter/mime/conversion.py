@@ -48,7 +48,7 @@ async def convert(content: Content, domain: Domain) -> Content:
     return converted
 
 
-class Change(Struct, frozen=True):
+class PartChange(Struct, frozen=True):
     """What becomes of a section of the letter: of a part, or of the filler that follows a delimiter."""
 
     head: bytes | None = None
@@ -63,12 +63,12 @@ class Converted(Struct, eq=False):
     """A content that is converted whenever it is read."""
 
     content: Content
-    changes: dict[int, Change]
+    changes: dict[int, PartChange]
     size: int = 0
 
     async def chunks(self) -> AsyncIterator[bytes]:
         section = -1
-        change = Change()
+        change = PartChange()
         encoder: Encoder | None = None
         end = b"\r\n"
         async for piece in pieces(self.content):
@@ -76,7 +76,7 @@ class Converted(Struct, eq=False):
             if isinstance(piece, Head | Delimiter):
                 octets = encoder.finish() if encoder else b""
                 section += 1
-                change = self.changes.get(section, Change())
+                change = self.changes.get(section, PartChange())
                 octets += change.head if isinstance(piece, Head) and change.head is not None else _octets(piece)
                 encoder = _ENCODERS[change.encoding]() if change.encoding else None
             elif not change.left_out or isinstance(piece, Body):
@@ -101,7 +101,7 @@ class Plan:
     """What has to change, found by looking at every piece once."""
 
     def __init__(self, domain: Domain) -> None:
-        self.changes: dict[int, Change] = {}
+        self.changes: dict[int, PartChange] = {}
         """Changes by number of the section: heads and delimiters count."""
         self._domain = domain
         self._section = -1
@@ -127,7 +127,7 @@ class Plan:
         if head is not None and head.kind is Kind.LEAF:
             self._complete_leaf(head)
         elif seen.size and not self._fits():
-            self.changes[self._section] = replace(self.changes.get(self._section, Change()), left_out=True)
+            self.changes[self._section] = replace(self.changes.get(self._section, PartChange()), left_out=True)
 
     def _complete_leaf(self, head: Head) -> None:
         said, seen = head.described.encoding, self._seen
@@ -143,7 +143,7 @@ class Plan:
         if head.is_letter and not head.described.is_mime:
             # RFC 1428 §3: the charset of the octets is unknown.
             more = b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n"
-        self.changes[self._section] = Change(relabel(head.section, encoding, more), encoding)
+        self.changes[self._section] = PartChange(relabel(head.section, encoding, more), encoding)
 
     def _fits(self) -> bool:
         return self._seen.is_text and (self._seen.is_ascii or self._domain is Domain.EIGHT)
@@ -160,7 +160,7 @@ class Plan:
 
     def _relabel(self, head: Head, encoding: str) -> None:
         self._may_change(head, head.described.encoding)
-        self.changes[self._section] = Change(relabel(head.section, encoding))
+        self.changes[self._section] = PartChange(relabel(head.section, encoding))
 
     def _may_change(self, head: Head, said: str) -> None:
         if head.sealed:

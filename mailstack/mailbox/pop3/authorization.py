@@ -13,20 +13,20 @@ from mailstack.policy.counters import CounterTable, LocalCounterTable
 from mailstack.protocols.connection import Ending, LoggedOut, Peer, ShuttingDown
 from mailstack.protocols.pop3.commands import (
     Apop,
-    Auth,
     AuthList,
-    AuthResponse,
     Capa,
     Lang,
-    Pass,
+    Pop3Auth,
+    Pop3AuthResponse,
     Pop3Event,
-    Quit,
-    Rejected,
+    Pop3Pass,
+    Pop3Quit,
+    Pop3Rejected,
+    Pop3User,
     Stls,
-    User,
     Utf8,
 )
-from mailstack.protocols.pop3.server import LANGUAGES, Code, ServerEngine, choose_language
+from mailstack.protocols.pop3.server import LANGUAGES, Code, Pop3ServerEngine, choose_language
 from mailstack.protocols.sasl import (
     MECHANISMS,
     AccountLogin,
@@ -75,7 +75,7 @@ class Dialogue:
     def __init__(
         self,
         peer: Peer[Pop3Event],
-        engine: ServerEngine,
+        engine: Pop3ServerEngine,
         limits: Pop3Limits,
         pause: Callable[[float], Awaitable[object]],
     ) -> None:
@@ -159,9 +159,9 @@ class Dialogue:
             case Lang(str(wanted)):
                 tag = choose_language(wanted)
                 self.err("language not supported") if tag is None else self.ok(f"{tag} language changed")
-            case Rejected(text):
+            case Pop3Rejected(text):
                 self.err(text)
-            case Quit():
+            case Pop3Quit():
                 self.ok("goodbye")
                 raise SessionEnded
             case _:
@@ -237,15 +237,15 @@ class Authorization:
             event = await self._dialogue.next()
             self._engine.mechanisms = offered(self._authenticator, self._channel())
             match event:
-                case User(name):
+                case Pop3User(name):
                     self._dialogue.ok("send PASS")
-                case Pass(password):
+                case Pop3Pass(password):
                     credentials = Credentials(username=name, password=password, mechanism="USER")
                     maildrop = await self._enter(self._login(credentials), name)
                 case Apop(user, digest):
                     proof = DigestProof(username=user, mechanism="APOP", challenge=self._stamp, digest=digest)
                     maildrop = await self._enter(self._login(proof), user)
-                case Auth(mechanism, initial):
+                case Pop3Auth(mechanism, initial):
                     maildrop = await self._authenticate(mechanism, initial)
                 case AuthList():
                     self._dialogue.send(self._engine.listing("mechanisms follow", self._engine.mechanisms))
@@ -282,9 +282,9 @@ class Authorization:
         """Returns the response to a challenge. Raises Cancelled, Malformed."""
         self._dialogue.send(self._engine.challenge(challenge))
         event = await self._dialogue.next()
-        if isinstance(event, Rejected):
+        if isinstance(event, Pop3Rejected):
             raise Malformed(event.text)
-        assert isinstance(event, AuthResponse), "nothing else follows a challenge"
+        assert isinstance(event, Pop3AuthResponse), "nothing else follows a challenge"
         if event.response is None:
             raise Cancelled
         return event.response

@@ -14,7 +14,7 @@ from mailstack.mailbox.pop3.transaction import Pop3Transaction
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.connection import Clock, Peer
 from mailstack.protocols.pop3.commands import Pop3Event
-from mailstack.protocols.pop3.server import Code, ServerEngine
+from mailstack.protocols.pop3.server import Code, Pop3ServerEngine
 from mailstack.protocols.sasl import Authenticator, Sessions
 from mailstack.store import Entry, Store, StoreError
 
@@ -86,7 +86,7 @@ __all__ = ["Pop3Limits", "serve"]
 
 async def serve(
     peer: Peer[Pop3Event],
-    engine: ServerEngine,
+    engine: Pop3ServerEngine,
     *,
     hostname: str,
     authenticator: Authenticator,

@@ -10,7 +10,7 @@ from mailstack.letter.letter import CHUNK, held, verify
 from mailstack.mailbox.pop3.authorization import Dialogue, SessionEnded
 from mailstack.mailbox.pop3.maildrop import Maildrop, NoSuchLetter, ReadAhead
 from mailstack.protocols.bounded_memory import MemoryBudget
-from mailstack.protocols.pop3.commands import Dele, List, Noop, Pop3Event, Quit, Retr, Rset, Stat, Top, Uidl
+from mailstack.protocols.pop3.commands import Dele, List, Pop3Event, Pop3Noop, Pop3Quit, Retr, Rset, Stat, Top, Uidl
 from mailstack.store import Entry, Store, StoreError
 
 _BLANK_LINE = b"\r\n\r\n"
@@ -81,7 +81,7 @@ class Pop3Transaction:
     async def run(self) -> None:
         """Answers all commands before QUIT; its reply is still owed. Raises SessionEnded without QUIT."""
         try:
-            while not isinstance(event := await self._dialogue.next(), Quit):
+            while not isinstance(event := await self._dialogue.next(), Pop3Quit):
                 try:
                     await self._answer(event)
                 except NoSuchLetter as error:
@@ -107,7 +107,7 @@ class Pop3Transaction:
             case Rset():
                 self._drop.unmark_all()
                 self._dialogue.ok(f"maildrop has {self._drop}")
-            case Noop():
+            case Pop3Noop():
                 self._dialogue.ok()
             case _:
                 self._dialogue.answer_common(event)

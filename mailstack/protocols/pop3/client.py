@@ -11,7 +11,7 @@ from mailstack.protocols.connection import NEED_DATA, Disconnected, Ending, Peer
 from mailstack.protocols.line_buffer import BareLF, DotUnstuffer, LineBuffer, LineTooLong
 
 
-class Response(Struct, frozen=True):
+class Pop3Response(Struct, frozen=True):
     """A status line; of a multi-line response the first, which Text and End follow when it is positive."""
 
     positive: bool
@@ -43,13 +43,13 @@ class Violation(Struct, frozen=True):
     reason: str
 
 
-ClientEvent = Response | Prompt | Text | End | Violation
+Pop3ClientEvent = Pop3Response | Prompt | Text | End | Violation
 
 CHUNK = 65536
 """Octets looked through at a time."""
 
 
-class ClientEngine:
+class Pop3ClientEngine:
     """A wire.Engine of ClientEvent. Commands may be pipelined; responses come in their order."""
 
     def __init__(self, *, line_limit: int = 16384) -> None:
@@ -85,7 +85,7 @@ class ClientEngine:
         self._lines.clear()
         self._expected.clear()
 
-    def next_event(self) -> ClientEvent | Signal:
+    def next_event(self) -> Pop3ClientEvent | Signal:
         if self._violation is not None:
             return self._violation
         if self._ended:
@@ -101,7 +101,7 @@ class ClientEngine:
             return self._violate(f"a response is no line: {type(error).__name__}")
         return NEED_DATA if line is None else self._status(line)
 
-    def _text(self, body: DotUnstuffer) -> ClientEvent | Signal:
+    def _text(self, body: DotUnstuffer) -> Pop3ClientEvent | Signal:
         while self._lines:
             text = body.feed(self._lines.take(CHUNK))
             if body.ended:
@@ -118,7 +118,7 @@ class ClientEngine:
         behind = self._lines.take(len(self._lines))
         self._lines.receive(octets + behind)
 
-    def _status(self, line: bytes) -> ClientEvent:
+    def _status(self, line: bytes) -> Pop3ClientEvent:
         text = line.decode("ascii", "replace")
         if text.startswith("+ ") or text == "+":
             try:
@@ -134,7 +134,7 @@ class ClientEngine:
         code = ""
         if text.startswith("[") and "]" in text:
             code, _, text = text[1:].partition("]")
-        return Response(positive, text.strip(), code.upper())
+        return Pop3Response(positive, text.strip(), code.upper())
 
     def _violate(self, reason: str) -> Violation:
         self._violation = Violation(reason)
@@ -167,8 +167,8 @@ class Pop3ClientSession:
 
     def __init__(
         self,
-        peer: Peer[ClientEvent],
-        engine: ClientEngine,
+        peer: Peer[Pop3ClientEvent],
+        engine: Pop3ClientEngine,
         *,
         timeout: float = 600.0,
         max_size: int = 256 * 1024 * 1024,
@@ -282,20 +282,20 @@ class Pop3ClientSession:
             event = await self._next()
         self._check(event)
 
-    async def _response(self) -> Response:
+    async def _response(self) -> Pop3Response:
         return self._check(await self._next())
 
-    def _check(self, event: ClientEvent) -> Response:
-        if not isinstance(event, Response):
+    def _check(self, event: Pop3ClientEvent) -> Pop3Response:
+        if not isinstance(event, Pop3Response):
             self._peer.close()
             raise Pop3ConnectionLost("a status line was expected")
         if not event.positive:
             raise Refused(event.text, event.code)
         return event
 
-    async def _next(self) -> ClientEvent:
-        event: ClientEvent | Ending = await self._peer.next_event(self._timeout)
-        if isinstance(event, Response | Prompt | Text | End):
+    async def _next(self) -> Pop3ClientEvent:
+        event: Pop3ClientEvent | Ending = await self._peer.next_event(self._timeout)
+        if isinstance(event, Pop3Response | Prompt | Text | End):
             return event
         self._peer.close()
         if isinstance(event, Violation | Disconnected):

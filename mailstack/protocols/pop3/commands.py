@@ -12,13 +12,13 @@ from msgspec import Struct
 from mailstack.protocols.log import Redacted
 
 
-class User(Struct, frozen=True):
+class Pop3User(Struct, frozen=True):
     """USER: the name of a maildrop (RFC 1939 §7)."""
 
     name: str
 
 
-class Pass(Redacted, frozen=True):
+class Pop3Pass(Redacted, frozen=True):
     """PASS: everything up to the end of the line is the password, blanks too (RFC 1939 §7)."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("password",)
@@ -36,7 +36,7 @@ class Apop(Redacted, frozen=True):
     """Digest in lower-case hexadecimal."""
 
 
-class Auth(Redacted, frozen=True):
+class Pop3Auth(Redacted, frozen=True):
     """AUTH with a mechanism (RFC 5034 §4)."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("initial",)
@@ -51,7 +51,7 @@ class AuthList(Struct, frozen=True):
     """AUTH alone: which mechanisms are there? Older than CAPA, and still asked by clients."""
 
 
-class AuthResponse(Redacted, frozen=True):
+class Pop3AuthResponse(Redacted, frozen=True):
     """The answer to a challenge."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("response",)
@@ -108,7 +108,7 @@ class Dele(Struct, frozen=True):
     number: int
 
 
-class Noop(Struct, frozen=True):
+class Pop3Noop(Struct, frozen=True):
     """NOOP."""
 
 
@@ -122,19 +122,19 @@ class Uidl(Struct, frozen=True):
     number: int | None = None
 
 
-class Quit(Struct, frozen=True):
+class Pop3Quit(Struct, frozen=True):
     """QUIT: the only way into the UPDATE state (RFC 1939 §6)."""
 
 
-class Rejected(Struct, frozen=True):
+class Pop3Rejected(Struct, frozen=True):
     """A line that the engine refuses by itself: unknown, ill-formed, out of order or too long. Answer with `-ERR text`."""
 
     text: str
 
 
-Login = User | Pass | Apop | Auth | AuthList | Stls | Utf8
-Command = Login | Capa | Lang | Stat | List | Retr | Top | Dele | Noop | Rset | Uidl | Quit
-Pop3Event = Command | AuthResponse | Rejected
+Login = Pop3User | Pop3Pass | Apop | Pop3Auth | AuthList | Stls | Utf8
+Command = Login | Capa | Lang | Stat | List | Retr | Top | Dele | Pop3Noop | Rset | Uidl | Pop3Quit
+Pop3Event = Command | Pop3AuthResponse | Pop3Rejected
 
 
 class GrammarError(Exception):
@@ -153,9 +153,9 @@ def parse(line: bytes) -> tuple[str, Command]:
     return verb, read(argument)
 
 
-def parse_response(line: bytes) -> AuthResponse:
+def parse_response(line: bytes) -> Pop3AuthResponse:
     """The client's line in an authentication exchange. Raises GrammarError."""
-    return AuthResponse(None if line == b"*" else _decode(line))
+    return Pop3AuthResponse(None if line == b"*" else _decode(line))
 
 
 def _decode(text: bytes) -> bytes:
@@ -207,11 +207,11 @@ def _optional(command: Callable[[int | None], Command]) -> Callable[[bytes], Com
 
 
 def _user(argument: bytes) -> Command:
-    return User(_text(argument.strip(), "the user name"))
+    return Pop3User(_text(argument.strip(), "the user name"))
 
 
 def _pass(argument: bytes) -> Command:
-    return Pass(_text(argument, "the password"))
+    return Pop3Pass(_text(argument, "the password"))
 
 
 _DIGEST = re.compile(rb"[0-9a-f]{32}\Z")
@@ -232,8 +232,8 @@ def _auth(argument: bytes) -> Command:
         raise GrammarError("AUTH takes a mechanism and an initial response")
     mechanism = words[0].upper().decode("ascii", "replace")
     if len(words) == 1:
-        return Auth(mechanism)
-    return Auth(mechanism, b"" if words[1] == b"=" else _decode(words[1]))
+        return Pop3Auth(mechanism)
+    return Pop3Auth(mechanism, b"" if words[1] == b"=" else _decode(words[1]))
 
 
 # RFC 4647 §2.1, and `*` alone.
@@ -270,9 +270,9 @@ _ARGUMENTS: dict[str, Callable[[bytes], Command]] = {
     "RETR": _numbered(Retr),
     "TOP": _top,
     "DELE": _numbered(Dele),
-    "NOOP": _alone(Noop()),
+    "NOOP": _alone(Pop3Noop()),
     "RSET": _alone(Rset()),
     "UIDL": _optional(Uidl),
-    "QUIT": _alone(Quit()),
+    "QUIT": _alone(Pop3Quit()),
 }
 """How each verb's argument is read."""

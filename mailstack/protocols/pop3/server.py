@@ -12,10 +12,18 @@ from enum import Enum, StrEnum
 
 from mailstack.protocols.connection import NEED_DATA, PAUSED, Signal
 from mailstack.protocols.line_buffer import BareLF, DotStuffer, LineBuffer, LineTooLong
-from mailstack.protocols.pop3.commands import GrammarError, Pass, Pop3Event, Rejected, User, parse, parse_response
+from mailstack.protocols.pop3.commands import (
+    GrammarError,
+    Pop3Event,
+    Pop3Pass,
+    Pop3Rejected,
+    Pop3User,
+    parse,
+    parse_response,
+)
 
 
-class State(Enum):
+class Pop3State(Enum):
     """RFC 1939 §3. UPDATE is not a state of the language: nothing can be said in it."""
 
     AUTHORIZATION = "before login"
@@ -24,13 +32,13 @@ class State(Enum):
 
 
 # Tuples, because a member of a set is looked for by its hash, which an Enum's is slow to make.
-_BEFORE = (State.AUTHORIZATION, State.NAMED)
-_AFTER = (State.TRANSACTION,)
+_BEFORE = (Pop3State.AUTHORIZATION, Pop3State.NAMED)
+_AFTER = (Pop3State.TRANSACTION,)
 
-_ORDER: dict[str, tuple[State, ...]] = {
+_ORDER: dict[str, tuple[Pop3State, ...]] = {
     "USER": _BEFORE,
     # RFC 1939 §7 wants PASS right behind USER; a CAPA between them does no harm.
-    "PASS": (State.NAMED,),
+    "PASS": (Pop3State.NAMED,),
     "APOP": _BEFORE,
     "AUTH": _BEFORE,
     "STLS": _BEFORE,
@@ -53,7 +61,7 @@ _SECRET = frozenset({"USER", "PASS", "APOP", "AUTH"})
 """Commands that carry a password, or lead to one."""
 
 
-class ServerEngine:
+class Pop3ServerEngine:
     """A wire.Engine of Pop3Event."""
 
     def __init__(
@@ -74,7 +82,7 @@ class ServerEngine:
         exchange (RFC 4954 §4: 12,288).
         """
         self.tls = tls
-        self.state = State.AUTHORIZATION
+        self.state = Pop3State.AUTHORIZATION
         self._require_tls = require_tls
         self.mechanisms = tuple(mechanisms)
         """The SASL mechanisms that AUTH may name; the conversation changes them as the connection changes."""
@@ -107,11 +115,11 @@ class ServerEngine:
                 return NEED_DATA
             event: Pop3Event = parse_response(line) if self._challenged else self._command(line)
         except GrammarError as error:
-            event = Rejected(str(error))
+            event = Pop3Rejected(str(error))
         except LineTooLong:
-            event = Rejected("the line is too long")
+            event = Pop3Rejected("the line is too long")
         except BareLF:
-            event = Rejected("a line ends in CR LF")
+            event = Pop3Rejected("a line ends in CR LF")
         self._owed = True
         self._challenged = False
         return event
@@ -120,7 +128,7 @@ class ServerEngine:
         """Forget the name that was given, and what was sent behind STLS (RFC 2595 §4)."""
         self._lines.clear()
         self.tls = True
-        self.state = State.AUTHORIZATION
+        self.state = Pop3State.AUTHORIZATION
 
     # --- what the conversation calls
 
@@ -141,14 +149,14 @@ class ServerEngine:
         # USER says that names and passwords may be in UTF-8; where none are taken there is nothing to say.
         lines += ["UTF8 USER" if self.password_allowed else "UTF8", "LANG"]
         lines += ["RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", f"LOGIN-DELAY {self._login_delay}"]
-        if self.state is State.TRANSACTION:
+        if self.state is Pop3State.TRANSACTION:
             # RFC 2449 §6.9 allows it before login too, where it would only help a search for old versions.
             lines.append(f"IMPLEMENTATION {self._implementation}")
         return lines
 
     def logged_in(self) -> None:
         """The maildrop is ours: TRANSACTION begins."""
-        self.state = State.TRANSACTION
+        self.state = Pop3State.TRANSACTION
 
     def ok(self, text: str = "") -> bytes:
         """Answer the last event, or greet, with `+OK`."""
@@ -206,10 +214,10 @@ class ServerEngine:
         if len(line) + 2 > self._command_limit and verb != "AUTH":
             raise GrammarError("the line is too long")
         if self.state not in _ORDER[verb]:
-            if verb == "PASS" and self.state is State.AUTHORIZATION:
+            if verb == "PASS" and self.state is Pop3State.AUTHORIZATION:
                 raise GrammarError("USER comes before PASS")
             raise GrammarError(f"{verb} is not allowed {self.state.value}")
-        if self.state is State.TRANSACTION:
+        if self.state is Pop3State.TRANSACTION:
             return command  # what follows is about logging in
         if verb == "APOP" and not self.apop:
             raise GrammarError("APOP is not offered here")
@@ -217,10 +225,10 @@ class ServerEngine:
             raise GrammarError("a password is taken only under TLS: say STLS first")
         if verb == "STLS" and self.tls:
             raise GrammarError("the connection is under TLS already")
-        if isinstance(command, User):
-            self.state = State.NAMED
-        elif isinstance(command, Pass):
-            self.state = State.AUTHORIZATION
+        if isinstance(command, Pop3User):
+            self.state = Pop3State.NAMED
+        elif isinstance(command, Pop3Pass):
+            self.state = Pop3State.AUTHORIZATION
         return command
 
 

@@ -15,7 +15,7 @@ from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
 from mailstack.protocols.smtp.commands import LocalProtocolError
 from mailstack.protocols.smtp.replies import Reply, clean
 
-__all__ = ["ClientEngine", "ClientEvent", "Malformed", "Received", "ReplyLimits"]
+__all__ = ["ClientEngine", "ClientEvent", "MalformedReply", "Received", "ReplyLimits"]
 
 # §4.2: Reply-code = %x32-35 %x30-35 %x30-39; the second digit is not held to its range, for it decides nothing. What
 # is neither a blank nor a hyphen behind the code is no reply at all.
@@ -33,13 +33,13 @@ class Received(Struct, frozen=True):
     """Lines parted by "\\n", cleaned, without the enhanced status code that each began with."""
 
 
-class Malformed(Struct, frozen=True):
+class MalformedReply(Struct, frozen=True):
     """What came is not SMTP. Nothing more is read; the connection is of no use."""
 
     reason: str
 
 
-ClientEvent = Received | Malformed
+ClientEvent = Received | MalformedReply
 
 
 class ReplyLimits(Struct, frozen=True):
@@ -127,10 +127,10 @@ class ClientEngine:
                 self.extensions = _extensions(texts[1:])
         return Received(_reply(code, texts))
 
-    def _give_up(self, reason: str) -> Malformed:
+    def _give_up(self, reason: str) -> MalformedReply:
         self._malformed = True
         self._lines.clear()
-        return Malformed(reason)
+        return MalformedReply(reason)
 
 
 @lru_cache(maxsize=256)  # hosts say the same few things all day
@@ -240,7 +240,7 @@ class ClientDialogue:
             if answer.code == 421:
                 raise SmtpSessionError(stage, answer, f"the host hangs up: {answer}")
             return answer
-        if isinstance(event, Malformed):
+        if isinstance(event, MalformedReply):
             reason = event.reason
         elif isinstance(event, TimedOut):
             reason = f"no answer within {timeout:g} seconds"

@@ -14,7 +14,7 @@ from mailstack.letter.envelope import HostPort
 from mailstack.net.clock import ReactorClock
 from mailstack.net.resolver import ReverseNames
 from mailstack.protocols.connection import ConnectFailed, Connector, Engine, EventT, Peer, Tlsa
-from mailstack.protocols.pop3.server import ServerEngine as Pop3Engine
+from mailstack.protocols.pop3.server import Pop3ServerEngine
 from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.sandbox.faults.faults import FaultContext, Faults
 from mailstack.sandbox.faults.faulty_peer import InjectionPoint
@@ -35,7 +35,9 @@ def with_faults(runtime: Runtime, faults: Faults, server: str, bad_certificates:
 
     def hook(peer: Peer[Any], engine: Any, server: str, service: str) -> Peer[Any]:
         point = InjectionPoint(faults, server, service, clock)
-        return FaultyPop3(peer, engine, point) if isinstance(engine, Pop3Engine) else FaultySmtp(peer, engine, point)
+        return (
+            FaultyPop3(peer, engine, point) if isinstance(engine, Pop3ServerEngine) else FaultySmtp(peer, engine, point)
+        )
 
     return replace(
         runtime,

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mailstack.protocols.connection import Peer
-from mailstack.protocols.pop3.commands import AuthResponse, Pop3Event, Rejected
-from mailstack.protocols.pop3.server import ServerEngine
+from mailstack.protocols.pop3.commands import Pop3AuthResponse, Pop3Event, Pop3Rejected
+from mailstack.protocols.pop3.server import Pop3ServerEngine
 from mailstack.sandbox.faults.faults import FaultContext
 from mailstack.sandbox.faults.faulty_peer import FaultyPeer, InjectionPoint
 from mailstack.sandbox.faults.rule import Fault
@@ -23,7 +23,7 @@ _SIZES = {"pop3.stat": _STAT, "pop3.retr": _ONE, "pop3.list": _LIST}
 class FaultyPop3(FaultyPeer):
     """Peer of a POP3 server with faults by command."""
 
-    def __init__(self, peer: Peer[Pop3Event], engine: ServerEngine, point: InjectionPoint) -> None:
+    def __init__(self, peer: Peer[Pop3Event], engine: Pop3ServerEngine, point: InjectionPoint) -> None:
         super().__init__(peer, point)
         self._engine = engine
         self._counts: Counter[str] = Counter()
@@ -31,9 +31,9 @@ class FaultyPop3(FaultyPeer):
         """Octets of the reply until the connection is dropped."""
 
     async def _meet(self, event: Any) -> Any:
-        if isinstance(event, AuthResponse | Rejected):
+        if isinstance(event, Pop3AuthResponse | Pop3Rejected):
             return event
-        verb = type(event).__name__.lower().removesuffix("list") or "list"
+        verb = type(event).__name__.lower().removeprefix("pop3").removesuffix("list") or "list"
         if verb != "capa" and (rule := self._find("pop3.capa", lambda rule: verb.upper() in _verbs(rule))) is not None:
             self._peer.send(self._engine.err("unknown command"))
             return None

@@ -17,8 +17,7 @@ from mailstack.letter import Address, Envelope, LetterId, Recipient
 from mailstack.letter.compose import Heading, compose, text_part
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.letter import Octets
-from mailstack.protocols.pop3.client import ClientEngine as Pop3Client
-from mailstack.protocols.pop3.client import Pop3ClientSession
+from mailstack.protocols.pop3.client import Pop3ClientEngine, Pop3ClientSession
 from mailstack.protocols.sasl.scram_keys import salted
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
 from mailstack.protocols.smtp.client_session import SmtpClientSession
@@ -210,7 +209,7 @@ class SimulatedReader(SimulatedUser):
 
     async def session(self) -> Pop3ClientSession:
         """Authenticated POP3 session with the mailbox."""
-        engine = Pop3Client()
+        engine = Pop3ClientEngine()
         peer = await self._connector().connect(HostPort(self.server.address, 110), engine, timeout=TIMEOUT_S)
         session = Pop3ClientSession(peer, engine, timeout=TIMEOUT_S)
         await session.open()

@@ -13,8 +13,8 @@ from mailstack.letter.letter import Octets
 from mailstack.mailbox.pop3.authorization import LoginDelay
 from mailstack.mailbox.pop3.session import Pop3Limits, serve
 from mailstack.protocols.bounded_memory import MemoryBudget
-from mailstack.protocols.pop3.client import ClientEngine, Pop3ClientSession
-from mailstack.protocols.pop3.server import ServerEngine
+from mailstack.protocols.pop3.client import Pop3ClientEngine, Pop3ClientSession
+from mailstack.protocols.pop3.server import Pop3ServerEngine
 from mailstack.protocols.sasl import AccountLogin, Credentials, Denied, DigestProof, Proof, ScramKeys, Unavailable
 from mailstack.store import Entry, Maildrop, MaildropInUse, StoreError
 from tests.protocols.pop3.pair import Cable, Cut, MemoryPeer, TurnedClock, whole
@@ -136,7 +136,7 @@ class Server:
     def serve(
         self, outward: Any, *, tls: TlsInfo | None = None, require_tls: bool = True, certificate: bool = True
     ) -> MemoryPeer[Any]:
-        engine = ServerEngine(tls=tls is not None, require_tls=require_tls, login_delay=self.delay.seconds)
+        engine = Pop3ServerEngine(tls=tls is not None, require_tls=require_tls, login_delay=self.delay.seconds)
         peer = MemoryPeer(
             engine,
             self.clock,
@@ -177,7 +177,7 @@ class Server:
     def fetch(self, errand: Any, *, cut: Cut = whole, tls: TlsInfo | None = TLS, **settings: Any) -> Any:
         """The result of `await errand(session)` for a client of our own, joined by a cable."""
         cable = Cable(cut)
-        engine = ClientEngine()
+        engine = Pop3ClientEngine()
         server = self.serve(cable.towards(lambda: client), tls=tls)
         client: MemoryPeer[Any] = MemoryPeer(
             engine, self.clock, cable.towards(lambda: server), remote=HostPort("192.0.2.1", 110), tls=tls

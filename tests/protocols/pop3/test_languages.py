@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.protocols.pop3.commands import Lang, Rejected, Utf8
+from mailstack.protocols.pop3.commands import Lang, Pop3Rejected, Utf8
 from mailstack.protocols.pop3.server import DEFAULT, LANGUAGES, choose_language
 from tests.protocols.pop3.test_server import events, greeted, in_transaction
 
@@ -53,7 +53,7 @@ def test_utf_8_and_languages(line: bytes, event: Any) -> None:
 
 def test_utf8_is_said_before_login() -> None:
     """POP-25"""
-    assert events(in_transaction(), b"UTF8\r\nLANG\r\n") == [Rejected("UTF8 is not allowed after login"), Lang()]
+    assert events(in_transaction(), b"UTF8\r\nLANG\r\n") == [Pop3Rejected("UTF8 is not allowed after login"), Lang()]
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_utf8_is_said_before_login() -> None:
 def test_what_is_no_language_is_rejected(line: bytes) -> None:
     """POP-25"""
     [event] = events(greeted(), line + b"\r\n")
-    assert isinstance(event, Rejected)
+    assert isinstance(event, Pop3Rejected)

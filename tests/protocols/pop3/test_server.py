@@ -12,40 +12,40 @@ from hypothesis import strategies as st
 
 from mailstack.protocols.connection import NEED_DATA, PAUSED, Signal
 from mailstack.protocols.pop3.commands import (
-    Auth,
     AuthList,
-    AuthResponse,
     Capa,
     Dele,
     List,
-    Noop,
-    Pass,
-    Quit,
-    Rejected,
+    Pop3Auth,
+    Pop3AuthResponse,
+    Pop3Noop,
+    Pop3Pass,
+    Pop3Quit,
+    Pop3Rejected,
+    Pop3User,
     Retr,
     Rset,
     Stat,
     Stls,
     Top,
     Uidl,
-    User,
 )
-from mailstack.protocols.pop3.server import MAX_LINE, Code, ServerEngine
+from mailstack.protocols.pop3.server import MAX_LINE, Code, Pop3ServerEngine
 
 
-def greeted(**settings: Any) -> ServerEngine:
-    engine = ServerEngine(**{"tls": True, **settings})
+def greeted(**settings: Any) -> Pop3ServerEngine:
+    engine = Pop3ServerEngine(**{"tls": True, **settings})
     engine.ok("ready")
     return engine
 
 
-def in_transaction(**settings: Any) -> ServerEngine:
+def in_transaction(**settings: Any) -> Pop3ServerEngine:
     engine = greeted(**settings)
     engine.logged_in()
     return engine
 
 
-def events(engine: ServerEngine, *pieces: bytes) -> list[Any]:
+def events(engine: Pop3ServerEngine, *pieces: bytes) -> list[Any]:
     """All events of some octets, each answered with +OK."""
     found: list[Any] = []
     for piece in pieces:
@@ -68,12 +68,12 @@ def events(engine: ServerEngine, *pieces: bytes) -> list[Any]:
         (b"TOP 1 0", Top(1, 0)),
         (b"TOP  10  99", Top(10, 99)),
         (b"DELE 007", Dele(7)),
-        (b"NOOP", Noop()),
+        (b"NOOP", Pop3Noop()),
         (b"RSET", Rset()),
         (b"uIdL", Uidl()),
         (b"UIDL 3", Uidl(3)),
         (b"CAPA", Capa()),
-        (b"QUIT", Quit()),
+        (b"QUIT", Pop3Quit()),
     ],
 )
 def test_commands_after_login(line: bytes, event: Any) -> None:
@@ -84,13 +84,13 @@ def test_commands_after_login(line: bytes, event: Any) -> None:
 @pytest.mark.parametrize(
     ("line", "event"),
     [
-        (b"USER bob@home.test ", User("bob@home.test")),
+        (b"USER bob@home.test ", Pop3User("bob@home.test")),
         (b"AUTH", AuthList()),
-        (b"auth plain", Auth("PLAIN")),
-        (b"AUTH PLAIN =", Auth("PLAIN", b"")),
-        (b"AUTH PLAIN AGEAYg==", Auth("PLAIN", b"\0a\0b")),
+        (b"auth plain", Pop3Auth("PLAIN")),
+        (b"AUTH PLAIN =", Pop3Auth("PLAIN", b"")),
+        (b"AUTH PLAIN AGEAYg==", Pop3Auth("PLAIN", b"\0a\0b")),
         (b"CAPA", Capa()),
-        (b"QUIT", Quit()),
+        (b"QUIT", Pop3Quit()),
     ],
 )
 def test_commands_before_login(line: bytes, event: Any) -> None:
@@ -99,7 +99,7 @@ def test_commands_before_login(line: bytes, event: Any) -> None:
 
 def test_a_password_is_all_up_to_the_end_of_the_line() -> None:
     """POP-03"""
-    assert events(greeted(), "USER bob\r\nPASS  päss word \r\n".encode()) == [User("bob"), Pass(" päss word ")]
+    assert events(greeted(), "USER bob\r\nPASS  päss word \r\n".encode()) == [Pop3User("bob"), Pop3Pass(" päss word ")]
 
 
 @pytest.mark.parametrize("argument", ["0x1", "-1", "+1", "abc", "1x", "1.0", "99999999999999999999", "1 2", "\u0661"])
@@ -108,7 +108,7 @@ def test_what_is_no_number_is_rejected(verb: str, argument: str) -> None:
     """POP-06"""
     line = f"{verb} {argument} 0" if verb == "TOP" else f"{verb} {argument}"
     [event] = events(in_transaction(), line.encode() + b"\r\n")
-    assert isinstance(event, Rejected)
+    assert isinstance(event, Pop3Rejected)
 
 
 @pytest.mark.parametrize(
@@ -136,45 +136,45 @@ def test_what_is_no_number_is_rejected(verb: str, argument: str) -> None:
 def test_what_is_no_command_now_is_rejected_and_the_next_is_understood(line: bytes) -> None:
     """POP-03, POP-16, POP-17, POP-19, POP-23"""
     [rejected, noop] = events(in_transaction(), line + b"\r\nNOOP\r\n")
-    assert isinstance(rejected, Rejected)
-    assert noop == Noop()
+    assert isinstance(rejected, Pop3Rejected)
+    assert noop == Pop3Noop()
 
 
 @pytest.mark.parametrize("verb", ["STAT", "LIST", "RETR 1", "DELE 1", "UIDL", "TOP 1 0", "RSET", "NOOP"])
 @pytest.mark.parametrize("before", [b"", b"USER bob\r\n"])
 def test_transaction_commands_before_login_are_rejected(verb: str, before: bytes) -> None:
     """POP-03"""
-    assert isinstance(events(greeted(), before + verb.encode() + b"\r\n")[-1], Rejected)
+    assert isinstance(events(greeted(), before + verb.encode() + b"\r\n")[-1], Pop3Rejected)
 
 
 def test_pass_follows_user_and_only_once() -> None:
     engine = greeted()
-    assert events(engine, b"PASS x\r\n") == [Rejected("USER comes before PASS")]
-    assert events(engine, b"USER bob\r\nCAPA\r\nPASS x\r\n") == [User("bob"), Capa(), Pass("x")]
-    assert events(engine, b"PASS x\r\n") == [Rejected("USER comes before PASS")]
+    assert events(engine, b"PASS x\r\n") == [Pop3Rejected("USER comes before PASS")]
+    assert events(engine, b"USER bob\r\nCAPA\r\nPASS x\r\n") == [Pop3User("bob"), Capa(), Pop3Pass("x")]
+    assert events(engine, b"PASS x\r\n") == [Pop3Rejected("USER comes before PASS")]
 
 
 @pytest.mark.parametrize("line", [b"USER bob", b"PASS x", b"AUTH PLAIN AGEAYg==", b"AUTH PLAIN", b"AUTH"])
 def test_no_password_is_taken_in_the_clear(line: bytes) -> None:
     """POP-02"""
     [event] = events(greeted(tls=False), line + b"\r\n")
-    assert isinstance(event, Rejected)
-    assert events(greeted(tls=False, require_tls=False), b"USER bob\r\n") == [User("bob")]
+    assert isinstance(event, Pop3Rejected)
+    assert events(greeted(tls=False, require_tls=False), b"USER bob\r\n") == [Pop3User("bob")]
 
 
 def test_stls_drops_what_was_sent_behind_it_and_what_was_said() -> None:
     """POP-23, TLS-04"""
     engine = greeted(tls=False, require_tls=False)
     engine.receive(b"USER bob\r\nSTLS\r\nPASS injected\r\n")
-    assert engine.next_event() == User("bob")
+    assert engine.next_event() == Pop3User("bob")
     engine.ok()
     assert engine.next_event() == Stls()
     engine.ok()
     engine.tls_started()
     assert engine.next_event() is NEED_DATA
     assert events(engine, b"PASS x\r\nSTLS\r\n") == [
-        Rejected("USER comes before PASS"),
-        Rejected("the connection is under TLS already"),
+        Pop3Rejected("USER comes before PASS"),
+        Pop3Rejected("the connection is under TLS already"),
     ]
 
 
@@ -182,11 +182,11 @@ def test_an_authentication_exchange() -> None:
     """POP-24, AUTH-03: `+ ` and CRLF is the empty challenge."""
     engine = greeted()
     engine.receive(b"AUTH PLAIN\r\nAGEAYg==\r\n")
-    assert engine.next_event() == Auth("PLAIN")
+    assert engine.next_event() == Pop3Auth("PLAIN")
     assert engine.challenge(b"") == b"+ \r\n"
-    assert engine.next_event() == AuthResponse(b"\0a\0b")
+    assert engine.next_event() == Pop3AuthResponse(b"\0a\0b")
     assert engine.challenge(b"Password:") == b"+ UGFzc3dvcmQ6\r\n"
-    assert events(engine, b"*\r\n", b"CAPA\r\n") == [AuthResponse(None), Capa()]
+    assert events(engine, b"*\r\n", b"CAPA\r\n") == [Pop3AuthResponse(None), Capa()]
 
 
 @pytest.mark.parametrize("line", [b"!!!", b"QQ", b"=", b"Q Q=", b"QQ==QQ==", b"x" * 12287, b"\0"])
@@ -197,7 +197,7 @@ def test_a_bad_response_ends_the_exchange(line: bytes) -> None:
     engine.next_event()
     engine.challenge(b"Username:")
     [rejected, capa] = events(engine, line + b"\r\n", b"CAPA\r\n")
-    assert isinstance(rejected, Rejected)
+    assert isinstance(rejected, Pop3Rejected)
     assert capa == Capa()
 
 
@@ -208,7 +208,7 @@ def test_a_response_may_be_as_long_as_rfc_4954_says() -> None:
     engine.challenge(b"")
     response = base64.b64encode(bytes(9213))
     assert len(response) + 2 <= 12288
-    assert events(engine, response + b"\r\n") == [AuthResponse(bytes(9213))]
+    assert events(engine, response + b"\r\n") == [Pop3AuthResponse(bytes(9213))]
 
 
 def test_an_over_long_line_is_rejected_once_and_kept_nowhere() -> None:
@@ -218,16 +218,16 @@ def test_an_over_long_line_is_rejected_once_and_kept_nowhere() -> None:
     for _ in range(1000):
         found += events(engine, b"NOOP " + b"x" * 1000)
         assert engine.buffered <= 2048
-    assert found == [Rejected("the line is too long")]
-    assert events(engine, b"\r\nNOOP\r\n") == [Noop()]
+    assert found == [Pop3Rejected("the line is too long")]
+    assert events(engine, b"\r\nNOOP\r\n") == [Pop3Noop()]
 
 
 def test_a_line_ends_in_cr_lf_only() -> None:
-    assert events(in_transaction(), b"NOOP\nNOOP\r\n") == [Rejected("a line ends in CR LF"), Noop()]
+    assert events(in_transaction(), b"NOOP\nNOOP\r\n") == [Pop3Rejected("a line ends in CR LF"), Pop3Noop()]
 
 
 def test_nothing_is_read_before_the_greeting() -> None:
-    engine = ServerEngine(tls=True)
+    engine = Pop3ServerEngine(tls=True)
     engine.receive(b"CAPA\r\n")
     assert engine.next_event() is PAUSED
 
@@ -279,7 +279,7 @@ def test_a_multi_line_response_is_stuffed_and_owed_until_its_end() -> None:
     assert engine.next_event() is PAUSED
     assert engine.more(b"\r\nend") == b"\r\nend"
     assert engine.end() == b"\r\n.\r\n"
-    assert engine.next_event() == Noop()
+    assert engine.next_event() == Pop3Noop()
     assert engine.listing("none", []) == b"+OK none\r\n.\r\n"
 
 
@@ -293,17 +293,17 @@ WORDS = st.sampled_from(
 )
 
 
-def converse(engine: ServerEngine, pieces: list[bytes]) -> list[Any]:
+def converse(engine: Pop3ServerEngine, pieces: list[bytes]) -> list[Any]:
     """Events of a conversation that challenges, logs in at PASS, and refuses nothing."""
     found: list[Any] = []
     for piece in pieces:
         engine.receive(piece)
         while not isinstance(event := engine.next_event(), Signal):
             found.append(event)
-            if isinstance(event, Auth):
+            if isinstance(event, Pop3Auth):
                 engine.challenge(b"")
             else:
-                if isinstance(event, Pass):
+                if isinstance(event, Pop3Pass):
                     engine.logged_in()
                 engine.ok()
     return found
@@ -318,7 +318,7 @@ def test_any_octets_in_any_cut_give_the_same_events_and_no_error(words: list[byt
         start += len(pieces[-1])
         turn += 1
 
-    def small() -> ServerEngine:
+    def small() -> Pop3ServerEngine:
         return greeted(command_limit=200, response_limit=250)
 
     at_once = converse(small(), [octets])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mailstack.letter import Status
 from mailstack.protocols.connection import NEED_DATA
-from mailstack.protocols.smtp.client import ClientEngine, Malformed, Received, ReplyLimits
+from mailstack.protocols.smtp.client import ClientEngine, MalformedReply, Received, ReplyLimits
 from mailstack.protocols.smtp.commands import LocalProtocolError
 from mailstack.protocols.smtp.replies import Reply
 
@@ -64,7 +64,7 @@ def test_a_reply_is_read_by_its_digits(octets, reply):
 )
 def test_what_is_no_reply_is_malformed_once_and_for_all(octets):
     (event,) = hear(octets + b"250 OK\r\n", b"250 OK\r\n")
-    assert isinstance(event, Malformed)
+    assert isinstance(event, MalformedReply)
     assert event.reason.isascii()
 
 
@@ -72,7 +72,7 @@ def test_a_reply_without_end_is_given_up():
     limits = ReplyLimits(line=100, lines=10, octets=500)
     for flood in (b"x" * 101, b"250-x\r\n" * 11, (b"250-" + b"x" * 90 + b"\r\n") * 6):
         engine = ClientEngine(limits)
-        assert [type(event) for event in hear(flood, b"y" * 10_000, engine=engine)] == [Malformed]
+        assert [type(event) for event in hear(flood, b"y" * 10_000, engine=engine)] == [MalformedReply]
         assert engine.buffered == 0
 
 
