@@ -123,7 +123,7 @@ def read_quota(text: str) -> int | None:
     if text == "none":
         return 0
 
-    read_size: Callable[[object], int] = load("mailstack.config.sizes:read_size")
+    read_size: Callable[[object], int] = load("mailstack.config.syntax:read_size")
     try:
         return read_size(int(text) if text.isdecimal() and len(text) < 15 else text)
     except ValueError:

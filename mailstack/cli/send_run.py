@@ -91,7 +91,7 @@ def _of_dev(target: TargetServer, service: str, tls: Tls) -> SmtpServer:
 
 def _of_config(file: Path, service: str, tls: Tls) -> SmtpServer:
     from mailstack.config import load
-    from mailstack.config.endpoints import port_of
+    from mailstack.config.syntax import port_of
 
     config = load(file, os.environ)
     found = [port_of(description) for description in getattr(config.listen, service)]

@@ -14,7 +14,7 @@ from mailstack.cli import argument_types
 from mailstack.cli.output import CommandError, print_json, print_table
 from mailstack.cli.target import TargetServer, with_target_finder
 from mailstack.config import Config, ConfigError, load
-from mailstack.config.source import made_here, own_directory
+from mailstack.config.derived import made_here, own_directory
 from mailstack.config.values import Domain, HostName
 from mailstack.letter.times import clean
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES

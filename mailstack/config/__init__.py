@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mailstack.config.errors import ConfigError, Problem
 from mailstack.config.load import load
 from mailstack.config.mail_sections import (
     AuthenticationSettings,
@@ -32,6 +31,7 @@ from mailstack.config.model import (
     TlsSettings,
     WebSettings,
 )
+from mailstack.config.source import ConfigError, Problem
 
 __all__ = [
     "AccountsSettings",

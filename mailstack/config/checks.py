@@ -10,10 +10,9 @@ from urllib.parse import urlsplit
 
 from msgspec import structs
 
-from mailstack.config.endpoints import port_of
-from mailstack.config.errors import KeyPath, Problem
 from mailstack.config.model import Config
-from mailstack.config.source import Source
+from mailstack.config.source import KeyPath, Problem, Source
+from mailstack.config.syntax import port_of
 from mailstack.config.values import read_web_url
 from mailstack.net.proxy_protocol import PROXIED
 from mailstack.store.postgresql import driver

@@ -1,19 +1,178 @@
-"""Loads a configuration from a file and the environment."""
+"""Loads a configuration from a file and the environment, with all problems at once."""
 
 from __future__ import annotations
 
+import json
 import socket
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
+import msgspec
 from msgspec import structs
 
 from mailstack.config.checks import check
-from mailstack.config.convert import is_table, read_model
-from mailstack.config.errors import ConfigError, Problem
 from mailstack.config.model import Config
-from mailstack.config.source import Source, read_source
-from mailstack.config.values import HostName, read_host_name
+from mailstack.config.source import ConfigError, KeyPath, Problem, Source, closest, read_source
+from mailstack.config.values import READERS, HostName, StoreName, read_host_name
+from mailstack.relay.routes import RouteError, SenderRoutes, SmartHost, StaticRoutes
+from mailstack.relay.tls_policy import TlsPolicyError, TlsPolicyTable
+
+SECRET: frozenset[Any] = frozenset({SmartHost, StoreName})
+"""Types of secret values, which no message shows."""
+
+_BY_PATTERN: Mapping[Any, Callable[[dict[str, object]], Mapping[str, Any]]] = {
+    StaticRoutes: lambda lines: StaticRoutes.parse(lines).targets,
+    SenderRoutes: lambda lines: SenderRoutes.parse(lines).hosts,
+    TlsPolicyTable: lambda lines: TlsPolicyTable.parse(lines).levels,
+}
+"""Parsers of tables with patterns as keys."""
+
+_PLAIN = {bool: "true or false", int: "a whole number", str: "a text in quotes"}
+
+ModelT = TypeVar("ModelT", bound=msgspec.Struct)
+
+
+def read_model(model: type[ModelT], source: Source) -> tuple[ModelT, list[Problem]]:
+    """Return the model and the problems. With problems the model is incomplete: wrong settings have their default."""
+    reading = _Reading(source)
+    return reading.table(model, source.given, ()), reading.problems
+
+
+def is_table(kind: Any) -> bool:
+    """Return whether a type is a table of the model."""
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__struct_config__.forbid_unknown_fields
+
+
+class _Reading:
+    """One pass over the tables, with the problems found so far."""
+
+    def __init__(self, source: Source) -> None:
+        self.problems: list[Problem] = []
+        self._source = source
+
+    def table(self, model: type[ModelT], given: dict[str, Any], path: KeyPath) -> ModelT:
+        fields = {known.encode_name: known for known in msgspec.structs.fields(model)}
+        values: dict[str, Any] = {}
+        for name, value in given.items():
+            known = fields.get(name)
+            if known is None:
+                self._unknown((*path, name), list(fields))
+            else:
+                self._setting(known, value, (*path, name), values)
+        return model(**values)
+
+    def _setting(self, known: msgspec.structs.FieldInfo, value: object, path: KeyPath, values: dict[str, Any]) -> None:
+        """Convert one value into `values`, or add a problem."""
+        kind = _without_none(known.type)
+        if is_table(kind):
+            if isinstance(value, dict):
+                values[known.name] = self.table(kind, value, path)
+            else:
+                self._wrong(path, "a table", value)
+            return
+        if path in self._source.variables and isinstance(value, str):
+            value = _from_text(kind, value)
+        if value == "" and kind is not known.type:
+            values[known.name] = None
+            return
+        before = len(self.problems)
+        result = self._value(kind, value, path)
+        if len(self.problems) == before:
+            values[known.name] = result
+
+    def _value(self, kind: Any, value: object, path: KeyPath) -> object:
+        origin = get_origin(kind)
+        if origin is tuple:
+            if get_args(kind)[0] is SmartHost and isinstance(value, str):
+                return (self._one(SmartHost, value, path),) if value else ()
+            if not isinstance(value, list):
+                return self._wrong(path, "a list in brackets", value)
+            inner = get_args(kind)[0]
+            return tuple(self._one(inner, item, path, f"[{place}]") for place, item in enumerate(value))
+        if (read := _BY_PATTERN.get(kind)) is not None:
+            return kind(self._lines(value, path, read))
+        return self._one(kind, value, path)
+
+    def _lines(
+        self, value: object, path: KeyPath, read: Callable[[dict[str, object]], Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Convert a table with patterns as keys. Each line is parsed by itself, so that every problem is found."""
+        lines: dict[str, Any] = {}
+        if not isinstance(value, dict):
+            self._wrong(path, "a table", value)
+            return lines
+        for pattern, each in value.items():
+            try:
+                lines.update(read({pattern: each}))
+            except (RouteError, TlsPolicyError) as error:
+                self._wrong((*path, pattern), str(error), error.given)
+        return lines
+
+    def _one(self, kind: Any, value: object, path: KeyPath, item: str = "") -> object:
+        """Convert a single value."""
+        if is_table(kind):
+            return (
+                self.table(kind, value, path) if isinstance(value, dict) else self._wrong(path, "a table", value, item)
+            )
+        try:
+            if kind in READERS:
+                return READERS[kind](value)
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError:
+            return self._wrong(path, _expected(kind), value, item)
+        except ValueError as error:
+            return self._wrong(path, str(error), None if kind in SECRET else value, item)
+
+    def _wrong(self, path: KeyPath, expected: str, value: object, item: str = "") -> object:
+        """Add a problem; return None in place of the value."""
+        got = f", got {_shown(value)}" if value is not None else ""
+        self.problems.append(self._source.problem(path, f"expected {expected}{got}", item=item))
+        return None
+
+    def _unknown(self, path: KeyPath, known: list[str]) -> None:
+        near = closest(path[-1], known)
+        cure = f'did you mean "{near}"?' if near else f"known here: {', '.join(known)}"
+        self.problems.append(self._source.problem(path, "unknown key", cure))
+
+
+def _without_none(kind: Any) -> Any:
+    """Return the type of an optional setting: Path for `Path | None`."""
+    if get_origin(kind) in {UnionType, Union}:
+        return next(member for member in get_args(kind) if member is not type(None))
+    return kind
+
+
+def _expected(kind: Any) -> str:
+    """Describe a type in words."""
+    if get_origin(kind) is Annotated:
+        return str(get_args(kind)[1].description)
+    if get_origin(kind) is Literal:
+        return " or ".join(json.dumps(word) for word in get_args(kind))
+    return _PLAIN[kind]
+
+
+def _shown(value: object) -> str:
+    """Return a value as JSON, at most 80 characters."""
+    shown = json.dumps(value, ensure_ascii=False, default=str)
+    return shown if len(shown) <= 80 else f"{shown[:77]}…"
+
+
+def _from_text(kind: Any, text: str) -> object:
+    """Convert the text of an environment variable: text stays text, the rest is parsed as TOML.
+
+    A list may also be written with commas only, since nested quotes are awkward in a shell.
+    """
+    if get_origin(kind) is tuple and not text.lstrip().startswith("["):
+        return [item.strip() for item in text.split(",") if item.strip()]
+    if kind is str or kind in READERS or get_origin(kind) is Literal:
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from mailstack.config.sizes import Size, SizeOrNone
+from mailstack.config.syntax import Size, SizeOrNone
 from mailstack.config.values import (
     AddressPattern,
     Blocked,

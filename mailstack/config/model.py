@@ -7,7 +7,6 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from mailstack.config.endpoints import Endpoint
 from mailstack.config.mail_sections import (
     AuthenticationSettings,
     DeliverySettings,
@@ -21,7 +20,7 @@ from mailstack.config.mail_sections import (
     TlsReportsSettings,
     WebhookSettings,
 )
-from mailstack.config.sizes import Size, SizeOrNone
+from mailstack.config.syntax import Endpoint, Size, SizeOrNone
 from mailstack.config.values import (
     Algorithm,
     Attempts,

@@ -1,21 +1,129 @@
-"""Sources of settings: a TOML file, environment variables, and files of keys."""
+"""Sources of settings, a TOML file and environment variables, and problems in them."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from mailstack.config.errors import ConfigError, KeyPath, Problem, closest, key_lines, line_of
-from mailstack.config.model import Config
-from mailstack.net.certificate_checks import WarningThresholds
-from mailstack.net.certificates import CertificateFiles
-from mailstack.policy.authentication.keys import load_private
-from mailstack.policy.authentication.signing import SigningKey
+
+class Problem(Struct, frozen=True):
+    """Problem of a configuration that prevents the start."""
+
+    where: str
+    """The file, or the name of an environment variable."""
+    line: int | None
+    """Line number, from 1; None for a problem without a line, such as a missing key."""
+    key: str
+    """Dotted key, such as "relay.port"; empty for a problem of the whole file."""
+    trouble: str
+    cure: str = ""
+    """Text to write instead, if known; else empty."""
+
+    def __str__(self) -> str:
+        where = self.where if self.line is None else f"{self.where}:{self.line}"
+        trouble = f"{self.trouble}; {self.cure}" if self.cure else self.trouble
+        return ": ".join(part for part in (where, self.key, trouble) if part)
+
+
+class ConfigError(Exception):
+    """Invalid configuration; str() has a line for each problem, in the order of the file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line or 0))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def closest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """Known name that is most like the word, at least by `likeness` (1.0: the same). None: no name."""
+    # Only an error loads it.
+    import difflib  # noqa: PLC0415
+
+    return next(iter(difflib.get_close_matches(word, list(known), 1, likeness)), None)
+
+
+KeyPath = tuple[str, ...]
+"""The names from the top down: ("relay", "schedule", "first")."""
+
+_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_SPACE = re.compile(r"[ \t]*")
+_NAME = re.compile(r"[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
+_PIECE = re.compile(
+    r'"""(?:[^\\]|\\.)*?"{3,5}'  # a multi-line string may end in two quotes of its own
+    r"|'''.*?'{3,5}"
+    r'|"(?:[^"\\\n]|\\.)*"'
+    r"|'[^'\n]*'"
+    r"|#[^\n]*"
+    r"|[\[\]{}\n]"
+    r"|[^\"'#\[\]{}\n]+",
+    re.DOTALL,
+)
+
+
+def key_lines(text: str) -> dict[KeyPath, int]:
+    """The line, from 1, of every table and key of a text that `tomllib` has accepted.
+
+    Keys inside an inline table, and items of arrays, are not listed: they stand on, or under, the line of their key.
+    """
+    lines: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    position = _skip(_BLANK, text, 0)
+    while position < len(text):
+        line = text.count("\n", 0, position) + 1
+        if text[position] == "[":
+            position += 2 if text.startswith("[[", position) else 1
+            table, position = _key(text, position)
+            path = table
+        else:
+            key, position = _key(text, position)
+            path = table + key
+        for length in range(1, len(path) + 1):
+            lines.setdefault(path[:length], line)
+        position = _skip(_BLANK, text, _end_of_value(text, position))
+    return lines
+
+
+def line_of(lines: dict[KeyPath, int], path: KeyPath) -> int | None:
+    """The line of the key, or of the nearest table above it that is written somewhere."""
+    for length in range(len(path), 0, -1):
+        if path[:length] in lines:
+            return lines[path[:length]]
+    return None
+
+
+def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
+    found = pattern.match(text, position)
+    return found.end() if found else position
+
+
+def _key(text: str, position: int) -> tuple[KeyPath, int]:
+    """A dotted key and where it ends."""
+    names = []
+    while found := _NAME.match(text, _skip(_SPACE, text, position)):
+        written = found.group()
+        names.append(tomllib.loads(f"name = {written}")["name"] if written[0] in "\"'" else written)
+        position = _skip(_SPACE, text, found.end())
+        if not text.startswith(".", position):
+            break
+        position += 1
+    return tuple(names), position
+
+
+def _end_of_value(text: str, position: int) -> int:
+    """Return the end of the statement with a key that ends at `position`: a newline outside strings and brackets."""
+    depth = 0
+    while found := _PIECE.match(text, position):
+        piece = found.group()
+        if piece == "\n" and depth <= 0:
+            return position
+        depth += (piece in "[{") - (piece in "]}")
+        position = found.end()
+    return len(text)
+
 
 PREFIX = "MAILSTACK_"
 
@@ -103,37 +211,3 @@ def _syntax_problem(path: Path | None, text: str, error: Exception) -> Problem:
     number = int(line) if line else text.count("\n") + 1
     cure = 'a text stands in quotes, as in name = "value"' if trouble == "Invalid value" else ""
     return Problem(str(path), number, "", f"is not TOML: {trouble}", cure)
-
-
-def made_here(config: Config) -> bool:
-    """Whether the first certificate comes from the private CA."""
-    return config.tls.certificate is None
-
-
-def own_directory(config: Config) -> Path:
-    """Directory of the private CA."""
-    return config.data / "tls"
-
-
-def identities(config: Config) -> list[CertificateFiles]:
-    """Certificates for clients; the first is for clients that name no host."""
-    tls, ours = config.tls, own_directory(config)
-    others = [(each.certificate, each.key) for each in tls.certificates]
-    pairs = [(tls.certificate or ours / "cert.pem", tls.key or ours / "key.pem"), *others]
-    return [CertificateFiles(file, key) for file, key in pairs if file is not None and key is not None]
-
-
-def patience(config: Config) -> WarningThresholds:
-    """Remaining lifetimes at which an expiring certificate is logged."""
-    return WarningThresholds(config.tls.warn_before, config.tls.urgent_before)
-
-
-def signing_keys(config: Config) -> tuple[SigningKey, ...]:
-    """DKIM keys, read from their files. Raises InvalidKey."""
-    return tuple(
-        [
-            SigningKey(each.selector, load_private(each.file), each.domains or config.domains)
-            for each in config.dkim.keys
-            if each.file is not None
-        ]
-    )

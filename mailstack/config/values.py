@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from mailstack.config import endpoints, sizes
+from mailstack.config.syntax import Endpoint, Size, SizeOrNone, read_endpoint, read_size, read_size_or_none
 from mailstack.letter import Address, AddressError, times
 from mailstack.letter.address import ascii_domain, parse_domain
 from mailstack.letter.envelope import HostPort
@@ -293,9 +293,9 @@ def read_path(text: object) -> Path:
 
 READERS: dict[Any, Callable[[object], Any]] = {
     times.Duration: times.read_duration,
-    sizes.Size: sizes.read_size,
-    sizes.SizeOrNone: sizes.read_size_or_none,
-    endpoints.Endpoint: endpoints.read_endpoint,
+    Size: read_size,
+    SizeOrNone: read_size_or_none,
+    Endpoint: read_endpoint,
     Domain: read_domain,
     DomainPattern: read_domain_pattern,
     AddressPattern: read_address_pattern,

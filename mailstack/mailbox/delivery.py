@@ -13,7 +13,7 @@ from mailstack.letter.delivery import Delivery
 from mailstack.letter.envelope import sender_for
 from mailstack.letter.trace import delivered_to, handover_field, return_path
 from mailstack.policy import PASS, Defer, Pass
-from mailstack.policy.rates import Quotas
+from mailstack.policy.limits import Quotas
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Attempt
 from mailstack.queue.progress_watch import ProgressWatch

@@ -14,7 +14,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mailstack.net.task import Task
+from mailstack.net.scheduler import Task
 
 _log = Logger()
 

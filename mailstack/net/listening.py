@@ -23,7 +23,7 @@ from mailstack.net.peer import NetPeer
 from mailstack.net.peer_state import PeerTls
 from mailstack.net.proxy_protocol import PROXIED, PassedAddress, ProxiedFactory
 from mailstack.net.reactor_patches import bound_accepts
-from mailstack.net.run_queue import RunQueue
+from mailstack.net.scheduler import RunQueue
 from mailstack.net.tls_layer import wrap_in_tls
 from mailstack.policy import Pass
 from mailstack.policy.limits import Admission

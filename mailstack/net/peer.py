@@ -1,6 +1,6 @@
 """Peer over a Twisted transport: runs one session on its engine.
 
-Busy connections share the reactor by credit and a run queue (`mailstack.net.run_queue`).
+Busy connections share the reactor by credit and a run queue (`mailstack.net.scheduler`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailstack.net.peer_state import HIGH_WATER, UNKNOWN_TLS
-from mailstack.net.run_queue import BURST, QUANTUM, RATE, RunQueue
-from mailstack.net.task import PAUSE, Task
+from mailstack.net.scheduler import BURST, PAUSE, QUANTUM, RATE, RunQueue, Task
 from mailstack.net.tls_layer import TlsPeer
 from mailstack.protocols.connection import (
     NEED_DATA,

@@ -14,8 +14,7 @@ from zope.interface import implementer
 from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.net.client_tls import ClientTls, Handshake
 from mailstack.net.reactor_patches import write
-from mailstack.net.run_queue import BURST, RunQueue
-from mailstack.net.task import Task
+from mailstack.net.scheduler import BURST, RunQueue, Task
 from mailstack.protocols.connection import Disconnected, Ending, Engine, EventT, LoggedOut
 
 HIGH_WATER = 65536

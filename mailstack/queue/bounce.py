@@ -12,7 +12,7 @@ from mailstack.letter.envelope import sender_for
 from mailstack.letter.header import split
 from mailstack.letter.letter import Octets, read_all, verify
 from mailstack.letter.time_parameters import PRIORITY
-from mailstack.policy.authentication.signing import OutboundSigner
+from mailstack.policy.authentication.dkim import OutboundSigner
 from mailstack.queue.enqueue import InitialClaim, enter_report
 from mailstack.queue.route import LOCAL, Router
 from mailstack.queue.settlement import ReportDue

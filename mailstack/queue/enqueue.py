@@ -13,7 +13,7 @@ from mailstack.letter.delivery import Delivery, DeliveryState, Step, StepName
 from mailstack.letter.dsn import RecipientStatus
 from mailstack.letter.time_parameters import TERMS, date_time_text, priority, released_at
 from mailstack.letter.times import iso8601
-from mailstack.policy.rates import OVER_QUOTA, OVER_QUOTA_PERMANENT
+from mailstack.policy.limits import OVER_QUOTA, OVER_QUOTA_PERMANENT
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agent
 from mailstack.queue.hold_rules import HoldRules

@@ -13,7 +13,7 @@ from mailstack.letter.time_parameters import said_priority
 from mailstack.letter.trace import received
 from mailstack.policy import enforce
 from mailstack.policy.chain import MAX_HOPS, too_many_hops
-from mailstack.policy.rates import Quotas
+from mailstack.policy.limits import Quotas
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.connection import ResourceError
 from mailstack.protocols.log import RateLimitedLog

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from mailstack.letter import Arrival, Envelope, Letter, LetterId, Recipient
 from mailstack.letter.header import without
 from mailstack.policy import enforce
+from mailstack.policy.authentication.dkim import OutboundSigner
 from mailstack.policy.authentication.results import remove_results_of
-from mailstack.policy.authentication.signing import OutboundSigner
 from mailstack.policy.chain import PolicyChain
+from mailstack.policy.dns_checks import ClientNames
 from mailstack.policy.networks import contains_host, parse_networks
 from mailstack.policy.permissions import AddressOwners, Relaying, TrustedHops
-from mailstack.policy.reverse_dns import ClientNames
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, HeaderHook, Priorities, ReceivedOctets
 from mailstack.protocols.smtp.replies import Refusal, reply

@@ -14,8 +14,8 @@ from mailstack.letter.header import count, fields, has, without
 from mailstack.letter.patterns import fits_address
 from mailstack.letter.trace import date_field, message_id
 from mailstack.policy import enforce, evaluate
+from mailstack.policy.authentication.dkim import OutboundSigner
 from mailstack.policy.authentication.results import remove_results_of
-from mailstack.policy.authentication.signing import OutboundSigner
 from mailstack.policy.chain import OfRecipient, OfSender
 from mailstack.policy.permissions import AddressOwners, Ownership
 from mailstack.protocols.smtp.commands import Mail, Rcpt

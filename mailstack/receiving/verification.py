@@ -23,7 +23,7 @@ from mailstack.policy.authentication.keys import Budget
 from mailstack.policy.authentication.results import AuthFinding, results
 from mailstack.policy.authentication.signature import Signature
 from mailstack.policy.authentication.spf import SpfResult, check_host
-from mailstack.policy.dnsbl import Lookups
+from mailstack.policy.dns_checks import Lookups
 from mailstack.policy.networks import IpNetwork, contains_host, ip_address
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Facts, ReceivedOctets
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from mailstack.accounts.directory import Directory
 from mailstack.config import Config
-from mailstack.config.worker_slot import WorkerSlot, are_sent
+from mailstack.config.derived import WorkerSlot, are_sent
 from mailstack.letter import Address
 from mailstack.letter.delivery import Journal
 from mailstack.letter.envelope import HostPort
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.clock import PeriodicTask, ReactorClock
 from mailstack.net.thread_pool import derive_in_thread
-from mailstack.policy.authentication.signing import OutboundSigner
-from mailstack.policy.rates import Quotas
+from mailstack.policy.authentication.dkim import OutboundSigner
+from mailstack.policy.limits import Quotas
 from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import HoldRules

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 
 from mailstack.config import Config
 from mailstack.net.listening import Ports, ServiceListener
-from mailstack.net.run_queue import RunQueue
+from mailstack.net.scheduler import RunQueue
 from mailstack.policy.limits import Admission, ConnectionLimiter
 from mailstack.policy.networks import is_exempt, parse_networks
 from mailstack.protocols.connection import Peer

@@ -13,7 +13,7 @@ from mailstack.accounts.session_registry import SessionRegistry
 from mailstack.config import Config
 from mailstack.letter.envelope import HostPort
 from mailstack.net.listening import is_own_listener
-from mailstack.policy.authentication.signing import OutboundSigner, SigningKey
+from mailstack.policy.authentication.dkim import OutboundSigner, SigningKey
 from mailstack.server.delivery_pipeline import DeliveryPipeline, HistoryPruner
 from mailstack.server.listener_kit import ListenerKit
 from mailstack.server.listeners import Listeners

@@ -8,12 +8,18 @@ from mailstack.config import Config
 from mailstack.letter import Address
 from mailstack.policy.chain import OfClient, OfRecipient, OfSender, PolicyChain
 from mailstack.policy.counters import CounterTable
-from mailstack.policy.dnsbl import DnsBlockLists, Lookups, RecipientDomain, SenderDomain
+from mailstack.policy.dns_checks import (
+    ClientNames,
+    DnsBlockLists,
+    Lookups,
+    RecipientDomain,
+    ReverseDnsRequired,
+    SenderDomain,
+)
 from mailstack.policy.greylist import Greylist, GreylistTimes
+from mailstack.policy.limits import Rates
 from mailstack.policy.networks import BlockList, parse_networks
 from mailstack.policy.permissions import AllowedDomains
-from mailstack.policy.rates import Rates
-from mailstack.policy.reverse_dns import ClientNames, ReverseDnsRequired
 from mailstack.protocols.connection import Clock
 from mailstack.store import Store
 

@@ -16,15 +16,14 @@ from msgspec import Struct
 
 from mailstack.accounts.scram_checker import server_secret
 from mailstack.config import Config
-from mailstack.config.source import signing_keys
+from mailstack.config.derived import WorkerSlot, signing_keys
 from mailstack.config.values import read_node_name
-from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.certificates import TlsError
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.process import raise_limit, shortfall
 from mailstack.net.server_tls import ServerContext
+from mailstack.policy.authentication.dkim import SigningKey
 from mailstack.policy.authentication.keys import InvalidKey
-from mailstack.policy.authentication.signing import SigningKey
 from mailstack.server.wiring.certificates import client_secret, issue, server_context
 from mailstack.server.wiring.store import server_store
 from mailstack.store import StoreError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import Struct, field
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 
-from mailstack.config.worker_slot import WorkerSlot
+from mailstack.config.derived import WorkerSlot
 from mailstack.letter.delivery import Journal
 from mailstack.net.clock import ReactorClock
 from mailstack.net.listening import EndpointOf, bind_endpoint

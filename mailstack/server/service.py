@@ -14,16 +14,16 @@ from twisted.internet.error import CannotListenError
 from twisted.python.failure import Failure
 
 from mailstack.config import Config
-from mailstack.config.worker_slot import WorkerSlot
+from mailstack.config.derived import WorkerSlot
 from mailstack.letter.delivery import Journal
 from mailstack.letter.envelope import HostPort
-from mailstack.net.certificate_reload import Renewal
 from mailstack.net.clock import Heartbeat, ReactorClock, install_monotonic_time
 from mailstack.net.log import LineJournal, Stream
 from mailstack.net.process import notify_ready, notify_stopping, on_sighup
 from mailstack.net.reactor_patches import bound_turns, freeze_startup_objects
+from mailstack.net.server_tls import Renewal
 from mailstack.net.thread_pool import BoundedPool
-from mailstack.policy.authentication.signing import SigningKey
+from mailstack.policy.authentication.dkim import SigningKey
 from mailstack.policy.counters import single_process
 from mailstack.server.mail_server import MailServer
 from mailstack.server.privileged_setup import CannotStart, PrivilegedResources, ServiceUser, prepare

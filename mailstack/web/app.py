@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 import mailstack
-from mailstack.config.source import identities, made_here, own_directory
+from mailstack.config.derived import identities, made_here, own_directory
 from mailstack.net.clock import ReactorClock
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.web.api.accounts import account_routes

@@ -16,9 +16,8 @@ from twisted.cred.portal import Portal
 from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.dev_logins import DEV_RULES, Issuer
 from mailstack.accounts.realm import Realm
-from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
-from mailstack.accounts.tokens import IntrospectedTokens, TokenChecker, TokenReader
+from mailstack.accounts.tokens import IntrospectedTokens, SignedTokens, TokenChecker, TokenReader
 from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Denied, Token, Unavailable
 from tests.accounts.fakes import HandClock, MemoryAccounts

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.testing import MemoryReactor
 
-from mailstack.config.endpoints import port_of, read_endpoint
+from mailstack.config.syntax import port_of, read_endpoint
 
 GOOD = [
     ("tcp:25", ("", 25)),

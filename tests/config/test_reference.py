@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from mailstack.config import Config, load
-from mailstack.config.convert import is_table
-from mailstack.config.errors import KeyPath, key_lines
+from mailstack.config.load import is_table
+from mailstack.config.source import KeyPath, key_lines
 
 REFERENCE = Path(__file__).parents[2] / "etc" / "mailstack.toml"
 

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.config.errors import KeyPath, key_lines, line_of
+from mailstack.config.source import KeyPath, key_lines, line_of
 
 TEXT = """\
 # hostname = "not this one"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.config.sizes import LARGEST, UNITS, read_size, read_size_or_none
+from mailstack.config.syntax import LARGEST, UNITS, read_size, read_size_or_none
 from mailstack.config.values import (
     READERS,
     read_address,

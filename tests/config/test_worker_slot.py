@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.config.worker_slot import MAX_WORKERS, WorkerSlot
+from mailstack.config.derived import MAX_WORKERS, WorkerSlot
 
 SERVER = "mx.home.test"
 COUNTS = st.integers(1, MAX_WORKERS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.config import ExchangeSettings, SubmissionSettings
-from mailstack.config.sizes import Size
+from mailstack.config.syntax import Size
 from tests.journeys.internet import Internet, SimulatedServer
 
 

@@ -14,7 +14,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from mailstack.config.mail_sections import ExchangeSettings, RelaySettings
 from mailstack.config.model import AccountsSettings, LimitsSettings
-from mailstack.config.sizes import Size
+from mailstack.config.syntax import Size
 from mailstack.config.values import Keyword, Network
 from mailstack.store import ContentWriter
 from mailstack.store.contents import WritingInMemory

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.config import DeliverySettings, ExchangeSettings, ListenSettings, LmtpSettings, RelaySettings
-from mailstack.config.sizes import Size
+from mailstack.config.syntax import Size
 from mailstack.config.values import read_network
 from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
 from mailstack.relay.routes import StaticRoutes

@@ -17,9 +17,8 @@ from mailstack.accounts.checker import AllowAnyChecker, CertificateChecker
 from mailstack.accounts.dev_logins import DEV_RULES, Issuer
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.scram_checker import ScramChecker
-from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
-from mailstack.accounts.tokens import TokenChecker
+from mailstack.accounts.tokens import SignedTokens, TokenChecker
 from mailstack.letter.envelope import HostPort
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.net.client_tls import ClientTls

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.config import ListenSettings, RelaySettings, RelaySourceSettings
-from mailstack.config.endpoints import Endpoint
+from mailstack.config.syntax import Endpoint
 from mailstack.config.values import AddressPattern, DomainPattern, HostName, IpText
 from mailstack.sandbox.simulation import Internet
 from mailstack.sandbox.simulation.server import SimulatedServer

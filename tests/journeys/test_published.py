@@ -9,7 +9,7 @@ import pytest
 from twisted.names import dns
 
 from mailstack.config import ListenSettings, MtaStsSettings, RelaySettings
-from mailstack.config.endpoints import Endpoint
+from mailstack.config.syntax import Endpoint
 from mailstack.net.server_tls import ServerContext
 from mailstack.web.autoconfig.guide import services_from_config
 from mailstack.web.autoconfig.records import PublicationFacts, publication

@@ -179,7 +179,7 @@ def test_other_keys_sign_from_then_on(internet: Internet, tmp_path: Path) -> Non
     site, there = home(internet, tmp_path), elsewhere(internet)
     other = generate("ed25519")
     internet.zone.txt("e2._domainkey.home.test", other.record())
-    from mailstack.policy.authentication.signing import SigningKey
+    from mailstack.policy.authentication.dkim import SigningKey
 
     config = replace(site.server.config, dkim=replace(site.server.config.dkim, keys=()))
     site.server.sign_by(config, [SigningKey("e2", other, ("home.test",))])

@@ -323,7 +323,7 @@ def test_a_dns_that_is_down_delays_a_report_and_ends_it_after_two_days(internet:
 
 def test_only_domains_of_ours_with_a_key_count_as_signed() -> None:
     from mailstack.config import Config
-    from mailstack.config.worker_slot import are_sent
+    from mailstack.config.derived import are_sent
 
     key = DkimKeySettings(selector=Selector("s1"), file=Path("key"))
     ours = Config(domains=(Domain("home.test"), Domain("other.test")), dkim=DkimSettings(keys=(key,)))

@@ -10,7 +10,7 @@ import pytest
 from attrs import Factory, define
 
 from mailstack.config import ExchangeSettings, LimitsSettings
-from mailstack.config.sizes import Size
+from mailstack.config.syntax import Size
 from mailstack.letter.times import read_duration
 from tests.journeys.internet import Internet, SimulatedServer
 from tests.journeys.test_attacks import Attacker, attack

@@ -11,7 +11,7 @@ from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Outco
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.trace import date_time
 from mailstack.mailbox.delivery import DeliveryAgent
-from mailstack.policy.rates import Quotas
+from mailstack.policy.limits import Quotas
 from mailstack.store import StoreError
 from tests.aid import run
 from tests.policy.test_quota import Holdings

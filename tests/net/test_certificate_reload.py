@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from mailstack.net.certificate_checks import CertificateWarning
-from mailstack.net.certificate_reload import Renewal
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.net.client_tls import client_context
-from mailstack.net.server_tls import ServerContext
+from mailstack.net.server_tls import Renewal, ServerContext
 from mailstack.sandbox.simulation import SimulatedReactor
 from tests.net.handshake import Connection
 

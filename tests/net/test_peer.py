@@ -15,7 +15,7 @@ from mailstack.net.connector import TwistedConnector
 from mailstack.net.listening import Ports, ServiceListener
 from mailstack.net.peer import FULL_READ, LARGE_READ, NetPeer
 from mailstack.net.peer_state import HIGH_WATER, LINGER
-from mailstack.net.run_queue import BURST
+from mailstack.net.scheduler import BURST
 from mailstack.net.server_tls import server_context
 from mailstack.policy.limits import ConnectionLimiter
 from mailstack.protocols.connection import (

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from mailstack.net.peer import NetPeer
 from mailstack.net.peer_state import HIGH_WATER
-from mailstack.net.run_queue import BURST, QUANTUM, RATE, SLICE, SWITCH, UNQUEUED, RunQueue
+from mailstack.net.scheduler import BURST, QUANTUM, RATE, SLICE, SWITCH, UNQUEUED, RunQueue
 from mailstack.protocols.connection import Disconnected, LoggedOut, ShuttingDown, TimedOut
 from tests.net.test_peer import Lines
 from tests.net.test_together import Wire

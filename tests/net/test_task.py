@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from mailstack.net.task import PAUSE, Task
+from mailstack.net.scheduler import PAUSE, Task
 
 
 def test_a_coroutine_waits_for_deferreds_and_pauses_in_turn() -> None:

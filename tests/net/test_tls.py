@@ -15,7 +15,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, private_ca
 from mailstack.net.client_tls import client_context
 from mailstack.net.server_tls import ServerContext, server_context
-from mailstack.net.tls_info import tls_facts
+from mailstack.net.tls_layer import tls_facts
 from tests.net.handshake import Connection, Odd, Side
 
 

@@ -16,7 +16,7 @@ from mailstack.letter.envelope import ClientCertificate
 from mailstack.net.certificates import CertificateFiles, TlsError, private_ca
 from mailstack.net.client_tls import client_context
 from mailstack.net.server_tls import ServerContext, server_context
-from mailstack.net.tls_info import SERVER_END_POINT, TLS_EXPORTER, channel_binding, tls_facts
+from mailstack.net.tls_layer import SERVER_END_POINT, TLS_EXPORTER, channel_binding, tls_facts
 from tests.net.handshake import Connection, Odd
 
 

@@ -12,7 +12,7 @@ from twisted.internet.testing import StringTransportWithDisconnection
 
 from mailstack.net.peer import NetPeer
 from mailstack.net.peer_state import HIGH_WATER
-from mailstack.net.run_queue import BURST
+from mailstack.net.scheduler import BURST
 from tests.net.test_peer import Lines
 
 

@@ -107,7 +107,7 @@ PARSERS = (
     ),
     Parser("letter-id", ("cli.argument_types",), _letter_id, (new_letter_id(1.0).encode(), b" 0123456789ABCDE\n")),
     Parser("server-argument", ("cli.send_run",), _server, (b"mx.test", b"mx.test:25", b"[::1]:25", b"::1")),
-    Parser("quota-argument", ("cli.argument_types", "config.sizes"), _quota, (b"none", b"default", b"500MiB", b"12")),
+    Parser("quota-argument", ("cli.argument_types", "config.syntax"), _quota, (b"none", b"default", b"500MiB", b"12")),
     Parser(
         "since-argument",
         ("cli.argument_types",),

@@ -6,9 +6,9 @@ import tomllib
 from typing import Any
 
 from mailstack.config import ConfigError
-from mailstack.config.endpoints import port_of
-from mailstack.config.errors import key_lines, line_of
 from mailstack.config.load import load
+from mailstack.config.source import key_lines, line_of
+from mailstack.config.syntax import port_of
 from mailstack.config.values import READERS, read_blocked
 from mailstack.queue.webhooks.webhook import MAX_SECRETS, BadSecret, read_secrets
 from mailstack.relay.routes import RouteError, RouteTarget, StaticRoutes
@@ -52,7 +52,7 @@ def _values(octets: bytes) -> None:
 @unless(ValueError)
 def _endpoint(octets: bytes) -> None:
     """A description that was taken has a port that is one, if it is of TCP."""
-    from mailstack.config.endpoints import read_endpoint
+    from mailstack.config.syntax import read_endpoint
 
     found = port_of(read_endpoint(text(octets)))
     assert found is None or 0 <= found[1] <= 65535
@@ -132,8 +132,8 @@ PARSERS = (
             b'[[fault]]\nat = "ehlo"\nwithout = ["STARTTLS"]\n',
         ),
     ),
-    Parser("setting", ("config.values", "letter.times", "config.sizes", "relay.routes"), _values, _SEEDS),
-    Parser("endpoint", ("config.endpoints",), _endpoint, _SEEDS),
+    Parser("setting", ("config.values", "letter.times", "config.syntax", "relay.routes"), _values, _SEEDS),
+    Parser("endpoint", ("config.syntax",), _endpoint, _SEEDS),
     Parser(
         "routes",
         ("relay.routes", "letter.patterns"),
@@ -155,13 +155,13 @@ PARSERS = (
     ),
     Parser(
         "toml-positions",
-        ("config.errors",),
+        ("config.source",),
         _positions,
         (b'a = """\n]""" # x\n[b."c d"]\ne.f = [ # [\n{g = 1},\n]\n[[h]]\n', b"'x' = '''\n'''\n[a]\n[a.b]\nc=1"),
     ),
     Parser(
         "configuration",
-        ("config.load", "config.source", "config.convert", "config.checks"),
+        ("config.load", "config.source", "config.load", "config.checks"),
         _file,
         (
             b'hostname = "mx.home.test"\ndomains = ["home.test"]\n[listen]\nmx = ["tcp:25"]\n[relay.schedule]\nfirst = "5m"\n',

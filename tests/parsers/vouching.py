@@ -10,7 +10,7 @@ from mailstack.policy.authentication.canonical import BodyForm, BodyHash
 from mailstack.policy.authentication.results import remove_results_of
 from mailstack.policy.authentication.signature import MalformedTags, read_tags
 from mailstack.policy.authentication.spf import check_host
-from mailstack.policy.authentication.spf.record import PermError, read_record
+from mailstack.policy.authentication.spf_record import PermError, read_record
 from tests.aid import run
 from tests.parsers.parser import Parser, Pieces, same_in_every_cut, text, unless
 from tests.policy.visitor import Dns
@@ -116,9 +116,9 @@ PARSERS = (
     Parser(
         "spf-record",
         (
-            "policy.authentication.spf.record",
-            "policy.authentication.spf.record",
-            "policy.authentication.spf.evaluation",
+            "policy.authentication.spf_record",
+            "policy.authentication.spf_record",
+            "policy.authentication.spf",
         ),
         _spf,
         (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.policy.reverse_dns import ClientNames
+from mailstack.policy.dns_checks import ClientNames
 from tests.aid import run
 from tests.policy.visitor import Dns, Now
 

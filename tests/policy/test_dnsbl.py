@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.letter.envelope import HostPort
-from mailstack.policy.dnsbl import DnsBlockLists
+from mailstack.policy.dns_checks import DnsBlockLists
 from tests.aid import run
 from tests.policy.visitor import Dns, Now, Visitor, rcpt, said
 

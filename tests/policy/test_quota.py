@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.policy import PASS, Defer, Refuse
-from mailstack.policy.rates import OVER_QUOTA, OVER_QUOTA_PERMANENT, Quotas
+from mailstack.policy.limits import OVER_QUOTA, OVER_QUOTA_PERMANENT, Quotas
 from mailstack.store.accounts import Account
 from tests.aid import run
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mailstack.letter.envelope import HostPort
 from mailstack.policy.counters import LocalCounterTable
-from mailstack.policy.rates import Rate, Rates
+from mailstack.policy.limits import Rate, Rates
 from tests.aid import run
 from tests.policy.visitor import Now, Visitor, mail, rcpt, said
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.policy.dnsbl import RecipientDomain
+from mailstack.policy.dns_checks import RecipientDomain
 from tests.aid import run
 from tests.policy.visitor import Dns, Visitor, rcpt, said
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailstack.letter.envelope import HostPort
-from mailstack.policy.reverse_dns import ReverseDnsRequired
+from mailstack.policy.dns_checks import ReverseDnsRequired
 from tests.aid import run
 from tests.policy.visitor import Dns, Visitor, rcpt, said
 

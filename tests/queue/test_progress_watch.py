@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from mailstack.net.task import Task
+from mailstack.net.scheduler import Task
 from mailstack.queue.progress_watch import Interrupted, Interruptible
 
 BROKEN_OFF = Interrupted("others wait", put_back=True)

@@ -10,7 +10,7 @@ from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.header import count, split
 from mailstack.letter.letter import Octets, read_all
-from mailstack.net.task import gather
+from mailstack.net.scheduler import gather
 from mailstack.policy.authentication.results import FIELD
 from mailstack.policy.networks import parse_networks
 from mailstack.protocols.smtp.receiving_rules import ReceivedOctets

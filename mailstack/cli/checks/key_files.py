@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mailstack.cli.checks import Finding, broken, good, warning
 from mailstack.config import Config
-from mailstack.config.source import identities, made_here, own_directory, patience, signing_keys
+from mailstack.config.derived import identities, made_here, own_directory, patience, signing_keys
 from mailstack.net.certificate_checks import certificate_warnings, covers, date_warnings
 from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, read_identity
 from mailstack.net.client_tls import ClientTls

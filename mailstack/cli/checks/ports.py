@@ -12,7 +12,7 @@ from msgspec import structs
 
 from mailstack.cli.checks import Finding, broken, good, warning
 from mailstack.config import Config
-from mailstack.config.endpoints import port_of
+from mailstack.config.syntax import port_of
 from mailstack.net.process import hard_limit, shortfall
 from mailstack.net.proxy_protocol import PROXIED
 

@@ -20,7 +20,7 @@ from mailstack.letter.mail_files import ScanResult, detect
 from mailstack.letter.parsed import ParsedLetter
 from mailstack.letter.times import clean
 from mailstack.mailbox.index.removal import hidden_numbers
-from mailstack.policy.rates import Quotas
+from mailstack.policy.limits import Quotas
 from mailstack.store import Entry, Store
 from mailstack.store.archive import ARCHIVE
 

@@ -33,7 +33,7 @@ from mailstack.letter.mail_files import FoundFile
 from mailstack.letter.parsed import ParsedLetter, parse
 from mailstack.mailbox.index.extract import traced
 from mailstack.policy import Pass
-from mailstack.policy.rates import Quotas
+from mailstack.policy.limits import Quotas
 from mailstack.queue.enqueue import build_acceptance
 from mailstack.queue.route import LOCAL, Route
 from mailstack.queue.settlement import local_delivery

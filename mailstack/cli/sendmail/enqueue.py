@@ -13,7 +13,7 @@ from mailstack.cli.runner import OpenStore
 from mailstack.cli.sendmail.options import CONFIG, NOUSER, TEMPFAIL, UNAVAILABLE, USAGE, Options, SendmailError
 from mailstack.cli.target import TargetServer
 from mailstack.config import Config
-from mailstack.config.source import signing_keys
+from mailstack.config.derived import signing_keys
 from mailstack.config.values import HostName
 from mailstack.letter import Address, Arrival, Letter, LetterId, Recipient, new_letter_id
 from mailstack.letter.address_lists import addresses_in
@@ -21,9 +21,9 @@ from mailstack.letter.envelope import Envelope
 from mailstack.letter.header import fields, has, mailbox_field, split
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.net.log import SilentJournal
+from mailstack.policy.authentication.dkim import OutboundSigner
 from mailstack.policy.authentication.keys import InvalidKey
-from mailstack.policy.authentication.signing import OutboundSigner
-from mailstack.policy.rates import Quotas
+from mailstack.policy.limits import Quotas
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agents

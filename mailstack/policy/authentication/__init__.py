@@ -38,7 +38,7 @@ class Gather(Protocol):
 
 
 class Texts(Protocol):
-    """The one question that most of this asks of the DNS; `mailstack.policy.dnsbl` has them all."""
+    """The one question that most of this asks of the DNS; `mailstack.policy.dns_checks` has them all."""
 
     async def texts(self, name: str) -> tuple[str, ...] | None:
         """The TXT records of a name, each with its strings joined; None without an answer in time."""

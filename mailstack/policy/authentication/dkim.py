@@ -1,21 +1,31 @@
-"""Verifies the DKIM signatures of a letter (RFC 6376 §6)."""
+"""DKIM verifier and signer (RFC 6376 §5, §6, RFC 8463)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from mailstack.policy.authentication import Fields, Gather, Texts
+from mailstack.letter import Address, Content, Letter
+from mailstack.letter.address_lists import authors_in
+from mailstack.letter.header import fields, split
+from mailstack.letter.letter import Prefixed
+from mailstack.policy.authentication import OVERSIGNED, SIGNED, Fields, Gather, InThread, Texts
 from mailstack.policy.authentication.canonical import (
     BodyForm,
     HashedBody,
     SignedFields,
     canonical_field,
+    hash_body,
     remove_signature,
 )
-from mailstack.policy.authentication.keys import DkimKeyRecord, check_use, is_signed, read_record
-from mailstack.policy.authentication.signature import InvalidSignature, Result, Signature, read_dkim
+from mailstack.policy.authentication.keys import DkimKeyRecord, PrivateKey, check_use, is_signed, read_record
+from mailstack.policy.authentication.signature import InvalidSignature, Result, Signature, is_within, read_dkim
+from mailstack.protocols.smtp.outgoing import downgrade_body
+from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Facts
+from mailstack.protocols.smtp.replies import Refusal
 
 SLACK = 3600
 """Seconds by which clocks may differ."""
@@ -112,3 +122,157 @@ def signed_octets(signature: Signature, chosen: SignedFields) -> bytes:
     """Signed octets (RFC 6376 §3.7)."""
     field = canonical_field(remove_signature(signature.field), relaxed=signature.relaxed)
     return chosen.octets(signature.names, relaxed=signature.relaxed) + field.removesuffix(b"\r\n")
+
+
+RELAXED = BodyForm(relaxed=True)
+_COLUMNS = 72
+
+
+class SigningKey(Struct, frozen=True):
+    """A key and the name under which the DNS has its other half."""
+
+    selector: str
+    key: PrivateKey
+    domains: tuple[str, ...]
+    """Domains in A-labels and lower case; their subdomains are included."""
+
+    def domain_for(self, author: str) -> str | None:
+        """The longest of its domains that an author's domain is, or is below."""
+        return max((domain for domain in self.domains if is_within(author, domain)), key=len, default=None)
+
+
+class Signer:
+    """Signs for the domain in From, with every key that is for it."""
+
+    def __init__(
+        self,
+        keys: Sequence[SigningKey],
+        in_thread: InThread,
+        now: Callable[[], float],
+        *,
+        signed: Sequence[str] = SIGNED,
+        oversigned: Sequence[str] = OVERSIGNED,
+    ) -> None:
+        """Names of header fields in lower case; From is always among them."""
+        self._keys = tuple(keys)
+        self._in_thread = in_thread
+        self._now = now
+        self._names = tuple(dict.fromkeys(("from", *signed, *oversigned)))
+        self._oversigned = frozenset(("from", *oversigned))
+
+    async def key_names(self, content: Content) -> list[str]:
+        """Domain names of the public keys for one author."""
+        found = self._for(list(fields(await _header_section(content))))
+        return [f"{key.selector}._domainkey.{domain}" for key, domain in found]
+
+    async def names(self, content: Content) -> tuple[Address, ...] | None:
+        """The addresses in From and Sender, each once; None when a part of these fields can't be read."""
+        found = list(fields(await _header_section(content)))
+        authors, senders = authors_in(found), authors_in(found, b"sender")
+        if not authors.is_whole or not senders.is_whole:
+            return None
+        return tuple(dict.fromkeys((*authors.addresses, *senders.addresses)))
+
+    async def signatures(self, content: Content) -> bytes:
+        """The DKIM-Signature fields for a content, to be put above it; b"" when there is no key for its author."""
+        section = await _header_section(content)
+        found = list(fields(section))
+        hashed = (await hash_body(content, len(section), [RELAXED], self._in_thread))[RELAXED]
+        body = base64.b64encode(hashed.digest).decode()
+        names = self._listed(found)
+        chosen, at = SignedFields(found), int(self._now())
+        return b"".join([_signature(key, domain, names, chosen, body, at) for key, domain in self._for(found)])
+
+    def _for(self, found: Fields) -> list[tuple[SigningKey, str]]:
+        """The keys to sign with, and the domain of each."""
+        author = author_domain(found)
+        return [(key, domain) for key in self._keys if author and (domain := key.domain_for(author))]
+
+    def _listed(self, found: Fields) -> list[str]:
+        """Names in h=: each as often as it occurs, and some once more."""
+        names = [name.decode("ascii") for name, _ in found]
+        return [each for name in self._names for each in [name] * (names.count(name) + (name in self._oversigned))]
+
+
+def author_domain(found: Fields) -> str | None:
+    """The domain of the first author, in A-labels and lower case; None unless From is certain and all are of that domain."""
+    authors = authors_in(found)
+    domains = {address.with_a_labels.domain.lower() for address in authors.addresses}
+    return domains.pop() if not authors.trouble and len(domains) == 1 else None
+
+
+async def _header_section(content: Content) -> bytes:
+    """Header section with the empty line that ends it; its size is limited on acceptance."""
+    waiting = b""
+    async for octets in content.chunks():
+        waiting += octets
+        end = split(waiting)
+        if end < len(waiting) or not end:
+            return waiting[:end]
+    return waiting
+
+
+def _signature(  # noqa: PLR0917  # each of a type of its own
+    signing: SigningKey, domain: str, names: Sequence[str], chosen: SignedFields, body: str, at: int
+) -> bytes:
+    """The field, with its CRLF. Relaxed, so that the folding doesn't matter."""
+    start = f"v=1; a={signing.key.algorithm}; c=relaxed/relaxed;\r\n\td={domain}; s={signing.selector}; t={at};"
+    listed = _folded([f"{name}:" for name in names])
+    field = f"DKIM-Signature: {start}\r\n\th={listed[:-1]};\r\n\tbh={body};\r\n\tb="
+    unsigned = canonical_field(field.encode("ascii") + b"\r\n", relaxed=True).removesuffix(b"\r\n")
+    value = base64.b64encode(signing.key.sign(chosen.octets(names, relaxed=True) + unsigned)).decode()
+    pieces = [value[place : place + _COLUMNS] for place in range(0, len(value), _COLUMNS)]
+    return f"{field}{_folded(pieces)}\r\n".encode("ascii")
+
+
+def _folded(pieces: Sequence[str]) -> str:
+    """The pieces in lines, none of which is too long unless a piece is."""
+    lines = [""]
+    for piece in pieces:
+        if lines[-1] and len(lines[-1]) + len(piece) > _COLUMNS:
+            lines.append("")
+        lines[-1] += piece
+    return "\r\n\t".join(lines)
+
+
+Owns = Callable[[Address], Awaitable[bool]]
+"""Whether an address belongs to the account that submits a letter."""
+
+
+class OutboundSigner:
+    """Puts DKIM signatures on letters, by the keys that there are now."""
+
+    def __init__(self, signer: Signer | None = None) -> None:
+        """None: nothing is signed."""
+        self._signer = signer
+
+    def use(self, signer: Signer | None) -> None:
+        """Sign by other keys from now on."""
+        self._signer = signer
+
+    async def signed(self, letter: Letter, owns: Owns | None = None) -> tuple[Letter, Facts]:
+        """The letter with our signatures on top, in octets that no host on the way needs to convert.
+
+        The same letter when there is no key for its author, or when `owns` is false for an address in From or Sender: a
+        signature says that the domain answers for the letter (RFC 6376 §1). None: the letter is the server's own, or the operator
+        answers for what its client sends.
+        """
+        signer = self._signer
+        names = await signer.key_names(letter.content) if signer is not None else []
+        if signer is None or not names:
+            return letter, NO_FACTS
+        if owns is not None and not await _owns_all(owns, await signer.names(letter.content)):
+            return letter, NO_FACTS
+        try:
+            envelope, content = await downgrade_body(letter.envelope, letter.content, ())
+        except Refusal:  # it can't be converted, here or anywhere
+            envelope, content = letter.envelope, letter.content
+        signatures = await signer.signatures(content)
+        return replace(letter, envelope=envelope, content=Prefixed(signatures, content)), {"signed": names}
+
+
+async def _owns_all(owns: Owns, addresses: tuple[Address, ...] | None) -> bool:
+    for address in addresses or ():
+        if not await owns(address):
+            return False
+    return addresses is not None

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from mailstack.policy.authentication.signature import MalformedTags, is_within, read_tags
-from mailstack.policy.dnsbl import Lookups
+from mailstack.policy.dns_checks import Lookups
 
 Disposition = Literal["none", "quarantine", "reject"]
 """Policy that the owner of a domain asks for."""

@@ -23,7 +23,7 @@ from mailstack.policy.authentication.signature import (
     read_tags,
     remove_blanks,
 )
-from mailstack.policy.dnsbl import Lookups
+from mailstack.policy.dns_checks import Lookups
 
 FEWEST_BITS, MOST_BITS = 1024, 8192
 """RFC 8301 §3.2: shorter RSA keys are never valid; longer ones cost the verifier too much."""

@@ -18,9 +18,8 @@ from mailstack.accounts.directory import StoreDirectory
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.scram_checker import ScramChecker, server_secret
-from mailstack.accounts.signed_tokens import SignedTokens
 from mailstack.accounts.throttle import Throttle
-from mailstack.accounts.tokens import TokenChecker
+from mailstack.accounts.tokens import SignedTokens, TokenChecker
 from mailstack.letter import Address, AddressError
 from mailstack.net.clock import ReactorClock
 from mailstack.protocols.sasl import Authenticator

@@ -20,8 +20,7 @@ from mailstack.config import (
     SubmissionSettings,
     WebSettings,
 )
-from mailstack.config.endpoints import Endpoint
-from mailstack.config.sizes import Size
+from mailstack.config.syntax import Endpoint, Size
 from mailstack.config.values import HostName
 from mailstack.letter import Address, LetterId
 from mailstack.letter.delivery import Journal

@@ -14,7 +14,7 @@ from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.scram_checker import ScramChecker
 from mailstack.accounts.throttle import Throttle
 from mailstack.config import Config
-from mailstack.config.source import signing_keys
+from mailstack.config.derived import signing_keys
 from mailstack.letter import Address
 from mailstack.letter.delivery import Step
 from mailstack.net.client_tls import ClientTls

@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from mailstack.accounts.checker import CertificateChecker, PasswordStore
-from mailstack.accounts.signed_tokens import SignedTokens
-from mailstack.accounts.tokens import IntrospectedTokens, IssuerClient, TokenChecker, TokenReader, TokenRules
+from mailstack.accounts.tokens import (
+    IntrospectedTokens,
+    IssuerClient,
+    SignedTokens,
+    TokenChecker,
+    TokenReader,
+    TokenRules,
+)
+from mailstack.config.derived import identities, made_here, own_directory, patience
 from mailstack.config.model import Config, OAuthSettings
-from mailstack.config.source import identities, made_here, own_directory, patience
 from mailstack.net.certificate_checks import CertificateWarning, certificate_warnings
-from mailstack.net.certificate_reload import Renewal
 from mailstack.net.certificates import TlsError, private_ca
-from mailstack.net.server_tls import ServerContext
+from mailstack.net.server_tls import Renewal, ServerContext
 from mailstack.protocols.connection import Clock
 from mailstack.store import StoreError
 from mailstack.store.data_directory import Location

@@ -12,17 +12,16 @@ from twisted.python.failure import Failure
 
 from mailstack.accounts.authenticator import UserAccess
 from mailstack.config import Config, ConfigError
-from mailstack.config.source import signing_keys
+from mailstack.config.derived import signing_keys
 from mailstack.net.resolver import DnsWithTimeout
-from mailstack.net.task import gather
+from mailstack.net.scheduler import gather
 from mailstack.policy.authentication import InThread
+from mailstack.policy.authentication.dkim import OutboundSigner, Signer, SigningKey
 from mailstack.policy.authentication.keys import InvalidKey
-from mailstack.policy.authentication.signing import OutboundSigner, Signer, SigningKey
 from mailstack.policy.counters import SharedCounters
-from mailstack.policy.dnsbl import Lookups
+from mailstack.policy.dns_checks import ClientNames, Lookups
 from mailstack.policy.networks import parse_networks
 from mailstack.policy.permissions import Ownership, Relaying, TrustedHops
-from mailstack.policy.reverse_dns import ClientNames
 from mailstack.protocols.smtp.receiving_rules import Priorities
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import LmtpRules, MxRules

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mailstack.config import Config
-from mailstack.config.worker_slot import WorkerSlot
+from mailstack.config.derived import WorkerSlot
 from mailstack.store import StoreError
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.data_directory import Location

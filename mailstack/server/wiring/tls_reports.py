@@ -6,12 +6,12 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
+from mailstack.config.derived import author_of
 from mailstack.config.model import Config
-from mailstack.config.worker_slot import author_of
 from mailstack.letter import Letter
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.http_client import HttpClient
-from mailstack.policy.authentication.signing import OutboundSigner
+from mailstack.policy.authentication.dkim import OutboundSigner
 from mailstack.policy.networks import contains_host, parse_networks
 from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.protocols.smtp.replies import Refusal

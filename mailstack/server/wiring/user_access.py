@@ -13,8 +13,8 @@ from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
 from mailstack.accounts.scram_checker import ScramChecker
 from mailstack.accounts.throttle import Throttle
+from mailstack.config.derived import WorkerSlot
 from mailstack.config.model import Config
-from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.clock import ReactorClock
 from mailstack.server.privileged_setup import PrivilegedResources
 from mailstack.server.runtime import WorkerResources

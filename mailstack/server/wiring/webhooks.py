@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
 
+from mailstack.config.derived import WorkerSlot
 from mailstack.config.mail_sections import WebhookSettings
 from mailstack.config.model import Config
-from mailstack.config.worker_slot import WorkerSlot
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.http_client import HttpClient
 from mailstack.protocols.connection import Clock

@@ -14,7 +14,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
 from mailstack.config import Config
-from mailstack.config.worker_slot import WorkerSlot
+from mailstack.config.derived import WorkerSlot
 from mailstack.net.clock import install_monotonic_time
 from mailstack.net.log import Stream
 from mailstack.net.process import notify_ready, notify_stopping, on_sighup

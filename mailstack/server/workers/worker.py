@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import globalLogPublisher
 
 from mailstack.config import Config
-from mailstack.config.worker_slot import WorkerSlot
+from mailstack.config.derived import WorkerSlot
 from mailstack.net.log import LineStream, log_to
 from mailstack.net.thread_pool import end_in_time
 from mailstack.policy.counters import MmapCounters

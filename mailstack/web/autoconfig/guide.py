@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from mailstack.config import Config
-from mailstack.config.endpoints import port_of
+from mailstack.config.syntax import port_of
 
 
 class Security(Enum):

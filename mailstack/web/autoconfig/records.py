@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import Struct
 
 from mailstack.config import Config
-from mailstack.config.source import identities, signing_keys
+from mailstack.config.derived import identities, signing_keys
 from mailstack.net.certificates import TlsError, read_identity
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.web.autoconfig.guide import SERVICE_KINDS, ClientServices

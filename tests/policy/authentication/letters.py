@@ -9,12 +9,11 @@ from twisted.internet.defer import Deferred, succeed
 
 from mailstack.letter.header import fields, split
 from mailstack.letter.letter import Octets
-from mailstack.net.task import gather
+from mailstack.net.scheduler import gather
 from mailstack.policy.authentication.canonical import hash_body
-from mailstack.policy.authentication.dkim import DkimResult, read_signatures, verify
+from mailstack.policy.authentication.dkim import DkimResult, Signer, SigningKey, read_signatures, verify
 from mailstack.policy.authentication.keys import PrivateKey, generate
 from mailstack.policy.authentication.signature import Signature
-from mailstack.policy.authentication.signing import Signer, SigningKey
 from tests.aid import run
 from tests.policy.visitor import Dns
 

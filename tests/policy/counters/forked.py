@@ -7,8 +7,7 @@ import time
 
 from mailstack.letter.envelope import HostPort
 from mailstack.policy.counters import MmapCounters, mmap_counters
-from mailstack.policy.limits import ConnectionLimiter
-from mailstack.policy.rates import Rate
+from mailstack.policy.limits import ConnectionLimiter, Rate
 
 WORKERS, ROUNDS = 3, 2000
 HERE = HostPort("192.0.2.1", 4000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailstack.config import Config, ListenSettings
-from mailstack.config.endpoints import Endpoint
+from mailstack.config.syntax import Endpoint
 from mailstack.config.values import Domain, HostName
 from mailstack.web.autoconfig.guide import ClientServices, services_from_config
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailstack.config import ClientsSettings, Config, ListenSettings
-from mailstack.config.endpoints import Endpoint
+from mailstack.config.syntax import Endpoint
 from mailstack.config.values import HostName
 from mailstack.web.autoconfig.guide import Security, services_from_config
 from tests.web.autoconfig.servers import ALL, USUAL, server

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.policy.authentication.spf import SpfResult, check_host
-from mailstack.policy.authentication.spf.record import PermError, Values, expand, is_record, read_record
+from mailstack.policy.authentication.spf_record import PermError, Values, expand, is_record, read_record
 from mailstack.policy.networks import IpAddress
 from tests.aid import run
 from tests.policy.visitor import Dns

@@ -1,4 +1,4 @@
-"""Endpoint descriptions of Twisted, checked: "tcp:587:interface=127.0.0.1"."""
+"""Syntax of sizes ("50MiB") and of Twisted's endpoint descriptions ("tcp:587:interface=127.0.0.1")."""
 
 from __future__ import annotations
 
@@ -8,10 +8,50 @@ from typing import NewType
 
 from mailstack.net.proxy_protocol import PROXIED
 
+Size = NewType("Size", int)
+"""Octets."""
+
+SizeOrNone = NewType("SizeOrNone", int)
+"""Octets; 0 is no limit."""
+
+UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+"""Octets per unit. There is no "MB": it may mean 1,000,000 or 1,048,576 octets."""
+
+LARGEST = 1 << 40
+"""Octets; beyond a tebibyte something else was meant."""
+
+EXPECTED_SIZE = 'a number of octets from 1, or a size such as "50MiB"'
+
+_SYNTAX = re.compile(r"([0-9]{1,13})[ ]?(|KiB|MiB|GiB)")
+
+
+def read_size(value: object) -> Size:
+    """Octets from a whole number or a text. Raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        octets = value
+    elif isinstance(value, str) and (found := _SYNTAX.fullmatch(value)):
+        octets = int(found.group(1)) * UNITS[found.group(2)]
+    else:
+        raise ValueError(EXPECTED_SIZE)
+    if not 1 <= octets <= LARGEST:
+        raise ValueError(EXPECTED_SIZE)
+    return Size(octets)
+
+
+def read_size_or_none(value: object) -> SizeOrNone:
+    """The same, or 0 for no limit, as a number or a text. Raises ValueError."""
+    if value in (0, "0") and value is not False:
+        return SizeOrNone(0)
+    try:
+        return SizeOrNone(read_size(value))
+    except ValueError:
+        raise ValueError('0, or a size such as "50MiB"') from None
+
+
 Endpoint = NewType("Endpoint", str)
 """Server endpoint description, in the syntax of `twisted.internet.endpoints.serverFromString`."""
 
-EXPECTED = 'a Twisted endpoint description such as "tcp:587" or "tcp:587:interface=127.0.0.1"'
+EXPECTED_ENDPOINT = 'a Twisted endpoint description such as "tcp:587" or "tcp:587:interface=127.0.0.1"'
 
 _PART = re.compile(r"((?:[^\\:]|\\.)*)(?::|\Z)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -25,11 +65,11 @@ def read_endpoint(text: object) -> Endpoint:
     description = text if isinstance(text, str) else ""
     kind, *arguments = _parts(description.removeprefix(PROXIED))
     if description.startswith(PROXIED) and kind not in ("tcp", "tcp6"):
-        raise ValueError(f'{EXPECTED}, as "haproxy:tcp:25" behind a load balancer')
+        raise ValueError(f'{EXPECTED_ENDPOINT}, as "haproxy:tcp:25" behind a load balancer')
     if kind.isdigit() and not arguments:
-        raise ValueError(f'{EXPECTED} (write "tcp:{kind}")')
+        raise ValueError(f'{EXPECTED_ENDPOINT} (write "tcp:{kind}")')
     if not _TYPE.fullmatch(kind) or not arguments:
-        raise ValueError(EXPECTED)
+        raise ValueError(EXPECTED_ENDPOINT)
     if kind in ("ssl", "tls"):
         raise ValueError(
             "a description without TLS, as tcp: (the service adds TLS itself, with the certificate of [tls])"
@@ -57,7 +97,7 @@ def _parts(text: str) -> list[str]:
         position = found.end()
         if not found.group(0).endswith(":"):
             return parts
-    raise ValueError(f"{EXPECTED} (it ends in a backslash)")
+    raise ValueError(f"{EXPECTED_ENDPOINT} (it ends in a backslash)")
 
 
 def _named(arguments: list[str]) -> dict[str, str]:
@@ -67,10 +107,12 @@ def _named(arguments: list[str]) -> dict[str, str]:
         name, equals, value = argument.partition("=")
         if not equals:
             if place:
-                raise ValueError(f"{EXPECTED} (an IPv6 interface is written with escaped colons: interface=\\:\\:1)")
+                raise ValueError(
+                    f"{EXPECTED_ENDPOINT} (an IPv6 interface is written with escaped colons: interface=\\:\\:1)"
+                )
             name, value = "port", argument
         if name not in _TCP_NAMES or name in named:
-            raise ValueError(EXPECTED)
+            raise ValueError(EXPECTED_ENDPOINT)
         named[name] = _ESCAPE.sub(r"\1", value)
     return named
 
@@ -79,11 +121,11 @@ def _check_tcp(arguments: list[str]) -> None:
     named = _named(arguments)
     port = named.get("port", "")
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
-        raise ValueError(f"{EXPECTED} (a port is a number from 0 to 65535)")
+        raise ValueError(f"{EXPECTED_ENDPOINT} (a port is a number from 0 to 65535)")
     backlog = named.get("backlog", "50")
     if not (backlog.isascii() and backlog.isdigit() and len(backlog) <= 6):
-        raise ValueError(f"{EXPECTED} (a backlog is a number)")
+        raise ValueError(f"{EXPECTED_ENDPOINT} (a backlog is a number)")
     try:
         ipaddress.ip_address(named.get("interface", "::") or "::")
     except ValueError:
-        raise ValueError(f"{EXPECTED} (an interface is an IP address)") from None
+        raise ValueError(f"{EXPECTED_ENDPOINT} (an interface is an IP address)") from None

@@ -1,4 +1,4 @@
-"""SPF evaluation: check_host() of a client for a domain (RFC 7208 §4, §5)."""
+"""SPF: evaluates permission of a host to send for a domain (RFC 7208)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mailstack.policy.authentication.spf.record import (
+from mailstack.policy.authentication.spf_record import (
     Directive,
     PermError,
     SpfRecord,
@@ -19,7 +19,7 @@ from mailstack.policy.authentication.spf.record import (
     needs_pointer,
     read_record,
 )
-from mailstack.policy.dnsbl import Lookups
+from mailstack.policy.dns_checks import Lookups
 from mailstack.policy.networks import IpAddress, ip_address
 
 SpfCode = Literal["none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"]
@@ -197,3 +197,6 @@ def _is_name(text: str) -> bool:
 def _is_within(name: str, domain: str) -> bool:
     name, domain = name.lower().rstrip("."), domain.lower().rstrip(".")
     return name == domain or name.endswith("." + domain)
+
+
+__all__ = ["SpfCode", "SpfResult", "check_host"]

@@ -1,11 +1,17 @@
-"""Worker slot: number of a process, its claim owner, its share of limits."""
+"""Values derived from a configuration: worker slot, certificate files, DKIM keys, TLS reports."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from msgspec import Struct
 
 from mailstack.config.model import Config
 from mailstack.letter import Address
+from mailstack.net.certificate_checks import WarningThresholds
+from mailstack.net.certificates import CertificateFiles
+from mailstack.policy.authentication.dkim import SigningKey
+from mailstack.policy.authentication.keys import load_private
 
 MAX_WORKERS = 64
 
@@ -66,3 +72,37 @@ def are_sent(config: Config) -> bool:
 def author_of(config: Config) -> Address:
     """Return the From address of TLS reports."""
     return config.tls_reports.author or Address("postmaster", config.domains[0])
+
+
+def made_here(config: Config) -> bool:
+    """Whether the first certificate comes from the private CA."""
+    return config.tls.certificate is None
+
+
+def own_directory(config: Config) -> Path:
+    """Directory of the private CA."""
+    return config.data / "tls"
+
+
+def identities(config: Config) -> list[CertificateFiles]:
+    """Certificates for clients; the first is for clients that name no host."""
+    tls, ours = config.tls, own_directory(config)
+    others = [(each.certificate, each.key) for each in tls.certificates]
+    pairs = [(tls.certificate or ours / "cert.pem", tls.key or ours / "key.pem"), *others]
+    return [CertificateFiles(file, key) for file, key in pairs if file is not None and key is not None]
+
+
+def patience(config: Config) -> WarningThresholds:
+    """Remaining lifetimes at which an expiring certificate is logged."""
+    return WarningThresholds(config.tls.warn_before, config.tls.urgent_before)
+
+
+def signing_keys(config: Config) -> tuple[SigningKey, ...]:
+    """DKIM keys, read from their files. Raises InvalidKey."""
+    return tuple(
+        [
+            SigningKey(each.selector, load_private(each.file), each.domains or config.domains)
+            for each in config.dkim.keys
+            if each.file is not None
+        ]
+    )
