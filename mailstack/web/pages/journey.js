@@ -6,7 +6,7 @@ import { icon } from "./icons.js";
 import { grouped, modelOf } from "./journey-model.js";
 import { countDown, picture } from "./journey-picture.js";
 import { stepList } from "./journey-steps.js";
-import { pageKeys } from "./help.js";
+import { pageKeys } from "./keyboard.js";
 import { loading, errorLine } from "./live-view.js";
 import { debounced, on } from "./live.js";
 import { notice, attempt } from "./notices.js";

@@ -3,7 +3,7 @@
 import { deleteLetters, markUnread } from "./actions.js";
 import { ApiError, UNREACHABLE } from "./api.js";
 import { button, fill, h } from "./dom.js";
-import { pageKeys } from "./help.js";
+import { pageKeys } from "./keyboard.js";
 import { LetterList } from "./letters.js";
 import { on } from "./live.js";
 import { attempt } from "./notices.js";

@@ -3,7 +3,7 @@
 import { get, remove } from "./api.js";
 import { button, fill, h, userText } from "./dom.js";
 import { clock, number, span } from "./format.js";
-import { compose, showHelp } from "./help.js";
+import { compose, showHelp } from "./keyboard.js";
 import { icon } from "./icons.js";
 import { debounced, liveState, on } from "./live.js";
 import { attempt } from "./notices.js";
