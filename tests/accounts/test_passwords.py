@@ -1,4 +1,4 @@
-"""bcrypt off the reactor: bounded, the same for unknown users, remembered only when right (AUTH-08)."""
+"""Passwords: bcrypt off the reactor (AUTH-08), rules for new ones, and password files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ import bcrypt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.cred.credentials import UsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.defer import Deferred
 
-from mailstack.accounts.passwords import PasswordError, Passwords
+from mailstack.accounts.checker import FileChecker, parse_passwords
+from mailstack.accounts.passwords import MIN_LENGTH, PasswordError, Passwords, check_password, common_passwords
 from mailstack.protocols.sasl import Unavailable
 from tests.accounts.fakes import HandClock
 from tests.aid import Pump
@@ -182,3 +186,106 @@ def test_a_forgotten_close_does_not_keep_the_process_from_ending(ground: Ground)
     assert ground.verify("secret")
     assert ground.passwords._pool.threads
     assert all(thread.daemon for thread in ground.passwords._pool.threads)
+
+
+ADDRESS = "anna-maria@home.test"
+
+
+@pytest.mark.parametrize(
+    ("password", "reason"),
+    [
+        ("", "empty"),
+        ("x", "1 character; choose one of at least 8"),
+        ("seven77", "7 characters; choose one of at least 8"),
+        ("e\u0301" * 7, "7 characters"),
+        ("12345678", "1,000 most common"),
+        ("PassWord", "1,000 most common"),
+        ("iloveyou", "1,000 most common"),
+        (ADDRESS, "own name"),
+        ("Anna-Maria", "own name"),
+    ],
+)
+def test_password_that_is_guessed_soon_is_refused_with_its_rule(password: str, reason: str) -> None:
+    with pytest.raises(PasswordError, match=reason) as refused:
+        check_password(password, ADDRESS)
+    assert len(password) < 3 or password not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "password", ["corr3ct h0rse", "pässwörd", "été été1", "漢字漢字漢字漢字", "anna-maria7", "x" * 72]
+)
+def test_other_passwords_are_taken(password: str) -> None:
+    check_password(password, ADDRESS)
+
+
+def test_length_is_a_setting() -> None:
+    check_password("xyz", ADDRESS, min_length=3)
+    with pytest.raises(PasswordError, match="at least 12"):
+        check_password("corr3ct-hor", ADDRESS, min_length=12)
+
+
+def test_list_has_a_thousand_passwords_that_the_length_alone_would_let_in() -> None:
+    listed = common_passwords()
+    assert len(listed) == 1000
+    assert all(len(each) >= MIN_LENGTH and each == each.casefold() for each in listed)
+
+
+HASH = bcrypt.hashpw(b"secret", b"$2b$04$" + b"." * 22).decode().replace("$2b$", "$2y$")
+
+
+def test_lines_are_names_with_a_hash_or_a_word() -> None:
+    text = f"# people\n\nann:{HASH}\r\n bob:two: words \nann.b:$money\n"
+    assert parse_passwords(text) == {"ann": HASH, "bob": "two: words", "ann.b": "$money"}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no NAME:PASSWORD"),
+        ("# nobody", "no NAME:PASSWORD"),
+        ("ann", "line 1 is no NAME"),
+        ("a:b\nann:", "line 2 is no NAME"),
+        (":secret", "line 1 is no NAME"),
+        ("ann:" + "x" * 321, "line 1 is no NAME"),
+        ("ann:$apr1$x$secret", "line 1 is hashed in a way"),
+        ("ann:{SHA}secret", "line 1 is hashed in a way"),
+        (f"ann:{HASH[:-1]}", "line 1 is hashed in a way"),
+        (f"ann:{HASH.replace('$04$', '$31$')}", "31 rounds"),
+        ("\n".join(f"u{number}:x" for number in range(10_001)), "more than 10000"),
+    ],
+)
+def test_what_is_none_is_refused_without_its_secret(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why) as refused:
+        parse_passwords(text)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "comes_in"),
+    [
+        (b"ann", b"secret", True),
+        (b"ann", b"Secret", False),
+        (b"ann", HASH.encode(), False),
+        (b"bob", "grün".encode(), True),
+        (b"bob", b"", False),
+        (b"eve", b"secret", False),
+        (b"ANN", b"secret", False),
+        (b"ann", b"\xff", False),
+    ],
+)
+def test_who_is_in_the_file_comes_in(name: bytes, password: bytes, *, comes_in: bool) -> None:
+    pump = Pump()
+    passwords = Passwords(pump, HandClock(), rounds=4)
+    checker = FileChecker({"ann": HASH, "bob": "grün"}, passwords)
+
+    async def login() -> bool:
+        asked: Deferred[bytes | tuple[()]] = checker.requestAvatarId(UsernamePassword(name, password))
+        try:
+            return await asked == name
+        except UnauthorizedLogin:
+            return False
+
+    try:
+        assert pump.run(login()) is comes_in
+    finally:
+        passwords.close()

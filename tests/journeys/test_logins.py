@@ -33,7 +33,7 @@ from mailstack.protocols.smtp.replies import Reply
 from mailstack.server.smtp_listeners import SmtpService
 from mailstack.store import Filter
 from tests.journeys.internet import Internet, SimulatedServer
-from tests.net.test_tls_info import client_identity
+from tests.net.test_tls_layer import client_identity
 
 ALICE = "alice@home.test"
 

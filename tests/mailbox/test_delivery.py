@@ -14,7 +14,7 @@ from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.policy.limits import Quotas
 from mailstack.store import StoreError
 from tests.aid import run
-from tests.policy.test_quota import Holdings
+from tests.policy.test_limits import Holdings
 from tests.queue.clock import START, HandClock
 from tests.queue.letters import SERVER, MemoryDirectory, a_letter
 

@@ -1,14 +1,30 @@
-"""Connections are counted in all and for each client (SMTP-26, CODE-16)."""
+"""Limits: connections (SMTP-26, CODE-16), rates (CODE-11, SUBM-09), quotas and tarpit."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from mailstack.letter.envelope import HostPort
-from mailstack.policy import PASS, Defer
-from mailstack.policy.limits import ConnectionLimiter, ServiceLimiter
+from mailstack.policy import PASS, Defer, Refuse
+from mailstack.policy.counters import LocalCounterTable
+from mailstack.policy.limits import (
+    OVER_QUOTA,
+    OVER_QUOTA_PERMANENT,
+    ConnectionLimiter,
+    Quotas,
+    Rate,
+    Rates,
+    ServiceLimiter,
+    Tarpit,
+)
 from mailstack.policy.networks import parse_networks
+from mailstack.store.accounts import Account
+from tests.aid import run
+from tests.policy.visitor import Now, Visitor, mail, rcpt, said
 
 
 def at(host: str) -> HostPort:
@@ -88,3 +104,130 @@ def test_the_counts_are_those_of_a_plain_list(moves: list[tuple[bool, str]]) -> 
             limits.release(at(host))
             held.remove(host)
         assert limits.open == len(held)
+
+
+def test_so_many_at_once_and_then_evenly() -> None:
+    now = Now()
+    rate = Rate(now, 3, 60.0)
+    assert [rate.consume("alice") for _ in range(5)] == [True, True, True, False, False]
+    assert rate.consume("bob")
+    now.at += 20
+    assert [rate.consume("alice"), rate.consume("alice")] == [True, False]
+    now.at += 60
+    assert [rate.consume("alice") for _ in range(4)] == [True, True, True, False]
+
+
+@given(st.lists(st.floats(0, 100), max_size=200), st.integers(1, 10))
+def test_in_no_time_is_more_taken_than_a_burst_and_what_was_given_back(waits: list[float], most: int) -> None:
+    now = Now()
+    rate = Rate(now, most, 60.0)
+    begun, taken = now.at, 0
+    for wait in waits:
+        now.at += wait
+        taken += rate.consume("alice")
+        assert taken <= most + (now.at - begun) * most / 60.0 + 1e-3
+
+
+def test_rates_in_one_ledger_do_not_mix() -> None:
+    now = Now()
+    table = LocalCounterTable(now)
+    letters, recipients = (Rate(now, 1, table=table, kind=kind) for kind in ("letters", "recipients"))
+    assert [letters.consume("alice"), recipients.consume("alice"), letters.consume("alice")] == [True, True, False]
+
+
+def test_an_account_is_counted_wherever_it_comes_from_and_a_stranger_by_address() -> None:
+    rates = Rates(Now(), letters=1, recipients=2)
+    alice = Visitor(account="alice@home.test")
+    elsewhere = Visitor(HostPort("192.0.2.99", 1), account="alice@home.test")
+    assert said(run(rates.at_sender(alice, mail("")))) == ""
+    assert said(run(rates.at_sender(elsewhere, mail("")))) == "450 4.7.1"
+    assert said(run(rates.at_sender(Visitor(), mail("")))) == ""
+    assert said(run(rates.at_sender(Visitor(HostPort("198.51.100.7", 2)), mail("")))) == "450 4.7.1"
+    assert [said(run(rates.at_recipient(alice, rcpt()))) for _ in range(3)] == ["", "", "450 4.7.1"]
+
+
+def test_no_limit_is_no_limit() -> None:
+    rates = Rates(Now(), 0, 0)
+    assert all(said(run(rates.at_sender(Visitor(), mail("")))) == "" for _ in range(1000))
+    assert all(said(run(rates.at_recipient(Visitor(), rcpt()))) == "" for _ in range(1000))
+
+
+class Holdings:
+    """One mailbox, and how often it was weighed."""
+
+    def __init__(self, octets: int, quota: int | None = None, *, account: bool = True) -> None:
+        self.octets = octets
+        self.given = Account("bob@home.test", b"-", 0.0, quota) if account else None
+        self.weighed = 0
+
+    @property
+    def accounts(self) -> Holdings:
+        return self
+
+    async def get(self, address: str) -> Account | None:
+        return self.given
+
+    async def octets_in(self, mailbox: str) -> int:
+        self.weighed += 1
+        return self.octets
+
+
+@pytest.mark.parametrize(
+    ("held", "size", "room"), [(0, 100, True), (99, 1, True), (50, 51, False), (100, 0, False), (200, 1, False)]
+)
+def test_a_letter_fits_or_not(held: int, size: int, room: bool) -> None:
+    """CODE-05."""
+    for holdings, default in ((Holdings(held), 100), (Holdings(held, 100), 5), (Holdings(held, account=False), 100)):
+        verdict = run(Quotas(holdings, default=default).check("bob@home.test", size))
+        assert (verdict is PASS) is room
+        if not room:
+            assert isinstance(verdict, Defer)
+            assert verdict.reply is OVER_QUOTA
+            assert f"{held} of 100 octets" in verdict.reason
+
+
+def test_the_policy_may_be_permanent() -> None:
+    """CODE-05."""
+    verdict = run(Quotas(Holdings(10), default=10, permanent=True).check("bob@home.test", 1))
+    assert isinstance(verdict, Refuse)
+    assert verdict.reply is OVER_QUOTA_PERMANENT
+
+
+@pytest.mark.parametrize(("quota", "default"), [(None, 0), (0, 5)])
+def test_without_a_limit_nothing_is_weighed(quota: int | None, default: int) -> None:
+    holdings = Holdings(10**12, quota)
+    assert run(Quotas(holdings, default=default).check("bob@home.test", 10**9)) is PASS
+    assert not holdings.weighed
+
+
+class Pausing:
+    def __init__(self) -> None:
+        self.clock = Clock()
+
+    async def pause(self, seconds: float) -> None:
+        waiting: Deferred[None] = Deferred()
+        self.clock.callLater(seconds, waiting.callback, None)
+        await waiting
+
+
+def test_the_delay_grows_to_its_longest() -> None:
+    tarpit = Tarpit(Pausing(), first=1.0, longest=10.0, free=2)
+    assert [tarpit.delay(errors) for errors in range(8)] == [0, 0, 0, 1, 2, 4, 8, 10]
+    assert tarpit.delay(10_000) == 10
+
+
+def test_only_so_many_wait_at_a_time() -> None:
+    time = Pausing()
+    tarpit = Tarpit(time, first=5.0, longest=5.0, free=0, max_waiting=2)
+    answered: list[int] = []
+    for number in range(4):
+        Deferred.fromCoroutine(tarpit.hold(1)).addCallback(lambda _, number=number: answered.append(number))
+    assert answered == [2, 3]
+    assert tarpit.waiting == 2
+    time.clock.advance(5)
+    assert answered == [2, 3, 0, 1]
+    assert tarpit.waiting == 0
+
+
+def test_it_can_be_turned_off() -> None:
+    assert Tarpit(Pausing(), first=0.0, longest=10.0).delay(1000) == 0

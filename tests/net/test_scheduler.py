@@ -1,18 +1,57 @@
-"""The run queue: what waits for whom, counted in events and turns of the reactor, not in seconds."""
+"""Coroutine tasks, and the run queue of busy connections, counted in events and turns of the reactor."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from mailstack.net.peer import NetPeer
 from mailstack.net.peer_state import HIGH_WATER
-from mailstack.net.scheduler import BURST, QUANTUM, RATE, SLICE, SWITCH, UNQUEUED, RunQueue
+from mailstack.net.scheduler import BURST, PAUSE, QUANTUM, RATE, SLICE, SWITCH, UNQUEUED, RunQueue, Task
 from mailstack.protocols.connection import Disconnected, LoggedOut, ShuttingDown, TimedOut
 from tests.net.test_peer import Lines
 from tests.net.test_together import Wire
+
+
+def test_a_coroutine_waits_for_deferreds_and_pauses_in_turn() -> None:
+    first: Deferred[int] = Deferred()
+    second: Deferred[int] = Deferred()
+    told: list[object] = []
+    ended: list[Failure | None] = []
+
+    async def work() -> None:
+        told.append(await first)
+        await PAUSE
+        try:
+            await second
+        except ZeroDivisionError:
+            told.append("caught")
+
+    task = Task(work(), ended.append)
+    task.resume()
+    first.callback(1)
+    assert (told, ended) == ([1], [])
+    task.resume()
+    second.errback(Failure(ZeroDivisionError()))
+    assert (told, ended) == ([1, "caught"], [None])
+    assert second.result is None
+
+
+def test_an_exception_ends_it_with_a_failure() -> None:
+    ended: list[Failure | None] = []
+
+    async def work() -> None:
+        raise ZeroDivisionError
+
+    Task(work(), ended.append).resume()
+    (failure,) = ended
+    assert failure is not None
+    assert failure.check(ZeroDivisionError)
+
 
 FLOOD = 400
 

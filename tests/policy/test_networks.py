@@ -1,4 +1,4 @@
-"""CODE-10, CODE-28, SMTP-40: what the operator's block list refuses, and with which words."""
+"""Block list (CODE-10, CODE-28, SMTP-40)."""
 
 from __future__ import annotations
 

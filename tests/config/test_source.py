@@ -1,4 +1,4 @@
-"""The line of every key is found in any TOML text."""
+"""Line of every key in any TOML text."""
 
 from __future__ import annotations
 

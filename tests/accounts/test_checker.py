@@ -1,4 +1,4 @@
-"""A password that another process has changed: the new one is right at once, whatever this process has cached."""
+"""Chain of checkers, and passwords changed by another process."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from twisted.cred.credentials import UsernamePassword
+from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred, fail
 
 from mailstack.accounts.authenticator import MAX_REREADS, CredAuthenticator
-from mailstack.accounts.checker import StoreChecker
+from mailstack.accounts.checker import AllowAnyChecker, FirstOf, StoreChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.scram_checker import ScramChecker
@@ -21,6 +24,39 @@ from mailstack.store.accounts import Account
 from mailstack.store.sqlite.store import SqliteStore
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import Pump
+
+
+class Trouble(AllowAnyChecker):
+    def requestAvatarId(self, credentials):  # noqa: N802
+        return fail(ZeroDivisionError())
+
+
+def ask(*checkers, user=b"carol@elsewhere.test", password=b"carol@elsewhere.test"):
+    return FirstOf(checkers).requestAvatarId(UsernamePassword(user, password))
+
+
+def result(deferred: Deferred):
+    results = []
+    deferred.addBoth(results.append)
+    (only,) = results
+    if hasattr(only, "raiseException"):
+        only.raiseException()
+    return only
+
+
+def test_the_first_that_knows_decides():
+    assert result(ask(AllowAnyChecker(["elsewhere.test"]), AllowAnyChecker())) == b"carol@elsewhere.test"
+
+
+def test_nobody_knows():
+    with pytest.raises(UnauthorizedLogin):
+        result(ask(AllowAnyChecker(["elsewhere.test"]), AllowAnyChecker(), password=b"wrong"))
+
+
+def test_trouble_is_no_no():
+    with pytest.raises(ZeroDivisionError):
+        result(ask(Trouble(), AllowAnyChecker()))
+
 
 HERE = HostPort("192.0.2.1", 4000)
 BOB = "bob@home.test"

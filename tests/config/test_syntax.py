@@ -1,4 +1,4 @@
-"""Endpoint descriptions are checked here as Twisted will read them."""
+"""Endpoint descriptions, compared with Twisted's parser."""
 
 from __future__ import annotations
 
