@@ -70,7 +70,7 @@ class TrustedHops(Struct, frozen=True):
     def of(self, client: Client) -> Priorities:
         """The priorities of this client."""
         if self.networks and contains_host(client.remote.host, self.networks):
-            return replace(ANY, least=self.others.least)
+            return replace(ANY, min_priority=self.others.min_priority)
         return self.others
 
 

@@ -11,33 +11,31 @@ from mailstack.protocols.smtp.extensions.extension import Capabilities
 from mailstack.protocols.smtp.extensions.size import too_large
 from mailstack.protocols.smtp.replies import Reply, reply
 
-# Used once for a content, to say where its first bare CR or LF stands.
+# Used once a content, for the position of its first bare CR or LF.
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
-
-
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-# A client that takes a bare LF for the end of a line has stuffed the next line; another client's dots stay.
+# A client that ends lines with a bare LF has stuffed the next line; other dots stay.
 _STUFFED_BARE_LF = re.compile(rb"(?<!\r)\n(?:\.(?=\.))?")
 
 
 def without_pairs(octets: bytes) -> bytes:
-    """The octets with CRLF blanked out; a CR or LF that is left is a bare one."""
-    # Of the ways to find one this costs least: counting single octets takes twice as long.
+    """The octets with CRLF replaced by blanks; any CR or LF in the result is a bare one."""
+    # Counting single octets would take twice as long.
     return octets.replace(b"\r\n", b"  ")
 
 
 def normalized(octets: bytes, *, stuffed: bool = True) -> bytes:
-    """The octets with CRLF for each bare LF. `stuffed`: one of two dots behind a bare LF is removed (RFC 5321 §4.5.2)."""
+    """The octets with CRLF for each bare LF. `stuffed` removes one of two dots after a bare LF (RFC 5321 §4.5.2)."""
     return (_STUFFED_BARE_LF if stuffed else _BARE_LF).sub(b"\r\n", octets)
 
 
 class LineChecker:
-    """Looks at a content piece by piece. Pieces never part a CR from its LF, so what is found is the same for any cut."""
+    """Check of a content in pieces. Pieces never split CRLF, so the result is the same for any cut."""
 
     __slots__ = ("_bare_line", "_line_is_long", "_line_so_far", "_lines_before", "_max_line")
 
     def __init__(self, max_line: int) -> None:
-        """`max_line` in octets without CRLF; 0 is no limit."""
+        """`max_line` is in octets without CRLF; 0 is no limit."""
         self._max_line = max_line
         self._bare_line = 0
         self._lines_before = 0
@@ -49,12 +47,9 @@ class LineChecker:
         return self._bare_line > 0 or self._line_is_long
 
     def check(self, raw: bytes, octets: bytes, *, last: bool = False, unpaired: bytes | None = None) -> None:
-        """The next piece, as sent and with its dots unstuffed; whether it is the `last`.
-
-        `unpaired` is what `without_pairs` makes of `raw`, where that is known.
-        """
-        # The kinds of fault are looked for apart from each other, and ranked at the end: so the verdict is the same
-        # for every cut. What a higher rank makes idle is left out.
+        """Check the next piece, as sent (`raw`) and with dots unstuffed; `unpaired` is `without_pairs(raw)` if known."""
+        # Each kind of fault is checked separately and ranked at the end, so that the verdict does not depend on the
+        # cut. Checks below a rank that was reached are skipped.
         if self._bare_line:
             return
         unpaired = without_pairs(raw) if unpaired is None else unpaired
@@ -68,7 +63,7 @@ class LineChecker:
     def reply(self) -> Reply | None:
         """The refusal, if there is a fault."""
         if self._bare_line:
-            # What else comes may be commands that another host took for content: so the connection ends.
+            # The rest may be commands that another host accepted as content, so the connection ends.
             text = f"line {self._bare_line} has a bare <CR> or <LF>, closing"
             return reply(550, "5.5.2", text, closes=True)
         if self._line_is_long:
@@ -81,23 +76,23 @@ class LineChecker:
         return self._lines_before + raw.count(b"\n", 0, bare.start()) + 1
 
     def _measure_lines(self, octets: bytes) -> None:
-        # Leap from line end to line end as far as the limit allows: every line in between is short enough. No LF is alone.
+        # Skip from line end to line end within the limit: every line in between is short enough. Every LF has its CR here.
         limit = self._max_line
-        start, room = 0, limit - self._line_so_far
+        start, capacity = 0, limit - self._line_so_far
         while True:
-            end = octets.rfind(b"\n", start, start + room + 2)
+            end = octets.rfind(b"\n", start, start + capacity + 2)
             if end < 0:
                 break
-            start, room, self._line_so_far = end + 1, limit, 0
+            start, capacity, self._line_so_far = end + 1, limit, 0
         self._line_so_far += len(octets) - start
         self._line_is_long = self._line_so_far > limit
 
 
 class BdatReader:
-    """One content, from its first BDAT to the last. Nothing in it has a meaning here, a dot or a command least of all.
+    """One content, from its first BDAT to the last; dots and commands in it have no meaning.
 
-    What is not binary consists of lines, and may go on to a host by DATA: so it is held to the same rules as there, and
-    a last line without CRLF is completed. What is binary passes octet for octet.
+    Content other than BINARYMIME may be relayed by DATA, so the same line rules apply, and a last line without CRLF is
+    completed. Binary content passes unchanged.
     """
 
     __slots__ = (
@@ -116,18 +111,18 @@ class BdatReader:
     def __init__(
         self, lines: LineBuffer, *, max_line: int, binary: bool, normalizes: bool = False, max_size: int = 0
     ) -> None:
-        """Reads from `lines`. Limits in octets, see Capabilities; 0 is none.
+        """Read from `lines`. Limits are in octets, see Capabilities; 0 is no limit.
 
-        `normalizes` makes CRLF of each bare LF. Only what grows by that is compared with `max_size`: chunks are before.
+        `normalizes` converts bare LF to CRLF. `max_size` is checked for that growth only; chunks are checked before.
         """
         self.size = 0
-        """Octets that came so far."""
+        """Octets received so far."""
         self._lines = lines
         self._faults = None if binary else LineChecker(max_line)
         self._left = 0
         self._last = False
         self._at_line_start = True
-        # A CR at the end: its LF may be the first octet of the next piece, or of the next chunk.
+        # A final CR; its LF may be the first octet of the next piece or chunk.
         self._held = b""
         self._is_bare = False
         self._normalizes = normalizes
@@ -135,7 +130,7 @@ class BdatReader:
 
     @classmethod
     def for_content(cls, lines: LineBuffer, mail: Mail | None, capabilities: Capabilities) -> BdatReader:
-        """The reader of a content that begins, for the MAIL of its transaction."""
+        """Reader of a new content in the transaction of `mail`."""
         binary = mail is not None and mail.body == "BINARYMIME"
         return cls(
             lines,
@@ -146,7 +141,7 @@ class BdatReader:
         )
 
     def start_chunk(self, size: int, *, last: bool) -> None:
-        """The next `size` octets of the stream are content."""
+        """Read the next `size` octets of the stream as content."""
         self._left, self._last = size, last
 
     def next_event(self) -> Chunk | EndOfData | Signal:
@@ -191,7 +186,7 @@ class BdatReader:
         return None if faults.any or self._is_too_large else Chunk(octets)
 
     def _last_piece(self) -> Chunk | None:
-        """What is still to come when no more octets are: a CR that had no LF, or the CRLF that the last line has not."""
+        """CRLF for an unfinished last line; checks a held CR as a bare one."""
         faults = self._faults
         if faults is None or faults.any:
             return None

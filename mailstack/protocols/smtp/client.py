@@ -17,8 +17,8 @@ from mailstack.protocols.smtp.replies import Reply, clean
 
 __all__ = ["ClientEngine", "ClientEvent", "MalformedReply", "Received", "ReplyLimits"]
 
-# §4.2: Reply-code = %x32-35 %x30-35 %x30-39; the second digit is not held to its range, for it decides nothing. What
-# is neither a blank nor a hyphen behind the code is no reply at all.
+# §4.2: Reply-code = %x32-35 %x30-35 %x30-39; the second digit may be any. A character other than
+# blank, tab or hyphen after the code makes a line invalid.
 _REPLY_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([- \t])(.*))?\Z", re.DOTALL)
 # §4.1.1.1: ehlo-keyword, then its parameters. Old servers write "AUTH=LOGIN".
 _KEYWORD = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:[ =]+(.*))?\Z")
@@ -27,14 +27,14 @@ _UNSENDABLE = re.compile(r"[\r\n\0]")
 
 
 class Received(Struct, frozen=True):
-    """A reply came, whole."""
+    """A complete reply."""
 
     reply: Reply
-    """Lines parted by "\\n", cleaned, without the enhanced status code that each began with."""
+    """Reply with lines separated by "\\n", cleaned, without the enhanced status codes."""
 
 
 class MalformedReply(Struct, frozen=True):
-    """What came is not SMTP. Nothing more is read; the connection is of no use."""
+    """Input that is not SMTP. The engine reads no more; the connection can't be used."""
 
     reason: str
 
@@ -43,21 +43,21 @@ ClientEvent = Received | MalformedReply
 
 
 class ReplyLimits(Struct, frozen=True):
-    """How much a reply may say."""
+    """Maximum sizes of a reply."""
 
     line: int = 4096
-    """Octets of a line with its CRLF; RFC 5321 §4.5.3.1.5 says 512, which not all keep."""
+    """Octets of a line with CRLF; some hosts exceed the 512 of RFC 5321 §4.5.3.1.5."""
     lines: int = 128
     octets: int = 65536
     """Octets of all lines of one reply."""
 
 
 class ClientEngine:
-    """One connection, as the client sees it. Commands may be pipelined; replies come in their order."""
+    """Client side of one connection. Commands may be pipelined; replies arrive in their order."""
 
     def __init__(self, limits: ReplyLimits = ReplyLimits()) -> None:
         self.extensions: dict[str, str] = {}
-        """Extensions of the last EHLO reply: keyword in upper case, and the text behind it."""
+        """Extensions of the last EHLO reply: keyword in upper case and its parameters."""
         self._limits = limits
         self._lines = LineBuffer()
         self._texts: list[str] = []
@@ -70,9 +70,9 @@ class ClientEngine:
         return len(self._lines)
 
     def command(self, line: str) -> bytes:
-        """A command line in octets. Raises LocalProtocolError for what would be more, or less, than one line.
+        """A command line in octets, in UTF-8 if the host offers SMTPUTF8 (RFC 6531 §3.1).
 
-        It may hold UTF-8 where the host takes that (RFC 6531 §3.1).
+        Raises LocalProtocolError for anything other than one line.
         """
         if _UNSENDABLE.search(line) or not (line.isascii() or ("SMTPUTF8" in self.extensions and line.isprintable())):
             raise LocalProtocolError(f"a command must be one line of ASCII: {line[:40]!r}")
@@ -82,12 +82,11 @@ class ClientEngine:
         return line.encode() + b"\r\n"
 
     def receive(self, octets: bytes) -> None:
-        """Take octets as the network cut them."""
         if not self._malformed:
             self._lines.receive(octets)
 
     def tls_started(self) -> None:
-        """Forget what the server said in the clear, and what is buffered (RFC 3207 §4.2, §6)."""
+        """Discard the buffer and the extensions announced in the clear (RFC 3207 §4.2, §6)."""
         self._lines.clear()
         self._texts.clear()
         self._octets = 0
@@ -95,31 +94,31 @@ class ClientEngine:
         self.extensions = {}
 
     def next_event(self) -> ClientEvent | Signal:
-        """The next whole reply, or NEED_DATA; Malformed once, and NEED_DATA ever after."""
+        """The next complete reply, or NEED_DATA; MalformedReply once, and NEED_DATA from then on."""
         while True:
             try:
                 line = self._lines.line(self._limits.line)
             except LineTooLong:
-                return self._give_up("a line of the reply is too long")
+                return self._malformed_reply("a line of the reply is too long")
             except BareLF as bare:
-                # Against the standard, but which command the reply belongs to is as clear as ever.
+                # Invalid, but the reply still belongs to a known command.
                 line = bare.line
             if line is None:
                 return NEED_DATA
-            if not self._texts and not self._hello and (whole := _whole(line)) is not None:
-                return whole
-            found = _REPLY_LINE.match(line)
-            if found is None:
-                return self._give_up(f"no SMTP reply: {clean(line[:80].decode('ascii', 'replace'))}")
+            if not self._texts and not self._hello and (reply := _one_line_reply(line)) is not None:
+                return reply
+            match = _REPLY_LINE.match(line)
+            if match is None:
+                return self._malformed_reply(f"no SMTP reply: {clean(line[:80].decode('ascii', 'replace'))}")
             self._octets += len(line)
-            self._texts.append(clean((found[3] or b"").decode("ascii", "replace")))
+            self._texts.append(clean((match[3] or b"").decode("ascii", "replace")))
             if len(self._texts) > self._limits.lines or self._octets > self._limits.octets:
-                return self._give_up("the reply has no end")
-            if found[2] != b"-":
-                return self._received(int(found[1]))
+                return self._malformed_reply("the reply has no end")
+            if match[2] != b"-":
+                return self._received(int(match[1]))
 
     def _received(self, code: int) -> Received:
-        # The code of the last line counts, should they differ.
+        # If codes differ, that of the last line counts.
         texts, self._texts, self._octets = self._texts, [], 0
         if self._hello:
             self._hello = False
@@ -127,33 +126,33 @@ class ClientEngine:
                 self.extensions = _extensions(texts[1:])
         return Received(_reply(code, texts))
 
-    def _give_up(self, reason: str) -> MalformedReply:
+    def _malformed_reply(self, reason: str) -> MalformedReply:
         self._malformed = True
         self._lines.clear()
         return MalformedReply(reason)
 
 
-@lru_cache(maxsize=256)  # hosts say the same few things all day
-def _whole(line: bytes) -> Received | None:
-    """The reply that this line is; None for one that goes on, or makes no sense."""
-    found = _REPLY_LINE.match(line)
-    if found is None or found[2] == b"-":
+@lru_cache(maxsize=256)  # most replies of hosts repeat
+def _one_line_reply(line: bytes) -> Received | None:
+    """The reply of one line; None for a line that continues or is invalid."""
+    match = _REPLY_LINE.match(line)
+    if match is None or match[2] == b"-":
         return None
-    return Received(_reply(int(found[1]), [clean((found[3] or b"").decode("ascii", "replace"))]))
+    return Received(_reply(int(match[1]), [clean((match[3] or b"").decode("ascii", "replace"))]))
 
 
 def _reply(code: int, texts: list[str]) -> Reply:
     closes = code in (221, 421, 521)
-    if (begin := _STATUS.match(texts[0])) is None or (status := Status.parse(begin[0])).kind != code // 100:
+    if (start := _STATUS.match(texts[0])) is None or (status := Status.parse(start[0])).kind != code // 100:
         return Reply(code, "\n".join(texts), None, closes)
     if len(texts) == 1:
-        return Reply(code, texts[0][begin.end() :], status, closes)
+        return Reply(code, texts[0][start.end() :], status, closes)
     return Reply(code, "\n".join([_STATUS.sub("", line, count=1) for line in texts]), status, closes)
 
 
 def _extensions(lines: list[str]) -> dict[str, str]:
-    found = (_KEYWORD.match(line.strip()) for line in lines)
-    return {match[1].upper(): match[2] or "" for match in found if match}
+    matches = (_KEYWORD.match(line.strip()) for line in lines)
+    return {match[1].upper(): match[2] or "" for match in matches if match}
 
 
 Stage = Literal["connect", "greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "final"]
@@ -169,7 +168,7 @@ REDACTED_TEXT = "(…)"
 
 
 class Timeouts(Struct, frozen=True):
-    """Seconds to wait, by default as RFC 5321 §4.5.3.2 asks."""
+    """Timeouts in seconds, by default those of RFC 5321 §4.5.3.2."""
 
     greeting: float = 300.0
     hello: float = 300.0
@@ -181,7 +180,7 @@ class Timeouts(Struct, frozen=True):
     data_block: float = 180.0
     """Timeout for the network to take a block of the content."""
     final: float = 600.0
-    """Timeout for the reply to the final dot: a short one makes duplicates (RFC 1047)."""
+    """Timeout for the reply to the final dot; a short one causes duplicates (RFC 1047)."""
     quit: float = 5.0
 
 
@@ -218,15 +217,15 @@ class ClientDialogue:
 
     def send_commands(self, *lines: str, secret: str = "") -> None:
         """Send commands in one piece. `secret` follows the line, or stands alone, and is not recorded."""
-        shown: Sequence[str] = lines
+        recorded: Sequence[str] = lines
         if not lines:
             # The last response of SCRAM is an empty line.
-            shown, lines = [REDACTED_TEXT], (secret,)
+            recorded, lines = [REDACTED_TEXT], (secret,)
         elif secret:
-            shown = [f"{line} {REDACTED_TEXT}" for line in lines]
+            recorded = [f"{line} {REDACTED_TEXT}" for line in lines]
             lines = tuple([f"{line} {secret}" for line in lines])
         octets = b"".join([self._engine.command(line) for line in lines])
-        for line in shown:
+        for line in recorded:
             self.record(f"C: {line}")
         self._peer.send(octets)
 
@@ -238,7 +237,7 @@ class ClientDialogue:
             self.progress += 1
             self._record_reply(answer)
             if answer.code == 421:
-                raise SmtpSessionError(stage, answer, f"the host hangs up: {answer}")
+                raise SmtpSessionError(stage, answer, f"the host closes the connection: {answer}")
             return answer
         if isinstance(event, MalformedReply):
             reason = event.reason
@@ -249,7 +248,7 @@ class ClientDialogue:
         elif isinstance(event, Disconnected):
             reason = f"the connection was lost: {event.reason}" if event.reason else "the connection was lost"
         else:
-            reason = "we are shutting down"
+            reason = "this server shuts down"
         self.record(f"-- {reason}")
         raise SmtpSessionError(stage, None, reason)
 
@@ -273,7 +272,7 @@ class ClientDialogue:
         raise SmtpSessionError("data", answer, "the host replied before the end of the content")
 
     def abandon(self, reason: str) -> None:
-        """Close the connection for `reason`, as if the host had."""
+        """Close the connection; the session fails with `reason`."""
         self._close_reason = reason
         self._peer.close()
 

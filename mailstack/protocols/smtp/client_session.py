@@ -33,7 +33,7 @@ __all__ = ["SmtpClientSession", "SmtpSessionError", "Stage", "Timeouts"]
 
 
 class SmtpClientSession(ClientDialogue):
-    """One connection to another host, over which any number of letters go, one after the other."""
+    """One connection to another host, for any number of letters in sequence."""
 
     def __init__(
         self,
@@ -44,12 +44,12 @@ class SmtpClientSession(ClientDialogue):
         *,
         lmtp: bool = False,
     ) -> None:
-        """`engine` is the one that `peer` runs; `hostname` is the name in EHLO. `lmtp` speaks RFC 2033."""
+        """`engine` is the one that `peer` runs; `hostname` is the name in EHLO. `lmtp` selects RFC 2033."""
         super().__init__(peer, engine, timeouts)
         self.limits = NO_LIMITS
-        """Limits of one session, as the host announces them (RFC 9422)."""
+        """Limits of one session that the host announces (RFC 9422)."""
         self.transactions = 0
-        """Number of letters begun, which a host may limit (RFC 9422)."""
+        """Number of transactions started, which a host may limit (RFC 9422)."""
         self._hostname = hostname
         self._lmtp = lmtp
         self._reset_first = False
@@ -57,20 +57,20 @@ class SmtpClientSession(ClientDialogue):
 
     @property
     def extensions(self) -> dict[str, str]:
-        """What the host offers now: keyword in upper case, and what stood behind it."""
+        """Extensions that the host offers now: keyword in upper case and its parameters."""
         return self._engine.extensions
 
     # --- before the letters
 
     async def open(self) -> None:
-        """The greeting, and EHLO, or HELO for a host that doesn't know it (§3.1, §3.2). Raises SmtpSessionError."""
+        """Receive the greeting and send EHLO, or HELO to a host without EHLO (§3.1, §3.2). Raises SmtpSessionError."""
         greeting = await self.reply("greeting", self.timeouts.greeting)
         if greeting.code != 220:
-            raise SmtpSessionError("greeting", greeting, "the host does not want to talk to us")
+            raise SmtpSessionError("greeting", greeting, "the host rejects the connection")
         await self._hello()
 
     async def start_tls(self, server_name: str | None, *, verify: bool, dane: Dane | None = None) -> None:
-        """STARTTLS, the handshake, and EHLO again (RFC 3207 §4). Raises SmtpSessionError."""
+        """Send STARTTLS, do the handshake and send EHLO again (RFC 3207 §4). Raises SmtpSessionError."""
         if "STARTTLS" not in self.extensions:
             raise SmtpSessionError("starttls", None, "the host does not offer STARTTLS")
         self.send_commands("STARTTLS")
@@ -86,10 +86,9 @@ class SmtpClientSession(ClientDialogue):
     async def authenticate(
         self, username: str, password: str, *, allow_clear: bool = False, derive: Derive = derive_here
     ) -> None:
-        """AUTH by SCRAM, or by PLAIN or LOGIN where the host offers no better (RFC 4954). Raises SmtpSessionError.
+        """AUTH by SCRAM, or by PLAIN or LOGIN if the host does not offer it (RFC 4954). Raises SmtpSessionError.
 
-        Without TLS the password stays here unless `allow_clear` says that it may be overheard. `derive` does what SCRAM
-        costs.
+        Without TLS no password is sent unless `allow_clear`. `derive` computes the salted password of SCRAM.
         """
         if self._peer.tls is None and not allow_clear:
             raise SmtpSessionError("auth", None, "a password is not sent without TLS")
@@ -97,16 +96,15 @@ class SmtpClientSession(ClientDialogue):
         await self._prove(choose(offered, username, password, self._peer.channel_binding, derive))
 
     async def authenticate_by_token(self, username: str, token: str) -> None:
-        """AUTH by a bearer token (RFC 7628), which is not sent without TLS. Raises SmtpSessionError."""
+        """AUTH by a bearer token (RFC 7628), under TLS only. Raises SmtpSessionError."""
         if self._peer.tls is None:
             raise SmtpSessionError("auth", None, "a token is not sent without TLS")
         offered = self.extensions.get("AUTH", "").upper().split()
         await self._prove(choose_bearer(offered, username, token))
 
     async def _prove(self, exchange: ClientMechanism | None) -> None:
-        """Raises SmtpSessionError."""
         if exchange is None:
-            raise SmtpSessionError("auth", None, "the host offers no way of AUTH that we know")
+            raise SmtpSessionError("auth", None, "the host offers no supported AUTH mechanism")
         self.send_commands(
             f"AUTH {exchange.name}", secret="" if exchange.initial is None else _base64(exchange.initial)
         )
@@ -114,14 +112,14 @@ class SmtpClientSession(ClientDialogue):
         while answer.code == 334:
             try:
                 response = await exchange.respond(_challenge(answer))
-            except ServerNotTrusted as suspicious:
+            except ServerNotTrusted as error:
                 self.send_commands("*")
                 await self.reply("auth", self.timeouts.hello)
-                raise SmtpSessionError("auth", None, str(suspicious)) from None
+                raise SmtpSessionError("auth", None, str(error)) from None
             self.send_commands(secret=_base64(response))
             answer = await self.reply("auth", self.timeouts.hello)
         if answer.code != 235:
-            raise SmtpSessionError("auth", answer, "the host refuses our credentials")
+            raise SmtpSessionError("auth", answer, "the host refuses the credentials")
         if not exchange.trusts:
             raise SmtpSessionError("auth", None, "the host did not prove that it knows the password")
         self._authenticated = True
@@ -133,7 +131,7 @@ class SmtpClientSession(ClientDialogue):
             self.send_commands(f"HELO {self._hostname}")
             answer = await self.reply("ehlo", self.timeouts.hello)
         if answer.code != 250:
-            raise SmtpSessionError("ehlo", answer, "the host refuses our EHLO")
+            raise SmtpSessionError("ehlo", answer, "the host refuses EHLO")
         self.limits = HostLimits.parse(self.extensions.get("LIMITS", ""))
 
     # --- letters
@@ -141,13 +139,12 @@ class SmtpClientSession(ClientDialogue):
     async def transact(
         self, envelope: Envelope, recipients: Sequence[Recipient], content: Content
     ) -> tuple[Reply, ...]:
-        """Sends one letter to some of its recipients (§3.3): for each of them the reply that decided.
+        """Send one letter to some of its recipients (§3.3); returns the deciding reply for each.
 
-        That is the refusal of its RCPT, or of MAIL or DATA, or the reply to the final dot. Raises SmtpSessionError when the
-        connection failed before that was known; of 421, which ends the connection, too. Stage "final" means that the
-        host may have accepted the letter.
+        That is the refusal of its RCPT, of MAIL or of DATA, or the reply to the final dot. Raises SmtpSessionError for a
+        failed connection or a 421. Stage "final" means that the host may have accepted the letter.
         """
-        # RFC 4954 §5: AUTH=<> vouches for no sender. Received AUTH= is not believed either.
+        # RFC 4954 §5: AUTH=<> vouches for no sender. AUTH= of a client is never relayed.
         vouch = not self._authenticated
         letter = await prepare(self.extensions, envelope, recipients, content, vouch=vouch)
         self._lines_left = MAX_DIALOGUE_LINES
@@ -158,24 +155,24 @@ class SmtpClientSession(ClientDialogue):
         return letter.replies(await self._carry(letter) if letter.rcpts else ())
 
     async def _carry(self, letter: OutgoingTransaction) -> Sequence[Reply]:
-        """The replies for the recipients that the host is asked about."""
+        """Replies of the host for the recipients in `letter.rcpts`."""
         if "PIPELINING" in self.extensions:
-            replies, started = await self._begin_in_one_group(letter)
+            replies, started = await self._start_pipelined(letter)
         else:
-            replies, started = await self._begin_step_by_step(letter)
+            replies, started = await self._start_stepwise(letter)
         if started is None:
             self._reset_first = True
-            return [one for one in replies if one is not None]
+            return [reply for reply in replies if reply is not None]
         await letter.transfer.send(self, letter.content if None in replies else None)
         finals = await self._finals(replies.count(None))
         self.is_behind_dot = False
         self._reset_first = letter.transfer.leaves_open(finals)
-        return [one or finals.popleft() for one in replies]
+        return [reply or finals.popleft() for reply in replies]
 
-    async def _begin_in_one_group(self, letter: OutgoingTransaction) -> tuple[list[Reply | None], Reply | None]:
-        """MAIL, RCPT and DATA at once (RFC 2920 §3.1); as `_begin_step_by_step`."""
+    async def _start_pipelined(self, letter: OutgoingTransaction) -> tuple[list[Reply | None], Reply | None]:
+        """As `_start_stepwise`, with MAIL, RCPT and DATA in one group (RFC 2920 §3.1)."""
         self.send_commands(*(["RSET"] if self._reset_first else []), *letter.commands)
-        await self._reset_if_needed(said=True)
+        await self._reset_if_needed(is_sent=True)
         mail = await self.reply("mail", self.timeouts.mail)
         replies: list[Reply | None] = []
         for _ in letter.rcpts:
@@ -183,9 +180,9 @@ class SmtpClientSession(ClientDialogue):
             replies.append(_refusal(mail) or _refusal(answer))
         return await letter.transfer.start(self, replies)
 
-    async def _begin_step_by_step(self, letter: OutgoingTransaction) -> tuple[list[Reply | None], Reply | None]:
-        """The refusal of each recipient, or None, and the reply that asks for the content, or None for no content."""
-        await self._reset_if_needed(said=False)
+    async def _start_stepwise(self, letter: OutgoingTransaction) -> tuple[list[Reply | None], Reply | None]:
+        """Refusal of each recipient or None, and the reply that requests the content or None."""
+        await self._reset_if_needed(is_sent=False)
         self.send_commands(letter.mail)
         mail = await self.reply("mail", self.timeouts.mail)
         if _refusal(mail):
@@ -200,33 +197,33 @@ class SmtpClientSession(ClientDialogue):
             self.send_commands(command)
         return await letter.transfer.start(self, replies)
 
-    async def _finals(self, taken: int) -> deque[Reply]:
-        """The reply to the content, for each accepted RCPT; LMTP gives each one of its own (RFC 2033 §4.2)."""
+    async def _finals(self, count: int) -> deque[Reply]:
+        """Replies to the content for `count` accepted recipients; LMTP has one for each (RFC 2033 §4.2)."""
         if not self._lmtp:
-            return deque([await self.reply("final", self.timeouts.final)] * taken)
+            return deque([await self.reply("final", self.timeouts.final)] * count)
         finals: deque[Reply] = deque()
         try:
-            while len(finals) < taken:
+            while len(finals) < count:
                 finals.append(await self.reply("final", self.timeouts.final))
         except SmtpSessionError as trouble:
             if not finals:
                 raise
-            # Recipients with a reply have the letter; the others must not cause a second delivery to them.
+            # Recipients with a reply have the letter; a retry for the others must not deliver to them again.
             unknown = reply(451, "4.4.2", f"no reply for this recipient: {trouble.reason[:200]}")
-            finals.extend([trouble.reply or unknown] * (taken - len(finals)))
+            finals.extend([trouble.reply or unknown] * (count - len(finals)))
         return finals
 
-    async def _reset_if_needed(self, *, said: bool) -> None:
-        """RSET when the host may think that an earlier transaction is still open."""
+    async def _reset_if_needed(self, *, is_sent: bool) -> None:
+        """Send RSET if an earlier transaction may still be open, and receive its reply."""
         if self._reset_first:
-            if not said:
+            if not is_sent:
                 self.send_commands("RSET")
             await self.reply("mail", self.timeouts.mail)
             self._reset_first = False
 
 
 def _refusal(answer: Reply) -> Reply | None:
-    """The reply to MAIL or RCPT unless it is positive; a code that has no place there is none of those either."""
+    """The reply to MAIL or RCPT if it is not 2xx; None for 2xx."""
     return None if 200 <= answer.code < 300 else answer
 
 
@@ -235,7 +232,7 @@ def _base64(octets: bytes) -> str:
 
 
 def _challenge(answer: Reply) -> bytes:
-    """What a 334 asks. Raises Suspicious."""
+    """Decoded challenge of a 334 reply. Raises ServerNotTrusted."""
     try:
         return base64.b64decode(answer.text, validate=True)
     except ValueError:

@@ -11,10 +11,10 @@ from mailstack.letter.address import Address, ReversePath
 from mailstack.protocols.smtp.replies import Reply, reply
 
 Parameters = tuple[tuple[str, str], ...]
-"""Parameters that travel on with the letter: keyword in upper case, value as sent."""
+"""Parameters that are relayed with the letter: keyword in upper case, value as sent."""
 
 SMTPUTF8 = "SMTPUTF8"
-"""The keyword, and the parameter, of internationalized mail (RFC 6531 §3.1)."""
+"""Keyword and parameter of internationalized mail (RFC 6531 §3.1)."""
 
 
 class Hello(Struct, frozen=True):
@@ -51,32 +51,32 @@ class Rcpt(Struct, frozen=True):
 
 
 class Data(Struct, frozen=True):
-    """DATA (RFC 5321 §4.1.1.4). 354 lets the content come; any other answer ends the transaction."""
+    """DATA (RFC 5321 §4.1.1.4). A 354 reply starts the content; any other reply ends the transaction."""
 
 
 class Bdat(Struct, frozen=True):
-    """BDAT (RFC 3030 §2): so many octets of the content follow. The answer is owed at their end, to EndOfData."""
+    """BDAT (RFC 3030 §2): `size` octets of content follow. The reply is due at their end, to EndOfData."""
 
     size: int
     last: bool
-    """Whether the content is whole with them."""
+    """Whether this chunk completes the content."""
 
 
 class Chunk(Struct, frozen=True):
-    """Some octets of the content, dots unstuffed. No answer is owed."""
+    """Octets of the content, dots unstuffed. No reply is due."""
 
     octets: bytes
 
 
 class EndOfData(Struct, frozen=True):
-    """The final dot came, or the last octet that BDAT announced."""
+    """The final dot, or the last octet of a BDAT chunk, was received."""
 
     size: int
-    """Octets of the whole content so far: CRLF counted, stuffing and final dot not (RFC 1870 §6.3)."""
+    """Octets of the content so far, with CRLF, without stuffing and final dot (RFC 1870 §6.3)."""
     fault: Reply | None
-    """Why the content must be refused; the chunks given are then not the whole of it."""
+    """Refusal of the content; its chunks are then incomplete. None accepts it."""
     bare_newlines: bool = False
-    """Whether some of its lines ended in LF alone, where that may be; the chunks given have CRLF."""
+    """Whether a line ended in a permitted bare LF; the chunks have CRLF."""
 
 
 class Reset(Struct, frozen=True):
@@ -106,31 +106,31 @@ class Expand(Struct, frozen=True):
 
 
 class Quit(Struct, frozen=True):
-    """QUIT (RFC 5321 §4.1.1.10). The engine reads nothing more after the answer."""
+    """QUIT (RFC 5321 §4.1.1.10). The engine reads no input after the reply."""
 
 
 class StartTls(Struct, frozen=True):
-    """STARTTLS (RFC 3207 §4). After 220 whatever is buffered is gone, and TLS must start."""
+    """STARTTLS (RFC 3207 §4). A 220 reply discards the buffer, and TLS must start."""
 
 
 class Auth(Struct, frozen=True):
-    """AUTH (RFC 4954 §4). Answer with `challenge`, or with a reply that ends the exchange."""
+    """AUTH (RFC 4954 §4). Reply with `challenge`, or with a reply that ends the exchange."""
 
     mechanism: str
-    """Mechanism in upper case; one of those that are offered."""
+    """Mechanism in upper case; one of the offered ones."""
     initial: bytes | None
-    """The initial response, decoded; None when there was none, b"" for "="."""
+    """Decoded initial response; None without one, b"" for "="."""
 
 
 class AuthResponse(Struct, frozen=True):
-    """The answer to a challenge. Answer as for Auth."""
+    """Response to a challenge. Reply as for Auth."""
 
     response: bytes | None
-    """Decoded; None means "*": the client gives up (501)."""
+    """Decoded response; None for "*", which cancels the exchange (501)."""
 
 
 class XClient(Struct, frozen=True):
-    """XCLIENT: client data from a trusted proxy; None for what it did not give. Reply with 220."""
+    """XCLIENT: client data from a trusted proxy; None for missing data. Reply with 220."""
 
     name: str | None = None
     """The client's host name."""
@@ -142,21 +142,18 @@ class XClient(Struct, frozen=True):
     hello: str | None = None
     """Client's name in EHLO; hostile text, printable ASCII."""
     login: str | None = None
-    """The account that it proved to be."""
+    """Account that the client has authenticated as."""
     local_address: str | None = None
     """Address that the client connected to."""
     local_port: int | None = None
 
 
 class Rejected(Struct, frozen=True):
-    """A line that grammar, order or length forbid. Send `reply` as the answer.
-
-    In the middle of an AUTH exchange it ends the exchange.
-    """
+    """A line of invalid grammar, order or length; it ends an AUTH exchange. Send `reply`."""
 
     reply: Reply
     line: bytes
-    """The beginning of the line, for the log; hostile octets, with what follows AUTH taken out."""
+    """Start of the line, for the log; hostile octets, without the arguments of AUTH."""
 
 
 ServerEvent = (
@@ -182,46 +179,46 @@ ServerEvent = (
 
 
 class LocalProtocolError(Exception):
-    """We were about to break the protocol ourselves: a bug on our side, never the peer's doing."""
+    """A caller of the engine would break the protocol: a bug of this program, never caused by the peer."""
 
 
 class State(Enum):
-    """Where a server's session stands."""
+    """State of a server session."""
 
-    GREETING = "the greeting is owed"
-    TURNED_AWAY = "greeted with 554 (§3.1): only QUIT makes sense"
-    CONNECTED = "greeted; no EHLO or HELO, or none since TLS began"
-    READY = "said hello; no transaction"
+    GREETING = "before the greeting"
+    TURNED_AWAY = "greeted with 554 (§3.1): only QUIT is accepted"
+    CONNECTED = "greeted; no EHLO or HELO since then, or since TLS started"
+    READY = "EHLO or HELO accepted; no transaction"
     MAIL = "a transaction without recipients"
     REFUSED = "a transaction with refused recipients only"
     RCPT = "a transaction with a recipient"
-    CONTENT = "354 was said, or BDAT came; octets up to the final dot, or the end of the chunk, are content"
-    CHUNKS = "a chunk was taken, and the next is awaited (RFC 3030)"
-    SPOILED = "a chunk was refused, and with it the letter: RSET must come"
-    AUTHENTICATING = "a challenge was sent; the next line answers it"
-    TLS = "220 to STARTTLS was said; nothing is read before TLS begins"
-    CLOSED = "closed: nothing is read any more"
+    CONTENT = "content up to the final dot after 354, or up to the end of a BDAT chunk"
+    CHUNKS = "a chunk was accepted; the next one is expected (RFC 3030)"
+    SPOILED = "a chunk was refused, and the letter with it: RSET is required"
+    AUTHENTICATING = "a challenge was sent; the next line is its response"
+    TLS = "220 to STARTTLS was sent; input is discarded until TLS starts"
+    CLOSED = "closed: input is discarded"
 
-    __hash__ = object.__hash__  # Enum's own is a call of Python for each look into a table
+    __hash__ = object.__hash__  # Enum's own __hash__ is a slow Python function
 
 
 class Transition(Struct, frozen=True):
-    """Where the answer to a command leads."""
+    """Next states after the reply to a command."""
 
     accepted: State
     """State after a positive reply."""
     refused: State
     """State after a negative reply."""
     reply: Reply | None = None
-    """Set when the command is refused for its order alone: what to answer."""
+    """Refusal of a command that is out of order; None for a permitted command."""
 
 
 END_OF_DATA = "end of data"
-"""Stands for the final dot among the verbs; the blanks keep it from being one."""
+"""Name of the final dot among the verbs; with its blanks it can't be a verb."""
 LAST_CHUNK = "BDAT LAST"
 """Name of BDAT with LAST (RFC 3030 §2): its reply leads to another state."""
 RESPONSE = "response to a challenge"
-"""Stands for the line that answers a challenge (RFC 4954 §4)."""
+"""Name of a response to a challenge among the verbs (RFC 4954 §4)."""
 
 NO_RECIPIENTS = reply(554, "5.5.1", "no valid recipients")
 
@@ -233,7 +230,7 @@ _CHUNKS_ARE_OPEN = reply(503, "5.5.1", "bad sequence of commands: the letter com
 _RSET_FIRST = reply(503, "5.5.1", "bad sequence of commands: a chunk was refused, send RSET first")
 _ONLY_QUIT = reply(503, "5.5.1", "no service for you here, send QUIT")
 
-# What is said to a command that has no place in a state.
+# Replies to commands out of order, by state.
 _OUT_OF_ORDER = {
     State.TURNED_AWAY: _ONLY_QUIT,
     State.CONNECTED: _HELLO_FIRST,
@@ -247,14 +244,14 @@ _OUT_OF_ORDER = {
 
 
 def _anywhere(state: State) -> dict[str, Transition]:
-    """What changes nothing, whatever is going on (§4.1.4: NOOP, HELP, EXPN, VRFY at any time)."""
+    """Commands permitted in any state (§4.1.4)."""
     stay = Transition(state, state)
     closed = Transition(State.CLOSED, State.CLOSED)
     return {"NOOP": stay, "HELP": stay, "VRFY": stay, "EXPN": stay, "QUIT": closed}
 
 
 def _hello(state: State) -> dict[str, Transition]:
-    """EHLO and HELO begin anew and clear a transaction; refused, they change nothing (§4.1.4)."""
+    """EHLO and HELO reset the session; refused ones change nothing (§4.1.4)."""
     return {"EHLO": Transition(State.READY, state), "HELO": Transition(State.READY, state)}
 
 
@@ -285,7 +282,7 @@ ORDER: Mapping[State, Mapping[str, Transition]] = {
         **_hello(State.REFUSED),
         "RSET": Transition(State.READY, State.READY),
         "RCPT": Transition(State.RCPT, State.REFUSED),
-        # A client that pipelines sends DATA before it knows (RFC 2920 §3.1); that ends its transaction.
+        # A pipelining client sends DATA before these refusals arrive (RFC 2920 §3.1).
         "DATA": Transition(State.READY, State.READY, NO_RECIPIENTS),
     },
     State.RCPT: {
@@ -312,9 +309,9 @@ ORDER: Mapping[State, Mapping[str, Transition]] = {
         RESPONSE: Transition(State.READY, State.READY),
     },
 }
-"""State, command, where its answer leads. A command that is missing is out of order: 503."""
+"""Transitions by state and command. A missing command is out of order: 503."""
 
 
 def out_of_order(state: State) -> Transition:
-    """For a command that has no place in `state`: it is refused, and the state stays (§4.1.4)."""
+    """Transition that refuses a command in `state` and keeps the state (§4.1.4)."""
     return Transition(state, state, _OUT_OF_ORDER[state])

@@ -1,8 +1,7 @@
 """DATA readers: end, dots and line checks of a content (RFC 5321 §4.5.2).
 
-Nothing here goes line by line. Each piece that comes is searched, counted and copied as a whole, which is what makes
-a letter cheap. What is found doesn't depend on how the network cut the octets: a few at the end of a piece, which
-could be the beginning of the end mark, stay in the buffer until more is known.
+Each piece of the network is searched, counted and copied as a whole, never line by line, which keeps a letter cheap.
+Results do not depend on the cut: octets that may begin the end mark stay in the buffer until more arrive.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from mailstack.protocols.smtp.extensions.size import too_large
 from mailstack.protocols.smtp.replies import Reply
 
 _END = b"\r\n.\r\n"
-_BEGINNINGS_OF_END = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
-_BEGINNINGS_OF_LINE = (b"\n.", b"\n")
-"""Octets that may begin a stuffed line, where a bare LF ends one."""
+_END_PREFIXES = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
+_STUFFED_PREFIXES = (b"\n.", b"\n")
+"""Octets that may begin a stuffed line after a bare LF."""
 
 
 class DataReader:
-    """One content, from the answer 354 to the final dot. Only CRLF.CRLF ends it (SMTP smuggling, 2023)."""
+    """One content from 354 to the final dot. Only CRLF.CRLF ends it (SMTP smuggling, 2023)."""
 
     __slots__ = (
         "_ended",
@@ -39,11 +38,11 @@ class DataReader:
     )
 
     def __init__(self, lines: LineBuffer, *, max_size: int, max_line: int, normalizes: bool = False) -> None:
-        """Reads from `lines`. Limits in octets, see Capabilities; 0 is none.
+        """Read from `lines`. Limits are in octets, see Capabilities; 0 is no limit.
 
-        `normalizes` makes CRLF of each bare LF, as Postfix's `smtpd_forbid_bare_newline = normalize`; else it is a fault.
+        `normalizes` converts bare LF to CRLF (Postfix: `smtpd_forbid_bare_newline = normalize`); else it is a fault.
         """
-        # §4.1.1.4: the first CRLF of the end mark may be the one that ended the DATA line, so it belongs to the stream.
+        # §4.1.1.4: the CRLF of the DATA line may begin the end mark, so it belongs to the stream.
         lines.unread(b"\r\n")
         self._first = True
         self._lines = lines
@@ -53,11 +52,11 @@ class DataReader:
         self._ended = False
         self._is_bare = False
         self._normalizes = normalizes
-        self._open_ends = (*_BEGINNINGS_OF_END, *_BEGINNINGS_OF_LINE) if normalizes else _BEGINNINGS_OF_END
+        self._open_ends = (*_END_PREFIXES, *_STUFFED_PREFIXES) if normalizes else _END_PREFIXES
 
     @classmethod
     def for_content(cls, lines: LineBuffer, capabilities: Capabilities) -> DataReader:
-        """The reader of a content that begins."""
+        """Reader of a new content."""
         return cls(
             lines,
             max_size=capabilities.max_size,
@@ -66,7 +65,7 @@ class DataReader:
         )
 
     def next_event(self) -> Chunk | EndOfData | Signal:
-        """The next piece, the end, or NEED_DATA. Pieces stop at the first fault; octets are counted on."""
+        """The next piece, the end, or NEED_DATA. Pieces stop at the first fault, the count of octets does not."""
         while not self._ended:
             raw = self._next_piece()
             if not raw:
@@ -82,16 +81,16 @@ class DataReader:
             self._size += len(octets)
             if self._is_too_large:
                 continue
-            # A piece never parts a CR from its LF.
+            # A piece never splits CRLF.
             self._faults.check(raw, octets, last=self._ended, unpaired=unpaired)
             if octets and not self._faults.any:
                 return Chunk(octets)
         return EndOfData(self._size, self._fault(), bare_newlines=self._is_bare) if self._ended else NEED_DATA
 
     def _next_piece(self) -> bytes:
-        """Octets that are content for sure, still stuffed; empty when there are none now."""
+        """Octets that are certainly content, still stuffed; empty if none are available."""
         lines = self._lines
-        # Base64 has no dot, so this search for one octet, by far the fastest, is mostly the only one.
+        # Base64 has no dot, so this fast search for one octet is mostly the only one.
         end = lines.find(_END) if lines.find(b".") >= 0 else -1
         if end >= 0:
             self._ended = True
@@ -112,18 +111,18 @@ class DataReader:
 
 
 _BARE_LF_END = re.compile(rb"(?P<line>\n)\.\r?\n")
-"""`line` ends the last line of the content."""
+"""End mark; group `line` ends the last line of the content."""
 _UNSETTLED = re.compile(rb"\r?(?:\n(?:\.(?:\.|\r)?)?)?\Z")
-"""Last octets that may begin an end mark, or a line that was stuffed."""
+"""Last octets that may begin an end mark or a stuffed line."""
 
 
 class BareLfDataReader:
-    """One content, from the answer 354 to the final dot: as DataReader, which is for all other clients."""
+    """DataReader for a client that ends its commands in a bare LF."""
 
     __slots__ = ("_ended", "_faults", "_first", "_is_bare", "_lines", "_max_size", "_size")
 
     def __init__(self, lines: LineBuffer, *, max_size: int, max_line: int) -> None:
-        """Reads from `lines`. Limits in octets, see Capabilities."""
+        """Read from `lines`. Limits are in octets, see Capabilities."""
         lines.unread(b"\r\n")
         self._lines = lines
         self._max_size = max_size
@@ -135,16 +134,16 @@ class BareLfDataReader:
 
     @classmethod
     def for_content(cls, lines: LineBuffer, capabilities: Capabilities) -> BareLfDataReader:
-        """The reader of a content that begins."""
+        """Reader of a new content."""
         return cls(lines, max_size=capabilities.max_size, max_line=capabilities.max_line)
 
     def next_event(self) -> Chunk | EndOfData | Signal:
-        """The next piece, the end, or NEED_DATA. Pieces stop at the first fault; octets are counted on."""
+        """The next piece, the end, or NEED_DATA. Pieces stop at the first fault, the count of octets does not."""
         while not self._ended:
             raw = self._next_piece()
             if not raw:
                 break
-            octets = self._mended(raw)
+            octets = self._normalized(raw)
             if self._first:
                 octets, self._first = octets[2:], False
             self._size += len(octets)
@@ -159,7 +158,7 @@ class BareLfDataReader:
         return EndOfData(self._size, fault, bare_newlines=self._is_bare)
 
     def _next_piece(self) -> bytes:
-        """Octets that are content for sure, still stuffed; empty when there are none now."""
+        """Octets that are certainly content, still stuffed; empty if none are available."""
         lines = self._lines
         if (end := lines.search(_BARE_LF_END)) is not None:
             self._ended = True
@@ -170,8 +169,8 @@ class BareLfDataReader:
         unsettled = lines.search(_UNSETTLED)
         return lines.take(len(lines) if unsettled is None else unsettled.start())
 
-    def _mended(self, raw: bytes) -> bytes:
-        """With the ends that lines have, and without the dots that were put before some."""
+    def _normalized(self, raw: bytes) -> bytes:
+        """The octets with CRLF line ends and unstuffed dots."""
         pairs = raw.replace(b"\r\n", b"\n")
         self._is_bare = self._is_bare or len(raw) - len(pairs) != raw.count(b"\n")
         return pairs.replace(b"\n.", b"\n").replace(b"\n", b"\r\n")

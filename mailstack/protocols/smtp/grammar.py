@@ -41,32 +41,31 @@ from mailstack.protocols.smtp.replies import (
     reply,
 )
 
-# The argument of EHLO should be a domain or an address literal, but a host's name is no reason to refuse its mail
-# (§4.1.4), and people give hosts names with underscores, apostrophes and percent signs. Parentheses would disturb the
-# comments of a Received field, angle brackets and quotes have no business there.
+# The argument of EHLO should be a domain or an address literal, but an invalid one is no reason to refuse mail (§4.1.4).
+# Parentheses, angle brackets and quotes are excluded because they would break a Received field.
 _HELLO = re.compile(r"[!#-'*-;=?-~]{1,255}\Z")
-# "<", text in which a quoted string may hold ">", ">"; possessive, so that no input makes it try again.
+# "<", text in which a quoted string may hold ">", ">"; possessive against backtracking.
 _QUOTED_PATH = re.compile(r'<(?:[^">]++|"(?:[^"\\]|\\.)*+")*+>')
 # §4.1.2: A-d-l = At-domain *( "," At-domain ); it SHOULD be ignored (appendix C).
 _SOURCE_ROUTE = re.compile(r"@[A-Za-z0-9_.-]+(?:,@[A-Za-z0-9_.-]+)*+:")
 # §4.1.1.11: esmtp-keyword "=" esmtp-value; values are printable ASCII without "=" and SP.
-# "=" within a value is taken too: AUTH=<…> and later extensions have been seen with it, and the reader of the value
-# decides. What isn't ASCII is let through to the parameters that may have it (RFC 6531 §3.4).
+# "=" within a value is accepted too, for AUTH=<…> and later extensions. Non-ASCII values are checked by the
+# parameters that allow them (RFC 6531 §3.4).
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([!-~\x80-\U0010ffff]++))?\Z")
 
 _MAIL_SYNTAX = reply(501, "5.5.4", "syntax: MAIL FROM:<address> [parameters]")
 _RCPT_SYNTAX = reply(501, "5.5.4", "syntax: RCPT TO:<address> [parameters]")
-_NO_SENDER_PATH = reply(501, "5.1.7", "the sender must stand in angle brackets: MAIL FROM:<address>")
-_NO_RECIPIENT_PATH = reply(501, "5.1.3", "the recipient must stand in angle brackets: RCPT TO:<address>")
-_NULL_RECIPIENT = reply(501, "5.1.3", "the null path is no recipient")
+_NO_SENDER_PATH = reply(501, "5.1.7", "the sender must be in angle brackets: MAIL FROM:<address>")
+_NO_RECIPIENT_PATH = reply(501, "5.1.3", "the recipient must be in angle brackets: RCPT TO:<address>")
+_NULL_RECIPIENT = reply(501, "5.1.3", "the null path <> is not a valid recipient")
 # RFC 6531 §3.5: one code for MAIL, another for RCPT.
 _SENDER_NOT_ASCII = reply(550, "5.6.7", "an address that is not ASCII needs the SMTPUTF8 parameter")
 _NOT_ASCII = reply(553, "5.6.7", "an address that is not ASCII needs the SMTPUTF8 parameter of MAIL")
-_LOOK_UP_NOT_ASCII = reply(553, "5.6.7", "what is not ASCII needs the SMTPUTF8 parameter behind it")
+_VRFY_NOT_ASCII = reply(553, "5.6.7", "a non-ASCII argument needs a final SMTPUTF8 parameter")
 _HELLO_SYNTAX = reply(501, "5.5.4", "syntax: EHLO hostname")
 _PARAMETER_SYNTAX = reply(501, "5.5.4", "a parameter is KEYWORD or KEYWORD=value")
-_PARAMETER_REPEATED = reply(501, "5.5.4", "a parameter stands there twice")
-_PARAMETERS_EXCLUDE = reply(501, "5.5.4", "two parameters can't stand together")
+_PARAMETER_REPEATED = reply(501, "5.5.4", "a parameter is repeated")
+_PARAMETERS_EXCLUDE = reply(501, "5.5.4", "two parameters exclude each other")
 _PARAMETER_UNKNOWN = reply(555, "5.5.4", "a parameter is not recognized or not offered")
 _NO_ARGUMENT = reply(501, "5.5.4", "this command takes no argument")
 _ARGUMENT_NEEDED = reply(501, "5.5.4", "this command needs an argument")
@@ -112,14 +111,14 @@ def _read_mail(argument: str, facts: Facts) -> Mail:
         raise Refusal(_SENDER_NOT_ASCII)
     try:
         sender = _read_path(path) if path else None
-    except AddressError as wrong:
-        raise Refusal(reply(501, "5.1.7", f"bad sender address: {_in_ascii(wrong)}")) from None
+    except AddressError as error:
+        raise Refusal(reply(501, "5.1.7", f"bad sender address: {_in_ascii(error)}")) from None
     if not rest:
         return Mail(sender, (), None)
     size = values.get("SIZE")
     return Mail(
         sender,
-        _travelling(values, known),
+        _relayed_parameters(values, known),
         int(size) if size is not None else None,
         values.get("BODY", "7BIT"),
     )
@@ -140,17 +139,17 @@ def _read_rcpt(argument: str, facts: Facts) -> Rcpt:
         raise Refusal(_NOT_ASCII)
     try:
         address = _POSTMASTER if path.lower() == "postmaster" else _read_path(path)
-    except AddressError as wrong:
-        raise Refusal(reply(501, "5.1.3", f"bad recipient address: {_in_ascii(wrong)}")) from None
+    except AddressError as error:
+        raise Refusal(reply(501, "5.1.3", f"bad recipient address: {_in_ascii(error)}")) from None
     if not rest:
         return Rcpt(address)
-    return Rcpt(address, _travelling(_read_parameters(rest, known, facts), known))
+    return Rcpt(address, _relayed_parameters(_read_parameters(rest, known, facts), known))
 
 
 def _split_path(text: str) -> tuple[str, str] | None:
-    """What stands between the angle brackets, and what follows them; None without brackets.
+    """Text between the angle brackets, and text after them; None without brackets.
 
-    A blank behind the colon is against the grammar, but common, and can't be misread.
+    A blank after the colon is invalid but common, and unambiguous.
     """
     text = text.lstrip(" ")
     if '"' in text:
@@ -167,14 +166,14 @@ def _split_path(text: str) -> tuple[str, str] | None:
 
 
 def _read_path(path: str) -> Address:
-    """A mailbox, behind a source route or not; raises AddressError."""
+    """Mailbox of a path without its source route; raises AddressError."""
     if path[0] == "@" and (route := _SOURCE_ROUTE.match(path)):
         path = path[route.end() :]
     return Address.parse(path)
 
 
 def _read_parameters(text: str, known: Mapping[str, Parameter], facts: Facts) -> dict[str, str]:
-    """Keyword in upper case and checked value of each; raises Refusal."""
+    """Checked values by keyword in upper case; raises Refusal."""
     values: dict[str, str] = {}
     for word in text.split():
         found = _PARAMETER.match(word)
@@ -195,11 +194,11 @@ def _read_parameters(text: str, known: Mapping[str, Parameter], facts: Facts) ->
     return values
 
 
-def _in_ascii(wrong: AddressError) -> str:
-    return str(wrong).encode("ascii", "replace").decode()
+def _in_ascii(error: AddressError) -> str:
+    return str(error).encode("ascii", "replace").decode()
 
 
-def _travelling(values: Mapping[str, str], known: Mapping[str, Parameter]) -> Parameters:
+def _relayed_parameters(values: Mapping[str, str], known: Mapping[str, Parameter]) -> Parameters:
     return tuple((keyword, value) for keyword, value in values.items() if known[keyword].travels)
 
 
@@ -212,16 +211,16 @@ def _without_argument(event: ServerEvent) -> Callable[[str, Facts], ServerEvent]
     return read
 
 
-def _look_up(event: type[Verify | Expand]) -> Callable[[str, Facts], ServerEvent]:
+def _verify_reader(event: type[Verify | Expand]) -> Callable[[str, Facts], ServerEvent]:
     def read(argument: str, facts: Facts) -> ServerEvent:
-        """RFC 6531 §3.7.4.2: VRFY and EXPN take SMTPUTF8 behind what is asked for."""
-        what, _, last = argument.rpartition(" ")
-        if last.upper() == SMTPUTF8 and what and SMTPUTF8 in facts.terms.mail:
-            argument = what.rstrip(" ")
+        """RFC 6531 §3.7.4.2: a final SMTPUTF8 allows a non-ASCII argument of VRFY and EXPN."""
+        name, _, last = argument.rpartition(" ")
+        if last.upper() == SMTPUTF8 and name and SMTPUTF8 in facts.terms.mail:
+            argument = name.rstrip(" ")
             if not argument.isprintable():
-                raise Refusal(_LOOK_UP_NOT_ASCII)
+                raise Refusal(_VRFY_NOT_ASCII)
         elif not argument.isascii():
-            raise Refusal(_LOOK_UP_NOT_ASCII)
+            raise Refusal(_VRFY_NOT_ASCII)
         if not argument:
             raise Refusal(_ARGUMENT_NEEDED)
         return event(argument)
@@ -240,17 +239,17 @@ READERS: Mapping[str, Callable[[str, Facts], ServerEvent]] = {
     "RSET": _without_argument(Reset()),
     "NOOP": lambda _argument, _facts: _NOOP,
     "HELP": lambda argument, _facts: Help(argument),
-    "VRFY": _look_up(Verify),
-    "EXPN": _look_up(Expand),
+    "VRFY": _verify_reader(Verify),
+    "EXPN": _verify_reader(Expand),
     "QUIT": _without_argument(Quit()),
 }
-"""The commands of RFC 5321, each with what reads its argument; a reader raises Refusal."""
+"""Readers of the arguments of RFC 5321 commands; a reader raises Refusal."""
 
 Order = Mapping[State, Mapping[str, Transition]]
 
-# Commands of the standards that this server does not serve (RFC 5321 §4.2.4: 502).
+# Standard commands that are not implemented (RFC 5321 §4.2.4: 502).
 _FOREIGN = frozenset({"ATRN", "BURL", "EHLO", "ETRN", "HELO", "LHLO", "SAML", "SEND", "SOML", "TURN", "XFORWARD"})
-# A web page can make a browser connect here. Commands in the body of its request must not be obeyed.
+# A web page can make a browser connect here; commands in its request body must not be executed.
 _HTTP = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PRI", "PUT", "TRACE"})
 HELLO = ("EHLO", "HELO", "LHLO")
 _WITH_ADDRESS = ("MAIL", "RCPT", "VRFY", "EXPN")
@@ -258,20 +257,20 @@ _WITH_ADDRESS = ("MAIL", "RCPT", "VRFY", "EXPN")
 
 @lru_cache(maxsize=8)
 def verb_table(offered: tuple[Extension, ...], *, lmtp: bool) -> tuple[Mapping[str, Verb], Order]:
-    """The verbs of RFC 5321 and of the extensions, and the order of them all; for LMTP as RFC 2033 §4 changes them."""
+    """Verbs of RFC 5321 and of the extensions, and their order; with the changes of RFC 2033 §4 for LMTP."""
     verbs = {name: Verb(reader) for name, reader in READERS.items()}
-    order = {state: dict(turns) for state, turns in ORDER.items()}
+    order = {state: dict(transitions) for state, transitions in ORDER.items()}
     for extension in offered:
         verbs.update(extension.verbs)
         for name, verb in extension.verbs.items():
-            for state, turn in verb.turns.items():
-                order[state][name] = turn
+            for state, transition in verb.turns.items():
+                order[state][name] = transition
     if lmtp:
         verbs["LHLO"] = verbs.pop("EHLO")
         del verbs["HELO"]
-        for turns in order.values():
-            if (hello := turns.pop("EHLO", None)) is not None:
-                turns["LHLO"] = hello
+        for transitions in order.values():
+            if (hello := transitions.pop("EHLO", None)) is not None:
+                transitions["LHLO"] = hello
         # §4.2: without a recipient DATA must fail with 503.
         order[State.REFUSED] |= {
             name: replace(order[State.REFUSED][name], reply=RCPT_FIRST) for name in ("DATA", "BDAT", LAST_CHUNK)
@@ -280,15 +279,15 @@ def verb_table(offered: tuple[Extension, ...], *, lmtp: bool) -> tuple[Mapping[s
 
 
 def unknown_command(name: str, *, lmtp: bool) -> Reply:
-    """The reply to a verb that is not served."""
+    """The reply to an unknown verb."""
     if name in _HTTP:
         return NO_WEB_SERVER
-    # RFC 2033 §4.1: EHLO is answered with 500 in LMTP.
+    # RFC 2033 §4.1: the reply to EHLO is 500 in LMTP.
     if name in _FOREIGN and not (lmtp and name in HELLO):
         return NOT_IMPLEMENTED
     return UNKNOWN_COMMAND if name else NO_COMMAND
 
 
 def may_be_read(name: str, line: bytes) -> bool:
-    """Whether a line beyond printable ASCII goes to its reader all the same: one with an address (RFC 6531)."""
+    """Whether a line with non-ASCII octets may be read: a command with an address (RFC 6531)."""
     return name in _WITH_ADDRESS and not any(octet < 0x20 or octet == 0x7F for octet in line)

@@ -14,7 +14,7 @@ from mailstack.protocols.smtp.replies import Refusal, reply
 
 _BLANK_LINE = b"\r\n"
 _NOTHING = ReceivedOctets(b"", 0)
-NO_ROOM = reply(452, "4.3.1", "too many large header sections come in at a time, try again later")
+NO_ROOM = reply(452, "4.3.1", "too many large header sections at a time, try again later")
 HEADER_TOO_LARGE = reply(552, "5.3.4", "the header section is too large")
 
 
@@ -32,7 +32,7 @@ class IncomingContent:
         hooks: Sequence[IncomingHook] = (),
         header_hooks: Sequence[HeaderHook] = (),
     ) -> None:
-        """`hooks` are those of the extensions in use, `header_hooks` those that read the header section."""
+        """`hooks` are those of the extensions in use; `header_hooks` read the header section."""
         self._rules = rules
         self._letter = letter
         self._envelope = envelope
@@ -45,7 +45,7 @@ class IncomingContent:
         self._received = _NOTHING
         self.facts = NO_FACTS
         """Facts that the receiving rules found about the finished letter."""
-        self._room = rules.intake.memory_budget
+        self._budget = rules.intake.memory_budget
         self._held = 0
 
     async def write(self, octets: bytes) -> None:
@@ -53,12 +53,12 @@ class IncomingContent:
         if self._header is None:
             await self._content.write(octets)
             return
-        # The end mark can begin three octets before the new ones.
+        # The blank line can start three octets before the new ones.
         searched = max(0, len(self._header) - 3)
         self._header += octets
         self._held += len(octets)
-        self._room.used += len(octets)
-        if self._room.exhausted and len(self._header) > ALWAYS_ALLOWED:
+        self._budget.used += len(octets)
+        if self._budget.exhausted and len(self._header) > ALWAYS_ALLOWED:
             raise Refusal(NO_ROOM)
         end = _end_of_header(self._header, searched)
         if end < 0 and len(self._header) <= self._header_size:
@@ -68,13 +68,13 @@ class IncomingContent:
         await self._write_header(end)
 
     async def finish(self) -> Letter:
-        """The letter with its complete content, topped by `Received:`. Raises Refusal."""
+        """The letter with its complete content, with `Received:` at the top. Raises Refusal."""
         try:
-            return await self._whole()
+            return await self._complete()
         finally:
             self._release()
 
-    async def _whole(self) -> Letter:
+    async def _complete(self) -> Letter:
         if self._header is not None:
             await self._write_header(len(self._header))
         content = await self._content.finish()
@@ -100,17 +100,17 @@ class IncomingContent:
 
     def _release(self) -> None:
         self._header, self._received = None, _NOTHING
-        self._room.used -= self._held
+        self._budget.used -= self._held
         self._held = 0
 
     async def _write_header(self, end: int) -> None:
         header, self._header = bytes(self._header or b""), None
-        came = header[:end]
+        received = header[:end]
         for hook in self._header_hooks:
-            self._envelope = hook.read_header(self._envelope, came)
-        section = await self._rules.edit_header(came, self._letter, self._envelope, self._arrival)
+            self._envelope = hook.read_header(self._envelope, received)
+        section = await self._rules.edit_header(received, self._letter, self._envelope, self._arrival)
         trace = self._rules.intake.trace(self._letter, self._envelope, self._arrival)
-        self._received = ReceivedOctets(came, len(trace) + len(section) + len(_BLANK_LINE))
+        self._received = ReceivedOctets(received, len(trace) + len(section) + len(_BLANK_LINE))
         await self._content.write(trace + section + header[end:])
 
 

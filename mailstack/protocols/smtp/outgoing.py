@@ -24,7 +24,7 @@ NO_UTF8_HEADER = reply(554, "5.6.9", "the header is not ASCII and needs SMTPUTF8
 async def unsupported_recipients(
     extensions: Extensions, envelope: Envelope, recipients: Sequence[Recipient], content: Content
 ) -> dict[Recipient, Reply]:
-    """Recipients that the host can't be given, each with the reply that the host would have to give."""
+    """Recipients that the host can't serve, each with the refusal that replaces its reply."""
     refusal = await _unfit(extensions, envelope, content)
     if refusal is not None:
         return dict.fromkeys(recipients, refusal)
@@ -42,7 +42,7 @@ async def _unfit(extensions: Extensions, envelope: Envelope, content: Content) -
         refusals = (hook.refusal(extensions, envelope) for hook in outgoing_hooks(envelope.parameters))
         if (refusal := next(filter(None, refusals), None)) is not None:
             return refusal
-    # RFC 6531 §3.6. Some clients ask for SMTPUTF8 with every letter, so what counts is what the letter needs.
+    # RFC 6531 §3.6. Some clients send SMTPUTF8 with every letter, so the letter itself decides.
     if SMTPUTF8 not in extensions:
         if envelope.sender is not None and not envelope.sender.is_ascii:
             return NO_UTF8_SENDER
@@ -52,7 +52,7 @@ async def _unfit(extensions: Extensions, envelope: Envelope, content: Content) -
 
 
 def mail_command(extensions: Extensions, envelope: Envelope, recipients: Sequence[Recipient], content: Content) -> str:
-    """MAIL, with the parameters that the host knows. BODY is among them when it is that of `smtp.body`."""
+    """MAIL with the parameters that the host offers."""
     sender = "" if envelope.sender is None else _path(extensions, envelope.sender)
     line = f"MAIL FROM:<{sender}>"
     if "SIZE" in extensions:
@@ -62,24 +62,24 @@ def mail_command(extensions: Extensions, envelope: Envelope, recipients: Sequenc
     parameters = envelope.parameters
     if not envelope.smtputf8 and _is_international(extensions, envelope, recipients):
         parameters = (*parameters, (SMTPUTF8, ""))
-    return line + "".join(_known(extensions, parameters)) if parameters else line
+    return line + "".join(_offered(extensions, parameters)) if parameters else line
 
 
 def rcpt_command(extensions: Extensions, envelope: Envelope, recipient: Recipient) -> str:
-    """RCPT, with the parameters that the host knows."""
+    """RCPT with the parameters that the host offers."""
     line = f"RCPT TO:<{_path(extensions, recipient.address)}>"
     parameters = recipient.parameters
     if envelope.parameters:
         for hook in outgoing_hooks(envelope.parameters):
             parameters = hook.rcpt_parameters(extensions, envelope, recipient, parameters)
     if (original := recipient.original) is not None and original.is_ascii and "ORCPT" not in dict(parameters):
-        # RFC 3461 §5.2.1: so that reports from there name the address that the sender wrote.
+        # RFC 3461 §5.2.1: reports of the host name the address that the sender used.
         parameters = (*parameters, ("ORCPT", f"rfc822;{xtext(str(original.with_a_labels))}"))
-    return line + "".join(_known(extensions, parameters)) if parameters else line
+    return line + "".join(_offered(extensions, parameters)) if parameters else line
 
 
 def _is_international(extensions: Extensions, envelope: Envelope, recipients: Sequence[Recipient]) -> bool:
-    """Whether a letter that came without SMTPUTF8 needs it now, as an alias may lead to such an address."""
+    """Whether a letter without SMTPUTF8 needs it because of an alias."""
     if SMTPUTF8 not in extensions:
         return False
     addresses = [recipient.address for recipient in recipients]
@@ -89,12 +89,12 @@ def _is_international(extensions: Extensions, envelope: Envelope, recipients: Se
 
 
 def _path(extensions: Extensions, address: Address) -> str:
-    """The address as that host can read it: it knows the domain by its A-labels in any case (RFC 6531 §3.2)."""
+    """The address for the host, with A-labels unless it offers SMTPUTF8 (RFC 6531 §3.2)."""
     return str(address if SMTPUTF8 in extensions else address.with_a_labels)
 
 
-def _known(extensions: Extensions, parameters: Parameters) -> Iterator[str]:
-    """Those of the extensions that the host offers (RFC 5321 §4.1.1.11; RFC 3461 §5.2.2)."""
+def _offered(extensions: Extensions, parameters: Parameters) -> Iterator[str]:
+    """Parameters of the extensions that the host offers (RFC 5321 §4.1.1.11, RFC 3461 §5.2.2)."""
     for keyword, value in parameters:
         if EXTENSION_OF.get(keyword) in extensions:
             written = value if value.isascii() or SMTPUTF8 in extensions else encode_unitext(value)
@@ -102,21 +102,21 @@ def _known(extensions: Extensions, parameters: Parameters) -> Iterator[str]:
 
 
 async def _has_ascii_heads(content: Content) -> bool:
-    """Whether the header section and the heads of MIME parts are ASCII; a body in UTF-8 is 8BITMIME's business."""
+    """Whether the header section and the headers of MIME parts are ASCII."""
     try:
         async for piece in pieces(content):
             if isinstance(piece, Head) and not piece.section.isascii():
                 return False
     except Unconvertible:
-        # It has more parts than are looked at: those that were seen decide.
-        return True
+        # Beyond the limit of parts: those before decide.
+        pass
     return True
 
 
 async def downgrade_body(envelope: Envelope, content: Content, offered: Container[str]) -> tuple[Envelope, Content]:
-    """The letter as it goes to a host that offers these keywords; BODY says how (RFC 6152 §3, RFC 3030 §3).
+    """Envelope with BODY, and content, for a host that offers these keywords (RFC 6152 §3, RFC 3030 §3).
 
-    Raises Refusal with 5.6.3 when it can't go.
+    Raises Refusal with 5.6.3 for a content that can't be converted.
     """
     form = await form_of(envelope.body, content)
     if form == "7BIT":
@@ -128,7 +128,7 @@ _FITS = {"8BITMIME": fit_eight_bit, "BINARYMIME": fit_binary}
 
 
 async def form_of(declared: str, content: Content) -> str:
-    """The least BODY that the octets of a content need: "7BIT", "8BITMIME" or "BINARYMIME"."""
+    """Minimal BODY for the octets of a content: "7BIT", "8BITMIME" or "BINARYMIME"."""
     if declared == "BINARYMIME":
         return declared
     octets = held(content)
@@ -146,46 +146,46 @@ async def form_of(declared: str, content: Content) -> str:
 
 
 def _is_binary(octets: bytes) -> bool:
-    """Whether something in it is not allowed in lines (RFC 2045 §2.8)."""
+    """Whether the octets have a NUL, bare CR or bare LF (RFC 2045 §2.8)."""
     unpaired = octets.replace(b"\r\n", b"")
     return b"\0" in octets or b"\n" in unpaired or b"\r" in unpaired
 
 
 class OutgoingTransaction(Struct, frozen=True):
-    """One transaction that is to come."""
+    """One transaction, ready to be sent."""
 
     decided: tuple[Reply | None, ...]
-    """Reply that the host would have to give to each recipient, where that is known; None asks the host."""
+    """Refusal of each recipient that is known before; None asks the host."""
     content: Content
     mail: str = ""
     rcpts: tuple[str, ...] = ()
-    """RCPT commands of the recipients that the host is asked about. Without any nothing is sent."""
+    """RCPT commands of the recipients without such a refusal. Without any, nothing is sent."""
     transfer: Transfer = DATA
 
     @property
     def refusals(self) -> list[Reply]:
-        """What was decided, each once."""
-        return list(dict.fromkeys([one for one in self.decided if one is not None]))
+        """Distinct refusals in `decided`."""
+        return list(dict.fromkeys([reply for reply in self.decided if reply is not None]))
 
     @property
     def commands(self) -> list[str]:
-        """MAIL, RCPT and the command of the transfer, which may go as one group (RFC 2920 §3.1)."""
+        """MAIL, RCPT and the commands of the transfer, as one group for PIPELINING (RFC 2920 §3.1)."""
         return [self.mail, *self.rcpts, *self.transfer.commands]
 
-    def replies(self, told: Sequence[Reply]) -> tuple[Reply, ...]:
-        """The deciding reply for each recipient; `told` has those of the host."""
-        if len(told) == len(self.decided):
-            return tuple(told)
-        each = iter(told)
-        return tuple([one or next(each) for one in self.decided])
+    def replies(self, received: Sequence[Reply]) -> tuple[Reply, ...]:
+        """The deciding reply for each recipient; `received` has those of the host."""
+        if len(received) == len(self.decided):
+            return tuple(received)
+        remaining = iter(received)
+        return tuple([refusal or next(remaining) for refusal in self.decided])
 
 
 async def prepare(
     extensions: Extensions, envelope: Envelope, recipients: Sequence[Recipient], content: Content, *, vouch: bool = True
 ) -> OutgoingTransaction:
-    """Fit a letter for a host that offers these extensions.
+    """The transaction of a letter with a host that offers these extensions.
 
-    Without `vouch` MAIL has AUTH=<> (RFC 4954 §5). Raises what reading the content raises.
+    Without `vouch` MAIL has AUTH=<> (RFC 4954 §5). Errors of reading the content propagate.
     """
     if envelope.parameters:
         for hook in outgoing_hooks(envelope.parameters):

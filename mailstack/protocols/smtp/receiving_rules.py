@@ -19,8 +19,7 @@ from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 
 FIELD = b"mt-priority"
-"""The name of the header field (RFC 6758 §4)."""
-
+"""Name of the header field (RFC 6758 §4)."""
 
 _FIELD = re.compile(
     rb"(?:\A|\r\n)MT-Priority[ \t]*:(?:[ \t]|\r\n[ \t])*(0|-?[1-9])(?:[ \t]|\r\n[ \t]|\([ -'*-~]*\))*\r\n",
@@ -29,52 +28,46 @@ _FIELD = re.compile(
 
 
 class Priorities(Struct, frozen=True):
-    """Which priorities a client may give to its letters."""
+    """Priorities that a client may request for its letters."""
 
-    least: int = LOWEST
-    """A letter with less is refused."""
-    most: int = NORMAL
-    """A letter with more gets this."""
+    min_priority: int = LOWEST
+    """Minimum priority; a lower one is refused."""
+    max_priority: int = NORMAL
+    """Maximum priority; a higher one is lowered to it."""
     trusted: bool = False
-    """Whether an MT-Priority field of its letters is believed."""
+    """Whether the MT-Priority field of the client's letters is used."""
 
     @property
     def header_hooks(self) -> tuple[Priorities, ...]:
-        """The hook that reads the MT-Priority field; none for a client that is not trusted."""
+        """Hook that reads the MT-Priority field; empty for an untrusted client."""
         return (self,) if self.trusted else ()
 
     def read_header(self, envelope: Envelope, section: bytes) -> Envelope:
-        """The envelope with the priority of the MT-Priority field, unless MAIL gave one.
-
-        There must be one such field alone (RFC 6758 §3.1).
-        """
+        """The envelope with the priority of a single MT-Priority field, unless MAIL has one (RFC 6758 §3.1)."""
         if PRIORITY in dict(envelope.parameters):
             return envelope
-        found = _FIELD.search(section)
-        if found is None or count(section, FIELD) != 1:
+        match = _FIELD.search(section)
+        if match is None or count(section, FIELD) != 1:
             return envelope
-        value = min(int(found[1]), self.most)
+        value = min(int(match[1]), self.max_priority)
         return replace(envelope, parameters=(*envelope.parameters, (PRIORITY, str(value))))
 
     def grant(self, mail: Mail) -> tuple[Mail, Reply | None]:
-        """MAIL with the priority that it gets, and the reply that says so when it is another than asked for (§4.1).
-
-        Raises Refusal.
-        """
-        asked = dict(mail.parameters).get(PRIORITY)
-        if asked is None:
+        """MAIL with its granted priority, and the reply if it differs from the requested one (§4.1). Raises Refusal."""
+        requested = dict(mail.parameters).get(PRIORITY)
+        if requested is None:
             return mail, None
-        if int(asked) < self.least:
-            raise Refusal(reply(550, "5.7.15", f"{self.least} is the lowest priority that is taken here"))
-        if int(asked) <= self.most:
+        if int(requested) < self.min_priority:
+            raise Refusal(reply(550, "5.7.15", f"{self.min_priority} is the minimum priority here"))
+        if int(requested) <= self.max_priority:
             return mail, None
-        others = tuple(each for each in mail.parameters if each[0] != PRIORITY)
-        lowered = replace(mail, parameters=(*others, (PRIORITY, str(self.most))))
+        parameters = tuple(pair for pair in mail.parameters if pair[0] != PRIORITY)
+        lowered = replace(mail, parameters=(*parameters, (PRIORITY, str(self.max_priority))))
         # §4.1: the text begins with the new priority.
-        return lowered, reply(250, "2.3.6", f"{self.most} is the priority that the letter gets here")
+        return lowered, reply(250, "2.3.6", f"{self.max_priority} is the priority of the letter")
 
 
-ANY = Priorities(most=HIGHEST, trusted=True)
+ANY = Priorities(max_priority=HIGHEST, trusted=True)
 """Priorities without limits, for trusted clients."""
 
 
@@ -86,7 +79,7 @@ class Client(Protocol):
 
     @property
     def account(self) -> str | None:
-        """The account that authenticated itself (an `Address.key`)."""
+        """`Address.key` of the authenticated account; None before AUTH."""
 
     @property
     def declared_size(self) -> int:

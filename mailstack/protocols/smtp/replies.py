@@ -12,7 +12,7 @@ from mailstack.letter.status import Status
 MAX_LINE = 512
 """Octets of a reply line with its CRLF (RFC 5321 §4.5.3.1.5)."""
 
-_ROOM = MAX_LINE - len("250-5.123.123 \r\n")
+_MAX_TEXT = MAX_LINE - len("250-5.123.123 \r\n")
 
 
 class Reply(Struct, frozen=True, cache_hash=True):
@@ -20,7 +20,7 @@ class Reply(Struct, frozen=True, cache_hash=True):
 
     code: int
     text: str
-    """Lines are parted by "\\n". Never holds what a peer sent unless cut and cleaned."""
+    """Lines separated by "\\n". Text of a peer is truncated and cleaned before."""
     status: Status | None = None
     """Written before the text where ENHANCEDSTATUSCODES applies (RFC 2034 §4); its class equals the code's."""
     closes: bool = False
@@ -36,7 +36,7 @@ class Reply(Struct, frozen=True, cache_hash=True):
 
 
 class EachReply(Reply, frozen=True, cache_hash=True):
-    """LMTP's answers to one content (RFC 2033 §4.2); code and text are those of the best of them."""
+    """LMTP replies to one content (RFC 2033 §4.2); code and text are those of the best one."""
 
     each: tuple[Reply, ...] = ()
     """Replies for the accepted recipients, in their order."""
@@ -55,7 +55,7 @@ class Refusal(Exception):
 
 
 def reply(code: int, status: str | None, text: str, *, closes: bool = False) -> Reply:
-    """Short for Reply, with the status as text: `reply(550, "5.1.1", "no such mailbox")`."""
+    """Reply with the status as text: `reply(550, "5.1.1", "no such mailbox")`."""
     return Reply(code, text, Status.parse(status) if status else None, closes)
 
 
@@ -63,16 +63,16 @@ def reply(code: int, status: str | None, text: str, *, closes: bool = False) -> 
 def render(answer: Reply, *, enhanced: bool) -> bytes:
     """A reply in octets (RFC 5321 §4.2): each line at most MAX_LINE, printable ASCII only.
 
-    With `enhanced`, every line of a 2xx, 4xx or 5xx reply has its enhanced status code (RFC 2034 §4); a reply without
-    one, or with one of another class, gets "other or undefined" (RFC 3463 §3.1).
+    `enhanced` adds the enhanced status code to every line of a 2xx, 4xx or 5xx reply (RFC 2034 §4). A reply without one,
+    or with one of another class, gets "other or undefined" (RFC 3463 §3.1).
     """
     code, text, prefix = answer.code, answer.text, ""
     if enhanced and code // 100 != 3:
         status = answer.status
         prefix = f"{status} " if status is not None and status.kind == code // 100 else f"{code // 100}.0.0 "
-    if len(text) <= _ROOM and text.isascii() and text.isprintable():
+    if len(text) <= _MAX_TEXT and text.isascii() and text.isprintable():
         return f"{code} {prefix}{text}\r\n".encode("ascii")
-    lines = [clean(line)[:_ROOM] for line in text.split("\n")]
+    lines = [clean(line)[:_MAX_TEXT] for line in text.split("\n")]
     last = lines.pop()
     return "".join([*(f"{code}-{prefix}{line}\r\n" for line in lines), f"{code} {prefix}{last}\r\n"]).encode("ascii")
 
@@ -84,15 +84,15 @@ def clean(text: str) -> str:
     return "".join(character if " " <= character <= "~" else "?" for character in text)
 
 
-TAKEN = Status(2, 0, 0)
-OK = Reply(250, "OK", TAKEN)
+ACCEPTED = Status(2, 0, 0)
+OK = Reply(250, "OK", ACCEPTED)
 SENDER_OK = reply(250, "2.1.0", "sender OK")
 RECIPIENT_OK = reply(250, "2.1.5", "recipient OK")
 START_DATA = reply(354, None, "end data with <CR><LF>.<CR><LF>")
 GOODBYE = reply(221, "2.0.0", "goodbye", closes=True)
 TLS_GO_AHEAD = reply(220, "2.0.0", "ready to start TLS")
 NO_TLS = reply(454, "4.7.0", "TLS is not available here")
-CANNOT_VERIFY = reply(252, "2.5.0", "cannot verify the user, but will take the letter and try to deliver it")
+CANNOT_VERIFY = reply(252, "2.5.0", "cannot VRFY user, but will accept message and attempt delivery")
 NO_EXPANSION = reply(502, "5.5.1", "lists are not expanded here")
 TLS_FIRST = reply(530, "5.7.0", "Must issue a STARTTLS command first")
 AUTHENTICATED = reply(235, "2.7.0", "authentication successful")
@@ -106,10 +106,10 @@ TOO_MANY_LETTERS = reply(452, "4.5.3", "too many letters in one session; send th
 TOO_MANY_ERRORS = reply(421, "4.7.0", "too many errors, closing", closes=True)
 TOO_MANY_GUESSES = reply(421, "4.7.0", "too many failed logins, closing", closes=True)
 LOGGED_OUT = reply(421, "4.7.0", "login is no longer valid, closing connection", closes=True)
-SPOKE_EARLY = reply(554, "5.5.0", "you spoke before you were greeted")
+SPOKE_EARLY = reply(554, "5.5.0", "client sent commands before the greeting")
 LOCAL_ERROR = reply(451, "4.3.0", "local error in processing; nothing was lost, try again later")
 
-# Replies of the engine, which no session sees.
+# Replies of the engine itself.
 NO_COMMAND = reply(500, "5.5.2", "a command is needed")
 UNKNOWN_COMMAND = reply(500, "5.5.2", "unknown command")
 NOT_IMPLEMENTED = reply(502, "5.5.1", "command not implemented")
@@ -121,5 +121,5 @@ NO_WEB_SERVER = reply(421, "4.7.0", "this is a mail server, goodbye", closes=Tru
 
 
 def queued_as(letter: Letter) -> Reply:
-    """What is said once a letter is ours."""
-    return Reply(250, f"OK, queued as {letter.id}", TAKEN)
+    """The reply after the durable acceptance of a letter."""
+    return Reply(250, f"OK, queued as {letter.id}", ACCEPTED)

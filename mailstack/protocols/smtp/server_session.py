@@ -98,7 +98,7 @@ class ServerSession(SessionLetter):
             self._end(event)  # type: ignore[arg-type]
             return False
         answer = await self._dispatch(handler, event)
-        # A 4xx reply is no error of the client: after too many recipients it must be able to send the rest
+        # A 4xx reply is no error of the client: after too many recipients it must be able to send the other ones
         # (RFC 5321 §4.5.3.1.10).
         if answer.code >= 500 or (type(event) in _JUNK and self._is_junk()):
             self._errors += 1
@@ -123,7 +123,7 @@ class ServerSession(SessionLetter):
         return 0 < limit < self._junk and not self._listener.is_exempt(self.remote.host)
 
     async def _dispatch(self, handler: Handler, event: object) -> Reply:
-        """The reply to an event, whatever error the handler raises."""
+        """The reply to an event, also for an error in its handler."""
         try:
             return await handler(self, event)
         except Refusal as refusal:
@@ -187,18 +187,18 @@ class ServerSession(SessionLetter):
         Quit: _quit,
         Rejected: _rejected,
     }
-    """Coroutine that answers each command; any other event is an Ending."""
+    """Coroutine for each kind of command; any other event is an Ending."""
 
 
 class LmtpReceivingRules(ReceivingRules, Protocol):
     """Receiving rules of an LMTP port."""
 
     async def check_delivery(self, recipient: Recipient, size: int) -> None:
-        """Whether a letter of `size` octets can be delivered to a recipient that was taken; may raise Refusal."""
+        """Raises Refusal if a letter of `size` octets can't be delivered to an accepted recipient."""
 
 
 class LmtpSession(ServerSession):
-    """A Session with an engine that speaks LMTP."""
+    """One LMTP connection of a server (RFC 2033)."""
 
     __slots__ = ()
 
@@ -213,7 +213,7 @@ class LmtpSession(ServerSession):
         return super()._protocol().replace("ESMTP", "LMTP").replace("UTF8SMTP", "UTF8LMTP")
 
     async def _accept(self, letter: Letter, facts: Facts) -> Reply:
-        """A reply for each recipient (§4.2); the letter is accepted for those with room for it."""
+        """Accept the letter for the recipients that can be delivered; one reply for each (§4.2)."""
         refusals: dict[int, Reply] = {}
         recipients = letter.envelope.recipients
         for number, recipient in enumerate(recipients):
@@ -221,10 +221,10 @@ class LmtpSession(ServerSession):
                 await self.rules.check_delivery(recipient, letter.content.size)
             except Refusal as refusal:
                 refusals[number] = refusal.reply
-        taken = tuple([recipient for number, recipient in enumerate(recipients) if number not in refusals])
+        accepted = tuple([recipient for number, recipient in enumerate(recipients) if number not in refusals])
         done = queued_as(letter)
-        if taken:
-            await self.rules.accept(replace(letter, envelope=replace(letter.envelope, recipients=taken)), facts)
+        if accepted:
+            await self.rules.accept(replace(letter, envelope=replace(letter.envelope, recipients=accepted)), facts)
         else:
             done = refusals[0]
         each = tuple([refusals.get(number, done) for number in range(len(recipients))])

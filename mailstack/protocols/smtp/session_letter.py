@@ -218,7 +218,7 @@ class SessionLetter(SessionLogin):
         if self._is_logged_out:
             raise Refusal(LOGGED_OUT, "the credentials have changed")
         await self.rules.accept(letter, facts)
-        # RFC 5321 §6.1: 250 is said by the line below the durable accept, and nowhere else.
+        # RFC 5321 §6.1: 250 is sent only after the durable accept above.
         return queued_as(letter)
 
     def _new_content(self) -> IncomingContent:

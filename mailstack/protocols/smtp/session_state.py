@@ -23,8 +23,6 @@ from mailstack.protocols.smtp.server import ServerEngine
 
 MIN_RECIPIENTS = 100
 """Recipients that each letter may always have (RFC 5321 §4.5.3.1.8)."""
-
-
 RECIPIENT_OCTETS = 1024
 """Octets of memory counted for one recipient, with its parameters."""
 
@@ -39,7 +37,7 @@ class SessionLimits(Struct, frozen=True):
     junk_commands: int = 100
     """Junk commands since the last letter; each one beyond them is an error. 0 is no limit."""
     auth_failures: int = 5
-    """Wrong passwords before 421 (RFC 4954 §9)."""
+    """Failed logins before 421 (RFC 4954 §9)."""
     command_timeout: float = 300.0
     """Seconds for a whole command (RFC 5321 §4.5.3.2.7)."""
     data_timeout: float = 180.0
@@ -68,7 +66,7 @@ _NO_XCLIENT = XClient()
 
 
 Handler = Callable[[Any, Any], Awaitable[Reply]]
-"""Coroutine of a session that answers one kind of command."""
+"""Coroutine of a session that handles one kind of command."""
 Handlers = Mapping[type, Handler]
 
 
@@ -89,7 +87,7 @@ class ListenerContext(Struct, frozen=True):
     is_busy: Callable[[], bool] = lambda: False
     """Whether so many connections are open that timeouts are short."""
     monotonic: Callable[[], float] | None = None
-    """Seconds that pass for a client; None takes those of the session's clock, which can be set forward."""
+    """Monotonic seconds of the client; None uses the session's clock, which can be advanced."""
     recipient_budget: MemoryBudget = field(default_factory=MemoryBudget)
     """Memory for the recipients of all transactions."""
     sessions: Sessions | None = None
@@ -179,7 +177,7 @@ class SessionState:
 
     @property
     def remote(self) -> HostPort:
-        """Address and port of the client, as the connection or XCLIENT says."""
+        """Address and port of the client, from XCLIENT or the connection."""
         if self._xclient.address is None:
             return self._peer.remote
         return HostPort(self._xclient.address, self._xclient.port or 0)
@@ -213,7 +211,7 @@ class SessionState:
         return min(usual, self._limits.busy_timeout) if self._is_busy() else usual
 
     def _end(self, ending: Ending) -> None:
-        """Send the reason of the end, where the connection still takes it (RFC 5321 §3.8, §4.5.3.2)."""
+        """Send the reason of the end if the connection is still open (RFC 5321 §3.8, §4.5.3.2)."""
         host = self.rules.hostname
         if isinstance(ending, ShuttingDown):
             self._peer.send(self._engine.unsolicited(reply(421, "4.3.2", f"{host} is shutting down", closes=True)))

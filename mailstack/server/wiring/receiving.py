@@ -163,7 +163,7 @@ def _submission(  # noqa: PLR0917  # dependencies, each of a type of its own
     return SubmissionRules(
         counter,
         Ownership(directory) if settings.check_sender else None,
-        priorities=Priorities(most=settings.max_priority),
+        priorities=Priorities(max_priority=settings.max_priority),
         from_header_policy=FromHeaderPolicy(settings.broken_header, settings.check_from, directory),
         at_sender=at_sender,
         at_recipient=at_recipient,

@@ -315,8 +315,8 @@ def test_authentication_keeps_its_secrets_out_of_the_dialogue(mechanism):
     ("mechanisms", "allow_clear", "code", "reason"),
     [
         (("PLAIN",), False, None, "not sent without TLS"),
-        (("CRAM-MD5",), True, None, "no way of AUTH"),
-        (("PLAIN",), True, 535, "refuses our credentials"),
+        (("CRAM-MD5",), True, None, "no supported AUTH mechanism"),
+        (("PLAIN",), True, 535, "refuses the credentials"),
     ],
 )
 def test_authentication_that_fails_is_trouble(mechanisms, allow_clear, code, reason):

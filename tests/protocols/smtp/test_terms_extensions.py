@@ -153,7 +153,7 @@ def test_a_priority_is_granted_lowered_or_refused():
     assert some.grant(asked(3)) == (asked(3), None)
     lowered, answer = some.grant(asked(7))
     assert lowered == asked(3)
-    assert answer == reply(250, "2.3.6", "3 is the priority that the letter gets here")
+    assert answer == reply(250, "2.3.6", "3 is the priority of the letter")
     with pytest.raises(Refusal, match=r"550 5\.7\.15"):
         some.grant(asked(-4))
 
@@ -174,11 +174,11 @@ def test_a_priority_is_granted_lowered_or_refused():
 )
 def test_a_trusted_host_s_field_is_believed(section, priority):
     """PRIO-01: RFC 6758."""
-    trusted = Priorities(most=9, trusted=True)
+    trusted = Priorities(max_priority=9, trusted=True)
     (hook,) = trusted.header_hooks
     envelope = hook.read_header(Envelope(None, ()), section)
     assert dict(envelope.parameters).get("MT-PRIORITY") == priority
-    assert Priorities(most=9).header_hooks == ()
+    assert Priorities(max_priority=9).header_hooks == ()
     said = Envelope(None, (), parameters=(("MT-PRIORITY", "1"),))
     assert hook.read_header(said, section) == said
 

@@ -74,7 +74,7 @@ def test_a_refusal_for_good_comes_back(internet: Internet, at: SmtpStep) -> None
 
 def test_a_refusal_of_auth_is_heard_by_the_author(internet: Internet) -> None:
     fault(internet, Fault(at="auth", service="submission", reply="454 4.7.0 not now", times=1))
-    with pytest.raises(SmtpSessionError, match="refuses our credentials") as refused:
+    with pytest.raises(SmtpSessionError, match="refuses the credentials") as refused:
         internet.author("ann@a.test").submit(to="bob@b.test", text="?")
     assert str(refused.value.reply) == "454 4.7.0 not now"
     internet.author("ann@a.test").submit(to="bob@b.test", text="?")
