@@ -154,7 +154,7 @@ class CredAuthenticator:
                     raise
                 # The password was changed by another process, and the store's cache had the old one.
                 credentials = current
-                account = await self._account_anew(username, proof)
+                account = await self._reload_account(username, proof)
         except Denied as denied:
             self._throttle.failed(host, name)
             # The name helps to find guessers in the log; the client does not get it.
@@ -162,7 +162,7 @@ class CredAuthenticator:
         self._throttle.succeeded(host, name)
         return AccountLogin(account, credentials if account == name else await self._credentials(account))
 
-    async def _account_anew(self, username: str, proof: Proof) -> str:
+    async def _reload_account(self, username: str, proof: Proof) -> str:
         """Repeats the decision with an account that was read again. Raises Denied, Unavailable."""
         try:
             return await self._account(username, proof)

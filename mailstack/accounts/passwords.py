@@ -80,7 +80,7 @@ class Passwords:
         self._pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
         self._pool.start()
 
-    async def keep(self, password: str) -> StoredPassword:
+    async def hash(self, password: str) -> StoredPassword:
         """Hashes of a password. Raises PasswordError, or Unavailable when too many wait."""
         octets = _octets(password)
         if octets == b"":

@@ -173,9 +173,9 @@ class SessionRegistry:
     def _tick(self) -> None:
         self._is_polling = False
         if self._open:
-            Deferred.fromCoroutine(self._look()).addErrback(lambda failure: _log.error("a bug: %s", failure))
+            Deferred.fromCoroutine(self._check()).addErrback(lambda failure: _log.error("a bug: %s", failure))
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         try:
             await self.check()
         except StoreError as error:

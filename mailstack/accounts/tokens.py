@@ -161,13 +161,13 @@ class IssuerClient:
 
     async def get(self) -> bytes:
         """The document. Raises sasl.Unavailable."""
-        return await self._ask(b"GET", {}, None)
+        return await self._request(b"GET", {}, None)
 
     async def post(self, form: bytes) -> bytes:
         """The answer to a form. Raises sasl.Unavailable."""
-        return await self._ask(b"POST", {"Content-Type": "application/x-www-form-urlencoded"}, form)
+        return await self._request(b"POST", {"Content-Type": "application/x-www-form-urlencoded"}, form)
 
-    async def _ask(self, method: bytes, more: Mapping[str, str], body: bytes | None) -> bytes:
+    async def _request(self, method: bytes, more: Mapping[str, str], body: bytes | None) -> bytes:
         # Imported here, since most servers have no issuer, and the client for the web is large.
         from twisted.web.client import Agent, ResponseFailed  # noqa: PLC0415
         from twisted.web.http_headers import Headers  # noqa: PLC0415

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mailstack.cli.http_api import ask
+from mailstack.cli.http_api import request
 from mailstack.cli.target import TargetServer, with_target
 
 
@@ -31,7 +31,7 @@ def show(target: TargetServer, *, as_json: bool) -> None:
     Example:
       mailstack clock show
     """
-    _tell(ask(target, "GET", "/v1/clock"), as_json=as_json)
+    _print_clock(request(target, "GET", "/v1/clock"), as_json=as_json)
 
 
 @clock.command()
@@ -47,10 +47,10 @@ def advance(target: TargetServer, span: str, *, as_json: bool) -> None:
     Example:
       mailstack clock advance 5d
     """
-    _tell(ask(target, "POST", "/v1/clock", {"advance": span}), as_json=as_json)
+    _print_clock(request(target, "POST", "/v1/clock", {"advance": span}), as_json=as_json)
 
 
-def _tell(clock: dict[str, Any], *, as_json: bool) -> None:
+def _print_clock(clock: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(clock))
     else:

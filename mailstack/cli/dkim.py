@@ -55,7 +55,7 @@ def generate(file: Path, selector: str, kind: str, bits: int) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600, exist_ok=False)
         path.write_bytes(key.pem())
-        _give_to_the_owner(config.data, path)
+        _set_owner(config.data, path)
     except FileExistsError:
         raise CommandError(f"{path} exists already; choose another selector, and retire the old one later") from None
     except OSError as error:
@@ -80,7 +80,7 @@ def _load(file: Path) -> Config:
         raise CommandError(str(error)) from error
 
 
-def _give_to_the_owner(data: Path, path: Path) -> None:
+def _set_owner(data: Path, path: Path) -> None:
     """Gives files created by root to the owner of the data directory."""
     if os.geteuid() == 0:
         owner = data.stat()

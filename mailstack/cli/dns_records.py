@@ -29,7 +29,7 @@ def print_records(
     as_json: bool,
 ) -> None:
     """Prints the records of all domains, or of `domains`. Raises CommandError."""
-    wanted = _wanted(target, domains, addresses)
+    wanted = _publication(target, domains, addresses)
     if as_json:
         for domain, record in wanted.all():
             shape = {"name": record.name, "type": record.type, "ttl": record.ttl, "data": record.data}
@@ -40,7 +40,7 @@ def print_records(
         _table(wanted)
 
 
-def _wanted(target: TargetServer, domains: Sequence[str], addresses: Sequence[str]) -> Publication:
+def _publication(target: TargetServer, domains: Sequence[str], addresses: Sequence[str]) -> Publication:
     server = client_info_of(target)
     everything = publication(server.config, publication_facts(server.config, server.services, _checked(addresses)))
     chosen = {domain.lower().rstrip("."): None for domain in domains}

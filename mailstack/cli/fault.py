@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import click
 
-from mailstack.cli.http_api import ask
+from mailstack.cli.http_api import request
 from mailstack.cli.output import CommandError
 from mailstack.cli.target import TargetServer, with_target
 
@@ -39,7 +39,7 @@ def add(target: TargetServer, settings: tuple[str, ...]) -> None:
     Example:
       mailstack fault add at=rcpt 'recipient=*@elsewhere.test' 'reply=452 4.2.2 mailbox full' times=2
     """
-    made = ask(target, "POST", "/v1/faults", _rule(settings))
+    made = request(target, "POST", "/v1/faults", _rule(settings))
     click.echo(made["id"])
 
 
@@ -53,7 +53,7 @@ def list_(target: TargetServer, *, as_json: bool) -> None:
     Example:
       mailstack fault list --json
     """
-    for rule in ask(target, "GET", "/v1/faults")["faults"]:
+    for rule in request(target, "GET", "/v1/faults")["faults"]:
         click.echo(json.dumps(rule) if as_json else _line(rule))
 
 
@@ -68,7 +68,7 @@ def clear(target: TargetServer, ids: tuple[str, ...]) -> None:
       mailstack fault clear f1
     """
     paths = [f"/v1/faults/{quote(each, safe='')}" for each in ids] or ["/v1/faults"]
-    ended = sum(ask(target, "DELETE", path)["cleared"] for path in paths)
+    ended = sum(request(target, "DELETE", path)["cleared"] for path in paths)
     click.echo(f"removed: {ended}" if ended else "no faults are active")
 
 

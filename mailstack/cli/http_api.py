@@ -16,7 +16,7 @@ TIMEOUT_S = 600.0
 """Seconds for an answer; ten years of retries may take a while."""
 
 
-def ask(target: TargetServer, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+def request(target: TargetServer, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
     """JSON answer of the HTTP API of a dev environment. Raises CommandError with its `detail`."""
     web = target.facts.get("web")
     if not web:

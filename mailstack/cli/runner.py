@@ -90,7 +90,7 @@ class OpenStore:
         if self._now is not None:
             self._place.ahead.seconds = self._now() - time.time()
         if before is not None and os.geteuid() == 0:
-            give_to_owner(self._data, set(self._data.iterdir()) - before)
+            set_owner(self._data, set(self._data.iterdir()) - before)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -147,7 +147,7 @@ def _store(runner: StoreRunner, target: TargetServer, *, only_reads: bool) -> Sq
         raise CommandError(str(error)) from error
 
 
-def give_to_owner(data: Path, made: Iterable[Path]) -> None:
+def set_owner(data: Path, made: Iterable[Path]) -> None:
     """Gives files created by root to the owner of the data directory."""
     owner = data.stat()
     for path in made:

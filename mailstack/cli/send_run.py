@@ -75,11 +75,11 @@ def smtp_server_of(target: TargetServer, tls: Tls) -> SmtpServer:
     """The submission service of a server; in a dev environment with the first account's login. Raises CommandError."""
     service = "submissions" if tls == "implicit" else "submission"
     if target.config is not None:
-        return _of_config(target.config, service, tls)
-    return _of_dev(target, service, tls)
+        return _configured_server(target.config, service, tls)
+    return _dev_server(target, service, tls)
 
 
-def _of_dev(target: TargetServer, service: str, tls: Tls) -> SmtpServer:
+def _dev_server(target: TargetServer, service: str, tls: Tls) -> SmtpServer:
     services: Mapping[str, Any] = target.facts.get("services", {})
     if service not in services:
         raise CommandError(f"the dev environment in {target.data} isn't running; start it, or give --server")
@@ -89,7 +89,7 @@ def _of_dev(target: TargetServer, service: str, tls: Tls) -> SmtpServer:
     return SmtpServer(at["host"], at["port"], tls, ca_file, account.get("address"), account.get("password"))
 
 
-def _of_config(file: Path, service: str, tls: Tls) -> SmtpServer:
+def _configured_server(file: Path, service: str, tls: Tls) -> SmtpServer:
     from mailstack.config import load
     from mailstack.config.syntax import port_of
 

@@ -14,7 +14,7 @@ from mailstack.cli import argument_types
 from mailstack.cli.output import CommandError, print_json, print_table
 from mailstack.cli.target import TargetServer, with_target_finder
 from mailstack.config import Config, ConfigError, load
-from mailstack.config.derived import made_here, own_directory
+from mailstack.config.derived import made_by_mailstack, own_directory
 from mailstack.config.values import Domain, HostName
 from mailstack.letter.times import clean
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
@@ -41,7 +41,7 @@ def client_info_of(target: TargetServer) -> ClientInfo:
         config = load(target.config, os.environ)
     except ConfigError as error:
         raise CommandError(str(error.problems[0])) from error
-    ca_file = str(own_directory(config) / "ca.pem") if made_here(config) else ""
+    ca_file = str(own_directory(config) / "ca.pem") if made_by_mailstack(config) else ""
     return ClientInfo(config, services_from_config(config), ca_file)
 
 
@@ -86,10 +86,10 @@ def setup(find: Callable[[], TargetServer], client: str | None, address: str | N
         raise CommandError(f"unknown client {client!r}; choose one of {', '.join(BY_NAME)}")
     if address is None:
         raise click.UsageError("Give the ADDRESS of the account, for example alice@home.test.")
-    _tell(find(), client, address, as_json)
+    _print_guide(find(), client, address, as_json)
 
 
-def _tell(target: TargetServer, client: str, address: str, as_json: bool) -> None:
+def _print_guide(target: TargetServer, client: str, address: str, as_json: bool) -> None:
     guide, server = BY_NAME[client], client_info_of(target)
     whole = str(argument_types.local_address(address, target.domains))
     try:

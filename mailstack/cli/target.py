@@ -85,10 +85,10 @@ def with_target(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command -c and --data, and the TargetServer as its first argument."""
 
     @functools.wraps(command)
-    def with_found(find: Callable[[], TargetServer], **options: Any) -> Any:
+    def with_server(find: Callable[[], TargetServer], **options: Any) -> Any:
         return command(find(), **options)
 
-    return with_target_finder(with_found)
+    return with_target_finder(with_server)
 
 
 def with_target_finder(command: Callable[..., Any]) -> Callable[..., Any]:

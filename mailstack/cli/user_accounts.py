@@ -42,7 +42,7 @@ def add(target: TargetServer, address: str, password_file: Path | None, weak: bo
       pass show alice | mailstack user add alice@home.test --password-file -
     """
     wanted = local_address(address, target.domains)
-    kept = _keep(read_password(password_file), target, wanted.key, weak=weak)
+    kept = _hash(read_password(password_file), target, wanted.key, weak=weak)
 
     with OpenStore(target) as server:
         if server.run(server.store.accounts.get(wanted.key)) is not None:
@@ -139,7 +139,7 @@ def password(target: TargetServer, address: str, password_file: Path | None, wea
       mailstack user password alice@home.test
     """
     wanted = parse_address(address, target.domains)
-    kept = _keep(read_password(password_file), target, wanted.key, weak=weak)
+    kept = _hash(read_password(password_file), target, wanted.key, weak=weak)
 
     with OpenStore(target) as server:
         try:
@@ -217,10 +217,10 @@ def check_strength(password: str, target: TargetServer, address: str, *, weak: b
         raise PasswordError(f"{error}, or take it all the same with --weak") from None
 
 
-def _keep(password: str, target: TargetServer, address: str, *, weak: bool) -> StoredPassword:
+def _hash(password: str, target: TargetServer, address: str, *, weak: bool) -> StoredPassword:
     with PasswordHashes(target.bcrypt_rounds, target.scram_iterations) as hashing:
         try:
             check_strength(password, target, address, weak=weak)
-            return hashing.keep(password)
+            return hashing.hash(password)
         except PasswordError as error:
             raise CommandError(str(error)) from error

@@ -163,13 +163,13 @@ class PasswordHashes:
     def __exit__(self, *_: object) -> None:
         self._passwords.close()
 
-    def keep(self, password: str) -> StoredPassword:
+    def hash(self, password: str) -> StoredPassword:
         """Hashes of a password. Raises PasswordError."""
-        return self._carrier.run(self._passwords.keep(password))
+        return self._carrier.run(self._passwords.hash(password))
 
-    def keep_each(self, passwords: Sequence[str]) -> Iterator[StoredPassword]:
+    def hash_each(self, passwords: Sequence[str]) -> Iterator[StoredPassword]:
         """The same in order, while the others are made. Raises PasswordError where it is met."""
-        return self._each([self._passwords.keep(password) for password in passwords])
+        return self._each([self._passwords.hash(password) for password in passwords])
 
     def check_each(self, pairs: Sequence[tuple[str, bytes]]) -> Iterator[bool]:
         """Checks pairs of password and stored hash, in order."""

@@ -65,7 +65,7 @@ def import_users(target: TargetServer, file: Path, weak: bool) -> None:
         now = time.time()
         accounts = [
             Account(entry.address, kept.password_hash, now, scram=kept.scram)
-            for entry, kept in zip(new, keep_all(hashing, new), strict=True)
+            for entry, kept in zip(new, hash_all(hashing, new), strict=True)
         ]
         if accounts:
             server.run(server.store.accounts.add(accounts))
@@ -125,9 +125,9 @@ def check_new(entries: Sequence[Entry], target: TargetServer, *, weak: bool) -> 
             raise CommandError(f"{entry.where}: {error}. Nothing was imported") from None
 
 
-def keep_all(hashing: PasswordHashes, entries: Sequence[Entry]) -> Iterator[StoredPassword]:
+def hash_all(hashing: PasswordHashes, entries: Sequence[Entry]) -> Iterator[StoredPassword]:
     """Hashes of the passwords, in order. Raises CommandError for an unusable one."""
-    kept = hashing.keep_each([entry.password for entry in entries])
+    kept = hashing.hash_each([entry.password for entry in entries])
     for entry in _watched(entries):
         try:
             yield next(kept)

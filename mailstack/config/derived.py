@@ -74,7 +74,7 @@ def author_of(config: Config) -> Address:
     return config.tls_reports.author or Address("postmaster", config.domains[0])
 
 
-def made_here(config: Config) -> bool:
+def made_by_mailstack(config: Config) -> bool:
     """Whether the first certificate comes from the private CA."""
     return config.tls.certificate is None
 

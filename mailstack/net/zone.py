@@ -51,11 +51,11 @@ class Zone(common.ResolverBase):
         """Add records to a name; without records, the name exists and is empty."""
         self._records.setdefault(_key(name), []).extend(records)
 
-    def put(self, name: str, *records: Record) -> None:
+    def replace(self, name: str, *records: Record) -> None:
         """Replace the records of a name."""
         self._records[_key(name)] = list(records)
 
-    def known(self) -> dict[str, list[Record]]:
+    def records(self) -> dict[str, list[Record]]:
         """All records by name."""
         return {name: list(records) for name, records in self._records.items()}
 

@@ -16,7 +16,7 @@ from mailstack.letter.delivery import OWED, RETRY_REQUESTED, Delivery, DeliveryS
 from mailstack.letter.dsn import RecipientStatus
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.route import LOCAL, Route, Router
-from mailstack.queue.settlement import ReportDue, report_wanted
+from mailstack.queue.settlement import ReportDue, is_report_requested
 from mailstack.store import Acceptance, Change, Conflict, Filter, Record, Settlement, Store
 
 REMOVED = Failed(Status(5, 7, 0), "the operator of the mail system removed the letter from the queue")
@@ -229,7 +229,7 @@ async def _report(letter: Letter, changes: Sequence[Change], now: float, bouncer
     notices = tuple(
         RecipientStatus(change.before.recipient, REMOVED)
         for change in changes
-        if report_wanted(letter, change.before.recipient, "failed")
+        if is_report_requested(letter, change.before.recipient, "failed")
     )
     if letter.envelope.sender is None or not notices:
         return None

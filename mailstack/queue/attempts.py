@@ -118,7 +118,7 @@ class Attempts:
         if job.destination == LOCAL:
             _, state_changes = await self._run(job, None)
             return FinishedAttempt(job, state_changes)
-        watch = self._silent.begin(job)
+        watch = self._silent.start(job)
         try:
             attempt, state_changes = await self._run(job, watch)
         except Interrupted:

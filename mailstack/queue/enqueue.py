@@ -18,7 +18,7 @@ from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agent
 from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.route import LOCAL, Route
-from mailstack.queue.settlement import ReportDue, StateChanges, local_delivery, report_wanted
+from mailstack.queue.settlement import ReportDue, StateChanges, is_report_requested, local_delivery
 from mailstack.store import Acceptance, Placement
 
 COPY_OF = "copy_of"
@@ -169,7 +169,7 @@ def _expansions(letter: Letter, routes: Sequence[Route], now: float) -> list[Rep
     notices = [
         RecipientStatus(recipient, EXPANDED)
         for recipient in letter.envelope.recipients
-        if recipient.address in expanded and report_wanted(letter, recipient, "expanded")
+        if recipient.address in expanded and is_report_requested(letter, recipient, "expanded")
     ]
     return [ReportDue("expanded", new_letter_id(now), tuple(notices))] if notices else []
 

@@ -88,7 +88,7 @@ class HoldRules:
         """Reasons to hold a delivery."""
         if delivery.state is not DeliveryState.QUEUED:
             return []
-        found = [_Why(describe(rule), rule) for rule in self._rule_set.rules if fits(rule, letter, delivery)]
+        found = [_Why(describe(rule), rule) for rule in self._rule_set.rules if matches(rule, letter, delivery)]
         if (
             self._allowed_domains
             and delivery.destination != LOCAL
@@ -121,7 +121,7 @@ def _first(whys: Sequence[_Why], released: float | None) -> _Why | None:
     return next((why for why in whys if released is None or why.rule is None or why.rule.created > released), None)
 
 
-def fits(rule: HoldRule, letter: Letter, delivery: Delivery) -> bool:
+def matches(rule: HoldRule, letter: Letter, delivery: Delivery) -> bool:
     """Whether a rule matches this delivery."""
     if rule.kind == "pause":
         return delivery.destination != LOCAL and fits_domain(rule.domain, delivery.destination)

@@ -114,7 +114,7 @@ def local_delivery(  # noqa: PLR0917  # each of a type of its own
     """
     facts = {"recipient": str(delivery.recipient.address), "mailbox": mailbox}
     reports: tuple[ReportDue, ...] = ()
-    if report_wanted(letter, delivery.recipient, "delivered"):
+    if is_report_requested(letter, delivery.recipient, "delivered"):
         reports = (
             ReportDue("delivered", report or new_letter_id(now), (RecipientStatus(delivery.recipient, outcome),)),
         )
@@ -131,7 +131,9 @@ def _is_only_relayed(letter: Letter, delivery: Delivery, outcome: Delivered) -> 
     """Whether the relaying of the letter needs no report."""
     recipient = delivery.recipient
     return (
-        outcome.mailbox is None and not letter.envelope.parameters and not report_wanted(letter, recipient, "relayed")
+        outcome.mailbox is None
+        and not letter.envelope.parameters
+        and not is_report_requested(letter, recipient, "relayed")
     )
 
 
@@ -146,7 +148,7 @@ def _to_another_host(
     return StateChanges((change,), (), tuple(steps), ())
 
 
-def report_wanted(letter: Letter, recipient: Recipient, kind: ReportKind) -> bool:
+def is_report_requested(letter: Letter, recipient: Recipient, kind: ReportKind) -> bool:
     """Whether a report of this kind is due: never on a report, and as NOTIFY says (RFC 3461 §4.1)."""
     return letter.envelope.sender is not None and recipient.wants_report(_EVENTS.get(kind, "SUCCESS"))
 
@@ -224,7 +226,7 @@ class _ChangeBuilder:
             # A previous host has reported a deadline that had passed before the letter arrived (RFC 2852 §4).
             overdue = self._deadline.at > self._letter.arrival.at
         warns = not delivery.warned and (overdue or late)
-        warns = warns and report_wanted(self._letter, delivery.recipient, "delayed")
+        warns = warns and is_report_requested(self._letter, delivery.recipient, "delayed")
         after = _after(delivery, DeliveryState.QUEUED, outcome, due, warned=delivery.warned or warns)
         self._changes.append(Change(delivery, after))
         if warns:
@@ -241,7 +243,8 @@ class _ChangeBuilder:
         notices = [
             RecipientStatus(one.recipient, how)
             for one, how in pairs_of_kind
-            if (not how.dsn and report_wanted(self._letter, one.recipient, kind)) or self._is_traced(one.recipient, how)
+            if (not how.dsn and is_report_requested(self._letter, one.recipient, kind))
+            or self._is_traced(one.recipient, how)
         ]
         reports = self._report(kind, notices)
         named = {notice.recipient for notice in notices}
@@ -277,7 +280,7 @@ class _ChangeBuilder:
         notices = [
             RecipientStatus(one.recipient, why)
             for one, why in self._failed
-            if self._fallback is not None or report_wanted(self._letter, one.recipient, "failed")
+            if self._fallback is not None or is_report_requested(self._letter, one.recipient, "failed")
         ]
         reports = self._report("failed", notices, self._fallback)
         for delivery, outcome in self._failed:
@@ -285,7 +288,7 @@ class _ChangeBuilder:
             facts = outcome_facts(delivery, outcome)
             if reports and self._fallback is not None:
                 self._step("bounced", {**facts, "report": reports[0].id, "report_to": str(self._fallback)})
-            elif reports and report_wanted(self._letter, delivery.recipient, "failed"):
+            elif reports and is_report_requested(self._letter, delivery.recipient, "failed"):
                 self._step("bounced", {**facts, "report": reports[0].id})
             elif self._letter.envelope.sender is None:
                 self._step("bounced", {**facts, "why": "no report: the reverse-path is null"})

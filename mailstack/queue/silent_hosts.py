@@ -56,7 +56,7 @@ class SilentAttempts:
         self._cancel: Callable[[], None] | None = None
         self._is_crowded = False
 
-    def begin(self, job: DeliveryJob) -> ProgressWatch:
+    def start(self, job: DeliveryJob) -> ProgressWatch:
         """Watches the attempt of a job that is under way."""
         watch, known = ProgressWatch(), self._backlog.is_silent(job)
         self._watched[watch] = _WatchedAttempt(job, watch.sign, self._clock.steady(), known, known)

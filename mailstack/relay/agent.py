@@ -157,11 +157,11 @@ class RelayAgent:
                 failures.append(Deferred(NO_ANSWER, clean(f"{candidate.host}: {interrupted}"), candidate.host))
                 continue
             facts = {**handover.facts, "policy": str(security)}
-            history = targets.facts(candidate), self._kept(transcript, is_retry=is_retry), facts
+            history = targets.facts(candidate), self._limited(transcript, is_retry=is_retry), facts
             return Attempt(handover.outcomes, *history, reached=not handover.connection_lost)
         outcomes = (all_hosts_trouble(failures),) * len(recipients)
         facts = {"host": candidate.host, "policy": str(security)}
-        return Attempt(outcomes, targets.facts(candidate), self._kept(transcript, is_retry=is_retry), facts, reached)
+        return Attempt(outcomes, targets.facts(candidate), self._limited(transcript, is_retry=is_retry), facts, reached)
 
     def _has_another_address(self, targets: RouteTargets, candidate: TargetHost) -> bool:
         """Whether the host has another address that is tried next."""
@@ -176,7 +176,7 @@ class RelayAgent:
             )
             self._results.count(targets.domain, refused.published, failure)
 
-    def _kept(self, transcript: Sequence[str], *, is_retry: bool) -> tuple[str, ...]:
+    def _limited(self, transcript: Sequence[str], *, is_retry: bool) -> tuple[str, ...]:
         return truncate_middle(
             transcript,
             self._limits.dialogue,

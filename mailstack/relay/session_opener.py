@@ -215,7 +215,7 @@ class SessionOpener:
         try:
             await session.open()
             if start_tls and not security.implicit:
-                await self._begin_tls(call, connection, testing=testing)
+                await self._negotiate_tls(call, connection, testing=testing)
             if credentials := candidate.credentials:
                 await self._authenticate(session, credentials)
         except SmtpSessionError as trouble:
@@ -244,7 +244,7 @@ class SessionOpener:
             raise SmtpSessionError("auth", None, f"the token can't be read: {trouble}") from None
         await session.authenticate_by_token(credentials.username, token)
 
-    async def _begin_tls(self, call: Call, connection: RelayConnection, *, testing: bool) -> None:
+    async def _negotiate_tls(self, call: Call, connection: RelayConnection, *, testing: bool) -> None:
         """Runs STARTTLS, and counts its result. Raises SmtpSessionError."""
         # The address is known only before TLS, and while the connection is open.
         local = connection.peer.local.host if self._results is not None else ""

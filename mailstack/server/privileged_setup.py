@@ -70,7 +70,7 @@ def prepare(config: Config, reactor: Any, owner: ServiceUser | None) -> Privileg
     if too_few:
         _log.warning("%s", too_few)
     try:
-        with _given_to(owner, config.data):
+        with _owned_by(owner, config.data):
             config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
             node = node_name(config)
             store = server_store(config, reactor, WorkerSlot(node=node))
@@ -116,7 +116,7 @@ def node_name(config: Config) -> str:
 
 
 @contextmanager
-def _given_to(owner: ServiceUser | None, data: Path) -> Iterator[None]:
+def _owned_by(owner: ServiceUser | None, data: Path) -> Iterator[None]:
     """Change the owner of new files in the data directory to the service user."""
     before = _parts(data)
     yield

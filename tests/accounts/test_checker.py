@@ -84,7 +84,7 @@ class TwoProcesses:
         self.log_in("old")
 
     def _account(self, password: str) -> Account:
-        kept = self.pump.run(self.passwords.keep(password))
+        kept = self.pump.run(self.passwords.hash(password))
         return Account(BOB, kept.password_hash, 1.0, scram=kept.scram)
 
     def change(self, password: str) -> None:
@@ -136,7 +136,7 @@ def test_a_new_password_is_right_at_once(processes: TwoProcesses) -> None:
 def test_an_account_that_was_just_added_may_log_in(processes: TwoProcesses) -> None:
     with pytest.raises(Denied):
         processes.log_in("secret", "carol@home.test")
-    kept = processes.pump.run(processes.passwords.keep("secret"))
+    kept = processes.pump.run(processes.passwords.hash("secret"))
     carol = Account("carol@home.test", kept.password_hash, 2.0)
     processes.pump.run(processes.command.accounts.add([carol]))
     processes.clock.turn(3600.0)

@@ -63,7 +63,7 @@ def ground(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
 
 
 def test_what_was_hashed_is_verified_and_nothing_else(ground: Ground) -> None:
-    stored = ground.pump.run(ground.passwords.keep("corr3ct-h0rse")).password_hash
+    stored = ground.pump.run(ground.passwords.hash("corr3ct-h0rse")).password_hash
     assert stored.startswith(b"$2b$04$")
     assert ground.verify("corr3ct-h0rse", stored)
     assert not ground.verify("corr3ct-h0rs", stored)
@@ -71,23 +71,23 @@ def test_what_was_hashed_is_verified_and_nothing_else(ground: Ground) -> None:
 
 
 def test_a_password_is_composed_so_that_every_keyboard_sends_the_same(ground: Ground) -> None:
-    stored = ground.pump.run(ground.passwords.keep("cafe\u0301")).password_hash
+    stored = ground.pump.run(ground.passwords.hash("cafe\u0301")).password_hash
     assert ground.verify("caf\u00e9", stored)
 
 
 def test_a_password_over_72_octets_is_refused_when_set_and_wrong_when_checked(ground: Ground) -> None:
     longest = "é" * 36
-    stored = ground.pump.run(ground.passwords.keep(longest)).password_hash
+    stored = ground.pump.run(ground.passwords.hash(longest)).password_hash
     assert ground.verify(longest, stored)
     with pytest.raises(PasswordError, match=r"73 octets.*at most 72"):
-        ground.pump.run(ground.passwords.keep(longest + "x"))
+        ground.pump.run(ground.passwords.hash(longest + "x"))
     assert not ground.verify(longest + "x", stored)
 
 
 @pytest.mark.parametrize("password", ["", "a\0b", "\ud800"])
 def test_a_password_that_no_client_can_send_is_refused_when_set(ground: Ground, password: str) -> None:
     with pytest.raises(PasswordError, match="choose"):
-        ground.pump.run(ground.passwords.keep(password))
+        ground.pump.run(ground.passwords.hash(password))
     assert not ground.verify(password)
 
 

@@ -34,7 +34,7 @@ class Ground:
         self.clock = HandClock()
         self.store = MemoryAccounts(BOB, ALICE)
         self.passwords = Passwords(self.pump, self.clock, rounds=4, scram_iterations=4096)
-        kept = self.pump.run(self.passwords.keep("secret"))
+        kept = self.pump.run(self.passwords.hash("secret"))
         old = bcrypt.hashpw(b"secret", bcrypt.gensalt(4))
         self.store.rows[BOB] = replace(self.store.rows[BOB], password_hash=kept.password_hash, scram=kept.scram)
         self.store.rows[ALICE] = replace(self.store.rows[ALICE], password_hash=old)
@@ -154,7 +154,7 @@ def test_keys_that_can_not_be_read_are_our_trouble(ground: Ground) -> None:
 
 
 def test_a_password_that_saslprep_refuses_works_without_scram(ground: Ground) -> None:
-    kept = ground.pump.run(ground.passwords.keep("pass\u0221word"))
+    kept = ground.pump.run(ground.passwords.hash("pass\u0221word"))
     assert kept.scram == ""
     assert kept.password_hash
 

@@ -26,7 +26,7 @@ def test_what_root_makes_belongs_to_the_directorys_owner(tmp_path: Path, monkeyp
 
 def test_anybody_else_gives_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(runner, "give_to_owner", None)
+    monkeypatch.setattr(runner, "set_owner", None)
     with OpenStore(TargetServer(tmp_path)):
         pass
 

@@ -351,7 +351,7 @@ def test_a_retry_to_a_dead_host_asks_nothing_that_is_known(*, implicit: bool) ->
     host = "dead.test" if implicit else "mx.dead.test"
     zone = Delegated({"dead.test": [], host: [dns.Record_A("127.0.0.9", ttl=300)]})
     if not implicit:
-        zone.put("dead.test", dns.Record_MX(10, host, ttl=300))
+        zone.replace("dead.test", dns.Record_MX(10, host, ttl=300))
     relay = RelayAgent(DnsNames(zone, world.clock), world, world, OwnHost("mx.home.test"))
     letter = letter_to("bob@dead.test")
     for wait, questions in ((0, 3), (30, 0), (60, 0), (120, 0), (100, 3), (200, 0)):

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Deferred, LetterId, Recipient, Status
 from mailstack.letter.delivery import Delivery, Step, released_text
 from mailstack.queue.admin import QueueAdmin
-from mailstack.queue.hold_rules import describe, fits, is_held_by
+from mailstack.queue.hold_rules import describe, is_held_by, matches
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import StoreError
 from mailstack.store.hold_rules import HoldRule
@@ -190,5 +190,5 @@ def test_a_rule_knows_a_recipient_also_by_what_the_sender_wrote(rig) -> None:
     letter = rig.accept(a_letter("x@else.test"))
     (delivery,) = rig.record(letter).deliveries
     through = replace(delivery, recipient=Recipient(Address("x", "else.test"), Address("all", "home.test")))
-    assert fits(HoldRule("r", "hold", recipient="all@home.test"), letter, through)
-    assert fits(HoldRule("r", "hold", domain="home.test"), letter, through)
+    assert matches(HoldRule("r", "hold", recipient="all@home.test"), letter, through)
+    assert matches(HoldRule("r", "hold", domain="home.test"), letter, through)

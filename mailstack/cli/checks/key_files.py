@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mailstack.cli.checks import Finding, broken, good, warning
 from mailstack.config import Config
-from mailstack.config.derived import identities, made_here, own_directory, patience, signing_keys
+from mailstack.config.derived import identities, made_by_mailstack, own_directory, patience, signing_keys
 from mailstack.net.certificate_checks import certificate_warnings, covers, date_warnings
 from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, read_identity
 from mailstack.net.client_tls import ClientTls
@@ -24,7 +24,7 @@ def check_certificate(config: Config, now: float | None = None) -> Iterator[Find
     """Checks the configured or the self-made certificates; `now` is in seconds since 1970."""
     now = time.time() if now is None else now
     shown, ours = identities(config), own_directory(config)
-    if made_here(config) and not shown[0].certificate.exists():
+    if made_by_mailstack(config) and not shown[0].certificate.exists():
         yield good(
             CERTIFICATE, f"none is configured: a private CA and a certificate are created in {ours} at the first start"
         )
@@ -43,7 +43,7 @@ def check_certificate(config: Config, now: float | None = None) -> Iterator[Find
         yield warning(
             CERTIFICATE, f"no certificate covers {', '.join(missing)}, so clients that connect to it will refuse"
         )
-    if made_here(config):
+    if made_by_mailstack(config):
         yield warning(CERTIFICATE, f"it is signed by a private CA: clients must trust {ours / 'ca.pem'}")
 
 

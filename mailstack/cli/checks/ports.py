@@ -43,7 +43,7 @@ def check_ports(config: Config, *, timeout: float = TIMEOUT_S) -> Iterator[Findi
                 yield good(part, f"{description} is free")
             elif error.errno != errno.EADDRINUSE:
                 yield broken(part, f"{description} {_refused(error, host)}")
-            elif config.hostname in _said(config, service, host, found[1], timeout):
+            elif config.hostname in _greeting(config, service, host, found[1], timeout):
                 yield good(part, f"{description} is in use by this server, which is running")
             elif description.startswith(PROXIED):
                 # It replies only to its proxies, so the greeting is unavailable.
@@ -76,7 +76,7 @@ def _is_loopback(host: str) -> bool:
     return ipaddress.ip_address(host).is_loopback
 
 
-def _said(config: Config, service: str, host: str, port: int, timeout: float) -> str:
+def _greeting(config: Config, service: str, host: str, port: int, timeout: float) -> str:
     """First octets from the program on a port; "" if nothing arrives within `timeout` seconds."""
     asked = f"GET / HTTP/1.0\r\nHost: {config.hostname}\r\n\r\n" if service in CLIENT_FIRST else ""
     # The certificate is not verified: the peer is only identified, and gets no data.
@@ -84,14 +84,14 @@ def _said(config: Config, service: str, host: str, port: int, timeout: float) ->
     try:
         with socket.create_connection((host, port), timeout) as plain:
             if service not in IMPLICIT_TLS:
-                return _ask(plain, asked)
+                return _command(plain, asked)
             with context.wrap_socket(plain) as secure:
-                return _ask(secure, asked)
+                return _command(secure, asked)
     except (OSError, ValueError):
         return ""
 
 
-def _ask(connection: socket.socket, words: str) -> str:
+def _command(connection: socket.socket, words: str) -> str:
     connection.sendall(words.encode("ascii"))
     return connection.recv(2048).decode("ascii", "replace")
 

@@ -67,7 +67,7 @@ def import_letters(target: TargetServer, address: str, paths: tuple[Path, ...], 
         if target.settings is not None
         else parse_address(address, target.domains)
     )
-    scanned = found_in(paths)
+    scanned = scan_paths(paths)
     with OpenStore(target, announces=False) as server:
         if target.settings is not None and server.run(server.store.accounts.get(owner.key)) is None:
             raise CommandError(f"{owner} is not an account here; `mailstack user add {owner}` adds it")
@@ -76,7 +76,7 @@ def import_letters(target: TargetServer, address: str, paths: tuple[Path, ...], 
         import_all(server, target, scanned, _MailboxOwner(owner), owner.key, known, hostname, as_json=as_json)
 
 
-def found_in(paths: Sequence[Path], *, since: float | None = None) -> ScanResult:
+def scan_paths(paths: Sequence[Path], *, since: float | None = None) -> ScanResult:
     """Letters in files. Raises CommandError if there is none."""
     try:
         scanned = detect(paths, since=since)
@@ -173,7 +173,7 @@ def ingest(target: TargetServer, paths: tuple[Path, ...], recent: int, as_json: 
         raise CommandError(
             "only a dev environment can ingest letters; use `mailstack import ADDRESS PATH` for a mailbox"
         )
-    scanned = found_in(paths, since=target.now() - recent * DAY_S if recent else None)
+    scanned = scan_paths(paths, since=target.now() - recent * DAY_S if recent else None)
     with OpenStore(target) as server:
         hidden = hidden_numbers(target.data)
         known = server.run(letters_in(server.store, ARCHIVE, lambda uid: uid in hidden))

@@ -155,7 +155,7 @@ def act(
     with OpenStore(target) as server:
         if ids:
             operator = QueueAdmin(server.store, target.now)
-            _tell(server.run(action(server, operator, ids)), done)
+            _print_results(server.run(action(server, operator, ids)), done)
             return
         now = target.now()
 
@@ -179,10 +179,10 @@ def act(
         operator = QueueAdmin(server.store, target.now, selects=takes, known=records if chosen.confirmed else ())
         letters = [record.letter.id for record in records]
         groups = [letters[at : at + BATCH_SIZE] for at in range(0, len(letters), BATCH_SIZE)]
-        _tell_many((server.run(action(server, operator, group)) for group in groups), done, len(records))
+        _print_counts((server.run(action(server, operator, group)) for group in groups), done, len(records))
 
 
-def _tell(acts: Sequence[ActionResult], done: str) -> None:
+def _print_results(acts: Sequence[ActionResult], done: str) -> None:
     """Prints the results. Raises CommandError if some letter was not changed at all."""
     for each in acts:
         if each.done:
@@ -190,7 +190,7 @@ def _tell(acts: Sequence[ActionResult], done: str) -> None:
     _refuse(acts)
 
 
-def _tell_many(results: Iterable[list[ActionResult]], done: str, count: int) -> None:
+def _print_counts(results: Iterable[list[ActionResult]], done: str, count: int) -> None:
     """Lists few results, counts many, and shows a progress bar."""
     acts: list[ActionResult] = []
     with click.progressbar(length=count, file=sys.stderr, hidden=count <= MAX_LISTED) as bar:

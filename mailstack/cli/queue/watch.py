@@ -61,7 +61,7 @@ def watch(target: TargetServer, lasting: float | None, as_json: bool) -> None:
       mailstack queue watch --for 30s --json | jq -r .step
     """
     with OpenStore(target, only_reads=True) as server:
-        looks = _looks(target, server, lasting)
+        looks = _polls(target, server, lasting)
         try:
             if as_json:
                 for _, steps in looks:
@@ -78,7 +78,7 @@ def watch(target: TargetServer, lasting: float | None, as_json: bool) -> None:
             return
 
 
-def _looks(target: TargetServer, server: OpenStore, lasting: float | None) -> Iterator[tuple[Changes, list[Step]]]:
+def _polls(target: TargetServer, server: OpenStore, lasting: float | None) -> Iterator[tuple[Changes, list[Step]]]:
     began = time.monotonic()
     changes = Changes(server, target.now())
     while True:

@@ -227,7 +227,7 @@ async def enqueue(target: TargetServer, mail_server: OpenStore, prepared: Prepar
         whole, facts = (whole, NO_FACTS) if signing is None else await signing.signed(whole)
         await rules.accept(whole, facts)
     except Refusal as refusal:
-        raise SendmailError(TEMPFAIL if refusal.reply.code < 500 else UNAVAILABLE, _said(refusal)) from refusal
+        raise SendmailError(TEMPFAIL if refusal.reply.code < 500 else UNAVAILABLE, _reply_text(refusal)) from refusal
     return letter
 
 
@@ -253,8 +253,8 @@ async def _check(counter: Intake, recipients: Sequence[Recipient], size: int) ->
             except Refusal as refusal:
                 if refusal.reply.code < 500:
                     raise
-                raise SendmailError(NOUSER, f"{recipient.address}: {_said(refusal)}") from refusal
+                raise SendmailError(NOUSER, f"{recipient.address}: {_reply_text(refusal)}") from refusal
 
 
-def _said(refusal: Refusal) -> str:
+def _reply_text(refusal: Refusal) -> str:
     return f"{refusal.reply.code} {refusal.reply.text}"

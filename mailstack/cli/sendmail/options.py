@@ -56,12 +56,12 @@ def parse(arguments: list[str]) -> Options:
         if not word.startswith("-") or word == "-":
             rest.insert(0, word)
             break
-        _take(options, word[1:], rest)
+        _parse_option(options, word[1:], rest)
     options.recipients = tuple(rest)
     return options
 
 
-def _take(options: Options, word: str, rest: list[str]) -> None:
+def _parse_option(options: Options, word: str, rest: list[str]) -> None:
     """One word of options; flags may stand together, and the first that takes a value ends the word."""
     while word:
         letter, word = word[0], word[1:]

@@ -15,7 +15,7 @@ from mailstack.cli.argument_types import PathType, StoreType
 from mailstack.cli.migrate import CannotMove, RestoreTarget, StoreEndpoint
 from mailstack.cli.output import CommandError, print_json
 from mailstack.cli.progress import table_progress
-from mailstack.cli.runner import give_to_owner
+from mailstack.cli.runner import set_owner
 from mailstack.cli.target import target_of_config
 from mailstack.store import StoreError
 from mailstack.store.postgresql import driver
@@ -157,7 +157,7 @@ def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None
         staying = sum(1 for _ in named_objects(there)) if new is None else 0
         files = _copy_data_files(*directories) if directories else []
         if not is_url(to) and os.geteuid() == 0:
-            _give_to_owner(Path(to), directories and directories[0])
+            _set_owner(Path(to), directories and directories[0])
         there.commit()
     _report(here, there, directories is not None, files, staying, damaged, as_json=as_json)
 
@@ -200,11 +200,11 @@ def _copy_data_files(here: Path, there: Path) -> list[str]:
         ) from error
 
 
-def _give_to_owner(to: Path, from_: Path | None) -> None:
+def _set_owner(to: Path, from_: Path | None) -> None:
     """Give a new directory to the owner of the old one: a server can't write files of root."""
     if from_ is not None and to.stat().st_uid == 0:
         os.chown(to, from_.stat().st_uid, from_.stat().st_gid)
-    give_to_owner(to, to.rglob("*"))
+    set_owner(to, to.rglob("*"))
 
 
 def _report(

@@ -61,7 +61,7 @@ class DevAccounts:
         missing = []
         for address, password in self._settings.accounts:
             if await self._store.accounts.get(address) is None:
-                stored = await self.passwords.keep(password)
+                stored = await self.passwords.hash(password)
                 missing.append(Account(address, stored.password_hash, now, scram=stored.scram))
         await self._store.accounts.add(missing)
 
@@ -75,7 +75,7 @@ class DevAccounts:
 
     async def add(self, address: str, password: str) -> None:
         """Adds an account. Raises AddressError, Conflict, and ValueError for an invalid password."""
-        stored = await self.passwords.keep(password)
+        stored = await self.passwords.hash(password)
         account = Account(Address.parse(address).key, stored.password_hash, self._clock.now(), scram=stored.scram)
         await self._store.accounts.add([account])
         self.directory.forget()

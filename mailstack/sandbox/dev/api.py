@@ -167,10 +167,10 @@ class ZonePages:
         self._zone = zone
 
     async def names(self, _: Request) -> Response:
-        return json_response(NameList([self._shown(name) for name in sorted(self._zone.known())]))
+        return json_response(NameList([self._shown(name) for name in sorted(self._zone.records())]))
 
     def _shown(self, name: str) -> ZoneName:
-        return ZoneName(name, [ZoneRecord(*record_text(each)) for each in self._zone.known().get(name, ())])
+        return ZoneName(name, [ZoneRecord(*record_text(each)) for each in self._zone.records().get(name, ())])
 
     async def one(self, request: Request) -> Response:
         return json_response(self._shown(self._known(request)))
@@ -182,11 +182,11 @@ class ZonePages:
             records = [read_record(each.type, each.value) for each in given]
         except ValueError as error:
             raise HttpError(400, str(error)) from None
-        if name not in self._zone.known() and len(self._zone.known()) >= MAX_NAMES:
+        if name not in self._zone.records() and len(self._zone.records()) >= MAX_NAMES:
             raise HttpError(
                 409, f"The zone has the maximum of {MAX_NAMES} names; remove one with DELETE /v1/zone/NAME."
             )
-        self._zone.put(name, *records)
+        self._zone.replace(name, *records)
         return json_response(self._shown(name))
 
     async def remove(self, request: Request) -> Response:
@@ -197,7 +197,7 @@ class ZonePages:
     def _known(self, request: Request) -> str:
         """Raises HttpError 404."""
         name = _name(request)
-        if name not in self._zone.known():
+        if name not in self._zone.records():
             raise HttpError(404, f"{name[:100]} is not in the zone; GET /v1/zone lists the names.")
         return name
 

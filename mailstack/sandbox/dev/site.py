@@ -26,7 +26,7 @@ def dev_site(parts: EnvironmentParts, servers: Servers) -> WebOptions:
 
     settings, accounts = parts.settings, parts.accounts
     admin = AdminHooks(
-        hash_password=accounts.passwords.keep,
+        hash_password=accounts.passwords.hash,
         invalidate_directory=accounts.directory.forget,
         head=parts.head,
         check_spam=parts.check_spam if settings.spam_filter else None,

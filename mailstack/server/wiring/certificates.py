@@ -15,7 +15,7 @@ from mailstack.accounts.tokens import (
     TokenReader,
     TokenRules,
 )
-from mailstack.config.derived import identities, made_here, own_directory, patience
+from mailstack.config.derived import identities, made_by_mailstack, own_directory, patience
 from mailstack.config.model import Config, OAuthSettings
 from mailstack.net.certificate_checks import CertificateWarning, certificate_warnings
 from mailstack.net.certificates import TlsError, private_ca
@@ -27,7 +27,7 @@ from mailstack.store.data_directory import Location
 
 def issue(config: Config, now: float) -> None:
     """Make missing or expiring certificates of the private CA; `now` is in seconds since 1970. Raises TlsError."""
-    if made_here(config):
+    if made_by_mailstack(config):
         private_ca(own_directory(config), config.hostname, now)
 
 

@@ -85,7 +85,7 @@ def web_options(
     from mailstack.web.context import AdminHooks, WebOptions  # noqa: PLC0415
 
     admin = AdminHooks(
-        hash_password=passwords.keep,
+        hash_password=passwords.hash,
         check_password=partial(check_password, min_length=config.accounts.min_password_length),
         invalidate_directory=directory.forget,
     )
