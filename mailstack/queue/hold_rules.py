@@ -134,14 +134,18 @@ def matches(rule: HoldRule, letter: Letter, delivery: Delivery) -> bool:
     )
 
 
+def pause_scope(destination: str) -> str:
+    """Deliveries that a pause of this destination holds; `*` is every destination."""
+    return "outbound delivery" if destination == "*" else f"delivery to {destination}"
+
+
 @lru_cache(maxsize=1024)  # the same for every letter
 def describe(rule: HoldRule) -> str:
     """Text of a delivery that the rule holds."""
     # In UTC, so that all processes write the same text.
     since = f"since {datetime.fromtimestamp(rule.created, UTC):%Y-%m-%d %H:%M:%S} UTC"
     if rule.kind == "pause":
-        whole = "everything that would leave" if rule.domain == "*" else f"everything for {rule.domain}"
-        return f"{whole} is paused {since}"
+        return f"{pause_scope(rule.domain)} is paused {since}"
     parts = {"sender": rule.sender, "recipient": rule.recipient, "domain": rule.domain}
     criteria = ", ".join(f"{name} {pattern}" for name, pattern in parts.items() if pattern)
     return f"held by rule {rule.name} ({criteria})"

@@ -73,6 +73,6 @@ def test_an_order_and_the_tls_that_was_demanded_are_told(mailstack: Mailstack, s
     letter = shelf.accept(at=time.time() - 60, steps=(("attempted", tried),), **DEFERRED)
     assert because(mailstack, letter) == {"tls": "TLS with mx.elsewhere.test: verified, by MTA-STS"}
     mailstack("queue", "pause", "elsewhere.test")
-    assert "everything for elsewhere.test is paused" in because(mailstack, letter)["order"]
+    assert "delivery to elsewhere.test is paused" in because(mailstack, letter)["order"]
     (group,) = lines_of(mailstack("queue", "list", "--by", "destination", "--json"))
-    assert group["reason"].startswith("everything for elsewhere.test is paused")
+    assert group["reason"].startswith("delivery to elsewhere.test is paused")

@@ -13,7 +13,7 @@ from mailstack.cli.target import TargetServer, with_target
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.times import clean, iso8601, local_text
 from mailstack.queue.admin import QueueAdmin
-from mailstack.queue.hold_rules import is_held_by
+from mailstack.queue.hold_rules import is_held_by, pause_scope
 from mailstack.store import Conflict, Filter
 from mailstack.store.hold_rules import HoldRule
 
@@ -112,7 +112,7 @@ def remove(target: TargetServer, name: str, keep_held: bool) -> None:
 def words(rule: HoldRule) -> str:
     """Description of a rule."""
     if rule.kind == "pause":
-        return "outbound delivery" if rule.domain == "*" else f"delivery to {rule.domain}"
+        return pause_scope(rule.domain)
     parts = {"from": rule.sender, "to": rule.recipient, "in the domain": rule.domain}
     return "letters " + " ".join(f"{part} {clean(pattern)}" for part, pattern in parts.items() if pattern)
 
@@ -149,13 +149,13 @@ def pause(target: TargetServer, destination: str) -> None:
     new = HoldRule(_name(destination), "pause", domain=destination, created=target.now())
     with OpenStore(target) as server:
         if new.name in {each.name for each in server.run(server.store.hold_rules.load()).rules}:
-            raise CommandError(f"{_what(destination)} is already paused; `mailstack queue resume` ends the pause")
+            raise CommandError(f"{pause_scope(destination)} is already paused; `mailstack queue resume` ends the pause")
         try:
             server.run(server.store.hold_rules.add(new))
         except Conflict as conflict:
             raise CommandError(str(conflict)) from conflict
     again = "" if destination == "*" else f" {destination}"
-    click.echo(f"{_what(destination)} is paused, until `mailstack queue resume{again}`")
+    click.echo(f"{pause_scope(destination)} is paused until `mailstack queue resume{again}`")
 
 
 @click.command()
@@ -172,15 +172,13 @@ def resume(target: TargetServer, destination: str) -> None:
     with OpenStore(target) as server:
         found = [each for each in server.run(server.store.hold_rules.load()).rules if each.name == _name(destination)]
         if not found:
-            raise CommandError(f"{_what(destination)} is not paused; `mailstack queue rule list` lists the pauses")
+            raise CommandError(
+                f"{pause_scope(destination)} is not paused; `mailstack queue rule list` lists the pauses"
+            )
         server.run(server.store.hold_rules.remove(found[0].name))
         count = release_held(target, server, found[0])
-    click.echo(f"resumed {_what(destination)}; released: {count}")
+    click.echo(f"resumed {pause_scope(destination)}; released: {count}")
 
 
 def _name(destination: str) -> str:
     return f"pause:{destination}"
-
-
-def _what(destination: str) -> str:
-    return "outbound delivery" if destination == "*" else f"delivery to {destination}"
