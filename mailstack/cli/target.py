@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mailstack.config import Config
 
 
+DATABASE = "mailstack.sqlite3"
+"""File in the data directory of every dev environment (`mailstack.store.sqlite.store.DATABASE`)."""
+
 DEV_DOMAINS = ("home.test",)
 DEV_BCRYPT_ROUNDS = 4
 """Bcrypt rounds in a dev environment, which has public passwords."""
@@ -155,9 +158,15 @@ def target_of_dev(data: Path | None) -> TargetServer:
         raise CommandError(str(error)) from error
     if data is not None:
         found = next((each for each in environments if each.data == data.absolute()), None)
-        if found is None and not data.is_dir():
+        if found is not None:
+            return _target_of(found)
+        if not data.is_dir():
             raise CommandError(f"{data} is not a directory; give the directory of `mailstack dev --data`")
-        return TargetServer(data.absolute()) if found is None else _target_of(found)
+        if not (data / DATABASE).exists():
+            raise CommandError(
+                f"there is no dev environment in {data}: it has no {DATABASE}; start one with `mailstack dev --data {data}`"
+            )
+        return TargetServer(data.absolute())
     if not environments:
         raise CommandError(
             "no dev environment is running; start one with `mailstack dev`, or give a configuration with -c FILE"

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from mailstack.accounts.passwords import digest
 from mailstack.cli import main
+from mailstack.cli.target import DATABASE
 from tests.cli.conftest import Mailstack, Shelf, lines_of
 
 BOB = "bob@home.test"
@@ -59,6 +60,7 @@ def test_a_new_account_has_scram_keys(mailstack: Mailstack, shelf: Shelf) -> Non
 
 def test_a_dev_environment_issues_tokens(tmp_path: Path) -> None:
     """AUTH-16"""
+    (tmp_path / DATABASE).touch()
     run = CliRunner().invoke(main, ["user", "token", "alice", "--data", str(tmp_path), "--scope", "x", "--expired"])
     assert run.exit_code == 0, run.stderr
     claims = jwt.decode(run.stdout.strip(), options={"verify_signature": False})

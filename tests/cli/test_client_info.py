@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from mailstack.cli import main
 from mailstack.cli.registry import register
+from mailstack.cli.target import DATABASE
 from tests.cli.conftest import Mailstack, lines_of
 
 LISTENING = """\
@@ -109,6 +110,7 @@ def test_setup_tells_of_the_dev_environment_that_runs(tmp_path: Path) -> None:
 
 
 def test_a_dev_environment_that_does_not_run_has_no_ports_to_tell(tmp_path: Path) -> None:
+    (tmp_path / DATABASE).touch()
     result = CliRunner().invoke(main, ("setup", "k9", "bob", "--data", str(tmp_path)), prog_name="mailstack")
     assert result.exit_code == 1
     assert "is not running" in result.stderr

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from mailstack.cli import main, registry
 from mailstack.cli.output import CommandError
-from mailstack.cli.target import target_of_config, target_of_dev
+from mailstack.cli.target import DATABASE, target_of_config, target_of_dev
 
 
 def test_a_configuration_names_its_data_and_domains(config: Path, tmp_path: Path) -> None:
@@ -67,7 +67,18 @@ def test_several_dev_environments_elsewhere_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_dev_environment_that_does_not_run_can_be_named_by_its_directory(tmp_path: Path) -> None:
+    (tmp_path / DATABASE).touch()
     assert target_of_dev(tmp_path).data == tmp_path
+
+
+def test_a_directory_without_a_dev_environment_is_an_error(tmp_path: Path) -> None:
+    for variable in (None, str(tmp_path)):
+        arguments = ["letters"] if variable else ["letters", "--data", str(tmp_path)]
+        result = CliRunner().invoke(main, arguments, env={"MAILSTACK_DATA": variable})
+        assert result.exit_code == 1
+        assert f"there is no dev environment in {tmp_path}" in result.stderr
+        assert f"`mailstack dev --data {tmp_path}`" in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("data", [None, Path("/nowhere/at/all")])
@@ -82,8 +93,9 @@ def test_two_servers_at_once_are_wrong_usage(config: Path, tmp_path: Path) -> No
 
 
 def test_the_command_line_goes_before_the_environment(config: Path, tmp_path: Path) -> None:
+    (tmp_path / DATABASE).touch()
     arguments = ["user", "list", "--data", str(tmp_path), "--json"]
     result = CliRunner().invoke(main, arguments, env={"MAILSTACK_CONFIG": str(config)})
     assert result.exit_code == 0
-    assert (tmp_path / "mailstack.sqlite3").exists()
+    assert (tmp_path / DATABASE).stat().st_size
     assert not (tmp_path / "data").exists()

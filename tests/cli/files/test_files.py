@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mailstack.cli import main
+from mailstack.cli.target import DATABASE
 from mailstack.letter.letter import read_all
 from mailstack.store import Filter
 from mailstack.store.archive import ARCHIVE, ArchivingSqliteStore
@@ -49,6 +50,7 @@ def dev(*arguments: str) -> Result:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / DATABASE).touch()
     return tmp_path / "dev"
 
 
