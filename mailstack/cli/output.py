@@ -34,10 +34,12 @@ def table_lines(
     *,
     right: Collection[int] = (),
     whole: Collection[int] = (),
+    short: Collection[int] = (),
 ) -> Iterator[str]:
     """Lines of a table of at most `max_width` cells, if the minimum widths allow it.
 
-    `right` are the numbers of right-aligned columns, `whole` of columns that are never folded.
+    `right` are the numbers of right-aligned columns, `whole` of columns that are never folded, `short` of columns that
+    are cut off instead.
     """
     cells = [[cell.split("\n") for cell in row] for row in rows]
     widths = [max(display_width(line) for cell in column for line in cell) for column in zip(*cells, strict=True)]
@@ -45,7 +47,8 @@ def table_lines(
         widths = _fit(widths, max_width - len(GAP) * (len(widths) - 1), whole)
     for row in cells:
         folded = [
-            [part for line in cell for part in fold(line, width)] for cell, width in zip(row, widths, strict=True)
+            [part for line in cell for part in ([shorten(line, width)] if number in short else fold(line, width))]
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         for parts in zip_longest(*folded, fillvalue=""):
             padded = [
@@ -76,6 +79,15 @@ def fold(text: str, width: int) -> Iterator[str]:
         yield text[: blank if blank > 0 else fitting]
         text = text[blank + 1 if blank > 0 else fitting :]
     yield text
+
+
+def shorten(text: str, width: int) -> str:
+    """`text`, cut off with an ellipsis if it takes more than `width` cells."""
+    if display_width(text) <= width:
+        return text
+    while display_width(text) >= width:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def _fit(widths: Sequence[int], total: int, whole: Collection[int]) -> list[int]:
@@ -110,7 +122,7 @@ def print_json(document: Mapping[str, Any]) -> None:
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str = "") -> None:
     """Print a table, folded to the width of the terminal if standard output is one.
 
-    Ids are never folded. `empty` is printed instead of a table without rows.
+    Ids are never folded; addresses beside an id are shortened. `empty` is printed instead of a table without rows.
     """
     if not rows and empty:
         click.echo(empty)
@@ -122,10 +134,25 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
         width,
         right={number for number, name in enumerate(columns) if name == "size"},
         whole={number for number, name in enumerate(columns) if name in ("id", "letter")},
+        short={number for number, name in enumerate(columns) if name in ("from", "to")},
     )
     click.secho(header, bold=True)
     for line in lines:
         click.echo(line)
+
+
+def confirm(question: str) -> None:
+    """Asks for confirmation of a change. Raises click.Abort for no, CommandError for no answer without a terminal."""
+    try:
+        confirmed = click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise CommandError(
+            "nothing was changed: there is no terminal to confirm this on; add --yes to the command"
+        ) from None
+    if not confirmed:
+        raise click.Abort
 
 
 def whereabouts(record: Record) -> str:

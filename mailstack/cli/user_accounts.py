@@ -179,12 +179,12 @@ def kick(target: TargetServer, address: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("address")
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 @with_target
 def remove(target: TargetServer, address: str, yes: bool) -> None:
     """Remove an account and all letters in its mailbox.
 
-    A terminal is asked first; a script is not.
+    On a terminal, the command asks for confirmation; in a script it doesn't.
 
     \b
     Example:

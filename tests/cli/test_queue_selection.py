@@ -81,6 +81,10 @@ def test_letters_are_held_by_what_they_are_after_a_question(
     asked = mailstack("queue", "hold", "--from", "*@home.test", input="n\n")
     assert asked.exit_code == 1
     assert "hold 2 letters to 2 recipients?" in asked.stderr
+    assert "--yes" not in asked.stderr
+    unanswered = mailstack("queue", "hold", "--from", "*@home.test", input="")
+    assert unanswered.exit_code == 1
+    assert "add --yes" in unanswered.stderr
     assert delivery_of(shelf, three[0]).state is DeliveryState.QUEUED
     done = mailstack("queue", "hold", "--from", "*@home.test", "--yes")
     assert done.stdout.endswith("held: 2 letters to 2 recipients\n")

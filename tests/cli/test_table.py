@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.cli.output import MIN_WIDTH, display_width, fold, table_lines
+from mailstack.cli.output import MIN_WIDTH, display_width, fold, shorten, table_lines
 
 # Characters of one cell, of two and of none.
 TEXTS = st.text("ab c日́", max_size=40)
@@ -55,6 +55,23 @@ def test_a_whole_column_is_never_folded() -> None:
     assert lines[1].startswith("1m8d0wv62zsy6qz  ")
     assert max(map(display_width, lines)) <= 40
     assert not list(table_lines(rows, 40))[1].startswith("1m8d0wv62zsy6qz  ")
+
+
+def test_addresses_are_shortened_beside_an_id() -> None:
+    rows = [("id", "to", "reply"), ("1m8d0wv62zsy6qz", "carol.carolson@elsewhere.test", "452 4.2.2 mailbox full")]
+    assert list(table_lines(rows, 40, whole={0}, short={1})) == [
+        "id               to          reply",
+        "1m8d0wv62zsy6qz  carol.car…  452 4.2.2",
+        "                             mailbox",
+        "                             full",
+    ]
+
+
+@given(TEXTS, st.integers(2, 20))
+def test_shortened_text_fits(text: str, width: int) -> None:
+    short = shorten(text, width)
+    assert display_width(short) <= width
+    assert short == text or (short.endswith("…") and text.startswith(short[:-1]))
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5), st.integers(1, 60))

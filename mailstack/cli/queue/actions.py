@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.argument_types import letter_id
-from mailstack.cli.output import CommandError
+from mailstack.cli.output import CommandError, confirm
 from mailstack.cli.queue.context import router_of
 from mailstack.cli.queue.selection import narrowed, select, with_selection
 from mailstack.cli.runner import OpenStore
@@ -174,7 +174,7 @@ def act(
             return
         summary = f"{_count(len(records), 'letter')} to {_count(count, 'recipient')}"
         if not chosen.confirmed and not (harmless and chosen.every):
-            click.confirm(f"{verb} {summary}?", abort=True, err=True)
+            confirm(f"{verb} {summary}?")
         # The queue may have changed during the confirmation prompt.
         operator = QueueAdmin(server.store, target.now, selects=takes, known=records if chosen.confirmed else ())
         letters = [record.letter.id for record in records]
