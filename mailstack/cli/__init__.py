@@ -44,6 +44,7 @@ COMMANDS = {
     "backup": ("mailstack.cli.backup:backup", "Write a consistent copy of a running server into a file."),
     "store": ("mailstack.cli.store:store", "Move a stopped server to another store; verify a store."),
     "queue": ("mailstack.cli.queue:queue", "Show the queue; hold, release, retry or remove letters."),
+    "completion": ("mailstack.cli.completion:completion", "Print the completion script of a shell."),
 }
 """Import path and one-line help by command name, so that `mailstack --help` imports no command."""
 

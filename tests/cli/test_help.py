@@ -8,9 +8,11 @@ from collections.abc import Iterator
 
 import click
 import pytest
+from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
 from mailstack.cli import COMMANDS, main
+from mailstack.cli.lazy_group import LazyGroup
 
 
 def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -64,5 +66,37 @@ def test_help_loads_neither_twisted_nor_a_command(arguments: list[str], librarie
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_an_unknown_command_is_wrong_usage() -> None:
-    assert CliRunner().invoke(main, ["mailbox"]).exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [(["quue"], "Did you mean `queue`?"), (["queue", "lits"], "Did you mean `list`?"), (["xyzzy"], "")],
+)
+def test_an_unknown_command_is_wrong_usage(arguments: list[str], hint: str) -> None:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert f"No such command '{arguments[-1]}'. {hint}".rstrip() in result.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_script_completes_commands_in_a_shell(shell: str) -> None:
+    result = CliRunner().invoke(main, ["completion", shell])
+    assert result.exit_code == 0
+    assert f"_MAILSTACK_COMPLETE={shell}_complete" in result.stdout
+    assert CliRunner().invoke(main, ["completion", "csh"]).exit_code == 2
+
+
+def test_completion_loads_no_command() -> None:
+    group = LazyGroup("group", lazy={"absent": ("absent.module:command", "An absent command.")})
+    (completed,) = group.shell_complete(click.Context(group), "ab")
+    assert (completed.value, completed.help) == ("absent", "An absent command.")
+
+
+def test_commands_and_options_are_completed() -> None:
+    completion = BashComplete(main, {}, "mailstack", "_MAILSTACK_COMPLETE")
+    assert [each.value for each in completion.get_completions(["queue"], "re")] == [
+        "release",
+        "retry",
+        "remove",
+        "redirect",
+        "resume",
+    ]
+    assert "--follow" in [each.value for each in completion.get_completions(["journey"], "--")]
