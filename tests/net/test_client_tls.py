@@ -26,7 +26,7 @@ from mailstack.net.peer import NetPeer
 from mailstack.net.server_tls import server_context
 from mailstack.protocols.connection import ConnectFailed, Dane, Tlsa
 from mailstack.sandbox.simulation import SimulatedReactor
-from tests.net.test_peer import Lines, door_of, echo
+from tests.net.peers import Lines, echo, listener_for
 
 NAME = "mx.home.test"
 
@@ -46,8 +46,8 @@ def call(
     """A call over implicit TLS to a host with these files; raises Unreachable."""
     reactor = SimulatedReactor(seed=5)
     host = reactor.host("192.0.2.1")
-    door = door_of(host, server_context(files.certificate, files.key), echo, implicit_tls=True)
-    reactor.result_of(door.listen(["tcp:465"]))
+    listener = listener_for(host, server_context(files.certificate, files.key), echo, implicit_tls=True)
+    reactor.result_of(listener.listen(["tcp:465"]))
     caller = TwistedConnector(reactor.host("203.0.113.7"), client_tls=trust or ClientTls())
     work = caller.connect(HostPort("192.0.2.1", 465), Lines(), timeout=10, tls=True, server_name=name, **options)
     peer = reactor.result_of(work)

@@ -16,7 +16,7 @@ from mailstack.net.server_tls import server_context
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.sandbox.simulation import Path as Route
 from mailstack.sandbox.simulation import SimulatedReactor
-from tests.net.test_peer import Lines, door_of, echo
+from tests.net.peers import Lines, echo, listener_for
 
 SERVER, CLIENT = "192.0.2.1", "203.0.113.7"
 
@@ -37,8 +37,8 @@ class Rig:
         self._context = server_context(files.certificate, files.key)
 
     def listen(self) -> None:
-        door = door_of(self.host, self._context, echo, implicit_tls=True)
-        self.reactor.result_of(door.listen(["tcp:465"]))
+        listener = listener_for(self.host, self._context, echo, implicit_tls=True)
+        self.reactor.result_of(listener.listen(["tcp:465"]))
 
     def call(self, **options: Any) -> NetPeer[bytes]:
         work = self.caller.connect(HostPort(SERVER, 465), Lines(), timeout=10, **options)

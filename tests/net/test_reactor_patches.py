@@ -34,10 +34,10 @@ from twisted.internet.epollreactor import EPollReactor
 
 
 class Client:
-    """Something to say, in a pipe; who has heard it notes that."""
+    """Something to say, in a pipe; who has received it notes that."""
 
-    def __init__(self, heard: Callable[[Client], object]) -> None:
-        self._heard = heard
+    def __init__(self, received: Callable[[Client], object]) -> None:
+        self._on_read = received
         self._reader, self._writer = os.pipe()
         self.ends = 0
 
@@ -58,7 +58,7 @@ class Client:
 
     def doRead(self) -> None:  # noqa: N802
         os.read(self._reader, 1)
-        self._heard(self)
+        self._on_read(self)
 
     def connectionLost(self, reason: object) -> None:  # noqa: N802
         self.ends += 1
@@ -76,9 +76,9 @@ def reactor() -> Iterator[EPollReactor]:
     reactor._poller.close()
 
 
-def clients(reactor: EPollReactor, number: int, heard: Callable[[Client], object]) -> list[Client]:
+def clients(reactor: EPollReactor, number: int, received: Callable[[Client], object]) -> list[Client]:
     """So many, who all have something to say."""
-    found = [Client(heard) for _ in range(number)]
+    found = [Client(received) for _ in range(number)]
     for client in found:
         reactor.addReader(client)
         client.speak()
@@ -86,36 +86,36 @@ def clients(reactor: EPollReactor, number: int, heard: Callable[[Client], object
 
 
 def test_all_who_speak_are_heard_a_few_at_a_time(reactor: EPollReactor) -> None:
-    heard: list[Client] = []
-    waiting = clients(reactor, 3 * MAX_EVENTS, heard.append)
+    received: list[Client] = []
+    waiting = clients(reactor, 3 * MAX_EVENTS, received.append)
     for turn in range(1, 4):
         reactor.doIteration(0)
-        assert len(heard) == turn * MAX_EVENTS
+        assert len(received) == turn * MAX_EVENTS
     reactor.doIteration(0)
-    assert sorted(map(id, heard)) == sorted(map(id, waiting))
+    assert sorted(map(id, received)) == sorted(map(id, waiting))
 
 
 def test_nobody_is_heard_twice_while_others_wait(reactor: EPollReactor) -> None:
     """As the kernel has it: who was told goes behind the others."""
-    heard: list[Client] = []
+    received: list[Client] = []
 
     def insist(client: Client) -> None:
-        heard.append(client)
+        received.append(client)
         client.speak()
 
     clients(reactor, 2 * MAX_EVENTS, insist)
     for _ in range(2):
         reactor.doIteration(0)
-    assert len(set(heard)) == len(heard) == 2 * MAX_EVENTS
+    assert len(set(received)) == len(received) == 2 * MAX_EVENTS
 
 
 def test_who_fails_is_lost_and_logged_and_the_others_are_heard(reactor: EPollReactor) -> None:
     """The connection that raises, and raises again when it is told that it is lost."""
-    heard: list[Client] = []
+    received: list[Client] = []
 
     def fail(client: Client) -> None:
-        heard.append(client)
-        if len(heard) == 1:
+        received.append(client)
+        if len(received) == 1:
             raise ZeroDivisionError
 
     told: list[object] = []
@@ -124,30 +124,30 @@ def test_who_fails_is_lost_and_logged_and_the_others_are_heard(reactor: EPollRea
         clients(reactor, 5, fail)
         for _ in range(5):
             # A turn ends after ten milliseconds, which a traceback may take on a busy machine.
-            if len(heard) < 5:
+            if len(received) < 5:
                 reactor.doIteration(0)
     finally:
         globalLogPublisher.removeObserver(told.append)
-    assert len(heard) == 5
-    assert heard[0].ends == 1
+    assert len(received) == 5
+    assert received[0].ends == 1
     assert len(told) >= 2
-    heard[0].speak()
+    received[0].speak()
     reactor.doIteration(0)
-    assert len(heard) == 5
-    heard[0].close()
+    assert len(received) == 5
+    received[0].close()
 
 
 def test_who_is_let_go_of_by_another_in_the_same_turn_is_not_heard(reactor: EPollReactor) -> None:
-    heard: list[Client] = []
+    received: list[Client] = []
 
     def be_alone(client: Client) -> None:
-        heard.append(client)
+        received.append(client)
         for other in two:
             reactor.removeReader(other)
 
     two = clients(reactor, 2, be_alone)
     reactor.doIteration(0)
-    assert len(heard) == 1
+    assert len(received) == 1
     for client in two:
         client.close()
 
@@ -156,11 +156,11 @@ class Slow:
     """Each event takes a third of the time of a turn, by a clock of its own."""
 
     def __init__(self) -> None:
-        self.heard: list[Client] = []
+        self.received: list[Client] = []
         self.now = 0.0
 
-    def hear(self, client: Client) -> None:
-        self.heard.append(client)
+    def receive(self, client: Client) -> None:
+        self.received.append(client)
         self.now += MAX_TURN / 3 + 1e-6
 
 
@@ -169,33 +169,33 @@ def test_a_turn_ends_when_its_time_is_over_and_who_was_not_heard_comes_first_in_
 ) -> None:
     slow = Slow()
     reactor.doIteration = BoundedTurn(reactor, lambda: slow.now)  # type: ignore[method-assign]
-    waiting = clients(reactor, 8, slow.hear)
+    waiting = clients(reactor, 8, slow.receive)
     reactor.doIteration(0)
-    assert len(slow.heard) == 3
-    later = clients(reactor, 2, slow.hear)
+    assert len(slow.received) == 3
+    later = clients(reactor, 2, slow.receive)
     for so_far in (6, 8):
         reactor.doIteration(0)
-        assert len(slow.heard) == so_far
-    assert set(slow.heard) == set(waiting)
+        assert len(slow.received) == so_far
+    assert set(slow.received) == set(waiting)
     reactor.doIteration(0)
-    assert set(slow.heard) == {*waiting, *later}
+    assert set(slow.received) == {*waiting, *later}
 
 
 def test_who_took_the_descriptor_of_one_that_was_to_be_heard_is_not_taken_for_it(reactor: EPollReactor) -> None:
     slow = Slow()
     reactor.doIteration = BoundedTurn(reactor, lambda: slow.now)  # type: ignore[method-assign]
-    waiting = clients(reactor, 4, slow.hear)
+    waiting = clients(reactor, 4, slow.receive)
     reactor.doIteration(0)
-    (left,) = set(waiting) - set(slow.heard)
+    (left,) = set(waiting) - set(slow.received)
     reactor.removeReader(left)
     descriptor = left.fileno()
     left.close()
-    reactor.removeReader(slow.heard[0])
-    (other,) = clients(reactor, 1, slow.hear)
+    reactor.removeReader(slow.received[0])
+    (other,) = clients(reactor, 1, slow.receive)
     assert other.fileno() == descriptor
     os.read(descriptor, 1)  # it has nothing to say any longer, and would block
     reactor.doIteration(0)
-    assert len(slow.heard) == 3
+    assert len(slow.received) == 3
 
 
 def test_other_reactors_are_left_alone() -> None:

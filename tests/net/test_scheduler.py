@@ -13,7 +13,7 @@ from mailstack.net.peer import NetPeer
 from mailstack.net.peer_state import HIGH_WATER
 from mailstack.net.scheduler import BURST, PAUSE, QUANTUM, RATE, SLICE, SWITCH, UNQUEUED, RunQueue, Task
 from mailstack.protocols.connection import Disconnected, LoggedOut, ShuttingDown, TimedOut
-from tests.net.test_peer import Lines
+from tests.net.peers import Lines
 from tests.net.test_together import Wire
 
 

@@ -23,7 +23,7 @@ from mailstack.net.peer import NetPeer
 from mailstack.net.server_tls import ServerContext, server_context
 from mailstack.net.tls_layer import SERVER_END_POINT, TLS_EXPORTER, channel_binding, tls_facts
 from tests.net.handshake import Connection, Odd
-from tests.net.test_peer import Lines, Rig
+from tests.net.peers import Lines, Rig
 
 
 @pytest.fixture
@@ -43,22 +43,22 @@ def no_collector() -> Iterator[None]:
 def test_both_ends_are_gone_with_the_connection(rig: Rig, *, implicit: bool, goes: str) -> None:
     """And with them what OpenSSL keeps for each, some 40 KB."""
     kept: list[weakref.ref[Any]] = []
-    heard: list[object] = []
+    received: list[object] = []
 
-    async def tell(peer: NetPeer[bytes], engine: Lines) -> None:
+    async def send(peer: NetPeer[bytes], engine: Lines) -> None:
         if not implicit:
             await peer.start_tls()
-        heard.append(await peer.next_event(60))
+        received.append(await peer.next_event(60))
         kept.append(weakref.ref(peer.transport.getHandle()))  # type: ignore[union-attr]
         peer.send(b"bye\n")
         await peer.next_event(60)
 
-    rig.listen(tell, implicit_tls=implicit)
+    rig.listen(send, implicit_tls=implicit)
     peer = rig.call(tls=True, server_name="mx.home.test") if implicit else rig.call()
     if not implicit:
         assert rig.reactor.result_of(peer.start_tls("mx.home.test"))
     peer.send(b"hello\n")
-    assert rig.hear(peer) == b"bye"
+    assert rig.receive(peer) == b"bye"
     kept.append(weakref.ref(peer.transport.getHandle()))  # type: ignore[union-attr]
     if goes == "closes":
         peer.close()
@@ -66,19 +66,19 @@ def test_both_ends_are_gone_with_the_connection(rig: Rig, *, implicit: bool, goe
         peer.abort()
     del peer
     rig.reactor.advance(60)
-    assert heard == [b"hello"]
+    assert received == [b"hello"]
     assert [each() for each in kept] == [None, None]
 
 
 def test_a_handshake_that_fails_leaves_nothing_either(rig: Rig) -> None:
     kept: list[weakref.ref[Any]] = []
 
-    async def tell(peer: NetPeer[bytes], engine: Lines) -> None:
+    async def send(peer: NetPeer[bytes], engine: Lines) -> None:
         await peer.start_tls()
         kept.append(weakref.ref(peer.transport.getHandle()))  # type: ignore[union-attr]
         await peer.next_event(60)
 
-    rig.listen(tell)
+    rig.listen(send)
     peer = rig.call()
     peer.send(b"this is no handshake\n")
     rig.reactor.advance(60)

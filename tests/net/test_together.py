@@ -13,7 +13,7 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from mailstack.net.peer import NetPeer
 from mailstack.net.peer_state import HIGH_WATER
 from mailstack.net.scheduler import BURST
-from tests.net.test_peer import Lines
+from tests.net.peers import Lines
 
 
 class Wire(StringTransportWithDisconnection):
