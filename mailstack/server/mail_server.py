@@ -16,8 +16,7 @@ from mailstack.net.listening import is_own_listener
 from mailstack.policy.authentication.dkim import OutboundSigner, SigningKey
 from mailstack.server.delivery_pipeline import DeliveryPipeline, HistoryPruner
 from mailstack.server.listener_kit import ListenerKit
-from mailstack.server.listeners import Listeners
-from mailstack.server.reader_listeners import Pop3Listeners, WebListeners
+from mailstack.server.listeners import Listeners, Pop3Listeners, WebListeners
 from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources
 from mailstack.server.smtp_listeners import SmtpListeners
 from mailstack.server.wiring.receiving import make_receiving, signer

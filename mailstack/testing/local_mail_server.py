@@ -32,11 +32,10 @@ from mailstack.queue.admin import QueueAdmin
 from mailstack.sandbox.dev import CAPTURE, HOME, WORLD, DevEnvironment, DevSettings
 from mailstack.store import Filter
 from mailstack.testing.certificates import key_directory
-from mailstack.testing.faults import ServerFaults
 from mailstack.testing.letter import Journey, Letter
 from mailstack.testing.reactor_thread import ReactorThread, awaited, is_in_loop, shared_reactor_thread
 from mailstack.testing.received_log import ReceivedLog
-from mailstack.testing.server_addresses import ServerAddresses
+from mailstack.testing.server_interface import ServerAddresses, ServerFaults
 from mailstack.testing.waiter import LetterCriteria, LetterKeywords, LetterWaiter, NoSuchLetter
 
 T = TypeVar("T")

@@ -173,7 +173,7 @@ def loaded(): return sorted(m for m in sys.modules if m.startswith({ONLY_WHEN_AS
 server = LocalMailServer().start()
 before = loaded()
 urllib.request.urlopen(server.web).read()
-print(json.dumps([before, "mailstack.sandbox.compat.pages" in loaded()]))
+print(json.dumps([before, "mailstack.sandbox.compat.routes" in loaded()]))
 server.stop()
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

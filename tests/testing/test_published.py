@@ -15,9 +15,9 @@ import pytest
 
 SMTPDFIX = {
     "__init__": "from mailstack.testing.smtpdfix import *; from mailstack.testing.smtpdfix import __all__",
-    "configuration": "from pathlib import Path; from mailstack.testing.smtpdfix.configuration import Config, boolean as _strtobool",
+    "configuration": "from pathlib import Path; from mailstack.testing.smtpdfix.controller import Config, boolean as _strtobool",
     "controller": "from mailstack.testing.smtpdfix.controller import AuthController",
-    "event_handler": "from mailstack.testing.smtpdfix.configuration import EventHandler",
+    "event_handler": "from mailstack.testing.smtpdfix.controller import EventHandler",
     "fixture": "from mailstack.testing.smtpdfix.controller import ConfiguredAuthenticator as _Authenticator",
     "handlers": "from mailstack.testing.smtpdfix.smtp import AuthMessage",
     "certs": """

@@ -10,7 +10,7 @@ import pytest
 
 from mailstack import testing
 from mailstack.testing import pytest_plugin
-from mailstack.testing.faults import ServerFaults
+from mailstack.testing.server_interface import ServerFaults
 from mailstack.testing.waiter import LetterKeywords
 
 TEXT = (Path(__file__).parent.parent.parent / "docs/reference/pytest.md").read_text()

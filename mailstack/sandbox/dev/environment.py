@@ -14,9 +14,16 @@ from mailstack.relay.routes import RouteTarget, StaticRoutes
 from mailstack.sandbox.dev.capture_access import capture_rules
 from mailstack.sandbox.dev.external_relays import AutoForwarder, relay_config
 from mailstack.sandbox.dev.parts import EnvironmentParts
-from mailstack.sandbox.dev.servers import Servers, capture_config, endpoint, endpoint_of, home_config, world_config
+from mailstack.sandbox.dev.servers import (
+    Servers,
+    capture_config,
+    dev_site,
+    endpoint,
+    endpoint_of,
+    home_config,
+    world_config,
+)
 from mailstack.sandbox.dev.settings import CAPTURE, HOME_DOMAIN, PORTS, WORLD, DevSettings
-from mailstack.sandbox.dev.site import dev_site
 from mailstack.server.mail_server import MailServer
 from mailstack.server.smtp_listeners import SmtpService
 

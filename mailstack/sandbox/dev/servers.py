@@ -1,8 +1,11 @@
-"""Servers of a dev environment: their configurations and their shared parts."""
+"""Servers of a dev environment, with their configurations and web site."""
+# ruff: noqa: PLC0415 - the site is loaded with its first request
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +32,7 @@ from mailstack.letter.times import Duration
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.dns import DnsNames, system_names
 from mailstack.policy.counters import single_process
-from mailstack.relay.external_relay import ExternalRelay, LoopbackOnly
+from mailstack.relay.external_relay import ExternalRelay, LoopbackOnly, is_loopback
 from mailstack.relay.routes import StaticRoutes
 from mailstack.sandbox.dev.capture_access import SharedInbox
 from mailstack.sandbox.dev.parts import EnvironmentParts
@@ -40,7 +43,9 @@ from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResource
 
 if TYPE_CHECKING:
     from mailstack.sandbox.dev.api import ServerInfo
-    from mailstack.web.context import WebOptions
+    from mailstack.web.api.events import StreamLimits
+    from mailstack.web.context import SiteExtension, WebOptions
+    from mailstack.web.http_messages import HttpRoute
     from mailstack.web.submission import LetterRelease
 
 
@@ -94,7 +99,7 @@ class Servers:
 
     def infos(self) -> list[ServerInfo]:
         """Names, domains and addresses of all servers."""
-        from mailstack.sandbox.dev.api import ServerInfo  # noqa: PLC0415 - only pages ask
+        from mailstack.sandbox.dev.api import ServerInfo
 
         return [
             ServerInfo(
@@ -112,7 +117,7 @@ class Servers:
 
     def letter_release(self) -> LetterRelease:
         """Release of letters to the external relay of the settings."""
-        from mailstack.web.submission import LetterRelease, WebSubmission  # noqa: PLC0415 - rarely used
+        from mailstack.web.submission import LetterRelease, WebSubmission
 
         clock, outlet = self._parts.clock, self._parts.settings.relay
         assert outlet is not None
@@ -205,3 +210,80 @@ def endpoint(host: str, port: int = 0) -> Endpoint:
     """TCP endpoint on a local address. Port 0: a free port."""
     interface = host.replace(":", "\\:")
     return Endpoint(f"tcp:{port}:interface={interface}")
+
+
+def dev_site(parts: EnvironmentParts, servers: Servers) -> WebOptions:
+    """Options of the pages; on loopback they need no login."""
+    from mailstack.web.context import AdminHooks, WebOptions
+
+    settings, accounts = parts.settings, parts.accounts
+    admin = AdminHooks(
+        hash_password=accounts.passwords.hash,
+        invalidate_directory=accounts.directory.forget,
+        head=parts.head,
+        check_spam=parts.check_spam if settings.spam_filter else None,
+        release=servers.release if settings.relay else None,
+    )
+    return WebOptions(
+        admin,
+        in_thread=parts.web_pool.run,
+        extend=partial(_extend, parts, servers),
+        no_login=(settings.open or is_loopback(settings.web_host)) and not settings.web_logins,
+        any_host=settings.open,
+        host_advice="start `mailstack dev` with --web-host NAME, or with --open",
+        shown_accounts=settings.accounts,
+    )
+
+
+async def _extend(parts: EnvironmentParts, servers: Servers, streams: StreamLimits) -> SiteExtension:
+    await parts.in_thread(partial(import_module, "mailstack.sandbox.compat.routes"))
+    from mailstack.sandbox.dev.api import environment_routes
+    from mailstack.web.context import SiteExtension
+
+    api = environment_routes(servers.infos, parts.zone, parts.travel, parts.faults, parts.log)
+    return SiteExtension(api, compat_routes(parts, servers, streams))
+
+
+def compat_routes(parts: EnvironmentParts, servers: Servers, streams: StreamLimits) -> tuple[HttpRoute, ...]:
+    """Routes of the Mailpit, MailHog and GreenMail APIs."""
+    from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
+    from mailstack.sandbox.compat.routes import tool_routes
+    from mailstack.web.compose import ComposeLimits
+    from mailstack.web.submission import WebSubmission
+
+    settings, clock, accounts = parts.settings, parts.clock, parts.accounts
+    capture, home = servers.all[CAPTURE], servers.all[HOME]
+    submission = home.config.submission
+    return tool_routes(
+        CompatContext(
+            index=parts.index,
+            clock=clock,
+            in_thread=parts.web_pool.run,
+            limits=ComposeLimits(
+                settings.max_size or submission.max_size, settings.max_recipients or submission.max_recipients
+            ),
+            capture=WebSubmission(capture.exchange, clock),
+            outward=WebSubmission(home.exchange, clock),
+            letter_release=servers.relay,
+            relay=settings.relay,
+            faults=parts.faults,
+            head=parts.head,
+            stream_limits=streams,
+            counters=parts.counters,
+            senders=accounts.senders(),
+            check_spam=parts.check_spam if settings.spam_filter else None,
+            data=parts.data,
+        ),
+        CompatAccounts(
+            parts.store,
+            accounts.add,
+            accounts.remove,
+            accounts.reset,
+            lambda: servers.services,
+            HOME_DOMAIN,
+            accounts.names,
+            any_password=settings.any_password,
+            preload=settings.preload,
+        ),
+        mailhog_first=settings.compat == "mailhog",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -18,12 +19,38 @@ from mailstack.protocols.pop3.server import Pop3ServerEngine
 from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.sandbox.faults.faults import FaultContext, Faults
 from mailstack.sandbox.faults.faulty_peer import InjectionPoint
-from mailstack.sandbox.faults.pop3 import FaultyPop3
 from mailstack.sandbox.faults.rule import Certificate
-from mailstack.sandbox.faults.smtp import FaultySmtp
-from mailstack.sandbox.store_parts import WrappedPart
+from mailstack.sandbox.faults.sessions import FaultyPop3, FaultySmtp
 from mailstack.server.runtime import Runtime
 from mailstack.store import Store, StoreError, StoreFull
+
+PARTS = ("accounts", "greylist", "hold_rules", "suppressions", "delay_reasons", "tls_results", "outbox")
+"""Names of the parts of `mailstack.store.Store`."""
+
+CallWrapper = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
+"""Runs one operation; gets its name, such as "greylist.set", and its coroutine function."""
+
+
+class WrappedPart:
+    """Part of a store that calls each coroutine through `wrapper`."""
+
+    def __init__(self, name: str, part: Any, wrapper: CallWrapper) -> None:
+        self._name = name
+        self._part = part
+        self._wrapper = wrapper
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._part, name)
+        if inspect.iscoroutinefunction(found):
+            operation = f"{self._name}.{name}"
+
+            async def call(*args: Any, **kwargs: Any) -> Any:
+                return await self._wrapper(operation, lambda: found(*args, **kwargs))
+
+            setattr(self, name, call)
+            return call
+        setattr(self, name, found)
+        return found
 
 
 def with_faults(runtime: Runtime, faults: Faults, server: str, bad_certificates: Shown | None = None) -> Runtime:

@@ -15,9 +15,9 @@ from twisted.internet.error import CannotListenError, ConnectError
 from twisted.internet.interfaces import IConnector, IDelayedCall, IListeningPort, IReadDescriptor, IWriteDescriptor
 from twisted.internet.protocol import ClientFactory, ServerFactory
 
+from mailstack.sandbox.faults.install import PARTS, WrappedPart
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.reactor import SimulatedReactor
-from mailstack.sandbox.store_parts import PARTS, WrappedPart
 from mailstack.store import Settlement, Store, StoreError
 from mailstack.store.sqlite.store import SqliteStore
 

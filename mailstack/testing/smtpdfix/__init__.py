@@ -5,8 +5,7 @@ In a conftest.py: `from mailstack.testing.smtpdfix import smtpd`, or run pytest 
 
 from __future__ import annotations
 
-from mailstack.testing.smtpdfix.configuration import Config
-from mailstack.testing.smtpdfix.controller import AuthController, SMTPDFix, smtpd
+from mailstack.testing.smtpdfix.controller import AuthController, Config, SMTPDFix, smtpd
 from mailstack.testing.smtpdfix.smtp import Authenticator, AuthMessage
 
 __all__ = ["AuthController", "AuthMessage", "Authenticator", "Config", "SMTPDFix", "smtpd"]

@@ -15,7 +15,7 @@ from mailstack.mailbox.index.feed import FeedCounters
 from mailstack.policy.counters import LocalConnectionCounts
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
-from mailstack.sandbox.compat.pages import tool_routes
+from mailstack.sandbox.compat.routes import tool_routes
 from mailstack.sandbox.faults import Faults
 from mailstack.store.accounts import Account
 from mailstack.web.api.events import StreamLimits

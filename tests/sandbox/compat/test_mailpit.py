@@ -13,7 +13,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Ping, Pong, TextMessage
 
 from mailstack.letter import Address
-from mailstack.sandbox.compat.mailpit.checks import thumbnail
+from mailstack.sandbox.compat.mailpit.message import thumbnail
 from tests.mailbox.index.shelf import BOB, text
 from tests.sandbox.compat.desk import Desk, Wire, whole
 

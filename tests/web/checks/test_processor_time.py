@@ -10,7 +10,7 @@ from io import BytesIO
 import pytest
 
 from mailstack.letter.parsed import ParsedLetter, parse
-from mailstack.sandbox.compat.mailpit.checks import thumbnail
+from mailstack.sandbox.compat.mailpit.message import thumbnail
 from mailstack.web.api import serialize
 from mailstack.web.api.checks import parse_authentication_results
 from mailstack.web.checks import html as html_check

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.sandbox.compat.pages import REMOVED
+from mailstack.sandbox.compat.routes import REMOVED
 from mailstack.web.http_messages import Response, Upgrade
 from tests.mailbox.index.shelf import BOB
 from tests.sandbox.compat.desk import Desk

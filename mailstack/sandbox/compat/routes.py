@@ -1,15 +1,17 @@
-"""Routes of Mailpit's API v1, of its views and of its health checks."""
+"""Routes of Mailpit, MailHog and GreenMail, and answers for removed paths."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
-from mailstack.sandbox.compat.context import CompatContext
+from mailstack.sandbox.compat.context import CompatAccounts, CompatContext
+from mailstack.sandbox.compat.greenmail import greenmail_routes
+from mailstack.sandbox.compat.mailhog import mailhog_routes
 from mailstack.sandbox.compat.mailpit.about import ChaosHandlers, InfoHandlers, alive
-from mailstack.sandbox.compat.mailpit.checks import CheckHandlers
-from mailstack.sandbox.compat.mailpit.message import MessageHandlers, TransferHandlers
+from mailstack.sandbox.compat.mailpit.message import CheckHandlers, MessageHandlers, TransferHandlers
 from mailstack.sandbox.compat.mailpit.messages import ListHandlers, events
-from mailstack.web.http_messages import HttpRoute
+from mailstack.web.http_messages import HttpRoute, Request, Response, text_response
 
 _Admin = partial(HttpRoute, access="admin")
 
@@ -64,3 +66,36 @@ def mailpit_routes(context: CompatContext) -> tuple[HttpRoute, ...]:
         HttpRoute("GET", "/livez", alive),
         HttpRoute("GET", "/readyz", about.ready),
     )
+
+
+_FAULTS = "POST /v1/faults, or mailstack dev --faults FILE, has rules by step, recipient, count and chance"
+REMOVED = {
+    "GET /api/v1/events": "the WebSocket /api/v2/websocket, or the event stream /v1/events, has new letters",
+    "GET /api/v1/swagger.json": "/v1/openapi.json describes mailstack's own API",
+    "GET /greenmail-openapi.yml": "/v1/openapi.json describes mailstack's own API",
+    "GET /metrics": "GET /api/v1/info has the same numbers in JSON",
+    "GET /search": "the page at / has the search",
+    **{f"{method} /api/v2/jim": _FAULTS for method in ("GET", "POST", "PUT", "DELETE")},
+    **{f"{method} /smtpBehaviors": _FAULTS for method in ("GET", "PUT", "DELETE")},
+}
+"""Paths of these tools that are not answered, and what to use instead."""
+
+
+def tool_routes(
+    context: CompatContext, accounts: CompatAccounts, *, mailhog_first: bool = False
+) -> tuple[HttpRoute, ...]:
+    """Routes of all three tools. `mailhog_first`: MailHog wins where Mailpit has the same path."""
+    hog = mailhog_routes(context, is_first=mailhog_first)
+    known = {(route.method, route.path) for route in hog}
+    pit = (route for route in mailpit_routes(context) if (route.method, route.path) not in known)
+    return (*pit, *hog, *greenmail_routes(accounts, context.reader), *_removed())
+
+
+def _removed() -> Iterator[HttpRoute]:
+    for name, advice in REMOVED.items():
+
+        async def page(_: Request, line: str = f"mailstack has no {name}: {advice}") -> Response:
+            return text_response(line, 404)
+
+        method, path = name.split()
+        yield HttpRoute(method, path, page, "admin")
