@@ -6,10 +6,13 @@ python -m tests.browser.screenshots [pages/queue …]      only these
 from __future__ import annotations
 
 import base64
+import io
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from tests.browser.browsing import PHONE, chromium
 from tests.browser.environment import Environment
@@ -22,6 +25,8 @@ QUALITY = 0.82
 SMALL, SMALL_QUALITY = 0.5, 0.6
 """Of the pictures in docs/reference/pages.md, which has them all."""
 LARGE = ("inbox", "letter", "journey", "queue")
+FRAMES, FRAME_MS = 40, 150
+"""Length of the film of a journey."""
 PAGES = {
     "inbox": ("#/letters", ".row"),
     "letter": ("#/letter/{order}", "iframe"),
@@ -120,6 +125,40 @@ def take(
     sys.stdout.write(f"{file} {file.stat().st_size // 1024} kB\n")
 
 
+def film(browser: Any, dev: Environment) -> None:
+    """Films a journey live: three servers, a greylisting host, and a retry after the clock was moved."""
+    for rule in (
+        {"at": "rcpt", "recipient": "*@grey.test", "reply": "451 4.7.1 greylisted, try again", "times": 1},
+        {"at": "mail", "delay": "1s"},
+        {"at": "final", "delay": "1s"},
+    ):
+        dev.api("POST", "v1/faults", {**rule, "service": "mx"})
+    context = browser.new_context(viewport={"width": 1280, "height": 640}, color_scheme="light", locale="en-GB")
+    page = context.new_page()
+    plan = letter("Plans for Friday", From="Alice <alice@home.test>", To="carol@elsewhere.test, dan@grey.test")
+    sent = dev.submit(plan, "carol@elsewhere.test", "dan@grey.test")
+    page.goto(f"{dev.web}#/journey/{sent}")
+    page.locator(".map").first.wait_for()
+    frames: list[Image.Image] = []
+    durations: list[int] = []
+    for index in range(FRAMES):
+        if index == FRAMES // 2:
+            dev.api("POST", "v1/clock", {"advance": "30m"})
+        frame = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        frame = frame.resize((frame.width * 3 // 4, frame.height * 3 // 4))
+        if frames and frame.tobytes() == frames[-1].tobytes():
+            durations[-1] += FRAME_MS
+        else:
+            frames.append(frame)
+            durations.append(FRAME_MS)
+        page.wait_for_timeout(FRAME_MS)
+    context.close()
+    durations[-1] = 3000
+    file = IMAGES / "journey-live.webp"
+    frames[0].save(file, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=55, method=6)
+    sys.stdout.write(f"{file} {file.stat().st_size // 1024} kB, {len(frames)} frames\n")
+
+
 def main() -> None:
     with (
         tempfile.TemporaryDirectory() as run,
@@ -128,7 +167,9 @@ def main() -> None:
     ):
         dev = Environment(process, {})
         letters = furnish(dev)
-        wanted = sys.argv[1:] or [*LARGE, *(f"pages/{name}" for name in PAGES)]
+        wanted = sys.argv[1:] or [*LARGE, "journey-live", *(f"pages/{name}" for name in PAGES)]
+        if "journey-live" in wanted:
+            film(browser, dev)
         for name in LARGE:
             if name in wanted:
                 where, shown = PAGES[name]
