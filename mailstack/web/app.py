@@ -140,7 +140,7 @@ class OpenApiPage:
 
     def __init__(self, routes: Iterable[HttpRoute]) -> None:
         self.route = HttpRoute(
-            "GET", "/v1/openapi.json", self.page, doc=RouteDoc("Get this description.", response=dict[str, Any])
+            "GET", "/v1/openapi.json", self.page, doc=RouteDoc("Get this description.", dict[str, Any])
         )
         self._routes = (*routes, self.route)
         self._answer: Response | None = None

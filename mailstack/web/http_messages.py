@@ -227,13 +227,13 @@ class RouteDoc(Struct, frozen=True):
     """OpenAPI description of a route."""
 
     summary: str
-    query: tuple[QueryParameter, ...] = ()
-    request: object = None
-    """Type of the JSON request body; None: no body."""
     response: object = None
     """Type of the JSON response; None: described by `media_type`, or empty."""
-    media_type: str = ""
+    request: object = None
+    """Type of the JSON request body; None: no body."""
     status: int = 200
+    query: tuple[QueryParameter, ...] = ()
+    media_type: str = ""
 
 
 class HttpRoute(Struct, frozen=True):
@@ -245,14 +245,14 @@ class HttpRoute(Struct, frozen=True):
     page: Page
     access: Literal["public", "user", "admin"] = "public"
     """Required access: none, a login, or an administrator's login."""
+    doc: RouteDoc | None = None
+    """OpenAPI description; None: not part of the API."""
     is_large: bool = False
     """Whether the body may have the size of a letter."""
     ends_with_client: bool = False
     """Whether an unsafe method is cancelled if the client disconnects; the page shields its writes itself."""
     is_picture: bool = False
     """Whether pages may load the resource as an image, audio or video."""
-    doc: RouteDoc | None = None
-    """OpenAPI description; None: not part of the API."""
 
 
 class _Node(Struct):

@@ -110,14 +110,14 @@ def login_from_context(context: ApiContext) -> Login:
 
 def me_routes() -> tuple[HttpRoute, ...]:
     """Return the route of the current account, which exists without a login too."""
-    return (HttpRoute("GET", "/v1/me", _me, "user", doc=_ME_DOC),)
+    return (HttpRoute("GET", "/v1/me", _me, "user", _ME_DOC),)
 
 
 async def _me(request: Request) -> Response:
     return json_response(CurrentUser(request.user.account, request.user.is_admin))
 
 
-_ME_DOC = RouteDoc("Account of the request.", response=CurrentUser)
+_ME_DOC = RouteDoc("Account of the request.", CurrentUser)
 
 
 class Login:
@@ -152,11 +152,9 @@ class Login:
                 "POST",
                 "/v1/login",
                 self.log_in,
-                doc=RouteDoc("Log in: start a session.", request=LoginRequest, response=CurrentUser),
+                doc=RouteDoc("Log in: start a session.", CurrentUser, LoginRequest),
             ),
-            HttpRoute(
-                "DELETE", "/v1/login", self.log_out, doc=RouteDoc("Log out: end the session.", response=CurrentUser)
-            ),
+            HttpRoute("DELETE", "/v1/login", self.log_out, doc=RouteDoc("Log out: end the session.", CurrentUser)),
             *me_routes(),
         )
 

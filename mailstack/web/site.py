@@ -252,12 +252,7 @@ async def _awaited(page: Awaitable[T]) -> T:
 def _error_response(request: Request, error: HttpError) -> Response:
     if not request.path.startswith(API_ROOT):
         return text_response(error.reason, error.status, *error.headers)
-    problem = {
-        "title": HTTPStatus(error.status).phrase,
-        "status": error.status,
-        "detail": error.reason,
-        **error.facts,
-    }
+    problem = {"title": HTTPStatus(error.status).phrase, "status": error.status, "detail": error.reason, **error.facts}
     return Response(msgspec.json.encode(problem), PROBLEM, error.status, error.headers)
 
 

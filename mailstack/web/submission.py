@@ -7,16 +7,7 @@ from email.utils import formatdate, make_msgid
 
 from msgspec import Struct
 
-from mailstack.letter import (
-    Address,
-    AddressError,
-    Arrival,
-    Envelope,
-    LetterId,
-    Recipient,
-    ReversePath,
-    new_letter_id,
-)
+from mailstack.letter import Address, AddressError, Arrival, Envelope, LetterId, Recipient, ReversePath, new_letter_id
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.header import split, without
 from mailstack.protocols.connection import Clock

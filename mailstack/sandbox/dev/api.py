@@ -104,23 +104,15 @@ def environment_routes(
         return json_response(ProtocolLines(list(log.lines)))
 
     return (
-        HttpRoute(
-            "GET", "/v1/servers", mail_servers, "admin", doc=RouteDoc("List the mail servers.", response=ServerList)
-        ),
+        HttpRoute("GET", "/v1/servers", mail_servers, "admin", RouteDoc("List the mail servers.", ServerList)),
         *_zone_routes(ZonePages(zone)),
-        HttpRoute(
-            "GET",
-            "/v1/clock",
-            clock.now,
-            "admin",
-            doc=RouteDoc("Get the time of the environment.", response=ClockState),
-        ),
+        HttpRoute("GET", "/v1/clock", clock.now, "admin", RouteDoc("Get the time of the environment.", ClockState)),
         HttpRoute(
             "POST",
             "/v1/clock",
             clock.advance,
             "admin",
-            doc=RouteDoc("Advance the clock, and do all that is due.", request=ClockAdvance, response=ClockState),
+            RouteDoc("Advance the clock, and do all that is due.", ClockState, ClockAdvance),
         ),
         *_fault_routes(FaultPages(faults)),
         HttpRoute(
@@ -128,7 +120,7 @@ def environment_routes(
             "/v1/protocol",
             lines,
             "admin",
-            doc=RouteDoc("Get the protocol log of all sessions, without secrets.", response=ProtocolLines),
+            RouteDoc("Get the protocol log of all sessions, without secrets.", ProtocolLines),
         ),
     )
 
@@ -141,22 +133,10 @@ def _shown(server: ServerInfo) -> ServerItem:
 def _zone_routes(pages: ZonePages) -> list[HttpRoute]:
     one = "/v1/zone/{name}"
     return [
-        HttpRoute(
-            "GET",
-            "/v1/zone",
-            pages.names,
-            "admin",
-            doc=RouteDoc("List the names in the DNS zone.", response=NameList),
-        ),
-        HttpRoute("GET", one, pages.one, "admin", doc=RouteDoc("Get the records of a name.", response=ZoneName)),
-        HttpRoute(
-            "PUT",
-            one,
-            pages.put,
-            "admin",
-            doc=RouteDoc("Replace the records of a name.", request=ZoneRecords, response=ZoneName),
-        ),
-        HttpRoute("DELETE", one, pages.remove, "admin", doc=RouteDoc("Remove a name.", response=ZoneName)),
+        HttpRoute("GET", "/v1/zone", pages.names, "admin", RouteDoc("List the names in the DNS zone.", NameList)),
+        HttpRoute("GET", one, pages.one, "admin", RouteDoc("Get the records of a name.", ZoneName)),
+        HttpRoute("PUT", one, pages.put, "admin", RouteDoc("Replace the records of a name.", ZoneName, ZoneRecords)),
+        HttpRoute("DELETE", one, pages.remove, "admin", RouteDoc("Remove a name.", ZoneName)),
     ]
 
 
@@ -232,24 +212,10 @@ class ClockPages:
 def _fault_routes(pages: FaultPages) -> list[HttpRoute]:
     one = "/v1/faults/{id}"
     return [
-        HttpRoute(
-            "GET", "/v1/faults", pages.listed, "admin", doc=RouteDoc("List the fault rules.", response=FaultList)
-        ),
-        HttpRoute(
-            "POST",
-            "/v1/faults",
-            pages.add,
-            "admin",
-            doc=RouteDoc("Add a fault rule.", request=Fault, response=dict[str, Any], status=201),
-        ),
-        HttpRoute(
-            "DELETE",
-            "/v1/faults",
-            pages.clear,
-            "admin",
-            doc=RouteDoc("Remove all fault rules.", response=RemovedFaults),
-        ),
-        HttpRoute("DELETE", one, pages.remove, "admin", doc=RouteDoc("Remove a fault rule.", response=RemovedFaults)),
+        HttpRoute("GET", "/v1/faults", pages.listed, "admin", RouteDoc("List the fault rules.", FaultList)),
+        HttpRoute("POST", "/v1/faults", pages.add, "admin", RouteDoc("Add a fault rule.", dict[str, Any], Fault, 201)),
+        HttpRoute("DELETE", "/v1/faults", pages.clear, "admin", RouteDoc("Remove all fault rules.", RemovedFaults)),
+        HttpRoute("DELETE", one, pages.remove, "admin", RouteDoc("Remove a fault rule.", RemovedFaults)),
     ]
 
 

@@ -93,76 +93,54 @@ def account_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
     """Return the routes of accounts, aliases and mailboxes."""
     pages = AccountPages(context)
     one, alias = "/v1/accounts/{address}", "/v1/aliases/{address}"
-    shown = AccountInfo
     return (
         HttpRoute(
             "GET",
             "/v1/accounts",
             pages.accounts,
             "user",
-            doc=RouteDoc(
-                "Accounts; a user without administrator access sees only their own.", BY_NAME, response=AccountList
-            ),
+            RouteDoc("Accounts; a user without administrator access sees only their own.", AccountList, query=BY_NAME),
         ),
         HttpRoute(
-            "POST",
-            "/v1/accounts",
-            pages.add,
-            "admin",
-            doc=RouteDoc("Add an account.", request=NewAccount, response=shown, status=201),
+            "POST", "/v1/accounts", pages.add, "admin", RouteDoc("Add an account.", AccountInfo, NewAccount, 201)
         ),
         HttpRoute(
             "PATCH",
             one,
             pages.change,
             "admin",
-            doc=RouteDoc("Change the password of an account.", request=NewPassword, response=shown),
+            RouteDoc("Change the password of an account.", AccountInfo, NewPassword),
         ),
-        HttpRoute(
-            "DELETE",
-            one,
-            pages.remove,
-            "admin",
-            doc=RouteDoc("Remove an account and its mailbox.", response=RemovedName),
-        ),
+        HttpRoute("DELETE", one, pages.remove, "admin", RouteDoc("Remove an account and its mailbox.", RemovedName)),
         HttpRoute(
             "DELETE",
             one + "/sessions",
             pages.end_sessions,
             "user",
-            doc=RouteDoc(
-                "End all sessions, streams and waits of an account; users may end only their own.",
-                response=SessionEndResult,
+            RouteDoc(
+                "End all sessions, streams and waits of an account; users may end only their own.", SessionEndResult
             ),
         ),
         HttpRoute(
-            "GET",
-            "/v1/aliases",
-            pages.aliases,
-            "admin",
-            doc=RouteDoc("List the aliases.", BY_NAME, response=AliasList),
+            "GET", "/v1/aliases", pages.aliases, "admin", RouteDoc("List the aliases.", AliasList, query=BY_NAME)
         ),
         HttpRoute(
-            "POST",
-            "/v1/aliases",
-            pages.set_alias,
-            "admin",
-            doc=RouteDoc("Set an alias.", request=AliasInfo, response=AliasInfo, status=201),
+            "POST", "/v1/aliases", pages.set_alias, "admin", RouteDoc("Set an alias.", AliasInfo, AliasInfo, 201)
         ),
-        HttpRoute("DELETE", alias, pages.remove_alias, "admin", doc=RouteDoc("Remove an alias.", response=RemovedName)),
+        HttpRoute("DELETE", alias, pages.remove_alias, "admin", RouteDoc("Remove an alias.", RemovedName)),
         HttpRoute(
             "GET",
             "/v1/mailboxes",
             pages.mailboxes,
             "user",
-            doc=RouteDoc("List the mailboxes with their sizes.", BY_NAME, response=MailboxList),
+            RouteDoc("List the mailboxes with their sizes.", MailboxList, query=BY_NAME),
         ),
         HttpRoute(
             "DELETE",
             "/v1/mailboxes/{address}/letters",
             pages.empty,
             "user",
-            doc=RouteDoc("Delete all letters of a mailbox, from the letter list as well.", response=DeletedCount),
+            RouteDoc("Delete all letters of a mailbox, from the letter list as well.", DeletedCount),
         ),
     )
 

@@ -61,35 +61,31 @@ def check_routes(
             one + "html",
             pages.html,
             "user",
-            doc=RouteDoc("Check the support of the HTML in mail clients.", response=dict[str, Any]),
+            RouteDoc("Check the support of the HTML in mail clients.", dict[str, Any]),
         ),
         HttpRoute(
             "GET",
             one + "links",
             pages.links,
             "user",
-            doc=RouteDoc("Check the links with requests to their hosts.", (_FOLLOW,), response=dict[str, Any]),
+            RouteDoc("Check the links with requests to their hosts.", dict[str, Any], query=(_FOLLOW,)),
         ),
         HttpRoute(
             "GET",
             one + "authentication",
             pages.authentication,
             "user",
-            doc=RouteDoc("Get the Authentication-Results.", response=AuthenticationReport),
+            RouteDoc("Get the Authentication-Results.", AuthenticationReport),
         ),
         HttpRoute(
             "GET",
             one + "unsubscribe",
             pages.unsubscribe,
             "user",
-            doc=RouteDoc("Check List-Unsubscribe.", response=UnsubscribeReport),
+            RouteDoc("Check List-Unsubscribe.", UnsubscribeReport),
         ),
         HttpRoute(
-            "GET",
-            one + "spam",
-            pages.spam,
-            "user",
-            doc=RouteDoc("Get the verdict of the spam filter.", response=SpamVerdict),
+            "GET", one + "spam", pages.spam, "user", RouteDoc("Get the verdict of the spam filter.", SpamVerdict)
         ),
     )
 

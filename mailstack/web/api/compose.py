@@ -76,21 +76,16 @@ def compose_routes(context: ApiContext, reader: ApiLetterReader) -> tuple[HttpRo
             "/v1/letters",
             pages.send,
             "user",
+            RouteDoc("Send a new letter from an account.", SentLetter, NewLetter, 201),
             is_large=True,
             ends_with_client=True,
-            doc=RouteDoc("Send a new letter from an account.", request=NewLetter, response=SentLetter, status=201),
         ),
         HttpRoute(
             "POST",
             "/v1/letters/{id}/release",
             pages.release,
             "user",
-            doc=RouteDoc(
-                "Release a letter to other addresses, through the queue.",
-                request=LetterReleaseRequest,
-                response=SentLetter,
-                status=201,
-            ),
+            RouteDoc("Release a letter to other addresses, through the queue.", SentLetter, LetterReleaseRequest, 201),
         ),
     )
 

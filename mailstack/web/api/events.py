@@ -57,9 +57,7 @@ class StreamLimits:
         client = client_network(request.remote.host)
         if self.used >= self._max_streams or self._counts.of(client) >= self._max_per_client:
             raise HttpError(
-                503,
-                "Too many open streams and waits; see [web] streams and streams_per_client.",
-                ("Retry-After", "5"),
+                503, "Too many open streams and waits; see [web] streams and streams_per_client.", ("Retry-After", "5")
             )
 
     async def held(self, request: Request, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
@@ -99,14 +97,14 @@ PUBLIC_NAMES = {"pruned": "deleted"}
 
 _DOC = RouteDoc(
     "Server-sent events: letter (Summary), changed, deleted, step, fault, dialogue, clock, and reset after missed events.",
-    (QueryParameter("after", "Same as Last-Event-ID, for clients that can't set header fields."),),
+    query=(QueryParameter("after", "Same as Last-Event-ID, for clients that can't set header fields."),),
     media_type="text/event-stream",
 )
 
 
 def event_routes(reader: ApiLetterReader, clock: Clock, stream_limits: StreamLimits) -> tuple[HttpRoute, ...]:
     """Returns the route of the event stream."""
-    return (HttpRoute("GET", "/v1/events", EventStreams(reader, clock, stream_limits).events, "user", doc=_DOC),)
+    return (HttpRoute("GET", "/v1/events", EventStreams(reader, clock, stream_limits).events, "user", _DOC),)
 
 
 class EventStreams:
@@ -201,7 +199,8 @@ MAX_COUNT = 100
 
 _WAIT_DOC = RouteDoc(
     "Wait for letters, and give them with their links and codes. 408 when the time is over; `letters` has what came.",
-    (
+    WaitResult,
+    query=(
         QueryParameter("to", "Address of a recipient, in the envelope, To or Cc."),
         QueryParameter("from", "Address of the author, or the reverse-path."),
         QueryParameter("subject", "Part of the subject, case-insensitive."),
@@ -214,7 +213,6 @@ _WAIT_DOC = RouteDoc(
             Annotated[float, Meta(ge=0, le=MAX_TIMEOUT)],
         ),
     ),
-    response=WaitResult,
 )
 
 
@@ -222,7 +220,7 @@ def wait_routes(
     reader: ApiLetterReader, now: Callable[[], float], clock: Clock, stream_limits: StreamLimits
 ) -> tuple[HttpRoute, ...]:
     """Return the route of the long poll. `now` is the clock of letters, `clock` the one of timeouts."""
-    return (HttpRoute("GET", "/v1/wait", LongPoll(reader, now, clock, stream_limits).wait, "user", doc=_WAIT_DOC),)
+    return (HttpRoute("GET", "/v1/wait", LongPoll(reader, now, clock, stream_limits).wait, "user", _WAIT_DOC),)
 
 
 class LongPoll:

@@ -59,19 +59,21 @@ _MAILBOX = QueryParameter("mailbox", "Address of a mailbox: only its letters.")
 _REMOTE = QueryParameter("remote", "1: pictures, styles and fonts are loaded from other hosts.", Literal["0", "1"])
 _ONE = RouteDoc(
     "One letter, read; it stays unread.",
-    (QueryParameter("max_text", "Maximum characters of the text; `text_truncated` is true if it has more.", Number),),
-    response=LetterDetail,
+    LetterDetail,
+    query=(
+        QueryParameter("max_text", "Maximum characters of the text; `text_truncated` is true if it has more.", Number),
+    ),
 )
 _LIST = RouteDoc(
     "Letters, the newest first.",
-    (
+    LetterList,
+    query=(
         _MAILBOX,
         _QUERY,
         limit_parameter(DEFAULT_LIMIT, minimum=0),
         QueryParameter("before", "Letters with a lower number: `next` of the previous page.", Number),
         QueryParameter("start", "Number of newest letters to skip.", Number),
     ),
-    response=LetterList,
 )
 
 
@@ -80,58 +82,42 @@ def letter_routes(reader: ApiLetterReader, now: Callable[[], float]) -> tuple[Ht
     pages = LetterPages(reader, now)
     one = "/v1/letters/{id}"
     return (
-        HttpRoute("GET", "/v1/letters", pages.listed, "user", doc=_LIST),
+        HttpRoute("GET", "/v1/letters", pages.listed, "user", _LIST),
         HttpRoute(
             "PATCH",
             "/v1/letters",
             pages.mark,
             "user",
-            doc=RouteDoc(
-                "Mark letters as read or unread, and change tags.", request=LetterUpdate, response=ChangedLetters
-            ),
+            RouteDoc("Mark letters as read or unread, and change tags.", ChangedLetters, LetterUpdate),
         ),
         HttpRoute(
-            "DELETE",
-            "/v1/letters",
-            pages.delete,
-            "user",
-            doc=RouteDoc("Delete letters.", request=LetterSelection, response=DeletedLetters),
+            "DELETE", "/v1/letters", pages.delete, "user", RouteDoc("Delete letters.", DeletedLetters, LetterSelection)
         ),
         HttpRoute(
-            "POST",
-            "/v1/undo",
-            pages.undo,
-            "user",
-            doc=RouteDoc("Restore deleted letters.", request=UndoRequest, response=RestoredLetters),
+            "POST", "/v1/undo", pages.undo, "user", RouteDoc("Restore deleted letters.", RestoredLetters, UndoRequest)
         ),
         HttpRoute(
-            "GET",
-            "/v1/tags",
-            pages.tags,
-            "user",
-            doc=RouteDoc("List all tags with the number of letters.", response=dict[str, int]),
+            "GET", "/v1/tags", pages.tags, "user", RouteDoc("List all tags with the number of letters.", dict[str, int])
         ),
-        HttpRoute("GET", one, pages.one, "user", doc=_ONE),
+        HttpRoute("GET", one, pages.one, "user", _ONE),
         HttpRoute(
-            "GET", one + "/source", pages.source, "user", doc=RouteDoc("Get the raw letter.", media_type="text/plain")
+            "GET", one + "/source", pages.source, "user", RouteDoc("Get the raw letter.", media_type="text/plain")
         ),
         HttpRoute(
             "GET",
             one + "/html",
             pages.html,
             "user",
-            doc=RouteDoc("Get the HTML as a page without scripts.", (_REMOTE,), media_type="text/html"),
+            RouteDoc("Get the HTML as a page without scripts.", query=(_REMOTE,), media_type="text/html"),
         ),
-        HttpRoute(
-            "GET", one + "/tree", pages.tree, "user", doc=RouteDoc("Get the tree of MIME parts.", response=PartNode)
-        ),
+        HttpRoute("GET", one + "/tree", pages.tree, "user", RouteDoc("Get the tree of MIME parts.", PartNode)),
         HttpRoute(
             "GET",
             one + "/parts/{part}",
             pages.part,
             "user",
+            RouteDoc("Get a decoded part.", media_type="*/*"),
             is_picture=True,
-            doc=RouteDoc("Get a decoded part.", media_type="*/*"),
         ),
     )
 
@@ -261,9 +247,9 @@ def _tag(text: str) -> str:
 
 def journey_routes(store: Store, index: LetterIndex | None, *, hide_client: bool = False) -> tuple[HttpRoute, ...]:
     """Returns the route. `hide_client`: only administrators see the client address of a reader."""
-    doc = RouteDoc("Get the steps of a letter, oldest first.", response=dict[str, Any])
+    doc = RouteDoc("Get the steps of a letter, oldest first.", dict[str, Any])
     pages = JourneyPages(store, index, hide_client=hide_client)
-    return (HttpRoute("GET", "/v1/journeys/{id}", pages.journey, "user", doc=doc),)
+    return (HttpRoute("GET", "/v1/journeys/{id}", pages.journey, "user", doc),)
 
 
 _READER_FACTS = frozenset({"client", "tls"})

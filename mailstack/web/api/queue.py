@@ -87,22 +87,16 @@ def queue_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
             "/v1/queue",
             pages.listed,
             "admin",
-            doc=RouteDoc("List letters in the queue, with reasons.", query, response=QueueList),
+            RouteDoc("List letters in the queue, with reasons.", QueueList, query=query),
         ),
-        HttpRoute(
-            "GET",
-            "/v1/queue/{id}",
-            pages.one,
-            "admin",
-            doc=RouteDoc("Get a letter in the queue.", response=dict[str, Any]),
-        ),
+        HttpRoute("GET", "/v1/queue/{id}", pages.one, "admin", RouteDoc("Get a letter in the queue.", dict[str, Any])),
         *(
             HttpRoute(
                 "POST",
                 f"/v1/queue/{{id}}/{act}",
                 pages.acting(act),
                 "admin",
-                doc=RouteDoc(told[act], request=QueueActionRequest, response=QueueActionResults),
+                RouteDoc(told[act], QueueActionResults, QueueActionRequest),
             )
             for act in ACTIONS
         ),

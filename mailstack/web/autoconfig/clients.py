@@ -49,8 +49,7 @@ def write_k9(account: ClientAccount) -> tuple[SetupStep, ...]:
             (("Address", account.address),),
         ),
         SetupStep(
-            f"Incoming server, {protocol_name(account.reading)}:",
-            server_values(account.reading, account.address),
+            f"Incoming server, {protocol_name(account.reading)}:", server_values(account.reading, account.address)
         ),
         SetupStep(
             'Outgoing server. "Requires authentication" must be on: this server requires authentication.',
@@ -167,10 +166,7 @@ def write_classic(account: ClientAccount) -> tuple[SetupStep, ...]:
                 ("Use same settings as my incoming mail server", "on"),
             ),
         ),
-        SetupStep(
-            "If the user name was not taken over, it is the whole address.",
-            (("User name", account.address),),
-        ),
+        SetupStep("If the user name was not taken over, it is the whole address.", (("User name", account.address),)),
     )
 
 
@@ -181,7 +177,7 @@ def write_new(account: ClientAccount) -> tuple[SetupStep, ...]:
         SetupStep(
             "The new Outlook has Microsoft's servers fetch and send your letters, and gives them your password. So the"
             " server must be reached from the internet with a certificate that is trusted there; if you would rather"
-            " not, take another client.",
+            " not, take another client."
         ),
         SetupStep(
             f'Settings, Accounts, Your accounts, Add account. Enter the address, "Choose provider", {how}.',
