@@ -33,7 +33,7 @@ def print_records(
     if as_json:
         for domain, record in wanted.all():
             shape = {"name": record.name, "type": record.type, "ttl": record.ttl, "data": record.data}
-            print_json({"domain": domain, **shape, "why": record.why})
+            print_json({"domain": domain, **shape, "why": record.reason})
     elif zone:
         click.echo("\n".join(_zone(wanted, name_servers)))
     else:
@@ -59,7 +59,7 @@ def _checked(addresses: Sequence[str]) -> tuple[str, ...]:
 
 
 def _table(wanted: Publication) -> None:
-    rows = [(record.name, record.type, data_text(record), record.why) for _, record in wanted.all()]
+    rows = [(record.name, record.type, data_text(record), record.reason) for _, record in wanted.all()]
     print_table(("name", "type", "data", "why"), rows)
     for note in wanted.notes:
         click.echo(f"\n* {note}")

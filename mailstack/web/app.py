@@ -97,7 +97,7 @@ def api_routes(context: ApiContext, more: Iterable[HttpRoute]) -> tuple[HttpRout
 
 
 def _letters(context: ApiContext) -> tuple[HttpRoute, ...]:
-    """Routes that need the index; without one, an error that says so."""
+    """Return the routes that need the index; without an index, they respond with an error."""
     if context.index is None:
         return tuple(HttpRoute("GET", path, _no_letters) for path in ("/v1/letters", "/v1/letters/{id}", "/v1/wait"))
     reader = ApiLetterReader(
@@ -124,7 +124,7 @@ _REFERENCE = "#/components/schemas/{name}"
 _JSON = "application/json"
 
 _PROBLEM = {
-    "description": "A problem (RFC 9457); detail says what to do.",
+    "description": "Error (RFC 9457); `detail` has the reason and what to do.",
     "content": {"application/problem+json": {"schema": {"$ref": _REFERENCE.format(name="Problem")}}},
 }
 
@@ -136,36 +136,36 @@ _PROBLEM_SCHEMA = {
 
 
 class OpenApiPage:
-    """Returns the route of the OpenAPI document, which is created on the first request."""
+    """OpenAPI document, made at the first request."""
 
     def __init__(self, routes: Iterable[HttpRoute]) -> None:
         self.route = HttpRoute(
             "GET", "/v1/openapi.json", self.page, doc=RouteDoc("Get this description.", dict[str, Any])
         )
         self._routes = (*routes, self.route)
-        self._answer: Response | None = None
+        self._response: Response | None = None
 
     async def page(self, _: Request) -> Response:
-        if self._answer is None:
-            self._answer = json_response(openapi(self._routes))
-        return self._answer
+        if self._response is None:
+            self._response = json_response(openapi(self._routes))
+        return self._response
 
 
 def openapi(routes: Iterable[HttpRoute]) -> dict[str, Any]:
     """OpenAPI document of the routes with a description."""
-    told = [(route, route.doc) for route in routes if route.doc is not None]
-    types = [kind for _, each in told for kind in (each.request, each.response) if kind is not None]
+    docs = [(route, route.doc) for route in routes if route.doc is not None]
+    types = [kind for _, doc in docs for kind in (doc.request, doc.response) if kind is not None]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     schema_of = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
-    for route, each in told:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, each, schema_of)
+    for route, doc in docs:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, doc, schema_of)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "mailstack",
             "version": mailstack.__version__,
-            "description": "Letters, their journeys, the queue, and what else a server has.",
+            "description": "Letters, journeys, the queue and accounts of a server.",
         },
         "paths": paths,
         "components": {
@@ -175,32 +175,34 @@ def openapi(routes: Iterable[HttpRoute]) -> dict[str, Any]:
     }
 
 
-def _operation(route: HttpRoute, told: RouteDoc, schema_of: dict[int, Any]) -> dict[str, Any]:
+def _operation(route: HttpRoute, doc: RouteDoc, schema_of: dict[int, Any]) -> dict[str, Any]:
     parts = [part for part in route.path.split("/") if part.startswith("{")]
-    named = [{"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string"}} for part in parts]
-    asked = [
+    path_variables = [
+        {"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string"}} for part in parts
+    ]
+    query = [
         {"name": each.name, "in": "query", "description": each.description, "schema": msgspec.json.schema(each.kind)}
-        for each in told.query
+        for each in doc.query
     ]
     operation: dict[str, Any] = {
         "operationId": "_".join(
             [route.method.lower(), *[p.strip("{}").replace(".", "_") for p in route.path.split("/")[2:]]]
         ),
-        "summary": told.summary,
-        "parameters": [*named, *asked],
-        "responses": {str(told.status): _answer(told, schema_of), "default": _PROBLEM},
+        "summary": doc.summary,
+        "parameters": [*path_variables, *query],
+        "responses": {str(doc.status): _response_doc(doc, schema_of), "default": _PROBLEM},
     }
-    if told.request is not None:
-        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema_of[id(told.request)]}}}
+    if doc.request is not None:
+        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema_of[id(doc.request)]}}}
     if route.access != "public":
         operation["security"] = [{"basic": []}, {}]
         operation["x-access"] = route.access
     return operation
 
 
-def _answer(told: RouteDoc, schema_of: dict[int, Any]) -> dict[str, Any]:
-    if told.response is not None:
-        return {"description": told.summary, "content": {_JSON: {"schema": schema_of[id(told.response)]}}}
-    if told.media_type:
-        return {"description": told.summary, "content": {told.media_type: {}}}
-    return {"description": told.summary}
+def _response_doc(doc: RouteDoc, schema_of: dict[int, Any]) -> dict[str, Any]:
+    if doc.response is not None:
+        return {"description": doc.summary, "content": {_JSON: {"schema": schema_of[id(doc.response)]}}}
+    if doc.media_type:
+        return {"description": doc.summary, "content": {doc.media_type: {}}}
+    return {"description": doc.summary}

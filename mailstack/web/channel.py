@@ -35,25 +35,25 @@ class WebChannel(HTTPChannel):
     maxHeaders = MAX_HEADER_FIELDS  # noqa: N815
     requestFactory = WebRequest  # noqa: N815
 
-    def __init__(  # noqa: PLR0917  # each of a type of its own
+    def __init__(  # noqa: PLR0917  # parameters of different types
         self,
         reactor: Any,
         site: Site,
         bounds: HttpLimits,
-        room: MemoryBudget,
+        body_budget: MemoryBudget,
         gone: Callable[[StoppableProtocol], None],
         remote: HostPort,
     ) -> None:
-        """`room` is the memory budget of large bodies. `remote` is the client, as reported by a proxy if there is one."""
+        """`body_budget` limits the memory of large bodies. `remote` is the client, as reported by a proxy if there is one."""
         super().__init__()
         self.remote = remote
-        self.room = room
+        self.body_budget = body_budget
         self.site = site
         self.now: Callable[[], float] = reactor.seconds
         self.bounds = bounds
         self.callLater = reactor.callLater  # type: ignore[method-assign]
         self.timeOut = bounds.request  # type: ignore[assignment]
-        self._gone = gone
+        self._on_close = gone
         self._end: IDelayedCall | None = None
         self._is_waiting = False
         self._line: UpgradedStream | None = None
@@ -152,7 +152,7 @@ class WebChannel(HTTPChannel):
         super().connectionLost(reason)
         if self._end is not None and self._end.active():
             self._end.cancel()
-        self._gone(self)
+        self._on_close(self)
 
     def end(self) -> None:
         """Close after the response in progress; end endless responses now."""

@@ -123,14 +123,14 @@ class ClientFiles:
             wanted = parse_autodiscover(request.body)
             address = Address.parse(wanted.address)
         except (BadAutodiscoverRequest, AddressError):
-            return self._refused(INVALID)
+            return self._error(INVALID)
         if wanted.schema != OUTLOOK_SCHEMA:
-            return self._refused(UNSUPPORTED)
+            return self._error(UNSUPPORTED)
         if server.domain(address.ascii_domain) is None:
-            return self._refused(UNKNOWN)
+            return self._error(UNKNOWN)
         return Response(settings_response(str(address), server.services), XML)
 
-    def _refused(self, code: int) -> Response:
+    def _error(self, code: int) -> Response:
         return Response(error_response(code, self._server.now()), XML)
 
     async def profile(self, request: Request) -> Response:
@@ -186,7 +186,7 @@ class ProfileSigner:
         return signed
 
     def _sign(self, profile: bytes) -> bytes:
-        """Sign in a thread: reading an RSA key takes some milliseconds."""
+        """Sign in a thread: reading an RSA key encodings some milliseconds."""
         stamps = stamps_of([self._files.certificate, self._files.key])
         if stamps != self._stamps:
             self._stamps, self._identity = stamps, self._read()
@@ -232,7 +232,7 @@ class StaticFile:
         suffix = file.name[file.name.rfind(".") :]
         self._file = file
         self._media_type = media_type or MEDIA_TYPES[suffix]
-        # Browsers revalidate each time; an unchanged file costs a 304.
+        # Browsers revalidate each time, and get 304 for an unchanged file.
         self._headers = (("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding"), *headers)
         self._plain: bytes | None = None
         self._gzipped = b""
@@ -242,8 +242,8 @@ class StaticFile:
         if self._plain is None:
             self._read()
         assert self._plain is not None
-        takes = [each.split(";")[0].strip() for each in request.fields.get("accept-encoding", "").split(",")]
-        if self._gzipped and "gzip" in takes:
+        encodings = [each.split(";")[0].strip() for each in request.fields.get("accept-encoding", "").split(",")]
+        if self._gzipped and "gzip" in encodings:
             headers = (*self._headers, ("Content-Encoding", "gzip"))
             return Response(self._gzipped, self._media_type, 200, headers, etag=f"{self._etag}-gzip")
         return Response(self._plain, self._media_type, 200, self._headers, etag=self._etag)

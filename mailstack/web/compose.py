@@ -100,38 +100,38 @@ class ComposedLetter(Struct, frozen=True):
     octets: bytes
 
 
-def compose(sending: LetterDraft, limits: ComposeLimits, now: float) -> ComposedLetter:
+def compose(draft: LetterDraft, limits: ComposeLimits, now: float) -> ComposedLetter:
     """Compose a letter, in time proportional to its size. Raises HttpError 400, 413 and 422."""
-    _check(sending, limits)
-    sender, recipients = parse_address(sending.author.email), _recipients_of(sending)
-    octets = letter_of(_heading(sending, now), _body(sending))
+    _check(draft, limits)
+    sender, recipients = parse_address(draft.author.email), _recipients_of(draft)
+    octets = letter_of(_heading(draft, now), _body(draft))
     if len(octets) > limits.size:
         raise _too_large(limits)
     return ComposedLetter(sender, recipients, octets)
 
 
-def _check(sending: LetterDraft, limits: ComposeLimits) -> None:
+def _check(draft: LetterDraft, limits: ComposeLimits) -> None:
     """Check the limits. Raises HttpError 413 and 422."""
-    attachments, headers, tags = sending.attachments or (), sending.headers or {}, sending.tags or ()
-    people = [*(sending.to or ()), *(sending.cc or ())]
-    answered = sending.reply_to or ()
-    for what, count, most, setting in (
-        ("recipients", len(people) + len(sending.bcc or ()), limits.recipients, "[submission] max_recipients"),
-        ("Reply-To addresses", len(answered), limits.recipients, "[submission] max_recipients"),
+    attachments, headers, tags = draft.attachments or (), draft.headers or {}, draft.tags or ()
+    named = [*(draft.to or ()), *(draft.cc or ())]
+    reply_to = draft.reply_to or ()
+    for what, count, maximum, setting in (
+        ("recipients", len(named) + len(draft.bcc or ()), limits.recipients, "[submission] max_recipients"),
+        ("Reply-To addresses", len(reply_to), limits.recipients, "[submission] max_recipients"),
         ("attachments", len(attachments), limits.attachments, "[web] max_attachments"),
         ("header fields", len(headers), limits.fields, ""),
         ("tags", len(tags), limits.fields, ""),
     ):
-        if count > most:
-            raise _too_many(what, count, most, setting)
-    _check_lengths("The subject", [sending.subject], limits.text)
+        if count > maximum:
+            raise _too_many(what, count, maximum, setting)
+    _check_lengths("The subject", [draft.subject], limits.text)
     _check_lengths("A header field", headers.values(), limits.text)
     _check_lengths("A tag", tags, limits.text)
-    _check_lengths("A display name", [one.name for one in (sending.author, *people, *answered)], limits.name)
+    _check_lengths("A display name", [one.name for one in (draft.author, *named, *reply_to)], limits.name)
     _check_lengths("An attachment's name", [each.filename for each in attachments], limits.name)
     _check_lengths("A media type", [each.content_type for each in attachments], limits.name)
     _check_lengths("A Content-ID", [each.content_id for each in attachments], limits.name)
-    if len(sending.text) + len(sending.html) + sum(len(each.content) // 4 * 3 for each in attachments) > limits.size:
+    if len(draft.text) + len(draft.html) + sum(len(each.content) // 4 * 3 for each in attachments) > limits.size:
         raise _too_large(limits)
 
 
@@ -151,50 +151,50 @@ def _too_large(limits: ComposeLimits) -> HttpError:
     return HttpError(413, f"The letter is too large; the maximum is {limits.size} octets ([submission] max_size).")
 
 
-def _recipients_of(sending: LetterDraft) -> tuple[str, ...]:
+def _recipients_of(draft: LetterDraft) -> tuple[str, ...]:
     """Return each recipient once. Raises HttpError 400 for an invalid address, or without any."""
-    named = [*(sending.to or ()), *(sending.cc or ())]
+    named = [*(draft.to or ()), *(draft.cc or ())]
     found = dict.fromkeys(
-        [*(parse_address(one.email) for one in named), *(parse_address(each) for each in sending.bcc or ())]
+        [*(parse_address(one.email) for one in named), *(parse_address(each) for each in draft.bcc or ())]
     )
     if not found:
         raise HttpError(400, "The message has no recipient: give To, Cc or Bcc")
     return tuple(found)
 
 
-def _heading(sending: LetterDraft, now: float) -> Heading:
+def _heading(draft: LetterDraft, now: float) -> Heading:
     """Build the header. Raises HttpError 400."""
-    more = [text_field("X-Tags", ", ".join(sending.tags))] if sending.tags else []
-    for name, value in (sending.headers or {}).items():
-        if name.lower() in _RESERVED_FIELDS or (name.lower() == "x-tags" and sending.tags):
+    more = [text_field("X-Tags", ", ".join(draft.tags))] if draft.tags else []
+    for name, value in (draft.headers or {}).items():
+        if name.lower() in _RESERVED_FIELDS or (name.lower() == "x-tags" and draft.tags):
             raise HttpError(400, f'cannot overwrite header: "{name[:200]}"')
         if not _FIELD_NAME.match(name):
             raise HttpError(400, f"{name[:60]!r} is not a valid header field name")
         more.append(text_field(name, value))
-    domain = Address.parse(parse_address(sending.author.email)).ascii_domain or "localhost"
+    domain = Address.parse(parse_address(draft.author.email)).ascii_domain or "localhost"
     return Heading(
-        _mailboxes([sending.author])[0],
-        _mailboxes(sending.to),
-        sending.subject,
+        _mailboxes([draft.author])[0],
+        _mailboxes(draft.to),
+        draft.subject,
         date_time(now),
         make_msgid(domain=domain)[1:-1],
-        cc=_mailboxes(sending.cc),
-        reply_to=_mailboxes(sending.reply_to),
+        cc=_mailboxes(draft.cc),
+        reply_to=_mailboxes(draft.reply_to),
         more=more,
     )
 
 
-def _mailboxes(people: Sequence[DraftAddress] | None) -> list[tuple[str, str]]:
+def _mailboxes(addresses: Sequence[DraftAddress] | None) -> list[tuple[str, str]]:
     """Return names and addresses. Raises HttpError 400."""
-    return [(one.name, parse_address(one.email)) for one in people or ()]
+    return [(one.name, parse_address(one.email)) for one in addresses or ()]
 
 
-def _body(sending: LetterDraft) -> Composed:
+def _body(draft: LetterDraft) -> Composed:
     """Build the MIME body. Raises HttpError 400."""
-    files = sending.attachments or ()
-    inline = [_file(each, "inline") for each in files if each.content_id and sending.html]
-    attached = [_file(each, "attachment") for each in files if not (each.content_id and sending.html)]
-    return body_of(sending.text, sending.html, inline, attached)
+    files = draft.attachments or ()
+    inline = [_file(each, "inline") for each in files if each.content_id and draft.html]
+    attached = [_file(each, "attachment") for each in files if not (each.content_id and draft.html)]
+    return body_of(draft.text, draft.html, inline, attached)
 
 
 def _file(attached: DraftAttachment, place: str) -> Composed:
@@ -220,10 +220,10 @@ def _media_type(attached: DraftAttachment) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def check_count(recipients: Collection[str], most: int) -> None:
+def check_count(recipients: Collection[str], maximum: int) -> None:
     """Check the number of recipients. Raises HttpError 422."""
-    if len(recipients) > most:
-        raise _too_many("recipients", len(recipients), most, "[submission] max_recipients")
+    if len(recipients) > maximum:
+        raise _too_many("recipients", len(recipients), maximum, "[submission] max_recipients")
 
 
 def parse_address(text: str) -> str:

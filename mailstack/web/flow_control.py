@@ -31,21 +31,21 @@ class FlowControl:
         self._call_later = call_later
         self._timeout = timeout
         self._drop = drop
-        self._full: Deferred[None] | None = None
+        self._writable: Deferred[None] | None = None
         self._end: IDelayedCall | None = None
 
-    async def room(self) -> None:
+    async def wait_writable(self) -> None:
         """Return when the send buffer has space."""
-        while self._full is not None:
-            await _branch(self._full)
+        while self._writable is not None:
+            await _branch(self._writable)
 
     def pauseProducing(self) -> None:  # noqa: N802
-        if self._full is None:
-            self._full = Deferred()
+        if self._writable is None:
+            self._writable = Deferred()
             self._end = self._call_later(self._timeout, self._drop)
 
     def resumeProducing(self) -> None:  # noqa: N802
-        full, self._full = self._full, None
+        full, self._writable = self._writable, None
         if self._end is not None and self._end.active():
             self._end.cancel()
         self._end = None
@@ -114,7 +114,7 @@ class UpgradedStream:
     async def write(self, octets: bytes) -> None:
         if not self._ended:
             self._transport.write(octets)
-            await self._flow.room()
+            await self._flow.wait_writable()
 
 
 TOO_LARGE = b"413 Content Too Large"
@@ -142,7 +142,7 @@ class RequestBody:
     Until the request is authorized, at most `small` octets are kept.
     """
 
-    def __init__(self, small: int, limit: int, room: MemoryBudget) -> None:
+    def __init__(self, small: int, limit: int, budget: MemoryBudget) -> None:
         """`small`: octets outside the budget, accepted without a login. `limit`: maximum octets of the body."""
         self.octets = BytesIO()
         self.is_large_allowed = False
@@ -151,8 +151,8 @@ class RequestBody:
         """Whether the body was discarded."""
         self.small = small
         self.limit = limit
-        self._room = room
-        self._held = 0
+        self._budget = budget
+        self._charged = 0
         """Octets of this body that count in the shared budget."""
         self._received = 0
 
@@ -161,34 +161,34 @@ class RequestBody:
         """Whether more than `small` octets were received."""
         return self._received > self.small
 
-    def take(self, data: bytes) -> bytes:
+    def receive(self, data: bytes) -> bytes:
         """Add the next octets. Return the HTTP status line that rejects them; empty if they were accepted."""
         self._received += len(data)
         if self._received > self.limit:
             return TOO_LARGE
         if not self.is_dropped:
             self.octets.write(data)
-        return self.count() if self.is_large_allowed else b""
+        return self.charge() if self.is_large_allowed else b""
 
     def allow_large(self) -> bytes:
         """Allow more than `small` octets. Return the HTTP status line of a full budget, else an empty value."""
         self.is_large_allowed = True
-        return self.count()
+        return self.charge()
 
-    def count(self) -> bytes:
+    def charge(self) -> bytes:
         """Charge the octets received so far to the budget. Return as `allow_large`."""
-        room, more = self._room, 0 if self.is_dropped else max(0, self._received - self.small - self._held)
-        if more and room.used + more > room.limit:
+        budget, more = self._budget, 0 if self.is_dropped else max(0, self._received - self.small - self._charged)
+        if more and budget.used + more > budget.limit:
             # RFC 9110 §15.6.4
             return SERVICE_UNAVAILABLE
-        self._held += more
-        room.used += more
+        self._charged += more
+        budget.used += more
         return b""
 
     def drop(self) -> None:
         """Discard the body and release its share of the budget."""
-        self._room.used -= self._held
-        self._held = 0
+        self._budget.used -= self._charged
+        self._charged = 0
         self.octets = BytesIO()
         self.is_dropped = True
 
@@ -220,56 +220,56 @@ class _WebSocketSender:
     def __init__(self, texts: AsyncGenerator[str, None]) -> None:
         self._texts = texts
         self._frames = Connection(ConnectionType.SERVER)
-        self._heard = 0
+        self._message_octets = 0
 
     async def converse(self, line: StreamLine) -> None:
         """Run until the texts end or the client disconnects."""
-        telling = Deferred.fromCoroutine(self._write_chunks(line))
+        sender = Deferred.fromCoroutine(self._send_texts(line))
         try:
-            await self._hear(line)
+            await self._receive(line)
         finally:
-            telling.cancel()
+            sender.cancel()
 
-    async def _write_chunks(self, line: StreamLine) -> None:
+    async def _send_texts(self, line: StreamLine) -> None:
         code = GOING_AWAY
         try:
             async for text in self._texts:
-                await self._respond(line, TextMessage(text))
+                await self._send(line, TextMessage(text))
         except CancelledError:
             return
         except StoreError as error:
             _log.error("WebSocket closed: %s", error)
             code = BUG
-        except Exception:  # noqa: BLE001 - it ends this conversation, and nothing else
+        except Exception:  # noqa: BLE001 - an error ends only this WebSocket
             _log.exception("internal error in a WebSocket")
             code = BUG
         finally:
             await self._texts.aclose()
-        await self._respond(line, CloseConnection(code))
+        await self._send(line, CloseConnection(code))
 
-    async def _respond(self, line: StreamLine, event: Event) -> None:
+    async def _send(self, line: StreamLine, event: Event) -> None:
         """Send a frame, unless the close frame was sent."""
         is_answer = isinstance(event, CloseConnection) and self._frames.state is ConnectionState.REMOTE_CLOSING
         if self._frames.state is ConnectionState.OPEN or is_answer:
             await line.write(self._frames.send(event))
 
-    async def _hear(self, line: StreamLine) -> None:
+    async def _receive(self, line: StreamLine) -> None:
         while octets := await line.read():
             self._frames.receive_data(octets)
             try:
                 for event in self._frames.events():
-                    await self._heed(line, event)
+                    await self._on_event(line, event)
             except RemoteProtocolError:
-                await self._respond(line, CloseConnection(PROTOCOL_ERROR))
+                await self._send(line, CloseConnection(PROTOCOL_ERROR))
                 return
-            if self._heard > MAX_CLIENT_MESSAGE:
-                await self._respond(line, CloseConnection(TOO_BIG))
+            if self._message_octets > MAX_CLIENT_MESSAGE:
+                await self._send(line, CloseConnection(TOO_BIG))
                 return
             if self._frames.state is ConnectionState.CLOSED:
                 return
 
-    async def _heed(self, line: StreamLine, event: Event) -> None:
+    async def _on_event(self, line: StreamLine, event: Event) -> None:
         if isinstance(event, CloseConnection | Ping):
-            await self._respond(line, event.response())
+            await self._send(line, event.response())
         elif isinstance(event, Message):
-            self._heard = 0 if event.message_finished else self._heard + len(event.data)
+            self._message_octets = 0 if event.message_finished else self._message_octets + len(event.data)

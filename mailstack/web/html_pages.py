@@ -169,7 +169,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _step(step: SetupStep) -> str:
-    parts = [f"<p>{escape(step.say)}</p>"]
+    parts = [f"<p>{escape(step.instruction)}</p>"]
     if step.values:
         # The same fields as in the client.
         rows = "".join(f"<dt>{escape(name)}</dt><dd><code>{escape(value)}</code></dd>" for name, value in step.values)

@@ -281,7 +281,7 @@ class RouteTable:
                 raise ValueError(f"duplicate route {route.method} {route.path}")
             node.routes[route.method] = route
 
-    def at(self, segments: Sequence[str]) -> dict[str, HttpRoute]:
+    def lookup(self, segments: Sequence[str]) -> dict[str, HttpRoute]:
         """Return the routes of a path, by method."""
         if len(segments) > MAX_SEGMENTS:
             return {}

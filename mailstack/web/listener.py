@@ -86,27 +86,27 @@ class WebListener(Factory):
         channel = (
             self._make_protocol(gone, remote)
             if self._make_protocol is not None
-            else _PendingConnection(gone, remote, self._wait)
+            else _PendingConnection(gone, remote, self._on_early)
         )
         self._channels.add(channel)
         return channel
 
-    def _wait(self, early: _PendingConnection) -> None:
+    def _on_early(self, early: _PendingConnection) -> None:
         if self._make_protocol is not None:
             early.switch_to(self._make_protocol)
         elif self._early is not None:
             self._early.append(early)
         else:
             self._early = [early]
-            Deferred.fromCoroutine(self._open()).addErrback(self._closed)
+            Deferred.fromCoroutine(self._load_protocol()).addErrback(self._on_load_error)
 
-    async def _open(self) -> None:
+    async def _load_protocol(self) -> None:
         make_protocol = self._make_protocol = await self._load()
         early, self._early = self._early or [], None
         for each in early:
             each.switch_to(make_protocol)
 
-    def _closed(self, failure: Failure) -> None:
+    def _on_load_error(self, failure: Failure) -> None:
         """Abort the waiting connections; the next connection calls `load` again."""
         _log.error("internal error: the web pages can't be loaded", exc_info=failure.value)
         early, self._early = self._early or [], None
@@ -130,27 +130,27 @@ class _PendingConnection(TwistedProtocol):
     def __init__(
         self, gone: Callable[[StoppableProtocol], None], remote: HostPort, here: Callable[[_PendingConnection], None]
     ) -> None:
-        self._gone = gone
+        self._on_close = gone
         self._remote = remote
-        self._here = here
+        self._on_connect = here
         self._protocol: StoppableProtocol | None = None
         self._received = b""
         """Octets received before the modules were loaded: at most one read."""
-        self._is_gone = False
+        self._is_closed = False
 
     def connectionMade(self) -> None:  # noqa: N802
         self._line.pauseProducing()
-        self._here(self)
+        self._on_connect(self)
 
     def switch_to(self, make_protocol: ProtocolFactory) -> None:
         """Continue with the protocol that `make_protocol` makes."""
-        if self._is_gone:
+        if self._is_closed:
             return
-        self._protocol = spoken = make_protocol(lambda _: self._gone(self), self._remote)
-        spoken.makeConnection(self.transport)
-        heard, self._received = self._received, b""
-        if heard:
-            spoken.dataReceived(heard)
+        self._protocol = protocol = make_protocol(lambda _: self._on_close(self), self._remote)
+        protocol.makeConnection(self.transport)
+        octets, self._received = self._received, b""
+        if octets:
+            protocol.dataReceived(octets)
         self._line.resumeProducing()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
@@ -160,11 +160,11 @@ class _PendingConnection(TwistedProtocol):
             self._received += data
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
-        self._is_gone = True
+        self._is_closed = True
         if self._protocol is not None:
             self._protocol.connectionLost(reason)
         else:
-            self._gone(self)
+            self._on_close(self)
 
     def end(self) -> None:
         """Close; without a protocol no request was read yet."""

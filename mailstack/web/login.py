@@ -78,19 +78,19 @@ class _SessionSigner:
     def __init__(self, secret: bytes) -> None:
         self._key = hmac.digest(secret or secrets.token_bytes(32), b"sessions of browsers", "sha256")
 
-    def sealed(self, session: _Session) -> str:
+    def sign(self, session: _Session) -> str:
         body = urlsafe_b64encode(msgspec.json.encode(session))
-        return f"{body.decode()}.{self._mark(body)}"
+        return f"{body.decode()}.{self._signature(body)}"
 
-    def opened(self, token: str) -> _Session | None:
+    def verify(self, token: str) -> _Session | None:
         """Return the session of a token; None without a valid signature."""
         body, _, mark = token.partition(".")
         octets = body.encode(errors="replace")
-        if not body or not hmac.compare_digest(self._mark(octets).encode(), mark.encode(errors="replace")):
+        if not body or not hmac.compare_digest(self._signature(octets).encode(), mark.encode(errors="replace")):
             return None
         return msgspec.json.decode(urlsafe_b64decode(octets), type=_Session)
 
-    def _mark(self, body: bytes) -> str:
+    def _signature(self, body: bytes) -> str:
         return hmac.new(self._key, body, "sha256").hexdigest()
 
 
@@ -142,7 +142,7 @@ class Login:
         self._admins = None if admins is None else frozenset(admins)
         self._require_tls = require_tls
         self._now = clock.now
-        self._seal = _SessionSigner(secret)
+        self._signer = _SessionSigner(secret)
 
     @property
     def routes(self) -> tuple[HttpRoute, ...]:
@@ -161,20 +161,20 @@ class Login:
     async def authenticate(self, request: Request) -> User:
         """Authenticate a request. Raises HttpError."""
         token = _token(request)
-        if token and (session := self._seal.opened(token)) is not None and await self._holds(session, token):
-            return self._known(AccountLogin(session.account, session.stamp, _digest(token)))
+        if token and (session := self._signer.verify(token)) is not None and await self._is_valid(session, token):
+            return self._user_of(AccountLogin(session.account, session.stamp, _digest(token)))
         kind, _, given = request.fields.get("authorization", "").partition(" ")
         if kind.lower() != "basic":
             raise _unauthorized(request, "Login required: send a user name and a password.")
         try:
             name, colon, password = b64decode(given.strip(), validate=True).decode().partition(":")
         except (binascii.Error, ValueError):
-            raise _unauthorized(request, "That is no Authorization by Basic (RFC 7617).") from None
+            raise _unauthorized(request, "The Authorization field is not valid for Basic (RFC 7617).") from None
         if not colon:
-            raise _unauthorized(request, "That is no Authorization by Basic (RFC 7617).")
-        return self._known(await self._checked(request, name, password))
+            raise _unauthorized(request, "The Authorization field is not valid for Basic (RFC 7617).")
+        return self._user_of(await self._check_password(request, name, password))
 
-    async def _holds(self, session: _Session, token: str) -> bool:
+    async def _is_valid(self, session: _Session, token: str) -> bool:
         """Whether a session is valid: no timeout, logout or change of credentials. Raises HttpError."""
         if self._now() >= session.until:
             return False
@@ -187,10 +187,10 @@ class Login:
         except StoreError:
             raise _unavailable() from None
 
-    def _known(self, login: AccountLogin) -> User:
+    def _user_of(self, login: AccountLogin) -> User:
         return User(login.account, self._admins is None or login.account in self._admins, login)
 
-    async def _checked(self, request: Request, name: str, password: str) -> AccountLogin:
+    async def _check_password(self, request: Request, name: str, password: str) -> AccountLogin:
         """Check a password and return the login. Raises HttpError."""
         if self._require_tls and not request.is_secure and not is_loopback(request.remote.host):
             raise HttpError(403, "Passwords are accepted over https only ([accounts] require_tls).")
@@ -206,9 +206,9 @@ class Login:
     async def log_in(self, request: Request) -> Response:
         """Start a session; its cookie is HttpOnly and SameSite=Strict."""
         wanted = decode_json(request, LoginRequest)
-        login = await self._checked(request, wanted.username, wanted.password)
-        token = self._seal.sealed(_Session(login.account, self._now() + SESSION_LIFETIME, login.credentials))
-        user = self._known(login)
+        login = await self._check_password(request, wanted.username, wanted.password)
+        token = self._signer.sign(_Session(login.account, self._now() + SESSION_LIFETIME, login.credentials))
+        user = self._user_of(login)
         return json_response(
             CurrentUser(login.account, user.is_admin), 200, _cookie(request, token, int(SESSION_LIFETIME))
         )
@@ -216,7 +216,7 @@ class Login:
     async def log_out(self, request: Request) -> Response:
         # Only valid sessions are stored as logged out.
         token, now = _token(request), self._now()
-        if token and (session := self._seal.opened(token)) is not None and session.until > now:
+        if token and (session := self._signer.verify(token)) is not None and session.until > now:
             try:
                 await self._accounts.log_out(_digest(token), session.until, now)
             except StoreError:

@@ -40,7 +40,7 @@ class HttpConnection(Protocol):
 
     site: Site
     bounds: HttpLimits
-    room: MemoryBudget
+    body_budget: MemoryBudget
     remote: HostPort
     now: Callable[[], float]
     callLater: Any  # noqa: N815 (Twisted's name)
@@ -67,13 +67,13 @@ class HttpConnection(Protocol):
         """Pause reading."""
 
     def resume(self) -> None:
-        """Resume reading after `wait`."""
+        """Resume reading after `pause`."""
 
     def refuse(self, status: bytes) -> None:
-        """Answer with a status line and close."""
+        """Send a status line and close."""
 
     def abort(self) -> None:
-        """Drop the connection."""
+        """Abort the connection."""
 
     async def upgrade(self, response: Upgrade) -> None:
         """Switch to another protocol until the connection ends."""
@@ -82,7 +82,7 @@ class HttpConnection(Protocol):
 class WebRequest(http.Request):
     """One request and its response. Twisted parses the header; the body is buffered up to a limit."""
 
-    channel: HttpConnection  # type: ignore[assignment]  # the part of it that is used
+    channel: HttpConnection  # type: ignore[assignment]  # only these members are used
     _body = NO_BODY
     """Body buffer; NO_BODY until the header is complete."""
     _work: Deferred[None] | None = None
@@ -105,7 +105,7 @@ class WebRequest(http.Request):
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         channel = self.channel
         self.content = None
-        self._body = body = RequestBody(channel.bounds.body, channel.max_body(), channel.room)
+        self._body = body = RequestBody(channel.bounds.body, channel.max_body(), channel.body_budget)
         if length is not None and length > body.limit:
             self._refuse(TOO_LARGE)
         elif length is not None and length > body.small:
@@ -113,17 +113,17 @@ class WebRequest(http.Request):
             self._expects_continue = expected[0].lower() == "100-continue" and channel.request_line[2] == b"HTTP/1.1"
             # Twisted would send 100 Continue at once.
             self.requestHeaders.removeHeader("expect")
-            self._enter()
+            self._authorize_early()
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
         if self._is_refused:
             return
-        if status := self._body.take(data):
+        if status := self._body.receive(data):
             self._refuse(status)
         elif self._body.is_large and not self._body.is_large_allowed:
-            self._enter()
+            self._authorize_early()
 
-    def _enter(self) -> None:
+    def _authorize_early(self) -> None:
         """Authorize a large body before it is read: anonymous clients must not fill the memory budget."""
         if self._authorization is None:
             self._authorization = Deferred.fromCoroutine(self._authorize())
@@ -135,7 +135,7 @@ class WebRequest(http.Request):
         channel = self.channel
         self.method, self.uri, self.clientproto = channel.request_line
         try:
-            found = await channel.site.enter(self._parse())
+            found = await channel.site.authorize(self._parse())
         except ValueError:
             found = BAD_REQUEST
         channel.resume()
@@ -183,7 +183,7 @@ class WebRequest(http.Request):
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802
         super().connectionLost(reason)
-        self.leave()
+        self.cancel()
         if self._work is None:
             self._release()
 
@@ -207,9 +207,9 @@ class WebRequest(http.Request):
         if self._work is None or self.startedWriting or self.channel.is_upgraded:
             self.channel.abort()
         else:
-            self.leave()
+            self.cancel()
 
-    def leave(self) -> None:
+    def cancel(self) -> None:
         """Cancel the request because the client is gone; `mailstack.web.site.shielded` protects writes."""
         if self._work is not None:
             self._work.cancel()
@@ -217,7 +217,7 @@ class WebRequest(http.Request):
     def end(self) -> None:
         """End an endless response."""
         if self._is_endless:
-            self.leave()
+            self.cancel()
 
     def _failed(self, failure: Failure, request: Request | None = None) -> None:
         """Abort the connection, so that the client notices an incomplete response."""
@@ -268,10 +268,10 @@ class WebRequest(http.Request):
                 self._authorized, request=replace(self._authorized.request, body=request.body)
             )
         else:
-            authorized = await site.enter(request)
+            authorized = await site.authorize(request)
             if isinstance(authorized, AuthorizedRequest):
                 authorized = self._registered(authorized)
-        response = authorized if isinstance(authorized, Response) else await site.show(authorized)
+        response = authorized if isinstance(authorized, Response) else await site.render(authorized)
         if isinstance(response, Upgrade):
             await self.channel.upgrade(response)
         elif isinstance(response.body, bytes):
@@ -317,7 +317,7 @@ class WebRequest(http.Request):
                     if self._disconnected:
                         return
                     self.write(piece)
-                    await flow.room()
+                    await flow.wait_writable()
                 self.unregisterProducer()
             self.finish()
         finally:

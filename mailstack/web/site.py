@@ -125,39 +125,39 @@ class Site:
         self._host_advice = host_advice
         self._authenticator = authenticator or DenyAll()
         self._cors = cors or CorsPolicy()
-        self._complaint = RateLimitedLog(_log, time.monotonic)
+        self._store_errors = RateLimitedLog(_log, time.monotonic)
         self._root = tuple(part for part in root.split("/") if part)
 
     def accepts_large(self, method: str, segments: tuple[str, ...]) -> bool:
         """Whether the route accepts a body of the size of a letter."""
-        inside = self._inside(segments)
-        route = None if inside is None else self.routes.at(inside).get(method)
+        inside = self._segments_below_root(segments)
+        route = None if inside is None else self.routes.lookup(inside).get(method)
         return route is not None and route.is_large
 
-    def _inside(self, segments: tuple[str, ...]) -> tuple[str, ...] | None:
+    def _segments_below_root(self, segments: tuple[str, ...]) -> tuple[str, ...] | None:
         """Return the segments below the root; None outside it."""
         depth = len(self._root)
         return segments[depth:] if segments[:depth] == self._root and len(segments) > depth else None
 
     async def respond(self, request: Request) -> Response | Upgrade:
         """Return the response; raises only CancelledError."""
-        authorized = await self.enter(request)
-        return authorized if isinstance(authorized, Response) else await self.show(authorized)
+        authorized = await self.authorize(request)
+        return authorized if isinstance(authorized, Response) else await self.render(authorized)
 
-    async def enter(self, request: Request) -> AuthorizedRequest | Response:
+    async def authorize(self, request: Request) -> AuthorizedRequest | Response:
         """Run the checks that do not need the body. Return the authorized request or an error response."""
         if self._root:
-            inside = self._inside(request.segments)
+            inside = self._segments_below_root(request.segments)
             if inside is None:
-                return self._outside(request)
+                return self._response_outside(request)
             request = replace(request, path="/" + "/".join(inside), parts=inside)
-        return await self._guarded(request, self._authorized(request))
+        return await self._with_errors(request, self._authorized(request))
 
-    async def show(self, authorized: AuthorizedRequest) -> Response | Upgrade:
+    async def render(self, authorized: AuthorizedRequest) -> Response | Upgrade:
         """Return the response of the page to a complete request; raises only CancelledError."""
-        return await self._guarded(authorized.request, self._shown(authorized))
+        return await self._with_errors(authorized.request, self._rendered_page(authorized))
 
-    async def _guarded(self, request: Request, work: Awaitable[T | Response]) -> T | Response:
+    async def _with_errors(self, request: Request, work: Awaitable[T | Response]) -> T | Response:
         """Await `work`, convert exceptions to error responses, and add the security headers."""
         try:
             found = await work
@@ -173,7 +173,7 @@ class Site:
             _log.error("%s: %s", request.path, damage)
             found = _error_response(request, HttpError(500, DAMAGED))
         except StoreError as error:
-            self._complaint.error("503 Service Unavailable: %s", error)
+            self._store_errors.error("503 Service Unavailable: %s", error)
             found = _error_response(request, HttpError(503, UNAVAILABLE))
         except Exception:  # noqa: BLE001 (a bug in a page must not end the connection)
             _log.exception("internal error: %s", request.path)
@@ -187,7 +187,7 @@ class Site:
         refusal = _error_response(request, HttpError(401, "The session has ended; log in again."))
         return replace(refusal, headers=(*SECURITY_HEADERS, *self._cors.fields(request), *refusal.headers))
 
-    def _outside(self, request: Request) -> Response:
+    def _response_outside(self, request: Request) -> Response:
         """Return the response outside the root: a redirect from the root itself, else 404."""
         root = "/" + "/".join(self._root) + "/"
         if request.segments == self._root and request.method in SAFE_METHODS:
@@ -195,22 +195,22 @@ class Site:
         return text_response(f"Not found; the front page is at {root}", 404, *SECURITY_HEADERS)
 
     async def _authorized(self, request: Request) -> AuthorizedRequest | Response:
-        if not self._is_ours(request.host):
+        if not self._is_own_host(request.host):
             # RFC 9110 §15.5.20
             raise HttpError(421, f"Unknown host name; {self._host_advice}.")
-        routes = self.routes.at(request.segments)
+        routes = self.routes.lookup(request.segments)
         if not routes:
             raise HttpError(404, "Not found; the front page is at /")
         method = "GET" if request.method == "HEAD" else request.method
         if method not in routes:
-            return self._about(request, tuple(routes))
+            return self._method_response(request, tuple(routes))
         if method not in SAFE_METHODS or "upgrade" in request.fields:
-            self._cors.check(request)
+            self._cors.check_write(request)
         route = routes[method]
         if route.access != "public":
-            self._cors.check_look(request)
+            self._cors.check_read(request)
             if not route.is_picture:
-                self._cors.check_use(request)
+                self._cors.check_subresource(request)
         user = User() if route.access == "public" else await self._authenticator.authenticate(request)
         if route.access == "admin" and not user.is_admin:
             raise HttpError(403, "Only administrators ([web] admins) may do this.")
@@ -218,7 +218,7 @@ class Site:
             route, replace(request, method=method, variables=path_variables(route, request.segments), user=user)
         )
 
-    async def _shown(self, authorized: AuthorizedRequest) -> Response | Upgrade:
+    async def _rendered_page(self, authorized: AuthorizedRequest) -> Response | Upgrade:
         route = authorized.route
         page = route.page(authorized.request)
         # A write finishes even if the client disconnects.
@@ -227,14 +227,14 @@ class Site:
         )
         return _conditional(authorized.request, found) if isinstance(found, Response) and found.etag else found
 
-    def _about(self, request: Request, methods: tuple[str, ...]) -> Response:
+    def _method_response(self, request: Request, methods: tuple[str, ...]) -> Response:
         """Respond to OPTIONS and to methods without a route."""
         allowed = ", ".join((*methods, *(("HEAD",) if "GET" in methods else ()), "OPTIONS"))
         if request.method == "OPTIONS":
             return Response(b"", "", 204, (("Allow", allowed), *self._cors.preflight(request, allowed)))
         raise HttpError(405, f"Method not allowed; allowed methods: {allowed}.", ("Allow", allowed))
 
-    def _is_ours(self, host: str) -> bool:
+    def _is_own_host(self, host: str) -> bool:
         if self._hosts is None or host in self._hosts or host == "localhost" or host.endswith(".localhost"):
             return True
         try:
@@ -289,21 +289,21 @@ class CorsPolicy:
         """`allowed`: origins with access, for example "http://localhost:3000"."""
         self._allowed = frozenset(origin.lower().rstrip("/") for origin in allowed)
 
-    def check(self, request: Request) -> None:
+    def check_write(self, request: Request) -> None:
         """Reject a write request of another site's page (CSRF). Raises HttpError 403."""
         origin = request.fields.get("origin", "").lower()
         if origin in self._allowed:
             return
         scheme = "https" if request.is_secure else "http"
         # A proxy in front may have terminated TLS.
-        ours = {f"{scheme}://{request.authority}", f"https://{request.authority}"}
-        if (origin and origin not in ours) or request.fields.get("sec-fetch-site", "none") not in {
+        own = {f"{scheme}://{request.authority}", f"https://{request.authority}"}
+        if (origin and origin not in own) or request.fields.get("sec-fetch-site", "none") not in {
             "same-origin",
             "none",
         }:
             raise HttpError(403, "Cross-origin requests may not do this; allow the origin in [web] cors.")
 
-    def check_look(self, request: Request) -> None:
+    def check_read(self, request: Request) -> None:
         """Reject a read request of another site's page. Raises HttpError 403.
 
         The page can't read the response, but the request could mark a letter as read, check links, occupy a stream or
@@ -315,7 +315,7 @@ class CorsPolicy:
                 return
             raise HttpError(403, "Cross-origin requests may not read this; allow the origin in [web] cors.")
 
-    def check_use(self, request: Request) -> None:
+    def check_subresource(self, request: Request) -> None:
         """Reject a request for an image or another subresource of a page. Raises HttpError 403.
 
         For a browser, the HTML of a letter belongs to this site. Its images may be parts of the letter. They must not mark

@@ -23,13 +23,13 @@ NO_RECIPIENT = reply(554, "5.5.1", "Error: no valid recipients")
 BAD_ADDRESS = reply(501, "5.1.3", "Bad recipient address syntax")
 CHUNK = 65_536
 """Octets that are written in one step."""
-_ONLY_SEEN_BY_SENDER = (b"bcc",)
+_PRIVATE_FIELDS = (b"bcc",)
 
 
 class CopySource(Struct, frozen=True):
     """Original of a letter that is sent again."""
 
-    of: LetterId
+    letter: LetterId
     reason: str
     """Reason in the journey, for people."""
 
@@ -86,17 +86,17 @@ class WebSubmission:
         self._rules.intake.check_room(len(octets))
         arrival = Arrival(at=now, server=self._rules.hostname, protocol="HTTP", account=account)
         limit = SessionLimits().header_size
-        arriving = IncomingContent(self._rules, letter := new_letter_id(now), envelope, arrival, limit)
+        content = IncomingContent(self._rules, letter := new_letter_id(now), envelope, arrival, limit)
         end = split(octets)
         try:
-            await arriving.write(without(octets[:end], _ONLY_SEEN_BY_SENDER))
+            await content.write(without(octets[:end], _PRIVATE_FIELDS))
             for at in range(end, len(octets), CHUNK):
-                await arriving.write(octets[at : at + CHUNK])
-            whole = await arriving.finish()
-            facts = arriving.facts if copied is None else {**arriving.facts, COPY_OF: copied.of, "why": copied.reason}
+                await content.write(octets[at : at + CHUNK])
+            whole = await content.finish()
+            facts = content.facts if copied is None else {**content.facts, COPY_OF: copied.letter, "why": copied.reason}
             await self._rules.accept(whole, facts)
         except BaseException:
-            arriving.discard()
+            content.discard()
             raise
         return letter
 
@@ -122,11 +122,11 @@ class LetterRelease:
 
     async def relay(self, sender: str, recipients: Sequence[str], octets: bytes, copied: CopySource) -> LetterId | None:
         """Forward a letter unchanged to the recipients that the outlet allows; None without any. Raises Refusal."""
-        taken = [each for each in recipients if self.outlet.allows(each)]
-        if not taken:
+        allowed = [each for each in recipients if self.outlet.allows(each)]
+        if not allowed:
             return None
         sender, octets = self.outlet.relayed(sender, octets)
-        return await self._intake.submit(sender, taken, octets, copied=copied)
+        return await self._intake.submit(sender, allowed, octets, copied=copied)
 
     async def release(self, author: str, recipients: Sequence[str], octets: bytes, of: LetterId) -> LetterId:
         """Send a letter again with a new Date and Message-ID. Raises Refusal."""

@@ -42,19 +42,19 @@ TABLE = routes("/", "/a", "/a/{id}", "/a/latest", "/a/{id}/b/{part}", "/a/latest
     ],
 )
 def test_a_literal_part_goes_before_a_variable_one(segments: list[str], path: str) -> None:
-    assert TABLE.at(segments)["GET"].path == path
+    assert TABLE.lookup(segments)["GET"].path == path
 
 
 @pytest.mark.parametrize(
     "segments", [[], ["b"], ["a", ""], ["a", "x", "b", ""], ["a", "x", "c"], ["A", "x"], ["", "a"]]
 )
 def test_other_paths_lead_nowhere(segments: list[str]) -> None:
-    assert TABLE.at(segments) == {}
+    assert TABLE.lookup(segments) == {}
 
 
 def test_what_stands_in_the_path_is_given_by_name() -> None:
     segments = ["a", "x/y", "b", "1"]
-    assert path_variables(TABLE.at(segments)["GET"], segments) == {"id": "x/y", "part": "1"}
+    assert path_variables(TABLE.lookup(segments)["GET"], segments) == {"id": "x/y", "part": "1"}
 
 
 def test_two_routes_of_one_name_are_refused() -> None:
@@ -64,7 +64,7 @@ def test_two_routes_of_one_name_are_refused() -> None:
 
 @given(st.lists(st.text(max_size=3), max_size=MAX_SEGMENTS + 3))
 def test_any_path_leads_to_a_route_that_fits_it_or_nowhere(segments: list[str]) -> None:
-    for route in TABLE.at(segments).values():
+    for route in TABLE.lookup(segments).values():
         filled = path_variables(route, segments)
         built = [filled.get(part[1:-1], part) for part in route.path.split("/")[1:]]
         assert [part.lower() for part in built] == [part.lower() for part in segments]

@@ -283,7 +283,7 @@ def test_the_accounts_of_a_dev_environment_are_shown() -> None:
 def test_the_steps_are_those_of_the_command(guide: object) -> None:
     steps = page("/setup", client=guide.name, address=ADDRESS)  # type: ignore[attr-defined]
     for step in guide.steps(ADDRESS, shown().services):  # type: ignore[attr-defined]
-        assert step.say in steps.words
+        assert step.instruction in steps.words
         assert step.text in steps.words
         assert all(value in steps.words for _, value in step.values)
     for link in steps.links:
@@ -342,7 +342,7 @@ def test_what_a_client_sends_is_shown_as_text_only() -> None:
 def test_a_client_that_cannot_be_set_up_is_told_why() -> None:
     answer = get("/setup", server=shown(server("submissions")), client="k9", address=ADDRESS)
     assert answer.status == 400
-    assert b"read by" in answer.body
+    assert b"reading mail" in answer.body
 
 
 def test_a_server_without_domains_still_has_a_front_page() -> None:

@@ -114,7 +114,7 @@ async def _text(record: DnsRecord, names: Published) -> Finding:
     part, tag = _part(record), record.data.split(";")[0].split(" ")[0]
     texts = [text for text in await _asked(names.txt, record) if text.lower().startswith(tag.lower())]
     if not texts:
-        return warning(part, f'{tag} is missing; publish TXT "{record.data}" ({record.why})')
+        return warning(part, f'{tag} is missing; publish TXT "{record.data}" ({record.reason})')
     if len(texts) > 1:
         return warning(part, f"{tag} is published {len(texts)} times, which is an error for verifiers; keep one")
     must_agree = tag in ("v=STSv1", "v=DKIM1")
@@ -138,7 +138,7 @@ async def _service(record: DnsRecord, names: Published) -> Finding | None:
         return warning(_part(record), f"SRV points to {', '.join(targets)}; publish SRV {record.data}")
     if ours == "0 .":
         return None
-    return warning(_part(record), f"SRV is missing; publish SRV {record.data} ({record.why})")
+    return warning(_part(record), f"SRV is missing; publish SRV {record.data} ({record.reason})")
 
 
 async def _alias(record: DnsRecord, names: Published) -> Finding:
@@ -148,7 +148,7 @@ async def _alias(record: DnsRecord, names: Published) -> Finding:
     if here & there:
         return good(_part(record), f"points to {record.data.rstrip('.')}")
     found = f"points to {', '.join(sorted(there))}" if there else "is missing"
-    return warning(_part(record), f"{found}; publish CNAME {record.data} ({record.why})")
+    return warning(_part(record), f"{found}; publish CNAME {record.data} ({record.reason})")
 
 
 async def _key(record: DnsRecord, names: Published) -> Finding | None:

@@ -263,7 +263,7 @@ class _Messages:
         from mailstack.web.flow_control import websocket_upgrade  # noqa: PLC0415 - most environments have no such client
 
         self._context.stream_limits.check(request)
-        return websocket_upgrade(request, self._context.stream_limits.held(request, self._new_letters()))
+        return websocket_upgrade(request, self._context.stream_limits.limited(request, self._new_letters()))
 
     async def _new_letters(self) -> AsyncGenerator[str, None]:
         """Letters from now on; a slow client misses some."""

@@ -158,15 +158,15 @@ class AccountPages:
         found = [each for each in await self._store.accounts.all() if own in {None, each.address}]
         found.sort(key=lambda account: account.address)
         page, following = page_by_name(request, found, lambda account: account.address)
-        return json_response(AccountList([self._shown(each) for each in page], len(found), following))
+        return json_response(AccountList([self._account_info(each) for each in page], len(found), following))
 
-    def _shown(self, account: Account) -> AccountInfo:
+    def _account_info(self, account: Account) -> AccountInfo:
         known = dict(self._context.options.shown_accounts)
         return AccountInfo(account.address, iso8601(account.created), account.quota, known.get(account.address))
 
     async def add(self, request: Request) -> Response:
         wanted = decode_json(request, NewAccount)
-        address = self._own(wanted.address)
+        address = self._local_address(wanted.address)
         hash_password = self._admin.hash_password
         if hash_password is None:
             raise HttpError(501, "This server can't add accounts by HTTP; use `mailstack user add`.")
@@ -181,9 +181,9 @@ class AccountPages:
         except Conflict as conflict:
             raise HttpError(409, str(conflict)) from None
         self._admin.invalidate_directory()
-        return json_response(self._shown(account), 201)
+        return json_response(self._account_info(account), 201)
 
-    def _own(self, text: str) -> Address:
+    def _local_address(self, text: str) -> Address:
         """Parses an address at a domain of this server. Raises HttpError 400."""
         address = _address(text)
         if not self._context.access.directory.is_local(address.domain):
@@ -208,7 +208,7 @@ class AccountPages:
         account = await self._store.accounts.get(key)
         if account is None:
             raise _no_account(key)
-        return json_response(self._shown(account))
+        return json_response(self._account_info(account))
 
     async def remove(self, request: Request) -> Response:
         key = _address(request.variables["address"]).key
@@ -237,7 +237,7 @@ class AccountPages:
 
     async def set_alias(self, request: Request) -> Response:
         wanted = decode_json(request, AliasInfo)
-        address = self._own(wanted.address)
+        address = self._local_address(wanted.address)
         targets = [str(_address(target)) for target in wanted.targets]
         if not targets:
             raise HttpError(

@@ -107,7 +107,7 @@ class CheckPages:
         return await self._reader.reading(await self._reader.item(request))
 
     async def html(self, request: Request) -> Response:
-        response = await self._html.of(request, await self._reader.item(request))
+        response = await self._html.check(request, await self._reader.item(request))
         if response is None:
             raise HttpError(404, "The letter has no HTML.")
         return response

@@ -60,10 +60,10 @@ class StreamLimits:
                 503, "Too many open streams and waits; see [web] streams and streams_per_client.", ("Retry-After", "5")
             )
 
-    async def held(self, request: Request, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-        """Yields the pieces, and counts as a stream meanwhile. Raises HttpError 503."""
+    async def limited(self, request: Request, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+        """Yield the pieces, counted as one stream. Raises HttpError 503."""
         try:
-            with self.counted(request):
+            with self.count(request):
                 async for piece in pieces:
                     if not await request.holds():
                         return
@@ -72,8 +72,8 @@ class StreamLimits:
             await pieces.aclose()
 
     @contextmanager
-    def counted(self, request: Request) -> Iterator[None]:
-        """Counts a stream. Raises HttpError 503."""
+    def count(self, request: Request) -> Iterator[None]:
+        """Context manager that counts one stream. Raises HttpError 503."""
         self.check(request)
         client = client_network(request.remote.host)
         self._counts.add(client)
@@ -121,7 +121,7 @@ class EventStreams:
         return Response(self._stream(request), "text/event-stream; charset=utf-8")
 
     async def _stream(self, request: Request) -> AsyncGenerator[bytes, None]:
-        with self._stream_limits.counted(request):
+        with self._stream_limits.count(request):
             async with self._index.feed.stream():
                 yield b"retry: %d\n\n" % RETRY_MS
                 position = self._position_of(request)
@@ -193,12 +193,12 @@ def _framed(name: str, kind: str, data: Any) -> bytes:
 
 
 DEFAULT_TIMEOUT = 30.0
-"""Default seconds."""
+"""Default timeout of a long poll, in seconds."""
 MAX_TIMEOUT = 600.0
 MAX_COUNT = 100
 
 _WAIT_DOC = RouteDoc(
-    "Wait for letters, and give them with their links and codes. 408 when the time is over; `letters` has what came.",
+    "Wait for letters, and return them with links and codes. 408 after the timeout; `letters` has those that arrived.",
     WaitResult,
     query=(
         QueryParameter("to", "Address of a recipient, in the envelope, To or Cc."),
@@ -239,14 +239,14 @@ class LongPoll:
         wanted = number(request, "count", 1, minimum=1, maximum=MAX_COUNT)
         timeout = seconds(request, "timeout", DEFAULT_TIMEOUT, MAX_TIMEOUT)
         assert wanted is not None
-        with self._stream_limits.counted(request):
-            # Those that are accepted already are read first: then a wait of no time at all tells what is there.
+        with self._stream_limits.count(request):
+            # Index accepted letters first, so that a wait of 0 seconds finds them.
             await self._index.up_to_date()
-            which = await self._which(request)
+            which = await self._filter(request)
             async with self._index.feed.stream():
-                return await self._waited(request, which, wanted, self._clock.steady() + timeout)
+                return await self._poll(request, which, wanted, self._clock.steady() + timeout)
 
-    async def _waited(self, request: Request, which: ItemFilter, wanted: int, until: float) -> Response:
+    async def _poll(self, request: Request, which: ItemFilter, wanted: int, until: float) -> Response:
         feed = self._index.feed
         while True:
             position = feed.newest
@@ -255,12 +255,12 @@ class LongPoll:
                 return json_response(WaitResult(await self._letters(found, request)))
             if feed.is_closed:
                 raise HttpError(503, "The server is shutting down.")
-            if not await self._arrived(position, until):
+            if not await self._wait_for_letter(position, until):
                 letters = await self._letters(found, request)
-                came = f"{len(found)} of {wanted} came" if found else "no such letter came"
+                count = f"{len(found)} of {wanted} letters arrived" if found else "no matching letter arrived"
                 raise HttpError(
                     408,
-                    f"The time is over and {came}; GET /v1/letters lists what did.",
+                    f"Timeout: {count}; GET /v1/letters lists all letters.",
                     facts={"letters": msgspec.to_builtins(letters)},
                 )
 
@@ -270,7 +270,7 @@ class LongPoll:
             raise HttpError(401, "The session has ended; log in again.")
         return await self._reader.letters(found, request.user)
 
-    async def _arrived(self, position: int, until: float) -> bool:
+    async def _wait_for_letter(self, position: int, until: float) -> bool:
         """Waits for a letter after `position`; False after the timeout."""
         feed = self._index.feed
         while not feed.is_closed:
@@ -282,7 +282,7 @@ class LongPoll:
                 return False
         return True
 
-    async def _which(self, request: Request) -> ItemFilter:
+    async def _filter(self, request: Request) -> ItemFilter:
         query, subject = request.query.get("query", ""), request.query.get("subject", "")
         terms = parse_terms(query, self._now())
         if subject:
@@ -294,9 +294,9 @@ class LongPoll:
             addressed=key_of(to) if to else None,
             written_by=key_of(author) if author else None,
         )
-        return await self._after(which, request.query.get("after", ""))
+        return await self._filter_after(which, request.query.get("after", ""))
 
-    async def _after(self, which: ItemFilter, after: str) -> ItemFilter:
+    async def _filter_after(self, which: ItemFilter, after: str) -> ItemFilter:
         """Filter of `after`; an id that the user may not see is unknown. Raises HttpError 400."""
         if not after:
             return which
@@ -307,6 +307,4 @@ class LongPoll:
         try:
             return replace(which, terms=(*which.terms, *parse_query(f'after:"{after}"', self._now())))
         except BadQuery:
-            raise HttpError(
-                400, "after is the number or the id of a letter that is there, or a time in ISO 8601"
-            ) from None
+            raise HttpError(400, "after must be the number or id of a letter, or a time (ISO 8601)") from None

@@ -111,10 +111,10 @@ BY_NAME = (
 )
 
 
-def page_by_name(request: Request, all_of_them: Sequence[T], name_of: Callable[[T], str]) -> tuple[list[T], str | None]:
+def page_by_name(request: Request, items: Sequence[T], name_of: Callable[[T], str]) -> tuple[list[T], str | None]:
     """Page of items sorted by name, and `after` of the next page; None at the end."""
     limit, after = limit_of(request, MAX_LIMIT), request.query.get("after", "")
-    left = [each for each in all_of_them if name_of(each) > after]
+    left = [each for each in items if name_of(each) > after]
     return left[:limit], name_of(left[limit - 1]) if len(left) > limit else None
 
 
@@ -135,7 +135,7 @@ class ApiLetterReader(LetterReader):
     async def item(self, request: Request) -> Item:
         """The letter of {id}, or the newest for "latest". Raises HttpError 404.
 
-        A letter that was accepted a moment ago is waited for: its id may be known before it is read.
+        Waits for a letter that was accepted a moment ago: its id may be known before it is indexed.
         """
         name = request.variables["id"]
         item = None if name == "latest" else await self.index.item(name, visible_to(request))
@@ -164,10 +164,10 @@ class ApiLetterReader(LetterReader):
         """Return `make` of the summaries with current states; many letters are handled in a thread."""
         records = await self.index.records(items)
 
-        def tell() -> T:
+        def make_summaries() -> T:
             return make([serialize.summary(redacted_for(item, user), records) for item in items])
 
-        return await self.do(tell, len(items) * OCTETS_PER_SUMMARY)
+        return await self.do(make_summaries, len(items) * OCTETS_PER_SUMMARY)
 
     async def letters(self, items: Sequence[Item], user: User, max_text: int | None = None) -> list[LetterDetail]:
         """Return parsed letters, except for deleted content; the total text is limited.
@@ -213,13 +213,13 @@ def redacted_for(item: Item, user: User) -> Item:
     public = {key_of(one.address) for one in (*item.to, *item.cc)}
     own = {user.account}
 
-    def is_told(address: str) -> bool:
+    def is_visible(address: str) -> bool:
         key = key_of(address)
         local, _, domain = key.rpartition("@")
         return key in public or key in own or f"{local.partition('+')[0]}@{domain}" in own
 
     return replace(
         item,
-        recipients=tuple([address for address in item.recipients if is_told(address)]),
-        bcc=tuple([one for one in item.bcc if is_told(one.address)]),
+        recipients=tuple([address for address in item.recipients if is_visible(address)]),
+        bcc=tuple([one for one in item.bcc if is_visible(one.address)]),
     )

@@ -148,32 +148,31 @@ class LetterPages:
 
         return await self._reader.map_summaries(found.items, request.user, page)
 
-    def _which(self, request: Request, wish: LetterSelection | LetterUpdate) -> ItemFilter:
+    def _filter(self, request: Request, selection: LetterSelection | LetterUpdate) -> ItemFilter:
         return item_filter(
             request,
             self._now(),
-            ids=wish.ids,
-            query=wish.query,
-            mailbox=wish.mailbox,
-            everything=wish.all,
-            without=wish.without,
+            ids=selection.ids,
+            query=selection.query,
+            mailbox=selection.mailbox,
+            everything=selection.all,
+            without=selection.without,
         )
 
     async def mark(self, request: Request) -> Response:
-        wish = decode_json(request, LetterUpdate)
-        which = self._which(request, wish)
-        tags = [_tag(each) for each in wish.add_tags]
+        update = decode_json(request, LetterUpdate)
+        which = self._filter(request, update)
+        tags = [_tag(each) for each in update.add_tags]
         changed = 0
-        if wish.unread is not None:
-            changed = await self._reader.index.mark(which, unread=wish.unread)
-        if tags or wish.remove_tags:
-            # What was chosen by is:unread is not so any longer.
-            changed = max(changed, await self._reader.index.tag(which, tags, wish.remove_tags))
+        if update.unread is not None:
+            changed = await self._reader.index.mark(which, unread=update.unread)
+        if tags or update.remove_tags:
+            # Letters selected by is:unread do not match after the change.
+            changed = max(changed, await self._reader.index.tag(which, tags, update.remove_tags))
         return json_response(ChangedLetters(changed))
 
     async def delete(self, request: Request) -> Response:
-        wish = decode_json(request, LetterSelection)
-        which = self._which(request, wish)
+        which = self._filter(request, decode_json(request, LetterSelection))
         await self._reader.index.up_to_date()
         deleted = await self._reader.index.soft_delete(which)
         return json_response(DeletedLetters(deleted.count, deleted.token if deleted.count else None))

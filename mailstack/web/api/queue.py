@@ -36,7 +36,7 @@ class QueueActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Options of a queue action."""
 
     recipient: str = ""
-    """Recipient; null: all."""
+    """Recipient; empty: all."""
     to: str = ""
     """New address for `redirect`."""
     bounce: bool = False
@@ -74,12 +74,12 @@ def queue_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
         limit_parameter(DEFAULT_LIMIT),
         QueryParameter("before", "Letters older than this id: `next` of the previous page."),
     )
-    told = {
-        "hold": "Make no attempt until it is released.",
-        "release": "What was held is due now.",
-        "retry": "Try it now.",
-        "remove": "Give it up; with bounce the sender is told.",
-        "redirect": "Send it to another address instead.",
+    summaries = {
+        "hold": "Hold deliveries: no attempts until their release.",
+        "release": "Release held deliveries, which are due then.",
+        "retry": "Retry deliveries now.",
+        "remove": "Remove deliveries; with `bounce`, the sender gets a bounce.",
+        "redirect": "Deliver to another address instead.",
     }
     return (
         HttpRoute(
@@ -93,12 +93,12 @@ def queue_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
         *(
             HttpRoute(
                 "POST",
-                f"/v1/queue/{{id}}/{act}",
-                pages.acting(act),
+                f"/v1/queue/{{id}}/{action}",
+                pages.handler(action),
                 "admin",
-                RouteDoc(told[act], QueueActionResults, QueueActionRequest),
+                RouteDoc(summaries[action], QueueActionResults, QueueActionRequest),
             )
-            for act in ACTIONS
+            for action in ACTIONS
         ),
     )
 
@@ -113,13 +113,15 @@ class QueuePages:
 
     async def listed(self, request: Request) -> Response:
         limit = limit_of(request, DEFAULT_LIMIT)
-        before = await self._place(request.query.get("before", ""))
+        before = await self._position(request.query.get("before", ""))
         found = await self._store.records(Filter(states=OWED, before=before, limit=limit + 1))
         more = len(found) > limit
         following = found[limit - 1].letter.id if more else None
-        return json_response(QueueList(await self._told(found[:limit]), await self._store.owed(), more, following))
+        return json_response(
+            QueueList(await self._records_json(found[:limit]), await self._store.owed(), more, following)
+        )
 
-    async def _place(self, letter: str) -> tuple[float, LetterId] | None:
+    async def _position(self, letter: str) -> tuple[float, LetterId] | None:
         """Position of a letter in the list. Raises HttpError 400."""
         if not letter:
             return None
@@ -133,9 +135,9 @@ class QueuePages:
         found = await self._store.records(Filter(ids=(LetterId(wanted),), limit=1))
         if not found:
             raise HttpError(404, f"There is no letter {wanted[:40]}.")
-        return json_response((await self._told(found))[0])
+        return json_response((await self._records_json(found))[0])
 
-    async def _told(self, records: list[Record]) -> list[dict[str, Any]]:
+    async def _records_json(self, records: list[Record]) -> list[dict[str, Any]]:
         """Adds the subjects that are in the index."""
         subjects: dict[str, str] = {}
         if self._context.index is not None and records:
@@ -144,12 +146,12 @@ class QueuePages:
                 subjects |= dict.fromkeys((item.id, *item.copies), item.subject)
         return [{**record_json(record), "subject": subjects.get(record.letter.id, "")} for record in records]
 
-    def acting(self, act: str) -> Page:
+    def handler(self, action: str) -> Page:
         """Handler of an action."""
 
         async def page(request: Request) -> Response:
-            wish = decode_json(request, QueueActionRequest) if request.body else QueueActionRequest()
-            acts = await self._act(request, act, wish)
+            options = decode_json(request, QueueActionRequest) if request.body else QueueActionRequest()
+            acts = await self._run(request, action, options)
             if not any(each.done for each in acts):
                 status = 404 if not acts or not acts[0].recipient else 409
                 raise HttpError(status, acts[0].refusal_reason if acts else "The letter has no such recipient.")
@@ -163,30 +165,30 @@ class QueuePages:
 
         return page
 
-    async def _act(self, request: Request, act: str, wish: QueueActionRequest) -> list[ActionResult]:
+    async def _run(self, request: Request, action: str, options: QueueActionRequest) -> list[ActionResult]:
         """Raises HttpError."""
 
-        def picks(_: Letter, delivery: Delivery) -> bool:
+        def selects(_: Letter, delivery: Delivery) -> bool:
             recipient = delivery.recipient
-            return wish.recipient in {"", str(recipient.address), str(recipient.original or "")}
+            return options.recipient in {"", str(recipient.address), str(recipient.original or "")}
 
         ids = [LetterId(request.variables["id"])]
         by = request.user.account or "operator"
-        operator = QueueAdmin(self._store, self._context.clock.now, by=by, selects=picks)
-        match act:
+        admin = QueueAdmin(self._store, self._context.clock.now, by=by, selects=selects)
+        match action:
             case "hold":
-                return await operator.hold(ids)
+                return await admin.hold(ids)
             case "release":
-                return await operator.release(ids)
+                return await admin.release(ids)
             case "retry":
-                return await operator.retry(ids)
+                return await admin.retry(ids)
             case "remove":
-                return await operator.remove(ids, bouncer=self._bouncer() if wish.bounce else None)
+                return await admin.remove(ids, bouncer=self._bouncer() if options.bounce else None)
         try:
-            target = Address.parse(wish.to)
+            target = Address.parse(options.to)
         except AddressError as error:
             raise HttpError(400, f'to is not an address: {{"to": "dora@elsewhere.test"}} ({error})') from None
-        return await operator.redirect(ids, target, self._router)
+        return await admin.redirect(ids, target, self._router)
 
     def _bouncer(self) -> Bouncer:
         config = self._context.config

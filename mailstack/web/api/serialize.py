@@ -31,7 +31,9 @@ REMOVED = DeliveryState.REMOVED.value
 UNKNOWN = "unknown"
 """State of a letter without a record in the store."""
 
-BARE_NEWLINES = "Its lines ended in LF alone. Other hosts refuse such a letter (550 5.5.2): end each line with CRLF."
+BARE_NEWLINES = (
+    "Lines of this letter ended in LF only. Other hosts refuse such a letter (550 5.5.2): end each line with CRLF."
+)
 
 
 def summary(item: Item, records: Mapping[LetterId, Record]) -> LetterSummary:
@@ -41,9 +43,9 @@ def summary(item: Item, records: Mapping[LetterId, Record]) -> LetterSummary:
         id=item.id,
         number=item.number,
         subject=item.subject,
-        author=None if item.author is None else _person(item.author),
-        to=_people(item.to),
-        cc=_people(item.cc),
+        author=None if item.author is None else _address_info(item.author),
+        to=_address_infos(item.to),
+        cc=_address_infos(item.cc),
         sender=item.sender,
         recipients=recipients,
         size=item.size,
@@ -52,7 +54,7 @@ def summary(item: Item, records: Mapping[LetterId, Record]) -> LetterSummary:
         tags=list(item.tags),
         attachments=item.attachments,
         snippet=item.snippet,
-        state=_together([each.state for each in recipients]),
+        state=_common_state([each.state for each in recipients]),
     )
 
 
@@ -64,17 +66,17 @@ def letter(
     hide_client: bool = False,
     max_text: int | None = None,
 ) -> LetterDetail:
-    """Letter with its content; takes time in proportion to its size. `hide_client` omits the client.
+    """Return the letter with its content, in time proportional to its size. `hide_client` omits the client.
 
-    `max_text`: maximum characters of the text; None: as many as are read.
+    `max_text`: maximum characters of the text; None: no limit.
     """
     unsubscribe = reading.unsubscribe
     shown = summary(item, records)
     known = {name: getattr(shown, name) for name in LetterSummary.__struct_fields__}
     return LetterDetail(
         **known,
-        bcc=_people(item.bcc),
-        reply_to=_people(item.reply_to),
+        bcc=_address_infos(item.bcc),
+        reply_to=_address_infos(item.reply_to),
         date=_date(reading),
         message_id=reading.message_id,
         text=reading.text[:max_text],
@@ -125,12 +127,12 @@ def _date(reading: ParsedLetter) -> str | None:
         return None
 
 
-def _person(one: Correspondent) -> AddressInfo:
+def _address_info(one: Correspondent) -> AddressInfo:
     return AddressInfo(one.name, one.address)
 
 
-def _people(some: Sequence[Correspondent]) -> list[AddressInfo]:
-    return [_person(one) for one in some]
+def _address_infos(some: Sequence[Correspondent]) -> list[AddressInfo]:
+    return [_address_info(one) for one in some]
 
 
 def _parts(reading: ParsedLetter) -> list[PartSummary]:
@@ -151,7 +153,7 @@ def _recipients(item: Item, records: Mapping[LetterId, Record]) -> list[Recipien
         for delivery in records[each].deliveries if each in records else ():
             original = delivery.recipient.original or delivery.recipient.address
             copies.setdefault(original.key, []).append(delivery.state.value)
-    told = []
+    found = []
     for recipient in record.letter.envelope.recipients:
         if str(recipient.address) not in item.recipients:
             continue
@@ -161,21 +163,23 @@ def _recipients(item: Item, records: Mapping[LetterId, Record]) -> list[Recipien
             if (delivery.recipient.original or address).key == recipient.address.key:
                 further = copies.get(address.key) if delivery.state is DeliveryState.RELAYED else None
                 states += further or [delivery.state.value]
-        # What was redirected is removed for the address that it was for.
-        told.append(RecipientState(str(recipient.address), _together([s for s in states if s != REMOVED] or states)))
-    return told
+        # A redirected delivery is removed; the state of the new one counts.
+        found.append(
+            RecipientState(str(recipient.address), _common_state([s for s in states if s != REMOVED] or states))
+        )
+    return found
 
 
-def _together(states: Iterable[str]) -> str:
+def _common_state(states: Iterable[str]) -> str:
     words = set(states)
     return words.pop() if len(words) == 1 else "mixed" if words else UNKNOWN
 
 
 def _envelope(item: Item, record: Record | None, *, hide_client: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {"sender": item.sender, "recipients": list(item.recipients)}
+    facts: dict[str, Any] = {"sender": item.sender, "recipients": list(item.recipients)}
     if record is not None:
         arrival: Arrival = record.letter.arrival
-        told |= {
+        facts |= {
             "server": arrival.server,
             "protocol": arrival.protocol,
             "client": None if arrival.remote is None or hide_client else arrival.remote.host,
@@ -186,4 +190,4 @@ def _envelope(item: Item, record: Record | None, *, hide_client: bool) -> dict[s
                 list(pair) for pair in record.letter.envelope.parameters if not (hide_client and pair[0] == "AUTH")
             ],
         }
-    return told
+    return facts

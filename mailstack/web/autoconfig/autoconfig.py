@@ -23,9 +23,9 @@ def autoconfig(domain: str, services: ClientServices) -> bytes:
     for tag in ("domain", "displayName", "displayShortName"):
         SubElement(provider, tag).text = domain
     for protocol in ("imap", "pop3"):
-        for service in services.of(protocol):
+        for service in services.by_protocol(protocol):
             _server(provider, "incomingServer", service)
-    for service in services.of("smtp"):
+    for service in services.by_protocol("smtp"):
         _server(provider, "outgoingServer", service)
     indent(root)
     octets: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
@@ -39,7 +39,7 @@ def _server(provider: Element, tag: str, service: ClientService) -> None:
         ("port", str(service.port)),
         ("socketType", _SOCKET[service.security]),
         ("username", "%EMAILADDRESS%"),
-        # In clear under TLS, that is.
+        # Within TLS.
         ("authentication", "password-cleartext"),
     ):
         SubElement(server, name).text = text
@@ -48,20 +48,19 @@ def _server(provider: Element, tag: str, service: ClientService) -> None:
 MEDIA_TYPE = "application/x-apple-aspen-config"
 
 _NAMESPACE = uuid.UUID("6f0f6a5e-2f0b-5c55-9d8f-3b6f3c0f7a11")
-"""Ours, and no meaning in it: UUIDs of one account are the same each time (RFC 9562 §5.5), so that a new profile takes the
-place of the old one."""
+"""Namespace of UUIDs, which are the same for an account each time (RFC 9562 §5.5): a new profile replaces the old one."""
 
 _TYPES = {"imap": "EmailTypeIMAP", "pop3": "EmailTypePOP"}
 
 
 def mobileconfig(address: str, server: str, services: ClientServices) -> bytes:
-    """The profile; it has no password in it, and the device asks for it. Raises CannotSetUp.
+    """Return the profile, without a password: the device asks for it. Raises CannotSetUp.
 
-    TLS is on; a device finds out by itself whether it begins at once or with STARTTLS.
+    TLS is on; the device detects implicit TLS and STARTTLS.
     """
     sending, reading = services.sending, services.reading
     if sending is None or reading is None:
-        raise CannotSetUp("this server has not both, a service to send and one to read by")
+        raise CannotSetUp("this server needs a service for sending and one for reading mail")
     account = {
         **_payload("com.apple.mail.managed", f"mail {address}", server, address),
         "EmailAccountDescription": address,
@@ -101,13 +100,10 @@ def _payload(kind: str, what: str, server: str, address: str) -> dict[str, Any]:
     }
 
 
-# Python's binding of expat itself, for it lets us refuse a DOCTYPE before anything in it is looked at.
-
-
 _OUTLOOK = "http://schemas.microsoft.com/exchange/autodiscover/outlook"
 OUTLOOK_SCHEMA = f"{_OUTLOOK}/responseschema/2006a"
 """Schema of POP3 and SMTP settings, which clients name in AcceptableResponseSchema."""
-_ANSWER = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
+_RESPONSE = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
 
 MAX_DEPTH = 8
 MAX_TEXT = 1000
@@ -121,10 +117,6 @@ class BadAutodiscoverRequest(ValueError):
     """Invalid request; str() is the reason."""
 
 
-class UnknownSchema(ValueError):
-    """Request for another schema, such as ActiveSync; str() is the schema."""
-
-
 class AutodiscoverRequest(Struct, frozen=True):
     """Request for the settings of an address, which is not validated."""
 
@@ -133,10 +125,9 @@ class AutodiscoverRequest(Struct, frozen=True):
 
 
 def parse_autodiscover(octets: bytes) -> AutodiscoverRequest:
-    """Read a request. Raises BadRequest; the caller bounds the size.
+    """Parse a request; the caller limits its size. Raises BadAutodiscoverRequest.
 
-    A document that declares a DOCTYPE is refused there and then, so that there are no entities to be expanded and
-    nothing to be fetched; what an element may hold, and how deep they may nest, is bounded too.
+    A DOCTYPE is refused, so that no entities are expanded and nothing is fetched. Text and nesting are limited.
     """
     reader = _Reader()
     try:
@@ -152,7 +143,7 @@ class _Reader:
     """Handler that stores the text of two elements."""
 
     def __init__(self) -> None:
-        # UTF-8 whatever the document says of itself: Python would look for a codec of any name that it is given.
+        # Always UTF-8: Python would load a codec of any declared name. Its handlers refuse a DOCTYPE before its content.
         self.parser = expat.ParserCreate("utf-8", namespace_separator=" ")
         self.parser.StartDoctypeDeclHandler = self._doctype
         self.parser.StartElementHandler = self._start
@@ -162,11 +153,11 @@ class _Reader:
         self._path: list[str] = []
 
     def _doctype(self, *_: object) -> None:
-        raise BadAutodiscoverRequest("a DOCTYPE has no place in a request")
+        raise BadAutodiscoverRequest("a request must not have a DOCTYPE")
 
     def _start(self, name: str, _: object) -> None:
         if len(self._path) >= MAX_DEPTH:
-            raise BadAutodiscoverRequest("nested too deep")
+            raise BadAutodiscoverRequest("nested too deeply")
         self._path.append(name.rpartition(" ")[2])
         path = tuple(self._path)
         if path in (_ADDRESS, _SCHEMA):
@@ -187,14 +178,14 @@ class _Reader:
 
 def settings_response(address: str, services: ClientServices) -> bytes:
     """Response with a Protocol for each service, best first: Outlook uses the first."""
-    root = Element("Autodiscover", xmlns=_ANSWER)
+    root = Element("Autodiscover", xmlns=_RESPONSE)
     response = SubElement(root, "Response", xmlns=OUTLOOK_SCHEMA)
     SubElement(SubElement(response, "User"), "DisplayName").text = address
     account = SubElement(response, "Account")
     SubElement(account, "AccountType").text = "email"
     SubElement(account, "Action").text = "settings"
     for protocol in ("imap", "pop3", "smtp"):
-        for service in services.of(protocol):
+        for service in services.by_protocol(protocol):
             _protocol(account, address, service)
     return _octets(root)
 
@@ -207,7 +198,7 @@ def _protocol(account: Element, address: str, service: ClientService) -> None:
         ("DomainRequired", "off"),
         ("LoginName", address),
         ("SPA", "off"),
-        # "SSL" is from the first octet, "TLS" is STARTTLS; older clients read the first of the two only.
+        # "SSL" is implicit TLS, "TLS" is STARTTLS; older clients read only the element SSL.
         ("SSL", "on"),
         ("Encryption", "SSL" if service.security is Security.TLS else "TLS"),
         ("AuthRequired", "on"),
@@ -229,7 +220,7 @@ _MESSAGES = {
 
 def error_response(code: int, now: float) -> bytes:
     """Error response; `now` is in seconds since 1970."""
-    root = Element("Autodiscover", xmlns=_ANSWER)
+    root = Element("Autodiscover", xmlns=_RESPONSE)
     response = SubElement(root, "Response")
     error = SubElement(response, "Error", Time=f"{datetime.fromtimestamp(now, UTC):%H:%M:%S}.0000000", Id="1")
     SubElement(error, "ErrorCode").text = str(code)

@@ -1,4 +1,4 @@
-"""Set-up steps of a mail client as text, Markdown and JSON."""
+"""Client services of a server, and set-up steps for mail clients."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class ClientServices(Struct, frozen=True):
         found = (each for protocol in protocols for each in self.all if each.protocol == protocol)
         return next(found, None)
 
-    def of(self, protocol: str) -> tuple[ClientService, ...]:
+    def by_protocol(self, protocol: str) -> tuple[ClientService, ...]:
         """Services of a protocol, best first."""
         return tuple(each for each in self.all if each.protocol == protocol)
 
@@ -83,7 +83,7 @@ class ClientServices(Struct, frozen=True):
 
 
 def services_at(host: str, ports: Mapping[str, int]) -> ClientServices:
-    """The services of a host, by the port of each; other names are none of the clients' business."""
+    """Return the client services of a host by their ports; other names are ignored."""
     found = (
         ClientService(each.name, each.protocol, each.security, host, ports.get(each.name, 0)) for each in SERVICE_KINDS
     )
@@ -91,9 +91,9 @@ def services_at(host: str, ports: Mapping[str, int]) -> ClientServices:
 
 
 def services_from_config(config: Config, bound: Mapping[str, int] | None = None) -> ClientServices:
-    """The services of a configuration, as [clients] says, else as [listen] does.
+    """Return the services of a configuration, with the host and ports of [clients], else of [listen].
 
-    `bound` are the ports that were really taken, for descriptions that leave the choice to the system.
+    `bound` has the bound ports, for descriptions that let the system choose.
     """
     ports = {each.name: _port(config, each, bound or {}) for each in SERVICE_KINDS}
     return services_at(config.clients.host or config.hostname, ports)
@@ -104,15 +104,15 @@ def _port(config: Config, service: ServiceKind, bound: Mapping[str, int]) -> int
     descriptions: tuple[str, ...] = getattr(config.listen, service.name)
     if not descriptions:
         return 0
-    told: int = getattr(config.clients, service.name)
+    public: int = getattr(config.clients, service.name)
     found = port_of(descriptions[0])
-    return told or bound.get(service.name, 0) or (found[1] if found else 0) or service.port
+    return public or bound.get(service.name, 0) or (found[1] if found else 0) or service.port
 
 
 class SetupStep(Struct, frozen=True):
     """Step of a guide."""
 
-    say: str
+    instruction: str
     """Instruction, one or two sentences."""
     values: tuple[tuple[str, str], ...] = ()
     """Fields of the client's form with their values."""
@@ -136,13 +136,13 @@ class ClientAccount(Struct, frozen=True):
 class Trust(Enum):
     """Way in which a client trusts a private CA."""
 
-    WINDOWS = "Windows is told"
-    MAC = "the Mac is told"
-    IOS = "the iPhone is told, twice"
-    ANDROID = "the device is told, and the app may ask all the same"
-    OWN_LIST = "it has a list of its own"
-    CONFIGURED = "its configuration names the file"
-    PUBLIC = "never: its makers' servers call the server"
+    WINDOWS = "certificate store of Windows"
+    MAC = "keychain of the Mac"
+    IOS = "profile of the device, installed and enabled"
+    ANDROID = "certificate store of the device; the app may ask"
+    OWN_LIST = "certificate list of the client"
+    CONFIGURED = "file named in the configuration"
+    PUBLIC = "public CAs only: servers of the vendor connect"
 
 
 class Guide(Struct, frozen=True):
@@ -160,10 +160,12 @@ class Guide(Struct, frozen=True):
         """Steps for an account. Raises CannotSetUp."""
         sending, reading = services.sending, services.best(*self.protocols)
         if sending is None:
-            raise CannotSetUp("this server has no submission that clients could send by; see [listen] submissions")
+            raise CannotSetUp("this server has no submission service; see [listen] submissions")
         if reading is None:
             names = " or ".join(protocol.upper() for protocol in self.protocols)
-            raise CannotSetUp(f"this server has no {names} that {self.title} could read by; see [listen] pop3s")
+            raise CannotSetUp(
+                f"this server has no {names} service for reading mail with {self.title}; see [listen] pop3s"
+            )
         if not fits_in_files(address):
             raise CannotSetUp("an address with quotes, blanks or backslashes must be set up by hand")
         steps = self.write(ClientAccount(address, sending, reading, ca_file))
@@ -175,7 +177,7 @@ class CannotSetUp(Exception):
 
 
 def fits_in_files(address: str) -> bool:
-    """Whether an address can stand in a client's configuration file without quoting, which each does in its own way."""
+    """Whether an address needs no quoting in the configuration files of clients."""
     return address.isprintable() and not set(address) & set(" \t\"'\\#$`%")
 
 
@@ -186,24 +188,24 @@ def _trust(trust: Trust, ca_file: str) -> tuple[SetupStep, ...]:
     if trust is Trust.PUBLIC:
         return (
             SetupStep(
-                "The server's certificate is from a CA of its own, which this client's makers don't know: it will work only"
-                " once [tls] has a certificate of a public CA."
+                "The server's certificate is issued by its own CA, which this client does not accept. Set a certificate of a"
+                " public CA in [tls]."
             ),
         )
     where = {
-        Trust.WINDOWS: "Have Windows trust that CA first: copy the file to it as ca.crt, double-click it, Install Certificate,"
+        Trust.WINDOWS: "Make Windows trust that CA first: copy the file to it as ca.crt, double-click it, Install Certificate,"
         " Place all certificates in the following store, Trusted Root Certification Authorities.",
-        Trust.MAC: "Have the Mac trust that CA first: open the file, which adds it to Keychain Access; double-click it there,"
+        Trust.MAC: "Make the Mac trust that CA first: open the file, which adds it to Keychain Access; double-click it there,"
         " Trust, Always Trust.",
-        Trust.IOS: "Have the device trust that CA first: open the file on it (by AirDrop, or from a web page in Safari), install"
+        Trust.IOS: "Make the device trust that CA first: open the file on it (by AirDrop, or from a web page in Safari), install"
         " the profile in Settings, General, VPN & Device Management, and turn it on in Settings, General, About, Certificate"
         " Trust Settings.",
-        Trust.ANDROID: "Have the device trust that CA first: copy the file to it; Settings, Security, Encryption & credentials,"
-        " Install a certificate, CA certificate. An app that takes no such CA asks, or refuses: it needs a certificate"
+        Trust.ANDROID: "Make the device trust that CA first: copy the file to it; Settings, Security, Encryption & credentials,"
+        " Install a certificate, CA certificate. An app that ignores such CAs asks or refuses the certificate: it needs one"
         " of a public CA.",
-        Trust.OWN_LIST: "Have Thunderbird trust that CA first: Settings, Privacy & Security, Certificates, Authorities, Import.",
+        Trust.OWN_LIST: "Make Thunderbird trust that CA first: Settings, Privacy & Security, Certificates, Authorities, Import.",
     }
-    return (SetupStep(f"The server's certificate is from a CA of its own. {where[trust]}", (("CA file", ca_file),)),)
+    return (SetupStep(f"The server's certificate is issued by its own CA. {where[trust]}", (("CA file", ca_file),)),)
 
 
 SECURITY_WORDS = {Security.TLS: "SSL/TLS", Security.STARTTLS: "STARTTLS"}
@@ -235,7 +237,7 @@ def as_text(steps: Iterable[SetupStep]) -> str:
 
 
 def _text(number: int, step: SetupStep) -> str:
-    lines = textwrap.wrap(f"{number}. {step.say}", COLUMNS, subsequent_indent="   ")
+    lines = textwrap.wrap(f"{number}. {step.instruction}", COLUMNS, subsequent_indent="   ")
     width = max((len(name) for name, _ in step.values), default=0)
     lines += [f"     {name:<{width}}  {value}" for name, value in step.values]
     if step.file:
@@ -250,7 +252,7 @@ def as_markdown(steps: Iterable[SetupStep]) -> str:
 
 
 def _markdown(number: int, step: SetupStep) -> str:
-    lines = [f"{number}. {step.say}" + (f" `{step.file}`" if step.file else "")]
+    lines = [f"{number}. {step.instruction}" + (f" `{step.file}`" if step.file else "")]
     if step.values:
         lines += ["", *(f"   * {name}: `{value}`" for name, value in step.values)]
     if step.text:
@@ -261,6 +263,10 @@ def _markdown(number: int, step: SetupStep) -> str:
 def as_json(steps: Iterable[SetupStep]) -> list[dict[str, Any]]:
     """Guide as JSON values."""
     return [
-        {"say": step.say, "values": dict(step.values), **({"file": step.file, "text": step.text} if step.text else {})}
+        {
+            "say": step.instruction,
+            "values": dict(step.values),
+            **({"file": step.file, "text": step.text} if step.text else {}),
+        }
         for step in steps
     ]

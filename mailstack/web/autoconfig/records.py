@@ -20,7 +20,7 @@ MAX_AGE = 31_557_600
 
 
 def policy_text(config: Config) -> str:
-    """The policy file, its lines ended by CRLF (RFC 8461 §3.2)."""
+    """Return the policy file, with CRLF line ends (RFC 8461 §3.2)."""
     settings = config.mta_sts
     hosts = () if settings.mode == "none" else (config.hostname, *settings.mx)
     lines = ["version: STSv1", f"mode: {settings.mode}", *(f"mx: {host}" for host in hosts)]
@@ -29,7 +29,7 @@ def policy_text(config: Config) -> str:
 
 
 def policy_id(config: Config) -> str:
-    """The `id` of the TXT record: another one whenever the policy is another (RFC 8461 §3.1)."""
+    """Return the `id` of the TXT record, which changes with the policy (RFC 8461 §3.1)."""
     return hashlib.sha256(policy_text(config).encode()).hexdigest()[:20]
 
 
@@ -48,7 +48,7 @@ class DnsRecord(Struct, frozen=True):
     type: str
     data: str
     """Data in presentation format (RFC 1035 §5.1); for TXT the text without quotes."""
-    why: str
+    reason: str
     ttl: int = TTL
 
 
@@ -85,40 +85,42 @@ class PublicationFacts(Struct, frozen=True):
 def publication(config: Config, known: PublicationFacts) -> Publication:
     """Records to publish; address literals among the domains have none."""
     domains = [domain for domain in config.domains if not domain.startswith("[")]
-    records: dict[str, tuple[DnsRecord, ...]] = {domain: tuple(_of_domain(domain, config, known)) for domain in domains}
-    return Publication(tuple(_of_host(config, known)), records, tuple(_notes(config, known, domains)))
+    records: dict[str, tuple[DnsRecord, ...]] = {
+        domain: tuple(_domain_records(domain, config, known)) for domain in domains
+    }
+    return Publication(tuple(_host_records(config, known)), records, tuple(_notes(config, known, domains)))
 
 
-def _of_host(config: Config, known: PublicationFacts) -> Iterator[DnsRecord]:
+def _host_records(config: Config, known: PublicationFacts) -> Iterator[DnsRecord]:
     host = f"{config.hostname}."
     for address in known.addresses:
-        yield DnsRecord(host, "AAAA" if ":" in address else "A", address, "where this host is")
+        yield DnsRecord(host, "AAAA" if ":" in address else "A", address, "address of this host")
     if all(
         domain != str(config.hostname) for domain in config.domains
     ):  # two SPF records of one name are an error (RFC 7208 §4.5)
-        yield DnsRecord(host, "TXT", "v=spf1 a -all", "SPF: bounces come from this host's own name (RFC 7208 §2.3)")
+        yield DnsRecord(host, "TXT", "v=spf1 a -all", "SPF: bounces have this host's name (RFC 7208 §2.3)")
     if known.key_hash and config.listen.mx:
         why = "DANE: the key of the current certificate (RFC 7672); counts only in a zone signed by DNSSEC"
         yield DnsRecord(f"_25._tcp.{host}", "TLSA", f"3 1 1 {known.key_hash}", why)
 
 
-def _of_domain(domain: str, config: Config, known: PublicationFacts) -> Iterator[DnsRecord]:
+def _domain_records(domain: str, config: Config, known: PublicationFacts) -> Iterator[DnsRecord]:
     name, host = f"{domain}.", f"{config.hostname}."
     if config.listen.mx:
-        yield DnsRecord(name, "MX", f"10 {host}", "where letters for the domain go")
+        yield DnsRecord(name, "MX", f"10 {host}", "host for mail to the domain")
     yield DnsRecord(name, "TXT", "v=spf1 mx ~all", "SPF: hosts that may send for the domain (RFC 7208)")
     for of, selector, text in known.dkim:
         if of == domain:
-            yield DnsRecord(f"{selector}._domainkey.{name}", "TXT", text, "DKIM: the key of our signatures (RFC 6376)")
+            yield DnsRecord(f"{selector}._domainkey.{name}", "TXT", text, "DKIM: key of the signatures (RFC 6376)")
     policy = f"v=DMARC1; p=none; rua=mailto:postmaster@{domain}"
     yield DnsRecord(f"_dmarc.{name}", "TXT", policy, "DMARC: reports first; then p=quarantine, p=reject (RFC 7489)")
-    yield from _transport(domain, config, known)
-    yield from _services(name, known.services)
+    yield from _transport_records(domain, config, known)
+    yield from _service_records(name, known.services)
     if known.web:
-        yield from _web_names(name, f"{known.services.host}.")
+        yield from _web_records(name, f"{known.services.host}.")
 
 
-def _transport(domain: str, config: Config, known: PublicationFacts) -> Iterator[DnsRecord]:
+def _transport_records(domain: str, config: Config, known: PublicationFacts) -> Iterator[DnsRecord]:
     """Records of MTA-STS and TLS reports."""
     name = f"{domain}."
     if known.web:
@@ -126,26 +128,28 @@ def _transport(domain: str, config: Config, known: PublicationFacts) -> Iterator
         yield DnsRecord(f"_mta-sts.{name}", "TXT", sts, f"MTA-STS, mode {config.mta_sts.mode} (RFC 8461 §3.1)")
         yield DnsRecord(f"mta-sts.{name}", "CNAME", f"{known.services.host}.", "MTA-STS: host of the policy")
     report = f"v=TLSRPTv1; rua=mailto:postmaster@{domain}"
-    yield DnsRecord(f"_smtp._tls.{name}", "TXT", report, "where failures of TLS are reported (RFC 8460 §3)")
+    yield DnsRecord(f"_smtp._tls.{name}", "TXT", report, "reports about TLS failures (RFC 8460 §3)")
 
 
-def _services(name: str, services: ClientServices) -> Iterator[DnsRecord]:
-    """RFC 6186 §3, RFC 8314 §5.1: a target of "." is a service that there is not."""
+def _service_records(name: str, services: ClientServices) -> Iterator[DnsRecord]:
+    """Records of RFC 6186 §3 and RFC 8314 §5.1; the target "." means that a service is not offered."""
     offered = {service.name: service for service in services.all}
     for each in SERVICE_KINDS:
         label, service = f"_{each.name}._tcp.{name}", offered.get(each.name)
         if service is None:
-            yield DnsRecord(label, "SRV", "0 0 0 .", "clients find that this is not offered (RFC 6186 §3.4)")
+            yield DnsRecord(label, "SRV", "0 0 0 .", "service is not offered to clients (RFC 6186 §3.4)")
             continue
-        priority = 10 if each.protocol == "pop3" and services.of("imap") else 0
-        why = "clients find the service (RFC 6186 §3, RFC 8314 §5.1)"
+        priority = 10 if each.protocol == "pop3" and services.by_protocol("imap") else 0
+        why = "service for clients (RFC 6186 §3, RFC 8314 §5.1)"
         yield DnsRecord(label, "SRV", f"{priority} 1 {service.port} {service.host}.", why)
 
 
-def _web_names(name: str, host: str) -> Iterator[DnsRecord]:
+def _web_records(name: str, host: str) -> Iterator[DnsRecord]:
     yield DnsRecord(f"autoconfig.{name}", "CNAME", host, "Thunderbird finds its settings")
     yield DnsRecord(f"autodiscover.{name}", "CNAME", host, "Outlook finds its settings")
-    yield DnsRecord(f"_autodiscover._tcp.{name}", "SRV", f"0 1 443 {host}", "the same, under the host's own name")
+    yield DnsRecord(
+        f"_autodiscover._tcp.{name}", "SRV", f"0 1 443 {host}", "Outlook finds its settings at the host's name"
+    )
 
 
 def _notes(config: Config, known: PublicationFacts, domains: Iterable[str]) -> Iterator[str]:
@@ -153,20 +157,20 @@ def _notes(config: Config, known: PublicationFacts, domains: Iterable[str]) -> I
         yield f"{config.hostname} needs A and AAAA records, and its addresses a PTR record back to it."
     signed = {domain for domain, _, _ in known.dkim}
     if missing := [domain for domain in domains if domain not in signed]:
-        yield f"No DKIM key signs for {', '.join(missing)}, so that no key is to be published; `mailstack dkim generate` makes one."
+        yield f"No DKIM key signs for {', '.join(missing)}; `mailstack dkim generate` creates one."
     if known.web:
         names = ", ".join(f"{label}.{domain}" for domain in domains for label in WEB_LABELS)
-        yield f"The certificate must cover {names} as well, or clients and other hosts refuse what they find there."
+        yield f"The certificate must also cover {names}; otherwise clients and other hosts refuse it."
     else:
         yield "Autoconfig, autodiscover and MTA-STS need the web service: [listen] https."
     relay = config.relay
-    out = dict.fromkeys(
+    relays = dict.fromkeys(
         host.target.host for hosts in (relay.smart_host, *relay.sender_routes.hosts.values()) for host in hosts
     )
-    if out:
-        yield f"Letters leave by {', '.join(out)}: add the provider's `include:` to the SPF records."
+    if relays:
+        yield f"Mail is relayed by {', '.join(relays)}: add the provider's `include:` to the SPF records."
     if known.key_hash:
-        yield "TLSA must be published anew, an hour before, when a renewed certificate has a new key."
+        yield "Before a renewed certificate with a new key is used, publish its TLSA record for an hour."
 
 
 def publication_facts(config: Config, services: ClientServices, addresses: Sequence[str] = ()) -> PublicationFacts:
@@ -177,7 +181,7 @@ def publication_facts(config: Config, services: ClientServices, addresses: Seque
 
 
 def dkim_records(config: Config) -> tuple[tuple[str, str, str], ...]:
-    """Domain, selector and text of the record for each key that signs; a key that can't be read has none."""
+    """Return domain, selector and record text of each signing key; empty if a key is unreadable."""
     try:
         keys = signing_keys(config)
     except InvalidKey:
@@ -186,7 +190,7 @@ def dkim_records(config: Config) -> tuple[tuple[str, str, str], ...]:
 
 
 def key_hash(config: Config) -> str:
-    """SHA-256 of the public key in the certificate that hosts are shown; "" where there is none to be read."""
+    """Return the SHA-256 of the public key in the server's certificate; "" without a readable certificate."""
     shown = identities(config)[0]
     try:
         chain, _ = read_identity(shown.certificate, shown.key)
@@ -216,7 +220,7 @@ def zone_lines(records: Iterable[DnsRecord]) -> list[str]:
 
 
 def zone_header(domain: str, name_servers: Sequence[str], now: float) -> list[str]:
-    """SOA and NS, which make a whole zone of what follows; `now`, in seconds since 1970, is its serial number."""
+    """Return the SOA and NS records of a zone; `now`, in seconds since 1970, makes its serial number."""
     first = f"{name_servers[0].rstrip('.')}."
     serial = f"{datetime.fromtimestamp(now, UTC):%Y%m%d%H}"
     return [

@@ -1,4 +1,4 @@
 """Checks of a letter: HTML support in mail clients, links, spam filters.
 
-What mail clients support is known from caniemail.com: `caniemail.json`, under the licence beside it.
+The support of features in mail clients is data of caniemail.com: `caniemail.json`, under the license beside it.
 """

@@ -21,7 +21,7 @@ from mailstack.web.letter_reader import INLINE_OCTETS, LetterReader
 T = TypeVar("T")
 
 MAX_WAITING = 10
-"""Maximum checks of one client that wait."""
+"""Maximum waiting checks of one client."""
 
 MAX_CACHED = 256
 """Maximum letters in the cache of features, with some kilobytes each."""
@@ -124,7 +124,7 @@ def report(features: Features) -> HtmlReport:
     """HTML report of these features."""
     data = caniemail_data()
     by_slug = {feature.slug: feature for feature in data.features}
-    warnings = [_of(by_slug[slug], count, data) for slug, count in features.uses.items() if slug in by_slug]
+    warnings = [_feature_result(by_slug[slug], count, data) for slug, count in features.uses.items() if slug in by_slug]
     used = sum(each.score.found for each in warnings)
 
     def share(name: str) -> float:
@@ -136,7 +136,7 @@ def report(features: Features) -> HtmlReport:
     return HtmlReport(total, _platforms(data), tuple(worst))
 
 
-def _of(feature: Feature, count: int, data: CaniemailData) -> FeatureResult:
+def _feature_result(feature: Feature, count: int, data: CaniemailData) -> FeatureResult:
     results = []
     for family, platforms in feature.stats.items():
         for platform, (version, support) in platforms.items():
@@ -177,11 +177,11 @@ class ClientQueue:
         self._locks: dict[str, DeferredLock] = {}
 
     async def run(self, request: Request, work: Callable[[], Awaitable[T]]) -> T:
-        """Runs `work` after earlier checks of the same client. Raises HttpError 429 if too many wait."""
+        """Run `work` after earlier checks of the same client. Raises HttpError 429 if too many wait."""
         client = request.user.account or client_network(request.remote.host)
         lock = self._locks.setdefault(client, DeferredLock())
         if len(lock.waiting) >= MAX_WAITING:
-            raise HttpError(429, f"{MAX_WAITING} checks of yours wait already; try again later.", ("Retry-After", "1"))
+            raise HttpError(429, f"{MAX_WAITING} of your checks are waiting; try again later.", ("Retry-After", "1"))
         await lock.acquire()
         try:
             return await work()
@@ -196,28 +196,28 @@ class HtmlChecks:
 
     def __init__(self, reader: LetterReader) -> None:
         self._reader = reader
-        self._turns = ClientQueue()
-        self._known: dict[LetterId, Features] = {}
+        self._queue = ClientQueue()
+        self._features: dict[LetterId, Features] = {}
 
-    async def of(self, request: Request, item: Item) -> Response | None:
+    async def check(self, request: Request, item: Item) -> Response | None:
         """JSON response with the check of a letter; None without HTML. Raises HttpError."""
-        return await self._turns.run(request, lambda: self._of(item))
+        return await self._queue.run(request, lambda: self._check(item))
 
-    async def _of(self, item: Item) -> Response | None:
-        features = self._known.get(item.id)
+    async def _check(self, item: Item) -> Response | None:
+        features = self._features.get(item.id)
         if features is None:
             reading = await self._reader.reading(item)
             if not reading.html:
                 return None
             features = await self._reader.do(lambda: features_of(reading.html), len(reading.html))
-            self._keep(item.id, features)
+            self._cache_features(item.id, features)
         found = features
-        # A report is long, however short the letter is.
+        # The report is long even for a short letter.
         octets = await self._reader.do(lambda: msgspec.json.encode(report(found)), INLINE_OCTETS + 1)
         return Response(octets, JSON)
 
-    def _keep(self, letter: LetterId, features: Features) -> None:
-        """Caches the features of a letter; evicts the oldest."""
-        self._known[letter] = features
-        if len(self._known) > MAX_CACHED:
-            del self._known[next(iter(self._known))]
+    def _cache_features(self, letter: LetterId, features: Features) -> None:
+        """Cache the features of a letter; evict the oldest."""
+        self._features[letter] = features
+        if len(self._features) > MAX_CACHED:
+            del self._features[next(iter(self._features))]

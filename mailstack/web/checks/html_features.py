@@ -64,17 +64,17 @@ _ALONE = {"flex-direction", "flex-wrap"}
 """Properties that caniemail.com lists with one value only."""
 
 
-def in_declarations(text: str) -> Counter[str]:
+def declaration_features(text: str) -> Counter[str]:
     """Features of a style attribute, or of the blocks of a sheet."""
     found: Counter[str] = Counter()
     declarations = Counter(_DECLARATION.findall(_STRING.sub(" ", _COMMENT.sub(" ", text))))
     for (variable, name, value), count in declarations.items():
-        for each in _of_declaration(name.lower(), value.lower(), is_variable=bool(variable)):
+        for each in _declaration_features(name.lower(), value.lower(), is_variable=bool(variable)):
             found[f"css-{each}"] += count
     return found
 
 
-def _of_declaration(name: str, value: str, *, is_variable: bool) -> list[str]:
+def _declaration_features(name: str, value: str, *, is_variable: bool) -> list[str]:
     found = ["variables"] if is_variable else []
     if not is_variable and name not in _ALONE:
         sided = _SIDED.fullmatch(name)
@@ -90,26 +90,26 @@ def _of_declaration(name: str, value: str, *, is_variable: bool) -> list[str]:
     return found + [f"unit-{'percent' if unit == '%' else unit}" for unit in set(_UNIT.findall(value))]
 
 
-def in_sheet(text: str) -> Counter[str]:
+def sheet_features(text: str) -> Counter[str]:
     """Features of a style element."""
     found: Counter[str] = Counter()
     if comments := len(_COMMENT.findall(text)):
         found["css-comments"] = comments
     text = _STRING.sub('""', _COMMENT.sub(" ", text))
-    found += in_declarations(text)
+    found += declaration_features(text)
     for rule in ("font-face", "import", "keyframes", "media", "supports"):
         if count := len(re.findall(rf"@(?:-webkit-)?{rule}(?![\w-])", text, re.IGNORECASE)):
             found[f"css-at-{rule}"] = count
-    # Rules without a selector, as of `{{{`, are none; and what stands there more than once is looked at once.
+    # Rules without a selector, as in `{{{`, do not count. Repeated selectors are parsed once.
     preludes = Counter(prelude.strip().lower() for prelude, end in _PRELUDE.findall(text) if end == "{")
     del preludes[""]
     for prelude, count in preludes.items():
-        for each in _of_prelude(prelude):
+        for each in _prelude_features(prelude):
             found[f"css-{each}"] += count
     return found
 
 
-def _of_prelude(prelude: str) -> list[str]:
+def _prelude_features(prelude: str) -> list[str]:
     """Features of a selector or an @media condition."""
     if prelude.startswith("@"):
         return [
@@ -173,23 +173,23 @@ class Features(Struct, frozen=True):
 
 
 def features_of(html: str) -> Features:
-    """Takes time in proportion to the length, and is bounded by MAX_TAGS and MAX_CSS."""
+    """Return the features of HTML, in time proportional to its length, within MAX_TAGS and MAX_CSS."""
     html = beginning(html, MAX_TAGS, MAX_TAGS)
     found: Counter[str] = Counter()
     inline: Counter[str] = Counter()
     nodes = 0
     for tag, attributes in elements(html):
         nodes += 1
-        for each in _of_element(tag, attributes):
+        for each in _element_features(tag, attributes):
             found[each] += 1
         if style := attributes.get("style"):
             inline[style] += 1
     left = MAX_CSS
     for sheet in styles(html):
-        found.update(in_sheet(sheet[:left]))
+        found.update(sheet_features(sheet[:left]))
         left = max(0, left - len(sheet))
     for style, uses in inline.items():
-        for each, count in in_declarations(style[:left]).items():
+        for each, count in declaration_features(style[:left]).items():
             found[each] += uses * count
         left = max(0, left - len(style))
     if count := comments(html):
@@ -197,7 +197,7 @@ def features_of(html: str) -> Features:
     return Features(found, nodes)
 
 
-def _of_element(tag: str, attributes: Mapping[str, str]) -> list[str]:
+def _element_features(tag: str, attributes: Mapping[str, str]) -> list[str]:
     found = [f"html-{tag}", *(group for group, tags in _GROUPS.items() if tag in tags)]
     found += [f"html-{name}" for name in attributes if name in _ATTRIBUTES]
     if "loading" in attributes:
@@ -210,11 +210,11 @@ def _of_element(tag: str, attributes: Mapping[str, str]) -> list[str]:
     if tag == "a" and href.startswith(("#", "mailto:")):
         found.append("html-anchor-links" if href.startswith("#") else "html-mailto-links")
     if tag in {"img", "source"}:
-        found += _of_image(attributes.get("src", ""))
+        found += _image_features(attributes.get("src", ""))
     return found
 
 
-def _of_image(source: str) -> list[str]:
+def _image_features(source: str) -> list[str]:
     if source[:5].lower() == "data:":
         return ["image-base64"]
     extension = _EXTENSION.search(source)

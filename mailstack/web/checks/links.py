@@ -49,38 +49,38 @@ class LinkReport(Struct, frozen=True):
 
 
 async def check_links(links: Iterable[Link], head: HeadRequest, *, follow: bool = False) -> LinkReport:
-    """Checks the http and https links; a status from 400 or no response is an error. `follow` follows redirects."""
-    turns = DeferredSemaphore(CONCURRENCY)
+    """Check the http and https links; a status from 400 or no response is an error. `follow` follows redirects."""
+    semaphore = DeferredSemaphore(CONCURRENCY)
     urls = [link.url for link in links if link.url[:4].lower() == "http"][:MAX_LINKS]
-    asked: list[Deferred[LinkResult]] = [turns.run(_check_link, url, head, follow=follow) for url in urls]
-    found = await gatherResults(asked, consumeErrors=True)
+    checks: list[Deferred[LinkResult]] = [semaphore.run(_check_link, url, head, follow=follow) for url in urls]
+    found = await gatherResults(checks, consumeErrors=True)
     errors = sum(not 0 < each.status_code < 400 for each in found)
     return LinkReport(errors, tuple(found))
 
 
 async def _check_link(url: str, head: HeadRequest, *, follow: bool) -> LinkResult:
     try:
-        seen = await head(url)
+        response = await head(url)
     except ConnectFailed as error:
         return LinkResult(url, 0, str(error))
-    where = url
+    location = url
     for _ in range(MAX_REDIRECTS if follow else 0):
-        if not _leads_on(seen):
+        if not _is_redirect(response):
             break
         try:
-            where = urljoin(where, seen.location)
-            seen = await head(where)
+            location = urljoin(location, response.location)
+            response = await head(location)
         except (ConnectFailed, ValueError) as error:
-            # Its own host has answered; what is elsewhere may be nothing that we ask.
-            return LinkResult(url, seen.code, f"{_words(seen.code)}; it leads on, but: {error}")
-    if follow and _leads_on(seen):
-        return LinkResult(url, 0, f"it leads from place to place, more than {MAX_REDIRECTS} times")
-    return LinkResult(url, seen.code, _words(seen.code))
+            # The link's own host responded; the target may be a host that is never contacted.
+            return LinkResult(url, response.code, f"{_status_text(response.code)}; the redirect failed: {error}")
+    if follow and _is_redirect(response):
+        return LinkResult(url, 0, f"more than {MAX_REDIRECTS} redirects")
+    return LinkResult(url, response.code, _status_text(response.code))
 
 
-def _leads_on(seen: HeadResponse) -> bool:
-    return 300 <= seen.code < 400 and bool(seen.location)
+def _is_redirect(response: HeadResponse) -> bool:
+    return 300 <= response.code < 400 and bool(response.location)
 
 
-def _words(code: int) -> str:
+def _status_text(code: int) -> str:
     return responses.get(code, str(code))

@@ -1,7 +1,6 @@
 """Spam filter verdicts by a local SpamAssassin (spamd) or rspamd.
 
-`spamassassin` and `rspamd` parse their answers, and `chosen` has the filter that is asked. A Verdict has the shape of
-Mailpit's SpamAssassinResponse.
+A SpamVerdict has the format of Mailpit's SpamAssassinResponse.
 """
 
 from __future__ import annotations
@@ -77,16 +76,16 @@ def parse_rspamd_response(octets: bytes) -> SpamVerdict:
     try:
         checked = msgspec.json.decode(octets, type=_Checked)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadFilterResponse(f"what came is no answer of rspamd: {error}") from None
+        raise BadFilterResponse(f"invalid response of rspamd: {error}") from None
     rules = [
-        SpamRule(symbol.score, (symbol.name or name)[:MAX_TEXT], _words(symbol))
+        SpamRule(symbol.score, (symbol.name or name)[:MAX_TEXT], _description(symbol))
         for name, symbol in checked.symbols.items()
     ]
     rules.sort(key=lambda rule: -abs(rule.score))
     return SpamVerdict("", checked.action not in _HARMLESS, checked.score, tuple(rules[:MAX_RULES]))
 
 
-def _words(symbol: _Symbol) -> str:
+def _description(symbol: _Symbol) -> str:
     options = f"[{', '.join(symbol.options[:20])}]" if symbol.options else ""
     return f"{symbol.description or ''} {options}".strip()[:MAX_TEXT]
 
@@ -111,16 +110,16 @@ def parse_spamd_report(octets: bytes) -> SpamVerdict:
     first, *lines = head.decode("utf-8", "replace").split("\r\n")
     status = _STATUS.fullmatch(first)
     if status is None:
-        raise BadFilterResponse("what came is no answer of SpamAssassin's spamd")
+        raise BadFilterResponse("invalid response of SpamAssassin's spamd")
     if int(status[1]):
-        raise BadFilterResponse(f"spamd answers {status[1]} {status[2][:MAX_TEXT]}".rstrip())
+        raise BadFilterResponse(f"spamd responded {status[1]} {status[2][:MAX_TEXT]}".rstrip())
     fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     length = fields.get("content-length", "")
     if not found or (length.isascii() and length.isdigit() and len(length) < 12 and len(body) < int(length)):
-        raise BadFilterResponse("the answer of spamd is cut off")
+        raise BadFilterResponse("the response of spamd is truncated")
     spam = _SPAM.fullmatch(fields.get("spam", ""))
     if spam is None:
-        raise BadFilterResponse("the answer of spamd has no score")
+        raise BadFilterResponse("the response of spamd has no score")
     return SpamVerdict("", spam[1].lower() in {"true", "yes"}, float(spam[2]), _rules(body.decode("utf-8", "replace")))
 
 
@@ -159,7 +158,7 @@ class SpamFilter(Struct, frozen=True):
     """Spam filter on this machine."""
 
     kind: Literal["spamassassin", "rspamd"]
-    at: HostPort
+    address: HostPort
 
 
 def parse_filter(text: str) -> SpamFilter:
@@ -171,7 +170,7 @@ def parse_filter(text: str) -> SpamFilter:
         case "rspamd":
             address = where.removeprefix("http://").removesuffix("/")
             return SpamFilter("rspamd", _host_port(address, 11333))
-    raise ValueError(f"{text[:100]!r} names no spam filter; write {_EXAMPLES}")
+    raise ValueError(f"{text[:100]!r} is not a spam filter; write {_EXAMPLES}")
 
 
 def _host_port(text: str, usual: int) -> HostPort:
@@ -182,41 +181,41 @@ def _host_port(text: str, usual: int) -> HostPort:
     except ValueError:
         host, port, is_plain = "", 0, False
     if not host or not is_plain or not host.isascii():
-        raise ValueError(f"{text[:100]!r} is no host with a port; write {_EXAMPLES}")
+        raise ValueError(f"{text[:100]!r} is not a host with a port; write {_EXAMPLES}")
     host = "127.0.0.1" if host == "localhost" else host
     if not is_loopback(host):
-        raise ValueError(f"only a spam filter of this machine is asked (127.0.0.1, ::1), and {host[:60]!r} is not here")
+        raise ValueError(f"the spam filter must be on this machine (127.0.0.1 or ::1), not at {host[:60]!r}")
     return HostPort(host, port)
 
 
 class SpamFilterClient:
     """SpamCheck that opens one connection for each letter."""
 
-    def __init__(self, reactor: Any, chosen: SpamFilter, *, timeout: float = TIMEOUT) -> None:
+    def __init__(self, reactor: Any, spam_filter: SpamFilter, *, timeout: float = TIMEOUT) -> None:
         self._reactor = reactor
-        self._chosen = chosen
+        self._filter = spam_filter
         self._timeout = timeout
 
     async def __call__(self, letter: bytes) -> SpamVerdict:
         """Verdict of the filter; an error is in its `error`."""
         if len(letter) > MAX_LETTER:
-            return SpamVerdict(f"the letter is larger than {MAX_LETTER} octets, and spam filters skip such")
+            return SpamVerdict(f"the letter has more than {MAX_LETTER} octets; spam filters skip such letters")
         try:
-            return await (self._spamd(letter) if self._chosen.kind == "spamassassin" else self._rspamd(letter))
+            return await (self._spamd(letter) if self._filter.kind == "spamassassin" else self._rspamd(letter))
         except (ConnectFailed, BadFilterResponse) as error:
-            at = self._chosen.at
-            return SpamVerdict(f"{self._chosen.kind} at {at.host} port {at.port}: {error}")
+            at = self._filter.address
+            return SpamVerdict(f"{self._filter.kind} at {at.host} port {at.port}: {error}")
 
     async def _spamd(self, letter: bytes) -> SpamVerdict:
-        asked = tcp_request(
-            self._reactor, self._chosen.at, spamd_request(letter), max_size=MAX_RESPONSE, timeout=self._timeout
+        response = tcp_request(
+            self._reactor, self._filter.address, spamd_request(letter), max_size=MAX_RESPONSE, timeout=self._timeout
         )
-        return parse_spamd_report(await asked)
+        return parse_spamd_report(await response)
 
     async def _rspamd(self, letter: bytes) -> SpamVerdict:
-        at = self._chosen.at
+        at = self._filter.address
         host = f"[{at.host}]" if ":" in at.host else at.host
-        poster = HttpClient(
+        client = HttpClient(
             self._reactor,
             ClientTls(),
             timeout=self._timeout,
@@ -225,11 +224,11 @@ class SpamFilterClient:
             connections=1,
         )
         try:
-            response = await poster.post(
+            response = await client.post(
                 f"http://{host}:{at.port}{RSPAMD_PATH}", {"Content-Type": "message/rfc822"}, letter
             )
         finally:
-            poster.close()
+            client.close()
         if response.code != 200:
-            raise BadFilterResponse(f"it answers {response.code}")
+            raise BadFilterResponse(f"it responded {response.code}")
         return parse_rspamd_response(response.body)

@@ -68,7 +68,7 @@ def test_a_ca_of_the_servers_own_is_told_of(guide: Guide) -> None:
 def test_what_is_not_offered_is_said(guide: Guide) -> None:
     with pytest.raises(CannotSetUp, match="submission"):
         guide.steps(ADDRESS, services_from_config(server("pop3s")))
-    with pytest.raises(CannotSetUp, match="read by"):
+    with pytest.raises(CannotSetUp, match="reading mail"):
         guide.steps(ADDRESS, services_from_config(server("submissions")))
 
 
@@ -93,7 +93,7 @@ def test_the_document_shows_the_very_same_steps(guide: Guide) -> None:
 def test_json_has_what_text_has(guide: Guide) -> None:
     steps = guide.steps(ADDRESS, usual())
     shapes = as_json(steps)
-    assert [shape["say"] for shape in shapes] == [step.say for step in steps]
+    assert [shape["say"] for shape in shapes] == [step.instruction for step in steps]
     assert [dict(step.values) for step in steps] == [shape["values"] for shape in shapes]
 
 

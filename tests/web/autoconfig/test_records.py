@@ -178,7 +178,7 @@ def test_a_whole_zone_is_loaded_by_a_name_server(tmp_path: Path) -> None:
 )
 def test_every_name_is_absolute_and_every_record_has_its_reason(record: DnsRecord) -> None:
     assert record.name.endswith(".")
-    assert record.why
+    assert record.reason
     assert record.ttl == 3600
     if record.type in ("CNAME", "MX", "SRV"):
         assert record.data.endswith(".")

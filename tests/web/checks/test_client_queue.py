@@ -124,14 +124,14 @@ def test_html_is_looked_at_once_for_each_letter() -> None:
     run(shelf.index.up_to_date())
     item = run(shelf.index.item(letter))
     assert item is not None
-    found = [run(checks.of(by("192.0.2.1"), item)) for _ in range(2)]
+    found = [run(checks.check(by("192.0.2.1"), item)) for _ in range(2)]
     assert pages.count == 4  # reading, features, and a report each time
     assert found[0] is not None
     assert found[0] == found[1]
     assert json.loads(found[0].body)["Total"]["Nodes"] == 2
     item = run(shelf.index.item(plain))
     assert item is not None
-    assert run(checks.of(by("192.0.2.1"), item)) is None
+    assert run(checks.check(by("192.0.2.1"), item)) is None
     for number in range(MAX_CACHED + 5):
-        checks._keep(LetterId(f"letter-{number}"), Features({}, number))
-    assert len(checks._known) == MAX_CACHED
+        checks._cache_features(LetterId(f"letter-{number}"), Features({}, number))
+    assert len(checks._features) == MAX_CACHED

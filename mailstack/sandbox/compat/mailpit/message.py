@@ -229,7 +229,9 @@ class CheckHandlers:
         self._link_checks, self._spam_checks = ClientQueue(), ClientQueue()
 
     async def html(self, request: Request) -> Response:
-        response = await self._html_checks.of(request, await find_letter(self._reader.index, request.variables["id"]))
+        response = await self._html_checks.check(
+            request, await find_letter(self._reader.index, request.variables["id"])
+        )
         if response is None:
             raise HttpError(400, "message does not contain HTML")
         return response

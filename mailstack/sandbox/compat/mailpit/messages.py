@@ -145,7 +145,7 @@ async def events(index: LetterIndex, stream_limits: StreamLimits, request: Reque
     from mailstack.web.flow_control import websocket_upgrade  # noqa: PLC0415 - most environments have no such client
 
     stream_limits.check(request)
-    return websocket_upgrade(request, stream_limits.held(request, _messages(index)))
+    return websocket_upgrade(request, stream_limits.limited(request, _messages(index)))
 
 
 async def _messages(index: LetterIndex) -> AsyncGenerator[str, None]:

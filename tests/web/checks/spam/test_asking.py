@@ -50,9 +50,7 @@ def test_spamassassin_is_asked(tmp_path: Path) -> None:
         kind = there.get(f"v1/letters/{there.send('kind words')}/checks/spam")
         assert (kind["Error"], kind["IsSpam"], kind["Score"]) == ("", False, 0.1)
         silence = there.get(f"v1/letters/{there.send('silence')}/checks/spam")
-        assert (
-            silence["Error"] == f"spamassassin at 127.0.0.1 port {port}: what came is no answer of SpamAssassin's spamd"
-        )
+        assert silence["Error"] == f"spamassassin at 127.0.0.1 port {port}: invalid response of SpamAssassin's spamd"
 
 
 def test_rspamd_is_asked(tmp_path: Path) -> None:
@@ -61,7 +59,7 @@ def test_rspamd_is_asked(tmp_path: Path) -> None:
         offer = there.get(f"v1/letters/{there.send('an offer')}/checks/spam")
         assert (offer["Error"], offer["IsSpam"], offer["Score"], offer["Rules"][0]["Name"]) == ("", True, 8.5, "OFFER")
         other = there.get(f"api/v1/message/{there.send('else')}/sa-check")
-        assert other["Error"] == f"rspamd at 127.0.0.1 port {port}: it answers 404"
+        assert other["Error"] == f"rspamd at 127.0.0.1 port {port}: it responded 404"
 
 
 def test_a_filter_that_is_not_there_is_told(tmp_path: Path) -> None:

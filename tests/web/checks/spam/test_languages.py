@@ -41,11 +41,11 @@ def test_a_report_has_a_score_and_the_rules_of_its_table() -> None:
 @pytest.mark.parametrize(
     ("octets", "reason"),
     [
-        (b"", "no answer of"),
-        (b"HTTP/1.1 200 OK\r\n\r\n", "no answer of"),
+        (b"", "invalid response of"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "invalid response of"),
         (b"SPAMD/1.0 76 Bad header line: x\r\n", "76 Bad header line"),
-        (report()[:-1], "cut off"),
-        (b"SPAMD/1.1 0 EX_OK\r\nSpam: True", "cut off"),
+        (report()[:-1], "truncated"),
+        (b"SPAMD/1.1 0 EX_OK\r\nSpam: True", "truncated"),
         (b"SPAMD/1.1 0 EX_OK\r\n\r\n", "no score"),
     ],
 )
@@ -102,5 +102,5 @@ def test_a_filter_of_this_machine(text: str, found: SpamFilter) -> None:
     ],
 )
 def test_what_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match=r"spam filter|no host"):
+    with pytest.raises(ValueError, match=r"spam filter|not a host"):
         parse_filter(text)
