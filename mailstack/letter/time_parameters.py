@@ -157,7 +157,7 @@ def hold_request(envelope: Envelope) -> str:
     return f"until;{said[HOLDUNTIL]}" if HOLDUNTIL in said else ""
 
 
-def said_priority(envelope: Envelope) -> int | None:
+def requested_priority(envelope: Envelope) -> int | None:
     """LOWEST to HIGHEST; None without MT-PRIORITY."""
     if not envelope.parameters:
         return None
@@ -167,4 +167,4 @@ def said_priority(envelope: Envelope) -> int | None:
 
 def priority(envelope: Envelope) -> int:
     """LOWEST to HIGHEST; NORMAL without MT-PRIORITY."""
-    return said_priority(envelope) or NORMAL
+    return requested_priority(envelope) or NORMAL

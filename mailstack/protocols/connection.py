@@ -214,7 +214,7 @@ class ConnectFailed(Exception):
 
 
 class PeerWrapper(Generic[EventT]):
-    """A wire.Peer that is another one's; what stands in between inherits from it, and changes what it is there for."""
+    """Peer that delegates to another one; subclasses override what they change."""
 
     def __init__(self, peer: Peer[EventT]) -> None:
         self._peer = peer
@@ -268,14 +268,14 @@ class PeerWrapper(Generic[EventT]):
 
 
 class TappedEngine(Generic[EventT]):
-    """A wire.Engine that is another one's, and tells what it receives."""
+    """Engine that delegates to another one and passes received octets to a function first."""
 
-    def __init__(self, engine: Engine[EventT], heard: Callable[[bytes], object]) -> None:
+    def __init__(self, engine: Engine[EventT], on_octets: Callable[[bytes], object]) -> None:
         self._engine = engine
-        self._heard = heard
+        self._on_octets = on_octets
 
     def receive(self, octets: bytes) -> None:
-        self._heard(octets)
+        self._on_octets(octets)
         self._engine.receive(octets)
 
     def next_event(self) -> EventT | Signal:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 _START = 16
-"""Octets of an over-long line that are kept, so that one can say what it was."""
+"""Octets of an over-long line in its exception."""
 
 
 class LineTooLong(Exception):
-    """A line passed its limit; the rest of it is being thrown away as it comes."""
+    """A line exceeds its limit; the rest of it is discarded as it arrives."""
 
     def __init__(self, start: bytes = b"") -> None:
         super().__init__("the line is too long")
@@ -27,9 +27,9 @@ class BareLF(Exception):
 
 
 class LineBuffer:
-    """Holds what was received and hands out lines, or raw octets, from its front.
+    """Buffer of received octets, consumed as lines or as raw octets.
 
-    Memory is bounded by the caller's line limit plus one network read: an over-long line is dropped while it comes.
+    Memory is bounded by the caller's line limit plus one network read: an over-long line is discarded as it arrives.
     """
 
     __slots__ = ("_octets", "_scanned", "_skipping")
@@ -43,24 +43,24 @@ class LineBuffer:
         return len(self._octets)
 
     def receive(self, octets: bytes) -> None:
-        """Append what the network gave."""
+        """Append octets from the network."""
         self._octets += octets
 
     def clear(self) -> None:
-        """Throw away everything (RFC 3207 §6)."""
+        """Discard all octets (RFC 3207 §6)."""
         self._octets = bytearray()
         self._scanned = 0
         self._skipping = False
 
     def line(self, limit: int) -> bytes | None:
-        """The next line without its CRLF; None when there is no whole line.
+        """The next line without its CRLF; None without a complete line.
 
-        `limit` is in octets, CRLF included. Raises LineTooLong once for a longer line, as soon as that is known, and
-        BareLF for a line that ends in LF alone; the line is consumed by then, so the caller is in step.
+        `limit` is in octets with CRLF. Raises LineTooLong once for a longer line, as early as possible, and BareLF for a
+        line that ends in LF alone. Such a line is consumed.
         """
         octets = self._octets
         if not octets:
-            return None  # as after each command of a client that waits for the reply
+            return None  # after each command of a client without pipelining
         end = octets.find(b"\n", self._scanned)
         if self._skipping:
             if end < 0:
@@ -87,30 +87,30 @@ class LineBuffer:
             raise BareLF(line)
         return line[:-1]
 
-    def take(self, most: int) -> bytes:
-        """Up to `most` octets as they are."""
-        taken = bytes(memoryview(self._octets)[:most])  # a slice of the array itself would be one more copy
-        self._consume(len(taken))
-        return taken
+    def take(self, max_octets: int) -> bytes:
+        """Consume up to `max_octets` octets."""
+        octets = bytes(memoryview(self._octets)[:max_octets])  # a slice of the array itself would be one more copy
+        self._consume(len(octets))
+        return octets
 
     def unread(self, octets: bytes) -> None:
         """Put octets back at the front."""
         self._octets[:0] = octets
         self._scanned = 0
 
-    def find(self, wanted: bytes, start: int = 0) -> int:
-        """Where `wanted` first stands at or behind `start`; -1 when it doesn't."""
-        return self._octets.find(wanted, start)
+    def find(self, octets: bytes, start: int = 0) -> int:
+        """Offset of the first `octets` from `start` on; -1 without one."""
+        return self._octets.find(octets, start)
 
-    def search(self, wanted: re.Pattern[bytes]) -> re.Match[bytes] | None:
-        """Where a pattern is found first. The match is of no use once something was taken."""
-        return wanted.search(self._octets)
+    def search(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """First match of a pattern; invalid after octets are consumed."""
+        return pattern.search(self._octets)
 
-    def startswith(self, wanted: bytes) -> bool:
-        return self._octets.startswith(wanted)
+    def startswith(self, octets: bytes) -> bool:
+        return self._octets.startswith(octets)
 
-    def endswith(self, wanted: bytes | tuple[bytes, ...]) -> bool:
-        return self._octets.endswith(wanted)
+    def endswith(self, octets: bytes | tuple[bytes, ...]) -> bool:
+        return self._octets.endswith(octets)
 
     def _consume(self, count: int) -> None:
         del self._octets[:count]
@@ -121,7 +121,7 @@ _END = b"\r\n.\r\n"
 
 
 class DotStuffer:
-    """Adds a dot to every line that begins with one, and the end mark; exact across any cut of the octets."""
+    """Adds a dot to every line that starts with one, and the end mark, for any cut of the octets."""
 
     __slots__ = ("_tail",)
 
@@ -129,7 +129,7 @@ class DotStuffer:
         self._tail = b"\r\n"
 
     def feed(self, octets: bytes) -> bytes:
-        """What to send for the next octets of the text."""
+        """The next octets of the text, stuffed."""
         stuffed = octets.replace(b"\r\n.", b"\r\n..")
         if self._tail == b"\r\n" and octets.startswith(b"."):
             stuffed = b"." + stuffed
@@ -139,36 +139,36 @@ class DotStuffer:
         return stuffed
 
     def finish(self) -> bytes:
-        """The end of the text; completes a last line that has no CRLF."""
+        """The end mark, after CRLF for a last line without it."""
         return b".\r\n" if self._tail == b"\r\n" else b"\r\n.\r\n"
 
 
 class DotUnstuffer:
-    """Takes a dot from every line that begins with one, and finds the end mark."""
+    """Removes a dot from every line that starts with one, and detects the end mark."""
 
-    __slots__ = ("_held", "ended", "rest")
+    __slots__ = ("_held", "ended", "remainder")
 
     def __init__(self) -> None:
-        # The first two octets of `_held` are given out already; they tell whether what follows begins a line.
+        # The first two octets of `_held` were returned before; they show whether a line starts after them.
         self._held = b"\r\n"
         self.ended = False
-        """Whether the end mark has come."""
-        self.rest = b""
-        """Octets behind the end mark."""
+        """Whether the end mark was received."""
+        self.remainder = b""
+        """Octets after the end mark."""
 
     def feed(self, octets: bytes) -> bytes:
         """The next octets of the text."""
         held = self._held + octets
         end = held.find(_END)
         if end >= 0:
-            self.ended, self.rest, self._held = True, held[end + len(_END) :], b""
+            self.ended, self.remainder, self._held = True, held[end + len(_END) :], b""
             return _unstuff(held[: end + 2])
-        # What could be the beginning of an end mark stays here.
+        # Octets that may begin the end mark are held.
         cut = max(2, len(held) - len(_END) + 1)
         self._held = held[cut - 2 :]
         return _unstuff(held[:cut])
 
 
 def _unstuff(context_and_text: bytes) -> bytes:
-    """The text without the dots that were stuffed; a dot that is taken out is never one of the two octets before it."""
+    """The text without stuffed dots; the first two octets are its context."""
     return context_and_text.replace(b"\r\n.", b"\r\n")[2:]

@@ -9,40 +9,40 @@ from typing import ClassVar
 from msgspec import Struct
 
 AGAIN = 60.0
-"""Seconds after which it is told again."""
+"""Seconds until the same text is logged again."""
 MAX_TEXTS = 5
-"""Different texts that are told within that time: an error may name another file each time."""
+"""Maximum number of different texts within that time: an error may name another file each time."""
 
 
 class RateLimitedLog:
-    """One thing that is tried over and over."""
+    """Log of the errors of one operation that is repeated."""
 
     def __init__(self, log: logging.Logger, now: Callable[[], float]) -> None:
         """`now` gives seconds."""
         self._log = log
         self._now = now
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._again = 0.0
 
     def error(self, text: str, *parts: object) -> None:
-        """It failed; `text` as for a Logger."""
-        said, now = text % parts, self._now()
-        if not self._told or now >= self._again:
-            self._told, self._again = set(), now + AGAIN
-        if said not in self._told and len(self._told) < MAX_TEXTS:
-            self._told.add(said)
-            self._log.error("%s", said)
+        """Log a failure; `text` and `parts` as for a Logger."""
+        message, now = text % parts, self._now()
+        if not self._logged or now >= self._again:
+            self._logged, self._again = set(), now + AGAIN
+        if message not in self._logged and len(self._logged) < MAX_TEXTS:
+            self._logged.add(message)
+            self._log.error("%s", message)
 
     def is_over(self) -> None:
-        """It went well: the next trouble is told at once."""
-        self._told = set()
+        """Reset after a success: the next failure is logged at once."""
+        self._logged = set()
 
 
 class Redacted(Struct, frozen=True):
-    """Leaves out the fields that SECRETS names."""
+    """Struct with a repr() that omits the fields in SECRETS."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ()
 
     def __repr__(self) -> str:
-        shown = [f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in self.SECRETS]
-        return f"{type(self).__name__}({', '.join(shown)})"
+        fields = [f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in self.SECRETS]
+        return f"{type(self).__name__}({', '.join(fields)})"

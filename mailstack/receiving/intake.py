@@ -9,7 +9,7 @@ from collections.abc import Callable
 from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId
 from mailstack.letter.delivery import StepName
 from mailstack.letter.header import count
-from mailstack.letter.time_parameters import said_priority
+from mailstack.letter.time_parameters import requested_priority
 from mailstack.letter.trace import received
 from mailstack.policy import enforce
 from mailstack.policy.chain import MAX_HOPS, too_many_hops
@@ -100,7 +100,7 @@ class Intake:
             letter,
             envelope.recipients,
             hide_client=self._hide_client and arrival.account is not None,
-            priority=said_priority(envelope),
+            priority=requested_priority(envelope),
         )
 
     def new_content(self) -> RefusingContentWriter:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Envelope, Failed, Letter, Outcome, Recipient, Status
 from mailstack.letter.envelope import XVERP, delimiters_of, sender_for
-from mailstack.letter.time_parameters import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRIORITY, deadline, said_priority
+from mailstack.letter.time_parameters import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRIORITY, deadline, requested_priority
 from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.protocols.smtp.replies import Reply
@@ -209,7 +209,7 @@ def onward(letter: Letter, now: float, extensions: Collection[str] = ()) -> Enve
     The parameters of future release are removed: they are for submission only (RFC 4865 §3).
     """
     # RFC 6710 §4.2, RFC 6758 §3.2: a host with MT-PRIORITY gets the normal priority, too.
-    adds_priority = PRIORITY in extensions and said_priority(letter.envelope) is None
+    adds_priority = PRIORITY in extensions and requested_priority(letter.envelope) is None
     if not letter.envelope.parameters and not adds_priority:
         return letter.envelope
     parameters = [each for each in letter.envelope.parameters if each[0] not in (BY, HOLDFOR, HOLDUNTIL, XVERP)]

@@ -167,7 +167,7 @@ class SmtpListeners:
             max_recipients=settings.max_recipients or ours.max_recipients,
             max_letters=config.limits.session_letters,
             max_hold=int(settings.max_hold) if isinstance(settings, SubmissionSettings) else 0,
-            least_by=int(settings.min_deliver_by),
+            min_by=int(settings.min_deliver_by),
             priorities=True,
             verp=isinstance(settings, SubmissionSettings),
             withheld=frozenset(settings.withhold),

@@ -29,7 +29,7 @@ CAPABILITIES = Capabilities(
     mechanisms=("PLAIN", "LOGIN"),
     max_line=60,
     max_hold=86400,
-    least_by=30,
+    min_by=30,
     priorities=True,
     verp=True,
     xclient=True,
@@ -125,7 +125,7 @@ def _pop3_answer(engine: Pop3Server, event: pop3.Pop3Event) -> bytes:
     if isinstance(event, pop3.Capa):
         return engine.listing("what there is", engine.capabilities(stls=True))
     if isinstance(event, pop3.Retr):
-        return engine.begin("now") + engine.more(b".") + engine.more(b"\r\n.\r\n") + engine.end()
+        return engine.start("now") + engine.feed(b".") + engine.feed(b"\r\n.\r\n") + engine.finish()
     return engine.ok()
 
 
@@ -201,7 +201,7 @@ def _dots(octets: bytes) -> None:
             else:
                 got += unstuffer.feed(piece)
         assert unstuffer.ended
-        return got, unstuffer.rest + rest
+        return got, unstuffer.remainder + rest
 
     wire = same_in_every_cut(octets, stuffed)
     complete = octets if octets.endswith(b"\r\n") or not octets else octets + b"\r\n"

@@ -53,7 +53,7 @@ def set_capabilities(server: FakeServer, **capabilities: Any) -> None:
 
 def test_the_next_host_is_told_what_is_left_of_the_time(world: World, server: FakeServer) -> None:
     """DLBY-01: RFC 2852 §4.1.4."""
-    set_capabilities(server, least_by=10)
+    set_capabilities(server, min_by=10)
     mail_parameters = MailParameters(server)
     world.pass_time(40)
     assert isinstance(deliver(world, letter_with(BY="120;RT")).outcomes[0], Delivered)
@@ -61,12 +61,12 @@ def test_the_next_host_is_told_what_is_left_of_the_time(world: World, server: Fa
     assert mail_parameters.parameters == [{"BY": "80;RT"}, {"BY": "-10;N"}]
 
 
-@pytest.mark.parametrize("least_by", [None, 100])
+@pytest.mark.parametrize("min_by", [None, 100])
 def test_what_shall_come_back_goes_to_no_host_that_does_not_promise_it(
-    world: World, server: FakeServer, least_by: int | None
+    world: World, server: FakeServer, min_by: int | None
 ) -> None:  # fmt: skip
     """DLBY-01: mode R and a host without DELIVERBY, or with a longer least time."""
-    set_capabilities(server, least_by=least_by)
+    set_capabilities(server, min_by=min_by)
     (outcome,) = deliver(world, letter_with(BY="60;R")).outcomes
     assert isinstance(outcome, Failed)
     assert outcome.status == Status(5, 4, 7)
@@ -104,7 +104,7 @@ def test_a_host_that_does_not_mind_the_time_is_asked_to_report_delays(
     letter = letter_with(BY=by)
     recipient = replace(letter.envelope.recipients[0], parameters=tuple(asked.items()))
     deliver(world, replace(letter, envelope=replace(letter.envelope, recipients=(recipient,))))
-    set_capabilities(server, least_by=1)
+    set_capabilities(server, min_by=1)
     deliver(world, replace(letter, envelope=replace(letter.envelope, recipients=(recipient,))))
     assert heard == [told, asked]
 

@@ -126,13 +126,13 @@ class Pop3Transaction:
 
     async def _scan(self, text: str, slices: Iterator[bytes]) -> None:
         """Sends a listing of the maildrop; other sessions run after each chunk."""
-        self._dialogue.send(self._engine.begin(text))
+        self._dialogue.send(self._engine.start(text))
         for place, octets in enumerate(slices):
             if place:
                 await self._dialogue.pause(0)
-            self._dialogue.send(self._engine.more(octets))
+            self._dialogue.send(self._engine.feed(octets))
             await self._dialogue.drain()
-        self._dialogue.send(self._engine.end())
+        self._dialogue.send(self._engine.finish())
 
     async def _retrieve(self, number: int) -> None:
         entry = self._drop.entry(number)
@@ -154,11 +154,11 @@ class Pop3Transaction:
     async def _show_in_pieces(self, content: Content, text: str, top_filter: TopFilter | None) -> bool:
         """Sends a content from disk, at the speed of the network."""
         # A small content is one piece, so that it is one TLS record, and an error still gets an error reply.
-        piece, has_begun = self._engine.begin(text), False
+        piece, has_begun = self._engine.start(text), False
         chunks = content.chunks()
         try:
             async for chunk in chunks:
-                piece += self._engine.more(top_filter.feed(chunk) if top_filter else chunk)
+                piece += self._engine.feed(top_filter.feed(chunk) if top_filter else chunk)
                 if len(piece) >= CHUNK:
                     self._dialogue.send(piece)
                     piece, has_begun = b"", True
@@ -175,7 +175,7 @@ class Pop3Transaction:
         finally:
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()
-        self._dialogue.send(piece + self._engine.end())
+        self._dialogue.send(piece + self._engine.finish())
         return True
 
     async def _open(self, number: int, entry: Entry, *, whole: bool) -> Content | None:

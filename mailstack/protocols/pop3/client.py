@@ -12,33 +12,33 @@ from mailstack.protocols.line_buffer import BareLF, DotUnstuffer, LineBuffer, Li
 
 
 class Pop3Response(Struct, frozen=True):
-    """A status line; of a multi-line response the first, which Text and End follow when it is positive."""
+    """Status line; in a multi-line response, Text and End follow a positive one."""
 
     positive: bool
     text: str
-    """Text behind the indicator and the response code; hostile, ASCII."""
+    """Text after the indicator and the response code; hostile, ASCII."""
     code: str = ""
-    """The response code without its brackets, in upper case; empty when there is none (RFC 2449 §8)."""
+    """Response code without brackets, in upper case; "" without one (RFC 2449 §8)."""
 
 
 class Prompt(Struct, frozen=True):
-    """The server waits for a line of an authentication exchange (RFC 5034 §4)."""
+    """Challenge of an authentication exchange (RFC 5034 §4)."""
 
     challenge: bytes
 
 
 class Text(Struct, frozen=True):
-    """The next octets of a multi-line response, dots taken out, lines ending in CRLF."""
+    """The next octets of a multi-line response, unstuffed, with CRLF line ends."""
 
     octets: bytes
 
 
 class End(Struct, frozen=True):
-    """The multi-line response is whole."""
+    """End of a multi-line response."""
 
 
 class Violation(Struct, frozen=True):
-    """The server doesn't speak POP3; nothing after it can be trusted."""
+    """Input that is not POP3; later input is ignored."""
 
     reason: str
 
@@ -46,31 +46,31 @@ class Violation(Struct, frozen=True):
 Pop3ClientEvent = Pop3Response | Prompt | Text | End | Violation
 
 CHUNK = 65536
-"""Octets looked through at a time."""
+"""Octets processed at a time."""
 
 
 class Pop3ClientEngine:
-    """A wire.Engine of ClientEvent. Commands may be pipelined; responses come in their order."""
+    """Client side of one connection. Commands may be pipelined; responses arrive in their order."""
 
     def __init__(self, *, line_limit: int = 16384) -> None:
-        """`line_limit` is in octets with CRLF: RFC 2449 §4 has 512, challenges are longer."""
+        """`line_limit` is in octets with CRLF: 512 in RFC 2449 §4, but challenges are longer."""
         self._line_limit = line_limit
         self._lines = LineBuffer()
-        # For each response that is to come: whether it has more than one line. The first is the greeting.
+        # Whether each pending response is a multi-line one. The first is the greeting.
         self._expected: deque[bool] = deque([False])
         self._body: DotUnstuffer | None = None
         self._ended = False
         self._violation: Violation | None = None
 
     def command(self, line: bytes, *, multiline: bool = False) -> bytes:
-        """The octets of a command; its response is expected from now on."""
+        """A command in octets; its response is expected from now on."""
         if b"\r" in line or b"\n" in line:
             raise ValueError("a command is one line")
         self._expected.append(multiline)
         return line + b"\r\n"
 
     def respond(self, response: bytes | None) -> bytes:
-        """The answer to a Prompt; None cancels the exchange."""
+        """Response to a Prompt in octets; None cancels the exchange."""
         return (b"*" if response is None else binascii.b2a_base64(response)[:-1]) + b"\r\n"
 
     def receive(self, octets: bytes) -> None:
@@ -81,7 +81,7 @@ class Pop3ClientEngine:
         return len(self._lines)
 
     def tls_started(self) -> None:
-        """Nothing that was sent in the clear may answer what is asked under TLS (RFC 2595 §4)."""
+        """Discard responses sent in the clear, and expected ones (RFC 2595 §4)."""
         self._lines.clear()
         self._expected.clear()
 
@@ -94,11 +94,11 @@ class Pop3ClientEngine:
         if self._body is not None:
             return self._text(self._body)
         if not self._expected:
-            return self._violate("the server speaks without being asked") if self._lines else NEED_DATA
+            return self._violate("the server sent a response without a command") if self._lines else NEED_DATA
         try:
             line = self._lines.line(self._line_limit)
         except (LineTooLong, BareLF) as error:
-            return self._violate(f"a response is no line: {type(error).__name__}")
+            return self._violate(f"a response is not a valid line: {type(error).__name__}")
         return NEED_DATA if line is None else self._status(line)
 
     def _text(self, body: DotUnstuffer) -> Pop3ClientEvent | Signal:
@@ -106,17 +106,13 @@ class Pop3ClientEngine:
             text = body.feed(self._lines.take(CHUNK))
             if body.ended:
                 self._body, self._ended = None, True
-                self._give_back(body.rest)
+                self._lines.unread(body.remainder)
             if text:
                 return Text(text)
             if self._ended:
                 self._ended = False
                 return End()
         return NEED_DATA
-
-    def _give_back(self, octets: bytes) -> None:
-        behind = self._lines.take(len(self._lines))
-        self._lines.receive(octets + behind)
 
     def _status(self, line: bytes) -> Pop3ClientEvent:
         text = line.decode("ascii", "replace")
@@ -127,7 +123,7 @@ class Pop3ClientEngine:
                 return self._violate("a challenge is not base64")
         indicator, _, text = text.partition(" ")
         if indicator not in {"+OK", "-ERR"}:
-            return self._violate("a response begins with neither +OK nor -ERR")
+            return self._violate("a response starts with neither +OK nor -ERR")
         positive = indicator == "+OK"
         if self._expected.popleft() and positive:
             self._body = DotUnstuffer()
@@ -150,20 +146,20 @@ MAX_DIGITS = 15
 
 
 class Refused(Exception):
-    """The server said -ERR; str() is its text."""
+    """The server replied -ERR; str() is its text."""
 
     def __init__(self, text: str, code: str) -> None:
         super().__init__(text)
         self.code = code
-        """The response code, such as "AUTH" or "IN-USE"; empty without one."""
+        """Response code such as "AUTH" or "IN-USE"; "" without one."""
 
 
 class Pop3ConnectionLost(Exception):
-    """The connection ended, or what came over it was not POP3 or too much; str() says which."""
+    """The connection was lost, or its input was not POP3 or too large; str() is the reason."""
 
 
 class Pop3ClientSession:
-    """One connection to a POP3 server. Every method raises Refused or Broken."""
+    """One connection to a POP3 server. Every method may raise Refused or Pop3ConnectionLost."""
 
     def __init__(
         self,
@@ -180,12 +176,12 @@ class Pop3ClientSession:
         self._max_size = max_size
 
     async def open(self) -> str:
-        """The greeting."""
+        """Receive the greeting; returns its text."""
         return (await self._response()).text
 
     async def start_tls(self, server_name: str | None = None, *, verify: bool = False) -> None:
         """STLS (RFC 2595 §4)."""
-        await self._ask("STLS")
+        await self._command("STLS")
         if not await self._peer.start_tls(server_name, verify=verify):
             raise Pop3ConnectionLost("the TLS handshake failed")
 
@@ -193,29 +189,29 @@ class Pop3ClientSession:
         return await self._lines("CAPA")
 
     async def utf8(self) -> None:
-        """UTF8: headers in UTF-8 are understood; before the login (RFC 6856 §2.1)."""
-        await self._ask("UTF8")
+        """UTF8, before the login: permits headers in UTF-8 (RFC 6856 §2.1)."""
+        await self._command("UTF8")
 
     async def login(self, user: str, password: str, mechanism: str | None = None) -> None:
-        """By USER and PASS, or by AUTH when `mechanism` is "PLAIN" or "LOGIN"."""
+        """Log in by USER and PASS, or by AUTH with `mechanism` "PLAIN" or "LOGIN"."""
         if mechanism is None:
-            await self._ask(f"USER {user}")
-            await self._ask(f"PASS {password}")
+            await self._command(f"USER {user}")
+            await self._command(f"PASS {password}")
         elif mechanism == "PLAIN":
             await self._authenticate(mechanism, b"\0".join((b"", user.encode(), password.encode())))
         else:
             await self._authenticate(mechanism, user.encode(), password.encode())
 
     async def stat(self) -> tuple[int, int]:
-        """Letters, and octets in all."""
-        return _pair(await self._ask("STAT"))
+        """Number of messages, and their octets in total."""
+        return _pair(await self._command("STAT"))
 
     async def list(self) -> dict[int, int]:
-        """Octets of each letter, by its number."""
+        """Octets of each message, by number."""
         return dict(map(_pair, await self._lines("LIST")))
 
     async def uidl(self) -> dict[int, str]:
-        """The unique id of each letter, by its number."""
+        """Unique id of each message, by number."""
         lines = [line.partition(" ") for line in await self._lines("UIDL")]
         return {_number(number): uid.strip() for number, _, uid in lines}
 
@@ -223,29 +219,29 @@ class Pop3ClientSession:
         return await self._text(f"RETR {number}")
 
     async def top(self, number: int, lines: int) -> bytes:
-        """The header, the blank line and the first lines of the body."""
+        """Header, blank line and first lines of the body."""
         return await self._text(f"TOP {number} {lines}")
 
     async def dele(self, number: int) -> None:
-        await self._ask(f"DELE {number}")
+        await self._command(f"DELE {number}")
 
     async def rset(self) -> None:
-        await self._ask("RSET")
+        await self._command("RSET")
 
     async def noop(self) -> None:
-        await self._ask("NOOP")
+        await self._command("NOOP")
 
     async def quit(self) -> None:
-        """End the session; what was marked is gone when this returns."""
+        """End the session; deleted messages are gone when this returns."""
         try:
-            await self._ask("QUIT")
+            await self._command("QUIT")
         finally:
             self._peer.close()
 
     # --- inside
 
-    async def _ask(self, command: str) -> str:
-        """The text of a response of one line."""
+    async def _command(self, command: str) -> str:
+        """Send a command; returns the text of its one-line response."""
         self._peer.send(self._engine.command(command.encode()))
         return (await self._response()).text
 
@@ -253,7 +249,7 @@ class Pop3ClientSession:
         return tuple((await self._text(command)).decode("ascii", "replace").splitlines())
 
     async def _text(self, command: str) -> bytes:
-        """The text of a multi-line response."""
+        """Send a command; returns the text of its multi-line response."""
         self._peer.send(self._engine.command(command.encode(), multiline=True))
         await self._response()
         pieces: list[bytes] = []
@@ -267,11 +263,11 @@ class Pop3ClientSession:
         assert isinstance(event, End)
         return b"".join(pieces)
 
-    async def _authenticate(self, mechanism: str, *answers: bytes) -> None:
-        """AUTH; the first answer goes as initial response where the line has room for it (RFC 5034 §4)."""
+    async def _authenticate(self, mechanism: str, *responses: bytes) -> None:
+        """AUTH, with the first response as initial response if it fits (RFC 5034 §4)."""
         command = f"AUTH {mechanism}".encode()
-        waiting = deque(answers)
-        longer = command + b" " + self._engine.respond(answers[0])
+        waiting = deque(responses)
+        longer = command + b" " + self._engine.respond(responses[0])
         if mechanism == "PLAIN" and len(longer) <= MAX_INITIAL:
             command = longer.removesuffix(b"\r\n")
             waiting.popleft()
@@ -310,6 +306,6 @@ def _number(text: str) -> int:
 
 
 def _pair(line: str) -> tuple[int, int]:
-    """The two numbers that a line begins with."""
-    first, _, rest = line.partition(" ")
-    return _number(first), _number(rest.partition(" ")[0])
+    """The first two numbers of a line."""
+    first, _, last = line.partition(" ")
+    return _number(first), _number(last.partition(" ")[0])

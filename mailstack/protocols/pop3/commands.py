@@ -19,7 +19,7 @@ class Pop3User(Struct, frozen=True):
 
 
 class Pop3Pass(Redacted, frozen=True):
-    """PASS: everything up to the end of the line is the password, blanks too (RFC 1939 §7)."""
+    """PASS: the rest of the line, with blanks, is the password (RFC 1939 §7)."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("password",)
 
@@ -27,7 +27,7 @@ class Pop3Pass(Redacted, frozen=True):
 
 
 class Apop(Redacted, frozen=True):
-    """APOP: a name, and a digest of the greeting's time stamp and the password (RFC 1939 §7)."""
+    """APOP: name, and digest of the greeting's timestamp and the password (RFC 1939 §7)."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("digest",)
 
@@ -42,22 +42,22 @@ class Pop3Auth(Redacted, frozen=True):
     SECRETS: ClassVar[tuple[str, ...]] = ("initial",)
 
     mechanism: str
-    """Mechanism in upper case; the server may not know it."""
+    """Mechanism in upper case; may be unsupported."""
     initial: bytes | None = None
-    """The initial response, decoded; None when there is none, b"" when it is `=`."""
+    """Decoded initial response; None without one, b"" for `=`."""
 
 
 class AuthList(Struct, frozen=True):
-    """AUTH alone: which mechanisms are there? Older than CAPA, and still asked by clients."""
+    """AUTH without argument: list of mechanisms. Older than CAPA, but still in use."""
 
 
 class Pop3AuthResponse(Redacted, frozen=True):
-    """The answer to a challenge."""
+    """Response to a challenge."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("response",)
 
     response: bytes | None
-    """Decoded; None when the client sent `*` to cancel (RFC 5034 §4)."""
+    """Decoded response; None for `*`, which cancels the exchange (RFC 5034 §4)."""
 
 
 class Capa(Struct, frozen=True):
@@ -69,41 +69,41 @@ class Stls(Struct, frozen=True):
 
 
 class Utf8(Struct, frozen=True):
-    """The UTF8 command: the client reads UTF-8 (RFC 6856 §2). It changes nothing that is sent."""
+    """UTF8: the client supports UTF-8 (RFC 6856 §2). It does not change what is sent."""
 
 
 class Lang(Struct, frozen=True):
-    """LANG: which languages are there, or the choice of one (RFC 6856 §3)."""
+    """LANG: list of languages, or choice of one (RFC 6856 §3)."""
 
-    wanted: str | None = None
-    """A language range, in ASCII; None to have them listed."""
+    language: str | None = None
+    """Language range in ASCII; None for the list."""
 
 
 class Stat(Struct, frozen=True):
-    """STAT: how many letters, how many octets."""
+    """STAT: number of messages, and their octets."""
 
 
 class List(Struct, frozen=True):
-    """LIST: the size of one letter, or of all of them."""
+    """LIST: size of one message, or of all."""
 
     number: int | None = None
 
 
 class Retr(Struct, frozen=True):
-    """RETR: a whole letter."""
+    """RETR: a whole message."""
 
     number: int
 
 
 class Top(Struct, frozen=True):
-    """TOP: a letter's header and the first lines of its body (RFC 1939 §7)."""
+    """TOP: header of a message and first lines of its body (RFC 1939 §7)."""
 
     number: int
     lines: int
 
 
 class Dele(Struct, frozen=True):
-    """DELE: mark a letter; it goes with QUIT."""
+    """DELE: mark a message, to be deleted by QUIT."""
 
     number: int
 
@@ -113,21 +113,21 @@ class Pop3Noop(Struct, frozen=True):
 
 
 class Rset(Struct, frozen=True):
-    """RSET: take all marks off."""
+    """RSET: unmark all messages."""
 
 
 class Uidl(Struct, frozen=True):
-    """UIDL: what names one letter, or all of them, in every session (RFC 1939 §7)."""
+    """UIDL: permanent id of one message, or of all (RFC 1939 §7)."""
 
     number: int | None = None
 
 
 class Pop3Quit(Struct, frozen=True):
-    """QUIT: the only way into the UPDATE state (RFC 1939 §6)."""
+    """QUIT: enters the UPDATE state (RFC 1939 §6)."""
 
 
 class Pop3Rejected(Struct, frozen=True):
-    """A line that the engine refuses by itself: unknown, ill-formed, out of order or too long. Answer with `-ERR text`."""
+    """A line that is unknown, malformed, out of order or too long. Reply with `-ERR text`."""
 
     text: str
 
@@ -154,7 +154,7 @@ def parse(line: bytes) -> tuple[str, Command]:
 
 
 def parse_response(line: bytes) -> Pop3AuthResponse:
-    """The client's line in an authentication exchange. Raises GrammarError."""
+    """Line of the client in an authentication exchange. Raises GrammarError."""
     return Pop3AuthResponse(None if line == b"*" else _decode(line))
 
 
@@ -275,4 +275,4 @@ _ARGUMENTS: dict[str, Callable[[bytes], Command]] = {
     "UIDL": _optional(Uidl),
     "QUIT": _alone(Pop3Quit()),
 }
-"""How each verb's argument is read."""
+"""Readers of the arguments by verb."""

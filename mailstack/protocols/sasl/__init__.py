@@ -56,6 +56,8 @@ MECHANISMS: dict[str, Mechanism] = {mechanism.name: mechanism for mechanism in _
 
 
 def offered(authenticator: Authenticator, channel: Channel) -> tuple[str, ...]:
-    """The mechanisms that can work on this connection, the preferred one first."""
+    """Names of the mechanisms for this connection, the preferred one first."""
     kinds = authenticator.kinds
-    return tuple(name for name, known in MECHANISMS.items() if known.proof in kinds and known.usable(channel))
+    return tuple(
+        name for name, mechanism in MECHANISMS.items() if mechanism.proof in kinds and mechanism.usable(channel)
+    )

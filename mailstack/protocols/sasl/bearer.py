@@ -9,7 +9,7 @@ from mailstack.protocols.sasl.credentials import Token
 from mailstack.protocols.sasl.mechanism import MAX_OCTETS, AccountLogin, Anywhere, Denied, Malformed, SaslExchange
 
 MAX_MESSAGE = 10240
-"""Octets of a token: what fits into a line of AUTH (RFC 4954 §4)."""
+"""Maximum octets of a token, for a line of AUTH (RFC 4954 §4)."""
 
 # RFC 6750 §2.1: b64token
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)\Z", re.IGNORECASE)
@@ -19,11 +19,11 @@ _GS2 = re.compile(r"[ny],(?:a=([^,\x01]*))?,\x01")
 
 async def _oauthbearer(exchange: SaslExchange) -> AccountLogin:
     message = _text(await exchange.first())
-    found = _GS2.match(message)
-    if found is None:
-        raise Malformed("the message does not begin with a GS2 header")
-    pairs = _pairs(message[found.end() :])
-    username = (found[1] or "").replace("=2C", ",").replace("=3D", "=")
+    match = _GS2.match(message)
+    if match is None:
+        raise Malformed("the message does not start with a GS2 header")
+    pairs = _pairs(message[match.end() :])
+    username = (match[1] or "").replace("=2C", ",").replace("=3D", "=")
     return await _prove(exchange, OAUTHBEARER.name, username, pairs)
 
 
@@ -33,13 +33,13 @@ async def _xoauth2(exchange: SaslExchange) -> AccountLogin:
 
 
 async def _prove(exchange: SaslExchange, name: str, username: str, pairs: dict[str, str]) -> AccountLogin:
-    found = _BEARER.match(pairs.get("auth", ""))
-    if found is None or len(found[1]) > MAX_MESSAGE:
+    match = _BEARER.match(pairs.get("auth", ""))
+    if match is None or len(match[1]) > MAX_MESSAGE:
         raise Malformed("there is no bearer token in the message")
     try:
-        return await exchange.login(Token(username=username, mechanism=name, token=found[1]))
+        return await exchange.login(Token(username=username, mechanism=name, token=match[1]))
     except Denied as denied:
-        # RFC 7628 §3.2.3: the client says one octet (or, in XOAUTH2, nothing) before it hears that it failed.
+        # RFC 7628 §3.2.3: the client acknowledges the error with one octet (XOAUTH2: none) before the refusal.
         await exchange.ask(json.dumps({"status": "invalid_token", **denied.trouble}).encode())
         raise
 
@@ -51,7 +51,7 @@ def _pairs(text: str) -> dict[str, str]:
     for pair in text[:-2].split("\x01"):
         key, equals, value = pair.partition("=")
         if not equals or key.lower() in pairs:
-            raise Malformed("a pair of the message has no value, or stands there twice")
+            raise Malformed("a pair of the message has no value or is repeated")
         pairs[key.lower()] = value
     return pairs
 

@@ -14,36 +14,36 @@ from mailstack.protocols.sasl import scram_keys
 from mailstack.protocols.sasl.scram_keys import ScramKeys, client_proof, saslprep
 
 MAX_ITERATIONS = 1_000_000
-"""A server that asks for more has something else in mind than our password."""
+"""Maximum iterations: a server with more may be an attacker."""
 
 Binding = Callable[[str], bytes | None]
-"""The data of a channel binding by its name; `wire.Peer.channel_binding`."""
+"""Channel binding data by name; `Peer.channel_binding`."""
 
 Derive = Callable[[str, bytes, int], Awaitable[bytes]]
-"""`scram_keys.salted`, run where it delays no other session."""
+"""`scram_keys.salted`, run outside the reactor thread."""
 
 
 class ServerNotTrusted(Exception):
-    """The server says what an honest one does not; str() says what."""
+    """The server violates the mechanism; str() is the reason."""
 
 
 class ClientMechanism(Protocol):
-    """One exchange, used once."""
+    """Client side of one exchange."""
 
     name: str
     initial: bytes | None
-    """The initial response; None when the mechanism has none."""
+    """Initial response; None without one."""
     trusts: bool
-    """Whether the server has proved what it must before its success counts."""
+    """Whether the server has proved its identity, if the mechanism requires it."""
 
     async def respond(self, challenge: bytes) -> bytes:
-        """The answer to a challenge. Raises Suspicious."""
+        """The response to a challenge. Raises ServerNotTrusted."""
 
 
 def choose(
     offered: Sequence[str], username: str, password: str, binding: Binding, derive: Derive
 ) -> ClientMechanism | None:
-    """The best way to prove a password among those that a server offers; None when we know none of them."""
+    """Best supported mechanism for a password among those offered; None without one."""
     data = binding("tls-exporter")
     try:
         prepared = saslprep(username), saslprep(password)
@@ -53,7 +53,7 @@ def choose(
         if ScramAnswer.plus in offered and data is not None:
             return ScramAnswer(*prepared, derive, name=ScramAnswer.plus, header="p=tls-exporter,,", binding=data)
         if "SCRAM-SHA-256" in offered:
-            # "y": we could bind and think that the server can't, which it will refuse if that is not so.
+            # "y": a server that does offer -PLUS detects the downgrade (RFC 5802 §6).
             flag = "y,," if data is not None and ScramAnswer.plus not in offered else "n,,"
             return ScramAnswer(*prepared, derive, name="SCRAM-SHA-256", header=flag)
     if "PLAIN" in offered:
@@ -62,7 +62,7 @@ def choose(
 
 
 def choose_bearer(offered: Sequence[str], username: str, token: str) -> ClientMechanism | None:
-    """The way to show a bearer token: the standard's, or Google's older one; None when neither is offered."""
+    """Mechanism for a bearer token: OAUTHBEARER or Google's older XOAUTH2; None without one."""
     for name in BearerAnswer.NAMES:
         if name in offered:
             return BearerAnswer(name, username, token)
@@ -79,22 +79,22 @@ class BearerAnswer:
         self.name = name
         if name == "OAUTHBEARER":
             escaped = username.replace("=", "=3D").replace(",", "=2C")
-            whole = f"n,a={escaped},\x01auth=Bearer {token}\x01\x01"
+            message = f"n,a={escaped},\x01auth=Bearer {token}\x01\x01"
         else:
-            whole = f"user={username}\x01auth=Bearer {token}\x01\x01"
-        self.initial: bytes | None = whole.encode()
-        self._asked = False
+            message = f"user={username}\x01auth=Bearer {token}\x01\x01"
+        self.initial: bytes | None = message.encode()
+        self._is_refused = False
 
     async def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002
-        """What is wrong with the token comes as a challenge, and the refusal after it (RFC 7628 §3.2.3)."""
-        if self._asked:
+        """Response to the error, after which the server refuses the token (RFC 7628 §3.2.3)."""
+        if self._is_refused:
             raise ServerNotTrusted(f"{self.name} has only one challenge")
-        self._asked = True
+        self._is_refused = True
         return b"\x01" if self.name == "OAUTHBEARER" else b""
 
 
 class PlainAnswer:
-    """RFC 4616 §2: [authzid] NUL authcid NUL passwd."""
+    """PLAIN (RFC 4616 §2): [authzid] NUL authcid NUL passwd."""
 
     name = "PLAIN"
     trusts = True
@@ -103,11 +103,11 @@ class PlainAnswer:
         self.initial: bytes | None = f"\0{username}\0{password}".encode()
 
     async def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002
-        raise ServerNotTrusted("PLAIN has nothing more to ask")
+        raise ServerNotTrusted("PLAIN has no challenge")
 
 
 class LoginAnswer:
-    """Two prompts; their words don't matter."""
+    """LOGIN: two prompts of any text."""
 
     name = "LOGIN"
     trusts = True
@@ -118,7 +118,7 @@ class LoginAnswer:
 
     async def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002
         if not self._answers:
-            raise ServerNotTrusted("LOGIN has only two questions")
+            raise ServerNotTrusted("LOGIN has only two prompts")
         return self._answers.pop(0)
 
 
@@ -126,7 +126,7 @@ _SERVER_FIRST = re.compile(r"r=([!-+\--~]+),s=([A-Za-z0-9+/=]+),i=([0-9]{1,8})(?
 
 
 class ScramAnswer:
-    """SCRAM-SHA-256 and -PLUS (RFC 5802 §5): the server must know the password too, and prove it."""
+    """SCRAM-SHA-256 and -PLUS (RFC 5802 §5); the server proves that it knows the password too."""
 
     plus = "SCRAM-SHA-256-PLUS"
 
@@ -152,18 +152,18 @@ class ScramAnswer:
 
     async def _prove(self, challenge: bytes) -> bytes:
         first = challenge.decode("utf-8", "replace")
-        found = _SERVER_FIRST.match(first)
-        if found is None or not found[1].startswith(self._nonce) or found[1] == self._nonce:
-            raise ServerNotTrusted("the server's first message is not SCRAM's, or not for us")
-        iterations = int(found[3])
+        match = _SERVER_FIRST.match(first)
+        if match is None or not match[1].startswith(self._nonce) or match[1] == self._nonce:
+            raise ServerNotTrusted("the server's first message is invalid, or has another nonce")
+        iterations = int(match[3])
         if not scram_keys.MIN_ITERATIONS <= iterations <= MAX_ITERATIONS:
-            raise ServerNotTrusted(f"the server wants {iterations} iterations")
+            raise ServerNotTrusted(f"the server requests {iterations} iterations")
         try:
-            salt = base64.b64decode(found[2], validate=True)
+            salt = base64.b64decode(match[2], validate=True)
         except binascii.Error:
             raise ServerNotTrusted("the salt is not base64") from None
         salted = await self._derive(self._password, salt, iterations)
-        without_proof = f"c={self._bound},r={found[1]}"
+        without_proof = f"c={self._bound},r={match[1]}"
         message = f"{self._bare},{first},{without_proof}".encode()
         self._signature = ScramKeys.from_salted_password(salted, salt, iterations).sign(message)
         proof = base64.b64encode(client_proof(salted, message)).decode("ascii")
@@ -177,5 +177,5 @@ class ScramAnswer:
 
 
 async def derive_here(password: str, salt: bytes, iterations: int) -> bytes:
-    """For a program that has nothing else to do meanwhile."""
+    """SaltedPassword, computed in the calling thread: it blocks."""
     return scram_keys.salted(password, salt, iterations)

@@ -12,7 +12,7 @@ _DIGEST = re.compile(rb"(.+) ([0-9a-f]{32})\Z", re.DOTALL)
 
 
 def fresh_id(host: str) -> bytes:
-    """A msg-id that no one can foresee (RFC 2195 §2, RFC 1939 §7)."""
+    """An unpredictable msg-id (RFC 2195 §2, RFC 1939 §7)."""
     return f"<{secrets.token_hex(16)}@{host or 'localhost'}>".encode("ascii", "replace")
 
 
@@ -20,11 +20,11 @@ async def _prove(exchange: SaslExchange) -> AccountLogin:
     if exchange.initial is not None:
         raise Malformed("CRAM-MD5 has no initial response")
     challenge = fresh_id(exchange.channel.host)
-    found = _DIGEST.match(await exchange.ask(challenge))
-    if found is None:
-        raise Malformed("a response is a name, a blank and a digest")
+    match = _DIGEST.match(await exchange.ask(challenge))
+    if match is None:
+        raise Malformed("the response is not a name, a blank and a digest")
     return await exchange.login(
-        DigestProof(username=text(found[1]), mechanism=CRAM_MD5.name, challenge=challenge, digest=found[2].decode())
+        DigestProof(username=text(match[1]), mechanism=CRAM_MD5.name, challenge=challenge, digest=match[2].decode())
     )
 
 

@@ -15,19 +15,19 @@ class Proof(Redacted, frozen=True, kw_only=True):
     """Claimed identity, common to all kinds. Hostile text."""
 
     username: str
-    """The authentication identity, as sent."""
+    """Authentication identity, as sent."""
     mechanism: str
     """Name of a SASL mechanism, or USER or APOP for POP3's own commands."""
     authzid: str = ""
-    """The identity to act as; empty when it is that of `username` (RFC 4422 §3.4.1)."""
+    """Authorization identity; "" is that of `username` (RFC 4422 §3.4.1)."""
 
     def acts_for(self, account: str) -> bool:
-        """Whether no identity is asked for but `account`'s own: no account may act for another (RFC 4616 §2)."""
+        """Whether the authorization identity is `account` itself: no account may act for another (RFC 4616 §2)."""
         return self.authzid.casefold() in {"", self.username.casefold(), account.casefold()}
 
 
 class Credentials(Proof, frozen=True, kw_only=True):
-    """A password, as PLAIN, LOGIN and USER send it."""
+    """Password of PLAIN, LOGIN or USER."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("password",)
 
@@ -35,7 +35,7 @@ class Credentials(Proof, frozen=True, kw_only=True):
 
 
 class ScramProof(Proof, frozen=True, kw_only=True):
-    """The client's proof of SCRAM: that it knows the password behind the stored key (RFC 5802 §3)."""
+    """ClientProof of SCRAM (RFC 5802 §3)."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("message", "proof")
 
@@ -48,7 +48,7 @@ class ScramProof(Proof, frozen=True, kw_only=True):
 
 
 class DigestProof(Proof, frozen=True, kw_only=True):
-    """An MD5 digest of the password and something fresh: CRAM-MD5 (RFC 2195 §2), APOP (RFC 1939 §7)."""
+    """MD5 digest of challenge and password: CRAM-MD5 (RFC 2195 §2), APOP (RFC 1939 §7)."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("digest",)
 
@@ -57,17 +57,17 @@ class DigestProof(Proof, frozen=True, kw_only=True):
     """Digest in lower-case hexadecimal."""
 
     def fits(self, password: str) -> bool:
-        """Only for passwords that are no secret: the server must know the password itself."""
+        """Whether the digest is that of `password`, which must be known in plain text."""
         octets = password.encode()
         if self.mechanism == "APOP":
-            right = md5(self.challenge + octets, usedforsecurity=False).hexdigest()
+            expected = md5(self.challenge + octets, usedforsecurity=False).hexdigest()
         else:
-            right = hmac.new(octets, self.challenge, "md5").hexdigest()
-        return hmac.compare_digest(right.encode(), self.digest.encode(errors="replace"))
+            expected = hmac.new(octets, self.challenge, "md5").hexdigest()
+        return hmac.compare_digest(expected.encode(), self.digest.encode(errors="replace"))
 
 
 class Token(Proof, frozen=True, kw_only=True):
-    """A bearer token (RFC 6750); `username` is what the client says, or empty."""
+    """Bearer token (RFC 6750); `username` is as sent, or ""."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("token",)
 
@@ -75,6 +75,6 @@ class Token(Proof, frozen=True, kw_only=True):
 
 
 class CertificateProof(Proof, frozen=True, kw_only=True):
-    """The certificate that the client showed in TLS; `username` is empty: the certificate says it."""
+    """TLS client certificate, which names the account; `username` is ""."""
 
     certificate: ClientCertificate

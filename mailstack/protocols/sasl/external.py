@@ -16,7 +16,7 @@ class External(Struct, frozen=True):
         return channel.certificate is not None
 
     async def prove(self, exchange: SaslExchange) -> AccountLogin:
-        """The message is the identity to act as, or empty."""
+        """Log in by certificate; the message is the authorization identity or empty."""
         message = await exchange.first()
         authzid = text(message) if message else ""
         certificate = exchange.channel.certificate

@@ -1,7 +1,7 @@
 """Interfaces of a SASL mechanism, its protocol and the accounts (RFC 4422 §3).
 
-A mechanism is one coroutine without I/O of its own: it asks the client by `SaslExchange.ask`, and the keeper of accounts by
-`SaslExchange.login`. The carrying protocol does the base64, the `*` and the timeouts (RFC 4954 §4, RFC 5034 §4).
+A mechanism is one coroutine without I/O: `SaslExchange.ask` sends challenges, `SaslExchange.login` checks credentials. The
+protocol that carries it does base64, `*` and timeouts (RFC 4954 §4, RFC 5034 §4).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from mailstack.protocols.sasl.credentials import Credentials, Proof
 from mailstack.protocols.sasl.scram_keys import ScramKeys
 
 MAX_OCTETS = 1024
-"""Octets of one name or password (RFC 4616 §2 asks for at least 255)."""
+"""Maximum octets of one name or password (RFC 4616 §2: at least 255)."""
 
 
 class Denied(Exception):
-    """Wrong user, password or identity. One and the same for all of them, so that no account can be guessed."""
+    """Wrong user, password or identity; the same for all, so that accounts can't be guessed."""
 
     def __init__(self, *args: object, trouble: Mapping[str, str] | None = None) -> None:
-        """`trouble` is what the issuer's clients are told of a token that is not taken (RFC 7628 §3.2.2)."""
+        """`trouble` is the error response for a refused token (RFC 7628 §3.2.2)."""
         super().__init__(*args)
         self.trouble = dict(trouble or {})
 
@@ -34,7 +34,7 @@ class Denied(Exception):
 
 
 class Unavailable(Exception):
-    """Accounts can't be looked up, or too many logins wait: 454 4.7.0 (RFC 4954 §6), [SYS/TEMP] (RFC 3206 §4)."""
+    """Accounts are unavailable, or too many logins wait: 454 4.7.0 (RFC 4954 §6), [SYS/TEMP] (RFC 3206 §4)."""
 
 
 class Malformed(Exception):
@@ -42,7 +42,7 @@ class Malformed(Exception):
 
 
 class Cancelled(Exception):
-    """The client gave up with `*`: 501 5.7.0 (RFC 4954 §4)."""
+    """The client cancelled the exchange with `*`: 501 5.7.0 (RFC 4954 §4)."""
 
 
 def _no_binding(_kind: str) -> bytes | None:
@@ -50,58 +50,57 @@ def _no_binding(_kind: str) -> bytes | None:
 
 
 class Channel(Struct, frozen=True):
-    """What a mechanism may know of the connection that carries it."""
+    """Properties of the connection, for mechanisms."""
 
     host: str = ""
-    """Our name."""
+    """Name of this server."""
     binding: Callable[[str], bytes | None] = _no_binding
-    """The data of a channel binding by its registered name (RFC 5056); None where there is none."""
+    """Data of a channel binding by its registered name (RFC 5056); None without it."""
     certificate: ClientCertificate | None = None
-    """The client's own, verified."""
+    """Verified client certificate; None without one."""
 
     @classmethod
     def for_peer(cls, peer: Peer[Any], host: str) -> Channel:
-        """The facts of a connection as they are now: TLS may begin later, and its handshake end later still."""
+        """The present properties of a connection; they change with TLS and the end of its handshake."""
         tls = peer.tls
         return cls(host, peer.channel_binding, tls.client if tls else None)
 
     @property
     def bound(self) -> bool:
-        """Whether an authentication can be bound to the connection: TLS 1.3 (RFC 9266).
+        """Whether the connection has a channel binding: TLS 1.3 (RFC 9266).
 
-        Under TLS 1.2 clients would bind by tls-unique, which does not hold without the extended master secret
-        (RFC 7627), and OpenSSL's binding doesn't tell whether that is in use.
+        tls-unique of TLS 1.2 is insecure without the extended master secret (RFC 7627), which OpenSSL does not report.
         """
         return self.binding(BINDINGS[0]) is not None
 
 
 BINDINGS = ("tls-exporter", "tls-server-end-point")
-"""Channel bindings that are taken (RFC 9266, RFC 5929 §4)."""
+"""Accepted channel bindings (RFC 9266, RFC 5929 §4)."""
 
 
 class AccountLogin(Struct, frozen=True):
-    """Login to an account, with the state of the credentials that it rests on."""
+    """Login to an account, with the state of its credentials."""
 
     account: str
     """`Address.key` of the account."""
     credentials: str | None = None
-    """`store.Account.credentials` of before the proof; "" without a stored account, None: no change ends the login."""
+    """`store.Account.credentials` before the proof; "" without a stored account; None if no change ends the login."""
     session: str = ""
-    """SHA-256 of the cookie of a browser's session, in hexadecimal; "" for every other login."""
+    """SHA-256 of the cookie of a browser session, in hexadecimal; "" for other logins."""
 
 
 class OpenSession(Protocol):
-    """One session that a login has opened."""
+    """One session of a login."""
 
     async def holds(self) -> bool:
-        """Whether the login holds at this moment. May raise store.StoreError."""
+        """Whether the login is still valid. May raise store.StoreError."""
 
     def close(self) -> None:
-        """The session is over."""
+        """Unregister the session."""
 
 
 class Sessions(Protocol):
-    """Open sessions, each of which ends when its login does not hold any longer."""
+    """Open sessions; each ends when its login becomes invalid."""
 
     def open(self, login: AccountLogin, end: Callable[[], None], /) -> OpenSession:
         """Register a session; `end` ends it."""
@@ -115,34 +114,31 @@ class Authenticator(Protocol):
 
     @property
     def kinds(self) -> frozenset[type[Proof]]:
-        """The kinds of proof that can be decided here; mechanisms that bring others are not offered."""
+        """Supported kinds of proof; mechanisms with others are not offered."""
 
     async def login(self, proof: Proof, remote: HostPort) -> AccountLogin:
-        """The login to the account that is proved.
-
-        Raises Denied, also when the proof doesn't act for that account itself; Unavailable.
-        """
+        """The login of a valid proof. Raises Denied, also for a proof to act for another account, and Unavailable."""
 
     async def scram_keys(self, username: str) -> ScramKeys:
-        """What SCRAM asks of this user; for a stranger something that looks the same (RFC 5802 §9). Raises Unavailable."""
+        """SCRAM keys of a user, or fake ones for an unknown user (RFC 5802 §9). Raises Unavailable."""
 
 
 class SaslExchange(Redacted, frozen=True):
-    """One authentication under way, as its mechanism sees it."""
+    """One authentication, from the view of its mechanism."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("ask",)
 
     mechanism: str
     initial: bytes | None
-    """The initial response; b"" is an empty one, None is none."""
+    """Initial response, which may be empty; None without one."""
     channel: Channel
     authenticator: Authenticator
     remote: HostPort
     ask: Callable[[bytes], Awaitable[bytes]]
-    """Sends a challenge, gives the response. Raises Cancelled, and what the carrier needs to end the connection."""
+    """Coroutine that sends a challenge and returns the response. Raises Cancelled and errors of the protocol."""
 
     async def first(self) -> bytes:
-        """The client's first message, which an empty challenge asks for when it did not come by itself."""
+        """First message of the client: the initial response, or the response to an empty challenge."""
         return await self.ask(b"") if self.initial is None else self.initial
 
     async def login(self, proof: Proof) -> AccountLogin:
@@ -151,25 +147,25 @@ class SaslExchange(Redacted, frozen=True):
 
 
 class Mechanism(Protocol):
-    """The server's side of an authentication exchange."""
+    """Server side of an authentication exchange."""
 
     @property
     def name(self) -> str:
-        """As registered, in upper case."""
+        """Registered name, in upper case."""
 
     @property
     def proof(self) -> type[Proof]:
-        """What it brings to the authenticator."""
+        """Kind of proof that the mechanism passes to the authenticator."""
 
     def usable(self, channel: Channel) -> bool:
-        """Whether it can work on this connection; whether TLS is required is decided elsewhere."""
+        """Whether the connection supports the mechanism; a requirement of TLS is checked elsewhere."""
 
     async def prove(self, exchange: SaslExchange, /) -> AccountLogin:
-        """The login that the client proved. Raises Denied, Unavailable, Malformed, Cancelled."""
+        """The login of the client. Raises Denied, Unavailable, Malformed, Cancelled."""
 
 
 class Anywhere(Struct, frozen=True):
-    """A mechanism that asks nothing of its connection."""
+    """Mechanism without requirements on its connection."""
 
     name: str
     proof: type[Proof]

@@ -37,15 +37,15 @@ _ESCAPE = re.compile(r"=(2C|3D)?")
 
 
 class Scram(Struct, frozen=True):
-    """A mechanism of the family."""
+    """One mechanism of the SCRAM family."""
 
     name: str
     plus: bool
-    """Whether the exchange is bound to its channel."""
+    """Whether the mechanism requires a channel binding."""
     proof: type[Proof] = ScramProof
 
     def usable(self, channel: Channel) -> bool:
-        # Both or none: libgsasl 2.2 binds whenever it can, and gives up by itself where only the unbound one is offered.
+        # Both or neither: libgsasl 2.2 fails if it can bind but only the unbound mechanism is offered.
         return channel.bound
 
     async def prove(self, exchange: SaslExchange) -> AccountLogin:
@@ -56,14 +56,14 @@ class Scram(Struct, frozen=True):
         nonce = first.nonce + secrets.token_urlsafe(24)
         challenge = f"r={nonce},s={_base64(keys.salt)},i={keys.iterations}"
         final = _text(await exchange.ask(challenge.encode()))
-        found = _FINAL.match(final)
-        if found is None:
+        match = _FINAL.match(final)
+        if match is None:
             raise Malformed("the client's final message does not follow SCRAM's grammar")
-        without_proof, repeated = found[1], found[3]
-        binding, proof = _octets(found[2]), _octets(found[4])
+        without_proof, repeated = match[1], match[3]
+        binding, proof = _octets(match[2]), _octets(match[4])
         message = f"{first.bare},{challenge},{without_proof}".encode()
         same = hmac.compare_digest(repeated, nonce) and hmac.compare_digest(binding, bound)
-        # What was changed on the way fails in the same place, and as late, as a wrong password.
+        # A modified message fails at the same place and time as a wrong password.
         evidence = ScramProof(
             username=first.username,
             mechanism=self.name,
@@ -72,19 +72,19 @@ class Scram(Struct, frozen=True):
             proof=proof if same else b"",
         )
         account = await exchange.login(evidence)
-        # RFC 4954 §4 has no room for data in 235, so that the signature is a challenge of its own.
+        # RFC 4954 §4: 235 has no data, so the signature is a challenge.
         if await exchange.ask(f"v={_base64(keys.sign(message))}".encode()):
-            raise Malformed("nothing follows the server's signature")
+            raise Malformed("the response to the server's signature is not empty")
         return account
 
     def _binding(self, first: _ClientFirst, channel: Channel) -> bytes:
-        """The channel's data that the client must have mixed in (RFC 5802 §6). Raises Denied, Malformed."""
+        """Channel binding data that the client must include (RFC 5802 §6). Raises Denied, Malformed."""
         if self.plus != bool(first.binding):
-            raise Malformed("the mechanism's name and its channel binding flag do not fit together")
+            raise Malformed("the mechanism's name and its channel binding flag do not match")
         if not self.plus:
             if first.flag == "y" and channel.bound:
-                # The client can bind, and was made to believe that we can't.
-                raise Denied("a SCRAM client was led to do without channel binding")
+                # The client supports binding, but did not see the -PLUS mechanism.
+                raise Denied("a SCRAM client was downgraded to no channel binding")
             return b""
         data = channel.binding(first.binding) if first.binding in BINDINGS else None
         if data is None:
@@ -103,7 +103,7 @@ class _ClientFirst(Struct, frozen=True):
     """gs2-header, with its commas."""
     flag: str
     binding: str
-    """The name of a channel binding, or empty."""
+    """Name of a channel binding; "" without one."""
     authzid: str
     bare: str
     username: str
@@ -111,12 +111,12 @@ class _ClientFirst(Struct, frozen=True):
 
     @classmethod
     def read(cls, octets: bytes) -> _ClientFirst:
-        """Raises Malformed."""
+        """Parse a client-first-message. Raises Malformed."""
         message = _text(octets)
-        found = _FIRST.match(message)
-        if found is None:
+        match = _FIRST.match(message)
+        if match is None:
             raise Malformed("the client's first message does not follow SCRAM's grammar")
-        binding, flag, authzid, bare, username, nonce = found.groups()
+        binding, flag, authzid, bare, username, nonce = match.groups()
         header = message[: len(message) - len(bare)]
         return cls(header, flag or "p", binding or "", _name(authzid), bare, _name(username), nonce)
 
@@ -124,10 +124,10 @@ class _ClientFirst(Struct, frozen=True):
 def _name(written: str | None) -> str:
     """saslname: `=2C` is a comma, `=3D` an equals sign. Raises Malformed."""
 
-    def unescape(found: re.Match[str]) -> str:
-        if found[1] is None:
+    def unescape(match: re.Match[str]) -> str:
+        if match[1] is None:
             raise Malformed("`=` in a name is written =3D")
-        return "," if found[1] == "2C" else "="
+        return "," if match[1] == "2C" else "="
 
     if written is None:
         return ""

@@ -15,15 +15,15 @@ from mailstack.protocols.log import Redacted
 
 HASH = "sha256"
 MIN_ITERATIONS = 4096
-"""Iterations (RFC 7677 §4)."""
+"""Minimum iterations (RFC 7677 §4)."""
 MAX_ITERATIONS = 10_000_000
-"""Maximum iterations: more would only cost time."""
+"""Maximum iterations, to limit the cost."""
 
 _TEXT = re.compile(r"SCRAM-SHA-256\$(\d{4,8}):([A-Za-z0-9+/=]{16,200})\$([A-Za-z0-9+/=]{44}):([A-Za-z0-9+/=]{44})\Z")
 
 
 class ScramKeys(Redacted, frozen=True):
-    """Salt, iterations and both keys; a thief of them can't log in with them, but can try passwords against them."""
+    """Salt, iterations and both keys. Stolen keys permit no login, but guesses of the password."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("stored_key", "server_key")
 
@@ -34,7 +34,7 @@ class ScramKeys(Redacted, frozen=True):
 
     @classmethod
     def derive(cls, password: str, salt: bytes, iterations: int) -> ScramKeys:
-        """From a password that is prepared by SASLprep. Costs `iterations` hashes: not for the reactor's thread."""
+        """Derive keys from a password after SASLprep. Blocks for `iterations` hashes: not for the reactor thread."""
         return cls.from_salted_password(salted(password, salt, iterations), salt, iterations)
 
     @classmethod
@@ -44,13 +44,13 @@ class ScramKeys(Redacted, frozen=True):
 
     @classmethod
     def read(cls, text: str) -> ScramKeys:
-        """From `str(keys)`. Raises ValueError."""
-        found = _TEXT.match(text)
-        if found is None:
+        """Parse `str(keys)`. Raises ValueError."""
+        match = _TEXT.match(text)
+        if match is None:
             raise ValueError("not SCRAM keys")
-        iterations = int(found[1])
+        iterations = int(match[1])
         try:
-            salt, stored, server = (base64.b64decode(part, validate=True) for part in found.groups()[1:])
+            salt, stored, server = (base64.b64decode(part, validate=True) for part in match.groups()[1:])
         except binascii.Error as error:
             raise ValueError("not SCRAM keys") from error
         if len(stored) != 32 or len(server) != 32 or not MIN_ITERATIONS <= iterations <= MAX_ITERATIONS:
@@ -59,29 +59,29 @@ class ScramKeys(Redacted, frozen=True):
 
     @staticmethod
     def iterations_of(text: str) -> int | None:
-        """The iterations of `str(keys)`, without the cost of the rest; None for what are no keys."""
+        """Iterations in `str(keys)`, without parsing the keys; None for other text."""
         count = text.removeprefix("SCRAM-SHA-256$").partition(":")[0]
         return int(count) if count.isascii() and count.isdigit() and len(count) <= 8 else None
 
     def __str__(self) -> str:
-        """As RFC 5803 §2 writes it down, and PostgreSQL too."""
+        """Text of RFC 5803 §2, which PostgreSQL uses too."""
         salt, stored, server = (_base64(part) for part in (self.salt, self.stored_key, self.server_key))
         return f"SCRAM-SHA-256${self.iterations}:{salt}${stored}:{server}"
 
     def proves(self, message: bytes, proof: bytes) -> bool:
-        """Whether the client's `proof` over AuthMessage comes from the password."""
+        """Whether `proof` is the ClientProof over the AuthMessage (RFC 5802 §3)."""
         if len(proof) != 32:
             return False
         key = _xor(proof, hmac.digest(self.stored_key, message, HASH))
         return hmac.compare_digest(hashlib.sha256(key).digest(), self.stored_key)
 
     def sign(self, message: bytes) -> bytes:
-        """ServerSignature: the proof that we know the password's keys too."""
+        """ServerSignature over the AuthMessage (RFC 5802 §3)."""
         return hmac.digest(self.server_key, message, HASH)
 
 
 def salted(password: str, salt: bytes, iterations: int) -> bytes:
-    """SaltedPassword of a password that is prepared by SASLprep."""
+    """SaltedPassword of a password after SASLprep."""
     return hashlib.pbkdf2_hmac(HASH, password.encode(), salt, iterations)
 
 
@@ -90,13 +90,13 @@ def client_key(salted_password: bytes) -> bytes:
 
 
 def client_proof(salted_password: bytes, message: bytes) -> bytes:
-    """What a client that knows the password sends."""
+    """ClientProof over the AuthMessage (RFC 5802 §3)."""
     key = client_key(salted_password)
     return _xor(key, hmac.digest(hashlib.sha256(key).digest(), message, HASH))
 
 
-def _xor(one: bytes, other: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(one, other, strict=True))
+def _xor(left: bytes, right: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(left, right, strict=True))
 
 
 def _base64(octets: bytes) -> str:
@@ -117,7 +117,7 @@ _PROHIBITED = (
 
 
 def saslprep(text: str, *, stored: bool = False) -> str:
-    """The prepared text; `stored` refuses what Unicode 3.2 does not assign (RFC 3454 §7). Raises ValueError."""
+    """The prepared text. `stored` refuses characters unassigned in Unicode 3.2 (RFC 3454 §7). Raises ValueError."""
     if text.isascii() and text.isprintable():
         return text
     mapped = "".join(
@@ -128,18 +128,18 @@ def saslprep(text: str, *, stored: bool = False) -> str:
     prepared = unicodedata.ucd_3_2_0.normalize("NFKC", mapped)
     for character in prepared:
         if any(prohibited(character) for prohibited in _PROHIBITED):
-            raise ValueError(f"U+{ord(character):04X} has no place in a name or password")
+            raise ValueError(f"U+{ord(character):04X} is not allowed in a name or password")
         if stored and stringprep.in_table_a1(character):
-            raise ValueError(f"U+{ord(character):04X} is not known to every client")
+            raise ValueError(f"U+{ord(character):04X} is not supported by every client")
     _check_direction(prepared)
     return prepared
 
 
 def _check_direction(text: str) -> None:
-    """RFC 3454 §6: right-to-left text is all right-to-left, and begins and ends so."""
+    """RFC 3454 §6: right-to-left text has no left-to-right characters, and starts and ends with right-to-left ones."""
     if any(map(stringprep.in_table_d1, text)) and (
         any(map(stringprep.in_table_d2, text))
         or not stringprep.in_table_d1(text[0])
         or not stringprep.in_table_d1(text[-1])
     ):
-        raise ValueError("the directions of writing are mixed")
+        raise ValueError("right-to-left and left-to-right characters are mixed")

@@ -263,7 +263,7 @@ def verb_table(offered: tuple[Extension, ...], *, lmtp: bool) -> tuple[Mapping[s
     for extension in offered:
         verbs.update(extension.verbs)
         for name, verb in extension.verbs.items():
-            for state, transition in verb.turns.items():
+            for state, transition in verb.transitions.items():
                 order[state][name] = transition
     if lmtp:
         verbs["LHLO"] = verbs.pop("EHLO")

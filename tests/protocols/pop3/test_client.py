@@ -47,7 +47,7 @@ def test_what_was_stuffed_comes_back_in_any_cut(text: bytes, cut_out: Any, cut_i
 def test_what_stands_behind_the_end_mark_is_kept() -> None:
     unstuffer = DotUnstuffer()
     assert unstuffer.feed(b"a\r\n.\r\n+OK\r\n") == b"a\r\n"
-    assert unstuffer.rest == b"+OK\r\n"
+    assert unstuffer.remainder == b"+OK\r\n"
 
 
 @given(CUTS)

@@ -274,11 +274,11 @@ def test_a_multi_line_response_is_stuffed_and_owed_until_its_end() -> None:
     engine = in_transaction()
     engine.receive(b"LIST\r\nNOOP\r\n")
     assert engine.next_event() == List()
-    assert engine.begin("here") == b"+OK here\r\n"
-    assert engine.more(b".a\r\n.") == b"..a\r\n.."
+    assert engine.start("here") == b"+OK here\r\n"
+    assert engine.feed(b".a\r\n.") == b"..a\r\n.."
     assert engine.next_event() is PAUSED
-    assert engine.more(b"\r\nend") == b"\r\nend"
-    assert engine.end() == b"\r\n.\r\n"
+    assert engine.feed(b"\r\nend") == b"\r\nend"
+    assert engine.finish() == b"\r\n.\r\n"
     assert engine.next_event() == Pop3Noop()
     assert engine.listing("none", []) == b"+OK none\r\n.\r\n"
 

@@ -18,7 +18,7 @@ from tests.protocols.smtp.hosts import answer_to
 
 NOW = 1_763_931_600.0  # 2025-11-23T21:00:00Z
 SERVER = Capabilities(
-    "mx.home.test", max_recipients=100, max_letters=5, max_hold=86400, least_by=10, priorities=True, since=NOW
+    "mx.home.test", max_recipients=100, max_letters=5, max_hold=86400, min_by=10, priorities=True, since=NOW
 )
 TRUSTING = replace(SERVER, xclient=True)
 
@@ -51,7 +51,7 @@ def test_what_does_not_hold_is_not_told():
     told = ehlo(Capabilities("mx.home.test"))
     assert not [line for line in told if line[4:].split()[0] in ("LIMITS", "DELIVERBY", "FUTURERELEASE", "XCLIENT")]
     assert "250-LIMITS RCPTMAX=7" in ehlo(Capabilities("mx.home.test", max_recipients=7))
-    assert "250-DELIVERBY" in ehlo(Capabilities("mx.home.test", least_by=0))
+    assert "250-DELIVERBY" in ehlo(Capabilities("mx.home.test", min_by=0))
     assert mail("HOLDFOR=1", Capabilities("mx.home.test"))[0] == ("555", "5.5.4")
 
 

@@ -23,8 +23,6 @@ from mailstack.protocols.smtp.extensions.xclient import XCLIENT
 from mailstack.protocols.smtp.extensions.xverp import VERP
 
 ENHANCEDSTATUSCODES = Extension("ENHANCEDSTATUSCODES")
-
-
 PIPELINING = Extension("PIPELINING")
 
 
@@ -49,14 +47,14 @@ OFFERED: tuple[Extension, ...] = (
 )
 """Extensions in the order of the EHLO reply. A new one is a new file, and its name here.
 
-STARTTLS and AUTH are never the last: gsasl looks for "250-STARTTLS".
+STARTTLS and AUTH are never last: gsasl searches for "250-STARTTLS".
 """
 
-INCOMING_HOOKS: Mapping[str, IncomingHook] = dict(ChainMap(*(dict(each.incoming) for each in OFFERED)))
+INCOMING_HOOKS: Mapping[str, IncomingHook] = dict(ChainMap(*(dict(extension.incoming) for extension in OFFERED)))
 """Hooks of received letters, by the parameter of MAIL or the value of BODY."""
-OUTGOING_HOOKS: Mapping[str, OutgoingHook] = dict(ChainMap(*(dict(each.outgoing) for each in OFFERED)))
+OUTGOING_HOOKS: Mapping[str, OutgoingHook] = dict(ChainMap(*(dict(extension.outgoing) for extension in OFFERED)))
 """Hooks of sent letters, by the parameter of MAIL."""
-TRANSFERS: Mapping[str, Transfer] = dict(ChainMap(*(dict(each.transfers) for each in OFFERED)))
+TRANSFERS: Mapping[str, Transfer] = dict(ChainMap(*(dict(extension.transfers) for extension in OFFERED)))
 """Transfers of contents that DATA can't carry, by the value of BODY."""
 EXTENSION_OF: Mapping[str, str] = {
     name: extension.keyword
@@ -64,7 +62,7 @@ EXTENSION_OF: Mapping[str, str] = {
     for name, parameter in (*extension.mail.items(), *extension.rcpt.items())
     if parameter.travels
 }
-"""Keyword of the extension that each parameter belongs to, of those that go on to the next host."""
+"""Keyword of the extension of each relayed parameter."""
 
 
 def incoming_hooks(mail: Mail) -> tuple[IncomingHook, ...]:

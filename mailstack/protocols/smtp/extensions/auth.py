@@ -18,12 +18,11 @@ _NOT_IN_CLEAR = reply(530, "5.7.0", "no AUTH without TLS: issue a STARTTLS comma
 _NOT_HERE = reply(502, "5.5.1", "AUTH is not offered here")
 _PARAMETER = reply(501, "5.5.4", "AUTH= takes xtext or <>")
 
-
 _WEAK = frozenset({"CRAM-MD5", "DIGEST-MD5", "NTLM", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "ANONYMOUS"})
-"""Mechanisms that a client may know, and that we don't offer for good."""
+"""Mechanisms that are never offered because they are too weak."""
 
 
-def _announced(facts: Facts) -> str | None:
+def _argument(facts: Facts) -> str | None:
     return " ".join(facts.capabilities.mechanisms) or None
 
 
@@ -45,7 +44,7 @@ def _read(argument: str, facts: Facts) -> Auth:
         raise Refusal(_TOO_WEAK if mechanism in _WEAK else _UNKNOWN)
     if len(words) == 1:
         return Auth(mechanism, None)
-    # §4: an empty initial response is written "=", since nothing at all means that there is none.
+    # §4: "=" is an empty initial response.
     return Auth(mechanism, b"" if words[1] == "=" else _decode(words[1]))
 
 
@@ -62,7 +61,7 @@ def _decode(text: str) -> bytes:
 
 
 def _read_parameter(value: str | None, _facts: Facts) -> str:
-    # §5: no client is trusted to vouch for another, so the value is checked and then dropped.
+    # §5: no client is trusted to vouch for another, so the value is checked and then discarded.
     if not value or (value != "<>" and decode_xtext(value) is None):
         raise Refusal(_PARAMETER)
     return value
@@ -70,7 +69,7 @@ def _read_parameter(value: str | None, _facts: Facts) -> str:
 
 AUTH = Extension(
     "AUTH",
-    _announced,
+    _argument,
     mail={"AUTH": Parameter(_read_parameter)},
     verbs={
         "AUTH": Verb(_read, {State.READY: Transition(State.READY, State.READY)}, long=True),

@@ -15,7 +15,7 @@ from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 
 
 def body_reader(*values: str) -> Callable[[str | None, Facts], str]:
-    """Reads BODY= in any case (RFC 5234 §2.3); raises Refusal for what is not among the values."""
+    """Reader of BODY in any case (RFC 5234 §2.3), which raises Refusal for other values."""
     syntax = reply(501, "5.5.4", f"BODY takes {', '.join(values[:-1])} or {values[-1]}")
 
     def read(value: str | None, _facts: Facts) -> str:
@@ -28,7 +28,7 @@ def body_reader(*values: str) -> Callable[[str | None, Facts], str]:
 
 
 async def fit_eight_bit(envelope: Envelope, content: Content, offered: Container[str]) -> tuple[Envelope, Content]:
-    """Lines with octets above 127, for a host that offers these keywords. Raises Refusal with 5.6.3."""
+    """Envelope and content with octets above 127, for a host that offers these keywords. Raises Refusal with 5.6.3."""
     if "8BITMIME" in offered:
         return declared(envelope, "8BITMIME"), content
     return declared(envelope, "7BIT"), await converted(content, Domain.SEVEN)
@@ -43,8 +43,8 @@ async def converted(content: Content, domain: Domain) -> Content:
     """The content in the octets of `domain`. Raises Refusal with 5.6.3."""
     try:
         return await convert(content, domain)
-    except Unconvertible as why:
-        text = f"only {domain.value} letters are taken there, and this one can't be converted: {why}"
+    except Unconvertible as error:
+        text = f"the host accepts {domain.value} only, and the letter can't be converted: {error}"
         raise Refusal(reply(554, "5.6.3", text)) from None
 
 
@@ -54,12 +54,12 @@ EIGHTBITMIME = Extension("8BITMIME", mail={"BODY": Parameter(body_reader("7BIT",
 
 BODY = "BINARYMIME"
 
-_ONLY_BDAT = reply(503, "5.5.1", "bad sequence of commands: BODY=BINARYMIME comes by BDAT")
-_BDAT_READY = reply(354, None, "BDAT needs no leave")
+_ONLY_BDAT = reply(503, "5.5.1", "bad sequence of commands: BODY=BINARYMIME requires BDAT")
+_BDAT_READY = reply(354, None, "BDAT needs no reply")
 """Reply in place of the 354 that BDAT does not have."""
 
 
-def _announced(facts: Facts) -> str | None:
+def _argument(facts: Facts) -> str | None:
     # §3: only together with CHUNKING.
     return None if "CHUNKING" in facts.capabilities.withheld else ""
 
@@ -80,7 +80,7 @@ class _BinaryHook(IncomingHook):
         raise Refusal(_ONLY_BDAT)
 
     async def complete(self, letter: Letter, intake: LetterIntake) -> Letter:
-        """POP3 has lines only: a letter for a mailbox here is converted before it is stored, so that sizes are right."""
+        """Convert a letter for a local mailbox before it is stored, because POP3 has lines only."""
         if not any(intake.is_local(recipient.address) for recipient in letter.envelope.recipients):
             return letter
         envelope, content = await fit_binary(letter.envelope, letter.content, ("8BITMIME",))
@@ -88,12 +88,12 @@ class _BinaryHook(IncomingHook):
 
 
 class _BdatTransfer:
-    """Transfer by one BDAT: the host is asked nothing in between that it has not answered already."""
+    """Transfer by one BDAT, without waiting for a reply before the content."""
 
     commands: tuple[str, ...] = ()
 
     async def start(self, session: ClientDialogue, replies: Replies) -> tuple[Replies, Reply | None]:  # noqa: ARG002
-        """BDAT asks for nothing first."""
+        """No command precedes BDAT."""
         return replies, _BDAT_READY if None in replies else None
 
     async def send(self, session: ClientDialogue, content: Content | None) -> None:
@@ -110,15 +110,15 @@ class _BdatTransfer:
         session.record(f"C: ({content.size:,} octets)")
 
     def leaves_open(self, finals: Sequence[Reply]) -> bool:
-        """§2: what a refused BDAT leaves behind is indeterminate."""
+        """RFC 3030 §2: the state after a refused BDAT is indeterminate."""
         return any(final.code >= 400 for final in finals)
 
 
 BINARYMIME = Extension(
     BODY,
-    _announced,
+    _argument,
     mail={"BODY": Parameter(body_reader("7BIT", "8BITMIME", BODY))},
     incoming={BODY: _BinaryHook()},
     transfers={BODY: _BdatTransfer()},
 )
-"""BODY of this extension replaces that of 8BITMIME, so it comes behind it in OFFERED."""
+"""BODY of this extension replaces that of 8BITMIME, so it must follow it in OFFERED."""

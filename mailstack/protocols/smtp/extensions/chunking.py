@@ -9,31 +9,31 @@ from mailstack.protocols.smtp.extensions.extension import Capabilities, Extensio
 from mailstack.protocols.smtp.extensions.size import too_large
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 
-# §2: chunk-size ::= 1*DIGIT; 20 digits are what SIZE takes (RFC 1870 §5), and more than any letter has octets.
+# §2: chunk-size ::= 1*DIGIT; 20 digits, as in SIZE (RFC 1870 §5).
 _ARGUMENT = re.compile(r"([0-9]{1,20})(?: +(LAST))? *\Z", re.IGNORECASE)
 
-# Where the next command begins is unknown, and what may be a letter is never read as commands: so the connection ends.
+# The start of the next command is unknown, and content is never read as commands, so the connection ends.
 _SYNTAX = reply(501, "5.5.4", "syntax: BDAT size [LAST]; where the chunk ends is unknown, closing", closes=True)
 _NOT_HERE = reply(502, "5.5.1", "BDAT is not offered here")
 
 
 def _read(argument: str, _facts: Facts) -> Bdat:
-    found = _ARGUMENT.match(argument)
-    if found is None:
+    match = _ARGUMENT.match(argument)
+    if match is None:
         raise Refusal(_SYNTAX)
-    return Bdat(int(found[1]), last=found[2] is not None)
+    return Bdat(int(match[1]), last=match[2] is not None)
 
 
-def chunk_refusal(chunk: Bdat, taken: int, capabilities: Capabilities) -> Reply | None:
-    """Why a chunk is refused before its octets come, after chunks with `taken` octets; None when it isn't."""
+def chunk_refusal(chunk: Bdat, received: int, capabilities: Capabilities) -> Reply | None:
+    """Refusal of a chunk before its octets, after chunks of `received` octets; None accepts it."""
     if "CHUNKING" in capabilities.withheld:
         return _NOT_HERE
-    if 0 < capabilities.max_size < taken + chunk.size:
+    if 0 < capabilities.max_size < received + chunk.size:
         return too_large(capabilities.max_size)
     return None
 
 
-# Rows of one table: where the command may stand, and in State.CONTENT where the answer to its last octet leads.
+# Transitions by state; State.CONTENT has those of the reply to the last octet.
 CHUNKING = Extension(
     "CHUNKING",
     verbs={

@@ -9,15 +9,15 @@ from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Para
 from mailstack.protocols.smtp.replies import Refusal, reply
 
 MAX_ENVID = 100
-"""Characters, RFC 3461 §4.4 and §5.4."""
+"""Maximum characters of ENVID (RFC 3461 §4.4, §5.4)."""
 MAX_ORCPT = 500
-"""Characters, RFC 3461 §4.2."""
+"""Maximum characters of ORCPT (RFC 3461 §4.2)."""
 
 _RET = frozenset({"FULL", "HDRS"})
 _EVENTS = frozenset({"SUCCESS", "FAILURE", "DELAY"})
 # §4.2: addr-type is an atom.
 _TYPE = re.compile(r"[A-Za-z0-9!#$%&'*/?^_`{|}~-]{1,64}\Z")
-# RFC 6533 §3: utf-8-addr-xtext and utf-8-addr-unitext write what they must not hold as "\x{…}".
+# RFC 6533 §3: utf-8-addr-xtext and utf-8-addr-unitext encode excluded characters as "\x{…}".
 _UTF8_ADDRESS = re.compile(
     r"(?:[!-*,-<>-\[\]-~\x80-\U0010ffff]|\\x\{(?:[1-9A-F][0-9A-F]{1,4}|10[0-9A-F]{4})\}|\+[0-9A-F]{2})+\Z"
 )
@@ -37,7 +37,7 @@ def _read_ret(value: str | None, _facts: Facts) -> str:
 
 
 def _read_envid(value: str | None, _facts: Facts) -> str:
-    # §4.4: xtext of printable characters; it is handed on, and returned, as it came.
+    # §4.4: xtext of printable characters, relayed and reported unchanged.
     if not value or len(value) > MAX_ENVID or decode_xtext(value) is None:
         raise Refusal(_ENVID_SYNTAX)
     return value
@@ -52,14 +52,14 @@ def _read_notify(value: str | None, _facts: Facts) -> str:
 
 
 def _read_orcpt(value: str | None, _facts: Facts) -> str:
-    # §4.2: original-recipient-address = addr-type ";" xtext; RFC 6533 §3 has a grammar of its own for "utf-8".
+    # §4.2: original-recipient-address = addr-type ";" xtext; RFC 6533 §3 has the grammar of "utf-8".
     kind, semicolon, address = (value or "").partition(";")
-    right = bool(value) and len(value or "") <= MAX_ORCPT and bool(semicolon) and _TYPE.match(kind) is not None
+    valid = bool(value) and len(value or "") <= MAX_ORCPT and bool(semicolon) and _TYPE.match(kind) is not None
     if kind.lower() == "utf-8":
-        right = right and _UTF8_ADDRESS.match(address) is not None
+        valid = valid and _UTF8_ADDRESS.match(address) is not None
     else:
-        right = right and bool(address) and decode_xtext(address) is not None
-    if value is None or not right:
+        valid = valid and bool(address) and decode_xtext(address) is not None
+    if value is None or not valid:
         raise Refusal(_ORCPT_SYNTAX)
     return value
 

@@ -83,16 +83,16 @@ class DataTransfer:
     commands: tuple[str, ...] = ("DATA",)
 
     async def start(self, session: ClientDialogue, replies: Replies) -> tuple[Replies, Reply | None]:
-        """The reply to DATA decides for the accepted recipients."""
+        """The reply to DATA, if not 354, is that of the accepted recipients."""
         answer = await session.reply("data", session.timeouts.data_start)
         if answer.code == 354:
             return replies, answer
         if answer.code < 400:
-            raise SmtpSessionError("data", answer, "the host answers DATA with neither 354 nor a refusal")
-        return [one or answer for one in replies], None
+            raise SmtpSessionError("data", answer, "the host replies to DATA with neither 354 nor a refusal")
+        return [reply or answer for reply in replies], None
 
     async def send(self, session: ClientDialogue, content: Content | None) -> None:
-        """The dot alone follows 354 where no recipient was accepted (RFC 2920 §3.1)."""
+        """Send the content; without an accepted recipient the dot alone (RFC 2920 §3.1)."""
         stuffer = DotStuffer()
         waiting = b""
         if content is not None:
@@ -100,13 +100,13 @@ class DataTransfer:
                 if waiting:
                     await session.send_block(waiting)
                 waiting = stuffer.feed(octets)
-        # The final dot goes with the last block: a packet less.
+        # The final dot is in the last block, which saves a packet.
         session.is_behind_dot = content is not None
         session.send_octets(waiting + stuffer.finish())
         session.record(f"C: ({content.size:,} octets)" if content is not None else "C: .")
 
     def leaves_open(self, finals: Sequence[Reply]) -> bool:  # noqa: ARG002
-        """The final reply ends the transaction, whatever it is (RFC 5321 §4.1.1.4)."""
+        """Any final reply ends the transaction (RFC 5321 §4.1.1.4)."""
         return False
 
 
@@ -116,53 +116,53 @@ DATA = DataTransfer()
 BareNewlines = Literal["reject", "normalize", "accept"]
 """Treatment of lines that end in LF alone.
 
-"reject" refuses them and closes the connection. "normalize" makes CRLF of each bare LF in a content, which still ends in
-CRLF . CRLF alone. "accept" takes them in commands as well, and LF . LF as the end of a content after a DATA line of that kind.
+"reject" refuses them and closes the connection. "normalize" converts them to CRLF in a content, which only CRLF . CRLF
+ends. "accept" permits them in commands too, and LF . LF as the end of a content after such a DATA line.
 """
 
 
 class Capabilities(Struct, frozen=True):
-    """What a listener can do at this moment: another one may be put in its place when TLS starts or AUTH succeeds."""
+    """Present capabilities of a listener; replaced when TLS starts or AUTH succeeds."""
 
     hostname: str
-    """Our name, as the banner says it."""
+    """Host name in the greeting."""
     max_size: int = 0
-    """Octets of the largest content that is taken; 0 sets no limit."""
+    """Maximum octets of a content; 0 is no limit."""
     starttls: bool = False
-    """Whether there is a certificate."""
+    """Whether TLS can be started."""
     mechanisms: tuple[str, ...] = ()
-    """SASL mechanisms that may be used now, in upper case; none while the connection is in the clear."""
+    """SASL mechanisms that are available now, in upper case."""
     logins: bool = False
-    """Whether clients may log in here at all, be it only under TLS."""
+    """Whether clients may log in, at least under TLS."""
     max_line: int = 0
-    """Octets of the longest line of a content, without its CRLF; 0 takes lines of any length, and keeps them whole."""
+    """Maximum octets of a content line without CRLF; 0 is no limit."""
     max_recipients: int = 0
-    """Recipients of one transaction; 0 announces no limit."""
+    """Maximum recipients of one transaction; 0 announces no limit."""
     max_letters: int = 0
-    """Transactions of one session; 0 sets no limit."""
+    """Maximum transactions of one session; 0 is no limit."""
     max_hold: int = 0
-    """Seconds for which a letter may be held back (RFC 4865); 0 holds none."""
-    least_by: int | None = None
-    """The least time in seconds that a sender may give for delivery (RFC 2852); None takes no such wish."""
+    """Maximum seconds until a later release (RFC 4865); 0 offers none."""
+    min_by: int | None = None
+    """Minimum by-time in seconds (RFC 2852); None offers no DELIVERBY."""
     priorities: bool = False
-    """Whether senders may say which of their letters go first (RFC 6710)."""
+    """Whether senders may request priorities (RFC 6710)."""
     verp: bool = False
-    """Whether senders may have a reverse-path for each recipient."""
+    """Whether senders may request VERP."""
     xclient: bool = False
-    """Whether the client may speak for others."""
+    """Whether the client may send XCLIENT."""
     bare_newlines: BareNewlines = "reject"
     """Treatment of lines that end in LF alone."""
     since: float = 0.0
-    """Start of the session in seconds since 1970; 0 where nothing is held back."""
+    """Start of the session in seconds since 1970; 0 without `max_hold`."""
     withheld: frozenset[str] = frozenset()
-    """Keywords of extensions that are not offered here, in upper case."""
+    """Keywords of disabled extensions, in upper case."""
 
 
 class Terms(Struct, frozen=True):
-    """What the last EHLO agreed."""
+    """Extensions and parameters announced by the last EHLO reply."""
 
     keywords: tuple[str, ...] = ()
-    """The lines of the answer behind the first."""
+    """Lines of the reply after the first."""
     mail: Mapping[str, Parameter] = field(default_factory=dict)
     rcpt: Mapping[str, Parameter] = field(default_factory=dict)
     enhanced: bool = False
@@ -170,7 +170,7 @@ class Terms(Struct, frozen=True):
 
 
 class Facts(Protocol):
-    """What an extension may look at: how things stand with the session."""
+    """State of a session, for extensions."""
 
     @property
     def capabilities(self) -> Capabilities: ...
@@ -186,35 +186,35 @@ class Facts(Protocol):
 
     @property
     def mail(self) -> Mail | None:
-        """The MAIL that began the transaction, if one is open."""
+        """MAIL of the open transaction; None without one."""
 
 
 class Parameter(Struct, frozen=True):
     """A parameter of MAIL or RCPT (RFC 5321 §4.1.1.11)."""
 
     read: Callable[[str | None, Facts], str]
-    """Checks the value (None: there is no "="), gives it in normal form; raises Refusal."""
+    """Function that returns the normal form of a value (None without "="); raises Refusal."""
     travels: bool = False
-    """Whether it goes on with the letter to the next host, if that offers the extension."""
+    """Whether the parameter is relayed to a host that offers the extension."""
     excludes: str = ""
-    """The keyword of a parameter that must not stand beside it."""
+    """Keyword of a parameter that must not be combined with it."""
     repeats: bool = False
-    """Whether it may stand there twice; then the last value holds. RFC 5321 doesn't say; we refuse it by default."""
+    """Whether the parameter may be repeated, with the last value in effect. RFC 5321 leaves this open."""
     international: bool = False
-    """Whether its value need not be ASCII under SMTPUTF8 (RFC 6531 §3.4)."""
+    """Whether the value may be non-ASCII under SMTPUTF8 (RFC 6531 §3.4)."""
 
 
 class Verb(Struct, frozen=True, eq=False):
-    """A command: how its argument is read, and what it may follow."""
+    """A command: reader of its argument, and its place in the order."""
 
     read: Callable[[str, Facts], ServerEvent]
-    """Reads the argument, which is ASCII; raises Refusal."""
-    turns: Mapping[State, Transition] = field(default_factory=dict)
+    """Function that reads the argument in ASCII; raises Refusal."""
+    transitions: Mapping[State, Transition] = field(default_factory=dict)
     """Rows for the table of `mailstack.protocols.smtp.commands`."""
     long: bool = False
-    """Whether its line may be as long as AUTH's."""
+    """Whether the line may be as long as one of AUTH."""
     octets: bool = False
-    """Whether octets follow its line: it is read in every state, so that they are never taken for commands."""
+    """Whether octets follow the line; it is then read in every state, so that they are never read as commands."""
 
 
 def _always(_facts: Facts) -> str:
@@ -222,15 +222,15 @@ def _always(_facts: Facts) -> str:
 
 
 class Extension(Struct, frozen=True, eq=False):
-    """A keyword of EHLO, and all that the server's language gains by it."""
+    """Keyword of EHLO, with its parameters, verbs and hooks."""
 
     keyword: str
     argument: Callable[[Facts], str | None] = _always
-    """Text behind the keyword in the EHLO reply; None while it is not offered. Capabilities and TLS alone decide that."""
+    """Text after the keyword in the EHLO reply, by capabilities and TLS alone; None without an offer."""
     mail: Mapping[str, Parameter] = field(default_factory=dict)
     rcpt: Mapping[str, Parameter] = field(default_factory=dict)
     verbs: Mapping[str, Verb] = field(default_factory=dict)
-    """Known whether offered or not: the verb itself says why it can't be used now."""
+    """Verbs, also of an extension that is not offered: each reader raises the Refusal."""
     incoming: Mapping[str, IncomingHook] = field(default_factory=dict)
     """Hooks of received letters, by the parameter of MAIL or the value of BODY."""
     outgoing: Mapping[str, OutgoingHook] = field(default_factory=dict)
@@ -240,12 +240,12 @@ class Extension(Struct, frozen=True, eq=False):
 
 
 def agree(offered: tuple[Extension, ...], facts: Facts) -> Terms:
-    """What EHLO is told now, and what it therefore may use (RFC 5321 §2.2.2)."""
+    """Terms of the next EHLO reply (RFC 5321 §2.2.2)."""
     return _agreed(offered, facts.capabilities, facts.tls)
 
 
-class _Beginning(Struct, frozen=True):
-    """The facts of a session of which nothing is known but this."""
+class _InitialFacts(Struct, frozen=True):
+    """State of a session before EHLO."""
 
     capabilities: Capabilities
     tls: bool
@@ -254,21 +254,21 @@ class _Beginning(Struct, frozen=True):
     mail: Mail | None = None
 
 
-@lru_cache(maxsize=64)  # most connections are told what the one before was
+@lru_cache(maxsize=64)  # most connections get the same reply
 def _agreed(offered: tuple[Extension, ...], capabilities: Capabilities, tls: bool) -> Terms:
-    facts = _Beginning(capabilities, tls)
-    told = ((extension, extension.argument(facts)) for extension in offered)
+    facts = _InitialFacts(capabilities, tls)
+    arguments = ((extension, extension.argument(facts)) for extension in offered)
     withheld = capabilities.withheld
-    return _terms(tuple(each for each in told if each[1] is not None and each[0].keyword not in withheld))
+    return _terms(tuple(pair for pair in arguments if pair[1] is not None and pair[0].keyword not in withheld))
 
 
 @lru_cache(maxsize=64)
-def _terms(told: tuple[tuple[Extension, str], ...]) -> Terms:
+def _terms(arguments: tuple[tuple[Extension, str], ...]) -> Terms:
     """Terms of these extensions with their arguments. Sessions with the same reply share them."""
     mail: dict[str, Parameter] = {}
     rcpt: dict[str, Parameter] = {}
-    for extension, _ in told:
+    for extension, _ in arguments:
         mail.update(extension.mail)
         rcpt.update(extension.rcpt)
-    keywords = tuple(f"{extension.keyword} {argument}".rstrip() for extension, argument in told)
+    keywords = tuple(f"{extension.keyword} {argument}".rstrip() for extension, argument in arguments)
     return Terms(keywords, mail, rcpt, "ENHANCEDSTATUSCODES" in keywords)

@@ -17,11 +17,11 @@ from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 
 _SYNTAX_FOR = reply(501, "5.5.4", "HOLDFOR takes seconds: 1 to 9 digits, not beginning with 0")
 _SYNTAX_UNTIL = reply(501, "5.5.4", "HOLDUNTIL takes a date and time such as 2030-01-31T18:00:00Z")
-_BEHIND_DEADLINE = reply(501, "5.5.4", "the letter would be held back beyond the time of BY")
+_BEHIND_DEADLINE = reply(501, "5.5.4", "the letter would be released after the time of BY")
 
 
-def _announced(facts: Facts) -> str | None:
-    # §3: the longest interval, and the latest time; only a submission server offers it (§4.2).
+def _argument(facts: Facts) -> str | None:
+    # §3: maximum interval and time; only a submission server offers it (§4.2).
     limits = facts.capabilities
     return f"{limits.max_hold} {date_time_text(limits.since + limits.max_hold)}" if limits.max_hold else None
 
@@ -37,8 +37,7 @@ def _read_for(value: str | None, facts: Facts) -> str:
 
 
 def _read_until(value: str | None, facts: Facts) -> str:
-    # A time that has passed releases at once: the client's clock may be slow, or its line. What was said stays as it is,
-    # for a report repeats it (§5.1.2).
+    # A past time releases at once: the clock of the client may be slow. The value is kept for reports (§5.1.2).
     try:
         value = value or ""
         at = read_date_time(value)
@@ -50,13 +49,13 @@ def _read_until(value: str | None, facts: Facts) -> str:
 
 
 def _too_late(facts: Facts) -> Reply:
-    # §4.2: 501, whatever is wrong with the time.
+    # §4.2: 501 for any invalid time.
     return reply(501, "5.5.4", f"a letter is held for {facts.capabilities.max_hold} seconds at most")
 
 
 class _HoldHook(IncomingHook):
     def accept_mail(self, mail: Mail, rules: ReceivingRules, client: Client, now: float) -> tuple[Mail, Reply | None]:  # noqa: ARG002
-        """Raises the Refusal of a letter that would be late when it is released (§5.2.2)."""
+        """Raises Refusal for a release after the time of BY (§5.2.2)."""
         if is_held_too_long(dict(mail.parameters), now):
             raise Refusal(_BEHIND_DEADLINE)
         return mail, None
@@ -67,7 +66,7 @@ _HOLD_HOOK = _HoldHook()
 
 FUTURERELEASE = Extension(
     "FUTURERELEASE",
-    _announced,
+    _argument,
     mail={
         HOLDFOR: Parameter(_read_for, travels=True, excludes=HOLDUNTIL),
         HOLDUNTIL: Parameter(_read_until, travels=True, excludes=HOLDFOR),

@@ -1,4 +1,4 @@
-"""LIMITS (RFC 9422): how much one session takes, told in advance."""
+"""LIMITS (RFC 9422): limits of a session, announced in advance."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from msgspec import Struct
 
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts
 
-# §4: each value is a number of six digits at most that does not begin with 0.
+# §4: each value has at most six digits, the first of which is not 0.
 _LIMIT = re.compile(r"([A-Z0-9][A-Z0-9-]*)=([1-9][0-9]{0,5})\Z", re.IGNORECASE)
 
 
 class HostLimits(Struct, frozen=True):
-    """What another host announces; 0 where it names no limit."""
+    """Limits that a host announces; 0 is no limit."""
 
     letters: int = 0
-    """MAILMAX: transactions in a session (§4.1)."""
+    """Maximum transactions of a session: MAILMAX (§4.1)."""
     recipients: int = 0
-    """RCPTMAX: of one transaction (§4.2)."""
+    """Maximum recipients of a transaction: RCPTMAX (§4.2)."""
     domains: int = 0
-    """RCPTDOMAINMAX: different domains of the recipients of a whole session (§4.3)."""
+    """Maximum domains of all recipients of a session: RCPTDOMAINMAX (§4.3)."""
 
     @classmethod
     def parse(cls, text: str) -> HostLimits:
-        """Parses the text behind the keyword; unknown limits and senseless values are ignored (§3.7)."""
+        """Parse the text after the keyword; unknown limits and invalid values are ignored (§3.7)."""
         if not text:
             return NO_LIMITS
         values: dict[str, int] = {}
         for word in text.split():
-            if found := _LIMIT.match(word):
-                values[found[1].upper()] = int(found[2])
+            if match := _LIMIT.match(word):
+                values[match[1].upper()] = int(match[2])
         return cls(values.get("MAILMAX", 0), values.get("RCPTMAX", 0), values.get("RCPTDOMAINMAX", 0))
 
 
 NO_LIMITS = HostLimits()
 
 
-def _announced(facts: Facts) -> str | None:
+def _argument(facts: Facts) -> str | None:
     limits = facts.capabilities
     named = (("RCPTMAX", limits.max_recipients), ("MAILMAX", limits.max_letters))
     return " ".join([f"{name}={value}" for name, value in named if value]) or None
 
 
-LIMITS = Extension("LIMITS", _announced)
+LIMITS = Extension("LIMITS", _argument)

@@ -8,8 +8,8 @@ from mailstack.protocols.smtp.replies import Refusal, reply
 _SYNTAX = reply(501, "5.5.4", "REQUIRETLS takes no value")
 
 
-def _announced(facts: Facts) -> str | None:
-    # §2: only on a connection that is under TLS itself.
+def _argument(facts: Facts) -> str | None:
+    # §2: only under TLS.
     return "" if facts.tls else None
 
 
@@ -19,4 +19,4 @@ def _read(value: str | None, _facts: Facts) -> str:
     return ""
 
 
-REQUIRETLS = Extension("REQUIRETLS", _announced, mail={"REQUIRETLS": Parameter(_read, travels=True)})
+REQUIRETLS = Extension("REQUIRETLS", _argument, mail={"REQUIRETLS": Parameter(_read, travels=True)})

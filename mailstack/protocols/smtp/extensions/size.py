@@ -16,8 +16,8 @@ def too_large(max_size: int) -> Reply:
     return reply(552, "5.3.4", f"message too large, the limit is {max_size} octets")
 
 
-def _announced(facts: Facts) -> str:
-    # §4: "0" says that there is no fixed limit.
+def _argument(facts: Facts) -> str:
+    # §4: "0" is no fixed limit.
     return str(facts.capabilities.max_size)
 
 
@@ -31,5 +31,5 @@ def _read(value: str | None, facts: Facts) -> str:
     return value
 
 
-# Python's smtplib adds the size by itself, also when its caller has given one; each of the two is checked.
-SIZE = Extension("SIZE", _announced, mail={"SIZE": Parameter(_read, repeats=True)})
+# Python's smtplib adds SIZE even if its caller did, so it may be repeated; each value is checked.
+SIZE = Extension("SIZE", _argument, mail={"SIZE": Parameter(_read, repeats=True)})

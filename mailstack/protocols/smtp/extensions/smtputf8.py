@@ -10,15 +10,15 @@ _SYNTAX = reply(501, "5.5.4", "SMTPUTF8 takes no value")
 
 
 def _read(value: str | None, _facts: Facts) -> str:
-    # §3.4: the parameter has no value. What it allows is read in `mailstack.protocols.smtp.grammar`.
+    # §3.4: no value. `mailstack.protocols.smtp.grammar` reads the addresses.
     if value is not None:
         raise Refusal(_SYNTAX)
     return ""
 
 
-# §3.1: only where 8BITMIME is offered too.
-def _announced(facts: Facts) -> str | None:
+def _argument(facts: Facts) -> str | None:
+    # §3.1: only together with 8BITMIME.
     return None if "8BITMIME" in facts.capabilities.withheld else ""
 
 
-SMTPUTF8 = Extension(commands.SMTPUTF8, _announced, mail={commands.SMTPUTF8: Parameter(_read, travels=True)})
+SMTPUTF8 = Extension(commands.SMTPUTF8, _argument, mail={commands.SMTPUTF8: Parameter(_read, travels=True)})

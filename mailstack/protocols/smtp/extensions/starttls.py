@@ -11,7 +11,7 @@ _UNDER_TLS = reply(503, "5.5.1", "TLS is active already")
 _NOT_HERE = reply(502, "5.5.1", "STARTTLS is not offered here")
 
 
-def _announced(facts: Facts) -> str | None:
+def _argument(facts: Facts) -> str | None:
     # §4.2: not offered again once TLS is active.
     return "" if facts.capabilities.starttls and not facts.tls else None
 
@@ -28,6 +28,6 @@ def _read(argument: str, facts: Facts) -> StartTls:
 
 STARTTLS = Extension(
     "STARTTLS",
-    _announced,
+    _argument,
     verbs={"STARTTLS": Verb(_read, {State.READY: Transition(State.TLS, State.READY)})},
 )

@@ -15,58 +15,58 @@ from mailstack.protocols.smtp.replies import Refusal, reply
 NAMES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT")
 
 _UNKNOWN = frozenset({"[UNAVAILABLE]", "[TEMPUNAVAIL]"})
-# RFC 3461 §4 has hexadecimal digits in upper case only; front hosts write them in either.
+# RFC 3461 §4 has upper-case hexadecimal digits only; proxies send both.
 _HEXCHAR = re.compile(r"\+[0-9a-fA-F]{2}")
 _MAX_VALUE = 255
 _IPV6 = "IPV6:"
 
-_NOT_ALLOWED = reply(550, "5.7.0", "you may not speak for others")
+_NOT_ALLOWED = reply(550, "5.7.0", "XCLIENT is not permitted for this client")
 _SYNTAX = reply(501, "5.5.4", "syntax: XCLIENT attribute=value ...")
-_BAD_NAME = reply(501, "5.5.4", "XCLIENT: an attribute is not known here")
-_BAD_VALUE = reply(501, "5.5.4", "XCLIENT: a value makes no sense")
+_BAD_NAME = reply(501, "5.5.4", "XCLIENT: unknown attribute")
+_BAD_VALUE = reply(501, "5.5.4", "XCLIENT: invalid value")
 
 
-def _announced(facts: Facts) -> str | None:
+def _argument(facts: Facts) -> str | None:
     return " ".join(NAMES) if facts.capabilities.xclient else None
 
 
 def _read(argument: str, facts: Facts) -> XClient:
     if not facts.capabilities.xclient or "XCLIENT" in facts.capabilities.withheld:
         raise Refusal(_NOT_ALLOWED)
-    given: dict[str, str | None] = {}
+    attributes: dict[str, str | None] = {}
     for word in argument.split():
         name, equals, text = word.partition("=")
         if not equals:
             raise Refusal(_SYNTAX)
         if name.upper() not in NAMES:
             raise Refusal(_BAD_NAME)
-        given[name.upper()] = _decoded(text)
-    if not given:
+        attributes[name.upper()] = _decoded(text)
+    if not attributes:
         raise Refusal(_SYNTAX)
     return XClient(
-        name=given.get("NAME"),
-        address=_address(given, "ADDR"),
-        port=_port(given, "PORT"),
-        protocol=_protocol(given),
-        hello=given.get("HELO"),
-        login=_login(given),
-        local_address=_address(given, "DESTADDR"),
-        local_port=_port(given, "DESTPORT"),
+        name=attributes.get("NAME"),
+        address=_address(attributes, "ADDR"),
+        port=_port(attributes, "PORT"),
+        protocol=_protocol(attributes),
+        hello=attributes.get("HELO"),
+        login=_login(attributes),
+        local_address=_address(attributes, "DESTADDR"),
+        local_port=_port(attributes, "DESTPORT"),
     )
 
 
 def _decoded(text: str) -> str | None:
-    """The value without its xtext; None for what the front host doesn't know."""
+    """The decoded value; None for one that the proxy does not know."""
     if text.upper() in _UNKNOWN:
         return None
-    value = decode_xtext(_HEXCHAR.sub(lambda found: found[0].upper(), text))
+    value = decode_xtext(_HEXCHAR.sub(lambda match: match[0].upper(), text))
     if not value or len(value) > _MAX_VALUE:
         raise Refusal(_BAD_VALUE)
     return value
 
 
-def _address(given: Mapping[str, str | None], name: str) -> str | None:
-    text = given.get(name)
+def _address(attributes: Mapping[str, str | None], name: str) -> str | None:
+    text = attributes.get(name)
     if text is None:
         return None
     try:
@@ -75,8 +75,8 @@ def _address(given: Mapping[str, str | None], name: str) -> str | None:
         raise Refusal(_BAD_VALUE) from None
 
 
-def _port(given: Mapping[str, str | None], name: str) -> int | None:
-    text = given.get(name)
+def _port(attributes: Mapping[str, str | None], name: str) -> int | None:
+    text = attributes.get(name)
     if text is None:
         return None
     if not text.isdecimal() or len(text) > 5 or int(text) > 65535:
@@ -84,9 +84,9 @@ def _port(given: Mapping[str, str | None], name: str) -> int | None:
     return int(text)
 
 
-def _login(given: Mapping[str, str | None]) -> str | None:
-    """The account's key; a name that is no address belongs to no account."""
-    text = given.get("LOGIN")
+def _login(attributes: Mapping[str, str | None]) -> str | None:
+    """Key of the account; raises Refusal for a name other than an address."""
+    text = attributes.get("LOGIN")
     if text is None:
         return None
     try:
@@ -95,14 +95,14 @@ def _login(given: Mapping[str, str | None]) -> str | None:
         raise Refusal(_BAD_VALUE) from None
 
 
-def _protocol(given: Mapping[str, str | None]) -> str | None:
-    text = given.get("PROTO")
+def _protocol(attributes: Mapping[str, str | None]) -> str | None:
+    text = attributes.get("PROTO")
     if text is not None and text.upper() not in ("SMTP", "ESMTP"):
         raise Refusal(_BAD_VALUE)
     return text and text.upper()
 
 
-# The client that is named has sent no EHLO: 220 greets it, and everything begins anew.
+# The named client has sent no EHLO: 220 greets it and restarts the session.
 _VERB = Verb(
     _read,
     {
@@ -111,4 +111,4 @@ _VERB = Verb(
     },
 )
 
-XCLIENT = Extension("XCLIENT", _announced, verbs={"XCLIENT": _VERB})
+XCLIENT = Extension("XCLIENT", _argument, verbs={"XCLIENT": _VERB})

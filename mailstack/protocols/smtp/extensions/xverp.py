@@ -9,8 +9,8 @@ from mailstack.protocols.smtp.replies import Refusal, reply
 _SYNTAX = reply(501, "5.5.4", 'XVERP takes two of "-", "+" and "=", as XVERP=+=')
 
 
-def _announced(facts: Facts) -> str | None:
-    # Only after a login: each recipient costs a transaction, and the bounces go to the sender.
+def _argument(facts: Facts) -> str | None:
+    # Only after a login: each recipient costs a transaction, and bounces go to the sender.
     return "" if facts.capabilities.verp else None
 
 
@@ -21,4 +21,4 @@ def _read(value: str | None, _facts: Facts) -> str:
         raise Refusal(_SYNTAX) from None
 
 
-VERP = Extension(XVERP, _announced, mail={XVERP: Parameter(_read, travels=True)})
+VERP = Extension(XVERP, _argument, mail={XVERP: Parameter(_read, travels=True)})
