@@ -10,11 +10,11 @@ from mailstack.cli.lazy_group import LazyGroup
 COMMANDS = {
     "dev": ("mailstack.cli.dev:dev", "Run a local mail environment that needs no configuration."),
     "serve": ("mailstack.cli.serve:serve", "Run the mail server of a configuration file in the foreground."),
-    "check": ("mailstack.cli.check:check", "Check a configuration, its certificates, store, ports and DNS."),
+    "check": ("mailstack.cli.checks:check", "Check a configuration, its certificates, store, ports and DNS."),
     "dns": ("mailstack.cli.dns:dns", "Print the DNS records to publish for each domain."),
     "setup": ("mailstack.cli.setup:setup", "Show how to set up a mail client."),
     "user": ("mailstack.cli.user:user", "Add, import, list and remove accounts; change passwords."),
-    "dkim": ("mailstack.cli.dkim:dkim", "Generate DKIM signing keys."),
+    "dkim": ("mailstack.cli.dns:dkim", "Generate DKIM signing keys."),
     "alias": ("mailstack.cli.alias:alias", "Manage aliases: addresses that forward to other addresses."),
     "send": ("mailstack.cli.send:send", "Send a letter, as a mail client does."),
     "sendmail": (
@@ -26,8 +26,8 @@ COMMANDS = {
     "suppress": ("mailstack.cli.suppress:suppress", "Manage remote addresses that get no more letters."),
     "tls-report": ("mailstack.cli.tls_report:tls_report", "Show the results of TLS with other domains."),
     "webhook": ("mailstack.cli.webhook:webhook", "Show, test and retry webhooks."),
-    "fault": ("mailstack.cli.fault:fault", "Inject faults into a dev environment."),
-    "clock": ("mailstack.cli.clock:clock", "Show or advance the clock of a dev environment."),
+    "fault": ("mailstack.cli.dev_control:fault", "Inject faults into a dev environment."),
+    "clock": ("mailstack.cli.dev_control:clock", "Show or advance the clock of a dev environment."),
     "import": (
         "mailstack.cli.files.import_command:import_letters",
         "Import mbox, Maildir or .eml files into a mailbox.",
@@ -44,7 +44,7 @@ COMMANDS = {
     "backup": ("mailstack.cli.backup:backup", "Write a consistent copy of a running server into a file."),
     "store": ("mailstack.cli.store:store", "Move a stopped server to another store; verify a store."),
     "queue": ("mailstack.cli.queue:queue", "Show the queue; hold, release, retry or remove letters."),
-    "completion": ("mailstack.cli.completion:completion", "Print the completion script of a shell."),
+    "completion": ("mailstack.cli.lazy_group:completion", "Print the completion script of a shell."),
 }
 """Import path and one-line help by command name, so that `mailstack --help` imports no command."""
 

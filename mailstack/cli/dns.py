@@ -1,13 +1,14 @@
-"""Command `mailstack dns`: the DNS records to publish."""
+"""Commands `mailstack dns` and `dkim`: DNS records to publish, and DKIM keys."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
 from mailstack.cli.lazy_group import load
-from mailstack.cli.target import TargetServer, with_target_finder
+from mailstack.cli.target import TargetServer, config_file, with_target_finder
 
 
 @click.command()
@@ -42,3 +43,31 @@ def dns(
         raise click.UsageError("--nameserver needs --zone.")
     print_records = load("mailstack.cli.dns_records:print_records")
     print_records(find(), domains, addresses, name_servers, zone=zone, as_json=as_json)
+
+
+@click.group()
+def dkim() -> None:
+    """Generate DKIM signing keys.
+
+    Letters are signed if [dkim] has a key. Its public key is published at SELECTOR._domainkey.DOMAIN.
+    `mailstack dns` shows what to publish for the keys of a configuration.
+    """
+
+
+@dkim.command()
+@click.argument("selector")
+@click.option("--kind", type=click.Choice(["rsa", "ed25519"]), default="rsa", show_default=True, help="Type of key.")
+@click.option("--bits", type=click.IntRange(2048, 4096), default=2048, show_default=True, help="Size of an RSA key.")
+@config_file
+def generate(file: Path, selector: str, kind: str, bits: int) -> None:
+    """Generate a key in the data directory.
+
+    The DNS record and the lines for the configuration are printed. Every host verifies RSA. Ed25519 (RFC 8463) is
+    shorter and faster, but many hosts don't verify it: use it as a second key beside RSA.
+
+    \b
+    Example:
+      mailstack dkim generate s2026 -c mailstack.toml
+      mailstack dkim generate e2026 --kind ed25519 -c mailstack.toml
+    """
+    load("mailstack.cli.dns_records:generate_key")(file, selector, kind, bits)

@@ -1,10 +1,12 @@
-"""DNS records of a server, printed by `mailstack dns`."""
+"""DNS records and DKIM keys of a server, for `mailstack dns` and `mailstack dkim`."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,10 +15,17 @@ from msgspec.structs import replace
 from mailstack.cli.output import CommandError, print_json, print_table
 from mailstack.cli.setup import client_info_of
 from mailstack.cli.target import TargetServer
+from mailstack.config import ConfigError, load
+from mailstack.policy.authentication import keys
+from mailstack.policy.authentication.signature import is_selector
 from mailstack.web.autoconfig.records import data_text, publication, publication_facts, zone_header, zone_lines
 
 if TYPE_CHECKING:
+    from mailstack.config import Config
     from mailstack.web.autoconfig.records import DnsRecord, Publication
+
+MAX_STRING = 255
+"""Maximum octets of one string of a TXT record (RFC 1035 §3.3.14)."""
 
 
 def print_records(
@@ -77,3 +86,47 @@ def _zone(wanted: Publication, name_servers: Sequence[str]) -> list[str]:
     ((domain, records),) = wanted.domains.items()
     ours: list[DnsRecord] = [record for record in wanted.host if record.name.endswith(f".{domain}.")]
     return [*lines, *zone_header(domain, name_servers, time.time()), *zone_lines([*ours, *records])]
+
+
+def generate_key(file: Path, selector: str, kind: str, bits: int) -> None:
+    """Generates a DKIM key, and prints its DNS record and settings. Raises CommandError."""
+    if not is_selector(selector):
+        raise CommandError(f"{selector} is not a selector; use letters, digits and hyphens, for example s2026")
+    config = _load(file)
+    path = config.data / "dkim" / f"{selector.lower()}.pem"
+    key = keys.generate(kind, bits)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_bytes(key.pem())
+        _set_owner(config.data, path)
+    except FileExistsError:
+        raise CommandError(f"{path} exists already; choose another selector, and retire the old one later") from None
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}") from error
+    click.echo(f"The key is in {path}. Publish in the DNS:\n")
+    for domain in config.domains:
+        click.echo(zone_line(selector.lower(), domain, key.record()))
+    click.echo(f'\nWhen the record is visible there, add to {file}:\n\n[[dkim.keys]]\nselector = "{selector.lower()}"')
+    click.echo(f'file = "{path}"')
+
+
+def zone_line(selector: str, domain: str, record: str) -> str:
+    """TXT record as a line of a zone file."""
+    strings = [f'"{record[place : place + MAX_STRING]}"' for place in range(0, len(record), MAX_STRING)]
+    return f"{selector}._domainkey.{domain}. IN TXT ( {' '.join(strings)} )"
+
+
+def _load(file: Path) -> Config:
+    try:
+        return load(file, os.environ)
+    except ConfigError as error:
+        raise CommandError(str(error)) from error
+
+
+def _set_owner(data: Path, path: Path) -> None:
+    """Gives files created by root to the owner of the data directory."""
+    if os.geteuid() == 0:
+        owner = data.stat()
+        for each in (path.parent, path):
+            os.chown(each, owner.st_uid, owner.st_gid)

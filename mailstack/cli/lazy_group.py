@@ -1,4 +1,4 @@
-"""Lazy registry of commands: click groups and option callbacks."""
+"""Lazy registry of commands: click groups, option callbacks and shell completion."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, get_completion_class
 
 
 def load(name: str) -> Any:
@@ -71,3 +71,20 @@ class LazyGroup(click.Group):
         lines += [(name, text) for name, (_, text) in self._lazy.items()]
         with formatter.section("Commands"):
             formatter.write_dl(lines)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that completes commands and options of mailstack in a shell.
+
+    It is for the start-up file of the shell: ~/.bashrc, ~/.zshrc, or ~/.config/fish/completions/mailstack.fish.
+
+    \b
+    Example:
+      echo 'eval "$(mailstack completion bash)"' >> ~/.bashrc
+      mailstack completion fish > ~/.config/fish/completions/mailstack.fish
+    """
+    script = get_completion_class(shell)
+    assert script is not None, "click completes these shells"
+    click.echo(script(click.get_current_context().find_root().command, {}, "mailstack", "_MAILSTACK_COMPLETE").source())

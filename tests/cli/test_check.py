@@ -14,10 +14,8 @@ from click.testing import CliRunner
 from mailstack.cli import main
 from mailstack.cli.checks import Finding
 from mailstack.cli.checks.dns import check_names, is_private
-from mailstack.cli.checks.examination import check_from_header
-from mailstack.cli.checks.key_files import check_certificate, check_keys
-from mailstack.cli.checks.ports import check_open_files, check_ports
-from mailstack.cli.checks.storage import check_storage
+from mailstack.cli.checks.examination import check_certificate, check_from_header, check_keys
+from mailstack.cli.checks.resources import check_open_files, check_ports, check_storage
 from mailstack.config import Config, load
 from mailstack.net.certificates import private_ca
 from mailstack.policy.authentication.keys import generate

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.cli.checks.key_files import check_keys
+from mailstack.cli.checks.examination import check_keys
 from mailstack.config import load
 from mailstack.policy.authentication.keys import load_private
 from tests.cli.conftest import Mailstack, lines_of

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.cli.output import CommandError
-from mailstack.cli.user_import import parse
+from mailstack.cli.user.import_command import parse
 from tests.cli.conftest import Mailstack, Shelf, lines_of
 
 

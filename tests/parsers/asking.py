@@ -8,7 +8,7 @@ from mailstack.cli.argument_types import address, letter_id, parse_when, read_qu
 from mailstack.cli.compose import header_addresses, with_crlf
 from mailstack.cli.output import CommandError
 from mailstack.cli.send_run import parse_server
-from mailstack.cli.user_import import parse
+from mailstack.cli.user.import_command import parse
 from mailstack.letter import Address
 from mailstack.letter.letter import new_letter_id
 from mailstack.web import json_body
@@ -115,7 +115,7 @@ PARSERS = (
         (b"2h", b"2026-11-23", b"2026-11-23T21:00+01:00", b"0001-01-01"),
     ),
     Parser("address-argument", ("cli.argument_types",), _address, (b"bob", b"bob@x.test")),
-    Parser("user-file", ("cli.user_import",), _users, (b"alice@home.test a b\n# x\n\nbob\tsecret\r\n", b"a\n")),
+    Parser("user-file", ("cli.user.import_command",), _users, (b"alice@home.test a b\n# x\n\nbob\tsecret\r\n", b"a\n")),
     Parser(
         "letter-file",
         ("cli.compose",),

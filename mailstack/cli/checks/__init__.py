@@ -1,10 +1,16 @@
-"""Checks of `mailstack check`, and their findings."""
+"""Command `mailstack check`, and the findings of its checks."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
+import click
 from msgspec import Struct
+
+from mailstack.cli.lazy_group import load
+from mailstack.cli.output import print_json, print_table
+from mailstack.cli.target import config_file
 
 Verdict = Literal["good", "warning", "broken"]
 """Severity: `broken` keeps the server from working; `warning` may be intended, or could not be checked."""
@@ -30,3 +36,35 @@ def warning(part: str, text: str) -> Finding:
 
 def broken(part: str, text: str) -> Finding:
     return Finding(part, "broken", text)
+
+
+MARKS = {"good": "ok", "warning": "warn", "broken": "BROKEN"}
+
+
+@click.command()
+@config_file
+@click.option("--dns/--no-dns", default=True, show_default=True, help="Check the DNS records of the domains.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: part, verdict, text.")
+def check(file: Path, dns: bool, as_json: bool) -> None:
+    """Check a configuration, its certificates, store, ports and DNS.
+
+    Each finding says what is wrong and how to fix it. The exit status is 1 if something is broken; warnings may be
+    intended. Nothing is changed, and a running server is not disturbed.
+
+    \b
+    Example:
+      mailstack check -c mailstack.toml
+      mailstack check -c mailstack.toml --json | jq -r 'select(.verdict == "broken") | .text'
+    """
+    findings = list(load("mailstack.cli.checks.examination:examine")(file, dns=dns))
+    if as_json:
+        for finding in findings:
+            print_json({"part": finding.part, "verdict": finding.verdict, "text": finding.text})
+    else:
+        print_table(("", "part", "found"), [(MARKS[each.verdict], each.part, each.text) for each in findings])
+    count = sum(each.verdict == "broken" for each in findings)
+    if count:
+        click.echo(
+            f"mailstack: {count} of {len(findings)} checks failed; fix what is BROKEN, and check again", err=True
+        )
+        raise click.exceptions.Exit(1)

@@ -1,7 +1,7 @@
 """Migration of a store: dump of one, restore into another, and verification of both.
 
 `StoreEndpoint` is what a dump is read from, and `RestoreTarget` what it is restored into. `directory` has both for a
-data directory, `database` for a PostgreSQL database, `objects` for an object store behind either. All calls block:
+data directory, `database` for a PostgreSQL database, `verify` for an object store behind either. All calls block:
 a command has nothing else to do.
 """
 

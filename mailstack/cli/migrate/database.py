@@ -12,7 +12,7 @@ import psycopg
 
 from mailstack.cli.migrate import CannotMove
 from mailstack.cli.migrate.dump import CONTENTS
-from mailstack.cli.migrate.objects import Objects
+from mailstack.cli.migrate.verify import Objects
 from mailstack.store import Damaged, sql
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.content_files import is_name

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from mailstack.cli.migrate import CannotMove
-from mailstack.cli.migrate.objects import Objects
+from mailstack.cli.migrate.verify import Objects
 from mailstack.letter.letter import CHUNK
 from mailstack.mailbox.index.database import FILE as INDEX
 from mailstack.store import Damaged, StoreError, sql

@@ -8,7 +8,7 @@ from mailstack.cli.lazy_group import LazyGroup
 
 COMMANDS = {
     "list": ("mailstack.cli.queue.list:list_", "List the waiting letters, with reason and next attempt."),
-    "show": ("mailstack.cli.queue.show:show", "Explain one letter: every attempt, and the next one."),
+    "show": ("mailstack.cli.queue.list:show", "Explain one letter: every attempt, and the next one."),
     "hold": ("mailstack.cli.queue.actions:hold", "Hold letters until they are released."),
     "release": ("mailstack.cli.queue.actions:release", "Release held letters, and attempt them at once."),
     "retry": ("mailstack.cli.queue.actions:retry", "Retry letters now."),

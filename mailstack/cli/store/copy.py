@@ -21,7 +21,7 @@ from mailstack.store import StoreError
 from mailstack.store.postgresql import driver
 
 if TYPE_CHECKING:
-    from mailstack.cli.migrate.objects import Objects
+    from mailstack.cli.migrate.verify import Objects
 
 
 POSTGRESQL = ("postgresql://", "postgres://")
@@ -84,7 +84,7 @@ def objects_of(config: Path | None) -> Iterator[Objects | None]:
     assert settings is not None
     if not settings.contents.bucket:
         raise CommandError(f"{config} names no object store: it has no [contents] bucket")
-    from mailstack.cli.migrate.objects import Objects
+    from mailstack.cli.migrate.verify import Objects
     from mailstack.server.wiring.store import place_of
 
     with _refusals(), contextlib.closing(Objects(place_of(settings))) as objects:

@@ -14,7 +14,7 @@ from mailstack.cli.progress import table_progress
 from mailstack.cli.store.copy import objects_of, source
 
 if TYPE_CHECKING:
-    from mailstack.cli.migrate.objects import Objects
+    from mailstack.cli.migrate.verify import Objects
 
 
 @click.command()

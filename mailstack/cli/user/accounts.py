@@ -15,7 +15,7 @@ from mailstack.cli.argument_types import local_address, password_file, quota_tex
 from mailstack.cli.output import CommandError, print_json, print_table
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
-from mailstack.cli.user_credentials import PasswordHashes
+from mailstack.cli.user.credentials import PasswordHashes
 from mailstack.letter.times import iso8601, local_text
 from mailstack.store.accounts import Account
 

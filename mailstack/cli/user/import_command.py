@@ -16,8 +16,8 @@ from mailstack.cli.argument_types import PathType, local_address
 from mailstack.cli.output import CommandError
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
-from mailstack.cli.user_accounts import check_strength, weak
-from mailstack.cli.user_credentials import PasswordHashes
+from mailstack.cli.user.accounts import check_strength, weak
+from mailstack.cli.user.credentials import PasswordHashes
 from mailstack.store.accounts import Account
 
 T = TypeVar("T")

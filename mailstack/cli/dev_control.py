@@ -1,0 +1,184 @@
+"""Commands `mailstack fault` and `clock` of a dev environment, by its HTTP API."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import ProxyHandler, Request, build_opener
+
+import click
+
+from mailstack.cli.output import CommandError
+from mailstack.cli.target import TargetServer, with_target
+
+TIMEOUT_S = 600.0
+"""Seconds for an answer; ten years of retries may take a while."""
+
+
+def request(target: TargetServer, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    """JSON answer of the HTTP API of a dev environment. Raises CommandError with its `detail`."""
+    web = target.facts.get("web")
+    if not web:
+        raise CommandError("the dev environment is not running; start one with `mailstack dev`")
+    octets = None if body is None else json.dumps(body).encode()
+    fields = {"Content-Type": "application/json", **_login(target.facts.get("login"))}
+    request = Request(f"{str(web).rstrip('/')}{path}", octets, fields, method=method)  # noqa: S310 - our own environment's
+    # The environment is on this machine: no proxy is needed.
+    opener = build_opener(ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=TIMEOUT_S) as answer:
+            return json.load(answer)
+    except HTTPError as error:
+        raise CommandError(_detail(error.read(65536)) or f"{path}: {error.reason}") from None
+    except (URLError, OSError, ValueError) as error:
+        raise CommandError(f"{web} does not answer: {getattr(error, 'reason', error)}") from None
+
+
+def _login(login: Mapping[str, str] | None) -> dict[str, str]:
+    """Header field of Basic authentication (RFC 7617)."""
+    if not login:
+        return {}
+    given = b64encode(f"{login['username']}:{login['password']}".encode()).decode()
+    return {"Authorization": f"Basic {given}"}
+
+
+def _detail(octets: bytes) -> str:
+    try:
+        return str(json.loads(octets)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+@click.group()
+def fault() -> None:
+    """Inject faults into a running dev environment: refusals, delays, broken connections, full disks.
+
+    \b
+    Example:
+      mailstack fault add at=rcpt 'recipient=*@elsewhere.test' 'reply=452 4.2.2 mailbox full' times=2
+      mailstack fault add at=final drop=before
+      mailstack fault list
+      mailstack fault clear
+    """
+
+
+@fault.command()
+@click.argument("settings", metavar="NAME=VALUE…", nargs=-1, required=True)
+@with_target
+def add(target: TargetServer, settings: tuple[str, ...]) -> None:
+    """Inject a fault, and print its id.
+
+    NAME=VALUE are the fields of a rule.
+
+    \b
+    Example:
+      mailstack fault add at=rcpt 'recipient=*@elsewhere.test' 'reply=452 4.2.2 mailbox full' times=2
+    """
+    made = request(target, "POST", "/v1/faults", _rule(settings))
+    click.echo(made["id"])
+
+
+@fault.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@with_target
+def list_(target: TargetServer, *, as_json: bool) -> None:
+    """List the active faults, and how often each fired.
+
+    \b
+    Example:
+      mailstack fault list --json
+    """
+    for rule in request(target, "GET", "/v1/faults")["faults"]:
+        click.echo(json.dumps(rule) if as_json else _line(rule))
+
+
+@fault.command()
+@click.argument("ids", metavar="[ID]…", nargs=-1)
+@with_target
+def clear(target: TargetServer, ids: tuple[str, ...]) -> None:
+    """Remove the faults with these ids, or all of them.
+
+    \b
+    Example:
+      mailstack fault clear f1
+    """
+    paths = [f"/v1/faults/{quote(each, safe='')}" for each in ids] or ["/v1/faults"]
+    ended = sum(request(target, "DELETE", path)["cleared"] for path in paths)
+    click.echo(f"removed: {ended}" if ended else "no faults are active")
+
+
+def _rule(settings: Iterable[str]) -> dict[str, Any]:
+    """Parses NAME=VALUE; numbers, true, false and lists are JSON, all else is text."""
+    rule: dict[str, Any] = {}
+    for each in settings:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise CommandError(f"{each}: expected NAME=VALUE, such as at=rcpt")
+        rule[name] = _value(value)
+    return rule
+
+
+def _value(text: str) -> Any:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    return found if isinstance(found, bool | int | float | list) else text
+
+
+def _line(rule: dict[str, Any]) -> str:
+    told = {name: value for name, value in rule.items() if name not in {"id", "fired"}}
+    words = " ".join(f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in told.items())
+    return f"{rule['id']:<8}  {rule['fired']:>5} times  {words}"
+
+
+@click.group()
+def clock() -> None:
+    """Show or advance the clock of a running dev environment: days of retries happen now.
+
+    \b
+    Example:
+      mailstack clock advance 5d
+    """
+
+
+@clock.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@with_target
+def show(target: TargetServer, *, as_json: bool) -> None:
+    """Show the time of the dev environment.
+
+    \b
+    Example:
+      mailstack clock show
+    """
+    _print_clock(request(target, "GET", "/v1/clock"), as_json=as_json)
+
+
+@clock.command()
+@click.argument("span")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@with_target
+def advance(target: TargetServer, span: str, *, as_json: bool) -> None:
+    """Advance the clock by SPAN; everything due by then happens now.
+
+    SPAN is 90s, 1h, 5d …; connections stay open.
+
+    \b
+    Example:
+      mailstack clock advance 5d
+    """
+    _print_clock(request(target, "POST", "/v1/clock", {"advance": span}), as_json=as_json)
+
+
+def _print_clock(clock: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(clock))
+    else:
+        hours, minutes = divmod(round(clock["ahead"] / 60), 60)
+        ahead = f"{hours} h {minutes} min ahead" if clock["ahead"] >= 1 else "same as this machine"
+        click.echo(f"{clock['now']}  ({ahead})")
