@@ -13,7 +13,7 @@ from mailstack.queue.attempt import DeliveryJob, Destinations
 from mailstack.queue.backlog import Backlog
 from mailstack.queue.route import LOCAL
 from mailstack.queue.settings import QueueSettings
-from mailstack.store import Change, Claim, Conflict, Place, Settlement, Store
+from mailstack.store import Change, Claim, Conflict, ParkingSlot, Settlement, Store
 
 
 class ParkedDestinations:
@@ -60,13 +60,13 @@ class ParkedDestinations:
         if failed:
             raise failed[0][1]
 
-    def slot(self, destination: str) -> Place | None:
+    def slot(self, destination: str) -> ParkingSlot | None:
         """Parking slot of a due delivery, if others of its destination are parked. Called in any thread."""
         key = None if destination == LOCAL else self._destinations.key_of(destination)
         if key is None or key not in self.keys:
             return None
         self.unclaimed += 1
-        return Place(key, self._due())
+        return ParkingSlot(key, self._due())
 
     def _parked(self, letter: Letter, one: Delivery) -> Change:
         if one.destination == LOCAL:
@@ -127,9 +127,11 @@ class DueFinder:
 
     async def start(self, poll: Callable[[], None]) -> None:
         """Starts to call `poll` when deliveries may be due. Raises StoreError."""
-        self.parked.keys.update(await self._store.lines(self._settings.hostname, self._limits.parked_destinations))
+        self.parked.keys.update(
+            await self._store.parked_destinations(self._settings.hostname, self._limits.parked_destinations)
+        )
         self._is_polling, self._poll = True, poll
-        self._store.on_news(self.poll_soon)
+        self._store.on_external_change(self.poll_soon)
 
     def stop(self) -> None:
         """Ends polls and claims."""
@@ -164,7 +166,7 @@ class DueFinder:
 
     def has_capacity(self, letter: Letter, destination: str) -> bool:
         """Whether there is capacity, and memory, for an arriving letter, if `may_claim`."""
-        if self._store.tenure() is None:
+        if self._store.claims_valid_since() is None:
             return False
         if destination != LOCAL and self._backlog.octets >= self._limits.backlog_octets:
             return False
@@ -274,6 +276,6 @@ class DueFinder:
             limit=limit,
             lease=self._limits.lease,
             next_due=self._next_due,
-            line=key,
-            place=self.parked.slot,
+            parked_for=key,
+            slot=self.parked.slot,
         )

@@ -132,10 +132,10 @@ class Queue:
         if self._is_starting_attempts:
             return
         self._is_starting_attempts = True
-        # Without tenure another process may have the claims.
+        # Without a valid lease another process may have the claims.
         while (
             self._is_running
-            and (since := self._store.tenure()) is not None
+            and (since := self._store.claims_valid_since()) is not None
             and (job := self._attempts.start()) is not None
         ):
             if self._due.holds(job, since):

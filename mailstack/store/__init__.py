@@ -24,11 +24,11 @@ from mailstack.store.tls_results import TlsResults
 
 
 class StoreError(ResourceError):
-    """The store could not do it; nothing was changed. str() says why, for the log (RFC 5321: 451 4.3.0)."""
+    """Failed store operation, without any change. str() is the reason, for the log (RFC 5321: 451 4.3.0)."""
 
 
 class StoreFull(StoreError):
-    """No room on the disk (RFC 5321: 452 4.3.1)."""
+    """Full disk (RFC 5321: 452 4.3.1)."""
 
 
 class OutcomeUnknown(StoreError):
@@ -43,7 +43,7 @@ class Damaged(StoreError):
 
 
 class Conflict(StoreError):
-    """What should be changed has changed since it was read, or what should be new is there already."""
+    """A row was changed since it was read, or a new row exists already."""
 
 
 class MaildropInUse(StoreError):
@@ -51,7 +51,7 @@ class MaildropInUse(StoreError):
 
 
 class ContentWriter(Protocol):
-    """Takes a content in pieces: in memory while it is small, kept elsewhere beyond that."""
+    """Receives a content in pieces: in memory while it is small, else in the store for large contents."""
 
     size: int
     """Octets written so far."""
@@ -60,31 +60,31 @@ class ContentWriter(Protocol):
         """Append; raises StoreFull or StoreError."""
 
     async def finish(self) -> Content:
-        """The whole content. It becomes durable with the `accept` of a letter that has it, and not before."""
+        """The whole content. It becomes durable with the `accept` of its letter."""
 
     def discard(self) -> None:
-        """Forget all; harmless after `finish` unless the letter was accepted."""
+        """Delete the content; harmless after `finish` unless the letter was accepted."""
 
 
 class Acceptance(Struct, frozen=True):
-    """A letter we take responsibility for."""
+    """Letter that the server takes responsibility for."""
 
     letter: Letter
     deliveries: tuple[Delivery, ...]
     steps: tuple[Step, ...]
     placements: tuple[Placement, ...] = ()
-    """The mailboxes here that it enters at once; their deliveries are made as delivered."""
+    """Local mailboxes of the letter; their deliveries are stored as delivered."""
 
 
 class Placement(Struct, frozen=True):
-    """A letter that enters a mailbox here. The mailbox is made on its first letter and numbers its letters itself."""
+    """New entry of a local mailbox. The mailbox is created with its first entry and assigns the uids."""
 
     mailbox: str
     """`Address.key` of the mailbox."""
     delivery: tuple[LetterId, int]
-    """Letter and number of the delivery that this fulfils."""
+    """Letter and number of the fulfilled delivery."""
     headers: bytes
-    """Trace fields above the content, for this mailbox alone."""
+    """Trace fields before the content, of this entry only."""
     size: int
     """Octets of headers and content together."""
     at: float
@@ -99,34 +99,35 @@ class Change(Struct, frozen=True):
 
     before: Delivery
     after: Delivery
-    line: str | None = None
-    """The line that a queued delivery waits in, if any: `claim` may fetch it from there before it is due."""
+    parked_for: str | None = None
+    """Key of the destination that a queued delivery is parked for; `claim` may fetch it from there before it is due."""
 
 
 class Settlement(Struct, frozen=True):
-    """What an attempt, or an operator, did to one letter: one transaction, all or nothing."""
+    """Changes to one letter by an attempt or an operator, in one transaction."""
 
     changes: tuple[Change, ...]
-    """Each matches on the `attempts` and `claimed_by` of `before`; a delivery may be in one of them only. A row that an operator meanwhile set to held or
-    removed is not set back to queued, nor one that was removed to held; success and failure are facts, and are written over both."""
+    """Changes of different deliveries, each applied if `attempts` and `claimed_by` of `before` match. A row that an operator
+    has held or removed meanwhile is not queued again, nor a removed one held; success and failure replace both."""
     placements: tuple[Placement, ...] = ()
     steps: tuple[Step, ...] = ()
     acceptances: tuple[Acceptance, ...] = ()
-    """Reports made by this outcome: with it or not at all, so that no failure is bounced twice."""
+    """Reports of this outcome, in the same transaction, so that no failure is reported twice."""
     additions: tuple[Delivery, ...] = ()
     """Deliveries added to a stored letter, as when it is redirected; their numbers are new."""
 
 
-class Place(NamedTuple):
+class ParkingSlot(NamedTuple):
     """Parking slot of a delivery for a destination without a free connection slot."""
 
-    line: str
+    parked_for: str
+    """Key of the destination."""
     due: float
     """Time of the next attempt if the delivery is not fetched from its slot earlier, seconds since 1970."""
 
 
-def nowhere(_destination: str) -> Place | None:
-    """Every destination has room."""
+def no_slot(_destination: str) -> ParkingSlot | None:
+    """Default of `claim`: no delivery is parked."""
     return None
 
 
@@ -141,7 +142,7 @@ class Entry(NamedTuple):
     """One letter in a mailbox. A NamedTuple, because mailboxes hold tens of thousands."""
 
     uid: int
-    """Grows with each letter that enters the mailbox; never reused (RFC 1939 §7, RFC 9051 §2.3.1.1)."""
+    """Increases with each entry of the mailbox; never reused (RFC 1939 §7, RFC 9051 §2.3.1.1)."""
     size: int
     """Octets, headers and content."""
     letter: LetterId
@@ -152,7 +153,7 @@ class Maildrop(Struct, frozen=True):
 
     mailbox: str
     validity: int
-    """Differs whenever a mailbox of this name is made anew, so that no UIDL ever repeats. 0 when there is none."""
+    """Changes when a mailbox of this name is created again, so that no UIDL repeats. 0: no mailbox."""
     entries: list[Entry]
     """Entries in the order of arrival."""
 
@@ -165,7 +166,7 @@ class Record(Struct, frozen=True):
 
 
 class Filter(Struct, frozen=True):
-    """Which letters `records` shall give; every part that is set must hold."""
+    """Conditions on the letters of `records`, joined by AND."""
 
     ids: tuple[LetterId, ...] | None = None
     server: str | None = None
@@ -178,7 +179,7 @@ class Filter(Struct, frozen=True):
     until: float | None = None
     """Arrived then or earlier."""
     states: frozenset[DeliveryState] | None = None
-    """Letters with a delivery in one of these states; others of their deliveries are given all the same."""
+    """States, one of which a delivery of the letter must have; all of its deliveries are returned."""
     before: tuple[float, LetterId] | None = None
     """Arrival time and id of the last letter of the previous page; results are ordered from the newest."""
     limit: int = 1000
@@ -209,26 +210,26 @@ class Store(Protocol):
     def outbox(self) -> OutboxStore: ...
 
     async def open(self) -> None:
-        """Make or migrate the schema, sweep orphan contents. Raises StoreError with what to do about it."""
+        """Create or migrate the schema, delete orphan contents. Raises StoreError with a remedy."""
 
     async def close(self) -> None:
         """Completes started work, then closes everything."""
 
     def lock_server(self) -> None:
-        """Be the one process that serves from this store, until `close`; commands don't ask for it.
+        """Lock the store for the one server process, until `close`; commands don't call it.
 
-        Raises StoreError when another process does.
+        Raises StoreError when another process has the lock.
         """
 
-    def tenure(self) -> float | None:
-        """Time from which on all claims of this process are valid while it lives, seconds since 1970.
+    def claims_valid_since(self) -> float | None:
+        """Start of the unbroken lease of this process, seconds since 1970.
 
-        Earlier claims may have passed to another process. None: unknown now, as when the database can't be reached. Then
-        no attempt may start.
+        Earlier claims may have passed to another process. None: unknown, for example while the database can't be
+        reached. Then no attempt may start.
         """
 
-    def on_news(self, told: Callable[[], None]) -> None:
-        """Calls `told` in the reactor's thread after another process has added work or rules.
+    def on_external_change(self, callback: Callable[[], None]) -> None:
+        """Calls `told` in the reactor's thread after another process has added deliveries or rules.
 
         Stores without notifications ignore this; the poll of each second finds the changes.
         """
@@ -239,7 +240,7 @@ class Store(Protocol):
         """Writer of an arriving content."""
 
     async def accept(self, acceptance: Acceptance) -> None:
-        """Take responsibility (RFC 5321 §6.1). Raises StoreFull, StoreError: then nothing was taken."""
+        """Take responsibility (RFC 5321 §6.1). Raises StoreFull, StoreError: then nothing was stored."""
 
     async def recover(self, owners: Sequence[str], now: float) -> int:
         """Release every claim of `owners`, which are dead processes. Returns the number of deliveries.
@@ -256,13 +257,13 @@ class Store(Protocol):
         limit: int,
         lease: float,
         next_due: Callable[[Delivery, float], float],
-        line: str | None = None,
-        place: Callable[[str], Place | None] = nowhere,
+        parked_for: str | None = None,
+        slot: Callable[[str], ParkingSlot | None] = no_slot,
     ) -> list[Claim]:
         """Claim at most `limit` due deliveries, and register their attempts before they are made.
 
-        With `line`: only deliveries parked for this destination, due or not, in the order of arrival. Without it: a due
-        delivery with a `place` is parked there instead, and counts towards the limit.
+        With `parked_for`: only deliveries parked for this destination, due or not, in the order of arrival. Without it: a due
+        delivery with a `slot` is parked there instead, and counts towards the limit.
         The highest priority comes first, and within a priority the longest due.
         Sets attempts + 1, claimed_by, lease (now + `lease` seconds) and `due` from `next_due(delivery, arrived)`. That
         function gets the delivery with its attempts already counted and the letter's arrival time. It runs in any thread.
@@ -271,22 +272,22 @@ class Store(Protocol):
         """
 
     async def next_due(self, server: str) -> float | None:
-        """The earliest time at which `claim` gives something, from what is stored now; None when nothing waits.
+        """Earliest time at which `claim` returns a stored delivery; None when none is queued.
 
-        For a delivery that is being attempted that is the end of its lease, or its `due` if that is later.
+        A claimed delivery counts with the end of its lease, or its `due` if that is later.
         """
 
-    async def lines(self, server: str, limit: int) -> list[str]:
-        """Lines that anything waits in."""
+    async def parked_destinations(self, server: str, limit: int) -> list[str]:
+        """Keys of destinations with parked deliveries."""
 
-    async def lines_of(self, letter: LetterId) -> dict[int, str]:
-        """The lines that deliveries of a letter wait in, by their numbers; those that wait in none are missing."""
+    async def parked_deliveries(self, letter: LetterId) -> dict[int, str]:
+        """Destination keys of the parked deliveries of a letter, by delivery number."""
 
     async def settle(self, settlement: Settlement) -> None:
-        """Write what became of an attempt. Raises Conflict (nothing changed) when a `before` no longer holds."""
+        """Write the outcome of an attempt. Raises Conflict (nothing changed) when a `before` no longer matches."""
 
     async def settle_together(self, settlements: Sequence[Settlement]) -> list[Exception | None]:
-        """Write several, which cost little more than one; for each of them None, or what `settle` would have raised.
+        """Write several settlements in one transaction if possible; for each of them None, or the error of `settle`.
 
         No two of them may change the same delivery.
         """
@@ -296,11 +297,11 @@ class Store(Protocol):
     async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
         """Lock the maildrop for `owner` and list it; an unknown mailbox is empty. Raises MaildropInUse.
 
-        The lock holds against other processes too, and ends with the process that has it.
+        The lock also excludes other processes, and ends with its process.
         """
 
     async def release_maildrop(self, mailbox: str, owner: str) -> None:
-        """Give the lock back; harmless when it isn't held by `owner`."""
+        """Release the lock; harmless when `owner` does not hold it."""
 
     async def entries(self, mailbox: str, after: int, limit: int) -> list[Entry]:
         """The first `limit` entries of a mailbox with a greater uid than `after`, in order; takes no lock."""
@@ -324,14 +325,14 @@ class Store(Protocol):
         """
 
     async def octets_in(self, mailbox: str) -> int:
-        """Octets that a mailbox holds, headers and contents; cheap however many letters these are."""
+        """Size of a mailbox in octets, headers and contents, from a stored sum."""
 
     async def mailboxes(self) -> dict[str, int]:
-        """The octets that each mailbox holds, by name."""
+        """Size of each mailbox in octets, by name."""
 
     # --- listings and administration
 
-    async def owed(self) -> int:
+    async def pending_count(self) -> int:
         """Number of letters with pending deliveries, on all servers."""
 
     async def records(self, which: Filter) -> list[Record]:
@@ -350,4 +351,4 @@ class Store(Protocol):
         """
 
     async def sweep(self) -> int:
-        """Remove what a crash left of large contents: old, and named by no letter; how many. Raises StoreError."""
+        """Delete old large contents without a letter, as a crash leaves them; returns the number. Raises StoreError."""

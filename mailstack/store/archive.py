@@ -17,7 +17,7 @@ NUMBER = -1
 """Delivery number of an archive entry, which belongs to no delivery."""
 
 
-def archived(acceptance: Acceptance) -> Acceptance:
+def with_archive_entry(acceptance: Acceptance) -> Acceptance:
     """The same, and into the archive."""
     letter = acceptance.letter
     kept = Placement(ARCHIVE, (letter.id, NUMBER), b"", letter.content.size, letter.arrival.at)
@@ -28,7 +28,7 @@ class Archiving(SqlStore):
     """A store with an archive."""
 
     async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
-        await super()._write(batch, [archived(each) for each in acceptances])
+        await super()._write(batch, [with_archive_entry(each) for each in acceptances])
 
 
 class ArchivingSqliteStore(Archiving, SqliteStore):

@@ -77,7 +77,7 @@ class Transaction:
         """Lock the contents of `letters` until the transaction ends; returns those that exist."""
         there: set[LetterId] = set()
         for part in pieces(sorted(letters), 1):
-            there.update(letter for (letter,) in self.execute(sql.hold_contents(len(part)), part))
+            there.update(letter for (letter,) in self.execute(sql.lock_contents(len(part)), part))
         return there
 
     def drop_contents(self, letters: Sequence[LetterId]) -> None:
@@ -156,7 +156,7 @@ class Batch:
                 int(after.warned),
                 after.priority,
                 until,
-                change.line,
+                change.parked_for,
             )
             # What an operator removed goes when its last attempt ends, even if that attempt asks for another.
             if after.claimed_by is None and before.letter not in kept and (until is None or before.claimed_by):
@@ -266,13 +266,13 @@ class Batch:
             few = len(entering) <= FEW and len(growth) + len(flat) <= sql.MAX_PARAMETERS
             if few and not transaction.connection.has_one_writer:
                 # One is busy, perhaps: while its row is locked, others wait for each answer that is waited for here.
-                together = sql.enlarge_and_place(len(growth) // GROWTH, len(flat) // len(sql.PLACEMENT))
+                together = sql.enlarge_and_insert_entries(len(growth) // GROWTH, len(flat) // len(sql.PLACEMENT))
                 transaction.execute(together, [*growth, *flat])
                 return
             for part in pieces(growth, GROWTH):
                 transaction.execute(sql.enlarge_mailboxes(len(part) // GROWTH), part)
             for part in pieces(flat, len(sql.PLACEMENT)):
-                transaction.execute(sql.place(len(part) // len(sql.PLACEMENT)), part)
+                transaction.execute(sql.insert_entries(len(part) // len(sql.PLACEMENT)), part)
         except transaction.connection.IntegrityError as error:
             raise Conflict(f"entries: {error}: a delivery was fulfilled already") from error
 

@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from mailstack.letter import Content, Letter, LetterId
 from mailstack.letter.delivery import Delivery
-from mailstack.store import Claim, Place, StoreError, nowhere, rows, sql
+from mailstack.store import Claim, ParkingSlot, StoreError, no_slot, rows, sql
 from mailstack.store.batch import Transaction, pieces
 
 
-class Wanted(Struct, frozen=True):
+class ClaimRequest(Struct, frozen=True):
     """The arguments of `Store.claim`."""
 
     server: str
@@ -23,8 +23,8 @@ class Wanted(Struct, frozen=True):
     limit: int
     lease: float
     next_due: Callable[[Delivery, float], float]
-    line: str | None = None
-    place: Callable[[str], Place | None] = nowhere
+    parked_for: str | None = None
+    slot: Callable[[str], ParkingSlot | None] = no_slot
 
 
 class Claimed(Struct, frozen=True):
@@ -34,11 +34,11 @@ class Claimed(Struct, frozen=True):
     damaged: list[str]
 
 
-def claim(transaction: Transaction, wanted: Wanted, content: Callable[[LetterId, int], Content]) -> Claimed:
+def claim(transaction: Transaction, request: ClaimRequest, content: Callable[[LetterId, int], Content]) -> Claimed:
     """Claims due deliveries. A damaged row is held and reported, so that later rows are not blocked."""
-    due = _due(transaction, wanted)
-    if wanted.line is None:
-        due = _line_up(transaction, due, wanted.place)
+    due = _due(transaction, request)
+    if request.parked_for is None:
+        due = _park(transaction, due, request.slot)
     letters, damages = _letters(transaction, [row[0] for row in due], content)
     claimed: dict[LetterId, list[Delivery]] = {}
     damaged: list[str] = []
@@ -52,57 +52,59 @@ def claim(transaction: Transaction, wanted: Wanted, content: Callable[[LetterId,
                 damage = str(error)
         if damage is not None:
             damaged.append(damage)
-            transaction.execute(sql.SET_ASIDE, (f"can't be read: {damage}", rows.FAR, row[0], row[1]))
+            transaction.execute(sql.HOLD_DAMAGED, (f"can't be read: {damage}", rows.FAR, row[0], row[1]))
             continue
-        delivery = _attempted(delivery, letters[delivery.letter].arrival.at, wanted)
+        delivery = _attempted(delivery, letters[delivery.letter].arrival.at, request)
         flat += (delivery.letter, delivery.number, delivery.due, rows.waits_until(delivery))
         claimed.setdefault(delivery.letter, []).append(delivery)
     for part in pieces(flat, len(sql.CLAIM)):
         statement = sql.claim(len(part) // len(sql.CLAIM))
-        transaction.execute(statement, (wanted.owner, wanted.now + wanted.lease, *part))
+        transaction.execute(statement, (request.owner, request.now + request.lease, *part))
     return Claimed([Claim(letters[letter], tuple(deliveries)) for letter, deliveries in claimed.items()], damaged)
 
 
-def _due(transaction: Transaction, wanted: Wanted) -> list[Any]:
-    """Rows of what is due: the highest priority first, and of these the longest due."""
-    if wanted.line is not None:
-        return transaction.connection.fetch_free(sql.IN_LINE, rows.DELIVERY, (wanted.server, wanted.line, wanted.limit))
+def _due(transaction: Transaction, request: ClaimRequest) -> list[Any]:
+    """Due rows, by priority and then by due time."""
+    if request.parked_for is not None:
+        return transaction.connection.fetch_free(
+            sql.PARKED, rows.DELIVERY, (request.server, request.parked_for, request.limit)
+        )
     found: list[Any] = []
-    for priority, earliest in transaction.execute(sql.NEXT_DUE, (wanted.server, rows.FAR)).fetchall():
-        if earliest is not None and earliest <= wanted.now and len(found) < wanted.limit:
-            left = wanted.limit - len(found)
+    for priority, earliest in transaction.execute(sql.NEXT_DUE, (request.server, rows.FAR)).fetchall():
+        if earliest is not None and earliest <= request.now and len(found) < request.limit:
+            left = request.limit - len(found)
             found += transaction.connection.fetch_free(
-                sql.DUE, rows.DELIVERY, (wanted.server, priority, wanted.now, left)
+                sql.DUE, rows.DELIVERY, (request.server, priority, request.now, left)
             )
     return found
 
 
-def _line_up(transaction: Transaction, due: list[Any], place: Callable[[str], Place | None]) -> list[Any]:
-    """Parks deliveries without a place in the backlog, without reading their letters."""
+def _park(transaction: Transaction, due: list[Any], slot: Callable[[str], ParkingSlot | None]) -> list[Any]:
+    """Parks due deliveries that have a slot, without reading their letters; returns the others."""
     left: list[Any] = []
     flat: list[Any] = []
     for row in due:
         # A delivery with an expired claim is not parked before its attempt is counted.
-        if row[7] is None and (found := place(row[3])) is not None:
-            flat += (row[0], row[1], found.due, found.due, found.line)
+        if row[7] is None and (found := slot(row[3])) is not None:
+            flat += (row[0], row[1], found.due, found.due, found.parked_for)
         else:
             left.append(row)
-    for part in pieces(flat, len(sql.LINE_UP)):
-        transaction.execute(sql.line_up(len(part) // len(sql.LINE_UP)), part)
+    for part in pieces(flat, len(sql.PARK)):
+        transaction.execute(sql.park(len(part) // len(sql.PARK)), part)
     return left
 
 
-def _attempted(delivery: Delivery, arrived: float, wanted: Wanted) -> Delivery:
+def _attempted(delivery: Delivery, arrived: float, request: ClaimRequest) -> Delivery:
     counted = replace(
-        delivery, attempts=delivery.attempts + 1, claimed_by=wanted.owner, lease=wanted.now + wanted.lease
+        delivery, attempts=delivery.attempts + 1, claimed_by=request.owner, lease=request.now + request.lease
     )
-    return replace(counted, due=wanted.next_due(counted, arrived))
+    return replace(counted, due=request.next_due(counted, arrived))
 
 
 def _letters(
     transaction: Transaction, ids: Sequence[str], content: Callable[[LetterId, int], Content]
 ) -> tuple[dict[str, Letter], dict[str, str]]:
-    """The letters of `ids` that can be read, and what is wrong with the others."""
+    """Readable letters of `ids`, and the damage of the others."""
     letters: dict[str, Letter] = {}
     damages = {letter: f"table letters, {letter!r}: there is none" for letter in ids}
     for part in pieces(list(damages), 1):
@@ -116,12 +118,12 @@ def _letters(
 
 
 def recover(transaction: Transaction, owners: Sequence[str], now: float) -> int:
-    """Let go of what `owners` had claimed; how many deliveries."""
+    """Releases the claims of `owners`; returns the number of deliveries."""
     letters: list[LetterId] = []
     count = 0
     for part in pieces(list(owners), 1):
         letters += [letter for (letter,) in transaction.execute(sql.stopped_attempts(len(part)), part)]
-        count += transaction.execute(sql.let_go(len(part)), (now, now, now, now, *part)).rowcount
+        count += transaction.execute(sql.release_claims(len(part)), (now, now, now, now, *part)).rowcount
     # An administrator may have removed a delivery during its attempt: then its content may be unneeded now.
     transaction.drop_contents(letters)
     return count

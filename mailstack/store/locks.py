@@ -77,7 +77,7 @@ class _Waiting:
             return not self._given_up
 
 
-def take_server(path: Path, patience: float = 5.0) -> int:
+def lock_server_file(path: Path, patience: float = 5.0) -> int:
     """The descriptor by which this process, and those that it forks, are the ones that serve from a directory.
 
     Raises StoreError when another process does; when that is dead, and its workers are only about to end, after

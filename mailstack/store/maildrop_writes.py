@@ -12,7 +12,7 @@ from mailstack.store.batch import Batch, Transaction, next_in_sequence, pieces
 from mailstack.store.outbox import OutboxSubscriptions
 
 
-class Fetched:
+class CollectedSteps:
     """The "collected" steps of one session, until it is known which of them are new."""
 
     def __init__(self, steps: Iterable[Step]) -> None:
@@ -61,7 +61,7 @@ def update(
     batch = Batch(subscriptions)
     # Both raise for what can't be stored before anything is changed.
     batch.add_steps([step for step in steps if step.step != "collected"])
-    fetched = Fetched(step for step in steps if step.step == "collected")
+    fetched = CollectedSteps(step for step in steps if step.step == "collected")
     for mailbox, _ in transaction.connection.hold_mailbox(name):
         for part in _slices(list(dict.fromkeys(collected))):
             fetched.find(transaction, mailbox, part)

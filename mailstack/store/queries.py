@@ -14,8 +14,8 @@ from mailstack.store.batch import pieces
 from mailstack.store.connection import Connection
 from mailstack.store.contents import is_intact
 
-SLICE = 5000
-"""Entries listed at a time, so that making them never keeps the reactor from its work for long."""
+LISTING_SIZE = 5000
+"""Maximum entries of one listing query, so that the conversion does not delay the reactor."""
 
 FileOf = Callable[[str, int, str | None], Content]
 """A large content, from its name, size and digest."""
@@ -30,17 +30,16 @@ def maildrop(connection: Connection, name: str) -> Maildrop:
     entries: list[Entry] = []
     last: int | None = 0
     while last is not None:
-        listing, last = connection.listing(mailbox, last, SLICE)
+        listing, last = connection.listing(mailbox, last, LISTING_SIZE)
         if listing is not None:
             part = rows.entries_from(listing, name)
             entries += part
-            if len(part) < SLICE:
+            if len(part) < LISTING_SIZE:
                 break
     return Maildrop(name, validity, entries)
 
 
 def entries(connection: Connection, name: str, after: int, limit: int) -> list[Entry]:
-    """Some of a mailbox, in order."""
     found = connection.execute(sql.MAILBOX, (name,)).fetchall()
     if not found:
         return []
@@ -98,9 +97,9 @@ def content_of(connection: Connection, letter: LetterId, file: FileOf) -> Conten
     return _content(letter, size, where, file)
 
 
-def named(connection: Connection, names: Sequence[str]) -> set[str]:
+def known_files(connection: Connection, names: Sequence[str]) -> set[str]:
     """Names of large contents in these rows."""
-    return {name for (name,) in connection.execute(sql.files(len(names)), names)} if names else set()
+    return {name for (name,) in connection.execute(sql.known_files(len(names)), names)} if names else set()
 
 
 def _content(letter: str, size: int, where: list[Any], file: FileOf) -> Content:
@@ -120,12 +119,12 @@ def next_due(connection: Connection, server: str) -> float | None:
     return rows.checked("deliveries", server, lambda: min(map(float, times))) if times else None
 
 
-def lines(connection: Connection, server: str, limit: int) -> list[str]:
-    return [rows.text(line) for (line,) in connection.execute(sql.LINES, (server, server, limit))]
+def parked_destinations(connection: Connection, server: str, limit: int) -> list[str]:
+    return [rows.text(key) for (key,) in connection.execute(sql.PARKED_DESTINATIONS, (server, server, limit))]
 
 
-def lines_of(connection: Connection, letter: LetterId) -> dict[int, str]:
-    return {rows.number(number): rows.text(line) for number, line in connection.execute(sql.LINES_OF, (letter,))}
+def parked_deliveries(connection: Connection, letter: LetterId) -> dict[int, str]:
+    return {rows.number(number): rows.text(key) for number, key in connection.execute(sql.PARKED_DELIVERIES, (letter,))}
 
 
 def steps(connection: Connection, letter: LetterId) -> list[Step]:
@@ -136,9 +135,9 @@ def steps(connection: Connection, letter: LetterId) -> list[Step]:
     return [step for _, step in sorted(found, key=lambda each: (each[1].at, each[0]))]
 
 
-def owed(connection: Connection) -> int:
+def pending_count(connection: Connection) -> int:
     """Number of letters with pending deliveries."""
-    ((count,),) = connection.execute(sql.OWED)
+    ((count,),) = connection.execute(sql.PENDING_COUNT)
     return int(count)
 
 
@@ -156,7 +155,7 @@ def records(connection: Connection, which: Filter, content: Callable[[LetterId, 
         until=which.until is not None,
         before=which.before is not None,
         states=len(states),
-        owed=OWED.issuperset(states),
+        pending=OWED.issuperset(states),
     )
     single = (which.server, which.sender, which.recipient, which.recipient, which.since, which.until)
     before = which.before or ()

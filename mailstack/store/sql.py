@@ -52,17 +52,17 @@ _TYPES = {
 
 
 @lru_cache(maxsize=2048)
-def named(columns: tuple[str, ...], count: int) -> str:
+def parameter_table(columns: tuple[str, ...], count: int) -> str:
     """`count` rows of parameters as a table; both databases call the columns of VALUES column1 and so on."""
-    names = ", ".join(f"column{place} AS {name}" for place, name in enumerate(columns, 1))
-    # The first row says of which types the columns are: of a NULL alone PostgreSQL would not know.
+    names = ", ".join(f"column{position} AS {name}" for position, name in enumerate(columns, 1))
+    # The first row has the types of the columns: PostgreSQL can't infer the type of a NULL.
     first = ", ".join(f"CAST(? AS {_TYPES.get(name, 'TEXT')})" for name in columns)
     others = values(count, len(columns)).partition("), ")[2]
     return f"(SELECT {names} FROM (VALUES ({first}){', ' + others if others else ''}) AS given)"
 
 
 @lru_cache(maxsize=2048)
-def marks(count: int) -> str:
+def placeholders(count: int) -> str:
     """`(?, ?, …)`."""
     return f"({', '.join('?' * count)})"
 
@@ -82,7 +82,7 @@ def move_deliveries(count: int) -> str:
         waits_until = CASE WHEN {_STOPPED} THEN
             CASE WHEN d.state = 'held' OR v.claimed_by IS NOT NULL THEN {rows.FAR} ELSE NULL END
             ELSE v.waits_until END
-        FROM {named(MOVE, count)} AS v
+        FROM {parameter_table(MOVE, count)} AS v
         WHERE d.letter = v.letter AND d.number = v.number AND d.attempts = v.was_attempts
         AND (d.claimed_by = v.was_claimed_by OR (d.claimed_by IS NULL AND v.was_claimed_by IS NULL))"""
 
@@ -96,23 +96,23 @@ def enlarge_mailboxes(count: int) -> str:
 
 
 @lru_cache(maxsize=512)
-def place(count: int) -> str:
-    """Entries behind `enlarge_mailboxes`: `back` counts from the mailbox's next uid, so nothing needs to be read."""
+def insert_entries(count: int) -> str:
+    """Entries of mailboxes that `enlarge_mailboxes` has grown: `back` counts from the mailbox's next uid, so nothing needs to be read."""
     return f"""INSERT INTO entries (mailbox, uid, letter, number, size, at, headers)
         SELECT m.id, m.next_uid - v.back, v.letter, v.number, v.size, v.at, v.headers
-        FROM {named(PLACEMENT, count)} AS v CROSS JOIN mailboxes AS m WHERE m.name = v.name"""
+        FROM {parameter_table(PLACEMENT, count)} AS v CROSS JOIN mailboxes AS m WHERE m.name = v.name"""
 
 
 @lru_cache(maxsize=512)
-def enlarge_and_place(mailboxes: int, entries: int) -> str:
-    """`enlarge_mailboxes` and `place` at once; PostgreSQL's alone, for SQLite changes nothing within a WITH."""
+def enlarge_and_insert_entries(mailboxes: int, entries: int) -> str:
+    """`enlarge_mailboxes` and `insert_entries` in one statement, for PostgreSQL: SQLite has no writes within WITH."""
     return f"""WITH m AS ({enlarge_mailboxes(mailboxes)} RETURNING id, name, next_uid)
         INSERT INTO entries (mailbox, uid, letter, number, size, at, headers)
         SELECT m.id, m.next_uid - v.back, v.letter, v.number, v.size, v.at, v.headers
-        FROM {named(PLACEMENT, entries)} AS v JOIN m ON m.name = v.name"""
+        FROM {parameter_table(PLACEMENT, entries)} AS v JOIN m ON m.name = v.name"""
 
 
-def _unowed(letter: str) -> str:
+def _not_pending(letter: str) -> str:
     """Condition "no pending delivery of the letter in this column", by an index lookup for each letter, in any plan.
 
     With outdated statistics a planner may prefer to read all pending deliveries again and again, by their own index or
@@ -122,31 +122,31 @@ def _unowed(letter: str) -> str:
         AND CASE WHEN d.waits_until IS NULL THEN 0 ELSE 1 END = 1 LIMIT 1) IS NULL"""
 
 
-def _unkept(letter: str) -> str:
-    """The same for mailboxes."""
+def _in_no_mailbox(letter: str) -> str:
+    """Condition "no mailbox entry of the letter in this column"."""
     return f"(SELECT 1 FROM entries AS e WHERE e.letter = {letter} LIMIT 1) IS NULL"
 
 
-_UNNEEDED = f"{_unowed('contents.letter')} AND {_unkept('contents.letter')}"
+_UNNEEDED = f"{_not_pending('contents.letter')} AND {_in_no_mailbox('contents.letter')}"
 
 
-def hold_contents(count: int) -> str:
+def lock_contents(count: int) -> str:
     """Row locks for concurrent writers; their holder sees the other writers' changes of its letters."""
-    return f"SELECT letter FROM contents WHERE letter IN {marks(count)} ORDER BY letter FOR UPDATE"
+    return f"SELECT letter FROM contents WHERE letter IN {placeholders(count)} ORDER BY letter FOR UPDATE"
 
 
-def hold_mailboxes_of(count: int) -> str:
-    """The same for the mailboxes that letters are in; in the order in which `enlarge_mailboxes` takes them."""
-    return f"""SELECT id FROM mailboxes WHERE id IN (SELECT mailbox FROM entries WHERE letter IN {marks(count)})
+def lock_mailboxes_of(count: int) -> str:
+    """Row locks for the mailboxes of letters, in the order in which `enlarge_mailboxes` locks them."""
+    return f"""SELECT id FROM mailboxes WHERE id IN (SELECT mailbox FROM entries WHERE letter IN {placeholders(count)})
         ORDER BY name FOR UPDATE"""
 
 
 def unneeded_files(count: int) -> str:
-    return f"SELECT file FROM contents WHERE letter IN {marks(count)} AND file IS NOT NULL AND {_UNNEEDED}"
+    return f"SELECT file FROM contents WHERE letter IN {placeholders(count)} AND file IS NOT NULL AND {_UNNEEDED}"
 
 
 def drop_contents(count: int) -> str:
-    return f"DELETE FROM contents WHERE letter IN {marks(count)} AND {_UNNEEDED}"
+    return f"DELETE FROM contents WHERE letter IN {placeholders(count)} AND {_UNNEEDED}"
 
 
 # --- queue
@@ -157,21 +157,21 @@ _LETTER = ", ".join(rows.LETTER)
 DUE = f"""SELECT {_DELIVERY} FROM deliveries
     WHERE server = ? AND priority = ? AND waits_until <= ? AND state = 'queued' ORDER BY waits_until LIMIT ?"""
 _PRIORITIES = ", ".join(f"({priority})" for priority in range(HIGHEST, LOWEST - 1, -1))
-# A look into the index for each priority costs the same whatever waits; an order over all of them would not.
+# One index lookup for each priority costs the same however many deliveries wait; a sort over all would not.
 NEXT_DUE = f"""WITH priorities (priority) AS (VALUES {_PRIORITIES})
     SELECT priority, (SELECT waits_until FROM deliveries AS d WHERE d.server = ? AND d.priority = priorities.priority
         AND d.waits_until < ? ORDER BY d.waits_until LIMIT 1) AS due FROM priorities"""
 """The earliest time for each priority, the highest first."""
-IN_LINE = f"""SELECT {_DELIVERY} FROM deliveries
+PARKED = f"""SELECT {_DELIVERY} FROM deliveries
     WHERE server = ? AND parked_for = ? AND state = 'queued' AND claimed_by IS NULL ORDER BY priority DESC, letter LIMIT ?"""
-LINES = """WITH RECURSIVE found (parked_for) AS (
+PARKED_DESTINATIONS = """WITH RECURSIVE found (parked_for) AS (
         SELECT MIN(parked_for) FROM deliveries WHERE server = ? AND parked_for IS NOT NULL
         UNION ALL SELECT
             (SELECT MIN(d.parked_for) FROM deliveries AS d WHERE d.server = ? AND d.parked_for > found.parked_for)
         FROM found WHERE found.parked_for IS NOT NULL)
     SELECT parked_for FROM found WHERE parked_for IS NOT NULL LIMIT ?"""
 """Skip scan from one destination to the next, without reading the parked deliveries."""
-LINES_OF = "SELECT number, parked_for FROM deliveries WHERE letter = ? AND parked_for IS NOT NULL"
+PARKED_DELIVERIES = "SELECT number, parked_for FROM deliveries WHERE letter = ? AND parked_for IS NOT NULL"
 CLAIM = ("letter", "number", "due", "waits_until")
 
 
@@ -179,54 +179,54 @@ def claim(count: int) -> str:
     """Parameters: owner, lease, then `count` rows of CLAIM."""
     return f"""UPDATE deliveries AS d
         SET attempts = d.attempts + 1, claimed_by = ?, lease = ?, due = v.due, waits_until = v.waits_until, parked_for = NULL
-        FROM {named(CLAIM, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
+        FROM {parameter_table(CLAIM, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
 
 
-LINE_UP = ("letter", "number", "due", "waits_until", "parked_for")
+PARK = ("letter", "number", "due", "waits_until", "parked_for")
 
 
 @lru_cache(maxsize=512)
-def line_up(count: int) -> str:
-    """Statement for `count` rows of LINE_UP."""
+def park(count: int) -> str:
+    """Statement for `count` rows of PARK."""
     return f"""UPDATE deliveries AS d SET due = v.due, waits_until = v.waits_until, parked_for = v.parked_for
-        FROM {named(LINE_UP, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
+        FROM {parameter_table(PARK, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
 
 
 _ADDED = ", ".join("l.server" if name == "server" else f"v.{name}" for name in rows.DELIVERY_ROW)
 ADD_DELIVERY = f"""INSERT INTO deliveries ({", ".join(rows.DELIVERY_ROW)}) SELECT {_ADDED}
-    FROM {named(rows.DELIVERY_ROW, 1)} AS v JOIN letters AS l ON l.id = v.letter"""
+    FROM {parameter_table(rows.DELIVERY_ROW, 1)} AS v JOIN letters AS l ON l.id = v.letter"""
 """Adds a reference to an existing letter; its server is the letter's."""
-SET_ASIDE = """UPDATE deliveries SET state = 'held', text = ?, waits_until = ?, claimed_by = NULL
+HOLD_DAMAGED = """UPDATE deliveries SET state = 'held', text = ?, waits_until = ?, claimed_by = NULL
     WHERE letter = ? AND number = ?"""
 
 
 def stopped_attempts(owners: int) -> str:
     return f"""SELECT letter FROM deliveries
-        WHERE waits_until IS NOT NULL AND claimed_by IN {marks(owners)} AND state NOT IN ('queued', 'held')"""
+        WHERE waits_until IS NOT NULL AND claimed_by IN {placeholders(owners)} AND state NOT IN ('queued', 'held')"""
 
 
-_LET_GO = f"""UPDATE deliveries SET claimed_by = NULL, lease = 0,
+_RELEASE = f"""UPDATE deliveries SET claimed_by = NULL, lease = 0,
         due = CASE WHEN attempts <= 1 AND due > ? THEN ? ELSE due END,
         waits_until = CASE WHEN state = 'held' THEN {rows.FAR} WHEN state <> 'queued' THEN NULL
             WHEN attempts <= 1 AND due > ? THEN ? ELSE due END
         WHERE waits_until IS NOT NULL AND claimed_by"""
 
 
-def let_go(owners: int) -> str:
-    return f"{_LET_GO} IN {marks(owners)}"
+def release_claims(owners: int) -> str:
+    return f"{_RELEASE} IN {placeholders(owners)}"
 
 
-def let_go_of(deliveries: int) -> str:
+def release_deliveries(deliveries: int) -> str:
     """Statement that releases these deliveries of one owner, each with its attempts at the time of the claim."""
-    return f"{_LET_GO} = ? AND (letter, number, attempts) IN (VALUES {', '.join(['(?, ?, ?)'] * deliveries)})"
+    return f"{_RELEASE} = ? AND (letter, number, attempts) IN (VALUES {', '.join(['(?, ?, ?)'] * deliveries)})"
 
 
 def letters(count: int) -> str:
-    return f"SELECT {_LETTER} FROM letters WHERE id IN {marks(count)}"
+    return f"SELECT {_LETTER} FROM letters WHERE id IN {placeholders(count)}"
 
 
 def deliveries(count: int) -> str:
-    return f"SELECT {_DELIVERY} FROM deliveries WHERE letter IN {marks(count)} ORDER BY letter, number"
+    return f"SELECT {_DELIVERY} FROM deliveries WHERE letter IN {placeholders(count)} ORDER BY letter, number"
 
 
 # --- mailboxes
@@ -240,7 +240,7 @@ ENTRY = """SELECT e.headers, e.size, c.letter, c.file, c.octets, c.digest FROM m
 CONTENT_OF = """SELECT l.size, c.file, c.octets, c.digest FROM contents AS c JOIN letters AS l ON l.id = c.letter
     WHERE c.letter = ?"""
 LETTERS_IN = "SELECT DISTINCT letter FROM entries WHERE mailbox = ?"
-PLACES = """SELECT m.name AS place FROM entries AS e JOIN mailboxes AS m ON m.id = e.mailbox WHERE e.letter = ?
+REFERENCES = """SELECT m.name AS place FROM entries AS e JOIN mailboxes AS m ON m.id = e.mailbox WHERE e.letter = ?
     UNION SELECT 'waiting for ' || d.address FROM deliveries AS d WHERE d.letter = ? AND d.waits_until IS NOT NULL
     ORDER BY place LIMIT 10"""
 """Mailboxes and recipients that refer to a letter, for messages."""
@@ -248,25 +248,25 @@ EMPTY_MAILBOX = "DELETE FROM entries WHERE mailbox = ?"
 RENEW_MAILBOX = "UPDATE mailboxes SET validity = validity + 1, octets = 0 WHERE id = ?"
 
 
-def files(count: int) -> str:
-    return f"SELECT file FROM contents WHERE file IN {marks(count)}"
+def known_files(count: int) -> str:
+    return f"SELECT file FROM contents WHERE file IN {placeholders(count)}"
 
 
 def entries(count: int) -> str:
     """Like ENTRY, for several entries of one mailbox, with their uids first."""
     return f"""SELECT e.uid, e.headers, e.size, c.letter, c.file, c.octets, c.digest FROM mailboxes AS m
         JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
-        WHERE m.name = ? AND e.uid IN {marks(count)}"""
+        WHERE m.name = ? AND e.uid IN {placeholders(count)}"""
 
 
-def lighten(count: int) -> str:
+def subtract_octets(count: int) -> str:
     """Parameters: mailbox, `count` uids that leave it, mailbox."""
     return f"""UPDATE mailboxes SET octets = octets -
-        (SELECT COALESCE(SUM(size), 0) FROM entries WHERE mailbox = ? AND uid IN {marks(count)}) WHERE id = ?"""
+        (SELECT COALESCE(SUM(size), 0) FROM entries WHERE mailbox = ? AND uid IN {placeholders(count)}) WHERE id = ?"""
 
 
 def letters_at(count: int) -> str:
-    return f"SELECT DISTINCT letter FROM entries WHERE mailbox = ? AND uid IN {marks(count)}"
+    return f"SELECT DISTINCT letter FROM entries WHERE mailbox = ? AND uid IN {placeholders(count)}"
 
 
 UNCOLLECTED = ("letter", "number", "collected")
@@ -275,7 +275,7 @@ UNCOLLECTED = ("letter", "number", "collected")
 def uncollected(count: int) -> str:
     """Uncollected deliveries for `count` uids: rows of UNCOLLECTED."""
     return f"""SELECT d.letter, d.number, d.collected FROM entries AS e JOIN deliveries AS d ON d.letter = e.letter AND d.number = e.number
-        WHERE e.mailbox = ? AND e.uid IN {marks(count)} AND d.state = 'delivered'"""
+        WHERE e.mailbox = ? AND e.uid IN {placeholders(count)} AND d.state = 'delivered'"""
 
 
 COLLECT = ("letter", "number", "collected")
@@ -288,11 +288,11 @@ def collect(count: int) -> str:
     It does not repeat the condition on the state: SQLite would then scan all delivered rows.
     """
     return f"""UPDATE deliveries AS d SET state = 'collected', collected = v.collected
-        FROM {named(COLLECT, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
+        FROM {parameter_table(COLLECT, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
 
 
 def remove_entries(count: int) -> str:
-    return f"DELETE FROM entries WHERE mailbox = ? AND uid IN {marks(count)}"
+    return f"DELETE FROM entries WHERE mailbox = ? AND uid IN {placeholders(count)}"
 
 
 # --- listings
@@ -310,17 +310,17 @@ def records(
     since: bool,
     until: bool,
     states: int,
-    owed: bool,
+    pending: bool,
     before: bool = False,
 ) -> str:
     """Letters that pass a filter, newest first. Parameters in the order of the arguments that are set, then the limit.
 
-    `ids`, `states`: how many; `owed`: all of the states are, so that the index of what is owed finds them.
-    `recipient` and `before` are two each.
+    `ids`, `states`: their numbers. `pending`: all of the states are pending, so that the index of pending deliveries
+    is used. `recipient` and `before` have two parameters each.
     """
     where = ["TRUE"]
     if ids:
-        where.append(f"l.id IN {marks(ids)}")
+        where.append(f"l.id IN {placeholders(ids)}")
     if server:
         where.append("l.server = ?")
     if sender:
@@ -336,43 +336,45 @@ def records(
         where.append("l.arrived <= ?")
     if before:
         where.append("(l.arrived, l.id) < (?, ?)")
-    if states and owed:
+    if states and pending:
         where.append(
-            f"l.id IN (SELECT letter FROM deliveries WHERE waits_until IS NOT NULL AND state IN {marks(states)})"
+            f"l.id IN (SELECT letter FROM deliveries WHERE waits_until IS NOT NULL AND state IN {placeholders(states)})"
         )
     elif states:
-        where.append(f"EXISTS (SELECT 1 FROM deliveries AS d WHERE d.letter = l.id AND d.state IN {marks(states)})")
+        where.append(
+            f"EXISTS (SELECT 1 FROM deliveries AS d WHERE d.letter = l.id AND d.state IN {placeholders(states)})"
+        )
     columns = ", ".join(f"l.{name}" for name in rows.LETTER)
     return f"SELECT {columns} FROM letters AS l WHERE {' AND '.join(where)} ORDER BY l.arrived DESC, l.id DESC LIMIT ?"
 
 
-OWED = "SELECT count(DISTINCT letter) FROM deliveries WHERE waits_until IS NOT NULL"
+PENDING_COUNT = "SELECT count(DISTINCT letter) FROM deliveries WHERE waits_until IS NOT NULL"
 
-FORGOTTEN = f"""SELECT id, arrived, {_unowed("letters.id")} AND {_unkept("letters.id")} FROM letters
+PRUNABLE = f"""SELECT id, arrived, {_not_pending("letters.id")} AND {_in_no_mailbox("letters.id")} FROM letters
     WHERE arrived < ? AND server = ? AND (arrived, id) > (?, ?) ORDER BY arrived, id LIMIT ?"""
-"""The next old letters behind one, and whether each may go: those that are kept are looked at once, and not with each part."""
+"""The next page of old letters, and whether each may be deleted. A letter that stays is read once only."""
 SURPLUS = f"""SELECT id FROM (SELECT id, arrived FROM letters WHERE server = ? ORDER BY arrived DESC, id DESC
-    LIMIT {2**62} OFFSET ?) AS letters WHERE {_unowed("letters.id")} LIMIT ?"""
+    LIMIT {2**62} OFFSET ?) AS letters WHERE {_not_pending("letters.id")} LIMIT ?"""
 
 
-def still(count: int, *, kept_too: bool) -> str:
+def still_prunable(count: int, *, kept_too: bool) -> str:
     """Letters among these that may still be removed, under locks."""
-    kept = "" if kept_too else f" AND {_unkept('letters.id')}"
-    return f"SELECT id FROM letters WHERE id IN {marks(count)} AND {_unowed('letters.id')}{kept}"
+    kept = "" if kept_too else f" AND {_in_no_mailbox('letters.id')}"
+    return f"SELECT id FROM letters WHERE id IN {placeholders(count)} AND {_not_pending('letters.id')}{kept}"
 
 
-def lighten_all(count: int) -> str:
+def subtract_octets_of_letters(count: int) -> str:
     """Statement for letters that leave every mailbox; the list is passed twice."""
     return f"""UPDATE mailboxes SET octets = octets -
-        (SELECT SUM(size) FROM entries WHERE mailbox = mailboxes.id AND letter IN {marks(count)})
-        WHERE id IN (SELECT mailbox FROM entries WHERE letter IN {marks(count)})"""
+        (SELECT SUM(size) FROM entries WHERE mailbox = mailboxes.id AND letter IN {placeholders(count)})
+        WHERE id IN (SELECT mailbox FROM entries WHERE letter IN {placeholders(count)})"""
 
 
-def leave_mailboxes(count: int) -> str:
-    return f"DELETE FROM entries WHERE letter IN {marks(count)}"
+def remove_entries_of(count: int) -> str:
+    return f"DELETE FROM entries WHERE letter IN {placeholders(count)}"
 
 
-def forget(count: int) -> list[str]:
-    """All that is left of letters that neither a mailbox nor `contents` has."""
+def delete_letters(count: int) -> list[str]:
+    """Statements that delete the remaining rows of letters without contents and mailbox entries."""
     columns = {"steps": "letter", "deliveries": "letter", "letters": "id"}
-    return [f"DELETE FROM {table} WHERE {column} IN {marks(count)}" for table, column in columns.items()]
+    return [f"DELETE FROM {table} WHERE {column} IN {placeholders(count)}" for table, column in columns.items()]

@@ -23,13 +23,13 @@ from mailstack.store import (
     Filter,
     Maildrop,
     OutcomeUnknown,
-    Place,
+    ParkingSlot,
     Record,
     Settlement,
     StoreError,
     claims,
     maildrop_writes,
-    nowhere,
+    no_slot,
     pruning,
     queries,
 )
@@ -46,8 +46,8 @@ from mailstack.store.sql_parts.hold_rules import SqlHoldRules, SqlSuppressions
 from mailstack.store.sql_parts.outbox import SqlOutbox
 from mailstack.store.sql_parts.tls_results import SqlTlsResults
 
-_LOOK, _PRUNED_AT_ONCE = 1000, 200
-"""Old letters that one look finds, and that one transaction forgets."""
+_PAGE, _PRUNED_AT_ONCE = 1000, 200
+"""Maximum letters of one query, and of one deleting transaction."""
 _log = Logger()
 
 
@@ -57,7 +57,7 @@ class SqlStore(ABC):
     _readers: ReaderPool
     _writer: WriterPool
     _large: LargeContents
-    _own: LargeContents
+    _local: LargeContents
     """Local part of `_large`, swept when the store is opened."""
     _orphan_age: float
     location: Location | None = None
@@ -73,11 +73,10 @@ class SqlStore(ABC):
         address_seconds: float,
         addresses: ChangeMark | None = None,
     ) -> None:
-        """`memory_limit`: octets of a content above which it is a large one.
+        """`memory_limit`: maximum octets of a content in a row. `recent_octets`: size of the cache of small contents.
 
-        `recent_octets`: of small contents that are held to be read at once. `address_seconds`: how long an account or
-        alias that was read is believed; a change by another process is seen after that. `addresses`: where such changes
-        are marked, so that what did not change need not be read again; None: nowhere.
+        `address_seconds`: seconds that accounts and aliases are cached. `addresses`: marker of their changes by other
+        processes, which extends that time; None: no marker.
         """
         self._memory_limit = memory_limit
         self._recent = RecentOctets(recent_octets)
@@ -108,10 +107,10 @@ class SqlStore(ABC):
     def lock_server(self) -> None: ...
 
     @abstractmethod
-    def tenure(self) -> float | None: ...
+    def claims_valid_since(self) -> float | None: ...
 
     @abstractmethod
-    def on_news(self, told: Callable[[], None]) -> None: ...
+    def on_external_change(self, callback: Callable[[], None]) -> None: ...
 
     @abstractmethod
     async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop: ...
@@ -132,21 +131,21 @@ class SqlStore(ABC):
         content.kept = True
         return content
 
-    async def _named(self, names: Sequence[str]) -> set[str]:
-        return await self._readers.do(lambda connection: queries.named(connection, names))
+    async def _known_files(self, names: Sequence[str]) -> set[str]:
+        return await self._readers.do(lambda connection: queries.known_files(connection, names))
 
     async def sweep(self) -> int:
-        return await self._large.sweep(self._orphan_age, self._named)
+        return await self._large.sweep(self._orphan_age, self._known_files)
 
     async def _open_content(self, letter: LetterId) -> Content:
-        """Whatever holds the octets."""
+        """Content from the cache, else from the database."""
         octets = self._recent.get(letter)
         if octets is not None:
             return Octets(octets)
         return await self.content(letter)
 
     async def _kept(self, content: Content) -> Content:
-        """The content as this store keeps it: small in a row, else under a name that belongs to it alone."""
+        """The content as this store stores it: a small one in a row, a large one under a name of its own."""
         if isinstance(content, Octets) and content.size <= self._memory_limit:
             return content
         if isinstance(content, LargeContent) and content.where is self._large and not content.kept:
@@ -184,9 +183,9 @@ class SqlStore(ABC):
                 return [trouble]
         else:
             return [None] * len(settlements)
-        # One of them can't be written. All are asked for at once, so that the writer takes the good ones together.
-        alone = [Deferred.fromCoroutine(self.settle(settlement)) for settlement in settlements]
-        return [await _trouble_of(one) for one in alone]
+        # One settlement failed. Each is tried alone, all at once, so that the writer groups the valid ones.
+        settled = [Deferred.fromCoroutine(self.settle(settlement)) for settlement in settlements]
+        return [await _error_of(one) for one in settled]
 
     async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
         small: list[tuple[LetterId, bytes]] = []
@@ -203,7 +202,7 @@ class SqlStore(ABC):
                     batch.add_acceptance(acceptance, None, content.octets, digest_of(content.octets))
             await self._writer.write(batch)
         except OutcomeUnknown:
-            # If it was taken after all, it needs its contents; if not, they are swept.
+            # If it was committed, it needs its contents; if not, a sweep removes them.
             raise
         except StoreError:
             for content in files:
@@ -226,12 +225,12 @@ class SqlStore(ABC):
         limit: int,
         lease: float,
         next_due: Callable[[Delivery, float], float],
-        line: str | None = None,
-        place: Callable[[str], Place | None] = nowhere,
+        parked_for: str | None = None,
+        slot: Callable[[str], ParkingSlot | None] = no_slot,
     ) -> list[Claim]:
-        wanted = claims.Wanted(server, owner, now, limit, lease, next_due, line, place)
-        together = ReadAheadBatch(self._read_small, self.content, self._recent, self._memory_limit)
-        claimed: claims.Claimed = await self._writer.do(lambda change: claims.claim(change, wanted, together.content))
+        request = claims.ClaimRequest(server, owner, now, limit, lease, next_due, parked_for, slot)
+        batch = ReadAheadBatch(self._read_small, self.content, self._recent, self._memory_limit)
+        claimed: claims.Claimed = await self._writer.do(lambda change: claims.claim(change, request, batch.content))
         for damage in claimed.damaged:
             _log.error("a delivery is held, since it can't be read: {damage}", damage=damage)
         return claimed.claims
@@ -242,11 +241,11 @@ class SqlStore(ABC):
     async def next_due(self, server: str) -> float | None:
         return await self._readers.do(lambda connection: queries.next_due(connection, server))
 
-    async def lines(self, server: str, limit: int) -> list[str]:
-        return await self._readers.do(lambda connection: queries.lines(connection, server, limit))
+    async def parked_destinations(self, server: str, limit: int) -> list[str]:
+        return await self._readers.do(lambda connection: queries.parked_destinations(connection, server, limit))
 
-    async def lines_of(self, letter: LetterId) -> dict[int, str]:
-        return await self._readers.do(lambda connection: queries.lines_of(connection, letter))
+    async def parked_deliveries(self, letter: LetterId) -> dict[int, str]:
+        return await self._readers.do(lambda connection: queries.parked_deliveries(connection, letter))
 
     # --- mailboxes
 
@@ -265,12 +264,12 @@ class SqlStore(ABC):
     async def update_maildrop(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
     ) -> list[Step]:
-        told: list[Step] = await self._writer.do(
+        written: list[Step] = await self._writer.do(
             lambda change: maildrop_writes.update(
                 change, mailbox, collected, deleted, steps, subscriptions=self._subscriptions
             )
         )
-        return told
+        return written
 
     async def octets_in(self, mailbox: str) -> int:
         return await self._readers.do(lambda connection: queries.octets_in(connection, mailbox))
@@ -280,8 +279,8 @@ class SqlStore(ABC):
 
     # --- listings
 
-    async def owed(self) -> int:
-        return await self._readers.do(queries.owed)
+    async def pending_count(self) -> int:
+        return await self._readers.do(queries.pending_count)
 
     async def records(self, which: Filter) -> list[Record]:
         return await self._readers.do(lambda connection: queries.records(connection, which, self._stored))
@@ -294,30 +293,32 @@ class SqlStore(ABC):
 
     async def prune(self, server: str, *, before: float, keep: int | None = None) -> int:
         """Prunes in parts that a reader has found, so that no query or commit takes long."""
-        forgotten, mark = 0, pruning.BEGINNING
+        deleted, start = 0, pruning.START
         while True:
-            found = await self._readers.do(partial(pruning.past, server=server, before=before, after=mark, limit=_LOOK))
-            forgotten += await self._forget_letters(found.prunable, kept_too=False)
+            found = await self._readers.do(
+                partial(pruning.prunable, server=server, before=before, after=start, limit=_PAGE)
+            )
+            deleted += await self._delete_letters(found.prunable, kept_too=False)
             if found.last is None:
                 break
-            mark = found.last
+            start = found.last
         while keep is not None:
-            ids = await self._readers.do(partial(pruning.surplus, server=server, keep=keep, limit=_LOOK))
-            count = await self._forget_letters(ids, kept_too=True)
-            forgotten += count
+            ids = await self._readers.do(partial(pruning.surplus, server=server, keep=keep, limit=_PAGE))
+            count = await self._delete_letters(ids, kept_too=True)
+            deleted += count
             if not count:
                 break
-        return forgotten
+        return deleted
 
-    async def _forget_letters(self, letters: list[LetterId], *, kept_too: bool) -> int:
+    async def _delete_letters(self, letters: list[LetterId], *, kept_too: bool) -> int:
         count = 0
-        for start in range(0, len(letters), _PRUNED_AT_ONCE):
-            part = letters[start : start + _PRUNED_AT_ONCE]
-            count += await self._writer.do(partial(pruning.forget, letters=part, kept_too=kept_too))
+        for first in range(0, len(letters), _PRUNED_AT_ONCE):
+            part = letters[first : first + _PRUNED_AT_ONCE]
+            count += await self._writer.do(partial(pruning.delete, letters=part, kept_too=kept_too))
         return count
 
 
-async def _trouble_of(settled: Deferred[None]) -> Exception | None:
+async def _error_of(settled: Deferred[None]) -> Exception | None:
     try:
         await settled
     except Exception as trouble:  # noqa: BLE001  # passed to the caller

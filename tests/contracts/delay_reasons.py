@@ -31,6 +31,6 @@ def test_which_deliveries_stand_in_line_is_known_by_letter(subject: Subject) -> 
     one, two = claimed(subject, BOB, CAROL)
     change = to(DeliveryState.QUEUED, two, attempts=0)
     subject.run(subject.store.settle(Settlement((type(change)(two, change.after, "else.test"),))))
-    assert subject.run(subject.store.lines_of(one.letter)) == {1: "else.test"}
+    assert subject.run(subject.store.parked_deliveries(one.letter)) == {1: "else.test"}
     subject.run(subject.store.accept(other := acceptance()))
-    assert subject.run(subject.store.lines_of(other.letter.id)) == {}
+    assert subject.run(subject.store.parked_deliveries(other.letter.id)) == {}

@@ -30,7 +30,7 @@ from mailstack.store import (
     Conflict,
     Filter,
     MaildropInUse,
-    Place,
+    ParkingSlot,
     Placement,
     Settlement,
     Store,
@@ -144,9 +144,9 @@ def ids(subject: Subject, **which: Any) -> list[LetterId]:
     return [record.letter.id for record in subject.run(subject.store.records(Filter(**which)))]
 
 
-def test_the_newest_are_listed_first_a_page_at_a_time_and_what_is_owed_is_counted(subject: Subject) -> None:
+def test_records_are_paged_from_the_newest_and_pending_letters_counted(subject: Subject) -> None:
     letters = [delivery.letter for _ in range(5) for delivery in claimed(subject, CAROL)]
-    assert subject.run(subject.store.owed()) == 5
+    assert subject.run(subject.store.pending_count()) == 5
     records = subject.run(subject.store.records(Filter(states=OWED)))
     in_order = [record.letter.id for record in records]
     assert set(in_order) == set(letters)
@@ -367,7 +367,7 @@ def test_a_priority_is_kept_through_attempts(subject: Subject) -> None:
     assert again.deliveries[0].priority == -3
 
 
-def test_what_is_due_for_a_destination_with_a_line_goes_there_unclaimed(subject: Subject) -> None:
+def test_a_due_delivery_with_a_slot_is_parked_unclaimed(subject: Subject) -> None:
     store = subject.store
     for address, destination in ((CAROL, "elsewhere.test"), (BOB, "local"), (CAROL, "elsewhere.test")):
         subject.run(store.accept(acceptance(address, destination=destination)))
@@ -378,44 +378,44 @@ def test_what_is_due_for_a_destination_with_a_line_goes_there_unclaimed(subject:
         limit=9,
         lease=60.0,
         next_due=later,
-        place=lambda destination: Place("the line", 9000.0) if destination == "elsewhere.test" else None,
+        slot=lambda destination: ParkingSlot("else", 9000.0) if destination == "elsewhere.test" else None,
     )
     (taken,) = subject.run(work)
     assert [one.destination for one in taken.deliveries] == ["local"]
     waiting = [one for record in subject.run(store.records(Filter(recipient=str(CAROL)))) for one in record.deliveries]
     assert [(one.due, one.attempts, one.claimed_by) for one in waiting] == [(9000.0, 0, None)] * 2
-    assert subject.run(store.lines(SERVER, 10)) == ["the line"]
-    work = store.claim(SERVER, "me", 6000.0, limit=9, lease=60.0, next_due=later, line="the line")
+    assert subject.run(store.parked_destinations(SERVER, 10)) == ["else"]
+    work = store.claim(SERVER, "me", 6000.0, limit=9, lease=60.0, next_due=later, parked_for="else")
     assert [one.attempts for claim in subject.run(work) for one in claim.deliveries] == [1, 1]
 
 
-def test_what_waits_in_a_line_is_claimed_from_it_before_it_is_due(subject: Subject) -> None:
+def test_a_parked_delivery_is_claimed_before_it_is_due(subject: Subject) -> None:
     """RLY-13: by priority, then in the order in which it came, and only once."""
     store = subject.store
     first, urgent, held, other = (claimed(subject, priority=priority)[0] for priority in (0, 5, 0, 0))
-    for delivery, line in ((urgent, "a"), (first, "a"), (held, "a"), (other, "b")):
+    for delivery, key in ((urgent, "a"), (first, "a"), (held, "a"), (other, "b")):
         back = to(DeliveryState.QUEUED, delivery, due=9000.0, attempts=0, lease=0.0)
-        subject.run(store.settle(Settlement((replace(back, line=line),))))
-    assert sorted(subject.run(store.lines(SERVER, 10))) == ["a", "b"]
-    assert len(subject.run(store.lines(SERVER, 1))) == 1
-    assert subject.run(store.lines("elsewhere", 10)) == []
+        subject.run(store.settle(Settlement((replace(back, parked_for=key),))))
+    assert sorted(subject.run(store.parked_destinations(SERVER, 10))) == ["a", "b"]
+    assert len(subject.run(store.parked_destinations(SERVER, 1))) == 1
+    assert subject.run(store.parked_destinations("elsewhere", 10)) == []
     (waiting,) = deliveries(subject, held.letter)
     subject.run(store.settle(Settlement((to(DeliveryState.HELD, waiting),))))
     assert claim(subject, 6000.0) == []
 
     def fetch(limit: int) -> list[LetterId]:
-        work = store.claim(SERVER, "me", 6000.0, limit=limit, lease=60.0, next_due=later, line="a")
+        work = store.claim(SERVER, "me", 6000.0, limit=limit, lease=60.0, next_due=later, parked_for="a")
         return [one.letter for each in subject.run(work) for one in each.deliveries]
 
     assert fetch(1) == [urgent.letter]
     assert fetch(5) == [first.letter]
     assert fetch(5) == []
     assert deliveries(subject, first.letter)[0].attempts == 1
-    assert subject.run(store.lines(SERVER, 10)) == ["b"]
+    assert subject.run(store.parked_destinations(SERVER, 10)) == ["b"]
     assert [each.letter.id for each in claim(subject, 9500.0, limit=9) if each.letter.id == other.letter] == [
         other.letter
     ]
-    assert subject.run(store.lines(SERVER, 10)) == []
+    assert subject.run(store.parked_destinations(SERVER, 10)) == []
 
 
 def test_the_deliveries_of_a_letter_are_claimed_together(subject: Subject) -> None:
@@ -448,7 +448,7 @@ def test_next_due_is_the_earliest_time_at_which_something_can_be_claimed(subject
     assert subject.run(subject.store.next_due(SERVER)) == 2000.0
 
 
-def test_recovery_lets_go_of_the_claims_of_the_dead_and_of_no_others(subject: Subject) -> None:
+def test_recovery_releases_only_the_claims_of_its_owners(subject: Subject) -> None:
     first = acceptance(attempts=1, claimed_by="dead", lease=9000.0, due=8000.0)
     again = acceptance(attempts=2, claimed_by="dead", lease=9000.0, due=8000.0)
     other = acceptance(attempts=1, claimed_by="alive", lease=9000.0, due=8000.0)
@@ -613,7 +613,7 @@ def test_what_was_removed_while_its_process_died_loses_its_content_on_recovery(s
 # --- content
 
 
-def test_a_content_is_kept_while_anybody_needs_it_and_no_longer(subject: Subject) -> None:
+def test_a_content_is_stored_while_needed_and_no_longer(subject: Subject) -> None:
     first, second, third = claimed(subject, BOB, CAROL, ALICE)
     subject.run(subject.store.settle(placing(first)))
     subject.run(subject.store.settle(Settlement((to(DeliveryState.RELAYED, second),))))
@@ -843,7 +843,7 @@ def test_version_of_accounts_changes_with_each_change(subject: Subject) -> None:
         assert (store.accounts.version() != before) is is_known
 
 
-def test_logouts_are_remembered_for_their_time(subject: Subject) -> None:
+def test_logouts_are_stored_for_their_time(subject: Subject) -> None:
     store = subject.store
     subject.run(store.accounts.log_out("one", 50.0, 10.0))
     subject.run(store.accounts.log_out("one", 50.0, 10.0))
@@ -963,7 +963,7 @@ def test_what_json_cannot_say_is_refused_and_nothing_is_changed(subject: Subject
 # --- prune
 
 
-def test_pruning_forgets_what_is_old_and_neither_owed_nor_kept(subject: Subject) -> None:
+def test_pruning_deletes_old_letters_neither_pending_nor_in_a_mailbox(subject: Subject) -> None:
     (done,) = claimed(subject, at=1000.0)
     subject.run(subject.store.settle(Settlement((to(DeliveryState.RELAYED, done),))))
     kept = place(subject, at=1000.0)
@@ -977,7 +977,7 @@ def test_pruning_forgets_what_is_old_and_neither_owed_nor_kept(subject: Subject)
     assert subject.run(subject.store.steps(done.letter)) == []
 
 
-def test_pruning_keeps_the_newest_and_whatever_is_owed(subject: Subject) -> None:
+def test_pruning_leaves_the_newest_and_all_pending(subject: Subject) -> None:
     owed = acceptance(at=500.0, due=9000.0)
     subject.run(subject.store.accept(owed))
     letters = [place(subject, at=1000.0 + number) for number in range(5)]
@@ -989,7 +989,7 @@ def test_pruning_keeps_the_newest_and_whatever_is_owed(subject: Subject) -> None
     assert ids(subject) == [owed.letter.id]
 
 
-def test_pruning_forgets_any_number_of_letters(subject: Subject) -> None:
+def test_pruning_deletes_any_number_of_letters(subject: Subject) -> None:
     for number in range(450):
         subject.run(subject.store.accept(acceptance(at=float(number), state=DeliveryState.REMOVED)))
     assert subject.run(subject.store.prune(SERVER, before=1e9)) == 450
@@ -1101,7 +1101,7 @@ def client_info_of(subject: Subject, letter: LetterId) -> list[Step]:
     return subject.run(subject.store.steps(letter))
 
 
-def test_that_a_letter_was_collected_is_told_in_full_and_at_its_time(subject: Subject) -> None:
+def test_a_collected_step_has_its_facts_and_time(subject: Subject) -> None:
     letter = place(subject)
     fetched = collected(letter, 3000.123456789, by=BOB.key, tls={"version": "TLSv1.3", "cipher": "ü"})
     subject.run(subject.store.update_maildrop(BOB.key, collected=[1], deleted=[1], steps=[fetched]))
@@ -1113,7 +1113,7 @@ def test_that_a_letter_was_collected_is_told_in_full_and_at_its_time(subject: Su
     assert told[3] == fetched
 
 
-def test_each_reader_of_a_letter_is_told_of(subject: Subject) -> None:
+def test_each_reader_of_a_letter_has_a_collected_step(subject: Subject) -> None:
     first, second = claimed(subject, BOB, ALICE)
     subject.run(subject.store.settle(placing(first)))
     subject.run(subject.store.settle(placing(second, ALICE.key)))
@@ -1124,7 +1124,7 @@ def test_each_reader_of_a_letter_is_told_of(subject: Subject) -> None:
     assert client_info_of(subject, first.letter)[-2:] == steps[::-1]
 
 
-def test_a_letter_that_is_in_a_mailbox_twice_is_told_of_once_for_each(subject: Subject) -> None:
+def test_a_letter_in_a_mailbox_twice_has_a_collected_step_for_each(subject: Subject) -> None:
     first, second, third = claimed(subject, BOB, ALICE, CAROL)
     for delivery in (first, second, third):
         subject.run(subject.store.settle(placing(delivery)))
@@ -1140,7 +1140,7 @@ def test_a_letter_that_is_in_a_mailbox_twice_is_told_of_once_for_each(subject: S
     ]
 
 
-def test_what_is_delivered_again_and_collected_again_is_told_of_twice(subject: Subject) -> None:
+def test_a_letter_delivered_and_collected_again_has_two_collected_steps(subject: Subject) -> None:
     letter = place(subject)
     for at in (3000.0, 4000.0):
         step = collected(letter, at, by=BOB.key)
@@ -1161,7 +1161,7 @@ def test_a_step_that_can_not_be_stored_leaves_the_mailbox_as_it_is(subject: Subj
     assert states(subject, letter) == ["delivered"]
 
 
-def test_a_contact_is_remembered_replaced_and_forgotten(subject: Subject) -> None:
+def test_a_greylist_entry_is_stored_replaced_and_deleted(subject: Subject) -> None:
     store, run = subject.store, subject.run
     assert run(store.greylist.find("192.0.2.0/24")) is None
     run(store.greylist.set(GreylistEntry("192.0.2.0/24", 1.0, 50.0)))
@@ -1174,7 +1174,7 @@ def test_a_contact_is_remembered_replaced_and_forgotten(subject: Subject) -> Non
     assert run(store.greylist.find("192.0.2.0/24")) is not None
 
 
-def test_of_too_many_contacts_those_with_the_least_time_are_forgotten(subject: Subject) -> None:
+def test_of_too_many_greylist_entries_those_that_expire_first_are_deleted(subject: Subject) -> None:
     for number in range(10):
         subject.run(subject.store.greylist.set(GreylistEntry(f"contact {number}", 0.0, 100.0 + number)))
     assert subject.run(subject.store.greylist.purge(50.0, 3)) == 7

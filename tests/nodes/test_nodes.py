@@ -175,6 +175,6 @@ def test_a_clock_that_is_set_while_a_node_runs_does_no_harm(tmp_path: Path, seco
         until(lambda: server.far.waiting >= 2, "letters are under way")
         server.far.gate.set()
         taken_more(people, 100, node=one.name)
-        assert "not heard of" not in one.log + server.nodes[1].log
+        assert "have expired" not in one.log + server.nodes[1].log
         assert server.balance(people) < PATIENCE
         server.stop()

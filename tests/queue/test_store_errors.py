@@ -250,10 +250,10 @@ class DoubtfulStore(InMemoryStore):
 
     since: float | None = 0.0
 
-    def tenure(self):
+    def claims_valid_since(self):
         return self.since
 
-    def on_news(self, told):
+    def on_external_change(self, told):
         self.tell = told
 
 

@@ -1,4 +1,4 @@
-"""Accepts and settles under load until it is killed; says on standard output what the store has answered for."""
+"""Accepts and settles under load until killed; prints each completed call on standard output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The archive: every letter that is accepted is in it, however it came, and nobody can open it."""
+"""Archive of all accepted letters, without a login."""
 
 from __future__ import annotations
 

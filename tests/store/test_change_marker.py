@@ -24,7 +24,7 @@ def test_each_mark_is_another_one(tmp_path: Path) -> None:
     assert len(set(seen)) == len(seen)
 
 
-def test_while_a_change_may_be_under_way_nothing_that_is_read_is_believed(tmp_path: Path) -> None:
+def test_during_a_change_nothing_read_is_cached(tmp_path: Path) -> None:
     now = 1_000 * SETTLING
     (tmp_path / "mark").touch()
     mark = ChangeMarker(tmp_path / "mark", lambda: now)
@@ -62,7 +62,7 @@ pump.run(store.accounts.set_password("bob@home.test", b"new"))
 """
 
 
-def test_a_change_of_who_is_killed_right_after_it_is_seen(tmp_path: Path) -> None:
+def test_a_change_by_a_process_killed_right_after_it_is_seen(tmp_path: Path) -> None:
     """At the moment when it is durable, and nothing else is done."""
     pump = Pump()
     store = SqliteStore(pump, tmp_path, address_seconds=0.0)
@@ -83,7 +83,7 @@ def test_a_change_of_who_is_killed_right_after_it_is_seen(tmp_path: Path) -> Non
         pump.run(store.close())
 
 
-def test_without_a_file_nothing_is_marked_and_nobody_fails(tmp_path: Path) -> None:
+def test_without_a_file_nothing_is_marked_and_no_call_fails(tmp_path: Path) -> None:
     mark = ChangeMarker(tmp_path / "missing")
     mark.set()
     assert mark.seen() == 0

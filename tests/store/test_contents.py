@@ -1,4 +1,4 @@
-"""What contents on their way in hold of the memory."""
+"""Memory use of incoming contents."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_a_damaged_file_is_never_read_to_its_end(
 @pytest.mark.parametrize(
     "damage", [DAMAGES[name] for name in ("emptied", "cut", "lengthened", "first bit", "last bit")]
 )
-def test_a_damaged_row_is_given_nobody(pump: Pump, store: SqliteStore, directory: Path, damage: Damage) -> None:
+def test_a_damaged_row_is_never_returned(pump: Pump, store: SqliteStore, directory: Path, damage: Damage) -> None:
     letter, other = enter(pump, store, SMALL), enter(pump, store, SMALL)
     with closing(sqlite3.connect(directory / DATABASE, isolation_level=None)) as connection:
         connection.execute("UPDATE contents SET octets = ? WHERE letter = ?", (damage(SMALL), letter))

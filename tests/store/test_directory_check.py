@@ -141,11 +141,11 @@ def test_a_reader_that_begins_late_opens_no_other_database(tmp_path: Path) -> No
     (tmp_path / "data").rename(tmp_path / "away")
     (tmp_path / "data").mkdir()
     with pytest.raises(StoreError):
-        pump.run(store.owed())
+        pump.run(store.pending_count())
     assert snapshot(tmp_path / "data") == set()
     (tmp_path / "data").rmdir()
     (tmp_path / "away").rename(tmp_path / "data")
-    assert pump.run(store.owed()) == 0
+    assert pump.run(store.pending_count()) == 0
     pump.run(store.close())
 
 
@@ -174,7 +174,7 @@ def test_the_lock_of_the_server_remembers_the_directory(tmp_path: Path) -> None:
     pump.run(store.close())
 
 
-def test_the_log_is_told_once_a_minute(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_has_one_line_a_minute(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     now = 1000.0
     file = tmp_path / "file"
@@ -222,7 +222,7 @@ def write(files: ContentFiles) -> str:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_who_finds_a_folder_that_another_has_just_made_flushes_its_name_as_well(
+def test_a_folder_just_made_by_another_process_is_flushed_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
     """The first is held in its flush of the name; the second must not rely on that flush."""

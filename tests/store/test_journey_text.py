@@ -1,4 +1,4 @@
-"""What the line of a step says."""
+"""Text of a journey step."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ from mailstack.store.journey import facts_text
         ({"MT-PRIORITY": "0", "BY": "600;R"}, "from 192.0.2.1, with MT-PRIORITY=0 BY=600;R"),
     ],
 )
-def test_the_usual_priority_goes_without_saying(terms: dict[str, str], said: str) -> None:
+def test_the_normal_priority_is_not_shown(terms: dict[str, str], said: str) -> None:
     step = Step(LetterId("1m8d8nfn87ezdty"), 0.0, "mx.home.test", "exchanged", {"client": "192.0.2.1", "terms": terms})
     assert facts_text(step) == said

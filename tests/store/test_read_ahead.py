@@ -57,14 +57,14 @@ def letters(count: int, size: int = 100) -> dict[LetterId, bytes]:
     return {LetterId(f"l{number}"): b"%d" % number * (size // len(str(number))) for number in range(count)}
 
 
-def test_those_that_come_next_are_read_with_the_first() -> None:
+def test_the_next_letters_are_read_with_the_first() -> None:
     shelf = Shelf(letters(150))
     assert {letter: run(read_all(content)) for letter, content in shelf.stored.items()} == shelf.contents
     assert list(map(len, shelf.together)) == [LETTERS, LETTERS, 150 - 2 * LETTERS]
     assert shelf.alone == []
 
 
-def test_who_wants_what_is_being_read_waits_for_it() -> None:
+def test_a_second_reader_waits_for_a_running_read() -> None:
     shelf = Shelf(letters(10), waits=True)
     results = [shelf.start(letter) for letter in shelf.stored]
     assert len(shelf.together) == 1
@@ -87,12 +87,12 @@ def test_what_is_in_a_file_is_read_by_itself() -> None:
     assert shelf.alone == ["l0"]
 
 
-def test_what_had_to_make_room_is_read_again() -> None:
+def test_an_evicted_content_is_read_again() -> None:
     shelf = Shelf(letters(20, 1000), held=3000)
     assert {letter: run(read_all(content)) for letter, content in shelf.stored.items()} == shelf.contents
 
 
-def test_a_content_of_another_size_is_left_to_who_says_what_is_wrong() -> None:
+def test_a_content_of_another_size_is_read_alone() -> None:
     shelf = Shelf(letters(2))
     shelf.contents[LetterId("l1")] += b"more"
     for content in shelf.stored.values():
@@ -100,7 +100,7 @@ def test_a_content_of_another_size_is_left_to_who_says_what_is_wrong() -> None:
     assert shelf.alone == ["l1"]
 
 
-def test_a_failure_is_heard_by_each_that_waits_and_later_all_is_well() -> None:
+def test_a_failure_reaches_each_waiting_reader_and_later_reads_succeed() -> None:
     shelf = Shelf(letters(3), waits=True)
     results = [shelf.start(letter) for letter in shelf.stored]
     shelf.failing = True

@@ -78,7 +78,7 @@ def test_a_letter_survives_the_store(envelope: Envelope, arrival: Arrival) -> No
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | texts, st.lists), texts)
-def test_no_json_makes_anything_but_a_value_or_a_store_error(value: object, text: str) -> None:
+def test_any_json_decodes_to_a_value_or_a_store_error(value: object, text: str) -> None:
     for damaged in (rows.as_json(value), text):
         for decode in (rows.decode_envelope, rows.decode_arrival, rows.decode_recipient):
             with pytest.raises(StoreError, match="letters, 'id'"):
@@ -114,14 +114,14 @@ def test_no_row_becomes_a_command_on_the_wire(recipient: Recipient) -> None:
 
 
 @pytest.mark.parametrize("damaged", [("HOLDFOR", "soon"), ("HOLDUNTIL", "9"), ("BY", "R"), ("MT-PRIORITY", "99")])
-def test_a_wish_about_time_that_makes_no_sense_is_named(damaged: tuple[str, str]) -> None:
+def test_an_invalid_time_parameter_is_named(damaged: tuple[str, str]) -> None:
     """FUT-01, DLBY-01, PRIO-01: the letter is held, and told of, instead of failing at each attempt."""
     with pytest.raises(ValueError, match=r"\w"):
         rows.decode_envelope(rows.as_json(Envelope(None, (), parameters=(damaged,))))
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**63 - 1), times, texts, st.dictionaries(texts, texts))))
-def test_what_a_delivery_tells_of_its_readers_goes_there_and_back(
+def test_collected_steps_of_a_delivery_survive_the_store(
     told: list[tuple[int, float, str, dict[str, str]]],
 ) -> None:
     steps = [(seq, Step(LetterId("x"), at, server, "collected", facts)) for seq, at, server, facts in told]
@@ -135,7 +135,7 @@ def test_what_a_delivery_tells_of_its_readers_goes_there_and_back(
 @pytest.mark.parametrize(
     "damaged", ["", "[", "{}", "[1]", "[[1,2.0,3,{}]]", '[[-1,2.0,"",{}]]', '[[1,2.0,"",{}],]', b"[]", 1, "[" * 200_000]
 )
-def test_what_a_delivery_tells_of_its_readers_may_be_damaged(damaged: object) -> None:
+def test_damaged_collected_steps_are_named(damaged: object) -> None:
     with pytest.raises(Damaged, match=r"table deliveries, \('x', 1\)"):
         rows.collected_from(("x", 1, damaged))
 
@@ -162,7 +162,7 @@ def test_a_delivery_waits_until_it_is_due_and_its_claim_has_ended() -> None:
     assert rows.waits_until(replace(delivery, state=DeliveryState.REMOVED, claimed_by="me")) == rows.FAR
 
 
-def test_a_listing_that_makes_no_sense_is_named() -> None:
+def test_an_invalid_listing_is_named() -> None:
     for listing in ("1 2", "x 2 id", "1 2 id more"):
         with pytest.raises(StoreError, match=r"bob@home\.test"):
             rows.entries_from(listing, "bob@home.test")

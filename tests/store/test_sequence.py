@@ -1,4 +1,4 @@
-"""Steps of one letter, written by several processes, never meet in their numbers."""
+"""Step numbers are unique across processes."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ def test_two_settlements_of_one_delivery_in_one_group_are_one(pump: Pump, open_s
     assert len(pump.run(store.open_maildrop(BOB.key, "me")).entries) == 1
 
 
-def test_a_bug_in_one_call_is_told_to_its_caller_alone(pump: Pump, open_store: Open) -> None:
+def test_a_bug_in_one_call_is_raised_to_its_caller_alone(pump: Pump, open_store: Open) -> None:
     store = open_store()
     pump.run(store.accept(acceptance()))
 
@@ -315,7 +315,7 @@ def test_a_database_that_is_none_does_not_open(pump: Pump, directory: Path) -> N
     pump.run(store.close())
 
 
-def test_a_closed_store_says_so(pump: Pump, open_store: Open) -> None:
+def test_a_closed_store_refuses_calls(pump: Pump, open_store: Open) -> None:
     store = open_store()
     pump.run(store.close())
     for work in (store.accept(acceptance()), store.accounts.all(), store.accept(acceptance(octets=b"x" * 100_000))):
@@ -333,7 +333,7 @@ def test_what_was_begun_before_closing_is_finished(pump: Pump, open_store: Open)
 # --- files
 
 
-def test_the_directory_is_nobody_elses(open_store: Open, directory: Path) -> None:
+def test_the_directory_is_private(open_store: Open, directory: Path) -> None:
     open_store()
     assert directory.stat().st_mode & 0o777 == 0o700
 
@@ -651,9 +651,9 @@ def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, direc
         (sql.DUE, "deliveries_owed"),
         (sql.NEXT_DUE, "deliveries_owed"),
         (sql.stopped_attempts(1), "deliveries_owed"),
-        (sql.let_go(1), "deliveries_owed"),
-        (sql.files(1), "contents_in_files"),
-        (sql.FORGOTTEN, "letters_by_arrival"),
+        (sql.release_claims(1), "deliveries_owed"),
+        (sql.known_files(1), "contents_in_files"),
+        (sql.PRUNABLE, "letters_by_arrival"),
         (ALIASES_TO, "aliases_by_target"),
         (sql.drop_contents(3), "entries_by_delivery"),
         (sql.move_deliveries(3), "SEARCH d USING PRIMARY KEY"),
@@ -661,28 +661,28 @@ def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, direc
         (sql.collect(100), "SEARCH d USING PRIMARY KEY"),
         (sql.uncollected(100), "SEARCH d USING PRIMARY KEY"),
         (sql.COLLECTED, "SEARCH deliveries USING PRIMARY KEY"),
-        (sql.place(3), "SEARCH m USING INDEX"),
+        (sql.insert_entries(3), "SEARCH m USING INDEX"),
         (
             sql.records(
-                ids=0, server=True, sender=False, recipient=True, since=False, until=False, states=0, owed=False
+                ids=0, server=True, sender=False, recipient=True, since=False, until=False, states=0, pending=False
             ),
             "deliveries_by_address",
         ),
         (
             sql.records(
-                ids=0, server=False, sender=True, recipient=False, since=False, until=False, states=0, owed=False
+                ids=0, server=False, sender=True, recipient=False, since=False, until=False, states=0, pending=False
             ),
             "letters_by_sender",
         ),
         (
             sql.records(
-                ids=0, server=False, sender=False, recipient=False, since=False, until=False, states=1, owed=True
+                ids=0, server=False, sender=False, recipient=False, since=False, until=False, states=1, pending=True
             ),
             "deliveries_owed",
         ),
         (
             sql.records(
-                ids=0, server=True, sender=False, recipient=False, since=True, until=False, states=0, owed=False
+                ids=0, server=True, sender=False, recipient=False, since=True, until=False, states=0, pending=False
             ),
             "letters_by_arrival",
         ),

@@ -47,7 +47,7 @@ def test_there_is_a_record_of_the_first_schema() -> None:
 
 
 @pytest.mark.parametrize("old", RECORDED, ids=lambda old: old.name)
-def test_a_server_of_old_goes_on_with_all_it_has(old: Path, tmp_path: Path) -> None:
+def test_an_older_store_opens_with_all_its_data(old: Path, tmp_path: Path) -> None:
     """Commands, journeys, logins and mailboxes say of everything what they said then; what they say more is theirs."""
     config = server(tmp_path)
     config.write_text(config.read_text() + SCHEDULE)

@@ -244,7 +244,7 @@ def check_database(config: Config) -> tuple[list[Finding], bool]:
             state = schema.state(connection, schema.migrations())
             if state is None:
                 return [*found, good("store", "its tables are created at the first start")], False
-            others = process_leases.living(connection)
+            others = process_leases.live_owners(connection)
             found.append(good("nodes", ", ".join(others) if others else "none is running"))
             nodes = len({owner.partition("#")[0] for owner in others})
             if nodes > 1:

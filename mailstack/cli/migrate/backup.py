@@ -143,7 +143,7 @@ def _add_content(at: Path, name: str, digest: str | None, size: int | None, tar:
 
 def _where(connection: sqlite3.Connection, letter: str) -> str:
     """The mailboxes that a letter is in, and the recipients that it waits for, to be put behind its id."""
-    places = [str(place) for (place,) in connection.execute(sql.PLACES, (letter, letter))]
+    places = [str(place) for (place,) in connection.execute(sql.REFERENCES, (letter, letter))]
     return f" ({', '.join(places)})" if places else ""
 
 

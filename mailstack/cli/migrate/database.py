@@ -20,7 +20,7 @@ from mailstack.store.contents import AHEAD, OBJECT
 from mailstack.store.postgresql import large_contents
 from mailstack.store.postgresql.connection import NOW, translated, trouble
 from mailstack.store.postgresql.database import Database, shown
-from mailstack.store.postgresql.process_leases import living
+from mailstack.store.postgresql.process_leases import live_owners
 from mailstack.store.postgresql.schema import migrate, migrations, newest, version_of
 from mailstack.store.schema import Row, Table, tables
 
@@ -67,7 +67,7 @@ class _DatabaseEndpoint:
         self._refuse_if_served()
 
     def _refuse_if_served(self) -> None:
-        if owners := living(self._connection):
+        if owners := live_owners(self._connection):
             raise CannotMove(
                 f"{self.name} is served by {', '.join(owners)}: stop it first (SIGTERM ends it once its sessions are done;"
                 " its queue stays as it is), or wait half a minute if it died"
@@ -94,7 +94,7 @@ class _DatabaseEndpoint:
 
     def places(self, letter: str) -> list[str]:
         with _store_errors():
-            return [place for (place,) in self._connection.execute(sql.PLACES, (letter, letter)).fetchall()]
+            return [place for (place,) in self._connection.execute(sql.REFERENCES, (letter, letter)).fetchall()]
 
     def integrity(self) -> Iterator[str]:
         """Nothing: PostgreSQL checks pages as it reads them, where its data_checksums are on."""

@@ -20,7 +20,7 @@ from mailstack.store.batch import pieces
 from mailstack.store.content_files import DIRECTORY as CONTENTS
 from mailstack.store.content_files import is_name, path_of, sync_directory
 from mailstack.store.contents import OBJECT
-from mailstack.store.locks import Turn, take_server
+from mailstack.store.locks import Turn, lock_server_file
 from mailstack.store.schema import Row, Table, migrate, migrations, version_of
 from mailstack.store.sqlite.connection import ReadableDatabase, integrity_of
 from mailstack.store.sqlite.store import DATABASE, MAILDROPS, TURN
@@ -58,7 +58,7 @@ class _Directory:
         if not os.access(self.directory, os.W_OK):
             return
         try:
-            self._held.callback(os.close, take_server(self.directory / "lock"))
+            self._held.callback(os.close, lock_server_file(self.directory / "lock"))
         except StoreError as error:
             raise CannotMove(
                 f"{error}: stop it first (SIGTERM ends it once its sessions are done; its queue stays as it is)"
@@ -86,7 +86,7 @@ class _Directory:
 
     def places(self, letter: str) -> list[str]:
         try:
-            return [place for (place,) in self._connection.execute(sql.PLACES, (letter, letter))]
+            return [place for (place,) in self._connection.execute(sql.REFERENCES, (letter, letter))]
         except sqlite3.Error:
             return []  # `integrity` reports a damaged database
 

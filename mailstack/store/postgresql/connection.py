@@ -90,7 +90,7 @@ class PostgresConnection:
 
     def drop_unneeded(self, letters: Sequence[LetterId]) -> list[str]:
         # Two transactions may end the last two deliveries at once: the second to get the rows' lock is the last.
-        self.execute(sql.hold_contents(len(letters)), sorted(letters)).fetchall()
+        self.execute(sql.lock_contents(len(letters)), sorted(letters)).fetchall()
         found = self.execute(f"{sql.drop_contents(len(letters))} RETURNING file", letters).fetchall()
         return [file for (file,) in found if file is not None]
 
@@ -149,7 +149,9 @@ class PostgresConnection:
 
 @lru_cache(maxsize=128)
 def _small_contents(count: int) -> str:
-    return f"SELECT letter, octets, digest FROM contents WHERE letter IN {sql.marks(count)} AND octets IS NOT NULL"  # noqa: S608  # question marks
+    return (
+        f"SELECT letter, octets, digest FROM contents WHERE letter IN {sql.placeholders(count)} AND octets IS NOT NULL"  # noqa: S608  # question marks
+    )
 
 
 _FULL = {"53100"}

@@ -139,7 +139,7 @@ def _verified(connection: PostgresConnection, name: str, number: int, verificati
 def remove(connection: PostgresConnection, names: Sequence[str]) -> None:
     for part in slices(list(names), 1):
         for table in ("pieces", "large_contents"):
-            connection.execute(f"DELETE FROM {table} WHERE name IN {sql.marks(len(part))}", part)  # noqa: S608  # our own names
+            connection.execute(f"DELETE FROM {table} WHERE name IN {sql.placeholders(len(part))}", part)  # noqa: S608  # our own names
 
 
 def _old(connection: PostgresConnection, age: float, after: str) -> list[str]:

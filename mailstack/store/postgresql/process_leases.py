@@ -1,4 +1,4 @@
-"""Process leases in a shared database, dead processes and transactions in doubt.
+"""Process leases in a shared database, dead processes and transactions in entry.
 
 All times are the database's, so that differing clocks of machines do no harm.
 """
@@ -30,8 +30,8 @@ _RENEW = f"UPDATE process_leases SET until = {NOW} + ? WHERE id = ?"
 _LEAVE = "DELETE FROM process_leases WHERE id = ?"
 _LATE = f"SELECT id, owner FROM process_leases WHERE until < {NOW} ORDER BY id FOR UPDATE SKIP LOCKED"
 _HAS_SUCCESSOR = "SELECT 1 FROM process_leases WHERE owner = ? AND id <> ? LIMIT 1"
-_TWIN = f"SELECT 1 FROM process_leases WHERE owner = ? AND id <> ? AND until > {NOW} LIMIT 1"
-_LIVING = f"SELECT owner FROM process_leases WHERE owner <> '' AND until > {NOW} ORDER BY owner"
+_DUPLICATE = f"SELECT 1 FROM process_leases WHERE owner = ? AND id <> ? AND until > {NOW} LIMIT 1"
+_LIVE_OWNERS = f"SELECT owner FROM process_leases WHERE owner <> '' AND until > {NOW} ORDER BY owner"
 _TAKE = f"""INSERT INTO held_maildrops (mailbox, process) SELECT ?, id FROM process_leases WHERE id = ? AND until > {NOW}
     ON CONFLICT (mailbox) DO UPDATE SET process = excluded.process WHERE NOT EXISTS
     (SELECT 1 FROM process_leases WHERE process_leases.id = held_maildrops.process AND process_leases.until > {NOW})"""
@@ -40,92 +40,92 @@ _HELD = "SELECT mailbox FROM held_maildrops WHERE process = ?"
 _HOLDS = "SELECT 1 FROM held_maildrops WHERE mailbox = ? AND process = ? FOR UPDATE"
 
 
-def join(transaction: Transaction, life: str, owner: str, *, program: int, seconds: float, now: float) -> None:
+def join(transaction: Transaction, lease: str, owner: str, *, program: int, seconds: float, now: float) -> None:
     """Registers a process, or registers it again after others have released its claims.
 
     Releases the claims of its owner: those of an earlier process of the same name, or of this one.
     """
-    for (dead,) in transaction.execute(_PREDECESSORS, (owner, life)).fetchall():
+    for (dead,) in transaction.execute(_PREDECESSORS, (owner, lease)).fetchall():
         transaction.execute(_FREE_ALL, (dead,))
-    transaction.execute(_JOIN, (life, owner, program, seconds))
+    transaction.execute(_JOIN, (lease, owner, program, seconds))
     if owner:
-        _let_go(transaction, owner, now)
+        _release(transaction, owner, now)
 
 
-def renew(transaction: Transaction, life: str, seconds: float) -> bool:
-    """Whether the lease could be extended; False: its claims were released."""
-    return transaction.execute(_RENEW, (seconds, life)).rowcount == 1
+def renew(transaction: Transaction, lease: str, seconds: float) -> bool:
+    """Extends a lease. False: it had expired, and its claims were released."""
+    return transaction.execute(_RENEW, (seconds, lease)).rowcount == 1
 
 
-def has_twin(transaction: Transaction, life: str, owner: str) -> bool:
+def has_duplicate(transaction: Transaction, lease: str, owner: str) -> bool:
     """Returns whether another live process has the same owner name: the two would release each other's claims."""
-    return bool(owner) and bool(transaction.execute(_TWIN, (owner, life)).fetchall())
+    return bool(owner) and bool(transaction.execute(_DUPLICATE, (owner, lease)).fetchall())
 
 
-def leave(transaction: Transaction, life: str, owner: str, now: float) -> bool:
+def leave(transaction: Transaction, lease: str, owner: str, now: float) -> bool:
     """Deregisters a process and releases its unattempted claims. Returns whether it was still registered.
 
     If it was not, others have released its claims, and a successor of the same name may have claims of its own.
     """
-    transaction.execute(_FREE_ALL, (life,))
-    was_there = transaction.execute(_LEAVE, (life,)).rowcount == 1
+    transaction.execute(_FREE_ALL, (lease,))
+    was_there = transaction.execute(_LEAVE, (lease,)).rowcount == 1
     if owner and was_there:
-        _let_go(transaction, owner, now)
+        _release(transaction, owner, now)
     return was_there
 
 
 def take_over(transaction: Transaction, now: float) -> list[str]:
     """Release the claims of processes with an expired lease; returns their owners. `now` is the database's time."""
     owners = []
-    for life, owner in transaction.execute(_LATE).fetchall():
-        transaction.execute(_FREE_ALL, (life,))
+    for lease, owner in transaction.execute(_LATE).fetchall():
+        transaction.execute(_FREE_ALL, (lease,))
         # A restarted process with the same name has released them already, and has claims of its own.
-        if owner and not transaction.execute(_HAS_SUCCESSOR, (owner, life)).fetchall():
-            _let_go(transaction, owner, now)
+        if owner and not transaction.execute(_HAS_SUCCESSOR, (owner, lease)).fetchall():
+            _release(transaction, owner, now)
             owners.append(owner)
-        transaction.execute(_LEAVE, (life,))
+        transaction.execute(_LEAVE, (lease,))
     return owners
 
 
-def _let_go(transaction: Transaction, owner: str, now: float) -> None:
+def _release(transaction: Transaction, owner: str, now: float) -> None:
     claims.recover(transaction, [owner], now)
     transaction.execute(RECOVER, (now, owner))
 
 
-def living(connection: Connection) -> list[str]:
-    """The owners that serve now."""
-    return [owner for (owner,) in connection.execute(_LIVING)]
+def live_owners(connection: Connection) -> list[str]:
+    """Owners with a valid lease."""
+    return [owner for (owner,) in connection.execute(_LIVE_OWNERS)]
 
 
-def take_maildrop(transaction: Transaction, mailbox: str, life: str) -> bool:
+def take_maildrop(transaction: Transaction, mailbox: str, lease: str) -> bool:
     """Whether a maildrop could be locked (RFC 1939 §4)."""
-    return transaction.execute(_TAKE, (mailbox, life)).rowcount == 1
+    return transaction.execute(_TAKE, (mailbox, lease)).rowcount == 1
 
 
-def free_maildrop(transaction: Transaction, mailbox: str, life: str) -> None:
-    transaction.execute(_FREE, (mailbox, life))
+def free_maildrop(transaction: Transaction, mailbox: str, lease: str) -> None:
+    transaction.execute(_FREE, (mailbox, lease))
 
 
-def may_have_strays(connection: Connection, life: str, held: Callable[[], Collection[str]]) -> bool:
-    """Whether it is worth to look closer; one that is being freed just now looks like one."""
-    return bool({mailbox for (mailbox,) in connection.execute(_HELD, (life,))} - set(held()))
+def may_have_strays(connection: Connection, lease: str, held: Callable[[], Collection[str]]) -> bool:
+    """Returns whether `free_strays` may find something; a maildrop that is being released counts."""
+    return bool({mailbox for (mailbox,) in connection.execute(_HELD, (lease,))} - set(held()))
 
 
-def free_strays(transaction: Transaction, life: str, held: Callable[[], Collection[str]]) -> list[str]:
-    """Free what this life holds by the database, but not by itself: it could not be freed, or whether it was taken was lost.
+def free_strays(transaction: Transaction, lease: str, held: Callable[[], Collection[str]]) -> list[str]:
+    """Releases maildrops locked in the database but not by the process: their release failed, or their lock was in doubt.
 
-    The rows are locked before `held` says what it holds, so that nothing is freed that is being taken.
+    The rows are locked before `held` is called, so that no maildrop is released that is just being locked.
     """
-    locked = {mailbox for (mailbox,) in transaction.execute(f"{_HELD} FOR UPDATE", (life,))}
+    locked = {mailbox for (mailbox,) in transaction.execute(f"{_HELD} FOR UPDATE", (lease,))}
     strays = sorted(locked - set(held()))
     for mailbox in strays:
-        free_maildrop(transaction, mailbox, life)
+        free_maildrop(transaction, mailbox, lease)
     return strays
 
 
-def holds_maildrop(transaction: Transaction, mailbox: str, life: str) -> bool:
-    """Whether it is still locked by this life; until the transaction ends it stays so."""
-    return bool(transaction.execute(_HOLDS, (mailbox, life)).fetchall())
+def holds_maildrop(transaction: Transaction, mailbox: str, lease: str) -> bool:
+    """Returns whether the lease holds the maildrop, and locks the row until the transaction ends."""
+    return bool(transaction.execute(_HOLDS, (mailbox, lease)).fetchall())
 
 
 _ENDED = "SELECT number FROM commits WHERE writer = ? FOR UPDATE NOWAIT"
@@ -134,12 +134,12 @@ _LETTER, _NUMBER, _ATTEMPTS, _CLAIMED_BY = map(rows.DELIVERY_ROW.index, ("letter
 
 
 class InDoubtTransaction(Struct, frozen=True):
-    """One transaction."""
+    """Transaction with an unknown outcome."""
 
     writer: str
-    """The row of `commits` that it holds while it has not ended."""
+    """Key of the row of `commits` that it locks while it runs."""
     claimed: list[Any]
-    """Letter, number and attempts of each delivery that it claims."""
+    """Letter, number and attempts of each claimed delivery, in one list."""
 
 
 class InDoubtTransactions:
@@ -147,10 +147,10 @@ class InDoubtTransactions:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._doubts: list[InDoubtTransaction] = []
+        self._entries: list[InDoubtTransaction] = []
 
     def add(self, writer: str, group: Iterable[Job], outcomes: Iterable[Any]) -> None:
-        """A connection of this name was lost when the group was committed, of which this would have come."""
+        """Adds the transaction of a connection that was lost during the commit of `group`."""
         claimed: list[Any] = []
         width = len(rows.DELIVERY_ROW)
         for job in group:
@@ -164,24 +164,24 @@ class InDoubtTransactions:
                 for one in [each for claim in outcome.claims for each in claim.deliveries]:
                     claimed += (one.letter, one.number, one.attempts)
         with self._lock:
-            self._doubts.append(InDoubtTransaction(writer, claimed))
+            self._entries.append(InDoubtTransaction(writer, claimed))
 
     def waiting(self) -> list[InDoubtTransaction]:
         with self._lock:
-            return list(self._doubts)
+            return list(self._entries)
 
-    def settle(self, transaction: Transaction, doubt: InDoubtTransaction, owner: str, now: float) -> None:
-        """Let go of what it claimed. Raises psycopg.errors.LockNotAvailable while it has not ended."""
-        transaction.execute(_ENDED, (doubt.writer,)).fetchall()
-        transaction.execute(_END_COUNT, (doubt.writer,))
-        for part in pieces(doubt.claimed, 3):
-            transaction.execute(sql.let_go_of(len(part) // 3), (now, now, now, now, owner, *part))
+    def settle(self, transaction: Transaction, entry: InDoubtTransaction, owner: str, now: float) -> None:
+        """Releases the claims of a transaction. Raises psycopg.errors.LockNotAvailable while it runs."""
+        transaction.execute(_ENDED, (entry.writer,)).fetchall()
+        transaction.execute(_END_COUNT, (entry.writer,))
+        for part in pieces(entry.claimed, 3):
+            transaction.execute(sql.release_deliveries(len(part) // 3), (now, now, now, now, owner, *part))
 
-    def is_settled(self, doubt: InDoubtTransaction) -> None:
+    def is_settled(self, entry: InDoubtTransaction) -> None:
         with self._lock:
-            self._doubts.remove(doubt)
+            self._entries.remove(entry)
 
 
-def has_not_ended(error: psycopg.Error) -> bool:
+def is_unfinished(error: psycopg.Error) -> bool:
     """Whether a transaction still holds its row."""
     return isinstance(error, psycopg.errors.LockNotAvailable)

@@ -24,7 +24,7 @@ from mailstack.store.batch import Transaction
 from mailstack.store.postgresql import process_leases
 from mailstack.store.postgresql.connection import NOW, PostgresConnection, is_collision, trouble
 from mailstack.store.postgresql.database import Database
-from mailstack.store.postgresql.process_leases import InDoubtTransaction, InDoubtTransactions, has_not_ended
+from mailstack.store.postgresql.process_leases import InDoubtTransaction, InDoubtTransactions, is_unfinished
 from mailstack.store.postgresql.schema import newest
 from mailstack.store.writer import CallsFromThreads
 
@@ -33,16 +33,16 @@ T = TypeVar("T")
 CHANNEL = "mailstack"
 WORK, ADDRESSES = "work", "addresses"
 """Notification payloads: deliveries or rules have changed; accounts or aliases have changed."""
-_LONGEST_WAIT = 5.0
-"""Seconds between two looks at the database's clock."""
+_MAX_WAIT = 5.0
+"""Maximum seconds between two readings of the database's clock."""
 _ROUND_TRIP = 1.0
-"""Seconds that a question for the time may take; after more it is not known well enough what the answer means."""
+"""Maximum seconds of a query for the time; a slower answer is too imprecise."""
 
 _log = Logger()
 
 
 class DatabaseTime:
-    """The time as the database has it, from its answer and from what has passed since."""
+    """Clock of the database, from its last answer and the time since then."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -50,73 +50,73 @@ class DatabaseTime:
         """Database time minus `monotonic` time, in seconds."""
 
     def now(self) -> float:
-        """Seconds since 1970; this machine's, until the database was asked."""
+        """Seconds since 1970; this machine's clock until the first answer."""
         ahead = self._ahead
         return time.time() if ahead is None else self._monotonic() + ahead
 
-    def learn(self, connection: PostgresConnection) -> None:
-        """Ask. It was what it says at some moment between question and answer."""
+    def update(self, connection: PostgresConnection) -> None:
+        """Queries the clock; the answer counts for the middle of the query."""
         before = self._monotonic()
-        ((said,),) = connection.execute(f"SELECT {NOW}").fetchall()  # no value
+        ((answer,),) = connection.execute(f"SELECT {NOW}").fetchall()  # no value
         after = self._monotonic()
         if after - before <= _ROUND_TRIP or self._ahead is None:
-            self._ahead = said - (before + after) / 2
+            self._ahead = answer - (before + after) / 2
 
 
 class ProcessRegistration:
-    """States: created, registered (`begin`), deregistered (`end`). The lease is read in the reactor's thread."""
+    """States: created, registered (`start`), deregistered (`stop`). The lease is read in the reactor's thread."""
 
     def __init__(
         self,
         reactor: CallsFromThreads,
         database: Database,
-        life: str,
+        lease: str,
         *,
         owner: str,
         seconds: float,
-        heard: Callable[[str], None],
+        on_notification: Callable[[str], None],
         forget: Callable[[list[str]], None],
         held: Callable[[], Collection[str]],
-        doubts: InDoubtTransactions,
+        in_doubt: InDoubtTransactions,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`owner`: name of the claims; empty: no claims. `seconds`: duration of a lease. `heard` gets the notifications
+        """`owner`: name of the claims; empty: no claims. `seconds`: duration of a lease. `on_notification` gets the notifications
         of other processes, in the reactor's thread; `forget` gets large contents that are no longer needed. `held`
-        returns the maildrops locked by this process. `doubts`: transactions with an unknown outcome, to be resolved.
+        returns the maildrops locked by this process. `in_doubt`: transactions with an unknown outcome, to be resolved.
         """
         self.time = DatabaseTime(monotonic)
         self._reactor = reactor
         self._database = database
-        self._life = life
+        self._lease_id = lease
         self._owner = owner
         self._seconds = seconds
-        self._heard = heard
+        self._on_notification = on_notification
         self._forget = forget
         self._held = held
-        self._doubts = doubts
+        self._in_doubt = in_doubt
         self._monotonic = monotonic
         self._complaint = RateLimitedLog(logging.getLogger(__name__), monotonic)
-        self._sure_until = 0.0
+        self._lease_until = 0.0
         self._since = 0.0
-        self._there_since = 0.0
+        self._connected_at = 0.0
         """Start of this connection, by `monotonic`: no other process counts as late before one lease after it."""
-        self._is_over = False
-        """Whether another process has its name, and this one is none any more."""
+        self._is_duplicate = False
+        """Whether another live process has the same owner name: then this one stops."""
         self._wake = -1, -1
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
     # --- in the reactor's thread
 
-    def tenure(self) -> float | None:
-        """Since when it lives in the eyes of others, without a break; None when they may believe it dead by now."""
-        return self._since if self._monotonic() < self._sure_until else None
+    def claims_valid_since(self) -> float | None:
+        """Start of the unbroken lease, seconds since 1970; None if the lease may have expired."""
+        return self._since if self._monotonic() < self._lease_until else None
 
     @property
-    def has_begun(self) -> bool:
+    def is_started(self) -> bool:
         return self._thread is not None
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Registers the process; runs in any thread. Raises psycopg.Error, StoreError."""
         connection = self._connected()
         try:
@@ -125,33 +125,35 @@ class ProcessRegistration:
             connection.close()
             raise
         self._wake = os.pipe()
-        self._thread = threading.Thread(target=self._run, args=(connection,), name="mailstack-presence", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(connection,), name="mailstack-registration", daemon=True
+        )
         self._thread.start()
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Deregisters the process; runs in a thread that may block."""
         if self._thread is not None:
             self._ended.set()
             os.write(self._wake[1], b".")
             self._thread.join(2 * self._database.reach.timeout)
             if not self._thread.is_alive():
-                for each in self._wake:
-                    os.close(each)
+                for descriptor in self._wake:
+                    os.close(descriptor)
             self._thread = None
 
     # --- in its thread
 
     def _run(self, connection: PostgresConnection | None) -> None:
-        pause = min(_LONGEST_WAIT, self._seconds / 4)
-        while not self._ended.is_set() and not self._is_over:
+        pause = min(_MAX_WAIT, self._seconds / 4)
+        while not self._ended.is_set() and not self._is_duplicate:
             try:
                 if connection is None:
                     connection = self._connected()
                 with self._database.watch.over(connection):
-                    self._attend(connection)
+                    self._renew(connection)
                 self._complaint.is_over()
-                if not self._is_over:
-                    self._listen(connection, pause)
+                if not self._is_duplicate:
+                    self._wait(connection, pause)
             except Exception as error:  # noqa: BLE001  # any failure: a process without a lease must not serve
                 if connection is None or connection.is_lost:
                     self._complaint.error("the database can't be reached: %s", trouble(error))
@@ -164,61 +166,65 @@ class ProcessRegistration:
         self._leave(connection)
 
     def _connected(self) -> PostgresConnection:
-        connection = self._database.connect(self.time.learn)
-        self._there_since = self._monotonic()
+        connection = self._database.connect(self.time.update)
+        self._connected_at = self._monotonic()
         try:
             connection.raw.execute(f"LISTEN {CHANNEL}")
         except psycopg.Error:
-            # What only speaks PostgreSQL's protocol may have none: then there are looks, each second.
+            # A database that only speaks PostgreSQL's protocol may have no LISTEN: the server polls each second.
             if connection.is_lost:
                 raise
         return connection
 
-    def _attend(self, connection: PostgresConnection) -> None:
-        self.time.learn(connection)
+    def _renew(self, connection: PostgresConnection) -> None:
+        self.time.update(connection)
         asked = self._monotonic()
-        if self._in_transaction(connection, lambda change: process_leases.renew(change, self._life, self._seconds)):
+        if self._in_transaction(connection, lambda change: process_leases.renew(change, self._lease_id, self._seconds)):
             # The database's clock was set back, or a failover went to a server that is behind: no claim was lost.
             self._since = min(self._since, self.time.now())
-            self._sure_until = asked + self._seconds
-        elif self._in_transaction(connection, lambda change: process_leases.has_twin(change, self._life, self._owner)):
-            # Each would take the other's claims for its own.
-            why = f"another process calls itself {self._owner}: give each node a data directory or a `node` of its own"
-            _log.critical("{why}; this one serves no longer until it is started anew", why=why)
-            self._sure_until = 0.0
-            self._database.give_up(StoreError(why))
-            self._is_over = True
+            self._lease_until = asked + self._seconds
+        elif self._in_transaction(
+            connection, lambda change: process_leases.has_duplicate(change, self._lease_id, self._owner)
+        ):
+            # Each would use the other's claims.
+            reason = (
+                f"another process has the name {self._owner}: give each node a data directory or a `node` of its own"
+            )
+            _log.critical("{reason}; restart this process to serve again", reason=reason)
+            self._lease_until = 0.0
+            self._database.give_up(StoreError(reason))
+            self._is_duplicate = True
             return
         else:
-            _log.warn(
-                "others have taken over what {owner} had claimed: it was not heard of for too long", owner=self._owner
-            )
+            _log.warn("the lease of {owner} had expired, and other processes released its claims", owner=self._owner)
             self._join(connection)
-        self._tidy(connection)
-        if asked - self._there_since > self._seconds:
+        self._release_in_doubt(connection)
+        if asked - self._connected_at > self._seconds:
             self._take_over(connection)
 
-    def _tidy(self, connection: PostgresConnection) -> None:
+    def _release_in_doubt(self, connection: PostgresConnection) -> None:
         """Release the claims of transactions with an unknown outcome."""
-        for doubt in self._doubts.waiting():
+        for entry in self._in_doubt.waiting():
             try:
-                self._in_transaction(connection, partial(self._settle, doubt))
+                self._in_transaction(connection, partial(self._settle, entry))
             except psycopg.Error as error:
-                if not has_not_ended(error):
+                if not is_unfinished(error):
                     raise
             else:
-                self._doubts.is_settled(doubt)
-        if process_leases.may_have_strays(connection, self._life, self._held):
-            self._in_transaction(connection, lambda change: process_leases.free_strays(change, self._life, self._held))
+                self._in_doubt.is_settled(entry)
+        if process_leases.may_have_strays(connection, self._lease_id, self._held):
+            self._in_transaction(
+                connection, lambda change: process_leases.free_strays(change, self._lease_id, self._held)
+            )
 
-    def _settle(self, doubt: InDoubtTransaction, transaction: Transaction) -> None:
-        self._doubts.settle(transaction, doubt, self._owner, self.time.now())
+    def _settle(self, entry: InDoubtTransaction, transaction: Transaction) -> None:
+        self._in_doubt.settle(transaction, entry, self._owner, self.time.now())
 
     def _take_over(self, connection: PostgresConnection) -> None:
         late = self._in_transaction(connection, lambda change: process_leases.take_over(change, self.time.now()))
         if late:
             _log.warn(
-                "{owners} are not heard of any more; what they had claimed is attempted by others",
+                "the leases of {owners} have expired; their claims were released",
                 owners=", ".join(late),
             )
             connection.execute("SELECT pg_notify(?, ?)", (CHANNEL, WORK))
@@ -228,30 +234,30 @@ class ProcessRegistration:
         self._in_transaction(
             connection,
             lambda change: process_leases.join(
-                change, self._life, self._owner, program=newest(), seconds=self._seconds, now=self.time.now()
+                change, self._lease_id, self._owner, program=newest(), seconds=self._seconds, now=self.time.now()
             ),
         )
-        # In this order, so that nothing is begun of which `since` does not say that it is ours.
-        self._sure_until, self._since = 0.0, since
-        self._sure_until = asked + self._seconds
+        # In this order, so that no attempt starts with a claim from before `since`.
+        self._lease_until, self._since = 0.0, since
+        self._lease_until = asked + self._seconds
 
-    def _listen(self, connection: PostgresConnection, seconds: float) -> None:
+    def _wait(self, connection: PostgresConnection, seconds: float) -> None:
         """Waits for notifications until the lease must be renewed."""
         end = time.monotonic() + seconds
         # Not select(): a server with a thousand clients has descriptors that are too high for it.
-        either = select.poll()
-        either.register(connection.raw.fileno(), select.POLLIN)
-        either.register(self._wake[0], select.POLLIN)
+        poller = select.poll()
+        poller.register(connection.raw.fileno(), select.POLLIN)
+        poller.register(self._wake[0], select.POLLIN)
         # Notifications that came with answers to statements do not make the socket readable.
         self._report_notifications(connection)
         while (left := end - time.monotonic()) > 0 and not self._ended.is_set():
-            if any(descriptor != self._wake[0] for descriptor, _ in either.poll(left * 1000)):
+            if any(descriptor != self._wake[0] for descriptor, _ in poller.poll(left * 1000)):
                 self._report_notifications(connection)
 
     def _report_notifications(self, connection: PostgresConnection) -> None:
         for notice in connection.raw.notifies(timeout=0):
             if notice.pid != connection.raw.info.backend_pid:
-                self._reactor.callFromThread(self._heard, notice.payload)
+                self._reactor.callFromThread(self._on_notification, notice.payload)
 
     def _leave(self, connection: PostgresConnection | None) -> None:
         if connection is not None:
@@ -259,12 +265,14 @@ class ProcessRegistration:
                 with self._database.watch.over(connection):
                     now = self.time.now()
                     self._in_transaction(
-                        connection, lambda change: process_leases.leave(change, self._life, self._owner, now)
+                        connection, lambda change: process_leases.leave(change, self._lease_id, self._owner, now)
                     )
                     if self._owner:
                         connection.execute("SELECT pg_notify(?, ?)", (CHANNEL, WORK))
             except psycopg.Error as error:
-                _log.warn("others will miss this process for a while: {why}", why=trouble(error))
+                _log.warn(
+                    "could not end the lease of this process, which expires by itself: {error}", error=trouble(error)
+                )
             connection.close()
 
     def _in_transaction(self, connection: PostgresConnection, do: Callable[[Transaction], T]) -> T:

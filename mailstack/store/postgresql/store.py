@@ -17,7 +17,7 @@ from mailstack.store.batch import Batch, Transaction
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.contents import LargeContents, Several
 from mailstack.store.data_directory import Location
-from mailstack.store.locks import take_server
+from mailstack.store.locks import lock_server_file
 from mailstack.store.postgresql import process_leases, schema
 from mailstack.store.postgresql.connection import PostgresConnection, trouble
 from mailstack.store.postgresql.database import Connections, Database
@@ -25,7 +25,7 @@ from mailstack.store.postgresql.large_contents import ContentRows
 from mailstack.store.postgresql.notifying_parts import PostgresAccounts, PostgresHoldRules, PostgresSuppressions
 from mailstack.store.postgresql.process_leases import InDoubtTransactions
 from mailstack.store.postgresql.process_registration import ADDRESSES, CHANNEL, WORK, ProcessRegistration
-from mailstack.store.postgresql.writer import FORGET_COUNTS, PostgresWriter
+from mailstack.store.postgresql.writer import DELETE_OLD_COUNTS, PostgresWriter
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.writer import CallsFromThreads, Workers
 
@@ -76,61 +76,63 @@ class PostgresStore(SqlStore):
         self._database = database = Database(reach, f"mailstack {owner}".strip())
 
         readers = Connections(reactor, database, "mailstack-reader", reader_threads, once_more=True)
-        self._own = ContentRows(reactor, Connections(reactor, database, "mailstack-content", 2))
-        self._large = self._own if large is None else Several(large, self._own)
-        doubts = InDoubtTransactions()
+        self._local = ContentRows(reactor, Connections(reactor, database, "mailstack-content", 2))
+        self._large = self._local if large is None else Several(large, self._local)
+        in_doubt = InDoubtTransactions()
         writer = PostgresWriter(
             reactor,
             database,
             prepare=self._prepare,
             forget=self._large.forget,
-            doubts=doubts,
+            in_doubt=in_doubt,
             group=group,
             threads=writer_threads,
         )
         self._use(readers, writer)
-        self.accounts = PostgresAccounts(readers, writer, address_seconds, lambda: self._say(ADDRESSES))
-        self.hold_rules = PostgresHoldRules(readers, writer, self._say)
-        self.suppressions = PostgresSuppressions(readers, writer, self._say)
-        self._life = f"{owner or 'command'} {secrets.token_hex(8)}"
-        self._owner = owner
-        self._presence = ProcessRegistration(
+        self.accounts = PostgresAccounts(readers, writer, address_seconds, lambda: self._notify(ADDRESSES))
+        self.hold_rules = PostgresHoldRules(readers, writer, self._notify)
+        self.suppressions = PostgresSuppressions(readers, writer, self._notify)
+        self._lease_id = f"{owner or 'command'} {secrets.token_hex(8)}"
+        self._localer = owner
+        self._registration = ProcessRegistration(
             reactor,
             database,
-            self._life,
+            self._lease_id,
             owner=owner,
             seconds=lost_after,
-            heard=self._hear,
+            on_notification=self._on_notification,
             forget=self._large.forget,
             held=lambda: list(self._held),
-            doubts=doubts,
+            in_doubt=in_doubt,
         )
-        self._keeper = Workers(reactor, "mailstack-keeper", 1, start=lambda: None, stop=lambda _: None, trouble=trouble)
-        self.now = self._presence.time.now
-        self._told: list[Callable[[], None]] = []
+        self._registrar = Workers(
+            reactor, "mailstack-registrar", 1, start=lambda: None, stop=lambda _: None, trouble=trouble
+        )
+        self.now = self._registration.time.now
+        self._on_external_change: list[Callable[[], None]] = []
         self._held: dict[str, str] = {}
         """Mailbox to the owner of its maildrop."""
         self._lock: int | None = None
 
-    # --- its life
+    # --- opening and closing
 
     async def open(self) -> None:
         try:
             await self._writer.open()
-            if self._owner:
-                await self._keeper.do(lambda _: self._presence.begin())
+            if self._localer:
+                await self._registrar.do(lambda _: self._registration.start())
         except StoreError as error:
             raise type(error)(f"{self._database}: {error}") from error
-        await self._own.sweep(self._orphan_age, self._named)
+        await self._local.sweep(self._orphan_age, self._known_files)
 
     async def close(self) -> None:
         """Closes the writer before the registration, so that its last removals succeed."""
         await self._readers.close()
         await self._writer.close()
         await self._large.close()
-        if self._presence.has_begun:
-            await self._keeper.do(lambda _: self._presence.end())
-        await self._keeper.close()
+        if self._registration.is_started:
+            await self._registrar.do(lambda _: self._registration.stop())
+        await self._registrar.close()
         self._database.watch.close()
         if self._lock is not None:
             os.close(self._lock)
@@ -140,7 +142,7 @@ class PostgresStore(SqlStore):
         """Be the one process that serves with this node's directory, until `close`. Others have their own."""
         if self._directory is not None:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = take_server(self._directory / "lock")
+            self._lock = lock_server_file(self._directory / "lock")
             self.location = Location(self._directory / "lock")
             self.location.remember()
 
@@ -148,39 +150,39 @@ class PostgresStore(SqlStore):
         for concern in schema.check(connection):
             _log.warn("{database}: {concern}", database=self._database, concern=concern)
         schema.migrate(connection, self._database.reach.schema, schema.migrations())
-        connection.execute(FORGET_COUNTS, (_MONTH,))
-        self._presence.time.learn(connection)
+        connection.execute(DELETE_OLD_COUNTS, (_MONTH,))
+        self._registration.time.update(connection)
 
-    # --- news
+    # --- notifications
 
-    def on_news(self, told: Callable[[], None]) -> None:
-        self._told.append(told)
+    def on_external_change(self, callback: Callable[[], None]) -> None:
+        self._on_external_change.append(callback)
 
-    def _hear(self, said: str) -> None:
-        """Another process says something."""
-        if said == ADDRESSES:
+    def _on_notification(self, payload: str) -> None:
+        """Handles a notification of another process."""
+        if payload == ADDRESSES:
             self.accounts.invalidate()
         else:
-            for told in self._told:
-                told()
+            for callback in self._on_external_change:
+                callback()
 
-    async def _say(self, what: str = WORK) -> None:
-        """Notify all other processes. Those without notifications poll each second."""
+    async def _notify(self, payload: str = WORK) -> None:
+        """Notifies all other processes. Stores without notifications poll each second."""
         try:
-            await self._writer.do(lambda transaction: transaction.execute("SELECT pg_notify(?, ?)", (CHANNEL, what)))
+            await self._writer.do(lambda transaction: transaction.execute("SELECT pg_notify(?, ?)", (CHANNEL, payload)))
         except StoreError as error:
-            _log.debug("can't notify other processes of {what}: {error}", what=what, error=error)
+            _log.debug("can't notify other processes of {payload}: {error}", payload=payload, error=error)
 
     async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
         await super()._write(batch, acceptances)
-        if not self._owner and (batch.moves or batch.deliveries):
-            # A command changes the queue: an operator waits for what comes of it.
-            await self._say(WORK)
+        if not self._localer and (batch.moves or batch.deliveries):
+            # A command changed the queue: the servers act on it at once.
+            await self._notify(WORK)
 
     # --- claims
 
-    def tenure(self) -> float | None:
-        return self._presence.tenure() if self._owner else 0.0
+    def claims_valid_since(self) -> float | None:
+        return self._registration.claims_valid_since() if self._localer else 0.0
 
     # --- maildrops
 
@@ -191,11 +193,11 @@ class PostgresStore(SqlStore):
             return await self._listed(mailbox)
         self._held[mailbox] = owner
         try:
-            if not self._presence.has_begun:
-                await self._keeper.do(lambda _: self._begin())
+            if not self._registration.is_started:
+                await self._registrar.do(lambda _: self._start_registration())
             # After a crash of the database a lock may be gone; then `update_maildrop` finds that it is.
             taken = await self._writer.do_softly(
-                partial(process_leases.take_maildrop, mailbox=mailbox, life=self._life)
+                partial(process_leases.take_maildrop, mailbox=mailbox, lease=self._lease_id)
             )
         except BaseException:
             del self._held[mailbox]
@@ -209,10 +211,10 @@ class PostgresStore(SqlStore):
             await self.release_maildrop(mailbox, owner)
             raise
 
-    def _begin(self) -> None:
-        """One of several that ask does it."""
-        if not self._presence.has_begun:
-            self._presence.begin()
+    def _start_registration(self) -> None:
+        """Registers the process, unless a concurrent call has."""
+        if not self._registration.is_started:
+            self._registration.start()
 
     async def _listed(self, mailbox: str) -> Maildrop:
         return await self._readers.do(lambda connection: queries.maildrop(connection, mailbox))
@@ -221,7 +223,7 @@ class PostgresStore(SqlStore):
         if self._held.get(mailbox) != owner:
             return
         try:
-            await self._writer.do_softly(partial(process_leases.free_maildrop, mailbox=mailbox, life=self._life))
+            await self._writer.do_softly(partial(process_leases.free_maildrop, mailbox=mailbox, lease=self._lease_id))
         except StoreError as error:
             _log.warn("the maildrop of {mailbox} stays locked for a while: {error}", mailbox=mailbox, error=error)
         finally:
@@ -230,18 +232,18 @@ class PostgresStore(SqlStore):
     async def update_maildrop(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
     ) -> list[Step]:
-        """Raises MaildropInUse when the lock was lost, because others had to take this process for dead."""
+        """Raises MaildropInUse if the lock was lost because the lease of this process had expired."""
         held = mailbox in self._held
 
         def update(transaction: Transaction) -> list[Step]:
-            if held and not process_leases.holds_maildrop(transaction, mailbox, self._life):
+            if held and not process_leases.holds_maildrop(transaction, mailbox, self._lease_id):
                 raise MaildropInUse(f"the lock of the maildrop {mailbox} was lost; nothing was changed")
             return maildrop_writes.update(
                 transaction, mailbox, collected, deleted, steps, subscriptions=self._subscriptions
             )
 
-        told: list[Step] = await self._writer.do(update)
-        return told
+        written: list[Step] = await self._writer.do(update)
+        return written
 
 
 class ArchivingPostgresStore(Archiving, PostgresStore):

@@ -5,7 +5,7 @@ connection. When it is lost later, the outcome is read from the database: each t
 connection's row of `commits`. A read of that row on another connection waits, by its lock, until the lost transaction
 has ended. So a lost answer neither loses a letter nor accepts it twice. The outcome is unknown only if the database
 can't be reached within the time limit. Then the caller gets `OutcomeUnknown`, a client gets 451 and retries, and the
-log says that the letter may be stored twice. Claims of that transaction are released later (`doubts`).
+log says that the letter may be stored twice. Claims of that transaction are released later (`in_doubt`).
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from mailstack.store.writer import CallsFromThreads, Failed, Job, Writer, joined
 
 TRIES = 8
 """Maximum tries of a transaction that conflicts with others."""
-_AGAIN = 0.1
-"""Seconds between two tries to find out what became of a transaction."""
+_RETRY_INTERVAL = 0.1
+"""Seconds between two tries to resolve an in-doubt transaction."""
 
-_BEGIN_COUNT = f"INSERT INTO commits (writer, number, at) VALUES (?, 0, {NOW})"  # noqa: S608  # no value
+_START_COUNT = f"INSERT INTO commits (writer, number, at) VALUES (?, 0, {NOW})"  # noqa: S608  # no value
 _COUNTED = "SELECT number FROM commits WHERE writer = ? FOR UPDATE"
 _END_COUNT = "DELETE FROM commits WHERE writer = ?"
-FORGET_COUNTS = f"DELETE FROM commits WHERE at < {NOW} - ?"  # noqa: S608  # no value
+DELETE_OLD_COUNTS = f"DELETE FROM commits WHERE at < {NOW} - ?"  # noqa: S608  # no value
 
 _log = Logger()
 
@@ -46,7 +46,7 @@ class _Lost(Exception):
 
 
 class _SoftJob(Job):
-    """A change that is nothing without the process that asked for it."""
+    """Change that may be lost in a crash of the database."""
 
     __slots__ = ()
 
@@ -61,18 +61,18 @@ class PostgresWriter(Writer):
         *,
         prepare: Callable[[PostgresConnection], object],
         forget: Callable[[list[str]], None],
-        doubts: InDoubtTransactions,
+        in_doubt: InDoubtTransactions,
         group: int,
         threads: int,
     ) -> None:
-        """`prepare` makes the schema on the first connection. `forget` deletes large contents. `doubts` gets
+        """`prepare` makes the schema on the first connection. `forget` deletes large contents. `in_doubt` gets
         transactions with an unknown outcome.
         """
         super().__init__(reactor, group=group, threads=threads)
         self._database = database
         self._prepare = prepare
         self._forget = forget
-        self._doubts = doubts
+        self._in_doubt = in_doubt
 
     def _put(self, job: Job) -> Deferred[Any]:
         """Refuse the job at once while the database can't be reached."""
@@ -86,7 +86,7 @@ class PostgresWriter(Writer):
         return self._put(_SoftJob(None, operation))
 
     def _run(self, opened: Deferred[None]) -> None:
-        hand = _Hand(self._database, self._doubts)
+        hand = _Hand(self._database, self._in_doubt)
         if opened.called:
             self._work(hand)
         else:
@@ -118,7 +118,7 @@ class PostgresWriter(Writer):
 
 
 def _outcomes(hand: _Hand, group: list[Job], files: list[str]) -> list[Any]:
-    """One for each job: together if that can be, else each alone, so that only the bad one fails."""
+    """One outcome for each job: in one transaction if possible, else in one each, so that only the bad job fails."""
     try:
         return hand.transact(group, files)
     except Exception as error:  # noqa: BLE001  # passed to the caller
@@ -130,9 +130,9 @@ def _outcomes(hand: _Hand, group: list[Job], files: list[str]) -> list[Any]:
 class _Hand:
     """One thread's connection, and the number of its last transaction."""
 
-    def __init__(self, database: Database, doubts: InDoubtTransactions) -> None:
+    def __init__(self, database: Database, in_doubt: InDoubtTransactions) -> None:
         self._database = database
-        self._doubts = doubts
+        self._in_doubt = in_doubt
         self._prepare: Callable[[PostgresConnection], object] = lambda _: None
         self.connection: PostgresConnection | None = None
         self._name = ""
@@ -146,7 +146,7 @@ class _Hand:
                 prepare(connection)
                 self._name, self._number = secrets.token_hex(12), 0
                 with self._database.watch.over(connection):
-                    connection.execute(_BEGIN_COUNT, (self._name,))
+                    connection.execute(_START_COUNT, (self._name,))
             except BaseException:
                 connection.close()
                 raise
@@ -156,7 +156,7 @@ class _Hand:
     def close(self) -> None:
         if self.connection is not None:
             with contextlib.suppress(psycopg.Error), self._database.watch.over(self.connection):
-                self.connection.execute(_END_COUNT, (self._name,))  # else it is forgotten by its age
+                self.connection.execute(_END_COUNT, (self._name,))  # else it is deleted by its age
             self._drop()
 
     def _drop(self) -> None:
@@ -165,7 +165,7 @@ class _Hand:
             self.connection = None
 
     def transact(self, group: list[Job], files: list[str]) -> list[Any]:
-        """The outcomes of the jobs, committed. Raises what kept it from being so."""
+        """Commits the jobs, and returns their outcomes."""
         lost = 0
         for attempt in range(TRIES):
             try:
@@ -180,7 +180,7 @@ class _Hand:
                 if not is_collision(error) or attempt == TRIES - 1:
                     raise
                 time.sleep(0.001 * secrets.randbelow(1 << attempt))
-        raise StoreError("the database was lost again and again")
+        raise StoreError("the connection to the database was lost repeatedly")
 
     def _once(self, group: list[Job], files: list[str]) -> list[Any]:
         connection = self.connect()
@@ -196,12 +196,12 @@ class _Hand:
                 raise
             lost = self._commit(connection, softly=all(isinstance(job, _SoftJob) for job in group))
         if lost is not None:
-            self._find_out(group, outcomes, lost)
+            self._resolve(group, outcomes, lost)
         files += transaction.files
         return outcomes
 
     def _commit(self, connection: PostgresConnection, *, softly: bool) -> psycopg.Error | None:
-        """The error with which the connection was lost, if it was: then the outcome is open. Raises any other one."""
+        """Error of a connection lost in COMMIT, which leaves the outcome unknown; None: committed. Raises other errors."""
         self._number += 1
         first = f"UPDATE commits SET number = {self._number}, at = {NOW} WHERE writer = '{self._name}'"  # noqa: S608  # both are ours
         try:
@@ -219,7 +219,7 @@ class _Hand:
         for job in group:
             one = None if job.operation is None else outcome(job.operation, transaction)
             if isinstance(one, Failed) and connection.has_failed:
-                # What it refused after the database had refused something would be no transaction any more.
+                # After a failed statement the whole transaction must be rolled back.
                 raise one.error
             outcomes.append(one)
         return outcomes
@@ -229,8 +229,8 @@ class _Hand:
         if connection.is_lost:
             self._drop()
 
-    def _find_out(self, group: list[Job], outcomes: list[Any], error: psycopg.Error) -> None:
-        """The connection was lost in COMMIT. Returns if it was done, and raises if it was not, or can't be known."""
+    def _resolve(self, group: list[Job], outcomes: list[Any], error: psycopg.Error) -> None:
+        """Resolves a COMMIT with a lost connection. Returns if it was done; raises if not, or if unknown."""
         name, number = self._name, self._number
         end = time.monotonic() + self._database.reach.timeout
         while time.monotonic() < end:
@@ -238,25 +238,25 @@ class _Hand:
                 connection = self.connect()
                 with self._database.watch.over(connection):
                     found = connection.execute(_COUNTED, (name,)).fetchall()
-                    # Now it is known, whatever becomes of the row: at the latest it is forgotten by its age.
+                    # The outcome is known; a row that stays is deleted by its age.
                     with contextlib.suppress(psycopg.Error):
                         connection.execute(_END_COUNT, (name,))
             except (psycopg.Error, StoreError):
                 if self.connection is not None and self.connection.is_lost:
                     self._drop()
-                time.sleep(_AGAIN)
+                time.sleep(_RETRY_INTERVAL)
                 continue
             if found == [(number,)]:
                 _log.warn("the database was lost in a commit, which turned out to be done: {error}", error=error)
                 return
             if found:
                 raise _Lost from error
-            # Of a connection that was idle for so long that its row was forgotten nothing can be known.
+            # The row of a connection idle for too long is deleted: the outcome stays unknown.
             break
-        self._doubts.add(name, group, outcomes)
+        self._in_doubt.add(name, group, outcomes)
         letters = sorted({str(letter) for letter in joined(group).letters[:: len(rows.LETTER)]})
         _log.error(
-            "it can't be found out whether letters {letters} were stored: if their senders send them again, they may be here twice",
+            "unknown whether letters {letters} were stored; if their senders retry, they may be stored twice",
             letters=", ".join(letters) or "(none)",
         )
         raise OutcomeUnknown(f"the database was lost in a commit: {trouble(error)}") from error

@@ -46,19 +46,17 @@ _REMOVE_ALIAS = "DELETE FROM aliases WHERE address = ?"
 
 
 def _accounts_of(count: int) -> str:
-    return (
-        f"SELECT address, password_hash, created, quota, scram, epoch FROM accounts WHERE address IN {sql.marks(count)}"
-    )
+    return f"SELECT address, password_hash, created, quota, scram, epoch FROM accounts WHERE address IN {sql.placeholders(count)}"
 
 
 def _logouts_of(count: int) -> str:
-    return f"SELECT session FROM logouts WHERE session IN {sql.marks(count)}"
+    return f"SELECT session FROM logouts WHERE session IN {sql.placeholders(count)}"
 
 
 def _taken(count: int) -> str:
     """Addresses among these with an account or alias; the list is passed twice."""
-    return f"""SELECT address FROM accounts WHERE address IN {sql.marks(count)}
-        UNION SELECT address FROM aliases WHERE address IN {sql.marks(count)}"""
+    return f"""SELECT address FROM accounts WHERE address IN {sql.placeholders(count)}
+        UNION SELECT address FROM aliases WHERE address IN {sql.placeholders(count)}"""
 
 
 class SqlAccounts:

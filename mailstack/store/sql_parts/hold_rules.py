@@ -79,7 +79,7 @@ def _add_rule(transaction: Transaction, rule: HoldRule) -> None:
 def _lookup(connection: Connection, addresses: Sequence[str]) -> dict[str, Suppression]:
     found: list[Any] = []
     for part in pieces(list(addresses), 1):
-        statement = f"SELECT address, reason, created FROM suppressions WHERE address IN {sql.marks(len(part))}"  # noqa: S608  # question marks
+        statement = f"SELECT address, reason, created FROM suppressions WHERE address IN {sql.placeholders(len(part))}"  # noqa: S608  # question marks
         found += connection.execute(statement, part).fetchall()
     return {each.address: each for each in map(_suppression_from, found)}
 

@@ -113,13 +113,13 @@ def _claim(
         ids.append(each.id)
         claimed.append(replace(each, due=until, attempts=each.attempts + 1, claimed_by=owner))
     for part in pieces(ids, 1):
-        transaction.execute(_CLAIM + sql.marks(len(part)), (owner, until, *part))
+        transaction.execute(_CLAIM + sql.placeholders(len(part)), (owner, until, *part))
     return claimed
 
 
 def _settle(transaction: Transaction, owner: str, sent: list[str], again: Sequence[OutboxEntry]) -> None:
     for part in pieces(sent, 1):
-        transaction.execute(_SENT + sql.marks(len(part)), (owner, *part))
+        transaction.execute(_SENT + sql.placeholders(len(part)), (owner, *part))
     for each in again:
         transaction.execute(_AGAIN, (each.due, each.trouble, owner, each.id))
 

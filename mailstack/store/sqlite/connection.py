@@ -53,7 +53,7 @@ class SqliteConnection(sqlite3.Connection):
 
     def take_out(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
         letters = [letter for (letter,) in self.fetch(sql.letters_at(len(uids)), ("letter",), (mailbox, *uids))]
-        self.execute(sql.lighten(len(uids)), (mailbox, *uids, mailbox))
+        self.execute(sql.subtract_octets(len(uids)), (mailbox, *uids, mailbox))
         self.execute(sql.remove_entries(len(uids)), (mailbox, *uids))
         return letters
 
@@ -95,7 +95,7 @@ def _small_contents(count: int) -> str:
     """The octets of several contents as one value, and which they are, with how many octets each."""
     return f"""SELECT CAST(group_concat(octets, '') AS BLOB),
         group_concat(letter || ' 0 ' || length(octets) || ' ' || coalesce(digest, ''), char(10))
-    FROM (SELECT letter, octets, digest FROM contents WHERE letter IN {sql.marks(count)} AND octets IS NOT NULL)"""  # noqa: S608  # question marks
+    FROM (SELECT letter, octets, digest FROM contents WHERE letter IN {sql.placeholders(count)} AND octets IS NOT NULL)"""  # noqa: S608  # question marks
 
 
 @lru_cache(maxsize=128)
@@ -105,7 +105,7 @@ def _small_letters(count: int) -> str:
         group_concat(uid || ' ' || above || ' ' || size || ' ' || coalesce(digest, ''), char(10))
     FROM (SELECT e.uid, e.size, length(e.headers) AS above, c.digest, e.headers || c.octets AS whole FROM mailboxes AS m
         JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
-        WHERE m.name = ? AND e.uid IN {sql.marks(count)} AND typeof(e.headers) = 'blob' AND typeof(c.octets) = 'blob'
+        WHERE m.name = ? AND e.uid IN {sql.placeholders(count)} AND typeof(e.headers) = 'blob' AND typeof(c.octets) = 'blob'
         AND length(e.headers) + length(c.octets) = e.size)"""  # noqa: S608  # question marks
 
 

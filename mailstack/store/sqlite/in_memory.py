@@ -33,7 +33,7 @@ class InMemoryStore(SqlStore):
         super().__init__(recent_octets=0, address_seconds=inf, addresses=_Version())
         connection = _connect()
         self._use(_Reader(connection), _Writer(connection))
-        self._owners: dict[str, str] = {}
+        self._localers: dict[str, str] = {}
         """Owners of the maildrops that are open, by mailbox."""
 
     async def open(self) -> None:
@@ -45,10 +45,10 @@ class InMemoryStore(SqlStore):
     def lock_server(self) -> None:
         """Does nothing: no other process sees this store."""
 
-    def tenure(self) -> float | None:
+    def claims_valid_since(self) -> float | None:
         return 0.0
 
-    def on_news(self, told: Callable[[], None]) -> None:
+    def on_external_change(self, callback: Callable[[], None]) -> None:
         """Does nothing."""
 
     def new_content(self) -> ContentWriter:
@@ -62,13 +62,13 @@ class InMemoryStore(SqlStore):
         return 0
 
     async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
-        if self._owners.setdefault(mailbox, owner) != owner:
+        if self._localers.setdefault(mailbox, owner) != owner:
             raise MaildropInUse(f"another session holds the maildrop of {mailbox}")
         return await self._readers.do(lambda connection: queries.maildrop(connection, mailbox))
 
     async def release_maildrop(self, mailbox: str, owner: str) -> None:
-        if self._owners.get(mailbox) == owner:
-            del self._owners[mailbox]
+        if self._localers.get(mailbox) == owner:
+            del self._localers[mailbox]
 
 
 class _Connection(SqliteConnection):

@@ -16,7 +16,7 @@ from mailstack.store.connection import ChangeMarker, Connection
 from mailstack.store.content_files import ContentFiles
 from mailstack.store.contents import LargeContents, Several
 from mailstack.store.data_directory import Location, free_octets
-from mailstack.store.locks import NameLocks, Turn, take_server
+from mailstack.store.locks import NameLocks, Turn, lock_server_file
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite.connection import ReadableDatabase, SqliteConnection
@@ -47,7 +47,7 @@ class SqliteStore(SqlStore):
 
     _readers: Workers[Connection]
     _writer: SqliteWriter
-    _own: ContentFiles
+    _local: ContentFiles
     location: Location
 
     def __init__(
@@ -97,8 +97,8 @@ class SqliteStore(SqlStore):
             stop=lambda connection: connection.close(),
         )
         self._file_threads = Workers(reactor, "mailstack-file", FILE_THREADS, start=lambda: None, stop=lambda _: None)
-        self._own = ContentFiles(directory / "contents", self._in_file_thread)
-        self._large = self._own if large is None else Several(large, self._own)
+        self._local = ContentFiles(directory / "contents", self._in_file_thread)
+        self._large = self._local if large is None else Several(large, self._local)
         self._turn = Turn(directory / TURN, busy_timeout)
         writer = SqliteWriter(
             reactor,
@@ -129,7 +129,7 @@ class SqliteStore(SqlStore):
             raise StoreFull(f"{self._directory / DATABASE}: {error}: {cure}") from error
         except StoreError as error:
             raise type(error)(f"{self._directory / DATABASE}: {error}") from error
-        await self._own.sweep(self._orphan_age, self._named)
+        await self._local.sweep(self._orphan_age, self._known_files)
 
     async def close(self) -> None:
         """The writer after those that read: the last connection to go empties the write-ahead log."""
@@ -137,7 +137,7 @@ class SqliteStore(SqlStore):
         await self._writer.close()
         await self._large.close()
         await self._file_threads.close()
-        self._own.release()
+        self._local.release()
         self._maildrops.close()
         if self._database is not None:
             self._database.close()
@@ -149,12 +149,12 @@ class SqliteStore(SqlStore):
         """Be the one process that serves from here, until `close`. Raises StoreError when another one does."""
         self._make_directory()
         self.location.remember()
-        self._lock = take_server(self._directory / "lock")
+        self._lock = lock_server_file(self._directory / "lock")
 
-    def tenure(self) -> float | None:
+    def claims_valid_since(self) -> float | None:
         return 0.0
 
-    def on_news(self, told: Callable[[], None]) -> None:
+    def on_external_change(self, callback: Callable[[], None]) -> None:
         """Ignored: SQLite has no notifications."""
 
     def _open_directory(self) -> None:
@@ -163,14 +163,14 @@ class SqliteStore(SqlStore):
             self._make_directory()
             self.location.remember()
         self.location.check()
-        self._own.open()
+        self._local.open()
         self._maildrops.open()
         self.location.check()
 
     def _open_for_reading(self) -> None:
         self._database = ReadableDatabase(self._directory / DATABASE)
         with contextlib.suppress(FileNotFoundError):  # of each letter that had a file there it is told
-            self._own.open()
+            self._local.open()
 
     def _make_directory(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)

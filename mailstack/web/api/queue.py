@@ -118,7 +118,7 @@ class QueuePages:
         more = len(found) > limit
         following = found[limit - 1].letter.id if more else None
         return json_response(
-            QueueList(await self._records_json(found[:limit]), await self._store.owed(), more, following)
+            QueueList(await self._records_json(found[:limit]), await self._store.pending_count(), more, following)
         )
 
     async def _position(self, letter: str) -> tuple[float, LetterId] | None:

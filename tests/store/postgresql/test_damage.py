@@ -32,7 +32,7 @@ def enter(pump: Pump, store: Any, octets: bytes) -> str:
     return str(made.letter.id)
 
 
-def test_a_damaged_row_is_given_nobody(pump: Pump, open_store: Any, url: str) -> None:
+def test_a_damaged_row_is_never_returned(pump: Pump, open_store: Any, url: str) -> None:
     store = open_store(recent_octets=0)
     letter, other = enter(pump, store, SMALL), enter(pump, store, SMALL)
     change(url, f"UPDATE contents SET octets = set_byte(octets, 20, 65) WHERE letter = '{letter}'")

@@ -254,12 +254,12 @@ def test_a_damaged_letter_is_held_and_stops_nothing_behind_it(pump: Pump, open_s
         letters(pump, store)
 
 
-def test_what_nobody_needs_is_forgotten_from_any_thread(pump: Pump, open_store: Any) -> None:
+def test_unneeded_contents_are_deleted_from_any_thread(pump: Pump, open_store: Any) -> None:
     """Those that write tell of it; what hands it on to other threads is the reactor's alone."""
     store = open_store()
     pump.wait(0.1)
     before = set(threading.enumerate())
-    teller = threading.Thread(target=store._own.forget, args=([f"rows/{'0' * 32}"],))
+    teller = threading.Thread(target=store._local.forget, args=([f"rows/{'0' * 32}"],))
     teller.start()
     teller.join()
     assert set(threading.enumerate()) <= before

@@ -1,4 +1,4 @@
-"""What was begun while the database was lost, and could not be ended, is tidied up when it is back."""
+"""In-doubt transactions are resolved when the database is back."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ psycopg = pytest.importorskip("psycopg", exc_type=ImportError)
 QUICKLY: dict[str, Any] = {"timeout": 1.0, "connect_timeout": 1.0, "lost_after": 2.0}
 
 
-def test_a_letter_that_may_have_been_stored_is_not_claimed_by_who_does_not_know_of_it(
-    pump: Pump, open_store: Any, line: Any, other: Any
-) -> None:
+def test_the_initial_claim_of_a_letter_in_doubt_is_released(pump: Pump, open_store: Any, line: Any, other: Any) -> None:
     store = open_store(line.url, owner="here", **QUICKLY)
     line.lose, line.lost = "after", line.down
     claimed = acceptance(claimed_by="here", attempts=1, lease=store.now() + 7200, due=store.now() + 900)
@@ -28,12 +26,10 @@ def test_a_letter_that_may_have_been_stored_is_not_claimed_by_who_does_not_know_
     line.up()
     until(pump, lambda: owners(other) == [None])
     assert other.execute("SELECT due < 1e11 AND due <= ? FROM deliveries", (store.now(),)).fetchall() == [(True,)]
-    assert store._presence._doubts.waiting() == []
+    assert store._registration._in_doubt.waiting() == []
 
 
-def test_a_claim_that_nobody_heard_of_is_let_go_of_and_no_other(
-    pump: Pump, open_store: Any, line: Any, other: Any
-) -> None:
+def test_only_the_claims_in_doubt_are_released(pump: Pump, open_store: Any, line: Any, other: Any) -> None:
     store = open_store(line.url, owner="here", **QUICKLY)
     kept = acceptance(at=1.0, claimed_by="here", attempts=1, lease=store.now() + 7200, due=store.now() + 900)
     pump.run(store.accept(kept))
@@ -45,7 +41,7 @@ def test_a_claim_that_nobody_heard_of_is_let_go_of_and_no_other(
     until(pump, lambda: owners(other) == ["here", None])
 
 
-def test_a_maildrop_that_was_locked_for_nobody_is_freed(pump: Pump, open_store: Any, line: Any, other: Any) -> None:
+def test_a_maildrop_lock_in_doubt_is_released(pump: Pump, open_store: Any, line: Any, other: Any) -> None:
     here = open_store(line.url, owner="here", **QUICKLY)
     line.lose, line.lost = "after", line.down
     with pytest.raises(OutcomeUnknown):
@@ -55,29 +51,29 @@ def test_a_maildrop_that_was_locked_for_nobody_is_freed(pump: Pump, open_store: 
     until(pump, lambda: other.execute("SELECT count(*) FROM held_maildrops").fetchall() == [(0,)])
 
 
-def test_a_transaction_that_goes_on_is_waited_for(other: Any, url: str) -> None:
+def test_a_running_transaction_stays_in_doubt(other: Any, url: str) -> None:
     from mailstack.store.batch import Transaction
     from mailstack.store.postgresql.connection import PostgresConnection
-    from mailstack.store.postgresql.process_leases import InDoubtTransactions, has_not_ended
+    from mailstack.store.postgresql.process_leases import InDoubtTransactions, is_unfinished
 
-    doubts = InDoubtTransactions()
-    doubts.add("w", [], [])
-    (doubt,) = doubts.waiting()
+    in_doubt = InDoubtTransactions()
+    in_doubt.add("w", [], [])
+    (entry,) = in_doubt.waiting()
     other.execute("INSERT INTO commits (writer, number, at) VALUES ('w', 1, 0)")
     other.begin()
     other.execute("UPDATE commits SET number = 2 WHERE writer = 'w'")
     with psycopg.connect(url, autocommit=True) as raw:
-        presence = PostgresConnection(raw)
+        registration = PostgresConnection(raw)
         with pytest.raises(psycopg.Error) as caught:
-            doubts.settle(Transaction(presence), doubt, "here", 0.0)
-        assert has_not_ended(caught.value)
+            in_doubt.settle(Transaction(registration), entry, "here", 0.0)
+        assert is_unfinished(caught.value)
         other.commit()
-        doubts.settle(Transaction(presence), doubt, "here", 0.0)
+        in_doubt.settle(Transaction(registration), entry, "here", 0.0)
     assert other.execute("SELECT count(*) FROM commits WHERE writer = 'w'").fetchall() == [(0,)]
 
 
-def test_a_maildrop_that_could_not_be_freed_is_freed_later_and_no_other(pump: Pump, open_store: Any, line: Any) -> None:
-    """Its process lives: nobody else would."""
+def test_a_failed_release_of_a_maildrop_is_repeated(pump: Pump, open_store: Any, line: Any) -> None:
+    """The lease of its process is valid: no other process would release it."""
     here, there = open_store(line.url, owner="here", **QUICKLY), open_store(owner="there")
     pump.run(here.open_maildrop(BOB.key, "me"))
     pump.run(here.open_maildrop("alice@home.test", "me"))

@@ -64,12 +64,12 @@ def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     "statement",
     [
         sql.drop_contents(PART),
-        sql.hold_contents(PART),
+        sql.lock_contents(PART),
         sql.unneeded_files(PART),
-        sql.still(PART, kept_too=False),
-        sql.still(PART, kept_too=True),
+        sql.still_prunable(PART, kept_too=False),
+        sql.still_prunable(PART, kept_too=True),
         sql.letters(PART),
-        *sql.forget(PART),
+        *sql.delete_letters(PART),
     ],
 )
 def test_the_end_of_some_letters_reads_those_alone(connection: PostgresConnection, statement: str) -> None:
@@ -88,7 +88,7 @@ def test_the_end_of_some_letters_reads_those_alone(connection: PostgresConnectio
 def test_no_statement_reads_a_whole_table(connection: PostgresConnection) -> None:
     """As long as there is an index: those of mailboxes are read as they are."""
     for statement, parameters in (
-        (sql.place(1), ("bob@home.test", 1, "x", 0, 10, 1.0, b"")),
+        (sql.insert_entries(1), ("bob@home.test", 1, "x", 0, 10, 1.0, b"")),
         (sql.letters_at(1), (1, 1)),
         (sql.uncollected(1), (1, 1)),
         (sql.collect(1), ("x", 0, "[]")),

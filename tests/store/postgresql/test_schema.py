@@ -77,7 +77,7 @@ def test_a_database_of_before_0_1_says_what_it_is_and_how_its_mail_is_moved(url:
     pump.run(store.close())
 
 
-def test_what_is_written_for_sqlite_is_read_as_it_is_meant() -> None:
+def test_a_migration_for_sqlite_is_translated() -> None:
     from mailstack.store.postgresql.connection import definitions
 
     script = (
@@ -172,7 +172,7 @@ def test_a_database_in_another_encoding_is_refused(postgresql: Any, pump: Pump) 
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def test_a_wrong_password_is_told_without_any(pump: Pump, url: str) -> None:
+def test_a_wrong_password_is_reported_without_it(pump: Pump, url: str) -> None:
     from mailstack.store.connection import DatabaseAddress
     from mailstack.store.postgresql.store import PostgresStore
 
@@ -185,7 +185,7 @@ def test_a_wrong_password_is_told_without_any(pump: Pump, url: str) -> None:
     pump.run(store.close())
 
 
-def test_careless_settings_are_told_and_answers_are_waited_for(other: Any) -> None:
+def test_unsafe_settings_are_reported_and_commits_are_synchronous(other: Any) -> None:
     from mailstack.store.postgresql.schema import check
 
     told = check(other)

@@ -123,7 +123,7 @@ def test_letters_are_counted_once_when_two_remove_them(pump: Pump, open_store: A
 
     oldest = pump.run(store.entries(BOB.key, 0, 1))[0]
     other.begin()
-    pruning.forget(Transaction(other), [oldest.letter], kept_too=True)
+    pruning.delete(Transaction(other), [oldest.letter], kept_too=True)
     started = pump.start(store.update_maildrop(BOB.key, collected=[], deleted=[1, 2], steps=[]))
     pump.wait(0.1)
     other.commit()
