@@ -12,7 +12,7 @@ import pytest
 from tests.browser.browsing import DESKTOP, Trap, Watched, until
 from tests.browser.environment import Environment
 from tests.browser.letters import letter, order
-from tests.journeys.people import send
+from tests.journeys.clients import send
 from tests.journeys.process import PATIENCE, Process, serve
 from tests.journeys.process import server as mail_server
 

@@ -1,10 +1,9 @@
-"""The simulated internet as our own tests use it: clients that do what people's programs don't, and its CA's files."""
+"""Simulated internet with untrusted certificates and short letters, for tests of whole servers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -33,8 +32,7 @@ ONE_LETTER = b"From: alice@home.test\r\nSubject: hello\r\n\r\nHi there\r\n.dot\r
 class Internet(Shipped):
     """Servers whose addresses, schedule and certificate a test chooses; nobody trusts its CA who isn't told to."""
 
-    def __init__(self, directory: Path | None = None, seed: int = 1) -> None:
-        del directory
+    def __init__(self, seed: int = 1) -> None:
         super().__init__(seed)
         self.context = _stranger().context("mx.home.test")
 

@@ -1,4 +1,4 @@
-"""A real `mailstack serve` or `mailstack dev` as a process of its own, on ports that the system chose."""
+"""`mailstack serve` and `mailstack dev` as child processes, on free ports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program that is told of letters by HTTP, on a simulated host."""
+"""HTTP receiver of webhooks on a simulated host."""
 
 from __future__ import annotations
 

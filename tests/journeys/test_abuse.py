@@ -1,11 +1,9 @@
-"""What a server does about strangers, from the first octet to the last: policies, limits and slowness on a real door."""
+"""Policies, limits and tarpits for unknown clients of a whole server."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import pytest
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.names import dns
@@ -18,11 +16,6 @@ from tests.journeys.test_attacks import Attacker
 BEGIN = b"EHLO client.test\r\nMAIL FROM:<eve@other.test>\r\n"
 RCPT = b"RCPT TO:<bob@home.test>\r\n"
 LETTER = b"DATA\r\nSubject: hello\r\n\r\nHello\r\n.\r\n"
-
-
-@pytest.fixture
-def internet(tmp_path: Path) -> Internet:
-    return Internet(tmp_path)
 
 
 def server(internet: Internet, **settings: Any) -> SimulatedServer:

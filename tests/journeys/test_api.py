@@ -1,4 +1,4 @@
-"""The API of a real dev environment, over real sockets: waiting, listening, and the journey between two servers."""
+"""API of `mailstack dev` over real sockets: waits, events, journey across two servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API of a real server: nobody reads a letter without a login, and everybody his own letters only."""
+"""Logins of the API of a server: each user reads only the letters of their own mailbox."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""What a hostile client does to a server: raw octets from the simulated network, and what must not come of them."""
+"""Hostile clients: raw octets, smuggling, and limits of memory and connections."""
 
 from __future__ import annotations
 
 import email
 from base64 import b64encode
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,11 +62,6 @@ class WatchedStore(InMemoryStore):
     def new_content(self) -> ContentWriter:
         self.writers.append(WatchedWriter())
         return self.writers[-1]
-
-
-@pytest.fixture
-def internet(tmp_path: Path) -> Internet:
-    return Internet(tmp_path)
 
 
 @pytest.fixture

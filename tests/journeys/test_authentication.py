@@ -1,11 +1,10 @@
-"""A letter signed in one server and judged in the other, by a DNS that both ask."""
+"""DKIM, SPF and DMARC between two servers, by the same DNS."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import dkim
-import pytest
 from twisted.names import dns
 
 from mailstack.config import AuthenticationSettings, DkimKeySettings, DkimSettings
@@ -18,11 +17,6 @@ from tests.journeys.test_abuse import call
 KEYS = {"s1": generate("rsa", 1024), "e1": generate("ed25519")}
 PLAIN = b"From: alice@home.test\r\nSubject: hello\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\n\r\nHi\r\n"
 CONTENT = "From: Ä <alice@home.test>\r\nSubject: grüße\r\nX-Other:  a\r\n  b\r\n\r\nGrüße,\r\n.dot\r\n\r\n\r\n".encode()
-
-
-@pytest.fixture
-def internet(tmp_path: Path) -> Internet:
-    return Internet(tmp_path)
 
 
 def home(internet: Internet, tmp_path: Path) -> SimulatedServer:

@@ -1,15 +1,19 @@
-"""Binary letters and letters of 8 bits between servers: by BDAT where they can, in other octets where they can't."""
+"""Binary, 8-bit and UTF-8 letters: BDAT, conversion for the next host, POP3 with UTF8 (RFC 6856)."""
 
 from __future__ import annotations
 
 import email
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from mailstack.config import ExchangeSettings
 from mailstack.letter import Address, Envelope, Recipient
+from mailstack.letter.envelope import HostPort
 from mailstack.letter.letter import Octets
+from mailstack.net.connector import TwistedConnector
+from mailstack.protocols.pop3.client import Pop3ClientEngine, Pop3ClientSession
 from mailstack.protocols.smtp.client_session import SmtpClientSession
 from mailstack.protocols.smtp.replies import Reply
 from tests.journeys.internet import Internet, SimulatedServer
@@ -22,11 +26,6 @@ BINARY = (
 GREEN = (
     b"From: a@home.test\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\ngr\xc3\xbcne Wiese\r\n"
 )
-
-
-@pytest.fixture
-def internet(tmp_path: Path) -> Internet:
-    return Internet(tmp_path)
 
 
 @pytest.fixture
@@ -57,7 +56,6 @@ def test_a_binary_letter_is_read_by_pop3(internet: Internet, home: SimulatedServ
     assert [one.code for one in send(internet, home, BINARY, "BINARYMIME", "bob@home.test")] == [250]
     (letter,) = internet.fetch(home, "bob@home.test")
     assert email.message_from_bytes(letter).get_payload(decode=True) == PICTURE
-    internet.stop()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +81,6 @@ def test_a_binary_letter_goes_on_as_the_next_host_takes_it(
     (mail,) = [line for line in said if "MAIL FROM" in line]
     assert dialogue in mail
     assert dialogue or "BODY=" not in mail
-    internet.stop()
 
 
 def test_a_binary_letter_that_cannot_be_read_here_is_refused(internet: Internet, home: SimulatedServer) -> None:
@@ -93,7 +90,6 @@ def test_a_binary_letter_that_cannot_be_read_here_is_refused(internet: Internet,
     (reply,) = send(internet, home, signed, "BINARYMIME", "bob@home.test")
     assert (reply.code, str(reply.status)) == (554, "5.6.3")
     assert internet.fetch(home, "bob@home.test") == []
-    internet.stop()
 
 
 def test_a_letter_of_8_bits_is_converted_for_a_host_of_7(internet: Internet, home: SimulatedServer) -> None:
@@ -110,4 +106,61 @@ def test_a_letter_of_8_bits_is_converted_for_a_host_of_7(internet: Internet, hom
     (letter,) = internet.fetch(there, "carol@there.test")
     assert letter.isascii()
     assert email.message_from_bytes(letter).get_payload(decode=True) == "grüne Wiese\r\n".encode()
-    internet.stop()
+
+
+ALICE, BOB, GRETA = "alice@home.test", "bob@home.test", "gréta@home.test"
+LETTER = "From: gréta@home.test\r\nSubject: grüße\r\n\r\nbis bald\r\n".encode()
+
+
+def reading(
+    internet: Internet, site: SimulatedServer, user: str, errand: Callable[[Pop3ClientSession], Awaitable[Any]]
+) -> Any:
+    async def read() -> Any:
+        engine = Pop3ClientEngine()
+        caller = TwistedConnector(internet.reactor.host("203.0.113.8"))
+        session = Pop3ClientSession(await caller.connect(HostPort(site.address, 110), engine, timeout=10), engine)
+        await session.open()
+        await session.start_tls()
+        result = await errand(session)
+        await session.quit()
+        return result
+
+    return internet.reactor.result_of(read())
+
+
+def test_a_letter_in_utf_8_comes_as_it_is_to_every_reader(internet: Internet) -> None:
+    """POP-25, POP-05: the same octets and sizes, and nothing behind it is kept from the reader."""
+    site = internet.mail_server("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE, BOB])
+    internet.submit(site, ALICE, BOB, content=LETTER, SMTPUTF8="")
+    internet.submit(site, ALICE, BOB, content=b"Subject: plain\r\n\r\nHello.\r\n", SMTPUTF8="")
+
+    async def old(session: Pop3ClientSession) -> Any:
+        await session.login(BOB, BOB)
+        return await session.retr(1), await session.retr(2), await session.list()
+
+    async def new(session: Pop3ClientSession) -> Any:
+        await session.utf8()
+        await session.login(BOB, BOB)
+        return await session.retr(1), await session.list()
+
+    first, plain, sizes = reading(internet, site, BOB, old)
+    assert plain.endswith(b"Hello.\r\n")
+    letter, again = reading(internet, site, BOB, new)
+    assert letter.endswith(LETTER)
+    assert first == letter
+    assert again == sizes
+    assert sizes == {1: len(letter), 2: len(plain)}
+
+
+def test_a_reader_whose_name_is_in_utf_8(internet: Internet) -> None:
+    """POP-25: UTF8 USER."""
+    site = internet.mail_server("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE, GRETA])
+    internet.submit(site, ALICE, GRETA, content=LETTER, SMTPUTF8="")
+
+    async def read(session: Pop3ClientSession) -> Any:
+        assert "UTF8 USER" in await session.capabilities()
+        await session.utf8()
+        await session.login(GRETA, GRETA)
+        return await session.retr(1)
+
+    assert reading(internet, site, GRETA, read).endswith(LETTER)

@@ -1,4 +1,4 @@
-"""Letters written by HTTP that would take a server's processor and memory: refused before that, beside a good client."""
+"""Limits of processor time and memory for letters that are written by HTTP."""
 
 from __future__ import annotations
 

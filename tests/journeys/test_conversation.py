@@ -1,9 +1,8 @@
-"""What a server answers on port 25 and on submission, requirement by requirement, octets in and octets out."""
+"""Replies of port 25 and of submission, by requirement."""
 
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -19,11 +18,6 @@ BEGIN = HELLO + b"MAIL FROM:<eve@other.test>\r\n"
 RCPT = b"RCPT TO:<bob@home.test>\r\n"
 LOGIN = HELLO + b"AUTH PLAIN " + base64.b64encode(b"\0alice@home.test\0alice@home.test") + b"\r\n"
 MINE = LOGIN + b"MAIL FROM:<alice@home.test>\r\n"
-
-
-@pytest.fixture
-def internet(tmp_path: Path) -> Internet:
-    return Internet(tmp_path)
 
 
 @pytest.fixture

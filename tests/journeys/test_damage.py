@@ -1,4 +1,4 @@
-"""Letters that are damaged on the disk of a running server: refused to every reader, and the others unaffected."""
+"""Letters that are damaged on the disk of a running server."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.journeys.clients import log_in, send
 from tests.journeys.process import CONFIG, Process, command, lines_of_json, serve
 from tests.journeys.process import server as mail_server
 from tests.journeys.test_orders import wait_until
@@ -20,17 +21,6 @@ from tests.waiting import PATIENCE
 
 LARGER = 400_000
 """Octets of a content that is sent in several pieces."""
-
-
-def submit(port: int, subject: str, recipient: str, size: int) -> str:
-    with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
-        client.login("alice", "alice")
-        client.mail("alice@home.test")
-        client.rcpt(recipient)
-        text = f"From: alice@home.test\r\nSubject: {subject}\r\n\r\n" + f"{'x' * 70}\r\n" * (size // 72)
-        code, said = client.data(text)
-    assert code == 250, said
-    return said.split()[-1].decode()
 
 
 def flip(data: Path, letter: str) -> str:
@@ -54,15 +44,13 @@ def test_a_reader_is_refused_the_damaged_letters_and_gets_the_others(tmp_path: P
     server, ports = serve(config)
     with server:
         sizes = (100, 100, 100_000, LARGER, 100, LARGER)
-        letters = [submit(ports["submission"], f"n{n}", "bob@home.test", size) for n, size in enumerate(sizes)]
+        letters = [send(ports["submission"], f"n{n}", "bob@home.test", size=size) for n, size in enumerate(sizes)]
         for letter in letters:
             wait_until(config, letter, "delivered")
         damaged = {2, 3, 4}
         for number in damaged:
             flip(tmp_path / "data", letters[number - 1])
-        reader = poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE)
-        reader.user("bob")
-        reader.pass_("bob")
+        reader = log_in(ports["pop3"])
         for number in range(1, len(letters) + 1):
             if number in damaged:
                 with pytest.raises(poplib.error_proto, match=r"-ERR \[SYS/PERM\]"):
@@ -92,7 +80,7 @@ def test_the_relay_holds_a_damaged_letter_and_sends_the_next(tmp_path: Path) -> 
         server, ports = serve(config)
         with server:
             letters = [
-                submit(ports["submission"], f"n{n}", "carol@elsewhere.test", size)
+                send(ports["submission"], f"n{n}", "carol@elsewhere.test", size=size)
                 for n, size in enumerate((LARGER, 100, LARGER))
             ]
             file = flip(tmp_path / "data", letters[0])
@@ -102,9 +90,7 @@ def test_the_relay_holds_a_damaged_letter_and_sends_the_next(tmp_path: Path) -> 
             wait_until(config, letters[0], "held")
             (shown,) = lines_of_json(command("queue", "show", "-c", str(config), letters[0], "--json"))
             assert file in json.dumps(shown)
-            reader = poplib.POP3("127.0.0.1", others_ports["pop3"], timeout=PATIENCE)
-            reader.user("carol@elsewhere.test")
-            reader.pass_("carol")
+            reader = log_in(others_ports["pop3"], "carol@elsewhere.test", "carol")
             assert reader.stat()[0] == 2
             reader.quit()
             flip(tmp_path / "data", letters[0])

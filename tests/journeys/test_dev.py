@@ -1,4 +1,4 @@
-"""`mailstack dev` as a process, with Python's own mail clients: what a developer does on the first day."""
+"""`mailstack dev` as a process, with the mail clients of Python's library."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import poplib
 import smtplib
 import socket
 import ssl
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -267,3 +269,39 @@ def test_a_port_that_is_taken_is_named_with_the_cure(dev: Dev) -> None:
         trouble = command("dev", "--port-base", str(port - 587), environ=dev.environ, status=1)
     assert f"port {port}" in trouble
     assert "--port-base" in trouble
+
+
+def answer(url: str, host: str, path: str = "v1/letters") -> tuple[int, str]:
+    """Status and body of a request with a Host name."""
+    request = urllib.request.Request(url + path, headers={"Host": host})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_an_open_environment_serves_each_host_name_without_a_login(tmp_path: Path) -> None:
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    with Process("dev", "--json", "--port-base", "0", "--host", "0.0.0.0", "--open", environ=environ) as process:
+        url = f"http://127.0.0.1:{json.loads(process.line())['services']['web']['port']}/"
+        assert answer(url, "mailpit:8025")[0] == 200
+        assert answer(url, "mail.example.test")[0] == 200
+
+
+def test_without_it_a_login_and_a_known_name_are_required(tmp_path: Path) -> None:
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    with Process("dev", "--json", "--port-base", "0", "--host", "0.0.0.0", environ=environ) as process:
+        url = f"http://127.0.0.1:{json.loads(process.line())['services']['web']['port']}/"
+        assert answer(url, "localhost")[0] == 401
+        status, text = answer(url, "mail.example.test")
+        assert status == 421
+        assert "--web-host NAME" in text
+        assert "--open" in text
+
+
+def test_the_start_says_that_it_is_open(tmp_path: Path) -> None:
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    with Process("dev", "--port-base", "0", "--open", environ=environ) as process:
+        lines = [process.line() for _ in range(3)]
+    assert any("OPEN: each client" in line for line in lines), lines

@@ -1,4 +1,4 @@
-"""Thousands of destinations, some dead, some slow, one huge: nobody waits for what is wrong with somebody else."""
+"""Thousands of destinations, some down, slow or large: no destination delays another."""
 
 from __future__ import annotations
 

@@ -1,12 +1,11 @@
-"""A server on a disk with little room: letters are put off in time for readers to delete, and it stops and starts."""
+"""Servers on a full disk: temporary refusals, deletion by readers, restart."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import poplib
-import smtplib
+import resource
 import subprocess
 import time
 from base64 import b64encode
@@ -17,6 +16,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.journeys.clients import log_in, send, subjects_of_bob, submit
 from tests.journeys.process import MAILSTACK, PATIENCE, Process, command, serve
 from tests.journeys.process import server as mail_server
 
@@ -24,6 +24,7 @@ MIB = 1 << 20
 SIZE, RESERVE = 40, 12
 """MiB of the disk, and of its reserve."""
 LARGE = 500_000
+BOB = "bob@home.test"
 BELOW = "1024GiB"
 """A reserve that no disk has: the largest that can be set."""
 
@@ -87,22 +88,10 @@ def post(port: int) -> int:
         return error.code
 
 
-def submit(port: int, token: str, size: int = 500, recipient: str = "bob@home.test") -> tuple[int, bytes]:
-    """The reply to the first command that is refused, or to the content."""
-    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
-        client.login("alice", "alice")
-        for reply in (client.mail("alice@home.test"), client.rcpt(recipient)):
-            if reply[0] != 250:
-                return reply
-        return client.data(f"Subject: {token}\r\n\r\n" + f"{'x' * 70}\r\n" * (size // 72))
-
-
 def collect(port: int, delete: int) -> int:
     """Delete so many letters; how many are left."""
     for number in (delete, 0):
-        client = poplib.POP3("127.0.0.1", port, timeout=20)
-        client.user("bob")
-        client.pass_("bob")
+        client = log_in(port)
         for each in range(number):
             client.retr(each + 1)
             client.dele(each + 1)
@@ -134,15 +123,15 @@ def test_below_the_reserve_letters_are_put_off_and_readers_make_room(tmp_path: P
     count = 0
     with server:
         for count in range(1, 11):
-            assert submit(ports["submission"], f"letter-{count}")[0] == 250
-        assert submit(ports["submission"], "elsewhere", recipient="carol@elsewhere.test")[0] == 250
+            assert submit(ports["submission"], f"letter-{count}", BOB, size=500)[0] == 250
+        assert submit(ports["submission"], "elsewhere", "carol@elsewhere.test")[0] == 250
         stop(server)
     config = configured(tmp_path, disk.reserve)
     disk.fill((RESERVE - 1) * MIB) if disk.is_small else None
     server, ports = begun(config)
     with server:
         for size in (500, LARGE):
-            code, text = submit(ports["submission"], "refused", size)
+            code, text = submit(ports["submission"], "refused", BOB, size=size)
             assert (code, text[:5]) == (452, b"4.3.1")
         assert post(ports["web"]) == 507
         server.wait_for("letters are refused with 452 4.3.1")
@@ -167,7 +156,7 @@ def test_below_the_reserve_letters_are_put_off_and_readers_make_room(tmp_path: P
         disk.empty()
         server, ports = begun(config)
         with server:
-            assert submit(ports["submission"], "after")[0] == 250
+            assert submit(ports["submission"], "after", BOB, size=500)[0] == 250
             assert collect(ports["pop3"], 0) == count - 3
 
 
@@ -178,7 +167,7 @@ def test_letters_that_come_leave_the_reserve(tmp_path: Path, disk: Disk) -> None
     with server:
         taken, code = 0, 250
         while code == 250:
-            code, _ = submit(ports["submission"], f"letter-{taken}", LARGE)
+            code, _ = submit(ports["submission"], f"letter-{taken}", BOB, size=LARGE)
             taken += code == 250
             assert taken * LARGE < SIZE * MIB
         assert code == 452
@@ -189,7 +178,7 @@ def test_letters_that_come_leave_the_reserve(tmp_path: Path, disk: Disk) -> None
             assert stop(server) < 5
             server, ports = begun(config)
             with server:
-                assert submit(ports["submission"], "after", LARGE)[0] == 250
+                assert submit(ports["submission"], "after", BOB, size=LARGE)[0] == 250
 
 
 def test_a_server_whose_disk_is_full_says_what_to_do_or_serves_readers(tmp_path: Path, disk: Disk) -> None:
@@ -197,11 +186,11 @@ def test_a_server_whose_disk_is_full_says_what_to_do_or_serves_readers(tmp_path:
     server, ports = begun(config)
     with server:
         for number in range(5):
-            assert submit(ports["submission"], f"letter-{number}")[0] == 250
-        assert submit(ports["submission"], "elsewhere", recipient="carol@elsewhere.test")[0] == 250
+            assert submit(ports["submission"], f"letter-{number}", BOB, size=500)[0] == 250
+        assert submit(ports["submission"], "elsewhere", "carol@elsewhere.test")[0] == 250
         if disk.is_small:
             disk.fill()
-            code, _ = submit(ports["submission"], "refused")
+            code, _ = submit(ports["submission"], "refused", BOB, size=500)
             assert code == 452
             assert collect(ports["pop3"], 0) == 5
         server.kill()
@@ -226,5 +215,36 @@ def test_a_server_whose_disk_is_full_says_what_to_do_or_serves_readers(tmp_path:
     server, ports = begun(config)
     with server:
         assert collect(ports["pop3"], 2) == 3
-        assert submit(ports["submission"], "after")[0] == 250
+        assert submit(ports["submission"], "after", BOB, size=500)[0] == 250
         assert stop(server) < 5
+
+
+NEVER = resource.RLIM_INFINITY
+ROOM = 100_000
+"""Octets by which any file may still grow."""
+MOST = 1000
+
+
+def test_a_server_without_room_puts_letters_off_and_loses_none(tmp_path: Path) -> None:
+    """CODE-21, SMTP-29: 452 or 451 while nothing can be written; what was answered with 250 is there; then all is well."""
+    server, ports = serve(mail_server(tmp_path))
+    with server:
+        taken = []
+        send(ports["submission"], "before", "bob@home.test", size=500)
+        largest = max(file.stat().st_size for file in (tmp_path / "data").iterdir())
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (largest + ROOM, NEVER))
+        refusals = []
+        for number in range(MOST):
+            size = 5000 if number % 5 else 300_000
+            code, _ = submit(ports["submission"], f"tight-{number}", "bob@home.test", size=size)
+            (taken if code == 250 else refusals).append((f"tight-{number}", code))
+            if len(refusals) > 10:
+                break
+        assert {code for _, code in refusals} <= {451, 452}
+        assert len(refusals) > 10
+        assert set(subjects_of_bob(ports["pop3"])) == {"before", *(token for token, _ in taken)}
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (NEVER, NEVER))
+        send(ports["submission"], "after", "bob@home.test", size=300_000)
+        found = subjects_of_bob(ports["pop3"])
+        assert sorted(found) == sorted(["before", *(token for token, _ in taken), "after"])
+        assert server.stop() == 0

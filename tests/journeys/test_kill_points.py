@@ -7,7 +7,6 @@ that is said or heard, and around the write of the outcome. The store survives, 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -200,8 +199,8 @@ class _MortalStore:
 class Walk:
     """The same letter again and again, each time with another fault."""
 
-    def __init__(self, directory: Path) -> None:
-        self.internet = Internet(directory)
+    def __init__(self) -> None:
+        self.internet = Internet()
         self.elsewhere: SimulatedServer = self.internet.mail_server(
             "mx.elsewhere.test",
             "192.0.2.2",
@@ -258,8 +257,8 @@ class Walk:
 
 
 @pytest.fixture
-def walk(tmp_path: Path) -> Walk:
-    return Walk(tmp_path)
+def walk() -> Walk:
+    return Walk()
 
 
 def answer_was_lost(wire: Wire) -> bool:

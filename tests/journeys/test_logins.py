@@ -1,4 +1,4 @@
-"""Logins end to end: real TLS, real engines on both sides, and what the letter's arrival says of them."""
+"""Logins end to end, with TLS, and their trace in the letter."""
 
 from __future__ import annotations
 
@@ -44,10 +44,9 @@ def files(tmp_path: Path) -> CertificateFiles:
 
 
 @pytest.fixture
-def internet(tmp_path: Path, files: CertificateFiles) -> Internet:
-    made = Internet(tmp_path)
-    made.context = ServerContext([files], client_ca=files.certificate.parent / "ca.pem")
-    return made
+def internet(internet: Internet, files: CertificateFiles) -> Internet:
+    internet.context = ServerContext([files], client_ca=files.certificate.parent / "ca.pem")
+    return internet
 
 
 @pytest.fixture

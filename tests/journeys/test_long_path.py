@@ -1,4 +1,4 @@
-"""Letters over one connection with a long round trip: each takes two, for MAIL, RCPT and DATA go as one group."""
+"""Pipelining over a long round trip: two round trips a letter."""
 
 from __future__ import annotations
 

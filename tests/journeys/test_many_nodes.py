@@ -1,4 +1,4 @@
-"""Servers of one and of several machines over PostgreSQL, as an operator runs them: with commands, workers and archive."""
+"""Servers of one and of several machines over PostgreSQL, with commands, workers and archive."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.people import send, subjects_of_bob
+from tests.journeys.clients import send, subjects_of_bob
 from tests.journeys.process import CONFIG, MAILSTACK, TWISTD, Process, command, lines_of_json, serve
 from tests.waiting import PATIENCE
 

@@ -1,9 +1,8 @@
-"""A server whose data directory is moved away under it: nothing that it answered with 250 is missing when that is back."""
+"""Servers whose data directory is moved away and back: no accepted letter is lost."""
 
 from __future__ import annotations
 
 import os
-import poplib
 import re
 import signal
 import smtplib
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.journeys.clients import log_in
 from tests.journeys.process import Process, serve
 from tests.journeys.process import server as mail_server
 from tests.waiting import until
@@ -79,9 +79,7 @@ class Load:
 
 def in_mailbox(port: int) -> list[str]:
     """The subjects of all letters, each of which is read whole."""
-    client = poplib.POP3("127.0.0.1", port, timeout=20)
-    client.user("bob")
-    client.pass_("bob")
+    client = log_in(port)
     letters = [b"\n".join(client.retr(number + 1)[1]).decode() for number in range(client.stat()[0])]
     client.quit()
     return [token for letter in letters for token in re.findall(r"^Subject: (\S+)", letter, re.MULTILINE)]

@@ -1,9 +1,8 @@
-"""A server whose large contents are in an object store: real processes, a real store, and troubles on the way to it."""
+"""Servers with large contents in an object store, and failures of that store."""
 
 from __future__ import annotations
 
 import contextlib
-import poplib
 import smtplib
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.store.objects.bucket import Bucket
+from tests.journeys.clients import log_in
 from tests.journeys.process import MAILSTACK, PATIENCE, command, lines_of_json, serve
 from tests.journeys.process import server as mail_server
 from tests.objects.between import Between, Trouble, between
@@ -35,9 +35,7 @@ def submit(port: int, recipient: str) -> None:
 
 def fetch(port: int, user: str, *, delete: bool = False) -> list[str]:
     """The letters of a mailbox."""
-    client = poplib.POP3("127.0.0.1", port, timeout=PATIENCE)
-    client.user(user)
-    client.pass_(user)
+    client = log_in(port, user)
     found = []
     for number in range(1, client.stat()[0] + 1):
         found.append("\r\n".join(line.decode() for line in client.retr(number)[1]) + "\r\n")

@@ -1,10 +1,10 @@
-"""An operator's orders to a real server, running or stopped, by the command line."""
+"""Queue commands on a running and on a stopped server."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.journeys.people import send
+from tests.journeys.clients import send
 from tests.journeys.process import command, lines_of_json, serve
 from tests.journeys.process import server as mail_server
 from tests.waiting import until

@@ -1,4 +1,4 @@
-"""Letters of some senders leave from an address and under a name of their own, over IPv4 and IPv6."""
+"""Source addresses and EHLO names by sender, over IPv4 and IPv6."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Letters that really leave a dev environment, by the server that it was told: released and relayed."""
+"""Release and relay of captured letters to an external server."""
 
 from __future__ import annotations
 

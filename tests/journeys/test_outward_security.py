@@ -1,9 +1,8 @@
-"""Letters that go only over the TLS that the operator, the other domain, or the letter itself asks for."""
+"""Outbound TLS as required by the operator, MTA-STS, DANE, or the letter (REQUIRETLS)."""
 
 from __future__ import annotations
 
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,11 +27,6 @@ MX = "mx.elsewhere.test"
 POLICY = "version: STSv1\r\nmode: {mode}\r\nmx: {mx}\r\nmax_age: 86400\r\n"
 QUICK = ScheduleSettings(first=read_duration("1m"), longest=read_duration("10m"))
 NO = b"TLS-Required: No\r\n" + ONE_LETTER
-
-
-@pytest.fixture
-def internet(tmp_path: Path) -> Internet:
-    return Internet(tmp_path)
 
 
 def elsewhere(internet: Internet, *, trusted: bool = True) -> SimulatedServer:
@@ -96,7 +90,6 @@ def test_the_operator_demands_verified_tls_of_a_domain(internet: Internet, patte
     assert (deferred["status"], why in deferred["reply"] or "not known" in deferred["reply"]) == ("4.7.5", True)
     assert attempted["policy"] == f"verified, by [relay.tls_policy] {pattern}"
     assert any("certificate verify failed" in line for line in attempted["dialogue"])
-    internet.stop()
 
 
 def test_a_domain_of_which_verified_tls_is_demanded_gets_its_letter_over_it(internet: Internet) -> None:
@@ -106,7 +99,6 @@ def test_a_domain_of_which_verified_tls_is_demanded_gets_its_letter_over_it(inte
     sent(internet, server)
     assert len(internet.fetch(other, CAROL)) == 1
     assert facts(server, "attempted")["tls"]["verified"] is True
-    internet.stop()
 
 
 # --- MTA-STS
@@ -123,7 +115,6 @@ def test_an_enforced_policy_is_fetched_kept_and_obeyed(internet: Internet) -> No
     attempted = facts(server, "attempted")
     assert attempted["policy"] == "verified, by MTA-STS of elsewhere.test"
     assert attempted["tls"]["verified"] is True
-    internet.stop()
 
 
 def test_a_host_with_another_certificate_gets_nothing_that_a_policy_protects(internet: Internet) -> None:
@@ -148,7 +139,6 @@ def test_a_host_that_the_policy_does_not_name_is_not_called(internet: Internet) 
     internet.reactor.advance(1200)
     assert state(internet, server) == "relayed"
     assert len(internet.fetch(other, CAROL)) == 1
-    internet.stop()
 
 
 @pytest.mark.parametrize("mode", ["testing", "none"])
@@ -161,7 +151,6 @@ def test_a_policy_that_is_not_enforced_only_tells(internet: Internet, mode: str)
     assert state(internet, server) == "relayed"
     told = "; MTA-STS of elsewhere.test in testing, which does not name mx.elsewhere.test" if mode == "testing" else ""
     assert facts(server, "attempted")["policy"] == f"opportunistic, by [relay] tls{told}"
-    internet.stop()
 
 
 BROKEN: dict[str, dict[str, Any]] = {
@@ -238,7 +227,6 @@ def test_a_certificate_that_a_signed_record_names_is_enough(internet: Internet) 
     attempted = facts(server, "attempted")
     assert attempted["policy"] == f"dane, by DANE _25._tcp.{MX}"
     assert attempted["tls"]["verified"] is True
-    internet.stop()
 
 
 def test_a_host_that_is_an_alias_is_asked_for_by_its_real_name(internet: Internet) -> None:
@@ -252,7 +240,6 @@ def test_a_host_that_is_an_alias_is_asked_for_by_its_real_name(internet: Interne
     sent(internet, server)
     assert len(internet.fetch(other, CAROL)) == 1
     assert facts(server, "attempted")["policy"] == f"dane, by DANE _25._tcp.{MX}"
-    internet.stop()
 
 
 def test_another_certificate_makes_the_letter_wait(internet: Internet) -> None:
@@ -274,7 +261,6 @@ def test_records_that_nobody_signed_count_for_nothing(internet: Internet) -> Non
     sent(internet, server)
     assert state(internet, server) == "relayed"
     assert facts(server, "attempted")["policy"] == "opportunistic, by [relay] tls"
-    internet.stop()
 
 
 def test_a_server_that_does_not_trust_its_resolver_has_no_dane(internet: Internet) -> None:
@@ -285,7 +271,6 @@ def test_a_server_that_does_not_trust_its_resolver_has_no_dane(internet: Interne
     sent(internet, server)
     assert state(internet, server) == "relayed"
     assert not any(kind == 52 for _, kind in internet.zone.queries)
-    internet.stop()
 
 
 def test_records_that_cannot_be_had_make_the_letter_wait(internet: Internet) -> None:
@@ -300,7 +285,6 @@ def test_records_that_cannot_be_had_make_the_letter_wait(internet: Internet) -> 
     internet.zone.mend(f"_25._tcp.{MX}")
     internet.reactor.advance(600)
     assert state(internet, server) == "relayed"
-    internet.stop()
 
 
 def test_records_of_other_usages_demand_tls_and_no_certificate(internet: Internet) -> None:
@@ -311,7 +295,6 @@ def test_records_of_other_usages_demand_tls_and_no_certificate(internet: Interne
     sent(internet, server)
     assert state(internet, server) == "relayed"
     assert facts(server, "attempted")["policy"].startswith("required, by DANE, no record")
-    internet.stop()
 
 
 # --- REQUIRETLS and TLS-Required: No
@@ -329,7 +312,6 @@ def test_a_letter_may_say_that_it_rather_arrives_than_hides(internet: Internet) 
     internet.reactor.advance(4000)
     sent(internet, server, NO)
     assert facts(server, "attempted")["policy"] == "opportunistic, by [relay] tls, TLS-Required: No"
-    internet.stop()
 
 
 def test_requiretls_goes_on_over_verified_tls_to_who_offers_it(internet: Internet) -> None:
@@ -341,7 +323,6 @@ def test_requiretls_goes_on_over_verified_tls_to_who_offers_it(internet: Interne
     attempted = facts(server, "attempted")
     assert attempted["policy"] == "verified, by MTA-STS of elsewhere.test, REQUIRETLS"
     assert any(line.startswith("C: MAIL") and " REQUIRETLS" in line for line in attempted["dialogue"])
-    internet.stop()
 
 
 def test_requiretls_comes_back_from_hosts_that_nobody_vouches_for(internet: Internet) -> None:
@@ -356,7 +337,6 @@ def test_requiretls_comes_back_from_hosts_that_nobody_vouches_for(internet: Inte
     (report,) = internet.fetch(server, ALICE)
     assert b"Status: 5.7.30" in report
     assert b"Hi there" not in report
-    internet.stop()
 
 
 def test_requiretls_comes_back_where_tls_is_not_to_be_had(internet: Internet) -> None:
@@ -366,7 +346,6 @@ def test_requiretls_comes_back_where_tls_is_not_to_be_had(internet: Internet) ->
     internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="1")
     sent(internet, server, REQUIRETLS="")
     assert facts(server, "bounced")["status"] == "5.7.10"
-    internet.stop()
 
 
 def test_requiretls_is_content_with_dane(internet: Internet) -> None:
@@ -376,7 +355,6 @@ def test_requiretls_is_content_with_dane(internet: Internet) -> None:
     sent(internet, server, REQUIRETLS="")
     assert len(internet.fetch(other, CAROL)) == 1
     assert facts(server, "attempted")["policy"] == f"dane, by DANE _25._tcp.{MX}, REQUIRETLS"
-    internet.stop()
 
 
 def test_a_report_about_it_goes_to_who_does_not_offer_it(internet: Internet) -> None:
@@ -414,4 +392,3 @@ def test_the_ehlo_name_and_the_source_address_are_the_operators(internet: Intern
     exchanged = facts(other, "exchanged")
     assert exchanged["helo"] == "out.home.test"
     assert dns.A
-    internet.stop()

@@ -1,11 +1,9 @@
-"""A server that publishes what `mailstack dns` prints, and another that finds the policy there and obeys it."""
+"""MTA-STS policies published as `mailstack dns` prints them, and obeyed by another server."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import pytest
 from twisted.names import dns
 
 from mailstack.config import ListenSettings, MtaStsSettings, RelaySettings
@@ -17,11 +15,6 @@ from tests.journeys.internet import Internet, SimulatedServer, issued, public_ca
 
 ALICE, CAROL = "alice@home.test", "carol@elsewhere.test"
 LISTEN = ListenSettings(mx=(Endpoint("tcp:25"),), pop3=(Endpoint("tcp:110"),), https=(Endpoint("tcp:443"),))
-
-
-@pytest.fixture
-def internet(tmp_path: Path) -> Internet:
-    return Internet(tmp_path)
 
 
 def elsewhere(internet: Internet, **policy: Any) -> SimulatedServer:
@@ -68,7 +61,6 @@ def test_the_policy_is_found_where_the_records_lead(internet: Internet) -> None:
     assert attempted["policy"] == "verified, by MTA-STS of elsewhere.test"
     assert attempted["tls"]["verified"] is True
     assert len(internet.fetch(other, CAROL)) == 1
-    internet.stop()
 
 
 def test_a_policy_in_testing_has_nothing_held_back(internet: Internet) -> None:
@@ -76,4 +68,3 @@ def test_a_policy_in_testing_has_nothing_held_back(internet: Internet) -> None:
     other = elsewhere(internet, mode="testing")
     assert sent(internet)["policy"].startswith("opportunistic")
     assert len(internet.fetch(other, CAROL)) == 1
-    internet.stop()

@@ -1,10 +1,9 @@
-"""Reports between two servers: each kind, as its reader gets it."""
+"""Delivery status notifications of each kind between two servers."""
 
 from __future__ import annotations
 
 import email
 from email.message import Message
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +11,6 @@ from mailstack.letter import Address, Recipient
 from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer
 
 WANTS_ALL = (("NOTIFY", "SUCCESS,FAILURE,DELAY"),)
-
-
-@pytest.fixture
-def internet(tmp_path: Path) -> Internet:
-    return Internet(tmp_path)
 
 
 @pytest.fixture
@@ -82,7 +76,6 @@ def test_success_here_is_reported_once(internet: Internet, home: SimulatedServer
     assert len(internet.fetch(home, "bob@home.test")) == 1
     delivered = next(step for step in home.journal.steps if step.step == "delivered")
     assert report["Message-ID"] == f"<{delivered.facts['report']}@mx.home.test>"
-    internet.stop()
 
 
 def test_several_successes_at_once_are_one_report(internet: Internet, home: SimulatedServer) -> None:
@@ -93,7 +86,6 @@ def test_several_successes_at_once_are_one_report(internet: Internet, home: Simu
     (report,) = reports_to(internet, home)
     assert b"Final-Recipient: rfc822; bob@home.test" in report.as_bytes()
     assert "Final-Recipient: utf-8; grüße@home.test".encode() in report.as_bytes()
-    internet.stop()
 
 
 @pytest.mark.parametrize(
@@ -122,7 +114,6 @@ def test_success_that_nobody_asked_for_is_not_reported(
     """DSN-02"""
     internet.submit(home, "alice@home.test", to("bob@home.test", *notify))
     assert reports_to(internet, home) == []
-    internet.stop()
 
 
 def test_a_host_with_dsn_reports_by_itself(
@@ -137,7 +128,6 @@ def test_a_host_with_dsn_reports_by_itself(
     about, carol = report.get_payload()[1].get_payload()
     assert about["Original-Envelope-Id"] == "17"
     assert carol["Original-Recipient"] == "rfc822; carol@elsewhere.test"
-    internet.stop()
 
 
 def test_a_host_without_dsn_has_us_say_relayed(
@@ -150,7 +140,6 @@ def test_a_host_without_dsn_has_us_say_relayed(
     assert report["From"] == "Mail Delivery System <MAILER-DAEMON@mx.home.test>"
     assert told(report) == [("rfc822; carol@elsewhere.test", "relayed", "2.0.0")]
     assert report.get_payload()[1].get_payload()[1]["Remote-MTA"] == "dns; mx.elsewhere.test"
-    internet.stop()
 
 
 def test_never_means_never(internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer) -> None:
@@ -158,7 +147,6 @@ def test_never_means_never(internet: Internet, home: SimulatedServer, elsewhere:
     internet.submit(home, "alice@home.test", to("nobody@elsewhere.test", ("NOTIFY", "NEVER")))
     assert reports_to(internet, home) == []
     assert home.states()["nobody@elsewhere.test"] == "bounced"
-    internet.stop()
 
 
 def test_an_alias_for_several_is_reported_as_expanded(
@@ -169,7 +157,6 @@ def test_an_alias_for_several_is_reported_as_expanded(
     (report,) = reports_to(internet, home)
     assert told(report) == [("rfc822; team@home.test", "expanded", "2.0.0")]
     assert len(internet.fetch(elsewhere, "carol@elsewhere.test")) == 1
-    internet.stop()
 
 
 def test_an_alias_for_one_carries_the_wish_on(internet: Internet, home: SimulatedServer) -> None:
@@ -178,7 +165,6 @@ def test_an_alias_for_one_carries_the_wish_on(internet: Internet, home: Simulate
     (report,) = reports_to(internet, home)
     assert told(report) == [("rfc822; bob@home.test", "delivered", "2.1.5")]
     assert "bob@home.test (via robert@home.test)" in report.get_payload()[0].get_payload()
-    internet.stop()
 
 
 @pytest.mark.parametrize(
@@ -210,7 +196,6 @@ def test_the_letter_comes_back_as_its_sender_asks(  # noqa: PLR0917
         original = returned.get_payload()[0]
         assert original["Subject"] == "hello"
         assert original.get_payload(decode=True).rstrip() == content.partition(b"\r\n\r\n")[2].rstrip()
-    internet.stop()
 
 
 def test_a_report_is_never_reported(internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer) -> None:
@@ -228,7 +213,6 @@ def test_a_report_is_never_reported(internet: Internet, home: SimulatedServer, e
     internet.reactor.result_of(null_sender())
     internet.reactor.advance(60)
     assert [step.step for step in elsewhere.journal.steps] == ["exchanged", "routed", "delivered"]
-    internet.stop()
 
 
 def withhold(monkeypatch: pytest.MonkeyPatch, site: SimulatedServer, *keywords: str) -> None:
@@ -264,7 +248,6 @@ def test_an_internationalized_letter_travels_unchanged(
     assert "Return-Path: <grüße@home.test>\r\nDelivered-To: 用户@BÜCHER.test\r\n".encode() in letters[0]
     assert b"with UTF8SMTPS\r\n" in letters[0]
     assert b"with UTF8SMTPSA\r\n" in letters[0]
-    internet.stop()
 
 
 def test_a_sender_in_another_form_is_still_himself(internet: Internet, home: SimulatedServer) -> None:
@@ -272,7 +255,6 @@ def test_a_sender_in_another_form_is_still_himself(internet: Internet, home: Sim
     decomposed = "GRU\u0308\u00dfE@home.test"
     (reply,) = internet.submit(home, decomposed, "bob@home.test", content=INTERNATIONAL, SMTPUTF8="")
     assert reply.code == 250
-    internet.stop()
 
 
 def test_an_ascii_letter_with_the_parameter_goes_where_it_is_not_offered(
@@ -287,7 +269,6 @@ def test_an_ascii_letter_with_the_parameter_goes_where_it_is_not_offered(
     assert b"with UTF8SMTPSA\r\n" in letter
     (report,) = reports_to(internet, home)
     assert told(report) == [("rfc822; x@xn--bcher-kva.test", "failed", "5.1.1")]
-    internet.stop()
 
 
 @pytest.mark.parametrize(
@@ -313,7 +294,6 @@ def test_what_needs_it_comes_back(  # noqa: PLR0917
     internet.submit(home, sender, recipient, content=content, SMTPUTF8="")
     (report,) = reports_to(internet, home, sender)
     assert f"Status: {status}" in report.as_string()
-    internet.stop()
 
 
 def test_a_report_about_such_an_address_is_in_the_form_of_rfc_6533(
@@ -333,4 +313,3 @@ def test_a_report_about_such_an_address_is_in_the_form_of_rfc_6533(
     assert "Final-Recipient: utf-8; niemand-ü@bücher.test\r\n".encode() in octets
     assert header.get_content_type() == "message/global-headers"
     assert "Subject: Grüße\r\n".encode() in octets
-    internet.stop()

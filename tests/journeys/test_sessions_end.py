@@ -1,4 +1,4 @@
-"""Changed credentials end what they opened: streams, waits, HTTP, SMTP and POP3 sessions, in each worker and node."""
+"""Changed credentials end sessions, streams and waits in each worker and node."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""SIGTERM while many are connected: nothing that was answered with 250 is lost, and nobody is left waiting."""
+"""SIGTERM and SIGKILL during sessions: accepted letters are kept, and QUIT deletes all or nothing."""
 
 from __future__ import annotations
 
 import poplib
-import re
 import signal
 import smtplib
 import socket
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.journeys.clients import log_in, subjects_of_bob
 from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD, serve
 from tests.journeys.process import server as mail_server
 
@@ -59,19 +59,6 @@ def send_until_it_breaks(port: int, number: int, taken: set[str]) -> None:
         return
 
 
-def in_mailbox(port: int) -> list[str]:
-    reader = poplib.POP3("127.0.0.1", port, timeout=20)
-    reader.user("bob")
-    reader.pass_("bob")
-    count, _ = reader.stat()
-    subjects = []
-    for number in range(1, count + 1):
-        header = b"\n".join(reader.top(number, 0)[1]).decode()
-        subjects += re.findall(r"^Subject: (letter-[\d-]+)", header, re.MULTILINE)[:1]
-    reader.quit()
-    return subjects
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
 def test_sigterm_during_fifty_sessions_loses_nothing(tmp_path: Path, program: list[str], workers: int) -> None:
@@ -109,7 +96,78 @@ def test_sigterm_during_fifty_sessions_loses_nothing(tmp_path: Path, program: li
     assert taken
     server, ports = serve(config)
     with server:
-        found = in_mailbox(ports["pop3"])
+        found = subjects_of_bob(ports["pop3"])
         assert len(found) == len(set(found))
         assert taken <= set(found)
+        assert server.stop() == 0
+
+
+LETTERS = 40
+MARKED = 25
+
+
+def fill(port: int) -> None:
+    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+        client.login("alice", "alice")
+        for number in range(LETTERS):
+            client.sendmail("alice@home.test", ["bob@home.test"], f"Subject: {number}\r\n\r\nHello.\r\n")
+
+
+def uids(client: poplib.POP3) -> list[str]:
+    return [line.decode().split()[1] for line in client.uidl()[1]]
+
+
+def test_quit_is_all_or_nothing_whenever_the_server_is_killed(tmp_path: Path) -> None:
+    """POP-29, POP-11, POP-12, POP-13: and the maildrop is free as soon as the server is back."""
+    config = mail_server(tmp_path)
+    server, ports = serve(config)
+    with server:
+        fill(ports["submission"])
+        before = uids(log_in(ports["pop3"]))
+        server.kill()
+    assert len(before) == LETTERS
+    for waits in (False, False, True):
+        server, ports = serve(config)
+        with server:
+            client = log_in(ports["pop3"])
+            assert uids(client) == before
+            client.retr(1)
+            for number in range(1, MARKED + 1):
+                client.dele(number)
+            client.sock.sendall(b"QUIT\r\n")
+            if waits:
+                assert client.file.readline() == b"+OK goodbye\r\n"
+            server.kill()
+            client.close()
+        server, ports = serve(config)
+        with server:
+            client = log_in(ports["pop3"])
+            after = uids(client)
+            assert len(client.list()[1]) == len(after)
+            assert after in (before, before[MARKED:])
+            server.stop()
+        if len(after) < len(before):
+            return
+        assert not waits, "QUIT was answered"
+
+
+def test_a_session_that_is_killed_before_quit_removes_nothing_and_leaves_no_lock(tmp_path: Path) -> None:
+    """POP-11, POP-13, POP-29"""
+    config = mail_server(tmp_path)
+    server, ports = serve(config)
+    with server:
+        fill(ports["submission"])
+        client = log_in(ports["pop3"])
+        for number in range(1, LETTERS + 1):
+            client.retr(number)
+            client.dele(number)
+        server.kill()
+        client.close()
+    server, ports = serve(config)
+    with server:
+        client = log_in(ports["pop3"])
+        assert client.stat()[0] == LETTERS
+        client.close()
+        # The holder is gone: the next one finds the maildrop free at once.
+        assert log_in(ports["pop3"]).stat()[0] == LETTERS
         assert server.stop() == 0

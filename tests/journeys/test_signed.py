@@ -1,8 +1,7 @@
-"""What else is signed than letters of users: reports that leave, and letters of machines that may relay; by new keys too."""
+"""DKIM signatures of reports and of letters from relaying hosts; new keys on SIGHUP."""
 
 from __future__ import annotations
 
-import poplib
 import smtplib
 from pathlib import Path
 from typing import Any, Literal
@@ -14,20 +13,16 @@ from mailstack.config import DkimKeySettings, DkimSettings, ExchangeSettings, Re
 from mailstack.config.values import Network, Selector
 from mailstack.policy.authentication.keys import generate
 from mailstack.sandbox.simulation.server import SimulatedServer
+from tests.journeys.clients import log_in
 from tests.journeys.internet import Internet
 from tests.journeys.process import PATIENCE, serve
 from tests.journeys.process import server as mail_server
 from tests.journeys.test_abuse import call
-from tests.journeys.test_certificates import hang_up
+from tests.journeys.test_hangup import hang_up
 
 KEY = generate("rsa", 1024)
 CAROL = "carol@elsewhere.test"
 MACHINE = "203.0.113.50"
-
-
-@pytest.fixture
-def internet() -> Internet:
-    return Internet()
 
 
 def home(internet: Internet, tmp_path: Path, *, sign_relayed: bool = False, **settings: Any) -> SimulatedServer:
@@ -209,9 +204,7 @@ def received(ports: dict[str, int]) -> bytes:
     with smtplib.SMTP("127.0.0.1", ports["submission"], timeout=PATIENCE) as client:
         client.login("alice", "alice")
         client.sendmail("alice@home.test", ["bob@home.test"], b"From: alice@home.test\r\nSubject: hello\r\n\r\nHi\r\n")
-    reader = poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE)
-    reader.user("bob")
-    reader.pass_("bob")
+    reader = log_in(ports["pop3"])
     _, lines, _ = reader.retr(1)
     reader.quit()
     return b"\r\n".join(lines)

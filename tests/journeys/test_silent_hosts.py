@@ -1,8 +1,12 @@
-"""Thousands of hosts that take a connection and say nothing more: letters for others leave at once, and none is lost."""
+"""Hosts that accept a connection and then stay silent: letters to other hosts are not delayed."""
 
 from __future__ import annotations
 
+import re
+import socket
 from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +16,12 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.letter import Octets
 from mailstack.store import Filter
+from tests.journeys.clients import send
+from tests.journeys.process import command, lines_of_json, serve
+from tests.journeys.process import server as mail_server
 from tests.journeys.test_fairness import TEXT, World, domains_of, many
+from tests.nodes.far import FarHost
+from tests.waiting import until
 
 SECOND = 1.0
 LARGE = Octets(b"Subject: large\r\n\r\n" + (b"x" * 70 + b"\r\n") * 6_000)
@@ -221,3 +230,49 @@ def test_a_server_that_stops_among_silent_hosts_ends_in_time_and_loses_nothing()
     began = world.now
     world.internet.stop()
     assert world.now - began < 20
+
+
+SILENT = 60
+SOON = 10.0
+"""Seconds on a busy machine; a silent host is waited for thirty times as long."""
+
+
+def configured(directory: Path, far: int, silent: list[int]) -> Path:
+    config = mail_server(directory)
+    routes = "".join(f'"silent{number}.test" = "127.0.0.1:{port}"\n' for number, port in enumerate(silent))
+    text = re.sub(
+        r"\[relay\.routes\].*",
+        f'[relay]\nconcurrency = 20\n[relay.routes]\n"far.test" = "127.0.0.1:{far}"\n{routes}',
+        config.read_text(),
+        flags=re.DOTALL,
+    )
+    config.write_text(text)
+    return config
+
+
+def queued(config: Path) -> list[dict[str, Any]]:
+    return lines_of_json(command("queue", "list", "--json", "-c", str(config)))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_letters_leave_beside_silent_hosts_and_after_a_kill(tmp_path: Path, workers: int) -> None:
+    """RLY-13."""
+    with ExitStack() as stack:
+        far = stack.enter_context(FarHost())
+        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(SILENT)]
+        config = configured(tmp_path, far.port, [each.getsockname()[1] for each in listeners])
+        for round_ in range(2):
+            server, ports = serve(config, workers=workers)
+            with server:
+                if not round_:
+                    send(ports["submission"], "silent", *(f"x@silent{number}.test" for number in range(SILENT)))
+                for number in range(3):
+                    token = f"{round_}-{number}"
+                    send(ports["submission"], token, "bob@far.test")
+                    until(lambda: far.copies[token, "bob@far.test"], f"{token} has left", SOON)  # noqa: B023
+                # What has left is written down, so that the kill doubles nothing.
+                until(lambda: len(queued(config)) == 1, "only the letter to silent hosts is queued")
+                server.kill()
+        (waiting,) = queued(config)
+        assert len(waiting["deliveries"]) == SILENT
+        assert set(far.copies.values()) == {1}

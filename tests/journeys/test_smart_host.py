@@ -1,4 +1,4 @@
-"""A server whose letters leave through a provider: AUTH under verified TLS, or the letter waits."""
+"""Relaying through a smart host: AUTH under verified TLS, or the letter waits."""
 
 from __future__ import annotations
 
@@ -23,11 +23,6 @@ IMPLICIT = f"smtps://home%40provider.test@{PROVIDER}"
 def files(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
     """The provider's; dates of certificates are compared with the real time, whatever the simulated one is."""
     return private_ca(tmp_path_factory.mktemp("provider"), PROVIDER, time.time())
-
-
-@pytest.fixture
-def internet(tmp_path: Path) -> Internet:
-    return Internet(tmp_path)
 
 
 @pytest.fixture
@@ -100,7 +95,6 @@ def test_a_letter_leaves_through_the_smart_host_with_auth_under_verified_tls(
     assert any(line.startswith("C: MAIL ") and line.endswith(" AUTH=<>") for line in dialogue)
     assert facts(server, "relayed")["remote_id"] == provider.journal.steps[0].letter
     assert provider.journal.names(PROVIDER) == ["submitted", "routed", "attempted", "relayed"]
-    internet.stop()
 
 
 @pytest.mark.parametrize("url", [STARTTLS, IMPLICIT])
@@ -138,4 +132,3 @@ def test_a_route_goes_before_the_smart_host(
     assert len(internet.fetch(elsewhere, "carol@elsewhere.test")) == 1
     assert facts(server, "routed")["why"] == "route elsewhere.test"
     assert provider.journal.steps == []
-    internet.stop()

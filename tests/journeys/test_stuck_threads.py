@@ -1,4 +1,4 @@
-"""Checks that never end: pages are refused, mail goes on, and SIGTERM ends the server after its grace time."""
+"""HTML checks that never end: pages are refused, mail and SIGTERM still work."""
 
 from __future__ import annotations
 

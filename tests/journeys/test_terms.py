@@ -1,9 +1,7 @@
-"""Letters with wishes about time, and hosts with limits and others to speak for, across whole servers."""
+"""DELIVERBY, MT-PRIORITY, limits of hosts and XCLIENT across whole servers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,13 +17,6 @@ from mailstack.net.connector import TwistedConnector
 from mailstack.protocols.smtp.client import ClientEngine, Received
 from mailstack.protocols.smtp.client_session import SmtpClientSession
 from tests.journeys.internet import Internet, SimulatedServer
-
-
-@pytest.fixture
-def internet(tmp_path: Path) -> Iterator[Internet]:
-    internet = Internet(tmp_path)
-    yield internet
-    internet.stop()
 
 
 def home(internet: Internet, **settings: Struct) -> SimulatedServer:

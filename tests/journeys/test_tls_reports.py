@@ -1,4 +1,4 @@
-"""What TLS with a domain's hosts came to is told to the domain, once a day, if it asks for it (RFC 8460)."""
+"""Daily TLS reports to domains that ask for them (RFC 8460)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import email
 import email.policy
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,6 @@ DAY = 86_400.0
 KEY = generate("rsa", 1024)
 ALICE, CAROL, READER = "alice@home.test", "carol@elsewhere.test", "tls@elsewhere.test"
 POLICY = "version: STSv1\r\nmode: {mode}\r\nmx: {mx}\r\nmax_age: 604800\r\n"
-
-
-@pytest.fixture
-def internet() -> Iterator[Internet]:
-    internet = Internet()
-    yield internet
-    internet.stop()
 
 
 def home(

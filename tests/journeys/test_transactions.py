@@ -1,9 +1,8 @@
-"""Any order of commands: what is answered with 250 goes to those whom it was for, as it was, and nothing else goes."""
+"""Random orders of SMTP commands: an accepted letter reaches exactly its recipients, unchanged."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -119,9 +118,8 @@ def step(client: Client, chance: Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_what_was_answered_with_250_is_all_that_goes(tmp_path: Path, seed: int) -> None:
+def test_what_was_answered_with_250_is_all_that_goes(internet: Internet, seed: int) -> None:
     """BDAT-02: and it goes to all whom it was for."""
-    internet = Internet(tmp_path)
     home = internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
@@ -139,7 +137,6 @@ def test_what_was_answered_with_250_is_all_that_goes(tmp_path: Path, seed: int) 
     for person in PEOPLE:
         there = [_parts(letter) for letter in internet.fetch(home, person)]
         assert there == [(sender, content) for sender, content, whom in client.taken if person in whom]
-    internet.stop()
 
 
 def _parts(letter: bytes) -> tuple[bytes, bytes]:

@@ -1,4 +1,4 @@
-"""No turn of a server's reactor takes long, whatever its clients do: nobody else is served meanwhile."""
+"""Processor time of one turn of the reactor under load."""
 
 from __future__ import annotations
 

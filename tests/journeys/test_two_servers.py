@@ -1,11 +1,10 @@
-"""Letters between two servers, from the author's client to the reader's, on a virtual clock."""
+"""Letters between two servers, from the author's client to the reader's, in virtual time."""
 
 from __future__ import annotations
 
 import email
 import email.policy
 import re
-from pathlib import Path
 
 import pytest
 from twisted.names.error import DNSServerError
@@ -14,11 +13,6 @@ from mailstack.config import ScheduleSettings
 from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer
 
 DAY = 86400
-
-
-@pytest.fixture
-def internet(tmp_path: Path) -> Internet:
-    return Internet(tmp_path)
 
 
 @pytest.fixture
@@ -63,7 +57,6 @@ def test_a_letter_travels_from_author_to_both_readers(
     assert re.search(r"by mx\.home\.test with ESMTPSA id \w+", submitted)
     assert "TLSv1.3" in submitted
     assert to_carol.startswith(b"Return-Path: <alice@home.test>\r\nDelivered-To: carol@elsewhere.test\r\n")
-    internet.stop()
 
 
 def test_the_journey_is_told_step_by_step(
@@ -80,7 +73,6 @@ def test_the_journey_is_told_step_by_step(
     assert any(line.startswith("C: MAIL FROM:<alice@home.test>") for line in attempted.facts["dialogue"])
     relayed = next(step for step in home.journal.steps if step.step == "relayed")
     assert relayed.facts["remote_id"] == elsewhere.journal.steps[0].letter
-    internet.stop()
 
 
 def test_an_alias_keeps_the_sender_and_reaches_both_targets(
@@ -93,7 +85,6 @@ def test_an_alias_keeps_the_sender_and_reaches_both_targets(
     (to_carol,) = internet.fetch(elsewhere, "carol@elsewhere.test")
     assert b"Return-Path: <alice@home.test>" in to_bob
     assert b"Return-Path: <alice@home.test>" in to_carol
-    internet.stop()
 
 
 def test_an_unknown_reader_elsewhere_comes_back_as_a_report(
@@ -114,7 +105,6 @@ def test_an_unknown_reader_elsewhere_comes_back_as_a_report(
     assert recipient["Diagnostic-Code"].startswith("smtp; 550 5.1.1")
     assert "Subject: hello" in headers.get_payload()
     assert home.states()["nobody@elsewhere.test"] == "bounced"
-    internet.stop()
 
 
 def test_a_host_that_is_down_is_tried_for_five_days_and_then_the_letter_comes_back(
@@ -147,7 +137,6 @@ def test_a_host_that_comes_back_gets_the_letter_once(
     internet.zone.mend("elsewhere.test")
     internet.reactor.advance(5 * 3600)
     assert len(internet.fetch(elsewhere, "carol@elsewhere.test")) == 1
-    internet.stop()
 
 
 def test_nobody_bounces_a_bounce(internet: Internet, home: SimulatedServer, elsewhere: SimulatedServer) -> None:
@@ -172,7 +161,6 @@ def test_nobody_bounces_a_bounce(internet: Internet, home: SimulatedServer, else
     assert states["ghost@elsewhere.test"] == "bounced"
     assert sum(step.step == "bounced" for step in home.journal.steps) == 2
     assert elsewhere.journal.names("mx.elsewhere.test") == []
-    internet.stop()
 
 
 def test_strangers_may_not_relay_and_users_must_log_in(
@@ -194,7 +182,6 @@ def test_strangers_may_not_relay_and_users_must_log_in(
     assert result_of(ask(25, "MAIL FROM:<x@y.test>", "RCPT TO:<no@home.test>")) == ["250 2.1.0", "550 5.1.1"]
     assert result_of(ask(587, "MAIL FROM:<alice@home.test>")) == ["530 5.7.0"]
     assert result_of(ask(587, "AUTH PLAIN")) == ["530 5.7.0"]
-    internet.stop()
 
 
 def test_the_server_says_goodbye_when_it_stops(internet: Internet, home: SimulatedServer) -> None:

@@ -1,4 +1,4 @@
-"""SMTP and the pages of a server at Unix sockets."""
+"""SMTP and web pages of a server on Unix sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Letters of a list go to each recipient under a reverse-path of its own, and bounces come back to the list by it."""
+"""VERP: a reverse-path for each recipient, and bounces that come back by it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,6 @@ from tests.journeys.test_abuse import call
 
 NEWS, ALICE = "news@home.test", "alice@home.test"
 CAROL, DAVE = "carol@elsewhere.test", "dave@elsewhere.test"
-
-
-@pytest.fixture
-def internet() -> Internet:
-    return Internet()
 
 
 def home(internet: Internet, *patterns: str) -> SimulatedServer:

@@ -1,4 +1,4 @@
-"""The web service of real processes: dev's pages, HTTPS with the server's certificate, and what clients find there."""
+"""Web service of real processes: pages of dev, HTTPS, client setup."""
 
 from __future__ import annotations
 

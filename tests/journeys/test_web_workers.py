@@ -1,4 +1,4 @@
-"""The inbox of a server that several processes serve: whichever of them a browser is connected to, it is one inbox."""
+"""Inbox of a server with several worker processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.people import send
+from tests.journeys.clients import send
 from tests.journeys.process import Process, serve
 from tests.journeys.process import server as mail_server
 from tests.waiting import PATIENCE, until

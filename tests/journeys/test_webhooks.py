@@ -1,10 +1,9 @@
-"""Programs elsewhere are told what becomes of letters: once it is so, at least once, and never in mail's way."""
+"""Webhooks: at least once, after the fact, and without delaying mail."""
 
 from __future__ import annotations
 
 import http.server
 import json
-import smtplib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from mailstack.config import WebhookSettings
 from mailstack.config.values import DomainPattern, HookName, WebUrl
 from mailstack.letter.times import Duration
 from mailstack.queue.webhooks.webhook import new_secret, read_secrets, signature_headers
+from tests.journeys.clients import send
 from tests.journeys.internet import Internet, SimulatedServer, public_ca
 from tests.journeys.process import PATIENCE, Process, command, lines_of_json, serve
 from tests.journeys.process import server as mail_server
@@ -25,13 +25,6 @@ from tests.waiting import until
 DAY = 86_400.0
 HOOKS = "192.0.2.70"
 ALL = ("submitted", "deferred", "delayed", "relayed", "delivered", "bounced", "collected")
-
-
-@pytest.fixture
-def internet(tmp_path: Path) -> Iterator[Internet]:
-    internet = Internet(tmp_path)
-    yield internet
-    internet.stop()
 
 
 def hook(**settings: Any) -> WebhookSettings:
@@ -269,12 +262,6 @@ def with_webhook(config: Path, port: int) -> None:
     )
 
 
-def hand_in(ports: dict[str, int], *recipients: str) -> None:
-    with smtplib.SMTP("127.0.0.1", ports["submission"], timeout=PATIENCE) as client:
-        client.login("alice", "alice")
-        client.sendmail("alice@home.test", recipients, b"Subject: hello\r\n\r\nHi\r\n")
-
-
 def heard(real: Any, count: int) -> None:
     for _ in range(count):
         assert real.heard.acquire(timeout=PATIENCE)
@@ -286,9 +273,9 @@ def test_real_letters_are_told_over_real_sockets_also_of_what_a_command_does(tmp
     process, ports = serve(config)
     with process:
         for _ in range(3):
-            hand_in(ports, "bob@home.test")
+            send(ports["submission"], "hello", "bob@home.test")
         heard(real, 3)
-        hand_in(ports, "carol@elsewhere.test")
+        send(ports["submission"], "hello", "carol@elsewhere.test")
         (letter,) = lines_of_json(command("queue", "list", "-c", str(config), "--json"))
         command("queue", "remove", "-c", str(config), letter["id"])
         heard(real, 1)
@@ -306,7 +293,7 @@ def test_what_was_answered_with_250_is_told_after_a_kill(tmp_path: Path, real: A
     process, ports = serve(config)
     with process:
         for _ in range(5):
-            hand_in(ports, "bob@home.test")
+            send(ports["submission"], "hello", "bob@home.test")
         heard(real, 1)
         process.kill()
     first = {name for name, _ in real.told}

@@ -1,4 +1,4 @@
-"""Several processes serve one server: what one process promises, they promise together."""
+"""Servers with several worker processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.people import send, subjects_of_bob
+from tests.journeys.clients import log_in, send, subjects_of_bob
 from tests.journeys.process import (
     MAILSTACK,
     PATIENCE,
@@ -119,9 +119,7 @@ def test_a_maildrop_is_exclusive_among_all_workers(tmp_path: Path) -> None:
             with pytest.raises(poplib.error_proto, match="IN-USE"):
                 other.pass_("bob")
         readers[0].quit()
-        late = poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE)
-        late.user("bob")
-        late.pass_("bob")
+        late = log_in(ports["pop3"])
         for reader in (*readers[1:], late):
             reader.close()
 
@@ -187,9 +185,7 @@ def test_workers_end_with_their_master_and_the_server_starts_again_at_once(tmp_p
 def test_a_maildrop_of_a_killed_worker_is_free(tmp_path: Path) -> None:
     server, ports = serve(mail_server(tmp_path), workers=2)
     with server:
-        reader = poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE)
-        reader.user("bob")
-        reader.pass_("bob")
+        reader = log_in(ports["pop3"])
         for pid in server.workers.values():
             os.kill(pid, signal.SIGKILL)
         assert subjects_of_bob(ports["pop3"]) == []
@@ -239,9 +235,7 @@ def test_a_client_behind_a_proxy_is_known_and_counted_by_all_workers(tmp_path: P
             each.write(b"From: x@x.test\r\nSubject: hello\r\n\r\nHello\r\n.\r\nQUIT\r\n")
             each.flush()
             assert b"\r\n250 2.0.0" in each.read()
-        reader = poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE)
-        reader.user("bob")
-        reader.pass_("bob")
+        reader = log_in(ports["pop3"])
         headers = [b"\n".join(reader.top(number, 0)[1]) for number in (1, 2)]
         reader.quit()
         assert b"[192.0.2.2]" in headers[0]

@@ -1,4 +1,4 @@
-"""What a configuration can say of an object store."""
+"""Object store settings of a configuration."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The pytest plugin and what it is made of, as those who test their own programs use it."""
+"""Tests of the public test API."""

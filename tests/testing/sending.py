@@ -1,4 +1,4 @@
-"""Programs under test: what an application does to send, and a reader to read."""
+"""SMTP and POP3 clients of the programs under test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The drop-in for aiosmtpd: hooks of handlers are called as there, and their replies are sent."""
+"""Drop-in for aiosmtpd: hooks of handlers and their replies."""
 # ruff: noqa: N802 - the names of hooks are aiosmtpd's
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The fixtures work in whatever kind of test there is, each test with a server of its own."""
+"""Fixtures of the pytest plugin in each kind of test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server for tests does what the real ones do, and tells a test what it wants to know."""
+"""LocalMailServer: letters, waits, accounts, threads, asyncio."""
 
 from __future__ import annotations
 

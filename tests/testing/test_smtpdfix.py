@@ -1,4 +1,4 @@
-"""The drop-in for smtpdfix: STARTTLS and logins, beside what its own published tests hold."""
+"""Drop-in for smtpdfix: STARTTLS and logins, beyond smtpdfix's own tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What applications are tested for: letters that bounce, hosts that put letters off, days that pass."""
+"""Application tests: bounces, retries, days of virtual time."""
 
 from __future__ import annotations
 

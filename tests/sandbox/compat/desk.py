@@ -1,4 +1,4 @@
-"""The pages of Mailpit, MailHog and GreenMail over an index in memory, asked without a network."""
+"""Compat APIs over an index in memory, called without a network."""
 
 from __future__ import annotations
 

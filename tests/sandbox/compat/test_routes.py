@@ -1,4 +1,4 @@
-"""All paths of Mailpit, MailHog and GreenMail: any body finds an answer, and a removed path says what to use instead."""
+"""All paths of Mailpit, MailHog and GreenMail: random requests, and removed paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time travel in `mailstack dev`, over real sockets: days of retries happen now, and no connection breaks."""
+"""Advancing the clock of `mailstack dev`, over real sockets."""
 
 from __future__ import annotations
 

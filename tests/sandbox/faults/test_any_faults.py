@@ -1,4 +1,4 @@
-"""Whatever goes wrong, if it ends: every letter that was taken is delivered, or its author is told that it was not."""
+"""Random faults that end: every accepted letter is delivered or reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults beneath the dialogues: names, calls, the disk."""
+"""Faults of DNS, connections and the disk."""
 
 from __future__ import annotations
 

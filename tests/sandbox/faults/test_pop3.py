@@ -1,4 +1,4 @@
-"""Every fault of a POP3 server, and what a reader's program hears of it."""
+"""Faults of a POP3 server, as its clients see them."""
 
 from __future__ import annotations
 

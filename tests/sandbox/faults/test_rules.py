@@ -1,4 +1,4 @@
-"""Rules as values, how often they happen, and the words of other mock servers."""
+"""Fault rules: validation, frequency, conditions, files, magic recipients."""
 
 from __future__ import annotations
 

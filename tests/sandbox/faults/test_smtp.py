@@ -1,4 +1,4 @@
-"""Every fault of a receiving host, and what becomes of the letter that meets it."""
+"""Faults of a receiving SMTP host, and their effect on letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One scenario of connections that end in every way, for a simulated reactor and for the real one."""
+"""Scenario of closed and aborted connections, for the simulated and the real reactor."""
 # ruff: noqa: N802 - the names of methods are Twisted's
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Small Twisted protocols that write down what happens to them, and a certificate for them."""
+"""Twisted protocols that record their events, and a certificate for them."""
 # ruff: noqa: N802 - the names of methods are Twisted's
 
 from __future__ import annotations

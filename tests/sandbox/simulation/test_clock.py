@@ -1,4 +1,4 @@
-"""Virtual time: which call is made when."""
+"""Virtual time: order and time of delayed calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Back-pressure: a reader who is slow holds the writer back, and nothing is lost or reordered."""
+"""Flow control: a slow reader pauses the writer, and octets stay complete and in order."""
 # ruff: noqa: N802 - the names of methods are Twisted's
 
 from __future__ import annotations

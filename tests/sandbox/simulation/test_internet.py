@@ -1,4 +1,4 @@
-"""The simulated internet as its users have it: servers, people, time, names, network, transcript and journeys."""
+"""Simulated internet: servers, users, time, DNS, network, transcript, journeys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who reaches whom in the simulated internet, from where, and how long it takes."""
+"""Addresses, ports, listeners and paths of the simulated network."""
 
 from __future__ import annotations
 

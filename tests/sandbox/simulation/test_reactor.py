@@ -1,4 +1,4 @@
-"""What a reactor owes the code that runs on it: turns, triggers, threads, and the truth about failures."""
+"""Simulated reactor: turns, triggers, threads, failures."""
 # ruff: noqa: N802 - the names of methods are Twisted's
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Connections over the simulated network behave as Twisted's over the real one."""
-# ruff: noqa: N802 - the names of methods are Twisted's
+"""Simulated connections behave as Twisted's, with TLS by OpenSSL."""
 
 from __future__ import annotations
 
@@ -9,6 +8,7 @@ import sys
 import time
 
 import pytest
+from OpenSSL import SSL
 from twisted.application.internet import ClientService
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -16,6 +16,7 @@ from twisted.internet.interfaces import (
     IConsumer,
     IHalfCloseableProtocol,
     IPushProducer,
+    ISSLTransport,
     ITCPTransport,
     ITLSTransport,
     ITransport,
@@ -25,7 +26,9 @@ from zope.interface.verify import verifyObject
 
 from mailstack.sandbox.simulation import Path, SimulatedReactor
 from tests.sandbox.simulation import parity
-from tests.sandbox.simulation.protocols import SERVER, Echo, Keeper, Lines, Pair, Recorder
+from tests.sandbox.simulation.protocols import SERVER, Echo, Keeper, Lines, Pair, Recorder, start_tls
+
+# ruff: noqa: N802 - the names of methods are Twisted's
 
 
 @pytest.fixture
@@ -247,3 +250,28 @@ def test_the_real_reactor_tells_the_same_story():
     reactor = SimulatedReactor()
     simulated = reactor.result_of(parity.scenario(reactor), at_most=60)
     assert simulated == json.loads(process.stdout)
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+def test_starttls_shakes_hands_and_protects_what_follows(ragged):
+    reactor = SimulatedReactor(path=Path(ragged=ragged, segment=100 if ragged else 1460))
+    pair = Pair(reactor, client=Lines, server=Echo)
+    start_tls(pair)
+    pair.client.sendLine(b"a secret")
+    reactor.run(lambda: pair.client.lines == [b"a secret"])
+    for transport in (pair.client.transport, pair.server.transport):
+        assert ISSLTransport.providedBy(transport)
+        assert transport.getHandle().get_protocol_version_name() == "TLSv1.3"
+    assert pair.client.transport.getPeerCertificate() is not None
+    pair.client.sendLine(b"quit")
+    reactor.run()
+    assert pair.client.lost is ConnectionDone
+
+
+def test_a_certificate_for_another_name_ends_the_connection():
+    pair = Pair(client=Recorder, server=Recorder)
+    start_tls(pair, name="mx.elsewhere.test")
+    pair.reactor.run()
+    assert pair.client.lost is not ConnectionDone
+    assert issubclass(pair.server.lost, (SSL.Error, ConnectionLost))
+    assert pair.server.received == b""

@@ -1,26 +1,18 @@
-"""Mailboxes that are full: at RCPT, behind the final dot, behind an alias, and until the letter is too old."""
+"""Limits of a server: SIZE, recipients, and quotas of mailboxes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
+from mailstack.config import ExchangeSettings, SubmissionSettings
 from mailstack.config.mail_sections import DeliverySettings, ScheduleSettings
+from mailstack.config.syntax import Size
 from mailstack.protocols.smtp.replies import Reply
 from tests.journeys.internet import Internet, SimulatedServer
 
 ALICE, BOB = "alice@home.test", "bob@home.test"
 LETTER = b"Subject: big\r\n\r\n" + b"x" * 998 + b"\r\n" + b"y" * 998 + b"\r\n"
 QUOTA = 1000
-
-
-@pytest.fixture
-def internet(tmp_path: Path) -> Iterator[Internet]:
-    internet = Internet(tmp_path)
-    yield internet
-    internet.stop()
 
 
 def server(internet: Internet, **delivery: object) -> SimulatedServer:
@@ -102,3 +94,47 @@ def test_a_mailbox_has_room_again_when_its_letters_are_deleted(internet: Interne
     assert texts(internet.submit(site, ALICE, BOB, content=LETTER)) == ["452 4.2.2"]
     assert len(internet.fetch(site, BOB)) == 1
     assert texts(internet.submit(site, ALICE, BOB, content=LETTER)) == ["250 2.0.0"]
+
+
+def announced(internet: Internet, site: SimulatedServer, port: int) -> int:
+    """The octets of SIZE (RFC 1870)."""
+    return int(internet.reactor.result_of(internet.session(site, port)).extensions["SIZE"])
+
+
+async def recipients_taken(internet: Internet, site: SimulatedServer) -> int:
+    """How many recipients other hosts may name in one letter."""
+    session = await internet.session(site, 25)
+    taken = -1
+    for line in ("MAIL FROM:<x@y.test>", *["RCPT TO:<alice@home.test>"] * 10):
+        session._peer.send(session._engine.command(line))
+        taken += (await session._peer.next_event(10)).reply.code == 250
+    return taken
+
+
+@pytest.mark.parametrize(("exchange", "sizes"), [(None, [1000, 1000]), (Size(500), [1000, 500])])
+def test_size_at_port_25_is_that_of_submission_or_its_own(
+    internet: Internet, exchange: Size | None, sizes: list[int]
+) -> None:
+    server = internet.mail_server(
+        "mx.home.test",
+        "192.0.2.1",
+        domains=["home.test"],
+        submission=SubmissionSettings(max_size=Size(1000)),
+        exchange=ExchangeSettings(max_size=exchange),
+    )
+    assert [announced(internet, server, port) for port in (587, 25)] == sizes
+
+
+@pytest.mark.parametrize(("exchange", "taken"), [(ExchangeSettings(), 3), (ExchangeSettings(max_recipients=5), 5)])
+def test_recipients_are_limited_as_in_submission_unless_told_otherwise(
+    internet: Internet, exchange: ExchangeSettings, taken: int
+) -> None:
+    server = internet.mail_server(
+        "mx.home.test",
+        "192.0.2.1",
+        domains=["home.test"],
+        accounts=["alice@home.test"],
+        submission=SubmissionSettings(max_recipients=3),
+        exchange=exchange,
+    )
+    assert internet.reactor.result_of(recipients_taken(internet, server)) == taken

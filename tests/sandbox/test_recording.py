@@ -1,4 +1,4 @@
-"""What a dialogue makes of the octets that it hears."""
+"""Recorded sessions: whole lines, in bounded memory."""
 
 from __future__ import annotations
 
