@@ -15,8 +15,7 @@ from mailstack.letter.trace import delivered_to, handover_field, return_path
 from mailstack.policy import PASS, Defer, Pass
 from mailstack.policy.limits import Quotas
 from mailstack.protocols.connection import Clock
-from mailstack.queue.attempt import Attempt
-from mailstack.queue.progress_watch import ProgressWatch
+from mailstack.queue.attempt import Attempt, ProgressWatch
 from mailstack.queue.route import Directory
 from mailstack.store import StoreError
 

@@ -24,7 +24,7 @@ from twisted.names.error import (
 from mailstack.net.resolver import Resolver, SharedLookups, ValidatedResolver, is_authenticated
 from mailstack.protocols.bounded_memory import TTLCache
 from mailstack.protocols.connection import Tlsa
-from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
+from mailstack.relay.hosts import DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.relay.trouble import clean
 
 RESOLV_CONF = "/etc/resolv.conf"

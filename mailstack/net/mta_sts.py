@@ -14,7 +14,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from mailstack.net.client_tls import ClientTls, Handshake
 from mailstack.net.http_client import TlsEndpoint, TooLarge, failure_reason, read_document
 from mailstack.policy.networks import contains_host, parse_networks
-from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
+from mailstack.relay.hosts import DnsResolver, DnsUnavailable, NoSuchDomain
 from mailstack.relay.mta_sts import CachedPolicy, Mode, PolicyUnavailable, StsPolicy
 from mailstack.store.tls_results import ResultType
 

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.names import client
 from twisted.python.failure import Failure
 
-from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
+from mailstack.relay.hosts import DnsResolver, DnsUnavailable, NoSuchDomain
 
 
 class Resolver(client.Resolver):

@@ -13,11 +13,10 @@ from mailstack.letter.envelope import delimiters_of
 from mailstack.letter.time_parameters import deadline
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.log import RateLimitedLog
-from mailstack.queue.attempt import Agents, Attempt, DeliveryJob
+from mailstack.queue.attempt import Agents, Attempt, DeliveryJob, Interrupted, ProgressWatch
 from mailstack.queue.backlog import Backlog
 from mailstack.queue.hold_rules import HoldResult, HoldRules, stopped
 from mailstack.queue.outcome_writer import FinishedAttempt
-from mailstack.queue.progress_watch import Interrupted, ProgressWatch
 from mailstack.queue.route import LOCAL
 from mailstack.queue.settings import QueueSettings
 from mailstack.queue.settlement import StateChanges, Times, settle, too_late

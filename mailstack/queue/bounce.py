@@ -13,8 +13,9 @@ from mailstack.letter.header import split
 from mailstack.letter.letter import Octets, read_all, verify
 from mailstack.letter.time_parameters import PRIORITY
 from mailstack.policy.authentication.dkim import OutboundSigner
-from mailstack.queue.enqueue import InitialClaim, enter_report
+from mailstack.queue.enqueue import enter_report
 from mailstack.queue.route import LOCAL, Router
+from mailstack.queue.settings import InitialClaim
 from mailstack.queue.settlement import ReportDue
 from mailstack.store import Acceptance, StoreError
 

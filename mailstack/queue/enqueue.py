@@ -18,6 +18,7 @@ from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agent
 from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.route import LOCAL, Route
+from mailstack.queue.settings import InitialClaim
 from mailstack.queue.settlement import ReportDue, StateChanges, is_report_requested, local_delivery
 from mailstack.store import Acceptance, Placement
 
@@ -25,16 +26,6 @@ COPY_OF = "copy_of"
 """Name of the fact with the id of the original, for a copy; the journey of the original then names the copy."""
 
 EXPANDED = Delivered(Status(2, 0, 0), "the letter was expanded to the members of this address")
-
-
-class InitialClaim(Struct, frozen=True):
-    """The claim that a letter enters with, so that its first attempt needs no query."""
-
-    owner: str
-    lease: float
-    """End of the claim, seconds since 1970."""
-    due: float
-    """Time of the second attempt, set before the first is made."""
 
 
 class PreparedAcceptance(Struct, frozen=True):

@@ -14,9 +14,8 @@ from mailstack.letter.delivery import Delivery
 from mailstack.letter.patterns import fits_any_domain
 from mailstack.letter.trace import delivered_to, handover_field, return_path
 from mailstack.protocols.connection import Clock
-from mailstack.queue.attempt import Agent, Attempt
+from mailstack.queue.attempt import Agent, Attempt, ProgressWatch
 from mailstack.queue.hold_rules import HoldRules
-from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.queue.route import Directory
 from mailstack.store import (
     Store,

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from mailstack.protocols.connection import Clock
-from mailstack.queue.attempt import DeliveryJob
+from mailstack.queue.attempt import DeliveryJob, ProgressWatch
 from mailstack.queue.backlog import Backlog
-from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.queue.settings import QueueLimits
 
 CHECK_CROWDED = 0.1

@@ -12,22 +12,41 @@ from mailstack.letter.delivery import Delivery
 from mailstack.letter.envelope import delimiters_of, is_unix_socket
 from mailstack.protocols.connection import Clock, ConnectFailed, Connector
 from mailstack.protocols.sasl.client import Derive, derive_here
-from mailstack.protocols.smtp.client_session import SmtpSessionError
-from mailstack.queue.attempt import Attempt
-from mailstack.queue.progress_watch import Interrupted, Interruptible, ProgressWatch
-from mailstack.relay.connection_pool import ConnectionPool
-from mailstack.relay.dns import DnsResolver
-from mailstack.relay.host_backoff import HostBackoff
-from mailstack.relay.hosts import NAMES_UNAVAILABLE, Hosts, NoRoute, RouteTargets, TargetHost
-from mailstack.relay.limits import RelayLimits
+from mailstack.protocols.smtp.client_session import SmtpSessionError, Timeouts
+from mailstack.queue.attempt import Attempt, Interrupted, Interruptible, ProgressWatch
+from mailstack.relay.connection_pool import ConnectionPool, DownLimits, HostBackoff
+from mailstack.relay.hosts import (
+    NAMES_UNAVAILABLE,
+    DnsHostLimits,
+    DnsResolver,
+    Hosts,
+    NoRoute,
+    RouteTargets,
+    TargetHost,
+)
 from mailstack.relay.mta_sts import MtaStsPolicies
 from mailstack.relay.routing import OwnHost, Routing
-from mailstack.relay.session_opener import Call, SessionOpener
+from mailstack.relay.session_opener import Call, ConnectionLimits, SessionOpener
 from mailstack.relay.tls_requirements import TlsRequest, TlsRequirementNotMet, TlsRequirements
-from mailstack.relay.transactions import HostAttempt, RecipientProgress, Transactions, truncate_middle
+from mailstack.relay.transactions import AttemptLimits, HostAttempt, RecipientProgress, Transactions, truncate_middle
 from mailstack.relay.trouble import NO_ANSWER, all_hosts_trouble, clean, host_trouble
 from mailstack.store.delay_reasons import DelayReason
 from mailstack.store.tls_results import SessionFailure, SessionResults
+
+
+class RelayLimits(Struct, frozen=True):
+    """Limits and times of one relay, by part."""
+
+    attempt: AttemptLimits = AttemptLimits()
+    """Limits of one attempt."""
+    hosts: DnsHostLimits = DnsHostLimits()
+    """Limits of hosts and addresses from the DNS."""
+    connections: ConnectionLimits = ConnectionLimits()
+    """Limits and times of connections."""
+    backoff: DownLimits = DownLimits()
+    """Times for which hosts that are down are not called."""
+    timeouts: Timeouts = Timeouts()
+    """Timeouts of replies."""
 
 
 class PublishedTls(Struct, frozen=True):

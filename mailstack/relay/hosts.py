@@ -1,4 +1,4 @@
-"""Host selection for a destination, in order of preference (RFC 5321 §5)."""
+"""Hosts of a destination in order of preference (RFC 5321 §5); DNS interface."""
 
 from __future__ import annotations
 
@@ -8,17 +8,63 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, zip_longest
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.letter.envelope import HostPort, is_unix_socket
-from mailstack.relay.dns import DnsResolver, DnsUnavailable, MailExchange, NoSuchDomain
+from mailstack.protocols.connection import Tlsa
 from mailstack.relay.routes import RouteTarget, SmartHost, SmartHostCredentials
 from mailstack.relay.routing import OwnHost, Routing, SourceAddress, find_source_address
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy, smart_host_policy
+
+
+class MailExchange(NamedTuple):
+    """One MX record (RFC 1035 §3.3.9)."""
+
+    preference: int
+    """0 to 65535; the lowest is tried first."""
+    host: str
+    """Name in the record, without its final dot; "" is the root. Untrusted text."""
+    signed: bool = False
+    """Whether the resolver has validated it by DNSSEC (the AD bit, RFC 4035 §3.2.3)."""
+
+
+class NoSuchDomain(Exception):
+    """The name does not exist (NXDOMAIN); str() contains it."""
+
+
+class DnsUnavailable(Exception):
+    """No usable answer at present: SERVFAIL, a timeout, an endless chain of aliases. str() is the reason, for people."""
+
+
+class DnsResolver(Protocol):
+    """Looks names up and follows CNAME records, as a resolver does (RFC 5321 §5.1).
+
+    A name that exists without records of the wanted type gives an empty tuple.
+    The methods raise only the exceptions that they document.
+    """
+
+    async def mx(self, domain: str) -> tuple[MailExchange, ...]:
+        """The MX records, in no order. Raises NoSuchDomain, DnsUnavailable."""
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        """The A and AAAA records as IP addresses in text. Raises NoSuchDomain, DnsUnavailable."""
+
+    async def txt(self, name: str) -> tuple[str, ...]:
+        """The TXT records, each with its strings joined; untrusted text. Raises NoSuchDomain, DnsUnavailable."""
+
+    async def signed_name(self, host: str) -> str | None:
+        """The host's name, or the target of its aliases, if DNSSEC validates them and the addresses; else None.
+
+        Raises DnsUnavailable.
+        """
+
+    async def tlsa(self, name: str) -> tuple[Tlsa, ...]:
+        """The TLSA records that DNSSEC validates; empty for a name that does not exist. Raises DnsUnavailable."""
+
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\Z")
@@ -29,8 +75,6 @@ UNABLE_TO_ROUTE = Status(5, 4, 4)
 ROUTING_LOOP = Status(5, 4, 6)
 NAMES_UNAVAILABLE = Status(4, 4, 3)
 WRONGLY_CONFIGURED = Status(4, 3, 5)
-
-
 _MAX_KEYS = 10_000
 
 
@@ -55,7 +99,7 @@ class TargetHost(Struct, frozen=True):
     security: TlsPolicy | None = None
     """TLS policy that the operator has set for this host; None: that of the `RouteTargets`."""
     credentials: SmartHostCredentials | None = None
-    """SmartHostCredentials for AUTH; None: no AUTH."""
+    """Credentials for AUTH; None: no AUTH."""
     source_address: SourceAddress | None = None
     """Source address of calls; None: the default one."""
     signed: bool = False
@@ -113,12 +157,7 @@ class Hosts:
     """
 
     def __init__(
-        self,
-        resolver: DnsResolver,
-        random: Random,
-        own: OwnHost,
-        routing: Routing,
-        limits: DnsHostLimits = _LIMITS,
+        self, resolver: DnsResolver, random: Random, own: OwnHost, routing: Routing, limits: DnsHostLimits = _LIMITS
     ) -> None:
         """`random` shuffles hosts of equal preference."""
         self._resolver = resolver
@@ -147,9 +186,8 @@ class Hosts:
     async def find(self, destination: str, sender: Address | None = None) -> RouteTargets:
         """The hosts of a domain or address literal, for letters of this sender. Raises NoRoute."""
         targets = await self._find(destination, sender)
-        source_address = (
-            find_source_address(self._routing.source_rules, sender, destination) if self._routing.source_rules else None
-        )
+        rules = self._routing.source_rules
+        source_address = find_source_address(rules, sender, destination) if rules else None
         if source_address is None:
             return targets
         # Only addresses of a family for which there is a source address are called, unless there is none.
@@ -183,11 +221,8 @@ class Hosts:
         """Removes the addresses of this server, which any domain may publish: the letter would loop."""
         others = tuple([each for each in candidates if not self._is_ours(each.address)])
         if not others:
-            raise NoRoute(
-                Failed(
-                    ROUTING_LOOP, f"{destination}: mail loops back to this host, which is not configured for the domain"
-                )
-            )
+            text = f"{destination}: mail loops back to this host, which is not configured for the domain"
+            raise NoRoute(Failed(ROUTING_LOOP, text))
         return others
 
     async def _smart_host_targets(self, smart_hosts: Sequence[SmartHost], reason: str) -> RouteTargets:
@@ -277,9 +312,8 @@ class Hosts:
         ours = min((record.preference for record in ordered if record.host == self._hostname), default=65536)
         nearer = {record.host: record for record in reversed(ordered) if record.preference < ours}
         if not nearer:
-            raise NoRoute(
-                Failed(ROUTING_LOOP, f"{domain}: the best MX is this host, which is not configured for the domain")
-            )
+            text = f"{domain}: the best MX is this host, which is not configured for the domain"
+            raise NoRoute(Failed(ROUTING_LOOP, text))
         return sorted(nearer.values(), key=ordered.index)[: self._limits.hosts]
 
     async def _addresses(self, host: str) -> tuple[str, ...]:

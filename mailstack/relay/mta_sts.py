@@ -13,7 +13,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from mailstack.protocols.connection import Clock
-from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
+from mailstack.relay.hosts import DnsResolver, DnsUnavailable, NoSuchDomain
 from mailstack.store.tls_results import ResultType
 
 MAX_AGE_S = 31_557_600

@@ -14,7 +14,7 @@ from mailstack.protocols.connection import Clock, ConnectFailed, Connector, Peer
 from mailstack.protocols.sasl.client import Derive
 from mailstack.protocols.smtp.client import ClientEngine, ClientEvent
 from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError, Timeouts
-from mailstack.queue.progress_watch import ProgressWatch
+from mailstack.queue.attempt import ProgressWatch
 from mailstack.relay.hosts import TargetHost
 from mailstack.relay.routes import SmartHostCredentials
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy

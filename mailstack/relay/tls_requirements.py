@@ -10,8 +10,7 @@ from mailstack.letter import Content, Deferred, Failed, Letter, Status
 from mailstack.letter.envelope import is_unix_socket
 from mailstack.letter.header import fields, split
 from mailstack.protocols.connection import Dane, Tlsa
-from mailstack.relay.dns import DnsResolver, DnsUnavailable
-from mailstack.relay.hosts import RouteTargets, TargetHost
+from mailstack.relay.hosts import DnsResolver, DnsUnavailable, RouteTargets, TargetHost
 from mailstack.relay.mta_sts import Mode, MtaStsPolicies
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
 from mailstack.store.tls_results import AppliedPolicy, ResultType, SessionFailure

@@ -15,9 +15,8 @@ from mailstack.letter.time_parameters import BY, HOLDFOR, HOLDUNTIL, NORMAL, PRI
 from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.protocols.smtp.replies import Reply
-from mailstack.queue.progress_watch import ProgressWatch
+from mailstack.queue.attempt import ProgressWatch
 from mailstack.relay.connection_pool import ConnectionPool
-from mailstack.relay.limits import AttemptLimits
 from mailstack.relay.session_opener import Call, RelayConnection
 from mailstack.relay.tls_requirements import REQUIRETLS, TlsRequirementNotMet, requiretls_missing
 from mailstack.relay.trouble import (
@@ -29,6 +28,25 @@ from mailstack.relay.trouble import (
     transaction_trouble,
 )
 from mailstack.store import StoreError
+
+
+class AttemptLimits(Struct, frozen=True):
+    """Limits of one attempt."""
+
+    recipients: int = 100
+    """Maximum number of recipients of one transaction; every host takes that many (RFC 5321 §4.5.3.1.8)."""
+    transactions: int = 50
+    """Maximum number of transactions of one attempt, for a host that takes few recipients at a time."""
+    seconds: float = 900.0
+    """Seconds after which no further host is called."""
+    handover: float = 3600.0
+    """Maximum seconds for all sessions with one host; less than the lease of the queue."""
+    dialogue: int = 400
+    """Maximum number of dialogue lines in the journey: the first half and the last half."""
+    dialogue_size: int = 32_768
+    """Maximum number of characters of these lines."""
+    dialogue_size_of_retry: int = 8192
+    """Maximum number of characters for an attempt that is not the first, to save disk space."""
 
 
 class RecipientProgress:

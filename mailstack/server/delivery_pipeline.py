@@ -24,14 +24,13 @@ from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.outbound_gate import OutboundGate, OutboundRules
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
-from mailstack.queue.schedule import RetrySchedule
-from mailstack.queue.settings import QueueLimits, QueueSettings
-from mailstack.relay.agent import PublishedTls, RelayAgent
-from mailstack.relay.host_backoff import DownLimits
-from mailstack.relay.limits import AttemptLimits, RelayLimits
+from mailstack.queue.settings import QueueLimits, QueueSettings, RetrySchedule
+from mailstack.relay.agent import PublishedTls, RelayAgent, RelayLimits
+from mailstack.relay.connection_pool import DownLimits
 from mailstack.relay.mta_sts import MtaStsPolicies
 from mailstack.relay.routing import OwnHost
 from mailstack.relay.session_opener import ConnectionLimits
+from mailstack.relay.transactions import AttemptLimits
 from mailstack.server.runtime import Runtime, Storage
 from mailstack.server.wiring.runtime import routing_of
 from mailstack.store import Store, StoreError

@@ -18,8 +18,7 @@ from typing import Any
 from mailstack.letter import Address, Arrival, Envelope, Letter, Recipient, new_letter_id
 from mailstack.letter.letter import Octets
 from mailstack.mailbox.index import queries, writes
-from mailstack.mailbox.index.extract import ArchivedLetter, extract
-from mailstack.mailbox.index.items import ItemFilter, NewItem
+from mailstack.mailbox.index.items import ArchivedLetter, ItemFilter, NewItem, extract
 from mailstack.mailbox.index.query import parse
 from mailstack.store import Record
 from tests.mailbox.index.shelf import Shelf, text

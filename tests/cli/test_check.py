@@ -19,7 +19,7 @@ from mailstack.cli.checks.resources import check_open_files, check_ports, check_
 from mailstack.config import Config, load
 from mailstack.net.certificates import private_ca
 from mailstack.policy.authentication.keys import generate
-from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
+from mailstack.relay.hosts import DnsUnavailable, MailExchange, NoSuchDomain
 from tests.aid import run
 from tests.cli.conftest import NOON, Shelf
 

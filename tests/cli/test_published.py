@@ -17,7 +17,7 @@ from mailstack.net.certificates import private_ca
 from mailstack.net.dns import DnsNames
 from mailstack.net.zone import TlsaRecord, Zone
 from mailstack.protocols.connection import Tlsa
-from mailstack.relay.dns import DnsUnavailable
+from mailstack.relay.hosts import DnsUnavailable
 from mailstack.web.autoconfig.guide import services_from_config
 from mailstack.web.autoconfig.records import DnsRecord, key_hash, publication, publication_facts
 from tests.aid import run

@@ -27,7 +27,7 @@ from mailstack.net.dns import TLSA, DnsNames
 from mailstack.net.resolver import authenticated
 from mailstack.net.zone import Zone
 from mailstack.protocols.connection import Tlsa
-from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
+from mailstack.relay.hosts import DnsUnavailable, MailExchange, NoSuchDomain
 from tests.aid import run
 from tests.net.resolvers import Recursive, header
 

@@ -16,7 +16,7 @@ from twisted.names.error import (
 from mailstack.net.dns import DnsNames
 from mailstack.net.zone import Zone
 from mailstack.relay.agent import RelayAgent
-from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
+from mailstack.relay.hosts import DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.relay.routing import OwnHost
 from tests.aid import run
 from tests.net.resolvers import Recursive, header

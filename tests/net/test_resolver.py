@@ -16,7 +16,7 @@ from twisted.names import dns
 from mailstack.net.dns import DnsNames, system_names
 from mailstack.net.resolver import DnsWithTimeout
 from mailstack.net.zone import Zone
-from mailstack.relay.dns import DnsUnavailable, MailExchange
+from mailstack.relay.hosts import DnsUnavailable, MailExchange
 from tests.aid import run
 from tests.net.resolvers import header
 

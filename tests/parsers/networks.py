@@ -15,7 +15,7 @@ from mailstack.net.proxy_protocol import MAX_V1_HEADER, MAX_V2_HEADER, BadHeader
 from mailstack.net.resolver import authenticated
 from mailstack.policy.networks import client_network, contains_host, parse_networks
 from mailstack.protocols.connection import Tlsa
-from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
+from mailstack.relay.hosts import DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.relay.mta_sts import MAX_AGE_S, MAX_HOSTS, NotAPolicy, read_policy, record_id
 from mailstack.relay.tls_reports.report import MAX_ADDRESSES, read_record
 from tests.aid import run

@@ -11,14 +11,12 @@ from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Lette
 from mailstack.letter.delivery import Delivery, Step
 from mailstack.letter.letter import read_all
 from mailstack.mailbox.delivery import DeliveryAgent
-from mailstack.queue.attempt import Agent, Agents, Attempt, SeparateDomains
+from mailstack.queue.attempt import Agent, Agents, Attempt, ProgressWatch, SeparateDomains
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import HoldRules
-from mailstack.queue.progress_watch import ProgressWatch
 from mailstack.queue.queue import Queue
 from mailstack.queue.route import Router
-from mailstack.queue.schedule import RetrySchedule
-from mailstack.queue.settings import QueueLimits, QueueSettings
+from mailstack.queue.settings import QueueLimits, QueueSettings, RetrySchedule
 from mailstack.store import Filter, Record, Settlement, Store, StoreError
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run

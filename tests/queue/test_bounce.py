@@ -12,8 +12,8 @@ from mailstack.letter import Address, Failed, Letter, LetterId, Status
 from mailstack.letter.dsn import RecipientStatus
 from mailstack.letter.letter import Content, Octets, read_all
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.enqueue import InitialClaim
 from mailstack.queue.route import Router
+from mailstack.queue.settings import InitialClaim
 from mailstack.queue.settlement import ReportDue
 from mailstack.store import StoreError
 from tests.aid import run

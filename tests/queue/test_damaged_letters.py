@@ -9,8 +9,7 @@ import pytest
 from mailstack.letter import Letter
 from mailstack.letter.delivery import Delivery
 from mailstack.queue.admin import QueueAdmin
-from mailstack.queue.attempt import Attempt
-from mailstack.queue.progress_watch import ProgressWatch
+from mailstack.queue.attempt import Attempt, ProgressWatch
 from mailstack.store import Damaged, StoreError
 from tests.aid import run
 from tests.queue.letters import a_letter

@@ -7,7 +7,7 @@ import pytest
 from mailstack.letter import Address, Delivered, Failed, Recipient, Status
 from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.schedule import RetrySchedule
+from mailstack.queue.settings import RetrySchedule
 from mailstack.queue.settlement import StateChanges, Times, settle
 from tests.queue.clock import START
 from tests.queue.letters import a_letter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.queue.progress_watch import StatusPublisher
+from mailstack.queue.queue import StatusPublisher
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import StoreError
 from mailstack.store.delay_reasons import DelayReason

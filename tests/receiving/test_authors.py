@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailstack.letter import Address, Arrival, Envelope, Letter, new_letter_id
 from mailstack.letter.letter import Octets
 from mailstack.letter.parsed import parse
-from mailstack.mailbox.index.extract import ArchivedLetter, extract
+from mailstack.mailbox.index.items import ArchivedLetter, extract
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.receiving.verification import MAX_AUTHOR_DOMAINS, VerificationPolicy
 from mailstack.store import Record

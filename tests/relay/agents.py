@@ -16,10 +16,9 @@ from mailstack.letter import (
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.letter import Octets
 from mailstack.queue.attempt import Attempt
-from mailstack.relay.agent import PublishedTls, RelayAgent
-from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
+from mailstack.relay.agent import PublishedTls, RelayAgent, RelayLimits
 from mailstack.relay.external_relay import LoopbackOnly
-from mailstack.relay.limits import RelayLimits
+from mailstack.relay.hosts import DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.relay.routing import OwnHost, Routing
 from tests.relay.world import World
 

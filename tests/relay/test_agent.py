@@ -14,8 +14,8 @@ from mailstack.letter.envelope import HostPort
 from mailstack.protocols.smtp.commands import Rcpt
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.relay.agent import RelayAgent
-from mailstack.relay.limits import AttemptLimits
 from mailstack.relay.session_opener import ConnectionLimits
+from mailstack.relay.transactions import AttemptLimits
 from tests.relay.agents import (
     CAROL,
     DAVE,

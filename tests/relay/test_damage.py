@@ -10,8 +10,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Delivered, Letter
 from mailstack.relay.agent import RelayAgent
-from mailstack.relay.limits import AttemptLimits
-from mailstack.relay.transactions import UNREADABLE
+from mailstack.relay.transactions import UNREADABLE, AttemptLimits
 from mailstack.store import Damaged, StoreError
 from tests.relay.agents import CAROL, DAVE, agent, deliveries_of, letter_to
 from tests.relay.world import FakeServer, World

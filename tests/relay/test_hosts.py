@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from mailstack.letter import Address, Deferred, Failed, Status
 from mailstack.letter.envelope import HostPort
-from mailstack.relay.dns import MailExchange
-from mailstack.relay.hosts import DnsHostLimits, Hosts, NoRoute, RouteTargets, is_dns_name
+from mailstack.relay.hosts import DnsHostLimits, Hosts, MailExchange, NoRoute, RouteTargets, is_dns_name
 from mailstack.relay.routes import SenderRoutes, SmartHost, SmartHostCredentials, StaticRoutes
 from mailstack.relay.routing import OwnHost, Routing
 from mailstack.relay.tls_policy import TlsLevel

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from mailstack.relay.dns import DnsUnavailable, NoSuchDomain
+from mailstack.relay.hosts import DnsUnavailable, NoSuchDomain
 from mailstack.relay.mta_sts import (
     MAX_AGE_S,
     CachedPolicy,

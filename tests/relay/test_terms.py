@@ -16,9 +16,9 @@ from mailstack.protocols.smtp.extensions.limits import HostLimits
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Attempt
 from mailstack.relay.hosts import TargetHost
-from mailstack.relay.limits import AttemptLimits
 from mailstack.relay.session_opener import RelayConnection
 from mailstack.relay.tls_policy import OPPORTUNISTIC
+from mailstack.relay.transactions import AttemptLimits
 from tests.relay.agents import CAROL, agent, deliveries_of, letter_to
 from tests.relay.world import HANG_UP, FakeServer, MemoryPeer, World
 

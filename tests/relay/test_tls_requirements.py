@@ -10,8 +10,7 @@ from mailstack.letter import Deferred, Failed, Letter
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.letter import Octets
 from mailstack.protocols.connection import Tlsa
-from mailstack.relay.dns import DnsUnavailable
-from mailstack.relay.hosts import RouteTargets, TargetHost
+from mailstack.relay.hosts import DnsUnavailable, RouteTargets, TargetHost
 from mailstack.relay.mta_sts import Mode, StsPolicy
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
 from mailstack.relay.tls_requirements import TlsRequest, TlsRequirementNotMet, TlsRequirements

@@ -9,7 +9,7 @@ from mailstack.cli.checks import Finding, good, warning
 from mailstack.config import Config
 from mailstack.net.resolver import ReverseNames
 from mailstack.protocols.connection import Tlsa
-from mailstack.relay.dns import DnsUnavailable, NoSuchDomain
+from mailstack.relay.hosts import DnsUnavailable, NoSuchDomain
 from mailstack.web.autoconfig.guide import services_from_config
 from mailstack.web.autoconfig.records import DnsRecord, publication, publication_facts
 

@@ -23,7 +23,7 @@ from mailstack.net.client_tls import ClientTls
 from mailstack.net.dns import system_names
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.queue.webhooks.webhook import BadSecret
-from mailstack.relay.dns import DnsUnavailable
+from mailstack.relay.hosts import DnsUnavailable
 from mailstack.server.wiring.certificates import server_context
 from mailstack.server.wiring.webhooks import secrets_in
 from mailstack.web.autoconfig.records import WEB_LABELS

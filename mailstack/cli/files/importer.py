@@ -31,7 +31,7 @@ from mailstack.letter.header import split
 from mailstack.letter.letter import seeded_ids
 from mailstack.letter.mail_files import FoundFile
 from mailstack.letter.parsed import ParsedLetter, parse
-from mailstack.mailbox.index.extract import traced
+from mailstack.mailbox.index.items import traced
 from mailstack.policy import Pass
 from mailstack.policy.limits import Quotas
 from mailstack.queue.enqueue import build_acceptance

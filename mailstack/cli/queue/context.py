@@ -18,7 +18,7 @@ from mailstack.letter.times import local_text, span_text
 from mailstack.net.clock import ReactorClock
 from mailstack.queue.hold_rules import HoldRules, describe
 from mailstack.queue.route import LOCAL, Router
-from mailstack.queue.schedule import RetrySchedule
+from mailstack.queue.settings import RetrySchedule
 from mailstack.server.wiring.runtime import routing_of
 from mailstack.store import Record
 from mailstack.store.delay_reasons import DelayReason

@@ -12,9 +12,8 @@ from twisted.internet.defer import Deferred
 from mailstack.letter import Address, LetterId
 from mailstack.mailbox.index import queries, writes
 from mailstack.mailbox.index.database import IndexDatabase
-from mailstack.mailbox.index.extract import ArchivedLetter, extract, source_of
 from mailstack.mailbox.index.feed import Feed, sleep
-from mailstack.mailbox.index.items import Copy, Item, NewItem
+from mailstack.mailbox.index.items import ArchivedLetter, Copy, Item, NewItem, extract, source_of
 from mailstack.protocols.connection import Clock
 from mailstack.store import Damaged, Entry, Filter, Record, Store, StoreError
 from mailstack.store.archive import ARCHIVE

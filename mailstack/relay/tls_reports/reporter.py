@@ -13,7 +13,7 @@ from mailstack.letter.letter import Octets
 from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.queue.webhooks.dispatcher import SendFailed
 from mailstack.queue.webhooks.webhook import Poster
-from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
+from mailstack.relay.hosts import DnsResolver, DnsUnavailable, NoSuchDomain
 from mailstack.relay.tls_reports.report import Reporting, Rua, TlsReport, octets_of, read_record, report_on
 from mailstack.store import StoreError
 from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount, TlsReportDue, TlsResults

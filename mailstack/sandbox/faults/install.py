@@ -16,7 +16,7 @@ from mailstack.net.clock import ReactorClock
 from mailstack.net.resolver import ReverseNames
 from mailstack.protocols.connection import ConnectFailed, Connector, Engine, EventT, Peer, Tlsa
 from mailstack.protocols.pop3.server import Pop3ServerEngine
-from mailstack.relay.dns import DnsUnavailable, MailExchange, NoSuchDomain
+from mailstack.relay.hosts import DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.sandbox.faults.faults import FaultContext, Faults
 from mailstack.sandbox.faults.faulty_peer import InjectionPoint
 from mailstack.sandbox.faults.rule import Certificate

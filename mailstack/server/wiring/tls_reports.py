@@ -17,7 +17,7 @@ from mailstack.protocols.connection import Clock, ConnectFailed
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.queue import Queue
 from mailstack.queue.webhooks.dispatcher import SendFailed
-from mailstack.relay.dns import DnsResolver, DnsUnavailable, NoSuchDomain
+from mailstack.relay.hosts import DnsResolver, DnsUnavailable, NoSuchDomain
 from mailstack.relay.tls_reports.report import Reporting
 from mailstack.relay.tls_reports.reporter import Collector, Reporter
 from mailstack.store import Store, StoreError

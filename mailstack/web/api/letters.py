@@ -10,8 +10,7 @@ from msgspec.structs import replace
 from mailstack.letter import Content, LetterId
 from mailstack.letter.delivery import Step
 from mailstack.letter.letter import verify
-from mailstack.mailbox.index.extract import tag_of
-from mailstack.mailbox.index.items import ItemFilter
+from mailstack.mailbox.index.items import ItemFilter, tag_of
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.store import Store
 from mailstack.store.journey import journey_json, journey_of

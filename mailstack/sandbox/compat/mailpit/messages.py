@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from mailstack.mailbox.index.extract import tag_of
 from mailstack.mailbox.index.feed import Event, EventsMissed
-from mailstack.mailbox.index.items import ItemFilter
+from mailstack.mailbox.index.items import ItemFilter, tag_of
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.mailbox.index.query import Arrived, Term
 from mailstack.protocols.connection import Clock

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.queue.schedule import RetrySchedule
+from mailstack.queue.settings import RetrySchedule
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 SCHEDULE = RetrySchedule()

@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from mailstack.net.scheduler import Task
-from mailstack.queue.progress_watch import Interrupted, Interruptible
+from mailstack.queue.attempt import Interrupted, Interruptible
 
 BROKEN_OFF = Interrupted("others wait", put_back=True)
 

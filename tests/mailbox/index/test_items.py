@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Address
-from mailstack.mailbox.index.extract import MAX_TAGS, tag_of, traced
+from mailstack.mailbox.index.items import MAX_TAGS, tag_of, traced
 from tests.mailbox.index.shelf import Shelf, text
 
 
