@@ -40,13 +40,8 @@ async def protocol_factory(bound: Mapping[str, int], context: ApiContext) -> Pro
     services = services_from_config(config, bound)
     shown = PublicServerInfo(config, services, reactor.seconds, options.shown_accounts, ca_file, signer.sign)
     web = config.web
-    bounds = HttpLimits(
-        web.max_body,
-        web.request_timeout,
-        config.limits.session_time,
-        web.max_upload,
-        max(web.max_upload, web.max_uploads),
-    )
+    max_uploads = max(web.max_upload, web.max_uploads)
+    bounds = HttpLimits(web.max_body, web.request_timeout, config.limits.session_time, web.max_upload, max_uploads)
     extension = None if options.extend is None else await options.extend(context.requests.stream_limits)
     return http_factory(reactor, build_site(shown, context, extension), bounds)
 

@@ -30,8 +30,6 @@ MAX_LENGTH_DIGITS = 100
 
 
 class WebChannel(HTTPChannel):
-    """One HTTP connection."""
-
     maxHeaders = MAX_HEADER_FIELDS  # noqa: N815
     requestFactory = WebRequest  # noqa: N815
 
@@ -108,7 +106,6 @@ class WebChannel(HTTPChannel):
         return self._line is not None
 
     def pause(self) -> None:
-        """Pause reading."""
         self._is_waiting = True
         self._networkProducer.pauseProducing()
 
@@ -164,7 +161,6 @@ class WebChannel(HTTPChannel):
                 request.end()
 
     def abort(self) -> None:
-        """Abort the connection."""
         transport: Any = self.transport
         transport.abortConnection()
 

@@ -149,10 +149,8 @@ class ClientFiles:
 
     async def mta_sts(self, request: Request) -> Response:
         """Return the MTA-STS policy, which only the host `mta-sts.DOMAIN` serves (RFC 8461 §3.3)."""
-        if (
-            not request.host.startswith("mta-sts.")
-            or self._server.domain(request.host.removeprefix("mta-sts.")) is None
-        ):
+        label, _, domain = request.host.partition(".")
+        if label != "mta-sts" or self._server.domain(domain) is None:
             raise HttpError(404, "The policy is at https://mta-sts.DOMAIN/.well-known/mta-sts.txt")
         return Response(policy_text(self._server.config).encode("ascii"), "text/plain; charset=utf-8")
 

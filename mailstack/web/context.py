@@ -52,8 +52,6 @@ class SiteExtension(Struct, frozen=True):
 
 
 class ExtensionLoader(Protocol):
-    """Function that loads additional routes."""
-
     async def __call__(self, streams: StreamLimits, /) -> SiteExtension:
         """Routes; `streams` limits their long-running requests."""
 
@@ -91,8 +89,6 @@ class Requests(Struct, frozen=True):
 
 
 class ApiContext(Struct, frozen=True):
-    """Parts of one server."""
-
     config: Config
     clock: Clock
     store: Store

@@ -69,8 +69,6 @@ def _branch(trunk: Deferred[None]) -> Deferred[None]:
 
 
 class UpgradedStream:
-    """StreamLine of an upgraded connection."""
-
     def __init__(self, transport: Any, source: Any, flow: FlowControl) -> None:
         """`source` is the producer that reads from the connection."""
         self._transport = transport

@@ -32,7 +32,6 @@ def html_response(title: str, parts: Iterable[str]) -> Response:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return an HTML table of plain texts."""
     head = "".join(f"<th>{escape(each)}</th>" for each in columns)
     body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -68,13 +67,9 @@ class SetupPages:
     async def setup(self, request: Request) -> Response:
         """Return the steps for `?client=&address=`, or the list of clients without `client`."""
         server = self._server
-        name = request.query.get("client", "")
-        if not name:
+        if not request.query.get("client", ""):
             return html_response("Set up a client", self.choice(request.query.get("address", "")))
-        guide = BY_NAME.get(name)
-        if guide is None:
-            raise HttpError(404, f"Unknown client; it must be one of {', '.join(BY_NAME)}.")
-        address = str(server.address(request.query.get("address", "")))
+        guide, address = self._guide_and_address(request)
         try:
             steps = guide.steps(address, server.services, "ca.pem" if server.ca_file else "")
         except CannotSetUp as error:
@@ -97,10 +92,7 @@ class SetupPages:
         # Imported on first use: most servers never draw a code.
         import segno  # noqa: PLC0415
 
-        guide = BY_NAME.get(request.query.get("client", ""))
-        if guide is None:
-            raise HttpError(404, f"Unknown client; it must be one of {', '.join(BY_NAME)}.")
-        address = str(self._server.address(request.query.get("address", "")))
+        guide, address = self._guide_and_address(request)
         target = (
             f"{'https' if request.is_secure else 'http'}://{request.authority or request.host}/{_path(guide, address)}"
         )
@@ -108,6 +100,13 @@ class SetupPages:
         # Dark on light in both color schemes: some cameras do not read inverted codes.
         segno.make(target, error="m").save(picture, kind="svg", scale=5, border=4, light="#fff", xmldecl=False)
         return Response(picture.getvalue(), "image/svg+xml")
+
+    def _guide_and_address(self, request: Request) -> tuple[Guide, str]:
+        """Return the guide and the address of the query. Raises HttpError 404 and 400."""
+        guide = BY_NAME.get(request.query.get("client", ""))
+        if guide is None:
+            raise HttpError(404, f"Unknown client; it must be one of {', '.join(BY_NAME)}.")
+        return guide, str(self._server.address(request.query.get("address", "")))
 
     def choice(self, address: str = "") -> list[str]:
         """Return the form with the address and the client."""

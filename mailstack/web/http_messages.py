@@ -81,8 +81,6 @@ class Request(Struct, frozen=True):
 
 
 class Response(Struct, frozen=True):
-    """One HTTP response."""
-
     body: bytes | AsyncGenerator[bytes, None]
     """Whole body, or a generator of chunks, which is closed if the client disconnects or sent HEAD."""
     media_type: str
@@ -133,7 +131,6 @@ class HttpError(Exception):
 
 
 def text_response(text: str, status: int = 200, *headers: tuple[str, str]) -> Response:
-    """Return a plain-text response."""
     return Response(f"{text}\n".encode(), PLAIN, status, headers)
 
 
@@ -215,8 +212,6 @@ def segments_of(path: str) -> tuple[str, ...]:
 
 
 class QueryParameter(Struct, frozen=True):
-    """Query parameter in the OpenAPI description."""
-
     name: str
     description: str
     kind: Any = str
@@ -224,8 +219,6 @@ class QueryParameter(Struct, frozen=True):
 
 
 class RouteDoc(Struct, frozen=True):
-    """OpenAPI description of a route."""
-
     summary: str
     response: object = None
     """Type of the JSON response; None: described by `media_type`, or empty."""

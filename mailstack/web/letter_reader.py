@@ -21,8 +21,6 @@ INLINE_OCTETS = 32_768
 
 
 class LetterReader:
-    """Letters of the index, read."""
-
     def __init__(self, index: LetterIndex, in_thread: InThread) -> None:
         self.index = index
         self.in_thread = in_thread
@@ -39,7 +37,6 @@ class LetterReader:
         return await self.read(await self.octets(item))
 
     async def read(self, octets: bytes) -> ParsedLetter:
-        """Parse a letter."""
         return await self.do(lambda: parse(octets), len(octets))
 
     async def links(self, item: Item) -> tuple[Link, ...]:

@@ -67,7 +67,6 @@ class WebListener(Factory):
 
     @property
     def addresses(self) -> list[HostPort]:
-        """Addresses of the listening sockets."""
         return self._ports.addresses
 
     async def listen(self, descriptions: Iterable[str]) -> None:
@@ -143,7 +142,6 @@ class _PendingConnection(TwistedProtocol):
         self._on_connect(self)
 
     def switch_to(self, make_protocol: ProtocolFactory) -> None:
-        """Continue with the protocol that `make_protocol` makes."""
         if self._is_closed:
             return
         self._protocol = protocol = make_protocol(lambda _: self._on_close(self), self._remote)

@@ -50,8 +50,6 @@ class CurrentUser(Struct, frozen=True):
 
 
 class LoginStore(Protocol):
-    """Store methods that the login needs."""
-
     async def credentials(self, addresses: Sequence[str]) -> dict[str, str]: ...
 
     async def log_out(self, session: str, until: float, now: float) -> None: ...
@@ -73,8 +71,6 @@ class _Session(Struct, frozen=True):
 
 
 class _SessionSigner:
-    """Signs session cookies and verifies them."""
-
     def __init__(self, secret: bytes) -> None:
         self._key = hmac.digest(secret or secrets.token_bytes(32), b"sessions of browsers", "sha256")
 
@@ -146,7 +142,6 @@ class Login:
 
     @property
     def routes(self) -> tuple[HttpRoute, ...]:
-        """Routes of login and logout."""
         return (
             HttpRoute(
                 "POST",

@@ -188,7 +188,6 @@ class WebRequest(http.Request):
             self._release()
 
     def _release(self) -> None:
-        """Release the resources of the request."""
         self._body.drop()
         if self._session is not None:
             self._session.close()
@@ -215,7 +214,6 @@ class WebRequest(http.Request):
             self._work.cancel()
 
     def end(self) -> None:
-        """End an endless response."""
         if self._is_endless:
             self.cancel()
 
@@ -325,7 +323,6 @@ class WebRequest(http.Request):
             await pieces.aclose()
 
     def _close_after(self) -> None:
-        """Close the connection after the response."""
         self.channel.persistent = 0
         self.setHeader("Connection", "close")
 

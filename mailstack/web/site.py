@@ -178,14 +178,16 @@ class Site:
         except Exception:  # noqa: BLE001 (a bug in a page must not end the connection)
             _log.exception("internal error: %s", request.path)
             found = _error_response(request, HttpError(500, "Internal server error. See the server's log."))
-        if isinstance(found, Response):
-            return replace(found, headers=(*SECURITY_HEADERS, *self._cors.fields(request), *found.headers))
-        return found
+        return self._with_headers(request, found) if isinstance(found, Response) else found
+
+    def _with_headers(self, request: Request, response: Response) -> Response:
+        return replace(response, headers=(*SECURITY_HEADERS, *self._cors.fields(request), *response.headers))
 
     def logged_out(self, request: Request) -> Response:
         """Return the response to a request after its login was revoked."""
-        refusal = _error_response(request, HttpError(401, "The session has ended; log in again."))
-        return replace(refusal, headers=(*SECURITY_HEADERS, *self._cors.fields(request), *refusal.headers))
+        return self._with_headers(
+            request, _error_response(request, HttpError(401, "The session has ended; log in again."))
+        )
 
     def _response_outside(self, request: Request) -> Response:
         """Return the response outside the root: a redirect from the root itself, else 404."""

@@ -46,8 +46,6 @@ class _HttpClient(Struct, frozen=True):
 
 
 class WebSubmission:
-    """Submits letters by receiving rules."""
-
     def __init__(self, rules: ReceivingRules, clock: Clock) -> None:
         self._rules = rules
         self._clock = clock
@@ -71,7 +69,7 @@ class WebSubmission:
                 Address.parse(sender) if sender else None,
                 tuple(Recipient(Address.parse(each)) for each in recipients),
                 "7BIT" if octets.isascii() else "8BITMIME",
-                () if _is_ascii(sender, recipients) else (("SMTPUTF8", ""),),
+                () if "".join((sender, *recipients)).isascii() else (("SMTPUTF8", ""),),
             )
         except AddressError as error:
             raise Refusal(BAD_ADDRESS, str(error)) from error
@@ -101,10 +99,6 @@ class WebSubmission:
         return letter
 
 
-def _is_ascii(sender: str, recipients: Sequence[str]) -> bool:
-    return "".join((sender, *recipients)).isascii()
-
-
 RELEASED = "released by a user"
 
 _HOST = "mailstack.invalid"
@@ -112,8 +106,6 @@ _HOST = "mailstack.invalid"
 
 
 class LetterRelease:
-    """Sends letters out through an external relay."""
-
     def __init__(self, outlet: ExternalRelay, intake: WebSubmission, clock: Clock) -> None:
         """`intake` submits to a server that relays to the `outlet`."""
         self.outlet = outlet

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from mailstack.accounts.passwords import StoredPassword
 from mailstack.letter import Address, AddressError
 from mailstack.letter.times import iso8601
 from mailstack.mailbox.index.items import ItemFilter, MailboxCount
@@ -90,7 +91,6 @@ class RemovedName(Struct, frozen=True):
 
 
 def account_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
-    """Return the routes of accounts, aliases and mailboxes."""
     pages = AccountPages(context)
     one, alias = "/v1/accounts/{address}", "/v1/aliases/{address}"
     return (
@@ -146,8 +146,6 @@ def account_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
 
 
 class AccountPages:
-    """Handlers of these routes."""
-
     def __init__(self, context: ApiContext) -> None:
         self._context = context
         self._store = context.store
@@ -167,14 +165,7 @@ class AccountPages:
     async def add(self, request: Request) -> Response:
         wanted = decode_json(request, NewAccount)
         address = self._local_address(wanted.address)
-        hash_password = self._admin.hash_password
-        if hash_password is None:
-            raise HttpError(501, "This server can't add accounts by HTTP; use `mailstack user add`.")
-        try:
-            self._admin.check_password(wanted.password, address.key)
-            stored = await hash_password(wanted.password)
-        except ValueError as error:
-            raise HttpError(400, str(error)) from None
+        stored = await self._hash(address.key, wanted.password, "add accounts", "add")
         account = Account(address.key, stored.password_hash, self._context.clock.now(), scram=stored.scram)
         try:
             await self._store.accounts.add([account])
@@ -182,6 +173,16 @@ class AccountPages:
             raise HttpError(409, str(conflict)) from None
         self._admin.invalidate_directory()
         return json_response(self._account_info(account), 201)
+
+    async def _hash(self, key: str, password: str, action: str, command: str) -> StoredPassword:
+        """Check and hash a new password. Raises HttpError 400 and 501."""
+        if self._admin.hash_password is None:
+            raise HttpError(501, f"This server can't {action} by HTTP; use `mailstack user {command}`.")
+        try:
+            self._admin.check_password(password, key)
+            return await self._admin.hash_password(password)
+        except ValueError as error:
+            raise HttpError(400, str(error)) from None
 
     def _local_address(self, text: str) -> Address:
         """Parses an address at a domain of this server. Raises HttpError 400."""
@@ -192,18 +193,11 @@ class AccountPages:
 
     async def change(self, request: Request) -> Response:
         key = _address(request.variables["address"]).key
-        hash_password = self._admin.hash_password
-        if hash_password is None:
-            raise HttpError(501, "This server can't change passwords by HTTP; use `mailstack user password`.")
+        stored = await self._hash(key, decode_json(request, NewPassword).password, "change passwords", "password")
         try:
-            wanted = decode_json(request, NewPassword).password
-            self._admin.check_password(wanted, key)
-            stored = await hash_password(wanted)
             await self._store.accounts.set_password(key, stored.password_hash, stored.scram)
         except KeyError:
             raise _no_account(key) from None
-        except ValueError as error:
-            raise HttpError(400, str(error)) from None
         self._admin.invalidate_directory()
         account = await self._store.accounts.get(key)
         if account is None:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from mailstack.letter import LetterId
 from mailstack.letter.parsed import ParsedLetter
+from mailstack.web.api import serialize
 from mailstack.web.api.letter_index import ApiLetterReader
 from mailstack.web.api.schemas import UnsubscribeInfo
 from mailstack.web.checks import links as link_check
@@ -91,8 +92,6 @@ def check_routes(
 
 
 class CheckPages:
-    """Handlers of these routes."""
-
     def __init__(
         self, reader: ApiLetterReader, head: link_check.HeadRequest | None, check_spam: SpamCheck | None
     ) -> None:
@@ -102,9 +101,6 @@ class CheckPages:
         self._html = HtmlChecks(reader)
         self._links = ClientQueue()
         self._spam = ClientQueue()
-
-    async def _reading(self, request: Request) -> ParsedLetter:
-        return await self._reader.reading(await self._reader.item(request))
 
     async def html(self, request: Request) -> Response:
         response = await self._html.check(request, await self._reader.item(request))
@@ -136,14 +132,8 @@ class CheckPages:
         return json_response(AuthenticationReport(fields))
 
     async def unsubscribe(self, request: Request) -> Response:
-        found = (await self._reading(request)).unsubscribe
-        return json_response(
-            UnsubscribeReport(
-                None
-                if found is None
-                else UnsubscribeInfo(found.field, list(found.links), found.post, found.one_click, list(found.faults))
-            )
-        )
+        reading = await self._reader.reading(await self._reader.item(request))
+        return json_response(UnsubscribeReport(serialize.unsubscribe_info(reading)))
 
     async def spam(self, request: Request) -> Response:
         item, check_spam = await self._reader.item(request), self._check_spam

@@ -68,7 +68,6 @@ class LetterReleaseRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def compose_routes(context: ApiContext, reader: ApiLetterReader) -> tuple[HttpRoute, ...]:
-    """Returns the routes that send and release letters."""
     pages = ComposePages(context, reader)
     return (
         HttpRoute(
@@ -91,8 +90,6 @@ def compose_routes(context: ApiContext, reader: ApiLetterReader) -> tuple[HttpRo
 
 
 class ComposePages:
-    """Handlers of these routes."""
-
     def __init__(self, context: ApiContext, reader: ApiLetterReader) -> None:
         self._context = context
         self._reader = reader

@@ -103,13 +103,10 @@ _DOC = RouteDoc(
 
 
 def event_routes(reader: ApiLetterReader, clock: Clock, stream_limits: StreamLimits) -> tuple[HttpRoute, ...]:
-    """Returns the route of the event stream."""
     return (HttpRoute("GET", "/v1/events", EventStreams(reader, clock, stream_limits).events, "user", _DOC),)
 
 
 class EventStreams:
-    """Handler of the event stream."""
-
     def __init__(self, reader: ApiLetterReader, clock: Clock, stream_limits: StreamLimits) -> None:
         self._reader = reader
         self._index: LetterIndex = reader.index
@@ -224,8 +221,6 @@ def wait_routes(
 
 
 class LongPoll:
-    """Handler of the long poll."""
-
     def __init__(
         self, reader: ApiLetterReader, now: Callable[[], float], clock: Clock, stream_limits: StreamLimits
     ) -> None:

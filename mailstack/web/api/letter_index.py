@@ -94,7 +94,6 @@ T = TypeVar("T")
 
 
 def limit_parameter(default: int, *, minimum: int = 1) -> QueryParameter:
-    """OpenAPI parameter `limit`."""
     kind = Annotated[int, Meta(ge=minimum, le=MAX_LIMIT)]
     return QueryParameter("limit", f"Maximum number of items; default {default}, at most {MAX_LIMIT}.", kind)
 
@@ -157,7 +156,6 @@ class ApiLetterReader(LetterReader):
         return await self.read(await read_all(content))
 
     async def summaries(self, items: Sequence[Item], user: User) -> list[LetterSummary]:
-        """Summaries with the current states."""
         return await self.map_summaries(items, user, list)
 
     async def map_summaries(self, items: Sequence[Item], user: User, make: Callable[[list[LetterSummary]], T]) -> T:

@@ -77,7 +77,6 @@ _LIST = RouteDoc(
 
 
 def letter_routes(reader: ApiLetterReader, now: Callable[[], float]) -> tuple[HttpRoute, ...]:
-    """Returns the routes of letters."""
     pages = LetterPages(reader, now)
     one = "/v1/letters/{id}"
     return (
@@ -122,8 +121,6 @@ def letter_routes(reader: ApiLetterReader, now: Callable[[], float]) -> tuple[Ht
 
 
 class LetterPages:
-    """Handlers of these routes."""
-
     def __init__(self, reader: ApiLetterReader, now: Callable[[], float]) -> None:
         self._reader = reader
         self._now = now
@@ -255,8 +252,6 @@ _READER_FACTS = frozenset({"client", "tls"})
 
 
 class JourneyPages:
-    """Handler of the journey."""
-
     def __init__(self, store: Store, index: LetterIndex | None, *, hide_client: bool = False) -> None:
         self._store = store
         self._index = index

@@ -68,7 +68,6 @@ class QueueList(Struct, frozen=True):
 
 
 def queue_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
-    """Returns the routes of the queue."""
     pages = QueuePages(context)
     query = (
         limit_parameter(DEFAULT_LIMIT),
@@ -104,8 +103,6 @@ def queue_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
 
 
 class QueuePages:
-    """Handlers of these routes."""
-
     def __init__(self, context: ApiContext) -> None:
         self._context = context
         self._store = context.store
@@ -147,8 +144,6 @@ class QueuePages:
         return [{**record_json(record), "subject": subjects.get(record.letter.id, "")} for record in records]
 
     def handler(self, action: str) -> Page:
-        """Handler of an action."""
-
         async def page(request: Request) -> Response:
             options = decode_json(request, QueueActionRequest) if request.body else QueueActionRequest()
             acts = await self._run(request, action, options)

@@ -70,7 +70,6 @@ def letter(
 
     `max_text`: maximum characters of the text; None: no limit.
     """
-    unsubscribe = reading.unsubscribe
     shown = summary(item, records)
     known = {name: getattr(shown, name) for name in LetterSummary.__struct_fields__}
     return LetterDetail(
@@ -87,16 +86,16 @@ def letter(
         links=[link.url for link in reading.links if link.kind != FETCHED],
         codes=list(reading.codes),
         envelope=_envelope(item, records.get(item.id), hide_client=hide_client),
-        list_unsubscribe=None
-        if unsubscribe is None
-        else UnsubscribeInfo(
-            unsubscribe.field,
-            list(unsubscribe.links),
-            unsubscribe.post,
-            unsubscribe.one_click,
-            list(unsubscribe.faults),
-        ),
+        list_unsubscribe=unsubscribe_info(reading),
     )
+
+
+def unsubscribe_info(reading: ParsedLetter) -> UnsubscribeInfo | None:
+    """Return List-Unsubscribe of a letter; None without the field."""
+    found = reading.unsubscribe
+    if found is None:
+        return None
+    return UnsubscribeInfo(found.field, list(found.links), found.post, found.one_click, list(found.faults))
 
 
 def warnings_of(steps: Sequence[Step]) -> list[str]:
@@ -105,7 +104,6 @@ def warnings_of(steps: Sequence[Step]) -> list[str]:
 
 
 def tree(part: Part) -> PartNode:
-    """Part with its subparts."""
     return PartNode(
         part=part.number,
         type=part.type,

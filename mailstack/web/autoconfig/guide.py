@@ -23,8 +23,6 @@ class Security(Enum):
 
 
 class ServiceKind(Struct, frozen=True):
-    """Kind of a client service."""
-
     name: str
     """Name in [listen] and in the SRV record (RFC 6186 §3, RFC 8314 §5.1)."""
     protocol: str
@@ -46,8 +44,6 @@ SERVICE_KINDS = (
 
 
 class ClientService(Struct, frozen=True):
-    """Service of a server."""
-
     name: str
     protocol: str
     security: Security
@@ -63,22 +59,18 @@ class ClientServices(Struct, frozen=True):
     all: tuple[ClientService, ...] = ()
 
     def best(self, *protocols: str) -> ClientService | None:
-        """Best service of the first available protocol."""
         found = (each for protocol in protocols for each in self.all if each.protocol == protocol)
         return next(found, None)
 
     def by_protocol(self, protocol: str) -> tuple[ClientService, ...]:
-        """Services of a protocol, best first."""
         return tuple(each for each in self.all if each.protocol == protocol)
 
     @property
     def sending(self) -> ClientService | None:
-        """Best submission service."""
         return self.best("smtp")
 
     @property
     def reading(self) -> ClientService | None:
-        """Best service for reading mail."""
         return self.best("imap", "pop3")
 
 
@@ -110,8 +102,6 @@ def _port(config: Config, service: ServiceKind, bound: Mapping[str, int]) -> int
 
 
 class SetupStep(Struct, frozen=True):
-    """Step of a guide."""
-
     instruction: str
     """Instruction, one or two sentences."""
     values: tuple[tuple[str, str], ...] = ()
@@ -146,8 +136,6 @@ class Trust(Enum):
 
 
 class Guide(Struct, frozen=True):
-    """Setup guide of a client."""
-
     name: str
     """Name of the client on the command line."""
     title: str
@@ -182,7 +170,6 @@ def fits_in_files(address: str) -> bool:
 
 
 def _trust(trust: Trust, ca_file: str) -> tuple[SetupStep, ...]:
-    """First steps, to trust a private CA."""
     if trust is Trust.CONFIGURED:
         return ()
     if trust is Trust.PUBLIC:
@@ -232,7 +219,6 @@ COLUMNS = 100
 
 
 def as_text(steps: Iterable[SetupStep]) -> str:
-    """Numbered steps as text."""
     return "\n".join(_text(number, step) for number, step in enumerate(steps, 1))
 
 
@@ -247,7 +233,6 @@ def _text(number: int, step: SetupStep) -> str:
 
 
 def as_markdown(steps: Iterable[SetupStep]) -> str:
-    """Numbered steps as Markdown."""
     return "\n".join(_markdown(number, step) for number, step in enumerate(steps, 1))
 
 
@@ -261,7 +246,6 @@ def _markdown(number: int, step: SetupStep) -> str:
 
 
 def as_json(steps: Iterable[SetupStep]) -> list[dict[str, Any]]:
-    """Guide as JSON values."""
     return [
         {
             "say": step.instruction,

@@ -41,8 +41,6 @@ TTL = 3600
 
 
 class DnsRecord(Struct, frozen=True):
-    """DNS record to publish."""
-
     name: str
     """Absolute name with its final dot."""
     type: str
@@ -53,8 +51,6 @@ class DnsRecord(Struct, frozen=True):
 
 
 class Publication(Struct, frozen=True):
-    """DNS records of a server."""
-
     host: tuple[DnsRecord, ...]
     """Records of the host, for the zone of its name."""
     domains: dict[str, tuple[DnsRecord, ...]]
@@ -121,7 +117,6 @@ def _domain_records(domain: str, config: Config, known: PublicationFacts) -> Ite
 
 
 def _transport_records(domain: str, config: Config, known: PublicationFacts) -> Iterator[DnsRecord]:
-    """Records of MTA-STS and TLS reports."""
     name = f"{domain}."
     if known.web:
         sts = f"v=STSv1; id={policy_id(config)}"
@@ -213,7 +208,6 @@ def data_text(record: DnsRecord) -> str:
 
 
 def zone_lines(records: Iterable[DnsRecord]) -> list[str]:
-    """Zone file lines with absolute names."""
     records = list(records)
     width = max((len(record.name) for record in records), default=0)
     return [f"{each.name:<{width}} {each.ttl} IN {each.type:<5} {data_text(each)}" for each in records]

@@ -30,8 +30,6 @@ _SUPPORT = {"y": "yes", "a": "partial", "n": "no"}
 
 
 class Feature(Struct, frozen=True):
-    """Feature in the data file."""
-
     slug: str
     title: str
     description: str
@@ -45,8 +43,6 @@ class Feature(Struct, frozen=True):
 
 
 class CaniemailData(Struct, frozen=True):
-    """Data of caniemail.com."""
-
     updated: str
     families: dict[str, str]
     platforms: dict[str, str]
@@ -54,8 +50,6 @@ class CaniemailData(Struct, frozen=True):
 
 
 class ClientSupport(Struct, frozen=True, rename="pascal"):
-    """Support of a feature in one client."""
-
     name: str
     platform: str
     family: str
@@ -75,8 +69,6 @@ class Score(Struct, frozen=True, rename="pascal"):
 
 
 class FeatureResult(Struct, frozen=True, rename="pascal"):
-    """Feature without full support in some client."""
-
     slug: str
     title: str
     description: str
@@ -116,12 +108,10 @@ def caniemail_data() -> CaniemailData:
 
 
 def check(html: str) -> HtmlReport:
-    """HTML report of a letter."""
     return report(features_of(html))
 
 
 def report(features: Features) -> HtmlReport:
-    """HTML report of these features."""
     data = caniemail_data()
     by_slug = {feature.slug: feature for feature in data.features}
     warnings = [_feature_result(by_slug[slug], count, data) for slug, count in features.uses.items() if slug in by_slug]
@@ -147,22 +137,11 @@ def _feature_result(feature: Feature, count: int, data: CaniemailData) -> Featur
     tested = len(results) or 1
     kinds = [sum(each.support == kind for each in results) * 100 / tested for kind in ("partial", "no")]
     score = Score(count, round(100 - sum(kinds), 2), round(kinds[0], 2), round(kinds[1], 2))
-    return FeatureResult(
-        feature.slug,
-        feature.title,
-        feature.description,
-        feature.url,
-        feature.category,
-        feature.tags,
-        feature.keywords,
-        feature.notes,
-        score,
-        tuple(results),
-    )
+    texts = (feature.slug, feature.title, feature.description, feature.url, feature.category)
+    return FeatureResult(*texts, feature.tags, feature.keywords, feature.notes, score, tuple(results))
 
 
 def _platforms(data: CaniemailData) -> dict[str, tuple[str, ...]]:
-    """Platforms by family."""
     found: dict[str, dict[str, None]] = {}
     for feature in data.features:
         for family, platforms in feature.stats.items():
@@ -192,15 +171,13 @@ class ClientQueue:
 
 
 class HtmlChecks:
-    """HTML checks of letters."""
-
     def __init__(self, reader: LetterReader) -> None:
         self._reader = reader
         self._queue = ClientQueue()
         self._features: dict[LetterId, Features] = {}
 
     async def check(self, request: Request, item: Item) -> Response | None:
-        """JSON response with the check of a letter; None without HTML. Raises HttpError."""
+        """Return the report of a letter as JSON; None without HTML. Raises HttpError."""
         return await self._queue.run(request, lambda: self._check(item))
 
     async def _check(self, item: Item) -> Response | None:

@@ -91,7 +91,6 @@ def _declaration_features(name: str, value: str, *, is_variable: bool) -> list[s
 
 
 def sheet_features(text: str) -> Counter[str]:
-    """Features of a style element."""
     found: Counter[str] = Counter()
     if comments := len(_COMMENT.findall(text)):
         found["css-comments"] = comments

@@ -21,8 +21,6 @@ MAX_REDIRECTS = 10
 
 
 class HeadResponse(Struct, frozen=True):
-    """Response to HEAD."""
-
     code: int
     location: str = ""
     """Location field of a redirect (RFC 9110 §10.2.2)."""
@@ -33,8 +31,6 @@ HeadRequest = Callable[[str], Awaitable[HeadResponse]]
 
 
 class LinkResult(Struct, frozen=True):
-    """Result of one link."""
-
     url: str = msgspec.field(name="URL")
     status_code: int = msgspec.field(name="StatusCode")
     """HTTP status; 0 without a response."""

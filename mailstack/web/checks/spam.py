@@ -6,7 +6,8 @@ A SpamVerdict has the format of Mailpit's SpamAssassinResponse.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
+from itertools import takewhile
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -129,20 +130,13 @@ def _rules(report: str) -> tuple[SpamRule, ...]:
     if not any(_RULER.fullmatch(line) for line in lines):
         return ()
     found: list[tuple[float, str, list[str]]] = []
-    for line in _until_empty(lines):
+    for line in takewhile(str.strip, lines):
         rule, more = _RULE.fullmatch(line), _MORE.fullmatch(line)
         if rule is not None and len(found) < MAX_RULES:
             found.append((float(rule[1]), rule[2], [rule[3]]))
         elif more is not None and found:
             found[-1][2].append(more[1])
     return tuple(SpamRule(score, name, " ".join(words).strip()[:MAX_TEXT]) for score, name, words in found)
-
-
-def _until_empty(lines: Iterator[str]) -> Iterator[str]:
-    for line in lines:
-        if not line.strip():
-            return
-        yield line
 
 
 TIMEOUT = 30.0
@@ -155,8 +149,6 @@ _EXAMPLES = "spamassassin:127.0.0.1:783 or rspamd:http://127.0.0.1:11333"
 
 
 class SpamFilter(Struct, frozen=True):
-    """Spam filter on this machine."""
-
     kind: Literal["spamassassin", "rspamd"]
     address: HostPort
 
