@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.browser.browsing import DESKTOP, PHONE
@@ -68,3 +70,116 @@ def test_a_letter_that_is_fetched_arrives_before_one_s_eyes(visit: Open, dev: En
     reader.quit()
     page.get_by_text("Collected", exact=True).first.wait_for()
     page.get_by_text("Not fetched yet").wait_for(state="detached")
+
+
+FIRST = {"step": "submitted", "by": "alice@home.test", "recipients": ["bob@b.test"]}
+
+
+def steps(*given: dict[str, Any], first: dict[str, Any] = FIRST) -> list[dict[str, Any]]:
+    """A second apart, of one letter in one server, for bob, unless they say otherwise."""
+    usual = {"server": "mx.home.test", "letter": "L1"}
+    return [
+        {
+            "at": f"2026-11-26T22:00:{second:02}Z",
+            **usual,
+            **({} if second == 0 else {"recipient": "bob@b.test"}),
+            **each,
+        }
+        for second, each in enumerate((first, *given))
+    ]
+
+
+DEFERRED = [
+    {"step": "attempted", "host": "mx.b.test"},
+    {"step": "deferred", "reply": "451 later", "next_attempt": "2026-11-27T00:00:00Z"},
+]
+CASES = {
+    "under way": (steps({"step": "routed", "via": "mx.b.test"}), ["Queue", "Under way"], "queued"),
+    "put off seven times": (steps(*DEFERRED * 7), ["Queue", "Attempt 1", "4 more attempts", "Attempt 6", "Attempt 7", "Next attempt"], "deferred"),
+    "relayed to a stranger": (
+        steps({"step": "attempted", "host": "mx.b.test"}, {"step": "relayed", "host": "mx.b.test", "remote_id": "theirs"}),
+        ["Queue", "Attempt 1", "mx.b.test"],
+        "relayed",
+    ),
+    "refused": (
+        steps({"step": "attempted", "host": "mx.b.test"}, {"step": "bounced", "reply": "550 no", "report": "L2"}),
+        ["Queue", "Attempt 1", "Returned"],
+        "bounced",
+    ),
+    "too old, without an attempt": (steps({"step": "bounced", "reply": "expired"}), ["Returned"], "bounced"),
+    "held": (steps({"step": "held", "by": "operator"}), ["Queue", "Held"], "held"),
+    "held and released": (steps({"step": "held"}, {"step": "released"}), ["Queue", "Held", "Released", "Under way"], "queued"),
+    "removed": (steps({"step": "removed"}), ["Removed"], "removed"),
+    "an alias": (
+        steps({"step": "routed", "targets": ["carol@home.test"]}, {"step": "delivered", "recipient": "carol@home.test", "mailbox": "carol@home.test"}),
+        ["Alias", "carol@home.test", "Not fetched yet"],
+        "delivered",
+    ),
+    "redirected": (
+        steps({"step": "redirected", "to": "carol@home.test"}, {"step": "delivered", "recipient": "carol@home.test", "mailbox": "carol@home.test"}),
+        ["Redirected", "carol@home.test", "Not fetched yet"],
+        "delivered",
+    ),
+    "collected": (
+        steps({"step": "delivered", "mailbox": "bob@b.test"}, {"step": "collected", "recipient": None, "by": "bob@b.test"}, {"step": "collected", "recipient": None, "by": "bob@b.test"}),
+        ["bob@b.test", "Collected"],
+        "collected",
+    ),
+    "another host's letter": (
+        steps({"step": "delivered", "mailbox": "bob@b.test"}, first={"step": "exchanged", "helo": "mx.a.test", "recipients": ["bob@b.test"]}),
+        ["bob@b.test", "Not fetched yet"],
+        "delivered",
+    ),
+    "a copy that was released": (
+        steps(
+            {"step": "delivered", "mailbox": "bob@b.test"},
+            {"step": "copied", "recipient": None, "copy": "L2", "recipients": ["erin@z.test"], "why": "released by a user"},
+            {"step": "exchanged", "recipient": None, "letter": "L2", "server": "relay.home.test", "recipients": ["erin@z.test"]},
+            {"step": "attempted", "letter": "L2", "recipient": "erin@z.test", "host": "mx.z.test"},
+            {"step": "relayed", "letter": "L2", "recipient": "erin@z.test", "host": "mx.z.test", "remote_id": "theirs"},
+        ),
+        ["Copied", "relay.home.test", "Queue", "Attempt 1", "mx.z.test"],
+        "relayed",
+    ),
+    "a step of tomorrow": (steps({"step": "teleported"}), ["Under way"], "queued"),
+}  # fmt: skip
+
+
+def test_every_kind_of_step_has_its_station(visit: Open) -> None:
+    page = visit()
+    for name, (given, titles, state) in CASES.items():
+        found = page.evaluate(
+            "journey => import('./pages/journey-model.js').then(found => found.modelOf(journey))",
+            {"id": "L1", "recipients": ["bob@b.test"], "steps": given},
+        )
+        line = found["lines"][-1]
+        assert [each["title"] for each in line["stations"]] == titles, name
+        assert line["state"] == state, name
+        assert len(found["trunk"]) == 2, name
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [],
+        steps(first={"step": "delivered"}),
+        steps({"step": "delivered"}, first={"step": "submitted", "original": "L0", "recipients": ["bob@b.test"]}),
+    ],
+)
+def test_an_odd_journey_is_no_trouble(visit: Open, given: list[dict[str, Any]]) -> None:  # fmt: skip
+    page = visit()
+    found = page.evaluate(
+        "steps => import('./pages/journey-model.js').then(found => found.modelOf({id: 'L1', steps}))", given
+    )
+    assert len(found["lines"]) == len(found["trunk"]), "one line from the report's own server, or nothing at all"
+
+
+def test_fifty_that_go_the_same_way_are_drawn_once(visit: Open) -> None:
+    page = visit()
+    many = [f"person{number}@b.test" for number in range(50)]
+    given = [{**each, "recipient": None, "recipients": many} for each in steps({"step": "routed", "via": "mx.b.test"})]
+    groups = page.evaluate(
+        """journey => import('./pages/journey-model.js').then(found => found.grouped(found.modelOf(journey).lines))""",
+        {"id": "L1", "recipients": many, "steps": given},
+    )
+    assert [len(each["recipients"]) for each in groups] == [50]
